@@ -1,0 +1,122 @@
+"""Every error of the tool's own, in one tree.
+
+    LoadtestError                 exit code 5: the tool itself failed
+    ├── UsageError                exit code 2: what was asked cannot be done as asked
+    │   ├── InvalidSetting        an option, attribute or argument has a bad value
+    │   ├── RunNotFound           no run directory by that path or revision
+    │   ├── RunUnreadable         a run directory is damaged or of another schema
+    │   ├── RunsNotComparable     two runs were made with unlike plans
+    │   └── ResultsUnwritable     the results folder cannot be written
+    ├── IllegalStep               a session was handed an event its state has no row for
+    ├── ConnectFailed             one attempt to connect failed (data for the session, never fatal)
+    └── ServerNotStarted          the reference server did not come up
+
+What the server under test does wrong is data in the results, not an exception; `ConnectFailed` is
+the one carrier between the transport that meets a refusal and the session that counts it.
+Errors hold fields; `__str__` writes the sentence, which names the value, the limit and what to change.
+"""
+
+from pathlib import Path
+
+
+class LoadtestError(Exception):
+    """Base of all errors raised by this package."""
+
+    exit_code = 5
+
+
+class UsageError(LoadtestError):
+    """What was asked cannot be done as asked."""
+
+    exit_code = 2
+
+
+class InvalidSetting(UsageError):
+    """A setting has a value it cannot have."""
+
+    def __init__(self, name: str, value: object, problem: str, hint: str = "") -> None:
+        super().__init__(name, value, problem, hint)
+        self.name = name
+        self.value = value
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.value!r} {self.problem}"
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class RunNotFound(UsageError):
+    """There is no such run."""
+
+    def __init__(self, wanted: str, results: Path) -> None:
+        super().__init__(wanted, results)
+        self.wanted = wanted
+        self.results = results
+
+    def __str__(self) -> str:
+        return (
+            f"no run {self.wanted!r}: neither a run directory nor a revision with a complete run "
+            f"under {self.results}. `loadtest list` shows what is there"
+        )
+
+
+class RunUnreadable(UsageError):
+    """A run directory cannot be read."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+class RunsNotComparable(UsageError):
+    """Two runs differ in what makes runs comparable."""
+
+    def __init__(self, fields: list[str]) -> None:
+        super().__init__(fields)
+        self.fields = fields
+
+    def __str__(self) -> str:
+        return (
+            f"the runs are not comparable, they differ in: {', '.join(self.fields)}. "
+            "Repeat one with the other's settings"
+        )
+
+
+class ResultsUnwritable(UsageError):
+    """The results folder cannot be written."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"cannot write results to {self.path}: {self.problem}. Choose another folder with --ws-results"
+
+
+class IllegalStep(LoadtestError):
+    """A session was handed an event that its state does not allow; nothing was changed."""
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(state, event)
+        self.state = state
+        self.event = event
+
+    def __str__(self) -> str:
+        return f"a session in state {self.state} cannot take {self.event}"
+
+
+class ServerNotStarted(LoadtestError):
+    """The reference server did not come up."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the reference server did not start: {self.problem}"
