@@ -1,0 +1,195 @@
+"""When things are due: the pace of messages and the backoff of reconnect attempts.
+
+Both are pure functions of a seed and of counters (which session, which message, which attempt), never of
+what happened before, so that the same seed gives the same plan on every revision and on any worker, and
+no session carries a generator's state (2.5 KiB for Python's own). Uniform draws come from BLAKE2b over
+the labels. The pace is an open loop: it goes on while replies are outstanding, as Schroeder, Wierman and
+Harchol-Balter, "Open Versus Closed: A Cautionary Tale" (NSDI 2006) ask; `closed` is for measuring cost.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Literal
+
+from loadtest.errors import InvalidSetting
+
+NS_PER_S = 1_000_000_000
+
+Arrivals = Literal["constant", "poisson", "closed"]
+Jitter = Literal["none", "full", "equal"]
+
+
+def uniform(seed: int, purpose: str, *counters: int) -> float:
+    """Return the number in [0, 1) that belongs to these labels, the same whenever and wherever asked."""
+    label = f"{seed}/{purpose}/{'/'.join(map(str, counters))}".encode()
+    return int.from_bytes(blake2b(label, digest_size=8).digest(), "big") / 2**64
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When the messages of a session are due.
+
+    Args:
+        rate: messages a second and session, 0 for none. Ignored by `closed`.
+        arrivals: `constant` (even, each session at its own phase), `poisson` (exponential gaps), or
+            `closed` (the next message as soon as the last is answered: an open question at a time).
+        seed: of the run.
+    """
+
+    rate: float
+    arrivals: Arrivals = "constant"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.rate) and 0 <= self.rate <= 10_000):
+            raise InvalidSetting(
+                "rate", self.rate, "is not a rate", "Give messages a second and session, 0 to 10000"
+            )
+        if self.arrivals not in ("constant", "poisson", "closed"):
+            raise InvalidSetting(
+                "arrivals", self.arrivals, "is unknown", "Choose constant, poisson or closed"
+            )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the next message waits for the last reply."""
+        return self.arrivals == "closed"
+
+    def gap_ns(self, session: int, message: int) -> int | None:
+        """Return the time from the message before (message 0: from the start) to this one.
+
+        Returns:
+            Nanoseconds, or None when the pace plans no message by time.
+        """
+        if self.closed or self.rate == 0:
+            return None
+        if self.arrivals == "poisson":
+            # Inverse transform of the exponential distribution: -ln(1 - U) / rate.
+            draw = uniform(self.seed, "arrival", session, message)
+            return int(-math.log1p(-draw) / self.rate * NS_PER_S)
+        if message == 0:
+            return int(uniform(self.seed, "phase", session) / self.rate * NS_PER_S)
+        return int(NS_PER_S / self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """When the next attempt to reconnect is due, and when to give up.
+
+    The delay before attempt n (from 1) is base x factor^(n-1), at most `cap_s`. Jitter as in "Exponential
+    Backoff And Jitter" (AWS Architecture Blog, 2015): `full` draws from [0, delay], `equal` from
+    [delay/2, delay]. The default is what the browser client of the `emergence` application does.
+
+    Args:
+        base_s: seconds before the first attempt.
+        factor: growth from attempt to attempt, 1 for a constant delay.
+        cap_s: longest delay in seconds.
+        jitter: `none`, `full` or `equal`.
+        max_attempts: attempts before giving up; 0 never reconnects.
+        seed: of the run.
+    """
+
+    base_s: float = 1.0
+    factor: float = 2.0
+    cap_s: float = 8.0
+    jitter: Jitter = "none"
+    max_attempts: int = 50
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("base_s", self.base_s, 0.0),
+            ("factor", self.factor, 1.0),
+            ("cap_s", self.cap_s, 0.0),
+            ("max_attempts", self.max_attempts, 0),
+        ):
+            if not (math.isfinite(value) and value >= least):
+                raise InvalidSetting(
+                    "backoff", f"{name}={value}", f"is below {least:g} or not finite", _BACKOFF_HINT
+                )
+        if self.jitter not in ("none", "full", "equal"):
+            raise InvalidSetting("backoff", f"jitter={self.jitter}", "is unknown", _BACKOFF_HINT)
+
+    def longest_s(self, attempt: int) -> float:
+        """Return the longest delay in seconds that the policy allows before this attempt (from 1)."""
+        # The exponent is bounded: 2^1024 overflows a float, and any cap is reached long before.
+        return min(self.cap_s, self.base_s * self.factor ** min(attempt - 1, 60))
+
+    def delay_s(self, attempt: int, *, session: int, outage: int) -> float | None:
+        """Return the seconds to wait before this attempt (from 1), or None to give up."""
+        if attempt > self.max_attempts:
+            return None
+        longest_s = self.longest_s(attempt)
+        if self.jitter == "none":
+            return longest_s
+        draw = uniform(self.seed, "backoff", session, outage, attempt)
+        return longest_s * (draw if self.jitter == "full" else 0.5 + draw / 2)
+
+    def __str__(self) -> str:
+        if self.max_attempts == 0:
+            return "none"
+        return (
+            f"exponential(base={self.base_s:g},factor={self.factor:g},cap={self.cap_s:g},"
+            f"jitter={self.jitter},max_attempts={self.max_attempts})"
+        )
+
+
+_BACKOFF_HINT = (
+    "Write none, constant(SECONDS) or "
+    "exponential(base=1,factor=2,cap=8,jitter=none|full|equal,max_attempts=50)"
+)
+_BACKOFF = re.compile(r"(?P<policy>[a-z]+)(?:\((?P<arguments>[^()]*)\))?")
+_ARGUMENTS = ("base", "factor", "cap", "jitter", "max_attempts")
+
+
+def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
+    """Read a policy as `--ws-backoff` takes it: `none`, `constant(2)`, `exponential(1,2,8,full)`.
+
+    Arguments go by position (base, factor, cap, jitter, max_attempts) or by name.
+
+    Raises:
+        InvalidSetting: the text is no policy.
+    """
+    match = _BACKOFF.fullmatch(text.strip().lower().replace(" ", ""))
+    if match is None or match["policy"] not in ("none", "constant", "exponential"):
+        raise InvalidSetting("backoff", text, "is no backoff policy", _BACKOFF_HINT)
+    if match["policy"] == "none":
+        if match["arguments"]:
+            raise InvalidSetting("backoff", text, "takes no arguments", _BACKOFF_HINT)
+        return Backoff(max_attempts=0, seed=seed)
+    given = _named_arguments(text, match["arguments"] or "")
+    if match["policy"] == "constant":
+        unknown = given.keys() - {"base", "jitter", "max_attempts"}
+        if unknown:
+            raise InvalidSetting("backoff", text, f"cannot have {', '.join(sorted(unknown))}", _BACKOFF_HINT)
+        given |= {"factor": "1", "cap": given.get("base", "1")}
+    try:
+        return Backoff(
+            base_s=float(given.get("base", "1")),
+            factor=float(given.get("factor", "2")),
+            cap_s=float(given.get("cap", "8")),
+            jitter=given.get("jitter", "none"),  # type: ignore[arg-type]  # checked by Backoff itself
+            max_attempts=int(given.get("max_attempts", "50")),
+            seed=seed,
+        )
+    except ValueError:
+        raise InvalidSetting("backoff", text, "has an argument that is no number", _BACKOFF_HINT) from None
+
+
+def _named_arguments(text: str, arguments: str) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for position, argument in enumerate(filter(None, arguments.split(","))):
+        name, equals, value = argument.partition("=")
+        if not equals:
+            if position >= len(_ARGUMENTS):
+                raise InvalidSetting("backoff", text, "has too many arguments", _BACKOFF_HINT)
+            name, value = _ARGUMENTS[position], argument
+        name = name.removesuffix("_s")
+        if name not in _ARGUMENTS or name in given:
+            raise InvalidSetting(
+                "backoff", text, f"has an unknown or repeated argument {name!r}", _BACKOFF_HINT
+            )
+        given[name] = value
+    return given

@@ -1,0 +1,292 @@
+"""A session's messages: requests out, replies and pushes in, across its connections. Pure, and the hot path.
+
+`Traffic` keeps the ledger and the queue of messages that wait, decides which round trips tell the latency
+of an undisturbed session, and compares what a server restores after a resume with what it acknowledged.
+The session around it knows whether there is a connection; this module only knows what is said on it.
+
+A message that fell due in an outage is sent after it, if clients of this application queue. Its round trip
+then tells the outage, not the server's latency, so neither `service` nor `response` gets it; nor the first
+round trip after a resume, which has a histogram of its own.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadtest.dialects import (
+    AuthRequired,
+    Dialect,
+    Established,
+    Incoming,
+    Push,
+    Reply,
+    Restored,
+    StreamPart,
+    Unreadable,
+)
+from loadtest.dialects.base import UNNUMBERED
+from loadtest.events import Data, Identity, Send
+from loadtest.ledger import Ledger, Outcome, Request
+from loadtest.recorder import Recorder
+from loadtest.schedule import Backoff, Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How all sessions of a run behave.
+
+    Args:
+        dialect: what they speak.
+        pace: when their messages are due.
+        backoff: when they try to come back.
+        reply_timeout_ns: after which a request without reply is lost.
+        in_flight: requests a session may have under way, 0 for any number; more wait their turn.
+    """
+
+    dialect: Dialect
+    pace: Pace
+    backoff: Backoff
+    reply_timeout_ns: int
+    in_flight: int = 0
+
+
+class Traffic:
+    """The messages of one session. Methods return the messages to send now."""
+
+    QUEUE_LIMIT = 1000
+    """Messages that may wait; beyond it they are missed."""
+
+    __slots__ = (
+        "_conduct",
+        "_first_after_resume",
+        "_identity",
+        "_last_push",
+        "_least_push_ms",
+        "_ledger",
+        "_owed_history",
+        "_queue",
+        "_recorder",
+        "_steady_since_ns",
+        "refusal",
+    )
+
+    def __init__(self, identity: Identity, conduct: Conduct, recorder: Recorder) -> None:
+        self._identity = identity
+        self._conduct = conduct
+        self._recorder = recorder
+        self._ledger = Ledger()
+        self._queue: deque[int] | None = None  # planned times; most sessions never have one
+        self._steady_since_ns = 0  # messages planned before tell no latency
+        self._first_after_resume = False
+        self._owed_history = False  # the server has yet to restore what it acknowledged
+        self._last_push: int | None = None
+        self._least_push_ms: float | None = None
+        self.refusal = ""  # why the server turned the session away, if it said so
+
+    @property
+    def outstanding(self) -> int:
+        """Requests under way."""
+        return len(self._ledger.pending)
+
+    @property
+    def sample(self) -> Data:
+        """A request that no ledger knows (`loadtest.drops.Wire.sample`)."""
+        return self._conduct.dialect.request(self._identity, UNNUMBERED)
+
+    def error(self, item: str, error: str, now_ns: int, example: str = "") -> None:
+        """Count an error of this session."""
+        self._recorder.error(item, error, session=self._identity.session_id, at_ns=now_ns, example=example)
+
+    # Out.
+
+    def due(self, planned_ns: int, now_ns: int) -> Sequence[Send]:
+        """A message is due and the session is connected."""
+        self._recorder.counts["messaging.planned"] += 1
+        in_flight = self._conduct.in_flight
+        if in_flight and len(self._ledger.pending) >= in_flight:
+            self._hold(planned_ns)
+            return ()
+        self._recorder.send_slip.append(now_ns - planned_ns)
+        return (self._send(planned_ns, now_ns),)
+
+    def due_disconnected(self, planned_ns: int) -> None:
+        """A message is due and there is no connection to send it on."""
+        counts = self._recorder.counts
+        counts["messaging.planned"] += 1
+        if self._conduct.dialect.queues:
+            counts["messaging.queued"] += 1
+            self._hold(planned_ns)
+        else:
+            counts["messaging.missed"] += 1
+
+    def _hold(self, planned_ns: int) -> None:
+        if self._queue is None:
+            self._queue = deque()
+        if len(self._queue) < self.QUEUE_LIMIT:
+            self._queue.append(planned_ns)
+        else:
+            self._recorder.counts["messaging.missed"] += 1
+
+    def _send(self, planned_ns: int, now_ns: int) -> Send:
+        ledger = self._ledger
+        data = self._conduct.dialect.request(self._identity, ledger.next_sequence)
+        ledger.sent(planned_ns, now_ns, data)
+        self._recorder.counts["messaging.sent"] += 1
+        return Send(data)
+
+    def begin(self, now_ns: int) -> Sequence[Send]:
+        """The session is connected: send what waited, and the first message of a closed loop."""
+        if self._conduct.pace.closed:
+            self._recorder.counts["messaging.planned"] += 1
+            return (self._send(now_ns, now_ns),)
+        sends = []
+        while self._queue and not (self._conduct.in_flight and self.outstanding >= self._conduct.in_flight):
+            sends.append(self._send(self._queue.popleft(), now_ns))
+        self._queue = self._queue or None
+        return sends
+
+    def _next_in_turn(self, now_ns: int) -> Sequence[Send]:
+        """Send the message whose turn has come: the next of a closed loop, or one that waited for a reply."""
+        if self._conduct.pace.closed:
+            self._recorder.counts["messaging.planned"] += 1
+            return (self._send(now_ns, now_ns),)
+        if self._queue and self.outstanding < self._conduct.in_flight:
+            return (self._send(self._queue.popleft(), now_ns),)
+        return ()
+
+    # In.
+
+    def replied(self, reply: Reply, now_ns: int, *, may_send: bool) -> Sequence[Send]:
+        """Take a reply; with `may_send`, answer it with the message whose turn it now is."""
+        if self._owed_history:
+            self._history_missing(now_ns)
+        sequence = reply.sequence
+        pending = self._ledger.pending.get(sequence) if sequence is not None else None
+        intact = pending is None or self._conduct.dialect.intact(pending.data, reply.content)
+        outcome, request = self._ledger.answered(sequence, intact=intact)
+        if outcome is Outcome.ANSWERED and request is not None:
+            self._round_trip(request, now_ns)
+        else:
+            self._misanswered(outcome, reply, now_ns)
+        return self._next_in_turn(now_ns) if may_send and request is not None else ()
+
+    def _round_trip(self, request: Request, now_ns: int) -> None:
+        recorder = self._recorder
+        recorder.counts["messaging.answered"] += 1
+        service_ns = now_ns - request.sent_ns
+        if self._first_after_resume:
+            self._first_after_resume = False
+            recorder.samples("after_resume").append(service_ns)
+        elif request.planned_ns >= self._steady_since_ns:
+            recorder.service.append(service_ns)
+            recorder.response.append(now_ns - request.planned_ns)
+            if recorder.outages_open:
+                recorder.collateral.append(service_ns)
+
+    def _misanswered(self, outcome: Outcome, reply: Reply, now_ns: int) -> None:
+        counts = self._recorder.counts
+        given_up_as = _CORRECTED.get(outcome)
+        if given_up_as is not None:
+            counts[f"messaging.{given_up_as}"] -= 1
+        item = "persistence" if outcome is Outcome.REDELIVERED else "messaging"
+        counts[f"{item}.{outcome}"] += 1
+        if outcome is not Outcome.RECOVERED:
+            self.error(item, f"reply {outcome}", now_ns, f"request {reply.sequence}")
+
+    def swept(self, now_ns: int) -> Sequence[Send]:
+        """Give up the requests that are older than the reply timeout."""
+        given_up = self._ledger.expired(now_ns - self._conduct.reply_timeout_ns)
+        for sequence, request in given_up:
+            self._recorder.counts["messaging.lost"] += 1
+            self.error("messaging", "no reply in time", request.sent_ns, f"request {sequence}")
+        return self._next_in_turn(now_ns) if given_up else ()
+
+    def heard(self, incoming: Incoming, now_ns: int) -> None:
+        """Take what is neither a reply nor the word that the session is established."""
+        match incoming:
+            case Push():
+                self._pushed(incoming, now_ns)
+            case Restored():
+                self._compare_history(incoming, now_ns)
+            case AuthRequired(detail):
+                self.refusal = detail
+            case Unreadable(excerpt):
+                self._recorder.counts["messaging.unreadable"] += 1
+                self.error("messaging", "unreadable message", now_ns, excerpt)
+            case StreamPart() | Established() | Reply():
+                pass  # a session that is told again that it is established is what it was
+
+    def _pushed(self, push: Push, now_ns: int) -> None:
+        self._recorder.counts["messaging.pushes"] += 1
+        if push.number is not None:
+            self._follow_pushes(push.number, now_ns)
+        if push.sent_at_ms is not None:
+            # RFC 3393: of clocks that do not agree, the delay above the smallest one can be known.
+            apart_ms = now_ns / 1e6 - push.sent_at_ms
+            least_ms = apart_ms if self._least_push_ms is None else min(apart_ms, self._least_push_ms)
+            self._least_push_ms = least_ms
+            self._recorder.samples("push").append(int((apart_ms - least_ms) * 1e6))
+
+    def _follow_pushes(self, number: int, now_ns: int) -> None:
+        last, self._last_push = self._last_push, number
+        if last is None or number == last + 1:
+            return
+        if number > last:
+            self._recorder.counts["messaging.pushes_missing"] += number - last - 1
+            self.error("messaging", "push missing", now_ns, f"push {number} came after push {last}")
+        else:
+            self._recorder.counts["messaging.pushes_duplicated"] += 1
+            self.error(
+                "messaging", "push again or out of order", now_ns, f"push {number} came after push {last}"
+            )
+
+    # Across connections.
+
+    def disconnected(self) -> None:
+        """The connection went; what was under way is lost, and the outage explains it."""
+        self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
+        self._owed_history = False
+
+    def opened(self) -> None:
+        """A new connection: its pushes count anew."""
+        self._last_push = self._least_push_ms = None
+        self.refusal = ""
+
+    def disturbed(self, now_ns: int, *, resumed: bool) -> None:
+        """A disturbance is over: messages planned before now tell no latency."""
+        self._steady_since_ns = now_ns
+        if resumed:
+            self._first_after_resume = True
+            keeps_history = self._conduct.dialect.keeps_history
+            self._owed_history = keeps_history and self._ledger.acknowledged.total > 0
+
+    def _compare_history(self, restored: Restored, now_ns: int) -> None:
+        if not self._owed_history:
+            return
+        self._owed_history = False
+        counts = self._recorder.counts
+        found = self._ledger.restored(restored.sequences, restored.count)
+        counts["persistence.histories"] += 1
+        counts["persistence.acknowledged"] += found.acknowledged
+        if found.missing:
+            counts["persistence.missing"] += found.missing
+            example = f"{found.missing} of {found.acknowledged}, first {found.first_missing}"
+            self.error("persistence", "acknowledged requests are not restored", now_ns, example)
+        if found.repeated:
+            counts["persistence.repeated"] += found.repeated
+            self.error("persistence", "requests restored twice", now_ns, f"{found.repeated} of them")
+
+    def _history_missing(self, now_ns: int) -> None:
+        self._owed_history = False
+        self._recorder.counts["persistence.history_missing"] += 1
+        example = f"{self._ledger.acknowledged.total} requests were acknowledged"
+        self.error("persistence", "no history was restored", now_ns, example)
+
+    def unfinished(self) -> None:
+        """The session ends: what is under way is neither answered nor lost."""
+        self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
+        self._ledger.pending.clear()
+
+
+_CORRECTED = {Outcome.LATE: Outcome.LOST, Outcome.RECOVERED: Outcome.LOST_IN_OUTAGE}
+"""What was counted when the request was given up, and is taken back now that its reply came."""
