@@ -14,7 +14,7 @@ import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
 from loadtest.errors import InvalidSetting
@@ -276,7 +276,7 @@ class DropPlan:
     """
 
     every_s: float = 20.0
-    weights: Mapping[str, float] = DEFAULT_WEIGHTS
+    weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -287,7 +287,7 @@ class DropPlan:
                 raise InvalidSetting("drops", kind, "is no kind of drop", _kinds_hint())
             if not (math.isfinite(weight) and weight >= 0):
                 raise InvalidSetting("drops", f"{kind}={weight}", "is no weight", "A weight is 0 or more")
-        if self.every_s > 0 and not sum(self.weights.values()) > 0:
+        if self.every_s > 0 and not 0 < sum(self.weights.values()) < math.inf:
             raise InvalidSetting(
                 "drops", dict(self.weights), "leaves no kind to draw", "Use drop-every 0 for no drops"
             )
@@ -298,7 +298,8 @@ class DropPlan:
             return None
         rng = random.Random(f"{self.seed}/drop/{session}/{ordinal}")
         after_s = rng.expovariate(1 / self.every_s)
-        kind = rng.choices(tuple(self.weights), tuple(self.weights.values()))[0]
+        kinds = sorted(self.weights)  # the order in which they were written means nothing
+        kind = rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
         detect_s, hold_s = DropKind.kinds[kind]().times(rng)
         return Drop(
             kind=kind,

@@ -18,6 +18,8 @@ Errors hold fields; `__str__` writes the sentence, which names the value, the li
 
 from pathlib import Path
 
+from loadtest.events import Refused
+
 
 class LoadtestError(Exception):
     """Base of all errors raised by this package."""
@@ -109,6 +111,17 @@ class IllegalStep(LoadtestError):
 
     def __str__(self) -> str:
         return f"a session in state {self.state} cannot take {self.event}"
+
+
+class ConnectFailed(LoadtestError):
+    """An attempt to connect failed; `refused` says how."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused)
+        self.refused = refused
+
+    def __str__(self) -> str:
+        return f"{self.refused.phase}: {self.refused.cause} ({self.refused.detail})"
 
 
 class ServerNotStarted(LoadtestError):

@@ -7,6 +7,8 @@ own `record_value` returns False for them and loses them. Nothing here is fast e
 measures: fold and encode elsewhere.
 """
 
+from __future__ import annotations
+
 from array import array
 from collections.abc import Iterable, Sequence
 

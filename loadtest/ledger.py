@@ -187,7 +187,7 @@ class Ledger:
         present = set(sequences)
         expected = list(self.acknowledged.since(min(present))) if present else []
         missing = [sequence for sequence in expected if sequence not in present]
-        short = max(0, self.acknowledged.total - count) if count is not None else 0
+        short = max(0, self.acknowledged.total - max(0, count)) if count is not None else 0
         if not present and count is None:
             short = self.acknowledged.total
         return Restoration(

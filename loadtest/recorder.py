@@ -8,11 +8,14 @@ bounded; what did not fit is counted. No I/O and no clock here.
 Counts are named `item.what`; the table of names is `COUNTS`.
 """
 
+from __future__ import annotations
+
 from array import array
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 TAGS: Final = (
     "service",  # round trip from the actual send, sessions in steady state
@@ -108,7 +111,8 @@ class ErrorTally(Struct, kw_only=True):
     example: str
 
 
-class Interval(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Interval:
     """What one process recorded in one interval; times in nanoseconds since the run's start."""
 
     start_ns: int

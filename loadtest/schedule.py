@@ -24,7 +24,8 @@ Jitter = Literal["none", "full", "equal"]
 def uniform(seed: int, purpose: str, *counters: int) -> float:
     """Return the number in [0, 1) that belongs to these labels, the same whenever and wherever asked."""
     label = f"{seed}/{purpose}/{'/'.join(map(str, counters))}".encode()
-    return int.from_bytes(blake2b(label, digest_size=8).digest(), "big") / 2**64
+    # 53 bits, all that a float holds: of 64, the highest would round to 1.
+    return (int.from_bytes(blake2b(label, digest_size=8).digest(), "big") >> 11) / 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class Pace:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.rate) and 0 <= self.rate <= 10_000):
+        if not (self.rate == 0 or 1e-6 <= self.rate <= 10_000):
             raise InvalidSetting(
-                "rate", self.rate, "is not a rate", "Give messages a second and session, 0 to 10000"
+                "rate", self.rate, "is no rate", "Give messages a second and session: 0, or 0.000001 to 10000"
             )
         if self.arrivals not in ("constant", "poisson", "closed"):
             raise InvalidSetting(
@@ -114,8 +115,10 @@ class Backoff:
 
     def longest_s(self, attempt: int) -> float:
         """Return the longest delay in seconds that the policy allows before this attempt (from 1)."""
-        # The exponent is bounded: 2^1024 overflows a float, and any cap is reached long before.
-        return min(self.cap_s, self.base_s * self.factor ** min(attempt - 1, 60))
+        try:
+            return min(self.cap_s, self.base_s * self.factor ** (attempt - 1))
+        except OverflowError:  # 2^1024 is more than a float holds, and than any cap
+            return self.cap_s if self.base_s else 0.0
 
     def delay_s(self, attempt: int, *, session: int, outage: int) -> float | None:
         """Return the seconds to wait before this attempt (from 1), or None to give up."""
@@ -131,9 +134,14 @@ class Backoff:
         if self.max_attempts == 0:
             return "none"
         return (
-            f"exponential(base={self.base_s:g},factor={self.factor:g},cap={self.cap_s:g},"
+            f"exponential(base={_exact(self.base_s)},factor={_exact(self.factor)},cap={_exact(self.cap_s)},"
             f"jitter={self.jitter},max_attempts={self.max_attempts})"
         )
+
+
+def _exact(number: float) -> str:
+    """Write a number so that it is read back as it was, and the same whether it was an int or a float."""
+    return repr(float(number)).removesuffix(".0")
 
 
 _BACKOFF_HINT = (
@@ -174,13 +182,13 @@ def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
             max_attempts=int(given.get("max_attempts", "50")),
             seed=seed,
         )
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InvalidSetting("backoff", text, "has an argument that is no number", _BACKOFF_HINT) from None
 
 
 def _named_arguments(text: str, arguments: str) -> dict[str, str]:
     given: dict[str, str] = {}
-    for position, argument in enumerate(filter(None, arguments.split(","))):
+    for position, argument in enumerate(arguments.split(",") if arguments else ()):
         name, equals, value = argument.partition("=")
         if not equals:
             if position >= len(_ARGUMENTS):

@@ -381,6 +381,9 @@ class Session:
         self._enter(State.ENDED)
         return (Finish(),)
 
+    def _on_stopped_open(self, event: Stopped, now_ns: int) -> Actions:
+        return (Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
+
     def _on_stopped_steady(self, _event: Stopped, _now_ns: int) -> Actions:
         if not self._traffic.outstanding:
             return self._finish_stopping()
@@ -429,7 +432,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         EstablishTimedOut: Session._on_establish_timed_out,
         Due: Session._on_due_disconnected,
         Swept: Session._ignore,
-        Stopped: Session._on_stopped,
+        Stopped: Session._on_stopped_open,
     },
     State.STEADY: {
         Received: Session._on_received,
@@ -445,7 +448,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Recovered: Session._on_recovered,
         Lost: Session._on_lost,
         Swept: Session._ignore,
-        Stopped: Session._on_stopped,
+        Stopped: Session._on_stopped_open,
     },
     State.DROPPING: {
         Received: Session._on_received,

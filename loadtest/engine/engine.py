@@ -1,0 +1,295 @@
+"""The event loop in its native thread, and the door through which other threads talk to it.
+
+Everything on the loop belongs to the loop's thread: sessions, timers, sockets, the recorder. From outside,
+calls come in through `call_soon_threadsafe`; out go interval after interval, through a callback that runs
+on the loop's thread and must only hand over. No lock is shared with anyone: under gevent, a greenlet that
+holds one across a switch would stop the loop.
+
+The thread is started by a function that the caller gives, because only the caller knows how a real thread
+is made where Python's own threads have been patched.
+"""
+
+import _thread
+import asyncio
+import inspect
+import time
+from array import array
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from loadtest.drops import DropPlan
+from loadtest.engine.link import Dropping, Link
+from loadtest.engine.timers import Timers
+from loadtest.errors import ConnectFailed, LoadtestError
+from loadtest.events import Identity, Phases, Refused
+from loadtest.recorder import Interval, Recorder
+from loadtest.schedule import NS_PER_S
+from loadtest.session import State
+from loadtest.traffic import Conduct
+from loadtest.transport import Connection, Dialer, Target
+
+TokenSource = Callable[[], str | Awaitable[str | None] | None]
+
+SWEEPS_PER_S = 20
+"""Each sweep looks at a twentieth of the sessions, so that all are swept once a second, and none for long."""
+
+_GONE_GRACE_S = 2.5
+"""How long stopping waits for closing handshakes beyond the drain; a little over a connection's own grace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """What the engine needs to know.
+
+    Args:
+        target: the server.
+        conduct: how sessions behave.
+        drops: the plan of drops.
+        token: asked for a token before each attempt; may return an awaitable.
+        headers: added to every upgrade request.
+        subprotocols: offered besides the dialect's.
+        source_ips: local addresses to connect from, in turn.
+        open_timeout_s: for an attempt up to the open WebSocket, and again up to the established session.
+        max_message_bytes: the largest message that is accepted.
+        ping_interval_ns: between keepalive pings.
+        ping_timeout_ns: for their pongs.
+        connect_concurrency: attempts at the same time; others wait their turn.
+    """
+
+    target: Target
+    conduct: Conduct
+    drops: DropPlan
+    token: TokenSource = lambda: None
+    headers: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    source_ips: tuple[str, ...] = ()
+    open_timeout_s: float = 10.0
+    max_message_bytes: int = 2**20
+    ping_interval_ns: int = 20 * NS_PER_S
+    ping_timeout_ns: int = 20 * NS_PER_S
+    connect_concurrency: int = 256
+
+
+class Engine:
+    """Runs sessions on a loop of its own.
+
+    Args:
+        settings: of the run.
+        start_ns: what the monotonic clock showed at the run's start.
+        on_interval: takes each interval, on the loop's thread; must not block.
+        start_thread: starts a native thread.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        start_ns: int,
+        on_interval: Callable[[Interval], None],
+        start_thread: Callable[[Callable[[], None], tuple[()]], Any] = _thread.start_new_thread,
+    ) -> None:
+        self.settings = settings
+        self.recorder = Recorder()
+        self.droppings: set[Dropping] = set()
+        self.drain_s = 1.0
+        self.failure: BaseException | None = None
+        self._start_ns = start_ns
+        self._on_interval = on_interval
+        self._start_thread = start_thread
+        self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by number, for the sweep
+        self._stopping: dict[int, Callable[[], None]] = {}
+        self._swept = 0
+        self._lags_ns = array("q")
+        self._cpu_ns = 0
+
+    # From any thread.
+
+    def start(self, ready: Callable[[], None]) -> None:
+        """Start the thread; `ready` is called on it once calls can be made, or once it has failed."""
+        self._ready = ready
+        self._start_thread(self._run, ())
+
+    def call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Have a method of this engine called on the loop's thread.
+
+        Raises:
+            LoadtestError: the loop does not run (any more).
+        """
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except (AttributeError, RuntimeError) as error:
+            raise LoadtestError(f"the engine is not running ({self.failure or error})") from error
+
+    # On the loop's thread: what is called from outside.
+
+    def add(self, identities: Iterable[Identity]) -> None:
+        """Start these sessions."""
+        for identity in identities:
+            link = self._slice(identity.number)[identity.number] = Link(identity, self)
+            link.start()
+
+    def _slice(self, number: int) -> dict[int, Link]:
+        return self._slices[number % SWEEPS_PER_S]
+
+    def stop(self, numbers: Iterable[int], drain_s: float, done: Callable[[], None]) -> None:
+        """Stop these sessions with time for their last replies; `done` is called when all have gone."""
+        self.drain_s = drain_s
+        links = [link for number in numbers if (link := self._slice(number).get(number)) is not None]
+        remaining = {link.session.identity.number for link in links}
+
+        def gone(number: int) -> None:
+            remaining.discard(number)
+            if not remaining:
+                timeout.cancel()
+                done()
+
+        def give_up() -> None:
+            for link in links:
+                self._stopping.pop(link.session.identity.number, None)
+                self._slice(link.session.identity.number).pop(link.session.identity.number, None)
+                link.abort()
+            done()
+
+        timeout = self._loop.call_later(drain_s + _GONE_GRACE_S, give_up)
+        if not links:
+            gone(-1)
+        for link in links:
+            number = link.session.identity.number
+            if link.ended:
+                del self._slice(number)[number]
+                gone(number)
+            else:
+                self._stopping[number] = lambda number=number: gone(number)  # type: ignore[misc]
+                link.stop()
+
+    def flush(self, done: Callable[[], None]) -> None:
+        """Hand over what was recorded up to now, then call `done`."""
+        self._hand_over()
+        done()
+
+    def close(self) -> None:
+        """Let go of every connection and end the thread."""
+        for dropping in tuple(self.droppings):
+            dropping.abandon()
+        for links in self._slices:
+            for link in links.values():
+                link.abort()
+        self._closing.set()
+
+    # For links.
+
+    def clock(self) -> int:
+        """Return nanoseconds since the run's start."""
+        return time.monotonic_ns() - self._start_ns
+
+    def ended(self, link: Link) -> None:
+        """Take note that a link's session has ended and its connection is gone."""
+        number = link.session.identity.number
+        gone = self._stopping.pop(number, None)
+        if gone is not None:
+            self._slice(number).pop(number, None)
+            gone()
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        """Run a coroutine beside everything else."""
+        self._tasks.start_soon(function, *arguments)
+
+    async def open(self, identity: Identity) -> tuple[Connection, Phases]:
+        """Ask for a token, then open a WebSocket for this session.
+
+        Raises:
+            ConnectFailed: it did not open.
+        """
+        async with self._connecting:
+            token = await self._token()
+            endpoint = self.settings.conduct.dialect.endpoint(identity, token)
+            return await self._dialer.open(endpoint, token)
+
+    async def _token(self) -> str | None:
+        try:
+            token = self.settings.token()
+            return await token if inspect.isawaitable(token) else token
+        except Exception as error:
+            # The source is the user's code and may fail in any way: that attempt has failed, and is counted.
+            detail = f"the token source raised {type(error).__name__}"
+            raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
+
+    # The thread.
+
+    def _run(self) -> None:
+        try:
+            anyio.run(self._main, backend="asyncio", backend_options={"use_uvloop": True})
+        except BaseException as error:
+            self.failure = error
+            self._ready()
+
+    async def _main(self) -> None:
+        settings = self.settings
+        self._loop = asyncio.get_running_loop()
+        self._closing = anyio.Event()
+        self._connecting = anyio.CapacityLimiter(settings.connect_concurrency)
+        self._dialer = Dialer(
+            settings.target,
+            clock=self.clock,
+            timeout_s=settings.open_timeout_s,
+            headers=settings.headers,
+            subprotocols=settings.subprotocols,
+            max_message_bytes=settings.max_message_bytes,
+            source_ips=settings.source_ips,
+        )
+        self.timers = Timers(self._loop, self._start_ns)
+        self.recorder.swap(self.clock())
+        self._cpu_ns = time.thread_time_ns()
+        async with anyio.create_task_group() as self._tasks:
+            self._schedule_sweep(self.clock())
+            self._schedule_interval()
+            self._ready()
+            await self._closing.wait()
+            self._tasks.cancel_scope.cancel()
+        self.timers.close()
+
+    # loadtest.engine.timers.Timed
+
+    def fire(self, what: object, due_ns: int) -> None:
+        """Sweep, or end an interval."""
+        if what == "sweep":
+            self._lags_ns.append(self.clock() - due_ns)
+            self._schedule_sweep(due_ns)
+            self._sweep()
+        else:
+            self._schedule_interval()
+            self._hand_over()
+
+    def _schedule_sweep(self, last_ns: int) -> None:
+        self.timers.schedule(max(last_ns, self.clock()) + NS_PER_S // SWEEPS_PER_S, self, "sweep")
+
+    def _schedule_interval(self) -> None:
+        """Intervals end on whole seconds of the run, so that those of all workers coincide."""
+        self.timers.schedule((self.clock() // NS_PER_S + 1) * NS_PER_S, self, "interval")
+
+    def _sweep(self) -> None:
+        self._swept = (self._swept + 1) % SWEEPS_PER_S
+        for link in tuple(self._slices[self._swept].values()):
+            link.sweep()
+
+    def _hand_over(self) -> None:
+        interval = self.recorder.swap(self.clock())
+        interval.gauges.update(self._gauges((interval.stop_ns - interval.start_ns) or 1))
+        self._on_interval(interval)
+
+    def _gauges(self, elapsed_ns: int) -> dict[str, float]:
+        population = self.recorder.population
+        cpu_ns = time.thread_time_ns()
+        used_ns, self._cpu_ns = cpu_ns - self._cpu_ns, cpu_ns
+        lags, self._lags_ns = sorted(self._lags_ns), array("q")
+        return {
+            "sessions": sum(population.values()) - population[State.ENDED],
+            "sessions_up": sum(population[state] for state in (State.STEADY, State.STALLED, State.DRAINING)),
+            "sessions_in_outage": self.recorder.outages_open,
+            "cpu_ratio": used_ns / elapsed_ns,
+            "loop_lag_p99_ms": lags[int(len(lags) * 0.99)] / 1e6 if lags else 0.0,
+        }

@@ -1,0 +1,316 @@
+"""The shell around one session: it feeds what happens, and performs what the session asks for.
+
+A link has at most one connection at a time. A dropped connection may linger (a half-open socket is held for
+a while) in the hands of its `Dropping`, when the session has long gone on to the next.
+
+Timers of the past are told from those that count by the epoch, which changes whenever the session begins
+something new: what fires with another epoch is stale and passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, cast
+
+from loadtest.drops import DETECTED, DropKind, Steps
+from loadtest.errors import ConnectFailed
+from loadtest.events import (
+    Action,
+    Close,
+    Connect,
+    Data,
+    Detected,
+    Drain,
+    Drained,
+    Drop,
+    DropDue,
+    Due,
+    EstablishTimedOut,
+    Event,
+    Finish,
+    Identity,
+    Lost,
+    Opened,
+    PerformDrop,
+    Received,
+    Reconnect,
+    Recovered,
+    RetryDue,
+    Send,
+    Settle,
+    Started,
+    Stopped,
+    Swept,
+)
+from loadtest.schedule import NS_PER_S
+from loadtest.session import Session, State
+from loadtest.transport import Connection
+
+if TYPE_CHECKING:
+    from loadtest.engine.engine import Engine
+
+
+class What(IntEnum):
+    """What a link can be woken for."""
+
+    MESSAGE = 0
+    DROP = 1
+    RETRY = 2
+    ESTABLISH = 3
+    DRAIN = 4
+
+
+class Link:
+    """One session, its connection and its timers."""
+
+    __slots__ = ("_connection", "_dropping", "_drops", "_engine", "_epoch", "_messages", "session")
+
+    def __init__(self, identity: Identity, engine: Engine) -> None:
+        self.session = Session(identity, engine.settings.conduct, engine.recorder)
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._dropping: Dropping | None = None
+        self._epoch = 0
+        self._messages = 0  # planned so far
+        self._drops = 0  # planned so far
+
+    @property
+    def ended(self) -> bool:
+        """Whether the session has ended and its connection is gone."""
+        return self.session.state is State.ENDED and self._connection is None
+
+    def start(self) -> None:
+        """Begin the session."""
+        self._feed(Started())
+
+    def stop(self) -> None:
+        """End the session in good order."""
+        if self.session.state not in (State.DRAINING, State.ENDED):
+            self._feed(Stopped())
+
+    def abort(self) -> None:
+        """Let go of the connection at once."""
+        if self._connection is not None:
+            self._connection.detach()
+            self._connection.abort()
+            self._connection = None
+
+    def sweep(self) -> None:
+        """Look for what is overdue: replies, and the pong of a ping."""
+        if self.session.state is State.ENDED:
+            return
+        self._feed(Swept())
+        if self._connection is not None and self._dropping is None:
+            settings = self._engine.settings
+            self._connection.keep_alive(
+                interval_ns=settings.ping_interval_ns, timeout_ns=settings.ping_timeout_ns
+            )
+
+    def _feed(self, event: Event) -> None:
+        for action in self.session.handle(event, self._engine.clock()):
+            if action.__class__ is Send:
+                if self._connection is not None:
+                    self._connection.send(action.data)
+            else:
+                _PERFORM[action.__class__](self, action)
+
+    # loadtest.transport.Listener
+
+    def received(self, data: Data) -> None:
+        """A message came on this link's connection."""
+        if self.session.state is not State.ENDED:
+            self._feed(Received(data))
+
+    def lost(self, lost: Lost) -> None:
+        """This link's connection ended."""
+        self._connection = None
+        self._epoch += 1
+        if self._dropping is not None:
+            self._dropping.noticed = True
+            self._dropping = None
+        if self.session.state is State.ENDED:
+            self._engine.ended(self)
+        else:
+            self._feed(lost)
+
+    # loadtest.engine.timers.Timed
+
+    def fire(self, what: object, due_ns: int) -> None:
+        """Wake for a message, or for something of an epoch."""
+        if what is What.MESSAGE:
+            self._message_due(due_ns)
+            return
+        kind, epoch, detail = cast("tuple[What, int, Drop]", what)  # as `_later` scheduled it
+        if epoch != self._epoch:
+            return
+        match kind:
+            case What.DROP:
+                self._feed(DropDue(detail))
+            case What.RETRY:
+                self._feed(RetryDue())
+            case What.ESTABLISH:
+                if self.session.state is State.ESTABLISHING:
+                    self._feed(EstablishTimedOut())
+            case What.DRAIN:
+                self._feed(Drained())
+
+    def _later(self, after_s: float, what: What, detail: Drop | None = None) -> None:
+        due_ns = self._engine.clock() + int(after_s * NS_PER_S)
+        self._engine.timers.schedule(due_ns, self, (what, self._epoch, detail))
+
+    def _message_due(self, due_ns: int) -> None:
+        if self.session.state in (State.DRAINING, State.ENDED):
+            return  # the pace of a stopping session ends
+        self._plan_message(due_ns)
+        self._feed(Due(due_ns))
+
+    def _plan_message(self, previous_ns: int) -> None:
+        gap_ns = self._engine.settings.conduct.pace.gap_ns(self.session.identity.number, self._messages)
+        if gap_ns is not None:
+            self._messages += 1
+            self._engine.timers.schedule(previous_ns + gap_ns, self, What.MESSAGE)
+
+    # What the session asks for.
+
+    def _connect(self, _action: Connect) -> None:
+        self._epoch += 1
+        self._engine.spawn(self._open, self._epoch)
+
+    async def _open(self, epoch: int) -> None:
+        """Open a WebSocket, unless the session meanwhile gave up waiting."""
+        engine = self._engine
+        try:
+            connection, phases = await engine.open(self.session.identity)
+        except ConnectFailed as failure:
+            if epoch == self._epoch and self.session.state is State.CONNECTING:
+                self._feed(failure.refused)
+            return
+        if epoch != self._epoch or self.session.state is not State.CONNECTING:
+            connection.abort()
+            return
+        self._connection = connection
+        self._later(engine.settings.open_timeout_s, What.ESTABLISH)
+        self._feed(Opened(phases))
+        connection.attach(self)
+
+    def _settle(self, _action: Settle) -> None:
+        if self._messages == 0:
+            self._plan_message(self._engine.clock())
+        self._epoch += 1
+        drop = self._engine.settings.drops.drop(self.session.identity.number, self._drops)
+        if drop is not None:
+            self._later(drop.after_s, What.DROP, drop)
+
+    def _perform_drop(self, action: PerformDrop) -> None:
+        assert self._connection is not None  # only a connected session is dropped
+        self._drops += 1
+        self._epoch += 1
+        self._connection.sample = self.session.sample
+        self._dropping = Dropping(action.drop, self._connection, self)
+        self._dropping.go_on()
+
+    def drop_detected(self) -> None:
+        """The session's client has noticed its drop."""
+        self._release()
+        self._feed(Detected())
+
+    def drop_recovered(self) -> None:
+        """The disturbance is over."""
+        self._dropping = None
+        self._feed(Recovered())
+
+    def _release(self) -> None:
+        """Leave the connection to whoever still holds it."""
+        self._dropping = None
+        if self._connection is not None:
+            self._connection.detach()
+            self._connection = None
+
+    def _reconnect(self, action: Reconnect) -> None:
+        self._epoch += 1
+        self._later(action.after_s, What.RETRY)
+
+    def _close(self, action: Close) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if self._dropping is not None:
+            self._dropping.cancel()
+            self._dropping = None
+        if self.session.state is not State.ENDED:
+            self._release()  # an ended session's connection stays the link's own until it is gone
+        connection.close(action.code)
+
+    def _drain(self, _action: Drain) -> None:
+        self._epoch += 1
+        self._later(self._engine.drain_s, What.DRAIN)
+
+    def _finish(self, _action: Finish) -> None:
+        self._epoch += 1
+        if self._dropping is not None:
+            self._dropping.abandon()
+            self._release()
+        if self.ended:
+            self._engine.ended(self)
+
+
+_PERFORM: dict[type[Action], Callable[[Link, Any], None]] = {
+    Connect: Link._connect,
+    Settle: Link._settle,
+    PerformDrop: Link._perform_drop,
+    Reconnect: Link._reconnect,
+    Close: Link._close,
+    Drain: Link._drain,
+    Finish: Link._finish,
+}
+
+
+class Dropping:
+    """A drop under way: it takes the kind's steps, also when the session has gone on without it."""
+
+    __slots__ = ("_connection", "_engine", "_link", "_steps", "disconnects", "noticed")
+
+    def __init__(self, drop: Drop, connection: Connection, link: Link) -> None:
+        kind = DropKind.kinds[drop.kind]()
+        self.disconnects = kind.disconnects
+        self.noticed = False  # the session knows, one way or another
+        self._connection = connection
+        self._link = link
+        self._engine = link._engine
+        self._steps: Steps = kind.steps(connection, drop)
+        self._engine.droppings.add(self)
+
+    def go_on(self) -> None:
+        """Take the steps up to the next wait."""
+        for step in self._steps:
+            if step != DETECTED:
+                self._engine.timers.schedule(self._engine.clock() + int(float(step) * NS_PER_S), self, None)
+                return
+            self._notice()
+        self._engine.droppings.discard(self)
+        self._notice()
+
+    def _notice(self) -> None:
+        if self.noticed:
+            return
+        self.noticed = True
+        if self.disconnects:
+            self._link.drop_detected()
+        else:
+            self._link.drop_recovered()
+
+    def fire(self, _what: object, _due_ns: int) -> None:
+        """The wait is over."""
+        self.go_on()
+
+    def cancel(self) -> None:
+        """Take no further step."""
+        self.noticed = True
+        self._steps = iter(())
+        self._engine.droppings.discard(self)
+
+    def abandon(self) -> None:
+        """Take no further step; the socket goes with a reset."""
+        self.cancel()
+        self._connection.reset()

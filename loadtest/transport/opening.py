@@ -1,0 +1,244 @@
+"""Opening a WebSocket: DNS, TCP, TLS and the upgrade, each timed, and every refusal told in one form.
+
+Foreign exceptions are translated here, once, into `ConnectFailed`, which carries the phase that failed, a
+short stable cause to count by, and a bounded line for a person. A body that the server sent with a refusal
+is quoted in part, with the token taken out.
+"""
+
+import asyncio
+import errno
+import itertools
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidMessage, InvalidStatus
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI
+
+from loadtest.errors import ConnectFailed
+from loadtest.events import Endpoint, Phases, Refused
+from loadtest.transport.connection import Connection
+from loadtest.transport.target import Target
+
+DETAIL_LENGTH = 200
+
+_CAUSES = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ETIMEDOUT: "timeout",
+    errno.EADDRNOTAVAIL: "out_of_ports",
+    errno.EMFILE: "out_of_files",
+    errno.ENFILE: "out_of_files",
+}
+_UNREACHABLE = {"refused", "reset", "unreachable", "timeout", "eof"}
+"""Causes that a server which is down explains, unless it answered before."""
+
+Address = tuple[str, int]
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """An attempt under way: its phase, and how long the earlier ones took."""
+
+    clock: Callable[[], int]
+    phase: str = "dns"
+    began_ns: int = 0
+    took_ns: dict[str, int] = field(default_factory=dict)
+
+    def enter(self, phase: str) -> None:
+        now_ns = self.clock()
+        if self.began_ns:
+            self.took_ns[f"{self.phase}_ns"] = now_ns - self.began_ns
+        self.phase, self.began_ns = phase, now_ns
+
+
+class Dialer:
+    """Opens the WebSockets of a run.
+
+    Args:
+        target: the server.
+        clock: returns monotonic nanoseconds.
+        timeout_s: for one attempt, from DNS to the end of the upgrade.
+        headers: added to every upgrade request.
+        subprotocols: offered besides the dialect's.
+        max_message_bytes: the largest message that is accepted.
+        source_ips: local addresses to connect from, in turn; empty for the system's choice.
+    """
+
+    NAMES_FRESH_S = 30.0
+    """How long an address found by DNS serves, so that reconnecting crowds do not ask for each attempt."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        clock: Callable[[], int],
+        timeout_s: float = 10.0,
+        headers: Sequence[tuple[str, str]] = (),
+        subprotocols: Sequence[str] = (),
+        max_message_bytes: int = 2**20,
+        source_ips: Sequence[str] = (),
+    ) -> None:
+        self._target = target
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._headers = tuple(headers)
+        self._subprotocols = tuple(subprotocols)
+        self._max_message_bytes = max_message_bytes
+        self._source_ips = itertools.cycle(source_ips) if source_ips else None
+        self._addresses: asyncio.Future[list[Address]] | None = None
+        self._addresses_asked_ns = 0
+
+    async def open(self, endpoint: Endpoint, secret: str | None) -> tuple[Connection, Phases]:
+        """Open one WebSocket.
+
+        Args:
+            endpoint: what to ask of the server.
+            secret: the token, to be kept out of what is told of a refusal.
+
+        Raises:
+            ConnectFailed: it did not open.
+        """
+        attempt = _Attempt(self._clock)
+        try:
+            with anyio.fail_after(self._timeout_s):
+                connection = await self._open(endpoint, attempt)
+        except TimeoutError:
+            detail = f"no answer within {self._timeout_s:g} s"
+            raise _failed(attempt.phase, "timeout", detail, secret) from None
+        except OSError as error:
+            raise _failed(attempt.phase, _cause(error), _text(error), secret) from error
+        return connection, Phases(**attempt.took_ns)
+
+    async def _open(self, endpoint: Endpoint, attempt: _Attempt) -> Connection:
+        attempt.enter("dns")
+        addresses = await self._resolve()
+        attempt.enter("tcp")
+        connection = await self._connect(addresses, self._protocol(endpoint))
+        try:
+            if self._target.tls is not None:
+                attempt.enter("tls")
+                await self._secure(connection, self._target.tls)
+            attempt.enter("upgrade")
+            await self._upgrade(connection, endpoint)
+        except BaseException:
+            connection.abort()
+            raise
+        attempt.enter("established")
+        return connection
+
+    def _protocol(self, endpoint: Endpoint) -> ClientProtocol:
+        target = self._target
+        path, _, query = endpoint.path.partition("?")
+        uri = WebSocketURI(target.tls is not None, target.host, target.port, path, query)
+        subprotocols = [Subprotocol(name) for name in (*endpoint.subprotocols, *self._subprotocols)]
+        return ClientProtocol(uri, subprotocols=subprotocols or None, max_size=self._max_message_bytes)
+
+    async def _secure(self, connection: Connection, tls: ssl.SSLContext) -> None:
+        loop = asyncio.get_running_loop()
+        secured = await loop.start_tls(
+            connection.transport, connection, tls, server_hostname=self._target.host
+        )
+        if secured is None:
+            raise ConnectionResetError(errno.ECONNRESET, "the connection ended during the TLS handshake")
+        connection.connection_made(secured)
+
+    async def _upgrade(self, connection: Connection, endpoint: Endpoint) -> None:
+        assert connection.opened is not None
+        connection.upgrade((*self._headers, *endpoint.headers))
+        await connection.opened
+        connection.opened = None
+        error = connection.handshake_error
+        if error is not None:
+            token = endpoint.subprotocols[-1] if endpoint.subprotocols else None
+            raise _refused_upgrade(error, token)
+
+    async def _resolve(self) -> list[Address]:
+        """Return the target's addresses; attempts at the same time share one question."""
+        now_ns = self._clock()
+        stale = now_ns - self._addresses_asked_ns > self.NAMES_FRESH_S * 1e9
+        asked = self._addresses
+        if asked is None or (asked.done() and (stale or asked.exception() is not None)):
+            self._addresses_asked_ns = now_ns
+            asked = self._addresses = asyncio.ensure_future(self._ask())
+        # Shielded: an attempt that gives up must not take the answer from the others.
+        return await asyncio.shield(asked)
+
+    async def _ask(self) -> list[Address]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
+        return [(str(address[0]), int(address[1])) for _, _, _, _, address in found]
+
+    async def _connect(self, addresses: list[Address], client: ClientProtocol) -> Connection:
+        """Return a TCP connection to the first address that takes one."""
+        loop = asyncio.get_running_loop()
+        failure: OSError | None = None
+        for host, port in addresses:
+            source = (next(self._source_ips), 0) if self._source_ips is not None else None
+            try:
+                _, connection = await loop.create_connection(
+                    lambda: Connection(client, self._clock), host, port, local_addr=source
+                )
+            except OSError as error:
+                failure = error
+            else:
+                return connection
+        raise failure or OSError(errno.EHOSTUNREACH, "the name has no address")
+
+
+def _cause(error: OSError) -> str:
+    if isinstance(error, socket.gaierror):
+        return "unknown_host"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "certificate"
+    if isinstance(error, ssl.SSLError):
+        return "tls"
+    return _CAUSES.get(error.errno or 0, "reset" if isinstance(error, ConnectionError) else "os_error")
+
+
+_HINTS = {
+    "certificate": "trust it with --ws-tls-ca, or accept any with --ws-tls-insecure",
+    "out_of_ports": "no local port is left for this target: add --ws-source-ip addresses",
+    "out_of_files": "no file descriptor is left: raise `ulimit -n`",
+    "tls": "is this a TLS port? Use ws:// for one that is not",
+}
+
+
+def _text(error: OSError) -> str:
+    text = error.strerror or str(error)
+    hint = _HINTS.get(_cause(error))
+    return f"{text}; {hint}" if hint else text
+
+
+def _refused_upgrade(error: Exception, token: str | None) -> ConnectFailed:
+    if isinstance(error, InvalidStatus):
+        body = bytes(error.response.body or b"")[:DETAIL_LENGTH].decode("utf-8", "replace")
+        status = error.response.status_code
+        return _failed("upgrade", f"http_{status}", f"HTTP {status} {body}".strip(), token, answered=True)
+    ended = isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError)
+    if ended:
+        return _failed("upgrade", "eof", "the connection ended before the server answered", token)
+    text = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
+    return _failed("upgrade", "bad_handshake", text, token, answered=True)
+
+
+def _failed(
+    phase: str, cause: str, detail: str, secret: str | None, *, answered: bool = False
+) -> ConnectFailed:
+    if secret:
+        detail = detail.replace(secret, "***")
+    printable = "".join(character if character.isprintable() else " " for character in detail)
+    return ConnectFailed(
+        Refused(
+            phase=phase,
+            cause=cause,
+            detail=" ".join(printable.split())[:DETAIL_LENGTH],
+            unreachable=not answered and cause in _UNREACHABLE,
+        )
+    )

@@ -1,0 +1,92 @@
+"""Where to connect: the server's URL, checked before the first connection, and what TLS is to trust."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from loadtest.errors import InvalidSetting
+
+_SECURE_SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What TLS is to trust and to show.
+
+    Args:
+        ca: file of certificates to trust instead of the system's.
+        cert: client certificate (PEM), with `key` or with the key in the same file.
+        key: its private key (PEM).
+        insecure: whether to accept any server certificate.
+    """
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    insecure: bool = False
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context of all connections of a run.
+
+        Raises:
+            InvalidSetting: a file is missing or holds no certificate.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except (OSError, ssl.SSLError) as error:
+            raise InvalidSetting(
+                "tls-ca", str(self.ca), f"cannot be used ({error})", "Give a PEM file"
+            ) from error
+        if self.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if self.key is not None and self.cert is None:
+            raise InvalidSetting("tls-key", str(self.key), "has no certificate", "Give --ws-tls-cert too")
+        if self.cert is not None:
+            try:
+                context.load_cert_chain(self.cert, self.key)
+            except (OSError, ssl.SSLError) as error:
+                raise InvalidSetting(
+                    "tls-cert", str(self.cert), f"cannot be used ({error})", "Give PEM files"
+                ) from error
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The server under test, without any path.
+
+    Args:
+        host: name or address.
+        port: TCP port.
+        tls: the TLS context for wss, None for ws.
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def parse(cls, url: str, tls: Tls) -> "Target":
+        """Read a `ws://`, `wss://`, `http://` or `https://` URL; its path, if any, is not used.
+
+        Raises:
+            InvalidSetting: it is no such URL.
+        """
+        hint = "Write ws://HOST[:PORT] or wss://HOST[:PORT]; the path goes into --ws-path"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise InvalidSetting("host", url, "is no URL", hint) from None
+        secure = _SECURE_SCHEMES.get(parts.scheme)
+        if secure is None or not parts.hostname:
+            raise InvalidSetting("host", url, "is no WebSocket URL", hint)
+        if parts.username or parts.password:
+            raise InvalidSetting("host", "(hidden)", "holds credentials", "Give them with --ws-header")
+        return cls(parts.hostname, port or (443 if secure else 80), tls.context() if secure else None)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
