@@ -1,0 +1,62 @@
+"""WebSocket load and reconnection tests with honest verdicts.
+
+In a locustfile:
+
+    from loadtest import WebSocketUser
+
+    class ChatUser(WebSocketUser):
+        dialect = "emergence"
+
+An application of your own speaks a `Dialect`, drops of your own are a `DropKind`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from loadtest.dialects import (
+    AuthRequired,
+    Dialect,
+    Established,
+    Push,
+    Reply,
+    Restored,
+    StreamPart,
+    Unreadable,
+)
+from loadtest.drops import DETECTED, DropKind, Wire
+from loadtest.errors import LoadtestError
+from loadtest.events import Drop, Endpoint, Identity
+from loadtest.schedule import Backoff
+
+if TYPE_CHECKING:
+    from loadtest.locust_user import WebSocketUser
+
+__all__ = [
+    "DETECTED",
+    "AuthRequired",
+    "Backoff",
+    "Dialect",
+    "Drop",
+    "DropKind",
+    "Endpoint",
+    "Established",
+    "Identity",
+    "LoadtestError",
+    "Push",
+    "Reply",
+    "Restored",
+    "StreamPart",
+    "Unreadable",
+    "WebSocketUser",
+    "Wire",
+]
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import the Locust adapter when it is asked for: importing Locust patches the standard library."""
+    if name == "WebSocketUser":
+        from loadtest.locust_user import WebSocketUser
+
+        return WebSocketUser
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

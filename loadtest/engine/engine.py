@@ -40,6 +40,8 @@ SWEEPS_PER_S = 20
 _GONE_GRACE_S = 2.5
 """How long stopping waits for closing handshakes beyond the drain; a little over a connection's own grace."""
 
+_TOKENS_REMEMBERED = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
@@ -81,6 +83,7 @@ class Engine:
         settings: of the run.
         start_ns: what the monotonic clock showed at the run's start.
         on_interval: takes each interval, on the loop's thread; must not block.
+        on_failure: told, on the loop's thread, that the loop has died; `failure` says of what.
         start_thread: starts a native thread.
     """
 
@@ -90,6 +93,7 @@ class Engine:
         *,
         start_ns: int,
         on_interval: Callable[[Interval], None],
+        on_failure: Callable[[], None],
         start_thread: Callable[[Callable[[], None], tuple[()]], Any] = _thread.start_new_thread,
     ) -> None:
         self.settings = settings
@@ -97,8 +101,10 @@ class Engine:
         self.droppings: set[Dropping] = set()
         self.drain_s = 1.0
         self.failure: BaseException | None = None
+        self.tokens: dict[str, None] = {}  # the latest, to be kept out of what is written
         self._start_ns = start_ns
         self._on_interval = on_interval
+        self._on_failure = on_failure
         self._start_thread = start_thread
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by number, for the sweep
         self._stopping: dict[int, Callable[[], None]] = {}
@@ -109,7 +115,7 @@ class Engine:
     # From any thread.
 
     def start(self, ready: Callable[[], None]) -> None:
-        """Start the thread; `ready` is called on it once calls can be made, or once it has failed."""
+        """Start the thread; `ready` is called on it once calls can be made."""
         self._ready = ready
         self._start_thread(self._run, ())
 
@@ -212,11 +218,16 @@ class Engine:
     async def _token(self) -> str | None:
         try:
             token = self.settings.token()
-            return await token if inspect.isawaitable(token) else token
+            token = await token if inspect.isawaitable(token) else token
         except Exception as error:
             # The source is the user's code and may fail in any way: that attempt has failed, and is counted.
             detail = f"the token source raised {type(error).__name__}"
             raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
+        if token:
+            self.tokens[token] = None
+            if len(self.tokens) > _TOKENS_REMEMBERED:
+                del self.tokens[next(iter(self.tokens))]
+        return token
 
     # The thread.
 
@@ -225,7 +236,7 @@ class Engine:
             anyio.run(self._main, backend="asyncio", backend_options={"use_uvloop": True})
         except BaseException as error:
             self.failure = error
-            self._ready()
+            self._on_failure()
 
     async def _main(self) -> None:
         settings = self.settings

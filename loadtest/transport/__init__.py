@@ -7,6 +7,6 @@ drops and each step's time to the recorder.
 
 from loadtest.transport.connection import Connection, Listener
 from loadtest.transport.opening import Dialer
-from loadtest.transport.target import Target, Tls
+from loadtest.transport.target import Target, Tls, check_reachable
 
-__all__ = ["Connection", "Dialer", "Listener", "Target", "Tls"]
+__all__ = ["Connection", "Dialer", "Listener", "Target", "Tls", "check_reachable"]

@@ -1,5 +1,6 @@
 """Where to connect: the server's URL, checked before the first connection, and what TLS is to trust."""
 
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,3 +91,20 @@ class Target:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
+
+
+def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
+    """Make sure that something listens at the target, so that a typo ends a run before it begins.
+
+    Raises:
+        InvalidSetting: nothing does.
+    """
+    try:
+        socket.create_connection((target.host, target.port), timeout_s).close()
+    except OSError as error:
+        raise InvalidSetting(
+            "host",
+            str(target),
+            f"cannot be reached ({error.strerror or error})",
+            "Is the server running there?",
+        ) from error

@@ -1,0 +1,15 @@
+"""The Locust adapter. Only importer of locust and gevent.
+
+options     the --ws-… options, and how they override a user class's attributes
+settings    from those to what the engine and the run directory need, checked before anything starts
+user        WebSocketUser, the class that locustfiles subclass
+bridge      calls from the engine's native thread into gevent
+load        this process's engine: sessions start and stop, intervals come out
+record      the run directory of a local run or a master: intervals go in, the verdict comes out
+table       Locust's own statistics as a view of the same data
+conductor   Locust's events, tied to all of these
+"""
+
+from loadtest.locust_user.user import WebSocketUser
+
+__all__ = ["WebSocketUser"]

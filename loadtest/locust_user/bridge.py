@@ -1,0 +1,55 @@
+"""Calls from a native thread into gevent.
+
+gevent's own primitives are not for other threads, and a `queue.Queue` of a native thread never wakes a
+greenlet. What works is libev's async watcher, the one thing of a hub that may be touched from outside:
+the caller appends to a deque (atomic under the GIL) and sends; a greenlet of the hub's thread then makes
+the calls, in order.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from gevent.monkey import get_original
+
+logger = logging.getLogger(__name__)
+
+start_native_thread: Callable[..., Any] = get_original("_thread", "start_new_thread")
+"""Starts a real thread although `threading` is patched."""
+
+
+class Bridge:
+    """Made in the thread that is to make the calls."""
+
+    def __init__(self) -> None:
+        self._calls: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
+        self._arrived = Event()
+        self._watcher: Any = gevent.get_hub().loop.async_()
+        self._watcher.start(self._arrived.set)
+        self._greenlet = gevent.spawn(self._make_calls)
+
+    def call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Have this called in gevent's thread; to be used from any other."""
+        self._calls.append((function, arguments))
+        self._watcher.send()
+
+    def _make_calls(self) -> None:
+        while True:
+            self._arrived.wait()
+            self._arrived.clear()
+            while self._calls:
+                function, arguments = self._calls.popleft()
+                try:
+                    function(*arguments)
+                except Exception:
+                    # One failed call must not silence the rest: a run without its records is worth nothing.
+                    logger.exception("a call from the engine failed")
+
+    def close(self) -> None:
+        """Make no more calls."""
+        self._greenlet.kill()
+        self._watcher.stop()
+        self._watcher.close()

@@ -1,0 +1,294 @@
+"""Locust's events, tied to the load this process makes and the record that is kept of it.
+
+    role     load  record
+    local    yes   yes
+    master   no    yes
+    worker   yes   no; it sends its intervals to the master
+
+A run begins with Locust's `test_start` and ends with its `test_stop`; the web UI may have many in one
+process. Locust gives its workers half a second for their last report, which closing sessions may exceed,
+so a stopping master first asks them to finish, in a message of its own, and waits until all have.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import gevent
+import msgspec
+from gevent.event import Event
+from locust.env import Environment
+from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+
+from loadtest.errors import LoadtestError, UsageError
+from loadtest.evidence import MalformedInterval, PackedInterval
+from loadtest.evidence.interval import decode, encode
+from loadtest.locust_user import table
+from loadtest.locust_user.load import Load, RunFacts
+from loadtest.locust_user.options import RUN_DESTINATION, given_values
+from loadtest.locust_user.record import Record
+from loadtest.locust_user.settings import LoadSettings, load_settings
+from loadtest.report import Published, print_verdict
+from loadtest.run import RunWriter, check_writable, new_manifest
+from loadtest.server import ServerProcess, ServerSettings
+from loadtest.transport import check_reachable
+
+logger = logging.getLogger("loadtest")
+
+INTERVALS_MESSAGE = "loadtest_intervals"
+FINISH_MESSAGE = "loadtest_finish"
+
+SWITCH_INTERVAL_S = 1e-4
+"""How long a thread may keep the GIL when another wants it: Python's 5 ms would stall the engine's loop."""
+
+_WORKERS_GRACE_S = 10.0
+"""How long a master waits for its workers' last intervals, beyond --stop-timeout."""
+
+_conductors: dict[int, "Conductor"] = {}
+
+
+def of(environment: Environment) -> "Conductor":
+    """Return the conductor of an environment."""
+    return _conductors[id(environment)]
+
+
+def attach(environment: Environment, base: type) -> None:
+    """Tie a conductor to an environment that has a user class of this base."""
+    classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
+    if classes:
+        _conductors[id(environment)] = Conductor(environment, classes)
+
+
+class Conductor:
+    """What a process does for the runs of its environment."""
+
+    def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
+        self._environment = environment
+        self._classes = classes
+        self._runner: Any = environment.runner
+        self._load: Load | None = None
+        self._record: Record | None = None
+        self._server: ServerProcess | None = None
+        self._settings: LoadSettings | None = None
+        self._published: Published | None = None
+        self._finished_workers: set[int] = set()
+        self._all_finished = Event()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        self._check()
+        self._listen()
+
+    @property
+    def _options(self) -> Any:
+        return self._environment.parsed_options
+
+    def _check(self) -> None:
+        """Refuse bad settings before anything starts; a worker gets them from its master later."""
+        if isinstance(self._runner, WorkerRunner):
+            return
+        try:
+            settings = self._configure(self._host() or "ws://127.0.0.1")
+            check_writable(settings.results)
+            if self._host() and self._options.headless:
+                check_reachable(settings.engine.target)
+        except LoadtestError as error:
+            _exit(error)
+
+    def _listen(self) -> None:
+        events = self._environment.events
+        events.test_start.add_listener(self._on_test_start)
+        events.test_stopping.add_listener(self._on_test_stopping)
+        events.test_stop.add_listener(self._on_test_stop)
+        events.quitting.add_listener(self._on_quitting)
+        events.quit.add_listener(self._on_quit)
+        if isinstance(self._runner, MasterRunner):
+            self._runner.register_message(INTERVALS_MESSAGE, self._on_intervals)
+        elif isinstance(self._runner, WorkerRunner):
+            self._runner.register_message(FINISH_MESSAGE, self._on_finish, concurrent=True)
+
+    # Settings.
+
+    def _user_class(self) -> Any:
+        if len(self._classes) > 1:
+            names = ", ".join(kind.__name__ for kind in self._classes)
+            raise UsageError(
+                f"a run has one kind of WebSocketUser, and there are {len(self._classes)}: {names}. "
+                "Name one at the end of the command line"
+            )
+        return self._classes[0]
+
+    def _host(self) -> str | None:
+        host: str | None = self._environment.host or self._user_class().host
+        return host
+
+    def _configure(self, host: str) -> LoadSettings:
+        values = self._user_class().values() | given_values(self._options)
+        return load_settings(values, host)
+
+    # A run begins.
+
+    def _on_test_start(self, **_kwargs: Any) -> None:
+        table.install(self._environment.stats)
+        try:
+            self._begin()
+        except LoadtestError as error:
+            logger.error("%s", error)
+            self._environment.process_exit_code = error.exit_code
+            self._runner.quit()
+
+    def _begin(self) -> None:
+        is_worker = isinstance(self._runner, WorkerRunner)
+        facts = self._facts_from_master() if is_worker else self._begin_record()
+        if isinstance(self._runner, MasterRunner):
+            return
+        assert self._settings is not None or is_worker
+        settings = self._settings or self._configure(self._host() or "")
+        self._load = Load(
+            settings,
+            facts,
+            worker=self._runner.worker_index if is_worker else None,
+            environment=self._environment,
+            deliver=self._send if is_worker else self._append,
+            failed=self._on_engine_failure,
+        )
+
+    def _facts_from_master(self) -> RunFacts:
+        text = getattr(self._options, RUN_DESTINATION, "")
+        try:
+            return msgspec.json.decode(text, type=RunFacts)
+        except msgspec.MsgspecError as error:
+            raise LoadtestError(
+                "the master sent no facts of the run: do all run the same locustfile and version?"
+            ) from error
+
+    def _begin_record(self) -> RunFacts:
+        """Make the run directory, start the reference server if there is no target, and tell the workers."""
+        host = self._host() or self._start_server()
+        settings = self._settings = self._configure(host)
+        manifest = new_manifest(
+            revision=settings.revision,
+            target=str(settings.engine.target),
+            plan=msgspec.structs.replace(
+                settings.plan,
+                users=self._runner.target_user_count,
+                spawn_rate=float(self._options.spawn_rate or 1),
+                duration_s=float(self._options.run_time) if self._options.run_time else None,
+            ),
+        )
+        self._record = Record(RunWriter(settings.results, manifest), manifest)
+        self._published = None
+        self._finished_workers.clear()
+        self._all_finished.clear()
+        logger.info("run %s against %s", self._record.writer.path, manifest.target)
+        facts = RunFacts(
+            run_id=manifest.run_id,
+            started_unix_ns=manifest.started_unix_ns,
+            workers=max(1, getattr(self._runner, "worker_index_max", 1)),
+        )
+        setattr(self._options, RUN_DESTINATION, msgspec.json.encode(facts).decode())
+        return facts
+
+    def _start_server(self) -> str:
+        self._server = ServerProcess(ServerSettings(port=0))
+        logger.info("no --host was given: started the reference server at %s", self._server.url)
+        self._environment.host = self._server.url
+        return self._server.url
+
+    def _stop_server(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+            self._environment.host = None
+
+    # Users come and go.
+
+    def start_sessions(self) -> Sequence[int]:
+        """Start the sessions of a user and return their numbers."""
+        return self._load.start_user() if self._load is not None else ()
+
+    def stop_sessions(self, numbers: Sequence[int]) -> None:
+        """Stop a user's sessions and wait until they have closed."""
+        if self._load is not None:
+            self._load.stop_user(numbers)
+
+    # Intervals.
+
+    def _append(self, packed: PackedInterval) -> None:
+        if self._record is not None:
+            self._record.append(packed)
+
+    def _send(self, packed: PackedInterval) -> None:
+        self._runner.send_message(INTERVALS_MESSAGE, {"interval": encode(packed)})
+
+    def _on_intervals(self, msg: Any, **_kwargs: Any) -> None:
+        """Take a worker's interval, or its word that there will be no more."""
+        if "finished" in msg.data:
+            self._finished_workers.add(msg.data["finished"])
+            self._look_for_finish()
+            return
+        try:
+            self._append(decode(msg.data["interval"]))
+        except MalformedInterval as error:
+            logger.error("worker %s: %s", msg.node_id, error)
+
+    # A run ends.
+
+    def _on_test_stopping(self, **_kwargs: Any) -> None:
+        if isinstance(self._runner, MasterRunner) and self._record is not None:
+            self._runner.send_message(FINISH_MESSAGE, None)
+            self._look_for_finish()
+            self._all_finished.wait(_WORKERS_GRACE_S + (self._environment.stop_timeout or 0.0))
+
+    def _look_for_finish(self) -> None:
+        alive = [client for client in self._runner.clients.all if client.state != STATE_MISSING]
+        indexes = {self._runner.get_worker_index(client.id) for client in alive}
+        if indexes <= self._finished_workers:
+            self._all_finished.set()
+
+    def _on_finish(self, **_kwargs: Any) -> None:
+        """Finish this worker's load and say so."""
+        if self._load is not None:
+            self._load.finish()
+            self._load = None
+        self._runner.send_message(INTERVALS_MESSAGE, {"finished": self._runner.worker_index})
+
+    def _on_test_stop(self, **_kwargs: Any) -> None:
+        if isinstance(self._runner, WorkerRunner):
+            self._on_finish()
+            return
+        if self._load is not None:
+            self._load.finish()
+            self._load = None
+        if self._record is not None:
+            self._conclude(self._record)
+        self._stop_server()
+
+    def _conclude(self, record: Record) -> None:
+        assert self._settings is not None
+        self._record = None
+        self._published = record.finish(str(self._settings.results), self._settings.baseline)
+        self._environment.process_exit_code = self._published.verdict.exit_code
+        if not self._options.headless:
+            print_verdict(self._published, to_stderr=True)
+
+    def _on_quitting(self, **_kwargs: Any) -> None:
+        """End a run that Ctrl-C or SIGTERM interrupts; Locust would stop it only after this event."""
+        if isinstance(self._runner, WorkerRunner):
+            self._on_finish()
+        elif self._record is not None:
+            self._runner.quit()
+        self._stop_server()
+
+    def _on_quit(self, **_kwargs: Any) -> None:
+        if self._published is not None and self._options.headless:
+            print_verdict(self._published, to_stderr=self._options.json)
+
+    def _on_engine_failure(self, failure: BaseException) -> None:
+        logger.critical("the engine died: %r", failure, exc_info=failure)
+        self._environment.process_exit_code = LoadtestError.exit_code
+        gevent.spawn(self._runner.quit)
+
+
+def _exit(error: LoadtestError) -> NoReturn:
+    print(f"Error: {error}", file=sys.stderr)
+    sys.exit(error.exit_code)

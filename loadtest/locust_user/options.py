@@ -1,0 +1,182 @@
+"""The --ws-… options: one table, from which the parser, the environment names and the web form are made.
+
+An option that is not given leaves the attribute of the user class as it is, so every option's default is
+None. Values from the command line, the environment and the web form all arrive as text and are converted
+here, once.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest.errors import InvalidSetting
+
+
+def _number(text: str) -> float:
+    return float(text)
+
+
+def _flag(text: object) -> bool:
+    return text is True or str(text).lower() in ("true", "1", "yes", "on")
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise ValueError("no colon")
+    return name.strip(), value.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option.
+
+    Args:
+        name: without the prefix.
+        attribute: of the user class that it overrides.
+        convert: from text; a ValueError says that the text is wrong.
+        metavar: of its value in the help.
+        help: what it does; the default is that of the attribute.
+        wanted: what a value must be, for the error.
+        secret: whether its value is masked in the web form and kept out of every file.
+        repeatable: whether it can be given more than once.
+    """
+
+    name: str
+    attribute: str
+    convert: Callable[[str], Any]
+    metavar: str
+    help: str
+    wanted: str = "text"
+    secret: bool = False
+    repeatable: bool = False
+
+    @property
+    def destination(self) -> str:
+        """The name in Locust's parsed options."""
+        return f"ws_{self.name.replace('-', '_')}"
+
+    def value(self, given: object) -> Any:
+        """Convert what was given.
+
+        Raises:
+            InvalidSetting: it is no such value.
+        """
+        texts: list[Any] = given if isinstance(given, list) else [given]
+        try:
+            values = [self.convert(text) for text in texts]
+        except (ValueError, TypeError):
+            shown = "(hidden)" if self.secret else given
+            hint = f"--ws-{self.name} takes {self.wanted}"
+            raise InvalidSetting(f"--ws-{self.name}", shown, f"is not {self.wanted}", hint) from None
+        return tuple(values) if self.repeatable else values[-1]
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("dialect", "dialect", str, "NAME", "What the server speaks: emergence, echo, or one of your own"),
+    Option("path", "path", str, "PATH", "Path and query of the WebSocket endpoint (default: the dialect's)"),
+    Option("token", "token", str, "TOKEN", "Token to log in with; asked for at every attempt", secret=True),
+    Option("sessions", "sessions", int, "N", "WebSocket sessions each user holds (default 20)", "a number"),
+    Option("rate", "rate", _number, "R", "Messages a second and session; 0 for none (default 1)", "a number"),
+    Option(
+        "arrivals", "arrivals", str, "KIND", "constant (default), poisson, or closed: the next on the reply"
+    ),
+    Option("in-flight", "in_flight", int, "N", "Requests a session may have under way; 0: any", "a number"),
+    Option(
+        "message-bytes", "message_bytes", int, "N", "About how long a request is (default 64)", "a number"
+    ),
+    Option(
+        "drop-every",
+        "drop_every_s",
+        _number,
+        "SECONDS",
+        "Mean time a session is up before it is dropped; 0 for no drops (default 20)",
+        "seconds",
+    ),
+    Option(
+        "drops", "drops", str, "KIND=WEIGHT,…", "Kinds of drops and how often each (default: seven kinds)"
+    ),
+    Option(
+        "backoff",
+        "backoff",
+        str,
+        "POLICY",
+        "none, constant(S) or exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50)",
+    ),
+    Option("reply-timeout", "reply_timeout_s", _number, "SECONDS", "For a reply (default 10)", "seconds"),
+    Option("open-timeout", "open_timeout_s", _number, "SECONDS", "For connecting (default 10)", "seconds"),
+    Option("seed", "seed", int, "N", "Of the drop plan and the arrivals (default 1)", "a whole number"),
+    Option(
+        "warmup", "warmup_s", _number, "SECONDS", "Left out of latency at the start (default 3)", "seconds"
+    ),
+    Option("revision", "revision", str, "NAME", "Version of the server under test (default: git describe)"),
+    Option("baseline", "baseline", str, "RUN", "Run directory or revision to compare with, or none"),
+    Option("results", "results", Path, "DIR", "Where run directories go (default: results)"),
+    Option(
+        "header",
+        "headers",
+        _header,
+        "NAME:VALUE",
+        "Added to each upgrade request; repeatable",
+        "NAME:VALUE",
+        secret=True,
+        repeatable=True,
+    ),
+    Option("subprotocol", "subprotocols", str, "NAME", "Offered to the server; repeatable", repeatable=True),
+    Option("tls-ca", "tls_ca", Path, "FILE", "Certificates to trust (PEM)"),
+    Option("tls-cert", "tls_cert", Path, "FILE", "Client certificate (PEM)"),
+    Option("tls-key", "tls_key", Path, "FILE", "Its private key (PEM)"),
+    Option(
+        "source-ip", "source_ips", str, "IP", "Local address to connect from; repeatable", repeatable=True
+    ),
+    Option("connect-concurrency", "connect_concurrency", int, "N", "Attempts at a time (256)", "a number"),
+)
+
+RUN_DESTINATION = "ws_run"
+"""Where a master puts what its workers must know of a run; Locust sends all custom options to them."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options to Locust's parser."""
+    group: Any = parser.add_argument_group(
+        "WebSocket options",
+        "Each overrides an attribute of the user class. In the environment: LOCUST_WS_… (LOCUST_WS_RATE=2).",
+    )
+    for option in OPTIONS:
+        group.add_argument(
+            f"--ws-{option.name}",
+            dest=option.destination,
+            metavar=option.metavar,
+            help=option.help,
+            env_var=f"LOCUST_WS_{option.name.replace('-', '_').upper()}",
+            default=None,
+            is_secret=option.secret,
+            **({"action": "append"} if option.repeatable else {}),
+        )
+    group.add_argument(
+        "--ws-tls-insecure",
+        dest="ws_tls_insecure",
+        action="store_true",
+        default=False,
+        help="Accept any server certificate",
+        env_var="LOCUST_WS_TLS_INSECURE",
+    )
+    group.add_argument(f"--{RUN_DESTINATION}", dest=RUN_DESTINATION, default="", help=argparse.SUPPRESS)
+
+
+def given_values(options: argparse.Namespace) -> dict[str, Any]:
+    """Return {attribute: value} for the options that were given.
+
+    Raises:
+        InvalidSetting: a value is not what the option takes.
+    """
+    given: dict[str, Any] = {}
+    for option in OPTIONS:
+        text = getattr(options, option.destination, None)
+        if text not in (None, "", []):
+            given[option.attribute] = option.value(text)
+    if _flag(getattr(options, "ws_tls_insecure", False)):
+        given["tls_insecure"] = True
+    return given

@@ -1,0 +1,182 @@
+"""From a user class and the options to what the engine and the run directory need, checked in full.
+
+Everything that can be wrong with a setting is found here, before the first connection.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loadtest.dialects import Dialect, dialect_named
+from loadtest.drops import DEFAULT_WEIGHTS, DropPlan, parse_weights
+from loadtest.engine import EngineSettings
+from loadtest.errors import InvalidSetting
+from loadtest.evidence import Plan
+from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.traffic import Conduct
+from loadtest.transport import Target, Tls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSettings:
+    """The settings of a run, checked.
+
+    Args:
+        engine: what the engine is told.
+        sessions: that each user holds.
+        plan: what makes runs comparable; without users, spawn rate and duration, which Locust knows.
+        revision: version of the server under test.
+        baseline: what to compare with: a run directory, a revision, `none`, or None for the rule.
+        results: where run directories go.
+        secrets: texts that must not reach a file or a log.
+    """
+
+    engine: EngineSettings
+    sessions: int
+    plan: Plan
+    revision: str
+    baseline: str | None
+    results: Path
+    secrets: Sequence[str]
+
+
+def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
+    """Check all values and put them together.
+
+    Args:
+        values: by attribute name of `WebSocketUser`.
+        host: URL of the server.
+
+    Raises:
+        InvalidSetting: one of them cannot be.
+    """
+    seed = values["seed"]
+    dialect = _dialect(values)
+    pace = Pace(values["rate"], values["arrivals"], seed)
+    backoff = _backoff(values["backoff"], seed)
+    weights = _weights(values["drops"])
+    drops = DropPlan(values["drop_every_s"], weights, seed)
+    for name, least, most in _BOUNDS:
+        _check(name, values[name], least, most)
+    tls = Tls(
+        ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
+    )
+    token = values["token"]
+    engine = EngineSettings(
+        target=Target.parse(host, tls),
+        conduct=Conduct(
+            dialect, pace, backoff, int(values["reply_timeout_s"] * NS_PER_S), values["in_flight"]
+        ),
+        drops=drops,
+        token=token if callable(token) else lambda: token,
+        headers=_headers(values["headers"]),
+        subprotocols=tuple(values["subprotocols"]),
+        source_ips=tuple(values["source_ips"]),
+        open_timeout_s=values["open_timeout_s"],
+        max_message_bytes=values["max_message_bytes"],
+        ping_interval_ns=int(values["ping_interval_s"] * NS_PER_S),
+        ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
+        connect_concurrency=values["connect_concurrency"],
+    )
+    plan = Plan(
+        dialect=dialect.name,
+        path=dialect.path,
+        users=0,
+        sessions_per_user=values["sessions"],
+        spawn_rate=0,
+        rate=pace.rate,
+        arrivals=pace.arrivals,
+        in_flight=values["in_flight"],
+        message_bytes=dialect.message_bytes,
+        drop_every_s=drops.every_s,
+        drops=dict(weights),
+        backoff=str(backoff),
+        reply_timeout_s=values["reply_timeout_s"],
+        open_timeout_s=values["open_timeout_s"],
+        seed=seed,
+        warmup_s=values["warmup_s"],
+    )
+    return LoadSettings(
+        engine=engine,
+        sessions=values["sessions"],
+        plan=plan,
+        revision=values["revision"] or described_revision(),
+        baseline=values["baseline"],
+        results=Path(values["results"]),
+        secrets=_secrets(token, engine.headers),
+    )
+
+
+_BOUNDS = (
+    ("sessions", 1, 100_000),
+    ("in_flight", 0, 1000),
+    ("message_bytes", 1, 2**20),
+    ("reply_timeout_s", 0.001, 3600),
+    ("open_timeout_s", 0.001, 3600),
+    ("warmup_s", 0, 3600),
+    ("max_message_bytes", 1, 2**30),
+    ("ping_interval_s", 0.1, 86_400),
+    ("ping_timeout_s", 0.1, 86_400),
+    ("connect_concurrency", 1, 100_000),
+)
+
+
+def _check(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        shown = name.removesuffix("_s").replace("_", "-")
+        raise InvalidSetting(shown, value, "is out of range", f"Give {least:g} to {most:g}")
+
+
+def _dialect(values: Mapping[str, Any]) -> Dialect:
+    dialect = values["dialect"]
+    if isinstance(dialect, Dialect):
+        return dialect
+    kind = dialect_named(dialect) if isinstance(dialect, str) else dialect
+    path = values["path"]
+    if path is not None and not path.startswith("/"):
+        raise InvalidSetting("path", path, "does not begin with a slash", "Write /PATH[?QUERY]")
+    if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
+        raise InvalidSetting("path", path, "has characters that a URL cannot have", "Percent-encode them")
+    made: Dialect = kind(path=path, message_bytes=values["message_bytes"])
+    return made
+
+
+def _backoff(policy: str | Backoff, seed: int) -> Backoff:
+    return policy if isinstance(policy, Backoff) else parse_backoff(policy, seed=seed)
+
+
+def _weights(drops: str | Mapping[str, float] | None) -> Mapping[str, float]:
+    if drops is None:
+        return DEFAULT_WEIGHTS
+    return parse_weights(drops) if isinstance(drops, str) else drops
+
+
+def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    for name, value in pairs:
+        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+            raise InvalidSetting("header", name, "is no header name", "Write NAME:VALUE")
+        if any(character in value for character in "\r\n\0"):
+            raise InvalidSetting("header", name, "has a value with a line break", "Write NAME:VALUE")
+    return pairs
+
+
+def _secrets(token: object, headers: tuple[tuple[str, str], ...]) -> Sequence[str]:
+    """Return the token, and the headers' values but for those too short to be one."""
+    shortest = 8
+    found = [value for _, value in headers if len(value) >= shortest]
+    return [*found, token] if isinstance(token, str) and token else found
+
+
+def described_revision() -> str:
+    """Return `git describe` of the current directory, else `unknown`."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    told = subprocess.run(  # noqa: S603  # a fixed command, no shell
+        [git, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, check=False
+    )
+    return told.stdout.strip() or "unknown"
