@@ -11,8 +11,10 @@ so a stopping master first asks them to finish, in a message of its own, and wai
 """
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import gevent
@@ -31,7 +33,7 @@ from loadtest.locust_user.record import Record
 from loadtest.locust_user.settings import LoadSettings, load_settings
 from loadtest.report import Published, print_verdict
 from loadtest.run import RunWriter, check_writable, new_manifest
-from loadtest.server import ServerProcess, ServerSettings
+from loadtest.server import ServerProcess
 from loadtest.transport import check_reachable
 
 logger = logging.getLogger("loadtest")
@@ -175,7 +177,10 @@ class Conductor:
                 duration_s=float(self._options.run_time) if self._options.run_time else None,
             ),
         )
-        self._record = Record(RunWriter(settings.results, manifest), manifest)
+        writer = RunWriter(settings.results, manifest)
+        if self._server is not None:
+            self._server_log().rename(writer.path / "server.log")
+        self._record = Record(writer, manifest)
         self._published = None
         self._finished_workers.clear()
         self._all_finished.clear()
@@ -189,10 +194,14 @@ class Conductor:
         return facts
 
     def _start_server(self) -> str:
-        self._server = ServerProcess(ServerSettings(port=0))
+        self._server = ServerProcess(log_path=self._server_log())
         logger.info("no --host was given: started the reference server at %s", self._server.url)
         self._environment.host = self._server.url
         return self._server.url
+
+    def _server_log(self) -> Path:
+        """Where the reference server logs until its run has a directory."""
+        return self._configure("ws://127.0.0.1").results / f".server-{os.getpid()}.log"
 
     def _stop_server(self) -> None:
         if self._server is not None:

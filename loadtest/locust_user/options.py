@@ -145,17 +145,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "Each overrides an attribute of the user class. In the environment: LOCUST_WS_… (LOCUST_WS_RATE=2).",
     )
     for option in OPTIONS:
-        group.add_argument(
+        action = group.add_argument(
             f"--ws-{option.name}",
             dest=option.destination,
             metavar=option.metavar,
             help=option.help,
             env_var=f"LOCUST_WS_{option.name.replace('-', '_').upper()}",
             default=None,
-            is_secret=option.secret,
             **({"action": "append"} if option.repeatable else {}),
         )
-    group.add_argument(
+        _show_in_web_form(action, secret=option.secret)
+    action = group.add_argument(
         "--ws-tls-insecure",
         dest="ws_tls_insecure",
         action="store_true",
@@ -163,7 +163,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="Accept any server certificate",
         env_var="LOCUST_WS_TLS_INSECURE",
     )
+    _show_in_web_form(action, secret=False)
     group.add_argument(f"--{RUN_DESTINATION}", dest=RUN_DESTINATION, default="", help=argparse.SUPPRESS)
+
+
+def _show_in_web_form(action: Any, *, secret: bool) -> None:
+    """Mark an option as Locust's parser marks its own, which it does not for those of a group."""
+    action.include_in_web_ui = True
+    action.is_secret = secret
+    action.is_required = False
+    action.is_multiple = False
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""A WebSocket echo server that costs little, so that a benchmark measures its client.
+
+    python tests/benchmarks/echo_server.py            prints the port it listens on
+
+The handshake is the websockets library's; whole masked frames below 64 KiB are then unmasked and sent back
+by hand. Loopback only; it ends when its standard input closes.
+"""
+
+import asyncio
+import sys
+
+import uvloop
+from websockets.server import ServerProtocol
+
+
+class Echo(asyncio.Protocol):
+    """One connection."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.handshake: ServerProtocol | None = ServerProtocol()
+        self.rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        if self.handshake is None:
+            self.echo(self.rest + data if self.rest else data)
+            return
+        self.handshake.receive_data(data)
+        for request in self.handshake.events_received():
+            self.handshake.send_response(self.handshake.accept(request))  # type: ignore[arg-type]
+            self.transport.writelines(self.handshake.data_to_send())  # type: ignore[attr-defined]
+            self.handshake = None
+
+    def echo(self, data: bytes) -> None:
+        """Send back every whole data frame; a close frame ends the connection."""
+        at, answers = 0, []
+        while len(data) - at >= 6:
+            length, head = data[at + 1] & 127, 2
+            if length == 126:
+                length, head = int.from_bytes(data[at + 2 : at + 4], "big"), 4
+            end = at + head + 4 + length
+            if end > len(data):
+                break
+            mask = data[at + head : at + head + 4]
+            payload = data[at + head + 4 : end]
+            key = (mask * (length // 4 + 1))[:length]
+            plain = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(length, "big")
+            opcode = data[at] & 15
+            size = bytes((length,)) if length < 126 else b"\x7e" + length.to_bytes(2, "big")
+            answers.append(bytes((0x80 | (10 if opcode == 9 else opcode),)) + size + plain)
+            at = end
+            if opcode == 8:
+                self.transport.write(b"".join(answers))  # type: ignore[attr-defined]
+                self.transport.close()
+                return
+        self.rest = data[at:]
+        if answers:
+            self.transport.write(b"".join(answers))  # type: ignore[attr-defined]
+
+
+async def main() -> None:
+    """Serve until standard input closes."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    closed = loop.create_future()
+    loop.add_reader(sys.stdin.fileno(), lambda: closed.done() or closed.set_result(None))
+    await closed
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
