@@ -32,7 +32,8 @@ from loadtest.locust_user.options import RUN_DESTINATION, given_values
 from loadtest.locust_user.record import Record
 from loadtest.locust_user.settings import LoadSettings, load_settings
 from loadtest.report import Published, print_verdict
-from loadtest.run import RunWriter, check_writable, new_manifest
+from loadtest.run import RunWriter, check_writable, new_manifest, resolve
+from loadtest.run.catalogue import NO_BASELINE
 from loadtest.server import ServerProcess
 from loadtest.transport import check_reachable
 
@@ -91,6 +92,8 @@ class Conductor:
         try:
             settings = self._configure(self._host() or "ws://127.0.0.1")
             check_writable(settings.results)
+            if settings.baseline not in (None, NO_BASELINE):
+                resolve(settings.baseline, settings.results)
             if self._host() and self._options.headless:
                 check_reachable(settings.engine.target)
         except LoadtestError as error:

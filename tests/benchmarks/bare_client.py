@@ -52,7 +52,8 @@ async def main(port: int, sessions: int, seconds: float) -> None:
     before, cpu_s = Client.round_trips, time.process_time()
     await asyncio.sleep(seconds)
     round_trips = Client.round_trips - before
-    print(json.dumps({"cpu_us": (time.process_time() - cpu_s) * 1e6 / round_trips, "round_trips": round_trips}))
+    cpu_us = (time.process_time() - cpu_s) * 1e6 / round_trips
+    print(json.dumps({"cpu_us": cpu_us, "round_trips": round_trips}))
 
 
 if __name__ == "__main__":

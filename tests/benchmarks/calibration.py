@@ -28,6 +28,7 @@ from loadtest.statistics import (
     Pair,
     compare,
     noise_floor,
+    plan_looks,
 )
 
 P50 = Gate("service", 0.50, Margin(0.05))
@@ -162,14 +163,15 @@ def judge_pairs(load: Load, changed: Load, *, pairs: int, gates: Sequence[Gate] 
 def judge_duel(
     load: Load, changed: Load, *, pairs: int = LOOKS[-1], gates: Sequence[Gate] = DEFAULT_GATES
 ) -> Judge:
-    """Return a judge that looks at 4, 8 and 12 pairs, as far as there are; a FAIL at any look stays."""
+    """Return a judge that looks when a duel of so many pairs does; a FAIL at any look stays."""
+    looks = plan_looks(pairs)
 
     def judge(rng: np.random.Generator) -> dict[str, Comparison]:
         made = interleaved(load, changed, pairs=pairs, rng=rng)
         results: dict[str, Comparison] = {}
-        for look in (look for look in LOOKS if look <= pairs):
+        for look in looks:
             for gate in gates:
-                now = compare(gate, made[:look], rng=rng, looks=LOOKS)
+                now = compare(gate, made[:look], rng=rng, looks=looks)
                 before = results.get(_name(gate), now)
                 results[_name(gate)] = before if before.decision is Decision.FAIL else now
         return results
@@ -203,7 +205,7 @@ def changed_rows(repeats: int) -> Iterator[str]:
     tail_gates = tuple(replace(P99, margin=Margin(relative)) for relative in (0.10, 0.15, 0.20))
     changes: list[tuple[str, float, float, tuple[Gate, ...]]] = [("+20 % at p50", 1.2, 1.0, (P50,))]
     changes += [(f"+{100 * change - 100:.0f} % at p99", 1.0, change, tail_gates) for change in (1.2, 1.3)]
-    yield f"{'change, gate at its margin, 8 of 12 pairs':46} {'noise':>6} {'FAIL':>7}"
+    yield f"{'change, gate at its margin, duel of 8 pairs':46} {'noise':>6} {'FAIL':>7}"
     for name, body, tail, gates in changes:
         for noise in (0.0, 0.03, 0.05):
             load = Load(run_deviation=noise)

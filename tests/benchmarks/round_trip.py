@@ -66,7 +66,7 @@ def locust(port: int, sessions: int, seconds: float) -> float:
             *("--ws-revision", "benchmark"),
         ]
         process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned(1)
+            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned(1)
         )
         try:
             return _cpu_us(process.pid, Path(results), seconds)

@@ -1,0 +1,85 @@
+"""Each fault of the reference server turns exactly its own item red, through real headless Locust.
+
+All servers and runs of the matrix are started together, since they mostly wait: the suite stays short, and
+that the verdicts hold on a busy machine is part of what is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from loadtest.drops import DEFAULT_WEIGHTS
+from loadtest.server import ServerProcess
+from tests.locusts import BRISK, Finished, LocustProcess
+
+FAULTS = {
+    "refuse_connect=0.3": "connect",
+    "database_down=20": "connect",
+    "lose_reply=0.1": "messaging",
+    "corrupt_reply=0.1": "messaging",
+    "duplicate_reply=0.1": "messaging",
+    "reorder_reply=0.1": "messaging",
+    "refuse_reconnect=0.5": "reconnect",
+    "forget_session": "persistence",
+}
+LATENCY_FAULTS = ("latency=30", "latency_tail=0.1:60")
+
+JUDGED = ("connect", "messaging", "reconnect", "persistence")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    """A run against the server without fault; the baseline of the latency faults."""
+    with ServerProcess() as server, _run(tmp_path_factory.mktemp("sound"), server) as locust:
+        yield locust.wait()
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory, sound: Finished) -> dict[str, Finished]:
+    """A run against the server with each fault, all at the same time."""
+    with ExitStack() as stack:
+        processes = {}
+        for fault in (*FAULTS, *LATENCY_FAULTS):
+            server = stack.enter_context(ServerProcess(faults=(fault,)))
+            baseline = ("--ws-baseline", str(sound.run)) if fault in LATENCY_FAULTS else ()
+            results = tmp_path_factory.mktemp("faulty")
+            processes[fault] = stack.enter_context(_run(results, server, *baseline))
+        return {fault: process.wait(150) for fault, process in processes.items()}
+
+
+def _run(results: Path, server: ServerProcess, *arguments: str) -> LocustProcess:
+    return LocustProcess(results, "--host", server.url, *BRISK, *arguments)
+
+
+def test_sound_server_passes_every_judged_item(sound: Finished) -> None:
+    """Without a fault, under all default kinds of drops at once, the run passes with exit code 0."""
+    assert sound.exit_code == 0, sound.output
+    assert sound.rulings == {
+        **dict.fromkeys(JUDGED, "PASS"),
+        "latency": "NOT_JUDGED",
+        "server_log": "NOT_JUDGED",
+    }
+    assert {event["kind"] for event in sound.events if event["event"] == "dropped"} == set(DEFAULT_WEIGHTS)
+    assert sound.counts["messaging.lost"] == 0
+
+
+@pytest.mark.parametrize(("fault", "item"), FAULTS.items())
+def test_fault_fails_its_own_item_only(faulty: dict[str, Finished], fault: str, item: str) -> None:
+    """The item that the fault breaks fails, no other does, and the exit code is 1."""
+    run = faulty[fault]
+    failed = {name for name, ruling in run.rulings.items() if ruling == "FAIL"}
+    assert failed == {item}, run.output
+    assert run.exit_code == 1
+
+
+@pytest.mark.parametrize("fault", LATENCY_FAULTS)
+def test_latency_fault_fails_latency_only(faulty: dict[str, Finished], fault: str) -> None:
+    """Slow replies fail `latency` against the sound run, and nothing else."""
+    run = faulty[fault]
+    failed = {name for name, ruling in run.rulings.items() if ruling == "FAIL"}
+    assert failed == {"latency"}, run.output
+    assert run.exit_code == 1

@@ -1,0 +1,180 @@
+"""The main job as a person runs it: headless Locust, its run directory, its verdict, its ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from loadtest.server import ServerProcess
+from tests.locusts import BRISK, LocustProcess
+
+FILES = {
+    "run.json",
+    "latency.hlog",
+    "events.jsonl",
+    "intervals.jsonl",
+    "verdict.json",
+    "junit.xml",
+    "summary.md",
+    "report.html",
+}
+
+
+def _wait_for(path: Path, pattern: str, text: str, timeout_s: float = 60) -> None:
+    """Wait until a file of the run holds a text."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if any(text in found.read_text() for found in path.glob(pattern)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {text!r} in {pattern}")
+
+
+def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path) -> None:
+    """No --host: the run says where its own server is, keeps its log, and leaves no process behind."""
+    with LocustProcess(tmp_path, *BRISK, seconds=8) as locust:
+        finished = locust.wait()
+    assert "started the reference server at ws://127.0.0.1:" in finished.output
+    assert finished.rulings["messaging"] == "PASS", finished.output
+    assert {path.name for path in finished.run.iterdir()} == FILES | {"server.log"}
+    assert finished.manifest["complete"] is True
+    listening = subprocess.run(["pgrep", "-f", finished.manifest["target"]], check=False).returncode
+    assert listening == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_with_a_complete_run_and_a_verdict(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM close the sessions, complete the run directory and print the verdict table."""
+    with LocustProcess(tmp_path, *BRISK, seconds=None) as locust:
+        _wait_for(tmp_path, "*/*/events.jsonl", '"resumed"')
+        locust.interrupt(number)
+        finished = locust.wait(30)
+    assert finished.manifest["complete"] is True, finished.output
+    assert {path.name for path in finished.run.iterdir()} >= FILES
+    assert "persistence" in finished.output
+    assert finished.exit_code in (0, 4)
+
+
+def test_killed_run_can_still_be_read(tmp_path: Path) -> None:
+    """What was written before a SIGKILL is there, marked as not complete, and can be reported."""
+    with LocustProcess(tmp_path, *BRISK, seconds=None) as locust:
+        _wait_for(tmp_path, "*/*/events.jsonl", '"resumed"')
+        locust.interrupt(signal.SIGKILL)
+        finished = locust.wait(30)
+    assert finished.manifest["complete"] is False
+    assert finished.counts["messaging.answered"] > 0
+
+
+def test_sessions_close_with_1000_within_the_stop_timeout(tmp_path: Path) -> None:
+    """Stopping users closes their sessions in good order: the server sees 1000 for every one of them."""
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "10", "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, "--stop-timeout", "3", seconds=4) as locust:
+            finished = locust.wait()
+        counters = _counters(server)
+    assert finished.counts["connect.established"] == 20
+    assert counters["connections_open"] == 0
+    assert counters["disconnects"] == {"1000": 20}
+
+
+def _counters(server: ServerProcess) -> dict[str, object]:
+    address = server.url.replace("ws://", "http://") + "/api/counters"
+    with urllib.request.urlopen(address) as answer:
+        return dict(json.load(answer))
+
+
+def test_server_killed_and_started_again(tmp_path: Path) -> None:
+    """After a SIGKILL of the server and 3 s without one, every session is back in its session."""
+    database = tmp_path / "sessions.db"
+    results = tmp_path / "results"
+    with ServerProcess(database=database) as server:
+        arguments = (*BRISK, "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(results, *arguments, seconds=22) as locust:
+            _wait_for(results, "*/*/intervals.jsonl", '"start_ns":5')
+            server.kill()
+            time.sleep(3)
+            with ServerProcess(database=database, port=server.port):
+                finished = locust.wait()
+    assert finished.exit_code == 0, finished.output
+    assert finished.counts["reconnect.outages"] == finished.counts["reconnect.resumed"] == 20
+    assert finished.counts["reconnect.unreachable"] > 0
+    assert finished.rulings["persistence"] == "PASS"
+    assert finished.counts["persistence.histories"] == 20
+    assert finished.counts["messaging.lost"] == 0
+    outages_ns = [event["outage_ns"] for event in finished.events if event["event"] == "resumed"]
+    assert min(outages_ns) > 3e9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--host", "ws://127.0.0.1:9"), "cannot be reached"),
+        (("--host", "ws://no-such-host.invalid"), "cannot be reached"),
+        (("--host", "ftp://127.0.0.1"), "ws://HOST"),
+        (("--ws-dialect", "klingon"), "Known are echo, emergence"),
+        (("--ws-drops", "teleport=1"), "The kinds are bad_message, close"),
+        (("--ws-drops", "close=many"), "kind=weight"),
+        (("--ws-rate", "fast"), "a number"),
+        (("--ws-backoff", "hopeful"), "exponential("),
+        (("--ws-path", "no-slash"), "slash"),
+        (("--ws-tls-ca", "/no/such.pem", "--host", "wss://127.0.0.1:9"), "PEM"),
+        (("--ws-baseline", "no-such-run"), "no-such-run"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_usage_errors_are_one_clear_line(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    """What is asked wrongly ends at once with exit code 2 and one line that says what to do."""
+    with LocustProcess(tmp_path, *arguments, seconds=5) as locust:
+        finished = locust.wait(30)
+    assert finished.exit_code == 2, finished.output
+    errors = [line for line in finished.output.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1, finished.output
+    assert says in errors[0]
+    assert "Traceback" not in finished.output
+
+
+def test_unwritable_results_folder_is_a_usage_error(tmp_path: Path) -> None:
+    """A results folder that cannot be made is told in one line, before any connection."""
+    (tmp_path / "file").write_text("")
+    with LocustProcess(tmp_path / "file" / "results", seconds=5) as locust:
+        finished = locust.wait(30)
+    assert finished.exit_code == 2, finished.output
+    assert "--ws-results" in finished.output
+    assert "Traceback" not in finished.output
+
+
+def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
+    """Locust's --json has the run's true counts and sub-millisecond times, and no drop is a failure."""
+    with LocustProcess(tmp_path, *BRISK, "--json", seconds=10) as locust:
+        finished = locust.wait()
+    start = finished.output.index("[\n")
+    entries = {entry["name"]: entry for entry in json.JSONDecoder().raw_decode(finished.output[start:])[0]}
+    assert entries["round trip"]["num_requests"] == finished.counts["messaging.answered"]
+    assert entries["connect"]["num_requests"] == finished.counts["connect.established"] == 20
+    assert entries["reconnect"]["num_requests"] == finished.counts["reconnect.resumed"] > 0
+    assert entries["push"]["num_requests"] == finished.counts["messaging.pushes"]
+    assert sum(entry["num_failures"] for entry in entries.values()) == 0
+    fastest_ms = entries["round trip"]["min_response_time"]
+    assert fastest_ms > 0
+    assert fastest_ms != int(fastest_ms)
+
+
+def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:
+    """With --processes 2 the master's one run directory holds what the server counted, without loss."""
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, "--processes", "2", seconds=8, users=4) as locust:
+            finished = locust.wait()
+        counters = _counters(server)
+    assert finished.exit_code == 0, finished.output
+    assert finished.counts["connect.established"] == 40
+    assert finished.counts["messaging.sent"] == counters["messages_received"]
+    assert finished.counts["messaging.answered"] == counters["replies_sent"]
+    assert len({event["session"] for event in finished.events}) == 40
+    assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1]
