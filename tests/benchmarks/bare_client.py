@@ -1,6 +1,6 @@
 """A bare websockets client, to compare with: sans-I/O protocol, uvloop, closed loop, nothing recorded.
 
-    python tests/benchmarks/bare_client.py PORT SESSIONS SECONDS      prints {"cpu_us": …, "round_trips": …}
+python tests/benchmarks/bare_client.py PORT SESSIONS SECONDS      prints {"cpu_us": …, "round_trips": …}
 """
 
 import asyncio

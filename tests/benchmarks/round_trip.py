@@ -9,43 +9,15 @@ figures, the medians and their ratio, which is what to compare: the machine's no
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import psutil
+from locust_process import HERE, echo_server, measured, pinned
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-
-
-def pinned(core: int) -> Any:
-    """Return a function that pins a child to a core, if there is more than one."""
-    cores = sorted(os.sched_getaffinity(0))
-    return lambda: os.sched_setaffinity(0, {cores[core % len(cores)]})
-
-
-@contextmanager
-def echo_server() -> Any:
-    """Run the echo server and yield its port."""
-    server = subprocess.Popen(
-        [sys.executable, str(HERE / "echo_server.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=pinned(0),
-    )
-    assert server.stdout is not None
-    try:
-        yield int(server.stdout.readline())
-    finally:
-        server.communicate()
+SETTLING = 3
+"""Intervals left out at the start."""
 
 
 def bare(port: int, sessions: int, seconds: float) -> float:
@@ -57,43 +29,16 @@ def bare(port: int, sessions: int, seconds: float) -> float:
 
 def locust(port: int, sessions: int, seconds: float) -> float:
     """Return the CPU in µs a round trip of a whole Locust process, its first seconds left out."""
-    with tempfile.TemporaryDirectory() as results:
-        command = [
-            *(sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "ws.py"), "--headless"),
-            *("-u", "1", "-r", "1", "-t", f"{int(seconds) + 6}s", "--only-summary"),
-            *("--host", f"ws://127.0.0.1:{port}", "--ws-dialect", "echo", "--ws-sessions", str(sessions)),
-            *("--ws-arrivals", "closed", "--ws-drop-every", "0", "--ws-results", results),
-            *("--ws-revision", "benchmark"),
-        ]
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned(1)
-        )
-        try:
-            return _cpu_us(process.pid, Path(results), seconds)
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _cpu_us(pid: int, results: Path, seconds: float) -> float:
-    watched = psutil.Process(pid)
-    deadline_s = time.monotonic() + 60
-    samples: list[tuple[float, int]] = []  # CPU seconds and round trips so far, at each new interval
-    while time.monotonic() < deadline_s:
-        lines = [json.loads(line) for path in results.rglob("intervals.jsonl") for line in _whole_lines(path)]
-        if len(lines) > len(samples):
+    with measured(port, sessions, "--ws-arrivals", "closed") as process:
+        watched = psutil.Process(process.process.pid)
+        samples: list[tuple[float, int]] = []  # CPU seconds and round trips so far, at each new interval
+        while len(samples) <= SETTLING + seconds:
+            intervals = process.wait_for_interval(len(samples))
             cpu = watched.cpu_times()
-            answered = sum(line["counts"].get("messaging.answered", 0) for line in lines)
-            samples += [(cpu.user + cpu.system, answered)] * (len(lines) - len(samples))
-        if len(samples) > seconds + 2:
-            (cpu_before, before), (cpu_after, after) = samples[2], samples[-1]
-            return (cpu_after - cpu_before) * 1e6 / (after - before)
-        time.sleep(0.01)
-    raise SystemExit("the Locust run wrote no intervals")
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+            answered = sum(interval["counts"].get("messaging.answered", 0) for interval in intervals)
+            samples += [(cpu.user + cpu.system, answered)] * (len(intervals) - len(samples))
+        (cpu_before, before), (cpu_after, after) = samples[SETTLING], samples[-1]
+        return (cpu_after - cpu_before) * 1e6 / (after - before)
 
 
 def main() -> None:
@@ -107,10 +52,8 @@ def main() -> None:
     print(f"{'round':>6} {'bare client':>14} {'whole Locust':>14} {'ratio':>7}   CPU µs a round trip")
     with echo_server() as port:
         for number in range(1, arguments.rounds + 1):
-            row = (
-                bare(port, arguments.sessions, arguments.seconds),
-                locust(port, arguments.sessions, arguments.seconds),
-            )
+            measure = (port, arguments.sessions, arguments.seconds)
+            row = (bare(*measure), locust(*measure))
             rows.append(row)
             print(f"{number:>6} {row[0]:>14.1f} {row[1]:>14.1f} {row[1] / row[0]:>7.2f}", flush=True)
     bare_us, locust_us = (statistics.median(column) for column in zip(*rows, strict=True))

@@ -1,0 +1,114 @@
+"""Faults: the one thing that the server does wrong on purpose, so that a check can be seen to catch it.
+
+A fault is written `NAME` or `NAME=VALUE`. Ratio faults strike at random, each from its own generator seeded
+with its name: the n-th decision of a fault is the same in every run, and switching on a second fault does
+not move the first. `struck` counts what really happened, so a test can compare exact totals.
+
+This module decides; the modules that carry the decision out ask `strikes(...)` where it matters.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import inf
+
+from loadtest.errors import InvalidSetting
+
+
+@dataclass(frozen=True, slots=True)
+class _Number:
+    unit: str
+    highest: float
+    says: str
+
+
+_RATIO = _Number("RATIO", 1.0, "a ratio from 0 to 1")
+_MS = _Number("MS", 60_000.0, "milliseconds from 0 to 60000")
+_SECONDS = _Number("SECONDS", 86_400.0, "seconds from 0 to 86400")
+
+KNOWN: Mapping[str, tuple[_Number, ...]] = {
+    "refuse_connect": (_RATIO,),
+    "refuse_reconnect": (_RATIO,),
+    "lose_reply": (_RATIO,),
+    "corrupt_reply": (_RATIO,),
+    "duplicate_reply": (_RATIO,),
+    "reorder_reply": (_RATIO,),
+    "forget_session": (),
+    "latency": (_MS,),
+    "latency_tail": (_RATIO, _MS),
+    "database_down": (_SECONDS,),
+}
+
+
+def usage(name: str) -> str:
+    """Return how the fault `name` is written, such as `latency_tail=RATIO:MS`."""
+    numbers = ":".join(number.unit for number in KNOWN[name])
+    return f"{name}={numbers}" if numbers else name
+
+
+def parse_faults(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
+    """Return the values of each fault by its name, in the units of its usage.
+
+    Raises:
+        InvalidSetting: unknown, given twice, or with a value it cannot have.
+    """
+    faults: dict[str, tuple[float, ...]] = {}
+    for text in texts:
+        name, has_value, value = text.partition("=")
+        if name not in KNOWN:
+            raise InvalidSetting(
+                "--fault", text, "is no fault", f"Known are {', '.join(usage(known) for known in KNOWN)}"
+            )
+        if name in faults:
+            raise InvalidSetting("--fault", text, f"gives {name} a second time")
+        faults[name] = _values(text, name, value.split(":") if has_value else [])
+    return faults
+
+
+def _values(text: str, name: str, parts: list[str]) -> tuple[float, ...]:
+    numbers = KNOWN[name]
+    if len(parts) != len(numbers):
+        raise InvalidSetting("--fault", text, "has the wrong form", f"Write {usage(name)}")
+    return tuple(_value(text, number, part) for number, part in zip(numbers, parts, strict=True))
+
+
+def _value(text: str, number: _Number, part: str) -> float:
+    try:
+        value = float(part)
+    except ValueError:
+        value = inf
+    if not 0.0 <= value <= number.highest:
+        raise InvalidSetting("--fault", text, f"has {part!r} where it needs {number.says}")
+    return value
+
+
+class Faults:
+    """The faults of one running server, drawing and counting."""
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._values = parse_faults(texts)
+        self._randoms = {name: random.Random(name) for name in self._values}
+        self.struck: Counter[str] = Counter()
+        self.delays_replies = bool(self._values.keys() & {"latency", "latency_tail"})
+        """Whether replies may have to wait, so that each connection needs a queue for them."""
+        self.database_down_s = self._values.get("database_down", (0.0,))[0]
+        """How long after its start the server is to say that its database is down."""
+
+    def strikes(self, name: str) -> bool:
+        """Draw whether the fault strikes now; one without a ratio always does, one not asked for never."""
+        values = self._values.get(name)
+        if values is None or (values and self._randoms[name].random() >= values[0]):
+            return False
+        self.struck[name] += 1
+        return True
+
+    def reply_delay_s(self) -> float:
+        """Draw how long the next reply is kept back, in seconds."""
+        delay_ms = 0.0
+        if "latency" in self._values:
+            self.struck["latency"] += 1
+            delay_ms += self._values["latency"][0]
+        if self.strikes("latency_tail"):
+            delay_ms += self._values["latency_tail"][1]
+        return delay_ms / 1e3

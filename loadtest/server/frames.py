@@ -1,0 +1,136 @@
+"""What the `emergence` application says and reads on the wire, as text; nothing here does I/O.
+
+A frame is one or several JSON objects, one a line; a client's frame is exactly one object. A client's
+message is kept as the text it came in and spliced into replies unparsed: it was decoded once to see that it
+is JSON (RFC 8259), so the splice is JSON too. The one repair is that line breaks between tokens are taken
+out, because a reader of our frames splits them at line breaks.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+Frame = str | bytes
+Reply = tuple[Frame, ...]
+"""The frames that answer one message: usually one, several for a stream."""
+
+STREAM_CHUNKS = 4
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class BadMessage(ValueError):
+    """A client sent a frame that the application cannot read."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a session has said: how many messages in all, and the newest of them as stored, oldest first."""
+
+    count: int
+    newest_messages: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A client's message: its JSON text on one line, and the same decoded."""
+
+    text: str
+    content: dict[str, Any]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The payload where it is an object, else an empty one."""
+        payload = self.content.get("payload")
+        return payload if isinstance(payload, dict) else {}
+
+
+def parse(text: str) -> Message:
+    """Read a client's frame.
+
+    Raises:
+        BadMessage: not a JSON object, or one nested deeper than the decoder goes.
+    """
+    try:
+        content = _decode(text)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"not a JSON object: {error}") from error
+    if "\n" in text or "\r" in text:
+        text = msgspec.json.format(text, indent=-1)
+    return Message(text, content)
+
+
+def answer(message: Message) -> Reply:
+    """Return the reply to a message: a stream to `chat_stream`, an acknowledgement to all else."""
+    if message.content.get("type") == "chat_stream":
+        return _stream(message)
+    return (f'{{"type":"ws:ack","payload":{{"received":true,"echo":{message.text}}}}}',)
+
+
+def _stream(message: Message) -> Reply:
+    text = f"You said: {message.payload.get('text', '')}"
+    length = -(-len(text) // STREAM_CHUNKS)
+    chunks = (text[start : start + length] for start in range(0, len(text), length))
+    return (
+        _object("ws:chat_stream_start", {}),
+        *(_object("ws:chat_stream_chunk", {"text": chunk}) for chunk in chunks),
+        '{"type":"ws:chat_stream_end","payload":{"text":%s,"echo":%s}}' % (_json(text), message.text),  # noqa: UP031
+    )
+
+
+def established(session_id: str, thread_id: str) -> str:
+    """Return the first object a client gets."""
+    return _object("ws:session_established", {"session_id": session_id, "thread_id": thread_id})
+
+
+def restored(session_id: str, thread_id: str, history: History) -> str:
+    """Return the object that hands a session its history."""
+    return (
+        f'{{"type":"ws:session_restored","payload":{{"session_id":{_json(session_id)},'
+        f'"thread_id":{_json(thread_id)},"messages":[{",".join(history.newest_messages)}],'
+        f'"history_count":{history.count}}}}}'
+    )
+
+
+def login_required(reason: str) -> str:
+    """Return what a client with a bad token is told before the close with 4401."""
+    return _object("ws:auth_required", {"reason": reason})
+
+
+def notification(push_id: int, *, sent_at_ms: float) -> str:
+    """Return a server push; `sent_at_ms` is Unix time in milliseconds."""
+    return _object("ws:notification", {"push_id": push_id, "sent_at_ms": sent_at_ms})
+
+
+def corrupted(message: Message) -> Message:
+    """Return the message with its text changed: what the fault `corrupt_reply` echoes."""
+    content = dict(message.content)
+    if message.payload:
+        content["payload"] = {**message.payload, "text": _spoiled(message.payload.get("text", ""))}
+    else:
+        content["text"] = _spoiled(content.get("text", ""))
+    return Message(_json(content), content)
+
+
+def corrupted_frame(frame: Frame) -> Frame:
+    """Return an echo's frame changed: a JSON object stays one, anything else differs in its end."""
+    if isinstance(frame, bytes):
+        return frame[:-1] + bytes([frame[-1] ^ 1]) if frame else b"\0"
+    try:
+        return corrupted(parse(frame)).text
+    except BadMessage:
+        return _spoiled(frame)
+
+
+def _spoiled(text: object) -> str:
+    return f"{text} (corrupted)"
+
+
+def _object(kind: str, payload: dict[str, Any]) -> str:
+    return _json({"type": kind, "payload": payload})
+
+
+def _json(value: object) -> str:
+    return _encode(value).decode()

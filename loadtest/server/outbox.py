@@ -1,0 +1,79 @@
+"""The way of replies to a connection, where most faults strike: lost, doubled, out of order, late.
+
+Without faults a reply is sent at once, by the handler itself, which thereby feels a slow reader. A delayed
+reply goes through a bounded queue: delays of successive replies overlap, and their order stays. A reply that
+is held back leaves after the session's next one; with none in sight it leaves by itself after a while.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from loadtest.server.faults import Faults
+from loadtest.server.frames import Reply
+
+HOLD_AT_MOST_S = 3.0
+"""Sessions often send one message a second, so the next reply is near; a lone last reply must not be lost."""
+
+_DELAYED_AT_MOST = 1024
+
+
+class Outbox:
+    """The replies of one connection; `close` it when the connection ends."""
+
+    def __init__(self, send: Callable[[Reply], Awaitable[None]], faults: Faults) -> None:
+        self._send = send
+        self._faults = faults
+        self._held: Reply | None = None
+        self._hold_timer: asyncio.TimerHandle | None = None
+        self._releasing: asyncio.Task[None] | None = None
+        self._delayed: asyncio.Queue[tuple[float, Reply]] | None = None
+        self._sending: asyncio.Task[None] | None = None
+
+    async def deliver(self, reply: Reply) -> None:
+        """Send one reply, or do to it what the faults say."""
+        if self._faults.strikes("lose_reply"):
+            return
+        if self._held is None and self._faults.strikes("reorder_reply"):
+            self._hold(reply)
+            return
+        await self._pass_on(reply)
+        if self._faults.strikes("duplicate_reply"):
+            await self._pass_on(reply)
+        await self._release()
+
+    def close(self) -> None:
+        """Drop what has not been sent."""
+        for pending in (self._hold_timer, self._releasing, self._sending):
+            if pending is not None:
+                pending.cancel()
+
+    def _hold(self, reply: Reply) -> None:
+        self._held = reply
+        self._hold_timer = asyncio.get_running_loop().call_later(HOLD_AT_MOST_S, self._give_up_holding)
+
+    def _give_up_holding(self) -> None:
+        self._releasing = asyncio.create_task(self._release())
+
+    async def _release(self) -> None:
+        if self._held is None:
+            return
+        held, self._held = self._held, None
+        if self._hold_timer is not None:
+            self._hold_timer.cancel()
+        await self._pass_on(held)
+
+    async def _pass_on(self, reply: Reply) -> None:
+        if not self._faults.delays_replies:
+            await self._send(reply)
+            return
+        if self._delayed is None:
+            self._delayed = asyncio.Queue(_DELAYED_AT_MOST)
+            self._sending = asyncio.create_task(self._send_when_due(self._delayed))
+        due_s = asyncio.get_running_loop().time() + self._faults.reply_delay_s()
+        await self._delayed.put((due_s, reply))
+
+    async def _send_when_due(self, delayed: asyncio.Queue[tuple[float, Reply]]) -> None:
+        while True:
+            due_s, reply = await delayed.get()
+            await asyncio.sleep(due_s - asyncio.get_running_loop().time())
+            await self._send(reply)

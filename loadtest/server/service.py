@@ -1,0 +1,143 @@
+"""The process around the application: its port, its log, its event loop, its signals and its end.
+
+SIGTERM and SIGINT stop it: uvicorn closes every connection with 1012 and waits for the handlers. A client
+that does not read would keep it waiting for ever, so after a grace the handlers left are cancelled and their
+sockets dropped. Standard output holds one line, which says where the server listens once it does.
+"""
+
+import asyncio
+import contextlib
+import gc
+import importlib.util
+import os
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+
+from loadtest.errors import InvalidSetting
+from loadtest.server.app import create_app
+from loadtest.server.log import configure_log
+from loadtest.server.settings import ServerSettings, WebSocketImplementation
+from loadtest.server.storage import check_database
+
+MESSAGE_BYTES_AT_MOST = 1024 * 1024
+SHUTDOWN_GRACE_S = 3.0
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_WATCH_EVERY_S = 0.2
+
+
+def serve(settings: ServerSettings) -> None:
+    """Serve until SIGTERM or SIGINT, or until the parent process that the settings may name is gone.
+
+    Call it from the main thread; it takes over the process's log and standard output.
+
+    Raises:
+        UsageError: the port, the database or the WebSocket implementation cannot be had.
+    """
+    if settings.database is not None:
+        check_database(settings.database)
+    app = create_app(settings)
+    server = uvicorn.Server(_configure(app, settings))
+    listener = _bind(server.config)
+    configure_log(settings.log_format)
+    _allow_many_sockets()
+    with _stopped_by_signals(server), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(app, server, listener, settings.parent_pid))
+
+
+async def _serve(app: Starlette, server: uvicorn.Server, listener: Any, parent_pid: int | None) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+    async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
+        watch = tasks.create_task(_watch(server, url, parent_pid))
+        await server.serve(sockets=[listener])
+        watch.cancel()
+
+
+async def _watch(server: uvicorn.Server, url: str, parent_pid: int | None) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    gc.collect()
+    gc.freeze()  # what start-up made stays for good; the collector need not stop the loop to look at it again
+    print(f"listening on {url}", flush=True)
+    while not server.should_exit:
+        await asyncio.sleep(_WATCH_EVERY_S)
+        if parent_pid is not None and os.getppid() != parent_pid:
+            server.should_exit = True
+    await asyncio.sleep(SHUTDOWN_GRACE_S)
+    for handler in list(server.server_state.tasks):
+        handler.cancel()
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+
+
+def _configure(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        ws=_implementation(settings.ws_implementation),
+        ws_max_size=MESSAGE_BYTES_AT_MOST,
+        ws_ping_interval=settings.ping_interval_s or None,
+        ws_ping_timeout=settings.ping_timeout_s,
+        lifespan="off",  # _serve runs it, so that what it raises is an exception and not a log line
+        log_config=None,
+        log_level="critical",  # until configure_log
+        proxy_headers=False,
+    )
+
+
+def _implementation(name: WebSocketImplementation) -> type[asyncio.Protocol] | str:
+    if importlib.util.find_spec(name) is None:
+        raise InvalidSetting("--ws-implementation", name, "is not installed", f"Run: pip install {name}")
+    if name == "wsproto":
+        return name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that uvicorn and websockets are to drop it is why it is tested here
+        from loadtest.server.protocol import PatientWebSocketProtocol
+    return PatientWebSocketProtocol
+
+
+def _bind(config: uvicorn.Config) -> Any:
+    try:
+        return config.bind_socket()
+    except SystemExit as exit_:  # how uvicorn reports an OSError
+        problem = f"cannot be listened on: {exit_.__context__}"
+        raise InvalidSetting("--port", config.port, problem, "Choose another, or 0 for a free one") from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _allow_many_sockets() -> None:
+    """Raise the soft limit of open files, often 1024, to the hard one: a socket is a file."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    # uvicorn has its own handlers while it serves, and raises what they caught once more when it is done: for
+    # these, which end nothing. The default ones would end the process with the signal instead of with 0.
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    previous = {number: signal.signal(number, stop) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,169 @@
+"""Sessions and their messages in SQLite, so that they outlive connections and the server itself.
+
+Acknowledged means committed. Every message waits for the transaction it is in, but messages of many sessions
+share one (group commit): while one transaction runs, what comes in collects for the next, so the cost per
+message falls as the load rises and a lone message waits for nobody. A batch is one INSERT over a JSON array:
+one statement is one transaction in autocommit mode, and one trip to aiosqlite's thread instead of three.
+
+Write-ahead log and synchronous=NORMAL: a commit survives the death of the process (SIGKILL), not that of the
+operating system, which is what a reference server needs. https://www.sqlite.org/wal.html
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import aiosqlite
+import msgspec
+
+from loadtest.errors import InvalidSetting
+from loadtest.server.frames import History
+
+RESTORED_MESSAGES = 100
+RESTORED_BYTES = 768 * 1024
+"""Keeps the frame that restores a session below the 1 MiB that WebSocket clients take by default."""
+
+# 256 messages of 1 MiB, every character escaped, stay below SQLite's limit of 10^9 bytes a value.
+_BATCH = 256
+_APPLICATION_ID = 0x6C745753  # "ltWS": tells our databases from other programs'
+
+_SCHEMA = f"""
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA application_id = {_APPLICATION_ID};
+CREATE TABLE IF NOT EXISTS sessions (
+    session_id TEXT PRIMARY KEY,
+    thread_id TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS messages (
+    id INTEGER PRIMARY KEY,
+    session_id TEXT NOT NULL,
+    message TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS messages_of_session ON messages (session_id);
+"""
+
+_APPEND = """
+INSERT INTO messages (session_id, message)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?) ORDER BY key
+"""
+
+_CREATE = """
+INSERT INTO sessions (session_id, thread_id) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING session_id
+"""
+
+# One statement, so that the count and the messages are of the same moment.
+_HISTORY = """
+SELECT total, message
+FROM (SELECT count(*) AS total FROM messages WHERE session_id = ?1) LEFT JOIN (
+    SELECT id, message, sum(length(CAST(message AS BLOB)) + 1) OVER (ORDER BY id DESC) AS size
+    FROM (SELECT id, message FROM messages WHERE session_id = ?1 ORDER BY id DESC LIMIT ?2)
+) ON size <= ?3
+ORDER BY id
+"""
+
+
+def check_database(path: Path) -> None:
+    """See that `path` is, or can become, a database of ours.
+
+    Raises:
+        InvalidSetting: it is not, with SQLite's reason.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            (application_id,) = database.execute("PRAGMA application_id").fetchone()
+            (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            is_ours = application_id == _APPLICATION_ID or not tables
+            if is_ours:
+                database.executescript(_SCHEMA)
+    except sqlite3.Error as error:
+        raise InvalidSetting(
+            "--database", str(path), f"cannot be used: {error}", "Choose another file"
+        ) from error
+    if not is_ours:
+        raise InvalidSetting("--database", str(path), "belongs to another program", "Choose another file")
+
+
+class Storage:
+    """An open database. Make one with `open_storage`."""
+
+    def __init__(self, database: aiosqlite.Connection) -> None:
+        self._database = database
+        self._pending: list[tuple[str, str, asyncio.Future[None]]] = []
+        self._work = asyncio.Event()
+
+    async def is_readable(self) -> bool:
+        """Whether the database answers a query."""
+        try:
+            await self._database.execute_fetchall("SELECT 1 FROM sessions LIMIT 1")
+        except sqlite3.Error:
+            return False
+        return True
+
+    async def thread_of(self, session_id: str) -> str | None:
+        """Return the session's thread id, or None if there is no such session."""
+        query = "SELECT thread_id FROM sessions WHERE session_id = ?"
+        for (thread_id,) in await self._database.execute_fetchall(query, (session_id,)):
+            return str(thread_id)
+        return None
+
+    async def create(self, session_id: str, thread_id: str) -> bool:
+        """Create the session; return False if there is one, which stays as it is."""
+        return bool(list(await self._database.execute_fetchall(_CREATE, (session_id, thread_id))))
+
+    async def forget(self, session_id: str) -> None:
+        """Delete the session with all its messages."""
+        await self._database.execute_fetchall("DELETE FROM messages WHERE session_id = ?", (session_id,))
+        await self._database.execute_fetchall("DELETE FROM sessions WHERE session_id = ?", (session_id,))
+
+    async def history(self, session_id: str) -> History:
+        """Return the session's history, with at most 100 messages and fewer where they are large."""
+        limits = (session_id, RESTORED_MESSAGES, RESTORED_BYTES)
+        rows = list(await self._database.execute_fetchall(_HISTORY, limits))
+        return History(rows[0][0], [message for _, message in rows if message is not None])
+
+    def append(self, session_id: str, message: str) -> asyncio.Future[None]:
+        """Store a message; the future is done once it is committed, or holds SQLite's error."""
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((session_id, message, committed))
+        self._work.set()
+        return committed
+
+    async def write(self) -> None:
+        """Commit what is appended, batch by batch, until cancelled."""
+        while True:
+            await self._work.wait()
+            batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
+            if not self._pending:
+                self._work.clear()
+            await self._commit(batch)
+
+    async def _commit(self, batch: list[tuple[str, str, asyncio.Future[None]]]) -> None:
+        rows = msgspec.json.encode([(session_id, message) for session_id, message, _ in batch]).decode()
+        failure: sqlite3.Error | None = None
+        try:
+            await self._database.execute_fetchall(_APPEND, (rows,))
+        except sqlite3.Error as error:
+            failure = error
+        for *_, committed in batch:
+            if committed.done():  # its connection was cancelled meanwhile
+                continue
+            if failure is None:
+                committed.set_result(None)
+            else:
+                committed.set_exception(type(failure)(*failure.args))
+
+
+@asynccontextmanager
+async def open_storage(path: Path | None) -> AsyncIterator[Storage]:
+    """Open the database at `path`, or SQLite's own nameless temporary one, which leaves nothing behind."""
+    async with aiosqlite.connect("" if path is None else path, isolation_level=None) as database:
+        await database.executescript(_SCHEMA)
+        storage = Storage(database)
+        writer = asyncio.create_task(storage.write())
+        try:
+            yield storage
+        finally:
+            writer.cancel()
