@@ -278,6 +278,7 @@ class Conductor:
     def _conclude(self, record: Record) -> None:
         assert self._settings is not None
         self._record = None
+        self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
         self._published = record.finish(str(self._settings.results), self._settings.baseline)
         self._environment.process_exit_code = self._published.verdict.exit_code
         if not self._options.headless:
