@@ -1,0 +1,202 @@
+"""What a run is judged and reported from: everything in its files, summed up, and nothing else.
+
+`Evidence` is made by `loadtest.evidence.gathering` and never changed. It is bounded however long the run
+was: one histogram a tag, one sparse histogram a second for the tags that are compared or drawn, and two
+numbers a second for each gauge. Deciding what a number means belongs to `loadtest.verdict`.
+"""
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Struct
+
+from loadtest import latency
+from loadtest.evidence.encoded import Histogram
+from loadtest.evidence.manifest import Manifest
+from loadtest.recorder import ErrorTally
+from loadtest.schedule import NS_PER_S
+
+SECONDS_TAGS = ("service", "response", "outage")
+"""Tags kept second by second: those that gates compare and those that reports draw over time."""
+
+STEADY_TAGS = frozenset({"service", "response", "send_slip", "collateral", "push", "after_resume"})
+"""Tags whose histogram leaves the warm-up out; connecting and coming back count from the first second."""
+
+
+class Second(Struct, frozen=True):
+    """One second's values of a tag: when it began, since the run's start, and {value in µs: count}.
+
+    In runs of many hours it stands for `Evidence.row_s` seconds.
+    """
+
+    start_s: float
+    buckets: dict[int, int]
+
+    @property
+    def samples(self) -> int:
+        """How many values were recorded."""
+        return sum(self.buckets.values())
+
+    @property
+    def max_us(self) -> int:
+        """The largest value, 0 without values."""
+        return max(self.buckets, default=0)
+
+    def percentile_us(self, percentile: float) -> int | None:
+        """Return the value at a percentile in (0, 100], None without values."""
+        wanted, seen = max(1, int(percentile / 100 * self.samples + 0.5)), 0
+        for value_us in sorted(self.buckets):
+            seen += self.buckets[value_us]
+            if seen >= wanted:
+                return value_us
+        return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """A gauge of one process over time."""
+
+    at_s: "array[float]"
+    values: "array[float]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutageGroup:
+    """Outages with the same beginning.
+
+    Args:
+        trigger: `drop` where the run dropped the connection, `loss` where server or network did.
+        name: the drop's kind, or the loss's cause.
+        begun: how often it happened.
+        resumed: how often the session was established again after it.
+        p50_us, p95_us, max_us: of the outages that ended; None if none did.
+    """
+
+    trigger: str
+    name: str
+    begun: int
+    resumed: int
+    p50_us: int | None = None
+    p95_us: int | None = None
+    max_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """Everything that is known of a run.
+
+    Args:
+        manifest: its run.json.
+        length_s: from its start to the end of its last interval.
+        counts: by the names of `loadtest.recorder.COUNTS`, and `drops.KIND`, `losses.CAUSE`; without zeros.
+        errors: of all processes together, the commonest first.
+        histograms: by tag; see `STEADY_TAGS` for what they leave out. Tags without samples are left out.
+        seconds: by tag of `SECONDS_TAGS`, the rows with samples, warm-up included, in order.
+        row_s: seconds in such a row: 1, but a power of two in runs of many hours.
+        gauges: by name and worker (None in a run of one process).
+        attempts_per_s: attempts to connect by second of the run; seconds without are left out.
+        outages: by what began them.
+        phases: by phase of an outage (detect, wait, dns, tcp, tls, upgrade, resume), of those that ended.
+        warnings: what was wrong with the files and could be passed over.
+    """
+
+    manifest: Manifest
+    length_s: float
+    counts: Mapping[str, int]
+    errors: Sequence[ErrorTally]
+    histograms: Mapping[str, Histogram]
+    seconds: Mapping[str, Sequence[Second]]
+    row_s: int
+    gauges: Mapping[str, Mapping[int | None, Series]]
+    attempts_per_s: Mapping[int, int]
+    outages: Sequence[OutageGroup]
+    phases: Mapping[str, Histogram]
+    warnings: Sequence[str] = ()
+
+    def count(self, name: str) -> int:
+        """Return a count, 0 where nothing was counted."""
+        return self.counts.get(name, 0)
+
+    def counts_of(self, prefix: str) -> dict[str, int]:
+        """Return the counts of `prefix.NAME` by NAME: of an item, of `drops` or of `losses`."""
+        return {
+            name.removeprefix(f"{prefix}."): count
+            for name, count in self.counts.items()
+            if name.startswith(f"{prefix}.")
+        }
+
+    def samples(self, tag: str) -> int:
+        """Return how many values a tag has."""
+        histogram = self.histograms.get(tag)
+        return 0 if histogram is None else int(histogram.get_total_count())
+
+    def percentiles_us(
+        self, tag: str, percentiles: Sequence[float] = (50, 90, 95, 99, 100)
+    ) -> dict[float, int]:
+        """Return a tag's value in µs at each percentile in (0, 100]; empty without samples."""
+        histogram = self.histograms.get(tag)
+        return {} if histogram is None else latency.percentiles_us(histogram, percentiles)
+
+    def errors_of(self, item: str, most: int = 3) -> list[ErrorTally]:
+        """Return an item's commonest errors."""
+        return [tally for tally in self.errors if tally.item == item][:most]
+
+    @property
+    def herd_peak(self) -> int:
+        """The most attempts to connect in one second."""
+        return max(self.attempts_per_s.values(), default=0)
+
+    @property
+    def herd_peak_s(self) -> int | None:
+        """The second of the run with the most attempts to connect, None without attempts."""
+        return max(self.attempts_per_s, key=lambda second: self.attempts_per_s[second], default=None)
+
+    def after_warmup(self, tag: str) -> list[dict[int, int]]:
+        """Return {value in µs: count} for every row after the warm-up, silent ones included."""
+        first = math.ceil(self.manifest.plan.warmup_s / self.row_s)
+        rows: list[dict[int, int]] = [{} for _ in range(max(0, int(self.length_s // self.row_s) - first))]
+        for second in self.seconds.get(tag, ()):
+            row = int(second.start_s // self.row_s) - first
+            if 0 <= row < len(rows):
+                rows[row] = second.buckets
+        return rows
+
+    def percentile_table(
+        self, tags: Iterable[str], percentiles: Sequence[float] = (50, 90, 99, 100)
+    ) -> dict[str, dict[str, float]]:
+        """Return {tag: {"samples": n, "p50_ms": …, "max_ms": …}} for the tags that have samples."""
+        return {
+            tag: {"samples": self.samples(tag), **_in_ms(self.percentiles_us(tag, percentiles))}
+            for tag in tags
+            if self.samples(tag)
+        }
+
+    def phase_table(self, percentiles: Sequence[float] = (50, 95, 100)) -> dict[str, dict[str, float]]:
+        """Return {phase: {"p50_ms": …}} of the outages that ended."""
+        return {
+            phase: _in_ms(latency.percentiles_us(histogram, percentiles))
+            for phase, histogram in self.phases.items()
+        }
+
+    def error_table(self, item: str) -> list[dict[str, Any]]:
+        """Return an item's three commonest errors: how often, an example, session and time of the first."""
+        return [
+            {
+                "error": tally.error,
+                "count": tally.count,
+                "example": tally.example,
+                "session": tally.session,
+                "at_s": tally.at_ns / NS_PER_S,
+            }
+            for tally in self.errors_of(item)
+        ]
+
+
+def _in_ms(percentiles_us: Mapping[float, int]) -> dict[str, float]:
+    return {
+        "max_ms" if percentile == 100 else f"p{percentile:g}_ms": value_us / 1000
+        for percentile, value_us in percentiles_us.items()
+    }

@@ -1,0 +1,221 @@
+"""From the lines of a run's files to its evidence, line by line, in memory that does not grow with them.
+
+What could grow is bounded: names are limited in number (what is over goes under `OTHER`), and a run of more
+than `ROWS_LIMIT` seconds is kept in rows of two, four, … seconds. All intervals come first, so that the run's
+length is known; with several workers they are not sorted by time. Opening files does not belong here.
+"""
+
+from array import array
+from collections import Counter, defaultdict
+
+from loadtest import latency
+from loadtest.drops import DropKind
+from loadtest.evidence.encoded import Histogram
+from loadtest.evidence.facts import SECONDS_TAGS, STEADY_TAGS, Evidence, OutageGroup, Second, Series
+from loadtest.evidence.interval import TEXT_LIMIT, IntervalLine
+from loadtest.evidence.manifest import Manifest
+from loadtest.recorder import TAGS, ErrorTally, Lifecycle
+from loadtest.schedule import NS_PER_S
+
+OTHER = "other"
+NAMES_LIMIT = 1000
+"""Different counts, errors, gauges or causes kept: a run has some dozens."""
+
+ROWS_LIMIT = 7200
+"""Rows a tag is kept in: two hours of single seconds, about 100 MB at most."""
+
+PHASES = ("detect", "wait", "dns", "tcp", "tls", "upgrade", "resume")
+
+_LONGEST_NS = 3600 * NS_PER_S
+_MOST_NS = 2**62
+
+
+class Gathering:
+    """Sums up a run. Feed it every line, then take the `evidence`."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._stop_ns = 0
+        self._counts: Counter[str] = Counter()
+        self._errors: dict[tuple[str, str], ErrorTally] = {}
+        self._gauges: dict[tuple[str, int | None], Series] = {}
+        self._histograms: dict[str, Histogram] = {}
+        self._rows: dict[str, dict[int, dict[int, int]]] = {tag: {} for tag in SECONDS_TAGS}
+        self._row_s = 0  # known once the run's length is
+        self._attempts: Counter[int] = Counter()
+        self._outages = _Outages()
+        self._warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Enter something that is wrong with the files but can be passed over."""
+        self._warnings.append(text)
+
+    def interval(self, line: IntervalLine) -> None:
+        """Enter what one process counted in one interval.
+
+        Raises:
+            ValueError: it lies outside of any possible run.
+        """
+        if not line.start_ns <= line.stop_ns <= line.start_ns + _LONGEST_NS:
+            raise ValueError("an interval ends before it starts, or takes over an hour")
+        if line.start_ns > self._stop_ns + _LONGEST_NS:
+            raise ValueError("an interval starts over an hour after all others")
+        self._stop_ns = max(self._stop_ns, line.stop_ns)
+        for name, count in line.counts.items():
+            known = name in self._counts or len(self._counts) < NAMES_LIMIT
+            self._counts[name if known else OTHER] += count
+        for tally in line.errors:
+            self._error(tally)
+        for name, value in line.gauges.items():
+            key = (name, line.worker)
+            if key in self._gauges or len(self._gauges) < NAMES_LIMIT:
+                series = self._gauges.setdefault(key, Series(array("d"), array("d")))
+                series.at_s.append(line.start_ns / NS_PER_S)
+                series.values.append(value)
+
+    def _error(self, tally: ErrorTally) -> None:
+        key = (tally.item, tally.error)
+        if key not in self._errors and len(self._errors) >= NAMES_LIMIT:
+            key = (tally.item[:TEXT_LIMIT], OTHER)
+        known = self._errors.get(key)
+        first = tally if known is None or tally.at_ns < known.at_ns else known
+        self._errors[key] = ErrorTally(
+            item=key[0],
+            error=key[1],
+            count=tally.count + (known.count if known else 0),
+            session=first.session[:TEXT_LIMIT],
+            at_ns=first.at_ns,
+            example=first.example[:TEXT_LIMIT],
+        )
+
+    def histogram(self, tag: str, second: int, histogram: Histogram) -> None:
+        """Enter what a tag has in one second of the run, after all intervals.
+
+        Raises:
+            ValueError: its counts cannot be right.
+        """
+        if tag not in TAGS or not histogram.get_total_count():
+            return
+        self._row_s = self._row_s or _row_s(self._stop_ns)
+        if tag in self._rows:
+            buckets = latency.buckets(histogram)
+            if sum(buckets.values()) != histogram.get_total_count():
+                raise ValueError("a histogram's counts do not add up")
+            self._row(tag, second, buckets)
+        if tag not in STEADY_TAGS or second >= self._manifest.plan.warmup_s:
+            self._add(tag, histogram)
+
+    def _row(self, tag: str, second: int, buckets: dict[int, int]) -> None:
+        if second * NS_PER_S > self._stop_ns:  # no interval knows of it
+            return
+        row = self._rows[tag].setdefault(second // self._row_s, {})
+        for value_us, count in buckets.items():
+            row[value_us] = row.get(value_us, 0) + count
+
+    def _add(self, tag: str, histogram: Histogram) -> None:
+        total = self._histograms.setdefault(tag, latency.new_histogram())
+        try:
+            total.add(histogram)
+        except OverflowError as problem:
+            raise ValueError(f"a histogram's counts are beyond reason: {problem}") from problem
+
+    def event(self, record: Lifecycle) -> None:
+        """Enter a lifecycle event."""
+        if record.event == "attempt":
+            self._attempts[record.at_ns // NS_PER_S] += 1
+        else:
+            self._outages.event(record)
+
+    def evidence(self) -> Evidence:
+        """Return what was entered so far."""
+        gauges: defaultdict[str, dict[int | None, Series]] = defaultdict(dict)
+        for (name, worker), series in self._gauges.items():
+            gauges[name][worker] = series
+        row_s = self._row_s or _row_s(self._stop_ns)
+        return Evidence(
+            manifest=self._manifest,
+            length_s=self._stop_ns / NS_PER_S,
+            counts={name: count for name, count in self._counts.items() if count},
+            errors=sorted(self._errors.values(), key=lambda tally: (-tally.count, tally.at_ns)),
+            histograms=self._histograms,
+            seconds={
+                tag: [Second(float(row * row_s), rows[row]) for row in sorted(rows)]
+                for tag, rows in self._rows.items()
+            },
+            row_s=row_s,
+            gauges=dict(gauges),
+            attempts_per_s=dict(sorted(self._attempts.items())),
+            outages=self._outages.groups(),
+            phases=self._outages.phases(),
+            warnings=tuple(self._warnings),
+        )
+
+
+class _Outages:
+    """How outages began and how long they took."""
+
+    def __init__(self) -> None:
+        self._begun: Counter[tuple[str, str]] = Counter()
+        self._open: dict[str, tuple[str, str]] = {}  # what disturbed a session last
+        self._outages_ns: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
+        self._phases_ns: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
+
+    def event(self, record: Lifecycle) -> None:
+        match record.event:
+            case "dropped" if _disconnects(record.kind):
+                self._begin("drop", record.kind or OTHER, record.session)
+            case "lost":
+                self._begin("loss", record.cause or OTHER, record.session)
+            case "resumed":
+                self._resumed(record)
+
+    def _begin(self, trigger: str, name: str, session: str) -> None:
+        key = (trigger, name[:TEXT_LIMIT])
+        if key not in self._begun and len(self._begun) >= NAMES_LIMIT:
+            key = (trigger, OTHER)
+        self._begun[key] += 1
+        self._open[session] = key
+
+    def _resumed(self, record: Lifecycle) -> None:
+        key = self._open.pop(record.session, ("loss", OTHER))
+        self._outages_ns[key].append(_plausible(record.outage_ns))
+        for phase in PHASES:
+            self._phases_ns[phase].append(_plausible(getattr(record, f"{phase}_ns")))
+
+    def groups(self) -> list[OutageGroup]:
+        keys = {**self._begun, **dict.fromkeys(self._outages_ns.keys() - self._begun.keys(), 0)}
+        return [self._group(key, begun) for key, begun in sorted(keys.items())]
+
+    def _group(self, key: tuple[str, str], begun: int) -> OutageGroup:
+        outages_ns = self._outages_ns.get(key, array("q"))
+        at = latency.percentiles_us(latency.fold(outages_ns)[0], (50, 95, 100))
+        return OutageGroup(
+            trigger=key[0],
+            name=key[1],
+            begun=begun,
+            resumed=len(outages_ns),
+            p50_us=at.get(50),
+            p95_us=at.get(95),
+            max_us=at.get(100),
+        )
+
+    def phases(self) -> dict[str, Histogram]:
+        return {phase: latency.fold(self._phases_ns[phase])[0] for phase in PHASES if self._phases_ns[phase]}
+
+
+def _disconnects(kind: str | None) -> bool:
+    """Tell whether a drop begins an outage; of a kind that this process does not know, it is taken to."""
+    known = DropKind.kinds.get(kind or OTHER)
+    return known is None or known.disconnects
+
+
+def _plausible(duration_ns: int | None) -> int:
+    return min(max(duration_ns or 0, 0), _MOST_NS)
+
+
+def _row_s(stop_ns: int) -> int:
+    """Return how many seconds a row must hold for a run of this length, a power of two."""
+    row_s = 1
+    while stop_ns > ROWS_LIMIT * row_s * NS_PER_S:
+        row_s *= 2
+    return row_s

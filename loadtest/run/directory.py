@@ -1,0 +1,94 @@
+"""Names of a run's folders and files, and writing them so that a reader never sees half of one.
+
+A revision is text that somebody chose, a branch name or worse: the folder's name is made of its harmless
+characters, and run.json holds the text itself.
+"""
+
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from loadtest.errors import ResultsUnwritable
+from loadtest.evidence import Manifest
+from loadtest.verdict import Verdict
+
+MANIFEST = "run.json"
+HISTOGRAMS = "latency.hlog"
+EVENTS = "events.jsonl"
+INTERVALS = "intervals.jsonl"
+VERDICT = "verdict.json"
+BASELINES = "baselines"
+"""The folder of pinned runs, beside those of the revisions."""
+
+_NAME_LIMIT = 80
+
+
+def check_writable(results: Path) -> None:
+    """Make sure that runs can be written there; the folder is made if need be.
+
+    Raises:
+        ResultsUnwritable: they cannot.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass
+    except OSError as error:
+        raise ResultsUnwritable(results, _problem(error)) from error
+
+
+def folder_name(revision: str) -> str:
+    """Return a folder's name for a revision: letters, digits, dot, dash and underscore of it."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", revision).strip(".-")[:_NAME_LIMIT]
+    return f"{name}-" if name.lower() == BASELINES else name or "unknown"
+
+
+def make_directory(results: Path, manifest: Manifest) -> Path:
+    """Make the directory of a new run and return it.
+
+    Raises:
+        ResultsUnwritable: it cannot be made.
+    """
+    started = re.sub(r"[-:]|\.\d+", "", manifest.started_at)
+    path = results / folder_name(manifest.revision) / f"{started}-{folder_name(manifest.run_id)}"
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise ResultsUnwritable(path, _problem(error)) from error
+    return path
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a file as JSON for people; it is there whole or not at all.
+
+    Raises:
+        ResultsUnwritable: it cannot be written.
+    """
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    beside = path.with_name(f".{path.name}.partial")
+    try:
+        with beside.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise ResultsUnwritable(path, _problem(error)) from error
+
+
+def write_verdict(path: Path, verdict: Verdict) -> Path:
+    """Write verdict.json into a run directory and return the file's path.
+
+    Raises:
+        ResultsUnwritable: it cannot be written.
+    """
+    file = path / VERDICT
+    write_json(file, verdict)
+    return file
+
+
+def _problem(error: OSError) -> str:
+    return error.strerror or str(error)

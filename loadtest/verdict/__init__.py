@@ -1,0 +1,15 @@
+"""Verdicts: from a run's evidence to PASS, FAIL, INCONCLUSIVE or NOT_JUDGED, item by item. Pure.
+
+    items        what a verdict is made of
+    connect, messaging, reconnect, persistence, latency
+                 one item each: its limits, its rule, its evidence
+    generator    whether the load generator was fit to measure
+    whole        all of it
+
+`server_log` is judged where the log is read (`loadtest.serverlog`) and handed in.
+"""
+
+from loadtest.verdict.items import ITEMS, Generator, Item, Ruling, Verdict
+from loadtest.verdict.whole import judge
+
+__all__ = ["ITEMS", "Generator", "Item", "Ruling", "Verdict", "judge"]

@@ -1,0 +1,109 @@
+"""Whether the load generator was itself fit to measure: a slow client makes any server look slow.
+
+What it looks at is in the run's files: how late messages were sent, how late the loop woke, how much of a
+core it used, and whether it sent what was planned. A problem makes latency INCONCLUSIVE, never PASS, and
+nothing else: what got lost or came back is true whatever the client's pace was.
+"""
+
+import math
+from dataclasses import dataclass
+
+from loadtest.evidence import Evidence
+from loadtest.verdict.items import Generator
+
+MOST_SLIP_MS = 5.0
+MOST_LAG_MS = 5.0
+MOST_CPU_RATIO = 0.8
+"""Of a core. Above these the client's own queue shows in the percentiles; the first two are times that a
+person would call a slow reply on a local network, the third is where queues begin to build."""
+
+LEAST_ACHIEVED_RATIO = 0.95
+
+BAD_SECONDS_RATIO = 0.2
+LEAST_BAD_SECONDS = 3
+"""A gauge is a problem if it is over its limit in a fifth of the seconds, and in three at least. The engine
+watches twenty wakes a second and the gauge is their latest: over the limit in a fifth of the seconds is one
+wake in a hundred, the run's p99. A backup or a neighbour on a shared host is a hiccup of a second or two."""
+
+
+def judge_generator(evidence: Evidence) -> Generator:
+    """Judge the load generator by what it recorded of itself after the warm-up."""
+    figures: dict[str, float | None] = {
+        "send_slip_p99_ms": _slip_ms(evidence),
+        "achieved_ratio": _achieved_ratio(evidence),
+    }
+    problems = []
+    slip_ms, achieved_ratio = figures["send_slip_p99_ms"], figures["achieved_ratio"]
+    if slip_ms is not None and slip_ms > MOST_SLIP_MS:
+        problems.append(
+            f"messages were sent late: send slip p99 is {slip_ms:.1f} ms, {MOST_SLIP_MS:g} ms is the limit; "
+            "use more workers, or a lower rate"
+        )
+    if achieved_ratio is not None and achieved_ratio < LEAST_ACHIEVED_RATIO:
+        problems.append(
+            f"only {achieved_ratio:.0%} of the planned messages were sent, "
+            f"{LEAST_ACHIEVED_RATIO:.0%} are needed; lower the rate, or let more messages be in flight"
+        )
+    for gauge in _GAUGES:
+        worst = _worst(evidence, gauge)
+        figures[gauge.name] = worst.exceeded if worst else None
+        if worst is None:
+            problems.append(f"{gauge.name} was not observed after the warm-up; run longer than the warm-up")
+        elif worst.bad >= LEAST_BAD_SECONDS and worst.bad > BAD_SECONDS_RATIO * worst.seconds:
+            problems.append(
+                f"{gauge.what}{worst.where} in {worst.bad} of {worst.seconds} s; "
+                "use more workers, or a lower rate"
+            )
+    return Generator(valid=not problems, problems=problems, figures=figures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gauge:
+    name: str
+    limit: float
+    what: str
+
+
+_GAUGES = (
+    _Gauge("loop_lag_p99_ms", MOST_LAG_MS, f"the event loop woke more than {MOST_LAG_MS:g} ms late"),
+    _Gauge("cpu_ratio", MOST_CPU_RATIO, f"the engine used more than {MOST_CPU_RATIO:.0%} of a core"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """What one process's gauge showed: seconds, those over the limit, and what a fifth of them exceeded."""
+
+    where: str
+    seconds: int
+    bad: int
+    exceeded: float
+
+
+def _worst(evidence: Evidence, gauge: _Gauge) -> _Observed | None:
+    """Return what the worst process showed, None if none showed anything after the warm-up."""
+    warmup_s = evidence.manifest.plan.warmup_s
+    observed = []
+    for worker, series in evidence.gauges.get(gauge.name, {}).items():
+        pairs = zip(series.at_s, series.values, strict=True)
+        values = sorted(value for at_s, value in pairs if at_s >= warmup_s)
+        if values:
+            bad = sum(value > gauge.limit for value in values)
+            where = "" if worker is None else f" (worker {worker})"
+            at = math.ceil((1 - BAD_SECONDS_RATIO) * len(values)) - 1
+            observed.append(_Observed(where, len(values), bad, values[at]))
+    return max(observed, key=lambda one: (one.bad / one.seconds, one.exceeded), default=None)
+
+
+def _slip_ms(evidence: Evidence) -> float | None:
+    slip_us = evidence.percentiles_us("send_slip", (99,)).get(99)
+    return None if slip_us is None else slip_us / 1000
+
+
+def _achieved_ratio(evidence: Evidence) -> float | None:
+    """Return the share of planned messages that were sent, or that an outage kept from being sent."""
+    planned = evidence.count("messaging.planned")
+    if not planned:
+        return None
+    done = sum(evidence.count(f"messaging.{name}") for name in ("sent", "queued", "missed"))
+    return min(1.0, done / planned)

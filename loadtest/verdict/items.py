@@ -1,0 +1,93 @@
+"""What a verdict is made of: verdict.json, as data.
+
+    FAIL > INCONCLUSIVE > PASS, and NOT_JUDGED counts for nothing
+
+Exit codes are those of Locust and of `loadtest` alike. Rules do not belong here.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency", "server_log")
+"""The items, in the order in which they are told."""
+
+
+class Ruling(StrEnum):
+    """What was found of an item, or of a run."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    NOT_JUDGED = "NOT_JUDGED"
+
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One item's verdict.
+
+    Args:
+        summary: one sentence for a person.
+        evidence: plain data (JSON), from which a person can act.
+    """
+
+    item: str
+    verdict: Ruling
+    summary: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+class Generator(Struct, frozen=True, kw_only=True):
+    """Whether the load generator was itself fit to measure.
+
+    Args:
+        problems: why not, a sentence each that says what to change.
+        figures: what was looked at, by name with unit.
+    """
+
+    valid: bool
+    problems: list[str] = field(default_factory=list)
+    figures: dict[str, float | None] = field(default_factory=dict)
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What verdict.json holds.
+
+    Args:
+        revision: of the server under test.
+        baseline: revision of the run it was compared with, None without one.
+        items: in the order of `ITEMS`.
+        verdict: of the whole run.
+        notes: what a person must know besides the items.
+    """
+
+    schema: Literal[1] = 1
+    revision: str
+    baseline: str | None
+    items: list[Item]
+    generator: Generator
+    verdict: Ruling
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail, 4 inconclusive."""
+        return _EXIT_CODES[self.verdict]
+
+    def item(self, name: str) -> Item:
+        """Return an item by name."""
+        return next(item for item in self.items if item.item == name)
+
+
+_EXIT_CODES = {Ruling.PASS: 0, Ruling.FAIL: 1, Ruling.INCONCLUSIVE: 4, Ruling.NOT_JUDGED: 4}
+
+
+def whole(items: Iterable[Item]) -> Ruling:
+    """Return the verdict of a run with these items; nothing judged is INCONCLUSIVE."""
+    rulings = {item.verdict for item in items}
+    if Ruling.FAIL in rulings:
+        return Ruling.FAIL
+    if Ruling.INCONCLUSIVE in rulings or Ruling.PASS not in rulings:
+        return Ruling.INCONCLUSIVE
+    return Ruling.PASS

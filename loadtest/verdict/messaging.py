@@ -1,0 +1,111 @@
+"""`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
+
+from loadtest.evidence import Evidence
+from loadtest.verdict.items import Item, Ruling
+
+FAILINGS = {
+    "lost": "without a reply on a healthy connection",
+    "late": "answered after the reply timeout",
+    "duplicated": "answered twice",
+    "reordered": "answered after a later one",
+    "corrupted": "answered with something else",
+    "unmatched": "replies to nothing that was asked",
+    "unreadable": "messages that the dialect does not know",
+    "pushes_missing": "pushes missing",
+    "pushes_duplicated": "pushes twice or out of order",
+}
+"""What must not happen, not once: TCP delivers in order and whole, so an undisturbed connection owes every
+message, and a server that loses one in a million loses it by a fault. What a drop or an outage explains is
+counted elsewhere (`lost_in_outage`, `recovered`) and is no failing."""
+
+LEAST_ANSWERED = 100
+"""Fewer answers show too little: a server that loses 3 % still gets through 100 messages once in 20 runs."""
+
+OUTCOMES = (
+    "answered",
+    "reordered",
+    "corrupted",
+    "late",
+    "recovered",
+    "lost",
+    "lost_in_outage",
+    "unfinished",
+)
+"""Every request sent has exactly one of these in the end."""
+
+PUSHES_EXPECTED_AFTER_S = 60
+
+
+def judge(evidence: Evidence) -> Item:
+    """Judge requests, replies and pushes."""
+    verdict, summary = _ruling(evidence)
+    remarks = _remarks(evidence)
+    return Item(
+        item="messaging",
+        verdict=verdict,
+        summary="; ".join([summary, *remarks]),
+        evidence={
+            "counts": evidence.counts_of("messaging"),
+            "unaccounted": unaccounted(evidence),
+            "limits": {**dict.fromkeys(FAILINGS, 0), "least_answered": LEAST_ANSWERED},
+            "percentiles": evidence.percentile_table(["service", "response", "after_resume", "push"]),
+            "errors": evidence.error_table("messaging"),
+        },
+    )
+
+
+def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
+    failings = [
+        f"{count} {meaning}"
+        for name, meaning in FAILINGS.items()
+        if (count := evidence.count(f"messaging.{name}"))
+    ]
+    sent, answered = evidence.count("messaging.sent"), evidence.count("messaging.answered")
+    if failings:
+        return Ruling.FAIL, f"of {sent} messages sent: {', '.join(failings)}"
+    if left := unaccounted(evidence):
+        return Ruling.INCONCLUSIVE, (
+            f"the books do not balance: {left} of {sent} messages sent have no outcome. "
+            "A worker was lost, or this is an error in the tool"
+        )
+    if not evidence.manifest.plan.messages_planned:
+        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
+    if answered < LEAST_ANSWERED:
+        return Ruling.INCONCLUSIVE, (
+            f"only {answered} messages were answered, {LEAST_ANSWERED} are needed: "
+            "run longer, or with more sessions or a higher rate"
+        )
+    return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
+
+
+def unaccounted(evidence: Evidence) -> int:
+    """Return how many requests were sent without an outcome.
+
+    A run that was not ended in good order still had some under way; they are no error.
+    """
+    outcomes = sum(evidence.count(f"messaging.{outcome}") for outcome in OUTCOMES)
+    left = evidence.count("messaging.sent") - outcomes
+    return min(left, 0) if not evidence.manifest.complete else left
+
+
+def _remarks(evidence: Evidence) -> list[str]:
+    explained = evidence.count("messaging.lost_in_outage") + evidence.count("messaging.recovered")
+    missed, unfinished = evidence.count("messaging.missed"), evidence.count("messaging.unfinished")
+    remarks = [
+        f"{count} {what}"
+        for count, what in (
+            (explained, "went down with their connection"),
+            (missed, "fell due without a connection"),
+            (unfinished, "were under way at the end"),
+        )
+        if count
+    ]
+    dialect = evidence.manifest.plan.dialect_class
+    if (
+        dialect is not None
+        and dialect.pushes
+        and not evidence.count("messaging.pushes")
+        and evidence.length_s > PUSHES_EXPECTED_AFTER_S
+    ):
+        remarks.append("no push was received")
+    return remarks

@@ -1,0 +1,73 @@
+"""`persistence`: after a reconnect, is it still the same session, nothing forgotten, nothing repeated?
+
+It is judged by what the server says when the session is back: who it takes the client for, and what it
+restores of the requests that it had acknowledged. Where the server keeps no history, only the identity can
+be judged, and the item says so.
+"""
+
+from loadtest.evidence import Evidence
+from loadtest.verdict.items import Item, Ruling
+
+FAILINGS = {
+    "identity_changed": "came back as another session",
+    "history_missing": "resumes brought no history",
+    "missing": "acknowledged requests are missing from the restored history",
+    "redelivered": "replies were delivered again",
+    "repeated": "requests stand in the restored history twice",
+}
+"""What must not happen, not once: an acknowledgement is a promise that a restart or a drop does not undo."""
+
+LEAST_CHECKED = 10
+"""Fewer resumes show too little, as in `reconnect`."""
+
+
+def judge(evidence: Evidence) -> Item:
+    """Judge what resumed sessions were told."""
+    verdict, summary = _ruling(evidence)
+    return Item(
+        item="persistence",
+        verdict=verdict,
+        summary=summary,
+        evidence={
+            "counts": evidence.counts_of("persistence"),
+            "judged_by": "identity and history" if _histories(evidence) else "identity only",
+            "limits": {**dict.fromkeys(FAILINGS, 0), "least_checked": LEAST_CHECKED},
+            "errors": evidence.error_table("persistence"),
+        },
+    )
+
+
+def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
+    plan, checked = evidence.manifest.plan, evidence.count("persistence.checked")
+    failings = [
+        f"{count} {meaning}"
+        for name, meaning in FAILINGS.items()
+        if (count := evidence.count(f"persistence.{name}"))
+    ]
+    if failings:
+        return Ruling.FAIL, f"of {checked} resumes: {', '.join(failings)}"
+    dialect = plan.dialect_class
+    if not (checked if dialect is None else dialect.identifies):
+        return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"
+    if not checked and not (plan.drops_planned and plan.reconnects):
+        return Ruling.NOT_JUDGED, "no session came back, and none was planned to"
+    if checked < LEAST_CHECKED:
+        return Ruling.INCONCLUSIVE, (
+            f"only {checked} resumes could be checked, {LEAST_CHECKED} are needed: "
+            "run longer, with more sessions or more frequent drops"
+        )
+    return Ruling.PASS, _success(evidence, checked)
+
+
+def _histories(evidence: Evidence) -> int:
+    return evidence.count("persistence.histories") + evidence.count("persistence.history_missing")
+
+
+def _success(evidence: Evidence, checked: int) -> str:
+    if not _histories(evidence):
+        return f"{checked} resumes as the same session; identity only, no history was owed"
+    acknowledged = evidence.count("persistence.acknowledged")
+    return (
+        f"{checked} resumes as the same session; {evidence.count('persistence.histories')} histories "
+        f"held all {acknowledged} acknowledged requests"
+    )

@@ -1,0 +1,108 @@
+"""`reconnect`: after every kind of drop, does the client get back by itself, within its backoff's bound?"""
+
+from typing import Any
+
+from loadtest.evidence import Evidence, OutageGroup
+from loadtest.verdict.items import Item, Ruling
+
+FAILINGS = {
+    "gave_up": "gave up",
+    "forbidden": "were forbidden to come back by their close code",
+    "overdue": "were not back at the end after three failed attempts or more",
+}
+"""Outages that ended badly, not one of which is allowed: a client that has run through its backoff, or must
+not come back, is a user who sits before a dead page."""
+
+MOST_REFUSED_RATIO = 0.01
+"""Attempts that a living server refused, over all. Ten times the share of `connect`, because the attempts of
+a herd meet connection limits and restarts that the backoff is there for. Attempts at an address where
+nothing answers are not counted: a server that is down is an outage, not a refusal."""
+
+LEAST_RESUMED = 10
+"""Fewer resumes show too little where drops were planned: seven kinds of drop, some of them once."""
+
+
+def judge(evidence: Evidence) -> Item:
+    """Judge outages, whatever began them."""
+    verdict, summary = _ruling(evidence)
+    return Item(
+        item="reconnect",
+        verdict=verdict,
+        summary=summary,
+        evidence={
+            "counts": evidence.counts_of("reconnect"),
+            "drops": evidence.counts_of("drops"),
+            "losses": evidence.counts_of("losses"),
+            "outages": [_told(group) for group in evidence.outages],
+            "herd_peak_per_s": evidence.herd_peak,
+            "herd_peak_at_s": evidence.herd_peak_s,
+            "limits": {
+                **dict.fromkeys(FAILINGS, 0),
+                "refused_ratio": MOST_REFUSED_RATIO,
+                "least_resumed": LEAST_RESUMED,
+            },
+            "percentiles": evidence.percentile_table(["outage", "resume"], (50, 95, 100)),
+            "phases": evidence.phase_table(),
+            "errors": evidence.error_table("reconnect"),
+        },
+    )
+
+
+def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
+    plan = evidence.manifest.plan
+    outages, resumed = evidence.count("reconnect.outages"), evidence.count("reconnect.resumed")
+    if not outages and not plan.drops_planned:
+        return Ruling.NOT_JUDGED, "no drops are planned and no connection was lost"
+    failings = _failings(evidence)
+    if failings:
+        return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}"
+    if not plan.reconnects:
+        return Ruling.NOT_JUDGED, f"{outages} outages, and the backoff policy is not to come back"
+    unresolved = evidence.count("reconnect.unresolved")
+    if unresolved:
+        return Ruling.INCONCLUSIVE, (
+            f"{unresolved} of {outages} outages had a failed attempt and no other before the run's end: "
+            "run longer"
+        )
+    if plan.drops_planned and resumed < LEAST_RESUMED:
+        return Ruling.INCONCLUSIVE, (
+            f"only {resumed} outages were resumed, {LEAST_RESUMED} are needed: "
+            "run longer, with more sessions or more frequent drops"
+        )
+    return Ruling.PASS, _success(evidence, outages, resumed)
+
+
+def _failings(evidence: Evidence) -> list[str]:
+    reconnects = evidence.manifest.plan.reconnects
+    failings = [
+        f"{count} {meaning}"
+        for name, meaning in FAILINGS.items()
+        if (count := evidence.count(f"reconnect.{name}")) and (reconnects or name == "forbidden")
+    ]
+    attempts = evidence.count("reconnect.attempts")
+    refused = evidence.count("reconnect.failed") - evidence.count("reconnect.unreachable")
+    if refused > MOST_REFUSED_RATIO * attempts:
+        failings.append(f"{refused} of {attempts} attempts refused by a server that was there")
+    return failings
+
+
+def _success(evidence: Evidence, outages: int, resumed: int) -> str:
+    at_us = evidence.percentiles_us("outage", (50, 95))
+    times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
+    cut_short = evidence.count("reconnect.cut_short")
+    end = f", {cut_short} cut short by the run's end" if cut_short else ""
+    return f"{resumed} of {outages} outages resumed{times}{end}"
+
+
+def _told(group: OutageGroup) -> dict[str, Any]:
+    in_ms = {
+        f"{name}_ms": None if value_us is None else value_us / 1000
+        for name, value_us in (("p50", group.p50_us), ("p95", group.p95_us), ("max", group.max_us))
+    }
+    return {
+        "trigger": group.trigger,
+        "name": group.name,
+        "begun": group.begun,
+        "resumed": group.resumed,
+        **in_ms,
+    }

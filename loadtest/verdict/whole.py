@@ -1,0 +1,57 @@
+"""The verdict on a run: all items, the generator, and the whole."""
+
+from collections.abc import Iterable
+
+from loadtest.evidence import Evidence
+from loadtest.verdict import connect, latency, messaging, persistence, reconnect
+from loadtest.verdict.generator import judge_generator
+from loadtest.verdict.items import Item, Ruling, Verdict, whole
+
+
+def judge(
+    evidence: Evidence,
+    baseline: Evidence | None = None,
+    log_item: Item | None = None,
+    *,
+    earlier: Iterable[Evidence] = (),
+) -> Verdict:
+    """Judge a run.
+
+    Args:
+        evidence: of the run.
+        baseline: of the run it is compared with, None to leave latency unjudged.
+        log_item: the item `server_log`, where a server log was given.
+        earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
+
+    Returns:
+        The same verdict whenever it is asked for: the bootstrap's randomness comes from the plan's seed.
+    """
+    generator = judge_generator(evidence)
+    items = [
+        connect.judge(evidence),
+        messaging.judge(evidence),
+        reconnect.judge(evidence),
+        persistence.judge(evidence),
+        latency.judge(evidence, baseline, generator=generator, earlier=earlier),
+        log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
+    ]
+    return Verdict(
+        revision=evidence.manifest.revision,
+        baseline=None if baseline is None else baseline.manifest.revision,
+        items=items,
+        generator=generator,
+        verdict=whole(items),
+        notes=_notes(evidence),
+    )
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    notes = list(evidence.warnings)
+    if not evidence.manifest.complete:
+        notes.append(
+            f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
+        )
+    clamped = evidence.count("latency.clamped")
+    if clamped:
+        notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
+    return notes
