@@ -1,9 +1,11 @@
 """The engine: one event loop in one native thread, which owns clock, timers and sockets of all sessions.
 
-`engine` runs the loop and is what other threads talk to, `link` performs what one session asks for, and
-`timers` wakes both. Sessions decide, the engine carries out.
+`engine` runs the loop and is what other threads talk to, `link` performs what one session asks for, `timers`
+wakes both, and `health` watches whether all this is still fit to measure. Sessions decide, the engine
+carries out.
 """
 
 from loadtest.engine.engine import Engine, EngineSettings
+from loadtest.engine.health import raise_files_limit
 
-__all__ = ["Engine", "EngineSettings"]
+__all__ = ["Engine", "EngineSettings", "raise_files_limit"]

@@ -13,7 +13,6 @@ import _thread
 import asyncio
 import inspect
 import time
-from array import array
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ import anyio
 import anyio.abc
 
 from loadtest.drops import DropPlan
+from loadtest.engine.health import Health
 from loadtest.engine.link import Dropping, Link
 from loadtest.engine.timers import Timers
 from loadtest.errors import ConnectFailed, LoadtestError
@@ -109,8 +109,6 @@ class Engine:
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by number, for the sweep
         self._stopping: dict[int, Callable[[], None]] = {}
         self._swept = 0
-        self._lags_ns = array("q")
-        self._cpu_ns = 0
 
     # From any thread.
 
@@ -254,7 +252,7 @@ class Engine:
         )
         self.timers = Timers(self._loop, self._start_ns)
         self.recorder.swap(self.clock())
-        self._cpu_ns = time.thread_time_ns()
+        self._health = Health()
         async with anyio.create_task_group() as self._tasks:
             self._schedule_sweep(self.clock())
             self._schedule_interval()
@@ -262,13 +260,14 @@ class Engine:
             await self._closing.wait()
             self._tasks.cancel_scope.cancel()
         self.timers.close()
+        self._health.close()
 
     # loadtest.engine.timers.Timed
 
     def fire(self, what: object, due_ns: int) -> None:
         """Sweep, or end an interval."""
         if what == "sweep":
-            self._lags_ns.append(self.clock() - due_ns)
+            self._health.woke(self.clock() - due_ns)
             self._schedule_sweep(due_ns)
             self._sweep()
         else:
@@ -294,13 +293,10 @@ class Engine:
 
     def _gauges(self, elapsed_ns: int) -> dict[str, float]:
         population = self.recorder.population
-        cpu_ns = time.thread_time_ns()
-        used_ns, self._cpu_ns = cpu_ns - self._cpu_ns, cpu_ns
-        lags, self._lags_ns = sorted(self._lags_ns), array("q")
+        up = sum(population[state] for state in (State.STEADY, State.STALLED, State.DRAINING))
         return {
             "sessions": sum(population.values()) - population[State.ENDED],
-            "sessions_up": sum(population[state] for state in (State.STEADY, State.STALLED, State.DRAINING)),
+            "sessions_up": up,
             "sessions_in_outage": self.recorder.outages_open,
-            "cpu_ratio": used_ns / elapsed_ns,
-            "loop_lag_p99_ms": lags[int(len(lags) * 0.99)] / 1e6 if lags else 0.0,
+            **self._health.sample(elapsed_ns, up),
         }

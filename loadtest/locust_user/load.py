@@ -6,6 +6,7 @@ k x N + w, which is how Locust deals its users out.
 """
 
 import functools
+import gc
 import itertools
 import logging
 import time
@@ -16,7 +17,7 @@ import msgspec
 from gevent.event import Event
 from locust.env import Environment
 
-from loadtest.engine import Engine
+from loadtest.engine import Engine, raise_files_limit
 from loadtest.errors import LoadtestError
 from loadtest.events import Identity
 from loadtest.evidence import PackedInterval, pack
@@ -35,6 +36,10 @@ _DEFAULT_DRAIN_S = 1.0
 _LONGEST_DRAIN_S = 5.0
 _STOP_MARGIN_S = 5.0
 """Beyond drain and closing handshakes, before stopping is given up."""
+
+
+_OTHER_FILES = 100
+"""Files that a process has open besides its connections."""
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +87,7 @@ class Load:
         self._users = itertools.count()
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
+        self._check_limits()
         self._bridge = Bridge()
         start_ns = time.monotonic_ns() - max(0, time.time_ns() - facts.started_unix_ns)
         self._engine = Engine(
@@ -95,6 +101,15 @@ class Load:
         self._engine.start(functools.partial(self._bridge.call, ready.set))
         if not ready.wait(_ENGINE_START_S):
             raise LoadtestError(f"the engine did not start within {_ENGINE_START_S:g} s")
+
+    def _check_limits(self) -> None:
+        """Raise what the system limits, and keep what is there now out of garbage collection's way."""
+        files = raise_files_limit()
+        sessions = self._settings.sessions
+        if sessions > files - _OTHER_FILES:
+            logger.warning("a user holds %d sessions, but only %d files may be open", sessions, files)
+        gc.collect()
+        gc.freeze()
 
     def start_user(self) -> Sequence[int]:
         """Start the sessions of one more user and return their numbers."""
