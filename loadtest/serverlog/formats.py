@@ -1,0 +1,168 @@
+"""Text formats: a line's head told by the `%`-format that Python's logging wrote it with.
+
+A format such as `%(asctime)s - %(name)s - %(levelname)s - %(message)s` becomes a regular expression with
+one group for each field. Every field but the message stops at the character that follows it in the
+format, and is bounded, so no line, however made, takes more than time linear in its length. A line that
+no format matches belongs to the record before it.
+
+Python's logging only writes; parsers that are kept up read web servers' access logs or `str.format`
+templates, none reads logging's formats with their times, levels and continuation lines.
+"""
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from loadtest.errors import InvalidSetting
+from loadtest.serverlog.records import LEVELS, Level
+from loadtest.serverlog.times import number_time, parse_time
+from loadtest.serverlog.tracebacks import Tail
+
+
+class Entry(Struct, kw_only=True, gc=False):
+    """A record being read: its head, and the lines under it as far as they have come."""
+
+    message: str
+    level: Level | None = None
+    at_ns: int | None = None
+    logger: str = ""
+    session: str = ""
+    revision: str = ""
+    service: str = ""
+    line: int = 0
+    arrival: bool = False
+    raw: bool = False  # a line of text that the log's carrier wrapped: the next may continue it
+    tail: Tail | None = None
+
+
+KNOWN_FORMATS = {
+    "uvicorn": "%(levelprefix)s %(message)s",
+    "basic": "%(levelname)s:%(name)s:%(message)s",
+    "loguru": "%(asctime)s | %(levelname)-8s | %(name)s:%(funcName)s:%(lineno)d - %(message)s",
+    "pipes": "%(asctime)s | %(levelname)s | %(name)s | %(message)s",
+    "dashes": "%(asctime)s - %(name)s - %(levelname)s - %(message)s",
+    "dashes-short": "%(asctime)s - %(levelname)s - %(message)s",
+    "gunicorn": "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
+    "flask": "[%(asctime)s] %(levelname)s in %(module)s: %(message)s",
+    "hydra": "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s",
+    "brackets": "%(asctime)s [%(levelname)s] %(name)s: %(message)s",
+    "structlog": "%(asctime)s [%(levelname)-9s] %(message)s",
+    "uvicorn-time": "%(asctime)s %(levelprefix)s %(message)s",
+    "uvicorn-dashes": "%(asctime)s - %(levelprefix)s %(message)s",
+    "colons": "%(asctime)s:%(levelname)s:%(name)s:%(message)s",
+    "plain-name": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+    "name-first": "%(asctime)s %(name)s %(levelname)s %(message)s",
+    "plain": "%(asctime)s %(levelname)s %(message)s",
+}
+"""The formats that are tried on a log of which nothing is known; the first that fits best is taken."""
+
+_FIELD = re.compile(r"%\((\w+)\)[#0\- +]*\d*(?:\.\d+)?[a-zA-Z]")
+_TIME = (
+    r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?"
+    r"|\d\d/\w{3}/\d{4}[: ]\d\d:\d\d:\d\d(?: [+-]\d{4})?"
+    r"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)"
+)
+_LEVEL = r" {0,16}(?P<level>[A-Za-z]{3,9}) {0,16}"
+_PATTERNS = {
+    "asctime": _TIME,
+    "created": r"(?P<created>\d{9,11}(?:\.\d{1,9})?)",
+    "msecs": r" {0,3}(?P<msecs>\d{1,3})(?:\.\d{1,6})?",
+    "levelname": _LEVEL,
+    "levelprefix": r"(?P<level>[A-Za-z]{3,9}):",
+    "message": "(?P<message>.*)",
+}
+_GROUPS = {"name": "logger", "session": "session", "session_id": "session"}
+_MAX_HEAD = 4096
+"""Characters of a line that are matched; the message that is kept is shorter."""
+
+
+class TextFormat:
+    """One way in which heads are written."""
+
+    def __init__(self, template: str, zone_s: int = 0) -> None:
+        """Compile `template`, a format string of Python's logging; `zone_s` is the zone of its times.
+
+        Raises:
+            InvalidSetting: it is no such format, or fields follow each other without anything between.
+
+        """
+        self.template = template
+        self._zone_s = zone_s
+        self._match = re.compile(_expression(template)).fullmatch
+
+    def parse(self, text: str) -> Entry | None:
+        """The entry that begins with this line, None if the line is no head in this format."""
+        found = self._match(text, 0, min(len(text), _MAX_HEAD))
+        if found is None:
+            return None
+        fields = found.groupdict()
+        level = LEVELS.get(name) or LEVELS.get(name.upper()) if (name := fields.get("level")) else Level.INFO
+        if level is None:
+            return None
+        return Entry(
+            message=fields["message"],
+            level=level,
+            at_ns=self._time(fields),
+            logger=fields.get("logger") or "",
+            session=fields.get("session") or "",
+        )
+
+    def _time(self, fields: dict[str, str | None]) -> int | None:
+        at_ns = parse_time(text, self._zone_s) if (text := fields.get("time")) else None
+        if at_ns is None and (created := fields.get("created")):
+            at_ns = number_time(float(created))
+        if at_ns is not None and (milliseconds := fields.get("msecs")):
+            at_ns += int(milliseconds) * 1_000_000
+        return at_ns
+
+
+def _expression(template: str) -> str:
+    """The regular expression that matches what a format string writes."""
+    parts: list[str] = []
+    position = 0
+    seen: set[str] = set()
+    for field in _FIELD.finditer(template):
+        parts.append(_literal(template[position : field.start()]))
+        position = field.end()
+        parts.append(_group(field[1], template, position, seen))
+    if "message" not in seen:
+        hint = f"Write it as logging does, for instance {KNOWN_FORMATS['dashes']!r}"
+        raise InvalidSetting("format", template, "has no %(message)s", hint)
+    return "".join([*parts, _literal(template[position:])])
+
+
+def _literal(text: str) -> str:
+    """A format's text between fields; a run of spaces matches more of them, as padding makes."""
+    return re.sub(r"(?:\\ )+", " {1,16}", re.escape(text.replace("%%", "%")))
+
+
+def _group(name: str, template: str, end: int, seen: set[str]) -> str:
+    kind = "level" if name.startswith("level") else _GROUPS.get(name, name)
+    if kind in seen:
+        raise InvalidSetting("format", template, f"names %({name})s twice")
+    seen.add(kind)
+    if name in _PATTERNS:
+        return _PATTERNS[name]
+    following = template[end : end + 1]
+    if following == "%" and template[end : end + 2] != "%%":
+        raise InvalidSetting(
+            "format", template, f"has nothing after %({name})s", "Put a space between fields"
+        )
+    anything = f"[^{re.escape(following)}]{{0,200}}" if following else ".*"
+    return f"(?P<{_GROUPS[name]}>{anything})" if name in _GROUPS else f"(?:{anything})"
+
+
+def known_formats(zone_s: int = 0) -> list[TextFormat]:
+    """Every known format, the most telling first."""
+    return [TextFormat(template, zone_s) for template in KNOWN_FORMATS.values()]
+
+
+def by_fitness(formats: Sequence[TextFormat], lines: Sequence[str]) -> list[TextFormat]:
+    """The formats in the order in which to try them: by how many of the lines each reads as a head."""
+    return sorted(formats, key=lambda known: -heads(known, lines))
+
+
+def heads(known: TextFormat, lines: Sequence[str]) -> int:
+    """How many of the lines a format reads as heads."""
+    return sum(known.parse(line) is not None for line in lines)

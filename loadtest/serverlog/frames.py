@@ -1,0 +1,188 @@
+"""Bytes of a log cut into what may each hold a record: lines, or the objects of a JSON array.
+
+Both take chunks of any size and keep no more than one frame in memory. A frame that is too long is cut
+(a line keeps its beginning, an object is left out) and counted; what follows it is read again.
+
+The output of `gcloud logging read --format=json` is one array, and a day of it does not fit in memory;
+JSON libraries read an array whole or stop at its first damaged element. So the objects are found by their
+braces, with strings skipped: a raw newline cannot stand in a JSON string, hence one that does ends a
+damaged element, and reading goes on with the next.
+"""
+
+import re
+from typing import Protocol
+
+MAX_FRAME = 512 * 1024
+"""Bytes of a line or object; Cloud Logging's largest entry has 256 KiB."""
+
+Frame = tuple[int, bytes]
+"""The number of the line it begins on, from 1, and its bytes."""
+
+
+class Frames(Protocol):
+    """Cuts a log's bytes into frames."""
+
+    lines: int
+    cut: int
+    broken: int
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Take further bytes; returns the frames that are whole now."""
+
+    def flush(self) -> list[Frame]:
+        """No more bytes come; returns what was left."""
+
+
+class LineFrames:
+    """Every line is a frame."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.cut = 0
+        self.broken = 0
+        self._rest = b""
+        self._skipping = False  # within a line that is already cut
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Take further bytes; returns the lines that are whole now."""
+        whole = (self._rest + chunk).split(b"\n")
+        self._rest = whole.pop()
+        first = self.lines + 1
+        self.lines += len(whole)
+        frames = list(enumerate(whole, first))
+        if self._skipping and frames:
+            del frames[0]
+            self._skipping = False
+        if len(self._rest) > MAX_FRAME or self._skipping:
+            frames += self._cut_rest()
+        if max(map(len, whole), default=0) > MAX_FRAME:
+            frames = [self._shorten(frame) for frame in frames]
+        return frames
+
+    def flush(self) -> list[Frame]:
+        """Returns the last line if no newline ended it."""
+        rest, skipping = self._rest, self._skipping
+        self._rest, self._skipping = b"", False
+        if not rest or skipping:
+            return []
+        self.lines += 1
+        return [(self.lines, rest)]
+
+    def _cut_rest(self) -> list[Frame]:
+        frames = [] if self._skipping else [(self.lines + 1, self._rest[:MAX_FRAME])]
+        self.cut += len(frames)
+        self._rest, self._skipping = b"", True
+        return frames
+
+    def _shorten(self, frame: Frame) -> Frame:
+        if len(frame[1]) <= MAX_FRAME:
+            return frame
+        self.cut += 1
+        return frame[0], frame[1][:MAX_FRAME]
+
+
+_OUTSIDE = re.compile(rb'"[^"\\\n]*"|["{}]')
+_INSIDE = re.compile(rb'["\\\n]')
+
+
+class ObjectFrames:
+    """Every JSON object that stands in no other is a frame: those of an array, or one after the other."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.cut = 0
+        self.broken = 0
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False  # the chunk ended on a backslash
+        self._held: list[bytes] = []  # the object's bytes from earlier chunks
+        self._held_bytes = 0
+        self._line = 1
+        self._start = 0  # where the object begins in this chunk
+        self._counted = 0  # up to where this chunk's lines are counted
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        """Take further bytes; returns the objects that are whole now."""
+        frames: list[Frame] = []
+        self._start = self._counted = 0
+        position = 1 if self._escaped and chunk else 0
+        self._escaped = self._escaped and not chunk
+        while position < len(chunk):
+            if self._in_string:
+                position = self._skip_string(chunk, position)
+            else:
+                position = self._skip_structure(chunk, position, frames)
+        if self._depth:
+            self._hold(chunk[self._start :])
+        self._count_lines(chunk, len(chunk))
+        return frames
+
+    def flush(self) -> list[Frame]:
+        """An object that never ended is damaged."""
+        if self._depth:
+            self._drop()
+        return []
+
+    def _skip_string(self, chunk: bytes, position: int) -> int:
+        found = _INSIDE.search(chunk, position)
+        if found is None:
+            return len(chunk)
+        if found[0] == b"\\":
+            self._escaped = found.end() == len(chunk)
+            return found.end() + 1
+        self._in_string = False
+        if found[0] == b"\n" and self._depth:
+            self._drop()
+        return found.end()
+
+    def _skip_structure(self, chunk: bytes, position: int, frames: list[Frame]) -> int:
+        found = _OUTSIDE.search(chunk, position)
+        if found is None:
+            return len(chunk)
+        if found[0] == b"{":
+            self._open(chunk, found.start())
+        elif found[0] == b"}":
+            self._close(chunk, found.end(), frames)
+        elif found[0] == b'"':
+            self._in_string = True
+        return found.end()
+
+    def _open(self, chunk: bytes, position: int) -> None:
+        if self._depth == 0:
+            self._start = position
+            self._count_lines(chunk, position)
+            self._line = self.lines + 1
+        self._depth += 1
+
+    def _close(self, chunk: bytes, position: int, frames: list[Frame]) -> None:
+        if self._depth != 1:
+            self._depth = max(0, self._depth - 1)
+            return
+        self._depth = 0
+        self._hold(chunk[self._start : position])
+        if self._held_bytes <= MAX_FRAME:
+            frames.append((self._line, b"".join(self._held)))
+        else:
+            self.cut += 1
+        self._clear()
+
+    def _count_lines(self, chunk: bytes, position: int) -> None:
+        self.lines += chunk.count(b"\n", self._counted, position)
+        self._counted = position
+
+    def _hold(self, part: bytes) -> None:
+        self._held_bytes += len(part)
+        if self._held_bytes > MAX_FRAME:
+            self._held = [b"{"]  # it is left out; that it was there is remembered
+        else:
+            self._held.append(part)
+
+    def _drop(self) -> None:
+        self.broken += 1
+        self._depth = 0
+        self._in_string = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._held.clear()
+        self._held_bytes = 0

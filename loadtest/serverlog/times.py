@@ -1,0 +1,95 @@
+"""Points in time as logs write them, read into Unix nanoseconds.
+
+ISO 8601 in the ways of Python's logging (`2026-11-23 14:23:35,123`), of JSON loggers and of Cloud Logging
+(`2026-11-23T14:23:35.123456789Z`), the access logs' `23/Nov/2026:14:23:35 +0000`, and numbers since 1970.
+A log's lines share their seconds, so a second once read is remembered: a time costs well under a
+microsecond. A time without a zone is taken as UTC, which servers in containers run in, or as the zone
+that the caller names; what remains of a difference shows as clock offset. No clock is read here.
+"""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from loadtest.errors import InvalidSetting
+
+SECOND_NS = 1_000_000_000
+_REST = re.compile(r"(?:[.,](\d{1,9})\d*)? ?(?:(Z)|([+-]\d\d):?(\d\d))?")
+_AGO = re.compile(r"(\d{1,6})\s?(s|m|h|d)")
+_UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+@lru_cache(maxsize=4096)
+def _second(text: str) -> int | None:
+    """Unix time of `YYYY-MM-DD?HH:MM:SS` taken as UTC."""
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _access_second(text: str) -> int | None:
+    """Unix time of `23/Nov/2026:14:23:35`, taken as UTC."""
+    try:
+        moment = datetime.strptime(text.replace(" ", ":"), "%d/%b/%Y:%H:%M:%S")
+        return int(moment.replace(tzinfo=UTC).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def parse_time(text: str, zone_s: int = 0) -> int | None:
+    """Unix nanoseconds of a written time, None if it is none; one without a zone is `zone_s` east of UTC."""
+    iso = text[4:5] == "-"
+    length = 19 if iso else 20
+    second = _second(text[:19]) if iso else _access_second(text[:20])
+    rest = _REST.fullmatch(text, length) if second is not None else None
+    if second is None or rest is None:
+        return None
+    fraction, utc, hours, minutes = rest.groups()
+    nanoseconds = int(fraction.ljust(9, "0")) if fraction else 0
+    if hours:
+        zone_s = int(hours) * 3_600 + (-60 if hours[0] == "-" else 60) * int(minutes)
+    elif utc:
+        zone_s = 0
+    return (second - zone_s) * SECOND_NS + nanoseconds
+
+
+def number_time(value: float) -> int | None:
+    """Unix nanoseconds of a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
+
+    Which unit it is follows from the size: seconds reach 1e11 in the year 5138, milliseconds begin there
+    in 1973. Zero and less are no time. A float's digits end at the microsecond.
+    """
+    if not 0 < value < 1e19:
+        return None
+    for below, factor in ((1e11, 1_000_000_000), (1e14, 1_000_000), (1e17, 1_000)):
+        if value < below:
+            return value * factor if isinstance(value, int) else round(value * (factor // 1_000)) * 1_000
+    return int(value)
+
+
+def parse_since(text: str, now_ns: int) -> int:
+    """The moment that `--since` names: `90s`, `10m`, `1h`, `2d` before now, or a written time.
+
+    Raises:
+        InvalidSetting: it is neither.
+
+    """
+    ago = _AGO.fullmatch(text.strip())
+    if ago:
+        return now_ns - int(ago[1]) * _UNIT_S[ago[2]] * SECOND_NS
+    moment = parse_time(text.strip())
+    if moment is None:
+        hint = "Use 10m, 1h or 2d, or a time such as 2026-11-23T14:00:00Z"
+        raise InvalidSetting("since", text, "is neither an age nor a time", hint)
+    return moment
+
+
+def iso(at_ns: int) -> str:
+    """A moment as ISO 8601 in UTC, to the millisecond; empty if no calendar holds it."""
+    try:
+        moment = datetime.fromtimestamp(at_ns / SECOND_NS, UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

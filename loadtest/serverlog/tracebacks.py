@@ -1,0 +1,91 @@
+"""The lines under a record's head: a Python traceback, or the rest of a message.
+
+What went wrong is said by the traceback's last line. An exception is the first line after
+`Traceback (most recent call last):` that is not indented; a chain ("The above exception was the direct
+cause …") holds several, of which the last was raised to the top and counts. A group of one exception
+counts as that exception (anyio's task groups wrap so); a group of several stays a group, since one of
+them may be a real fault. Memory is bounded however long a traceback is: the first and the last lines stay.
+"""
+
+import re
+from collections.abc import Iterable
+
+from loadtest.serverlog.records import MAX_MESSAGE, clean
+
+_STARTS = ("Traceback (most recent call last)", "Exception Group Traceback (most recent call last)")
+_LINKS = ("The above exception was the direct cause", "During handling of the above exception")
+_GROUP_PREFIX = re.compile(r" *[|+] ?")
+
+
+def starts_traceback(text: str) -> bool:
+    """Whether a line is the first of a traceback."""
+    return text.lstrip(" +|").startswith(_STARTS)
+
+
+class Tail:
+    """Collects the lines under one record's head."""
+
+    MAX_LINES = 60
+    MAX_LINE = 300
+
+    def __init__(self) -> None:
+        self.exception = ""
+        self.stray = ""  # the last line that belongs to no traceback
+        self._first: list[str] = []
+        self._last: list[str] = []
+        self._left_out = 0
+        self._within = False
+        self._linked = False
+        self._in_group = False
+        self._many = False
+
+    def extend(self, lines: Iterable[str]) -> None:
+        """Take further lines, each whole."""
+        for line in lines:
+            self.add(line)
+
+    def add(self, line: str) -> None:
+        """Take one further line."""
+        kept = line[: self.MAX_LINE].rstrip()
+        self._follow(kept)
+        if len(self._first) < self.MAX_LINES:
+            self._first.append(kept)
+            return
+        self._last.append(kept)
+        if len(self._last) > 2 * self.MAX_LINES:
+            del self._last[: self.MAX_LINES]
+            self._left_out += self.MAX_LINES
+
+    def expects(self, line: str) -> bool:
+        """Whether a line belongs here: a new traceback does not, once one has ended and names no other."""
+        return not starts_traceback(line) or not self.exception or self._linked or line[:1] == " "
+
+    def text(self) -> str:
+        """The kept lines, printable, and how many were left out."""
+        left_out = [f"... {self._left_out} lines left out"] if self._left_out else []
+        return "\n".join(map(_printable, [*self._first, *left_out, *self._last]))
+
+    def _follow(self, line: str) -> None:
+        if "Exception Group Traceback (most recent" in line:
+            self._in_group = True
+        prefixed = self._in_group and line[:1] == " "
+        bare = _GROUP_PREFIX.sub("", line, count=1) if prefixed else line
+        if bare.startswith(_STARTS) or starts_traceback(line):
+            self._within, self._linked = True, False
+            self._many = self._many and prefixed
+        elif bare.startswith(_LINKS):
+            self._linked = True
+        elif bare and bare[0] not in " \t-+^~":
+            self._end(bare)
+
+    def _end(self, bare: str) -> None:
+        if not self._within:
+            self.stray = bare
+        elif not self._many:
+            self.exception = clean(bare, MAX_MESSAGE)
+            self._many = bare.endswith("sub-exceptions)")
+        self._within = False
+
+
+def _printable(line: str) -> str:
+    return line if line.isprintable() else "".join(char if char.isprintable() else " " for char in line)
