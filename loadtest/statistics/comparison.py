@@ -1,0 +1,287 @@
+"""Is a quantile unchanged? One or several pairs of runs against a margin.
+
+The estimate is the mean over the pairs of d = ln q(candidate) - ln q(baseline). From four pairs on, the
+pairs' own spread gives a t interval, which holds whatever makes runs differ. With fewer, their spread says
+too little: the variance is that of the block bootstrap of each run plus twice the noise floor's, their
+degrees of freedom joined after Welch and Satterthwaite (1946). A measured noise floor already holds
+the sampling error of its runs, so the sum errs on the wide side, by a factor of √2 at the very most.
+PASS needs the whole interval below the margin, FAIL the estimate above the margin and the interval above
+zero; anything else is INCONCLUSIVE. A release fails if any of its gates does, so for FAIL the error is
+divided among the gates (Bonferroni); it passes only if all do, which needs no division (Berger,
+Technometrics 24, 1982). The interval's lower end is therefore further out than its upper end.
+What cannot be known is None, never NaN.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from scipy.special import stdtrit
+
+from loadtest.statistics.bootstrap import RESAMPLES, Spread, sampling_spread
+from loadtest.statistics.gates import GATES, Gate
+from loadtest.statistics.intervals import RESOLUTION_US, Intervals
+from loadtest.statistics.looks import ERROR, nominal_level
+from loadtest.statistics.noise import ASSUMED_NOISE, NoiseFloor
+
+Pair = tuple[Intervals, Intervals]
+
+LEAST_PAIRS = 4
+LEAST_SECONDS = 10
+# A thousand pairs of one-minute runs are more than a day.
+_MOST_PAIRS = 1_000
+# e^50 is no latency ratio, but a number that JSON and people can carry.
+_MOST_LN = 50.0
+
+
+class Decision(StrEnum):
+    """What a comparison found."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What is known of one gated quantile's change, and the decision.
+
+    Args:
+        baseline_us, candidate_us: HdrHistogram's percentile, the geometric mean of it where there are several
+            runs; None without samples.
+        change_ratio: candidate over baseline less 1, from quantiles interpolated in their bucket, so that it
+            may differ from the two percentiles by a bucket's width; None where there are too few samples.
+        low_ratio, high_ratio: its interval, at this look's level for FAIL and for PASS; None where too few.
+        margin_ratio: the margin as a share of the baseline; None without samples.
+        reason: why this decision, for a person.
+        more_pairs: how many further pairs would settle it if the change is what it seems; None if none
+            would, if it is settled, or if it cannot be told.
+        baseline_samples, candidate_samples: over all runs.
+    """
+
+    tag: str
+    quantile: float
+    decision: Decision
+    reason: str
+    pairs: int
+    baseline_samples: int
+    candidate_samples: int
+    baseline_us: float | None = None
+    candidate_us: float | None = None
+    change_ratio: float | None = None
+    low_ratio: float | None = None
+    high_ratio: float | None = None
+    margin_ratio: float | None = None
+    more_pairs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """The one-sided error that a number of pairs may be judged with."""
+
+    looks: tuple[int, ...] | None
+    gates: int
+
+    def to_pass(self, pairs: int) -> float:
+        return (nominal_level(pairs, self.looks) if self.looks else ERROR) / 2
+
+    def to_fail(self, pairs: int) -> float:
+        return self.to_pass(pairs) / self.gates
+
+    def later(self, pairs: int) -> list[tuple[int, float]]:
+        """Return what may be looked at next and its error to pass: the looks, and beyond them any number."""
+        planned = [(look, self.to_pass(look)) for look in self.looks or () if look > pairs]
+        beyond = range(max(pairs, *(self.looks or (0,))) + 1, _MOST_PAIRS + 1)
+        return [later for later in (*planned, *((n, ERROR / 2) for n in beyond)) if later[0] >= LEAST_PAIRS]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Estimate:
+    """The mean difference of ln-quantiles, its interval, and the spread of a single pair."""
+
+    difference: float
+    low: float
+    high: float
+    pair_deviation: float
+    pairs: int
+
+
+def compare(
+    gate: Gate,
+    pairs: Sequence[Pair],
+    *,
+    rng: np.random.Generator,
+    noise: NoiseFloor = ASSUMED_NOISE,
+    looks: tuple[int, ...] | None = None,
+    gates: int = len(GATES),
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare the candidate's quantile with the baseline's.
+
+    Args:
+        gate: the quantile and its margin; the tag is only handed on.
+        pairs: (baseline, candidate) of each pair, of the gate's tag, in the order they were run.
+        rng: source of the bootstrap's randomness; not drawn from at four pairs and more.
+        noise: of this quantile, from earlier runs; used below four pairs.
+        looks: numbers of pairs at which this duel looks, when it may stop early; None looks once, now.
+        gates: how many quantiles are judged together, among which the error of a FAIL is divided.
+        resamples: of the bootstrap.
+
+    Raises:
+        InvalidSetting: there are more pairs than the looks plan.
+    """
+    problem = _too_little(gate, pairs)
+    known = _known(gate, pairs, reason=problem)
+    if problem or known.margin_ratio is None:
+        return known
+    levels = _Levels(looks=looks, gates=gates)
+    estimate = _estimate(gate, pairs, rng=rng, noise=noise, levels=levels, resamples=resamples)
+    margin = math.log1p(known.margin_ratio)
+    decision = _decision(estimate, margin)
+    more_pairs = None
+    if decision is Decision.INCONCLUSIVE:
+        more_pairs = _more_pairs(estimate, margin, levels=levels)
+    return replace(
+        known,
+        decision=decision,
+        reason=_reason(estimate, margin, decision=decision, more_pairs=more_pairs, noise=noise),
+        change_ratio=_ratio(estimate.difference),
+        low_ratio=_ratio(estimate.low),
+        high_ratio=_ratio(estimate.high),
+        more_pairs=more_pairs,
+    )
+
+
+def _known(gate: Gate, pairs: Sequence[Pair], *, reason: str) -> Comparison:
+    """Return what can be said without statistics."""
+    baseline_us = _typical_us(gate, [baseline for baseline, _ in pairs])
+    return Comparison(
+        tag=gate.tag,
+        quantile=gate.quantile,
+        decision=Decision.INCONCLUSIVE,
+        reason=reason,
+        pairs=len(pairs),
+        baseline_samples=sum(baseline.samples for baseline, _ in pairs),
+        candidate_samples=sum(candidate.samples for _, candidate in pairs),
+        baseline_us=baseline_us,
+        candidate_us=_typical_us(gate, [candidate for _, candidate in pairs]),
+        margin_ratio=None if baseline_us is None else gate.margin.ratio(baseline_us),
+    )
+
+
+def _typical_us(gate: Gate, runs: Sequence[Intervals]) -> float | None:
+    values = [value for run in runs if (value := run.percentile_us(gate.quantile)) is not None]
+    if len(values) < 2:
+        return values[0] if values else None
+    return math.exp(math.fsum(math.log(max(value, RESOLUTION_US)) for value in values) / len(values))
+
+
+def _too_little(gate: Gate, pairs: Sequence[Pair]) -> str:
+    """Return what is missing for a judgement, empty if nothing is."""
+    for number, pair in enumerate(pairs, start=1):
+        for role, run in zip(("baseline", "candidate"), pair, strict=True):
+            if lack := _lack(gate, run):
+                name = f"the {role} of pair {number}" if len(pairs) > 1 else f"the {role}"
+                return f"{name} {lack}"
+    return "" if pairs else "there is no pair of runs to compare"
+
+
+def _lack(gate: Gate, run: Intervals) -> str:
+    samples, least = run.samples, gate.least_samples
+    if not samples:
+        return f"has no {gate.tag} samples"
+    if samples < least:
+        remedy = f"run {least / samples:.2g} times as long, or at a higher rate"
+        return f"has {samples} {gate.tag} samples, p{100 * gate.quantile:g} needs {least}: {remedy}"
+    if run.busy < LEAST_SECONDS:
+        return f"has {gate.tag} samples in {run.busy} seconds only, {LEAST_SECONDS} are needed: run longer"
+    return ""
+
+
+def _estimate(
+    gate: Gate,
+    pairs: Sequence[Pair],
+    *,
+    rng: np.random.Generator,
+    noise: NoiseFloor,
+    levels: _Levels,
+    resamples: int,
+) -> _Estimate:
+    count = len(pairs)
+    differences = np.array([_difference(gate, pair) for pair in pairs])
+    if count >= LEAST_PAIRS:
+        pair_spread = Spread(variance=float(np.var(differences, ddof=1)), freedom=count - 1)
+    else:
+        runs = [run for pair in pairs for run in pair]
+        parts = [sampling_spread(run, gate.quantile, rng=rng, resamples=resamples) for run in runs]
+        # The variance of one pair: its two runs' own, and the noise floor's once for each.
+        own = [Spread(part.variance / count, part.freedom) for part in parts]
+        pair_spread = _joined([*own, Spread(2 * noise.deviation_ratio**2, noise.freedom)])
+    pair_deviation = math.sqrt(pair_spread.variance)
+    difference = float(differences.mean())
+    error = pair_deviation / math.sqrt(count)
+    return _Estimate(
+        difference=difference,
+        low=difference + error * float(stdtrit(pair_spread.freedom, levels.to_fail(count))),
+        high=difference - error * float(stdtrit(pair_spread.freedom, levels.to_pass(count))),
+        pair_deviation=pair_deviation,
+        pairs=count,
+    )
+
+
+def _difference(gate: Gate, pair: Pair) -> float:
+    baseline, candidate = (run.ln_quantile(gate.quantile) for run in pair)
+    assert baseline is not None, "runs without samples were turned away"
+    assert candidate is not None, "runs without samples were turned away"
+    return candidate - baseline
+
+
+def _joined(spreads: Sequence[Spread]) -> Spread:
+    """Return the spread of a sum; its freedom f is (Σ v)² / Σ (v² / f) (Satterthwaite, 1946, equation 17)."""
+    variance = math.fsum(spread.variance for spread in spreads)
+    doubt = math.fsum(spread.variance**2 / spread.freedom for spread in spreads)
+    return Spread(variance=variance, freedom=variance**2 / doubt if doubt > 0 else math.inf)
+
+
+def _decision(estimate: _Estimate, margin: float) -> Decision:
+    """PASS: surely below the margin. FAIL: above the margin, and surely above zero."""
+    if estimate.high < margin:
+        return Decision.PASS
+    if estimate.difference > margin and estimate.low > 0:
+        return Decision.FAIL
+    return Decision.INCONCLUSIVE
+
+
+def _more_pairs(estimate: _Estimate, margin: float, *, levels: _Levels) -> int | None:
+    """Return how many more pairs would bring the interval clear, at the estimate and spread seen so far."""
+    passing = estimate.difference <= margin
+    room = margin - estimate.difference if passing else estimate.difference
+    pairs, errors = np.array(levels.later(estimate.pairs)).reshape(-1, 2).T
+    reach = -stdtrit(pairs - 1, errors if passing else errors / levels.gates)
+    settled = pairs[reach * estimate.pair_deviation / np.sqrt(pairs) < room]
+    return int(settled[0]) - estimate.pairs if settled.size else None
+
+
+def _ratio(ln: float) -> float:
+    return math.expm1(min(ln, _MOST_LN))
+
+
+def _reason(
+    estimate: _Estimate, margin: float, *, decision: Decision, more_pairs: int | None, noise: NoiseFloor
+) -> str:
+    interval = f"{_percent(estimate.low)} to {_percent(estimate.high)}"
+    seen = f"changed by {_percent(estimate.difference)} ({interval}), margin {100 * _ratio(margin):.3g} %"
+    if decision is not Decision.INCONCLUSIVE:
+        return seen
+    if estimate.pairs < LEAST_PAIRS:
+        seen = f"{seen}, {noise}"
+    if more_pairs is None:
+        return f"{seen}: too close to the margin for {_MOST_PAIRS} pairs to tell"
+    return f"{seen}: {more_pairs} more interleaved pairs would settle it"
+
+
+def _percent(ln: float) -> str:
+    # Adding zero makes a rounded -0.0 a 0.0.
+    return f"{round(100 * _ratio(ln), 1) + 0.0:+.1f} %"

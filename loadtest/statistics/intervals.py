@@ -1,0 +1,140 @@
+"""One-second latency histograms of a run, as a matrix: a row a second, a column a bucket.
+
+HdrHistogram's buckets are sparse; only the ones that hold something become columns. A percentile is
+what HdrHistogram's own readers say (Tene's `getValueAtPercentile`), so that a value here and one from
+another tool agree. For differences there is a second, continuous definition, `ln_quantile`: at low
+latencies a bucket is wide beside the margins (1 µs of 50 µs is 2 %), and a quantile that can only sit
+on bucket edges would give a bootstrap and a t test a handful of distinct values to work with.
+Reading `.hlog` files does not belong here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from loadtest.errors import InvalidSetting
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+# HdrHistogram with three significant digits halves its resolution at each power of two from 2048 on:
+# 1024 buckets to the octave, none finer than a microsecond.
+_BUCKETS_PER_OCTAVE = 1024
+RESOLUTION_US = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intervals:
+    """The counted values of one run and tag, second by second.
+
+    Args:
+        counts: shape (intervals, buckets), how many values fell into each; a row of zeros is a silent second.
+        values_us: shape (buckets,), strictly increasing, the highest value equivalent to each bucket.
+
+    `totals` is how many values each bucket holds over the whole run.
+
+    Raises:
+        InvalidSetting: the shapes do not fit, a count is negative, or the values do not increase.
+    """
+
+    counts: Counts
+    values_us: Floats
+    totals: Counts = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.counts.ndim != 2 or self.values_us.shape != self.counts.shape[1:]:
+            raise InvalidSetting(
+                "counts", self.counts.shape, f"does not fit values of shape {self.values_us.shape}"
+            )
+        if not np.all(np.isfinite(self.values_us)) or np.any(np.diff(self.values_us) <= 0):
+            raise InvalidSetting("values_us", self.values_us, "must be finite and strictly increasing")
+        if self.values_us.size and self.values_us[0] < 0:
+            raise InvalidSetting("values_us", float(self.values_us[0]), "is a negative latency")
+        if np.any(self.counts < 0):
+            raise InvalidSetting("counts", int(self.counts.min()), "is a negative count")
+        # Summed once: every percentile starts from it, and the matrix of an hour is large.
+        object.__setattr__(self, "totals", self.counts.sum(axis=0, dtype=np.int64))
+
+    @classmethod
+    def from_mappings(cls, seconds: Sequence[Mapping[int, int]]) -> Self:
+        """Build the matrix from `{highest equivalent value in µs: count}`, a mapping a second."""
+        values_us = np.array(sorted(set().union(*seconds)), dtype=np.float64)
+        counts = np.zeros((len(seconds), values_us.size), dtype=np.int64)
+        for row, second in zip(counts, seconds, strict=True):
+            columns = np.searchsorted(values_us, np.fromiter(second, dtype=np.float64))
+            row[columns] = np.fromiter(second.values(), dtype=np.int64)
+        return cls(counts, values_us)
+
+    @property
+    def samples(self) -> int:
+        """How many values were counted."""
+        return int(self.totals.sum())
+
+    @property
+    def busy(self) -> int:
+        """How many seconds hold at least one value."""
+        return int(np.count_nonzero(self.counts.any(axis=1)))
+
+    def percentile_us(self, quantile: float) -> float | None:
+        """Return HdrHistogram's value at a quantile in (0, 1], or None where nothing was counted."""
+        cumulative = np.cumsum(self.totals)
+        if not self.samples:
+            return None
+        target = max(1, int(quantile * 100 * self.samples / 100 + 0.5))
+        return float(self.values_us[np.searchsorted(cumulative, target)])
+
+    def ln_quantile(self, quantile: float) -> float | None:
+        """Return the logarithm of the quantile in µs, interpolated in its bucket; None without samples."""
+        if not self.samples:
+            return None
+        cumulative = np.cumsum(self.totals, dtype=np.float64)
+        rank = quantile * cumulative[-1]
+        bucket = int(np.searchsorted(cumulative, rank))
+        share = 1 - (cumulative[bucket] - rank) / self.totals[bucket]
+        return float(
+            ln_inside(self.values_us, bucket_widths_us(self.values_us), np.array([bucket]), share)[0]
+        )
+
+
+def aligned(*runs: Intervals) -> tuple[Intervals, ...]:
+    """Return the runs on one common bucket axis, the union of theirs."""
+    axis = np.unique(np.concatenate([run.values_us for run in runs]))
+    return tuple(_on_axis(run, axis) for run in runs)
+
+
+def merged(*runs: Intervals) -> Intervals:
+    """Return the sum of what several recorders counted at once, second by second, as long as the longest."""
+    length = max(run.counts.shape[0] for run in runs)
+    common = aligned(*runs)
+    counts = np.zeros((length, common[0].values_us.size), dtype=np.int64)
+    for run in common:
+        counts[: run.counts.shape[0]] += run.counts
+    return Intervals(counts, common[0].values_us)
+
+
+def bucket_widths_us(values_us: Floats) -> Floats:
+    """Return how far each bucket reaches down from its highest value, never below the bucket before it."""
+    octave = np.floor(np.log2(np.maximum(values_us, RESOLUTION_US)))
+    widths = np.maximum(RESOLUTION_US, 2.0**octave / _BUCKETS_PER_OCTAVE)
+    gaps = np.diff(values_us, prepend=-np.inf)
+    return np.asarray(np.minimum(widths, gaps), dtype=np.float64)
+
+
+def ln_inside(
+    values_us: Floats, widths_us: Floats, buckets: npt.NDArray[np.intp], shares: float | Floats
+) -> Floats:
+    """Return ln of the points that lie a share in [0, 1] up their buckets, as if values were spread evenly.
+
+    Below the clock's resolution nothing can be told apart, so a microsecond is the least value.
+    """
+    points = values_us[buckets] - widths_us[buckets] * (1 - np.asarray(shares))
+    return np.asarray(np.log(np.maximum(points, RESOLUTION_US)), dtype=np.float64)
+
+
+def _on_axis(run: Intervals, values_us: Floats) -> Intervals:
+    counts = np.zeros((run.counts.shape[0], values_us.size), dtype=np.int64)
+    counts[:, np.searchsorted(values_us, run.values_us)] = run.counts
+    return Intervals(counts, values_us)
