@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from loadtest.errors import LoadtestError
 
@@ -138,3 +139,131 @@ def serve(**settings: Any) -> None:
     from loadtest import server
 
     server.serve(server.ServerSettings(**settings))
+
+
+_results_option = click.option(
+    "--results",
+    default="results",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder of all runs.",
+)
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+)
+
+
+def _print_json(document: object) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
+
+
+@main.command("list")
+@_results_option
+@_json_option
+def list_command(results: Path, as_json: bool) -> None:
+    """List the runs, the newest first.
+
+    A run is named by its directory, which stands under DIR as REVISION/START-ID, or by its revision: its
+    newest complete run. Pinned baselines are marked.
+
+    \b
+    Examples:
+      loadtest list
+      loadtest list --json | jq -r '.runs[] | select(.verdict == "FAIL") | .path'
+    """
+    from loadtest.report.listing import list_runs
+    from loadtest.report.terminal import print_listing
+
+    listing = list_runs(results)
+    if as_json:
+        _print_json(listing)
+    else:
+        print_listing(listing)
+
+
+@main.command()
+@click.argument("run")
+@click.option(
+    "--baseline",
+    metavar="RUN",
+    help="Run directory or revision to compare with, or none.  [default: what it was compared with before, "
+    "else the newest complete run of another revision with the same plan]",
+)
+@_results_option
+@_json_option
+@click.pass_context
+def report(ctx: click.Context, run: str, baseline: str | None, results: Path, as_json: bool) -> None:
+    """Judge RUN again from its files, rebuild its reports, and print the verdict.
+
+    RUN is a run directory, complete or not, or a revision: its newest complete run. Its directory gets
+    verdict.json, summary.md (for a pull request or $GITHUB_STEP_SUMMARY), junit.xml (a case per item;
+    INCONCLUSIVE is an error, NOT_JUDGED is skipped) and report.html. --json prints what verdict.json holds.
+
+    Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
+
+    \b
+    Examples:
+      loadtest report v1.4.2
+      loadtest report results/v1.4.2/20261123T142335Z-0a1b2c3d --baseline v1.4.1
+      loadtest report v1.4.2 --json | jq -r .verdict
+    """
+    from loadtest.report import print_verdict, publish
+    from loadtest.run import resolve
+
+    published = publish(resolve(run, results), results=results, baseline=baseline)
+    if as_json:
+        _print_json(published.verdict)
+    else:
+        print_verdict(published)
+    ctx.exit(published.verdict.exit_code)
+
+
+@main.command()
+@click.argument("baseline")
+@click.argument("candidate")
+@click.option(
+    "--force", is_flag=True, help="Compare runs of unlike plans, too; the outcome is INCONCLUSIVE at best."
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+@_results_option
+@_json_option
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    baseline: str,
+    candidate: str,
+    force: bool,
+    markdown: bool,
+    results: Path,
+    as_json: bool,
+) -> None:
+    """Compare the latency of CANDIDATE with that of BASELINE.
+
+    Both are run directories, or revisions: their newest complete run. Each gated quantile is shown with both
+    values, the change with its interval, the margin and the verdict: PASS if the whole interval is below the
+    margin, FAIL if the change is above it and surely a change, else INCONCLUSIVE. Runs that were made with
+    unlike plans are refused, and the fields named.
+
+    Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
+
+    \b
+    Examples:
+      loadtest compare v1.4.1 v1.4.2
+      loadtest compare v1.4.1 v1.4.2 --markdown >> "$GITHUB_STEP_SUMMARY"
+      loadtest compare v1.4.1 results/v1.4.2/20261123T142335Z-0a1b2c3d --json
+    """
+    from loadtest.report import comparing
+    from loadtest.report import markdown as in_markdown
+    from loadtest.report.terminal import print_comparison
+
+    if markdown and as_json:
+        raise click.UsageError("--markdown and --json exclude each other")
+    compared = comparing.compare(baseline, candidate, results=results, force=force)
+    if as_json:
+        _print_json(compared)
+    elif markdown:
+        click.echo(in_markdown.comparison(compared))
+    else:
+        print_comparison(compared)
+    ctx.exit(compared.exit_code)

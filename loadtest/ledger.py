@@ -126,10 +126,16 @@ class Ledger:
         self.pending[self.next_sequence] = Request(planned_ns, now_ns, data)
         self.next_sequence += 1
 
+    def awaiting(self, sequence: int | None) -> Request | None:
+        """Return the outstanding request that a reply with this number, or without one, belongs to."""
+        return self.pending.get(self._whose(sequence))
+
+    def _whose(self, sequence: int | None) -> int:
+        return next(iter(self.pending), -1) if sequence is None else sequence
+
     def answered(self, sequence: int | None, *, intact: bool) -> tuple[Outcome, Request | None]:
         """Enter a reply; without a sequence number it belongs to the oldest outstanding request."""
-        if sequence is None:
-            sequence = next(iter(self.pending), -1)
+        sequence = self._whose(sequence)
         request = self.pending.pop(sequence, None)
         if request is None:
             return self._unexpected(sequence), None

@@ -177,7 +177,7 @@ def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
         return Backoff(
             base_s=float(given.get("base", "1")),
             factor=float(given.get("factor", "2")),
-            cap_s=float(given.get("cap", "8")),
+            cap_s=float(given["cap"]) if "cap" in given else max(8.0, float(given.get("base", "1"))),
             jitter=given.get("jitter", "none"),  # type: ignore[arg-type]  # checked by Backoff itself
             max_attempts=int(given.get("max_attempts", "50")),
             seed=seed,

@@ -20,7 +20,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from loadtest.dialects import Established, Reply
+from loadtest.dialects import Established, Reply, Unreadable
 from loadtest.drops import DropKind
 from loadtest.errors import IllegalStep
 from loadtest.events import (
@@ -240,6 +240,8 @@ class Session:
         for incoming in self._conduct.dialect.read(event.data):
             if isinstance(incoming, Established) and self.state is State.ESTABLISHING:
                 actions += self._establish(incoming, now_ns)
+            elif isinstance(incoming, Reply):  # to a request of an earlier connection
+                actions += self._traffic.replied(incoming, now_ns, steady=self.state is State.STEADY)
             else:
                 self._traffic.heard(incoming, now_ns)
         return actions
@@ -254,7 +256,7 @@ class Session:
         else:
             self._resumed(self._outage, said, now_ns)
         self._attempts = 0
-        return (Settle(), *self._traffic.begin(now_ns))
+        return (Settle(), *self._traffic.in_turn(now_ns))
 
     def _resumed(self, outage: Outage, said: Established, now_ns: int) -> None:
         self._count("reconnect.resumed")
@@ -305,17 +307,28 @@ class Session:
         actions: Actions = ()
         for incoming in self._conduct.dialect.read(event.data):
             if isinstance(incoming, Reply):
-                may_send = self.state is State.STEADY
-                sends = self._traffic.replied(incoming, now_ns, may_send=may_send)
+                sends = self._traffic.replied(incoming, now_ns, steady=self.state is State.STEADY)
                 actions = (*actions, *sends) if actions else sends
             else:
                 self._traffic.heard(incoming, now_ns)
-        if self.state is State.DRAINING and not self._traffic.outstanding:
-            return self._finish_stopping()
-        return actions
+        return self._finish_stopping() if self._drained else actions
+
+    def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
+        """What a dropped connection still brings counts, but the unreadable may answer what the drop did."""
+        for incoming in self._conduct.dialect.read(event.data):
+            if isinstance(incoming, Reply):
+                self._traffic.replied(incoming, now_ns, steady=False)
+            elif not isinstance(incoming, Unreadable):
+                self._traffic.heard(incoming, now_ns)
+        return ()
 
     def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
-        return self._traffic.swept(now_ns)
+        sends = self._traffic.swept(now_ns, steady=self.state is State.STEADY)
+        return self._finish_stopping() if self._drained else sends
+
+    @property
+    def _drained(self) -> bool:
+        return self.state is State.DRAINING and not self._traffic.outstanding
 
     # Drops and losses.
 
@@ -333,7 +346,7 @@ class Session:
     def _on_recovered(self, _event: Recovered, now_ns: int) -> Actions:
         self._traffic.disturbed(now_ns, resumed=False)
         self._enter(State.STEADY)
-        return (Settle(), *self._traffic.begin(now_ns))
+        return (Settle(), *self._traffic.in_turn(now_ns))
 
     def _on_detected(self, _event: Detected | Lost, now_ns: int) -> Actions:
         return self._noticed(now_ns)
@@ -390,7 +403,7 @@ class Session:
         self._enter(State.DRAINING)
         return (Drain(),)
 
-    def _on_stopped_draining(self, _event: Drained | Lost, _now_ns: int) -> Actions:
+    def _on_drained(self, _event: Drained, _now_ns: int) -> Actions:
         return self._finish_stopping()
 
     def _finish_stopping(self) -> Actions:
@@ -451,7 +464,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Stopped: Session._on_stopped_open,
     },
     State.DROPPING: {
-        Received: Session._on_received,
+        Received: Session._on_received_dropping,
         Due: Session._on_due_disconnected,
         Detected: Session._on_detected,
         Lost: Session._on_detected,
@@ -466,8 +479,8 @@ _TABLE: dict[State, dict[type, _Step]] = {
     },
     State.DRAINING: {
         Received: Session._on_received,
-        Drained: Session._on_stopped_draining,
-        Lost: Session._on_stopped_draining,
+        Drained: Session._on_drained,
+        Lost: Session._on_stopped,
         Swept: Session._on_swept,
     },
     State.ENDED: {},

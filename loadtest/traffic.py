@@ -9,6 +9,7 @@ then tells the outage, not the server's latency, so neither `service` nor `respo
 round trip after a resume, which has a histogram of its own.
 """
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -104,7 +105,8 @@ class Traffic:
         self._recorder.counts["messaging.planned"] += 1
         in_flight = self._conduct.in_flight
         if in_flight and len(self._ledger.pending) >= in_flight:
-            self._hold(planned_ns)
+            if not self._hold(planned_ns):
+                self._recorder.counts["messaging.missed"] += 1
             return ()
         self._recorder.send_slip.append(now_ns - planned_ns)
         return (self._send(planned_ns, now_ns),)
@@ -113,19 +115,17 @@ class Traffic:
         """A message is due and there is no connection to send it on."""
         counts = self._recorder.counts
         counts["messaging.planned"] += 1
-        if self._conduct.dialect.queues:
-            counts["messaging.queued"] += 1
-            self._hold(planned_ns)
-        else:
-            counts["messaging.missed"] += 1
+        held = self._conduct.dialect.queues and self._hold(planned_ns)
+        counts["messaging.queued" if held else "messaging.missed"] += 1
 
-    def _hold(self, planned_ns: int) -> None:
+    def _hold(self, planned_ns: int) -> bool:
+        """Let a message wait, if there is room."""
         if self._queue is None:
             self._queue = deque()
-        if len(self._queue) < self.QUEUE_LIMIT:
-            self._queue.append(planned_ns)
-        else:
-            self._recorder.counts["messaging.missed"] += 1
+        if len(self._queue) >= self.QUEUE_LIMIT:
+            return False
+        self._queue.append(planned_ns)
+        return True
 
     def _send(self, planned_ns: int, now_ns: int) -> Send:
         ledger = self._ledger
@@ -134,43 +134,37 @@ class Traffic:
         self._recorder.counts["messaging.sent"] += 1
         return Send(data)
 
-    def begin(self, now_ns: int) -> Sequence[Send]:
-        """The session is connected: send what waited, and the first message of a closed loop."""
+    def in_turn(self, now_ns: int) -> Sequence[Send]:
+        """Send the messages whose turn it is: those that waited, or the next of a closed loop."""
         if self._conduct.pace.closed:
+            if self._ledger.pending:
+                return ()
             self._recorder.counts["messaging.planned"] += 1
             return (self._send(now_ns, now_ns),)
+        if not self._queue:
+            return ()
         sends = []
         while self._queue and not (self._conduct.in_flight and self.outstanding >= self._conduct.in_flight):
             sends.append(self._send(self._queue.popleft(), now_ns))
         self._queue = self._queue or None
         return sends
 
-    def _next_in_turn(self, now_ns: int) -> Sequence[Send]:
-        """Send the message whose turn has come: the next of a closed loop, or one that waited for a reply."""
-        if self._conduct.pace.closed:
-            self._recorder.counts["messaging.planned"] += 1
-            return (self._send(now_ns, now_ns),)
-        if self._queue and self.outstanding < self._conduct.in_flight:
-            return (self._send(self._queue.popleft(), now_ns),)
-        return ()
-
     # In.
 
-    def replied(self, reply: Reply, now_ns: int, *, may_send: bool) -> Sequence[Send]:
-        """Take a reply; with `may_send`, answer it with the message whose turn it now is."""
-        if self._owed_history:
-            self._history_missing(now_ns)
-        sequence = reply.sequence
-        pending = self._ledger.pending.get(sequence) if sequence is not None else None
+    def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
+        """Take a reply; a session in steady state answers it with the message whose turn it now is."""
+        pending = self._ledger.awaiting(reply.sequence)
+        if self._owed_history and pending is not None:
+            self._history_missing(now_ns)  # what is answered now was asked after the resume
         intact = pending is None or self._conduct.dialect.intact(pending.data, reply.content)
-        outcome, request = self._ledger.answered(sequence, intact=intact)
+        outcome, request = self._ledger.answered(reply.sequence, intact=intact)
         if outcome is Outcome.ANSWERED and request is not None:
-            self._round_trip(request, now_ns)
+            self._round_trip(request, now_ns, steady=steady)
         else:
             self._misanswered(outcome, reply, now_ns)
-        return self._next_in_turn(now_ns) if may_send and request is not None else ()
+        return self.in_turn(now_ns) if steady and request is not None else ()
 
-    def _round_trip(self, request: Request, now_ns: int) -> None:
+    def _round_trip(self, request: Request, now_ns: int, *, steady: bool) -> None:
         recorder = self._recorder
         recorder.counts["messaging.answered"] += 1
         service_ns = now_ns - request.sent_ns
@@ -180,10 +174,12 @@ class Traffic:
         elif request.planned_ns >= self._steady_since_ns:
             recorder.service.append(service_ns)
             recorder.response.append(now_ns - request.planned_ns)
-            if recorder.outages_open:
+            if steady and recorder.outages_open:
                 recorder.collateral.append(service_ns)
 
     def _misanswered(self, outcome: Outcome, reply: Reply, now_ns: int) -> None:
+        if reply.sequence == UNNUMBERED:
+            return  # the answer to what a drop sent
         counts = self._recorder.counts
         given_up_as = _CORRECTED.get(outcome)
         if given_up_as is not None:
@@ -193,13 +189,16 @@ class Traffic:
         if outcome is not Outcome.RECOVERED:
             self.error(item, f"reply {outcome}", now_ns, f"request {reply.sequence}")
 
-    def swept(self, now_ns: int) -> Sequence[Send]:
+    def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Give up the requests that are older than the reply timeout."""
-        given_up = self._ledger.expired(now_ns - self._conduct.reply_timeout_ns)
+        sent_before_ns = now_ns - self._conduct.reply_timeout_ns
+        if sent_before_ns < self._steady_since_ns:
+            return ()  # while a slow reader did not read, no reply could come in time
+        given_up = self._ledger.expired(sent_before_ns)
         for sequence, request in given_up:
             self._recorder.counts["messaging.lost"] += 1
             self.error("messaging", "no reply in time", request.sent_ns, f"request {sequence}")
-        return self._next_in_turn(now_ns) if given_up else ()
+        return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
         """Take what is neither a reply nor the word that the session is established."""
@@ -214,25 +213,26 @@ class Traffic:
                 self._recorder.counts["messaging.unreadable"] += 1
                 self.error("messaging", "unreadable message", now_ns, excerpt)
             case StreamPart() | Established() | Reply():
-                pass  # a session that is told again that it is established is what it was
+                pass  # replies go to `replied`; a session that is told again that it is up is what it was
 
     def _pushed(self, push: Push, now_ns: int) -> None:
         self._recorder.counts["messaging.pushes"] += 1
         if push.number is not None:
             self._follow_pushes(push.number, now_ns)
-        if push.sent_at_ms is not None:
+        if push.sent_at_ms is not None and math.isfinite(push.sent_at_ms):
             # RFC 3393: of clocks that do not agree, the delay above the smallest one can be known.
             apart_ms = now_ns / 1e6 - push.sent_at_ms
             least_ms = apart_ms if self._least_push_ms is None else min(apart_ms, self._least_push_ms)
             self._least_push_ms = least_ms
-            self._recorder.samples("push").append(int((apart_ms - least_ms) * 1e6))
+            delay_ns = min((apart_ms - least_ms) * 1e6, LONGEST_PUSH_NS)
+            self._recorder.samples("push").append(int(delay_ns))
 
     def _follow_pushes(self, number: int, now_ns: int) -> None:
         last, self._last_push = self._last_push, number
         if last is None or number == last + 1:
             return
         if number > last:
-            self._recorder.counts["messaging.pushes_missing"] += number - last - 1
+            self._recorder.counts["messaging.pushes_missing"] += min(number - last - 1, LARGEST_PUSH_GAP)
             self.error("messaging", "push missing", now_ns, f"push {number} came after push {last}")
         else:
             self._recorder.counts["messaging.pushes_duplicated"] += 1
@@ -245,11 +245,11 @@ class Traffic:
     def disconnected(self) -> None:
         """The connection went; what was under way is lost, and the outage explains it."""
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
-        self._owed_history = False
 
     def opened(self) -> None:
-        """A new connection: its pushes count anew."""
+        """A new connection: its pushes count anew, and the server owes what it acknowledged before."""
         self._last_push = self._least_push_ms = None
+        self._owed_history = self._conduct.dialect.keeps_history and self._ledger.acknowledged.total > 0
         self.refusal = ""
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
@@ -257,8 +257,6 @@ class Traffic:
         self._steady_since_ns = now_ns
         if resumed:
             self._first_after_resume = True
-            keeps_history = self._conduct.dialect.keeps_history
-            self._owed_history = keeps_history and self._ledger.acknowledged.total > 0
 
     def _compare_history(self, restored: Restored, now_ns: int) -> None:
         if not self._owed_history:
@@ -270,7 +268,8 @@ class Traffic:
         counts["persistence.acknowledged"] += found.acknowledged
         if found.missing:
             counts["persistence.missing"] += found.missing
-            example = f"{found.missing} of {found.acknowledged}, first {found.first_missing}"
+            first = "" if found.first_missing is None else f", first {found.first_missing}"
+            example = f"{found.missing} of {found.acknowledged}{first}"
             self.error("persistence", "acknowledged requests are not restored", now_ns, example)
         if found.repeated:
             counts["persistence.repeated"] += found.repeated
@@ -287,6 +286,12 @@ class Traffic:
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 
+
+LONGEST_PUSH_NS = 2.0**62
+"""A server's clock may say anything; this fits an array, and the histogram counts it as clamped."""
+
+LARGEST_PUSH_GAP = 1_000_000
+"""A server's push number may be anything; a larger gap counts as this many."""
 
 _CORRECTED = {Outcome.LATE: Outcome.LOST, Outcome.RECOVERED: Outcome.LOST_IN_OUTAGE}
 """What was counted when the request was given up, and is taken back now that its reply came."""

@@ -21,7 +21,7 @@ UNNUMBERED = -1
 
 
 class Established(Struct, frozen=True, kw_only=True):
-    """The server says that the session is up, and who it is as the server knows it (None: it does not say)."""
+    """The server says that the session is up, and who it is as the server knows it, None if it does not."""
 
     session_id: str | None = None
     thread_id: str | None = None

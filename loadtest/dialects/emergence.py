@@ -59,6 +59,21 @@ class _Request(msgspec.Struct):
     payload: _Numbered = msgspec.field(default_factory=_Numbered)
 
 
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_KNOWN = {
+    "ws:ack",
+    "ws:auth_required",
+    "ws:chat_stream_chunk",
+    "ws:chat_stream_end",
+    "ws:chat_stream_start",
+    "ws:session_established",
+    "ws:session_restored",
+}
+
+_decode_type = msgspec.json.Decoder(_Typed).decode
 _decode = msgspec.json.Decoder(_Message).decode
 _decode_request = msgspec.json.Decoder(_Request).decode
 
@@ -93,9 +108,11 @@ class Emergence(Dialect):
         return f"{self._head}{sequence}{self._tail}"
 
     def read(self, data: Data) -> list[Incoming]:
-        if isinstance(data, str) and "\n" in data:
-            return [self._meaning(line) for line in data.splitlines() if line]
-        return [self._meaning(data)]
+        # Not splitlines: JSON text may hold U+2028 and other line ends as they are.
+        lines = data.split("\n") if isinstance(data, str) else data.split(b"\n")
+        if len(lines) == 1:
+            return [self._meaning(data)]
+        return [self._meaning(line) for line in lines if line.strip()]
 
     def _meaning(self, line: Data) -> Incoming:
         try:
@@ -105,7 +122,7 @@ class Emergence(Dialect):
                 return Reply(_decode_request(echo).payload.sequence, echo)
             return self._rarer_meaning(message, line)
         except MALFORMED:
-            return unreadable(line)
+            return _unfamiliar(line)
 
     def _rarer_meaning(self, message: _Message, line: Data) -> Incoming:
         payload = message.payload
@@ -137,6 +154,15 @@ class Emergence(Dialect):
             return bool(msgspec.json.decode(echo) == msgspec.json.decode(sent))
         except MALFORMED:
             return False
+
+
+def _unfamiliar(line: Data) -> Incoming:
+    """Take a message whose payload is not as expected: fine for one that this dialect has no use for."""
+    try:
+        kind = _decode_type(line).type
+    except MALFORMED:
+        return unreadable(line)
+    return Push() if kind.startswith("ws:") and kind not in _KNOWN else unreadable(line)
 
 
 def _sequences(messages: list[Any]) -> Iterator[int]:

@@ -177,14 +177,22 @@ class Engine:
 
     def close(self) -> None:
         """Let go of every connection and end the thread."""
+        self._closing.set()
+
+    def _let_go(self) -> None:
         for dropping in tuple(self.droppings):
             dropping.abandon()
         for links in self._slices:
             for link in links.values():
                 link.abort()
-        self._closing.set()
 
     # For links.
+
+    def fail(self, error: Exception) -> None:
+        """End the thread because of a defect; the first one is told."""
+        if self.failure is None:
+            self.failure = error
+            self._closing.set()
 
     def clock(self) -> int:
         """Return nanoseconds since the run's start."""
@@ -258,9 +266,12 @@ class Engine:
             self._schedule_interval()
             self._ready()
             await self._closing.wait()
+            self._let_go()
             self._tasks.cancel_scope.cancel()
         self.timers.close()
         self._health.close()
+        if self.failure is not None:
+            raise self.failure
 
     # loadtest.engine.timers.Timed
 

@@ -108,12 +108,15 @@ class Link:
             )
 
     def _feed(self, event: Event) -> None:
-        for action in self.session.handle(event, self._engine.clock()):
-            if action.__class__ is Send:
-                if self._connection is not None:
-                    self._connection.send(action.data)
-            else:
-                _PERFORM[action.__class__](self, action)
+        try:
+            for action in self.session.handle(event, self._engine.clock()):
+                if action.__class__ is Send:
+                    if self._connection is not None:
+                        self._connection.send(action.data)
+                else:
+                    _PERFORM[action.__class__](self, action)
+        except Exception as error:  # a defect, of a user's dialect or of ours: no run can be trusted after it
+            self._engine.fail(error)
 
     # loadtest.transport.Listener
 

@@ -75,6 +75,7 @@ class Conductor:
         self._server: ServerProcess | None = None
         self._settings: LoadSettings | None = None
         self._published: Published | None = None
+        self._broken = False  # the engine died, so whatever the verdict says, the tool has failed
         self._finished_workers: set[int] = set()
         self._all_finished = Event()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -280,7 +281,8 @@ class Conductor:
         self._record = None
         self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
         self._published = record.finish(str(self._settings.results), self._settings.baseline)
-        self._environment.process_exit_code = self._published.verdict.exit_code
+        if not self._broken:
+            self._environment.process_exit_code = self._published.verdict.exit_code
         if not self._options.headless:
             print_verdict(self._published, to_stderr=True)
 
@@ -298,6 +300,7 @@ class Conductor:
 
     def _on_engine_failure(self, failure: BaseException) -> None:
         logger.critical("the engine died: %r", failure, exc_info=failure)
+        self._broken = True
         self._environment.process_exit_code = LoadtestError.exit_code
         gevent.spawn(self._runner.quit)
 

@@ -1,0 +1,94 @@
+"""The tree of errors: where each stands, and that each message names the value, the limit and what to do."""
+
+import inspect
+import pickle
+from pathlib import Path
+
+import pytest
+
+from loadtest import errors
+from loadtest.errors import (
+    ConnectFailed,
+    IllegalStep,
+    InvalidSetting,
+    LoadtestError,
+    ResultsUnwritable,
+    RunNotFound,
+    RunsNotComparable,
+    RunUnreadable,
+    ServerNotStarted,
+    UsageError,
+)
+from loadtest.events import Refused
+
+MESSAGES: list[tuple[LoadtestError, int, str]] = [
+    (
+        InvalidSetting("rate", -1, "is below 0", "Give 0 for none"),
+        2,
+        "rate: -1 is below 0. Give 0 for none",
+    ),
+    (InvalidSetting("rate", "x", "is no number"), 2, "rate: 'x' is no number"),
+    (
+        RunNotFound("v1", Path("results")),
+        2,
+        "no run 'v1': neither a run directory nor a revision with a complete run under results. "
+        "`loadtest list` shows what is there",
+    ),
+    (RunUnreadable(Path("a/run.json"), "is not JSON"), 2, "a/run.json: is not JSON"),
+    (
+        RunsNotComparable(["rate", "drops"]),
+        2,
+        "the runs are not comparable, they differ in: rate, drops. Repeat one with the other's settings",
+    ),
+    (
+        ResultsUnwritable(Path("/results"), "Permission denied"),
+        2,
+        "cannot write results to /results: Permission denied. Choose another folder with --ws-results",
+    ),
+    (IllegalStep("new", "Lost"), 5, "a session in state new cannot take Lost"),
+    (
+        ConnectFailed(Refused(phase="tcp", cause="refused", detail="no one listens on port 1")),
+        5,
+        "tcp: refused (no one listens on port 1)",
+    ),
+    (ServerNotStarted("port 1 is taken"), 5, "the reference server did not start: port 1 is taken"),
+]
+
+CLASSES = [
+    each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == errors.__name__
+]
+
+
+@pytest.mark.parametrize(("error", "exit_code", "message"), MESSAGES, ids=lambda value: type(value).__name__)
+def test_message(error: LoadtestError, exit_code: int, message: str) -> None:
+    """An error says in one sentence what is wrong and what to change, and how the command ends."""
+    assert str(error) == message
+    assert "\n" not in message
+    assert error.exit_code == exit_code
+    assert isinstance(error, UsageError) == (exit_code == 2)
+
+
+def test_every_error_has_a_message() -> None:
+    """The table above knows every error that is raised."""
+    assert {type(error) for error, _, _ in MESSAGES} == {*CLASSES} - {LoadtestError, UsageError}
+
+
+def test_tree_in_the_docstring() -> None:
+    """The tree that the module draws is the tree that it holds."""
+    drawn: dict[str, str] = {}
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        name = line.strip(" │├└─").split(" ", 1)[0]
+        if name not in vars(errors):
+            continue
+        depth = (line.index(name) - 4) // 4
+        above[depth:] = [name]
+        drawn[name] = above[depth - 1] if depth else "Exception"
+    assert drawn == {each.__name__: each.__bases__[0].__name__ for each in CLASSES}
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in MESSAGES], ids=lambda error: type(error).__name__)
+def test_crosses_processes(error: LoadtestError) -> None:
+    """An error keeps its fields and its message on the way from a worker."""
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
