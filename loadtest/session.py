@@ -9,17 +9,15 @@
 (state x event), and returns what the session asks for. An event that the state has no step for raises
 IllegalStep and changes nothing. What is worth knowing afterwards goes to the recorder on the way.
 
-A reconnect is a transaction: it begins when the connection is dropped or lost (`Outage`), every attempt
-belongs to it, and it ends when the application says that the session is established again, with the time
-of each phase. What is said on a connection is the business of `loadtest.traffic`.
+How the session gets its connection, and gets it back, is the business of `loadtest.attempts`, and what is
+said on it that of `loadtest.traffic`.
 """
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
-
+from loadtest.attempts import Attempts
 from loadtest.dialects import Established, Reply, Unreadable
 from loadtest.drops import DropKind
 from loadtest.errors import IllegalStep
@@ -40,7 +38,6 @@ from loadtest.events import (
     Lost,
     Opened,
     PerformDrop,
-    Phases,
     Received,
     Reconnect,
     Recovered,
@@ -52,17 +49,13 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.recorder import Lifecycle, Recorder
-from loadtest.schedule import NS_PER_S
+from loadtest.recorder import Recorder
 from loadtest.traffic import Conduct, Traffic
 
 Actions = Sequence[Action]
 
 NORMAL_CLOSURE = 1000
 """RFC 6455 section 7.4.1."""
-
-OVERDUE_ATTEMPTS = 3
-"""An outage that the end of the run finds with this many failed attempts counts as not come back."""
 
 
 class State(StrEnum):
@@ -79,27 +72,13 @@ class State(StrEnum):
     ENDED = "ended"
 
 
-class Outage(Struct):
-    """A reconnect under way. Times in nanoseconds of the run's clock."""
-
-    began_ns: int
-    detected_ns: int
-    attempts: int = 0
-    wait_ns: int = 0
-
-
 class Session:
     """One client's conversation. Feed it with `handle`; perform what it asks for, in order."""
 
     __slots__ = (
-        "_attempt_began_ns",
         "_attempts",
         "_conduct",
         "_known_as",
-        "_opened_ns",
-        "_outage",
-        "_outages",
-        "_phases",
         "_recorder",
         "_steps",
         "_traffic",
@@ -112,15 +91,10 @@ class Session:
         self.state = State.NEW
         self._conduct = conduct
         self._recorder = recorder
+        self._attempts = Attempts(identity, conduct.backoff, recorder)
         self._traffic = Traffic(identity, conduct, recorder)
         self._steps = _TABLE[State.NEW]
         self._known_as: Established | None = None  # the identity that the server gave first
-        self._outage: Outage | None = None
-        self._outages = 0
-        self._attempts = 0  # since the session was last established
-        self._attempt_began_ns = 0
-        self._opened_ns = 0
-        self._phases = Phases()
         recorder.population[State.NEW] += 1
 
     def handle(self, event: Event, now_ns: int) -> Actions:
@@ -149,27 +123,15 @@ class Session:
     def _count(self, name: str) -> None:
         self._recorder.counts[name] += 1
 
-    def _log(self, event: str, now_ns: int, **fields: Any) -> None:
-        session = self.identity.session_id
-        self._recorder.lifecycle(Lifecycle(at_ns=now_ns, event=event, session=session, **fields))
-
     # Connecting.
 
     def _on_attempt(self, _event: Started | RetryDue, now_ns: int) -> Actions:
-        self._attempts += 1
-        self._attempt_began_ns = now_ns
-        if self._outage is None:
-            self._count("connect.attempts")
-        else:
-            self._count("reconnect.attempts")
-            self._outage.attempts += 1
-        self._log("attempt", now_ns, attempt=self._attempts)
+        self._attempts.begin(now_ns)
         self._enter(State.CONNECTING)
         return (Connect(),)
 
     def _on_opened(self, event: Opened, now_ns: int) -> Actions:
-        self._phases = event.phases
-        self._opened_ns = now_ns
+        self._attempts.opened(event.phases, now_ns)
         self._traffic.opened()
         self._enter(State.ESTABLISHING)
         dialect = self._conduct.dialect
@@ -179,59 +141,29 @@ class Session:
         return [*greeting, *self._establish(Established(), now_ns)]
 
     def _on_refused(self, event: Refused, now_ns: int) -> Actions:
-        if event.unreachable and self._outage is not None:
-            self._count("reconnect.unreachable")
-        return self._attempt_failed(event.cause, event.phase, event.detail, now_ns)
+        if event.unreachable:
+            self._attempts.unreachable()
+        return self._wait_or_end(self._attempts.failed(event.cause, event.phase, event.detail, now_ns))
 
     def _on_establish_timed_out(self, _event: EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
-        after = self._attempt_failed("establish_timeout", "established", detail, now_ns)
-        return (Close(NORMAL_CLOSURE), *after)
+        delay_s = self._attempts.failed("establish_timeout", "established", detail, now_ns)
+        return (Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 
     def _on_lost_establishing(self, event: Lost, now_ns: int) -> Actions:
         refusal = self._traffic.refusal
-        return self._attempt_failed(
-            "auth_required" if refusal else f"closed_{event.cause}",
-            "established",
-            refusal or event.reason,
-            now_ns,
-            forbidden=event.code in self._conduct.dialect.forbidding_close_codes,
+        cause = "auth_required" if refusal else f"closed_{event.cause}"
+        forbidden = event.code in self._conduct.dialect.forbidding_close_codes
+        return self._wait_or_end(
+            self._attempts.failed(cause, "established", refusal or event.reason, now_ns, forbidden=forbidden)
         )
 
-    def _attempt_failed(
-        self, cause: str, phase: str, detail: str, now_ns: int, *, forbidden: bool = False
-    ) -> Actions:
-        item = "connect" if self._outage is None else "reconnect"
-        self._count(f"{item}.failed")
-        self._traffic.error(item, f"{phase}: {cause}", now_ns, detail)
-        delay_s = None if forbidden else self._delay_s(self._attempts + (self._outage is not None))
-        self._log(
-            "failed",
-            now_ns,
-            cause=cause,
-            phase=phase,
-            detail=detail or None,
-            attempt=self._attempts,
-            final=delay_s is None,
-        )
+    def _wait_or_end(self, delay_s: float | None) -> Actions:
         if delay_s is None:
-            return self._give_up(item, forbidden=forbidden)
-        return self._wait(delay_s)
-
-    def _delay_s(self, attempt: int) -> float | None:
-        return self._conduct.backoff.delay_s(attempt, session=self.identity.number, outage=self._outages)
-
-    def _wait(self, delay_s: float) -> Actions:
-        if self._outage is not None:
-            self._outage.wait_ns += int(delay_s * NS_PER_S)
+            self._enter(State.ENDED)
+            return (Finish(),)
         self._enter(State.WAITING)
         return (Reconnect(delay_s),)
-
-    def _give_up(self, item: str, *, forbidden: bool) -> Actions:
-        self._count("reconnect.forbidden" if forbidden and item == "reconnect" else f"{item}.gave_up")
-        self._end_outage()
-        self._enter(State.ENDED)
-        return (Finish(),)
 
     # Established.
 
@@ -248,42 +180,12 @@ class Session:
 
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.STEADY)
-        if self._outage is None:
-            self._known_as = said
-            self._count("connect.established")
-            self._recorder.samples("connect").append(now_ns - self._attempt_began_ns)
-            self._log("connected", now_ns, attempt=self._attempts, **self._phase_fields(now_ns))
+        if self._attempts.established(now_ns):
+            self._compare_identity(said, now_ns)
+            self._traffic.disturbed(now_ns, resumed=True)
         else:
-            self._resumed(self._outage, said, now_ns)
-        self._attempts = 0
+            self._known_as = said
         return (Settle(), *self._traffic.in_turn(now_ns))
-
-    def _resumed(self, outage: Outage, said: Established, now_ns: int) -> None:
-        self._count("reconnect.resumed")
-        self._recorder.samples("outage").append(now_ns - outage.began_ns)
-        self._recorder.samples("resume").append(now_ns - self._opened_ns)
-        self._log(
-            "resumed",
-            now_ns,
-            attempt=outage.attempts,
-            outage_ns=now_ns - outage.began_ns,
-            detect_ns=outage.detected_ns - outage.began_ns,
-            wait_ns=outage.wait_ns,
-            **self._phase_fields(now_ns),
-        )
-        self._end_outage()
-        self._compare_identity(said, now_ns)
-        self._traffic.disturbed(now_ns, resumed=True)
-
-    def _phase_fields(self, now_ns: int) -> dict[str, int]:
-        phases = self._phases
-        return {
-            "dns_ns": phases.dns_ns,
-            "tcp_ns": phases.tcp_ns,
-            "tls_ns": phases.tls_ns,
-            "upgrade_ns": phases.upgrade_ns,
-            "resume_ns": now_ns - self._opened_ns,
-        }
 
     def _compare_identity(self, said: Established, now_ns: int) -> None:
         if not self._conduct.dialect.identifies:
@@ -334,10 +236,10 @@ class Session:
 
     def _on_drop_due(self, event: DropDue, now_ns: int) -> Actions:
         drop = event.drop
-        self._log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal)
+        self._attempts.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal)
         self._count(f"drops.{drop.kind}")
         if DropKind.kinds[drop.kind].disconnects:
-            self._begin_outage(now_ns)
+            self._attempts.interrupted(now_ns)
             self._enter(State.DROPPING)
         else:
             self._enter(State.STALLED)
@@ -349,47 +251,23 @@ class Session:
         return (Settle(), *self._traffic.in_turn(now_ns))
 
     def _on_detected(self, _event: Detected | Lost, now_ns: int) -> Actions:
-        return self._noticed(now_ns)
+        self._traffic.disconnected()
+        return self._wait_or_end(self._attempts.detected(now_ns))
 
     def _on_lost(self, event: Lost, now_ns: int) -> Actions:
-        self._log("lost", now_ns, cause=event.cause, code=event.code, detail=event.reason or None)
+        self._attempts.log("lost", now_ns, cause=event.cause, code=event.code, detail=event.reason or None)
         self._count(f"losses.{event.cause}")
-        self._begin_outage(now_ns)
+        self._attempts.interrupted(now_ns)
         if event.code not in self._conduct.dialect.forbidding_close_codes:
-            return self._noticed(now_ns)
+            return self._on_detected(event, now_ns)
         self._traffic.disconnected()
-        error = f"close code {event.code} forbids reconnecting"
-        self._traffic.error("reconnect", error, now_ns, event.reason)
-        self._log("failed", now_ns, cause="forbidden", code=event.code, final=True)
-        return self._give_up("reconnect", forbidden=True)
-
-    def _begin_outage(self, now_ns: int) -> None:
-        self._count("reconnect.outages")
-        self._outages += 1
-        self._outage = Outage(began_ns=now_ns, detected_ns=now_ns)
-        self._recorder.outages_open += 1
-
-    def _noticed(self, now_ns: int) -> Actions:
-        assert self._outage is not None  # every way here began one
-        self._outage.detected_ns = now_ns
-        self._traffic.disconnected()
-        delay_s = self._delay_s(1)
-        if delay_s is not None:
-            return self._wait(delay_s)
-        self._log("failed", now_ns, cause="no_reconnect", final=True)
-        return self._give_up("reconnect", forbidden=False)
-
-    def _end_outage(self) -> None:
-        if self._outage is not None:
-            self._outage = None
-            self._recorder.outages_open -= 1
+        self._attempts.forbidden(event.code, event.reason, now_ns)
+        return self._wait_or_end(None)
 
     # Stopping.
 
-    def _on_stopped(self, _event: Stopped, now_ns: int) -> Actions:
-        if self._outage is not None:
-            self._judge_open_outage(self._outage, now_ns)
-            self._end_outage()
+    def _on_stopped(self, _event: Stopped | Lost, now_ns: int) -> Actions:
+        self._attempts.cut_off(now_ns, trying=self.state in (State.CONNECTING, State.ESTABLISHING))
         self._traffic.unfinished()
         self._enter(State.ENDED)
         return (Finish(),)
@@ -410,16 +288,6 @@ class Session:
         self._traffic.unfinished()
         self._enter(State.ENDED)
         return (Close(NORMAL_CLOSURE), Finish())
-
-    def _judge_open_outage(self, outage: Outage, now_ns: int) -> None:
-        """The run ends within an outage: say whether the session should have been back."""
-        failed = max(0, self._attempts - (self.state in (State.CONNECTING, State.ESTABLISHING)))
-        if failed == 0:
-            self._count("reconnect.cut_short")
-            return
-        self._count("reconnect.overdue" if failed >= OVERDUE_ATTEMPTS else "reconnect.unresolved")
-        example = f"{failed} failed attempts in {(now_ns - outage.began_ns) / NS_PER_S:.1f} s"
-        self._traffic.error("reconnect", "not back by the end of the run", now_ns, example)
 
     def _ignore(self, _event: Event, _now_ns: int) -> Actions:
         return ()

@@ -15,9 +15,10 @@ PACKAGE = Path(__file__).parents[1] / "loadtest"
 LAYERS = {
     **dict.fromkeys(("events", "errors"), 0),
     **dict.fromkeys(
-        ("session", "traffic", "dialects", "schedule", "drops", "ledger", "latency", "recorder"), 1
+        ("session", "attempts", "traffic", "dialects", "schedule", "drops", "ledger", "latency", "recorder"),
+        1,
     ),
-    **dict.fromkeys(("evidence", "verdict", "statistics", "settings"), 1),
+    **dict.fromkeys(("recorder", "evidence", "verdict", "statistics", "settings"), 1),
     **dict.fromkeys(("run", "serverlog"), 2),
     **dict.fromkeys(("transport", "server"), 3),
     **dict.fromkeys(("engine",), 4),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest import session, traffic
+from loadtest import attempts, session, traffic
 from loadtest.events import EstablishTimedOut, Started
 from loadtest.ledger import Outcome
 from loadtest.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
@@ -198,7 +198,7 @@ def ways_to_end(recorder: Recorder) -> None:
     never.tell(EstablishTimedOut())
     Link(impatient, recorder=recorder).start().lose().retry().refuse("refused", unreachable=True)
     Link(recorder=recorder).start().lose(1008)
-    for failed in (0, 1, session.OVERDUE_ATTEMPTS):
+    for failed in (0, 1, attempts.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
         for _ in range(failed):
             link.retry().refuse()

@@ -5,6 +5,7 @@ from typing import get_args
 
 import pytest
 
+from loadtest.attempts import OVERDUE_ATTEMPTS
 from loadtest.dialects import Dialect, Echo
 from loadtest.errors import IllegalStep
 from loadtest.events import (
@@ -18,7 +19,7 @@ from loadtest.events import (
 )
 from loadtest.recorder import Recorder
 from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
-from loadtest.session import OVERDUE_ATTEMPTS, State
+from loadtest.session import State
 from loadtest.traffic import Conduct
 from tests.fake_link import (
     MS,
