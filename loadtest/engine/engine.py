@@ -107,7 +107,7 @@ class Engine:
         self._on_failure = on_failure
         self._start_thread = start_thread
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by number, for the sweep
-        self._stopping: dict[int, Callable[[], None]] = {}
+        self._stopping: dict[int, _Stopping] = {}  # by session number
         self._swept = 0
 
     # From any thread.
@@ -143,32 +143,20 @@ class Engine:
         """Stop these sessions with time for their last replies; `done` is called when all have gone."""
         self.drain_s = drain_s
         links = [link for number in numbers if (link := self._slice(number).get(number)) is not None]
-        remaining = {link.session.identity.number for link in links}
-
-        def gone(number: int) -> None:
-            remaining.discard(number)
-            if not remaining:
-                timeout.cancel()
-                done()
-
-        def give_up() -> None:
-            for link in links:
-                self._stopping.pop(link.session.identity.number, None)
-                self._slice(link.session.identity.number).pop(link.session.identity.number, None)
-                link.abort()
-            done()
-
-        timeout = self._loop.call_later(drain_s + _GONE_GRACE_S, give_up)
-        if not links:
-            gone(-1)
+        group = _Stopping({link.session.identity.number for link in links}, done)
+        self._loop.call_later(drain_s + _GONE_GRACE_S, self._stop_waiting, group)
         for link in links:
-            number = link.session.identity.number
+            self._stopping[link.session.identity.number] = group
+            link.stop()
             if link.ended:
-                del self._slice(number)[number]
-                gone(number)
-            else:
-                self._stopping[number] = lambda number=number: gone(number)  # type: ignore[misc]
-                link.stop()
+                self.ended(link)
+        group.look()
+
+    def _stop_waiting(self, group: "_Stopping") -> None:
+        for number in tuple(group.remaining):
+            link = self._slice(number)[number]
+            link.abort()
+            self.ended(link)
 
     def flush(self, done: Callable[[], None]) -> None:
         """Hand over what was recorded up to now, then call `done`."""
@@ -201,10 +189,11 @@ class Engine:
     def ended(self, link: Link) -> None:
         """Take note that a link's session has ended and its connection is gone."""
         number = link.session.identity.number
-        gone = self._stopping.pop(number, None)
-        if gone is not None:
-            self._slice(number).pop(number, None)
-            gone()
+        group = self._stopping.pop(number, None)
+        if group is not None:
+            del self._slice(number)[number]
+            group.remaining.discard(number)
+            group.look()
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
         """Run a coroutine beside everything else."""
@@ -311,3 +300,17 @@ class Engine:
             "sessions_in_outage": self.recorder.outages_open,
             **self._health.sample(elapsed_ns, up),
         }
+
+
+class _Stopping:
+    """Sessions that are stopped together."""
+
+    def __init__(self, remaining: set[int], done: Callable[[], None]) -> None:
+        self.remaining = remaining
+        self._done: Callable[[], None] | None = done
+
+    def look(self) -> None:
+        """Tell, once, when none remains."""
+        if not self.remaining and self._done is not None:
+            done, self._done = self._done, None
+            done()
