@@ -1,0 +1,23 @@
+"""What people read: a run is read from its files, judged, and told in every form.
+
+    publish      reads, judges, and writes verdict.json, summary.md, junit.xml and report.html
+    terminal     the table at the end of a run
+    progress     the line while it goes
+    markdown, junit, html
+                 one file each, drawn from the same tables
+    tables, details, charts, provenance
+                 what is told: rows, lines, charts, where the run came from
+    comparing, listing
+                 two runs beside each other, all runs in a row
+    text, figures, geometry
+                 foreign text made harmless, numbers written, charts placed
+
+Nothing is measured or decided here; everything comes from a run directory and `loadtest.verdict`.
+"""
+
+from loadtest.report.progress import Progress, progress_line
+from loadtest.report.published import Published
+from loadtest.report.publishing import publish
+from loadtest.report.terminal import print_verdict
+
+__all__ = ["Progress", "Published", "print_verdict", "progress_line", "publish"]

@@ -1,0 +1,98 @@
+"""report.html: one file that needs nothing else, from a template that escapes everything it is given."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from loadtest.report import details, figures
+from loadtest.report.charts import charts
+from loadtest.report.provenance import command_lines, environment_table, plan_table
+from loadtest.report.published import Published
+from loadtest.report.tables import (
+    Foreign,
+    count_table,
+    error_table,
+    gate_table,
+    gates,
+    latency_table,
+    outage_table,
+    phase_table,
+    server_log_table,
+)
+from loadtest.report.text import printable
+from loadtest.verdict import Ruling
+
+QUESTIONS = {
+    "connect": "Do sessions connect?",
+    "messaging": "Does every message get its own intact reply, once and in order?",
+    "reconnect": "Does every client get back by itself after a drop?",
+    "persistence": "Is it still the same session, with nothing forgotten or repeated?",
+    "latency": "Is latency unchanged against the baseline?",
+    "server_log": "Are mere disconnects logged as such, and only faults as errors?",
+}
+
+
+def _shown(value: Any) -> Any:
+    """Make control characters visible in whatever the template prints."""
+    markup = hasattr(value, "__html__")  # what a macro made is escaped already
+    return printable(value, len(value)) if isinstance(value, str) and not markup else value
+
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    finalize=_shown,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.tests["foreign"] = lambda value: isinstance(value, Foreign)
+_environment.globals["rulings"] = frozenset(Ruling)
+
+
+def html(published: Published) -> str:
+    """Return report.html."""
+    verdict, evidence = published.verdict, published.evidence
+    manifest = evidence.manifest
+    return _environment.get_template("report.html").render(
+        verdict=verdict,
+        manifest=manifest,
+        items=[
+            {
+                "item": item,
+                "question": QUESTIONS.get(item.item, ""),
+                "counts": count_table(item),
+                "lines": details.finding_lines(item),
+                "next": details.next_step(item),
+            }
+            for item in verdict.items
+        ],
+        generator=details.generator_line(verdict.generator),
+        facts=_facts(published),
+        charts=charts(evidence),
+        gates=gate_table(gates(verdict.item("latency"))),
+        latency=latency_table(evidence),
+        outages=outage_table(evidence),
+        herd=details.herd_line(evidence),
+        phases=phase_table(evidence),
+        server_log=server_log_table(verdict.item("server_log")),
+        errors=error_table(evidence.errors),
+        plan=plan_table(manifest.plan),
+        environment=environment_table(evidence),
+        command=command_lines(manifest, own_server=published.own_server),
+    )
+
+
+def _facts(published: Published) -> list[tuple[str, str]]:
+    evidence = published.evidence
+    percentiles = evidence.percentiles_us("service", (50, 99))
+    return [
+        ("sessions", figures.count(evidence.manifest.plan.sessions)),
+        ("length", figures.clock(evidence.length_s)),
+        ("messages", figures.count(evidence.count("messaging.sent"))),
+        ("drops", figures.count(sum(evidence.counts_of("drops").values()))),
+        ("resumed", figures.count(evidence.count("reconnect.resumed"))),
+        ("service p50", figures.span(percentiles.get(50))),
+        ("service p99", figures.span(percentiles.get(99))),
+    ]

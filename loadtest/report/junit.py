@@ -1,0 +1,74 @@
+"""junit.xml: a case per item, for CI that shows test reports.
+
+    PASS          a case that passed
+    FAIL          <failure>
+    INCONCLUSIVE  <error>: a CI that reads nothing else must not take "cannot tell" for "passed"
+    NOT_JUDGED    <skipped>: nobody asked for it
+
+The format is that of JUnit's Ant task as Jenkins, GitLab and GitHub's actions read it.
+"""
+
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from loadtest.report import details
+from loadtest.report.published import Published
+from loadtest.report.text import printable
+from loadtest.verdict import Item, Ruling
+
+_ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
+_TEXT_LIMIT = 1000
+
+
+def junit(published: Published) -> bytes:
+    """Return junit.xml."""
+    verdict, manifest = published.verdict, published.evidence.manifest
+    suite = Element("testsuite", _suite_attributes(published))
+    properties = SubElement(suite, "properties")
+    for name, value in (
+        ("revision", verdict.revision),
+        ("run", manifest.run_id),
+        ("baseline", verdict.baseline or "none"),
+        ("target", manifest.target),
+        ("verdict", str(verdict.verdict)),
+    ):
+        SubElement(properties, "property", name=name, value=printable(value))
+    for item in verdict.items:
+        suite.append(_case(item))
+    remarks = [details.generator_line(verdict.generator), *verdict.generator.problems, *verdict.notes[:20]]
+    SubElement(suite, "system-out").text = _lines(remarks)
+    suites = Element("testsuites")
+    suites.append(suite)
+    indent(suites)
+    return bytes(tostring(suites, encoding="utf-8", xml_declaration=True))
+
+
+def _suite_attributes(published: Published) -> dict[str, str]:
+    items, manifest = published.verdict.items, published.evidence.manifest
+    return {
+        "name": "loadtest",
+        "tests": str(len(items)),
+        **{
+            f"{name}s" if name != "skipped" else name: str(sum(item.verdict is ruling for item in items))
+            for ruling, name in _ELEMENTS.items()
+        },
+        "time": f"{published.evidence.length_s:.3f}",
+        "timestamp": printable(manifest.started_at).removesuffix("Z"),
+    }
+
+
+def _case(item: Item) -> Element:
+    case = Element("testcase", classname="loadtest", name=item.item, time="0")
+    element = _ELEMENTS.get(item.verdict)
+    message = printable(item.summary, _TEXT_LIMIT)
+    if element is None:
+        SubElement(case, "system-out").text = message
+    elif element == "skipped":
+        SubElement(case, element, message=message)
+    else:
+        told = SubElement(case, element, message=message, type=str(item.verdict))
+        told.text = _lines([item.summary, *details.item_lines(item), details.next_step(item)])
+    return case
+
+
+def _lines(lines: list[str]) -> str:
+    return "\n".join(printable(line, _TEXT_LIMIT) for line in lines if line)

@@ -1,0 +1,143 @@
+"""summary.md: for a pull request or $GITHUB_STEP_SUMMARY. The verdict first, then what led to it.
+
+GitHub Flavored Markdown. Foreign text stands in code spans, everything else is escaped, so that nothing from
+a server or a file becomes a link, a mention, HTML, or a cell too many.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from loadtest.report import details, figures
+from loadtest.report.comparing import Compared, comparison_tables
+from loadtest.report.provenance import command_lines, environment_table, plan_table
+from loadtest.report.published import Published
+from loadtest.report.tables import (
+    Foreign,
+    Table,
+    error_table,
+    gate_table,
+    gates,
+    latency_table,
+    outage_table,
+    phase_table,
+    server_log_table,
+)
+from loadtest.report.text import markdown_cell, markdown_code, markdown_prose, printable
+from loadtest.verdict import Item, Ruling
+
+_SIGNS = {
+    Ruling.PASS: "✅",
+    Ruling.FAIL: "❌",
+    Ruling.INCONCLUSIVE: "⚠️",
+    Ruling.NOT_JUDGED: "➖",  # noqa: RUF001 - the sign is meant
+}
+
+
+def summary(published: Published) -> str:
+    """Return summary.md."""
+    parts = (_verdict, _findings, _measured, _origin)
+    return "\n".join(line for part in parts for line in part(published))
+
+
+def _verdict(published: Published) -> Iterator[str]:
+    verdict, evidence = published.verdict, published.evidence
+    yield f"## {_signed(verdict.verdict)} {markdown_code(verdict.revision)}"
+    yield ""
+    against = "no baseline" if verdict.baseline is None else f"baseline {markdown_code(verdict.baseline)}"
+    yield (
+        f"{evidence.manifest.plan.sessions} sessions, {figures.clock(evidence.length_s)}, "
+        f"{figures.count(evidence.count('messaging.sent'))} messages, "
+        f"{figures.count(sum(evidence.counts_of('drops').values()))} drops, {against}."
+    )
+    yield ""
+    rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in verdict.items]
+    yield from _drawn(("item", "verdict", "summary"), "lll", rows)
+    yield ""
+    yield f"{markdown_prose(details.generator_line(verdict.generator))}."
+    for remark in (*verdict.generator.problems, *verdict.notes[:20]):
+        yield f"- {markdown_prose(remark)}"
+    yield ""
+
+
+def _signed(ruling: Ruling) -> str:
+    return f"{_SIGNS[ruling]} {markdown_prose(ruling)}"
+
+
+def _findings(published: Published) -> Iterator[str]:
+    for item in published.verdict.items:
+        if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
+            yield from _finding(item)
+
+
+def _finding(item: Item) -> Iterator[str]:
+    yield f"### {_signed(item.verdict)}: {item.item}"
+    yield ""
+    # Lines indented by four are code whatever they hold, and need no escape (CommonMark 0.31 section 4.4).
+    lines = [*details.count_lines(item), *details.finding_lines(item)]
+    yield from (f"    {printable(line, 600)}" for line in lines)
+    if lines:
+        yield ""
+    step = details.next_step(item)
+    if step:
+        yield f"Next: {markdown_prose(step)}."
+        yield ""
+
+
+def _measured(published: Published) -> Iterator[str]:
+    evidence, verdict = published.evidence, published.verdict
+    for table in (
+        gate_table(gates(verdict.item("latency"))),
+        latency_table(evidence),
+        outage_table(evidence),
+        phase_table(evidence),
+        server_log_table(verdict.item("server_log")),
+        error_table(evidence.errors),
+    ):
+        yield from table_lines(table)
+
+
+def _origin(published: Published) -> Iterator[str]:
+    evidence = published.evidence
+    yield "<details><summary>Plan, environment, how to repeat</summary>"
+    yield ""
+    yield from table_lines(plan_table(evidence.manifest.plan))
+    yield from table_lines(environment_table(evidence))
+    yield "### Repeat"
+    yield ""
+    lines = command_lines(evidence.manifest, own_server=published.own_server)
+    yield from (f"    {printable(line, 4096)}" for line in lines)
+    yield ""
+    yield "Secrets (token, headers) are not kept and must be given again."
+    yield ""
+    yield "</details>"
+    yield ""
+
+
+def comparison(compared: Compared) -> str:
+    """Return a comparison of two runs."""
+    lines = [f"## {_signed(compared.verdict)}: latency", "", markdown_prose(compared.item.summary), ""]
+    for table in comparison_tables(compared):
+        lines += table_lines(table)
+    return "\n".join(lines)
+
+
+def table_lines(table: Table) -> Iterator[str]:
+    """Return a table with its title, nothing for an empty one."""
+    if not table:
+        return
+    yield f"### {table.title}"
+    yield ""
+    yield from _drawn(table.header, table.aligns, [[_cell(cell) for cell in row] for row in table.rows])
+    if table.more:
+        yield ""
+        yield f"and {table.more} more"
+    yield ""
+
+
+def _cell(cell: str) -> str:
+    return markdown_cell(cell) if isinstance(cell, Foreign) else markdown_prose(cell)
+
+
+def _drawn(header: Sequence[str], aligns: str, rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(header)} |"
+    yield f"|{'|'.join(' ---: ' if align == 'r' else ' --- ' for align in aligns)}|"
+    yield from (f"| {' | '.join(row)} |" for row in rows)

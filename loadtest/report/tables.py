@@ -1,0 +1,218 @@
+"""The tables of a report, made once, for the terminal, Markdown and HTML to draw each in its own way.
+
+A table is rows of text. A cell that came from outside is marked `Foreign`, so that Markdown can put it into
+a code span; nothing is escaped here, that is for whoever draws. Rows are bounded: a run has some dozens of
+kinds, causes and errors, a hostile file may have thousands.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.drops import DropKind
+from loadtest.evidence import Evidence, OutageGroup
+from loadtest.recorder import COUNTS, ErrorTally
+from loadtest.report import figures
+from loadtest.schedule import NS_PER_S
+from loadtest.serverlog.account import drop_table
+from loadtest.verdict import Item, Verdict
+
+ROWS_LIMIT = 30
+
+_Told = TypeVar("_Told")
+
+TAG_MEANINGS = {
+    "service": "round trip from the actual send",
+    "response": "round trip from the planned send",
+    "connect": "first connection, start to established",
+    "outage": "drop or loss to established again",
+    "resume": "WebSocket open to established again",
+    "after_resume": "first round trip after a resume",
+    "collateral": "service time while others are in an outage",
+    "push": "push delay above its connection's smallest",
+    "send_slip": "actual minus planned send",
+}
+"""The tags of a run in the order of the latency table, and what each measures."""
+
+PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
+
+
+class Foreign(str):
+    """A text that came from outside: from a server, or from a file that anyone may have written."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to be drawn.
+
+    Args:
+        header: of the columns.
+        aligns: a letter a column, `l` or `r`.
+        rows: as many cells each as the header has.
+        title: what it shows.
+        more: how many rows were left out at the end.
+    """
+
+    header: Sequence[str]
+    aligns: str
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    more: int = field(default=0, kw_only=True)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+
+def bounded(title: str, header: Sequence[str], aligns: str, rows: Iterable[Sequence[str]]) -> Table:
+    """Return a table of the first `ROWS_LIMIT` rows."""
+    found = list(rows)
+    return Table(header, aligns, found[:ROWS_LIMIT], title, more=max(0, len(found) - ROWS_LIMIT))
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """Return item, verdict and summary."""
+    rows = [(item.item, str(item.verdict), item.summary) for item in verdict.items]
+    return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
+
+
+def latency_table(evidence: Evidence) -> Table:
+    """Return the percentiles of each tag that has samples."""
+    header = ("latency", "samples", "p50", "p90", "p95", "p99", "p99.9", "max", "what it measures")
+    rows = [
+        (
+            tag,
+            figures.count(evidence.samples(tag)),
+            *(figures.span(us) for us in evidence.percentiles_us(tag, PERCENTILES).values()),
+            meaning,
+        )
+        for tag, meaning in TAG_MEANINGS.items()
+        if evidence.samples(tag)
+    ]
+    return Table(header, "lrrrrrrrl", rows, "Latency")
+
+
+def outage_table(evidence: Evidence) -> Table:
+    """Return the outages by what began them: drops of the plan first, then losses."""
+    rows = [
+        (
+            Foreign(group.name),
+            "dropped" if group.trigger == "drop" else "lost",
+            figures.count(group.begun),
+            figures.count(group.resumed) if _disconnects(group) else "stays connected",
+            *(figures.span(us) for us in (group.p50_us, group.p95_us, group.max_us)),
+        )
+        for group in sorted(evidence.outages, key=lambda group: (group.trigger != "drop", group.name))
+    ]
+    header = ("kind", "by", "made", "resumed", "outage p50", "p95", "max")
+    return bounded("Drops and losses", header, "llrrrrr", rows)
+
+
+def _disconnects(group: OutageGroup) -> bool:
+    kind = DropKind.kinds.get(group.name) if group.trigger == "drop" else None
+    return kind is None or kind.disconnects
+
+
+def phase_table(evidence: Evidence) -> Table:
+    """Return the phases of the outages that ended, without those that were not needed."""
+    rows = [
+        (phase, *(figures.span(1000 * in_ms) for in_ms in times.values()))
+        for phase, times in evidence.phase_table().items()
+        if any(times.values())
+    ]
+    return Table(("phase", "p50", "p95", "max"), "lrrr", rows, "Phases of an outage")
+
+
+def error_table(errors: Iterable[ErrorTally]) -> Table:
+    """Return the errors, the commonest first, with the first of each."""
+    rows = (
+        (
+            tally.item,
+            figures.count(tally.count),
+            Foreign(tally.error),
+            figures.clock(tally.at_ns / NS_PER_S),
+            Foreign(tally.session),
+            Foreign(tally.example),
+        )
+        for tally in errors
+    )
+    header = ("item", "count", "error", "first at", "in session", "example")
+    return bounded("Errors", header, "lrlrll", rows)
+
+
+def count_table(item: Item) -> Table:
+    """Return an item's counts with their meaning."""
+    rows = (
+        (figures.count(count), COUNTS.get(f"{item.item}.{name}", Foreign(name)))
+        for name, count in told(item, "counts", dict[str, int], {}).items()
+    )
+    return bounded("Counts", ("count", "of what"), "rl", rows)
+
+
+def told(item: Item, name: str, kind: type[_Told], nothing: _Told) -> _Told:
+    """Return a piece of an item's evidence in its expected form.
+
+    An item that was read from a verdict.json may hold anything: what has another form is `nothing`.
+    """
+    try:
+        return msgspec.convert(item.evidence.get(name, nothing), kind)
+    except msgspec.ValidationError:
+        return nothing
+
+
+class GateFigures(Struct, frozen=True, kw_only=True):
+    """What the latency item's evidence holds of one gated quantile."""
+
+    gate: str
+    decision: str
+    reason: str = ""
+    baseline_us: float | None = None
+    candidate_us: float | None = None
+    change_ratio: float | None = None
+    low_ratio: float | None = None
+    high_ratio: float | None = None
+    margin_ratio: float | None = None
+
+    @property
+    def interval(self) -> str:
+        """The interval of the change, in percent."""
+        if self.low_ratio is None or self.high_ratio is None:
+            return figures.UNKNOWN
+        low, high = (figures.change(ratio).removesuffix(" %") for ratio in (self.low_ratio, self.high_ratio))
+        return f"{low} to {high}"
+
+
+def gates(item: Item) -> list[GateFigures]:
+    """Return the gated quantiles of a latency item, none where nothing was compared."""
+    return told(item, "gates", list[GateFigures], [])
+
+
+def gate_table(compared: Iterable[GateFigures]) -> Table:
+    """Return each gated quantile: both values, the change with its interval, the margin, the verdict."""
+    rows = [
+        (
+            gate.gate,
+            figures.span(gate.baseline_us),
+            figures.span(gate.candidate_us),
+            figures.change(gate.change_ratio),
+            gate.interval,
+            figures.share(gate.margin_ratio),
+            gate.decision,
+        )
+        for gate in compared
+    ]
+    header = ("quantile", "baseline", "candidate", "change", "interval, %", "margin", "verdict")
+    return Table(header, "lrrrrrl", rows, "Change against the baseline")
+
+
+def server_log_table(item: Item) -> Table:
+    """Return client action against the server's log level, empty where no server log was judged."""
+    try:
+        header, *rows = drop_table(item.evidence)
+    except (AttributeError, KeyError, TypeError):  # not judged, or not by this version
+        return Table((), "", ())
+    return bounded("Server log by drop kind", header, "lrrrl", rows)

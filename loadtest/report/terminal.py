@@ -1,0 +1,146 @@
+"""What is printed at the end of a run: the verdict table, what to act on, where the rest is.
+
+Drawn by rich, which leaves colours out where the output is no terminal or NO_COLOR is set, and keeps to 80
+columns where it knows no width. No markup is ever read from a text: everything is a `Text` of printable
+characters, so that no server can colour, clear or forge a person's terminal.
+"""
+
+import sys
+from typing import Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from loadtest.report import details
+from loadtest.report.comparing import Compared, comparison_tables
+from loadtest.report.listing import Listing, listing_tables
+from loadtest.report.published import Published
+from loadtest.report.tables import Table, gate_table, gates, verdict_table
+from loadtest.report.text import printable
+from loadtest.verdict import Item, Ruling
+
+_STYLES = {
+    Ruling.PASS: "green",
+    Ruling.FAIL: "bold red",
+    Ruling.INCONCLUSIVE: "yellow",
+    Ruling.NOT_JUDGED: "dim",
+}
+_SUMMARY_LIMIT = 600
+_UNBROKEN = frozenset({"item", "verdict", "started", "started (UTC)", "complete"})
+"""Columns that are never broken into lines, whatever else must make room."""
+
+
+def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
+    """Print a run's verdict for a person."""
+    verdict, manifest = published.verdict, published.evidence.manifest
+    console = new_console(to_stderr=to_stderr)
+    print_table(console, verdict_table(verdict))
+    baseline = f" against {verdict.baseline}" if verdict.baseline is not None else ""
+    headline = Text.assemble(
+        "verdict of ", _text(manifest.revision), _text(baseline), ": ", _ruling(verdict.verdict)
+    )
+    console.print()
+    console.print(headline)
+    for item in verdict.items:
+        if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
+            _print_item(console, item)
+    console.print()
+    console.print(_text(details.generator_line(verdict.generator)))
+    for remark in (*verdict.generator.problems, *verdict.notes[:10]):
+        console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
+    _print_where(console, published)
+
+
+def _print_item(console: Console, item: Item) -> None:
+    lines = [*details.count_lines(item), *details.finding_lines(item)]
+    compared, step = gate_table(gates(item)), details.next_step(item)
+    if not (lines or compared or step):
+        return
+    console.print()
+    console.print(Text.assemble(_text(item.item), " ", _ruling(item.verdict)))
+    for line in lines:
+        console.print(Padding(_text(line, _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
+    if compared:
+        print_table(console, compared)
+    if step:
+        console.print(Padding(Text.assemble(("next: ", "bold"), step), (0, 0, 0, 2), expand=False))
+
+
+def _print_where(console: Console, published: Published) -> None:
+    """Say where the run is and how to look again; paths are not broken, so that they can be copied."""
+    step = details.next_step(published.verdict.item("latency"))
+    if published.verdict.item("latency").verdict is Ruling.NOT_JUDGED and step:
+        console.print(_text(f"latency was not judged: {step}", _SUMMARY_LIMIT))
+    console.print()
+    for label, value in (
+        ("results", str(published.path)),
+        ("report", str(published.path / "report.html")),
+        ("again", published.again),
+    ):
+        console.print(_text(f"{label:8} {value}", 4096), soft_wrap=True)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; verdicts are coloured."""
+    console.print(_drawn(table))
+    if table.more:
+        console.print(_text(f"... and {table.more} more"))
+
+
+def _drawn(table: Table) -> RichTable:
+    drawn = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+    for name, align in zip(table.header, table.aligns, strict=True):
+        justify: Literal["right", "left"] = "right" if align == "r" else "left"
+        drawn.add_column(Text(name), justify=justify, overflow="fold", no_wrap=name in _UNBROKEN)
+    for row in table.rows:
+        drawn.add_row(*(_cell(cell) for cell in row))
+    return drawn
+
+
+def new_console(*, to_stderr: bool = False) -> Console:
+    """Return the console of standard output or standard error, which never fails for an encoding."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
+
+
+def _cell(text: str) -> Text:
+    try:
+        return _ruling(Ruling(text))
+    except ValueError:
+        return _text(text, _SUMMARY_LIMIT)
+
+
+def _ruling(ruling: Ruling) -> Text:
+    return Text(str(ruling), _STYLES[ruling])
+
+
+def _text(text: str, limit: int = 200) -> Text:
+    return Text(printable(text, limit))
+
+
+def print_listing(listing: Listing) -> None:
+    """Print the runs of a results folder for a person."""
+    console = new_console()
+    for table in listing_tables(listing):
+        if table:
+            print_table(console, table)
+            console.print()
+    if not listing.runs:
+        console.print("no runs yet: `locust -f locustfiles/ws.py --headless -u 5 -r 5 -t 30s` makes one")
+
+
+def print_comparison(compared: Compared) -> None:
+    """Print a comparison for a person."""
+    console = new_console()
+    for table in comparison_tables(compared):
+        if table:
+            print_table(console, table)
+            console.print()
+    console.print(Text.assemble("latency: ", _ruling(compared.verdict)))
+    console.print(_text(compared.item.summary, _SUMMARY_LIMIT))
