@@ -66,7 +66,7 @@ class Finished:
         """The counts of all intervals together."""
         total: Counter[str] = Counter()
         for line in (self.run / "intervals.jsonl").read_bytes().splitlines():
-            total.update(json.loads(line)["counts"])
+            total.update(json.loads(line).get("counts", {}))
         return total
 
 

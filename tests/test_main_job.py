@@ -163,18 +163,3 @@ def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
     fastest_ms = entries["round trip"]["min_response_time"]
     assert fastest_ms > 0
     assert fastest_ms != int(fastest_ms)
-
-
-def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:
-    """With --processes 2 the master's one run directory holds what the server counted, without loss."""
-    with ServerProcess() as server:
-        arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
-        with LocustProcess(tmp_path, *arguments, "--processes", "2", seconds=8, users=4) as locust:
-            finished = locust.wait()
-        counters = _counters(server)
-    assert finished.exit_code == 0, finished.output
-    assert finished.counts["connect.established"] == 40
-    assert finished.counts["messaging.sent"] == counters["messages_received"]
-    assert finished.counts["messaging.answered"] == counters["replies_sent"]
-    assert len({event["session"] for event in finished.events}) == 40
-    assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1]

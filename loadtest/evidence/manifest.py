@@ -116,6 +116,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         complete: whether the run was ended in good order.
         versions: of this tool and its libraries, by name.
         workers: each process's share, filled in at the end.
+        missing_workers: those that did not deliver all they recorded: what they did last is not known.
         comparability_hash: always that of the plan.
     """
 
@@ -131,6 +132,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     versions: dict[Text, Text] = field(default_factory=dict)
     host: Host = field(default_factory=Host)
     workers: list[WorkerShare] = field(default_factory=list)
+    missing_workers: list[Count] = field(default_factory=list)
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ until all of them have delivered that second, or ten newer ones have come. What 
 written as a line of its own, never lost: readers add up lines of the same second.
 """
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -109,18 +110,23 @@ class RunWriter:
         lines = [_line(tag, of_tag, start_ns, stop_ns) for tag, of_tag in texts.items()]
         self._write(self._hlog, "".join(lines).encode())
 
-    def finish(self, ended_at: str) -> None:
+    def finish(self, ended_at: str, missing_workers: Iterable[int] = ()) -> None:
         """Write what still waits, and mark the run as complete.
 
         Args:
             ended_at: ISO 8601, UTC (`loadtest.run.utc_text`).
+            missing_workers: those that did not deliver all they recorded.
         """
         for second in sorted(self._waiting):
             self._write_second(self._waiting.pop(second))
         self.close()
         shares = sorted(self._shares.values(), key=lambda share: -1 if share.worker is None else share.worker)
         self._manifest = msgspec.structs.replace(
-            self._manifest, ended_at=ended_at, complete=True, workers=shares
+            self._manifest,
+            ended_at=ended_at,
+            complete=True,
+            workers=shares,
+            missing_workers=sorted(missing_workers),
         )
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
 

@@ -1,6 +1,8 @@
 """The verdict on a run: all items, the generator, and the whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from loadtest.evidence import Evidence
 from loadtest.verdict import connect, latency, messaging, persistence, reconnect
@@ -14,6 +16,7 @@ def judge(
     log_item: Item | None = None,
     *,
     earlier: Iterable[Evidence] = (),
+    found: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Judge a run.
 
@@ -22,6 +25,7 @@ def judge(
         baseline: of the run it is compared with, None to leave latency unjudged.
         log_item: the item `server_log`, where a server log was given.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
+        found: where the baseline is and by which rule it was found, for the evidence.
 
     Returns:
         The same verdict whenever it is asked for: the bootstrap's randomness comes from the plan's seed.
@@ -32,9 +36,10 @@ def judge(
         messaging.judge(evidence),
         reconnect.judge(evidence),
         persistence.judge(evidence),
-        latency.judge(evidence, baseline, generator=generator, earlier=earlier),
+        latency.judge(evidence, baseline, generator=generator, earlier=earlier, found=found),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
+    items = [_without_missing(item, evidence.manifest.missing_workers) for item in items]
     return Verdict(
         revision=evidence.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
@@ -45,8 +50,24 @@ def judge(
     )
 
 
+def _without_missing(item: Item, missing_workers: Sequence[int]) -> Item:
+    """Return the item; a PASS is INCONCLUSIVE where it is not known what some workers saw."""
+    if not missing_workers or item.verdict is not Ruling.PASS:
+        return item
+    told = ", ".join(map(str, missing_workers))
+    return msgspec.structs.replace(
+        item,
+        verdict=Ruling.INCONCLUSIVE,
+        summary=f"what worker {told} saw is not known in full; else: {item.summary}",
+        evidence={**item.evidence, "missing_workers": list(missing_workers)},
+    )
+
+
 def _notes(evidence: Evidence) -> list[str]:
     notes = list(evidence.warnings)
+    if evidence.manifest.missing_workers:
+        told = ", ".join(map(str, evidence.manifest.missing_workers))
+        notes.append(f"worker {told} was lost before it had delivered all it recorded; see Locust's log")
     if not evidence.manifest.complete:
         notes.append(
             f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"

@@ -55,7 +55,11 @@ class Measured:
 
     def intervals(self) -> list[dict[str, Any]]:
         """Return the intervals that it has written."""
-        lines = [line for path in self._results.rglob("intervals.jsonl") for line in path.open("rb")]
+        lines = [
+            line
+            for path in self._results.rglob("intervals.jsonl")
+            for line in path.read_bytes().splitlines(keepends=True)
+        ]
         return [json.loads(line) for line in lines if line.endswith(b"\n")]
 
     def wait_for_interval(self, known: int, timeout_s: float = 60) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def locust(port: int, sessions: int, seconds: float) -> float:
         while len(samples) <= SETTLING + seconds:
             intervals = process.wait_for_interval(len(samples))
             cpu = watched.cpu_times()
-            answered = sum(interval["counts"].get("messaging.answered", 0) for interval in intervals)
+            answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in intervals)
             samples += [(cpu.user + cpu.system, answered)] * (len(intervals) - len(samples))
         (cpu_before, before), (cpu_after, after) = samples[SETTLING], samples[-1]
         return (cpu_after - cpu_before) * 1e6 / (after - before)

@@ -1,0 +1,133 @@
+"""Distributed runs: what N workers recorded is one run, and what a lost worker saw is said to be unknown."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import urllib.request
+from array import array
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from loadtest import latency
+from loadtest.evidence import pack
+from loadtest.recorder import Interval
+from loadtest.run import RunWriter, read_run
+from loadtest.server import ServerProcess
+from tests.locusts import BRISK, LocustProcess
+from tests.runs import manifest
+
+
+def _counters(server: ServerProcess) -> dict[str, Any]:
+    address = server.url.replace("ws://", "http://") + "/api/counters"
+    with urllib.request.urlopen(address) as answer:
+        return dict(json.load(answer))
+
+
+def test_merged_workers_equal_one_process_that_saw_all(tmp_path: Path) -> None:
+    """Percentiles and counts of three workers' intervals are those of one process with all the samples."""
+    rng = random.Random(1)
+    seconds = [[int(rng.lognormvariate(13, 1)) for _ in range(300)] for _ in range(4)]
+    writer = RunWriter(tmp_path, manifest())
+    for second, samples in enumerate(seconds):
+        for worker in range(3):
+            part = Interval(start_ns=second * 10**9, stop_ns=(second + 1) * 10**9)
+            part.samples["connect"] = array("q", samples[worker::3])
+            writer.append(pack(part, worker))
+    writer.finish("2026-11-23T14:24:35Z")
+    merged = read_run(writer.path).histograms["connect"]
+    alone, _ = latency.fold(array("q", [sample for samples in seconds for sample in samples]))
+    assert latency.buckets(merged) == latency.buckets(alone)
+
+
+def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:
+    """With --processes 2 the master's one run directory holds what the server counted, without loss."""
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, "--processes", "2", seconds=8, users=4) as locust:
+            finished = locust.wait()
+        counters = _counters(server)
+    assert finished.exit_code == 0, finished.output
+    assert finished.counts["connect.established"] == 40
+    assert finished.counts["messaging.sent"] == counters["messages_received"]
+    assert finished.counts["messaging.answered"] == counters["replies_sent"]
+    assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1]
+    assert finished.manifest["missing_workers"] == []
+
+
+def test_a_users_plan_is_the_same_whichever_worker_it_lands_on(tmp_path: Path) -> None:
+    """One process and two workers drop the same sessions in the same ways, in the same order."""
+
+    def plan(results: Path, *arguments: str) -> dict[str, list[str]]:
+        with ServerProcess() as server:
+            arguments = (*BRISK, *arguments, "--host", server.url)
+            with LocustProcess(results, *arguments, seconds=8, users=4) as locust:
+                finished = locust.wait()
+        kinds: dict[str, list[str]] = {}
+        for event in finished.events:
+            if event["event"] == "dropped":
+                number = event["session"].rpartition("-")[2]
+                kinds.setdefault(number, []).append(event["kind"])
+        return kinds
+
+    alone, shared = plan(tmp_path / "alone"), plan(tmp_path / "shared", "--processes", "2")
+    both = alone.keys() & shared.keys()
+    assert len(both) > 20
+    for number in both:
+        length = min(len(alone[number]), len(shared[number]))
+        assert alone[number][:length] == shared[number][:length]
+
+
+def test_a_killed_worker_makes_what_it_saw_unknown(tmp_path: Path) -> None:
+    """A worker killed in the middle: the run goes on, and nothing passes that it could have seen fail."""
+    with ServerProcess() as server:
+        arguments = (*BRISK, "--host", server.url, "--processes", "2")
+        with LocustProcess(tmp_path, *arguments, seconds=14, users=4) as locust:
+            _wait_for_both_workers(tmp_path)
+            victim = min(psutil.Process(locust.process.pid).children(), key=lambda child: child.pid)
+            os.kill(victim.pid, signal.SIGKILL)
+            finished = locust.wait()
+    assert finished.manifest["complete"] is True, finished.output
+    assert len(finished.manifest["missing_workers"]) == 1
+    assert finished.rulings["messaging"] == "INCONCLUSIVE"
+    assert "is not known in full" in finished.output
+    assert finished.exit_code == 4
+
+
+def _wait_for_both_workers(results: Path) -> None:
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        lines = [
+            line for path in results.glob("*/*/intervals.jsonl") for line in path.read_text().splitlines(True)
+        ]
+        if {json.loads(line)["worker"] for line in lines if line.endswith("\n")} == {0, 1}:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the workers delivered nothing")
+
+
+def test_workers_of_a_separate_master_get_its_options(tmp_path: Path) -> None:
+    """A worker started on its own, without any option, does what the master was told."""
+    with ServerProcess() as server:
+        port = _free_port()
+        master = ("--master", "--expect-workers", "1", "--master-bind-port", str(port), "--host", server.url)
+        with (
+            LocustProcess(tmp_path, *BRISK, *master, seconds=6) as locust,
+            LocustProcess(tmp_path, "--worker", "--master-port", str(port), seconds=None) as worker,
+        ):
+            finished = locust.wait()
+            worker.wait(30)
+    assert finished.counts["connect.established"] == 20, finished.output
+    assert finished.manifest["plan"]["rate"] == 2
+
+
+def _free_port() -> int:
+    command = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1])"
+    told = subprocess.run(["python3", "-c", command], capture_output=True, text=True, check=True)
+    return int(told.stdout)
