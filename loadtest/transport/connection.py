@@ -6,22 +6,33 @@ their harm to. What breaks here is the server's doing and becomes a `Lost`; noth
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, PayloadTooBig, ProtocolError
+from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
+from websockets.typing import BytesLike
 
 from loadtest.events import Data, Lost
+from loadtest.transport.frames import BINARY, LIBRARY, TEXT, Masks, Splitter, masked_frame
 
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() sends RST (socket(7), SO_LINGER)
 _CLOSE_GRACE_S = 2.0
 """How long the server may take to close the TCP connection after the closing handshake (RFC 6455, 7.1.1)."""
+
+_UNSENT_LIMIT = 2**20
+"""Bytes of pongs that may wait for a server which pings without reading; beyond it the connection is lost."""
+
+_PING = b"loadtest"
+
+_MASKS = Masks()
 
 ABNORMAL_CLOSURE = 1006
 
@@ -48,14 +59,20 @@ class Connection(asyncio.Protocol):
         "_client",
         "_clock",
         "_early",
-        "_ended",
         "_fragments",
         "_listener",
         "_loop",
         "_ping_sent_ns",
         "_pinged_ns",
         "_silent",
+        "_splitter",
+        "_tail",
+        "_tcp",
+        "_text",
         "_transport",
+        "answered",
+        "error",
+        "loss",
         "opened",
         "sample",
     )
@@ -65,14 +82,20 @@ class Connection(asyncio.Protocol):
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._listener: Listener | None = None
-        self._early: list[Data | Lost] | None = []  # what came with the upgrade's answer, before a listener
+        self._early: list[Data] | None = []  # what came with the upgrade's answer, before a listener
         self._transport: asyncio.Transport | None = None
-        self._fragments: list[bytes] = []
-        self._ended = False
+        self._tcp: asyncio.Transport | None = None  # below TLS, or the same
+        self._fragments = bytearray()  # of a message whose end has yet to come
+        self._text = False  # whether those are text
         self._silent = False
+        self._splitter: Splitter | None = None  # once the WebSocket is open
+        self._tail = b""  # of the answer to the upgrade, as far as its blank line may begin there
         self._pinged_ns = clock()
         self._ping_sent_ns = 0  # of the ping that waits for its pong
         self.opened: asyncio.Future[None] | None = self._loop.create_future()
+        self.answered = False  # whether the server's answer to the upgrade came, good or bad
+        self.error: Exception | None = None  # what the socket ended with
+        self.loss: Lost | None = None  # how the connection ended
         self.sample: Data = ""
 
     # What the engine asks.
@@ -81,11 +104,12 @@ class Connection(asyncio.Protocol):
         """Tell this listener from now on, and what came so far."""
         self._listener = listener
         early, self._early = self._early or (), None
-        for told in early:
-            if isinstance(told, Lost):
-                listener.lost(told)
-            else:
-                listener.received(told)
+        for message in early:
+            if self._listener is not None:  # it may want to hear no more
+                listener.received(message)
+        if self.loss is not None and self._listener is not None:
+            self._listener = None
+            listener.lost(self.loss)
 
     def detach(self) -> None:
         """Tell nobody any more."""
@@ -93,14 +117,13 @@ class Connection(asyncio.Protocol):
 
     def send(self, data: Data) -> None:
         """Send a whole message, unless the connection is closing."""
-        client = self._client
-        if client.state is not OPEN or self._silent:
+        if self._client.state is not OPEN or self._silent or self._transport is None:
             return
         if isinstance(data, str):
-            client.send_text(data.encode())
+            frame = masked_frame(TEXT, data.encode(), _MASKS.next())
         else:
-            client.send_binary(data)
-        self._flush()
+            frame = masked_frame(BINARY, data, _MASKS.next())
+        self._transport.write(frame)
 
     def close(self, code: int) -> None:
         """Close in good order: the closing handshake, then TCP, each within its time."""
@@ -115,13 +138,18 @@ class Connection(asyncio.Protocol):
 
     @property
     def transport(self) -> asyncio.Transport:
-        """The socket's transport; there is one until the connection is lost."""
-        assert self._transport is not None
+        """The socket's transport.
+
+        Raises:
+            ConnectionResetError: the connection has ended.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError(errno.ECONNRESET, "the connection ended")
         return self._transport
 
     def keep_alive(self, *, interval_ns: int, timeout_ns: int) -> None:
         """Send a ping when one is due; give the connection up when one was not answered in time."""
-        if self._silent or self._ended:
+        if self._silent or self.loss is not None:
             return
         now_ns = self._clock()
         if self._ping_sent_ns:
@@ -130,36 +158,75 @@ class Connection(asyncio.Protocol):
                 self.abort()
         elif now_ns - self._pinged_ns > interval_ns and self._client.state is OPEN:
             self._pinged_ns = self._ping_sent_ns = now_ns
-            self._client.send_ping(b"loadtest")
+            self._client.send_ping(_PING)
             self._flush()
 
     # What the transport tells.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the TCP connection, or the TLS one above it; the upgrade request is sent by `upgrade`."""
+        """Take the TCP connection, then perhaps TLS above it; the upgrade request is sent by `upgrade`."""
         self._transport = transport  # type: ignore[assignment]  # a stream's transport always is one
+        if self._tcp is None:
+            self._tcp = self._transport
 
     def upgrade(self, headers: tuple[tuple[str, str], ...]) -> None:
-        """Send the upgrade request, with these headers added to the protocol's own."""
+        """Send the upgrade request; these headers replace the protocol's own of the same name."""
         request = self._client.connect()
+        for name, _ in headers:
+            if name in request.headers:
+                del request.headers[name]
         for name, value in headers:
             request.headers[name] = value
         self._client.send_request(request)
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the protocol and pass on what it made of the bytes."""
+        """Pass on whole messages, and feed the library's protocol with all else."""
+        if self._splitter is None:
+            data = self._answer_received(data)
+            if self._splitter is None:
+                return
+        for opcode, piece in self._splitter.feed(data):
+            if opcode == LIBRARY:
+                self._feed(piece)
+            else:
+                self._message_received(piece, text=opcode == TEXT)
+
+    def _answer_received(self, data: bytes) -> bytes:
+        """Feed the library's protocol with the answer to the upgrade; return what follows a good one."""
+        end = (self._tail + data).find(b"\r\n\r\n") + 4 - len(self._tail)
+        if end >= 4 - len(self._tail):
+            self._feed(data[:end])
+            data = data[end:]
+            if self._client.state is OPEN:
+                self._splitter = Splitter(self._client.max_message_size or sys.maxsize)
+                return data
+        self._tail = (self._tail + data)[-3:]
+        self._feed(data)
+        return b""
+
+    def _feed(self, data: bytes) -> None:
+        """Feed the library's protocol and pass on what it made of the bytes."""
         client = self._client
         client.receive_data(data)
         if client.writes:
-            self._flush()
+            self._answer()
         for event in client.events_received():
             if isinstance(event, Frame):
                 self._frame_received(event)
-            else:
-                self._finish_upgrade()
         if client.parser_exc is not None:
             self._protocol_failed(client.parser_exc)
+        if self.opened is not None and (client.state is not CONNECTING or client.handshake_exc is not None):
+            self.answered = True
+            self._finish_upgrade()
+
+    def _answer(self) -> None:
+        """Send the pongs, or the close frame, that the protocol answers with."""
+        self._flush()
+        if self._transport is not None and self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
+            reason = "the server pings without reading the pongs"
+            self._end(Lost(code=ABNORMAL_CLOSURE, reason=reason, cause="not_reading"))
+            self.abort()
 
     def eof_received(self) -> bool:
         """Take the server's FIN: the transport closes itself."""
@@ -171,10 +238,11 @@ class Connection(asyncio.Protocol):
         """Take the end of the socket."""
         if not self._client.reader.eof:
             self._client.receive_eof()
+        self.error = error
         self._finish_upgrade()
         cause = "eof" if error is None else "tls" if isinstance(error, ssl.SSLError) else "reset"
         self._end(Lost(code=ABNORMAL_CLOSURE, reason="", cause=cause))
-        self._transport = None
+        self._transport = self._tcp = None
 
     def _finish_upgrade(self) -> None:
         """Wake who waits for the upgrade; it looks at the protocol to see how it went."""
@@ -184,33 +252,38 @@ class Connection(asyncio.Protocol):
     def _frame_received(self, frame: Frame) -> None:
         opcode = frame.opcode
         if opcode is Opcode.PONG:
-            self._ping_sent_ns = 0
+            if frame.data == _PING:
+                self._ping_sent_ns = 0
         elif opcode is Opcode.CLOSE:
             self._close_received()
         elif opcode is not Opcode.PING:
             self._data_received(frame)
 
     def _data_received(self, frame: Frame) -> None:
-        data = bytes(frame.data)
+        data = frame.data
         if frame.opcode is Opcode.CONT or not frame.fin:
-            self._fragments.append((b"t" if frame.opcode is Opcode.TEXT else b"b") + data)
+            if frame.opcode is not Opcode.CONT:
+                self._text = frame.opcode is Opcode.TEXT
+            self._fragments += data
             if not frame.fin:
                 return
-            text = self._fragments[0][:1] == b"t"
-            data = b"".join(fragment[1:] for fragment in self._fragments)
-            self._fragments.clear()
+            data, self._fragments = self._fragments, bytearray()
+            text = self._text
         else:
             text = frame.opcode is Opcode.TEXT
+        self._message_received(data, text=text)
+
+    def _message_received(self, data: BytesLike, *, text: bool) -> None:
         try:
-            message = data.decode() if text else data
-        except UnicodeDecodeError:
+            message = str(data, "utf-8") if text else bytes(data)
+        except UnicodeDecodeError as error:
             self._client.fail(1007, "invalid UTF-8")
             self._flush()
-            self._end(Lost(code=ABNORMAL_CLOSURE, reason="", cause="invalid_utf8"))
+            self._protocol_failed(error)
             return
         if self._listener is not None:
             self._listener.received(message)
-        elif self._early is not None:
+        elif self._early is not None and self.loss is None:
             self._early.append(message)
 
     def _close_received(self) -> None:
@@ -220,6 +293,8 @@ class Connection(asyncio.Protocol):
         self._loop.call_later(_CLOSE_GRACE_S, self.abort)
 
     def _protocol_failed(self, error: Exception) -> None:
+        if self.loss is not None:
+            return
         if isinstance(error, PayloadTooBig):
             cause = "message_too_big"
         elif isinstance(error, ProtocolError):
@@ -231,33 +306,25 @@ class Connection(asyncio.Protocol):
 
     def _end(self, lost: Lost) -> None:
         """Tell the end, once."""
-        if self._ended:
+        if self.loss is not None:
             return
-        self._ended = True
+        self.loss = lost
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.lost(lost)
-        elif self._early is not None:
-            self._early.append(lost)
 
     def _flush(self) -> None:
         transport = self._transport
         for data in self._client.data_to_send():
-            if transport is None or self._silent:
-                return
-            if data:
+            # What stands for the end of the stream is empty: who gave up the upgrade aborts, and after the
+            # closing handshake the server ends.
+            if data and transport is not None and not self._silent:
                 transport.write(data)
-            elif transport.can_write_eof():
-                transport.write_eof()
-            else:
-                transport.close()  # TLS has no half-close
 
     @property
     def handshake_error(self) -> Exception | None:
         """Why the upgrade failed, None if it did not."""
-        if self._client.state is OPEN:
-            return None
-        return self._client.handshake_exc or InvalidHandshake("the connection ended before the upgrade")
+        return self._client.handshake_exc
 
     # loadtest.drops.Wire
 
@@ -277,14 +344,14 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def pause_reading(self) -> None:
-        """Stop reading from the socket."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        """Stop reading from the socket; under TLS, too, whose own transport would go on reading ahead."""
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.pause_reading()
 
     def resume_reading(self) -> None:
         """Read again."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.resume_reading()
 
     def go_silent(self) -> None:
         """Stop reading, writing and keepalive."""
@@ -292,9 +359,12 @@ class Connection(asyncio.Protocol):
         self.pause_reading()
 
     def fin(self) -> None:
-        """Close the socket in good order, after what is still to be written."""
-        if self._transport is not None:
-            self._transport.close()
+        """Close the socket in good order, after what is still to be written; TLS does not say goodbye.
+
+        A killed process cannot, and TLS's own transport would wait for the server's answer before the FIN.
+        """
+        if self._tcp is not None:
+            self._tcp.close()
 
     def reset(self) -> None:
         """Close the socket with RST."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import anyio
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidMessage, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
@@ -114,6 +114,11 @@ class Dialer:
             raise _failed(attempt.phase, "timeout", detail, secret) from None
         except OSError as error:
             raise _failed(attempt.phase, _cause(error), _text(error), secret) from error
+        except EOFError:
+            detail = "the connection ended before the server answered"
+            raise _failed(attempt.phase, "eof", detail, secret) from None
+        except InvalidHandshake as error:
+            raise _refused_upgrade(error, secret) from error
         return connection, Phases(**attempt.took_ns)
 
     async def _open(self, endpoint: Endpoint, attempt: _Attempt) -> Connection:
@@ -145,7 +150,7 @@ class Dialer:
         secured = await loop.start_tls(
             connection.transport, connection, tls, server_hostname=self._target.host
         )
-        if secured is None:
+        if secured is None or connection.loss is not None:
             raise ConnectionResetError(errno.ECONNRESET, "the connection ended during the TLS handshake")
         connection.connection_made(secured)
 
@@ -155,9 +160,11 @@ class Dialer:
         await connection.opened
         connection.opened = None
         error = connection.handshake_error
-        if error is not None:
-            token = endpoint.subprotocols[-1] if endpoint.subprotocols else None
-            raise _refused_upgrade(error, token)
+        if error is None:
+            return
+        if not connection.answered and not isinstance(error, InvalidStatus):
+            raise connection.error or EOFError
+        raise error
 
     async def _resolve(self) -> list[Address]:
         """Return the target's addresses; attempts at the same time share one question."""
@@ -172,7 +179,10 @@ class Dialer:
 
     async def _ask(self) -> list[Address]:
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
+        try:
+            found = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # a label of no or more than 63 characters
+            raise socket.gaierror(socket.EAI_NONAME, "this cannot be a host's name") from None
         return [(str(address[0]), int(address[1])) for _, _, _, _, address in found]
 
     async def _connect(self, addresses: list[Address], client: ClientProtocol) -> Connection:
@@ -206,34 +216,34 @@ _HINTS = {
     "certificate": "trust it with --ws-tls-ca, or accept any with --ws-tls-insecure",
     "out_of_ports": "no local port is left for this target: add --ws-source-ip addresses",
     "out_of_files": "no file descriptor is left: raise `ulimit -n`",
-    "tls": "is this a TLS port? Use ws:// for one that is not",
+    "tls": "is this a TLS port (else use ws://), and does it want a client certificate (--ws-tls-cert)?",
 }
 
 
 def _text(error: OSError) -> str:
-    text = error.strerror or str(error)
+    text = error.strerror or str(error) or type(error).__name__
     hint = _HINTS.get(_cause(error))
     return f"{text}; {hint}" if hint else text
 
 
-def _refused_upgrade(error: Exception, token: str | None) -> ConnectFailed:
+def _refused_upgrade(error: InvalidHandshake, secret: str | None) -> ConnectFailed:
     if isinstance(error, InvalidStatus):
-        body = bytes(error.response.body or b"")[:DETAIL_LENGTH].decode("utf-8", "replace")
         status = error.response.status_code
-        return _failed("upgrade", f"http_{status}", f"HTTP {status} {body}".strip(), token, answered=True)
-    ended = isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError)
-    if ended:
-        return _failed("upgrade", "eof", "the connection ended before the server answered", token)
+        location = " ".join(error.response.headers.get_all("Location"))
+        body = bytes(error.response.body).decode("utf-8", "replace")
+        detail = f"HTTP {status} {location} {body}"
+        return _failed("upgrade", f"http_{status}", detail, secret, answered=True)
     text = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-    return _failed("upgrade", "bad_handshake", text, token, answered=True)
+    return _failed("upgrade", "bad_handshake", text, secret, answered=True)
 
 
 def _failed(
     phase: str, cause: str, detail: str, secret: str | None, *, answered: bool = False
 ) -> ConnectFailed:
-    if secret:
+    if secret:  # before anything is cut, which might leave a part of it
         detail = detail.replace(secret, "***")
-    printable = "".join(character if character.isprintable() else " " for character in detail)
+    excerpt = detail[: 4 * DETAIL_LENGTH]
+    printable = "".join(character if character.isprintable() else " " for character in excerpt)
     return ConnectFailed(
         Refused(
             phase=phase,

@@ -1,0 +1,62 @@
+"""What several test modules share: the loop that asynchronous tests run on, and a certificate authority."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.peers import open_sockets, until
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Asynchronous tests run on the loop that the engine uses."""
+    return ("asyncio", {"use_uvloop": True})
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Files of a certificate authority and of a server that it vouches for."""
+
+    authority: Path
+    stranger: Path
+    server: Path
+
+    def server_context(self) -> ssl.SSLContext:
+        """Return what a TLS server on localhost needs."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.server)
+        return context
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority, a stranger to the server, and the server's key and certificate in one file."""
+    folder = tmp_path_factory.mktemp("certificates")
+    files = Certificates(folder / "authority.pem", folder / "stranger.pem", folder / "server.pem")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(files.authority))
+    trustme.CA().cert_pem.write_to_path(str(files.stranger))
+    authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        str(files.server)
+    )
+    return files
+
+
+def _tasks() -> list[str]:
+    """Return the tasks of this loop but for those of the test runner."""
+    names = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    return [name for name in names if "TestRunner" not in name]
+
+
+@pytest.fixture
+async def nothing_left(anyio_backend: object) -> AsyncIterator[None]:
+    """After the test, its loop has no more sockets than before, and no task."""
+    sockets = open_sockets()
+    yield
+    await until(lambda: open_sockets() <= sockets, "all sockets to be closed")
+    assert _tasks() == []
