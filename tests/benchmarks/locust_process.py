@@ -42,7 +42,7 @@ class Measured:
     """A Locust process with one user of so many echo sessions, on the second core."""
 
     def __init__(self, port: int, sessions: int, *arguments: str, results: Path) -> None:
-        self._results = results
+        self.results = results
         command = [
             *(sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "ws.py"), "--headless"),
             *("-u", "1", "-r", "1", "--only-summary", "--host", f"ws://127.0.0.1:{port}"),
@@ -57,7 +57,7 @@ class Measured:
         """Return the intervals that it has written."""
         lines = [
             line
-            for path in self._results.rglob("intervals.jsonl")
+            for path in self.results.rglob("intervals.jsonl")
             for line in path.read_bytes().splitlines(keepends=True)
         ]
         return [json.loads(line) for line in lines if line.endswith(b"\n")]
