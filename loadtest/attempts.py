@@ -81,9 +81,10 @@ class Attempts:
         self.log("attempt", now_ns, attempt=self._made)
 
     def opened(self, phases: Phases, now_ns: int) -> None:
-        """The WebSocket is open."""
+        """The WebSocket is open; what the attempt waited for its turn with the generator is not its time."""
         self._phases = phases
         self._opened_ns = now_ns
+        self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
 
     def failed(
         self, cause: str, phase: str, detail: str, now_ns: int, *, forbidden: bool = False

@@ -13,7 +13,8 @@ import _thread
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,6 +109,8 @@ class Engine:
         self._start_thread = start_thread
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by number, for the sweep
         self._stopping: dict[int, _Stopping] = {}  # by session number
+        self._waiting: deque[tuple[Link, int]] = deque()  # for an attempt to connect, with their epochs
+        self._openers = 0
         self._swept = 0
 
     # From any thread.
@@ -195,9 +198,21 @@ class Engine:
             group.remaining.discard(number)
             group.look()
 
-    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
-        """Run a coroutine beside everything else."""
-        self._tasks.start_soon(function, *arguments)
+    def connect(self, link: Link, epoch: int) -> None:
+        """Have the link opened as soon as fewer than `connect_concurrency` attempts are under way.
+
+        Those that wait have no task yet: a crowd's tasks would weigh as much as its sessions.
+        """
+        self._waiting.append((link, epoch))
+        if self._openers < self.settings.connect_concurrency:
+            self._openers += 1
+            self._tasks.start_soon(self._open_waiting)
+
+    async def _open_waiting(self) -> None:
+        while self._waiting:
+            link, epoch = self._waiting.popleft()
+            await link.open(epoch)
+        self._openers -= 1
 
     async def open(self, identity: Identity) -> tuple[Connection, Phases]:
         """Ask for a token, then open a WebSocket for this session.
@@ -205,10 +220,9 @@ class Engine:
         Raises:
             ConnectFailed: it did not open.
         """
-        async with self._connecting:
-            token = await self._token()
-            endpoint = self.settings.conduct.dialect.endpoint(identity, token)
-            return await self._dialer.open(endpoint, token)
+        token = await self._token()
+        endpoint = self.settings.conduct.dialect.endpoint(identity, token)
+        return await self._dialer.open(endpoint, token)
 
     async def _token(self) -> str | None:
         try:
@@ -237,7 +251,6 @@ class Engine:
         settings = self.settings
         self._loop = asyncio.get_running_loop()
         self._closing = anyio.Event()
-        self._connecting = anyio.CapacityLimiter(settings.connect_concurrency)
         self._dialer = Dialer(
             settings.target,
             clock=self.clock,

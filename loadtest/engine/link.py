@@ -178,11 +178,13 @@ class Link:
 
     def _connect(self, _action: Connect) -> None:
         self._epoch += 1
-        self._engine.spawn(self._open, self._epoch)
+        self._engine.connect(self, self._epoch)
 
-    async def _open(self, epoch: int) -> None:
+    async def open(self, epoch: int) -> None:
         """Open a WebSocket, unless the session meanwhile gave up waiting."""
         engine = self._engine
+        if epoch != self._epoch:
+            return
         try:
             connection, phases = await engine.open(self.session.identity)
         except ConnectFailed as failure:

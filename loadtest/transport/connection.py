@@ -19,9 +19,10 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import CONNECTING, OPEN
 from websockets.typing import BytesLike
+from websockets.uri import parse_uri
 
 from loadtest.events import Data, Lost
-from loadtest.transport.frames import BINARY, LIBRARY, TEXT, Masks, Splitter, masked_frame
+from loadtest.transport.frames import BINARY, LIBRARY, PING, PONG, TEXT, Masks, Splitter, masked_frame
 
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() sends RST (socket(7), SO_LINGER)
 _CLOSE_GRACE_S = 2.0
@@ -33,6 +34,7 @@ _UNSENT_LIMIT = 2**20
 _PING = b"loadtest"
 
 _MASKS = Masks()
+_ANY_URI = parse_uri("ws://localhost/")  # of a protocol that has no upgrade to make
 
 ABNORMAL_CLOSURE = 1006
 
@@ -62,6 +64,7 @@ class Connection(asyncio.Protocol):
         "_fragments",
         "_listener",
         "_loop",
+        "_open",
         "_ping_sent_ns",
         "_pinged_ns",
         "_silent",
@@ -78,7 +81,8 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, client: ClientProtocol, clock: Callable[[], int]) -> None:
-        self._client = client
+        self._client: ClientProtocol | None = client
+        self._open = False  # whether messages can be sent
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._listener: Listener | None = None
@@ -117,7 +121,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, data: Data) -> None:
         """Send a whole message, unless the connection is closing."""
-        if self._client.state is not OPEN or self._silent or self._transport is None:
+        if not self._open or self._silent or self._transport is None:
             return
         if isinstance(data, str):
             frame = masked_frame(TEXT, data.encode(), _MASKS.next())
@@ -156,10 +160,9 @@ class Connection(asyncio.Protocol):
             if now_ns - self._ping_sent_ns > timeout_ns:
                 self._end(Lost(code=ABNORMAL_CLOSURE, reason="", cause="ping_timeout"))
                 self.abort()
-        elif now_ns - self._pinged_ns > interval_ns and self._client.state is OPEN:
+        elif now_ns - self._pinged_ns > interval_ns and self._open and self._transport is not None:
             self._pinged_ns = self._ping_sent_ns = now_ns
-            self._client.send_ping(_PING)
-            self._flush()
+            self._transport.write(masked_frame(PING, _PING, _MASKS.next()))
 
     # What the transport tells.
 
@@ -171,14 +174,15 @@ class Connection(asyncio.Protocol):
 
     def upgrade(self, headers: tuple[tuple[str, str], ...]) -> None:
         """Send the upgrade request; these headers replace the protocol's own of the same name."""
-        request = self._client.connect()
+        client = self._library
+        request = client.connect()
         for name, _ in headers:
             if name in request.headers:
                 del request.headers[name]
         for name, value in headers:
             request.headers[name] = value
-        self._client.send_request(request)
-        self._flush()
+        client.send_request(request)
+        self._flush(client)
 
     def data_received(self, data: bytes) -> None:
         """Pass on whole messages, and feed the library's protocol with all else."""
@@ -187,10 +191,14 @@ class Connection(asyncio.Protocol):
             if self._splitter is None:
                 return
         for opcode, piece in self._splitter.feed(data):
-            if opcode == LIBRARY:
-                self._feed(piece)
-            else:
+            if opcode <= BINARY and opcode != LIBRARY:
                 self._message_received(piece, text=opcode == TEXT)
+            elif opcode == LIBRARY:
+                self._feed(piece)
+            elif opcode == PING:
+                self._pong(piece)
+            elif piece == _PING:
+                self._ping_sent_ns = 0
 
     def _answer_received(self, data: bytes) -> bytes:
         """Feed the library's protocol with the answer to the upgrade; return what follows a good one."""
@@ -198,8 +206,11 @@ class Connection(asyncio.Protocol):
         if end >= 4 - len(self._tail):
             self._feed(data[:end])
             data = data[end:]
-            if self._client.state is OPEN:
-                self._splitter = Splitter(self._client.max_message_size or sys.maxsize)
+            client = self._library
+            if client.state is OPEN:
+                self._splitter = Splitter(client.max_message_size or sys.maxsize)
+                self._open = True
+                self._client = None
                 return data
         self._tail = (self._tail + data)[-3:]
         self._feed(data)
@@ -207,10 +218,9 @@ class Connection(asyncio.Protocol):
 
     def _feed(self, data: bytes) -> None:
         """Feed the library's protocol and pass on what it made of the bytes."""
-        client = self._client
+        client = self._library
         client.receive_data(data)
-        if client.writes:
-            self._answer()
+        self._flush(client)
         for event in client.events_received():
             if isinstance(event, Frame):
                 self._frame_received(event)
@@ -220,25 +230,37 @@ class Connection(asyncio.Protocol):
             self.answered = True
             self._finish_upgrade()
 
-    def _answer(self) -> None:
-        """Send the pongs, or the close frame, that the protocol answers with."""
-        self._flush()
-        if self._transport is not None and self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
+    @property
+    def _library(self) -> ClientProtocol:
+        """The library's protocol: that of the upgrade, or one that takes over between two frames.
+
+        Most open connections never need one again, so that of the upgrade is let go: it is a third of what
+        an idle session weighs.
+        """
+        if self._client is None:
+            limit = self._splitter.limit if self._splitter is not None else None
+            self._client = ClientProtocol(_ANY_URI, state=OPEN, max_size=limit)
+        return self._client
+
+    def _pong(self, payload: bytes) -> None:
+        """Answer a ping (RFC 6455, section 5.5.2), unless the server does not read what it asks for."""
+        if self._transport is None or self._silent:
+            return
+        self._transport.write(masked_frame(PONG, payload, _MASKS.next()))
+        if self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
             reason = "the server pings without reading the pongs"
             self._end(Lost(code=ABNORMAL_CLOSURE, reason=reason, cause="not_reading"))
             self.abort()
 
     def eof_received(self) -> bool:
         """Take the server's FIN: the transport closes itself."""
-        if not self._client.reader.eof:
-            self._client.receive_eof()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end of the socket."""
-        if not self._client.reader.eof:
-            self._client.receive_eof()
         self.error = error
+        if self._splitter is None:
+            self._library.receive_eof()
         self._finish_upgrade()
         cause = "eof" if error is None else "tls" if isinstance(error, ssl.SSLError) else "reset"
         self._end(Lost(code=ABNORMAL_CLOSURE, reason="", cause=cause))
@@ -250,13 +272,9 @@ class Connection(asyncio.Protocol):
             self.opened.set_result(None)
 
     def _frame_received(self, frame: Frame) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.PONG:
-            if frame.data == _PING:
-                self._ping_sent_ns = 0
-        elif opcode is Opcode.CLOSE:
+        if frame.opcode is Opcode.CLOSE:
             self._close_received()
-        elif opcode is not Opcode.PING:
+        elif frame.opcode not in (Opcode.PING, Opcode.PONG):
             self._data_received(frame)
 
     def _data_received(self, frame: Frame) -> None:
@@ -277,8 +295,8 @@ class Connection(asyncio.Protocol):
         try:
             message = str(data, "utf-8") if text else bytes(data)
         except UnicodeDecodeError as error:
-            self._client.fail(1007, "invalid UTF-8")
-            self._flush()
+            self._library.fail(1007, "invalid UTF-8")
+            self._flush(self._library)
             self._protocol_failed(error)
             return
         if self._listener is not None:
@@ -287,7 +305,7 @@ class Connection(asyncio.Protocol):
             self._early.append(message)
 
     def _close_received(self) -> None:
-        close = self._client.close_rcvd or Close(ABNORMAL_CLOSURE, "")
+        close = self._library.close_rcvd or Close(ABNORMAL_CLOSURE, "")
         self._end(Lost(code=int(close.code), reason=close.reason, cause=str(int(close.code))))
         # The server closes the TCP connection first (RFC 6455, section 7.1.1), so TIME_WAIT stays with it.
         self._loop.call_later(_CLOSE_GRACE_S, self.abort)
@@ -309,13 +327,14 @@ class Connection(asyncio.Protocol):
         if self.loss is not None:
             return
         self.loss = lost
+        self._open = False
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.lost(lost)
 
-    def _flush(self) -> None:
+    def _flush(self, client: ClientProtocol) -> None:
         transport = self._transport
-        for data in self._client.data_to_send():
+        for data in client.data_to_send():
             # What stands for the end of the stream is empty: who gave up the upgrade aborts, and after the
             # closing handshake the server ends.
             if data and transport is not None and not self._silent:
@@ -324,15 +343,16 @@ class Connection(asyncio.Protocol):
     @property
     def handshake_error(self) -> Exception | None:
         """Why the upgrade failed, None if it did not."""
-        return self._client.handshake_exc
+        return self._client.handshake_exc if self._client is not None else None
 
     # loadtest.drops.Wire
 
     def send_close(self, code: int) -> None:
         """Begin the closing handshake."""
-        if self._client.state is OPEN:
-            self._client.send_close(code)
-            self._flush()
+        if self._open:
+            self._open = False
+            self._library.send_close(code)
+            self._flush(self._library)
 
     def send_message(self, data: Data) -> None:
         """Send a message that no ledger knows."""

@@ -1,10 +1,11 @@
-"""The fast path: whole, unfragmented data frames, read and written without the library's protocol.
+"""The fast path: whole, unfragmented data frames, pings and pongs, without the library's protocol.
 
 Nearly every frame of a load test is a whole text message. Reading and writing those here costs 1 µs instead
-of 9; everything else (control frames, fragments, what RFC 6455 forbids or the size limit refuses) goes to
-websockets' protocol, byte for byte. The splitter hands it whole frames only, so it always stands between
-two frames, and never sees a data frame that was read here; once a frame is faulty, or closes, it gets all
-that follows. That both ways read the same from any stream, cut anywhere, is tested.
+of 9, and a connection that meets nothing else needs no protocol object; everything else (close frames,
+fragments, what RFC 6455 forbids or the size limit refuses) goes to websockets' protocol, byte for byte. It
+gets whole frames only, so it always stands between two frames, and never sees one that was read here; once a
+frame is faulty, or closes, it gets all that follows. That both ways read the same from any stream, cut
+anywhere, is tested.
 """
 
 import os
@@ -23,12 +24,14 @@ LIBRARY: Final = 0
 TEXT: Final = 1
 BINARY: Final = 2
 _CLOSE = 8
+PING: Final = 9
+PONG: Final = 10
 _FIN = 0x80
 
 _MASKS_AT_ONCE = 1024
 
 Piece = tuple[int, bytes]
-"""(TEXT or BINARY, payload) of a whole message, or (LIBRARY, bytes)."""
+"""(TEXT or BINARY, payload) of a whole message, (PING or PONG, payload), or (LIBRARY, bytes)."""
 
 
 class Splitter:
@@ -38,10 +41,10 @@ class Splitter:
         limit: largest message in bytes; a larger one is for the library to refuse.
     """
 
-    __slots__ = ("_fragmented", "_limit", "_needed", "_others", "_rest")
+    __slots__ = ("_fragmented", "_needed", "_others", "_rest", "limit")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._rest = bytearray()  # the beginning of a frame whose end has yet to come
         self._needed = 0  # how long that has to grow before it is worth looking at
         self._fragmented = False  # within a fragmented message
@@ -59,7 +62,7 @@ class Splitter:
             self._rest.clear()
         # The usual case first: one short text frame, and nothing else.
         elif len(data) > 1 and data[0] == _FIN | TEXT and data[1] == len(data) - 2 and not self._fragmented:
-            return ((TEXT, data[2:]),) if len(data) < 128 and data[1] <= self._limit else self._split(data)
+            return ((TEXT, data[2:]),) if len(data) < 128 and data[1] <= self.limit else self._split(data)
         return self._split(data)
 
     def _split(self, data: bytes) -> Sequence[Piece]:
@@ -67,7 +70,7 @@ class Splitter:
         at, size = 0, len(data)
         while at < size:
             start, end = _extent(data, at)
-            if size - at > 1 and (end - start > self._limit or not self._is_sound(data[at], data[at + 1])):
+            if size - at > 1 and (end - start > self.limit or not self._is_sound(data[at], data[at + 1])):
                 self._others = True
                 return [*pieces, (LIBRARY, data[at:])]
             if not start or end > size:
@@ -75,11 +78,10 @@ class Splitter:
                 self._needed = (end - at) if start else size - at + 1
                 break
             opcode = data[at] & 15
-            if opcode in (TEXT, BINARY) and data[at] & _FIN:
+            if opcode and data[at] & _FIN:
                 pieces.append((opcode, data[start:end]))
             else:
-                if opcode < _CLOSE:
-                    self._fragmented = not data[at] & _FIN
+                self._fragmented = not data[at] & _FIN
                 pieces.append((LIBRARY, data[at:end]))
             at = end
         return pieces
@@ -90,7 +92,7 @@ class Splitter:
         if first & 0x70 or second & 0x80:  # reserved bits; a server's frame that is masked
             return False
         if opcode >= _CLOSE:
-            return opcode in (9, 10) and bool(fin) and second < 126
+            return opcode in (PING, PONG) and bool(fin) and second < 126
         return opcode <= BINARY and (opcode == 0) == self._fragmented
 
 
