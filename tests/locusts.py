@@ -81,11 +81,13 @@ class LocustProcess:
         users: int = 2,
         locustfile: Path = LOCUSTFILE,
         environment: dict[str, str] | None = None,
+        headless: bool = True,
     ) -> None:
         self.results = results
         command = [
-            *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "--only-summary"),
-            *("-u", str(users), "-r", str(users), "--ws-results", str(results), "--ws-revision", "test"),
+            *(sys.executable, "-m", "locust", "-f", str(locustfile)),
+            *(("--headless", "--only-summary", "-u", str(users), "-r", str(users)) if headless else ()),
+            *("--ws-results", str(results), "--ws-revision", "test"),
             *(("-t", f"{seconds}s") if seconds is not None else ()),
             *arguments,
         ]

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import time
 import urllib.request
 from array import array
@@ -21,6 +20,7 @@ from loadtest.recorder import Interval
 from loadtest.run import RunWriter, read_run
 from loadtest.server import ServerProcess
 from tests.locusts import BRISK, LocustProcess
+from tests.ports import free_port
 from tests.runs import manifest
 
 
@@ -115,7 +115,7 @@ def _wait_for_both_workers(results: Path) -> None:
 def test_workers_of_a_separate_master_get_its_options(tmp_path: Path) -> None:
     """A worker started on its own, without any option, does what the master was told."""
     with ServerProcess() as server:
-        port = _free_port()
+        port = free_port()
         master = ("--master", "--expect-workers", "1", "--master-bind-port", str(port), "--host", server.url)
         with (
             LocustProcess(tmp_path, *BRISK, *master, seconds=6) as locust,
@@ -125,9 +125,3 @@ def test_workers_of_a_separate_master_get_its_options(tmp_path: Path) -> None:
             worker.wait(30)
     assert finished.counts["connect.established"] == 20, finished.output
     assert finished.manifest["plan"]["rate"] == 2
-
-
-def _free_port() -> int:
-    command = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1])"
-    told = subprocess.run(["python3", "-c", command], capture_output=True, text=True, check=True)
-    return int(told.stdout)

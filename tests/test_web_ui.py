@@ -1,0 +1,89 @@
+"""The interactive way: Locust's web form starts and stops runs, each with its own directory and verdict."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loadtest.server import ServerProcess
+from tests.locusts import LocustProcess
+from tests.ports import free_port
+
+
+def _ask(url: str, form: dict[str, str] | None = None) -> bytes:
+    data = urllib.parse.urlencode(form).encode() if form is not None else None
+    with urllib.request.urlopen(url, data) as answer:
+        return bytes(answer.read())
+
+
+def _until(met: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        try:
+            if met():
+                return
+        except (urllib.error.URLError, ConnectionError):
+            pass  # the web server is not up yet
+        time.sleep(0.1)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def test_runs_from_the_web_form(tmp_path: Path) -> None:
+    """Options of the form hold for its run; stopping gives a verdict; the next run is a new directory."""
+    web = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = (
+        "--web-host",
+        "127.0.0.1",
+        "--web-port",
+        str(port),
+        "--ws-sessions",
+        "5",
+        "--ws-token",
+        "s3cret!",
+    )
+    with (
+        ServerProcess() as server,
+        LocustProcess(tmp_path, *arguments, seconds=None, headless=False) as locust,
+    ):
+        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+        for done, rate in enumerate(("4", "8")):
+            form = {
+                "user_count": "2",
+                "spawn_rate": "2",
+                "host": server.url,
+                "ws_rate": rate,
+                "ws_drop_every": "2",
+            }
+            assert json.loads(_ask(f"{web}/swarm", form))["success"] is True
+            _until(functools.partial(_has_resumed, tmp_path, done + 1), "a resume in this run")
+            _until(lambda: _answered(web) > 20, "replies in Locust's table")
+            _ask(f"{web}/stop", {})
+            _until(functools.partial(_has_verdicts, tmp_path, done + 1), "the verdict")
+        locust.interrupt()
+        finished = locust.wait(30)
+    manifests = [json.loads(path.read_bytes()) for path in tmp_path.glob("*/*/run.json")]
+    assert sorted(manifest["plan"]["rate"] for manifest in manifests) == [4, 8]
+    assert all(manifest["complete"] for manifest in manifests)
+    assert "s3cret!" not in finished.output
+    for path in tmp_path.rglob("*"):
+        assert path.is_dir() or b"s3cret!" not in path.read_bytes(), path
+
+
+def _has_resumed(results: Path, number: int) -> bool:
+    return sum('"resumed"' in path.read_text() for path in results.glob("*/*/events.jsonl")) == number
+
+
+def _has_verdicts(results: Path, number: int) -> bool:
+    return len(tuple(results.glob("*/*/verdict.json"))) == number
+
+
+def _answered(web: str) -> int:
+    stats = json.loads(_ask(f"{web}/stats/requests"))["stats"]
+    return sum(entry["num_requests"] for entry in stats if entry["name"] == "round trip")
