@@ -28,7 +28,7 @@ from loadtest.events import Drop, Endpoint, Identity
 from loadtest.schedule import Backoff
 
 if TYPE_CHECKING:
-    from loadtest.locust_user import WebSocketUser
+    from loadtest.locust_user.user import WebSocketUser
 
 __all__ = [
     "DETECTED",
@@ -50,13 +50,11 @@ __all__ = [
     "Wire",
 ]
 
-__version__ = "0.1.0"
-
 
 def __getattr__(name: str) -> Any:
     """Import the Locust adapter when it is asked for: importing Locust patches the standard library."""
     if name == "WebSocketUser":
-        from loadtest.locust_user import WebSocketUser
+        from loadtest.locust_user.user import WebSocketUser
 
         return WebSocketUser
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

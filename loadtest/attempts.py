@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from loadtest.events import Identity, Phases
-from loadtest.recorder import Lifecycle, Recorder
+from loadtest.recorder import OWN_LIMITS, Lifecycle, Recorder
 from loadtest.schedule import NS_PER_S, Backoff
 
 OVERDUE_ATTEMPTS = 3
@@ -91,6 +91,8 @@ class Attempts:
     ) -> float | None:
         """The attempt failed; return the seconds to wait for the next, None to give up."""
         self._count("failed")
+        if cause in OWN_LIMITS:
+            self._count(cause)
         self.error(f"{phase}: {cause}", now_ns, detail)
         retry = self._made + (self.outage is not None)  # an outage has waited before its first attempt
         delay_s = None if forbidden else self._delay_s(retry)

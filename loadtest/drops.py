@@ -190,14 +190,17 @@ class MidReply(DropKind):
     cause = "network loss while receiving"
     expected_log = 'INFO, "disconnected during send"'
 
-    requests: ClassVar[int] = 64
+    requests: ClassVar[int] = 32
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.pause_reading()
-        for _ in range(self.requests):
-            wire.send_message(wire.sample)
-        # Long enough for the server to read the burst, short enough to meet it while it answers.
-        yield 0.004
+        # Two bursts. A server with long answers is soon stuck in a send, as nobody reads. One with short
+        # answers has answered the first burst, and is at work on the second when the reset follows it in the
+        # loop's next turn; 4 ms later, uvicorn would be done with it.
+        for wait_s in (0.05, 0.0):
+            for _ in range(self.requests):
+                wire.send_message(wire.sample)
+            yield wait_s
         wire.reset()
         yield DETECTED
 
@@ -300,14 +303,31 @@ class DropPlan:
         after_s = rng.expovariate(1 / self.every_s)
         kinds = sorted(self.weights)  # the order in which they were written means nothing
         kind = rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
-        detect_s, hold_s = DropKind.kinds[kind]().times(rng)
-        return Drop(
-            kind=kind,
-            ordinal=ordinal,
-            after_s=round(after_s, 6),
-            detect_s=round(detect_s, 6),
-            hold_s=round(hold_s, 6),
-        )
+        return _drawn(kind, ordinal, after_s, rng)
+
+
+@dataclass(frozen=True, slots=True)
+class OnceInTurn(DropPlan):
+    """Each session is dropped once, by the kinds in turn, so that a few sessions show them all."""
+
+    def drop(self, session: int, ordinal: int) -> Drop | None:
+        """Return the only drop of this session, at about `every_s`."""
+        if ordinal or self.every_s == 0:
+            return None
+        rng = random.Random(f"{self.seed}/once/{session}")
+        kinds = sorted(kind for kind, weight in self.weights.items() if weight)
+        return _drawn(kinds[session % len(kinds)], ordinal, self.every_s * rng.uniform(0.5, 1.5), rng)
+
+
+def _drawn(kind: str, ordinal: int, after_s: float, rng: random.Random) -> Drop:
+    detect_s, hold_s = DropKind.kinds[kind]().times(rng)
+    return Drop(
+        kind=kind,
+        ordinal=ordinal,
+        after_s=round(after_s, 6),
+        detect_s=round(detect_s, 6),
+        hold_s=round(hold_s, 6),
+    )
 
 
 def parse_weights(text: str) -> dict[str, float]:

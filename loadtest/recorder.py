@@ -30,11 +30,16 @@ TAGS: Final = (
 )
 """The histograms of a run: the tags in latency.hlog."""
 
+OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
+"""Causes of failed attempts that are the load generator's own; each is counted besides `failed`."""
+
 COUNTS: Final = {
     "connect.attempts": "attempts of sessions that were never established",
     "connect.established": "sessions established for the first time",
     "connect.failed": "failed attempts of sessions that were never established",
     "connect.gave_up": "sessions that gave up before they were ever established",
+    "connect.out_of_ports": "failed attempts because this process had no local port left",
+    "connect.out_of_files": "failed attempts because this process could open no more files",
     "messaging.planned": "messages that fell due",
     "messaging.sent": "requests sent",
     "messaging.queued": "messages that fell due in an outage and wait for its end",
@@ -58,6 +63,8 @@ COUNTS: Final = {
     "reconnect.attempts": "attempts in outages",
     "reconnect.failed": "failed attempts in outages",
     "reconnect.unreachable": "failed attempts because nothing answered (no server there)",
+    "reconnect.out_of_ports": "failed attempts because this process had no local port left",
+    "reconnect.out_of_files": "failed attempts because this process could open no more files",
     "reconnect.gave_up": "outages ended by giving up",
     "reconnect.forbidden": "outages whose close code forbids reconnecting",
     "reconnect.cut_short": "outages that the run's end cut short before an attempt had failed",

@@ -3,7 +3,7 @@
     locust -f locustfiles/ws.py --host wss://staging.example.org
 
 Without --host it tests the reference server that comes with the package. Settings are the --ws-… options
-(`locust -f locustfiles/ws.py --help`) or attributes of the class.
+(`loadtest options` shows them) or attributes of the class.
 """
 
 from loadtest import WebSocketUser

@@ -4,6 +4,7 @@ of its own, which reports what the application sees. What it does is in the path
     /echo               returns what it gets            /close/CODE    accepts, then closes
     /reply/BYTES/COUNT  answers every message at length  /silent        accepts and says nothing
     /refuse/STATUS      refuses the upgrade              /session/…     speaks the `emergence` dialect
+    /late/SECONDS       returns what it gets, later
 
 Standard output gets one JSON object a line: listening, opened, disconnected (with the code that the
 application was given), send_failed. Standard error is uvicorn's own log. The process ends with its parent.
@@ -54,11 +55,10 @@ class AsgiServer:
         return found
 
     @property
-    def log(self) -> list[str]:
-        """The lines of uvicorn's log, without those of its start."""
+    def faults(self) -> list[str]:
+        """The lines of uvicorn's log that tell of an error."""
         lines = self.errors.read_text().splitlines()
-        started = [number for number, line in enumerate(lines) if "startup complete" in line]
-        return lines[started[0] + 2 :] if started else []
+        return [line for line in lines if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
 
     def kill(self) -> None:
         """Kill the process and wait for its end."""
@@ -139,7 +139,9 @@ async def _converse(path: str, kind: str, arguments: list[str], receive: Any, se
 
 async def _answer(message: Message, kind: str, arguments: list[str], send: Any) -> None:
     said = message.get("text") or message.get("bytes")
-    if kind == "echo":
+    if kind == "late":
+        await asyncio.sleep(float(arguments[0]))
+    if kind in ("echo", "late"):
         await send({"type": "websocket.send", "text" if isinstance(said, str) else "bytes": said})
     elif kind == "reply":
         for _ in range(int(arguments[1])):

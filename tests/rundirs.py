@@ -10,8 +10,9 @@ from pathlib import Path
 
 from loadtest.evidence import Manifest, pack
 from loadtest.recorder import ErrorTally, Interval, Lifecycle
-from loadtest.run import RunWriter, utc_text
+from loadtest.run import LogWriter, RunWriter, read_drops, read_manifest, utc_text
 from loadtest.schedule import NS_PER_S
+from loadtest.serverlog import Level, LogClass, Logged, Reading
 from tests.runs import manifest
 
 KINDS = ("close", "tab_close", "fin", "reset", "half_open", "mid_message", "mid_reply")
@@ -34,6 +35,7 @@ def write_run(
     complete: bool = True,
     errors: Sequence[ErrorTally] = (),
     counts: dict[str, int] | None = None,
+    gauges: dict[str, float] | None = None,
 ) -> Path:
     """Write a run of 100 sessions with a drop of each kind in turn, and return its directory.
 
@@ -42,12 +44,14 @@ def write_run(
         slower_ratio: what all latencies are multiplied by.
         complete: whether the run was ended in good order.
         errors, counts: of the first second, beside those of a sound run.
+        gauges: of every second, in the place of those of a sound run.
     """
     of = of or manifest()
     rng = random.Random(of.run_id)
     with RunWriter(results, of) as writer:
         for second in range(seconds):
             interval = _second(rng, second, slower_ratio)
+            interval.gauges |= gauges or {}
             if second == 0:
                 interval.counts["connect.attempts"] = interval.counts["connect.established"] = SESSIONS
                 interval.errors = {(tally.item, tally.error): tally for tally in errors}
@@ -57,6 +61,29 @@ def write_run(
         if complete:
             writer.finish(utc_text(of.started_unix_ns + seconds * NS_PER_S))
         return writer.path
+
+
+def write_server_log(run: Path, *, wrong_kind: str = "", reading: Reading | None = None) -> None:
+    """Write what is kept of a log that has an INFO record for each drop, and two at ERROR for one kind.
+
+    Args:
+        wrong_kind: the kind of drop that the server logs as errors.
+        reading: how reading the log went.
+    """
+    start_ns = read_manifest(run).started_unix_ns
+    with LogWriter(run) as writer:
+        for number, drop in enumerate(read_drops(run, started_unix_ns=start_ns, ended_unix_ns=start_ns)):
+            wrong = drop.kind == wrong_kind
+            logged = Logged(
+                level=Level.ERROR if wrong else Level.INFO,
+                log_class=LogClass.SEND_TO_GONE_CLIENT if wrong else LogClass.GRACEFUL,
+                at_ns=drop.at_ns + 5 * MS,
+                session=drop.session,
+                line=10 * number + 2,
+                text=f"Send error (session {drop.session})" if wrong else "",
+            )
+            writer.append([logged, logged] if wrong else [logged])
+        writer.finish(reading or Reading(files=["server.log"]))
 
 
 def _second(rng: random.Random, second: int, slower_ratio: float) -> Interval:

@@ -14,6 +14,7 @@ from loadtest.drops import (
     DETECTED,
     DropKind,
     DropPlan,
+    OnceInTurn,
     ProtocolErrorDrop,
     Steps,
     Wire,
@@ -133,6 +134,26 @@ class TestPlan:
         with pytest.raises(InvalidSetting) as refusal:
             DropPlan(**changes)
         assert problem in str(refusal.value)
+
+
+class TestOnceInTurn:
+    """The plan of a probe."""
+
+    def test_each_session_is_dropped_once(self) -> None:
+        """As many sessions as kinds show each kind once, at about the time that was asked for."""
+        plan = OnceInTurn(every_s=4.0, weights={**DEFAULT_WEIGHTS, "bad_message": 0.0})
+        drops = drops_of(plan, 2 * len(DEFAULT_WEIGHTS))
+        assert Counter(drop.kind for drop in drops) == dict.fromkeys(DEFAULT_WEIGHTS, 2)
+        assert all(2.0 <= drop.after_s <= 6.0 for drop in drops)
+        assert [plan.drop(session, 1) for session in range(20)] == [None] * 20
+
+    def test_it_is_seeded_and_checked_like_any_plan(self) -> None:
+        """The same seed gives the same plan; bad weights are refused and no drops are none."""
+        plan, again, other = OnceInTurn(4.0), OnceInTurn(4.0), OnceInTurn(4.0, seed=2)
+        assert plan_bytes(plan) == plan_bytes(again) != plan_bytes(other)
+        assert OnceInTurn(0.0).drop(0, 0) is None
+        with pytest.raises(InvalidSetting):
+            OnceInTurn(4.0, {"closed": 1.0})
 
 
 class TestParseWeights:

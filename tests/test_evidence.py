@@ -25,7 +25,7 @@ from loadtest.evidence import (
 )
 from loadtest.evidence.encoded import decoded
 from loadtest.evidence.gathering import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gathering
-from loadtest.evidence.interval import IntervalLine, decode, encode, second_of
+from loadtest.evidence.interval import BYTES_LIMIT, IntervalLine, decode, encode, second_of
 from loadtest.recorder import Lifecycle, Recorder
 from loadtest.schedule import NS_PER_S
 from tests.runs import PLAN, gathered, interval, manifest, plan, tally
@@ -142,7 +142,7 @@ def test_secrets_do_not_leave_a_process(text: str) -> None:
     recorder = Recorder()
     recorder.error("connect", "upgrade: http_401", session="s", at_ns=1, example=text)
     recorder.lifecycle(Lifecycle(at_ns=1, event="failed", session="s", detail=text))
-    sent = encode(pack(recorder.swap(NS_PER_S), secrets=[SECRET, ""]))
+    sent = zlib.decompress(encode(pack(recorder.swap(NS_PER_S), secrets=[SECRET, ""])))
     for part in (SECRET[:10], "eyJhbGciOi%2FJIUzI1"):
         assert part.encode() not in sent
 
@@ -185,9 +185,10 @@ def test_intervals_survive_the_way_from_a_worker(
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_interval_are_refused(data: bytes) -> None:
-    """Whatever a worker sends is an interval or a clear error."""
-    with contextlib.suppress(MalformedInterval):
-        assert isinstance(decode(data), PackedInterval)
+    """Whatever a worker sends, compressed or not, is an interval or a clear error."""
+    for sent in (data, zlib.compress(data)):
+        with contextlib.suppress(MalformedInterval):
+            assert isinstance(decode(sent), PackedInterval)
 
 
 @settings(max_examples=50, deadline=None)
@@ -195,11 +196,26 @@ def test_bytes_that_are_no_interval_are_refused(data: bytes) -> None:
 def test_damaged_intervals_are_refused_or_read(data: st.DataObject) -> None:
     """A damaged interval never raises anything else."""
     packed = pack(interval(1, samples_us={"service": [5, 6, 70_000]}, counts={"messaging.sent": 3}))
-    damaged = bytearray(encode(packed))
+    damaged = bytearray(zlib.decompress(encode(packed)))
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(MalformedInterval):
-        decode(bytes(damaged))
+        decode(zlib.compress(damaged))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encode(pack(interval(1)))[:-1],
+        encode(pack(interval(1))) + b"x",
+        zlib.compress(bytes(BYTES_LIMIT + 1)),
+    ],
+    ids=["cut off", "with more behind", "inflating"],
+)
+def test_compressed_bytes_are_whole_and_bounded(data: bytes) -> None:
+    """An interval that is cut off, has something behind it or inflates beyond reason is refused."""
+    with pytest.raises(MalformedInterval, match="does not end"):
+        decode(data)
 
 
 # Histograms from outside.

@@ -18,11 +18,11 @@ LAYERS = {
         ("session", "attempts", "traffic", "dialects", "schedule", "drops", "ledger", "latency", "recorder"),
         1,
     ),
-    **dict.fromkeys(("recorder", "evidence", "verdict", "statistics", "settings"), 1),
+    **dict.fromkeys(("recorder", "evidence", "verdict", "statistics", "settings", "addresses"), 1),
     **dict.fromkeys(("run", "serverlog"), 2),
     **dict.fromkeys(("transport", "server"), 3),
     **dict.fromkeys(("engine",), 4),
-    **dict.fromkeys(("locust_user", "report"), 5),
+    **dict.fromkeys(("locust_user", "report", "duel"), 5),
     **dict.fromkeys(("cli",), 6),
 }
 """The row of each module of the package (design, section 3)."""

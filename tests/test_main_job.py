@@ -37,12 +37,13 @@ def _wait_for(path: Path, pattern: str, text: str, timeout_s: float = 60) -> Non
 
 
 def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path) -> None:
-    """No --host: the run says where its own server is, keeps its log, and leaves no process behind."""
+    """No --host: the run says where its own server is, judges its log, and leaves no process behind."""
     with LocustProcess(tmp_path, *BRISK, seconds=8) as locust:
         finished = locust.wait()
     assert "started the reference server at ws://127.0.0.1:" in finished.output
     assert finished.rulings["messaging"] == "PASS", finished.output
-    assert {path.name for path in finished.run.iterdir()} == FILES | {"server.log"}
+    assert finished.rulings["server_log"] == "PASS", finished.output
+    assert {path.name for path in finished.run.iterdir()} == FILES | {"server.log", "server_log.jsonl"}
     assert finished.manifest["complete"] is True
     listening = subprocess.run(["pgrep", "-f", finished.manifest["target"]], check=False).returncode
     assert listening == 1

@@ -192,14 +192,14 @@ def wrong_histories(link: Link) -> None:
 def ways_to_end(recorder: Recorder) -> None:
     """End sessions in every way but the good one."""
     impatient = conduct(backoff=Backoff(max_attempts=1))
-    never = Link(impatient, recorder=recorder)
+    never = Link(conduct(backoff=Backoff(max_attempts=2)), recorder=recorder)
     never.tell(Started())
-    never.refuse().retry().open()
+    never.refuse("out_of_ports").retry().refuse("out_of_files").retry().open()
     never.tell(EstablishTimedOut())
     Link(impatient, recorder=recorder).start().lose().retry().refuse("refused", unreachable=True)
     Link(recorder=recorder).start().lose(1008)
     for failed in (0, 1, attempts.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
-        for _ in range(failed):
-            link.retry().refuse()
+        for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:
+            link.retry().refuse(cause)
         link.stop()

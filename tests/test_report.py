@@ -10,10 +10,10 @@ import pytest
 
 from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
 from loadtest.recorder import ErrorTally
-from loadtest.report import Published, publish
-from loadtest.verdict import ITEMS, Item, Ruling
-from tests.rundirs import HOSTILE, KINDS, write_run
-from tests.runs import manifest, tally
+from loadtest.report import Published, print_verdict, publish
+from loadtest.verdict import ITEMS, Ruling
+from tests.rundirs import HOSTILE, KINDS, write_run, write_server_log
+from tests.runs import manifest, plan, tally
 
 LOST = ErrorTally(
     item="messaging",
@@ -22,26 +22,6 @@ LOST = ErrorTally(
     session="lt-17",
     at_ns=12_300_000_000,
     example='{"type": "chat"}',
-)
-LOG_ITEM = Item(
-    item="server_log",
-    verdict=Ruling.FAIL,
-    summary="14 ERROR records for mere disconnects (after mid_reply)",
-    evidence={
-        "first_disconnect_errors": [
-            {"line": 812, "level": "ERROR", "text": "Send error", "drop": "mid_reply"}
-        ],
-        "by_kind": [
-            {
-                "kind": "mid_reply",
-                "drops": 40,
-                "drops_with_record": 39,
-                "records": 80,
-                "levels": {"INFO": 66, "ERROR": 14},
-                "expected_errors": 0,
-            }
-        ],
-    },
 )
 
 
@@ -68,7 +48,8 @@ def failed(results: Path, sound: Published) -> Published:
         errors=[LOST],
         counts={"messaging.sent": 12, "messaging.lost": 12, "losses.1012": 3},
     )
-    return publish(path, results=results, log_item=LOG_ITEM)
+    write_server_log(path, wrong_kind="mid_reply")
+    return publish(path, results=results)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +98,7 @@ def published(request: pytest.FixtureRequest) -> Published:
 
 def test_everything_is_written(published: Published) -> None:
     """The four files are there, and no others beside those of the run."""
-    assert {path.name for path in published.path.iterdir()} == {
+    assert {path.name for path in published.path.iterdir()} - {"server_log.jsonl"} == {
         *("run.json", "latency.hlog", "events.jsonl", "intervals.jsonl"),
         *("verdict.json", "summary.md", "junit.xml", "report.html"),
     }
@@ -239,7 +220,7 @@ def test_the_summary_of_a_failed_run(failed: Published) -> None:
     assert re.search(r"\| service \| 5,500 \|(.* ms \|){6}", text)
     for kind in KINDS:
         assert re.search(rf"\| `{kind}` \| dropped \| \d+ \| \d+ \|( [\d.]+ s \|){{3}}", text)
-    assert "| mid\\_reply | 40 | 39 | 80 | INFO 66, ERROR 14 |" in text
+    assert re.search(r"\| mid\\_reply \| (\d+) \| \1 \| (\d+) \| ERROR \2 \|", text)
     assert "| dialect | `emergence` |" in text
 
 
@@ -251,7 +232,7 @@ def test_the_page_of_a_failed_run(failed: Published) -> None:
     assert len(re.findall(r"<svg[^>]*role=\"img\"[^>]*>\s*<title", text)) == 4
     assert "coordinated omission" in text
     shown = " ".join(Page(text).texts)
-    for expected in ("12 x no reply", "first at 00:12 in session lt-17", "INFO 66, ERROR 14", "half_open"):
+    for expected in ("12 x no reply", "first at 00:12 in session lt-17", "client action", "half_open"):
         assert expected in shown
 
 
@@ -336,11 +317,51 @@ def test_a_baseline_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
         publish(path, results=tmp_path, baseline="nowhere")
 
 
-def test_the_server_logs_item_is_kept(tmp_path: Path) -> None:
-    """What was judged when the log could be read stays when the reports are made again."""
+def test_the_servers_log_is_judged_from_the_runs_files(failed: Published) -> None:
+    """The item server_log is made again from what the run keeps of the log, whatever the verdict before."""
+    before = failed.verdict.item("server_log")
+    assert before.verdict is Ruling.FAIL
+    assert "ERROR records for mere disconnects (after mid_reply)" in before.summary
+    (failed.path / "verdict.json").unlink()
+    again = publish(failed.path, results=failed.results)
+    assert again.verdict.item("server_log") == before
+
+
+def test_the_drop_kind_table_is_shown_everywhere(
+    failed: Published, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """summary.md, report.html and the terminal show which client action is logged at which level."""
+    print_verdict(failed)
+    shown = (
+        capsys.readouterr().out,
+        (failed.path / "summary.md").read_text(),
+        (failed.path / "report.html").read_text(),
+    )
+    rows = {row["kind"]: row for row in failed.verdict.item("server_log").evidence["by_kind"]}
+    assert rows["mid_reply"]["levels"] == {"ERROR": 2 * rows["mid_reply"]["drops"]}
+    assert rows["close"]["levels"] == {"INFO": rows["close"]["drops"]}
+    for text in shown:
+        assert f"ERROR {2 * rows['mid_reply']['drops']}" in text
+        assert "client action" in text
+        assert "Send error (session" in text
+
+
+def test_a_log_without_drops_planned_is_judged_by_its_errors_only(tmp_path: Path) -> None:
+    """A plan without drops shows nothing of disconnects: such a log fails, or is not judged."""
+    path = write_run(tmp_path, of=manifest(run_plan=plan(drop_every_s=0.0)), seconds=1)
+    write_server_log(path)
+    assert publish(path, results=tmp_path).verdict.item("server_log").verdict is Ruling.NOT_JUDGED
+
+
+@pytest.mark.parametrize(
+    "line", [b"no json\n", b'{"type":"logged","level":99,"log_class":"x"}\n', b"[" * 9 + b"\n"]
+)
+def test_a_damaged_server_log_is_told(tmp_path: Path, line: bytes) -> None:
+    """A damaged server_log.jsonl is an error that names it."""
     path = write_run(tmp_path, seconds=1)
-    publish(path, results=tmp_path, log_item=LOG_ITEM)
-    assert publish(path, results=tmp_path).verdict.item("server_log") == LOG_ITEM
+    (path / "server_log.jsonl").write_bytes(line)
+    with pytest.raises(RunUnreadable, match=r"server_log\.jsonl"):
+        publish(path, results=tmp_path)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"schema": 9}', b"\xff\x00", b"[" * 100_000])
@@ -350,21 +371,6 @@ def test_a_damaged_verdict_is_replaced(tmp_path: Path, text: bytes) -> None:
     (path / "verdict.json").write_bytes(text)
     publish(path, results=tmp_path)
     assert json.loads((path / "verdict.json").read_bytes())["schema"] == 1
-
-
-def test_a_verdict_with_other_evidence_is_shown_without_it(tmp_path: Path) -> None:
-    """The log item of a strange verdict.json may hold anything; what is not understood is left out."""
-    path = write_run(tmp_path, seconds=1)
-    evidence = {
-        "by_kind": [{"kind": 3}],
-        "counts": [1],
-        "errors": {"a": 1},
-        "first_real_errors": "x",
-        "gates": 5,
-    }
-    item = Item(item="server_log", verdict=Ruling.FAIL, summary="strange", evidence=evidence)
-    publish(path, results=tmp_path, log_item=item)
-    assert "strange" in (path / "report.html").read_text()
 
 
 def test_a_run_that_cannot_be_read_has_no_report(tmp_path: Path) -> None:

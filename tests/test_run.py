@@ -26,12 +26,15 @@ from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
 from loadtest.evidence import Evidence, Manifest, WorkerShare, pack
 from loadtest.recorder import Interval, Lifecycle
 from loadtest.run import (
+    Baseline,
+    Rule,
     RunWriter,
     check_writable,
     choose_baseline,
     earlier_runs,
     find_runs,
     new_manifest,
+    pin,
     read_manifest,
     read_run,
     read_verdict,
@@ -233,6 +236,7 @@ def test_a_new_manifest_tells_host_and_versions() -> None:
 @example("feature/über cool & <b>")
 @example("../../etc")
 @example("baselines")
+@example("duels")
 @example("Baselines")
 @example("..")
 @example("")
@@ -240,7 +244,7 @@ def test_any_revision_makes_a_harmless_folder(revision: str) -> None:
     """One folder, of harmless characters, never hidden, never that of the pinned runs."""
     name = folder_name(revision)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,80}", name)
-    assert name.lower() != "baselines"
+    assert name.lower() not in ("baselines", "duels")
 
 
 def test_the_revision_itself_is_in_the_manifest(tmp_path: Path) -> None:
@@ -580,9 +584,18 @@ def test_the_baseline_is_the_newest_complete_run_of_another_revision(tmp_path: P
     recorded(tmp_path, "d", "v4", at_s=2, complete=False)
     recorded(tmp_path, "e", "v2", at_s=3)
     judged = read_manifest(recorded(tmp_path, "f", "v2", at_s=4))
-    assert choose_baseline(tmp_path, judged) == baseline
-    pinned = recorded(tmp_path / "baselines", "g", "v1.5", at_s=1)
-    assert choose_baseline(tmp_path, judged) == pinned
+    assert choose_baseline(tmp_path, judged) == Baseline(baseline, Rule.NEWEST)
+
+
+def test_a_pinned_baseline_of_the_plan_comes_first(tmp_path: Path) -> None:
+    """However old it is, and of whatever revision; one of another plan changes nothing."""
+    newest = recorded(tmp_path, "a", "v1", at_s=0)
+    recorded(tmp_path / "baselines", "b", "v0", at_s=-5, rate=2.0)
+    judged = read_manifest(recorded(tmp_path, "f", "v2", at_s=4))
+    assert choose_baseline(tmp_path, judged) == Baseline(newest, Rule.NEWEST)
+    pinned = recorded(tmp_path / "baselines", "g", "v2", at_s=-9)
+    assert choose_baseline(tmp_path, judged) == Baseline(pinned, Rule.PINNED)
+    assert choose_baseline(tmp_path, read_manifest(pinned)) == Baseline(newest, Rule.NEWEST)
 
 
 def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
@@ -591,9 +604,9 @@ def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
     before = recorded(tmp_path, "b", "v2", at_s=1)
     judged = read_manifest(recorded(tmp_path, "c", "v2", at_s=2))
     assert choose_baseline(tmp_path, judged, "none") is None
-    assert choose_baseline(tmp_path, judged, "v1") == other
-    assert choose_baseline(tmp_path, judged, str(other)) == other
-    assert choose_baseline(tmp_path, judged, "v2") == before
+    assert choose_baseline(tmp_path, judged, "v1") == Baseline(other, Rule.ASKED)
+    assert choose_baseline(tmp_path, judged, str(other)) == Baseline(other, Rule.ASKED)
+    assert choose_baseline(tmp_path, judged, "v2") == Baseline(before, Rule.ASKED)
     assert choose_baseline(tmp_path, judged) is None
     with pytest.raises(RunNotFound):
         choose_baseline(tmp_path, judged, "v9")
@@ -606,6 +619,9 @@ def test_earlier_runs_are_those_of_the_same_revision_and_plan(tmp_path: Path) ->
     recorded(tmp_path, "e", "v1", at_s=6, rate=2.0)
     recorded(tmp_path, "f", "v1", at_s=7, complete=False)
     judged = read_manifest(runs[2])
-    assert earlier_runs(tmp_path, judged, least=2) == [runs[1], runs[0]]
-    assert earlier_runs(tmp_path, judged, least=1, most=1) == [runs[1]]
-    assert earlier_runs(tmp_path, judged) == []
+    pin(runs[1], tmp_path)
+    now = judged.started_unix_ns
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=2) == [runs[1], runs[0]]
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=1, most=1) == [runs[1]]
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now - NS_PER_S, least=1) == [runs[0]]
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now) == []

@@ -5,14 +5,16 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadtest.serverlog import account
 from loadtest.serverlog.account import Account, Window, drop_table, judge
+from loadtest.serverlog.extract import Logged, Reading, extract
 from loadtest.serverlog.reader import LogReader, read
 from loadtest.serverlog.records import Counts, Level, Record
 from loadtest.serverlog.rules import LogClass, load_rules
-from loadtest.serverlog.sightings import DropMade
+from loadtest.serverlog.sightings import END_OF_RUN, DropMade
 from loadtest.serverlog.times import SECOND_NS
 
 SAMPLES = Path(__file__).parent / "samples" / "logs"
@@ -22,6 +24,14 @@ WINDOW = Window(start_ns=START_NS, end_ns=START_NS + 120 * SECOND_NS)
 QUIET = ("close", "tab_close", "fin", "reset", "half_open", "mid_message")
 
 Classified = list[tuple[Record, LogClass]]
+
+
+def judged(
+    log: Classified, made: list[DropMade], *, window: Window = WINDOW, reading: Reading | None = None
+) -> Account:
+    """The verdict on a log by what is kept of it, after a way through a file."""
+    written = msgspec.json.encode(extract(log))
+    return judge(msgspec.json.decode(written, type=list[Logged]), made, window=window, reading=reading)
 
 
 def drops(kinds: tuple[str, ...] = (*QUIET, "mid_reply"), each: int = 4) -> list[DropMade]:
@@ -87,7 +97,7 @@ def kind_rows(found: Account) -> dict[str, dict[str, object]]:
 def test_before_fails_by_mid_reply_alone() -> None:
     """Before the hotfix the two ERROR lines of each mid_reply drop fail the item."""
     made = drops()
-    found = judge(log_of(made, before), made, window=WINDOW)
+    found = judged(log_of(made, before), made)
     assert found.verdict == "FAIL"
     assert "8 ERROR records for mere disconnects (after mid_reply)" in found.summary
     assert found.evidence["disconnect_errors"] == 8
@@ -100,7 +110,7 @@ def test_before_fails_by_mid_reply_alone() -> None:
 def test_after_passes(uvicorn: bool) -> None:
     """After the hotfix every drop has its INFO record, whether or not uvicorn logs as well."""
     made = drops()
-    found = judge(log_of(made, after, uvicorn=uvicorn), made, window=WINDOW)
+    found = judged(log_of(made, after, uvicorn=uvicorn), made)
     assert found.verdict == "PASS", found.summary
     assert found.evidence["info_ratio"] == 1
     assert all(row["drops_with_record"] == 4 for row in kind_rows(found).values())
@@ -110,7 +120,7 @@ def test_after_passes(uvicorn: bool) -> None:
 def test_a_server_with_another_clock_is_judged_alike(offset_s: float) -> None:
     """The clocks' difference is found, shown, and taken out before the window is laid."""
     made = drops()
-    found = judge(log_of(made, after, offset_s=offset_s), made, window=WINDOW)
+    found = judged(log_of(made, after, offset_s=offset_s), made)
     assert found.verdict == "PASS", found.summary
     assert found.evidence["clock_offset_s"] == pytest.approx(offset_s, abs=0.1)
 
@@ -119,7 +129,7 @@ def test_a_server_with_another_clock_is_judged_alike(offset_s: float) -> None:
 def test_a_bad_message_is_expected_to_be_an_error(handling: object) -> None:
     """The errors that bad messages are made to cause are shown and do not count."""
     made = drops(("close", "bad_message"), each=10)
-    found = judge(log_of(made, handling), made, window=WINDOW)
+    found = judged(log_of(made, handling), made)
     assert found.evidence["real_errors"] == 0
     assert found.evidence["expected_errors"] == 10
     assert kind_rows(found)["bad_message"]["levels"]["ERROR"] == 10  # type: ignore[index]
@@ -130,11 +140,11 @@ def test_real_errors_count_against_the_allowance() -> None:
     """Errors that no drop was made to cause fail the item, with their first lines, unless allowed."""
     made = drops()
     log = [*log_of(made, after), line(START_NS + 60 * SECOND_NS, "ERROR", "database is locked")]
-    found = judge(log, made, window=WINDOW)
+    found = judged(log, made)
     assert found.verdict == "FAIL"
     assert found.summary == "1 real errors, 0 allowed"
     assert found.evidence["first_real_errors"][0]["text"] == "database is locked"
-    assert judge(log, made, window=WINDOW, allowed_errors=1).verdict == "PASS"
+    assert judged(log, made, reading=Reading(allowed_errors=1)).verdict == "PASS"
 
 
 def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
@@ -148,7 +158,7 @@ def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
             line=1, level=Level.WARNING, message=record.message, at_ns=record.at_ns, session=record.session
         )
         loud[index] = (warned, log_class)
-    found = judge(loud, made, window=WINDOW)
+    found = judged(loud, made)
     assert found.verdict == "FAIL"
     assert "at INFO or below, not 95%" in found.summary
 
@@ -158,7 +168,7 @@ def test_records_outside_the_run_do_not_count() -> None:
     made = drops()
     old = line(START_NS - 20 * 3_600 * SECOND_NS, "ERROR", "Send error (session old) -> cleanup: ")
     recent = line(START_NS - 60 * SECOND_NS, "ERROR", "database is locked")
-    assert judge([old, recent, *log_of(made, after)], made, window=WINDOW).verdict == "PASS"
+    assert judged([old, recent, *log_of(made, after)], made).verdict == "PASS"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +191,7 @@ def test_what_cannot_be_judged(
     made: list[DropMade], log: Classified, counts: Counts | None, reason: str
 ) -> None:
     """Too few drops, a log that is empty, incomplete, silent or unreadable, is INCONCLUSIVE and says why."""
-    found = judge(log, made, window=WINDOW, counts=counts)
+    found = judged(log, made, reading=Reading(counts=counts or Counts()))
     assert found.verdict == "INCONCLUSIVE"
     assert reason in found.summary
 
@@ -190,7 +200,7 @@ def test_too_many_records_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of records is bounded in memory, and then nothing is passed."""
     monkeypatch.setattr(account, "MAX_SIGHTINGS", 10)
     made = drops()
-    found = judge(log_of(made, after), made, window=WINDOW)
+    found = judged(log_of(made, after), made)
     assert found.verdict == "INCONCLUSIVE"
     assert found.evidence["unjudged_records"] > 0
 
@@ -198,7 +208,7 @@ def test_too_many_records_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_was_seen_to_be_wrong_fails_whatever_is_missing() -> None:
     """One wrong line in a log that covers next to nothing is a FAIL."""
     made = drops(("mid_reply",), each=2)
-    assert judge(log_of(made, before)[:2], made, window=WINDOW).verdict == "FAIL"
+    assert judged(log_of(made, before)[:2], made).verdict == "FAIL"
 
 
 def test_a_log_without_times() -> None:
@@ -207,8 +217,8 @@ def test_a_log_without_times() -> None:
         (Record(line=1, level=record.level, message=record.message, session=record.session), log_class)
         for record, log_class in log_of(drops(), after)
     ]
-    assert judge(found, drops(), window=WINDOW).verdict == "PASS"
-    assert judge(found[:5], drops(), window=WINDOW).verdict == "INCONCLUSIVE"
+    assert judged(found, drops()).verdict == "PASS"
+    assert judged(found[:5], drops()).verdict == "INCONCLUSIVE"
     recorded = [
         (record, TABLE.classify(record)) for record in read(SAMPLES / "uvicorn-before.log", LogReader())
     ]
@@ -216,7 +226,7 @@ def test_a_log_without_times() -> None:
         *drops(),
         DropMade(at_ns=START_NS, session="8d116ece-1738-47d9-bd9c-172411e20b8f", kind="bad_message"),
     ]
-    verdict = judge(recorded, bad, window=WINDOW)
+    verdict = judged(recorded, bad)
     assert (verdict.evidence["disconnect_errors"], verdict.evidence["real_errors"]) == (2, 0)
 
 
@@ -234,7 +244,7 @@ def test_a_recorded_run() -> None:
         if record.session and record.at_ns and log_class is not LogClass.ABRUPT
     ]
     window = Window(start_ns=made[0].at_ns, end_ns=made[-1].at_ns)
-    found = judge(recorded, made * 2, window=window)
+    found = judged(recorded, made * 2, window=window)
     assert found.verdict == "PASS", found.summary
     assert {kind: row["levels"] for kind, row in kind_rows(found).items()} == {
         "close": {"INFO": 2},
@@ -249,9 +259,9 @@ def test_a_recorded_run() -> None:
 def test_the_table_reads_from_action_to_level() -> None:
     """The table by drop kind is made from the evidence alone, after a way through JSON."""
     made = drops(("close", "mid_reply", "bad_message"))
-    found = judge(log_of(made, before, uvicorn=False), made, window=WINDOW)
+    found = judged(log_of(made, before, uvicorn=False), made)
     assert drop_table(json.loads(json.dumps(found.evidence))) == [
-        ("client action", "drops made", "with a record", "records", "server's log level"),
+        ("client action", "times", "with a record", "records", "server's log level"),
         ("bad_message", "4", "4", "4", "ERROR 4 (4 expected)"),
         ("close", "4", "0", "0", "nothing"),
         ("mid_reply", "4", "4", "8", "ERROR 8"),
@@ -262,4 +272,58 @@ def test_evidence_holds_no_secret() -> None:
     """What a log says of tokens does not reach the verdict."""
     made = drops()
     log = [*log_of(made, after), line(made[0].at_ns, "ERROR", "refused token=s3cr3t-value for /ws")]
-    assert "s3cr3t-value" not in json.dumps(judge(log, made, window=WINDOW).evidence)
+    assert "s3cr3t-value" not in json.dumps(judged(log, made).evidence)
+
+
+def test_the_runs_end_is_a_row_of_its_own() -> None:
+    """Sessions that close with the run are no drops: their records do not swell the last drops' counts."""
+    made = drops()
+    ends = [DropMade(at_ns=WINDOW.end_ns, session=drop.session, kind=END_OF_RUN) for drop in made]
+    closes = [
+        line(WINDOW.end_ns - SECOND_NS // 2, "INFO", text)
+        for end in ends
+        for text in (
+            "connection closed",
+            f"Client disconnected gracefully (session={end.session}, code=1000)",
+        )
+    ]
+    found = judged([*log_of(made, after), *closes], [*made, *ends])
+    rows = kind_rows(found)
+    assert found.evidence["drops"] == len(made)
+    assert list(rows)[-1] == END_OF_RUN
+    assert rows[END_OF_RUN]["drops_with_record"] == len(ends)
+    assert rows["close"]["records"] == 8
+    assert judged(closes, ends).verdict == "INCONCLUSIVE"
+
+
+def test_an_extract_keeps_what_matters_and_counts_the_rest() -> None:
+    """Chatter is a number a second, a disconnect is a line without text, an error has its excerpt."""
+    chatter = [line(START_NS + n * SECOND_NS // 4, "INFO", "conversation of Alice") for n in range(8)]
+    gone = line(START_NS, "INFO", "Client disconnected gracefully (session=s-1, code=1000)")
+    wrong = line(START_NS, "ERROR", "Send error (session s-2) -> cleanup: ")
+    kept = extract([*chatter, gone, wrong], file="a.log")
+    assert [(one.log_class, one.count, one.session, one.text) for one in kept] == [
+        ("graceful", 1, "s-1", ""),
+        ("send_to_gone_client", 1, "s-2", "Send error (session s-2) -> cleanup:"),
+        ("other", 4, "", ""),
+        ("other", 4, "", ""),
+    ]
+    assert {one.at_ns for one in kept} == {START_NS, START_NS + SECOND_NS}
+
+
+@pytest.mark.parametrize("at_ns", [-1, 2**62, 10**21])
+def test_times_beyond_any_calendar_belong_to_no_run(at_ns: int) -> None:
+    """A log may claim any time; one that no file could hold is left out."""
+    assert extract([(Record(line=1, level=Level.ERROR, message="x", at_ns=at_ns), LogClass.REAL_ERROR)]) == []
+
+
+def test_what_went_wrong_with_a_source_is_a_doubt() -> None:
+    """A command that failed, or records that were too many to keep, make a passing log inconclusive."""
+    made = drops()
+    for reading, reason in (
+        (Reading(problems=["docker: the command ended with status 1"]), "status 1"),
+        (Reading(left_out=3), "records to judge"),
+    ):
+        found = judged(log_of(made, after), made, reading=reading)
+        assert found.verdict == "INCONCLUSIVE"
+        assert reason in found.summary

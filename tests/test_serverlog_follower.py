@@ -241,6 +241,46 @@ def test_a_command_that_never_ends_is_stopped() -> None:
     assert follower.ended
 
 
+def test_all_that_a_command_started_is_stopped() -> None:
+    """The end of a pipeline in a shell ends every part of it."""
+    follower = follow_command("sh -c 'echo INFO: $$; tail -f /dev/null | cat'")
+    found: list[Record] = []
+
+    def printed() -> bool:
+        found.extend(follower.poll(NOW_NS))
+        return bool(found)
+
+    until(printed)
+    group = int(found[0].message)
+    follower.close(NOW_NS)
+
+    def gone() -> bool:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(gone)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A file may come later, its folder must be there: it is more likely a typing error."""
+    with pytest.raises(InvalidSetting, match="its folder does not exist"):
+        follow(str(tmp_path / "no" / "server.log"))
+
+
+def test_a_terminal_is_no_log() -> None:
+    """Standard input that nothing is piped into would wait for a person to type."""
+    leader, terminal = os.openpty()
+    try:
+        with pytest.raises(InvalidSetting, match="is a terminal"):
+            StandardInput(terminal)
+    finally:
+        os.close(leader)
+        os.close(terminal)
+
+
 @pytest.mark.parametrize("command", ["no-such-program-anywhere --x", "'unbalanced", ""])
 def test_a_command_that_cannot_start_is_refused(command: str) -> None:
     """A program that is not there, or words that cannot be split, are usage errors."""

@@ -95,6 +95,7 @@ class Dialect(ABC):
     Attributes:
         name: what `--ws-dialect` calls it.
         default_path: of the WebSocket endpoint when `--ws-path` is not given.
+        health_path: of the endpoint that answers HTTP while the server is well, None where there is none.
         establishes: whether the server announces an established session (it sends what `read` answers
             with Established); otherwise an open WebSocket is an established session.
         identifies: whether sessions have an identity that outlives connections; without one,
@@ -108,6 +109,7 @@ class Dialect(ABC):
 
     name: ClassVar[str]
     default_path: ClassVar[str] = "/"
+    health_path: ClassVar[str | None] = None
     establishes: ClassVar[bool] = False
     identifies: ClassVar[bool] = False
     keeps_history: ClassVar[bool] = False

@@ -83,6 +83,7 @@ class Emergence(Dialect):
 
     name = "emergence"
     default_path = "/ws/{session_id}?thread_id={thread_id}"
+    health_path = "/api/health"
     establishes = True
     identifies = True
     keeps_history = True

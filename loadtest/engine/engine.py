@@ -108,7 +108,7 @@ class Engine:
         self._on_failure = on_failure
         self._start_thread = start_thread
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by number, for the sweep
-        self._stopping: dict[int, _Stopping] = {}  # by session number
+        self._stopping: dict[int, list[_Stopping]] = {}  # by session number
         self._waiting: deque[tuple[Link, int]] = deque()  # for an attempt to connect, with their epochs
         self._openers = 0
         self._swept = 0
@@ -149,7 +149,7 @@ class Engine:
         group = _Stopping({link.session.identity.number for link in links}, done)
         self._loop.call_later(drain_s + _GONE_GRACE_S, self._stop_waiting, group)
         for link in links:
-            self._stopping[link.session.identity.number] = group
+            self._stopping.setdefault(link.session.identity.number, []).append(group)
             link.stop()
             if link.ended:
                 self.ended(link)
@@ -192,9 +192,10 @@ class Engine:
     def ended(self, link: Link) -> None:
         """Take note that a link's session has ended and its connection is gone."""
         number = link.session.identity.number
-        group = self._stopping.pop(number, None)
-        if group is not None:
+        groups = self._stopping.pop(number, ())
+        if groups:
             del self._slice(number)[number]
+        for group in groups:
             group.remaining.discard(number)
             group.look()
 
@@ -226,8 +227,9 @@ class Engine:
 
     async def _token(self) -> str | None:
         try:
-            token = self.settings.token()
-            token = await token if inspect.isawaitable(token) else token
+            with anyio.fail_after(self.settings.open_timeout_s):
+                token = self.settings.token()
+                token = await token if inspect.isawaitable(token) else token
         except Exception as error:
             # The source is the user's code and may fail in any way: that attempt has failed, and is counted.
             detail = f"the token source raised {type(error).__name__}"
@@ -263,17 +265,27 @@ class Engine:
         self.timers = Timers(self._loop, self._start_ns)
         self.recorder.swap(self.clock())
         self._health = Health()
-        async with anyio.create_task_group() as self._tasks:
-            self._schedule_sweep(self.clock())
-            self._schedule_interval()
-            self._ready()
-            await self._closing.wait()
+        self._loop.set_exception_handler(self._unhandled)
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._schedule_sweep(self.clock())
+                self._schedule_interval()
+                self._ready()
+                await self._closing.wait()
+                self._tasks.cancel_scope.cancel()
+        finally:
             self._let_go()
-            self._tasks.cancel_scope.cancel()
-        self.timers.close()
-        self._health.close()
+            self.timers.close()
+            self._health.close()
+            await self._dialer.close()
         if self.failure is not None:
             raise self.failure
+
+    def _unhandled(self, _loop: object, context: dict[str, Any]) -> None:
+        """Take what asyncio would log, on this thread: a defect, or an error of a socket that is gone."""
+        error = context.get("exception")
+        if isinstance(error, Exception) and not isinstance(error, OSError):
+            self.fail(error)
 
     # loadtest.engine.timers.Timed
 

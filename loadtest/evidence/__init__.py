@@ -7,7 +7,7 @@ gathering   from intervals, histograms and events to the facts
 """
 
 from loadtest.evidence.facts import SECONDS_TAGS, STEADY_TAGS, Evidence, OutageGroup, Second, Series
-from loadtest.evidence.interval import MalformedInterval, PackedInterval, pack
+from loadtest.evidence.interval import MalformedInterval, PackedInterval, cleaned, pack
 from loadtest.evidence.manifest import (
     SCHEMA,
     Host,
@@ -33,6 +33,7 @@ __all__ = [
     "Second",
     "Series",
     "WorkerShare",
+    "cleaned",
     "comparability_hash",
     "differing_fields",
     "pack",

@@ -6,6 +6,7 @@ here is cleaned: texts are bounded, and secrets are taken out of them.
 """
 
 import math
+import zlib
 from collections.abc import Iterable
 from typing import Annotated
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from loadtest.schedule import NS_PER_S
 TEXT_LIMIT = 200
 """Characters of a foreign text that are kept."""
 
-BYTES_LIMIT = 256 << 20
+BYTES_LIMIT = 64 << 20
 """Bytes of an interval: far more than a second of the largest run."""
 
 _LEAST_PREFIX = 4
@@ -109,9 +110,17 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str
     )
 
 
+def cleaned(text: str, secrets: Iterable[str]) -> str:
+    """Return a foreign text as it may be written: bounded, encodable, without these secrets."""
+    return _cleaned(text, _spellings(secrets))
+
+
 def encode(packed: PackedInterval) -> bytes:
-    """Return the interval as bytes, for the way from a worker to the master."""
-    return _encoder.encode(packed)
+    """Return the interval as bytes, for the way from a worker to the master.
+
+    Compressed at the fastest level: a second with thousands of lifecycle events is their names over and over.
+    """
+    return zlib.compress(_encoder.encode(packed), level=1)
 
 
 def decode(data: bytes) -> PackedInterval:
@@ -120,15 +129,27 @@ def decode(data: bytes) -> PackedInterval:
     Raises:
         MalformedInterval: it is something else, or beyond its bounds.
     """
-    if len(data) > BYTES_LIMIT:
-        raise MalformedInterval(f"it has {len(data)} bytes, {BYTES_LIMIT} is the limit")
     try:
-        packed = _decoder.decode(data)
+        packed = _decoder.decode(_decompressed(data))
         for text in packed.histograms.values():
             encoded.decoded(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as problem:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, zlib.error) as problem:
         raise MalformedInterval(str(problem)) from problem
     return packed
+
+
+def _decompressed(data: bytes) -> bytes:
+    """Return the whole of what was compressed, which is bounded like what comes.
+
+    Raises:
+        ValueError: it is too long, or not whole.
+        zlib.error: it is something else.
+    """
+    decompressor = zlib.decompressobj()
+    plain = decompressor.decompress(data, BYTES_LIMIT)
+    if not decompressor.eof or decompressor.unused_data:
+        raise ValueError(f"it does not end within {BYTES_LIMIT} bytes")
+    return plain
 
 
 _encoder = msgspec.msgpack.Encoder()

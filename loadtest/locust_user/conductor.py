@@ -14,6 +14,8 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,10 +30,12 @@ from loadtest.evidence import MalformedInterval, PackedInterval
 from loadtest.evidence.interval import decode, encode
 from loadtest.locust_user import table
 from loadtest.locust_user.load import Load, RunFacts
+from loadtest.locust_user.log_watch import LogWatch, check_logs
 from loadtest.locust_user.options import RUN_DESTINATION, given_values
 from loadtest.locust_user.record import Record
-from loadtest.locust_user.settings import LoadSettings, load_settings
+from loadtest.locust_user.settings import LoadSettings, LogSettings, load_settings
 from loadtest.report import Published, print_verdict
+from loadtest.report.published import OWN_SERVER_LOG
 from loadtest.run import RunWriter, check_writable, new_manifest, resolve
 from loadtest.run.catalogue import NO_BASELINE
 from loadtest.server import ServerProcess
@@ -41,6 +45,8 @@ logger = logging.getLogger("loadtest")
 
 INTERVALS_MESSAGE = "loadtest_intervals"
 FINISH_MESSAGE = "loadtest_finish"
+
+_VERSION = metadata.version("loadtest")
 
 SWITCH_INTERVAL_S = 1e-4
 """How long a thread may keep the GIL when another wants it: Python's 5 ms would stall the engine's loop."""
@@ -74,9 +80,12 @@ class Conductor:
         self._record: Record | None = None
         self._server: ServerProcess | None = None
         self._settings: LoadSettings | None = None
+        self._log = LogSettings()  # of the process's start: a web request must not name files or commands
         self._published: Published | None = None
         self._broken = False  # the engine died, so whatever the verdict says, the tool has failed
+        self._workers: set[int] = set()  # that took part in the run
         self._finished_workers: set[int] = set()
+        self._unreadable_workers: set[int] = set()
         self._all_finished = Event()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._check()
@@ -93,6 +102,8 @@ class Conductor:
         try:
             settings = self._configure(self._host() or "ws://127.0.0.1")
             check_writable(settings.results)
+            self._log = settings.log
+            check_logs(self._log)
             if settings.baseline not in (None, NO_BASELINE):
                 resolve(settings.baseline, settings.results)
             if self._host() and self._options.headless:
@@ -182,11 +193,11 @@ class Conductor:
             ),
         )
         writer = RunWriter(settings.results, manifest)
-        if self._server is not None:
-            self._server_log().rename(writer.path / "server.log")
-        self._record = Record(writer, manifest)
+        self._record = Record(writer, manifest, self._log_watch(writer.path))
         self._published = None
+        self._workers.clear()
         self._finished_workers.clear()
+        self._unreadable_workers.clear()
         self._all_finished.clear()
         logger.info("run %s against %s", self._record.writer.path, manifest.target)
         facts = RunFacts(
@@ -196,6 +207,19 @@ class Conductor:
         )
         setattr(self._options, RUN_DESTINATION, msgspec.json.encode(facts).decode())
         return facts
+
+    def _log_watch(self, run: Path) -> LogWatch | None:
+        """Follow the logs that were given, and that of our own server."""
+        log = self._log
+        if self._server is not None:
+            own = self._server_log().rename(run / OWN_SERVER_LOG)
+            log = replace(log, paths=(str(own), *log.paths))
+        return LogWatch(log, run, self._secrets) if log.given else None
+
+    def _secrets(self) -> Sequence[str]:
+        if self._load is not None:
+            return self._load.secrets
+        return self._settings.secrets if self._settings is not None else ()
 
     def _start_server(self) -> str:
         self._server = ServerProcess(log_path=self._server_log())
@@ -231,18 +255,37 @@ class Conductor:
             self._record.append(packed)
 
     def _send(self, packed: PackedInterval) -> None:
-        self._runner.send_message(INTERVALS_MESSAGE, {"interval": encode(packed)})
+        self._tell_master({"interval": encode(packed)})
+
+    def _tell_master(self, data: dict[str, Any]) -> None:
+        worker = {"worker": self._runner.worker_index, "version": _VERSION}
+        self._runner.send_message(INTERVALS_MESSAGE, worker | data)
 
     def _on_intervals(self, msg: Any, **_kwargs: Any) -> None:
-        """Take a worker's interval, or its word that there will be no more."""
+        """Take a worker's interval, or its word that there will be no more.
+
+        A worker of another version, or whose message cannot be read, never counts as finished: what it did
+        is missing, and the verdict says so.
+        """
+        worker = msg.data["worker"]
+        if msg.data["version"] != _VERSION:
+            self._complain(worker, f"it runs version {msg.data['version']}, not {_VERSION}")
+            return
         if "finished" in msg.data:
-            self._finished_workers.add(msg.data["finished"])
+            self._finished_workers.add(worker)
             self._look_for_finish()
             return
+        self._workers.add(worker)
         try:
             self._append(decode(msg.data["interval"]))
         except MalformedInterval as error:
-            logger.error("worker %s: %s", msg.node_id, error)
+            self._complain(worker, str(error))
+
+    def _complain(self, worker: int, problem: str) -> None:
+        if worker not in self._unreadable_workers:
+            logger.error("worker %s: %s", worker, problem)
+        self._workers.add(worker)
+        self._unreadable_workers.add(worker)
 
     # A run ends.
 
@@ -255,7 +298,7 @@ class Conductor:
     def _look_for_finish(self) -> None:
         alive = [client for client in self._runner.clients.all if client.state != STATE_MISSING]
         indexes = {self._runner.get_worker_index(client.id) for client in alive}
-        if indexes <= self._finished_workers:
+        if indexes <= self._finished_workers | self._unreadable_workers:
             self._all_finished.set()
 
     def _on_finish(self, **_kwargs: Any) -> None:
@@ -263,7 +306,7 @@ class Conductor:
         if self._load is not None:
             self._load.finish()
             self._load = None
-        self._runner.send_message(INTERVALS_MESSAGE, {"finished": self._runner.worker_index})
+        self._tell_master({"finished": True})
 
     def _on_test_stop(self, **_kwargs: Any) -> None:
         if isinstance(self._runner, WorkerRunner):
@@ -271,20 +314,26 @@ class Conductor:
             return
         if self._load is not None:
             self._load.finish()
-            self._load = None
         if self._record is not None:
             self._conclude(self._record)
+        self._load = None
         self._stop_server()
 
     def _conclude(self, record: Record) -> None:
         assert self._settings is not None
         self._record = None
         self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
-        self._published = record.finish(str(self._settings.results), self._settings.baseline)
+        missing = self._workers - (self._finished_workers - self._unreadable_workers)
+        self._published = record.finish(str(self._settings.results), self._settings.baseline, missing)
         if not self._broken:
             self._environment.process_exit_code = self._published.verdict.exit_code
         if not self._options.headless:
             print_verdict(self._published, to_stderr=True)
+
+    @property
+    def published(self) -> Published | None:
+        """The last run that ended, judged."""
+        return self._published
 
     def _on_quitting(self, **_kwargs: Any) -> None:
         """End a run that Ctrl-C or SIGTERM interrupts; Locust would stop it only after this event."""

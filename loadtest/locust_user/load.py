@@ -111,6 +111,11 @@ class Load:
         gc.collect()
         gc.freeze()
 
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Texts that must not reach a file or a log: those of the settings, and the latest tokens."""
+        return (*self._settings.secrets, *self._engine.tokens)
+
     def start_user(self) -> Sequence[int]:
         """Start the sessions of one more user and return their numbers."""
         if self._finished:
@@ -165,8 +170,7 @@ class Load:
         self._bridge.close()
 
     def _take(self, interval: Interval) -> None:
-        secrets = (*self._settings.secrets, *self._engine.tokens)
-        packed = pack(interval, self._worker, secrets=secrets)
+        packed = pack(interval, self._worker, secrets=self.secrets)
         table.feed(self._environment.stats, packed)
         self._deliver(packed)
 

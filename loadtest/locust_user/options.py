@@ -42,6 +42,8 @@ class Option:
         wanted: what a value must be, for the error.
         secret: whether its value is masked in the web form and kept out of every file.
         repeatable: whether it can be given more than once.
+        in_web_form: whether it is shown there. What reads this machine's files or runs programs on it is not:
+            such settings are those of the process's start, whatever a web request says.
     """
 
     name: str
@@ -52,6 +54,12 @@ class Option:
     wanted: str = "text"
     secret: bool = False
     repeatable: bool = False
+    in_web_form: bool = True
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment."""
+        return f"LOCUST_WS_{self.name.replace('-', '_').upper()}"
 
     @property
     def destination(self) -> str:
@@ -129,9 +137,57 @@ OPTIONS: tuple[Option, ...] = (
     Option("tls-cert", "tls_cert", Path, "FILE", "Client certificate (PEM)"),
     Option("tls-key", "tls_key", Path, "FILE", "Its private key (PEM)"),
     Option(
-        "source-ip", "source_ips", str, "IP", "Local address to connect from; repeatable", repeatable=True
+        "source-ip",
+        "source_ips",
+        str,
+        "IP",
+        "Local addresses to connect from, in turn: IP, FIRST-LAST or NETWORK/BITS; repeatable",
+        repeatable=True,
     ),
     Option("connect-concurrency", "connect_concurrency", int, "N", "Attempts at a time (256)", "a number"),
+    Option(
+        "server-log",
+        "server_logs",
+        str,
+        "FILE",
+        "The server's log, followed from the run's start and judged; - for standard input; repeatable",
+        repeatable=True,
+        in_web_form=False,
+    ),
+    Option(
+        "server-log-cmd",
+        "server_log_cmd",
+        str,
+        "COMMAND",
+        "Prints the server's log: 'docker logs -f --tail 0 NAME'; ended with the run. One that ends by "
+        "itself ('gcloud logging read … --format=json') is run again when the run is over",
+        in_web_form=False,
+    ),
+    Option(
+        "server-log-format",
+        "server_log_format",
+        str,
+        "FORMAT",
+        "auto (default), json, or a format string of Python's logging",
+        in_web_form=False,
+    ),
+    Option(
+        "server-log-rules",
+        "server_log_rules",
+        Path,
+        "FILE",
+        "Your own rules of what log records mean (TOML; see loadtest check-log --help)",
+        in_web_form=False,
+    ),
+    Option(
+        "server-log-errors",
+        "server_log_errors",
+        int,
+        "N",
+        "Real errors in the log that are let pass (default 0)",
+        "a number",
+        in_web_form=False,
+    ),
 )
 
 RUN_DESTINATION = "ws_run"
@@ -150,11 +206,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             dest=option.destination,
             metavar=option.metavar,
             help=option.help,
-            env_var=f"LOCUST_WS_{option.name.replace('-', '_').upper()}",
+            env_var=option.variable,
             default=None,
             **({"action": "append"} if option.repeatable else {}),
         )
-        _show_in_web_form(action, secret=option.secret)
+        if option.in_web_form:
+            _show_in_web_form(action, secret=option.secret)
     action = group.add_argument(
         "--ws-tls-insecure",
         dest="ws_tls_insecure",

@@ -7,11 +7,13 @@ on; at the end the verdict is made from the files alone.
 import logging
 import time
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable
 
 import gevent
 
 from loadtest import latency
 from loadtest.evidence import Manifest, PackedInterval
+from loadtest.locust_user.log_watch import LogWatch
 from loadtest.report import Published, publish
 from loadtest.report.progress import Progress, progress_line
 from loadtest.run import RunWriter, utc_text
@@ -31,11 +33,13 @@ class Record:
     Args:
         writer: of its directory.
         manifest: of the run.
+        log_watch: of the server's log, None where there is none.
     """
 
-    def __init__(self, writer: RunWriter, manifest: Manifest) -> None:
+    def __init__(self, writer: RunWriter, manifest: Manifest, log_watch: LogWatch | None = None) -> None:
         self.writer = writer
         self._manifest = manifest
+        self._log_watch = log_watch
         self._counts: Counter[str] = Counter()
         self._recent: dict[int | None, deque[PackedInterval]] = {}
         self._progress = gevent.spawn(self._tell_progress)
@@ -46,10 +50,12 @@ class Record:
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
 
-    def finish(self, results: str, baseline: str | None) -> Published:
+    def finish(self, results: str, baseline: str | None, missing_workers: Iterable[int] = ()) -> Published:
         """Complete the run directory and make its verdict and reports."""
         self._progress.kill()
-        self.writer.finish(utc_text(time.time_ns()))
+        self.writer.finish(utc_text(time.time_ns()), missing_workers)
+        if self._log_watch is not None:
+            self._log_watch.finish()
         return publish(self.writer.path, results=results, baseline=baseline)
 
     def _tell_progress(self) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loadtest.addresses import expand
 from loadtest.dialects import Dialect, dialect_named
 from loadtest.drops import DEFAULT_WEIGHTS, DropPlan, parse_weights
 from loadtest.engine import EngineSettings
@@ -18,6 +19,30 @@ from loadtest.evidence import Plan
 from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.traffic import Conduct
 from loadtest.transport import Target, Tls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """The server's log: where it is and how it is read.
+
+    Args:
+        paths: files, `-` for standard input.
+        command: that prints it.
+        format: as `loadtest.serverlog.LogReader` takes it.
+        rules: a user's own.
+        allowed_errors: real errors that are let pass.
+    """
+
+    paths: tuple[str, ...] = ()
+    command: str | None = None
+    format: str = "auto"
+    rules: Path | None = None
+    allowed_errors: int = 0
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a log at all."""
+        return bool(self.paths) or self.command is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +57,7 @@ class LoadSettings:
         baseline: what to compare with: a run directory, a revision, `none`, or None for the rule.
         results: where run directories go.
         secrets: texts that must not reach a file or a log.
+        log: the server's.
     """
 
     engine: EngineSettings
@@ -41,6 +67,7 @@ class LoadSettings:
     baseline: str | None
     results: Path
     secrets: Sequence[str]
+    log: LogSettings
 
 
 def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
@@ -57,8 +84,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
     dialect = _dialect(values)
     pace = Pace(values["rate"], values["arrivals"], seed)
     backoff = _backoff(values["backoff"], seed)
-    weights = _weights(values["drops"])
-    drops = DropPlan(values["drop_every_s"], weights, seed)
+    drops = _drops(values["drops"], values["drop_every_s"], seed)
     for name, least, most in _BOUNDS:
         _check(name, values[name], least, most)
     tls = Tls(
@@ -74,7 +100,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         token=token if callable(token) else lambda: token,
         headers=_headers(values["headers"]),
         subprotocols=tuple(values["subprotocols"]),
-        source_ips=tuple(values["source_ips"]),
+        source_ips=expand(values["source_ips"]),
         open_timeout_s=values["open_timeout_s"],
         max_message_bytes=values["max_message_bytes"],
         ping_interval_ns=int(values["ping_interval_s"] * NS_PER_S),
@@ -92,7 +118,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         in_flight=values["in_flight"],
         message_bytes=dialect.message_bytes,
         drop_every_s=drops.every_s,
-        drops=dict(weights),
+        drops=dict(drops.weights),
         backoff=str(backoff),
         reply_timeout_s=values["reply_timeout_s"],
         open_timeout_s=values["open_timeout_s"],
@@ -107,6 +133,13 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         baseline=values["baseline"],
         results=Path(values["results"]),
         secrets=_secrets(token, engine.headers),
+        log=LogSettings(
+            paths=tuple(values["server_logs"]),
+            command=values["server_log_cmd"],
+            format=values["server_log_format"],
+            rules=values["server_log_rules"],
+            allowed_errors=values["server_log_errors"],
+        ),
     )
 
 
@@ -148,10 +181,12 @@ def _backoff(policy: str | Backoff, seed: int) -> Backoff:
     return policy if isinstance(policy, Backoff) else parse_backoff(policy, seed=seed)
 
 
-def _weights(drops: str | Mapping[str, float] | None) -> Mapping[str, float]:
+def _drops(drops: str | Mapping[str, float] | DropPlan | None, every_s: float, seed: int) -> DropPlan:
+    if isinstance(drops, DropPlan):
+        return drops
     if drops is None:
-        return DEFAULT_WEIGHTS
-    return parse_weights(drops) if isinstance(drops, str) else drops
+        return DropPlan(every_s, DEFAULT_WEIGHTS, seed)
+    return DropPlan(every_s, parse_weights(drops) if isinstance(drops, str) else drops, seed)
 
 
 def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -12,6 +12,7 @@ from locust import User, constant, events, task
 from locust.env import Environment
 
 from loadtest.dialects import Dialect
+from loadtest.drops import DropPlan
 from loadtest.locust_user import conductor, options
 from loadtest.schedule import Backoff
 
@@ -20,7 +21,7 @@ class WebSocketUser(User):
     """A user that holds WebSocket sessions, which talk, are dropped, come back and resume.
 
     Subclass it in a locustfile. Every attribute can be set in the class and is overridden by the option of
-    its name: `rate` by `--ws-rate`, `drop_every_s` by `--ws-drop-every`. See `locust --help`.
+    its name: `rate` by `--ws-rate`, `drop_every_s` by `--ws-drop-every`. See `loadtest options`.
 
     Attributes:
         dialect: what the server speaks: a name, or a subclass of `loadtest.Dialect`.
@@ -33,8 +34,8 @@ class WebSocketUser(User):
         in_flight: requests a session may have under way, 0 for any number.
         message_bytes: about how long a request is.
         drop_every_s: mean seconds a session is up before it is dropped, 0 for no drops.
-        drops: weight by kind of drop, as mapping or text; None for the seven kinds a sound server must
-            take quietly.
+        drops: weight by kind of drop, as mapping or text, or a plan of your own; None for the seven kinds
+            a sound server must take quietly.
         backoff: policy of reconnecting, as text or `loadtest.Backoff`.
         reply_timeout_s: after which a request without reply is lost.
         open_timeout_s: for an attempt to connect.
@@ -42,6 +43,10 @@ class WebSocketUser(User):
         warmup_s: seconds at the start that latency leaves out.
         max_message_bytes: the largest message that is accepted.
         ping_interval_s, ping_timeout_s: of keepalive.
+        server_logs: files with the server's log, `-` for standard input.
+        server_log_cmd: command that prints the server's log.
+        server_log_format, server_log_rules: how to read it, and a file of rules of your own.
+        server_log_errors: real errors in it that are let pass.
     """
 
     abstract = True
@@ -56,7 +61,7 @@ class WebSocketUser(User):
     in_flight: ClassVar[int] = 0
     message_bytes: ClassVar[int] = 64
     drop_every_s: ClassVar[float] = 20.0
-    drops: ClassVar[str | Mapping[str, float] | None] = None
+    drops: ClassVar[str | Mapping[str, float] | DropPlan | None] = None
     backoff: ClassVar[str | Backoff] = "exponential(1,2,8)"
     reply_timeout_s: ClassVar[float] = 10.0
     open_timeout_s: ClassVar[float] = 10.0
@@ -76,6 +81,11 @@ class WebSocketUser(User):
     max_message_bytes: ClassVar[int] = 2**20
     ping_interval_s: ClassVar[float] = 20.0
     ping_timeout_s: ClassVar[float] = 20.0
+    server_logs: ClassVar[Sequence[str]] = ()
+    server_log_cmd: ClassVar[str | None] = None
+    server_log_format: ClassVar[str] = "auto"
+    server_log_rules: ClassVar[Path | None] = None
+    server_log_errors: ClassVar[int] = 0
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)

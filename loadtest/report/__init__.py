@@ -7,8 +7,11 @@
                  one file each, drawn from the same tables
     tables, details, charts, provenance
                  what is told: rows, lines, charts, where the run came from
-    comparing, listing
-                 two runs beside each other, all runs in a row
+    server_log   the server's log, judged from a run's files, or given to a run when it is over
+    comparing, listing, trending
+                 runs beside each other, all runs in a row, those of one plan over time
+    baselines, pinning
+                 which run another is compared with and why, and choosing one to stay
     text, figures, geometry
                  foreign text made harmless, numbers written, charts placed
 
@@ -18,6 +21,7 @@ Nothing is measured or decided here; everything comes from a run directory and `
 from loadtest.report.progress import Progress, progress_line
 from loadtest.report.published import Published
 from loadtest.report.publishing import publish
+from loadtest.report.server_log import attach_logs
 from loadtest.report.terminal import print_verdict
 
-__all__ = ["Progress", "Published", "print_verdict", "progress_line", "publish"]
+__all__ = ["Progress", "Published", "attach_logs", "print_verdict", "progress_line", "publish"]

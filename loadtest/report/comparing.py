@@ -1,11 +1,12 @@
-"""Two runs beside each other: `loadtest compare`.
+"""Runs beside each other, one pair or several: `loadtest compare`.
 
-The comparison is the item `latency` of the candidate against the baseline, as a verdict would have it. Runs
-of unlike plans are refused. Where a person insists, the candidate's plan is held to be that of both, and the
-outcome is never PASS: a slower baseline plan would make any candidate look good.
+One pair is compared as a verdict would: the item `latency` of the candidate against the baseline. Several are
+compared pair by pair, from four on with an interval from their own spread. Runs of unlike plans are refused.
+Where a person insists, the candidate's plan is held to be that of all, and the outcome is never PASS: a
+slower baseline plan would make any candidate look good.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from loadtest.errors import InvalidSetting, RunsNotComparable
-from loadtest.evidence import Evidence, Manifest, differing_fields
+from loadtest.errors import InvalidSetting, RunsNotComparable, UsageError
+from loadtest.evidence import Evidence, Manifest, Plan
 from loadtest.report import figures
 from loadtest.report.baselines import readable
-from loadtest.report.tables import Foreign, Table, gate_table, gates, told
-from loadtest.run import earlier_runs, read_run, resolve
+from loadtest.report.tables import Foreign, Sheet, Table, bounded, gate_table, gates, pair_table, told
+from loadtest.run import earlier_runs, find_runs, once, read_manifest, read_run, resolve
 from loadtest.verdict import Item, Ruling, judge
+from loadtest.verdict.latency import differing_plans, judge_pairs
+from loadtest.verdict.timing import Timing, timing
 
 
 class ComparedRun(Struct, frozen=True, kw_only=True):
@@ -32,10 +35,19 @@ class ComparedRun(Struct, frozen=True, kw_only=True):
     complete: bool
 
 
+class ComparedPair(Struct, frozen=True, kw_only=True):
+    """Two runs that were compared with each other."""
+
+    baseline: ComparedRun
+    candidate: ComparedRun
+
+
 class Compared(Struct, frozen=True, kw_only=True):
     """What `compare --json` prints.
 
     Args:
+        baseline, candidate: the runs of the first pair, which are all where two runs were compared.
+        pairs: all pairs, in order.
         item: `latency`, as in verdict.json, of the candidate against the baseline.
         differing_fields: of the plans; empty unless the comparison was forced.
     """
@@ -43,6 +55,7 @@ class Compared(Struct, frozen=True, kw_only=True):
     verdict: Ruling
     baseline: ComparedRun
     candidate: ComparedRun
+    pairs: list[ComparedPair]
     differing_fields: list[str]
     item: Item
     schema: int = 1
@@ -53,44 +66,116 @@ class Compared(Struct, frozen=True, kw_only=True):
         return {Ruling.PASS: 0, Ruling.FAIL: 1}.get(self.verdict, 4)
 
 
-def compare(baseline: str, candidate: str, *, results: Path, force: bool = False) -> Compared:
-    """Compare the latency of two runs.
+RunPaths = tuple[Path, Path]
+"""The directories of a baseline's run and of a candidate's."""
+
+
+def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPaths]:
+    """Return the pairs of runs that a person named.
 
     Args:
-        baseline, candidate: run directories, or revisions, which stand for their newest complete run.
+        wanted: baseline and candidate of each: run directories, or revisions, which stand for their newest
+            complete run.
+
+    Raises:
+        RunNotFound: there is no such run.
+        InvalidSetting: a run is named twice.
+    """
+    pairs: list[RunPaths] = []
+    for names in wanted:
+        baseline, candidate = (resolve(name, results) for name in names)
+        hint = "Name another run; `loadtest list` shows them"
+        if baseline.resolve() == candidate.resolve():
+            raise InvalidSetting("candidate", names[1], "is the same run as the baseline", hint)
+        used = {path.resolve() for pair in pairs for path in pair}
+        for name, path in zip(names, (baseline, candidate), strict=True):
+            if path.resolve() in used:
+                raise InvalidSetting("pair", name, "is in another pair, too", hint)
+        pairs.append((baseline, candidate))
+    return pairs
+
+
+def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
+    """Return all complete runs of two revisions with one plan, paired in the order of their starts.
+
+    The plan is that of the candidate's newest run; where one has more runs than the other, its newest count.
+
+    Args:
+        baseline, candidate: revisions, or runs that stand for theirs.
+
+    Raises:
+        RunNotFound: there is no such run.
+        UsageError: the baseline has no run of that plan.
+    """
+    before, after = (read_manifest(resolve(name, results)) for name in (baseline, candidate))
+    alike = once(find_runs(results).of_plan(after.comparability_hash))
+    runs = [[run.path for run in alike if run.manifest.revision == of.revision] for of in (before, after)]
+    if before.revision == after.revision:
+        raise InvalidSetting("candidate", candidate, "is of the baseline's revision", "Name another revision")
+    if not all(runs):
+        raise UsageError(
+            f"no complete run of {before.revision} has the plan of {after.revision}'s newest run. "
+            "Repeat it with the same settings"
+        )
+    return list(reversed(list(zip(*runs, strict=False))))
+
+
+def compare(pairs: Sequence[RunPaths], *, results: Path, force: bool = False) -> Compared:
+    """Compare the latency of the runs of two revisions, pair by pair.
+
+    Args:
+        pairs: in the order in which they were run, at least one.
         results: the folder of all runs.
         force: compare runs of unlike plans, too.
 
     Raises:
-        RunNotFound: there is no such run.
         RunUnreadable: a file of a run is damaged.
         RunsNotComparable: the plans differ, and `force` is not set.
-        InvalidSetting: both are the same run.
     """
-    paths = resolve(baseline, results), resolve(candidate, results)
-    if paths[0].resolve() == paths[1].resolve():
-        hint = "Name another run; `loadtest list` shows them"
-        raise InvalidSetting("candidate", candidate, "is the same run as the baseline", hint)
-    before, after = read_run(paths[0]), read_run(paths[1])
-    differing = differing_fields(before.manifest.plan, after.manifest.plan)
+    manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
+    differing = differing_plans(manifests)
     if differing and not force:
         raise RunsNotComparable(differing)
-    item = _latency(before, after, results)
+    item = _one_pair(pairs[0], results) if len(pairs) == 1 else _several_pairs(pairs, results)
     if differing:
         item = _doubted(item, differing)
+    named = [
+        ComparedPair(baseline=_named(paths[0], before), candidate=_named(paths[1], after))
+        for paths, (before, after) in zip(pairs, manifests, strict=True)
+    ]
     return Compared(
         verdict=item.verdict,
-        baseline=_named(paths[0], before.manifest),
-        candidate=_named(paths[1], after.manifest),
+        baseline=named[0].baseline,
+        candidate=named[0].candidate,
+        pairs=named,
         differing_fields=differing,
         item=item,
     )
 
 
-def _latency(before: Evidence, after: Evidence, results: Path) -> Item:
-    earlier = readable(earlier_runs(results, before.manifest))
+def _one_pair(paths: RunPaths, results: Path) -> Item:
+    before, after = map(read_run, paths)
     alike = msgspec.structs.replace(before.manifest, plan=after.manifest.plan)
+    earlier = _earlier([before.manifest, after.manifest], results)
     return judge(after, replace(before, manifest=alike), earlier=earlier).item("latency")
+
+
+def _several_pairs(pairs: Sequence[RunPaths], results: Path) -> Item:
+    timings = [(timing(read_run(baseline)), timing(read_run(candidate))) for baseline, candidate in pairs]
+    plan = timings[0][1].manifest.plan
+    alike = [(_with_plan(before, plan), _with_plan(after, plan)) for before, after in timings]
+    manifests = [run.manifest for pair in timings for run in pair]
+    return judge_pairs(alike, earlier=map(timing, _earlier(manifests, results)))
+
+
+def _with_plan(run: Timing, plan: Plan) -> Timing:
+    return replace(run, manifest=msgspec.structs.replace(run.manifest, plan=plan))
+
+
+def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[Evidence]:
+    """Return runs like the baseline that were made before the last of these, for the noise."""
+    last_unix_ns = max(manifest.started_unix_ns for manifest in manifests)
+    return readable(earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns))
 
 
 def _doubted(item: Item, differing: list[str]) -> Item:
@@ -110,15 +195,29 @@ def _named(path: Path, manifest: Manifest) -> ComparedRun:
     )
 
 
-def comparison_tables(compared: Compared) -> Iterator[Table]:
-    """Yield which runs were compared, the gated quantiles, and the percentiles of both."""
-    rows = [
+def comparison_sheet(compared: Compared) -> Sheet:
+    """Return which runs were compared, the gated quantiles, and what each pair or each run showed."""
+    several = len(compared.pairs) > 1
+    tables = (
+        _run_table(compared.pairs),
+        gate_table(gates(compared.item)),
+        pair_table(compared.item) if several else _percentile_table(compared.item),
+    )
+    return Sheet(
+        headline=f"latency over {len(compared.pairs)} pairs" if several else "latency",
+        ruling=compared.verdict,
+        lines=[compared.item.summary, *told(compared.item, "spoiled", list[str], [])],
+        tables=tables,
+    )
+
+
+def _run_table(pairs: Sequence[ComparedPair]) -> Table:
+    rows = (
         (role, *map(Foreign, (run.revision, run.run_id, run.started_at)), "yes" if run.complete else "no")
-        for role, run in (("baseline", compared.baseline), ("candidate", compared.candidate))
-    ]
-    yield Table(("run", "revision", "id", "started", "complete"), "lllll", rows, "Runs")
-    yield gate_table(gates(compared.item))
-    yield _percentile_table(compared.item)
+        for pair in pairs
+        for role, run in (("baseline", pair.baseline), ("candidate", pair.candidate))
+    )
+    return bounded("Runs", ("run", "revision", "id", "started", "complete"), "lllll", rows)
 
 
 class _Baseline(Struct, frozen=True):

@@ -26,7 +26,10 @@ _STEPS: Mapping[tuple[str, Ruling], str] = {
     ("latency", Ruling.INCONCLUSIVE): "repeat both revisions in turn, longer or more often",
     ("latency", Ruling.NOT_JUDGED): "run the same command against the old revision, with --ws-revision NAME; "
     "later runs are compared with it",
-    ("server_log", Ruling.FAIL): "log these disconnects at INFO; the first such lines are given here",
+    ("server_log", Ruling.FAIL): "log at INFO what clients cause by leaving, and look into the real errors; "
+    "the first lines of both are given here",
+    ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
+    "loadtest report RUN --server-log FILE",
 }
 
 
@@ -36,6 +39,23 @@ _LINES_LIMIT = 5
 def next_step(item: Item) -> str:
     """Return what to do about an item, empty where the summary says it."""
     return _STEPS.get((item.item, item.verdict), "")
+
+
+class _Baseline(Struct, frozen=True, kw_only=True):
+    revision: str
+    started_at: str = ""
+    path: str = ""
+    rule: str = ""
+
+
+def baseline_line(item: Item) -> str:
+    """Return which run latency was compared with and why, empty where there was none."""
+    baseline = told(item, "baseline", _Baseline, _Baseline(revision=""))
+    if not baseline.path:
+        return ""
+    return (
+        f"Compared with {baseline.revision}, started {baseline.started_at} ({baseline.path}): {baseline.rule}"
+    )
 
 
 def item_lines(item: Item) -> list[str]:
@@ -86,12 +106,14 @@ def _gate_lines(item: Item) -> Iterator[str]:
 class _LogLine(Struct, frozen=True, kw_only=True):
     line: int
     text: str
+    file: str = ""
 
 
 def _log_lines(item: Item) -> Iterator[str]:
     for name in ("first_disconnect_errors", "first_real_errors"):
         for logged in told(item, name, list[_LogLine], [])[:_LINES_LIMIT]:
-            yield f"line {logged.line}: {printable(logged.text)}"
+            where = f"{printable(logged.file)} line" if logged.file else "line"
+            yield f"{where} {logged.line}: {printable(logged.text)}"
 
 
 def generator_line(generator: Generator) -> str:

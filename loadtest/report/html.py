@@ -71,6 +71,7 @@ def html(published: Published) -> str:
         generator=details.generator_line(verdict.generator),
         facts=_facts(published),
         charts=charts(evidence),
+        compared_with=details.baseline_line(verdict.item("latency")),
         gates=gate_table(gates(verdict.item("latency"))),
         latency=latency_table(evidence),
         outages=outage_table(evidence),

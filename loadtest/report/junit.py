@@ -34,7 +34,12 @@ def junit(published: Published) -> bytes:
         SubElement(properties, "property", name=name, value=printable(value))
     for item in verdict.items:
         suite.append(_case(item))
-    remarks = [details.generator_line(verdict.generator), *verdict.generator.problems, *verdict.notes[:20]]
+    remarks = [
+        details.baseline_line(verdict.item("latency")),
+        details.generator_line(verdict.generator),
+        *verdict.generator.problems,
+        *verdict.notes[:20],
+    ]
     SubElement(suite, "system-out").text = _lines(remarks)
     suites = Element("testsuites")
     suites.append(suite)

@@ -7,11 +7,11 @@ a server or a file becomes a link, a mention, HTML, or a cell too many.
 from collections.abc import Iterable, Iterator, Sequence
 
 from loadtest.report import details, figures
-from loadtest.report.comparing import Compared, comparison_tables
 from loadtest.report.provenance import command_lines, environment_table, plan_table
 from loadtest.report.published import Published
 from loadtest.report.tables import (
     Foreign,
+    Sheet,
     Table,
     error_table,
     gate_table,
@@ -52,6 +52,10 @@ def _verdict(published: Published) -> Iterator[str]:
     rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in verdict.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
+    compared_with = details.baseline_line(verdict.item("latency"))
+    if compared_with:
+        yield f"{markdown_prose(compared_with)}."
+        yield ""
     yield f"{markdown_prose(details.generator_line(verdict.generator))}."
     for remark in (*verdict.generator.problems, *verdict.notes[:20]):
         yield f"- {markdown_prose(remark)}"
@@ -112,11 +116,16 @@ def _origin(published: Published) -> Iterator[str]:
     yield ""
 
 
-def comparison(compared: Compared) -> str:
-    """Return a comparison of two runs."""
-    lines = [f"## {_signed(compared.verdict)}: latency", "", markdown_prose(compared.item.summary), ""]
-    for table in comparison_tables(compared):
+def sheet(of: Sheet) -> str:
+    """Return tables under their headline."""
+    ruling = "" if of.ruling is None else f"{_signed(of.ruling)}: "
+    lines = [f"## {ruling}{markdown_prose(of.headline)}", ""]
+    for line in of.lines:
+        lines += [markdown_prose(line), ""]
+    for table in of.tables:
         lines += table_lines(table)
+    if of.again:
+        lines += ["Again:", "", f"    {printable(of.again, 4096)}", ""]
     return "\n".join(lines)
 
 

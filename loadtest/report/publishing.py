@@ -1,33 +1,30 @@
-"""From a run directory to its verdict and its reports, by files alone.
+"""From a run directory to its verdict and its reports, by files alone."""
 
-What a server's log showed was judged when the log could be read; it is kept from the verdict before.
-"""
-
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from loadtest.errors import ResultsUnwritable, RunUnreadable
+from loadtest.evidence import Evidence, Manifest
 from loadtest.report.baselines import baseline_of, readable
 from loadtest.report.html import html
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.report.published import Published
+from loadtest.report.server_log import log_item
 from loadtest.run import earlier_runs, read_run, read_verdict, write_verdict
-from loadtest.verdict import Item, Ruling, Verdict, judge
+from loadtest.verdict import Verdict, judge
 
 
-def publish(
-    path: Path, *, results: Path | str, baseline: str | None = None, log_item: Item | None = None
-) -> Published:
+def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> Published:
     """Judge a run and write verdict.json, summary.md, junit.xml and report.html into its directory.
 
     Args:
         path: the run directory, complete or not.
         results: the folder of all runs, where baselines are looked for.
         baseline: a run directory, a revision, `none`, or None to leave the choice to the rule.
-        log_item: the item `server_log`; None keeps that of an earlier verdict.
 
     Raises:
         RunUnreadable: a file of the run, or of the baseline that was asked for, is damaged.
@@ -36,12 +33,13 @@ def publish(
     """
     evidence = read_run(path)
     before = _verdict_before(path)
-    with_baseline, note = baseline_of(evidence.manifest, Path(results), baseline, before=before)
+    found, note = baseline_of(evidence.manifest, Path(results), baseline, before=before)
     verdict = judge(
         evidence,
-        with_baseline,
-        log_item or _log_item(before),
-        earlier=readable(earlier_runs(Path(results), with_baseline.manifest)) if with_baseline else (),
+        None if found is None else found.evidence,
+        log_item(path, evidence),
+        earlier=() if found is None else _earlier(found.evidence.manifest, evidence.manifest, Path(results)),
+        found=None if found is None else found.told(),
     )
     if note:
         verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, note])
@@ -50,16 +48,16 @@ def publish(
     return published
 
 
+def _earlier(baseline: Manifest, judged: Manifest, results: Path) -> Iterator[Evidence]:
+    """Return earlier runs like the baseline, from which its noise is known."""
+    return readable(earlier_runs(results, baseline, before_unix_ns=judged.started_unix_ns))
+
+
 def _verdict_before(path: Path) -> Verdict | None:
     """Return the run's earlier verdict; one that cannot be read is about to be replaced."""
     with suppress(RunUnreadable):
         return read_verdict(path)
     return None
-
-
-def _log_item(before: Verdict | None) -> Item | None:
-    judged = [item for item in before.items if item.item == "server_log"] if before else []
-    return next((item for item in judged if item.verdict is not Ruling.NOT_JUDGED), None)
 
 
 def _write(published: Published) -> None:

@@ -18,7 +18,7 @@ from loadtest.recorder import COUNTS, ErrorTally
 from loadtest.report import figures
 from loadtest.schedule import NS_PER_S
 from loadtest.serverlog.account import drop_table
-from loadtest.verdict import Item, Verdict
+from loadtest.verdict import Item, Ruling
 
 ROWS_LIMIT = 30
 
@@ -68,15 +68,33 @@ class Table:
         return bool(self.rows)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """Tables under one headline, to be drawn.
+
+    Args:
+        headline: what it is about.
+        ruling: what was found, None where nothing is judged.
+        lines: sentences for a person.
+        again: the command that shows it again, empty where there is none.
+    """
+
+    headline: str
+    tables: Sequence[Table]
+    ruling: Ruling | None = None
+    lines: Sequence[str] = ()
+    again: str = ""
+
+
 def bounded(title: str, header: Sequence[str], aligns: str, rows: Iterable[Sequence[str]]) -> Table:
     """Return a table of the first `ROWS_LIMIT` rows."""
     found = list(rows)
     return Table(header, aligns, found[:ROWS_LIMIT], title, more=max(0, len(found) - ROWS_LIMIT))
 
 
-def verdict_table(verdict: Verdict) -> Table:
+def verdict_table(items: Iterable[Item]) -> Table:
     """Return item, verdict and summary."""
-    rows = [(item.item, str(item.verdict), item.summary) for item in verdict.items]
+    rows = [(item.item, str(item.verdict), item.summary) for item in items]
     return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
 
 
@@ -207,6 +225,37 @@ def gate_table(compared: Iterable[GateFigures]) -> Table:
     ]
     header = ("quantile", "baseline", "candidate", "change", "interval, %", "margin", "verdict")
     return Table(header, "lrrrrrl", rows, "Change against the baseline")
+
+
+class _RunTold(Struct, frozen=True, kw_only=True):
+    run_id: str = ""
+    started_at: str = ""
+
+
+class _PairTold(Struct, frozen=True, kw_only=True):
+    pair: int
+    fit: bool
+    baseline: _RunTold
+    candidate: _RunTold
+    change_ratios: dict[str, float | None]
+
+
+def pair_table(item: Item) -> Table:
+    """Return the pairs of a latency item over several, with the change of each quantile in each."""
+    pairs = told(item, "runs", list[_PairTold], [])
+    names = list(dict.fromkeys(name for pair in pairs for name in pair.change_ratios))
+    rows = (
+        (
+            str(pair.pair),
+            Foreign(pair.baseline.run_id),
+            Foreign(pair.candidate.run_id),
+            *(figures.change(pair.change_ratios.get(name)) for name in names),
+            "yes" if pair.fit else "no",
+        )
+        for pair in pairs
+    )
+    header = ("pair", "baseline", "candidate", *names, "counts")
+    return bounded("Pairs of runs", header, f"rll{'r' * len(names)}l", rows)
 
 
 def server_log_table(item: Item) -> Table:

@@ -15,10 +15,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loadtest.report import details
-from loadtest.report.comparing import Compared, comparison_tables
 from loadtest.report.listing import Listing, listing_tables
 from loadtest.report.published import Published
-from loadtest.report.tables import Table, gate_table, gates, verdict_table
+from loadtest.report.tables import Sheet, Table, gate_table, gates, server_log_table, verdict_table
 from loadtest.report.text import printable
 from loadtest.verdict import Item, Ruling
 
@@ -37,7 +36,7 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
     """Print a run's verdict for a person."""
     verdict, manifest = published.verdict, published.evidence.manifest
     console = new_console(to_stderr=to_stderr)
-    print_table(console, verdict_table(verdict))
+    print_table(console, verdict_table(verdict.items))
     baseline = f" against {verdict.baseline}" if verdict.baseline is not None else ""
     headline = Text.assemble(
         "verdict of ", _text(manifest.revision), _text(baseline), ": ", _ruling(verdict.verdict)
@@ -48,6 +47,9 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item)
     console.print()
+    compared_with = details.baseline_line(verdict.item("latency"))
+    if compared_with:
+        console.print(_text(compared_with, _SUMMARY_LIMIT))
     console.print(_text(details.generator_line(verdict.generator)))
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
         console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
@@ -56,15 +58,16 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
 
 def _print_item(console: Console, item: Item) -> None:
     lines = [*details.count_lines(item), *details.finding_lines(item)]
-    compared, step = gate_table(gates(item)), details.next_step(item)
-    if not (lines or compared or step):
+    tables = [table for table in (gate_table(gates(item)), server_log_table(item)) if table]
+    step = details.next_step(item)
+    if not (lines or tables or step):
         return
     console.print()
     console.print(Text.assemble(_text(item.item), " ", _ruling(item.verdict)))
     for line in lines:
         console.print(Padding(_text(line, _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
-    if compared:
-        print_table(console, compared)
+    for table in tables:
+        print_table(console, table)
     if step:
         console.print(Padding(Text.assemble(("next: ", "bold"), step), (0, 0, 0, 2), expand=False))
 
@@ -135,12 +138,16 @@ def print_listing(listing: Listing) -> None:
         console.print("no runs yet: `locust -f locustfiles/ws.py --headless -u 5 -r 5 -t 30s` makes one")
 
 
-def print_comparison(compared: Compared) -> None:
-    """Print a comparison for a person."""
+def print_sheet(sheet: Sheet) -> None:
+    """Print tables and, where they end on a screen, their headline and what it means."""
     console = new_console()
-    for table in comparison_tables(compared):
+    for table in sheet.tables:
         if table:
             print_table(console, table)
             console.print()
-    console.print(Text.assemble("latency: ", _ruling(compared.verdict)))
-    console.print(_text(compared.item.summary, _SUMMARY_LIMIT))
+    ruling = () if sheet.ruling is None else (": ", _ruling(sheet.ruling))
+    console.print(Text.assemble(_text(sheet.headline), *ruling))
+    for line in sheet.lines:
+        console.print(_text(line, _SUMMARY_LIMIT))
+    if sheet.again:
+        console.print(_text(f"again: {sheet.again}", 4096), soft_wrap=True)

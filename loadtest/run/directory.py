@@ -19,9 +19,12 @@ MANIFEST = "run.json"
 HISTOGRAMS = "latency.hlog"
 EVENTS = "events.jsonl"
 INTERVALS = "intervals.jsonl"
+SERVER_LOG = "server_log.jsonl"
 VERDICT = "verdict.json"
 BASELINES = "baselines"
 """The folder of pinned runs, beside those of the revisions."""
+DUELS = "duels"
+"""The folder of what is written of duels; their runs lie with all others."""
 
 _NAME_LIMIT = 80
 
@@ -43,7 +46,7 @@ def check_writable(results: Path) -> None:
 def folder_name(revision: str) -> str:
     """Return a folder's name for a revision: letters, digits, dot, dash and underscore of it."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", revision).strip(".-")[:_NAME_LIMIT]
-    return f"{name}-" if name.lower() == BASELINES else name or "unknown"
+    return f"{name}-" if name.lower() in (BASELINES, DUELS) else name or "unknown"
 
 
 def make_directory(results: Path, manifest: Manifest) -> Path:

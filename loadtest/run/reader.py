@@ -51,7 +51,7 @@ def read_run(path: Path) -> Evidence:
         directory.HISTOGRAMS: enter_histogram,
     }
     for name, enter in readers.items():
-        _read_lines(path / name, enter, gathering.warn)
+        read_lines(path / name, enter, gathering.warn)
     return gathering.evidence()
 
 
@@ -61,7 +61,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         RunUnreadable: there is none, it is damaged, or of another schema.
     """
-    return _read_json(path / directory.MANIFEST, Manifest)
+    return read_json(path / directory.MANIFEST, Manifest)
 
 
 def read_verdict(path: Path) -> Verdict | None:
@@ -71,10 +71,15 @@ def read_verdict(path: Path) -> Verdict | None:
         RunUnreadable: it is damaged, or of another schema.
     """
     file = path / directory.VERDICT
-    return _read_json(file, Verdict) if file.is_file() else None
+    return read_json(file, Verdict) if file.is_file() else None
 
 
-def _read_json(file: Path, kind: type[_Record]) -> _Record:
+def read_json(file: Path, kind: type[_Record]) -> _Record:
+    """Read a file of JSON as a record of this kind.
+
+    Raises:
+        RunUnreadable: it is missing, damaged, or of another schema.
+    """
     try:
         with file.open("rb") as opened:
             data = opened.read(FILE_LIMIT + 1)
@@ -97,7 +102,14 @@ def _hint(data: bytes) -> str:
     return "" if schema == 1 else f" (its schema is {schema}, this version reads 1)"
 
 
-def _read_lines(file: Path, enter: Callable[[bytes], None], warn: Callable[[str], None]) -> None:
+def read_lines(
+    file: Path, enter: Callable[[bytes], None], warn: Callable[[str], None] = lambda _text: None
+) -> None:
+    """Have each line of a file entered; a ValueError or an error of msgspec says that it is malformed.
+
+    Raises:
+        RunUnreadable: a line but the last, cut short one is malformed, or the file cannot be read.
+    """
     try:
         for number, line in enumerate(_lines(file), start=1):
             if len(line) == LINE_LIMIT and not line.endswith(b"\n"):

@@ -4,7 +4,7 @@ Of the records within the run's window, those that a client's leaving caused mus
 worse, and nearly all of them at INFO or below; real errors are listed apart, and may not be more than
 allowed. A `bad_message` drop is meant to cause a real error, which therefore does not count. What was seen
 to be wrong is a FAIL, whatever else the log lacks; a log with too few drops, without records near them, or
-that could not be read is INCONCLUSIVE, never PASS. Pure: records and drops come in, evidence goes out.
+that could not be read is INCONCLUSIVE, never PASS. Pure: an extract and drops come in, evidence goes out.
 """
 
 from collections import Counter
@@ -13,9 +13,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from loadtest.serverlog.records import Counts, Level, Record, excerpt
+from loadtest.serverlog.extract import Logged, Reading
+from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.sightings import (
+    END_OF_RUN,
     EXPECTED_FAULT,
     DropMade,
     Sighting,
@@ -76,40 +78,43 @@ class _Collected(Struct, kw_only=True):
 
 
 def judge(
-    classified: Iterable[tuple[Record, LogClass]],
+    log: Iterable[Logged],
     drops: Sequence[DropMade],
     *,
     window: Window,
-    allowed_errors: int = 0,
-    counts: Counts | None = None,
+    reading: Reading | None = None,
 ) -> Account:
     """Judge a server's log against the drops that a run made.
 
     Arguments:
-        classified: every record of the log with its class, in any order, read once.
-        drops: the drops made, in any order.
+        log: what was kept of it, in any order, read once.
+        drops: the drops made, and the ends of sessions with the run, in any order.
         window: the run's; records outside do not count. Records without a time do.
-        allowed_errors: how many real errors that no drop was meant to cause are let pass.
-        counts: how reading the log went.
+        reading: how reading the log went, None if that is not known: the run was killed.
 
     """
-    collected = _collect(classified, drops, window)
+    reading = reading or Reading()
+    collected = _collect(log, drops, window)
     offset_ns = clock_offset_ns(collected.sightings, drops)
     _to_tool_clock(collected, offset_ns or 0)
     within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
     matched_by = match(within, drops)
+    made = [drop for drop in drops if drop.kind != END_OF_RUN]
     evidence = _evidence(within, drops) | {
+        "drops": len(made),
         "records": collected.records,
         "untimed_records": collected.untimed,
-        "unjudged_records": collected.overflow,
+        "unjudged_records": collected.overflow + reading.left_out,
         "clock_offset_s": None if offset_ns is None else round(offset_ns / SECOND_NS, 3),
-        "covered_ratio": round(_covered_ratio(collected, within, drops), 4),
+        "covered_ratio": round(_covered_ratio(collected, within, made), 4),
         "matched_by": dict(matched_by),
-        "reading": counts.as_dict() if counts else None,
-        "allowed_errors": allowed_errors,
+        "files": reading.files,
+        "reading": reading.counts.as_dict(),
+        "problems": reading.problems,
+        "allowed_errors": reading.allowed_errors,
     }
     failures = _failures(evidence)
-    doubts = _doubts(evidence, counts)
+    doubts = _doubts(evidence, reading)
     verdict = "FAIL" if failures else "INCONCLUSIVE" if doubts else "PASS"
     summary = "; ".join(failures or doubts) or _praise(evidence)
     return Account(verdict=verdict, summary=summary, evidence=evidence)
@@ -118,7 +123,7 @@ def judge(
 def drop_table(evidence: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The table by drop kind of an account's evidence, header first: client action → server's log level."""
     rows: list[tuple[str, ...]] = [
-        ("client action", "drops made", "with a record", "records", "server's log level")
+        ("client action", "times", "with a record", "records", "server's log level")
     ]
     for row in evidence["by_kind"]:
         levels = ", ".join(f"{level} {count}" for level, count in row["levels"].items()) or "nothing"
@@ -130,39 +135,38 @@ def drop_table(evidence: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _collect(
-    classified: Iterable[tuple[Record, LogClass]], drops: Sequence[DropMade], window: Window
-) -> _Collected:
-    """Keep of the log what the judgement needs; of the rest only in which seconds it had records."""
+def _collect(log: Iterable[Logged], drops: Sequence[DropMade], window: Window) -> _Collected:
+    """Take of the log what is near the run."""
     collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
     sessions = {drop.session for drop in drops}
-    for record, log_class in classified:
-        at_ns = record.at_ns
-        slack_ns = SECOND_NS if record.arrival else _MAX_CLOCK_OFFSET_NS
-        if at_ns is not None and not window.holds(at_ns, slack_ns) and record.session not in sessions:
+    for logged in log:
+        at_ns = logged.at_ns
+        slack_ns = SECOND_NS if logged.arrival else _MAX_CLOCK_OFFSET_NS
+        if at_ns is not None and not window.holds(at_ns, slack_ns) and logged.session not in sessions:
             continue
-        collected.records += 1
+        collected.records += logged.count
         if at_ns is None:
-            collected.untimed += 1
+            collected.untimed += logged.count
         else:
-            (collected.arrival_seconds if record.arrival else collected.seconds).add(at_ns // SECOND_NS)
-        if log_class in DISCONNECTS or record.level >= Level.ERROR:
-            _keep(collected, record, log_class)
+            (collected.arrival_seconds if logged.arrival else collected.seconds).add(at_ns // SECOND_NS)
+        if logged.log_class in DISCONNECTS or logged.level >= Level.ERROR:
+            _take(collected, logged)
     return collected
 
 
-def _keep(collected: _Collected, record: Record, log_class: LogClass) -> None:
+def _take(collected: _Collected, logged: Logged) -> None:
     if len(collected.sightings) >= MAX_SIGHTINGS:
-        collected.overflow += 1
+        collected.overflow += logged.count
         return
     sighting = Sighting(
-        level=record.level,
-        log_class=log_class,
-        at_ns=record.at_ns,
-        arrival=record.arrival,
-        session=record.session,
-        line=record.line,
-        text=excerpt(record) if record.level >= Level.WARNING else "",
+        level=logged.level,
+        log_class=logged.log_class,
+        at_ns=logged.at_ns,
+        arrival=logged.arrival,
+        session=logged.session,
+        file=logged.file,
+        line=logged.line,
+        text=logged.text,
     )
     collected.sightings.append(sighting)
 
@@ -191,7 +195,6 @@ def _evidence(within: list[Sighting], drops: Sequence[DropMade]) -> dict[str, An
     quiet = sum(s.level <= Level.INFO for s in disconnects)
     cancelled = sum(s.log_class is LogClass.CANCELLED_AT_SHUTDOWN for s in within)
     return {
-        "drops": len(drops),
         "disconnect_records": len(disconnects),
         "disconnect_levels": _by_level(disconnects),
         "disconnect_errors": len(wrong),
@@ -233,13 +236,14 @@ def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[dict[str
             "levels": _by_level(of_kind[kind]),
             "expected_errors": sum(sighting.expected for sighting in of_kind[kind]),
         }
-        for kind in sorted(made)
+        for kind in sorted(made, key=lambda kind: (kind == END_OF_RUN, kind))
     ]
 
 
 def _first_lines(sightings: list[Sighting], drops: Sequence[DropMade]) -> list[dict[str, Any]]:
     return [
         {
+            "file": sighting.file,
             "line": sighting.line,
             "level": sighting.level.name,
             "text": sighting.text,
@@ -269,12 +273,12 @@ def _kinds(evidence: dict[str, Any]) -> str:
     return f" (after {', '.join(kinds)})" if kinds else ""
 
 
-def _doubts(evidence: dict[str, Any], counts: Counts | None) -> list[str]:
-    doubts = []
+def _doubts(evidence: dict[str, Any], reading: Reading) -> list[str]:
+    doubts = list(reading.problems)
     if evidence["drops"] < MIN_DROPS:
         doubts.append(f"{evidence['drops']} drops are too few, {MIN_DROPS} are needed")
-    if counts and counts.damaged_ratio() > MAX_DAMAGED_RATIO:
-        doubts.append(f"{counts.damaged_ratio():.0%} of the log could not be read: name its format")
+    if reading.counts.damaged_ratio() > MAX_DAMAGED_RATIO:
+        doubts.append(f"{reading.counts.damaged_ratio():.0%} of the log could not be read: name its format")
     if not evidence["records"]:
         return [*doubts, "the log has no record in the run's time"]
     if evidence["covered_ratio"] < MIN_COVERED_RATIO:

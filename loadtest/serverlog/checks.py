@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from loadtest.serverlog.findings import LogReport
 from loadtest.serverlog.reader import LogReader, read
-from loadtest.serverlog.records import Counts, Record
+from loadtest.serverlog.records import Record
 from loadtest.serverlog.rules import LogClass, RuleTable
 from loadtest.serverlog.times import iso
 
@@ -52,12 +52,8 @@ def check(
                 report.add(record, rules.classify(record), str(path))
             else:
                 report.skipped += 1
-        report.reading = _sum(report.reading, reader.counts)
+        report.reading = report.reading.plus(reader.counts)
     return report
-
-
-def _sum(one: Counts, other: Counts) -> Counts:
-    return Counts(**{name: number + getattr(other, name) for name, number in one.as_dict().items()})
 
 
 def lines(reports: Sequence[LogReport]) -> list[str]:

@@ -9,6 +9,8 @@ A file that exists already is read from its end on: what stands in it is older t
 import os
 import select
 import shlex
+import shutil
+import signal
 import stat
 import subprocess
 from contextlib import suppress
@@ -19,11 +21,11 @@ from loadtest.errors import InvalidSetting
 from loadtest.serverlog.reader import LogReader
 from loadtest.serverlog.records import Counts, Record
 
-CHUNK = 256 * 1024
-POLL_BYTES = 1024 * 1024
-"""What one poll reads at most: a tenth of a second's work."""
+CHUNK = 64 * 1024
+POLL_BYTES = CHUNK
+"""What one poll reads at most: a few milliseconds' work, which a run that measures does not feel."""
 
-CLOSE_BYTES = 64 * POLL_BYTES
+CLOSE_BYTES = 64 * 1024 * 1024
 """What is read at most on closing, from a command that prints faster than it is read."""
 
 STOP_S = 5.0
@@ -52,7 +54,7 @@ class FileSource:
         """Follow `path` from its present end.
 
         Raises:
-            InvalidSetting: it is there and cannot be read, or is no regular file.
+            InvalidSetting: it is there and cannot be read, is no regular file, or its folder is not there.
 
         """
         self.ended = False
@@ -60,6 +62,8 @@ class FileSource:
         self._path = path
         self._quiet = False  # the last read of this file found nothing
         try:
+            if not path.parent.is_dir():
+                raise InvalidSetting("server-log", str(path), "cannot be followed: its folder does not exist")
             self._file = self._opened()
         except OSError as error:
             problem = f"cannot be read: {error.strerror}"
@@ -132,6 +136,16 @@ class StandardInput:
     """What is piped into the tool; asked whether it has bytes, so that others' reads of it may still wait."""
 
     def __init__(self, descriptor: int = 0) -> None:
+        """Read from a descriptor.
+
+        Raises:
+            InvalidSetting: it is a terminal.
+
+        """
+        if os.isatty(descriptor):
+            raise InvalidSetting(
+                "server-log", "-", "is a terminal", "Pipe the log in: docker logs -f NAME | …"
+            )
         self.ended = False
         self.problem = ""
         self._descriptor = descriptor
@@ -155,24 +169,28 @@ class CommandOutput:
     def __init__(self, command: str) -> None:
         """Start `command`, split into words as a shell does; no shell runs it.
 
+        It gets a session of its own, so that Ctrl-C does not end it before the run, and that closing ends
+        all that it started.
+
         Raises:
             InvalidSetting: it cannot be started.
 
         """
         self.ended = False
         self.problem = ""
+        words = command_words(command)
         try:
-            words = shlex.split(command)
             self._process = subprocess.Popen(  # noqa: S603 - running the user's command is what is asked
                 words,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 bufsize=0,
+                start_new_session=True,
             )
-        except (OSError, ValueError, IndexError) as error:
-            problem = f"cannot be started: {error}"
-            raise InvalidSetting("server-log-cmd", command, problem, "Use sh -c '…' for pipes") from error
+        except OSError as error:
+            problem = f"cannot be started: {error.strerror}"
+            raise InvalidSetting("server-log-cmd", words[0], problem, _COMMAND_HINT) from error
         assert self._process.stdout is not None
         self._output = self._process.stdout
         os.set_blocking(self._output.fileno(), False)
@@ -195,19 +213,44 @@ class CommandOutput:
         self.ended = True
         if not self._output.closed:
             self._output.close()
-        if self._process.poll() is None:
-            self._process.terminate()
+        if self._process.poll() is None:  # else its number may be another's by now
+            self._signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_S)
-        if self._process.poll() is None:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command and to all that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
 
     def _note_status(self) -> None:
         """A command that closed its output by itself ends at once; how, is worth telling if it failed."""
         with suppress(subprocess.TimeoutExpired):
             if status := self._process.wait(STOP_S):
                 self.problem = f"the command ended with status {status}"
+
+
+_COMMAND_HINT = "Use sh -c '…' for pipes"
+
+
+def command_words(command: str) -> list[str]:
+    """Split a command into words, of which the first is a program that is there.
+
+    Raises:
+        InvalidSetting: it cannot be started.
+
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        problem = f"cannot be started: {error}"
+        raise InvalidSetting("server-log-cmd", command, problem, _COMMAND_HINT) from error
+    if not words or shutil.which(words[0]) is None:
+        name = words[0] if words else ""
+        raise InvalidSetting("server-log-cmd", name, "cannot be started: there is no such program")
+    return words
 
 
 class Follower:
@@ -264,10 +307,19 @@ class Follower:
         return records, read
 
 
+def source_of(server_log: str) -> Source:
+    """Return the source that `--ws-server-log` names: a path, or `-` for standard input.
+
+    Raises:
+        InvalidSetting: it cannot be followed.
+
+    """
+    return StandardInput() if server_log == "-" else FileSource(Path(server_log))
+
+
 def follow(server_log: str, *, format: str = "auto", zone_s: int = 0) -> Follower:  # noqa: A002
-    """Follow what `--ws-server-log` names: a path, or `-` for standard input."""
-    source: Source = StandardInput() if server_log == "-" else FileSource(Path(server_log))
-    return Follower(source, format=format, zone_s=zone_s)
+    """Follow what `--ws-server-log` names."""
+    return Follower(source_of(server_log), format=format, zone_s=zone_s)
 
 
 def follow_command(command: str, *, format: str = "auto", zone_s: int = 0) -> Follower:  # noqa: A002

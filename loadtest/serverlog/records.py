@@ -90,6 +90,10 @@ class Counts(Struct, kw_only=True):
         """The counts by name, for a report."""
         return {name: getattr(self, name) for name in self.__struct_fields__}
 
+    def plus(self, other: "Counts") -> "Counts":
+        """The counts of two logs together."""
+        return Counts(**{name: count + getattr(other, name) for name, count in self.as_dict().items()})
+
 
 def clean(text: str, limit: int) -> str:
     """Text without control characters or lone surrogates, on one line, of at most `limit` characters."""

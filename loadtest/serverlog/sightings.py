@@ -22,6 +22,9 @@ from loadtest.serverlog.times import SECOND_NS
 LATE_KINDS = frozenset({"half_open"})
 """The server learns of these from its own ping, and a ping's time after the drop."""
 
+END_OF_RUN = "end of the run"
+"""What stands for a drop's kind where a session was closed because the run was over."""
+
 EXPECTED_FAULT = "bad_message"
 """The kind whose drops make a sound server log a real error."""
 
@@ -42,7 +45,7 @@ _MAX_NEAR = 64
 
 
 class DropMade(Struct, frozen=True, kw_only=True):
-    """One drop that the tool made; Unix time."""
+    """One drop that the tool made, or the close of a session at the run's end; Unix time."""
 
     at_ns: int
     session: str
@@ -57,6 +60,7 @@ class Sighting(Struct, kw_only=True, gc=False):
     at_ns: int | None = None
     arrival: bool = False
     session: str = ""
+    file: str = ""
     line: int = 0
     text: str = ""
     drop: int | None = None
@@ -66,7 +70,7 @@ class Sighting(Struct, kw_only=True, gc=False):
 def clock_offset_ns(sightings: Iterable[Sighting], drops: Sequence[DropMade]) -> int | None:
     """How far the server's clock is ahead of the tool's, None if no record could be paired with a drop."""
     own = [s for s in sightings if s.at_ns is not None and not s.arrival and s.log_class in DISCONNECTS]
-    prompt = [drop for drop in drops if drop.kind not in LATE_KINDS]
+    prompt = [drop for drop in drops if drop.kind not in LATE_KINDS and drop.kind != END_OF_RUN]
     distances = _session_distances(own, prompt) or _time_distances(own, prompt)
     return _densest(distances)
 
@@ -171,7 +175,7 @@ class _Matcher:
 
         A real error belongs to a drop that was made to cause one, if one is near. A record right after
         another of its session belongs to the same drop. Else it is the nearest drop before it of which no
-        record is known yet, else the nearest before it.
+        record is known yet, the run's end last, else the nearest before it.
         """
         near = [index for index in indexes if self._near(sighting, self._drops[index])]
         if sighting.log_class is LogClass.REAL_ERROR:
@@ -189,7 +193,12 @@ class _Matcher:
         if sighting.at_ns is None:
             return chosen[0] if chosen else None
         at_ns = sighting.at_ns
-        return min(chosen, key=lambda index: abs(at_ns - self._drops[index].at_ns), default=None)
+
+        def distance(index: int) -> tuple[bool, int]:
+            drop = self._drops[index]
+            return bool(free) and drop.kind == END_OF_RUN, abs(at_ns - drop.at_ns)
+
+        return min(chosen, key=distance, default=None)
 
     def _near(self, sighting: Sighting, drop: DropMade) -> bool:
         if sighting.at_ns is None:

@@ -6,7 +6,8 @@ drops and each step's time to the recorder.
 """
 
 from loadtest.transport.connection import Connection, Listener
+from loadtest.transport.health import Health, ask_health
 from loadtest.transport.opening import Dialer
 from loadtest.transport.target import Target, Tls, check_reachable
 
-__all__ = ["Connection", "Dialer", "Listener", "Target", "Tls", "check_reachable"]
+__all__ = ["Connection", "Dialer", "Health", "Listener", "Target", "Tls", "ask_health", "check_reachable"]

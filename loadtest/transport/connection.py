@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
     Args:
         client: the library's protocol, which has yet to connect.
         clock: returns monotonic nanoseconds.
+        sockets: is told when the socket has closed, by no longer having this connection in it.
     """
 
     __slots__ = (
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol):
         "_ping_sent_ns",
         "_pinged_ns",
         "_silent",
+        "_sockets",
         "_splitter",
         "_tail",
         "_tcp",
@@ -80,8 +82,9 @@ class Connection(asyncio.Protocol):
         "sample",
     )
 
-    def __init__(self, client: ClientProtocol, clock: Callable[[], int]) -> None:
+    def __init__(self, client: ClientProtocol, clock: Callable[[], int], sockets: set["Connection"]) -> None:
         self._client: ClientProtocol | None = client
+        self._sockets = sockets
         self._open = False  # whether messages can be sent
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -258,6 +261,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take the end of the socket."""
+        self._sockets.discard(self)
         self.error = error
         if self._splitter is None:
             self._library.receive_eof()

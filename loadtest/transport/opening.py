@@ -92,6 +92,7 @@ class Dialer:
         self._subprotocols = tuple(subprotocols)
         self._max_message_bytes = max_message_bytes
         self._source_ips = itertools.cycle(source_ips) if source_ips else None
+        self._sockets: set[Connection] = set()  # open ones, also those that nobody listens to any more
         self._addresses: asyncio.Future[list[Address]] | None = None
         self._addresses_asked_ns = 0
 
@@ -126,6 +127,8 @@ class Dialer:
         addresses = await self._resolve()
         attempt.enter("tcp")
         connection = await self._connect(addresses, self._protocol(endpoint))
+        if connection.loss is None:
+            self._sockets.add(connection)
         try:
             if self._target.tls is not None:
                 attempt.enter("tls")
@@ -134,9 +137,19 @@ class Dialer:
             await self._upgrade(connection, endpoint)
         except BaseException:
             connection.abort()
+            self._sockets.discard(connection)  # of a TLS handshake given up, no end is told
             raise
         attempt.enter("established")
         return connection
+
+    async def close(self) -> None:
+        """Close every socket at once, and return when all are closed."""
+        for connection in tuple(self._sockets):
+            connection.detach()
+            connection.abort()
+        with anyio.move_on_after(1):  # in truth a few turns of the loop
+            while self._sockets:
+                await anyio.sleep(0)
 
     def _protocol(self, endpoint: Endpoint) -> ClientProtocol:
         target = self._target
@@ -193,7 +206,7 @@ class Dialer:
             source = (next(self._source_ips), 0) if self._source_ips is not None else None
             try:
                 _, connection = await loop.create_connection(
-                    lambda: Connection(client, self._clock), host, port, local_addr=source
+                    lambda: Connection(client, self._clock, self._sockets), host, port, local_addr=source
                 )
             except OSError as error:
                 failure = error

@@ -3,6 +3,9 @@
     items        what a verdict is made of
     connect, messaging, reconnect, persistence, latency
                  one item each: its limits, its rule, its evidence
+    timing       what of a run its latency is judged by
+    pooled       one item over the runs of a duel
+    trend        where in a series of runs the latency changed
     generator    whether the load generator was fit to measure
     whole        all of it
 

@@ -1,6 +1,7 @@
 """`connect`: do sessions connect, up to the application's word that they are established?"""
 
 from loadtest.evidence import Evidence
+from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, Ruling
 
 MOST_FAILED_RATIO = 0.001
@@ -12,9 +13,14 @@ def judge(evidence: Evidence) -> Item:
     """Judge first connections; attempts to reconnect belong to `reconnect`."""
     attempts, established = evidence.count("connect.attempts"), evidence.count("connect.established")
     failed, gave_up = evidence.count("connect.failed"), evidence.count("connect.gave_up")
-    if gave_up or failed > MOST_FAILED_RATIO * attempts:
+    own = own_failures(evidence, "connect")
+    # A session gives up after a failed attempt: no more than `own` did so by the generator's fault.
+    if gave_up > own or failed - own > MOST_FAILED_RATIO * attempts:
         verdict = Ruling.FAIL
         summary = f"{failed} of {attempts} attempts failed, {gave_up} sessions gave up"
+    elif own:
+        verdict = Ruling.INCONCLUSIVE
+        summary = f"{own} of {attempts} attempts could not be made: {own_reason(evidence, 'connect')}"
     elif not established:
         verdict = Ruling.INCONCLUSIVE
         summary = f"no session was established in {attempts} attempts: run longer"

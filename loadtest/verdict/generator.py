@@ -2,13 +2,15 @@
 
 What it looks at is in the run's files: how late messages were sent, how late the loop woke, how much of a
 core it used, and whether it sent what was planned. A problem makes latency INCONCLUSIVE, never PASS, and
-nothing else: what got lost or came back is true whatever the client's pace was.
+nothing else: what got lost or came back is true whatever the client's pace was. The exception is attempts to
+connect for which it had no port or no file left: they say nothing of the server, and are not held against it.
 """
 
 import math
 from dataclasses import dataclass
 
 from loadtest.evidence import Evidence
+from loadtest.recorder import OWN_LIMITS
 from loadtest.verdict.items import Generator
 
 MOST_SLIP_MS = 5.0
@@ -32,13 +34,33 @@ watches twenty wakes a second and the gauge is their latest: over the limit in a
 wake in a hundred, the run's p99. A backup or a neighbour on a shared host is a hiccup of a second or two."""
 
 
+_OWN_REMEDIES = {
+    "out_of_ports": "no local port was left: add addresses with --ws-source-ip",
+    "out_of_files": "no more files could be opened: raise `ulimit -n`, or use more workers",
+}
+
+
+def own_failures(evidence: Evidence, item: str) -> int:
+    """Return how many of an item's failed attempts the load generator itself could not make."""
+    return sum(evidence.count(f"{item}.{cause}") for cause in OWN_LIMITS)
+
+
+def own_reason(evidence: Evidence, item: str) -> str:
+    """Return why it could not, and what to do about it."""
+    return "; ".join(_OWN_REMEDIES[cause] for cause in OWN_LIMITS if evidence.count(f"{item}.{cause}"))
+
+
 def judge_generator(evidence: Evidence) -> Generator:
     """Judge the load generator by what it recorded of itself after the warm-up."""
     figures: dict[str, float | None] = {
         "send_slip_p99_ms": _slip_ms(evidence),
         "achieved_ratio": _achieved_ratio(evidence),
     }
-    problems = []
+    problems = [
+        f"{failed} attempts of the item {item} could not be made: {own_reason(evidence, item)}"
+        for item in ("connect", "reconnect")
+        if (failed := own_failures(evidence, item))
+    ]
     slip_ms, achieved_ratio = figures["send_slip_p99_ms"], figures["achieved_ratio"]
     if slip_ms is not None and slip_ms > MOST_SLIP_MS:
         problems.append(

@@ -2,103 +2,151 @@
 
 The rule over the gates: one that fails fails the item; one that cannot tell leaves it INCONCLUSIVE. The gate
 on outages is left out where a run had too few of them: a short run has some dozens, its p95 needs 200, and
-the service gates are worth having without it. The evidence says which were left out.
+the service gates are worth having without it. The evidence says which were left out. Of several pairs of
+runs, those that a saturated load generator spoiled do not count, and the evidence says which.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from loadtest.evidence import Evidence, differing_fields
-from loadtest.statistics import (
-    ASSUMED_NOISE,
-    GATES,
-    Comparison,
-    Decision,
-    Gate,
-    Intervals,
-    NoiseFloor,
-    compare,
-    noise_floor,
-)
-from loadtest.statistics.comparison import LEAST_SECONDS
-from loadtest.verdict.generator import judge_generator
+from loadtest.evidence import Evidence, Manifest, Plan, differing_fields
+from loadtest.statistics import GATES, Comparison, Decision, NoiseFloor, compare
 from loadtest.verdict.items import Generator, Item, Ruling
+from loadtest.verdict.timing import OPTIONAL_TAGS, Timing, lack, noise_floors, timing
 
-OPTIONAL_TAGS = frozenset({"outage"})
-"""Tags whose gates are left out where samples are too few."""
+Pair = tuple[Timing, Timing]
+"""A run of the baseline, and one of the candidate."""
 
 
 def judge(
-    evidence: Evidence, baseline: Evidence | None, *, generator: Generator, earlier: Iterable[Evidence] = ()
+    evidence: Evidence,
+    baseline: Evidence | None,
+    *,
+    generator: Generator,
+    earlier: Iterable[Evidence] = (),
+    found: Mapping[str, str] | None = None,
 ) -> Item:
     """Judge a run's latency against its baseline's.
 
     Args:
         generator: of this run.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
+        found: where the baseline is and by which rule it was found, for the evidence.
     """
+    candidate = timing(evidence, generator)
+    told: dict[str, Any] = {"percentiles": candidate.percentiles}
     if baseline is None:
-        return _item(Ruling.NOT_JUDGED, "no baseline to compare with", evidence, None)
-    if not evidence.manifest.plan.messages_planned:
-        return _item(Ruling.NOT_JUDGED, "no messages are planned (rate 0)", evidence, baseline)
-    obstacle = _obstacle(evidence, baseline, generator)
-    if obstacle:
-        return _item(Ruling.INCONCLUSIVE, obstacle, evidence, baseline)
-    noise = _noise_floors(earlier)
-    rng = np.random.default_rng(abs(evidence.manifest.plan.seed))
-    compared, left_out = [], []
+        summary = "no baseline to compare with"
+        return Item(item="latency", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=told)
+    before = timing(baseline)
+    told["baseline"] = {**before.told(), **(found or {}), "percentiles": before.percentiles}
+    ruling, summary, compared = _judged([(before, candidate)], earlier=map(timing, earlier))
+    return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
+
+
+def judge_pairs(
+    pairs: Sequence[Pair], *, earlier: Iterable[Timing] = (), looks: tuple[int, ...] | None = None
+) -> Item:
+    """Judge the latency of a candidate's runs against those of a baseline, pair by pair.
+
+    Args:
+        pairs: in the order in which they were run, at least one.
+        earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
+        looks: the numbers of pairs at which a duel looks; None for pairs that are looked at once.
+    """
+    told = {"runs": [_told_pair(number, pair) for number, pair in enumerate(pairs, start=1)]}
+    ruling, summary, compared = _judged(pairs, earlier=earlier, looks=looks)
+    return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
+
+
+def changes(pair: Pair) -> dict[str, float | None]:
+    """Return how much each gated quantile changed from one run to the other, None where that is unknown."""
+    found: dict[str, float | None] = {}
     for gate in GATES:
-        runs = [_intervals(run, gate.tag) for run in (baseline, evidence)]
-        lack = _lack(gate, runs) if gate.tag in OPTIONAL_TAGS else ""
-        if lack:
-            left_out.append(f"{gate}: {lack}")
-        else:
-            compared.append(compare(gate, [(runs[0], runs[1])], rng=rng, noise=noise[str(gate)]))
+        before, after = (run.ln_quantile(gate) for run in pair)
+        known = before is not None and after is not None
+        # Latencies are between a microsecond and an hour: no exponent here overflows.
+        found[str(gate)] = math.expm1(after - before) if known else None  # type: ignore[operator]
+    return found
+
+
+def is_fit(pair: Pair) -> bool:
+    """Tell whether the load generator was fit to measure in both runs, and all of it was heard of."""
+    return not any(map(_problems, pair))
+
+
+def _problems(run: Timing) -> list[str]:
+    lost = [f"worker {worker} was lost" for worker in run.manifest.missing_workers]
+    return [*run.generator.problems, *lost]
+
+
+def _judged(
+    pairs: Sequence[Pair], *, earlier: Iterable[Timing], looks: tuple[int, ...] | None = None
+) -> tuple[Ruling, str, dict[str, Any]]:
+    """Return the ruling, its summary and the comparison's evidence."""
+    plan = pairs[0][1].manifest.plan
+    if not plan.messages_planned:
+        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)", {}
+    obstacle = _obstacle(pairs)
+    if obstacle:
+        return Ruling.INCONCLUSIVE, obstacle, {}
+    fit = [pair for pair in pairs if is_fit(pair)]
+    noise = noise_floors(earlier)
+    compared, left_out = _compared(fit, noise=noise, looks=looks, seed=plan.seed)
     ruling, summary = _ruling(compared)
-    return _item(ruling, summary, evidence, baseline, compared=compared, left_out=left_out, noise=noise)
+    told = {
+        "pairs": len(fit),
+        "spoiled": [_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if not is_fit(pair)],
+        "gates": [_told(one) for one in compared],
+        "left_out": left_out,
+        "noise": {name: str(floor) for name, floor in noise.items()},
+    }
+    return ruling, summary, told
 
 
-def _obstacle(evidence: Evidence, baseline: Evidence, generator: Generator) -> str:
-    """Return why the two cannot be compared, empty if they can."""
-    differing = differing_fields(evidence.manifest.plan, baseline.manifest.plan)
+def _obstacle(pairs: Sequence[Pair]) -> str:
+    """Return why the runs cannot be compared, empty if they can."""
+    differing = differing_plans([(before.manifest, after.manifest) for before, after in pairs])
     if differing:
         return (
             f"the baseline was made with another plan; they differ in {', '.join(differing)}. "
             "Repeat one run with the other's settings"
         )
-    if not generator.valid:
-        return f"the load generator was not fit to measure: {'; '.join(generator.problems)}"
-    of_baseline = judge_generator(baseline)
-    if not of_baseline.valid:
-        return (
-            f"the baseline's load generator was not fit to measure: {'; '.join(of_baseline.problems)}. "
-            "Make the baseline anew, or choose another"
-        )
-    return ""
+    if any(is_fit(pair) for pair in pairs):
+        return ""
+    before, after = map(_problems, pairs[0])
+    if after:
+        return f"the load generator was not fit to measure: {'; '.join(after)}"
+    return (
+        f"the baseline's load generator was not fit to measure: {'; '.join(before)}. "
+        "Make the baseline anew, or choose another"
+    )
 
 
-def _intervals(run: Evidence, tag: str) -> Intervals:
-    return Intervals.from_mappings(run.after_warmup(tag))
+def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:
+    """Return the fields in which any of these runs' plans differ, empty if all are alike."""
+    plans = [manifest.plan for pair in pairs for manifest in pair]
+    found = [differing_fields(plans[-1], plan) for plan in plans]
+    return [name for name in Plan.__struct_fields__ if any(name in names for names in found)]
 
 
-def _noise_floors(earlier: Iterable[Evidence]) -> dict[str, NoiseFloor]:
-    """Return the noise floor by gate: measured over enough earlier runs, else assumed."""
-    ln_quantiles: dict[str, list[float | None]] = {str(gate): [] for gate in GATES}
-    for run in earlier:
-        for gate in GATES:
-            ln_quantiles[str(gate)].append(_intervals(run, gate.tag).ln_quantile(gate.quantile))
-    return {name: noise_floor(values) if values else ASSUMED_NOISE for name, values in ln_quantiles.items()}
-
-
-def _lack(gate: Gate, runs: Sequence[Intervals]) -> str:
-    samples, busy = min(run.samples for run in runs), min(run.busy for run in runs)
-    if samples < gate.least_samples:
-        return f"{samples} {gate.tag}s, {gate.least_samples} are needed"
-    if busy < LEAST_SECONDS:
-        return f"{gate.tag}s in {busy} seconds only, {LEAST_SECONDS} are needed"
-    return ""
+def _compared(
+    pairs: Sequence[Pair], *, noise: Mapping[str, NoiseFloor], looks: tuple[int, ...] | None, seed: int
+) -> tuple[list[Comparison], list[str]]:
+    """Return each gate's comparison, and which gates were left out and why."""
+    rng = np.random.default_rng(abs(seed))
+    compared, left_out = [], []
+    for gate in GATES:
+        missing = lack(gate, [run for pair in pairs for run in pair]) if gate.tag in OPTIONAL_TAGS else ""
+        if missing:
+            left_out.append(f"{gate}: {missing}")
+            continue
+        samples = [(before.intervals[gate.tag], after.intervals[gate.tag]) for before, after in pairs]
+        compared.append(compare(gate, samples, rng=rng, noise=noise[str(gate)], looks=looks))
+    return compared, left_out
 
 
 def _ruling(compared: Sequence[Comparison]) -> tuple[Ruling, str]:
@@ -113,32 +161,24 @@ def _name(compared: Comparison) -> str:
     return f"{compared.tag} p{100 * compared.quantile:g}"
 
 
-def _item(
-    ruling: Ruling,
-    summary: str,
-    evidence: Evidence,
-    baseline: Evidence | None,
-    *,
-    compared: Sequence[Comparison] = (),
-    left_out: Sequence[str] = (),
-    noise: dict[str, NoiseFloor] | None = None,
-) -> Item:
-    told: dict[str, Any] = {"percentiles": evidence.percentile_table(["service", "response", "outage"])}
-    if baseline is not None:
-        told["baseline"] = {
-            "revision": baseline.manifest.revision,
-            "run_id": baseline.manifest.run_id,
-            "started_at": baseline.manifest.started_at,
-            "complete": baseline.manifest.complete,
-            "percentiles": baseline.percentile_table(["service", "response", "outage"]),
-        }
-    if noise is not None:
-        told |= {
-            "gates": [_told(one) for one in compared],
-            "left_out": list(left_out),
-            "noise": {name: str(floor) for name, floor in noise.items()},
-        }
-    return Item(item="latency", verdict=ruling, summary=summary, evidence=told)
+def _spoiled(number: int, pair: Pair) -> str:
+    problems = [
+        f"{role}: {'; '.join(_problems(run))}"
+        for role, run in zip(("baseline", "candidate"), pair, strict=True)
+        if _problems(run)
+    ]
+    return f"pair {number}, {', '.join(problems)}"
+
+
+def _told_pair(number: int, pair: Pair) -> dict[str, Any]:
+    before, after = pair
+    return {
+        "pair": number,
+        "fit": is_fit(pair),
+        "baseline": before.told(),
+        "candidate": after.told(),
+        "change_ratios": changes(pair),
+    }
 
 
 def _told(compared: Comparison) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from loadtest.evidence import Evidence, OutageGroup
+from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, Ruling
 
 FAILINGS = {
@@ -56,6 +57,11 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
     failings = _failings(evidence)
     if failings:
         return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}"
+    own = own_failures(evidence, "reconnect")
+    if own:
+        return Ruling.INCONCLUSIVE, (
+            f"{own} attempts to come back could not be made: {own_reason(evidence, 'reconnect')}"
+        )
     if not plan.reconnects:
         return Ruling.NOT_JUDGED, f"{outages} outages, and the backoff policy is not to come back"
     unresolved = evidence.count("reconnect.unresolved")
@@ -74,13 +80,16 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
 
 def _failings(evidence: Evidence) -> list[str]:
     reconnects = evidence.manifest.plan.reconnects
+    own = own_failures(evidence, "reconnect")
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
-        if (count := evidence.count(f"reconnect.{name}")) and (reconnects or name == "forbidden")
+        # As many as `own` may have stayed away by the generator's fault; no close code is its fault.
+        if (count := evidence.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
+        and (reconnects or name == "forbidden")
     ]
     attempts = evidence.count("reconnect.attempts")
-    refused = evidence.count("reconnect.failed") - evidence.count("reconnect.unreachable")
+    refused = evidence.count("reconnect.failed") - evidence.count("reconnect.unreachable") - own
     if refused > MOST_REFUSED_RATIO * attempts:
         failings.append(f"{refused} of {attempts} attempts refused by a server that was there")
     return failings

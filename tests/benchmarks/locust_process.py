@@ -15,10 +15,15 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 
-def pinned(core: int) -> Callable[[], None]:
-    """Return a function that pins a child to a core, if there is more than one."""
+def core(nth: int) -> int:
+    """Return the number of the n-th core that this process may use; they come round again."""
     cores = sorted(os.sched_getaffinity(0))
-    return lambda: os.sched_setaffinity(0, {cores[core % len(cores)]})
+    return cores[nth % len(cores)]
+
+
+def pinned(nth: int) -> Callable[[], None]:
+    """Return a function that pins a child to the n-th core."""
+    return lambda: os.sched_setaffinity(0, {core(nth)})
 
 
 @contextmanager

@@ -1,0 +1,33 @@
+"""Two deployments against each other: runs in turn or at once, pair by pair, until the verdict is settled.
+
+    settings   what was asked for
+    steps      what comes next, given the pairs so far
+    course     doing it
+    processes, servers, runs
+               what is started: servers from commands, Locust for each run
+    prospect   whether it can tell at all, said before
+    judging    the verdict, from the runs' files
+    record     duel.json
+    telling    lines while it goes, tables at its end
+
+Each run is an ordinary one, made by headless Locust in a process of its own; Locust is never imported here.
+"""
+
+from loadtest.duel.course import Fought, fight, rejudge
+from loadtest.duel.record import DuelRecord, find_duel
+from loadtest.duel.settings import LOCUSTFILE, DuelSettings, Order, Side, parse_duration
+from loadtest.duel.telling import duel_sheet
+
+__all__ = [
+    "LOCUSTFILE",
+    "DuelRecord",
+    "DuelSettings",
+    "Fought",
+    "Order",
+    "Side",
+    "duel_sheet",
+    "fight",
+    "find_duel",
+    "parse_duration",
+    "rejudge",
+]

@@ -1,0 +1,154 @@
+"""A duel's verdict, from its runs' files alone.
+
+`latency` is judged over the pairs, every other item over the candidate's runs; the whole is that of any run.
+A server that ended by itself is its side's failure: the candidate's fails `connect`, the baseline's leaves
+nothing to compare with.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from loadtest.duel.record import DuelRecord, RunPair
+from loadtest.report.baselines import readable
+from loadtest.run import earlier_runs, read_run, read_verdict
+from loadtest.statistics import GATES
+from loadtest.statistics.comparison import LEAST_PAIRS
+from loadtest.verdict import ITEMS, Item, Ruling, Verdict, judge
+from loadtest.verdict.items import whole
+from loadtest.verdict.latency import Pair, is_fit, judge_pairs
+from loadtest.verdict.pooled import ItemOfRun, pooled
+from loadtest.verdict.timing import OPTIONAL_TAGS, Timing, lack, timing
+
+POOLED = tuple(item for item in ITEMS if item != "latency")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DuelRun:
+    """A run of a duel, read.
+
+    Args:
+        name: its directory below the results folder.
+        path: that directory.
+    """
+
+    name: str
+    path: Path
+    timing: Timing
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DuelPair:
+    """The runs of a pair, read."""
+
+    a: DuelRun
+    b: DuelRun
+
+    @property
+    def timings(self) -> Pair:
+        """What is compared of them."""
+        return self.a.timing, self.b.timing
+
+    @property
+    def fit(self) -> bool:
+        """Whether the load generator was fit to measure in both."""
+        return is_fit(self.timings)
+
+    @property
+    def failed_items(self) -> list[str]:
+        """The items besides latency that the candidate failed."""
+        return [name for name in POOLED if self.b.verdict.item(name).verdict is Ruling.FAIL]
+
+    @property
+    def lacks(self) -> list[str]:
+        """What the runs have too little of for any number of them to be judged."""
+        if not self.a.timing.manifest.plan.messages_planned:
+            return ["no messages are planned (rate 0)"]
+        gates = (gate for gate in GATES if gate.tag not in OPTIONAL_TAGS)
+        found = ((gate, lack(gate, self.timings)) for gate in gates)
+        return [f"{gate}: {missing}" for gate, missing in found if missing]
+
+
+def read_pair(pair: RunPair, results: Path) -> DuelPair:
+    """Read the runs of a pair.
+
+    Raises:
+        RunUnreadable: a file of a run is missing or damaged.
+    """
+    return DuelPair(_read(pair.a, results), _read(pair.b, results))
+
+
+def _read(name: str, results: Path) -> DuelRun:
+    path = results / name
+    evidence = read_run(path)
+    verdict = read_verdict(path) or judge(evidence)
+    return DuelRun(name=name, path=path, timing=timing(evidence, verdict.generator), verdict=verdict)
+
+
+def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> Item:
+    """Judge latency over the pairs so far, with the error that is due at this number of them."""
+    if not pairs:
+        return Item(
+            item="latency", verdict=Ruling.INCONCLUSIVE, summary="no pair of runs was made to its end"
+        )
+    few = sum(pair.fit for pair in pairs) < LEAST_PAIRS
+    return judge_pairs(
+        [pair.timings for pair in pairs],
+        earlier=_earlier(pairs, record, results) if few else (),
+        looks=tuple(record.looks),
+    )
+
+
+def _earlier(pairs: Sequence[DuelPair], record: DuelRecord, results: Path) -> Iterator[Timing]:
+    baseline = pairs[0].a.timing.manifest
+    paths = earlier_runs(results, baseline, before_unix_ns=record.started_unix_ns)
+    return map(timing, readable(paths))
+
+
+def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> DuelRecord:
+    """Return the record with the verdict on its pairs.
+
+    Args:
+        record: of the duel.
+        pairs: its pairs, read.
+        results: the folder of all runs.
+    """
+    items = {name: _pooled(name, pairs) for name in POOLED}
+    items["latency"] = latency_so_far(record, pairs, results=results)
+    candidate_ended = record.ended_servers.get("b")
+    if candidate_ended:
+        items["connect"] = Item(
+            item="connect",
+            verdict=Ruling.FAIL,
+            summary=f"{candidate_ended}; {items['connect'].summary}",
+            evidence=items["connect"].evidence,
+        )
+    listed = [items[name] for name in ITEMS]
+    return msgspec.structs.replace(
+        record, items=listed, verdict=whole(listed), notes=_notes(record, items, pairs)
+    )
+
+
+def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item:
+    return pooled(
+        name,
+        baseline=[ItemOfRun(pair.a.name, pair.a.verdict.item(name)) for pair in pairs],
+        candidate=[ItemOfRun(pair.b.name, pair.b.verdict.item(name)) for pair in pairs],
+    )
+
+
+def _notes(record: DuelRecord, items: Mapping[str, Item], pairs: Sequence[DuelPair]) -> list[str]:
+    notes = []
+    failing = [name for name, item in items.items() if "baseline_failed" in item.evidence]
+    if failing:
+        notes.append(f"the baseline {record.a} itself fails {', '.join(failing)}")
+    if "a" in record.ended_servers:
+        notes.append(f"the baseline {record.a}: {record.ended_servers['a']}")
+    unfit = [number for number, pair in enumerate(pairs, start=1) if not pair.fit]
+    if unfit:
+        numbers = ", ".join(map(str, unfit))
+        notes.append(f"the load generator was not fit to measure in pair {numbers}, which does not count")
+    return notes

@@ -1,0 +1,164 @@
+"""What a person asks of a duel, checked before anything is started.
+
+What goes to Locust as it is is not known here: Locust refuses it at the first run. Options that the duel
+itself sets are refused, because two values for one thing would be.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from loadtest.errors import InvalidSetting
+from loadtest.statistics import plan_looks
+from loadtest.statistics.comparison import LEAST_SECONDS
+from loadtest.transport import Target, Tls
+
+LOCUSTFILE = Path(__file__).parent / "user" / "locustfile.py"
+"""The default user, from an installed package too."""
+
+MOST_PAIRS = 1_000
+MOST_SECONDS = 24 * 3600
+
+_DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
+
+_OWN_OPTIONS = {
+    **dict.fromkeys(("-f", "--locustfile"), "--locustfile"),
+    **dict.fromkeys(("-H", "--host"), "--a and --b"),
+    **dict.fromkeys(("-t", "--run-time"), "--duration"),
+    **dict.fromkeys(("-u", "--users"), "--users"),
+    "--ws-results": "--results",
+    "--ws-revision": "--a-revision and --b-revision",
+    "--ws-baseline": "nothing: the duel compares",
+}
+"""Options of Locust that a duel sets, and what sets them."""
+
+
+class Order(StrEnum):
+    """How the runs of the two follow each other."""
+
+    ABBA = "abba"
+    PARALLEL = "parallel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two deployments.
+
+    Args:
+        role: `a`, the baseline, or `b`, the candidate.
+        revision: its name.
+        url: where it is, empty where `command` starts it.
+        command: starts it on a port, `{port}` in it and PORT in its environment; words, no shell.
+    """
+
+    role: str
+    revision: str
+    url: str = ""
+    command: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not self.revision.strip():
+            hint = "Name the version of the server"
+            raise InvalidSetting(f"--{self.role}-revision", self.revision, "is empty", hint)
+        if self.url:
+            Target.parse(self.url, Tls())
+
+    @classmethod
+    def given(cls, role: str, *, url: str | None, command: str | None, revision: str | None) -> "Side":
+        """Return a side as it was given on the command line: with a URL, or with a command.
+
+        Raises:
+            InvalidSetting: both or neither are given, or one of them cannot be.
+        """
+        options = f"--{role} and --{role}-cmd"
+        if not (url or command):
+            raise InvalidSetting(options, "", "are both missing", f"Say where {role} is, or how to start it")
+        if url and command:
+            raise InvalidSetting(options, url, "are both given", "Give one of them")
+        words = _words(f"--{role}-cmd", command) if command else ()
+        return cls(role=role, revision=revision or role, url=url or "", command=words)
+
+
+def _words(option: str, command: str) -> Sequence[str]:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise InvalidSetting(
+            option, command, f"cannot be read ({error})", "Quote it as for a shell"
+        ) from None
+    if not words or not words[0]:
+        raise InvalidSetting(option, command, "is empty", "Give a command that starts the server")
+    return words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuelSettings:
+    """A duel, as it was asked for.
+
+    Args:
+        a, b: the baseline and the candidate.
+        pairs: at most.
+        duration_s: of each run.
+        users: Locust users of each run.
+        arguments: for Locust, as they are.
+        locustfile: with the user class.
+        results: the folder of all runs.
+        start_timeout_s: how long a server that a command starts may take to listen.
+    """
+
+    a: Side
+    b: Side
+    pairs: int = 12
+    duration_s: int = 30
+    users: int = 5
+    order: Order = Order.ABBA
+    arguments: Sequence[str] = ()
+    locustfile: Path = LOCUSTFILE
+    results: Path = Path("results")
+    start_timeout_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.a.revision == self.b.revision:
+            hint = "Runs are found by it: give --a-revision and --b-revision"
+            raise InvalidSetting("--b-revision", self.b.revision, "is that of a, too", hint)
+        _check("--pairs", self.pairs, least=1, most=MOST_PAIRS)
+        _check("--users", self.users, least=1, most=1_000_000)
+        _check("--duration", self.duration_s, least=LEAST_SECONDS + 1, most=MOST_SECONDS)
+        if not self.locustfile.is_file():
+            hint = "Give a file with a WebSocketUser"
+            raise InvalidSetting("--locustfile", str(self.locustfile), "is no file", hint)
+        for argument in self.arguments:
+            own = _OWN_OPTIONS.get(argument.partition("=")[0])
+            if own:
+                raise InvalidSetting("--", argument, "is what the duel sets itself", f"Use {own}")
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Baseline and candidate."""
+        return self.a, self.b
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of pairs at which the duel looks."""
+        return plan_looks(self.pairs)
+
+
+def _check(name: str, value: int, *, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise InvalidSetting(name, value, "is out of range", f"Give {least} to {most}")
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of `30`, `30s`, `5m` or `1h30m`.
+
+    Raises:
+        InvalidSetting: it is none of these.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise InvalidSetting("--duration", text, "is no duration", "Write 30s, 5m or 1h30m")
+    hours, minutes, seconds = (int(number or 0) for number in match.groups())
+    return 3600 * hours + 60 * minutes + seconds

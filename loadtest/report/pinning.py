@@ -1,0 +1,152 @@
+"""Baselines looked at and changed: `loadtest baseline set|show|clear`.
+
+The choice of a baseline is made by `loadtest.run`, as for a run's own verdict; here it is told.
+"""
+
+import shlex
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from loadtest.errors import UsageError
+from loadtest.report.tables import Foreign, Sheet, Table, bounded
+from loadtest.run import FoundRun, find_runs, pin, read_manifest, resolve, run_of_plan, unpin
+
+_HASH_SHOWN = 12
+"""Characters of a comparability hash that tell plans apart."""
+
+
+class NamedRun(Struct, frozen=True, kw_only=True):
+    """A run and its plan."""
+
+    revision: str
+    run_id: str
+    started_at: str
+    comparability_hash: str
+    path: str
+
+
+class BaselineChoice(Struct, frozen=True, kw_only=True):
+    """What `baseline show --json` prints.
+
+    Args:
+        run: the run that was asked about.
+        baseline: what it would be compared with, None for nothing.
+        rule: why that one, or why none.
+        pinned: all pinned runs, the newest first.
+    """
+
+    run: NamedRun
+    baseline: NamedRun | None
+    rule: str
+    pinned: list[NamedRun]
+    schema: int = 1
+
+
+class BaselineChange(Struct, frozen=True, kw_only=True):
+    """What `baseline set --json` and `baseline clear --json` print."""
+
+    pinned: list[str]
+    removed: list[str]
+    schema: int = 1
+
+
+def set_baseline(wanted: str, results: Path) -> BaselineChange:
+    """Pin a run as the baseline of its plan, in the place of the one that is pinned for it.
+
+    Raises:
+        RunNotFound: there is no such run.
+        InvalidSetting: it was not ended in good order.
+        ResultsUnwritable: it cannot be copied.
+    """
+    kept = pin(resolve(wanted, results), results)
+    return BaselineChange(pinned=[str(kept.path)], removed=[str(path) for path in kept.replaced])
+
+
+def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
+    """Remove the pinned copy of a run, or of a revision's runs, or all of them.
+
+    Raises:
+        UsageError: nothing of that name is pinned.
+    """
+    kept = [run for run in find_runs(results).runs if run.pinned and _is_meant(run, wanted)]
+    if wanted is not None and not kept:
+        raise UsageError(f"no pinned run {wanted!r}: `loadtest baseline show` lists those that are")
+    unpin(kept)
+    return BaselineChange(pinned=[], removed=[str(run.path) for run in kept])
+
+
+def _is_meant(run: FoundRun, wanted: str | None) -> bool:
+    names = (run.manifest.revision, run.manifest.run_id, run.path.name)
+    return wanted is None or wanted in names or Path(wanted).name == run.path.name
+
+
+def show_baseline(wanted: str | None, results: Path) -> BaselineChoice:
+    """Return what a run would be compared with now.
+
+    Args:
+        wanted: a run, or the beginning of a plan's hash; None for the newest complete run.
+
+    Raises:
+        RunNotFound: there is no such run.
+    """
+    run = run_of_plan(wanted, results)
+    catalogue, of = find_runs(results), run.manifest
+    chosen = catalogue.baseline_by_rule(of.comparability_hash, revision=of.revision, besides=of.run_id)
+    none = "no other revision has a complete run with this plan, and none is pinned for it"
+    return BaselineChoice(
+        run=_named(run),
+        baseline=None if chosen is None else _named(FoundRun(chosen.path, read_manifest(chosen.path))),
+        rule=none if chosen is None else str(chosen.rule),
+        pinned=[_named(kept) for kept in catalogue.runs if kept.pinned],
+    )
+
+
+def _named(run: FoundRun) -> NamedRun:
+    return NamedRun(
+        revision=run.manifest.revision,
+        run_id=run.manifest.run_id,
+        started_at=run.manifest.started_at,
+        comparability_hash=run.manifest.comparability_hash,
+        path=str(run.path),
+    )
+
+
+def choice_sheet(choice: BaselineChoice) -> Sheet:
+    """Return the choice, and the pinned runs."""
+    run, baseline = choice.run, choice.baseline
+    compared = "with nothing" if baseline is None else f"with {baseline.revision} ({baseline.path})"
+    shown = [("the run", run), *([] if baseline is None else [("its baseline", baseline)])]
+    return Sheet(
+        headline=f"{run.revision} ({run.path}) would be compared {compared}",
+        lines=[choice.rule if baseline is None else f"because {choice.rule}"],
+        tables=[
+            _table("Choice", shown),
+            _table("Pinned", [("pinned", kept) for kept in choice.pinned]),
+        ],
+    )
+
+
+def _table(title: str, runs: Iterable[tuple[str, NamedRun]]) -> Table:
+    rows: Sequence[Sequence[str]] = [
+        (
+            what,
+            *map(Foreign, (run.revision, run.run_id, run.started_at, run.comparability_hash[:_HASH_SHOWN])),
+        )
+        for what, run in runs
+    ]
+    return bounded(title, ("run", "revision", "id", "started", "plan"), "lllll", rows)
+
+
+def change_sheet(change: BaselineChange) -> Sheet:
+    """Return what was pinned and removed."""
+    if change.pinned:
+        kept = change.pinned[0]
+        lines = [f"Keep it: git add {shlex.quote(kept)}"]
+        return Sheet(headline=f"pinned {kept}", lines=[*_removed(change), *lines], tables=())
+    return Sheet(headline=f"{len(change.removed)} baselines cleared", lines=_removed(change), tables=())
+
+
+def _removed(change: BaselineChange) -> list[str]:
+    return [f"removed {path}" for path in change.removed]

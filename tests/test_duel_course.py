@@ -1,0 +1,330 @@
+"""The course of a duel, with made-up runs in the place of Locust's: what is run, judged, written and told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtest.duel import DuelRecord, DuelSettings, Fought, Order, Side, duel_sheet, fight, rejudge
+from loadtest.errors import LoadtestError, RunUnreadable, UsageError
+from loadtest.evidence import Plan
+from loadtest.report.markdown import sheet
+from loadtest.report.terminal import print_sheet
+from loadtest.run import utc_text
+from loadtest.schedule import NS_PER_S
+from loadtest.verdict import Item, Ruling
+from tests.rundirs import HOSTILE, write_run
+from tests.runs import manifest, plan, tally
+
+A = Side(role="a", revision="v41", url="ws://127.0.0.1:1")
+B = Side(role="b", revision="v42", url="ws://127.0.0.1:2")
+
+LOST = {
+    "counts": {"messaging.lost": 3, "messaging.sent": 3},
+    "errors": [tally("messaging", "no reply in 10 s", 3)],
+}
+SATURATED = {"gauges": {"cpu_ratio": 1.0}}
+START_UNIX_NS = 1_795_443_815 * NS_PER_S
+
+
+@dataclass
+class MadeUpRuns:
+    """Makes runs of 20 seconds as two servers would have them.
+
+    Args:
+        slower_ratio: latency by side.
+        special: arguments for `write_run` of certain runs, by their number from 1 on and their side.
+        instead: what happens instead of a run, by its number and side.
+        plan: of all runs, but for users and duration.
+        made: the side of each run, in order.
+    """
+
+    slower_ratio: Mapping[str, float] = field(default_factory=dict)
+    special: Mapping[tuple[int, str], Mapping[str, Any]] = field(default_factory=dict)
+    instead: Mapping[tuple[int, str], BaseException] = field(default_factory=dict)
+    plan: Plan = field(default_factory=plan)
+    made: list[str] = field(default_factory=list)
+
+    def __call__(
+        self,
+        settings: DuelSettings,
+        roles: Sequence[str],
+        /,
+        *,
+        urls: Mapping[str, str],
+        logs: Mapping[str, Path],
+    ) -> dict[str, Path]:
+        return {role: self._run(settings, role) for role in roles}
+
+    def _run(self, settings: DuelSettings, role: str) -> Path:
+        self.made.append(role)
+        key = (self.made.count(role), role)
+        if key in self.instead:
+            raise self.instead[key]
+        usual: dict[str, Any] = {"slower_ratio": self.slower_ratio.get(role, 1.0), "seconds": 20}
+        of = self._manifest(settings, role)
+        return write_run(settings.results, of=of, **usual | dict(self.special.get(key, {})))
+
+    def _manifest(self, settings: DuelSettings, role: str) -> Any:
+        started_unix_ns = START_UNIX_NS + next(_seconds) * NS_PER_S
+        return manifest(
+            run_id=f"{role}-{started_unix_ns // NS_PER_S}",
+            revision={"a": settings.a, "b": settings.b}[role].revision,
+            started_unix_ns=started_unix_ns,
+            started_at=utc_text(started_unix_ns),
+            run_plan=msgspec.structs.replace(
+                self.plan, users=settings.users, duration_s=float(settings.duration_s)
+            ),
+        )
+
+
+_seconds = count()
+
+
+def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[Fought, list[str]]:
+    """Run a duel with made-up runs, of at most twelve pairs, and return it with what it told."""
+    told: list[str] = []
+    asked: dict[str, Any] = {"a": A, "b": B, "results": results}
+    settings = DuelSettings(**asked | changes)
+    return fight(settings, told.append, make_runs=runs), told
+
+
+def item(record: DuelRecord, name: str) -> Item:
+    """Return an item of a duel."""
+    found = record.item(name)
+    assert found is not None
+    return found
+
+
+# How it ends.
+
+
+def test_a_slower_candidate_fails_at_the_first_look(tmp_path: Path) -> None:
+    """Four pairs in ABBA order, each gate named, and not a run more."""
+    runs = MadeUpRuns(slower_ratio={"b": 2.0})
+    fought, told = duel(runs, tmp_path)
+    assert "".join(runs.made) == "abbaabba"
+    assert (fought.record.exit_code, fought.record.end) == (1, "the verdict is settled")
+    assert item(fought.record, "latency").verdict is Ruling.FAIL
+    assert item(fought.record, "messaging").verdict is Ruling.PASS
+    for quantile in ("p50", "p90", "p99"):
+        assert f"service {quantile} changed by +" in item(fought.record, "latency").summary
+    assert len([line for line in told if line.startswith("so far")]) == 3
+    assert told[-1].startswith("look at 4 pairs: FAIL")
+
+
+def test_a_faster_candidate_passes_at_the_first_look(tmp_path: Path) -> None:
+    """PASS settles it as FAIL does."""
+    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 0.1}), tmp_path, order=Order.PARALLEL)
+    assert (fought.record.exit_code, len(fought.record.pairs)) == (0, 4)
+
+
+def test_what_cannot_be_told_uses_all_pairs(tmp_path: Path) -> None:
+    """Then it is INCONCLUSIVE, and says how many more would settle it."""
+    ratios = enumerate((0.5, 2.2, 0.5, 2.2, 0.5), start=1)
+    runs = MadeUpRuns(special={(number, "b"): {"slower_ratio": ratio} for number, ratio in ratios})
+    fought, told = duel(runs, tmp_path, pairs=5)
+    assert (fought.record.exit_code, fought.record.end) == (4, "all pairs were run")
+    assert "more interleaved pairs would settle it" in item(fought.record, "latency").summary
+    assert told[-1].startswith("look at 5 pairs: INCONCLUSIVE")
+
+
+def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
+    """Whatever its latency; the evidence leads to the run."""
+    fought, told = duel(MadeUpRuns(special={(2, "b"): LOST}), tmp_path)
+    assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 2)
+    found = item(fought.record, "messaging")
+    assert found.verdict is Ruling.FAIL
+    assert f"in 1 of 2 runs, first {fought.record.pairs[1].b}:" in found.summary
+    assert found.evidence["seen"][0]["run"] == fought.record.pairs[1].b
+    assert found.evidence["seen"][0]["evidence"]["errors"][0]["error"] == "no reply in 10 s"
+    assert item(fought.record, "latency").verdict is Ruling.INCONCLUSIVE
+    assert any("FAIL (messaging: " in line for line in told)
+
+
+def test_a_fault_of_the_baseline_is_told(tmp_path: Path) -> None:
+    """It does not fail the candidate; where that has it too, it is told beside it."""
+    fought, _ = duel(MadeUpRuns(special={(1, "a"): LOST}, slower_ratio={"b": 0.1}), tmp_path)
+    assert item(fought.record, "messaging").verdict is Ruling.PASS
+    assert fought.record.notes == ["the baseline v41 itself fails messaging"]
+    both, _ = duel(MadeUpRuns(special={(1, "a"): LOST, (1, "b"): LOST}), tmp_path)
+    assert item(both.record, "messaging").verdict is Ruling.FAIL
+    assert item(both.record, "messaging").summary.endswith("; the baseline fails it in 1 of 1 runs")
+
+
+def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
+    """The look waits for another pair, and the reason is told."""
+    runs = MadeUpRuns(slower_ratio={"b": 2.0}, special={(2, "a"): SATURATED})
+    fought, told = duel(runs, tmp_path)
+    assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 5)
+    evidence = item(fought.record, "latency").evidence
+    assert evidence["pairs"] == 4
+    assert evidence["spoiled"][0].startswith("pair 2, baseline: the engine used more than 80%")
+    assert any(line.startswith("pair 2 does not count: the engine used") for line in told)
+    assert "not fit to measure in pair 2" in fought.record.notes[0]
+
+
+def test_a_generator_that_is_never_fit_ends_it(tmp_path: Path) -> None:
+    """INCONCLUSIVE after three pairs, and what to change."""
+    runs = MadeUpRuns(special={(number, "b"): SATURATED for number in range(1, 9)})
+    fought, _ = duel(runs, tmp_path)
+    assert (fought.record.exit_code, len(fought.record.pairs)) == (4, 3)
+    assert "use more workers, or a lower rate" in item(fought.record, "latency").summary
+
+
+@pytest.mark.parametrize(
+    ("runs", "says"),
+    [
+        (MadeUpRuns(plan=plan(warmup_s=13.0)), "too little to judge, service p50"),
+        (MadeUpRuns(plan=plan(rate=0.0)), "no messages are planned"),
+    ],
+)
+def test_runs_that_can_never_tell_end_it(tmp_path: Path, runs: MadeUpRuns, says: str) -> None:
+    """Too few samples in one are too few in all: one pair, and what to change."""
+    fought, told = duel(MadeUpRuns(plan=runs.plan), tmp_path)
+    assert fought.record.end == "runs like these can never tell"
+    assert len(fought.record.pairs) == 1
+    assert fought.record.verdict is not Ruling.FAIL
+    assert any(says in line for line in told)
+
+
+# How it is broken off.
+
+
+def test_ctrl_c_leaves_the_pairs_so_far_and_their_verdict(tmp_path: Path) -> None:
+    """The pair under way does not count."""
+    runs = MadeUpRuns(slower_ratio={"b": 3.0}, instead={(3, "b"): KeyboardInterrupt()})
+    fought, _ = duel(runs, tmp_path)
+    assert (len(fought.record.pairs), fought.record.end) == (2, "it was interrupted")
+    assert item(fought.record, "messaging").verdict is Ruling.PASS
+    assert item(fought.record, "latency").evidence["pairs"] == 2
+    assert read(fought) == fought.record
+
+
+def read(fought: Fought) -> DuelRecord:
+    """Return what is written of a duel."""
+    return msgspec.json.decode((fought.folder / "duel.json").read_bytes(), type=DuelRecord)
+
+
+def test_ctrl_c_before_the_first_pair_leaves_nothing_known(tmp_path: Path) -> None:
+    """INCONCLUSIVE, and the reason."""
+    fought, _ = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
+    assert (fought.record.exit_code, fought.record.pairs) == (4, [])
+    assert item(fought.record, "latency").summary == "no pair of runs was made to its end"
+
+
+def test_sigterm_is_taken_as_ctrl_c(tmp_path: Path) -> None:
+    """A CI job that is cancelled keeps what it has; afterwards SIGTERM is what it was."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def terminated(*_arguments: Any, **_options: Any) -> dict[str, Path]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+        raise AssertionError("the signal was not taken")
+
+    told: list[str] = []
+    fought = fight(DuelSettings(a=A, b=B, results=tmp_path), told.append, make_runs=terminated)
+    assert fought.record.end == "it was interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_failure_of_the_tool_keeps_what_was_run(tmp_path: Path) -> None:
+    """The failure is handed on with the verdict so far; before the first pair there is only the failure."""
+    failure = LoadtestError("Locust ended with exit status 5")
+    fought, _ = duel(MadeUpRuns(instead={(2, "b"): failure}), tmp_path)
+    assert fought.failure is failure
+    assert len(fought.record.pairs) == 1
+    assert "Locust ended with exit status 5" in fought.record.end
+    with pytest.raises(UsageError, match="--ws-typo"):
+        duel(MadeUpRuns(instead={(1, "a"): UsageError("unrecognized arguments: --ws-typo")}), tmp_path)
+
+
+# What is said before.
+
+
+def test_it_says_at_first_whether_it_can_tell(tmp_path: Path) -> None:
+    """Judging by an earlier run with as many users and seconds, and again where the plan is another."""
+    broken_off = {(2, "b"): KeyboardInterrupt()}
+    _, told = duel(MadeUpRuns(instead=broken_off), tmp_path)
+    assert told[2] == "without any such run to judge by, an unchanged server may not PASS:"
+    assert "service p50: 12 pairs of 30 s can tell a change of " in told[3]
+    assert "It would take " in told[3]
+    assert any(line.startswith("judging by the first run, ") for line in told)
+    _, again = duel(MadeUpRuns(instead=broken_off), tmp_path)
+    assert again[2].startswith("judging by run a-")
+    assert not any(line.startswith("judging by the first run, ") for line in again)
+    _, other = duel(MadeUpRuns(instead=broken_off, plan=plan(rate=2.0)), tmp_path)
+    assert any(line.startswith("judging by the first run, ") for line in other)
+
+
+def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
+    """Eight runs of the baseline that agree tell that twelve pairs are enough."""
+    runs = MadeUpRuns()
+    for _ in range(9):
+        runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+    _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
+    assert told[2].startswith("judging by run a-")
+    assert "an unchanged server will PASS: service p50 " in told[2]
+
+
+# What is written.
+
+
+def test_a_duel_is_judged_again_from_its_files(tmp_path: Path) -> None:
+    """The same verdict, wherever the results folder has gone, and what later runs there are."""
+    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path / "results", pairs=1)
+    duel(MadeUpRuns(slower_ratio={"a": 7.0}), tmp_path / "results", pairs=4)
+    moved = (tmp_path / "results").rename(tmp_path / "elsewhere")
+    folder = moved / "duels" / fought.folder.name
+    (folder / "summary.md").unlink()
+    assert rejudge(folder) == fought.record
+    assert (folder / "summary.md").is_file()
+
+
+def test_a_duel_without_its_runs_cannot_be_judged(tmp_path: Path) -> None:
+    """Which file is missing is told."""
+    fought, _ = duel(MadeUpRuns(), tmp_path, pairs=1)
+    (tmp_path / fought.record.pairs[0].a / "events.jsonl").unlink()
+    with pytest.raises(RunUnreadable, match=r"events\.jsonl"):
+        rejudge(fought.folder)
+    (fought.folder / "duel.json").write_text('{"schema": 2}')
+    with pytest.raises(RunUnreadable, match="its schema is 2, this version reads 1"):
+        rejudge(fought.folder)
+
+
+def test_nothing_secret_is_written(tmp_path: Path) -> None:
+    """Arguments and commands stay where they were given."""
+    secret = "eyJhbGciOiJIUzI1NiJ9.secret"
+    b = Side(role="b", revision="v42", url=f"ws://127.0.0.1:2/?token={secret}")
+    fought, told = duel(MadeUpRuns(), tmp_path, pairs=1, b=b, arguments=("--ws-token", secret))
+    assert secret not in "".join(told)
+    for file in fought.folder.rglob("*"):
+        assert secret.encode() not in file.read_bytes()
+
+
+def test_tables_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Items, quantiles and pairs, on a narrow terminal and as Markdown, with hostile names made harmless."""
+    a = Side(role="a", revision=HOSTILE, url="ws://127.0.0.1:1")
+    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path, a=a, pairs=2)
+    tables = duel_sheet(fought.record, fought.folder)
+    print_sheet(tables)
+    shown = capsys.readouterr().out
+    assert "\x1b[2J" not in shown
+    assert all(len(line) <= 80 for line in shown.splitlines() if "again" not in line)
+    assert "2 of 2 pairs of runs of 00:30 (abba)" in shown
+    assert [line.split()[0] for line in shown.splitlines() if line.endswith("yes    ")] == ["1", "2"]
+    markdown = sheet(tables)
+    assert markdown == (fought.folder / "summary.md").read_text()
+    assert markdown.startswith("## ❌ FAIL: verdict of v42 against ")
+    assert "<script>" not in markdown
+    assert "### Pairs of runs" in markdown
+    assert json.loads((fought.folder / "duel.json").read_bytes())["verdict"] == "FAIL"
