@@ -1,8 +1,9 @@
 """What several test modules share: the loop that asynchronous tests run on, and a certificate authority."""
 
 import asyncio
+import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,17 @@ import pytest
 import trustme
 
 from tests.peers import open_sockets, until
+from tests.turns import turn
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let tests marked `alone` run while no other does, the fixtures of both included."""
+    folder: Path = item.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # pytest's own way
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with turn(folder, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

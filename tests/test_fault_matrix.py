@@ -1,8 +1,8 @@
 """Each fault of the reference server turns exactly its own item red, through real headless Locust.
 
 The servers and runs of the matrix are started together, since they mostly wait: the suite stays short, and
-that the verdicts hold on a busy machine is part of what is shown. Those that judge latency run alone: on a
-busy machine the generator rightly says that it cannot tell.
+that the verdicts hold on a busy machine is part of what is shown. Those that judge latency, and their
+baseline, run alone: on a busy machine the generator rightly says that it cannot tell.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def _run(results: Path, server: ServerProcess, *arguments: str) -> LocustProcess
     return LocustProcess(results, "--host", server.url, *BRISK, *arguments)
 
 
+@pytest.mark.alone
 def test_sound_server_passes_every_judged_item(sound: Finished) -> None:
     """Without a fault, under all default kinds of drops at once, the run passes with exit code 0."""
     assert sound.exit_code == 0, sound.output
@@ -75,6 +76,7 @@ def test_fault_fails_its_own_item_only(faulty: dict[str, Finished], fault: str, 
     assert run.exit_code == 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", LATENCY_FAULTS)
 def test_latency_fault_fails_latency_only(tmp_path: Path, sound: Finished, fault: str) -> None:
     """Slow replies fail `latency` against the sound run, and nothing else."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from loadtest.run import read_run
 from loadtest.server import ServerProcess
 from tests.locusts import Finished, LocustProcess
@@ -34,6 +36,7 @@ def _frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.alone
 def test_a_frozen_server_shows_in_response_time_only(tmp_path: Path) -> None:
     """A server that freezes for 2 s: one request a session waits, and all that were due meanwhile with it.
 
@@ -63,6 +66,7 @@ def _saturated(results: Path, server: ServerProcess, *arguments: str) -> Finishe
         return locust.wait()
 
 
+@pytest.mark.alone
 def test_a_saturated_generator_cannot_judge_latency(tmp_path: Path) -> None:
     """A generator that cannot keep up makes latency INCONCLUSIVE, and says what to change."""
     with ServerProcess() as server:
