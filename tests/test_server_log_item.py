@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from loadtest.server import ServerProcess
 from loadtest.serverlog import load_rules
 from loadtest.verdict import Ruling
 from tests.locusts import BRISK, LOCUSTFILE, ROOT, Finished, LocustProcess
+from tests.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
 MID_REPLY = ("dropped", "mid_reply")
@@ -56,6 +56,12 @@ class Served:
         return {row["kind"]: row for row in self.run.evidence("server_log")["by_kind"]}
 
 
+def _workers() -> tuple[str, ...]:
+    """Return the options for two workers and a master on a port that no other run has."""
+    port = str(free_port())
+    return ("--processes", "2", "--master-bind-port", port, "--master-port", port)
+
+
 def _options(log: Path) -> Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]:
     """Return by name how the server is set, and how the run is given its log."""
     return {
@@ -64,7 +70,7 @@ def _options(log: Path) -> Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]:
         "printed": ({"log_format": "json"}, ("--ws-server-log-cmd", f"cat {log}")),
         "wsproto": (
             {"ws_implementation": "wsproto"},
-            ("--ws-server-log", str(log), "--processes", "2"),
+            ("--ws-server-log", str(log), *_workers()),
         ),
     }
 
@@ -221,8 +227,7 @@ def test_what_cannot_be_followed_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_web_request_names_no_file_and_no_command(tmp_path: Path) -> None:
     """Whoever reaches Locust's web UI starts runs, but has nothing read or run on its machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     arguments = (
         "--web-host",
         "127.0.0.1",
