@@ -260,6 +260,7 @@ def steps_of(kind: str, **times: Any) -> list[Any]:
     return wire.done
 
 
+BURST = [Recording.sample] * 32
 MID_MESSAGE = b"\x81\xfe\x03\xe8\0\0\0\0" + b"x" * 500
 """RFC 6455 section 5.2: FIN and text, masked, 16-bit length 1000, mask 0; and half of it."""
 
@@ -276,7 +277,7 @@ class TestKinds:
             ("reset", ["reset", DETECTED]),
             ("half_open", ["silence", 0.7, DETECTED, 50.0, "reset"]),
             ("mid_message", [MID_MESSAGE, 0.01, "reset", DETECTED]),
-            ("mid_reply", ["pause", *[Recording.sample] * 64, 0.004, "reset", DETECTED]),
+            ("mid_reply", ["pause", *BURST, 0.05, *BURST, 0.0, "reset", DETECTED]),
             ("slow_reader", ["pause", 50.0, "resume"]),
             ("bad_message", ["this is not JSON", 2.0, DETECTED, "reset"]),
             ("protocol_error", [b"\x81\x05hello", 2.0, DETECTED, "reset"]),

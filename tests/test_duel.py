@@ -66,11 +66,11 @@ def decisions(document: dict[str, Any]) -> dict[str, str]:
 
 def test_the_same_server_does_not_fail(tmp_path: Path) -> None:
     """PASS or INCONCLUSIVE, never FAIL; the runs are ordinary ones, and everything is written down."""
-    exit_code, document, told = duel(tmp_path, pairs=4)
+    exit_code, document, told = duel(tmp_path, pairs=2)
     assert exit_code in (0, 4), told
     assert "FAIL" not in json.dumps(document)
     pairs = len(document["pairs"])
-    assert pairs == 4 or "not fit to measure" in document["end"]
+    assert pairs == 2 or "not fit to measure" in document["end"]
     for pair in document["pairs"]:
         for role in ("a", "b"):
             run = json.loads((tmp_path / pair[role] / "run.json").read_bytes())
@@ -87,6 +87,7 @@ def test_the_same_server_does_not_fail(tmp_path: Path) -> None:
     assert len(json.loads(several.stdout)["pairs"]) == pairs
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("fault", "slower", "unchanged"),
     [
