@@ -12,12 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +26,7 @@ from loadtest.report import attach_logs, publish
 from loadtest.server import ServerProcess
 from loadtest.serverlog import load_rules
 from loadtest.verdict import Ruling
-from tests.locusts import BRISK, LOCUSTFILE, ROOT, Finished, LocustProcess
+from tests.locusts import BRISK, ROOT, Finished, LocustProcess
 from tests.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
@@ -223,61 +219,6 @@ def test_what_cannot_be_followed_is_refused_in_one_line(tmp_path: Path) -> None:
             assert (finished.exit_code, len(errors)) == (2, 1), finished.output
             assert says in errors[0]
             assert "Traceback" not in finished.output
-
-
-def test_a_web_request_names_no_file_and_no_command(tmp_path: Path) -> None:
-    """Whoever reaches Locust's web UI starts runs, but has nothing read or run on its machine."""
-    port = free_port()
-    arguments = (
-        "--web-host",
-        "127.0.0.1",
-        "--web-port",
-        str(port),
-        "--ws-results",
-        str(tmp_path / "results"),
-    )
-    locust = subprocess.Popen(
-        [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *arguments, *BRISK],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _until(lambda: _answer(port, "/"), "the web UI")
-        assert b"ws_server_log" not in _answer(port, "/")
-        wishes = {
-            "user_count": "1",
-            "spawn_rate": "1",
-            "ws_server_log": __file__,
-            "ws_server_log_cmd": f"touch {tmp_path / 'touched'}",
-            "ws_server_log_rules": __file__,
-        }
-        assert b'"success":true' in _answer(port, "/swarm", wishes).replace(b" ", b"")
-        _until(lambda: any(map(Path.read_bytes, tmp_path.glob("results/*/*/events.jsonl"))), "the run")
-        assert _answer(port, "/stop", {})
-        _until(lambda: list(tmp_path.glob("results/*/*/verdict.json")), "the verdict")
-    finally:
-        locust.terminate()
-        locust.wait()
-    (kept,) = tmp_path.glob("results/*/*/server_log.jsonl")
-    assert json.loads(kept.read_text().splitlines()[-1])["files"] == ["server.log"]
-    assert not (tmp_path / "touched").exists()
-
-
-def _answer(port: int, path: str, form: Mapping[str, str] | None = None) -> bytes:
-    data = None if form is None else urllib.parse.urlencode(form).encode()
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", data) as answer:
-            return bytes(answer.read())
-    except urllib.error.URLError:
-        return b""
-
-
-def _until(condition: Callable[[], object], what: str, timeout_s: float = 60) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 def test_probes(tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ def test_a_server_with_another_clock_is_judged_alike(offset_s: float) -> None:
     found = judged(log_of(made, after, offset_s=offset_s), made)
     assert found.verdict == "PASS", found.summary
     assert found.evidence["clock_offset_s"] == pytest.approx(offset_s, abs=0.1)
+    assert (f"clock is {offset_s:+.0f} s off" in found.summary) is (abs(offset_s) >= 1)
 
 
 @pytest.mark.parametrize("handling", [before, after])

@@ -76,6 +76,32 @@ def test_runs_from_the_web_form(tmp_path: Path) -> None:
         assert path.is_dir() or b"s3cret!" not in path.read_bytes(), path
 
 
+def test_a_request_names_no_file_and_no_command(tmp_path: Path) -> None:
+    """Whoever reaches the web form starts runs, but has nothing read or run on the machine that it is on."""
+    results = tmp_path / "results"
+    web = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port), "--ws-drop-every", "2")
+    wishes = {
+        "user_count": "1",
+        "spawn_rate": "1",
+        "ws_server_log": __file__,
+        "ws_server_log_cmd": f"touch {tmp_path / 'touched'}",
+        "ws_server_log_rules": __file__,
+    }
+    with LocustProcess(results, *arguments, seconds=None, headless=False) as locust:
+        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+        assert b"ws_server_log" not in _ask(web)
+        assert json.loads(_ask(f"{web}/swarm", wishes))["success"] is True
+        _until(functools.partial(_has_resumed, results, 1), "a resume in this run")
+        _ask(f"{web}/stop", {})
+        _until(functools.partial(_has_verdicts, results, 1), "the verdict")
+        locust.interrupt()
+        locust.wait(30)
+    (kept,) = results.glob("*/*/server_log.jsonl")
+    assert json.loads(kept.read_text().splitlines()[-1])["files"] == ["server.log"]
+    assert not (tmp_path / "touched").exists()
+
+
 def _has_resumed(results: Path, number: int) -> bool:
     return sum('"resumed"' in path.read_text() for path in results.glob("*/*/events.jsonl")) == number
 

@@ -117,6 +117,8 @@ def judge(
     doubts = _doubts(evidence, reading)
     verdict = "FAIL" if failures else "INCONCLUSIVE" if doubts else "PASS"
     summary = "; ".join(failures or doubts) or _praise(evidence)
+    if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
+        summary += f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
     return Account(verdict=verdict, summary=summary, evidence=evidence)
 
 

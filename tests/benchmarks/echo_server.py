@@ -1,34 +1,41 @@
 """A WebSocket echo server that costs little, so that a benchmark measures its client.
 
-    python tests/benchmarks/echo_server.py            prints the port it listens on
+    python tests/benchmarks/echo_server.py [PORT]            prints the port it listens on
 
 The handshake is the websockets library's; whole masked frames below 64 KiB are then unmasked and sent back
-by hand. Loopback only; it ends when its standard input closes.
+by hand. Loopback only; it ends when its standard input closes. Several may share a port, and the system
+deals connections out to them: one process may open only so many files.
 """
 
 import asyncio
+import resource
 import sys
 
 import uvloop
+from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 
 class Echo(asyncio.Protocol):
     """One connection."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+    def __init__(self) -> None:
         self.handshake: ServerProtocol | None = ServerProtocol()
         self.rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # a stream's always is one
 
     def data_received(self, data: bytes) -> None:
         if self.handshake is None:
             self.echo(self.rest + data if self.rest else data)
             return
-        self.handshake.receive_data(data)
-        for request in self.handshake.events_received():
-            self.handshake.send_response(self.handshake.accept(request))  # type: ignore[arg-type]
-            self.transport.writelines(self.handshake.data_to_send())  # type: ignore[attr-defined]
+        server = self.handshake
+        server.receive_data(data)
+        for request in server.events_received():
+            assert isinstance(request, Request)
+            server.send_response(server.accept(request))
+            self.transport.writelines(server.data_to_send())
             self.handshake = None
 
     def echo(self, data: bytes) -> None:
@@ -50,23 +57,25 @@ class Echo(asyncio.Protocol):
             answers.append(bytes((0x80 | (10 if opcode == 9 else opcode),)) + size + plain)
             at = end
             if opcode == 8:
-                self.transport.write(b"".join(answers))  # type: ignore[attr-defined]
+                self.transport.write(b"".join(answers))
                 self.transport.close()
                 return
         self.rest = data[at:]
         if answers:
-            self.transport.write(b"".join(answers))  # type: ignore[attr-defined]
+            self.transport.write(b"".join(answers))
 
 
-async def main() -> None:
+async def main(port: int) -> None:
     """Serve until standard input closes."""
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(Echo, "127.0.0.1", port, backlog=4096, reuse_port=True)
     print(server.sockets[0].getsockname()[1], flush=True)
-    closed = loop.create_future()
-    loop.add_reader(sys.stdin.fileno(), lambda: closed.done() or closed.set_result(None))
-    await closed
+    closed = asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), closed.set)
+    await closed.wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import psutil
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -21,32 +23,42 @@ def core(nth: int) -> int:
     return cores[nth % len(cores)]
 
 
-def pinned(nth: int) -> Callable[[], None]:
-    """Return a function that pins a child to the n-th core."""
-    return lambda: os.sched_setaffinity(0, {core(nth)})
+def pinned(nth: int | None) -> Callable[[], None] | None:
+    """Return a function that pins a child to the n-th core; None leaves it on all."""
+    return None if nth is None else lambda: os.sched_setaffinity(0, {core(nth)})
 
 
 @contextmanager
-def echo_server() -> Iterator[int]:
-    """Run the echo server on the first core and yield its port."""
-    server = subprocess.Popen(
-        [sys.executable, str(HERE / "echo_server.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=pinned(0),
-    )
-    assert server.stdout is not None
-    try:
-        yield int(server.stdout.readline())
-    finally:
-        server.communicate()
+def echo_server(processes: int = 1, *, on_core: int | None = 0) -> Iterator[int]:
+    """Run the echo server, on the first core unless told otherwise, and yield its port."""
+    port = 0
+    with ExitStack() as stack:
+        for _ in range(processes):
+            server = subprocess.Popen(
+                [sys.executable, str(HERE / "echo_server.py"), str(port)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                preexec_fn=pinned(on_core),
+            )
+            stack.callback(server.communicate)
+            assert server.stdout is not None
+            port = int(server.stdout.readline())
+        yield port
 
 
 class Measured:
-    """A Locust process with one user of so many echo sessions, on the second core."""
+    """A Locust process with echo sessions, one user of them unless told otherwise.
 
-    def __init__(self, port: int, sessions: int, *arguments: str, results: Path) -> None:
+    Args:
+        port: of the server on this machine.
+        sessions: that each user holds.
+        arguments: more of Locust's command line; they overrule what is set here.
+        on_core: the core it is pinned to, None for all.
+        results: where its run directory goes.
+    """
+
+    def __init__(self, port: int, sessions: int, *arguments: str, on_core: int | None, results: Path) -> None:
         self.results = results
         command = [
             *(sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "ws.py"), "--headless"),
@@ -54,8 +66,12 @@ class Measured:
             *("--ws-dialect", "echo", "--ws-sessions", str(sessions), "--ws-drop-every", "0"),
             *("--ws-results", str(results), "--ws-revision", "benchmark", *arguments),
         ]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned(1)
+        self.process = psutil.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=pinned(on_core),
         )
 
     def intervals(self) -> list[dict[str, Any]]:
@@ -77,17 +93,42 @@ class Measured:
             time.sleep(0.01)
         raise SystemExit("the Locust run wrote no intervals: run the same command by hand to see why")
 
+    def wait_until_up(self, sessions: int) -> list[dict[str, Any]]:
+        """Wait until so many sessions are up, and return the intervals."""
+        intervals = self.wait_for_interval(0)
+        while intervals[-1]["gauges"]["sessions_up"] < sessions:
+            intervals = self.wait_for_interval(len(intervals))
+        return intervals
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU that it has used so far, in seconds."""
+        used = self.process.cpu_times()
+        return float(used.user + used.system)
+
+    @property
+    def resident_kib(self) -> float:
+        """Its resident memory."""
+        return float(self.process.memory_info().rss) / 1024
+
+    @property
+    def run(self) -> Path:
+        """The one run directory that it has made."""
+        (manifest,) = self.results.rglob("run.json")
+        return manifest.parent
+
     def stop(self) -> None:
         """End it."""
-        self.process.terminate()
-        self.process.wait(60)
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(120)
 
 
 @contextmanager
-def measured(port: int, sessions: int, *arguments: str) -> Iterator[Measured]:
+def measured(port: int, sessions: int, *arguments: str, on_core: int | None = 1) -> Iterator[Measured]:
     """Run a Locust process while measuring."""
     with TemporaryDirectory() as results:
-        process = Measured(port, sessions, *arguments, results=Path(results))
+        process = Measured(port, sessions, *arguments, on_core=on_core, results=Path(results))
         try:
             yield process
         finally:

@@ -1,64 +1,83 @@
-"""CPU of a round trip: a whole headless Locust process beside a bare websockets client, in one run.
+"""CPU of a round trip, and round trips a second: a whole headless Locust process beside other clients.
 
-    python tests/benchmarks/round_trip.py [--sessions 100] [--seconds 8] [--rounds 3]
-
-Echo of a 64-byte message, closed loop, client and server each pinned to a core of their own where there
-are two. The process's CPU includes everything: Locust, recording, writing the run. Prints each round's
-figures, the medians and their ratio, which is what to compare: the machine's noise is in both.
+Echo of a 64-byte JSON text, closed loop, client and server each pinned to a core of their own where there
+are two. The process's CPU includes everything: Locust, recording, writing the run. The other clients record
+nothing, but for websocket-client on Locust, which tells Locust of each message.
 """
 
-import argparse
+import importlib.util
 import json
-import statistics
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
-import psutil
-from locust_process import HERE, echo_server, measured, pinned
+from tests.benchmarks.locust_process import HERE, Measured, measured, pinned
 
 SETTLING = 3
-"""Intervals left out at the start."""
+"""Intervals left out after the one in which all sessions were up."""
+
+PEERS: Mapping[str, tuple[str, str]] = {
+    "websocket-client on Locust": ("websocket", ""),
+    "websockets, sans-I/O": ("websockets", "sans_io"),
+    "websockets, asyncio": ("websockets", "websockets"),
+    "aiohttp": ("aiohttp", "aiohttp"),
+    "picows": ("picows", "picows"),
+}
+"""Who is compared with: the module that must be installed, and the name in clients.py."""
 
 
-def bare(port: int, sessions: int, seconds: float) -> float:
-    """Return the bare client's CPU in µs a round trip."""
-    command = [sys.executable, str(HERE / "bare_client.py"), str(port), str(sessions), str(seconds)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=pinned(1))
-    return float(json.loads(told.stdout)["cpu_us"])
-
-
-def locust(port: int, sessions: int, seconds: float) -> float:
-    """Return the CPU in µs a round trip of a whole Locust process, its first seconds left out."""
+def ours(port: int, sessions: int, seconds: int) -> dict[str, float]:
+    """Measure a whole Locust process with this tool's sessions."""
     with measured(port, sessions, "--ws-arrivals", "closed") as process:
-        watched = psutil.Process(process.process.pid)
-        samples: list[tuple[float, int]] = []  # CPU seconds and round trips so far, at each new interval
-        while len(samples) <= SETTLING + seconds:
-            intervals = process.wait_for_interval(len(samples))
-            cpu = watched.cpu_times()
-            answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in intervals)
-            samples += [(cpu.user + cpu.system, answered)] * (len(intervals) - len(samples))
-        (cpu_before, before), (cpu_after, after) = samples[SETTLING], samples[-1]
-        return (cpu_after - cpu_before) * 1e6 / (after - before)
+        settled = len(process.wait_until_up(sessions)) + SETTLING
+        before, began_s, cpu_before_s = _progress(process, settled)
+        after, ended_s, cpu_after_s = _progress(process, settled + seconds)
+    round_trips = after - before
+    cpu_us = (cpu_after_s - cpu_before_s) * 1e6 / round_trips
+    return _figures(sessions, cpu_us, round_trips / (ended_s - began_s))
 
 
-def main() -> None:
-    """Run the rounds and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=8)
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    rows = []
-    print(f"{'round':>6} {'bare client':>14} {'whole Locust':>14} {'ratio':>7}   CPU µs a round trip")
-    with echo_server() as port:
-        for number in range(1, arguments.rounds + 1):
-            measure = (port, arguments.sessions, arguments.seconds)
-            row = (bare(*measure), locust(*measure))
-            rows.append(row)
-            print(f"{number:>6} {row[0]:>14.1f} {row[1]:>14.1f} {row[1] / row[0]:>7.2f}", flush=True)
-    bare_us, locust_us = (statistics.median(column) for column in zip(*rows, strict=True))
-    print(f"{'median':>6} {bare_us:>14.1f} {locust_us:>14.1f} {locust_us / bare_us:>7.2f}")
+def _progress(process: Measured, intervals: int) -> tuple[int, float, float]:
+    """Return the round trips, the time and the CPU seconds once there are so many intervals."""
+    found = process.wait_for_interval(intervals - 1)
+    cpu_s = process.cpu_s
+    answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in found)
+    return answered, found[-1]["stop_ns"] / 1e9, cpu_s
 
 
-if __name__ == "__main__":
-    main()
+def peer(port: int, name: str, sessions: int, seconds: int) -> dict[str, float]:
+    """Measure another client on the same work."""
+    _, client = PEERS[name]
+    numbers = (str(port), str(sessions), str(seconds))
+    command = [sys.executable, str(HERE / "clients.py"), client, *numbers] if client else _locust(*numbers)
+    told = subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "BENCHMARK_SECONDS": str(seconds)},
+        preexec_fn=pinned(1),
+    )
+    figures = json.loads(told.stdout)
+    return _figures(sessions, figures["cpu_us"], figures["per_s"])
+
+
+def _locust(port: str, sessions: str, _seconds: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "locust", "-f", str(HERE / "websocket_client_user.py"), "--headless"),
+        *("-u", sessions, "-r", sessions, "--only-summary", "--host", f"ws://127.0.0.1:{port}"),
+    ]
+
+
+def _figures(sessions: int, cpu_us: float, per_s: float) -> dict[str, float]:
+    return {
+        f"CPU a round trip, µs, {sessions:,} sessions": cpu_us,
+        f"round trips a second, {sessions:,} sessions": per_s,
+    }
+
+
+def missing() -> list[str]:
+    """Return the peers that cannot be measured because their library is not installed."""
+    return [name for name, (library, _) in PEERS.items() if importlib.util.find_spec(library) is None]

@@ -1,6 +1,6 @@
 """Does memory grow? A whole Locust process for a quarter of an hour, its sessions dropped all the time.
 
-    python tests/benchmarks/soak.py [--minutes 15] [--sessions 200]
+    python -m tests.benchmarks.soak [--minutes 15] [--sessions 200]
 
 The reference server on the first core, Locust on the second; every default kind of drop, each session
 dropped every 4 s on average and back after 0.3 s, two messages a second each. Prints resident memory over
@@ -15,10 +15,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import psutil
-from locust_process import Measured, core, measured
 
 from loadtest.server import ServerProcess
+from tests.benchmarks.locust_process import Measured, core, measured
 
 EVERY_S = 5.0
 SHOWN_EVERY = 12
@@ -26,7 +25,10 @@ SHOWN_EVERY = 12
 FLAT_KIB_PER_MINUTE = 64.0
 """Below this, growth counts as none: a run of a day would grow by less than 100 MB."""
 
-BRISK = ("--ws-dialect", "emergence", "--ws-rate", "2", "--ws-drop-every", "4", "--ws-backoff", "constant(0.3)")
+BRISK = (
+    *("--ws-dialect", "emergence", "--ws-rate", "2"),
+    *("--ws-drop-every", "4", "--ws-backoff", "constant(0.3)"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,7 @@ def _sample(process: Measured, at_s: float) -> Sample:
     counts: Counter[str] = Counter()
     for interval in process.intervals():
         counts.update(interval.get("counts", {}))
-    resident = psutil.Process(process.process.pid).memory_info().rss / 1024
-    return Sample(at_s, resident, counts["messaging.answered"], counts["reconnect.resumed"])
+    return Sample(at_s, process.resident_kib, counts["messaging.answered"], counts["reconnect.resumed"])
 
 
 def _show(sample: Sample) -> None:
@@ -109,9 +110,10 @@ def main() -> None:
     arguments = parser.parse_args()
     found = growth(soak(arguments.minutes, arguments.sessions))
     print(
-        f"{'flat' if found.flat else 'NOT FLAT'}: {found.kib_per_minute:+.1f} ± {found.error_kib_per_minute:.1f} KiB a"
-        f" minute, {found.kib_per_1000_messages:+.2f} KiB for 1,000 messages,"
-        f" {found.bytes_per_reconnect:+.0f} bytes a reconnect"
+        f"{'flat' if found.flat else 'NOT FLAT'}: "
+        f"{found.kib_per_minute:+.1f} ± {found.error_kib_per_minute:.1f} KiB a minute, "
+        f"{found.kib_per_1000_messages:+.2f} KiB for 1,000 messages, "
+        f"{found.bytes_per_reconnect:+.0f} bytes a reconnect"
     )
 
 

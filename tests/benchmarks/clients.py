@@ -1,0 +1,147 @@
+"""Clients to compare with, one library each: the same echo of a 64-byte text, closed loop, nothing recorded.
+
+    python tests/benchmarks/clients.py NAME PORT SESSIONS SECONDS     prints {"cpu_us": …, "per_s": …}
+
+Every session sends its next message as soon as the last one has come back. CPU is the whole process's, from
+a second after all sessions were up. All run on uvloop.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import uvloop
+from websockets.client import ClientProtocol
+from websockets.frames import Frame
+from websockets.uri import parse_uri
+
+MESSAGE = '{"sequence":12345,"text":"' + "x" * 37 + '"}'
+
+SETTLING_S = 1.0
+
+
+class Tally:
+    """Round trips of all sessions."""
+
+    round_trips = 0
+
+
+class SansIo(asyncio.Protocol):
+    """A session of websockets' sans-I/O protocol."""
+
+    def __init__(self, port: int) -> None:
+        self.client = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}/"))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # a stream's always is one
+        self.client.send_request(self.client.connect())
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        self.client.receive_data(data)
+        for event in self.client.events_received():
+            if isinstance(event, Frame):
+                self.echoed(bytes(event.data).decode())
+            else:
+                self.opened()
+        self.flush()
+
+    def opened(self) -> None:
+        """The WebSocket is open."""
+        self.client.send_text(MESSAGE.encode())
+
+    def echoed(self, _text: str) -> None:
+        """A message came back."""
+        Tally.round_trips += 1
+        self.client.send_text(MESSAGE.encode())
+
+    def flush(self) -> None:
+        """Write what the protocol has to send."""
+        for data in self.client.data_to_send():
+            self.transport.write(data)
+
+
+async def sans_io(port: int) -> None:
+    """Begin a session of websockets' sans-I/O protocol."""
+    await asyncio.get_running_loop().create_connection(lambda: SansIo(port), "127.0.0.1", port)
+
+
+async def websockets_asyncio(port: int) -> None:
+    """Begin a session of websockets' own asyncio client."""
+    from websockets.asyncio.client import connect
+
+    connection = await connect(f"ws://127.0.0.1:{port}/", compression=None)
+
+    async def talk() -> None:
+        while True:
+            await connection.send(MESSAGE)
+            await connection.recv()
+            Tally.round_trips += 1
+
+    keep(talk())
+
+
+async def aiohttp_client(port: int) -> None:
+    """Begin a session of aiohttp's client."""
+    import aiohttp
+
+    http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+    connection = await http.ws_connect(f"ws://127.0.0.1:{port}/")
+
+    async def talk() -> None:
+        while True:
+            await connection.send_str(MESSAGE)
+            await connection.receive_str()
+            Tally.round_trips += 1
+
+    keep(talk())
+
+
+async def picows_client(port: int) -> None:
+    """Begin a session of picows."""
+    import picows
+
+    class Listener(picows.WSListener):  # type: ignore[misc]  # unknown where not installed
+        def on_ws_connected(self, transport: picows.WSTransport) -> None:
+            transport.send(picows.WSMsgType.TEXT, MESSAGE.encode())
+
+        def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+            frame.get_payload_as_utf8_text()
+            Tally.round_trips += 1
+            transport.send(picows.WSMsgType.TEXT, MESSAGE.encode())
+
+    await picows.ws_connect(Listener, f"ws://127.0.0.1:{port}/")
+
+
+_tasks: list[Awaitable[None]] = []
+
+
+def keep(talk: Awaitable[None]) -> None:
+    """Run a session's task for as long as the process lives."""
+    _tasks.append(asyncio.ensure_future(talk))
+
+
+CLIENTS: dict[str, Callable[[int], Awaitable[None]]] = {
+    "sans_io": sans_io,
+    "websockets": websockets_asyncio,
+    "aiohttp": aiohttp_client,
+    "picows": picows_client,
+}
+
+
+async def main(name: str, port: int, sessions: int, seconds: float) -> None:
+    """Begin the sessions, let them settle, measure, and print."""
+    for _ in range(sessions):
+        await CLIENTS[name](port)
+    await asyncio.sleep(SETTLING_S)
+    before, began_s, cpu_s = Tally.round_trips, time.perf_counter(), time.process_time()
+    await asyncio.sleep(seconds)
+    round_trips = Tally.round_trips - before
+    cpu_us = (time.process_time() - cpu_s) * 1e6 / round_trips
+    print(json.dumps({"cpu_us": cpu_us, "per_s": round_trips / (time.perf_counter() - began_s)}), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
