@@ -212,6 +212,10 @@ class Line:
         else:
             await self._loop.sock_sendall(self._sock, data)
 
+    async def send_bare(self, data: bytes) -> None:
+        """Send these bytes without TLS, whatever the line is."""
+        await self._loop.sock_sendall(self._sock, data)
+
     async def send_slowly(self, data: bytes) -> None:
         """Send every byte on its own."""
         for position in range(len(data)):

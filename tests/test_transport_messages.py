@@ -340,6 +340,26 @@ async def test_end_without_close_frame_is_1006(
     assert ear.messages in ([], ["whole"])
 
 
+@pytest.mark.parametrize("garbage", [b"\0" * 50, server_frame("plain"), b"\x15\x03\x03\0\2\2\x50"])
+async def test_garbage_below_tls_is_a_loss(garbage: bytes, certificates: Certificates) -> None:
+    """What is no TLS record, or a forged one, ends the connection as lost to TLS."""
+
+    async def script(line: Line) -> None:
+        await line.upgrade()
+        await line.hear(b"go")
+        await line.send_bare(garbage)
+        await line.record()
+
+    tls = trusting(certificates.authority)
+    async with (
+        bare_server(script, certificates.server_context()) as server,
+        opened(server.port, tls) as (connection, ear),
+    ):
+        connection.write_raw(b"go")
+        lost = await ear.end()
+    assert (lost.code, lost.cause) == (1006, "tls")
+
+
 async def test_client_closes_in_good_order() -> None:
     """`close` sends the code, takes the answer, and lets the server close the socket first."""
 

@@ -30,6 +30,12 @@ def _counters(server: ServerProcess) -> dict[str, Any]:
         return dict(json.load(answer))
 
 
+def two_workers() -> tuple[str, ...]:
+    """Return the options of a master with two workers, on a port that no other run uses."""
+    port = str(free_port())
+    return ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+
+
 def test_merged_workers_equal_one_process_that_saw_all(tmp_path: Path) -> None:
     """Percentiles and counts of three workers' intervals are those of one process with all the samples."""
     rng = random.Random(1)
@@ -50,7 +56,7 @@ def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:
     """With --processes 2 the master's one run directory holds what the server counted, without loss."""
     with ServerProcess() as server:
         arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
-        with LocustProcess(tmp_path, *arguments, "--processes", "2", seconds=8, users=4) as locust:
+        with LocustProcess(tmp_path, *arguments, *two_workers(), seconds=8, users=4) as locust:
             finished = locust.wait()
         counters = _counters(server)
     assert finished.exit_code == 0, finished.output
@@ -76,7 +82,7 @@ def test_a_users_plan_is_the_same_whichever_worker_it_lands_on(tmp_path: Path) -
                 kinds.setdefault(number, []).append(event["kind"])
         return kinds
 
-    alone, shared = plan(tmp_path / "alone"), plan(tmp_path / "shared", "--processes", "2")
+    alone, shared = plan(tmp_path / "alone"), plan(tmp_path / "shared", *two_workers())
     both = alone.keys() & shared.keys()
     assert len(both) > 20
     for number in both:
@@ -87,7 +93,7 @@ def test_a_users_plan_is_the_same_whichever_worker_it_lands_on(tmp_path: Path) -
 def test_a_killed_worker_makes_what_it_saw_unknown(tmp_path: Path) -> None:
     """A worker killed in the middle: the run goes on, and nothing passes that it could have seen fail."""
     with ServerProcess() as server:
-        arguments = (*BRISK, "--host", server.url, "--processes", "2")
+        arguments = (*BRISK, "--host", server.url, *two_workers())
         with LocustProcess(tmp_path, *arguments, seconds=14, users=4) as locust:
             _wait_for_both_workers(tmp_path)
             victim = min(psutil.Process(locust.process.pid).children(), key=lambda child: child.pid)

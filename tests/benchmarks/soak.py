@@ -98,7 +98,7 @@ def growth(samples: list[Sample]) -> Growth:
         error_kib_per_minute=float(np.sqrt(covariance[0, 0])),
         kib_per_1000_messages=float(grown_kib * 1000 / messages),
         bytes_per_reconnect=float(grown_kib * 1024 / reconnects),
-        flat=bool(abs(slope) < FLAT_KIB_PER_MINUTE),
+        flat=bool(slope < FLAT_KIB_PER_MINUTE),
     )
 
 
