@@ -118,6 +118,8 @@ def test_server_killed_and_started_again(tmp_path: Path) -> None:
         (("--host", "ws://127.0.0.1:9"), "cannot be reached"),
         (("--host", "ws://no-such-host.invalid"), "cannot be reached"),
         (("--host", "ftp://127.0.0.1"), "ws://HOST"),
+        (("--host", "ws://me:secret@127.0.0.1"), "holds credentials"),
+        (("--ws-source-ip", "203.0.113.9"), "addresses of this machine"),
         (("--ws-dialect", "klingon"), "Known are echo, emergence"),
         (("--ws-drops", "teleport=1"), "The kinds are bad_message, close"),
         (("--ws-drops", "close=many"), "kind=weight"),

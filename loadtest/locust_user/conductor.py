@@ -39,7 +39,7 @@ from loadtest.report.published import OWN_SERVER_LOG
 from loadtest.run import RunWriter, check_writable, new_manifest, resolve
 from loadtest.run.catalogue import NO_BASELINE
 from loadtest.server import ServerProcess
-from loadtest.transport import check_reachable
+from loadtest.transport import check_reachable, check_source
 
 logger = logging.getLogger("loadtest")
 
@@ -106,6 +106,9 @@ class Conductor:
             check_logs(self._log)
             if settings.baseline not in (None, NO_BASELINE):
                 resolve(settings.baseline, settings.results)
+            if not isinstance(self._runner, MasterRunner):
+                for address in settings.engine.source_ips:
+                    check_source(address)
             if self._host() and self._options.headless:
                 check_reachable(settings.engine.target)
         except LoadtestError as error:

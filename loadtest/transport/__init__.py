@@ -8,6 +8,16 @@ drops and each step's time to the recorder.
 from loadtest.transport.connection import Connection, Listener
 from loadtest.transport.health import Health, ask_health
 from loadtest.transport.opening import Dialer
-from loadtest.transport.target import Target, Tls, check_reachable
+from loadtest.transport.target import Target, Tls, check_reachable, check_source
 
-__all__ = ["Connection", "Dialer", "Health", "Listener", "Target", "Tls", "ask_health", "check_reachable"]
+__all__ = [
+    "Connection",
+    "Dialer",
+    "Health",
+    "Listener",
+    "Target",
+    "Tls",
+    "ask_health",
+    "check_reachable",
+    "check_source",
+]

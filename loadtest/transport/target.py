@@ -81,16 +81,31 @@ class Target:
             port = parts.port
         except ValueError:
             raise InvalidSetting("host", url, "is no URL", hint) from None
-        secure = _SECURE_SCHEMES.get(parts.scheme)
-        if secure is None or not parts.hostname:
-            raise InvalidSetting("host", url, "is no WebSocket URL", hint)
         if parts.username or parts.password:
             raise InvalidSetting("host", "(hidden)", "holds credentials", "Give them with --ws-header")
+        secure = _SECURE_SCHEMES.get(parts.scheme)
+        if secure is None or not parts.hostname or port == 0:
+            raise InvalidSetting("host", url, "is no WebSocket URL", hint)
         return cls(parts.hostname, port or (443 if secure else 80), tls.context() if secure else None)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
+
+
+def check_source(address: str) -> None:
+    """Make sure that this machine can connect from an address.
+
+    Raises:
+        InvalidSetting: the address is not its own.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        try:
+            sock.bind((address, 0))
+        except OSError as error:
+            problem = f"cannot be connected from ({error.strerror or error})"
+            raise InvalidSetting("source-ip", address, problem, "Give addresses of this machine") from error
 
 
 def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
@@ -101,6 +116,9 @@ def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
     """
     try:
         socket.create_connection((target.host, target.port), timeout_s).close()
+    except UnicodeError:
+        problem = "cannot be reached (this cannot be a host's name)"
+        raise InvalidSetting("host", str(target), problem, "Is it spelt right?") from None
     except OSError as error:
         raise InvalidSetting(
             "host",
