@@ -14,7 +14,7 @@ from tests.benchmarks.locust_process import ROOT, measured, pinned
 
 SESSIONS = 1000
 WARMUP_S = 3
-QUANTILES = (50, 99)
+QUANTILES: tuple[float, ...] = (50, 99)
 
 AtUs = Mapping[float, float]
 """Microseconds at each quantile."""
