@@ -41,8 +41,6 @@ SWEEPS_PER_S = 20
 _GONE_GRACE_S = 2.5
 """How long stopping waits for closing handshakes beyond the drain; a little over a connection's own grace."""
 
-_TOKENS_REMEMBERED = 256
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
@@ -102,7 +100,7 @@ class Engine:
         self.droppings: set[Dropping] = set()
         self.drain_s = 1.0
         self.failure: BaseException | None = None
-        self.tokens: dict[str, None] = {}  # the latest, to be kept out of what is written
+        self._tokens: dict[int, str] = {}  # the latest of each session
         self._start_ns = start_ns
         self._on_interval = on_interval
         self._on_failure = on_failure
@@ -221,11 +219,11 @@ class Engine:
         Raises:
             ConnectFailed: it did not open.
         """
-        token = await self._token()
+        token = await self._token(identity.number)
         endpoint = self.settings.conduct.dialect.endpoint(identity, token)
         return await self._dialer.open(endpoint, token)
 
-    async def _token(self) -> str | None:
+    async def _token(self, number: int) -> str | None:
         try:
             with anyio.fail_after(self.settings.open_timeout_s):
                 token = self.settings.token()
@@ -235,10 +233,13 @@ class Engine:
             detail = f"the token source raised {type(error).__name__}"
             raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
         if token:
-            self.tokens[token] = None
-            if len(self.tokens) > _TOKENS_REMEMBERED:
-                del self.tokens[next(iter(self.tokens))]
+            self._tokens[number] = token
         return token
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """The sessions' tokens, to be kept out of what is written."""
+        return frozenset(self._tokens.values())
 
     # The thread.
 

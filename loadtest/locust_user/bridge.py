@@ -6,7 +6,6 @@ the caller appends to a deque (atomic under the GIL) and sends; a greenlet of th
 the calls, in order.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -15,16 +14,19 @@ import gevent
 from gevent.event import Event
 from gevent.monkey import get_original
 
-logger = logging.getLogger(__name__)
-
 start_native_thread: Callable[..., Any] = get_original("_thread", "start_new_thread")
 """Starts a real thread although `threading` is patched."""
 
 
 class Bridge:
-    """Made in the thread that is to make the calls."""
+    """Made in the thread that is to make the calls.
 
-    def __init__(self) -> None:
+    Args:
+        failed: takes what a call raised; the calls after it are made all the same.
+    """
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        self._failed = failed
         self._calls: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self._arrived = Event()
         self._watcher: Any = gevent.get_hub().loop.async_()
@@ -44,9 +46,8 @@ class Bridge:
                 function, arguments = self._calls.popleft()
                 try:
                     function(*arguments)
-                except Exception:
-                    # One failed call must not silence the rest: a run without its records is worth nothing.
-                    logger.exception("a call from the engine failed")
+                except Exception as error:
+                    self._failed(error)
 
     def close(self) -> None:
         """Make no more calls."""

@@ -31,7 +31,7 @@ from loadtest.evidence.interval import decode, encode
 from loadtest.locust_user import table
 from loadtest.locust_user.load import Load, RunFacts
 from loadtest.locust_user.log_watch import LogWatch, check_logs
-from loadtest.locust_user.options import RUN_DESTINATION, given_values
+from loadtest.locust_user.options import OF_PROCESS, RUN_DESTINATION, given_values
 from loadtest.locust_user.record import Record
 from loadtest.locust_user.settings import LoadSettings, LogSettings, load_settings
 from loadtest.report import Published, print_verdict
@@ -81,6 +81,7 @@ class Conductor:
         self._server: ServerProcess | None = None
         self._settings: LoadSettings | None = None
         self._log = LogSettings()  # of the process's start: a web request must not name files or commands
+        self._of_process: dict[str, Any] | None = None  # settings that no web request changes
         self._published: Published | None = None
         self._broken = False  # the engine died, so whatever the verdict says, the tool has failed
         self._workers: set[int] = set()  # that took part in the run
@@ -143,18 +144,24 @@ class Conductor:
 
     def _configure(self, host: str) -> LoadSettings:
         values = self._user_class().values() | given_values(self._options)
-        return load_settings(values, host)
+        if self._of_process is None:
+            self._of_process = {name: values[name] for name in OF_PROCESS}
+        return load_settings(values | self._of_process, host)
 
     # A run begins.
 
     def _on_test_start(self, **_kwargs: Any) -> None:
         table.install(self._environment.stats)
+        self._broken = False
         try:
             self._begin()
         except LoadtestError as error:
             logger.error("%s", error)
+            self._broken = True
             self._environment.process_exit_code = error.exit_code
-            self._runner.quit()
+            # Not at once: Locust is within its own start, and would go on to start users.
+            give_up = self._runner.quit if self._options.headless else self._runner.stop
+            gevent.spawn_later(0.1, give_up)
 
     def _begin(self) -> None:
         is_worker = isinstance(self._runner, WorkerRunner)
@@ -169,7 +176,7 @@ class Conductor:
             worker=self._runner.worker_index if is_worker else None,
             environment=self._environment,
             deliver=self._send if is_worker else self._append,
-            failed=self._on_engine_failure,
+            failed=self._on_failure,
         )
 
     def _facts_from_master(self) -> RunFacts:
@@ -198,7 +205,7 @@ class Conductor:
         writer = RunWriter(settings.results, manifest)
         self._record = Record(writer, manifest, self._log_watch(writer.path))
         self._published = None
-        self._workers.clear()
+        self._workers = self._present_workers()
         self._finished_workers.clear()
         self._unreadable_workers.clear()
         self._all_finished.clear()
@@ -210,6 +217,12 @@ class Conductor:
         )
         setattr(self._options, RUN_DESTINATION, msgspec.json.encode(facts).decode())
         return facts
+
+    def _present_workers(self) -> set[int]:
+        """Return the numbers of the workers that are there; who joins later is known by what it sends."""
+        if not isinstance(self._runner, MasterRunner):
+            return set()
+        return {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
 
     def _log_watch(self, run: Path) -> LogWatch | None:
         """Follow the logs that were given, and that of our own server."""
@@ -254,8 +267,13 @@ class Conductor:
     # Intervals.
 
     def _append(self, packed: PackedInterval) -> None:
-        if self._record is not None:
+        """Write an interval; a record with a gap is worth nothing, so a failure ends the run."""
+        if self._record is None or self._broken:
+            return
+        try:
             self._record.append(packed)
+        except Exception as error:
+            self._on_failure(error)
 
     def _send(self, packed: PackedInterval) -> None:
         self._tell_master({"interval": encode(packed)})
@@ -309,7 +327,8 @@ class Conductor:
         if self._load is not None:
             self._load.finish()
             self._load = None
-        self._tell_master({"finished": True})
+        if not self._broken:  # a broken worker has not delivered all, and counts as missing
+            self._tell_master({"finished": True})
 
     def _on_test_stop(self, **_kwargs: Any) -> None:
         if isinstance(self._runner, WorkerRunner):
@@ -327,7 +346,9 @@ class Conductor:
         self._record = None
         self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
         missing = self._workers - (self._finished_workers - self._unreadable_workers)
-        self._published = record.finish(str(self._settings.results), self._settings.baseline, missing)
+        self._published = record.finish(
+            str(self._settings.results), self._settings.baseline, missing, complete=not self._broken
+        )
         if not self._broken:
             self._environment.process_exit_code = self._published.verdict.exit_code
         if not self._options.headless:
@@ -350,8 +371,9 @@ class Conductor:
         if self._published is not None and self._options.headless:
             print_verdict(self._published, to_stderr=self._options.json)
 
-    def _on_engine_failure(self, failure: BaseException) -> None:
-        logger.critical("the engine died: %r", failure, exc_info=failure)
+    def _on_failure(self, failure: BaseException) -> None:
+        """End the run because the tool itself has failed."""
+        logger.critical("the load generator failed: %r", failure, exc_info=failure)
         self._broken = True
         self._environment.process_exit_code = LoadtestError.exit_code
         gevent.spawn(self._runner.quit)

@@ -88,7 +88,7 @@ class Load:
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
         self._check_limits()
-        self._bridge = Bridge()
+        self._bridge = Bridge(failed)
         start_ns = time.monotonic_ns() - max(0, time.time_ns() - facts.started_unix_ns)
         self._engine = Engine(
             settings.engine,
@@ -168,6 +168,8 @@ class Load:
             self._ask(functools.partial(self._engine.call, self._engine.flush), 0)
             self._engine.call(self._engine.close)
         self._bridge.close()
+        if self._engine.failure is not None:
+            self._on_failure()
 
     def _take(self, interval: Interval) -> None:
         packed = pack(interval, self._worker, secrets=self.secrets)

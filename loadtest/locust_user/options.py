@@ -120,8 +120,17 @@ OPTIONS: tuple[Option, ...] = (
         "warmup", "warmup_s", _number, "SECONDS", "Left out of latency at the start (default 3)", "seconds"
     ),
     Option("revision", "revision", str, "NAME", "Version of the server under test (default: git describe)"),
-    Option("baseline", "baseline", str, "RUN", "Run directory or revision to compare with, or none"),
-    Option("results", "results", Path, "DIR", "Where run directories go (default: results)"),
+    Option(
+        "baseline",
+        "baseline",
+        str,
+        "RUN",
+        "Run directory or revision to compare with, or none",
+        in_web_form=False,
+    ),
+    Option(
+        "results", "results", Path, "DIR", "Where run directories go (default: results)", in_web_form=False
+    ),
     Option(
         "header",
         "headers",
@@ -133,9 +142,9 @@ OPTIONS: tuple[Option, ...] = (
         repeatable=True,
     ),
     Option("subprotocol", "subprotocols", str, "NAME", "Offered to the server; repeatable", repeatable=True),
-    Option("tls-ca", "tls_ca", Path, "FILE", "Certificates to trust (PEM)"),
-    Option("tls-cert", "tls_cert", Path, "FILE", "Client certificate (PEM)"),
-    Option("tls-key", "tls_key", Path, "FILE", "Its private key (PEM)"),
+    Option("tls-ca", "tls_ca", Path, "FILE", "Certificates to trust (PEM)", in_web_form=False),
+    Option("tls-cert", "tls_cert", Path, "FILE", "Client certificate (PEM)", in_web_form=False),
+    Option("tls-key", "tls_key", Path, "FILE", "Its private key (PEM)", in_web_form=False),
     Option(
         "source-ip",
         "source_ips",
@@ -189,6 +198,10 @@ OPTIONS: tuple[Option, ...] = (
         in_web_form=False,
     ),
 )
+
+OF_PROCESS = ("baseline", "results", "tls_ca", "tls_cert", "tls_key")
+"""Attributes that name files of this machine: they are those of the process's start, whatever a web request
+says. The server's logs and commands are kept apart in the same way."""
 
 RUN_DESTINATION = "ws_run"
 """Where a master puts what its workers must know of a run; Locust sends all custom options to them."""

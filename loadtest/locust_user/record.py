@@ -50,10 +50,20 @@ class Record:
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
 
-    def finish(self, results: str, baseline: str | None, missing_workers: Iterable[int] = ()) -> Published:
-        """Complete the run directory and make its verdict and reports."""
+    def finish(
+        self,
+        results: str,
+        baseline: str | None,
+        missing_workers: Iterable[int] = (),
+        *,
+        complete: bool = True,
+    ) -> Published:
+        """End the run directory, complete or not, and make its verdict and reports."""
         self._progress.kill()
-        self.writer.finish(utc_text(time.time_ns()), missing_workers)
+        if complete:
+            self.writer.finish(utc_text(time.time_ns()), missing_workers)
+        else:
+            self.writer.close()
         if self._log_watch is not None:
             self._log_watch.finish()
         return publish(self.writer.path, results=results, baseline=baseline)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from loadtest.addresses import expand
 from loadtest.dialects import Dialect, dialect_named
@@ -132,7 +133,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or described_revision(),
         baseline=values["baseline"],
         results=Path(values["results"]),
-        secrets=_secrets(token, engine.headers),
+        secrets=_secrets(token, engine.headers, dialect.path),
         log=LogSettings(
             paths=tuple(values["server_logs"]),
             command=values["server_log_cmd"],
@@ -199,10 +200,16 @@ def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tu
     return pairs
 
 
-def _secrets(token: object, headers: tuple[tuple[str, str], ...]) -> Sequence[str]:
-    """Return the token, and the headers' values but for those too short to be one."""
+def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:
+    """Return the token, and what else a server might quote: words of headers, values of the path's query.
+
+    Those too short to be a secret are left out: taking them away would garble every text.
+    """
     shortest = 8
-    found = [value for _, value in headers if len(value) >= shortest]
+    values = [value for _, value in headers]
+    words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
+    query = [value for _, value in parse_qsl(path.partition("?")[2]) if "{" not in value]
+    found = [text for text in (*values, *words, *query) if len(text) >= shortest]
     return [*found, token] if isinstance(token, str) and token else found
 
 

@@ -1,7 +1,6 @@
 """A server's health endpoint, asked once over HTTP. It blocks: not for a loop that measures."""
 
 import http.client
-import ssl
 import time
 
 from msgspec import Struct
@@ -44,7 +43,7 @@ def ask_health(target: Target, path: str) -> Health:
     try:
         connection.request("GET", path)
         status = connection.getresponse().status
-    except (OSError, ssl.SSLError, http.client.HTTPException) as error:
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
         problem = f"{type(error).__name__}: {error}"[:200]
     finally:
         connection.close()

@@ -202,8 +202,10 @@ class Dialer:
         """Return a TCP connection to the first address that takes one."""
         loop = asyncio.get_running_loop()
         failure: OSError | None = None
+        source = (next(self._source_ips), 0) if self._source_ips is not None else None
         for host, port in addresses:
-            source = (next(self._source_ips), 0) if self._source_ips is not None else None
+            if source is not None and (":" in source[0]) != (":" in host):
+                continue  # of the other family
             try:
                 _, connection = await loop.create_connection(
                     lambda: Connection(client, self._clock, self._sockets), host, port, local_addr=source

@@ -72,6 +72,10 @@ def _notes(evidence: Evidence) -> list[str]:
         notes.append(
             f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
         )
+    losses = evidence.counts_of("losses")
+    if losses:
+        causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
+        notes.append(f"the server or the network ended {sum(losses.values())} connections unasked: {causes}")
     clamped = evidence.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
