@@ -19,7 +19,7 @@ from tests.benchmarks import round_trip
 from tests.benchmarks.connects import connects
 from tests.benchmarks.locust_process import echo_server
 from tests.benchmarks.memory import memory
-from tests.benchmarks.open_loop import open_loop
+from tests.benchmarks.open_loop import growth, latency
 
 OURS = "loadtest on Locust"
 BARE = "websockets, sans-I/O"
@@ -61,10 +61,10 @@ def _round_trip(quick: bool) -> Iterator[Step]:
 
 
 def _growth(quick: bool) -> Iterator[Step]:
-    for sessions in (1000, 2000 if quick else 10_000):
-        much = {"sessions": sessions, "seconds": 3 if quick else 8}
-        yield Step(OURS, partial(round_trip.ours, **much))
-        yield Step(BARE, partial(round_trip.peer, name=BARE, **much))
+    for sessions in (100, 1000, 2000 if quick else 10_000):
+        much = {"sessions": sessions, "per_s": 10_000, "seconds": 3 if quick else 8}
+        yield Step(OURS, partial(growth, who="ours", **much))
+        yield Step(BARE, partial(growth, who="bare", **much))
 
 
 def _memory(quick: bool) -> Iterator[Step]:
@@ -76,9 +76,9 @@ def _connects(quick: bool) -> Iterator[Step]:
         yield Step(OURS, partial(connects, sessions=sessions))
 
 
-def _open_loop(quick: bool) -> Iterator[Step]:
+def _latency(quick: bool) -> Iterator[Step]:
     for per_s in (1000, 5000):
-        yield Step(OURS, partial(open_loop, per_s=per_s, seconds=3 if quick else 8))
+        yield Step(OURS, partial(latency, sessions=1000, per_s=per_s, seconds=3 if quick else 8))
 
 
 BENCHMARKS: Mapping[str, Callable[[bool], Iterable[Step]]] = {
@@ -86,7 +86,7 @@ BENCHMARKS: Mapping[str, Callable[[bool], Iterable[Step]]] = {
     "growth": _growth,
     "memory": _memory,
     "connects": _connects,
-    "open_loop": _open_loop,
+    "latency": _latency,
 }
 
 

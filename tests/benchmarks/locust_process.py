@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -45,6 +46,20 @@ def echo_server(processes: int = 1, *, on_core: int | None = 0) -> Iterator[int]
             assert server.stdout is not None
             port = int(server.stdout.readline())
         yield port
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run has done by a second of it, and what it took."""
+
+    answered: int
+    at_s: float
+    cpu_s: float
+
+    def cost_since(self, earlier: "Progress") -> tuple[float, float]:
+        """Return the CPU of a round trip since then in µs, and the round trips a second."""
+        answered = self.answered - earlier.answered
+        return (self.cpu_s - earlier.cpu_s) * 1e6 / answered, answered / (self.at_s - earlier.at_s)
 
 
 class Measured:
@@ -99,6 +114,13 @@ class Measured:
         while intervals[-1]["gauges"]["sessions_up"] < sessions:
             intervals = self.wait_for_interval(len(intervals))
         return intervals
+
+    def progress(self, intervals: int) -> Progress:
+        """Return how far it is once it has written so many intervals."""
+        found = self.wait_for_interval(intervals - 1)
+        cpu_s = self.cpu_s
+        answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in found)
+        return Progress(answered, found[-1]["stop_ns"] / 1e9, cpu_s)
 
     @property
     def cpu_s(self) -> float:

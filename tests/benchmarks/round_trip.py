@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from tests.benchmarks.locust_process import HERE, Measured, measured, pinned
+from tests.benchmarks.locust_process import HERE, measured, pinned
 
 SETTLING = 3
 """Intervals left out after the one in which all sessions were up."""
@@ -31,19 +31,8 @@ def ours(port: int, sessions: int, seconds: int) -> dict[str, float]:
     """Measure a whole Locust process with this tool's sessions."""
     with measured(port, sessions, "--ws-arrivals", "closed") as process:
         settled = len(process.wait_until_up(sessions)) + SETTLING
-        before, began_s, cpu_before_s = _progress(process, settled)
-        after, ended_s, cpu_after_s = _progress(process, settled + seconds)
-    round_trips = after - before
-    cpu_us = (cpu_after_s - cpu_before_s) * 1e6 / round_trips
-    return _figures(sessions, cpu_us, round_trips / (ended_s - began_s))
-
-
-def _progress(process: Measured, intervals: int) -> tuple[int, float, float]:
-    """Return the round trips, the time and the CPU seconds once there are so many intervals."""
-    found = process.wait_for_interval(intervals - 1)
-    cpu_s = process.cpu_s
-    answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in found)
-    return answered, found[-1]["stop_ns"] / 1e9, cpu_s
+        before, after = process.progress(settled), process.progress(settled + seconds)
+    return _figures(sessions, *after.cost_since(before))
 
 
 def peer(port: int, name: str, sessions: int, seconds: int) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """A bare client that sends at planned times and times its own round trips, to compare latency with.
 
-    python -m tests.benchmarks.timed_client PORT SESSIONS PER_SECOND WARMUP_S SECONDS  prints [p50, p99], µs
+    python -m tests.benchmarks.timed_client PORT SESSIONS PER_SECOND WARMUP_S SECONDS
+                                                    prints {"cpu_us": …, "service_us": [p50, p99]}
 
 websockets' sans-I/O protocol on uvloop; the arrivals and the timer are those of this tool, so that both send
 the same messages at the same times.
@@ -64,9 +65,12 @@ async def main(port: int, sessions: int, per_s: float, warmup_s: float, seconds:
         await loop.create_connection(lambda number=number: Timed(port, number), "127.0.0.1", port)  # type: ignore[misc]
     await asyncio.sleep(warmup_s)
     del Timed.service_ns[:]
+    cpu_s = time.process_time()
     await asyncio.sleep(seconds)
+    cpu_us = (time.process_time() - cpu_s) * 1e6 / len(Timed.service_ns)
     ordered = sorted(Timed.service_ns)
-    print(json.dumps([ordered[int(len(ordered) * share)] / 1000 for share in (0.5, 0.99)]), flush=True)
+    service_us = [ordered[int(len(ordered) * share)] / 1000 for share in (0.5, 0.99)]
+    print(json.dumps({"cpu_us": cpu_us, "service_us": service_us}), flush=True)
     Timed.timers.close()
 
 
