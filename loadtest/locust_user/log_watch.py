@@ -41,7 +41,7 @@ SILENT_S = 2.0
 """After this without a record that matters the log has said it all; `docker logs` and pipes lag by less."""
 
 MOST_GRACE_S = 15.0
-COMMAND_GRACE_S = 60.0
+COMMAND_GRACE_S = 15.0
 """For a command that is run when the load is over, to print everything and end."""
 
 

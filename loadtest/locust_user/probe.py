@@ -27,7 +27,7 @@ from loadtest.verdict.reconnect import LEAST_RESUMED
 DROPPED_AFTER_S = 4.0
 """On average: long enough to have talked before, short enough for a person who waits."""
 
-LONGEST_S = 40.0
+LONGEST_S = 20.0
 """Until what has not come back by then is told as it is; a verdict within the minute."""
 
 SETTLE_S = 1.0
