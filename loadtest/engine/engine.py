@@ -22,7 +22,7 @@ import anyio
 import anyio.abc
 
 from loadtest.drops import DropPlan
-from loadtest.engine.health import Health
+from loadtest.engine.health import Health, most_connections
 from loadtest.engine.link import Dropping, Link
 from loadtest.engine.timers import Timers
 from loadtest.errors import ConnectFailed, LoadtestError
@@ -262,6 +262,7 @@ class Engine:
             subprotocols=settings.subprotocols,
             max_message_bytes=settings.max_message_bytes,
             source_ips=settings.source_ips,
+            most_connections=most_connections(),
         )
         self.timers = Timers(self._loop, self._start_ns)
         self.recorder.swap(self.clock())

@@ -12,18 +12,27 @@ Nothing is judged here; `loadtest.verdict.generator` does that from the run's fi
 
 import gc
 import resource
+import sys
 import time
 from array import array
 
 import psutil
 
+OTHER_FILES = 100
+"""Files that a process needs besides its connections: for its records, and to look at itself."""
+
 
 def raise_files_limit() -> int:
-    """Let this process open as many files as the system allows it, and return how many that are."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+    """Let this process open as many files as the system allows it; return how many connections that makes."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return most_connections()
+
+
+def most_connections() -> int:
+    """Return how many connections this process may hold at a time."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else max(1, limit - OTHER_FILES)
 
 
 class Health:

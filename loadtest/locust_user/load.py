@@ -25,6 +25,7 @@ from loadtest.locust_user import table
 from loadtest.locust_user.bridge import Bridge, start_native_thread
 from loadtest.locust_user.settings import LoadSettings
 from loadtest.recorder import Interval
+from loadtest.transport import check_source
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,6 @@ _DEFAULT_DRAIN_S = 1.0
 _LONGEST_DRAIN_S = 5.0
 _STOP_MARGIN_S = 5.0
 """Beyond drain and closing handshakes, before stopping is given up."""
-
-
-_OTHER_FILES = 100
-"""Files that a process has open besides its connections."""
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,10 +101,11 @@ class Load:
 
     def _check_limits(self) -> None:
         """Raise what the system limits, and keep what is there now out of garbage collection's way."""
-        files = raise_files_limit()
-        sessions = self._settings.sessions
-        if sessions > files - _OTHER_FILES:
-            logger.warning("a user holds %d sessions, but only %d files may be open", sessions, files)
+        for address in self._settings.engine.source_ips:
+            check_source(address)
+        most, sessions = raise_files_limit(), self._settings.sessions
+        level = logging.WARNING if sessions > most else logging.INFO
+        logger.log(level, "`ulimit -n` allows %d connections; a user holds %d sessions", most, sessions)
         gc.collect()
         gc.freeze()
 

@@ -8,8 +8,10 @@ is quoted in part, with the token taken out.
 import asyncio
 import errno
 import itertools
+import os
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +35,7 @@ _CAUSES = {
     errno.ENETUNREACH: "unreachable",
     errno.ETIMEDOUT: "timeout",
     errno.EADDRNOTAVAIL: "out_of_ports",
+    errno.EADDRINUSE: "out_of_ports",  # so says the system where a source address was asked for
     errno.EMFILE: "out_of_files",
     errno.ENFILE: "out_of_files",
 }
@@ -69,6 +72,7 @@ class Dialer:
         subprotocols: offered besides the dialect's.
         max_message_bytes: the largest message that is accepted.
         source_ips: local addresses to connect from, in turn; empty for the system's choice.
+        most_connections: at a time; beyond them attempts fail as if no file were left.
     """
 
     NAMES_FRESH_S = 30.0
@@ -84,6 +88,7 @@ class Dialer:
         subprotocols: Sequence[str] = (),
         max_message_bytes: int = 2**20,
         source_ips: Sequence[str] = (),
+        most_connections: int = sys.maxsize,
     ) -> None:
         self._target = target
         self._clock = clock
@@ -93,6 +98,8 @@ class Dialer:
         self._max_message_bytes = max_message_bytes
         self._source_ips = itertools.cycle(source_ips) if source_ips else None
         self._sockets: set[Connection] = set()  # open ones, also those that nobody listens to any more
+        self._most_connections = most_connections
+        self._dialling = 0  # connections that are not yet among the sockets
         self._addresses: asyncio.Future[list[Address]] | None = None
         self._addresses_asked_ns = 0
 
@@ -200,21 +207,28 @@ class Dialer:
 
     async def _connect(self, addresses: list[Address], client: ClientProtocol) -> Connection:
         """Return a TCP connection to the first address that takes one."""
-        loop = asyncio.get_running_loop()
         failure: OSError | None = None
         source = (next(self._source_ips), 0) if self._source_ips is not None else None
         for host, port in addresses:
             if source is not None and (":" in source[0]) != (":" in host):
                 continue  # of the other family
             try:
-                _, connection = await loop.create_connection(
-                    lambda: Connection(client, self._clock, self._sockets), host, port, local_addr=source
-                )
+                return await self._dial((host, port), source, client)
             except OSError as error:
                 failure = error
-            else:
-                return connection
         raise failure or OSError(errno.EHOSTUNREACH, "the name has no address")
+
+    async def _dial(self, address: Address, source: Address | None, client: ClientProtocol) -> Connection:
+        if len(self._sockets) + self._dialling >= self._most_connections:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        self._dialling += 1
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(client, self._clock, self._sockets), *address, local_addr=source
+            )
+        finally:
+            self._dialling -= 1
+        return connection
 
 
 def _cause(error: OSError) -> str:
@@ -230,7 +244,7 @@ def _cause(error: OSError) -> str:
 _HINTS = {
     "certificate": "trust it with --ws-tls-ca, or accept any with --ws-tls-insecure",
     "out_of_ports": "no local port is left for this target: add --ws-source-ip addresses",
-    "out_of_files": "no file descriptor is left: raise `ulimit -n`",
+    "out_of_files": "no file descriptor is left: raise `ulimit -n`, or use more workers",
     "tls": "is this a TLS port (else use ws://), and does it want a client certificate (--ws-tls-cert)?",
 }
 
