@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ from tests.serverclient import wait_for
 
 OUTCOMES = ("answered", "reordered", "corrupted", "late", "recovered", "lost", "lost_in_outage", "unfinished")
 
-KINDS = sorted(name for name, kind in DropKind.kinds.items() if kind.__module__ == "loadtest.drops")
+KINDS = sorted(name for name, kind in DropKind.kinds.items() if kind.__module__ == "loadtest.drops.kinds")
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,30 @@ def test_sessions_connect_talk_and_close(closed: bool, server: AsgiServer, reque
     assert counts["reconnect.outages"] == 0
     wait_for(lambda: len(ends(server, path)) == 10, what="the ends of all connections")
     assert set(ends(server, path)) == {1000}
+
+
+class _Pausing(Echo):
+    """Stops the whole loop once, as a suspended process is stopped."""
+
+    reads = 0
+
+    def read(self, data: Data) -> Any:
+        self.reads += 1
+        if self.reads == 500:
+            sleep(1.2)
+        return super().read(data)
+
+
+def test_replies_that_came_during_a_pause_are_not_late(server: AsgiServer) -> None:
+    """Who was stopped for longer than the reply timeout reads what has come before it looks for losses."""
+    dialect = _Pausing(path="/late/0.2")  # so that the sweep's timer was due before the replies came
+    with running(settings(server.port, dialect=dialect, pace=Pace(0, "closed"), reply_timeout_s=0.8)) as run:
+        numbers = run.add(200)
+        run.await_count("messaging.answered", 1500)
+        run.stop(numbers)
+        counts = run.counts
+    assert counts["messaging.lost"] == counts["messaging.late"] == 0
+    assert balanced(counts)
 
 
 def test_intervals_end_on_whole_seconds_and_join(server: AsgiServer) -> None:
@@ -587,8 +612,6 @@ def test_defect_in_a_drop_ends_the_engine(server: AsgiServer, monkeypatch: pytes
 
     class Clumsy(DropKind):
         name = "clumsy"
-        cause = "a defect"
-        expected_log = "nothing"
 
         def steps(self, wire: Wire, drop: Drop) -> Steps:
             yield 0.01

@@ -38,6 +38,9 @@ TokenSource = Callable[[], str | Awaitable[str | None] | None]
 SWEEPS_PER_S = 20
 """Each sweep looks at a twentieth of the sessions, so that all are swept once a second, and none for long."""
 
+_PAUSE_NS = NS_PER_S // 4
+"""A wake later than this is a pause of the whole process: replies that came in time wait to be read."""
+
 _GONE_GRACE_S = 2.5
 """How long stopping waits for closing handshakes beyond the drain; a little over a connection's own grace."""
 
@@ -110,6 +113,7 @@ class Engine:
         self._waiting: deque[tuple[Link, int]] = deque()  # for an attempt to connect, with their epochs
         self._openers = 0
         self._swept = 0
+        self._paused = False  # before the last sweep, which was left out
 
     # From any thread.
 
@@ -294,9 +298,12 @@ class Engine:
     def fire(self, what: object, due_ns: int) -> None:
         """Sweep, or end an interval."""
         if what == "sweep":
-            self._health.woke(self.clock() - due_ns)
+            late_ns = self.clock() - due_ns
+            self._health.woke(late_ns)
             self._schedule_sweep(due_ns)
-            self._sweep()
+            self._paused = late_ns > _PAUSE_NS and not self._paused
+            if not self._paused:  # else what has come is read first, and the next sweep finds it
+                self._sweep()
         else:
             self._schedule_interval()
             self._hand_over()

@@ -6,8 +6,7 @@
     worker   yes   no; it sends its intervals to the master
 
 A run begins with Locust's `test_start` and ends with its `test_stop`; the web UI may have many in one
-process. Locust gives its workers half a second for their last report, which closing sessions may exceed,
-so a stopping master first asks them to finish, in a message of its own, and waits until all have.
+process. What workers send is the business of `loadtest.locust_user.crew`.
 """
 
 import logging
@@ -15,20 +14,18 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
 import gevent
 import msgspec
-from gevent.event import Event
 from locust.env import Environment
-from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
+from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.evidence import MalformedInterval, PackedInterval
-from loadtest.evidence.interval import decode, encode
+from loadtest.evidence import PackedInterval
 from loadtest.locust_user import table
+from loadtest.locust_user.crew import GRACE_S, Crew, Delivery
 from loadtest.locust_user.load import Load, RunFacts
 from loadtest.locust_user.log_watch import LogWatch, check_logs
 from loadtest.locust_user.options import OF_PROCESS, RUN_DESTINATION, given_values
@@ -43,22 +40,16 @@ from loadtest.transport import check_reachable, check_source
 
 logger = logging.getLogger("loadtest")
 
-INTERVALS_MESSAGE = "loadtest_intervals"
-FINISH_MESSAGE = "loadtest_finish"
-
-_VERSION = metadata.version("loadtest")
-
 SWITCH_INTERVAL_S = 1e-4
 """How long a thread may keep the GIL when another wants it: Python's 5 ms would stall the engine's loop."""
-
-_WORKERS_GRACE_S = 10.0
-"""How long a master waits for its workers' last intervals, beyond --stop-timeout."""
 
 _conductors: dict[int, "Conductor"] = {}
 
 
 def of(environment: Environment) -> "Conductor":
-    """Return the conductor of an environment."""
+    """Return the conductor of an environment; a worker's first users may be a moment earlier."""
+    while id(environment) not in _conductors:
+        gevent.sleep(0.01)
     return _conductors[id(environment)]
 
 
@@ -84,13 +75,13 @@ class Conductor:
         self._of_process: dict[str, Any] | None = None  # settings that no web request changes
         self._published: Published | None = None
         self._broken = False  # the engine died, so whatever the verdict says, the tool has failed
-        self._workers: set[int] = set()  # that took part in the run
-        self._finished_workers: set[int] = set()
-        self._unreadable_workers: set[int] = set()
-        self._all_finished = Event()
+        is_master, is_worker = isinstance(self._runner, MasterRunner), isinstance(self._runner, WorkerRunner)
+        self._crew = Crew(self._runner, self._append) if is_master else None
+        self._delivery = Delivery(self._runner, self._deliver_last) if is_worker else None
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._check()
         self._listen()
+        self._catch_up()
 
     @property
     def _options(self) -> Any:
@@ -98,7 +89,7 @@ class Conductor:
 
     def _check(self) -> None:
         """Refuse bad settings before anything starts; a worker gets them from its master later."""
-        if isinstance(self._runner, WorkerRunner):
+        if self._delivery is not None:
             return
         try:
             settings = self._configure(self._host() or "ws://127.0.0.1")
@@ -107,7 +98,7 @@ class Conductor:
             check_logs(self._log)
             if settings.baseline not in (None, NO_BASELINE):
                 resolve(settings.baseline, settings.results)
-            if not isinstance(self._runner, MasterRunner):
+            if self._crew is None:
                 for address in settings.engine.source_ips:
                     check_source(address)
             if self._host() and self._options.headless:
@@ -122,10 +113,13 @@ class Conductor:
         events.test_stop.add_listener(self._on_test_stop)
         events.quitting.add_listener(self._on_quitting)
         events.quit.add_listener(self._on_quit)
-        if isinstance(self._runner, MasterRunner):
-            self._runner.register_message(INTERVALS_MESSAGE, self._on_intervals)
-        elif isinstance(self._runner, WorkerRunner):
-            self._runner.register_message(FINISH_MESSAGE, self._on_finish, concurrent=True)
+        if self._crew is not None:
+            events.worker_connect.add_listener(self._on_worker_connect)
+
+    def _catch_up(self) -> None:
+        """Begin in a worker that joined a run under way: Locust did so before anybody could listen."""
+        if self._delivery is not None and self._runner.worker_state != STATE_INIT:
+            self._on_test_start()
 
     # Settings.
 
@@ -164,18 +158,16 @@ class Conductor:
             gevent.spawn_later(0.1, give_up)
 
     def _begin(self) -> None:
-        is_worker = isinstance(self._runner, WorkerRunner)
-        facts = self._facts_from_master() if is_worker else self._begin_record()
-        if isinstance(self._runner, MasterRunner):
+        delivery = self._delivery
+        facts = self._begin_record() if delivery is None else self._facts_from_master()
+        if self._crew is not None:
             return
-        assert self._settings is not None or is_worker
-        settings = self._settings or self._configure(self._host() or "")
         self._load = Load(
-            settings,
+            self._settings or self._configure(self._host() or ""),
             facts,
-            worker=self._runner.worker_index if is_worker else None,
+            worker=None if delivery is None else self._runner.worker_index,
             environment=self._environment,
-            deliver=self._send if is_worker else self._append,
+            deliver=self._append if delivery is None else delivery.interval,
             failed=self._on_failure,
         )
 
@@ -203,26 +195,23 @@ class Conductor:
             ),
         )
         writer = RunWriter(settings.results, manifest)
-        self._record = Record(writer, manifest, self._log_watch(writer.path))
+        self._record = Record(writer, self._log_watch(writer.path))
         self._published = None
-        self._workers = self._present_workers()
-        self._finished_workers.clear()
-        self._unreadable_workers.clear()
-        self._all_finished.clear()
         logger.info("run %s against %s", self._record.writer.path, manifest.target)
-        facts = RunFacts(
-            run_id=manifest.run_id,
-            started_unix_ns=manifest.started_unix_ns,
-            workers=max(1, getattr(self._runner, "worker_index_max", 1)),
-        )
-        setattr(self._options, RUN_DESTINATION, msgspec.json.encode(facts).decode())
+        workers = 1 if self._crew is None else self._crew.begin()
+        facts = RunFacts(run_id=manifest.run_id, workers=workers)
+        self._tell_workers(facts)
         return facts
 
-    def _present_workers(self) -> set[int]:
-        """Return the numbers of the workers that are there; who joins later is known by what it sends."""
-        if not isinstance(self._runner, MasterRunner):
-            return set()
-        return {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
+    def _tell_workers(self, facts: RunFacts) -> None:
+        """Have these facts go to whichever worker Locust now sends the options."""
+        setattr(self._options, RUN_DESTINATION, msgspec.json.encode(facts).decode())
+
+    def _on_worker_connect(self, **_kwargs: Any) -> None:
+        """A worker that joins a run under way must know how long it has gone."""
+        if self._record is not None:
+            facts = msgspec.structs.replace(self._facts_from_master(), elapsed_ns=self._record.elapsed_ns)
+            self._tell_workers(facts)
 
     def _log_watch(self, run: Path) -> LogWatch | None:
         """Follow the logs that were given, and that of our own server."""
@@ -275,64 +264,24 @@ class Conductor:
         except Exception as error:
             self._on_failure(error)
 
-    def _send(self, packed: PackedInterval) -> None:
-        self._tell_master({"interval": encode(packed)})
-
-    def _tell_master(self, data: dict[str, Any]) -> None:
-        worker = {"worker": self._runner.worker_index, "version": _VERSION}
-        self._runner.send_message(INTERVALS_MESSAGE, worker | data)
-
-    def _on_intervals(self, msg: Any, **_kwargs: Any) -> None:
-        """Take a worker's interval, or its word that there will be no more.
-
-        A worker of another version, or whose message cannot be read, never counts as finished: what it did
-        is missing, and the verdict says so.
-        """
-        worker = msg.data["worker"]
-        if msg.data["version"] != _VERSION:
-            self._complain(worker, f"it runs version {msg.data['version']}, not {_VERSION}")
-            return
-        if "finished" in msg.data:
-            self._finished_workers.add(worker)
-            self._look_for_finish()
-            return
-        self._workers.add(worker)
-        try:
-            self._append(decode(msg.data["interval"]))
-        except MalformedInterval as error:
-            self._complain(worker, str(error))
-
-    def _complain(self, worker: int, problem: str) -> None:
-        if worker not in self._unreadable_workers:
-            logger.error("worker %s: %s", worker, problem)
-        self._workers.add(worker)
-        self._unreadable_workers.add(worker)
-
     # A run ends.
 
     def _on_test_stopping(self, **_kwargs: Any) -> None:
-        if isinstance(self._runner, MasterRunner) and self._record is not None:
-            self._runner.send_message(FINISH_MESSAGE, None)
-            self._look_for_finish()
-            self._all_finished.wait(_WORKERS_GRACE_S + (self._environment.stop_timeout or 0.0))
+        if self._crew is not None and self._record is not None:
+            self._crew.finish(GRACE_S + (self._environment.stop_timeout or 0.0))
 
-    def _look_for_finish(self) -> None:
-        alive = [client for client in self._runner.clients.all if client.state != STATE_MISSING]
-        indexes = {self._runner.get_worker_index(client.id) for client in alive}
-        if indexes <= self._finished_workers | self._unreadable_workers:
-            self._all_finished.set()
-
-    def _on_finish(self, **_kwargs: Any) -> None:
+    def _deliver_last(self) -> None:
         """Finish this worker's load and say so."""
+        assert self._delivery is not None
         if self._load is not None:
             self._load.finish()
             self._load = None
         if not self._broken:  # a broken worker has not delivered all, and counts as missing
-            self._tell_master({"finished": True})
+            self._delivery.finished()
 
     def _on_test_stop(self, **_kwargs: Any) -> None:
-        if isinstance(self._runner, WorkerRunner):
-            self._on_finish()
+        if self._delivery is not None:
+            self._deliver_last()
             return
         if self._load is not None:
             self._load.finish()
@@ -345,7 +294,7 @@ class Conductor:
         assert self._settings is not None
         self._record = None
         self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
-        missing = self._workers - (self._finished_workers - self._unreadable_workers)
+        missing = () if self._crew is None else self._crew.missing
         self._published = record.finish(
             str(self._settings.results), self._settings.baseline, missing, complete=not self._broken
         )
@@ -361,8 +310,8 @@ class Conductor:
 
     def _on_quitting(self, **_kwargs: Any) -> None:
         """End a run that Ctrl-C or SIGTERM interrupts; Locust would stop it only after this event."""
-        if isinstance(self._runner, WorkerRunner):
-            self._on_finish()
+        if self._delivery is not None:
+            self._deliver_last()
         elif self._record is not None:
             self._runner.quit()
         self._stop_server()

@@ -44,13 +44,14 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         run_id: short and unique.
-        started_unix_ns: the wall clock at the run's start.
         workers: that were there at the start; 1 for a local run.
+        elapsed_ns: how long the run had gone when a worker was told, by the master's monotonic clock; hosts'
+            wall clocks may differ and jump.
     """
 
     run_id: str
-    started_unix_ns: int
     workers: int
+    elapsed_ns: int = 0
 
 
 class Load:
@@ -86,10 +87,9 @@ class Load:
         self._finished = False
         self._check_limits()
         self._bridge = Bridge(failed)
-        start_ns = time.monotonic_ns() - max(0, time.time_ns() - facts.started_unix_ns)
         self._engine = Engine(
             settings.engine,
-            start_ns=start_ns,
+            start_ns=time.monotonic_ns() - facts.elapsed_ns,
             on_interval=functools.partial(self._bridge.call, self._take),
             on_failure=functools.partial(self._bridge.call, self._on_failure),
             start_thread=start_native_thread,

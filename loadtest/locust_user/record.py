@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import gevent
 
 from loadtest import latency
-from loadtest.evidence import Manifest, PackedInterval
+from loadtest.evidence import PackedInterval
 from loadtest.locust_user.log_watch import LogWatch
 from loadtest.report import Published, publish
 from loadtest.report.progress import Progress, progress_line
@@ -32,17 +32,21 @@ class Record:
 
     Args:
         writer: of its directory.
-        manifest: of the run.
         log_watch: of the server's log, None where there is none.
     """
 
-    def __init__(self, writer: RunWriter, manifest: Manifest, log_watch: LogWatch | None = None) -> None:
+    def __init__(self, writer: RunWriter, log_watch: LogWatch | None = None) -> None:
         self.writer = writer
-        self._manifest = manifest
+        self._began_ns = time.monotonic_ns()
         self._log_watch = log_watch
         self._counts: Counter[str] = Counter()
         self._recent: dict[int | None, deque[PackedInterval]] = {}
         self._progress = gevent.spawn(self._tell_progress)
+
+    @property
+    def elapsed_ns(self) -> int:
+        """How long the run has gone."""
+        return time.monotonic_ns() - self._began_ns
 
     def append(self, packed: PackedInterval) -> None:
         """Take an interval of any process."""
@@ -92,7 +96,7 @@ class Record:
         )
         percentiles = latency.percentiles_us(service, (50, 99))
         return Progress(
-            elapsed_s=(time.time_ns() - self._manifest.started_unix_ns) / 1e9,
+            elapsed_s=self.elapsed_ns / 1e9,
             up=int(gauges["sessions_up"]),
             connecting=int(gauges["sessions"] - gauges["sessions_up"] - gauges["sessions_in_outage"]),
             in_outage=int(gauges["sessions_in_outage"]),

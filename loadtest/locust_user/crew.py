@@ -1,0 +1,132 @@
+"""The workers of a distributed run: what they send to their master, and what the master makes of it.
+
+A worker sends its intervals, and once it has stopped, that there will be no more. Locust gives its workers
+half a second for their last report, which closing sessions may exceed; so a stopping master asks them to
+finish, in a message of its own, and waits until all have.
+
+Nobody is trusted to be there to the end. Whoever took part and has not said that it is through, or sent what
+cannot be read, is missing: what it did is not known in full, and the verdict says so.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import msgspec
+from gevent.event import Event
+from locust.runners import STATE_MISSING
+
+from loadtest.evidence import MalformedInterval, PackedInterval
+from loadtest.evidence.interval import decode, encode
+
+logger = logging.getLogger("loadtest")
+
+INTERVALS_MESSAGE = "loadtest_intervals"
+FINISH_MESSAGE = "loadtest_finish"
+
+GRACE_S = 10.0
+"""How long a master waits for its workers' last intervals, beyond --stop-timeout."""
+
+_LOOK_EVERY_S = 0.5
+"""While waiting, for workers that have died: they send nothing more, and Locust notices after seconds."""
+
+_VERSION = metadata.version("loadtest")
+
+
+class Crew:
+    """The workers, as their master sees them.
+
+    Args:
+        runner: Locust's, of the master.
+        take: takes every interval of every worker.
+    """
+
+    def __init__(self, runner: Any, take: Callable[[PackedInterval], None]) -> None:
+        self._runner = runner
+        self._take = take
+        self._present: set[int] = set()  # that took part in the run
+        self._finished: set[int] = set()
+        self._unreadable: set[int] = set()
+        self._heard = Event()
+        runner.register_message(INTERVALS_MESSAGE, self._on_intervals)
+
+    def begin(self) -> int:
+        """A run begins with those that are there; return how many numbers are given out.
+
+        Who joins later is known by what it sends.
+        """
+        self._present = {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
+        self._finished.clear()
+        self._unreadable.clear()
+        given_out: int = self._runner.worker_index_max
+        return max(1, given_out)
+
+    @property
+    def missing(self) -> set[int]:
+        """The numbers of those whose part is not known in full."""
+        return self._present - (self._finished - self._unreadable)
+
+    def _on_intervals(self, msg: Any, **_kwargs: Any) -> None:
+        """Take a worker's interval, or its word that there will be no more."""
+        worker = self._runner.get_worker_index(msg.node_id)
+        self._present.add(worker)
+        version = msg.data.get("version")
+        if version != _VERSION:
+            self._complain(worker, f"it runs version {version} of loadtest, and the master {_VERSION}")
+        elif "finished" in msg.data:
+            self._finished.add(worker)
+        else:
+            try:
+                self._take(msgspec.structs.replace(decode(msg.data["interval"]), worker=worker))
+            except MalformedInterval as error:
+                self._complain(worker, str(error))
+        self._heard.set()
+
+    def _complain(self, worker: int, problem: str) -> None:
+        if worker not in self._unreadable:
+            logger.error("worker %s: %s", worker, problem)
+        self._unreadable.add(worker)
+
+    def finish(self, grace_s: float) -> None:
+        """Ask all to finish, and wait until those that are alive have, or the time is up."""
+        self._runner.send_message(FINISH_MESSAGE, None)
+        deadline_s = time.monotonic() + grace_s
+        while not self._all_finished and time.monotonic() < deadline_s:
+            self._heard.clear()
+            self._heard.wait(_LOOK_EVERY_S)
+
+    @property
+    def _all_finished(self) -> bool:
+        alive = [client for client in self._runner.clients.all if client.state != STATE_MISSING]
+        numbers = {self._runner.get_worker_index(client.id) for client in alive}
+        return numbers <= self._finished | self._unreadable
+
+
+class Delivery:
+    """A worker's way to its master.
+
+    Args:
+        runner: Locust's, of the worker.
+        finish: called when the master asks to finish.
+    """
+
+    def __init__(self, runner: Any, finish: Callable[[], None]) -> None:
+        self._runner = runner
+        self._finish = finish
+        runner.register_message(FINISH_MESSAGE, self._on_finish, concurrent=True)
+
+    def _on_finish(self, **_kwargs: Any) -> None:
+        self._finish()
+
+    def interval(self, packed: PackedInterval) -> None:
+        """Send an interval."""
+        self._tell({"interval": encode(packed)})
+
+    def finished(self) -> None:
+        """Say that there will be no more."""
+        self._tell({"finished": True})
+
+    def _tell(self, data: dict[str, Any]) -> None:
+        self._runner.send_message(INTERVALS_MESSAGE, {"version": _VERSION, **data})
