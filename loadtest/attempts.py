@@ -3,7 +3,7 @@
 An outage begins when the connection is dropped or lost; every attempt belongs to it, failed ones too, and it
 ends in exactly one of: resumed, gave up, forbidden, or cut off by the end of the run. Its length and the time
 of each phase go to the recorder. Without an outage the attempts are those of a first connection, and count
-for `connect`.
+for `connect`: each ends in exactly one of established, failed, or cut off by the end of the run.
 """
 
 from typing import Any
@@ -16,6 +16,9 @@ from loadtest.schedule import NS_PER_S, Backoff
 
 OVERDUE_ATTEMPTS = 3
 """An outage that the end of the run finds with this many failed attempts counts as not come back."""
+
+HANGING_NS = 2 * NS_PER_S
+"""An attempt that the end of the run finds this old is no coincidence: it hangs, or the server is slow."""
 
 
 class Outage(Struct):
@@ -190,18 +193,22 @@ class Attempts:
             self._recorder.outages_open -= 1
 
     def cut_off(self, now_ns: int, *, trying: bool) -> None:
-        """The run ends; if that is within an outage, say whether the session should have been back.
+        """The run ends; say whether the session should have been up by then.
 
         Args:
             trying: whether an attempt is under way.
         """
-        if self.outage is None:
-            return
         failed = max(0, self._made - trying)
-        if failed == 0:
-            self._count("cut_short")
-        else:
-            self._count("overdue" if failed >= OVERDUE_ATTEMPTS else "unresolved")
-            example = f"{failed} failed attempts in {(now_ns - self.outage.began_ns) / NS_PER_S:.1f} s"
-            self.error("not back by the end of the run", now_ns, example)
+        hangs = trying and now_ns - self._began_ns > HANGING_NS
+        if self.outage is not None:
+            overdue = failed >= OVERDUE_ATTEMPTS
+            self._count("overdue" if overdue else "unresolved" if failed or hangs else "cut_short")
+            if failed or hangs:
+                example = f"{failed} failed attempts in {(now_ns - self.outage.began_ns) / NS_PER_S:.1f} s"
+                self.error("not back by the end of the run", now_ns, example)
+        elif trying:
+            self._count("unresolved" if hangs else "cut_short")
+            if hangs:
+                example = f"after {(now_ns - self._began_ns) / NS_PER_S:.1f} s"
+                self.error("no answer by the end of the run", now_ns, example)
         self._end_outage()

@@ -37,7 +37,8 @@ class Drop(Struct, frozen=True, kw_only=True):
 
     `ordinal` counts the drops of a session from 0; `after_s` is how long the session has been established
     when it is dropped; `detect_s` how long its client takes to notice, and `hold_s` how long the condition
-    lasts on the wire, where the kind has such a time. Seconds.
+    lasts on the wire, where the kind has such a time. Seconds. `storm` is the number of the storm that it
+    belongs to, None for a session's own.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class Drop(Struct, frozen=True, kw_only=True):
     after_s: float
     detect_s: float = 0.0
     hold_s: float = 0.0
+    storm: int | None = None
 
 
 class Phases(Struct, frozen=True, kw_only=True):

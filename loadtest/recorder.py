@@ -38,11 +38,14 @@ COUNTS: Final = {
     "connect.established": "sessions established for the first time",
     "connect.failed": "failed attempts of sessions that were never established",
     "connect.gave_up": "sessions that gave up before they were ever established",
+    "connect.cut_short": "attempts of such sessions that the run's end cut short",
+    "connect.unresolved": "attempts of such sessions that the run's end found without an answer for long",
     "connect.out_of_ports": "failed attempts because this process had no local port left",
     "connect.out_of_files": "failed attempts because this process could open no more files",
     "messaging.planned": "messages that fell due",
     "messaging.sent": "requests sent",
     "messaging.queued": "messages that fell due in an outage and wait for its end",
+    "messaging.released": "messages that waited for an outage's end, and it came",
     "messaging.missed": "messages that fell due in an outage and were not sent",
     "messaging.answered": "requests answered by their own intact reply, once, in order, in time",
     "messaging.late": "replies after the reply timeout",
@@ -68,7 +71,7 @@ COUNTS: Final = {
     "reconnect.gave_up": "outages ended by giving up",
     "reconnect.forbidden": "outages whose close code forbids reconnecting",
     "reconnect.cut_short": "outages that the run's end cut short before an attempt had failed",
-    "reconnect.unresolved": "outages that the run's end cut short after a failed attempt",
+    "reconnect.unresolved": "outages that the run's end cut short after a failed attempt, or a long one",
     "reconnect.overdue": "outages that the run's end found with three failed attempts or more",
     "persistence.checked": "resumes whose identity was compared",
     "persistence.identity_changed": "resumes into another session",
@@ -91,6 +94,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     session: str
     kind: str | None = None
     ordinal: int | None = None
+    storm: int | None = None
     cause: str | None = None
     code: int | None = None
     phase: str | None = None

@@ -236,7 +236,7 @@ class Session:
 
     def _on_drop_due(self, event: DropDue, now_ns: int) -> Actions:
         drop = event.drop
-        self._attempts.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal)
+        self._attempts.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal, storm=drop.storm)
         self._count(f"drops.{drop.kind}")
         if DropKind.kinds[drop.kind].disconnects:
             self._attempts.interrupted(now_ns)

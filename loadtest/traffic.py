@@ -66,6 +66,7 @@ class Traffic:
         "_ledger",
         "_owed_history",
         "_queue",
+        "_queued",
         "_recorder",
         "_steady_since_ns",
         "refusal",
@@ -77,6 +78,7 @@ class Traffic:
         self._recorder = recorder
         self._ledger = Ledger()
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
+        self._queued = 0  # messages that fell due in the present disturbance and wait
         self._steady_since_ns = 0  # messages planned before tell no latency
         self._first_after_resume = False
         self._owed_history = False  # the server has yet to restore what it acknowledged
@@ -116,6 +118,7 @@ class Traffic:
         counts = self._recorder.counts
         counts["messaging.planned"] += 1
         held = self._conduct.dialect.queues and self._hold(planned_ns)
+        self._queued += held
         counts["messaging.queued" if held else "messaging.missed"] += 1
 
     def _hold(self, planned_ns: int) -> bool:
@@ -255,6 +258,9 @@ class Traffic:
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
         """A disturbance is over: messages planned before now tell no latency."""
         self._steady_since_ns = now_ns
+        if self._queued:
+            self._recorder.counts["messaging.released"] += self._queued
+            self._queued = 0
         if resumed:
             self._first_after_resume = True
 

@@ -327,7 +327,7 @@ async def test_bad_message_is_a_sound_frame_with_a_bad_text(tls: dict[str, Any])
 
 async def test_every_kind_is_tested_here() -> None:
     """The ten kinds of the package are those of this module."""
-    assert {name for name, kind in DropKind.kinds.items() if kind.__module__ == "loadtest.drops"} == {
+    assert {name for name, kind in DropKind.kinds.items() if kind.__module__ == "loadtest.drops.kinds"} == {
         *DEFAULT_WEIGHTS,
         "slow_reader",
         "protocol_error",

@@ -14,11 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest import latency
+from loadtest.drops import Storm
 from loadtest.evidence import (
     MalformedInterval,
     Manifest,
     PackedInterval,
     Plan,
+    comparability_hash,
     differing_fields,
     pack,
     redact,
@@ -53,18 +55,46 @@ def test_the_comparability_hash_ignores_order_host_revision_and_time() -> None:
 def test_every_field_of_the_plan_makes_runs_incomparable(name: str) -> None:
     """A change of any field of the plan changes the hash and is named."""
     value = getattr(PLAN, name)
-    changed = (
-        {"fin": 3.0} if isinstance(value, dict) else value + "x" if isinstance(value, str) else value + 1
-    )
+    match value:
+        case dict():
+            changed: object = {"fin": 3.0}
+        case tuple():
+            changed = (Storm(at_s=30.0, share_ratio=0.5),)
+        case str():
+            changed = value + "x"
+        case _:
+            changed = value + 1
     other = plan(**{name: changed})
     assert differing_fields(PLAN, other) == [name]
     assert manifest(run_plan=other).comparability_hash != manifest().comparability_hash
 
 
-def test_a_manifest_survives_being_written_and_read() -> None:
-    """What run.json holds is what was put in."""
-    written = msgspec.json.encode(manifest())
-    assert msgspec.json.decode(written, type=Manifest) == manifest()
+@pytest.mark.parametrize(
+    ("duration_s", "known"),
+    [
+        (60.0, "42c2d6689447050cd755a2325f654ededf6a52c57b00d71683b31f0a4c9bb177"),
+        (None, "f2f64a703a50f97f7aeb8aa5a39ff76e9a88e7584c8e587cad832e585b026ed4"),
+    ],
+)
+def test_known_hashes(duration_s: float | None, known: str) -> None:
+    """The hash of a plan may never change: stored baselines are found by it, those from before storms too."""
+    assert comparability_hash(plan(duration_s=duration_s)) == known
+
+
+@pytest.mark.parametrize("storms", [(), (Storm(at_s=30.0, share_ratio=0.5, kind="of their own"),)])
+def test_a_manifest_survives_being_written_and_read(storms: tuple[Storm, ...]) -> None:
+    """What run.json holds is what was put in, a kind of drop that this process does not know included."""
+    one = manifest(run_plan=plan(storms=storms))
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Manifest) == one
+
+
+@pytest.mark.parametrize("storm", ['{"at_s":-1,"share_ratio":0.5}', '{"at_s":1,"share_ratio":2}', '"0.5@30"'])
+def test_storms_that_cannot_be_are_not_read(storm: str) -> None:
+    """A manifest is foreign: a storm in it is within its bounds, or the manifest cannot be read."""
+    plain = msgspec.to_builtins(manifest())
+    plain["plan"]["storms"] = [msgspec.json.decode(storm)]
+    with pytest.raises(msgspec.ValidationError, match=r"plan\.storms"):
+        msgspec.convert(plain, type=Manifest)
 
 
 @pytest.mark.parametrize(

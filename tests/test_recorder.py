@@ -198,6 +198,11 @@ def ways_to_end(recorder: Recorder) -> None:
     never.tell(EstablishTimedOut())
     Link(impatient, recorder=recorder).start().lose().retry().refuse("refused", unreachable=True)
     Link(recorder=recorder).start().lose(1008)
+    for hung_ns in (0, attempts.HANGING_NS):
+        link = Link(recorder=recorder)
+        link.tell(Started())
+        link.now_ns += hung_ns
+        link.stop()
     for failed in (0, 1, attempts.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
         for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from loadtest.attempts import OVERDUE_ATTEMPTS
+from loadtest.attempts import HANGING_NS, OVERDUE_ATTEMPTS
 from loadtest.dialects import Dialect, Echo
 from loadtest.errors import IllegalStep
 from loadtest.events import (
@@ -353,7 +353,7 @@ class TestDisturbances:
         assert link.recorder.outages_open == 1
         assert link.counted("messaging") == {"planned": 2, "queued": 2}
         link.detect().resume()
-        assert link.counted("messaging") == {"planned": 2, "queued": 2, "sent": 2}
+        assert link.counted("messaging") == {"planned": 2, "queued": 2, "released": 2, "sent": 2}
 
     def test_server_ends_a_drop(self) -> None:
         """A closing handshake that the server answers is noticed by its answer."""
@@ -383,7 +383,13 @@ class TestDisturbances:
         link = Link().start().send().hear().drop("slow_reader").send(2).recover()
         assert link.recorder.outages_open == 0
         assert not link.counted("reconnect")
-        assert link.counted("messaging") == {"planned": 3, "queued": 2, "sent": 3, "answered": 1}
+        assert link.counted("messaging") == {
+            "planned": 3,
+            "queued": 2,
+            "released": 2,
+            "sent": 3,
+            "answered": 1,
+        }
         assert link.hear().samples_ms("service") == [1], "what waited tells no latency"
         assert not link.samples_ms("after_resume")
 
@@ -491,8 +497,25 @@ class TestStopping:
         assert bool(link.errors("reconnect").pop("not back by the end of the run", "")) == (failed > 0)
         assert link.recorder.outages_open == 0
 
-    def test_stopped_before_it_was_ever_established(self) -> None:
-        """A first attempt that the run's end cuts short is no outage and no failure."""
-        link = link_in(State.CONNECTING).stop()
+    @pytest.mark.parametrize("during", [State.CONNECTING, State.ESTABLISHING])
+    def test_stopped_before_it_was_ever_established(self, during: State) -> None:
+        """A first attempt that the run's end cuts short is no outage and no failure, but an old one hangs."""
+        link = link_in(during).stop()
         assert link.finished
-        assert link.counts == {"connect.attempts": 1}
+        assert link.counts == {"connect.attempts": 1, "connect.cut_short": 1}
+        link = link_in(during)
+        link.now_ns += HANGING_NS
+        link.stop()
+        assert link.counts == {"connect.attempts": 1, "connect.unresolved": 1}
+        assert link.errors("connect") == {"no answer by the end of the run": "after 2.0 s"}
+
+    @pytest.mark.parametrize("during", [State.CONNECTING, State.ESTABLISHING])
+    def test_stopped_while_an_attempt_of_an_outage_hangs(self, during: State) -> None:
+        """An attempt to come back that has no answer for long is not merely cut short."""
+        link = Link().start().lose().retry()
+        if during is State.ESTABLISHING:
+            link.open()
+        link.now_ns += HANGING_NS
+        link.stop()
+        assert link.counts["reconnect.unresolved"] == 1
+        assert "reconnect.cut_short" not in link.counts

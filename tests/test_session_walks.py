@@ -181,6 +181,8 @@ class Sessions(RuleBasedStateMachine):
         assert self.total("messaging.sent") == len(sends)
         waiting = sum(len(link.session._traffic._queue or ()) for link in self.links)
         assert self.total("messaging.planned") == self.total("messaging.sent", "messaging.missed") + waiting
+        kept_back = sum(link.session._traffic._queued for link in self.links)
+        assert self.total("messaging.queued") == self.total("messaging.released") + kept_back
 
     @invariant()
     def population_is_the_sessions(self) -> None:
@@ -196,6 +198,15 @@ class Sessions(RuleBasedStateMachine):
         assert self.recorder.outages_open == len(in_outage)
         ended = self.total(*(f"reconnect.{ending}" for ending in ENDINGS))
         assert self.total("reconnect.outages") == ended + self.recorder.outages_open
+
+    @invariant()
+    def first_attempts_have_one_ending(self) -> None:
+        """Every attempt of a session that was never established is under way, or has ended in one way."""
+        attempts = [link.session._attempts for link in self.links]
+        trying = [link.session.state in (State.CONNECTING, State.ESTABLISHING) for link in self.links]
+        first = sum(under_way and one.outage is None for one, under_way in zip(attempts, trying, strict=True))
+        endings = self.total("connect.established", "connect.failed", "connect.cut_short")
+        assert self.total("connect.attempts") == endings + self.total("connect.unresolved") + first
 
     @invariant()
     def in_turn(self) -> None:

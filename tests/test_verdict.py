@@ -15,10 +15,11 @@ from loadtest.evidence import Evidence, pack
 from loadtest.recorder import COUNTS
 from loadtest.schedule import NS_PER_S
 from loadtest.verdict import ITEMS, Item, Ruling, Verdict, judge
+from loadtest.verdict.books import unaccounted
 from loadtest.verdict.connect import MOST_FAILED_RATIO
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import whole
-from loadtest.verdict.messaging import FAILINGS, LEAST_ANSWERED, OUTCOMES, unaccounted
+from loadtest.verdict.messaging import FAILINGS, LEAST_ANSWERED, OUTCOMES
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from tests.fake_link import Link
 from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan, sound, tally
@@ -121,9 +122,22 @@ def test_any_counts_get_a_verdict(counts: dict[str, int]) -> None:
 
 def test_connecting_fails_above_one_in_a_thousand() -> None:
     """A failed attempt or two in thousands is no finding, one in a hundred is."""
-    most = int(MOST_FAILED_RATIO * 10_000)
-    assert ruling("connect", sound({"connect.attempts": 10_000, "connect.failed": most})) is Ruling.PASS
-    assert ruling("connect", sound({"connect.attempts": 10_000, "connect.failed": most + 1})) is Ruling.FAIL
+    established, most = 10_000, int(MOST_FAILED_RATIO * 10_000)
+
+    def failed(count: int) -> Ruling:
+        attempts = {"connect.attempts": established + count, "connect.established": established}
+        return ruling("connect", sound({**attempts, "connect.failed": count}))
+
+    assert failed(most) is Ruling.PASS
+    assert failed(most + 1) is Ruling.FAIL
+
+
+def test_attempts_that_hang_at_the_end_are_inconclusive() -> None:
+    """A server that does not answer some sessions at all is not called sound because the run was short."""
+    hanging = sound({"connect.attempts": 110, "connect.unresolved": 10})
+    assert ruling("connect", hanging) is Ruling.INCONCLUSIVE
+    assert "10 of 110 attempts had no answer" in told("connect", hanging)
+    assert ruling("connect", sound({"connect.attempts": 110, "connect.cut_short": 10})) is Ruling.PASS
 
 
 def test_a_session_that_gave_up_connecting_fails() -> None:
@@ -180,16 +194,21 @@ def test_few_answers_are_inconclusive() -> None:
 
 
 def test_books_that_do_not_balance_are_inconclusive() -> None:
-    """A request without outcome means that the tool, or a worker, lost something."""
+    """What has no outcome means that the tool, or a worker, lost something."""
     evidence = sound({"messaging.answered": 4880})
     assert ruling("messaging", evidence) is Ruling.INCONCLUSIVE
     assert "10 of 5000 messages sent have no outcome" in told("messaging", evidence)
+    evidence = sound({"connect.attempts": 101, "reconnect.outages": 201})
+    assert "1 of 101 attempts have no outcome" in told("connect", evidence)
+    assert "1 of 201 outages have no outcome" in told("reconnect", evidence)
+    assert ruling("connect", evidence) is ruling("reconnect", evidence) is Ruling.INCONCLUSIVE
 
 
 def test_a_killed_run_cannot_have_more_outcomes_than_requests() -> None:
     """Requests may be under way when a run is killed, but not the other way round."""
-    assert unaccounted(sound({"messaging.answered": 4880}, of=manifest(complete=False))) == 0
-    assert unaccounted(sound({"messaging.answered": 4900}, of=manifest(complete=False))) == -10
+    killed = manifest(complete=False)
+    assert unaccounted(sound({"messaging.answered": 4880}, of=killed), "messaging", "sent", OUTCOMES) == 0
+    assert unaccounted(sound({"messaging.answered": 4900}, of=killed), "messaging", "sent", OUTCOMES) == -10
 
 
 def test_no_messages_planned_is_not_judged() -> None:
@@ -246,7 +265,7 @@ def test_outages_without_an_end_are_inconclusive() -> None:
 
 def test_few_resumes_are_inconclusive_where_drops_were_planned() -> None:
     """Ten are the least; a loss or two in a run without drops are judged as they are."""
-    few = {"reconnect.outages": 9, "reconnect.resumed": 9, "reconnect.attempts": 9}
+    few = {"reconnect.outages": 9, "reconnect.resumed": 9, "reconnect.attempts": 9, "reconnect.cut_short": 0}
     assert ruling("reconnect", sound({**few})) is Ruling.INCONCLUSIVE
     assert ruling("reconnect", sound({**few}, of=NO_DROPS)) is Ruling.PASS
 
@@ -374,6 +393,9 @@ def test_unsent_messages_are_a_problem() -> None:
     """What an outage kept back is no problem, what was merely not sent is."""
     kept = sound({"messaging.planned": 6000, "messaging.queued": 500, "messaging.missed": 500})
     assert judge_generator(kept).valid
+    sent = {"messaging.queued": 500, "messaging.released": 500}  # they are among the sent ones
+    assert judge_generator(sound({"messaging.planned": 5000, **sent})).valid
+    assert not judge_generator(sound({"messaging.planned": 6000, **sent})).valid
     generator = judge_generator(sound({"messaging.planned": 6000}))
     assert not generator.valid
     assert "83% of the planned messages" in generator.problems[0]
@@ -442,7 +464,7 @@ def test_runs_of_unlike_plans_are_inconclusive() -> None:
     other = timed(revision="v0.9", rate=2.0)
     item = judge(timed(), other).item("latency")
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "they differ in rate. " in item.summary
+    assert "they differ in --ws-rate. " in item.summary
 
 
 def test_a_baseline_made_by_a_saturated_generator_is_inconclusive() -> None:
@@ -498,7 +520,33 @@ def test_too_few_round_trips_are_inconclusive() -> None:
     """Service gates are never left out."""
     item = judge(timed(seconds=5), timed(seconds=5, revision="v0.9")).item("latency")
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "samples" in item.summary
+    assert item.summary == (
+        "service p50, p90 and p99 cannot be judged, the baseline has 300 service samples, p99 needs 1000: "
+        "run 3.3 times as long, or at a higher rate"
+    )
+
+
+def test_a_margin_that_is_a_time_is_told_as_one() -> None:
+    """5 % of 0.4 ms is less than 0.2 ms: the summary says so once, the evidence holds both margins."""
+    item = judge(timed(0.02 * 1.6, seed=2), timed(0.02, revision="v0.9")).item("latency")
+    assert item.summary.endswith(
+        "; the margin of service p50, p90 and p99 is 0.2 ms, which is more than 5 %, 10 % and 20 % there"
+    )
+    gate = item.evidence["gates"][0]
+    assert (gate["relative_margin_ratio"], gate["absolute_margin_us"]) == (0.05, 200.0)
+    assert gate["margin_ratio"] == pytest.approx(200 / gate["baseline_us"])
+    assert "the margin of" not in judge(timed(2.0, seed=2), timed()).item("latency").summary
+
+
+def test_how_a_baseline_was_found_is_evidence() -> None:
+    """Where it is and by which rule, what was passed over, and why there is none."""
+    found = {"path": "results/v0.9/x", "rule": "a rule", "passed_over": [{"run_id": "y"}]}
+    evidence = judge(timed(2.0), timed(revision="v0.9"), found=found).item("latency").evidence
+    assert (evidence["baseline"]["path"], evidence["baseline"]["rule"]) == ("results/v0.9/x", "a rule")
+    assert evidence["passed_over"] == [{"run_id": "y"}]
+    none = judge(timed(), found={"rule": "nobody asked"}).item("latency")
+    assert (none.verdict, none.summary) == (Ruling.NOT_JUDGED, "nobody asked")
+    assert judge(timed()).item("latency").summary == "no baseline to compare with"
 
 
 def test_a_verdict_is_the_same_whenever_it_is_made() -> None:

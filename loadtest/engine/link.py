@@ -73,7 +73,7 @@ class Link:
         self._dropping: Dropping | None = None
         self._epoch = 0
         self._messages = 0  # planned so far
-        self._drops = 0  # planned so far
+        self._drops = 0  # made so far
 
     @property
     def ended(self) -> bool:
@@ -203,7 +203,8 @@ class Link:
         if self._messages == 0:
             self._plan_message(self._engine.clock())
         self._epoch += 1
-        drop = self._engine.settings.drops.drop(self.session.identity.number, self._drops)
+        now_s = self._engine.clock() / NS_PER_S
+        drop = self._engine.settings.drops.next_drop(self.session.identity.number, self._drops, now_s)
         if drop is not None:
             self._later(drop.after_s, What.DROP, drop)
 

@@ -2,6 +2,7 @@
 
 manifest    run.json: plan, target, versions, host, comparability
 interval    one process's interval, folded, on its way to the run directory
+recovery    how a run's storms went
 facts       everything a run's files say, summed up
 gathering   from intervals, histograms and events to the facts
 """
@@ -18,6 +19,7 @@ from loadtest.evidence.manifest import (
     differing_fields,
     redact,
 )
+from loadtest.evidence.recovery import StormRecovery
 
 __all__ = [
     "SCHEMA",
@@ -32,6 +34,7 @@ __all__ = [
     "Plan",
     "Second",
     "Series",
+    "StormRecovery",
     "WorkerShare",
     "cleaned",
     "comparability_hash",

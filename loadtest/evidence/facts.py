@@ -16,6 +16,7 @@ from msgspec import Struct
 from loadtest import latency
 from loadtest.evidence.encoded import Histogram
 from loadtest.evidence.manifest import Manifest
+from loadtest.evidence.recovery import StormRecovery
 from loadtest.recorder import ErrorTally
 from loadtest.schedule import NS_PER_S
 
@@ -100,6 +101,7 @@ class Evidence:
         attempts_per_s: attempts to connect by second of the run; seconds without are left out.
         outages: by what began them.
         phases: by phase of an outage (detect, wait, dns, tcp, tls, upgrade, resume), of those that ended.
+        storms: how each of the plan's went, in the order of their times.
         warnings: what was wrong with the files and could be passed over.
     """
 
@@ -114,6 +116,7 @@ class Evidence:
     attempts_per_s: Mapping[int, int]
     outages: Sequence[OutageGroup]
     phases: Mapping[str, Histogram]
+    storms: Sequence[StormRecovery] = ()
     warnings: Sequence[str] = ()
 
     def count(self, name: str) -> int:

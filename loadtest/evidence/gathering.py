@@ -14,6 +14,7 @@ from loadtest.evidence.encoded import Histogram
 from loadtest.evidence.facts import SECONDS_TAGS, STEADY_TAGS, Evidence, OutageGroup, Second, Series
 from loadtest.evidence.interval import TEXT_LIMIT, IntervalLine
 from loadtest.evidence.manifest import Manifest
+from loadtest.evidence.recovery import Recoveries
 from loadtest.recorder import TAGS, ErrorTally, Lifecycle
 from loadtest.schedule import NS_PER_S
 
@@ -44,6 +45,7 @@ class Gathering:
         self._row_s = 0  # known once the run's length is
         self._attempts: Counter[int] = Counter()
         self._outages = _Outages()
+        self._recoveries = Recoveries(manifest.plan.storms)
         self._warnings: list[str] = []
 
     def warn(self, text: str) -> None:
@@ -125,6 +127,7 @@ class Gathering:
             self._attempts[record.at_ns // NS_PER_S] += 1
         else:
             self._outages.event(record)
+            self._recoveries.event(record)
 
     def evidence(self) -> Evidence:
         """Return what was entered so far."""
@@ -147,6 +150,7 @@ class Gathering:
             attempts_per_s=dict(sorted(self._attempts.items())),
             outages=self._outages.groups(),
             phases=self._outages.phases(),
+            storms=self._recoveries.of(self._attempts),
             warnings=tuple(self._warnings),
         )
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from loadtest.dialects import Dialect
+from loadtest.drops import Storm
 from loadtest.schedule import Arrivals
 
 SCHEMA: Literal[1] = 1
@@ -36,6 +37,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         in_flight: requests a session may have under way, 0 for any number.
         drop_every_s: mean seconds between the drops of a session, 0 for none.
         drops: weight by drop kind; empty for none.
+        storms: at which a share of all sessions is dropped, in the order of their times.
         backoff: the policy, as text.
         warmup_s: seconds at the start that the latency comparison leaves out.
         duration_s: planned, None where a person ends the run.
@@ -52,6 +54,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     message_bytes: Count
     drop_every_s: Amount
     drops: dict[Text, Amount]
+    storms: tuple[Storm, ...] = ()
     backoff: Text
     reply_timeout_s: Amount
     open_timeout_s: Amount
@@ -67,7 +70,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def drops_planned(self) -> bool:
         """Whether sessions are dropped on purpose."""
-        return self.drop_every_s > 0 and any(weight > 0 for weight in self.drops.values())
+        own = self.drop_every_s > 0 and any(weight > 0 for weight in self.drops.values())
+        return own or bool(self.storms)
 
     @property
     def messages_planned(self) -> bool:
@@ -143,8 +147,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 def comparability_hash(plan: Plan) -> str:
-    """Return SHA-256 over the plan's canonical JSON (keys sorted, no blanks) and the schema, in hex."""
-    canonical = msgspec.json.encode({"schema": SCHEMA, "plan": plan}, order="sorted")
+    """Return SHA-256 over the plan's canonical JSON (keys sorted, no blanks) and the schema, in hex.
+
+    A plan without storms has no such key: its hash is that of runs from before there were storms.
+    """
+    told = msgspec.to_builtins(plan)
+    if not plan.storms:
+        del told["storms"]
+    canonical = msgspec.json.encode({"schema": SCHEMA, "plan": told}, order="sorted")
     return sha256(canonical).hexdigest()
 
 

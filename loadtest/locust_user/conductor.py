@@ -22,8 +22,8 @@ import msgspec
 from locust.env import Environment
 from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 
-from loadtest.errors import LoadtestError, UsageError
-from loadtest.evidence import PackedInterval
+from loadtest.errors import InvalidSetting, LoadtestError, UsageError
+from loadtest.evidence import PackedInterval, Plan
 from loadtest.locust_user import table
 from loadtest.locust_user.crew import GRACE_S, Crew, Delivery
 from loadtest.locust_user.load import Load, RunFacts
@@ -185,14 +185,7 @@ class Conductor:
         host = self._host() or self._start_server()
         settings = self._settings = self._configure(host)
         manifest = new_manifest(
-            revision=settings.revision,
-            target=str(settings.engine.target),
-            plan=msgspec.structs.replace(
-                settings.plan,
-                users=self._runner.target_user_count,
-                spawn_rate=float(self._options.spawn_rate or 1),
-                duration_s=float(self._options.run_time) if self._options.run_time else None,
-            ),
+            revision=settings.revision, target=str(settings.engine.target), plan=self._plan(settings)
         )
         writer = RunWriter(settings.results, manifest)
         self._record = Record(writer, self._log_watch(writer.path))
@@ -202,6 +195,21 @@ class Conductor:
         facts = RunFacts(run_id=manifest.run_id, workers=workers)
         self._tell_workers(facts)
         return facts
+
+    def _plan(self, settings: LoadSettings) -> Plan:
+        """Return the plan with what Locust's own options say of it."""
+        plan = msgspec.structs.replace(
+            settings.plan,
+            users=self._runner.target_user_count,
+            spawn_rate=float(self._options.spawn_rate or 1),
+            duration_s=float(self._options.run_time) if self._options.run_time else None,
+        )
+        for storm in plan.storms:
+            if plan.duration_s is not None and storm.at_s >= plan.duration_s:
+                problem = f"comes when the run is over (--run-time {plan.duration_s:g}s)"
+                hint = "Give an earlier moment, or a longer run"
+                raise InvalidSetting("--ws-storm", str(storm), problem, hint)
+        return plan
 
     def _tell_workers(self, facts: RunFacts) -> None:
         """Have these facts go to whichever worker Locust now sends the options."""

@@ -14,15 +14,16 @@ from typing import Any
 from loadtest.errors import InvalidSetting
 
 
-def _number(text: str) -> float:
-    return float(text)
-
-
 def _flag(text: object) -> bool:
     return text is True or str(text).lower() in ("true", "1", "yes", "on")
 
 
-def _header(text: str) -> tuple[str, str]:
+def header(text: str) -> tuple[str, str]:
+    """Return name and value of a header that is written NAME:VALUE.
+
+    Raises:
+        ValueError: it is not.
+    """
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise ValueError("no colon")
@@ -87,7 +88,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("path", "path", str, "PATH", "Path and query of the WebSocket endpoint (default: the dialect's)"),
     Option("token", "token", str, "TOKEN", "Token to log in with; asked for at every attempt", secret=True),
     Option("sessions", "sessions", int, "N", "WebSocket sessions each user holds (default 20)", "a number"),
-    Option("rate", "rate", _number, "R", "Messages a second and session; 0 for none (default 1)", "a number"),
+    Option("rate", "rate", float, "R", "Messages a second and session; 0 for none (default 1)", "a number"),
     Option(
         "arrivals", "arrivals", str, "KIND", "constant (default), poisson, or closed: the next on the reply"
     ),
@@ -98,7 +99,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "drop-every",
         "drop_every_s",
-        _number,
+        float,
         "SECONDS",
         "Mean time a session is up before it is dropped; 0 for no drops (default 20)",
         "seconds",
@@ -107,18 +108,25 @@ OPTIONS: tuple[Option, ...] = (
         "drops", "drops", str, "KIND=WEIGHT,…", "Kinds of drops and how often each (default: seven kinds)"
     ),
     Option(
+        "storm",
+        "storms",
+        str,
+        "SHARE@SECONDS[:KIND]",
+        "Drop a share of all sessions at one moment of the run: 0.5@30, or 0.5@30:fin (kind: reset by "
+        "default); repeatable",
+        repeatable=True,
+    ),
+    Option(
         "backoff",
         "backoff",
         str,
         "POLICY",
         "none, constant(S) or exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50)",
     ),
-    Option("reply-timeout", "reply_timeout_s", _number, "SECONDS", "For a reply (default 10)", "seconds"),
-    Option("open-timeout", "open_timeout_s", _number, "SECONDS", "For connecting (default 10)", "seconds"),
+    Option("reply-timeout", "reply_timeout_s", float, "SECONDS", "For a reply (default 10)", "seconds"),
+    Option("open-timeout", "open_timeout_s", float, "SECONDS", "For connecting (default 10)", "seconds"),
     Option("seed", "seed", int, "N", "Of the drop plan and the arrivals (default 1)", "a whole number"),
-    Option(
-        "warmup", "warmup_s", _number, "SECONDS", "Left out of latency at the start (default 3)", "seconds"
-    ),
+    Option("warmup", "warmup_s", float, "SECONDS", "Left out of latency at the start (default 3)", "seconds"),
     Option("revision", "revision", str, "NAME", "Version of the server under test (default: git describe)"),
     Option(
         "baseline",
@@ -134,7 +142,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "header",
         "headers",
-        _header,
+        header,
         "NAME:VALUE",
         "Added to each upgrade request; repeatable",
         "NAME:VALUE",

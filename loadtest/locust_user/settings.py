@@ -6,14 +6,14 @@ Everything that can be wrong with a setting is found here, before the first conn
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from loadtest.addresses import expand
 from loadtest.dialects import Dialect, dialect_named
-from loadtest.drops import DEFAULT_WEIGHTS, DropPlan, parse_weights
+from loadtest.drops import DEFAULT_WEIGHTS, DropPlan, parse_storms, parse_weights
 from loadtest.engine import EngineSettings
 from loadtest.errors import InvalidSetting
 from loadtest.evidence import Plan
@@ -85,7 +85,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
     dialect = _dialect(values)
     pace = Pace(values["rate"], values["arrivals"], seed)
     backoff = _backoff(values["backoff"], seed)
-    drops = _drops(values["drops"], values["drop_every_s"], seed)
+    drops = _with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"])
     for name, least, most in _BOUNDS:
         _check(name, values[name], least, most)
     tls = Tls(
@@ -120,6 +120,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         message_bytes=dialect.message_bytes,
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
+        storms=drops.storms,
         backoff=str(backoff),
         reply_timeout_s=values["reply_timeout_s"],
         open_timeout_s=values["open_timeout_s"],
@@ -188,6 +189,13 @@ def _drops(drops: str | Mapping[str, float] | DropPlan | None, every_s: float, s
     if drops is None:
         return DropPlan(every_s, DEFAULT_WEIGHTS, seed)
     return DropPlan(every_s, parse_weights(drops) if isinstance(drops, str) else drops, seed)
+
+
+def _with_storms(drops: DropPlan, storms: str | Sequence[str]) -> DropPlan:
+    """Add storms to a plan; where none are asked for, a plan of the user's own keeps those it has."""
+    if not storms:
+        return drops
+    return replace(drops, storms=parse_storms([storms] if isinstance(storms, str) else storms))
 
 
 def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -36,6 +36,8 @@ class WebSocketUser(User):
         drop_every_s: mean seconds a session is up before it is dropped, 0 for no drops.
         drops: weight by kind of drop, as mapping or text, or a plan of your own; None for the seven kinds
             a sound server must take quietly.
+        storms: moments at which a share of all sessions is dropped, as `--ws-storm` takes them: `0.5@30`,
+            or several of such texts.
         backoff: policy of reconnecting, as text or `loadtest.Backoff`.
         reply_timeout_s: after which a request without reply is lost.
         open_timeout_s: for an attempt to connect.
@@ -62,6 +64,7 @@ class WebSocketUser(User):
     message_bytes: ClassVar[int] = 64
     drop_every_s: ClassVar[float] = 20.0
     drops: ClassVar[str | Mapping[str, float] | DropPlan | None] = None
+    storms: ClassVar[str | Sequence[str]] = ()
     backoff: ClassVar[str | Backoff] = "exponential(1,2,8)"
     reply_timeout_s: ClassVar[float] = 10.0
     open_timeout_s: ClassVar[float] = 10.0

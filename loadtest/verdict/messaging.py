@@ -1,6 +1,7 @@
 """`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
 
 from loadtest.evidence import Evidence
+from loadtest.verdict.books import imbalance, unaccounted
 from loadtest.verdict.items import Item, Ruling
 
 FAILINGS = {
@@ -46,7 +47,7 @@ def judge(evidence: Evidence) -> Item:
         summary="; ".join([summary, *remarks]),
         evidence={
             "counts": evidence.counts_of("messaging"),
-            "unaccounted": unaccounted(evidence),
+            "unaccounted": _unaccounted(evidence),
             "limits": {**dict.fromkeys(FAILINGS, 0), "least_answered": LEAST_ANSWERED},
             "percentiles": evidence.percentile_table(["service", "response", "after_resume", "push"]),
             "errors": evidence.error_table("messaging"),
@@ -63,11 +64,8 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
     sent, answered = evidence.count("messaging.sent"), evidence.count("messaging.answered")
     if failings:
         return Ruling.FAIL, f"of {sent} messages sent: {', '.join(failings)}"
-    if left := unaccounted(evidence):
-        return Ruling.INCONCLUSIVE, (
-            f"the books do not balance: {left} of {sent} messages sent have no outcome. "
-            "A worker was lost, or this is an error in the tool"
-        )
+    if left := _unaccounted(evidence):
+        return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
     if not evidence.manifest.plan.messages_planned:
         return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
     if answered < LEAST_ANSWERED:
@@ -78,14 +76,8 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
     return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
 
 
-def unaccounted(evidence: Evidence) -> int:
-    """Return how many requests were sent without an outcome.
-
-    A run that was not ended in good order still had some under way; they are no error.
-    """
-    outcomes = sum(evidence.count(f"messaging.{outcome}") for outcome in OUTCOMES)
-    left = evidence.count("messaging.sent") - outcomes
-    return min(left, 0) if not evidence.manifest.complete else left
+def _unaccounted(evidence: Evidence) -> int:
+    return unaccounted(evidence, "messaging", "sent", OUTCOMES)
 
 
 def _remarks(evidence: Evidence) -> list[str]:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from loadtest.evidence import Evidence, OutageGroup
+from loadtest.evidence import Evidence, OutageGroup, StormRecovery
+from loadtest.verdict.books import imbalance, unaccounted
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, Ruling
 
@@ -13,6 +14,9 @@ FAILINGS = {
 }
 """Outages that ended badly, not one of which is allowed: a client that has run through its backoff, or must
 not come back, is a user who sits before a dead page."""
+
+ENDINGS = ("resumed", *FAILINGS, "cut_short", "unresolved")
+"""Every outage has exactly one of these in the end."""
 
 MOST_REFUSED_RATIO = 0.01
 """Attempts that a living server refused, over all. Ten times the share of `connect`, because the attempts of
@@ -32,11 +36,13 @@ def judge(evidence: Evidence) -> Item:
         summary=summary,
         evidence={
             "counts": evidence.counts_of("reconnect"),
+            "unaccounted": unaccounted(evidence, "reconnect", "outages", ENDINGS),
             "drops": evidence.counts_of("drops"),
             "losses": evidence.counts_of("losses"),
             "outages": [_told(group) for group in evidence.outages],
             "herd_peak_per_s": evidence.herd_peak,
             "herd_peak_at_s": evidence.herd_peak_s,
+            "storms": [_recovery(one) for one in evidence.storms],
             "limits": {
                 **dict.fromkeys(FAILINGS, 0),
                 "refused_ratio": MOST_REFUSED_RATIO,
@@ -67,9 +73,16 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
     unresolved = evidence.count("reconnect.unresolved")
     if unresolved:
         return Ruling.INCONCLUSIVE, (
-            f"{unresolved} of {outages} outages had a failed attempt and no other before the run's end: "
+            f"{unresolved} of {outages} outages had a failed attempt, or a long one, before the run's end: "
             "run longer"
         )
+    missed = next((one.storm for one in evidence.storms if not one.met), None)
+    if missed is not None:
+        return Ruling.INCONCLUSIVE, (
+            f"the storm {missed} met no session: it must come when they are up, before the run's end"
+        )
+    if left := unaccounted(evidence, "reconnect", "outages", ENDINGS):
+        return Ruling.INCONCLUSIVE, imbalance(left, f"{outages} outages")
     if plan.drops_planned and resumed < LEAST_RESUMED:
         return Ruling.INCONCLUSIVE, (
             f"only {resumed} outages were resumed, {LEAST_RESUMED} are needed: "
@@ -100,7 +113,26 @@ def _success(evidence: Evidence, outages: int, resumed: int) -> str:
     times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
     cut_short = evidence.count("reconnect.cut_short")
     end = f", {cut_short} cut short by the run's end" if cut_short else ""
-    return f"{resumed} of {outages} outages resumed{times}{end}"
+    storms = "".join(_calm(one) for one in evidence.storms)
+    return f"{resumed} of {outages} outages resumed{times}{end}{storms}"
+
+
+def _calm(one: StormRecovery) -> str:
+    all_s = one.back_after_s[1.0]
+    back = f"{one.back} back by the run's end" if all_s is None else f"all back after {all_s:.2f} s"
+    return f"; storm at {one.storm.at_s:g} s: {one.met} dropped, {back}"
+
+
+def _recovery(one: StormRecovery) -> dict[str, Any]:
+    return {
+        "at_s": one.storm.at_s,
+        "share_ratio": one.storm.share_ratio,
+        "kind": one.storm.kind,
+        "dropped": one.met,
+        "back": one.back,
+        **{f"back_{share:.0%}_s".replace("%", ""): at_s for share, at_s in one.back_after_s.items()},
+        "attempts_peak_per_s": one.peak_per_s,
+    }
 
 
 def _told(group: OutageGroup) -> dict[str, Any]:

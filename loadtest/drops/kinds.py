@@ -1,20 +1,14 @@
-"""Drops: the ways in which real clients lose their connection, and the seeded plan of who loses it when.
+"""The ways in which real clients lose their connection.
 
 A kind is one class: what it does to the wire, as a generator that yields how many seconds to wait before
 going on and `DETECTED` once the session's client has noticed. It sees the wire through `Wire`, which the
 transport implements; it does no I/O of its own. A kind of a user's own subclasses `DropKind`, gives it a
-`name` and is known from then on: the engine has no list of kinds.
-
-The plan is a function of the seed, the session's number and the drop's ordinal, so it is the same on both
-revisions whatever the timing was. A drop's time counts from when the session was (again) established, so a
-slow reconnect shifts the plan of its session but never changes it.
+`name` and is known from then on: the engine has no list of kinds. Who is dropped when does not belong here.
 """
 
-import math
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import ClassVar, Final, Protocol
 
 from loadtest.errors import InvalidSetting
@@ -69,14 +63,10 @@ class DropKind(ABC):
 
     Attributes:
         name: what options, files and reports call it.
-        cause: the real event it stands for.
-        expected_log: what a sound server logs.
         disconnects: False when the connection lives on.
     """
 
     name: ClassVar[str]
-    cause: ClassVar[str]
-    expected_log: ClassVar[str]
     disconnects: ClassVar[bool] = True
 
     kinds: ClassVar[dict[str, type["DropKind"]]] = {}
@@ -99,8 +89,6 @@ class CloseDrop(DropKind):
     """A logout: the closing handshake of RFC 6455 section 7."""
 
     name = "close"
-    cause = "logout"
-    expected_log = "INFO, code 1000"
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.send_close(1000)
@@ -114,8 +102,6 @@ class TabClose(DropKind):
     """A closed tab: browsers send 1001 and do not wait for the answer."""
 
     name = "tab_close"
-    cause = "tab closed"
-    expected_log = "INFO, code 1001"
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.send_close(1001)
@@ -127,8 +113,6 @@ class Fin(DropKind):
     """A killed process: the kernel closes the socket, nobody says goodbye."""
 
     name = "fin"
-    cause = "process killed"
-    expected_log = "INFO, code 1006 or 1005"
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.fin()
@@ -139,8 +123,6 @@ class Reset(DropKind):
     """A crash or a NAT table entry that is gone."""
 
     name = "reset"
-    cause = "crash, NAT reset"
-    expected_log = "INFO, code 1006 or 1005"
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.reset()
@@ -154,8 +136,6 @@ class HalfOpen(DropKind):
     """
 
     name = "half_open"
-    cause = "network loss, sleep"
-    expected_log = "INFO, after its ping times out"
 
     def times(self, rng: random.Random) -> tuple[float, float]:
         return (rng.uniform(0.5, 2.0), rng.uniform(45.0, 60.0))
@@ -172,8 +152,6 @@ class MidMessage(DropKind):
     """A network lost while sending: a frame whose second half never comes."""
 
     name = "mid_message"
-    cause = "network loss while sending"
-    expected_log = "INFO, code 1006 or 1005"
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         # FIN and TEXT, masked, 16-bit length: 1000 bytes announced, 500 sent.
@@ -187,8 +165,6 @@ class MidReply(DropKind):
     """A network lost while receiving: the server is sending as the socket goes."""
 
     name = "mid_reply"
-    cause = "network loss while receiving"
-    expected_log = 'INFO, "disconnected during send"'
 
     requests: ClassVar[int] = 32
 
@@ -209,8 +185,6 @@ class SlowReader(DropKind):
     """A phone in a tunnel: it stops reading for a while, then goes on."""
 
     name = "slow_reader"
-    cause = "phone in a tunnel"
-    expected_log = "nothing, or backpressure"
     disconnects = False
 
     def times(self, rng: random.Random) -> tuple[float, float]:
@@ -226,8 +200,6 @@ class ProtocolErrorDrop(DropKind):
     """A broken client: a frame that RFC 6455 forbids; the server closes with 1002 or 1007."""
 
     name = "protocol_error"
-    cause = "broken client"
-    expected_log = "INFO or WARNING, close 1002/1007"
 
     frames: ClassVar[tuple[bytes, ...]] = (
         b"\x81\x05hello",  # unmasked (section 5.1)
@@ -246,8 +218,6 @@ class BadMessage(DropKind):
     """A broken client: a text that the application cannot read; a real fault for its log."""
 
     name = "bad_message"
-    cause = "broken client"
-    expected_log = "ERROR with stack: a real fault, expected"
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.send_message("this is not JSON")
@@ -256,102 +226,16 @@ class BadMessage(DropKind):
         wire.reset()
 
 
-DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {
-    "close": 1.0,
-    "tab_close": 1.0,
-    "fin": 1.0,
-    "reset": 1.0,
-    "half_open": 1.0,
-    "mid_message": 1.0,
-    "mid_reply": 1.0,
-}
-"""Every kind that a sound server must take quietly; the broken clients and the slow reader are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class DropPlan:
-    """The drops of a run.
-
-    Args:
-        every_s: mean seconds that a session is established before it is dropped; 0 for no drops.
-        weights: how often each kind comes, relative to the others.
-        seed: of the run.
-    """
-
-    every_s: float = 20.0
-    weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
-    seed: int = 1
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.every_s) and self.every_s >= 0):
-            raise InvalidSetting("drop-every", self.every_s, "is no time", "Give seconds, 0 for no drops")
-        for kind, weight in self.weights.items():
-            if kind not in DropKind.kinds:
-                raise InvalidSetting("drops", kind, "is no kind of drop", _kinds_hint())
-            if not (math.isfinite(weight) and weight >= 0):
-                raise InvalidSetting("drops", f"{kind}={weight}", "is no weight", "A weight is 0 or more")
-        if self.every_s > 0 and not 0 < sum(self.weights.values()) < math.inf:
-            raise InvalidSetting(
-                "drops", dict(self.weights), "leaves no kind to draw", "Use drop-every 0 for no drops"
-            )
-
-    def drop(self, session: int, ordinal: int) -> Drop | None:
-        """Return the drop of this session (from 0) with this ordinal (from 0), None if there are none."""
-        if self.every_s == 0:
-            return None
-        rng = random.Random(f"{self.seed}/drop/{session}/{ordinal}")
-        after_s = rng.expovariate(1 / self.every_s)
-        kinds = sorted(self.weights)  # the order in which they were written means nothing
-        kind = rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
-        return _drawn(kind, ordinal, after_s, rng)
-
-
-@dataclass(frozen=True, slots=True)
-class OnceInTurn(DropPlan):
-    """Each session is dropped once, by the kinds in turn, so that a few sessions show them all."""
-
-    def drop(self, session: int, ordinal: int) -> Drop | None:
-        """Return the only drop of this session, at about `every_s`."""
-        if ordinal or self.every_s == 0:
-            return None
-        rng = random.Random(f"{self.seed}/once/{session}")
-        kinds = sorted(kind for kind, weight in self.weights.items() if weight)
-        return _drawn(kinds[session % len(kinds)], ordinal, self.every_s * rng.uniform(0.5, 1.5), rng)
-
-
-def _drawn(kind: str, ordinal: int, after_s: float, rng: random.Random) -> Drop:
-    detect_s, hold_s = DropKind.kinds[kind]().times(rng)
-    return Drop(
-        kind=kind,
-        ordinal=ordinal,
-        after_s=round(after_s, 6),
-        detect_s=round(detect_s, 6),
-        hold_s=round(hold_s, 6),
-    )
-
-
-def parse_weights(text: str) -> dict[str, float]:
-    """Read weights as `--ws-drops` takes them: `close=2,reset=1,half_open`; a bare kind weighs 1.
+def check_kind(kind: str, setting: str) -> None:
+    """Refuse a kind that there is not, as the value of a setting.
 
     Raises:
-        InvalidSetting: unknown kind, malformed or repeated weight.
+        InvalidSetting: it is unknown.
     """
-    weights: dict[str, float] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        kind, equals, number = (piece.strip() for piece in part.partition("="))
-        if kind in weights:
-            raise InvalidSetting("drops", text, f"names {kind} twice", "Write kind=weight,kind=weight")
-        try:
-            weights[kind] = float(number) if equals else 1.0
-        except ValueError:
-            raise InvalidSetting(
-                "drops", part, "has a weight that is no number", "Write kind=weight,kind=weight"
-            ) from None
-    if not weights:
-        raise InvalidSetting("drops", text, "names no kind", _kinds_hint())
-    DropPlan(weights=weights)
-    return weights
+    if kind not in DropKind.kinds:
+        raise InvalidSetting(setting, kind, "is no kind of drop", known_kinds())
 
 
-def _kinds_hint() -> str:
+def known_kinds() -> str:
+    """Return a sentence that names all kinds."""
     return f"The kinds are {', '.join(sorted(DropKind.kinds))}"

@@ -1,0 +1,136 @@
+"""The seeded plan of who loses the connection when: each session's own drops, and the storms over all.
+
+The plan is a function of the seed, the session's number and the drop's ordinal, so it is the same on both
+revisions whatever the timing was. A drop's time counts from when the session was (again) established, so a
+slow reconnect shifts the plan of its session but never changes it. Storms have fixed times of the run.
+
+A drop that a storm forestalls is not made up for: the session counts on to its next ordinal, with a new time.
+As these times are exponential, hence memoryless, sessions are dropped by the plan as often as without storms.
+"""
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from loadtest.drops.kinds import DropKind, check_kind, known_kinds
+from loadtest.drops.storms import Storm, check_storms
+from loadtest.errors import InvalidSetting
+from loadtest.events import Drop
+
+DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {
+    "close": 1.0,
+    "tab_close": 1.0,
+    "fin": 1.0,
+    "reset": 1.0,
+    "half_open": 1.0,
+    "mid_message": 1.0,
+    "mid_reply": 1.0,
+}
+"""Every kind that a sound server must take quietly; the broken clients and the slow reader are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropPlan:
+    """The drops of a run.
+
+    Args:
+        every_s: mean seconds that a session is established before it is dropped; 0 for no drops.
+        weights: how often each kind comes, relative to the others.
+        seed: of the run.
+        storms: over all sessions; in whatever order they are given, they are numbered from 0 in that of time.
+    """
+
+    every_s: float = 20.0
+    weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
+    seed: int = 1
+    storms: tuple[Storm, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_storms(self.storms)
+        object.__setattr__(self, "storms", tuple(sorted(self.storms)))
+        if not (math.isfinite(self.every_s) and self.every_s >= 0):
+            raise InvalidSetting("drop-every", self.every_s, "is no time", "Give seconds, 0 for no drops")
+        for kind, weight in self.weights.items():
+            check_kind(kind, "drops")
+            if not (math.isfinite(weight) and weight >= 0):
+                raise InvalidSetting("drops", f"{kind}={weight}", "is no weight", "A weight is 0 or more")
+        if self.every_s > 0 and not 0 < sum(self.weights.values()) < math.inf:
+            raise InvalidSetting(
+                "drops", dict(self.weights), "leaves no kind to draw", "Use drop-every 0 for no drops"
+            )
+
+    def drop(self, session: int, ordinal: int) -> Drop | None:
+        """Return this session's (from 0) own drop with this ordinal (from 0), None if there are none."""
+        if self.every_s == 0:
+            return None
+        rng = random.Random(f"{self.seed}/drop/{session}/{ordinal}")
+        after_s = rng.expovariate(1 / self.every_s)
+        kinds = sorted(self.weights)  # the order in which they were written means nothing
+        kind = rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
+        return _drawn(kind, ordinal, after_s, rng)
+
+    def next_drop(self, session: int, ordinal: int, now_s: float) -> Drop | None:
+        """Return what drops a session that is established now: its own drop, or a storm before that.
+
+        Args:
+            session, ordinal: as of `drop`.
+            now_s: since the run's start.
+        """
+        drop = self.drop(session, ordinal)
+        for number, storm in enumerate(self.storms):
+            after_s = storm.at_s - now_s
+            if after_s > 0 and (drop is None or after_s < drop.after_s):
+                rng = random.Random(f"{self.seed}/storm/{number}/{session}")
+                if rng.random() < storm.share_ratio:
+                    return _drawn(storm.kind, ordinal, after_s, rng, storm=number)
+        return drop
+
+
+@dataclass(frozen=True, slots=True)
+class OnceInTurn(DropPlan):
+    """Each session is dropped once, by the kinds in turn, so that a few sessions show them all."""
+
+    def drop(self, session: int, ordinal: int) -> Drop | None:
+        """Return the only drop of this session, at about `every_s`."""
+        if ordinal or self.every_s == 0:
+            return None
+        rng = random.Random(f"{self.seed}/once/{session}")
+        kinds = sorted(kind for kind, weight in self.weights.items() if weight)
+        return _drawn(kinds[session % len(kinds)], ordinal, self.every_s * rng.uniform(0.5, 1.5), rng)
+
+
+def _drawn(kind: str, ordinal: int, after_s: float, rng: random.Random, *, storm: int | None = None) -> Drop:
+    detect_s, hold_s = DropKind.kinds[kind]().times(rng)
+    return Drop(
+        kind=kind,
+        ordinal=ordinal,
+        after_s=round(after_s, 6),
+        detect_s=round(detect_s, 6),
+        hold_s=round(hold_s, 6),
+        storm=storm,
+    )
+
+
+def parse_weights(text: str) -> dict[str, float]:
+    """Read weights as `--ws-drops` takes them: `close=2,reset=1,half_open`; a bare kind weighs 1.
+
+    Raises:
+        InvalidSetting: unknown kind, malformed or repeated weight.
+    """
+    weights: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        kind, equals, number = (piece.strip() for piece in part.partition("="))
+        if kind in weights:
+            raise InvalidSetting("drops", text, f"names {kind} twice", "Write kind=weight,kind=weight")
+        try:
+            weights[kind] = float(number) if equals else 1.0
+        except ValueError:
+            raise InvalidSetting(
+                "drops", part, "has a weight that is no number", "Write kind=weight,kind=weight"
+            ) from None
+    if not weights:
+        raise InvalidSetting("drops", text, "names no kind", known_kinds())
+    DropPlan(weights=weights)
+    return weights

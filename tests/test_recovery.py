@@ -1,0 +1,72 @@
+"""How storms went: whom they met, and when so many were back, from the events of a run alone."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from loadtest.drops import Storm
+from loadtest.evidence import StormRecovery
+from loadtest.recorder import Lifecycle
+from loadtest.schedule import NS_PER_S
+from loadtest.verdict import Ruling, judge
+from tests.runs import gathered, interval, manifest, plan
+
+STORMS = (Storm(at_s=5, share_ratio=0.5), Storm(at_s=20, share_ratio=1.0, kind="fin"))
+
+
+def _event(event: str, session: int, at_s: float, storm: int | None = None) -> Lifecycle:
+    return Lifecycle(at_ns=int(at_s * NS_PER_S), event=event, session=f"s-{session}", storm=storm)
+
+
+def _recoveries(*events: Lifecycle) -> list[StormRecovery]:
+    of = manifest(run_plan=plan(storms=STORMS))
+    return list(gathered([interval(0, seconds=30, lifecycle=list(events))], of).storms)
+
+
+def test_shares_are_of_all_that_were_dropped() -> None:
+    """Of ten, five were back after 1.4 s, all after 1.9 s; drops of their own do not count."""
+    dropped = [_event("dropped", number, 5.0, storm=0) for number in range(10)]
+    other = [_event("dropped", 99, 5.0), _event("resumed", 99, 9.0)]
+    attempts = [_event("attempt", number, 6.0) for number in range(7)]
+    back = [_event("resumed", number, 6 + number / 10) for number in range(10)]
+    first, second = _recoveries(*dropped, *other, *attempts, *back)
+    assert (first.met, first.back, first.peak_per_s) == (10, 10, 7)
+    assert first.back_after_s == pytest.approx({0.5: 1.4, 0.95: 1.9, 1.0: 1.9})
+    assert (second.met, second.back, second.peak_per_s) == (0, 0, 0)
+    assert second.back_after_s == {0.5: None, 0.95: None, 1.0: None}
+
+
+def test_who_stays_away_is_not_hidden() -> None:
+    """Where one of ten never came back, nobody says when all were."""
+    dropped = [_event("dropped", number, 5.0, storm=0) for number in range(10)]
+    back = [_event("resumed", number, 6.0) for number in range(9)]
+    first, _ = _recoveries(*dropped, *back)
+    assert (first.met, first.back) == (10, 9)
+    assert first.back_after_s == {0.5: 1.0, 0.95: None, 1.0: None}
+
+
+@pytest.mark.parametrize("storm", [-1, 2, 2**40])
+def test_an_unplanned_storm_in_the_file_is_passed_over(storm: int) -> None:
+    """A file may hold anything; a number that the plan does not have belongs to nothing."""
+    assert [one.met for one in _recoveries(_event("dropped", 0, 5.0, storm=storm))] == [0, 0]
+
+
+def test_reconnect_tells_of_every_storm() -> None:
+    """The evidence has a row a storm; one that met nobody leaves the item inconclusive."""
+    counts = {"reconnect.outages": 20, "reconnect.resumed": 20, "drops.reset": 10, "drops.fin": 10}
+    events = [
+        _event(event, number, at_s + (event == "resumed"), storm=storm if event == "dropped" else None)
+        for storm, at_s in enumerate((5.0, 20.0))
+        for event in ("dropped", "resumed")
+        for number in range(10)
+    ]
+    of = manifest(run_plan=plan(storms=STORMS))
+    item = judge(gathered([interval(0, seconds=30, counts=counts, lifecycle=events)], of)).item("reconnect")
+    assert item.verdict is Ruling.PASS
+    assert "storm at 5 s: 10 dropped, all back after 1.00 s" in item.summary
+    assert [row["back_100_s"] for row in item.evidence["storms"]] == [1.0, 1.0]
+    once = [msgspec.structs.replace(event, storm=None) if event.storm else event for event in events]
+    item = judge(gathered([interval(0, seconds=30, counts=counts, lifecycle=once)], of)).item("reconnect")
+    assert item.verdict is Ruling.INCONCLUSIVE
+    assert f"the storm {STORMS[1]} met no session" in item.summary

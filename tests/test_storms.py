@@ -1,0 +1,198 @@
+"""Storms: how they are written, who is a member, and when they come before a session's own drops."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.drops import DropKind, DropPlan, OnceInTurn, Storm, parse_storms
+from loadtest.drops.storms import LATEST_S, MOST
+from loadtest.errors import InvalidSetting
+from loadtest.events import Drop
+from tests.effort import effort
+
+HALF = Storm(at_s=30.0, share_ratio=0.5)
+
+STORMS = st.builds(
+    Storm,
+    at_s=st.floats(0, LATEST_S),
+    share_ratio=st.floats(0, 1, exclude_min=True),
+    kind=st.sampled_from(sorted(DropKind.kinds)),
+)
+
+
+def members(plan: DropPlan, sessions: int = 200, *, at_s: float = 30.0, now_s: float = 0.0) -> set[int]:
+    """Return which of so many sessions, all established now, are dropped at this moment before all else."""
+    drops = {session: plan.next_drop(session, 0, now_s) for session in range(sessions)}
+    return {session for session, drop in drops.items() if drop and drop.after_s == round(at_s - now_s, 6)}
+
+
+class TestParsing:
+    """The text that `--ws-storm` takes."""
+
+    @pytest.mark.parametrize(
+        ("texts", "storms"),
+        [
+            ((), []),
+            (("", " , "), []),
+            (("0.5@30",), [(30, 0.5, "reset")]),
+            (("50%@30:fin",), [(30, 0.5, "fin")]),
+            ((" 12.5 % @ 1.5 : half_open ",), [(1.5, 0.125, "half_open")]),
+            (("100%@0", "1e-3@604800"), [(0, 1, "reset"), (604800, 0.001, "reset")]),
+            (("1@60,0.1@30:close,",), [(60, 1, "reset"), (30, 0.1, "close")]),
+        ],
+    )
+    def test_storms(self, texts: tuple[str, ...], storms: list[tuple[float, float, str]]) -> None:
+        """Share and moment, with a kind or without; several in a text or in texts; blanks do not matter."""
+        read = [(storm.at_s, storm.share_ratio, storm.kind) for storm in parse_storms(texts)]
+        assert read == storms
+
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            ("0.5", "--ws-storm: '0.5' is no storm. Write SHARE@SECONDS[:KIND], as in 0.5@30 or 50%@30:fin"),
+            ("half@30", "'half@30' is no storm"),
+            ("0.5@30s", "is no storm"),
+            ("0.5@", "is no storm"),
+            ("5%0@30", "is no storm"),
+            ("%@30", "is no storm"),
+            ("0.5@3@0", "is no storm"),
+            ("0@30", "--ws-storm: '0@30:reset' has no share of the sessions. A share is above 0, up to 1 or"),
+            ("50@30", "has no share of the sessions"),
+            ("101%@30", "has no share of the sessions"),
+            ("nan@30", "has no share of the sessions"),
+            ("0.5@-1", "--ws-storm: '0.5@-1:reset' comes at no time of a run. Give 0 to 604800 seconds"),
+            ("0.5@nan", "comes at no time of a run"),
+            ("0.5@inf", "comes at no time of a run"),
+            ("0.5@30:", "--ws-storm: '' is no kind of drop. The kinds are bad_message, close, "),
+            ("0.5@30:hail", "--ws-storm: 'hail' is no kind of drop"),
+            (",".join(["0.5@30"] * (MOST + 1)), "--ws-storm: 101 storms are too many. Give 100 or fewer"),
+        ],
+    )
+    def test_refused(self, text: str, problem: str) -> None:
+        """A storm that cannot be is refused: the option, the value, what is wrong, and what to write."""
+        with pytest.raises(InvalidSetting) as refusal:
+            parse_storms([text])
+        assert problem in str(refusal.value)
+
+    @given(st.lists(STORMS, max_size=5))
+    @effort(100)
+    def test_what_is_written_is_read(self, storms: list[Storm]) -> None:
+        """Every storm, written as text, is read as exactly itself."""
+        assert parse_storms(map(str, storms)) == tuple(storms)
+        assert parse_storms([",".join(map(str, storms))]) == tuple(storms)
+
+    @given(
+        st.text(max_size=30)
+        | st.tuples(st.text("0.5%e-", max_size=5), st.text("30.@", max_size=5), st.text(max_size=5)).map(
+            lambda parts: f"{parts[0]}@{parts[1]}:{parts[2]}"
+        )
+        | st.tuples(st.floats(), st.floats()).map(lambda numbers: f"{numbers[0]}@{numbers[1]}")
+    )
+    @effort(200)
+    def test_any_text(self, text: str) -> None:
+        """Whatever the text, it is storms that a plan can have, or refused as a setting."""
+        try:
+            storms = parse_storms([text])
+        except InvalidSetting:
+            return
+        DropPlan(storms=storms).next_drop(0, 0, 0.0)
+
+    def test_a_plan_checks_its_storms(self) -> None:
+        """Storms that were not read from a text are checked all the same."""
+        with pytest.raises(InvalidSetting, match="has no share"):
+            DropPlan(storms=(Storm(at_s=1.0, share_ratio=1.5),))
+        with pytest.raises(InvalidSetting, match="no kind of drop"):
+            OnceInTurn(storms=(Storm(at_s=1.0, share_ratio=0.5, kind="hail"),))
+
+
+class TestMembers:
+    """Who is dropped by a storm."""
+
+    def test_known_members(self) -> None:
+        """Members once drawn are those of every later version: these may never change."""
+        assert members(DropPlan(0, storms=(HALF,)), 20) == {0, 3, 4, 6, 7, 9, 10, 17, 19}
+
+    @pytest.mark.parametrize("share_ratio", [0.01, 0.1, 0.5, 0.9, 1.0])
+    def test_the_share(self, share_ratio: float) -> None:
+        """About the share of the sessions are members; of the share 1 all are."""
+        plan = DropPlan(0, storms=(Storm(at_s=30.0, share_ratio=share_ratio),))
+        assert len(members(plan, 2000)) / 2000 == pytest.approx(share_ratio, abs=0.04 * (share_ratio < 1))
+
+    def test_a_greater_share_has_all_members_of_a_smaller_one(self) -> None:
+        """Turning the share up adds members and takes none away."""
+        few, many = (DropPlan(0, storms=(Storm(at_s=30.0, share_ratio=share),)) for share in (0.3, 0.6))
+        assert members(few) < members(many)
+
+    def test_others_do_not_matter(self) -> None:
+        """Whether a session is a member depends on no other session, and not on when it was established."""
+        plan = DropPlan(0, storms=(HALF,))
+        assert members(plan, 20) == {session for session in members(plan, 500) if session < 20}
+        assert members(plan, now_s=29.5) == members(plan)
+
+    def test_each_storm_and_seed_has_its_own_members(self) -> None:
+        """Two storms of a run, and a storm of two seeds, meet different sessions."""
+        plan = DropPlan(0, storms=(HALF, Storm(at_s=60.0, share_ratio=0.5)))
+        first, second = members(plan), members(plan, at_s=60.0, now_s=45.0)
+        assert 60 < len(first & second) + len({*range(200)} - first - second) < 140
+        assert members(plan) != members(DropPlan(0, seed=2, storms=(HALF,)))
+
+    def test_the_order_of_writing_means_nothing(self) -> None:
+        """The same storms in another order are the same settings, so the same plan."""
+        storms = parse_storms(["0.5@30,0.5@10,0.2@30:fin"])
+        assert DropPlan(storms=storms) == DropPlan(storms=storms[::-1])
+        assert [storm.at_s for storm in DropPlan(storms=storms).storms] == [10, 30, 30]
+
+
+class TestNextDrop:
+    """A session's next drop is its own, or a storm before it."""
+
+    @given(st.integers(0, 500), st.integers(0, 20), st.floats(0, 100))
+    @effort(50)
+    def test_without_storms_it_is_the_sessions_own(self, session: int, ordinal: int, now_s: float) -> None:
+        """A plan without storms is what it always was, whatever the time."""
+        plan = DropPlan()
+        assert plan.next_drop(session, ordinal, now_s) == plan.drop(session, ordinal)
+
+    @given(
+        st.integers(0, 50), st.integers(0, 5), st.floats(0, 100), st.lists(STORMS, max_size=6), st.booleans()
+    )
+    @effort(100)
+    def test_it_is_the_earliest(
+        self, session: int, ordinal: int, now_s: float, storms: list[Storm], own: bool
+    ) -> None:
+        """No storm changes a session's own drops; it comes before them, at its moment, or not at all."""
+        plan = DropPlan(every_s=20.0 if own else 0.0, storms=tuple(storms))
+        before, drop = plan.drop(session, ordinal), plan.next_drop(session, ordinal, now_s)
+        assert before == DropPlan(every_s=plan.every_s).drop(session, ordinal)
+        if drop == before:
+            return
+        assert drop is not None
+        assert before is None or drop.after_s <= before.after_s
+        assert drop.ordinal == ordinal
+        assert (drop.kind, drop.after_s) in {(storm.kind, round(storm.at_s - now_s, 6)) for storm in storms}
+
+    def test_a_moment_that_has_passed_is_passed_over(self) -> None:
+        """Whoever is established at a storm's moment or after it is not dropped by it."""
+        plan = DropPlan(0, storms=(Storm(at_s=30.0, share_ratio=1.0),))
+        assert plan.next_drop(0, 0, 29.5) == Drop(kind="reset", ordinal=0, after_s=0.5, storm=0)
+        assert plan.next_drop(0, 1, 30.0) is plan.next_drop(0, 1, 31.0) is None
+
+    def test_the_next_storm_is_the_earliest_of_a_sessions(self) -> None:
+        """Of several storms that a session is a member of, the first to come is its next drop."""
+        plan = DropPlan(0, storms=parse_storms(["1@60:fin,1@10,1@30:half_open"]))
+        drops = [plan.next_drop(0, 0, now_s) for now_s in (0, 10, 30, 60)]
+        assert [drop and (drop.kind, drop.after_s) for drop in drops] == [
+            ("reset", 10),
+            ("half_open", 20),
+            ("fin", 30),
+            None,
+        ]
+
+    def test_times_of_a_kind_are_each_sessions_own(self) -> None:
+        """Members of one storm are dropped at one moment, but notice it in their own time."""
+        plan = DropPlan(0, storms=parse_storms(["1@30:half_open"]))
+        drops = [drop for session in range(50) if (drop := plan.next_drop(session, 0, 10.0))]
+        assert {drop.after_s for drop in drops} == {20.0}
+        assert len({drop.detect_s for drop in drops}) == len({drop.hold_s for drop in drops}) == 50
