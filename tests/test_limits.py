@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.locusts import LocustProcess
+from tests.locusts import LOCUSTFILE, ROOT, Finished, LocustProcess
 from tests.peers import Line, bare_server
 
 FILES = 200
@@ -23,17 +23,23 @@ IDLE = ("--ws-dialect", "echo", "--ws-rate", "0", "--ws-drop-every", "0")
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
 """A command's own network, where it may set the range of ports."""
 
-FEW_PORTS = """
-import asyncio, fcntl, json, socket, struct, sys, time
+NETWORK = """
+import fcntl, os, socket, struct, sys
 from pathlib import Path
-from loadtest.errors import ConnectFailed
-from loadtest.events import Endpoint
-from loadtest.transport import Dialer, Target
 
 with socket.socket() as sock:
     UP = struct.pack("16sh14s", b"lo", 1, b"")  # IFF_UP; SIOCSIFFLAGS of netdevice(7)
     fcntl.ioctl(sock, 0x8914, UP)
-Path("/proc/sys/net/ipv4/ip_local_port_range").write_text("40000 40003")
+Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(sys.argv[1])
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+"""Makes that network, with these ports, and goes on with another Python program."""
+
+FEW_PORTS = """
+import asyncio, json, sys, time
+from loadtest.errors import ConnectFailed
+from loadtest.events import Endpoint
+from loadtest.transport import Dialer, Target
 
 async def main(source_ips):
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 30000):
@@ -50,7 +56,15 @@ async def main(source_ips):
 
 asyncio.run(main(sys.argv[1:]))
 """
-"""Six attempts at a server that never answers, with four ports."""
+"""Six attempts at a server that never answers."""
+
+
+def _in_network(ports: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with these arguments in a network of its own, which has these ports."""
+    if subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody make a network of their own")
+    command = [*NAMESPACE, sys.executable, "-c", NETWORK, ports, *arguments]
+    return subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, cwd=ROOT, timeout=60)
 
 
 async def _welcome(line: Line) -> None:
@@ -98,10 +112,25 @@ async def test_a_run_without_files_left_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source_ips", [(), ("127.0.0.9",)], ids=["any", "one address"])
 def test_ports_run_out(source_ips: tuple[str, ...]) -> None:
     """Attempts beyond the last port fail for want of one, whoever chose their address."""
-    if subprocess.run([*NAMESPACE, "true"], capture_output=True, check=False).returncode:
-        pytest.skip("this system lets nobody make a network of their own")
-    command = [*NAMESPACE, sys.executable, "-c", FEW_PORTS, *source_ips]
-    told = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
-    )
+    told = _in_network("40000 40003", "-c", FEW_PORTS, *source_ips)
     assert Counter(json.loads(told.stdout)) == {"timeout": 4, "out_of_ports": 2}
+
+
+@pytest.mark.parametrize(
+    ("source_ips", "ratio"),
+    [((), 37 / 40), (("127.0.0.2", "127.0.0.3"), 37 / 80)],
+    ids=["any", "two addresses"],
+)
+def test_a_run_says_that_ports_run_short(source_ips: tuple[str, ...], ratio: float, tmp_path: Path) -> None:
+    """37 sessions of 40 ports are too many before any attempt has failed; another address mends it."""
+    given = [text for address in source_ips for text in ("--ws-source-ip", address)]
+    settings = (*IDLE, "--ws-sessions", "37", "--ws-warmup", "2", "--ws-results", str(tmp_path), *given)
+    locust = ("-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary", "-t", "7s", *settings)
+    ended = _in_network("40000 40039", *locust)
+    finished = Finished(ended.returncode, ended.stdout, tmp_path)
+    assert finished.counts["connect.established"] == 37, finished.output
+    assert finished.counts["connect.failed"] == 0
+    assert finished.verdict["generator"]["figures"]["ports_ratio"] == ratio
+    told = [one for one in finished.verdict["generator"]["problems"] if "--ws-source-ip" in one]
+    assert len(told) == (ratio > 0.9)
+    assert all(one.startswith("connections took more than 90% of the local ports") for one in told)

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint
-from loadtest.transport import Tls
+from loadtest.schedule import NS_PER_S
+from loadtest.transport import Dialer, Tls
 from loadtest.transport.opening import DETAIL_LENGTH
 from tests.conftest import Certificates
 from tests.dialling import dialer, opened, opened_with_phases, refused, trusting
@@ -160,6 +162,142 @@ async def test_crowd_opens_at_once() -> None:
             connection.abort()
         asked = {line.request.split(b" ")[1] for line in server.lines}
     assert asked == {b"/%d" % number for number in range(50)}
+
+
+# Names.
+
+
+class Names:
+    """A DNS that answers as it is told, when it is let, and counts its questions."""
+
+    def __init__(self, *addresses: tuple[str, int]) -> None:
+        self.addresses = addresses
+        self.asked = 0
+        self.failure: OSError | None = None
+        self.let = asyncio.Event()
+        self.let.set()
+
+    async def getaddrinfo(self, host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
+        """Answer in the form of the loop's method."""
+        assert (host, port) == ("front.example", 443)
+        self.asked += 1
+        await self.let.wait()
+        if self.failure is not None:
+            raise self.failure
+        return [(None, None, None, "", address) for address in self.addresses]
+
+    def dialer(self, **options: Any) -> Dialer:
+        """Return a dialer to the host that this DNS knows."""
+        return dialer(443, host="front.example", **options)
+
+
+@pytest.fixture
+async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """The DNS of the loop under test."""
+    names = Names()
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo)
+    return names
+
+
+async def crowd(dial: Dialer, size: int) -> list[ConnectFailed]:
+    """Open so many connections at once, close them, and return the failures."""
+    opening = (dial.open(Endpoint(path="/"), None) for _ in range(size))
+    failures = []
+    for found in await asyncio.gather(*opening, return_exceptions=True):
+        if isinstance(found, ConnectFailed):
+            failures.append(found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            found[0].abort()
+    return failures
+
+
+async def test_dns_is_asked_once_an_interval(names: Names) -> None:
+    """A crowd asks once, and so do all who come within the interval; after it the first one asks again."""
+    now_ns = 1
+    async with bare_server(welcome) as server:
+        names.addresses = (("127.0.0.1", server.port),)
+        dial = names.dialer(clock=lambda: now_ns)
+        assert await crowd(dial, 200) == []
+        now_ns += 30 * NS_PER_S
+        assert await crowd(dial, 5) == []
+        assert names.asked == 1
+        now_ns += 1
+        assert await crowd(dial, 200) == []
+        assert names.asked == 2
+        assert len(server.lines) == 405
+
+
+async def test_a_failed_answer_is_not_kept(names: Names) -> None:
+    """Who asks while DNS fails shares the failure; the next attempt asks again."""
+    names.failure = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    async with bare_server(welcome) as server:
+        names.addresses = (("127.0.0.1", server.port),)
+        dial = names.dialer()
+        failures = await crowd(dial, 20)
+        assert [(failed.refused.phase, failed.refused.cause) for failed in failures] == [
+            ("dns", "unknown_host")
+        ] * 20
+        assert names.asked == 1
+        names.failure = None
+        assert await crowd(dial, 1) == []
+        assert names.asked == 2
+
+
+async def test_who_gives_up_leaves_the_answer_to_the_others(names: Names) -> None:
+    """An attempt that ends while DNS has yet to answer takes nothing from those that wait."""
+    names.let.clear()
+    async with bare_server(welcome) as server:
+        names.addresses = (("127.0.0.1", server.port),)
+        dial = names.dialer()
+        giving_up, waiting = (asyncio.create_task(crowd(dial, 1)) for _ in range(2))
+        await until(lambda: names.asked, "the question")
+        giving_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await giving_up
+        names.let.set()
+        assert await waiting == []
+    assert names.asked == 1
+
+
+async def test_addresses_of_a_name_are_used_in_turn(names: Names) -> None:
+    """Connections spread over the front ends of the family that the system prefers."""
+    async with bare_server(welcome) as one, bare_server(welcome) as two, bare_server(welcome) as three:
+        of_each = [("127.0.0.1", server.port) for server in (one, two, three)]
+        names.addresses = (*of_each, of_each[0], ("::1", one.port))  # a name may be listed twice
+        dial = names.dialer()
+        assert dial.address_pairs == 1
+        assert await crowd(dial, 12) == []
+        assert [len(server.lines) for server in (one, two, three)] == [4, 4, 4]
+        assert dial.address_pairs == 3
+
+
+async def test_an_address_that_refuses_is_passed_over(names: Names) -> None:
+    """The next one of the same family takes its connections, then those of the other family."""
+    async with bare_server(welcome) as server:
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            closed, open_one = bound.getsockname(), ("127.0.0.1", server.port)
+            for addresses in ((closed, open_one), (("::1", closed[1]), open_one)):
+                names.addresses = addresses
+                assert await crowd(names.dialer(), 4) == []
+            names.addresses = (closed, closed)
+            (failure,) = await crowd(names.dialer(), 1)
+    assert failure.refused.cause == "refused"
+    assert len(server.lines) == 8
+
+
+async def test_a_source_address_reaches_its_own_family_only(names: Names) -> None:
+    """Addresses of the other family are passed over, and that none is left is told."""
+    async with bare_server(welcome) as server:
+        names.addresses = (("::1", 9), ("127.0.0.1", server.port))
+        dial = names.dialer(source_ips=("127.0.0.2", "127.0.0.3"))
+        assert await crowd(dial, 2) == []
+        assert dial.address_pairs == 2
+    names.addresses = (("::1", 9),)
+    (failure,) = await crowd(names.dialer(source_ips=("127.0.0.2",)), 1)
+    assert failure.refused.detail == "the target has no address of the source address's family"
 
 
 # What comes with the answer.

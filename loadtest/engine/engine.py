@@ -332,7 +332,11 @@ class Engine:
             "sessions": sum(population.values()) - population[State.ENDED],
             "sessions_up": up,
             "sessions_in_outage": self.recorder.outages_open,
-            **self._health.sample(elapsed_ns, up),
+            **self._health.sample(
+                elapsed_ns,
+                connections=self._dialer.connections,
+                address_pairs=self._dialer.address_pairs,
+            ),
         }
 
 

@@ -1,56 +1,93 @@
 """The generator watching itself: what could make its own numbers wrong, sampled once an interval.
 
-    loop_lag_p99_ms    how late the loop woke for what it had planned
+    loop_lag_p99_ms    how late the loop woke for what it had planned: of twenty wakes a second the latest
+    stall_max_ms       longest time that the engine could not run: stopped, starved, or the machine asleep
     cpu_ratio          of a core, by the engine's thread; its queue begins to show in latency above 0.8
-    process_cpu_ratio  of a core, by the whole process
+    process_cpu_ratio  of a core, by the whole process, whose threads share one interpreter lock
     steal_ratio        of all cores, taken away by the hypervisor
     gc_pause_max_ms    longest pause for garbage collection, whichever thread met it
-    files_ratio        open files of those that the process may open
+    files_ratio        connections, open or being dialled, of those that the files allow
+    ports_ratio        the same of those that the local ports allow
 
 Nothing is judged here; `loadtest.verdict.generator` does that from the run's files.
 """
 
+import contextlib
 import gc
 import resource
 import sys
 import time
-from array import array
+from pathlib import Path
 
 import psutil
 
 OTHER_FILES = 100
 """Files that a process needs besides its connections: for its records, and to look at itself."""
 
+OPEN_MAX = 10_240
+"""What macOS lets a process open where its hard limit says "any number", which it refuses (setrlimit(2))."""
+
+PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""First and last of the ports that Linux gives to connections (ip(7)), over IPv6 too."""
+
+_IANA_PORTS = 65_535 - 49_152 + 1
+"""Of RFC 6335, section 6: what other systems use."""
+
+_CLOCK_THAT_GOES_ON = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""A clock that goes on while the machine sleeps, as `time.monotonic` does not, on Linux and on macOS."""
+
 
 def raise_files_limit() -> int:
     """Let this process open as many files as the system allows it; return how many connections that makes."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in (hard, OPEN_MAX):
+        if _number(wanted) <= _number(soft):
+            break
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            break
     return most_connections()
 
 
 def most_connections() -> int:
     """Return how many connections this process may hold at a time."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if limit == resource.RLIM_INFINITY else max(1, limit - OTHER_FILES)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, _number(soft) - OTHER_FILES)
+
+
+def _number(limit: int) -> int:
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def local_ports() -> int:
+    """Return how many ports the system has for the connections of one local address to one of a server."""
+    try:
+        first, last = map(int, PORT_RANGE.read_text().split())
+    except (OSError, ValueError):
+        return _IANA_PORTS
+    return last - first + 1
 
 
 class Health:
     """Made, and sampled, on the engine's thread."""
 
     def __init__(self) -> None:
-        self._lags_ns = array("q")
-        self._gc_began_ns = 0
-        self._gc_longest_ns = 0
-        self._thread_ns = time.thread_time_ns()
+        self._lag_ns = self._stall_ns = 0  # the longest
+        self._woke_thread_ns = self._thread_ns = time.thread_time_ns()
         self._process_ns = time.process_time_ns()
+        self._asleep_ns = _asleep_ns()
         self._host = psutil.cpu_times()
-        self._files_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._gc_began_ns = self._gc_longest_ns = 0
+        self._most_connections = most_connections()
+        self._ports = local_ports()
         gc.callbacks.append(self._watch_gc)
 
     def woke(self, lag_ns: int) -> None:
-        """Take note of how late the loop woke."""
-        self._lags_ns.append(lag_ns)
+        """Take note of how late the loop woke, and of what it did not itself compute meanwhile."""
+        thread_ns = time.thread_time_ns()
+        self._lag_ns = max(self._lag_ns, lag_ns)
+        self._stall_ns = max(self._stall_ns, lag_ns - (thread_ns - self._woke_thread_ns))
+        self._woke_thread_ns = thread_ns
 
     def _watch_gc(self, phase: str, _info: dict[str, int]) -> None:
         now_ns = time.monotonic_ns()
@@ -59,30 +96,39 @@ class Health:
         else:
             self._gc_longest_ns = max(self._gc_longest_ns, now_ns - self._gc_began_ns)
 
-    def sample(self, elapsed_ns: int, connections: int) -> dict[str, float]:
+    def sample(self, elapsed_ns: int, *, connections: int, address_pairs: int) -> dict[str, float]:
         """Return the gauges of the interval that ends now, and begin the next.
 
         Args:
             elapsed_ns: how long the interval was.
-            connections: sessions that hold one, for the open files.
+            connections: open or being dialled.
+            address_pairs: of a local address and one of the server, each with all ports for itself.
         """
         thread_ns, process_ns, host = time.thread_time_ns(), time.process_time_ns(), psutil.cpu_times()
-        lags = sorted(self._lags_ns)
+        asleep_ns = _asleep_ns()
         gauges = {
-            "loop_lag_p99_ms": lags[int(len(lags) * 0.99)] / 1e6 if lags else 0.0,
+            "loop_lag_p99_ms": self._lag_ns / 1e6,
+            "stall_max_ms": max(self._stall_ns, asleep_ns - self._asleep_ns) / 1e6,
             "cpu_ratio": (thread_ns - self._thread_ns) / elapsed_ns,
             "process_cpu_ratio": (process_ns - self._process_ns) / elapsed_ns,
             "steal_ratio": _steal_ratio(self._host, host),
             "gc_pause_max_ms": self._gc_longest_ns / 1e6,
-            "files_ratio": connections / self._files_limit if self._files_limit > 0 else 0.0,
+            "files_ratio": connections / self._most_connections,
+            "ports_ratio": connections / (address_pairs * self._ports),
         }
         self._thread_ns, self._process_ns, self._host = thread_ns, process_ns, host
-        self._lags_ns, self._gc_longest_ns = array("q"), 0
+        self._asleep_ns = asleep_ns
+        self._lag_ns = self._stall_ns = self._gc_longest_ns = 0
         return gauges
 
     def close(self) -> None:
         """Watch no more."""
         gc.callbacks.remove(self._watch_gc)
+
+
+def _asleep_ns() -> int:
+    """Return how long the machine has slept, from a moment that is the same for all readings."""
+    return time.clock_gettime_ns(_CLOCK_THAT_GOES_ON) - time.monotonic_ns()
 
 
 def _steal_ratio(before: object, after: object) -> float:

@@ -61,6 +61,60 @@ class _Attempt:
         self.phase, self.began_ns = phase, now_ns
 
 
+class _Names:
+    """The target's addresses: asked for once an interval, and used in turn.
+
+    A name with several addresses stands for several front ends, among which many clients, each with its own
+    DNS, would spread: so does this one, which would else aim a whole run at the first. Only addresses of the
+    family that the system prefers take turns (RFC 6724); those of the other are for when all of these fail.
+    """
+
+    FRESH_S = 30.0
+    """How long an answer serves, so that reconnecting crowds do not ask for each attempt."""
+
+    def __init__(self, target: Target, clock: Callable[[], int]) -> None:
+        self._target = target
+        self._clock = clock
+        self._answer: asyncio.Future[list[Address]] | None = None
+        self._asked_ns = 0
+        self._turn = itertools.count()
+        self.in_turn = 1  # addresses
+
+    async def addresses(self, source: Address | None) -> list[Address]:
+        """Return the addresses that an attempt from this local one, or from any, should try, in order."""
+        found = await self._fresh()
+        family = _family(found[0] if source is None else source)
+        first = [address for address in found if _family(address) == family]
+        others = [address for address in found if _family(address) != family] if source is None else []
+        self.in_turn = max(1, len(first))
+        at = next(self._turn) % self.in_turn
+        return [*first[at:], *first[:at], *others]
+
+    async def _fresh(self) -> list[Address]:
+        """Return what DNS answers; attempts at the same time share one question. A failure is not kept."""
+        now_ns = self._clock()
+        stale = now_ns - self._asked_ns > self.FRESH_S * 1e9
+        answer = self._answer
+        if answer is None or (answer.done() and (stale or answer.exception() is not None)):
+            self._asked_ns = now_ns
+            answer = self._answer = asyncio.ensure_future(self._ask())
+        # Shielded: an attempt that gives up must not take the answer from the others.
+        return await asyncio.shield(answer)
+
+    async def _ask(self) -> list[Address]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
+        except UnicodeError:  # a label of no or more than 63 characters
+            raise socket.gaierror(socket.EAI_NONAME, "this cannot be a host's name") from None
+        return list(dict.fromkeys((str(address[0]), int(address[1])) for _, _, _, _, address in found))
+
+
+def _family(address: Address) -> bool:
+    """Tell an IPv6 address from one of IPv4."""
+    return ":" in address[0]
+
+
 class Dialer:
     """Opens the WebSockets of a run.
 
@@ -74,9 +128,6 @@ class Dialer:
         source_ips: local addresses to connect from, in turn; empty for the system's choice.
         most_connections: at a time; beyond them attempts fail as if no file were left.
     """
-
-    NAMES_FRESH_S = 30.0
-    """How long an address found by DNS serves, so that reconnecting crowds do not ask for each attempt."""
 
     def __init__(
         self,
@@ -96,12 +147,26 @@ class Dialer:
         self._headers = tuple(headers)
         self._subprotocols = tuple(subprotocols)
         self._max_message_bytes = max_message_bytes
-        self._source_ips = itertools.cycle(source_ips) if source_ips else None
+        self._names = _Names(target, clock)
+        self._source_ips = tuple(source_ips)
+        self._sources = itertools.cycle((address, 0) for address in source_ips)
         self._sockets: set[Connection] = set()  # open ones, also those that nobody listens to any more
         self._most_connections = most_connections
         self._dialling = 0  # connections that are not yet among the sockets
-        self._addresses: asyncio.Future[list[Address]] | None = None
-        self._addresses_asked_ns = 0
+
+    @property
+    def connections(self) -> int:
+        """Connections that are open or being dialled."""
+        return len(self._sockets) + self._dialling
+
+    @property
+    def address_pairs(self) -> int:
+        """Pairs of a local address and one of the server whose ports these connections share.
+
+        A local address that is asked for is bound to a port before anybody knows whereto it will connect, so
+        its ports are for all of the server's addresses together (ip(7), IP_BIND_ADDRESS_NO_PORT).
+        """
+        return len(self._source_ips) or self._names.in_turn
 
     async def open(self, endpoint: Endpoint, secret: str | None) -> tuple[Connection, Phases]:
         """Open one WebSocket.
@@ -131,9 +196,10 @@ class Dialer:
 
     async def _open(self, endpoint: Endpoint, attempt: _Attempt) -> Connection:
         attempt.enter("dns")
-        addresses = await self._resolve()
+        source = next(self._sources, None)
+        addresses = await self._names.addresses(source)
         attempt.enter("tcp")
-        connection = await self._connect(addresses, self._protocol(endpoint))
+        connection = await self._connect(addresses, source, self._protocol(endpoint))
         if connection.loss is None:
             self._sockets.add(connection)
         try:
@@ -186,40 +252,20 @@ class Dialer:
             raise connection.error or EOFError
         raise error
 
-    async def _resolve(self) -> list[Address]:
-        """Return the target's addresses; attempts at the same time share one question."""
-        now_ns = self._clock()
-        stale = now_ns - self._addresses_asked_ns > self.NAMES_FRESH_S * 1e9
-        asked = self._addresses
-        if asked is None or (asked.done() and (stale or asked.exception() is not None)):
-            self._addresses_asked_ns = now_ns
-            asked = self._addresses = asyncio.ensure_future(self._ask())
-        # Shielded: an attempt that gives up must not take the answer from the others.
-        return await asyncio.shield(asked)
-
-    async def _ask(self) -> list[Address]:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
-        except UnicodeError:  # a label of no or more than 63 characters
-            raise socket.gaierror(socket.EAI_NONAME, "this cannot be a host's name") from None
-        return [(str(address[0]), int(address[1])) for _, _, _, _, address in found]
-
-    async def _connect(self, addresses: list[Address], client: ClientProtocol) -> Connection:
+    async def _connect(
+        self, addresses: list[Address], source: Address | None, client: ClientProtocol
+    ) -> Connection:
         """Return a TCP connection to the first address that takes one."""
-        failure: OSError | None = None
-        source = (next(self._source_ips), 0) if self._source_ips is not None else None
-        for host, port in addresses:
-            if source is not None and (":" in source[0]) != (":" in host):
-                continue  # of the other family
+        failure = OSError(errno.EHOSTUNREACH, "the target has no address of the source address's family")
+        for address in addresses:
             try:
-                return await self._dial((host, port), source, client)
+                return await self._dial(address, source, client)
             except OSError as error:
                 failure = error
-        raise failure or OSError(errno.EHOSTUNREACH, "the name has no address")
+        raise failure
 
     async def _dial(self, address: Address, source: Address | None, client: ClientProtocol) -> Connection:
-        if len(self._sockets) + self._dialling >= self._most_connections:
+        if self.connections >= self._most_connections:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self._dialling += 1
         try:
