@@ -72,6 +72,9 @@ class State(StrEnum):
     ENDED = "ended"
 
 
+_STEADY = State.STEADY  # on the hot path, where an enum's attribute costs as much as a call
+
+
 class Session:
     """One client's conversation. Feed it with `handle`; perform what it asks for, in order."""
 
@@ -173,7 +176,7 @@ class Session:
             if isinstance(incoming, Established) and self.state is State.ESTABLISHING:
                 actions += self._establish(incoming, now_ns)
             elif isinstance(incoming, Reply):  # to a request of an earlier connection
-                actions += self._traffic.replied(incoming, now_ns, steady=self.state is State.STEADY)
+                actions += self._traffic.replied(incoming, now_ns, steady=self.state is _STEADY)
             else:
                 self._traffic.heard(incoming, now_ns)
         return actions
@@ -207,13 +210,17 @@ class Session:
 
     def _on_received(self, event: Received, now_ns: int) -> Actions:
         actions: Actions = ()
+        steady = self.state is _STEADY
         for incoming in self._conduct.dialect.read(event.data):
             if isinstance(incoming, Reply):
-                sends = self._traffic.replied(incoming, now_ns, steady=self.state is State.STEADY)
+                sends = self._traffic.replied(incoming, now_ns, steady=steady)
                 actions = (*actions, *sends) if actions else sends
             else:
                 self._traffic.heard(incoming, now_ns)
-        return self._finish_stopping() if self._drained else actions
+        return actions
+
+    def _on_received_draining(self, event: Received, now_ns: int) -> Actions:
+        return self._on_received(event, now_ns) or self._look_if_drained()
 
     def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
         """What a dropped connection still brings counts, but the unreadable may answer what the drop did."""
@@ -225,12 +232,13 @@ class Session:
         return ()
 
     def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
-        sends = self._traffic.swept(now_ns, steady=self.state is State.STEADY)
-        return self._finish_stopping() if self._drained else sends
+        return self._traffic.swept(now_ns, steady=self.state is _STEADY)
 
-    @property
-    def _drained(self) -> bool:
-        return self.state is State.DRAINING and not self._traffic.outstanding
+    def _on_swept_draining(self, event: Swept, now_ns: int) -> Actions:
+        return self._on_swept(event, now_ns) or self._look_if_drained()
+
+    def _look_if_drained(self) -> Actions:
+        return () if self._traffic.outstanding else self._finish_stopping()
 
     # Drops and losses.
 
@@ -346,10 +354,10 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Stopped: Session._on_stopped,
     },
     State.DRAINING: {
-        Received: Session._on_received,
+        Received: Session._on_received_draining,
         Drained: Session._on_drained,
         Lost: Session._on_stopped,
-        Swept: Session._on_swept,
+        Swept: Session._on_swept_draining,
     },
     State.ENDED: {},
 }

@@ -51,6 +51,9 @@ class Conduct:
     in_flight: int = 0
 
 
+_ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
+
+
 class Traffic:
     """The messages of one session. Methods return the messages to send now."""
 
@@ -58,13 +61,14 @@ class Traffic:
     """Messages that may wait; beyond it they are missed."""
 
     __slots__ = (
+        "_closed",
         "_conduct",
         "_first_after_resume",
         "_identity",
         "_last_push",
         "_least_push_ms",
         "_ledger",
-        "_owed_history",
+        "_owed",
         "_queue",
         "_queued",
         "_recorder",
@@ -77,11 +81,12 @@ class Traffic:
         self._conduct = conduct
         self._recorder = recorder
         self._ledger = Ledger()
+        self._closed = conduct.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the present disturbance and wait
         self._steady_since_ns = 0  # messages planned before tell no latency
         self._first_after_resume = False
-        self._owed_history = False  # the server has yet to restore what it acknowledged
+        self._owed = 0  # acknowledged requests that the server has yet to restore after a resume
         self._last_push: int | None = None
         self._least_push_ms: float | None = None
         self.refusal = ""  # why the server turned the session away, if it said so
@@ -139,7 +144,7 @@ class Traffic:
 
     def in_turn(self, now_ns: int) -> Sequence[Send]:
         """Send the messages whose turn it is: those that waited, or the next of a closed loop."""
-        if self._conduct.pace.closed:
+        if self._closed:
             if self._ledger.pending:
                 return ()
             self._recorder.counts["messaging.planned"] += 1
@@ -156,16 +161,17 @@ class Traffic:
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Take a reply; a session in steady state answers it with the message whose turn it now is."""
-        pending = self._ledger.awaiting(reply.sequence)
-        if self._owed_history and pending is not None:
+        outcome, request = self._ledger.answered(reply.sequence, reply.content, self._conduct.dialect.intact)
+        if request is None:
+            self._misanswered(outcome, reply, now_ns)
+            return ()
+        if self._owed:
             self._history_missing(now_ns)  # what is answered now was asked after the resume
-        intact = pending is None or self._conduct.dialect.intact(pending.data, reply.content)
-        outcome, request = self._ledger.answered(reply.sequence, intact=intact)
-        if outcome is Outcome.ANSWERED and request is not None:
+        if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
             self._misanswered(outcome, reply, now_ns)
-        return self.in_turn(now_ns) if steady and request is not None else ()
+        return self.in_turn(now_ns) if steady else ()
 
     def _round_trip(self, request: Request, now_ns: int, *, steady: bool) -> None:
         recorder = self._recorder
@@ -252,7 +258,7 @@ class Traffic:
     def opened(self) -> None:
         """A new connection: its pushes count anew, and the server owes what it acknowledged before."""
         self._last_push = self._least_push_ms = None
-        self._owed_history = self._conduct.dialect.keeps_history and self._ledger.acknowledged.total > 0
+        self._owed = self._ledger.acknowledged.total if self._conduct.dialect.keeps_history else 0
         self.refusal = ""
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
@@ -265,9 +271,9 @@ class Traffic:
             self._first_after_resume = True
 
     def _compare_history(self, restored: Restored, now_ns: int) -> None:
-        if not self._owed_history:
+        if not self._owed:
             return
-        self._owed_history = False
+        self._owed = 0
         counts = self._recorder.counts
         found = self._ledger.restored(restored.sequences, restored.count)
         counts["persistence.histories"] += 1
@@ -282,10 +288,10 @@ class Traffic:
             self.error("persistence", "requests restored twice", now_ns, f"{found.repeated} of them")
 
     def _history_missing(self, now_ns: int) -> None:
-        self._owed_history = False
         self._recorder.counts["persistence.history_missing"] += 1
-        example = f"{self._ledger.acknowledged.total} requests were acknowledged"
+        example = f"{self._owed} requests were acknowledged"
         self.error("persistence", "no history was restored", now_ns, example)
+        self._owed = 0
 
     def unfinished(self) -> None:
         """The session ends: what is under way is neither answered nor lost."""

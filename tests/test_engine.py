@@ -53,9 +53,10 @@ def balanced(counts: Counter[str]) -> bool:
     return counts["messaging.sent"] == sum(counts[f"messaging.{outcome}"] for outcome in OUTCOMES)
 
 
-def one_drop(kind: str, **times: float) -> Planned:
+def one_drop(kind: str, *, detect_s: float = 0.0, hold_s: float = 0.0) -> Planned:
     """Plan one drop of session 0, soon."""
-    return Planned(drops=((Drop(kind=kind, ordinal=0, after_s=0.02, **times),),))
+    drop = Drop(kind=kind, ordinal=0, after_s=0.02, detect_s=detect_s, hold_s=hold_s)
+    return Planned(drops=((drop,),))
 
 
 def ends(server: AsgiServer, path: str) -> list[Any]:

@@ -39,6 +39,10 @@ _ANY_URI = parse_uri("ws://localhost/")  # of a protocol that has no upgrade to 
 ABNORMAL_CLOSURE = 1006
 
 
+def _unheard(_message: Data) -> None:
+    """Take a message that nobody wants to hear."""
+
+
 class Listener(Protocol):
     """Who hears what a connection has to say."""
 
@@ -63,6 +67,7 @@ class Connection(asyncio.Protocol):
         "_clock",
         "_early",
         "_fragments",
+        "_hear",
         "_listener",
         "_loop",
         "_open",
@@ -90,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._listener: Listener | None = None
         self._early: list[Data] | None = []  # what came with the upgrade's answer, before a listener
+        self._hear: Callable[[Data], None] = self._early.append
         self._transport: asyncio.Transport | None = None
         self._tcp: asyncio.Transport | None = None  # below TLS, or the same
         self._fragments = bytearray()  # of a message whose end has yet to come
@@ -109,18 +115,18 @@ class Connection(asyncio.Protocol):
 
     def attach(self, listener: Listener) -> None:
         """Tell this listener from now on, and what came so far."""
-        self._listener = listener
+        self._listener, self._hear = listener, listener.received
         early, self._early = self._early or (), None
         for message in early:
-            if self._listener is not None:  # it may want to hear no more
-                listener.received(message)
+            self._hear(message)  # which is nobody any more once the listener detaches
         if self.loss is not None and self._listener is not None:
-            self._listener = None
+            self.detach()
             listener.lost(self.loss)
 
     def detach(self) -> None:
         """Tell nobody any more."""
         self._listener = None
+        self._hear = _unheard
 
     def send(self, data: Data) -> None:
         """Send a whole message, unless the connection is closing."""
@@ -194,8 +200,10 @@ class Connection(asyncio.Protocol):
             if self._splitter is None:
                 return
         for opcode, piece in self._splitter.feed(data):
-            if opcode <= BINARY and opcode != LIBRARY:
-                self._message_received(piece, text=opcode == TEXT)
+            if opcode == TEXT:
+                self._text_received(piece)
+            elif opcode == BINARY:
+                self._hear(piece)
             elif opcode == LIBRARY:
                 self._feed(piece)
             elif opcode == PING:
@@ -293,20 +301,20 @@ class Connection(asyncio.Protocol):
             text = self._text
         else:
             text = frame.opcode is Opcode.TEXT
-        self._message_received(data, text=text)
+        if text:
+            self._text_received(data)
+        else:
+            self._hear(bytes(data))
 
-    def _message_received(self, data: BytesLike, *, text: bool) -> None:
+    def _text_received(self, data: BytesLike) -> None:
         try:
-            message = str(data, "utf-8") if text else bytes(data)
+            message = str(data, "utf-8")
         except UnicodeDecodeError as error:
             self._library.fail(1007, "invalid UTF-8")
             self._flush(self._library)
             self._protocol_failed(error)
             return
-        if self._listener is not None:
-            self._listener.received(message)
-        elif self._early is not None and self.loss is None:
-            self._early.append(message)
+        self._hear(message)
 
     def _close_received(self) -> None:
         close = self._library.close_rcvd or Close(ABNORMAL_CLOSURE, "")
@@ -332,7 +340,8 @@ class Connection(asyncio.Protocol):
             return
         self.loss = lost
         self._open = False
-        listener, self._listener = self._listener, None
+        listener = self._listener
+        self.detach()
         if listener is not None:
             listener.lost(lost)
 

@@ -10,7 +10,7 @@ anywhere, is tested.
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 try:
@@ -28,6 +28,7 @@ PING: Final = 9
 PONG: Final = 10
 _FIN = 0x80
 
+_WHOLE_TEXT = _FIN | TEXT
 _MASKS_AT_ONCE = 1024
 
 Piece = tuple[int, bytes]
@@ -41,17 +42,23 @@ class Splitter:
         limit: largest message in bytes; a larger one is for the library to refuse.
     """
 
-    __slots__ = ("_fragmented", "_needed", "_others", "_rest", "limit")
+    __slots__ = ("_between", "_fragmented", "_needed", "_others", "_rest", "_short", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._rest = bytearray()  # the beginning of a frame whose end has yet to come
         self._needed = 0  # how long that has to grow before it is worth looking at
+        self._between = True  # two whole messages: nothing of an earlier one is open
+        self._short = min(limit, 125) + 2  # the longest frame of the usual case
         self._fragmented = False  # within a fragmented message
         self._others = False  # all that follows is for the library
 
     def feed(self, data: bytes) -> Sequence[Piece]:
         """Take bytes and return the pieces that are now whole, in order."""
+        size = len(data)
+        # The usual case first: one short text frame, and nothing else.
+        if self._between and 1 < size <= self._short and data[1] == size - 2 and data[0] == _WHOLE_TEXT:
+            return ((TEXT, data[2:]),)
         if self._others:
             return ((LIBRARY, data),)
         if self._rest:
@@ -60,10 +67,9 @@ class Splitter:
                 return ()
             data = bytes(self._rest)
             self._rest.clear()
-        # The usual case first: one short text frame, and nothing else.
-        elif len(data) > 1 and data[0] == _FIN | TEXT and data[1] == len(data) - 2 and not self._fragmented:
-            return ((TEXT, data[2:]),) if len(data) < 128 and data[1] <= self.limit else self._split(data)
-        return self._split(data)
+        pieces = self._split(data)
+        self._between = not (self._rest or self._fragmented or self._others)
+        return pieces
 
     def _split(self, data: bytes) -> Sequence[Piece]:
         pieces: list[Piece] = []
@@ -113,27 +119,29 @@ def _extent(data: bytes, at: int) -> tuple[int, int]:
 class Masks:
     """Random masking keys (RFC 6455 section 5.3), drawn from the system many at a time."""
 
-    __slots__ = ("_at", "_pool")
+    __slots__ = ("_keys",)
 
     def __init__(self) -> None:
-        self._pool = b""
-        self._at = 0
+        self._keys: Iterator[tuple[bytes]] = iter(())
 
     def next(self) -> bytes:
         """Return 4 random bytes that were never returned before."""
-        if self._at == len(self._pool):
-            self._pool = os.urandom(4 * _MASKS_AT_ONCE)
-            self._at = 0
-        self._at += 4
-        return self._pool[self._at - 4 : self._at]
+        for (key,) in self._keys:
+            return key
+        self._keys = struct.iter_unpack("4s", os.urandom(4 * _MASKS_AT_ONCE))
+        return self.next()
+
+
+_HEADS = [[bytes((_FIN | opcode, 0x80 | length)) for length in range(126)] for opcode in range(16)]
+"""First bytes of short client frames, by opcode and length."""
 
 
 def masked_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
     """Return a whole client frame."""
     length = len(payload)
     if length < 126:
-        head = bytes((_FIN | opcode, 0x80 | length))
-    elif length < 65536:
+        return _HEADS[opcode][length] + mask + apply_mask(payload, mask)
+    if length < 65536:
         head = struct.pack("!BBH", _FIN | opcode, 0xFE, length)
     else:
         head = struct.pack("!BBQ", _FIN | opcode, 0xFF, length)
