@@ -98,7 +98,10 @@ class ResultsUnwritable(UsageError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"cannot write results to {self.path}: {self.problem}. Choose another folder with --ws-results"
+        return (
+            f"cannot write results to {self.path}: {self.problem}. Choose another folder "
+            "(locust: --ws-results, loadtest: --results)"
+        )
 
 
 class IllegalStep(LoadtestError):

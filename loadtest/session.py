@@ -80,7 +80,7 @@ class Session:
 
     __slots__ = (
         "_attempts",
-        "_conduct",
+        "_dialect",
         "_known_as",
         "_recorder",
         "_steps",
@@ -92,7 +92,7 @@ class Session:
     def __init__(self, identity: Identity, conduct: Conduct, recorder: Recorder) -> None:
         self.identity = identity
         self.state = State.NEW
-        self._conduct = conduct
+        self._dialect = conduct.dialect
         self._recorder = recorder
         self._attempts = Attempts(identity, conduct.backoff, recorder)
         self._traffic = Traffic(identity, conduct, recorder)
@@ -137,9 +137,8 @@ class Session:
         self._attempts.opened(event.phases, now_ns)
         self._traffic.opened()
         self._enter(State.ESTABLISHING)
-        dialect = self._conduct.dialect
-        greeting = [Send(data) for data in dialect.greeting(self.identity)]
-        if dialect.establishes:
+        greeting = [Send(data) for data in self._dialect.greeting(self.identity)]
+        if self._dialect.establishes:
             return greeting
         return [*greeting, *self._establish(Established(), now_ns)]
 
@@ -156,7 +155,7 @@ class Session:
     def _on_lost_establishing(self, event: Lost, now_ns: int) -> Actions:
         refusal = self._traffic.refusal
         cause = "auth_required" if refusal else f"closed_{event.cause}"
-        forbidden = event.code in self._conduct.dialect.forbidding_close_codes
+        forbidden = event.code in self._dialect.forbidding_close_codes
         return self._wait_or_end(
             self._attempts.failed(cause, "established", refusal or event.reason, now_ns, forbidden=forbidden)
         )
@@ -172,7 +171,7 @@ class Session:
 
     def _on_received_establishing(self, event: Received, now_ns: int) -> Actions:
         actions: list[Action] = []
-        for incoming in self._conduct.dialect.read(event.data):
+        for incoming in self._dialect.read(event.data):
             if isinstance(incoming, Established) and self.state is State.ESTABLISHING:
                 actions += self._establish(incoming, now_ns)
             elif isinstance(incoming, Reply):  # to a request of an earlier connection
@@ -191,7 +190,7 @@ class Session:
         return (Settle(), *self._traffic.in_turn(now_ns))
 
     def _compare_identity(self, said: Established, now_ns: int) -> None:
-        if not self._conduct.dialect.identifies:
+        if not self._dialect.identifies:
             return
         self._count("persistence.checked")
         if said != self._known_as:
@@ -211,7 +210,7 @@ class Session:
     def _on_received(self, event: Received, now_ns: int) -> Actions:
         actions: Actions = ()
         steady = self.state is _STEADY
-        for incoming in self._conduct.dialect.read(event.data):
+        for incoming in self._dialect.read(event.data):
             if isinstance(incoming, Reply):
                 sends = self._traffic.replied(incoming, now_ns, steady=steady)
                 actions = (*actions, *sends) if actions else sends
@@ -224,7 +223,7 @@ class Session:
 
     def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
         """What a dropped connection still brings counts, but the unreadable may answer what the drop did."""
-        for incoming in self._conduct.dialect.read(event.data):
+        for incoming in self._dialect.read(event.data):
             if isinstance(incoming, Reply):
                 self._traffic.replied(incoming, now_ns, steady=False)
             elif not isinstance(incoming, Unreadable):
@@ -266,7 +265,7 @@ class Session:
         self._attempts.log("lost", now_ns, cause=event.cause, code=event.code, detail=event.reason or None)
         self._count(f"losses.{event.cause}")
         self._attempts.interrupted(now_ns)
-        if event.code not in self._conduct.dialect.forbidding_close_codes:
+        if event.code not in self._dialect.forbidding_close_codes:
             return self._on_detected(event, now_ns)
         self._traffic.disconnected()
         self._attempts.forbidden(event.code, event.reason, now_ns)

@@ -63,6 +63,7 @@ class Traffic:
     __slots__ = (
         "_closed",
         "_conduct",
+        "_dialect",
         "_first_after_resume",
         "_identity",
         "_last_push",
@@ -79,6 +80,7 @@ class Traffic:
     def __init__(self, identity: Identity, conduct: Conduct, recorder: Recorder) -> None:
         self._identity = identity
         self._conduct = conduct
+        self._dialect = conduct.dialect
         self._recorder = recorder
         self._ledger = Ledger()
         self._closed = conduct.pace.closed
@@ -99,7 +101,7 @@ class Traffic:
     @property
     def sample(self) -> Data:
         """A request that no ledger knows (`loadtest.drops.Wire.sample`)."""
-        return self._conduct.dialect.request(self._identity, UNNUMBERED)
+        return self._dialect.request(self._identity, UNNUMBERED)
 
     def error(self, item: str, error: str, now_ns: int, example: str = "") -> None:
         """Count an error of this session."""
@@ -122,7 +124,7 @@ class Traffic:
         """A message is due and there is no connection to send it on."""
         counts = self._recorder.counts
         counts["messaging.planned"] += 1
-        held = self._conduct.dialect.queues and self._hold(planned_ns)
+        held = self._dialect.queues and self._hold(planned_ns)
         self._queued += held
         counts["messaging.queued" if held else "messaging.missed"] += 1
 
@@ -137,7 +139,7 @@ class Traffic:
 
     def _send(self, planned_ns: int, now_ns: int) -> Send:
         ledger = self._ledger
-        data = self._conduct.dialect.request(self._identity, ledger.next_sequence)
+        data = self._dialect.request(self._identity, ledger.next_sequence)
         ledger.sent(planned_ns, now_ns, data)
         self._recorder.counts["messaging.sent"] += 1
         return Send(data)
@@ -161,7 +163,7 @@ class Traffic:
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Take a reply; a session in steady state answers it with the message whose turn it now is."""
-        outcome, request = self._ledger.answered(reply.sequence, reply.content, self._conduct.dialect.intact)
+        outcome, request = self._ledger.answered(reply.sequence, reply.content, self._dialect.intact)
         if request is None:
             self._misanswered(outcome, reply, now_ns)
             return ()
@@ -258,7 +260,7 @@ class Traffic:
     def opened(self) -> None:
         """A new connection: its pushes count anew, and the server owes what it acknowledged before."""
         self._last_push = self._least_push_ms = None
-        self._owed = self._ledger.acknowledged.total if self._conduct.dialect.keeps_history else 0
+        self._owed = self._ledger.acknowledged.total if self._dialect.keeps_history else 0
         self.refusal = ""
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:

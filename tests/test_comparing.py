@@ -128,7 +128,7 @@ def test_a_pair_of_another_plan_is_refused_or_doubted(results: Path) -> None:
     """One unlike run among many is enough; by force it is INCONCLUSIVE at best."""
     unlike = sorted((results / "v1").iterdir())[-1]
     pairs = [*comparing.all_pairs("v1", "v2", results)[:3], (unlike, newest(results, "v2", 1)[0])]
-    with pytest.raises(UsageError, match="they differ in: rate"):
+    with pytest.raises(UsageError, match="they differ in: --ws-rate"):
         comparing.compare(pairs, results=results)
     same = [(candidate, baseline) for baseline, candidate in pairs]
     doubted = comparing.compare(same, results=results, force=True)

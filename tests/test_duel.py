@@ -149,10 +149,17 @@ def _wait_for_messages(results: Path) -> None:
     ("options", "says"),
     [
         (("--a", "ws://127.0.0.1:9", "--b-cmd", "/no/such/program"), "--b-cmd: '/no/such/program' cannot be"),
-        (("--a", "ws://127.0.0.1:9", "--b-cmd", "false"), "ended with exit status 1 before it listened on"),
+        (("--a", "ws://127.0.0.1:9", "--b-cmd", "false"), "ended with exit status 1 instead of listening on"),
         (("--a", "ws://127.0.0.1:9", "--b-cmd", "sleep 99", "--start-timeout", "1"), "did not listen on"),
         (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9"), "cannot be reached"),
-        (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--", "--ws-typo"), "unrecognized arguments"),
+        (
+            ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--", "--ws-typo"),
+            "Error: unrecognized arguments",
+        ),
+        (
+            ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--", "--ws-warmup=25"),
+            "--duration: '30s' leaves 5 s after the warm-up of 25 s",
+        ),
         (("--a", "ws://127.0.0.1:9"), "--b and --b-cmd"),
         (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--duration", "soon"), "is no duration"),
         (

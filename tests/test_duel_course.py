@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from loadtest.duel import DuelRecord, DuelSettings, Fought, Order, Side, duel_sheet, fight, rejudge
@@ -21,7 +24,8 @@ from loadtest.report.markdown import sheet
 from loadtest.report.terminal import print_sheet
 from loadtest.run import utc_text
 from loadtest.schedule import NS_PER_S
-from loadtest.verdict import Item, Ruling
+from loadtest.transport import Target, Tls, check_reachable
+from loadtest.verdict import Ruling
 from tests.rundirs import HOSTILE, write_run
 from tests.runs import manifest, plan, tally
 
@@ -98,13 +102,6 @@ def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[Fought, list[
     return fight(settings, told.append, make_runs=runs), told
 
 
-def item(record: DuelRecord, name: str) -> Item:
-    """Return an item of a duel."""
-    found = record.item(name)
-    assert found is not None
-    return found
-
-
 # How it ends.
 
 
@@ -114,10 +111,10 @@ def test_a_slower_candidate_fails_at_the_first_look(tmp_path: Path) -> None:
     fought, told = duel(runs, tmp_path)
     assert "".join(runs.made) == "abbaabba"
     assert (fought.record.exit_code, fought.record.end) == (1, "the verdict is settled")
-    assert item(fought.record, "latency").verdict is Ruling.FAIL
-    assert item(fought.record, "messaging").verdict is Ruling.PASS
+    assert fought.record.item("latency").verdict is Ruling.FAIL
+    assert fought.record.item("messaging").verdict is Ruling.PASS
     for quantile in ("p50", "p90", "p99"):
-        assert f"service {quantile} changed by +" in item(fought.record, "latency").summary
+        assert f"service {quantile} changed by +" in fought.record.item("latency").summary
     assert len([line for line in told if line.startswith("so far")]) == 3
     assert told[-1].startswith("look at 4 pairs: FAIL")
 
@@ -134,7 +131,7 @@ def test_what_cannot_be_told_uses_all_pairs(tmp_path: Path) -> None:
     runs = MadeUpRuns(special={(number, "b"): {"slower_ratio": ratio} for number, ratio in ratios})
     fought, told = duel(runs, tmp_path, pairs=5)
     assert (fought.record.exit_code, fought.record.end) == (4, "all pairs were run")
-    assert "more interleaved pairs would settle it" in item(fought.record, "latency").summary
+    assert "more interleaved pairs would settle it" in fought.record.item("latency").summary
     assert told[-1].startswith("look at 5 pairs: INCONCLUSIVE")
 
 
@@ -142,23 +139,23 @@ def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
     """Whatever its latency; the evidence leads to the run."""
     fought, told = duel(MadeUpRuns(special={(2, "b"): LOST}), tmp_path)
     assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 2)
-    found = item(fought.record, "messaging")
+    found = fought.record.item("messaging")
     assert found.verdict is Ruling.FAIL
     assert f"in 1 of 2 runs, first {fought.record.pairs[1].b}:" in found.summary
     assert found.evidence["seen"][0]["run"] == fought.record.pairs[1].b
     assert found.evidence["seen"][0]["evidence"]["errors"][0]["error"] == "no reply in 10 s"
-    assert item(fought.record, "latency").verdict is Ruling.INCONCLUSIVE
+    assert fought.record.item("latency").verdict is Ruling.INCONCLUSIVE
     assert any("FAIL (messaging: " in line for line in told)
 
 
 def test_a_fault_of_the_baseline_is_told(tmp_path: Path) -> None:
     """It does not fail the candidate; where that has it too, it is told beside it."""
     fought, _ = duel(MadeUpRuns(special={(1, "a"): LOST}, slower_ratio={"b": 0.1}), tmp_path)
-    assert item(fought.record, "messaging").verdict is Ruling.PASS
+    assert fought.record.item("messaging").verdict is Ruling.PASS
     assert fought.record.notes == ["the baseline v41 itself fails messaging"]
     both, _ = duel(MadeUpRuns(special={(1, "a"): LOST, (1, "b"): LOST}), tmp_path)
-    assert item(both.record, "messaging").verdict is Ruling.FAIL
-    assert item(both.record, "messaging").summary.endswith("; the baseline fails it in 1 of 1 runs")
+    assert both.record.item("messaging").verdict is Ruling.FAIL
+    assert both.record.item("messaging").summary.endswith("; the baseline fails it in 1 of 1 runs")
 
 
 def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
@@ -166,7 +163,7 @@ def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
     runs = MadeUpRuns(slower_ratio={"b": 2.0}, special={(2, "a"): SATURATED})
     fought, told = duel(runs, tmp_path)
     assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 5)
-    evidence = item(fought.record, "latency").evidence
+    evidence = fought.record.item("latency").evidence
     assert evidence["pairs"] == 4
     assert evidence["spoiled"][0].startswith("pair 2, baseline: the engine used more than 80%")
     assert any(line.startswith("pair 2 does not count: the engine used") for line in told)
@@ -178,7 +175,7 @@ def test_a_generator_that_is_never_fit_ends_it(tmp_path: Path) -> None:
     runs = MadeUpRuns(special={(number, "b"): SATURATED for number in range(1, 9)})
     fought, _ = duel(runs, tmp_path)
     assert (fought.record.exit_code, len(fought.record.pairs)) == (4, 3)
-    assert "use more workers, or a lower rate" in item(fought.record, "latency").summary
+    assert "use more workers, or a lower rate" in fought.record.item("latency").summary
 
 
 @pytest.mark.parametrize(
@@ -205,8 +202,8 @@ def test_ctrl_c_leaves_the_pairs_so_far_and_their_verdict(tmp_path: Path) -> Non
     runs = MadeUpRuns(slower_ratio={"b": 3.0}, instead={(3, "b"): KeyboardInterrupt()})
     fought, _ = duel(runs, tmp_path)
     assert (len(fought.record.pairs), fought.record.end) == (2, "it was interrupted")
-    assert item(fought.record, "messaging").verdict is Ruling.PASS
-    assert item(fought.record, "latency").evidence["pairs"] == 2
+    assert fought.record.item("messaging").verdict is Ruling.PASS
+    assert fought.record.item("latency").evidence["pairs"] == 2
     assert read(fought) == fought.record
 
 
@@ -219,7 +216,7 @@ def test_ctrl_c_before_the_first_pair_leaves_nothing_known(tmp_path: Path) -> No
     """INCONCLUSIVE, and the reason."""
     fought, _ = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
     assert (fought.record.exit_code, fought.record.pairs) == (4, [])
-    assert item(fought.record, "latency").summary == "no pair of runs was made to its end"
+    assert fought.record.item("latency").summary == "no pair of runs was made to its end"
 
 
 def test_sigterm_is_taken_as_ctrl_c(tmp_path: Path) -> None:
@@ -243,37 +240,102 @@ def test_a_failure_of_the_tool_keeps_what_was_run(tmp_path: Path) -> None:
     fought, _ = duel(MadeUpRuns(instead={(2, "b"): failure}), tmp_path)
     assert fought.failure is failure
     assert len(fought.record.pairs) == 1
-    assert "Locust ended with exit status 5" in fought.record.end
+    assert fought.record.end.startswith("it could not go on")
     with pytest.raises(UsageError, match="--ws-typo"):
         duel(MadeUpRuns(instead={(1, "a"): UsageError("unrecognized arguments: --ws-typo")}), tmp_path)
+
+
+TWO_ARE_ENOUGH = """
+import os, socket
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+print(os.getpid(), flush=True)
+for _ in range(2):
+    server.accept()[0].close()
+raise SystemExit(3)
+"""
+"""A server that takes the duel's own connection and one more, and ends."""
+
+
+@pytest.mark.parametrize(("role", "exit_code"), [("a", 4), ("b", 1)])
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_server_that_ends_by_itself_ends_it(
+    tmp_path: Path, role: str, exit_code: int, *, noticed: bool
+) -> None:
+    """Whether Locust fails for it or its run still ends: the candidate fails, beside the baseline nothing."""
+
+    def run(
+        settings: DuelSettings, roles: Sequence[str], /, *, urls: Mapping[str, str], logs: Mapping[str, Path]
+    ) -> dict[str, Path]:
+        check_reachable(Target.parse(urls[role], Tls()))
+        (log,) = tmp_path.glob(f"duels/*/server-{role}.log")
+        server = psutil.Process(int(log.read_text()))
+        while server.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.02)
+        if noticed:
+            raise UsageError("cannot be reached")
+        return made(settings, roles, urls=urls, logs=logs)
+
+    made = MadeUpRuns()
+    ending = Side(role=role, revision="v43", command=(sys.executable, "-c", TWO_ARE_ENOUGH))
+    a, b = (ending, B) if role == "a" else (A, ending)
+    told: list[str] = []
+    fought = fight(DuelSettings(a=a, b=b, results=tmp_path, order=Order.PARALLEL), told.append, make_runs=run)
+    assert (fought.record.exit_code, fought.record.end) == (exit_code, "a server ended")
+    assert fought.failure is None
+    assert len(fought.record.pairs) == (not noticed)
+    notes = [fought.record.item("connect").summary, *fought.record.notes]
+    assert any("the server ended with exit status 3; its output is in " in note for note in notes)
 
 
 # What is said before.
 
 
+def forecasts(told: Sequence[str]) -> list[str]:
+    """Return what was said of its chances, each time in one line."""
+    lines = [line for line in told if line.startswith(("forecast: ", "  "))]
+    return "\n".join(lines).replace("\n  ", " | ").splitlines()
+
+
 def test_it_says_at_first_whether_it_can_tell(tmp_path: Path) -> None:
-    """Judging by an earlier run with as many users and seconds, and again where the plan is another."""
+    """Judging by an earlier run that is alike, and again where the plan is another."""
     broken_off = {(2, "b"): KeyboardInterrupt()}
     _, told = duel(MadeUpRuns(instead=broken_off), tmp_path)
-    assert told[2] == "without any such run to judge by, an unchanged server may not PASS:"
-    assert "service p50: 12 pairs of 30 s can tell a change of " in told[3]
-    assert "It would take " in told[3]
-    assert any(line.startswith("judging by the first run, ") for line in told)
-    _, again = duel(MadeUpRuns(instead=broken_off), tmp_path)
-    assert again[2].startswith("judging by run a-")
-    assert not any(line.startswith("judging by the first run, ") for line in again)
-    _, other = duel(MadeUpRuns(instead=broken_off, plan=plan(rate=2.0)), tmp_path)
-    assert any(line.startswith("judging by the first run, ") for line in other)
+    before, after = forecasts(told)
+    assert before.startswith(
+        "forecast: 12 pairs may be too few to show that an unchanged server is unchanged"
+    )
+    assert "no earlier run of 5 users and 00:30 is known; run-to-run noise of 5 % is assumed" in before
+    assert "6.5 % can be told from noise, the margin is 5 %, or 0.2 ms where that is more: too few" in before
+    assert "judging by the first pair" in after
+    known: dict[str, Any] = {"arguments": ("--ws-warmup", "5")}
+    _, again = duel(MadeUpRuns(instead=broken_off), tmp_path, **known)
+    assert "judging by run a-" in " ".join(forecasts(again))
+    assert len(forecasts(again)) == 1
+    _, other = duel(MadeUpRuns(instead=broken_off, plan=plan(in_flight=2)), tmp_path, **known)
+    assert "judging by the first pair" in forecasts(other)[1]
 
 
 def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
     """Eight runs of the baseline that agree tell that twelve pairs are enough."""
-    runs = MadeUpRuns()
+    runs, known = MadeUpRuns(), {"arguments": ("--ws-warmup", "5")}
     for _ in range(9):
         runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
-    _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
-    assert told[2].startswith("judging by run a-")
-    assert "an unchanged server will PASS: service p50 " in told[2]
+    _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path, **known)
+    (forecast,) = forecasts(told)
+    assert forecast.startswith("forecast: 12 pairs should be enough")
+    assert "judging by run a-" in forecast
+    assert "assumed" not in forecast
+    assert "measured over 8 runs" in forecast
+
+
+def test_an_earlier_run_with_too_little_in_it_is_told(tmp_path: Path) -> None:
+    """A quantile that could not be judged in it gets no number."""
+    runs, known = MadeUpRuns(special={(1, "a"): {"seconds": 14}}), {"arguments": ("--ws-warmup", "5")}
+    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+    _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path, **known)
+    (forecast,) = forecasts(told)
+    assert "may be too few" in forecast
+    assert "service p50: cannot be judged, " in forecast
 
 
 # What is written.
@@ -311,6 +373,17 @@ def test_nothing_secret_is_written(tmp_path: Path) -> None:
         assert secret.encode() not in file.read_bytes()
 
 
+def test_a_command_that_fails_is_not_written_down(tmp_path: Path) -> None:
+    """It may hold a password; the error that names it is for the terminal."""
+    b = Side(role="b", revision="v42", command=("false", "--password=hunter2"))
+    with pytest.raises(UsageError, match="hunter2"):
+        duel(MadeUpRuns(), tmp_path, b=b)
+    (folder,) = (tmp_path / "duels").iterdir()
+    assert "it could not go on" in (folder / "summary.md").read_text()
+    for file in folder.rglob("*"):
+        assert b"hunter2" not in file.read_bytes()
+
+
 def test_tables_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Items, quantiles and pairs, on a narrow terminal and as Markdown, with hostile names made harmless."""
     a = Side(role="a", revision=HOSTILE, url="ws://127.0.0.1:1")
@@ -321,7 +394,7 @@ def test_tables_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "\x1b[2J" not in shown
     assert all(len(line) <= 80 for line in shown.splitlines() if "again" not in line)
     assert "2 of 2 pairs of runs of 00:30 (abba)" in shown
-    assert [line.split()[0] for line in shown.splitlines() if line.endswith("yes    ")] == ["1", "2"]
+    assert [line.split()[0] for line in shown.splitlines() if line.rstrip().endswith("yes")] == ["1", "2"]
     markdown = sheet(tables)
     assert markdown == (fought.folder / "summary.md").read_text()
     assert markdown.startswith("## ❌ FAIL: verdict of v42 against ")

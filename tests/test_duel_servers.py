@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from loadtest.duel.processes import Process
 from loadtest.duel.servers import Servers
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting, ResultsUnwritable
-from loadtest.transport import Target, check_reachable
+from loadtest.transport import Target, Tls, check_reachable
+from loadtest.transport.ports import free_port, is_free
 
 LISTENS = """
 import os, socket, sys
@@ -88,7 +90,10 @@ def test_a_url_and_a_command_may_be_mixed(tmp_path: Path) -> None:
             ["/no/such/program"],
             r"--b-cmd: '/no/such/program' cannot be started \(No such file or directory\)",
         ),
-        (python("raise SystemExit('no \\x1b[2J database')"), r"ended with exit status 1 before it listened"),
+        (
+            python("raise SystemExit('no \\x1b[2J database')"),
+            r"ended with exit status 1 instead of listening",
+        ),
     ],
 )
 def test_a_command_that_starts_no_server_is_told_in_one_line(
@@ -104,6 +109,46 @@ def test_a_command_that_starts_no_server_is_told_in_one_line(
         assert "$PORT" in str(told.value)
 
 
+def test_a_port_that_was_taken_meanwhile_is_given_up_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends for it, and is started again elsewhere."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        taken = other.getsockname()[1]
+        ports = iter([taken, taken, free_port()])
+        monkeypatch.setattr("loadtest.duel.servers.free_port", lambda: next(ports))
+        with servers(tmp_path, side("a", *python(LISTENS, "{port}"))) as running:
+            assert running.urls["a"] != f"ws://127.0.0.1:{taken}"
+            assert running.ended() == {}
+        assert next(ports, None) is None
+
+
+@pytest.mark.parametrize(("status", "taken", "tries"), [(98, True, 3), (98, False, 1), (0, True, 1)])
+def test_a_server_is_started_again_only_where_its_port_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, taken: bool, tries: int
+) -> None:
+    """Thrice at most, whoever listens there; one that ends well has gone where a duel cannot watch it."""
+    monkeypatch.setattr("loadtest.duel.servers._SETTLE_S", 60.0)  # it ends long before
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1] if taken else free_port()
+        monkeypatch.setattr("loadtest.duel.servers.free_port", lambda: port)
+        command = ("sh", "-c", f'echo try >> "$0"; exit {status}', str(tmp_path / "tries"))
+        with pytest.raises(InvalidSetting, match=f"ended with exit status {status} instead of listening"):
+            servers(tmp_path, side("a", *command))
+    assert (tmp_path / "tries").read_text().split() == ["try"] * tries
+
+
+def test_a_free_port_is_one_that_a_server_can_have() -> None:
+    """Connections that ended there do not matter, a listener does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not is_free(port)
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()  # the server's side ends first, and lingers in TIME_WAIT
+    assert is_free(port)
+
+
 def test_a_server_that_never_listens_is_given_up(tmp_path: Path) -> None:
     """After its time; it is ended."""
     command = python("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
@@ -115,10 +160,9 @@ def test_a_server_that_never_listens_is_given_up(tmp_path: Path) -> None:
 
 def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
     """With its exit status and its log."""
-    code = LISTENS.replace(
-        "while True:\n    server.accept()[0].close()", "server.accept(); raise SystemExit(3)"
-    )
+    code = LISTENS.replace("while True", "for _ in range(2)") + "raise SystemExit(3)"
     with servers(tmp_path, side("a", *python(code))) as running:
+        check_reachable(Target.parse(running.urls["a"], Tls()))
         wait_until(lambda: bool(running.ended()), "the server to end")
         assert "ended with exit status 3" in running.ended()["a"]
         assert "server-a.log" in running.ended()["a"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def test_a_side_that_cannot_be_is_refused(given_side: dict[str, str], says: str)
         ({"b": Side(role="b", revision="v41", url="ws://h")}, "is that of a, too"),
         ({"pairs": 0}, "--pairs: 0 is out of range"),
         ({"users": 0}, "--users: 0 is out of range"),
-        ({"duration_s": 5}, "--duration: 5 is out of range"),
+        ({"duration_s": 0}, "--duration: 0 is out of range"),
+        ({"duration_s": 12}, "--duration: '12s' leaves 9 s after the warm-up of 3 s"),
+        ({"start_timeout_s": math.nan}, "--start-timeout: nan is out of range"),
         ({"locustfile": Path("nowhere.py")}, "is no file"),
         ({"arguments": ("--ws-rate", "5", "--host=ws://h")}, "Use --a and --b"),
         ({"arguments": ("-t", "5s")}, "Use --duration"),
@@ -87,7 +90,7 @@ def test_a_duel_that_cannot_be_is_refused(changes: dict[str, Any], says: str) ->
 
 def test_the_default_user_comes_with_the_package() -> None:
     """No repository is needed."""
-    settings = DuelSettings(a=A, b=B, arguments=("--ws-sessions", "3"))
+    settings = DuelSettings(a=A, b=B, arguments=("--ws-sessions", "30"))
     assert settings.locustfile.is_file()
     assert [path.name for path in settings.locustfile.parent.glob("*.py")] == ["locustfile.py"]
     assert settings.looks == (4, 8, 12)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from tests.rundirs import write_run
 from tests.runs import manifest, plan
 
 
-def made(results: Path, revision: str, at_s: int, *, rate: float = 1.0, seconds: int = 1) -> Path:
+def made(
+    results: Path, revision: str, at_s: int, *, rate: float = 1.0, seconds: int = 1, **more: Any
+) -> Path:
     """Write a run."""
     started_unix_ns = (1_795_443_815 + at_s) * NS_PER_S
     of = manifest(
@@ -27,7 +31,7 @@ def made(results: Path, revision: str, at_s: int, *, rate: float = 1.0, seconds:
         started_at=utc_text(started_unix_ns),
         run_plan=plan(rate=rate),
     )
-    return write_run(results, of=of, seconds=seconds)
+    return write_run(results, of=of, seconds=seconds, **more)
 
 
 def run(results: Path, *arguments: str) -> Result:
@@ -104,6 +108,74 @@ def test_what_is_not_there_is_told(tmp_path: Path, words: tuple[str, ...], says:
     result = run(tmp_path, *words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert says in result.stderr
+
+
+def test_what_speaks_against_a_pinned_run_is_told(tmp_path: Path) -> None:
+    """It is pinned all the same; `show` says it again, and what would be passed over without the pin."""
+    made(tmp_path, "v0", 0, seconds=20)
+    made(tmp_path, "v1", 1, seconds=20, counts={"connect.failed": 9})
+    made(tmp_path, "v2", 2, seconds=20)
+    choice = shown(tmp_path)
+    assert choice["baseline"]["revision"] == "v0"
+    assert [(one["revision"], one["run_id"]) for one in choice["passed_over"]] == [("v1", "v1at1")]
+    assert choice["problems"] == []
+    assert "it FAILed connect" in run(tmp_path, "baseline", "show").output
+    change = run(tmp_path, "baseline", "set", "v1", "--json")
+    assert change.exit_code == 0
+    (problem,) = json.loads(change.stdout)["problems"]
+    assert problem.startswith("it FAILed connect: 9 of 100 attempts failed")
+    choice = shown(tmp_path)
+    assert (choice["rule"], choice["passed_over"]) == ("it is pinned for this plan", [])
+    assert choice["problems"] == [problem]
+    assert "Warning: it FAILed connect" in run(tmp_path, "baseline", "show").output
+
+
+def test_a_verdict_says_what_was_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the evidence, and in one line of every form; a report that is made again says the same."""
+    made(tmp_path, "v1", 0, seconds=20)
+    short = made(tmp_path, "v2", 1, seconds=7)
+    (made(tmp_path, "v3", 2, seconds=20) / "events.jsonl").write_text("no json\n")
+    path = made(tmp_path, "v4", 3, seconds=20)
+    published = publish(path, results=tmp_path)
+    latency = published.verdict.item("latency")
+    assert latency.evidence["baseline"]["revision"] == "v1"
+    assert [one["revision"] for one in latency.evidence["passed_over"]] == ["v3", "v2"]
+    assert latency.evidence["passed_over"][1] == {
+        "revision": "v2",
+        "run_id": "v2at1",
+        "path": str(short),
+        "why": "service p99 cannot be judged against it: 200 round trips, 1000 are needed",
+    }
+    print_verdict(published)
+    line = re.compile(r"Passed over as a baseline: v3 \(.*\): it cannot be read: .*; 1 more in verdict\.json")
+    assert line.search(" ".join(capsys.readouterr().out.split()))
+    for name in ("report.html", "junit.xml"):
+        assert line.search((path / name).read_text()), name
+    assert "Passed over as a baseline: v3" in (path / "summary.md").read_text()
+    shutil.rmtree(short)
+    assert publish(path, results=tmp_path).verdict.item("latency").evidence == latency.evidence
+
+
+def test_a_baseline_that_failed_itself_is_told(tmp_path: Path) -> None:
+    """Where there is no better one it serves, and a note says what it is worth."""
+    made(tmp_path, "v1", 0, seconds=20, counts={"messaging.lost": 1})
+    verdict = publish(made(tmp_path, "v2", 1, seconds=20), results=tmp_path).verdict
+    assert verdict.baseline == "v1"
+    (note,) = verdict.notes
+    assert note.startswith("the baseline v1 is a poor one: it FAILed messaging: of 2000 messages sent: 1 ")
+
+
+def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
+    """Nobody asked for one, or what there is was killed; both stay when the report is made again."""
+    made(tmp_path, "v1", 0, seconds=20, complete=False)
+    path = made(tmp_path, "v2", 1, seconds=20)
+    for _ in range(2):
+        latency = publish(path, results=tmp_path).verdict.item("latency")
+        assert latency.summary == "no baseline to compare with"
+        assert [one["revision"] for one in latency.evidence["passed_over"]] == ["v1"]
+    for baseline in ("none", None):
+        latency = publish(path, results=tmp_path, baseline=baseline).verdict.item("latency")
+        assert latency.summary == "no comparison was asked for"
 
 
 def test_without_runs_there_is_nothing_to_show(tmp_path: Path) -> None:

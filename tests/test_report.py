@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from loadtest.drops import Storm
 from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
 from loadtest.recorder import ErrorTally
 from loadtest.report import Published, print_verdict, publish
@@ -245,6 +246,19 @@ def test_the_command_to_repeat_a_run_is_its_plan(failed: Published) -> None:
     assert "--ws-path '/ws/{session_id}?thread_id={thread_id}'" in command
     assert "--ws-seed 1" in command
     assert "token" not in command
+
+
+def test_storms_are_part_of_the_plan_and_the_command(tmp_path: Path) -> None:
+    """Both are shown as --ws-storm takes them; a plan without any says nothing of them."""
+    storms = (Storm(at_s=30.0, share_ratio=0.5), Storm(at_s=45.5, share_ratio=1.0, kind="fin"))
+    path = write_run(tmp_path, of=manifest(run_plan=plan(storms=storms)), seconds=1)
+    publish(path, results=tmp_path)
+    text = (path / "summary.md").read_text()
+    assert "| storms | `0.5@30:reset,1@45.5:fin` |" in text
+    assert "--ws-storm 0.5@30:reset,1@45.5:fin" in text
+    without = write_run(tmp_path, of=manifest(run_id="calm"), seconds=1)
+    publish(without, results=tmp_path)
+    assert "storm" not in (without / "summary.md").read_text()
 
 
 def test_a_run_with_its_own_server_is_repeated_with_its_own_server(tmp_path: Path) -> None:

@@ -22,24 +22,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadtest import latency
-from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
+from loadtest.errors import ResultsUnwritable, RunUnreadable
 from loadtest.evidence import Evidence, Manifest, WorkerShare, pack
 from loadtest.recorder import Interval, Lifecycle
 from loadtest.run import (
-    Baseline,
-    Rule,
     RunWriter,
     check_writable,
-    choose_baseline,
-    earlier_runs,
     find_runs,
     new_manifest,
-    pin,
     read_manifest,
     read_run,
     read_verdict,
-    resolve,
-    utc_text,
     write_verdict,
 )
 from loadtest.run.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST, VERDICT, folder_name
@@ -47,7 +40,7 @@ from loadtest.run.reader import FILE_LIMIT, LINE_LIMIT
 from loadtest.run.writer import HORIZON_S
 from loadtest.schedule import NS_PER_S
 from loadtest.verdict import judge
-from tests.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, tally
+from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan, tally
 
 ENDED_AT = "2026-11-23T14:24:35Z"
 SECRET = "eyJhbGciOiJIUzI1NiJ9.secret"
@@ -526,102 +519,3 @@ def test_a_verdict_is_written_and_read(tmp_path: Path) -> None:
     (path / VERDICT).write_text("{")
     with pytest.raises(RunUnreadable, match=VERDICT):
         read_verdict(path)
-
-
-# Which runs there are.
-
-
-def recorded(
-    results: Path, run_id: str, revision: str, *, at_s: int, complete: bool = True, rate: float = 1.0
-) -> Path:
-    """Write a run without anything in it."""
-    started_unix_ns = (1_795_443_815 + at_s) * NS_PER_S
-    of = manifest(
-        run_plan=plan(rate=rate),
-        run_id=run_id,
-        revision=revision,
-        started_unix_ns=started_unix_ns,
-        started_at=utc_text(started_unix_ns),
-    )
-    with RunWriter(results, of) as writer:
-        writer.append(pack(interval(0, counts=SOUND_COUNTS)))
-        if complete:
-            writer.finish(ENDED_AT)
-    return writer.path
-
-
-def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
-    """Pinned ones among them, and those that cannot be read apart."""
-    old, new = recorded(tmp_path, "a", "v1", at_s=0), recorded(tmp_path, "b", "v2", at_s=9)
-    pinned = recorded(tmp_path / "baselines", "c", "v0", at_s=5)
-    broken = recorded(tmp_path, "d", "v3", at_s=7)
-    (broken / MANIFEST).write_text("{")
-    catalogue = find_runs(tmp_path)
-    assert [run.path for run in catalogue.runs] == [new, pinned, old]
-    assert [run.pinned for run in catalogue.runs] == [False, True, False]
-    assert [problem.path for problem in catalogue.unreadable] == [broken / MANIFEST]
-    assert find_runs(tmp_path / "nothing").runs == []
-
-
-def test_a_run_is_meant_by_its_path_or_its_revision(tmp_path: Path) -> None:
-    """A revision is its newest complete run."""
-    first = recorded(tmp_path, "a", "feature/x", at_s=0)
-    second = recorded(tmp_path, "b", "feature/x", at_s=1)
-    recorded(tmp_path, "c", "feature/x", at_s=2, complete=False)
-    assert resolve(str(first), tmp_path) == first
-    assert resolve(f"feature-x/{first.name}", tmp_path) == first
-    assert resolve("feature/x", tmp_path) == second
-    for unknown in ("feature", "v9", "", "\0", "x" * 10_000):
-        with pytest.raises(RunNotFound, match="loadtest list"):
-            resolve(unknown, tmp_path)
-
-
-def test_the_baseline_is_the_newest_complete_run_of_another_revision(tmp_path: Path) -> None:
-    """Of the same plan; killed runs, other plans and the same revision are passed over."""
-    baseline = recorded(tmp_path, "a", "v1", at_s=0)
-    recorded(tmp_path, "b", "v0", at_s=-5)
-    recorded(tmp_path, "c", "v3", at_s=1, rate=2.0)
-    recorded(tmp_path, "d", "v4", at_s=2, complete=False)
-    recorded(tmp_path, "e", "v2", at_s=3)
-    judged = read_manifest(recorded(tmp_path, "f", "v2", at_s=4))
-    assert choose_baseline(tmp_path, judged) == Baseline(baseline, Rule.NEWEST)
-
-
-def test_a_pinned_baseline_of_the_plan_comes_first(tmp_path: Path) -> None:
-    """However old it is, and of whatever revision; one of another plan changes nothing."""
-    newest = recorded(tmp_path, "a", "v1", at_s=0)
-    recorded(tmp_path / "baselines", "b", "v0", at_s=-5, rate=2.0)
-    judged = read_manifest(recorded(tmp_path, "f", "v2", at_s=4))
-    assert choose_baseline(tmp_path, judged) == Baseline(newest, Rule.NEWEST)
-    pinned = recorded(tmp_path / "baselines", "g", "v2", at_s=-9)
-    assert choose_baseline(tmp_path, judged) == Baseline(pinned, Rule.PINNED)
-    assert choose_baseline(tmp_path, read_manifest(pinned)) == Baseline(newest, Rule.NEWEST)
-
-
-def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
-    """A run directory, a revision, or none; a run is never its own baseline."""
-    other = recorded(tmp_path, "a", "v1", at_s=0, rate=2.0)
-    before = recorded(tmp_path, "b", "v2", at_s=1)
-    judged = read_manifest(recorded(tmp_path, "c", "v2", at_s=2))
-    assert choose_baseline(tmp_path, judged, "none") is None
-    assert choose_baseline(tmp_path, judged, "v1") == Baseline(other, Rule.ASKED)
-    assert choose_baseline(tmp_path, judged, str(other)) == Baseline(other, Rule.ASKED)
-    assert choose_baseline(tmp_path, judged, "v2") == Baseline(before, Rule.ASKED)
-    assert choose_baseline(tmp_path, judged) is None
-    with pytest.raises(RunNotFound):
-        choose_baseline(tmp_path, judged, "v9")
-
-
-def test_earlier_runs_are_those_of_the_same_revision_and_plan(tmp_path: Path) -> None:
-    """They tell the noise from run to run, so nothing else may differ."""
-    runs = [recorded(tmp_path, name, "v1", at_s=at) for at, name in enumerate("abc")]
-    recorded(tmp_path, "d", "v2", at_s=5)
-    recorded(tmp_path, "e", "v1", at_s=6, rate=2.0)
-    recorded(tmp_path, "f", "v1", at_s=7, complete=False)
-    judged = read_manifest(runs[2])
-    pin(runs[1], tmp_path)
-    now = judged.started_unix_ns
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=2) == [runs[1], runs[0]]
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=1, most=1) == [runs[1]]
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now - NS_PER_S, least=1) == [runs[0]]
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now) == []

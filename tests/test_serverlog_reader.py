@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from loadtest.errors import InvalidSetting
 from loadtest.serverlog.reader import LogReader, read
 from loadtest.serverlog.records import MAX_MESSAGE, Level, Record, excerpt
-from loadtest.serverlog.times import parse_time
 
 SAMPLES = Path(__file__).parent / "samples" / "logs"
 MID_REPLY = "6b0d549b-6f03-475a-9600-a35a099950d8"
@@ -311,13 +310,6 @@ def test_secrets_stay_out_of_reports() -> None:
     (record,) = records_of(line.encode())
     assert not any(secret in excerpt(record) for secret in secrets)
     assert "GET /ws" in excerpt(record)
-
-
-def test_times_without_zone_follow_the_given_zone() -> None:
-    """A server in another zone is read with its zone."""
-    data = b"2026-11-23 16:23:35,000 - a - INFO - b\n"
-    (record,) = records_of(data, LogReader(zone_s=7_200))
-    assert record.at_ns == parse_time("2026-11-23T14:23:35Z")
 
 
 pieces = st.sampled_from(

@@ -39,12 +39,6 @@ def test_other_texts_are_no_times(text: str) -> None:
     assert parse_time(text) is None
 
 
-def test_a_zone_is_assumed_only_where_none_is_written() -> None:
-    """The caller's zone moves a time without zone and leaves one with zone alone."""
-    assert parse_time("2026-11-23 16:23:35", 7_200) == MOMENT_S * SECOND_NS
-    assert parse_time("2026-11-23 14:23:35Z", 7_200) == MOMENT_S * SECOND_NS
-
-
 @pytest.mark.parametrize("factor", [1, 1_000, 1_000_000, 1_000_000_000])
 def test_numbers_in_any_unit(factor: int) -> None:
     """Seconds, milliseconds, microseconds and nanoseconds are told by their size."""

@@ -93,7 +93,7 @@ class Sessions(RuleBasedStateMachine):
         named = [*_NEXT[state], "sweep", "fault"]
         if link.connected:
             named += ["hear"] * 4 + ["lose"]
-        if (state, Due) in LEGAL and not link.session._conduct.pace.closed:
+        if (state, Due) in LEGAL and not link.session._traffic._conduct.pace.closed:
             named += ["send"] * 3
         return named
 
@@ -212,7 +212,7 @@ class Sessions(RuleBasedStateMachine):
     def in_turn(self) -> None:
         """No session has more under way than it may."""
         for link in self.links:
-            behaviour = link.session._conduct
+            behaviour = link.session._traffic._conduct
             limit = 1 if behaviour.pace.closed else behaviour.in_flight
             assert not limit or link.session._traffic.outstanding <= limit
 

@@ -551,7 +551,10 @@ def test_an_assumed_noise_of_five_percent_cannot_resolve_the_median_in_one_pair(
     assert plan.pairs_needed is not None
     assert feasibility(P50, pairs=plan.pairs_needed, duration_s=60, rng=rng()).feasible
     assert not feasibility(P50, pairs=plan.pairs_needed - 1, duration_s=60, rng=rng()).feasible
-    assert f"It would take {plan.pairs_needed} pairs" in str(plan)
+    assert str(plan) == (
+        "service p50: 22 % can be told from noise, the margin is 5 %, or 0.2 ms where that is more: "
+        f"too few, it takes {plan.pairs_needed} pairs"
+    )
 
 
 def test_a_quiet_machine_resolves_the_margin() -> None:
@@ -575,7 +578,7 @@ def test_longer_runs_help_where_their_own_seconds_are_the_noise() -> None:
         duration_s = short.duration_s_needed * factor
         plan = feasibility(gate, pairs=1, duration_s=duration_s, rng=rng(), baseline=baseline, noise=noise)
         assert plan.feasible is feasible
-    assert "minutes" in str(short)
+    assert f"runs of {math.ceil(short.duration_s_needed / 60)} minutes after the warm-up" in str(short)
 
 
 def test_where_nothing_would_do_the_sentence_says_so() -> None:
@@ -584,7 +587,16 @@ def test_where_nothing_would_do_the_sentence_says_so() -> None:
         Gate("service", 0.5, Margin(0.001)), pairs=1, duration_s=60, rng=rng(), noise=NoiseFloor(2.0, 8)
     )
     assert plan.pairs_needed is None
-    assert "Not even 1000 pairs" in str(plan)
+    assert str(plan).endswith("too few, and 1000 pairs would be, too: it takes quieter machines")
+
+
+@pytest.mark.parametrize(
+    ("baseline_us", "says"),
+    [(500, "the margin is 0.2 ms = 40 % of 0.50 ms: "), (9000, "the margin is 5 %: ")],
+)
+def test_the_margin_in_force_is_named(baseline_us: int, says: str) -> None:
+    """The time where that is more than the share."""
+    assert says in str(feasibility(P50, pairs=12, duration_s=20, rng=rng(), baseline=steady(baseline_us)))
 
 
 # Trend

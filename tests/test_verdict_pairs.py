@@ -71,7 +71,7 @@ def test_pairs_of_unlike_plans_are_not_judged() -> None:
     assert differing_plans([(before.manifest, after.manifest) for before, after in mixed]) == ["rate"]
     item = judge_pairs(mixed)
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "they differ in rate. " in item.summary
+    assert "they differ in --ws-rate. " in item.summary
 
 
 def test_a_run_that_lost_a_worker_does_not_count() -> None:
@@ -117,7 +117,7 @@ def test_what_cannot_be_judged_has_no_prospect() -> None:
         found = resolvable(known, noise_floors(()), pairs=12, duration_s=20)
         assert [str(one.gate) for one in found] == ["service p50", "service p90", "service p99"]
     assert lack(found[0].gate, [like]) == ""
-    assert lack(found[2].gate, [like, timing(timed(1.0, 0, seconds=5))]) == "400 services, 1000 are needed"
+    assert lack(found[2].gate, [like, timing(timed(1.0, 0, seconds=5))]) == "400 round trips, 1000 are needed"
 
 
 # Other items over runs.

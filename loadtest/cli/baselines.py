@@ -12,7 +12,8 @@ def baseline() -> None:
     """Pin the run that others are compared with, or see which one that would be.
 
     A run is compared with what was asked for (--ws-baseline), else with the run pinned for its plan, else
-    with the newest complete run of another revision with its plan.
+    with the newest complete run of another revision with its plan that can be compared with: that has enough
+    samples, was made by a load generator that kept up, and did not itself fail connect or messaging.
     """
 
 
@@ -24,6 +25,7 @@ def baseline_set(run: str, results: Path, as_json: bool) -> None:
     """Pin RUN, a run directory or a revision, for its plan, in place of what is pinned for it.
 
     A copy goes to DIR/baselines, which git tracks; its reports can be made again with `loadtest report`.
+    What speaks against comparing with RUN is told; it is pinned all the same.
 
     \b
     Example:
@@ -40,7 +42,7 @@ def baseline_set(run: str, results: Path, as_json: bool) -> None:
 @results_option
 @json_option
 def baseline_show(run: str | None, results: Path, as_json: bool) -> None:
-    """Show which run RUN would be compared with, and why, and all pinned runs.
+    """Show which run RUN would be compared with and why, what is passed over, and all pinned runs.
 
     RUN is a run directory, a revision, or the beginning of a plan's comparability hash; by default the newest
     run.

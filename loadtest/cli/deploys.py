@@ -1,12 +1,13 @@
 """`loadtest check-log` and `probe`: what is asked right after a deploy."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from loadtest.cli.output import format_option, json_option, print_json, rules_option
+from loadtest.cli.output import format_option, json_option, options_named, print_json, rules_option
 
 
 @click.command("check-log")
@@ -64,11 +65,13 @@ def check_log(
     from loadtest import serverlog
 
     now_ns = time.time_ns()
-    selection = serverlog.Selection(
-        since_ns=None if since is None else serverlog.parse_since(since, now_ns), revision=revision
-    )
-    table = serverlog.load_rules(rules)
-    reports = [serverlog.check([file], rules=table, selection=selection, format=log_format) for file in files]
+    with options_named(ctx):
+        since_ns = None if since is None else serverlog.parse_since(since, now_ns)
+        selection = serverlog.Selection(since_ns=since_ns, revision=revision)
+        table = serverlog.load_rules(rules)
+        reports = [
+            serverlog.check([file], rules=table, selection=selection, format=log_format) for file in files
+        ]
     if as_json:
         earlier = [one.to_json(now_ns) for one in reports[:-1]]
         print_json(reports[-1].to_json(now_ns) | ({"compared_with": earlier} if earlier else {}))
@@ -129,10 +132,11 @@ def probe(
     from loadtest.report import print_verdict
 
     click.echo(f"probing {host or 'a reference server of its own'}, within a minute", err=True)
-    given["headers"] = [_header(text) for text in given["headers"]]
-    probed = run_probe(
-        host, {name: value for name, value in given.items() if value is not None}, health_path=health_path
-    )
+    given["headers"] = _headers(given["headers"])
+    with options_named(ctx):
+        probed = run_probe(
+            host, {name: value for name, value in given.items() if value is not None}, health_path=health_path
+        )
     if as_json:
         print_json(probed.to_json())
     else:
@@ -143,8 +147,10 @@ def probe(
     ctx.exit(probed.exit_code)
 
 
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise click.BadParameter("is no NAME:VALUE", param_hint="--header")
-    return name.strip(), value.strip()
+def _headers(texts: Iterable[str]) -> list[tuple[str, str]]:
+    from loadtest.locust_user.options import header
+
+    try:
+        return [header(text) for text in texts]
+    except ValueError:  # its text is left out: it may hold a secret
+        raise click.BadParameter("is not NAME:VALUE", param_hint="--header") from None

@@ -1,5 +1,6 @@
 """`loadtest duel`: two deployments against each other."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from loadtest.cli.output import check_output, json_option, markdown_option, prin
 @click.option("--a-revision", metavar="NAME", help="Version of the baseline.  [default: a]")
 @click.option("--b-revision", metavar="NAME", help="Version of the candidate.  [default: b]")
 @click.option("--pairs", default=12, show_default=True, help="Pairs of runs at most.")
-@click.option("--duration", default="30s", show_default=True, help="Of each run: 30s, 5m or 1h30m.")
+@click.option(
+    "--duration",
+    default="30s",
+    show_default=True,
+    help="Of each run: 30s, 5m or 1h30m; at least the warm-up and 10 s.",
+)
 @click.option("-u", "--users", default=5, show_default=True, help="Locust users of each run.")
 @click.option(
     "--order",
@@ -66,7 +72,8 @@ def duel(
     it is. Runs are paired, and the pairs looked at after 4, 8 and 12: the duel ends as soon as the verdict is
     settled, or when all pairs are run. What is known and what is missing is told on standard error.
 
-    A command is started as it is, without a shell, has to listen on 127.0.0.1, and is stopped at the end.
+    A command is started as it is, without a shell; it has to stay in the foreground and to listen on
+    127.0.0.1, and is stopped at the end.
     Ctrl-C ends a duel with a verdict on the pairs that were made. The duel is kept under DIR/duels, its runs
     with all others; `loadtest report DIR/duels/NAME` judges it again.
 
@@ -88,6 +95,7 @@ def duel(
         duration_s=duels.parse_duration(duration),
         order=duels.Order(order),
         locustfile=locustfile or duels.LOCUSTFILE,
+        environment=os.environ,
         **settings,
     )
     fought = duels.fight(asked, lambda line: click.echo(line, err=True))

@@ -8,6 +8,7 @@ from loadtest.cli.output import (
     format_option,
     json_option,
     markdown_option,
+    options_named,
     print_json,
     print_sheet_as,
     results_option,
@@ -101,7 +102,8 @@ def report(
         ctx.exit(record.exit_code)
     path = resolve(run, results)
     if server_logs:
-        attach_logs(path, server_logs, rules=load_rules(rules), format=log_format)
+        with options_named(ctx):
+            attach_logs(path, server_logs, rules=load_rules(rules), format=log_format)
     published = publish(path, results=results, baseline=baseline)
     if as_json:
         print_json(published.verdict)

@@ -1,6 +1,7 @@
 """Two deployments against each other: runs in turn or at once, pair by pair, until the verdict is settled.
 
-    settings   what was asked for
+    settings, foreseen
+               what was asked for, and what is known of the runs before they are made
     steps      what comes next, given the pairs so far
     course     doing it
     processes, servers, runs

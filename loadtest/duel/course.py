@@ -104,20 +104,21 @@ class Duel:
 
     def run(self) -> LoadtestError | None:
         """Run it to its end, leave it written down and judged, and return what made it fail, if anything."""
-        failure, end = None, ""
+        failure: LoadtestError | None = None
+        end: End | None = None
         try:
-            self._write()
+            _write(self.folder, self.record)
             self._tell_all(telling.opening_lines(self._settings))
             prospect = Prospect(self._settings, self.record.started_unix_ns)
             self._tell_all(prospect.before())
             with Servers(
                 self._settings.sides, folder=self.folder, timeout_s=self._settings.start_timeout_s
             ) as servers:
-                end = str(self._run_pairs(servers, prospect))
+                end = self._run_pairs(servers, prospect)
         except KeyboardInterrupt:
             end = end or End.INTERRUPTED
         except LoadtestError as error:
-            failure, end = error, end or f"it could not go on: {error}"
+            failure, end = error, end or End.FAILED
         with _uninterrupted():
             self._conclude(end)
         return failure
@@ -129,11 +130,14 @@ class Duel:
                 return step
             if step.number == 2:
                 self._tell_all(prospect.after(self._pairs[0].a.timing))
-            runs = self._run_pair(step, servers.urls)
-            pair = read_pair(runs, self._settings.results)
-            self._enter(runs, pair)
+            try:
+                self._enter(self._run_pair(step, servers.urls))
+            except LoadtestError:
+                if not servers.ended():  # of which it would be the consequence
+                    raise
             ended = servers.ended()
             if ended:
+                self._tell_all(f"{role}: {what}" for role, what in ended.items())
                 self.record = msgspec.structs.replace(self.record, ended_servers=ended)
                 return End.SERVER_ENDED
 
@@ -146,11 +150,12 @@ class Duel:
         names = {role: str(path.relative_to(self._settings.results)) for role, path in made.items()}
         return RunPair(a=names["a"], b=names["b"])
 
-    def _enter(self, runs: RunPair, pair: DuelPair) -> None:
-        """Write a pair down, look if it is time to, and tell what it brought."""
+    def _enter(self, runs: RunPair) -> None:
+        """Read a pair and write it down, look if it is time to, and tell what it brought."""
+        pair = read_pair(runs, self._settings.results)
         self._pairs.append(pair)
         self.record = msgspec.structs.replace(self.record, pairs=[*self.record.pairs, runs])
-        self._write()
+        _write(self.folder, self.record)
         self._tell_all(telling.pair_lines(len(self._pairs), pair))
         look = self._look()
         outcome = Outcome(
@@ -170,12 +175,9 @@ class Duel:
             return None
         return latency_so_far(self.record, self._pairs, results=self._settings.results)
 
-    def _conclude(self, end: str) -> None:
-        ended = msgspec.structs.replace(self.record, end=end)
+    def _conclude(self, end: End) -> None:
+        ended = msgspec.structs.replace(self.record, end=str(end))
         self.record = judged(ended, self._pairs, results=self._settings.results)
-        self._write()
-
-    def _write(self) -> None:
         _write(self.folder, self.record)
 
     def _tell_all(self, lines: Iterable[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from loadtest.duel.record import DuelRecord, RunPair
+from loadtest.evidence import Manifest
 from loadtest.report.baselines import readable
 from loadtest.run import earlier_runs, read_run, read_verdict
 from loadtest.statistics import GATES
@@ -97,15 +98,20 @@ def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Pa
     few = sum(pair.fit for pair in pairs) < LEAST_PAIRS
     return judge_pairs(
         [pair.timings for pair in pairs],
-        earlier=_earlier(pairs, record, results) if few else (),
+        earlier=earlier_timings(pairs[0].a.timing.manifest, results, before_unix_ns=record.started_unix_ns)
+        if few
+        else (),
         looks=tuple(record.looks),
     )
 
 
-def _earlier(pairs: Sequence[DuelPair], record: DuelRecord, results: Path) -> Iterator[Timing]:
-    baseline = pairs[0].a.timing.manifest
-    paths = earlier_runs(results, baseline, before_unix_ns=record.started_unix_ns)
-    return map(timing, readable(paths))
+def earlier_timings(baseline: Manifest, results: Path, *, before_unix_ns: int) -> Iterator[Timing]:
+    """Return the runs, one at a time, that tell how much the baseline's runs differ by themselves.
+
+    Args:
+        before_unix_ns: when the duel began, whose own runs do not count.
+    """
+    return map(timing, readable(earlier_runs(results, baseline, before_unix_ns=before_unix_ns)))
 
 
 def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> DuelRecord:

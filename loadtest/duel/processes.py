@@ -13,7 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from loadtest.errors import ResultsUnwritable
+from loadtest.run.directory import writing
+
+LOOK_EVERY_S = 0.1
+"""How often to look at processes that are waited for: unnoticed beside a run that measures."""
 
 _TAIL_BYTES = 4000
 
@@ -42,10 +45,8 @@ class Process:
     ) -> None:
         self.log = log
         self._grace_s = grace_s
-        try:
+        with writing(log):
             output = log.open("wb")
-        except OSError as error:
-            raise ResultsUnwritable(log, error.strerror or str(error)) from error
         with output:
             self._process = subprocess.Popen(  # noqa: S603 - words that the user gave, no shell
                 list(command),

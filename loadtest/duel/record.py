@@ -16,8 +16,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from loadtest.errors import ResultsUnwritable
-from loadtest.run.directory import DUELS, write_json
+from loadtest.run.directory import DUELS, write_json, writing
 from loadtest.run.reader import read_json
 from loadtest.verdict import Item, Ruling
 
@@ -70,11 +69,11 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """0 pass, 1 fail, 4 inconclusive."""
-        return {Ruling.PASS: 0, Ruling.FAIL: 1}.get(self.verdict or Ruling.INCONCLUSIVE, 4)
+        return (self.verdict or Ruling.INCONCLUSIVE).exit_code
 
-    def item(self, name: str) -> Item | None:
-        """Return an item by name, None where it was not judged."""
-        return next((item for item in self.items if item.item == name), None)
+    def item(self, name: str) -> Item:
+        """Return an item of a duel that has ended by name."""
+        return next(item for item in self.items if item.item == name)
 
 
 def find_duel(wanted: str, results: Path) -> Path | None:
@@ -100,10 +99,8 @@ def make_folder(results: Path, started_at: str) -> Path:
         ResultsUnwritable: it cannot be made.
     """
     folder = results / DUELS / f"{re.sub(r'[-:]', '', started_at)}-{secrets.token_hex(4)}"
-    try:
+    with writing(folder):
         folder.mkdir(parents=True)
-    except OSError as error:
-        raise ResultsUnwritable(folder, error.strerror or str(error)) from error
     return folder
 
 
@@ -123,10 +120,8 @@ def write_summary(folder: Path, text: str) -> None:
         ResultsUnwritable: it cannot be written.
     """
     file = folder / SUMMARY
-    try:
+    with writing(file):
         file.write_text(text)
-    except OSError as error:
-        raise ResultsUnwritable(file, error.strerror or str(error)) from error
 
 
 def read_record(folder: Path) -> DuelRecord:

@@ -5,6 +5,7 @@ duel asked for it. A run that was not finished is killed: its directory then say
 nothing will ever be compared with it.
 """
 
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from loadtest.duel.processes import Process
+from loadtest.duel.processes import LOOK_EVERY_S, Process
 from loadtest.duel.settings import DuelSettings, Side
 from loadtest.errors import LoadtestError, RunUnreadable, UsageError
 from loadtest.report.text import printable
@@ -25,6 +26,9 @@ _OVERTIME_S = 120.0
 
 _VERDICTS = (0, 1, 4)
 """Exit codes of a run that was made and judged."""
+
+_PROGRAM = re.compile(r"^(?:\S+: )?error: ", re.IGNORECASE)
+"""How a line begins in which a program says what is wrong with its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,8 @@ def run_at_once(
         logs: file for Locust's output of each.
 
     Raises:
-        UsageError: Locust refused its arguments.
-        LoadtestError: Locust failed, or did not end.
+        UsageError: Locust refused its arguments or its locustfile.
+        LoadtestError: Locust failed, or did not end. The runs of the others are broken off.
     """
     sides = {side.role: side for side in settings.sides}
     turns: list[_Turn] = []
@@ -69,9 +73,7 @@ def run_at_once(
             known = frozenset(_runs_of(sides[role], settings.results))
             command = _command(settings, sides[role], urls[role])
             turns.append(_Turn(sides[role], known, stack.enter_context(Process(command, log=logs[role]))))
-        deadline_s = time.monotonic() + settings.duration_s + _OVERTIME_S
-        for turn in turns:
-            _check_end(turn, turn.process.wait(max(0.0, deadline_s - time.monotonic())), settings)
+        _wait(turns, settings.duration_s)
     return {turn.side.role: _made(turn, settings.results) for turn in turns}
 
 
@@ -86,16 +88,40 @@ def _command(settings: DuelSettings, side: Side, url: str) -> list[str]:
     ]
 
 
-def _check_end(turn: _Turn, status: int | None, settings: DuelSettings) -> None:
-    if status in _VERDICTS:
-        return
-    said = printable(turn.process.last_words())
-    where = f"the run of {turn.side.role}; its output is in {turn.process.log}"
-    if status is None:
-        raise LoadtestError(f"Locust did not end {_OVERTIME_S:g} s after {settings.duration_s} s: {where}")
+def _wait(turns: Sequence[_Turn], duration_s: int) -> None:
+    """Wait until all have ended well, or the first has not."""
+    deadline_s = time.monotonic() + duration_s + _OVERTIME_S
+    while under_way := [turn for turn in turns if _is_under_way(turn)]:
+        if time.monotonic() > deadline_s:
+            late = f"Locust did not end {_OVERTIME_S:g} s after a run of {duration_s} s"
+            raise LoadtestError(f"{late}: {_last_words(under_way[0])}")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _is_under_way(turn: _Turn) -> bool:
+    """Tell whether Locust still runs.
+
+    Raises:
+        LoadtestError: it has ended without a verdict.
+    """
+    status = turn.process.exit_status
+    if status is None or status in _VERDICTS:
+        return status is None
     if status == UsageError.exit_code:
-        raise UsageError(f"{said.removeprefix('Error: ')} ({where})")
-    raise LoadtestError(f"Locust ended with exit status {status}: {said} ({where})")
+        raise UsageError(_refusal(turn))
+    raise LoadtestError(f"Locust ended with exit status {status}: {_last_words(turn)}")
+
+
+def _refusal(turn: _Turn) -> str:
+    said = _last_words(turn)
+    if "unrecognized" in said and "--ws-results" in said:  # which come with the class
+        return "the locustfile has no WebSocketUser"
+    return _PROGRAM.sub("", said)
+
+
+def _last_words(turn: _Turn) -> str:
+    said = printable(turn.process.last_words())
+    return f"{said} (the run of {turn.side.role}; its output is in {turn.process.log})"
 
 
 def _runs_of(side: Side, results: Path) -> set[Path]:
@@ -107,7 +133,9 @@ def _made(turn: _Turn, results: Path) -> Path:
     found = [
         path for path in _runs_of(turn.side, results) - turn.known if _revision(path) == turn.side.revision
     ]
-    if len(found) != 1:
+    if not found:  # a locustfile that fails ends with the exit code of a failed verdict
+        raise UsageError(f"Locust made no run with a WebSocketUser: {_last_words(turn)}")
+    if len(found) > 1:
         raise LoadtestError(
             f"{len(found)} runs of {turn.side.revision} appeared under {results}, and one is of this duel. "
             f"Give --{turn.side.role}-revision a name that nobody else uses now"

@@ -1,8 +1,9 @@
 """The two deployments: where they are, started from a command where there is one, and stopped at the end.
 
 A command gets a free port of the loopback address, as `{port}` in its words and as PORT in its environment;
-its server has to listen there on 127.0.0.1. Both servers run all the time, so that the one that is not being
-measured costs nothing but its idling.
+its server has to listen there on 127.0.0.1. Nobody can hold the port for it until then: where another program
+has taken it meanwhile, the server is started again on another. Both servers run all the time, so that the one
+that is not being measured costs nothing but its idling.
 """
 
 import time
@@ -12,15 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from loadtest.duel.processes import Process
+from loadtest.duel.processes import LOOK_EVERY_S, Process
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting
 from loadtest.report.text import printable
 from loadtest.transport import Target, check_reachable
-from loadtest.transport.ports import LOOPBACK, free_port
+from loadtest.transport.ports import LOOPBACK, free_port, is_free
 
 _GRACE_S = 5.0
-_LOOK_EVERY_S = 0.1
+_TRIES = 3
+_SETTLE_S = 1.0
+"""How long a server must live on once its port is listened on: it may be another that listens, and the server
+about to find that out and end."""
+
 _PLACEHOLDER = "{port}"
 
 
@@ -43,16 +48,27 @@ class Servers:
         self.urls = {side.role: side.url for side in sides if side.url}
         self._processes: dict[str, Process] = {}
         with ExitStack() as stack:
-            ports = {}
             for side in sides:
                 if side.command:
-                    ports[side.role] = free_port()
-                    self._processes[side.role] = stack.enter_context(_started(side, ports[side.role], folder))
-            for side in sides:
-                if side.command:
-                    _wait(side, self._processes[side.role], ports[side.role], timeout_s)
-                    self.urls[side.role] = f"ws://{LOOPBACK}:{ports[side.role]}"
+                    port = self._start(side, stack, folder=folder, timeout_s=timeout_s)
+                    self.urls[side.role] = f"ws://{LOOPBACK}:{port}"
             self._stack = stack.pop_all()
+
+    def _start(self, side: Side, stack: ExitStack, *, folder: Path, timeout_s: float) -> int:
+        """Start a side's server, leave its end to the stack, and return the port on which it listens."""
+        for _ in range(_TRIES):
+            port = free_port()
+            with ExitStack() as unless_it_listens:
+                process = unless_it_listens.enter_context(_process(side, port, folder))
+                if _listens_in_time(side, process, port, timeout_s):
+                    stack.push(unless_it_listens.pop_all())
+                    self._processes[side.role] = process
+                    return port
+            # One that went well has gone to the background, and what listens there may be its own.
+            if process.exit_status == 0 or is_free(port):
+                break
+        problem = f"ended with exit status {process.exit_status} instead of listening on port {port}"
+        raise _failed(side, process, problem)
 
     def ended(self) -> dict[str, str]:
         """Return what is to say of the servers that have ended by themselves, by role."""
@@ -71,7 +87,7 @@ class Servers:
         self._stack.close()
 
 
-def _started(side: Side, port: int, folder: Path) -> Process:
+def _process(side: Side, port: int, folder: Path) -> Process:
     words = [word.replace(_PLACEHOLDER, str(port)) for word in side.command]
     try:
         return Process(
@@ -89,20 +105,20 @@ def _started(side: Side, port: int, folder: Path) -> Process:
         ) from error
 
 
-def _wait(side: Side, process: Process, port: int, timeout_s: float) -> None:
-    """Wait until the server accepts connections.
+def _listens_in_time(side: Side, process: Process, port: int, timeout_s: float) -> bool:
+    """Wait until the server accepts connections, and tell whether it does or has ended.
 
     Raises:
-        InvalidSetting: it ended, or does not listen in time.
+        InvalidSetting: it does neither in time.
     """
     deadline_s = time.monotonic() + timeout_s
-    while not _listens(port):
-        status = process.exit_status
-        if status is not None:
-            raise _failed(side, process, f"ended with exit status {status} before it listened on port {port}")
+    while process.exit_status is None:
+        if _listens(port):
+            return process.wait(_SETTLE_S) is None
         if time.monotonic() > deadline_s:
             raise _failed(side, process, f"did not listen on {LOOPBACK}:{port} within {timeout_s:g} s")
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(LOOK_EVERY_S)
+    return False
 
 
 def _listens(port: int) -> bool:

@@ -1,19 +1,19 @@
 """What a person asks of a duel, checked before anything is started.
 
-What goes to Locust as it is is not known here: Locust refuses it at the first run. Options that the duel
-itself sets are refused, because two values for one thing would be.
+What goes to Locust as it is, Locust refuses at the first run, but for what tells that the runs could never be
+judged (`loadtest.duel.foreseen`). Options that the duel itself sets are refused: there would be two values.
 """
 
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from loadtest.duel.foreseen import USUAL, Foreseen, check_judgeable, foresee
 from loadtest.errors import InvalidSetting
 from loadtest.statistics import plan_looks
-from loadtest.statistics.comparison import LEAST_SECONDS
 from loadtest.transport import Target, Tls
 
 LOCUSTFILE = Path(__file__).parent / "user" / "locustfile.py"
@@ -107,6 +107,7 @@ class DuelSettings:
         locustfile: with the user class.
         results: the folder of all runs.
         start_timeout_s: how long a server that a command starts may take to listen.
+        environment: that Locust will have.
     """
 
     a: Side
@@ -119,6 +120,7 @@ class DuelSettings:
     locustfile: Path = LOCUSTFILE
     results: Path = Path("results")
     start_timeout_s: float = 60.0
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.a.revision == self.b.revision:
@@ -126,7 +128,8 @@ class DuelSettings:
             raise InvalidSetting("--b-revision", self.b.revision, "is that of a, too", hint)
         _check("--pairs", self.pairs, least=1, most=MOST_PAIRS)
         _check("--users", self.users, least=1, most=1_000_000)
-        _check("--duration", self.duration_s, least=LEAST_SECONDS + 1, most=MOST_SECONDS)
+        _check("--duration", self.duration_s, least=1, most=MOST_SECONDS)
+        _check("--start-timeout", self.start_timeout_s, least=1, most=3600)
         if not self.locustfile.is_file():
             hint = "Give a file with a WebSocketUser"
             raise InvalidSetting("--locustfile", str(self.locustfile), "is no file", hint)
@@ -134,6 +137,7 @@ class DuelSettings:
             own = _OWN_OPTIONS.get(argument.partition("=")[0])
             if own:
                 raise InvalidSetting("--", argument, "is what the duel sets itself", f"Use {own}")
+        check_judgeable(self.foreseen, users=self.users, duration_s=self.duration_s)
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -141,12 +145,18 @@ class DuelSettings:
         return self.a, self.b
 
     @property
+    def foreseen(self) -> Foreseen:
+        """What is known of the runs before Locust is started."""
+        otherwise = USUAL if self.locustfile == LOCUSTFILE else Foreseen()
+        return foresee(self.arguments, self.environment, otherwise=otherwise)
+
+    @property
     def looks(self) -> tuple[int, ...]:
         """The numbers of pairs at which the duel looks."""
         return plan_looks(self.pairs)
 
 
-def _check(name: str, value: int, *, least: int, most: int) -> None:
+def _check(name: str, value: float, *, least: int, most: int) -> None:
     if not least <= value <= most:
         raise InvalidSetting(name, value, "is out of range", f"Give {least} to {most}")
 

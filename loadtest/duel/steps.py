@@ -44,6 +44,7 @@ class End(StrEnum):
     HOPELESS = "runs like these can never tell"
     INTERRUPTED = "it was interrupted"
     SERVER_ENDED = "a server ended"
+    FAILED = "it could not go on; the logs beside duel.json say why"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.duel.steps import next_look
 from loadtest.evidence import redact
 from loadtest.report import figures
+from loadtest.report.advice import told_items
 from loadtest.report.tables import Sheet, gate_table, gates, pair_table, told, verdict_table
 from loadtest.statistics import GATES
 from loadtest.verdict import Item, Ruling
@@ -29,7 +30,7 @@ def opening_lines(settings: DuelSettings) -> Iterator[str]:
     looks, each = ", ".join(map(str, settings.looks)), figures.clock(settings.duration_s)
     yield f"{b} against {a}"
     yield (
-        f"at most {_pairs(settings.pairs)} of runs of {each}, {settings.order}, looked at after {looks}: "
+        f"at most {pairs_of(settings.pairs)} of runs of {each}, {settings.order}, looked at after {looks}: "
         f"at most {figures.clock(most_s)}"
     )
 
@@ -38,7 +39,8 @@ def _named(side: Side) -> str:
     return side.role if side.revision == side.role else f"{side.role}, {side.revision}"
 
 
-def _pairs(count: int) -> str:
+def pairs_of(count: int) -> str:
+    """Return a number of pairs with its noun."""
     return f"{count} pair{'s' * (count != 1)}"
 
 
@@ -70,12 +72,12 @@ def _of_run(run: DuelRun, name: str) -> str:
 
 
 def _rulings(run: DuelRun) -> str:
-    """Return the run's verdict, with the items that failed or cannot be told."""
-    found = [
-        f"{item.item}: {item.summary}"
-        for item in run.verdict.items
-        if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE)
-    ]
+    """Return the run's verdict, with how items failed, and with the names of those that cannot be told."""
+    items = run.verdict.items
+    found = [f"{item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
+    untold = [item.item for item in items if item.verdict is Ruling.INCONCLUSIVE]
+    if untold:
+        found.append(f"cannot tell {', '.join(untold)}")
     return f"{run.verdict.verdict} ({'; '.join(found)})" if found else str(run.verdict.verdict)
 
 
@@ -86,7 +88,7 @@ def standing_line(fit: Sequence[DuelPair], look: Item | None, *, looks: Sequence
         fit: the pairs that count.
         look: what a look found, None where none was due.
     """
-    counted = _pairs(len(fit))
+    counted = pairs_of(len(fit))
     if look is not None:
         return f"look at {counted}: {look.verdict}: {look.summary}"
     names = [str(gate) for gate in GATES if gate.tag not in OPTIONAL_TAGS]
@@ -105,16 +107,16 @@ def _mean(pairs: Sequence[DuelPair], gate: str) -> float | None:
 
 def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
     """Return the tables of a duel under its verdict."""
-    latency = next(item for item in record.items if item.item == "latency")
+    latency = record.item("latency")
     return Sheet(
         headline=f"verdict of {record.b} against {record.a}",
         ruling=record.verdict,
         lines=[
-            f"{len(record.pairs)} of {_pairs(record.pairs_planned)} of runs of "
+            f"{len(record.pairs)} of {pairs_of(record.pairs_planned)} of runs of "
             f"{figures.clock(record.duration_s)} ({record.order}): {record.end}",
             *record.notes,
             *told(latency, "spoiled", list[str], []),
         ],
-        tables=[verdict_table(record.items), gate_table(gates(latency)), pair_table(latency)],
+        tables=[verdict_table(told_items(record.items)), gate_table(gates(latency)), pair_table(latency)],
         again=f"loadtest report {shlex.quote(str(folder))}",
     )

@@ -6,7 +6,8 @@ here, once.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,21 @@ def _show_in_web_form(action: Any, *, secret: bool) -> None:
     action.is_secret = secret
     action.is_required = False
     action.is_multiple = False
+
+
+@contextmanager
+def named_as_options() -> Iterator[None]:
+    """Name a bad setting by its option, as a person types it; lower layers know no options.
+
+    Raises:
+        InvalidSetting: with the option's name, where there is such an option.
+    """
+    try:
+        yield
+    except InvalidSetting as error:
+        if error.name not in {option.name for option in OPTIONS}:
+            raise
+        raise InvalidSetting(f"--ws-{error.name}", error.value, error.problem, error.hint) from error
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:

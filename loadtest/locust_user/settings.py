@@ -17,6 +17,7 @@ from loadtest.drops import DEFAULT_WEIGHTS, DropPlan, parse_storms, parse_weight
 from loadtest.engine import EngineSettings
 from loadtest.errors import InvalidSetting
 from loadtest.evidence import Plan
+from loadtest.locust_user.options import named_as_options
 from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.traffic import Conduct
 from loadtest.transport import Target, Tls
@@ -81,23 +82,43 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
     Raises:
         InvalidSetting: one of them cannot be.
     """
-    seed = values["seed"]
-    dialect = _dialect(values)
-    pace = Pace(values["rate"], values["arrivals"], seed)
-    backoff = _backoff(values["backoff"], seed)
-    drops = _with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"])
-    for name, least, most in _BOUNDS:
-        _check(name, values[name], least, most)
+    with named_as_options():
+        for name, least, most in _BOUNDS:
+            _check(name, values[name], least, most)
+        engine = _engine(values, host)
+    return LoadSettings(
+        engine=engine,
+        sessions=values["sessions"],
+        plan=_plan(values, engine),
+        revision=values["revision"] or described_revision(),
+        baseline=values["baseline"],
+        results=Path(values["results"]),
+        secrets=_secrets(values["token"], engine.headers, engine.conduct.dialect.path),
+        log=LogSettings(
+            paths=tuple(values["server_logs"]),
+            command=values["server_log_cmd"],
+            format=values["server_log_format"],
+            rules=values["server_log_rules"],
+            allowed_errors=values["server_log_errors"],
+        ),
+    )
+
+
+def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
+    seed, token = values["seed"], values["token"]
     tls = Tls(
         ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
     )
-    token = values["token"]
-    engine = EngineSettings(
+    return EngineSettings(
         target=Target.parse(host, tls),
         conduct=Conduct(
-            dialect, pace, backoff, int(values["reply_timeout_s"] * NS_PER_S), values["in_flight"]
+            dialect=_dialect(values),
+            pace=Pace(values["rate"], values["arrivals"], seed),
+            backoff=_backoff(values["backoff"], seed),
+            reply_timeout_ns=int(values["reply_timeout_s"] * NS_PER_S),
+            in_flight=values["in_flight"],
         ),
-        drops=drops,
+        drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
         token=token if callable(token) else lambda: token,
         headers=_headers(values["headers"]),
         subprotocols=tuple(values["subprotocols"]),
@@ -108,40 +129,29 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
         connect_concurrency=values["connect_concurrency"],
     )
-    plan = Plan(
-        dialect=dialect.name,
-        path=dialect.path,
+
+
+def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
+    """Return the plan; what Locust's own options say of it is not known here."""
+    conduct, drops = engine.conduct, engine.drops
+    return Plan(
+        dialect=conduct.dialect.name,
+        path=conduct.dialect.path,
         users=0,
         sessions_per_user=values["sessions"],
         spawn_rate=0,
-        rate=pace.rate,
-        arrivals=pace.arrivals,
-        in_flight=values["in_flight"],
-        message_bytes=dialect.message_bytes,
+        rate=conduct.pace.rate,
+        arrivals=conduct.pace.arrivals,
+        in_flight=conduct.in_flight,
+        message_bytes=conduct.dialect.message_bytes,
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
         storms=drops.storms,
-        backoff=str(backoff),
+        backoff=str(conduct.backoff),
         reply_timeout_s=values["reply_timeout_s"],
         open_timeout_s=values["open_timeout_s"],
-        seed=seed,
+        seed=values["seed"],
         warmup_s=values["warmup_s"],
-    )
-    return LoadSettings(
-        engine=engine,
-        sessions=values["sessions"],
-        plan=plan,
-        revision=values["revision"] or described_revision(),
-        baseline=values["baseline"],
-        results=Path(values["results"]),
-        secrets=_secrets(token, engine.headers, dialect.path),
-        log=LogSettings(
-            paths=tuple(values["server_logs"]),
-            command=values["server_log_cmd"],
-            format=values["server_log_format"],
-            rules=values["server_log_rules"],
-            allowed_errors=values["server_log_errors"],
-        ),
     )
 
 

@@ -5,8 +5,8 @@
     progress     the line while it goes
     markdown, junit, html
                  one file each, drawn from the same tables
-    tables, details, charts, provenance
-                 what is told: rows, lines, charts, where the run came from
+    tables, details, advice, charts, provenance
+                 what is told: rows, lines, what to do next, charts, where the run came from
     server_log   the server's log, judged from a run's files, or given to a run when it is over
     comparing, listing, trending
                  runs beside each other, all runs in a row, those of one plan over time

@@ -5,55 +5,102 @@ It is what was asked for, else what the run was compared with before, else what 
 A baseline that was not asked for and cannot be read is told in a note, it is no reason to have no report.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from loadtest.errors import RunUnreadable
 from loadtest.evidence import Evidence, Manifest
 from loadtest.report.tables import told
-from loadtest.run import choose_baseline, find_runs, read_run
-from loadtest.verdict import Verdict
+from loadtest.run import PassedOver, choose_baseline, find_runs, read_run
+from loadtest.run.catalogue import NO_BASELINE
+from loadtest.verdict import Item, Ruling, Verdict
+from loadtest.verdict.suitability import suitability
+
+NONE_ASKED = "no comparison was asked for"
+
+
+class PassedOverRun(Struct, frozen=True, kw_only=True):
+    """A run that the rule did not take for the baseline, as verdict.json tells it."""
+
+    revision: str
+    run_id: str
+    path: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """A baseline: what its files say, where they are, and by which rule it was found."""
+    """A baseline.
 
-    evidence: Evidence
-    path: Path
-    rule: str
+    Args:
+        evidence: what its files say, None where there is no baseline.
+        path, rule: where it is, and by which rule it was found; or by which there is none.
+        passed_over: the runs that the rule did not take, the newest first.
+        notes: what a person must know of it.
+    """
 
-    def told(self) -> dict[str, str]:
-        """Return where and why, for the evidence of a verdict."""
-        return {"path": str(self.path), "rule": self.rule}
+    evidence: Evidence | None = None
+    path: str = ""
+    rule: str = ""
+    passed_over: Sequence[PassedOverRun] = ()
+    notes: Sequence[str] = ()
+
+    def told(self) -> dict[str, Any]:
+        """Return how it was found, for the evidence of a verdict."""
+        passed_over = [msgspec.to_builtins(one) for one in self.passed_over]
+        return {"path": self.path, "rule": self.rule, "passed_over": passed_over}
 
 
-def baseline_of(
-    manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None
-) -> tuple[Found | None, str]:
-    """Return the baseline, and what there is to say about it."""
+def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None) -> Found:
+    """Return the baseline, if there is one.
+
+    Args:
+        manifest: of the run that is judged.
+        results: the folder of all runs.
+        wanted: a run directory, a revision, `none`, or None to leave the choice to the rule.
+        before: an earlier verdict on the run, which is kept to unless another baseline is wanted.
+
+    Raises:
+        RunNotFound: what is wanted does not exist.
+        RunUnreadable: what is wanted is damaged.
+    """
     if before is not None and not wanted:
-        if before.baseline is None:
-            return None, ""
-        compared = _compared_before(before)
-        path, rule = _path_of(compared.run_id, results), compared.rule
-        if path is None:
-            return None, "the run that this one was compared with is gone"
-    else:
-        chosen = choose_baseline(results, manifest, wanted)
-        if chosen is None:
-            return None, ""
-        path, rule = chosen.path, str(chosen.rule)
+        return _as_before(before, results)
+    if wanted == NO_BASELINE:
+        return Found(rule=NONE_ASKED)
+    choice = choose_baseline(results, manifest, wanted)
+    passed_over = told_passed_over(choice.passed_over)
+    if choice.baseline is None:
+        return Found(passed_over=passed_over)
     try:
-        return Found(read_run(path), path, rule), ""
+        return _read(choice.baseline.path, str(choice.baseline.rule), passed_over)
     except RunUnreadable as problem:
         if wanted:
             raise
-        return None, f"the baseline could not be read: {problem}"
+        return _unreadable(problem, passed_over)
+
+
+def _as_before(before: Verdict, results: Path) -> Found:
+    """Return what an earlier verdict was made against."""
+    latency = next((item for item in before.items if item.item == "latency"), _NOTHING)
+    passed_over = told(latency, "passed_over", list[PassedOverRun], [])
+    if before.baseline is None:
+        none_asked = told(latency, "rule", str, "") == NONE_ASKED
+        return Found(rule=NONE_ASKED if none_asked else "", passed_over=passed_over)
+    compared = told(latency, "baseline", _Compared, _Compared(""))
+    path = next((run.path for run in find_runs(results).runs if run.manifest.run_id == compared.run_id), None)
+    if path is None:
+        return Found(passed_over=passed_over, notes=["the run that this one was compared with is gone"])
+    try:
+        return _read(path, compared.rule, passed_over)
+    except RunUnreadable as problem:
+        return _unreadable(problem, passed_over)
 
 
 class _Compared(Struct):
@@ -61,14 +108,33 @@ class _Compared(Struct):
     rule: str = ""
 
 
-def _compared_before(before: Verdict) -> _Compared:
-    """Return the run that an earlier verdict was made against."""
-    latency = next((item for item in before.items if item.item == "latency"), None)
-    return told(latency, "baseline", _Compared, _Compared("")) if latency else _Compared("")
+_NOTHING = Item(item="latency", verdict=Ruling.NOT_JUDGED, summary="")
 
 
-def _path_of(run_id: str, results: Path) -> Path | None:
-    return next((run.path for run in find_runs(results).runs if run.manifest.run_id == run_id), None)
+def _read(path: Path, rule: str, passed_over: Sequence[PassedOverRun]) -> Found:
+    evidence = read_run(path)
+    notes = [
+        f"the baseline {evidence.manifest.revision} is a poor one: {failing}"
+        for failing in suitability(evidence).failings
+    ]
+    return Found(evidence, str(path), rule, passed_over, notes)
+
+
+def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOverRun]) -> Found:
+    return Found(passed_over=passed_over, notes=[f"the baseline could not be read: {problem}"])
+
+
+def told_passed_over(runs: Iterable[PassedOver]) -> list[PassedOverRun]:
+    """Return the runs that the rule did not take, as they are told."""
+    return [
+        PassedOverRun(
+            revision=one.run.manifest.revision,
+            run_id=one.run.manifest.run_id,
+            path=str(one.run.path),
+            why=one.why,
+        )
+        for one in runs
+    ]
 
 
 def readable(paths: Iterable[Path]) -> Iterator[Evidence]:

@@ -21,7 +21,7 @@ from loadtest.report.baselines import readable
 from loadtest.report.tables import Foreign, Sheet, Table, bounded, gate_table, gates, pair_table, told
 from loadtest.run import earlier_runs, find_runs, once, read_manifest, read_run, resolve
 from loadtest.verdict import Item, Ruling, judge
-from loadtest.verdict.latency import differing_plans, judge_pairs
+from loadtest.verdict.latency import as_options, differing_plans, judge_pairs
 from loadtest.verdict.timing import Timing, timing
 
 
@@ -63,7 +63,7 @@ class Compared(Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """0 pass, 1 fail, 4 inconclusive."""
-        return {Ruling.PASS: 0, Ruling.FAIL: 1}.get(self.verdict, 4)
+        return self.verdict.exit_code
 
 
 RunPaths = tuple[Path, Path]
@@ -86,11 +86,11 @@ def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPat
         baseline, candidate = (resolve(name, results) for name in names)
         hint = "Name another run; `loadtest list` shows them"
         if baseline.resolve() == candidate.resolve():
-            raise InvalidSetting("candidate", names[1], "is the same run as the baseline", hint)
+            raise InvalidSetting("CANDIDATE", names[1], "is the same run as the baseline", hint)
         used = {path.resolve() for pair in pairs for path in pair}
         for name, path in zip(names, (baseline, candidate), strict=True):
             if path.resolve() in used:
-                raise InvalidSetting("pair", name, "is in another pair, too", hint)
+                raise InvalidSetting("--pair", name, "is in another pair, too", hint)
         pairs.append((baseline, candidate))
     return pairs
 
@@ -111,7 +111,7 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
     alike = once(find_runs(results).of_plan(after.comparability_hash))
     runs = [[run.path for run in alike if run.manifest.revision == of.revision] for of in (before, after)]
     if before.revision == after.revision:
-        raise InvalidSetting("candidate", candidate, "is of the baseline's revision", "Name another revision")
+        raise InvalidSetting("CANDIDATE", candidate, "is of the baseline's revision", "Name another revision")
     if not all(runs):
         raise UsageError(
             f"no complete run of {before.revision} has the plan of {after.revision}'s newest run. "
@@ -135,7 +135,7 @@ def compare(pairs: Sequence[RunPaths], *, results: Path, force: bool = False) ->
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
     differing = differing_plans(manifests)
     if differing and not force:
-        raise RunsNotComparable(differing)
+        raise RunsNotComparable(as_options(differing))
     item = _one_pair(pairs[0], results) if len(pairs) == 1 else _several_pairs(pairs, results)
     if differing:
         item = _doubted(item, differing)
@@ -181,7 +181,7 @@ def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[Evidence]
 def _doubted(item: Item, differing: list[str]) -> Item:
     """Return the item as what it is worth between unlike plans: INCONCLUSIVE at best."""
     verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
-    summary = f"unlike plans ({', '.join(differing)}): {item.summary}"
+    summary = f"unlike plans ({', '.join(as_options(differing))}): {item.summary}"
     return msgspec.structs.replace(item, verdict=verdict, summary=summary)
 
 
@@ -225,15 +225,17 @@ class _Baseline(Struct, frozen=True):
 
 
 def _percentile_table(item: Item) -> Table:
+    """Return the percentiles beside those that are gated; these are of whole seconds only, and shown once."""
     after = told(item, "percentiles", dict[str, dict[str, float]], {})
     before = told(item, "baseline", _Baseline, _Baseline({})).percentiles
+    gated = {gate.gate for gate in gates(item)}
     rows = [
-        (f"{tag} {name.removesuffix('_ms')}", _ms(before, tag, name), _ms(after, tag, name))
+        (label, _ms(before, tag, name), _ms(after, tag, name))
         for tag, values in after.items()
         for name in values
-        if name.endswith("_ms")
+        if name.endswith("_ms") and (label := f"{tag} {name.removesuffix('_ms')}") not in gated
     ]
-    return Table(("latency", "baseline", "candidate"), "lrr", rows, "Percentiles")
+    return Table(("latency", "baseline", "candidate"), "lrr", rows, "Other percentiles")
 
 
 def _ms(percentiles: Mapping[str, Mapping[str, Any]], tag: str, name: str) -> str:

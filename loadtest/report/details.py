@@ -1,44 +1,19 @@
-"""What a person can act on, in lines of plain text: of an item that did not pass, of the generator, of what
-to do next. The terminal and junit.xml show the same lines.
+"""What a person can act on, in lines of plain text: of an item that did not pass, of the baseline, of the
+generator. The terminal and junit.xml show the same lines.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from loadtest.evidence import Evidence
 from loadtest.report import figures
+from loadtest.report.baselines import PassedOverRun
 from loadtest.report.tables import gates, told
 from loadtest.report.text import printable
-from loadtest.verdict import Generator, Item, Ruling
-
-_STEPS: Mapping[tuple[str, Ruling], str] = {
-    ("connect", Ruling.FAIL): "open one connection by hand with the same path, token and subprotocols; "
-    "the error says at which step it ended",
-    ("messaging", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
-    "a run with --ws-drop-every 0 tells whether drops have to do with it",
-    ("reconnect", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
-    "a run with one kind (--ws-drops reset) tells which drops do it",
-    ("persistence", Ruling.FAIL): "look up the first session in the server's store; a run with "
-    "--ws-drops close tells whether orderly disconnects lose data too",
-    ("latency", Ruling.FAIL): "repeat both revisions in turn on a quiet machine; if it stays, profile the "
-    "quantile that moved: p50 is the common path, p99 the queue or the pause",
-    ("latency", Ruling.INCONCLUSIVE): "repeat both revisions in turn, longer or more often",
-    ("latency", Ruling.NOT_JUDGED): "run the same command against the old revision, with --ws-revision NAME; "
-    "later runs are compared with it",
-    ("server_log", Ruling.FAIL): "log at INFO what clients cause by leaving, and look into the real errors; "
-    "the first lines of both are given here",
-    ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
-    "loadtest report RUN --server-log FILE",
-}
-
+from loadtest.verdict import Generator, Item
 
 _LINES_LIMIT = 5
-
-
-def next_step(item: Item) -> str:
-    """Return what to do about an item, empty where the summary says it."""
-    return _STEPS.get((item.item, item.verdict), "")
 
 
 class _Baseline(Struct, frozen=True, kw_only=True):
@@ -48,14 +23,19 @@ class _Baseline(Struct, frozen=True, kw_only=True):
     rule: str = ""
 
 
-def baseline_line(item: Item) -> str:
-    """Return which run latency was compared with and why, empty where there was none."""
+def baseline_lines(item: Item) -> Iterator[str]:
+    """Yield which run latency was compared with and why, and which were passed over for it."""
     baseline = told(item, "baseline", _Baseline, _Baseline(revision=""))
-    if not baseline.path:
-        return ""
-    return (
-        f"Compared with {baseline.revision}, started {baseline.started_at} ({baseline.path}): {baseline.rule}"
-    )
+    if baseline.path:
+        yield (
+            f"Compared with {baseline.revision}, started {baseline.started_at} ({baseline.path}): "
+            f"{baseline.rule}"
+        )
+    passed_over = told(item, "passed_over", list[PassedOverRun], [])
+    if passed_over:
+        newest, more = passed_over[0], len(passed_over) - 1
+        others = f"; {more} more in verdict.json" if more else ""
+        yield f"Passed over as a baseline: {newest.revision} ({newest.path}): {newest.why}{others}"
 
 
 def item_lines(item: Item) -> list[str]:
@@ -99,7 +79,7 @@ def _gate_lines(item: Item) -> Iterator[str]:
         yield (
             f"{gate.decision} {gate.gate}: {figures.span(gate.baseline_us)} -> "
             f"{figures.span(gate.candidate_us)}, {figures.change(gate.change_ratio)} "
-            f"({gate.interval} %), margin {figures.share(gate.margin_ratio)}"
+            f"({gate.interval} %), margin {gate.margin}{f' = {gate.share}' if gate.absolute else ''}"
         )
 
 
@@ -116,6 +96,18 @@ def _log_lines(item: Item) -> Iterator[str]:
             yield f"{where} {logged.line}: {printable(logged.text)}"
 
 
+_FIGURES = {
+    "achieved_ratio": "{} of the planned messages sent",
+    "cpu_ratio": "engine's CPU {} of a core",
+    "process_cpu_ratio": "whole process's {}",
+    "steal_ratio": "{} of the CPU stolen by the host",
+    "gc_pause_max_ms": "longest GC pause {}",
+    "files_ratio": "{} of the open files allowed",
+    "ports_ratio": "{} of the local ports",
+}
+"""How figures of the generator are told, where their names do not say it."""
+
+
 def generator_line(generator: Generator) -> str:
     """Return whether the load generator was fit to measure, with its figures."""
     seen = [_figure(name, value) for name, value in generator.figures.items() if value is not None]
@@ -124,15 +116,10 @@ def generator_line(generator: Generator) -> str:
 
 def _figure(name: str, value: float) -> str:
     """Write a figure with the unit that its name ends with."""
-    if name.endswith("_ratio"):
-        return f"{_words(name.removesuffix('_ratio'))} {figures.share(value)}"
-    if name.endswith("_ms"):
-        return f"{_words(name.removesuffix('_ms'))} {value:.3g} ms"
-    return f"{_words(name)} {value:.3g}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    plain = name.removesuffix("_ratio").removesuffix("_ms").replace("_", " ")
+    shown = figures.share(value) if name.endswith("_ratio") else f"{value:.3g}"
+    unit = " ms" if name.endswith("_ms") else ""
+    return _FIGURES.get(name, f"{plain} {{}}").replace("{}", f"{shown}{unit}")
 
 
 def herd_line(evidence: Evidence) -> str:

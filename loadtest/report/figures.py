@@ -12,6 +12,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write so many of something, in the plural but for one."""
+    return f"{count(number)} {noun}{'s' * (number != 1)}"
+
+
 def span(us: float | None) -> str:
     """Write a time given in microseconds, in milliseconds or, from one second on, in seconds."""
     if us is None:

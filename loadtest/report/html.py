@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from loadtest.report import details, figures
+from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
 from loadtest.report.provenance import command_lines, environment_table, plan_table
 from loadtest.report.published import Published
@@ -64,14 +65,14 @@ def html(published: Published) -> str:
                 "question": QUESTIONS.get(item.item, ""),
                 "counts": count_table(item),
                 "lines": details.finding_lines(item),
-                "next": details.next_step(item),
+                "next": next_step(item, verdict.items),
             }
-            for item in verdict.items
+            for item in published.items
         ],
         generator=details.generator_line(verdict.generator),
         facts=_facts(published),
         charts=charts(evidence),
-        compared_with=details.baseline_line(verdict.item("latency")),
+        compared_with=details.baseline_lines(verdict.item("latency")),
         gates=gate_table(gates(verdict.item("latency"))),
         latency=latency_table(evidence),
         outages=outage_table(evidence),

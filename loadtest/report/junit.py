@@ -11,6 +11,7 @@ The format is that of JUnit's Ant task as Jenkins, GitLab and GitHub's actions r
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from loadtest.report import details
+from loadtest.report.advice import next_step
 from loadtest.report.published import Published
 from loadtest.report.text import printable
 from loadtest.verdict import Item, Ruling
@@ -32,10 +33,10 @@ def junit(published: Published) -> bytes:
         ("verdict", str(verdict.verdict)),
     ):
         SubElement(properties, "property", name=name, value=printable(value))
-    for item in verdict.items:
-        suite.append(_case(item))
+    for item in published.items:
+        suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
-        details.baseline_line(verdict.item("latency")),
+        *details.baseline_lines(verdict.item("latency")),
         details.generator_line(verdict.generator),
         *verdict.generator.problems,
         *verdict.notes[:20],
@@ -61,7 +62,7 @@ def _suite_attributes(published: Published) -> dict[str, str]:
     }
 
 
-def _case(item: Item) -> Element:
+def _case(item: Item, step: str) -> Element:
     case = Element("testcase", classname="loadtest", name=item.item, time="0")
     element = _ELEMENTS.get(item.verdict)
     message = printable(item.summary, _TEXT_LIMIT)
@@ -71,7 +72,7 @@ def _case(item: Item) -> Element:
         SubElement(case, element, message=message)
     else:
         told = SubElement(case, element, message=message, type=str(item.verdict))
-        told.text = _lines([item.summary, *details.item_lines(item), details.next_step(item)])
+        told.text = _lines([item.summary, *details.item_lines(item), step])
     return case
 
 

@@ -7,6 +7,7 @@ a server or a file becomes a link, a mention, HTML, or a cell too many.
 from collections.abc import Iterable, Iterator, Sequence
 
 from loadtest.report import details, figures
+from loadtest.report.advice import next_step
 from loadtest.report.provenance import command_lines, environment_table, plan_table
 from loadtest.report.published import Published
 from loadtest.report.tables import (
@@ -49,12 +50,11 @@ def _verdict(published: Published) -> Iterator[str]:
         f"{figures.count(sum(evidence.counts_of('drops').values()))} drops, {against}."
     )
     yield ""
-    rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in verdict.items]
+    rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in published.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
-    compared_with = details.baseline_line(verdict.item("latency"))
-    if compared_with:
-        yield f"{markdown_prose(compared_with)}."
+    for line in details.baseline_lines(verdict.item("latency")):
+        yield f"{markdown_prose(line)}."
         yield ""
     yield f"{markdown_prose(details.generator_line(verdict.generator))}."
     for remark in (*verdict.generator.problems, *verdict.notes[:20]):
@@ -67,20 +67,21 @@ def _signed(ruling: Ruling) -> str:
 
 
 def _findings(published: Published) -> Iterator[str]:
-    for item in published.verdict.items:
+    for item in published.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
-            yield from _finding(item)
+            yield from _finding(item, next_step(item, published.verdict.items))
 
 
-def _finding(item: Item) -> Iterator[str]:
+def _finding(item: Item, step: str) -> Iterator[str]:
+    lines = [*details.count_lines(item), *details.finding_lines(item)]
+    if not (lines or step):
+        return
     yield f"### {_signed(item.verdict)}: {item.item}"
     yield ""
     # Lines indented by four are code whatever they hold, and need no escape (CommonMark 0.31 section 4.4).
-    lines = [*details.count_lines(item), *details.finding_lines(item)]
     yield from (f"    {printable(line, 600)}" for line in lines)
     if lines:
         yield ""
-    step = details.next_step(item)
     if step:
         yield f"Next: {markdown_prose(step)}."
         yield ""
@@ -139,6 +140,9 @@ def table_lines(table: Table) -> Iterator[str]:
     if table.more:
         yield ""
         yield f"and {table.more} more"
+    if table.note:
+        yield ""
+        yield markdown_prose(table.note)
     yield ""
 
 

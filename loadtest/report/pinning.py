@@ -9,9 +9,22 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from loadtest.errors import UsageError
+from loadtest.errors import RunUnreadable, UsageError
+from loadtest.report import figures
+from loadtest.report.baselines import PassedOverRun, told_passed_over
 from loadtest.report.tables import Foreign, Sheet, Table, bounded
-from loadtest.run import FoundRun, find_runs, pin, read_manifest, resolve, run_of_plan, unpin
+from loadtest.run import (
+    FoundRun,
+    choose_baseline,
+    find_runs,
+    pin,
+    read_manifest,
+    read_run,
+    resolve,
+    run_of_plan,
+    unpin,
+)
+from loadtest.verdict.suitability import suitability
 
 _HASH_SHOWN = 12
 """Characters of a comparability hash that tell plans apart."""
@@ -34,34 +47,56 @@ class BaselineChoice(Struct, frozen=True, kw_only=True):
         run: the run that was asked about.
         baseline: what it would be compared with, None for nothing.
         rule: why that one, or why none.
+        problems: what speaks against comparing with it.
+        passed_over: the runs that the rule did not take, the newest first.
         pinned: all pinned runs, the newest first.
     """
 
     run: NamedRun
     baseline: NamedRun | None
     rule: str
+    problems: list[str]
+    passed_over: list[PassedOverRun]
     pinned: list[NamedRun]
     schema: int = 1
 
 
 class BaselineChange(Struct, frozen=True, kw_only=True):
-    """What `baseline set --json` and `baseline clear --json` print."""
+    """What `baseline set --json` and `baseline clear --json` print.
+
+    Args:
+        problems: what speaks against comparing with what was pinned.
+    """
 
     pinned: list[str]
     removed: list[str]
+    problems: list[str] = []
     schema: int = 1
 
 
 def set_baseline(wanted: str, results: Path) -> BaselineChange:
     """Pin a run as the baseline of its plan, in the place of the one that is pinned for it.
 
+    What speaks against it is told, and no obstacle: who pins a run may know why.
+
     Raises:
         RunNotFound: there is no such run.
         InvalidSetting: it was not ended in good order.
         ResultsUnwritable: it cannot be copied.
     """
-    kept = pin(resolve(wanted, results), results)
-    return BaselineChange(pinned=[str(kept.path)], removed=[str(path) for path in kept.replaced])
+    run = resolve(wanted, results)
+    problems = _problems(run)
+    kept = pin(run, results)
+    removed = [str(path) for path in kept.replaced]
+    return BaselineChange(pinned=[str(kept.path)], removed=removed, problems=problems)
+
+
+def _problems(run: Path) -> list[str]:
+    """Return what speaks against comparing with a run."""
+    try:
+        return suitability(read_run(run)).problems
+    except RunUnreadable as problem:
+        return [f"it cannot be read: {problem}"]
 
 
 def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
@@ -92,14 +127,16 @@ def show_baseline(wanted: str | None, results: Path) -> BaselineChoice:
         RunNotFound: there is no such run.
     """
     run = run_of_plan(wanted, results)
-    catalogue, of = find_runs(results), run.manifest
-    chosen = catalogue.baseline_by_rule(of.comparability_hash, revision=of.revision, besides=of.run_id)
+    choice = choose_baseline(results, run.manifest)
+    chosen = choice.baseline
     none = "no other revision has a complete run with this plan, and none is pinned for it"
     return BaselineChoice(
         run=_named(run),
         baseline=None if chosen is None else _named(FoundRun(chosen.path, read_manifest(chosen.path))),
         rule=none if chosen is None else str(chosen.rule),
-        pinned=[_named(kept) for kept in catalogue.runs if kept.pinned],
+        problems=[] if chosen is None else _problems(chosen.path),
+        passed_over=told_passed_over(choice.passed_over),
+        pinned=[_named(kept) for kept in find_runs(results).runs if kept.pinned],
     )
 
 
@@ -120,12 +157,21 @@ def choice_sheet(choice: BaselineChoice) -> Sheet:
     shown = [("the run", run), *([] if baseline is None else [("its baseline", baseline)])]
     return Sheet(
         headline=f"{run.revision} ({run.path}) would be compared {compared}",
-        lines=[choice.rule if baseline is None else f"because {choice.rule}"],
+        lines=[
+            choice.rule if baseline is None else f"because {choice.rule}",
+            *(f"Warning: {problem}" for problem in choice.problems),
+        ],
         tables=[
             _table("Choice", shown),
+            _passed_over_table(choice.passed_over),
             _table("Pinned", [("pinned", kept) for kept in choice.pinned]),
         ],
     )
+
+
+def _passed_over_table(runs: Iterable[PassedOverRun]) -> Table:
+    rows = [(*map(Foreign, (run.revision, run.run_id, run.path)), run.why) for run in runs]
+    return bounded("Passed over", ("passed over", "id", "directory", "why"), "llll", rows)
 
 
 def _table(title: str, runs: Iterable[tuple[str, NamedRun]]) -> Table:
@@ -143,9 +189,11 @@ def change_sheet(change: BaselineChange) -> Sheet:
     """Return what was pinned and removed."""
     if change.pinned:
         kept = change.pinned[0]
-        lines = [f"Keep it: git add {shlex.quote(kept)}"]
-        return Sheet(headline=f"pinned {kept}", lines=[*_removed(change), *lines], tables=())
-    return Sheet(headline=f"{len(change.removed)} baselines cleared", lines=_removed(change), tables=())
+        warnings = [f"Warning: {problem}" for problem in change.problems]
+        lines = [*_removed(change), *warnings, f"Keep it: git add {shlex.quote(kept)}"]
+        return Sheet(headline=f"pinned {kept}", lines=lines, tables=())
+    cleared = f"{figures.counted(len(change.removed), 'baseline')} cleared"
+    return Sheet(headline=cleared, lines=_removed(change), tables=())
 
 
 def _removed(change: BaselineChange) -> list[str]:

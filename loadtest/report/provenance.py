@@ -21,8 +21,9 @@ def plan_table(plan: Plan) -> Table:
         ("messages a second and session", f"{plan.rate:g}, {plan.arrivals}"),
         ("bytes a message", f"about {plan.message_bytes}"),
         ("in flight at most", str(plan.in_flight or "any number")),
-        ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drops_planned else "no drops"),
+        ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
         ("drops", Foreign(_weights(plan.drops))),
+        *([("storms", Foreign(_storms(plan)))] if plan.storms else []),
         ("backoff", Foreign(plan.backoff)),
         ("timeouts", f"reply {plan.reply_timeout_s:g} s, opening {plan.open_timeout_s:g} s"),
         ("seed", str(plan.seed)),
@@ -73,9 +74,15 @@ def _option_lines(plan: Plan) -> Iterator[str]:
     yield f"  --ws-sessions {plan.sessions_per_user} --ws-rate {plan.rate:g} --ws-arrivals {plan.arrivals}"
     yield f"  --ws-in-flight {plan.in_flight} --ws-message-bytes {plan.message_bytes}"
     yield f"  --ws-drop-every {plan.drop_every_s:g} --ws-drops {shlex.quote(_weights(plan.drops))}"
+    if plan.storms:
+        yield f"  --ws-storm {shlex.quote(_storms(plan))}"
     yield f"  --ws-backoff {shlex.quote(plan.backoff)}"
     yield f"  --ws-reply-timeout {plan.reply_timeout_s:g} --ws-open-timeout {plan.open_timeout_s:g}"
     yield f"  --ws-seed {plan.seed} --ws-warmup {plan.warmup_s:g}"
+
+
+def _storms(plan: Plan) -> str:
+    return ",".join(map(str, plan.storms))
 
 
 def _weights(drops: Mapping[str, float]) -> str:

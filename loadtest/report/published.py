@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.evidence import Evidence
-from loadtest.verdict import Verdict
+from loadtest.report.advice import told_items
+from loadtest.verdict import Item, Verdict
 
 OWN_SERVER_LOG = "server.log"
 """The file that a run directory has where Locust started a reference server for the run."""
@@ -24,6 +25,11 @@ class Published:
     results: Path
     evidence: Evidence
     verdict: Verdict
+
+    @property
+    def items(self) -> list[Item]:
+        """The items as people are to read them."""
+        return told_items(self.verdict.items)
 
     @property
     def again(self) -> str:

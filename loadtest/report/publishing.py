@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from loadtest.errors import ResultsUnwritable, RunUnreadable
-from loadtest.evidence import Evidence, Manifest
+from loadtest.errors import RunUnreadable
+from loadtest.evidence import Evidence
 from loadtest.report.baselines import baseline_of, readable
 from loadtest.report.html import html
 from loadtest.report.junit import junit
@@ -15,6 +15,7 @@ from loadtest.report.markdown import summary
 from loadtest.report.published import Published
 from loadtest.report.server_log import log_item
 from loadtest.run import earlier_runs, read_run, read_verdict, write_verdict
+from loadtest.run.directory import writing
 from loadtest.verdict import Verdict, judge
 
 
@@ -33,24 +34,25 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
     """
     evidence = read_run(path)
     before = _verdict_before(path)
-    found, note = baseline_of(evidence.manifest, Path(results), baseline, before=before)
+    found = baseline_of(evidence.manifest, Path(results), baseline, before=before)
     verdict = judge(
         evidence,
-        None if found is None else found.evidence,
+        found.evidence,
         log_item(path, evidence),
-        earlier=() if found is None else _earlier(found.evidence.manifest, evidence.manifest, Path(results)),
-        found=None if found is None else found.told(),
+        earlier=_earlier(found.evidence, evidence, Path(results)),
+        found=found.told(),
     )
-    if note:
-        verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, note])
+    verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
     published = Published(path=path, results=Path(results), evidence=evidence, verdict=verdict)
     _write(published)
     return published
 
 
-def _earlier(baseline: Manifest, judged: Manifest, results: Path) -> Iterator[Evidence]:
-    """Return earlier runs like the baseline, from which its noise is known."""
-    return readable(earlier_runs(results, baseline, before_unix_ns=judged.started_unix_ns))
+def _earlier(baseline: Evidence | None, judged: Evidence, results: Path) -> Iterator[Evidence]:
+    """Yield earlier runs like the baseline, from which its noise is known."""
+    if baseline is not None:
+        before_unix_ns = judged.manifest.started_unix_ns
+        yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))
 
 
 def _verdict_before(path: Path) -> Verdict | None:
@@ -68,7 +70,5 @@ def _write(published: Published) -> None:
         ("report.html", html(published).encode()),
     ):
         file = published.path / name
-        try:
+        with writing(file):
             file.write_bytes(data)
-        except OSError as error:
-            raise ResultsUnwritable(file, error.strerror or str(error)) from error

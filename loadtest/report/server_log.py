@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from loadtest.errors import ResultsUnwritable
 from loadtest.evidence import Evidence
 from loadtest.run import LogWriter, read_drops, read_server_log
+from loadtest.run.directory import writing
 from loadtest.schedule import NS_PER_S
 from loadtest.serverlog import Counts, LogReader, Reading, Record, RuleTable, Window, extract, judge, read
 from loadtest.verdict import Item, Ruling
@@ -57,19 +57,16 @@ def attach_logs(
         ResultsUnwritable: it cannot be kept.
     """
     counts = Counts()
-    try:
-        with tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as beside:
-            with LogWriter(Path(beside)) as writer:
-                for file in files:
-                    reader = LogReader(format=format)
-                    for batch in _batches(read(file, reader)):
-                        classified = ((record, rules.classify(record)) for record in batch)
-                        writer.append(extract(classified, file.name if len(files) > 1 else ""))
-                    counts = counts.plus(reader.counts)
-                writer.finish(Reading(files=[file.name for file in files], counts=counts))
-            writer.path.replace(run / writer.path.name)
-    except OSError as error:
-        raise ResultsUnwritable(run, error.strerror or str(error)) from error
+    with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as beside:
+        with LogWriter(Path(beside)) as writer:
+            for file in files:
+                reader = LogReader(format=format)
+                for batch in _batches(read(file, reader)):
+                    classified = ((record, rules.classify(record)) for record in batch)
+                    writer.append(extract(classified, file.name if len(files) > 1 else ""))
+                counts = counts.plus(reader.counts)
+            writer.finish(Reading(files=[file.name for file in files], counts=counts))
+        writer.path.replace(run / writer.path.name)
 
 
 def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:

@@ -5,6 +5,7 @@ a code span; nothing is escaped here, that is for whoever draws. Rows are bounde
 kinds, causes and errors, a hostile file may have thousands.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -56,6 +57,7 @@ class Table:
         rows: as many cells each as the header has.
         title: what it shows.
         more: how many rows were left out at the end.
+        note: what a person must know to read it.
     """
 
     header: Sequence[str]
@@ -63,6 +65,7 @@ class Table:
     rows: Sequence[Sequence[str]]
     title: str = ""
     more: int = field(default=0, kw_only=True)
+    note: str = field(default="", kw_only=True)
 
     def __bool__(self) -> bool:
         return bool(self.rows)
@@ -194,6 +197,23 @@ class GateFigures(Struct, frozen=True, kw_only=True):
     low_ratio: float | None = None
     high_ratio: float | None = None
     margin_ratio: float | None = None
+    relative_margin_ratio: float | None = None
+    absolute_margin_us: float | None = None
+
+    @property
+    def absolute(self) -> bool:
+        """Whether the margin in force is the absolute one."""
+        return (self.margin_ratio or 0.0) > (self.relative_margin_ratio or math.inf)
+
+    @property
+    def margin(self) -> str:
+        """The margin in force: a time, or a share of the baseline."""
+        return figures.span(self.absolute_margin_us) if self.absolute else self.share
+
+    @property
+    def share(self) -> str:
+        """The margin in force as a share of the baseline."""
+        return figures.share(self.margin_ratio)
 
     @property
     def interval(self) -> str:
@@ -209,8 +229,13 @@ def gates(item: Item) -> list[GateFigures]:
     return told(item, "gates", list[GateFigures], [])
 
 
-def gate_table(compared: Iterable[GateFigures]) -> Table:
-    """Return each gated quantile: both values, the change with its interval, the margin, the verdict."""
+def gate_table(compared: Sequence[GateFigures]) -> Table:
+    """Return each gated quantile: both values, the change with its interval, the margin, the verdict.
+
+    It is empty where one side has no values at all: there is no change to show.
+    """
+    if not any(gate.baseline_us and gate.candidate_us for gate in compared):
+        return Table((), "", ())
     rows = [
         (
             gate.gate,
@@ -218,13 +243,25 @@ def gate_table(compared: Iterable[GateFigures]) -> Table:
             figures.span(gate.candidate_us),
             figures.change(gate.change_ratio),
             gate.interval,
-            figures.share(gate.margin_ratio),
+            gate.margin,
             gate.decision,
         )
         for gate in compared
     ]
     header = ("quantile", "baseline", "candidate", "change", "interval, %", "margin", "verdict")
-    return Table(header, "lrrrrrl", rows, "Change against the baseline")
+    return Table(header, "lrrrrrl", rows, "Change against the baseline", note=_margin_note(compared))
+
+
+def _margin_note(compared: Sequence[GateFigures]) -> str:
+    """Return what the values are of, and what share a margin is that is a time."""
+    note = "Values are of whole seconds after the warm-up."
+    absolute = [gate for gate in compared if gate.absolute]
+    if not absolute:
+        return note
+    shares = ", ".join(
+        f"{gate.share} of {gate.gate} (else {figures.share(gate.relative_margin_ratio)})" for gate in absolute
+    )
+    return f"{note} A margin is {absolute[0].margin} at least, which is {shares}."
 
 
 class _RunTold(Struct, frozen=True, kw_only=True):

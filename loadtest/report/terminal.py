@@ -15,6 +15,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from loadtest.report import details
+from loadtest.report.advice import next_step
 from loadtest.report.listing import Listing, listing_tables
 from loadtest.report.published import Published
 from loadtest.report.tables import Sheet, Table, gate_table, gates, server_log_table, verdict_table
@@ -28,38 +29,38 @@ _STYLES = {
     Ruling.NOT_JUDGED: "dim",
 }
 _SUMMARY_LIMIT = 600
-_UNBROKEN = frozenset({"item", "verdict", "started", "started (UTC)", "complete"})
+_UNBROKEN = frozenset({"item", "verdict", "started", "started (UTC)", "complete", "quantile", "interval, %"})
 """Columns that are never broken into lines, whatever else must make room."""
+
+_MANY_COLUMNS = 7
 
 
 def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
     """Print a run's verdict for a person."""
     verdict, manifest = published.verdict, published.evidence.manifest
     console = new_console(to_stderr=to_stderr)
-    print_table(console, verdict_table(verdict.items))
+    print_table(console, verdict_table(published.items))
     baseline = f" against {verdict.baseline}" if verdict.baseline is not None else ""
     headline = Text.assemble(
         "verdict of ", _text(manifest.revision), _text(baseline), ": ", _ruling(verdict.verdict)
     )
     console.print()
     console.print(headline)
-    for item in verdict.items:
+    for item in published.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
-            _print_item(console, item)
+            _print_item(console, item, next_step(item, verdict.items))
     console.print()
-    compared_with = details.baseline_line(verdict.item("latency"))
-    if compared_with:
-        console.print(_text(compared_with, _SUMMARY_LIMIT))
-    console.print(_text(details.generator_line(verdict.generator)))
+    for line in details.baseline_lines(verdict.item("latency")):
+        console.print(_text(line, _SUMMARY_LIMIT))
+    console.print(_text(details.generator_line(verdict.generator), _SUMMARY_LIMIT))
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
         console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
     _print_where(console, published)
 
 
-def _print_item(console: Console, item: Item) -> None:
+def _print_item(console: Console, item: Item, step: str) -> None:
     lines = [*details.count_lines(item), *details.finding_lines(item)]
     tables = [table for table in (gate_table(gates(item)), server_log_table(item)) if table]
-    step = details.next_step(item)
     if not (lines or tables or step):
         return
     console.print()
@@ -74,8 +75,9 @@ def _print_item(console: Console, item: Item) -> None:
 
 def _print_where(console: Console, published: Published) -> None:
     """Say where the run is and how to look again; paths are not broken, so that they can be copied."""
-    step = details.next_step(published.verdict.item("latency"))
-    if published.verdict.item("latency").verdict is Ruling.NOT_JUDGED and step:
+    latency = published.verdict.item("latency")
+    step = next_step(latency, published.verdict.items)
+    if latency.verdict is Ruling.NOT_JUDGED and step:
         console.print(_text(f"latency was not judged: {step}", _SUMMARY_LIMIT))
     console.print()
     for label, value in (
@@ -88,13 +90,21 @@ def _print_where(console: Console, published: Published) -> None:
 
 def print_table(console: Console, table: Table) -> None:
     """Print a table; verdicts are coloured."""
-    console.print(_drawn(table))
+    console.print(_drawn(table, console.width))
     if table.more:
         console.print(_text(f"... and {table.more} more"))
+    if table.note:
+        console.print(_text(table.note, _SUMMARY_LIMIT))
 
 
-def _drawn(table: Table) -> RichTable:
-    drawn = RichTable(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", show_edge=False)
+def _drawn(table: Table, width: int) -> RichTable:
+    """Return the table; many columns that would be wider than the terminal stand closer together."""
+    widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
+    dense = len(widths) >= _MANY_COLUMNS and sum(widths) + 2 * len(widths) > width
+    gap = 0 if dense else 1  # beside the space that parts any two columns
+    drawn = RichTable(
+        box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold", show_edge=False
+    )
     for name, align in zip(table.header, table.aligns, strict=True):
         justify: Literal["right", "left"] = "right" if align == "r" else "left"
         drawn.add_column(Text(name), justify=justify, overflow="fold", no_wrap=name in _UNBROKEN)

@@ -22,6 +22,9 @@ MOST_RUNS = 200
 
 MARK = "←"
 
+_LEAST_RUNS = 6
+"""Three on each side of a change (`loadtest.statistics.trend`)."""
+
 
 class TrendRun(Struct, frozen=True, kw_only=True):
     """A run of the series.
@@ -131,10 +134,13 @@ def _changes(runs: Sequence[TrendRun], series: Sequence[Mapping[str, float | Non
 
 def trend_sheet(found: Trend) -> Sheet:
     """Return the series with its changes marked, and what changed."""
-    changed = len(found.changes)
+    lines = [_told(change) for change in found.changes]
+    if len(found.runs) < _LEAST_RUNS:
+        lines.append(f"A change can be found in {_LEAST_RUNS} runs or more")
+    runs, changes = figures.counted(len(found.runs), "run"), figures.counted(len(found.changes), "change")
     return Sheet(
-        headline=f"{len(found.runs)} runs of plan {found.comparability_hash[:12]}, {changed} changes",
-        lines=[_told(change) for change in found.changes],
+        headline=f"{runs} of plan {found.comparability_hash[:12]}, {changes}",
+        lines=lines,
         tables=[_series_table(found)],
     )
 
@@ -154,7 +160,9 @@ def _series_table(found: Trend) -> Table:
         for index, run in enumerate(found.runs)
     ]
     header = ("started (UTC)", "revision", *map(str, GATES), "verdict")
-    return Table(header, f"ll{'r' * len(GATES)}l", rows, "Runs")
+    few = any(us is None for run in found.runs for us in run.quantiles_us.values())
+    note = f"{figures.UNKNOWN} stands for too few samples." if few else ""
+    return Table(header, f"ll{'r' * len(GATES)}l", rows, "Runs", note=note)
 
 
 def _told(change: TrendChange) -> str:

@@ -23,7 +23,9 @@ The directory is the single truth: reports and verdicts are made from these file
 from loadtest.run.catalogue import (
     Baseline,
     Catalogue,
+    Choice,
     FoundRun,
+    PassedOver,
     Rule,
     choose_baseline,
     earlier_runs,
@@ -42,8 +44,10 @@ from loadtest.run.writer import RunWriter
 __all__ = [
     "Baseline",
     "Catalogue",
+    "Choice",
     "FoundRun",
     "LogWriter",
+    "PassedOver",
     "Rule",
     "RunWriter",
     "ServerLog",

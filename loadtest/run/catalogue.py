@@ -1,26 +1,35 @@
 """Which runs there are, which one a person means, and which one is the baseline.
 
 The rule for the baseline is that of the command line: what was asked for, else the run pinned for the plan,
-else the newest complete run of another revision with the same plan. Pinned runs are copies under
-results/baselines/ and otherwise runs like any other; where runs are counted, a run counts once.
+else the newest complete run of another revision with the same plan that can be compared with. What is passed
+over is told, with its reason. `loadtest.verdict.suitability` says what speaks against a run; where something
+speaks against all of them, the newest of the best serves: no baseline at all would leave latency unjudged,
+where it has to be INCONCLUSIVE. Pinned runs are copies under results/baselines/ and otherwise runs like any
+other; where runs are counted, a run counts once.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
+from operator import itemgetter
 from pathlib import Path
 
-from loadtest.errors import InvalidSetting, RunNotFound, RunUnreadable, UsageError
+from loadtest.errors import RunNotFound, RunUnreadable, UsageError
 from loadtest.evidence import Manifest
 from loadtest.run import directory
-from loadtest.run.reader import read_manifest
+from loadtest.run.reader import read_manifest, read_run
 from loadtest.statistics.noise import LEAST_RUNS
+from loadtest.verdict.suitability import suitability
 
 NO_BASELINE = "none"
 
 _PLAN = re.compile(r"[0-9a-f]{6,64}")
 """The beginning of a comparability hash, long enough to be meant."""
+
+MOST_READ = 5
+"""Runs that are read in search of a sound baseline: older ones say little of how the server was before."""
 
 
 class Rule(StrEnum):
@@ -29,6 +38,7 @@ class Rule(StrEnum):
     ASKED = "it was asked for"
     PINNED = "it is pinned for this plan"
     NEWEST = "it is the newest complete run of another revision with this plan"
+    FITTEST = "newer runs of other revisions with this plan are less fit to be compared with"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,22 @@ class FoundRun:
 
 
 @dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A run that the rule did not take for the baseline, and why."""
+
+    run: FoundRun
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The baseline, None for no comparison; and what was passed over for it, the newest first."""
+
+    baseline: Baseline | None = None
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """The runs of a results folder, the newest first, and those whose run.json cannot be read."""
 
@@ -57,35 +83,60 @@ class Catalogue:
 
     def newest_complete(self, revision: str, *, besides: str = "") -> FoundRun | None:
         """Return the newest complete run of a revision that has not this run id."""
-        return next((run for run in self._complete(besides) if run.manifest.revision == revision), None)
+        return next((run for run in self.of_revision(revision, besides) if run.manifest.complete), None)
 
-    def baseline_by_rule(
-        self, comparability_hash: str, *, revision: str | None = None, besides: str = ""
-    ) -> Baseline | None:
-        """Return what a run is compared with where nothing was asked for.
+    def of_revision(self, revision: str, besides: str = "") -> Iterator[FoundRun]:
+        """Yield the runs of a revision, complete or not, the newest first."""
+        return (
+            run for run in self.runs if run.manifest.revision == revision and run.manifest.run_id != besides
+        )
 
-        Args:
-            comparability_hash: of the run's plan.
-            revision: of the run, None for one that no run has had yet.
-            besides: the run's own id.
-        """
-        alike = self.of_plan(comparability_hash, besides=besides)
-        for run in alike:
-            if run.pinned:
-                return Baseline(run.path, Rule.PINNED)
-        for run in alike:
-            if run.manifest.revision != revision:
-                return Baseline(run.path, Rule.NEWEST)
-        return None
-
-    def of_plan(self, comparability_hash: str, *, besides: str = "") -> list[FoundRun]:
+    def of_plan(self, comparability_hash: str) -> list[FoundRun]:
         """Return the complete runs of a plan, the newest first."""
-        return [
-            run for run in self._complete(besides) if run.manifest.comparability_hash == comparability_hash
-        ]
+        return [run for run in self._with_plan(comparability_hash) if run.manifest.complete]
 
-    def _complete(self, besides: str) -> Iterator[FoundRun]:
-        return (run for run in self.runs if run.manifest.complete and run.manifest.run_id != besides)
+    def _with_plan(self, comparability_hash: str) -> Iterator[FoundRun]:
+        return (run for run in self.runs if run.manifest.comparability_hash == comparability_hash)
+
+    def baseline_by_rule(self, of: Manifest) -> Choice:
+        """Return what a run is compared with where nothing was asked for."""
+        others = [run for run in self._with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
+        pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
+        if pinned is not None:
+            return Choice(Baseline(pinned.path, Rule.PINNED))
+        return _fittest(run for run in others if run.manifest.revision != of.revision)
+
+
+def _fittest(candidates: Iterable[FoundRun]) -> Choice:
+    """Return the newest sound one of these, which are the newest first, else the newest of the best."""
+    looked_at: list[tuple[_Rank | None, PassedOver]] = []
+    for run in candidates:
+        looked_at.append(_looked_at(run))
+        ranks = [rank for rank, _ in looked_at if rank is not None]
+        if _SOUND in ranks or len(ranks) == MOST_READ:
+            break
+    runs = tuple(run for _, run in looked_at)
+    ranked = [(rank, run) for rank, run in looked_at if rank is not None]
+    if not ranked:
+        return Choice(None, runs)
+    _, best = min(ranked, key=itemgetter(0))
+    rule = Rule.NEWEST if best is ranked[0][1] else Rule.FITTEST
+    return Choice(Baseline(best.run.path, rule), tuple(takewhile(lambda run: run is not best, runs)))
+
+
+_Rank = tuple[int, bool]
+_SOUND: _Rank = (0, False)
+
+
+def _looked_at(run: FoundRun) -> tuple[_Rank | None, PassedOver]:
+    """Return how well a run can be compared with, None for not at all, and what speaks against it."""
+    if not run.manifest.complete:
+        return None, PassedOver(run, "it was not ended in good order")
+    try:
+        found = suitability(read_run(run.path))
+    except RunUnreadable as problem:
+        return None, PassedOver(run, f"it cannot be read: {problem}")
+    return found.rank, PassedOver(run, "; ".join(found.problems))
 
 
 def find_runs(results: Path) -> Catalogue:
@@ -118,14 +169,22 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
 
     Raises:
         RunNotFound: there is none.
+        UsageError: the revision has no complete run.
     """
     for path in (Path(wanted), results / wanted):
         if _is_run(path):
             return path
-    found = find_runs(results).newest_complete(wanted, besides=besides)
-    if found is None:
+    catalogue = find_runs(results)
+    found = catalogue.newest_complete(wanted, besides=besides)
+    if found is not None:
+        return found.path
+    incomplete = next(catalogue.of_revision(wanted, besides), None)
+    if incomplete is None:
         raise RunNotFound(wanted, results)
-    return found.path
+    raise UsageError(
+        f"no run of {wanted!r} under {results} was ended in good order. To read one all the same, as far as "
+        f"it got, give its directory; the newest is {incomplete.path}"
+    )
 
 
 def _is_run(path: Path) -> bool:
@@ -144,8 +203,7 @@ def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
 
     Raises:
         RunNotFound: there is no such run or plan.
-        InvalidSetting: several plans begin so.
-        UsageError: there is no run at all.
+        UsageError: several plans begin so, or there is no run at all.
     """
     complete = [run for run in once(find_runs(results).runs) if run.manifest.complete]
     if wanted is None:
@@ -155,7 +213,7 @@ def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
     if _PLAN.fullmatch(wanted):
         of_plan = [run for run in complete if run.manifest.comparability_hash.startswith(wanted)]
         if len({run.manifest.comparability_hash for run in of_plan}) > 1:
-            raise InvalidSetting("plan", wanted, "is the beginning of several", "Give more of its hash")
+            raise UsageError(f"the hashes of several plans begin with {wanted}: give more of it")
         if of_plan:
             return of_plan[0]
     path = resolve(wanted, results)
@@ -172,8 +230,8 @@ def once(runs: Iterable[FoundRun]) -> list[FoundRun]:
     return list(found.values())
 
 
-def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> Baseline | None:
-    """Return the run to compare a run with and why, None for no comparison.
+def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> Choice:
+    """Return the run to compare a run with and why.
 
     Args:
         manifest: of the run that is judged.
@@ -183,12 +241,10 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
         RunNotFound: what is wanted does not exist.
     """
     if wanted == NO_BASELINE:
-        return None
+        return Choice()
     if wanted:
-        return Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED)
-    return find_runs(results).baseline_by_rule(
-        manifest.comparability_hash, revision=manifest.revision, besides=manifest.run_id
-    )
+        return Choice(Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED))
+    return find_runs(results).baseline_by_rule(manifest)
 
 
 def earlier_runs(
@@ -203,10 +259,11 @@ def earlier_runs(
         least: where there are fewer, none are returned: they would be read for nothing.
         most: how many are enough.
     """
-    alike = find_runs(results).of_plan(manifest.comparability_hash, besides=manifest.run_id)
     found = [
         run.path
-        for run in once(alike)
-        if run.manifest.revision == manifest.revision and run.manifest.started_unix_ns < before_unix_ns
+        for run in once(find_runs(results).of_plan(manifest.comparability_hash))
+        if run.manifest.revision == manifest.revision
+        and run.manifest.run_id != manifest.run_id
+        and run.manifest.started_unix_ns < before_unix_ns
     ]
     return found[:most] if len(found) >= least else []

@@ -4,9 +4,11 @@ A revision is text that somebody chose, a branch name or worse: the folder's nam
 characters, and run.json holds the text itself.
 """
 
+import contextlib
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -29,18 +31,29 @@ DUELS = "duels"
 _NAME_LIMIT = 80
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Translate what the system says of a failed write.
+
+    Raises:
+        ResultsUnwritable: something of this path could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ResultsUnwritable(path, error.strerror or str(error)) from error
+
+
 def check_writable(results: Path) -> None:
     """Make sure that runs can be written there; the folder is made if need be.
 
     Raises:
         ResultsUnwritable: they cannot.
     """
-    try:
+    with writing(results):
         results.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=results):
             pass
-    except OSError as error:
-        raise ResultsUnwritable(results, _problem(error)) from error
 
 
 def folder_name(revision: str) -> str:
@@ -57,10 +70,8 @@ def make_directory(results: Path, manifest: Manifest) -> Path:
     """
     started = re.sub(r"[-:]|\.\d+", "", manifest.started_at)
     path = results / folder_name(manifest.revision) / f"{started}-{folder_name(manifest.run_id)}"
-    try:
+    with writing(path):
         path.mkdir(parents=True)
-    except OSError as error:
-        raise ResultsUnwritable(path, _problem(error)) from error
     return path
 
 
@@ -72,14 +83,12 @@ def write_json(path: Path, value: object) -> None:
     """
     text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
     beside = path.with_name(f".{path.name}.partial")
-    try:
+    with writing(path):
         with beside.open("wb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
-    except OSError as error:
-        raise ResultsUnwritable(path, _problem(error)) from error
 
 
 def write_verdict(path: Path, verdict: Verdict) -> Path:
@@ -91,7 +100,3 @@ def write_verdict(path: Path, verdict: Verdict) -> Path:
     file = path / VERDICT
     write_json(file, verdict)
     return file
-
-
-def _problem(error: OSError) -> str:
-    return error.strerror or str(error)

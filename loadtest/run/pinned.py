@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.errors import InvalidSetting, ResultsUnwritable
+from loadtest.errors import InvalidSetting
 from loadtest.run import directory
 from loadtest.run.catalogue import FoundRun, find_runs
 from loadtest.run.reader import read_manifest
@@ -47,7 +47,7 @@ def pin(run: Path, results: Path) -> Pinned:
     """
     manifest = read_manifest(run)
     if not manifest.complete:
-        raise InvalidSetting("run", str(run), "was not ended in good order", "Pin a complete run")
+        raise InvalidSetting("RUN", str(run), "was not ended in good order", "Pin a complete run")
     kept = results / directory.BASELINES / directory.folder_name(manifest.revision) / run.resolve().name
     others = [
         one.path
@@ -75,7 +75,7 @@ def unpin(runs: Sequence[FoundRun]) -> None:
 def _copy(run: Path, kept: Path) -> None:
     """Copy what is kept; the copy is there whole or not at all."""
     beside = kept.with_name(f".{kept.name}.partial")
-    try:
+    with directory.writing(kept):
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         for name in _KEPT:
@@ -83,14 +83,10 @@ def _copy(run: Path, kept: Path) -> None:
                 shutil.copyfile(run / name, beside / name)
         shutil.rmtree(kept, ignore_errors=True)
         beside.rename(kept)
-    except OSError as error:
-        raise ResultsUnwritable(kept, error.strerror or str(error)) from error
 
 
 def _remove(kept: Path) -> None:
-    try:
+    with directory.writing(kept):
         shutil.rmtree(kept)
         if not any(kept.parent.iterdir()):
             kept.parent.rmdir()
-    except OSError as error:
-        raise ResultsUnwritable(kept, error.strerror or str(error)) from error

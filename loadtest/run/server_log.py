@@ -14,7 +14,6 @@ from typing import Self
 
 import msgspec
 
-from loadtest.errors import ResultsUnwritable
 from loadtest.evidence import cleaned
 from loadtest.recorder import Lifecycle
 from loadtest.run import directory
@@ -49,10 +48,8 @@ class LogWriter:
         self._secrets = secrets
         self._written = 0
         self._left_out = 0
-        try:
+        with directory.writing(self.path):
             self._file = self.path.open("wb")
-        except OSError as error:
-            raise ResultsUnwritable(self.path, error.strerror or str(error)) from error
 
     def append(self, kept: Iterable[Logged]) -> None:
         """Write what was kept of some records."""
@@ -82,11 +79,9 @@ class LogWriter:
         self._file.close()
 
     def _write(self, lines: Sequence[Logged | Reading]) -> None:
-        try:
+        with directory.writing(self.path):
             self._file.write(b"".join(_encode(line) + b"\n" for line in lines))
             self._file.flush()
-        except OSError as error:
-            raise ResultsUnwritable(self.path, error.strerror or str(error)) from error
 
     def __enter__(self) -> Self:
         return self

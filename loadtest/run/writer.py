@@ -56,10 +56,11 @@ class RunWriter:
     def _open(self, name: str) -> BinaryIO:
         path = self.path / name
         try:
-            file = path.open("wb")
-        except OSError as error:
+            with directory.writing(path):
+                file = path.open("wb")
+        except ResultsUnwritable:
             self.close()
-            raise ResultsUnwritable(path, error.strerror or str(error)) from error
+            raise
         self._files.append(file)
         return file
 
@@ -138,11 +139,9 @@ class RunWriter:
                 file.close()
 
     def _write(self, file: BinaryIO, data: bytes) -> None:
-        try:
+        with directory.writing(self.path):
             file.write(data)
             file.flush()
-        except OSError as error:
-            raise ResultsUnwritable(self.path, error.strerror or str(error)) from error
 
     def __enter__(self) -> Self:
         return self

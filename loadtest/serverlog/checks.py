@@ -35,7 +35,6 @@ def check(
     rules: RuleTable,
     selection: Selection | None = None,
     format: str = "auto",  # noqa: A002 - the setting's name
-    zone_s: int = 0,
 ) -> LogReport:
     """Read files, all of one server, and count what they hold; `-` is standard input.
 
@@ -46,7 +45,7 @@ def check(
     report = LogReport(files=tuple(map(str, paths)))
     selection = selection or Selection()
     for path in paths:
-        reader = LogReader(format=format, zone_s=zone_s)
+        reader = LogReader(format=format)
         for record in read(path, reader):
             if selection.takes(record):
                 report.add(record, rules.classify(record), str(path))

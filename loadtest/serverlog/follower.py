@@ -259,11 +259,11 @@ class Follower:
     `behind` says that the last poll left something to read: poll again soon.
     """
 
-    def __init__(self, source: Source, *, format: str = "auto", zone_s: int = 0) -> None:  # noqa: A002
-        """Read `source`; `format` and `zone_s` are as for LogReader."""
+    def __init__(self, source: Source, *, format: str = "auto") -> None:  # noqa: A002
+        """Read `source`; `format` is as for LogReader."""
         self.behind = False
         self._source = source
-        self._reader = LogReader(format=format, zone_s=zone_s)
+        self._reader = LogReader(format=format)
 
     @property
     def counts(self) -> Counts:
@@ -317,11 +317,11 @@ def source_of(server_log: str) -> Source:
     return StandardInput() if server_log == "-" else FileSource(Path(server_log))
 
 
-def follow(server_log: str, *, format: str = "auto", zone_s: int = 0) -> Follower:  # noqa: A002
+def follow(server_log: str, *, format: str = "auto") -> Follower:  # noqa: A002
     """Follow what `--ws-server-log` names."""
-    return Follower(source_of(server_log), format=format, zone_s=zone_s)
+    return Follower(source_of(server_log), format=format)
 
 
-def follow_command(command: str, *, format: str = "auto", zone_s: int = 0) -> Follower:  # noqa: A002
+def follow_command(command: str, *, format: str = "auto") -> Follower:  # noqa: A002
     """Follow what the command of `--ws-server-log-cmd` prints."""
-    return Follower(CommandOutput(command), format=format, zone_s=zone_s)
+    return Follower(CommandOutput(command), format=format)

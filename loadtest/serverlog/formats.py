@@ -80,15 +80,14 @@ _MAX_HEAD = 4096
 class TextFormat:
     """One way in which heads are written."""
 
-    def __init__(self, template: str, zone_s: int = 0) -> None:
-        """Compile `template`, a format string of Python's logging; `zone_s` is the zone of its times.
+    def __init__(self, template: str) -> None:
+        """Compile `template`, a format string of Python's logging.
 
         Raises:
             InvalidSetting: it is no such format, or fields follow each other without anything between.
 
         """
         self.template = template
-        self._zone_s = zone_s
         self._match = re.compile(_expression(template)).fullmatch
 
     def parse(self, text: str) -> Entry | None:
@@ -109,7 +108,7 @@ class TextFormat:
         )
 
     def _time(self, fields: dict[str, str | None]) -> int | None:
-        at_ns = parse_time(text, self._zone_s) if (text := fields.get("time")) else None
+        at_ns = parse_time(text) if (text := fields.get("time")) else None
         if at_ns is None and (created := fields.get("created")):
             at_ns = number_time(float(created))
         if at_ns is not None and (milliseconds := fields.get("msecs")):
@@ -153,9 +152,9 @@ def _group(name: str, template: str, end: int, seen: set[str]) -> str:
     return f"(?P<{_GROUPS[name]}>{anything})" if name in _GROUPS else f"(?:{anything})"
 
 
-def known_formats(zone_s: int = 0) -> list[TextFormat]:
+def known_formats() -> list[TextFormat]:
     """Every known format, the most telling first."""
-    return [TextFormat(template, zone_s) for template in KNOWN_FORMATS.values()]
+    return [TextFormat(template) for template in KNOWN_FORMATS.values()]
 
 
 def by_fitness(formats: Sequence[TextFormat], lines: Sequence[str]) -> list[TextFormat]:

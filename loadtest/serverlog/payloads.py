@@ -51,7 +51,7 @@ def _lenient(frame: bytes) -> object:
         return None
 
 
-def entry_of(data: Object, zone_s: int = 0) -> Entry | None:
+def entry_of(data: Object) -> Entry | None:
     """The entry that an object holds, None if nothing in it is a log's."""
     payload = data.get("jsonPayload")
     inner: Object = payload if isinstance(payload, dict) else data
@@ -59,10 +59,10 @@ def entry_of(data: Object, zone_s: int = 0) -> Entry | None:
     text = raw if isinstance(raw, str) else _text(_first(inner, _MESSAGE)) or _request(data)
     tail = _tail(_first(inner, _TRACEBACK))
     level = _level(_first(data, _LEVEL))
-    at_ns = _time(data, zone_s)
+    at_ns = _time(data)
     if inner is not data:
         level = level or _level(_first(inner, _LEVEL))
-        at_ns = at_ns or _time(inner, zone_s)
+        at_ns = at_ns or _time(inner)
     if not text and tail is None and level is None:
         return None
     labels = _labels(data)
@@ -125,10 +125,10 @@ def _level(value: object) -> Level | None:
     return None
 
 
-def _time(data: Object, zone_s: int) -> int | None:
+def _time(data: Object) -> int | None:
     value = _first(data, _TIME)
     if isinstance(value, str):
-        return parse_time(value, zone_s)
+        return parse_time(value)
     if isinstance(value, (int, float)):
         return number_time(value)
     if isinstance(value, dict):

@@ -42,20 +42,18 @@ _PIECE = re.compile(
 class LogReader:
     """Reads one log; fed with its bytes in chunks of any size."""
 
-    def __init__(self, *, format: str = "auto", zone_s: int = 0) -> None:  # noqa: A002 - the setting's name
+    def __init__(self, *, format: str = "auto") -> None:  # noqa: A002 - the setting's name
         """Set how to read.
 
         Arguments:
             format: `auto`, `json`, a name in KNOWN_FORMATS, or a format string of Python's logging.
-            zone_s: the zone of times that name none, in seconds east of UTC.
 
         Raises:
             InvalidSetting: there is no such format.
 
         """
         self.counts = Counts()
-        self._zone_s = zone_s
-        self._formats = _formats(format, zone_s)
+        self._formats = _formats(format)
         self._assembly = Assembly(self.counts)
         self._frames: Frames | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -144,7 +142,7 @@ class LogReader:
         frame = _without_escapes(frame)
         stamp_ns = None
         if self._stamped and (stamp := _STAMP.match(frame)):
-            stamp_ns = parse_time(stamp[1].decode(), self._zone_s)
+            stamp_ns = parse_time(stamp[1].decode())
             frame = frame[stamp.end() :]
         if frame[:1] == b"{" and self._object(number, frame, stamp_ns):
             return
@@ -158,7 +156,7 @@ class LogReader:
     def _object(self, number: int, frame: bytes, stamp_ns: int | None) -> bool:
         """Read a frame as JSON; False if it is none."""
         data = decode(frame)
-        entry = entry_of(data, self._zone_s) if data is not None else None
+        entry = entry_of(data) if data is not None else None
         if entry is None:
             looks_like_json = frame[1:].lstrip()[:1] in (b'"', b"}", b"")
             self._broken += looks_like_json
@@ -207,16 +205,16 @@ class LogReader:
             return frame.decode("utf-8", "replace").rstrip()
 
 
-def _formats(name: str, zone_s: int) -> list[TextFormat]:
+def _formats(name: str) -> list[TextFormat]:
     if name == "auto":
-        return known_formats(zone_s)
+        return known_formats()
     if name == "json":
         return []
     if name not in KNOWN_FORMATS and "%(" not in name:
         names = ", ".join(KNOWN_FORMATS)
         hint = f"Use auto, json, one of {names}, or a format such as '%(levelname)s %(message)s'"
         raise InvalidSetting("format", name, "is no known log format", hint)
-    return [TextFormat(KNOWN_FORMATS.get(name, name), zone_s)]
+    return [TextFormat(KNOWN_FORMATS.get(name, name))]
 
 
 def layout(head: bytes) -> Frames | None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from loadtest.errors import InvalidSetting
 
 SECOND_NS = 1_000_000_000
-_REST = re.compile(r"(?:[.,](\d{1,9})\d*)? ?(?:(Z)|([+-]\d\d):?(\d\d))?")
+_REST = re.compile(r"(?:[.,](\d{1,9})\d*)? ?(?:Z|([+-]\d\d):?(\d\d))?")
 _AGO = re.compile(r"(\d{1,6})\s?(s|m|h|d)")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -38,21 +38,18 @@ def _access_second(text: str) -> int | None:
         return None
 
 
-def parse_time(text: str, zone_s: int = 0) -> int | None:
-    """Unix nanoseconds of a written time, None if it is none; one without a zone is `zone_s` east of UTC."""
+def parse_time(text: str) -> int | None:
+    """Unix nanoseconds of a written time, None if it is none; one without a zone is taken to be UTC."""
     iso = text[4:5] == "-"
     length = 19 if iso else 20
     second = _second(text[:19]) if iso else _access_second(text[:20])
     rest = _REST.fullmatch(text, length) if second is not None else None
     if second is None or rest is None:
         return None
-    fraction, utc, hours, minutes = rest.groups()
+    fraction, hours, minutes = rest.groups()
     nanoseconds = int(fraction.ljust(9, "0")) if fraction else 0
-    if hours:
-        zone_s = int(hours) * 3_600 + (-60 if hours[0] == "-" else 60) * int(minutes)
-    elif utc:
-        zone_s = 0
-    return (second - zone_s) * SECOND_NS + nanoseconds
+    east_s = int(hours) * 3_600 + (-60 if hours[0] == "-" else 60) * int(minutes) if hours else 0
+    return (second - east_s) * SECOND_NS + nanoseconds
 
 
 def number_time(value: float) -> int | None:

@@ -193,7 +193,9 @@ def _lack(gate: Gate, run: Intervals) -> str:
     if not samples:
         return f"has no {gate.tag} samples"
     if samples < least:
-        remedy = f"run {least / samples:.2g} times as long, or at a higher rate"
+        times = least / samples
+        longer = f"{times:.1f}" if times < 10 else f"{times:,.0f}"
+        remedy = f"run {longer} times as long, or at a higher rate"
         return f"has {samples} {gate.tag} samples, p{100 * gate.quantile:g} needs {least}: {remedy}"
     if run.busy < LEAST_SECONDS:
         return f"has {gate.tag} samples in {run.busy} seconds only, {LEAST_SECONDS} are needed: run longer"
@@ -279,7 +281,7 @@ def _reason(
         seen = f"{seen}, {noise}"
     if more_pairs is None:
         return f"{seen}: too close to the margin for {_MOST_PAIRS} pairs to tell"
-    return f"{seen}: {more_pairs} more interleaved pairs would settle it"
+    return f"{seen}: {more_pairs} more interleaved pair{'s' * (more_pairs != 1)} would settle it"
 
 
 def _percent(ln: float) -> str:

@@ -30,6 +30,7 @@ class Feasibility:
 
     Args:
         margin_ratio: the margin as a share of the baseline.
+        baseline_us: the quantile; None where it is not known, and the margin is only the relative one.
         resolution_ratio: the smallest margin at which this plan would PASS an unchanged server 4 times in 5.
         feasible: whether that is within the margin.
         pairs_needed: how many pairs of this duration would do; None if it is feasible or over 1000.
@@ -38,30 +39,48 @@ class Feasibility:
     """
 
     gate: Gate
-    pairs: int
-    duration_s: float
     noise: NoiseFloor
     margin_ratio: float
     resolution_ratio: float
     feasible: bool
+    baseline_us: float | None = None
     pairs_needed: int | None = None
     duration_s_needed: float | None = None
 
     def __str__(self) -> str:
-        plan = f"{self.pairs} pair{'s' * (self.pairs != 1)} of {self.duration_s:g} s"
-        told = f"{self.gate}: {plan} can tell a change of {100 * self.resolution_ratio:.2g} %, the margin is "
-        told += f"{100 * self.margin_ratio:.2g} % ({self.noise})"
-        return told if self.feasible else f"{told}. {self._remedy()}"
+        noise = f" ({self.noise})" if self.noise.measured else ""
+        found = "enough" if self.feasible else f"too few, {self._remedy()}"
+        told = f"{self.gate}: {_percent(self.resolution_ratio)} can be told from noise{noise}"
+        return f"{told}, the margin is {self._margin()}: {found}"
+
+    def _margin(self) -> str:
+        """Name the margin, with the time behind it where that is more than the share, or may be."""
+        margin, share = self.gate.margin, _percent(self.margin_ratio)
+        time = f"{margin.absolute_us / 1000:g} ms"
+        if self.baseline_us is None:
+            return f"{share}, or {time} where that is more"
+        if self.margin_ratio > margin.relative_ratio:
+            return f"{time} = {share} of {self.baseline_us / 1000:.2f} ms"
+        return share
 
     def _remedy(self) -> str:
         ways = []
         if self.pairs_needed is not None:
             ways.append(f"{self.pairs_needed} pairs")
         if self.duration_s_needed is not None:
-            ways.append(f"runs of {self.duration_s_needed / 60:.1f} minutes")
+            ways.append(f"runs of {_duration(self.duration_s_needed)} after the warm-up")
         if not ways:
-            return f"Not even {_MOST_PAIRS} pairs would do: quieten the machines or widen the margin"
-        return f"It would take {' or '.join(ways)}"
+            return f"and {_MOST_PAIRS} pairs would be, too: it takes quieter machines"
+        return f"it takes {' or '.join(ways)}"
+
+
+def _duration(seconds: float) -> str:
+    """Write a duration, rounded up so that it is enough."""
+    return f"{math.ceil(seconds)} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+
+
+def _percent(ratio: float) -> str:
+    return f"{100 * ratio:.0f} %" if ratio >= 0.1 else f"{100 * ratio:.2g} %"
 
 
 def feasibility(
@@ -84,21 +103,21 @@ def feasibility(
             it (or with too few samples in it) only the relative margin and the noise floor count.
         noise: of this quantile.
     """
-    sampling = 0.0
+    sampling, baseline_us = 0.0, None
     margin_ratio = gate.margin.relative_ratio
     if baseline and baseline.samples >= gate.least_samples and baseline.busy >= LEAST_SECONDS:
         sampling = sampling_spread(baseline, gate.quantile, rng=rng).variance * baseline.counts.shape[0]
-        margin_ratio = gate.margin.ratio(baseline.percentile_us(gate.quantile) or 0.0)
+        baseline_us = baseline.percentile_us(gate.quantile) or 0.0
+        margin_ratio = gate.margin.ratio(baseline_us)
     margin = math.log1p(margin_ratio)
     run_variance = noise.deviation_ratio**2 + sampling / duration_s
     resolution = _reach(pairs, noise) * math.sqrt(2 * run_variance)
     feasible = resolution <= margin
     return Feasibility(
         gate=gate,
-        pairs=pairs,
-        duration_s=duration_s,
         noise=noise,
         margin_ratio=margin_ratio,
+        baseline_us=baseline_us,
         resolution_ratio=math.expm1(resolution),
         feasible=feasible,
         pairs_needed=None

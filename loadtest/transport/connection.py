@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, data: Data) -> None:
         """Send a whole message, unless the connection is closing."""
-        if not self._open or self._silent or self._transport is None:
+        if not self._open or self._transport is None:
             return
         if isinstance(data, str):
             frame = masked_frame(TEXT, data.encode(), _MASKS.next())
@@ -389,6 +389,7 @@ class Connection(asyncio.Protocol):
     def go_silent(self) -> None:
         """Stop reading, writing and keepalive."""
         self._silent = True
+        self._open = False
         self.pause_reading()
 
     def fin(self) -> None:

@@ -11,3 +11,15 @@ def free_port() -> int:
         bound.bind((LOOPBACK, 0))
         port: int = bound.getsockname()[1]
         return port
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could listen on a TCP port of the loopback address."""
+    with socket.socket() as bound:
+        # As servers do: connections that have ended there do not keep the port, a listener does.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True

@@ -4,6 +4,8 @@
     connect, messaging, reconnect, persistence, latency
                  one item each: its limits, its rule, its evidence
     timing       what of a run its latency is judged by
+    books        whether what was begun has ended, once
+    suitability  how fit a run is to be compared with
     pooled       one item over the runs of a duel
     trend        where in a series of runs the latency changed
     generator    whether the load generator was fit to measure

@@ -23,6 +23,11 @@ class Ruling(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
     NOT_JUDGED = "NOT_JUDGED"
 
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail, 4 inconclusive."""
+        return {Ruling.PASS: 0, Ruling.FAIL: 1}.get(self, 4)
+
 
 class Item(Struct, frozen=True, kw_only=True):
     """One item's verdict.
@@ -73,14 +78,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
     @property
     def exit_code(self) -> int:
         """0 pass, 1 fail, 4 inconclusive."""
-        return _EXIT_CODES[self.verdict]
+        return self.verdict.exit_code
 
     def item(self, name: str) -> Item:
         """Return an item by name."""
         return next(item for item in self.items if item.item == name)
-
-
-_EXIT_CODES = {Ruling.PASS: 0, Ruling.FAIL: 1, Ruling.INCONCLUSIVE: 4, Ruling.NOT_JUDGED: 4}
 
 
 def whole(items: Iterable[Item]) -> Ruling:

@@ -3,22 +3,34 @@
 The rule over the gates: one that fails fails the item; one that cannot tell leaves it INCONCLUSIVE. The gate
 on outages is left out where a run had too few of them: a short run has some dozens, its p95 needs 200, and
 the service gates are worth having without it. The evidence says which were left out. Of several pairs of
-runs, those that a saturated load generator spoiled do not count, and the evidence says which.
+runs, those that a saturated load generator spoiled do not count, and the evidence says which. The summary
+names plans' fields as the options that a person types, and says once what is the same for several gates.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from loadtest.evidence import Evidence, Manifest, Plan, differing_fields
-from loadtest.statistics import GATES, Comparison, Decision, NoiseFloor, compare
+from loadtest.statistics import GATES, Comparison, Decision, Gate, NoiseFloor, compare
 from loadtest.verdict.items import Generator, Item, Ruling
 from loadtest.verdict.timing import OPTIONAL_TAGS, Timing, lack, noise_floors, timing
 
 Pair = tuple[Timing, Timing]
 """A run of the baseline, and one of the candidate."""
+
+_GATES: Mapping[str, Gate] = {str(gate): gate for gate in GATES}
+
+_OPTIONS = {
+    "users": "-u",
+    "spawn_rate": "-r",
+    "duration_s": "-t",
+    "sessions_per_user": "--ws-sessions",
+    "storms": "--ws-storm",
+}
+"""The fields of a plan that are not named like their --ws-… option."""
 
 
 def judge(
@@ -27,22 +39,25 @@ def judge(
     *,
     generator: Generator,
     earlier: Iterable[Evidence] = (),
-    found: Mapping[str, str] | None = None,
+    found: Mapping[str, Any] | None = None,
 ) -> Item:
     """Judge a run's latency against its baseline's.
 
     Args:
         generator: of this run.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
-        found: where the baseline is and by which rule it was found, for the evidence.
+        found: for the evidence, the baseline's `path`, the `rule` by which it was found or by which there is
+            none, and as `passed_over` the runs that were not taken, and why.
     """
     candidate = timing(evidence, generator)
-    told: dict[str, Any] = {"percentiles": candidate.percentiles}
+    found = dict(found or {})
+    told = {"percentiles": candidate.percentiles, "passed_over": found.pop("passed_over", [])}
     if baseline is None:
-        summary = "no baseline to compare with"
+        told["rule"] = found.get("rule", "")
+        summary = told["rule"] or "no baseline to compare with"
         return Item(item="latency", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=told)
     before = timing(baseline)
-    told["baseline"] = {**before.told(), **(found or {}), "percentiles": before.percentiles}
+    told["baseline"] = {**before.told(), **found, "percentiles": before.percentiles}
     ruling, summary, compared = _judged([(before, candidate)], earlier=map(timing, earlier))
     return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
 
@@ -75,12 +90,7 @@ def changes(pair: Pair) -> dict[str, float | None]:
 
 def is_fit(pair: Pair) -> bool:
     """Tell whether the load generator was fit to measure in both runs, and all of it was heard of."""
-    return not any(map(_problems, pair))
-
-
-def _problems(run: Timing) -> list[str]:
-    lost = [f"worker {worker} was lost" for worker in run.manifest.missing_workers]
-    return [*run.generator.problems, *lost]
+    return not any(run.problems for run in pair)
 
 
 def _judged(
@@ -100,7 +110,7 @@ def _judged(
     told = {
         "pairs": len(fit),
         "spoiled": [_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if not is_fit(pair)],
-        "gates": [_told(one) for one in compared],
+        "gates": [_told(one, _GATES[_name(one)]) for one in compared],
         "left_out": left_out,
         "noise": {name: str(floor) for name, floor in noise.items()},
     }
@@ -112,16 +122,16 @@ def _obstacle(pairs: Sequence[Pair]) -> str:
     differing = differing_plans([(before.manifest, after.manifest) for before, after in pairs])
     if differing:
         return (
-            f"the baseline was made with another plan; they differ in {', '.join(differing)}. "
+            f"the baseline was made with another plan; they differ in {', '.join(as_options(differing))}. "
             "Repeat one run with the other's settings"
         )
     if any(is_fit(pair) for pair in pairs):
         return ""
-    before, after = map(_problems, pairs[0])
-    if after:
-        return f"the load generator was not fit to measure: {'; '.join(after)}"
+    before, after = pairs[0]
+    if after.problems:
+        return f"the load generator was not fit to measure: {'; '.join(after.problems)}"
     return (
-        f"the baseline's load generator was not fit to measure: {'; '.join(before)}. "
+        f"the baseline's load generator was not fit to measure: {'; '.join(before.problems)}. "
         "Make the baseline anew, or choose another"
     )
 
@@ -131,6 +141,11 @@ def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:
     plans = [manifest.plan for pair in pairs for manifest in pair]
     found = [differing_fields(plans[-1], plan) for plan in plans]
     return [name for name in Plan.__struct_fields__ if any(name in names for names in found)]
+
+
+def as_options(fields: Iterable[str]) -> list[str]:
+    """Return the options by which these fields of a plan are set."""
+    return [_OPTIONS.get(name, f"--ws-{name.removesuffix('_s').replace('_', '-')}") for name in fields]
 
 
 def _compared(
@@ -149,23 +164,55 @@ def _compared(
     return compared, left_out
 
 
+_WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE)
+
+
 def _ruling(compared: Sequence[Comparison]) -> tuple[Ruling, str]:
-    for decision in (Decision.FAIL, Decision.INCONCLUSIVE):
-        found = [one for one in compared if one.decision is decision]
-        if found:
-            return Ruling(decision), "; ".join(f"{_name(one)} {one.reason}" for one in found)
-    return Ruling.PASS, "; ".join(f"{_name(one)} {one.reason}" for one in compared)
+    found = {one.decision for one in compared}
+    decision = next((one for one in _WORST_FIRST if one in found), Decision.PASS)
+    return Ruling(decision), _summary([one for one in compared if one.decision is decision])
+
+
+def _summary(decisive: Sequence[Comparison]) -> str:
+    judged = [one for one in decisive if one.change_ratio is not None]
+    lacking = [one for one in decisive if one.change_ratio is None]
+    told = [f"{_name(one)} {one.reason}" for one in judged]
+    if lacking:  # the last needs the most, and says how much
+        told.append(f"{_names(lacking)} cannot be judged, {lacking[-1].reason}")
+    return "; ".join([*told, *_absolute_margins(judged)])
+
+
+def _absolute_margins(judged: Sequence[Comparison]) -> Iterator[str]:
+    """Yield where the margin is a time: a percentage that is far from the usual one needs its reason."""
+    absolute = [one for one in judged if (one.margin_ratio or 0) > _GATES[_name(one)].margin.relative_ratio]
+    if absolute:
+        margins = [_GATES[_name(one)].margin for one in absolute]
+        times = _and(dict.fromkeys(f"{margin.absolute_us / 1000:g} ms" for margin in margins))
+        shares = _and(f"{100 * margin.relative_ratio:g} %" for margin in margins)
+        yield f"the margin of {_names(absolute)} is {times}, which is more than {shares} there"
 
 
 def _name(compared: Comparison) -> str:
     return f"{compared.tag} p{100 * compared.quantile:g}"
 
 
+def _names(compared: Sequence[Comparison]) -> str:
+    """Return the names of gates, each tag once."""
+    tags = dict.fromkeys(one.tag for one in compared)
+    quantiles = {tag: [f"p{100 * one.quantile:g}" for one in compared if one.tag == tag] for tag in tags}
+    return _and(f"{tag} {_and(of_tag)}" for tag, of_tag in quantiles.items())
+
+
+def _and(words: Iterable[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def _spoiled(number: int, pair: Pair) -> str:
     problems = [
-        f"{role}: {'; '.join(_problems(run))}"
+        f"{role}: {'; '.join(run.problems)}"
         for role, run in zip(("baseline", "candidate"), pair, strict=True)
-        if _problems(run)
+        if run.problems
     ]
     return f"pair {number}, {', '.join(problems)}"
 
@@ -181,7 +228,7 @@ def _told_pair(number: int, pair: Pair) -> dict[str, Any]:
     }
 
 
-def _told(compared: Comparison) -> dict[str, Any]:
+def _told(compared: Comparison, gate: Gate) -> dict[str, Any]:
     return {
         "gate": _name(compared),
         "tag": compared.tag,
@@ -194,6 +241,8 @@ def _told(compared: Comparison) -> dict[str, Any]:
         "low_ratio": compared.low_ratio,
         "high_ratio": compared.high_ratio,
         "margin_ratio": compared.margin_ratio,
+        "relative_margin_ratio": gate.margin.relative_ratio,
+        "absolute_margin_us": gate.margin.absolute_us,
         "more_pairs": compared.more_pairs,
         "baseline_samples": compared.baseline_samples,
         "candidate_samples": compared.candidate_samples,

@@ -31,6 +31,9 @@ OPTIONAL_TAGS = frozenset({"outage"})
 SHOWN_TAGS = ("service", "response", "outage")
 """Tags whose percentiles are told beside a comparison."""
 
+_SAMPLES = {"service": "round trips", "outage": "outages"}
+"""What the samples of a gated tag are."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Timing:
@@ -45,6 +48,12 @@ class Timing:
     generator: Generator
     intervals: Mapping[str, Intervals]
     percentiles: Mapping[str, Mapping[str, float]]
+
+    @property
+    def problems(self) -> list[str]:
+        """Why its latency cannot be judged: what its load generator could not do, or was not heard to do."""
+        lost = [f"worker {worker} was lost" for worker in self.manifest.missing_workers]
+        return [*self.generator.problems, *lost]
 
     def ln_quantile(self, gate: Gate) -> float | None:
         """Return a gated quantile's logarithm, None without samples."""
@@ -84,9 +93,9 @@ def lack(gate: Gate, runs: Sequence[Timing]) -> str:
     intervals = [run.intervals[gate.tag] for run in runs]
     samples, busy = min(run.samples for run in intervals), min(run.busy for run in intervals)
     if samples < gate.least_samples:
-        return f"{samples} {gate.tag}s, {gate.least_samples} are needed"
+        return f"{samples} {_SAMPLES[gate.tag]}, {gate.least_samples} are needed"
     if busy < LEAST_SECONDS:
-        return f"{gate.tag}s in {busy} seconds only, {LEAST_SECONDS} are needed"
+        return f"{_SAMPLES[gate.tag]} in {busy} seconds only, {LEAST_SECONDS} are needed"
     return ""
 
 

@@ -1,6 +1,7 @@
 """The verdict on a run: all items, the generator, and the whole."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,7 @@ def judge(
     log_item: Item | None = None,
     *,
     earlier: Iterable[Evidence] = (),
-    found: Mapping[str, str] | None = None,
+    found: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Judge a run.
 

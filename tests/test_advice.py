@@ -1,0 +1,130 @@
+"""What people are told to do next: one thing, and connecting first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtest.report import Published, print_verdict
+from loadtest.report.advice import next_step, told_items
+from loadtest.report.html import html
+from loadtest.report.junit import junit
+from loadtest.report.markdown import summary
+from loadtest.verdict import ITEMS, Generator, Item, Ruling, Verdict, judge
+from tests.runs import sound, tally
+
+
+def verdict_of(**items: tuple[Ruling, str] | Item) -> Verdict:
+    """Return a verdict with these items; the others pass."""
+    made = []
+    for name in ITEMS:
+        item = items.get(name, (Ruling.PASS, ""))
+        made.append(item if isinstance(item, Item) else Item(item=name, verdict=item[0], summary=item[1]))
+    return Verdict(
+        revision="v1", baseline=None, items=made, generator=Generator(valid=True), verdict=Ruling.FAIL
+    )
+
+
+def latency(ruling: Ruling, **evidence: Any) -> Item:
+    """Return a latency item."""
+    return Item(item="latency", verdict=ruling, summary="", evidence=evidence)
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Published:
+    """A run whose sessions were all refused."""
+    results = tmp_path_factory.mktemp("results")
+    evidence = sound(
+        {"connect.attempts": 160, "connect.failed": 160, "connect.established": 0},
+        without=("messaging", "reconnect", "persistence", "drops"),
+        errors=[tally("connect", "upgrade: http_503", 160)],
+    )
+    return Published(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
+
+
+def test_what_waits_for_connect_says_so(refused: Published) -> None:
+    """No item advises to run longer while no session connects; verdict.json keeps what was found."""
+    verdict = refused.verdict
+    assert "run longer" in verdict.item("messaging").summary
+    shown = {item.item: item for item in refused.items}
+    assert shown["connect"] == verdict.item("connect")
+    for name in ("messaging", "reconnect", "persistence"):
+        assert shown[name].verdict is Ruling.INCONCLUSIVE
+        assert shown[name].summary.endswith(": it depends on connect, which is FAIL")
+        assert "run longer" not in shown[name].summary
+
+
+def test_no_report_contradicts_connect(refused: Published, capsys: pytest.CaptureFixture[str]) -> None:
+    """One next step, that of connect, in every form."""
+    print_verdict(refused)
+    forms = (capsys.readouterr().out, summary(refused), html(refused), junit(refused).decode())
+    for form in forms:
+        words = " ".join(form.split())
+        assert "run longer" not in words
+        assert "it depends on connect, which is FAIL" in words
+        assert "open one connection by hand" in words
+    assert forms[0].count("next: ") == 1
+    assert forms[1].count("Next: ") == 1
+
+
+def test_what_failed_is_told_whatever_connect_did() -> None:
+    """A lost message is a finding; what else is in an item's way stays."""
+    verdict = verdict_of(
+        connect=Item(
+            item="connect",
+            verdict=Ruling.FAIL,
+            summary="5 of 100 attempts failed",
+            evidence={"counts": {"attempts": 100, "established": 95}},
+        ),
+        messaging=(Ruling.FAIL, "of 9 messages sent: 2 lost"),
+        reconnect=(Ruling.INCONCLUSIVE, "only 2 outages were resumed, 10 are needed: run longer"),
+        latency=(Ruling.INCONCLUSIVE, "service p50 and more: run 2.5 times as long, or so; a margin"),
+        server_log=(Ruling.INCONCLUSIVE, "the log ends before the run"),
+    )
+    told = {item.item: item.summary for item in told_items(verdict.items)}
+    assert told["messaging"] == "of 9 messages sent: 2 lost"
+    assert told["reconnect"] == (
+        "only 2 outages were resumed, 10 are needed: it depends on connect, which is FAIL"
+    )
+    assert told["latency"] == "service p50 and more; a margin: it depends on connect, which is FAIL"
+    assert told["server_log"] == "the log ends before the run"
+    assert next_step(verdict.item("messaging"), verdict.items).startswith("look for the session")
+    assert next_step(verdict.item("server_log"), verdict.items) == ""
+
+
+@pytest.mark.parametrize(
+    ("item", "step"),
+    [
+        (latency(Ruling.NOT_JUDGED), "run the same command against the old revision"),
+        (latency(Ruling.NOT_JUDGED, passed_over=[{"run_id": "x"}]), "--ws-baseline DIRECTORY"),
+        (latency(Ruling.NOT_JUDGED, rule="no comparison was asked for"), ""),
+        (latency(Ruling.NOT_JUDGED, baseline={"run_id": "x"}), ""),
+        (latency(Ruling.INCONCLUSIVE), ""),
+        (latency(Ruling.INCONCLUSIVE, gates=[{"gate": "g", "decision": "INCONCLUSIVE"}]), ""),
+        (
+            latency(
+                Ruling.INCONCLUSIVE,
+                gates=[{"gate": "g", "decision": "INCONCLUSIVE", "change_ratio": 0.1}],
+            ),
+            "loadtest duel runs both revisions in turn",
+        ),
+        (
+            latency(
+                Ruling.INCONCLUSIVE,
+                gates=[
+                    {"gate": "g", "decision": "INCONCLUSIVE", "change_ratio": 0.1},
+                    {"gate": "h", "decision": "INCONCLUSIVE"},
+                ],
+            ),
+            "",
+        ),
+        (latency(Ruling.PASS), ""),
+        (latency(Ruling.FAIL), "repeat both revisions in turn"),
+    ],
+)
+def test_latency_is_advised_by_what_it_lacks(item: Item, step: str) -> None:
+    """A baseline, more pairs, or nothing that its summary does not say already."""
+    found = next_step(item, verdict_of(latency=item).items)
+    assert step in found
+    assert bool(found) == bool(step)

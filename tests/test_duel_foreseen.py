@@ -1,0 +1,139 @@
+"""What is known of a duel's runs before Locust is started, and the duels that are refused for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import astuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.duel import DuelSettings, Side
+from loadtest.duel.foreseen import USUAL, Foreseen, check_judgeable, foresee
+from loadtest.errors import InvalidSetting, UsageError
+from tests.locusts import LOCUSTFILE, ROOT
+from tests.runs import plan
+
+A = Side(role="a", revision="v41", url="ws://127.0.0.1:1")
+B = Side(role="b", revision="v42", url="ws://127.0.0.1:2")
+
+
+def test_the_usual_is_what_the_default_user_has() -> None:
+    """Read where Locust may patch the standard library."""
+    names = list(Foreseen.__dataclass_fields__)
+    code = f"""
+import json
+from loadtest.duel.user.locustfile import DefaultUser
+values = DefaultUser.values()
+print(json.dumps([values[name] for name in {names!r}]))
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert json.loads(told.stdout) == list(astuple(USUAL))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "warmup_s"),
+    [
+        (["--ws-warmup", "8"], {}, 8.0),
+        (["--ws-warmup=8"], {}, 8.0),
+        (["--ws-warm", "8"], {}, 8.0),
+        (["--ws-warmup", "9", "--ws-drops", "fin=1", "--ws-warmup", "8"], {}, 8.0),
+        ([], {"LOCUST_WS_WARMUP": "8"}, 8.0),
+        (["--ws-warmup", "8"], {"LOCUST_WS_WARMUP": "9"}, 8.0),
+        (["--tags", "x", "--ws-seed", "8"], {"LOCUST_WS_RATE": "2"}, 3.0),
+    ],
+)
+def test_options_and_environment_are_known(
+    arguments: list[str], environment: dict[str, str], warmup_s: float
+) -> None:
+    """In every form that Locust takes; the command line wins."""
+    assert foresee(arguments, environment, otherwise=USUAL).warmup_s == warmup_s
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--ws-warmup", "soon"], "--ws-warmup: 'soon' is not seconds"),
+        (["--ws-sessions", "2.5"], "--ws-sessions: '2.5' is not a number"),
+        (["--ws-rate"], "--ws-rate: expected one argument"),
+    ],
+)
+def test_what_locust_would_refuse_is_refused_at_once(arguments: list[str], says: str) -> None:
+    """It would refuse it only when the servers are up."""
+    with pytest.raises(UsageError, match=says):
+        DuelSettings(a=A, b=B, arguments=arguments)
+
+
+@given(st.lists(st.one_of(st.sampled_from(["--ws-warmup", "--ws-rate=", "--", "-", "--ws-"]), st.text())))
+def test_whatever_follows_is_known_or_refused(arguments: list[str]) -> None:
+    """No text makes it fail in another way."""
+    with suppress(UsageError):
+        check_judgeable(foresee(arguments, {}, otherwise=USUAL), users=1, duration_s=30)
+
+
+@pytest.mark.parametrize(
+    ("foreseen", "users", "duration_s", "says"),
+    [
+        (
+            USUAL,
+            5,
+            12,
+            r"'12s' leaves 9 s after the warm-up of 3 s, 10 s are needed\. Give at least 13s, or a",
+        ),
+        (Foreseen(warmup_s=2.5), 5, 12, "Give at least 13s"),
+        (Foreseen(warmup_s=99.0), 5, 12, "leaves 0 s .* Give at least 109s"),
+        (Foreseen(warmup_s=float("inf")), 5, 12, "leaves 0 s"),
+        (Foreseen(), 5, 9, r"leaves 9 s after the warm-up of 0 s, 10 s are needed\. Give at least 10s$"),
+        (USUAL, 2, 14, r"440 messages at 40 a second, service p99 needs 1000\. Give 31s, or more --users"),
+        (Foreseen(warmup_s=0.0, sessions=9, rate=0.0, arrivals="poisson"), 5, 60, "0 messages .* Give more"),
+        (Foreseen(sessions=9, rate=1e-320, arrivals="constant"), 5, 60, "0 messages .* Give more"),
+    ],
+)
+def test_runs_that_could_never_be_judged_are_refused(
+    foreseen: Foreseen, users: int, duration_s: int, says: str
+) -> None:
+    """With the limit and what to change."""
+    with pytest.raises(InvalidSetting, match=says):
+        check_judgeable(foreseen, users=users, duration_s=duration_s)
+
+
+@pytest.mark.parametrize(
+    "foreseen",
+    [
+        USUAL,
+        Foreseen(),
+        Foreseen(warmup_s=20.0),
+        Foreseen(sessions=1, rate=0.1),
+        Foreseen(sessions=1, rate=0.1, arrivals="closed"),
+        Foreseen(warmup_s=float("nan"), sessions=1, rate=-1.0, arrivals="constant"),
+        Foreseen(sessions=10**400, rate=1.0, arrivals="constant"),
+    ],
+)
+def test_what_is_not_known_to_be_too_little_is_let_pass(foreseen: Foreseen) -> None:
+    """A locustfile's class may set it otherwise; what no run can have, Locust refuses in its own words."""
+    check_judgeable(foreseen, users=5, duration_s=30)
+
+
+def test_a_locustfile_of_ones_own_may_have_set_it_otherwise() -> None:
+    """Only what is given besides is known then."""
+    assert DuelSettings(a=A, b=B, duration_s=10, locustfile=LOCUSTFILE).foreseen == Foreseen()
+    with pytest.raises(InvalidSetting, match="Give at least 13s"):
+        DuelSettings(a=A, b=B, duration_s=10, locustfile=LOCUSTFILE, environment={"LOCUST_WS_WARMUP": "3"})
+
+
+def test_a_plan_agrees_as_far_as_is_known() -> None:
+    """Anything else is another plan."""
+    assert Foreseen().agrees(plan(rate=7.0))
+    assert Foreseen(rate=7.0, arrivals="constant").agrees(plan(rate=7.0))
+    assert not Foreseen(rate=7.0).agrees(plan(rate=7.5))
+    assert not Foreseen(warmup_s=0.5).agrees(plan(warmup_s=0.0))
