@@ -65,18 +65,19 @@ def _chat_server() -> Iterator[int]:
             thread.join()
 
 
-def test_the_example_dialect_works(tmp_path: Path) -> None:
-    """The README's locustfile, as it stands there, passes against a server that speaks it."""
+def test_the_examples_work(tmp_path: Path) -> None:
+    """The README's dialect and drop, as they stand there, pass against a server that speaks it."""
     locustfile = tmp_path / "chat.py"
-    locustfile.write_text(next(block for block in _blocks("python") if "class Chat(Dialect)" in block))
+    locustfile.write_text("\n".join(_blocks("python")))
     with _chat_server() as port:
-        arguments = (*BRISK, "--ws-drops", "close=1,tab_close=1", "--host", f"ws://127.0.0.1:{port}")
+        arguments = (*BRISK, "--ws-drops", "close=1,tunnel=1", "--host", f"ws://127.0.0.1:{port}")
         with LocustProcess(tmp_path, *arguments, seconds=10, locustfile=locustfile) as locust:
             finished = locust.wait()
     assert finished.rulings["messaging"] == "PASS", finished.output
     assert finished.rulings["reconnect"] == "PASS", finished.output
     assert finished.rulings["persistence"] == "NOT_JUDGED"
     assert finished.manifest["plan"]["dialect"] == "chat"
+    assert finished.counts["drops.tunnel"] > 0
 
 
 def test_locust_commands_use_options_that_exist() -> None:

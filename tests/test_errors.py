@@ -43,7 +43,8 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
     (
         ResultsUnwritable(Path("/results"), "Permission denied"),
         2,
-        "cannot write results to /results: Permission denied. Choose another folder with --ws-results",
+        "cannot write results to /results: Permission denied. Choose another folder "
+        "(locust: --ws-results, loadtest: --results)",
     ),
     (IllegalStep("new", "Lost"), 5, "a session in state new cannot take Lost"),
     (

@@ -166,3 +166,38 @@ def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
     fastest_ms = entries["round trip"]["min_response_time"]
     assert fastest_ms > 0
     assert fastest_ms != int(fastest_ms)
+
+
+DEFECT = """
+from loadtest import WebSocketUser
+from loadtest.dialects.emergence import Emergence
+
+class Broken(Emergence):
+    reads = 0
+
+    def read(self, data):
+        self.reads += 1
+        if self.reads > 200:
+            raise ZeroDivisionError(f"the token is {User.token}")
+        return super().read(data)
+
+class User(WebSocketUser):
+    dialect = Broken
+    token = "s3cret-t0ken"
+"""
+
+
+def test_a_defect_of_the_users_ends_the_run_and_is_told(tmp_path: Path) -> None:
+    """Exit code 5, what was measured is kept as incomplete, and run.json says why, without the secret."""
+    locustfile = tmp_path / "broken.py"
+    locustfile.write_text(DEFECT)
+    with LocustProcess(tmp_path / "results", *BRISK, locustfile=locustfile) as locust:
+        finished = locust.wait()
+    assert finished.exit_code == 5, finished.output
+    assert finished.manifest["complete"] is False
+    assert finished.manifest["failure"] == "ZeroDivisionError: the token is ***"
+    assert finished.counts["messaging.answered"] > 0
+    assert "in read" in finished.output, "the traceback says where"
+    assert "s3cret-t0ken" not in finished.output
+    for file in finished.run.iterdir():
+        assert b"s3cret-t0ken" not in file.read_bytes()

@@ -96,6 +96,7 @@ def test_workers_that_cannot_be_counted_on_are_missing(tmp_path: Path) -> None:
     assert len(_intervals(results, sound)) >= 5
     assert finished.output.count("it runs version 0.0 of loadtest") == 1
     assert finished.output.count("an interval that cannot be read") == 1
+    assert "its load generator failed: ZeroDivisionError: a defect of this worker's" in finished.output
     assert set(finished.rulings.values()) <= {"INCONCLUSIVE", "NOT_JUDGED"}
     assert finished.exit_code == 4
 

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field
 from loadtest.dialects import Dialect
 from loadtest.drops import Storm
 from loadtest.schedule import Arrivals
+from loadtest.statistics import Gate, Margin, gates_with
 
 SCHEMA: Literal[1] = 1
 
@@ -121,6 +122,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
         versions: of this tool and its libraries, by name.
         workers: each process's share, filled in at the end.
         missing_workers: those that did not deliver all they recorded: what they did last is not known.
+        failure: what made the tool itself give up, None if nothing did.
+        margins: by gated quantile, what its latency is judged by; where one is missing, the default. They
+            change nothing of what is measured, and are no part of the plan.
         comparability_hash: always that of the plan.
     """
 
@@ -137,6 +141,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     host: Host = field(default_factory=Host)
     workers: list[WorkerShare] = field(default_factory=list)
     missing_workers: list[Count] = field(default_factory=list)
+    failure: Text | None = None
+    margins: dict[Text, Margin] = field(default_factory=dict)
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:
@@ -144,6 +150,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "target", redact(self.target))
         msgspec.structs.force_setattr(self, "plan", plan)
         msgspec.structs.force_setattr(self, "comparability_hash", comparability_hash(plan))
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The quantiles that its latency is judged by, with their margins."""
+        return gates_with(self.margins)
 
 
 def comparability_hash(plan: Plan) -> str:

@@ -12,6 +12,7 @@ process. What workers send is the business of `loadtest.locust_user.crew`.
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from locust.env import Environment
 from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
 
 from loadtest.errors import InvalidSetting, LoadtestError, UsageError
-from loadtest.evidence import PackedInterval, Plan
+from loadtest.evidence import PackedInterval, Plan, cleaned
 from loadtest.locust_user import table
 from loadtest.locust_user.crew import GRACE_S, Crew, Delivery
 from loadtest.locust_user.load import Load, RunFacts
@@ -74,7 +75,7 @@ class Conductor:
         self._log = LogSettings()  # of the process's start: a web request must not name files or commands
         self._of_process: dict[str, Any] | None = None  # settings that no web request changes
         self._published: Published | None = None
-        self._broken = False  # the engine died, so whatever the verdict says, the tool has failed
+        self._failure: str | None = None  # why the tool itself has failed, whatever the verdict says
         is_master, is_worker = isinstance(self._runner, MasterRunner), isinstance(self._runner, WorkerRunner)
         self._crew = Crew(self._runner, self._append) if is_master else None
         self._delivery = Delivery(self._runner, self._deliver_last) if is_worker else None
@@ -146,12 +147,12 @@ class Conductor:
 
     def _on_test_start(self, **_kwargs: Any) -> None:
         table.install(self._environment.stats)
-        self._broken = False
+        self._failure = None
         try:
             self._begin()
         except LoadtestError as error:
             logger.error("%s", error)
-            self._broken = True
+            self._failure = str(error)
             self._environment.process_exit_code = error.exit_code
             # Not at once: Locust is within its own start, and would go on to start users.
             give_up = self._runner.quit if self._options.headless else self._runner.stop
@@ -185,7 +186,10 @@ class Conductor:
         host = self._host() or self._start_server()
         settings = self._settings = self._configure(host)
         manifest = new_manifest(
-            revision=settings.revision, target=str(settings.engine.target), plan=self._plan(settings)
+            revision=settings.revision,
+            target=str(settings.engine.target),
+            plan=self._plan(settings),
+            gates=settings.gates,
         )
         writer = RunWriter(settings.results, manifest)
         self._record = Record(writer, self._log_watch(writer.path))
@@ -265,7 +269,7 @@ class Conductor:
 
     def _append(self, packed: PackedInterval) -> None:
         """Write an interval; a record with a gap is worth nothing, so a failure ends the run."""
-        if self._record is None or self._broken:
+        if self._record is None or self._failure is not None:
             return
         try:
             self._record.append(packed)
@@ -284,7 +288,7 @@ class Conductor:
         if self._load is not None:
             self._load.finish()
             self._load = None
-        if not self._broken:  # a broken worker has not delivered all, and counts as missing
+        if self._failure is None:  # a broken worker has not delivered all, and counts as missing
             self._delivery.finished()
 
     def _on_test_stop(self, **_kwargs: Any) -> None:
@@ -304,9 +308,9 @@ class Conductor:
         self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
         missing = () if self._crew is None else self._crew.missing
         self._published = record.finish(
-            str(self._settings.results), self._settings.baseline, missing, complete=not self._broken
+            str(self._settings.results), self._settings.baseline, missing, failure=self._failure
         )
-        if not self._broken:
+        if self._failure is None:
             self._environment.process_exit_code = self._published.verdict.exit_code
         if not self._options.headless:
             print_verdict(self._published, to_stderr=True)
@@ -329,9 +333,14 @@ class Conductor:
             print_verdict(self._published, to_stderr=self._options.json)
 
     def _on_failure(self, failure: BaseException) -> None:
-        """End the run because the tool itself has failed."""
-        logger.critical("the load generator failed: %r", failure, exc_info=failure)
-        self._broken = True
+        """End the run because the tool itself has failed; what was raised may quote a secret."""
+        if self._failure is not None:  # it is told again when the load is finished
+            return
+        self._failure = cleaned(f"{type(failure).__name__}: {failure}", self._secrets())
+        where = "".join(traceback.format_tb(failure.__traceback__))
+        logger.critical("the load generator failed: %s\n%s", self._failure, where)
+        if self._delivery is not None:
+            self._delivery.failed(self._failure)
         self._environment.process_exit_code = LoadtestError.exit_code
         gevent.spawn(self._runner.quit)
 

@@ -75,6 +75,8 @@ class Crew:
         version = msg.data.get("version")
         if version != _VERSION:
             self._complain(worker, f"it runs version {version} of loadtest, and the master {_VERSION}")
+        elif "failed" in msg.data:
+            self._complain(worker, f"its load generator failed: {msg.data['failed']}")
         elif "finished" in msg.data:
             self._finished.add(worker)
         else:
@@ -127,6 +129,10 @@ class Delivery:
     def finished(self) -> None:
         """Say that there will be no more."""
         self._tell({"finished": True})
+
+    def failed(self, why: str) -> None:
+        """Say that this worker has failed, so that what it has not sent is lost."""
+        self._tell({"failed": why})
 
     def _tell(self, data: dict[str, Any]) -> None:
         self._runner.send_message(INTERVALS_MESSAGE, {"version": _VERSION, **data})

@@ -60,14 +60,14 @@ class Record:
         baseline: str | None,
         missing_workers: Iterable[int] = (),
         *,
-        complete: bool = True,
+        failure: str | None = None,
     ) -> Published:
-        """End the run directory, complete or not, and make its verdict and reports."""
+        """End the run directory, complete unless the tool itself has failed; make its verdict and reports."""
         self._progress.kill()
-        if complete:
+        if failure is None:
             self.writer.finish(utc_text(time.time_ns()), missing_workers)
         else:
-            self.writer.close()
+            self.writer.fail(failure)
         if self._log_watch is not None:
             self._log_watch.finish()
         return publish(self.writer.path, results=results, baseline=baseline)

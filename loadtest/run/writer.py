@@ -131,6 +131,13 @@ class RunWriter:
         )
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
 
+    def fail(self, failure: str) -> None:
+        """Close the files of a run that the tool cannot go on with, and say why; it stays incomplete."""
+        self.close()
+        self._manifest = msgspec.structs.replace(self._manifest, failure=failure)
+        with suppress(ResultsUnwritable):  # it may be what failed
+            directory.write_json(self.path / directory.MANIFEST, self._manifest)
+
     def close(self) -> None:
         """Close the files; a run that was not finished stays incomplete."""
         for file in self._files:
