@@ -276,7 +276,8 @@ def test_errors_become_exit_codes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert invoke(ResultsUnwritable(Path("x"), "full")) == (
         2,
-        "Error: cannot write results to x: full. Choose another folder (locust: --ws-results, loadtest: --results)\n",
+        "Error: cannot write results to x: full. Choose another folder "
+        "(locust: --ws-results, loadtest: --results)\n",
     )
     assert invoke(ServerNotStarted("reason")) == (5, "Error: the reference server did not start: reason\n")
     code, text = invoke(ZeroDivisionError("defect"))

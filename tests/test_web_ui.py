@@ -60,6 +60,7 @@ def test_runs_from_the_web_form(tmp_path: Path) -> None:
                 "host": server.url,
                 "ws_rate": rate,
                 "ws_drop_every": "2",
+                "ws_margin": f"p50={rate}%,p99=3ms",
             }
             assert json.loads(_ask(f"{web}/swarm", form))["success"] is True
             _until(functools.partial(_has_resumed, tmp_path, done + 1), "a resume in this run")
@@ -70,10 +71,35 @@ def test_runs_from_the_web_form(tmp_path: Path) -> None:
         finished = locust.wait(30)
     manifests = [json.loads(path.read_bytes()) for path in tmp_path.glob("*/*/run.json")]
     assert sorted(manifest["plan"]["rate"] for manifest in manifests) == [4, 8]
+    for manifest in manifests:
+        assert manifest["margins"]["service p50"]["relative_ratio"] == manifest["plan"]["rate"] / 100
+        assert manifest["margins"]["service p99"] == {"relative_ratio": 0.2, "absolute_us": 3000}
     assert all(manifest["complete"] for manifest in manifests)
     assert "s3cret!" not in finished.output
     for path in tmp_path.rglob("*"):
         assert path.is_dir() or b"s3cret!" not in path.read_bytes(), path
+
+
+def test_the_form_refuses_what_cannot_be(tmp_path: Path) -> None:
+    """A typo is answered with what is wrong, and begins no run; the same form put right begins one."""
+    web = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port))
+    with LocustProcess(tmp_path, *arguments, seconds=None, headless=False) as locust:
+        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+        form = {"user_count": "1", "spawn_rate": "1"}
+        for wrong, says in (
+            ({"ws_rate": "often"}, "--ws-rate: 'often' is not a number"),
+            ({"ws_drops": "explode=1"}, "--ws-drops: 'explode'"),
+            ({"host": "ftp://127.0.0.1"}, "is no WebSocket URL"),
+        ):
+            answer = json.loads(_ask(f"{web}/swarm", form | wrong))
+            assert answer["success"] is False
+            assert says in answer["message"]
+        assert not list(tmp_path.glob("*/*/run.json"))
+        assert json.loads(_ask(f"{web}/swarm", form))["success"] is True
+        _until(lambda: list(tmp_path.glob("*/*/run.json")), "the run")
+        locust.interrupt()
+        locust.wait(30)
 
 
 def test_a_request_names_no_file_and_no_command(tmp_path: Path) -> None:

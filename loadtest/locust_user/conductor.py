@@ -9,11 +9,12 @@ A run begins with Locust's `test_start` and ends with its `test_stop`; the web U
 process. What workers send is the business of `loadtest.locust_user.crew`.
 """
 
+import argparse
 import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,6 +33,7 @@ from loadtest.locust_user.log_watch import LogWatch, check_logs
 from loadtest.locust_user.options import OF_PROCESS, RUN_DESTINATION, given_values
 from loadtest.locust_user.record import Record
 from loadtest.locust_user.settings import LoadSettings, LogSettings, load_settings
+from loadtest.locust_user.web_form import refuse_bad_settings
 from loadtest.report import Published, print_verdict
 from loadtest.report.published import OWN_SERVER_LOG
 from loadtest.run import RunWriter, check_writable, new_manifest, resolve
@@ -116,6 +118,9 @@ class Conductor:
         events.quit.add_listener(self._on_quit)
         if self._crew is not None:
             events.worker_connect.add_listener(self._on_worker_connect)
+        web_ui = self._environment.web_ui
+        if web_ui is not None and web_ui.app is not None:
+            refuse_bad_settings(web_ui.app, self._check_form)
 
     def _catch_up(self) -> None:
         """Begin in a worker that joined a run under way: Locust did so before anybody could listen."""
@@ -123,6 +128,9 @@ class Conductor:
             self._on_test_start()
 
     # Settings.
+
+    def _check_form(self, host: str | None, changes: Mapping[str, Any]) -> None:
+        self._configure(host or self._host() or "ws://127.0.0.1", changes)
 
     def _user_class(self) -> Any:
         if len(self._classes) > 1:
@@ -137,8 +145,10 @@ class Conductor:
         host: str | None = self._environment.host or self._user_class().host
         return host
 
-    def _configure(self, host: str) -> LoadSettings:
-        values = self._user_class().values() | given_values(self._options)
+    def _configure(self, host: str, changes: Mapping[str, Any] | None = None) -> LoadSettings:
+        """Return the settings; those of options are as they were given, with these changes."""
+        options = argparse.Namespace(**{**vars(self._options), **(changes or {})})
+        values = self._user_class().values() | given_values(options)
         if self._of_process is None:
             self._of_process = {name: values[name] for name in OF_PROCESS}
         return load_settings(values | self._of_process, host)
