@@ -33,6 +33,7 @@ DOORS = {"__init__", "__main__"}
 HOMES = {
     "locust": {"locust_user"},
     "gevent": {"locust_user"},
+    "flask": {"locust_user"},
     "websockets": {"transport"},
     "socket": {"transport"},
     "starlette": {"server"},

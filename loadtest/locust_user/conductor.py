@@ -11,7 +11,6 @@ process. What workers send is the business of `loadtest.locust_user.crew`.
 
 import argparse
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -31,14 +30,13 @@ from loadtest.locust_user.crew import GRACE_S, Crew, Delivery
 from loadtest.locust_user.load import Load, RunFacts
 from loadtest.locust_user.log_watch import LogWatch, check_logs
 from loadtest.locust_user.options import OF_PROCESS, RUN_DESTINATION, given_values
+from loadtest.locust_user.own_server import OwnServer
 from loadtest.locust_user.record import Record
-from loadtest.locust_user.settings import LoadSettings, LogSettings, load_settings
+from loadtest.locust_user.settings import LoadSettings, LogSettings, described_revision, load_settings
 from loadtest.locust_user.web_form import refuse_bad_settings
 from loadtest.report import Published, print_verdict
-from loadtest.report.published import OWN_SERVER_LOG
 from loadtest.run import RunWriter, check_writable, new_manifest, resolve
 from loadtest.run.catalogue import NO_BASELINE
-from loadtest.server import ServerProcess
 from loadtest.transport import check_reachable, check_source
 
 logger = logging.getLogger("loadtest")
@@ -72,7 +70,7 @@ class Conductor:
         self._runner: Any = environment.runner
         self._load: Load | None = None
         self._record: Record | None = None
-        self._server: ServerProcess | None = None
+        self._own_server = OwnServer()
         self._settings: LoadSettings | None = None
         self._log = LogSettings()  # of the process's start: a web request must not name files or commands
         self._of_process: dict[str, Any] | None = None  # settings that no web request changes
@@ -195,8 +193,10 @@ class Conductor:
         """Make the run directory, start the reference server if there is no target, and tell the workers."""
         host = self._host() or self._start_server()
         settings = self._settings = self._configure(host)
+        if settings.revision is None:
+            logger.info("without --ws-revision the server counts as what `git describe` says here")
         manifest = new_manifest(
-            revision=settings.revision,
+            revision=settings.revision or described_revision(),
             target=str(settings.engine.target),
             plan=self._plan(settings),
             gates=settings.gates,
@@ -237,9 +237,8 @@ class Conductor:
 
     def _log_watch(self, run: Path) -> LogWatch | None:
         """Follow the logs that were given, and that of our own server."""
-        log = self._log
-        if self._server is not None:
-            own = self._server_log().rename(run / OWN_SERVER_LOG)
+        log, own = self._log, self._own_server.move_log(run)
+        if own is not None:
             log = replace(log, paths=(str(own), *log.paths))
         return LogWatch(log, run, self._secrets) if log.given else None
 
@@ -249,19 +248,11 @@ class Conductor:
         return self._settings.secrets if self._settings is not None else ()
 
     def _start_server(self) -> str:
-        self._server = ServerProcess(log_path=self._server_log())
-        logger.info("no --host was given: started the reference server at %s", self._server.url)
-        self._environment.host = self._server.url
-        return self._server.url
-
-    def _server_log(self) -> Path:
-        """Where the reference server logs until its run has a directory."""
-        return self._configure("ws://127.0.0.1").results / f".server-{os.getpid()}.log"
+        url = self._environment.host = self._own_server.start(self._configure("ws://127.0.0.1").results)
+        return url
 
     def _stop_server(self) -> None:
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
+        if self._own_server.stop():
             self._environment.host = None
 
     # Users come and go.
