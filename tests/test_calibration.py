@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from loadtest.statistics import Margin
-from tests.benchmarks.calibration import P50, P99, Load, Tally, judge_duel, judge_single, tally
+from tests.benchmarks.calibration import P50, Load, Tally, judge_duel, judge_single, p99_at, tally
 
 NOISES = pytest.mark.parametrize("noise", [0.0, 0.03, 0.05])
 
@@ -28,10 +27,10 @@ def test_one_pair_of_the_same_server_fails_at_most_five_times_in_a_hundred(
 
 
 def found_ratios(
-    load: Load, *, body: float = 1.0, tail: float = 1.0, p99_margin: float = 0.20
+    load: Load, *, body: float = 1.0, tail: float = 1.0, p99_percent: float = 20
 ) -> dict[str, float]:
     """Return how often eight pairs FAIL at each gate."""
-    gates = (P50, replace(P99, margin=Margin(p99_margin)))
+    gates = (P50, p99_at(p99_percent))
     changed = replace(load, body_change=body, tail_change=tail)
     found: Tally = tally(judge_duel(load, changed, pairs=8, gates=gates), repeats=30, seed=3)
     return {name: failed / found.repeats for name, failed in found.failed_by_gate.items()}
@@ -40,7 +39,7 @@ def found_ratios(
 @NOISES
 def test_a_fifth_more_is_found_in_nine_of_ten_duels_of_eight_pairs(noise: float) -> None:
     """At p50 with its default margin of 5 %, at p99 with a margin of 10 %."""
-    found = found_ratios(Load(run_deviation=noise), body=1.2, tail=1.2, p99_margin=0.10)
+    found = found_ratios(Load(run_deviation=noise), body=1.2, tail=1.2, p99_percent=10)
     assert found == {"p50 at 5 %": pytest.approx(1.0, abs=0.1), "p99 at 10 %": pytest.approx(1.0, abs=0.1)}
 
 

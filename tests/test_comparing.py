@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from hdrh.histogram import HdrHistogram
@@ -17,6 +18,7 @@ from loadtest.errors import InvalidSetting, UsageError
 from loadtest.report import comparing
 from loadtest.run import pin, utc_text
 from loadtest.schedule import NS_PER_S
+from loadtest.statistics import margins_of, parse_margins
 from loadtest.verdict import Ruling
 from tests.rundirs import write_run
 from tests.runs import manifest, plan
@@ -107,9 +109,45 @@ def test_every_pair_is_shown(results: Path) -> None:
     assert markdown.count("\n| 1 |") == 1
 
 
+@pytest.mark.parametrize("more", [(), ("--all",)], ids=["one pair", "four pairs"])
+def test_a_wider_margin_changes_the_verdict(results: Path, more: tuple[str, ...]) -> None:
+    """Half as slow again fails, and not where twice as slow is let pass; the margins are told."""
+    baseline = newest(results, "v1", 1)[0]  # of the candidate's plan, as the newest of v1 is not
+    words = ("compare", str(baseline), "v2", *more, "--results", str(results), "--json")
+    wide = ("--margin", "p50=100%,p90=100%", "--margin", "p99=100%/3ms")
+    assert run(*words).exit_code == 1
+    found = json.loads(run(*words, *wide).stdout)
+    assert found["verdict"] != "FAIL"
+    margins = [(gate["relative_margin_ratio"], gate["absolute_margin_us"]) for gate in evidence_of(found)]
+    assert margins[:3] == [(1.0, 200.0), (1.0, 200.0), (1.0, 3000.0)]
+
+
+def evidence_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is told of each gated quantile."""
+    return list(document["item"]["evidence"]["gates"])
+
+
+def test_without_margins_those_of_the_last_candidate_hold(tmp_path: Path) -> None:
+    """As its own verdict has them; what is given changes them as far as it goes."""
+    pairs = [(made(tmp_path, "v1"), made(tmp_path, "v2")) for _ in range(2)]
+    run_json = pairs[-1][1] / "run.json"
+    told = json.loads(run_json.read_bytes())
+    told["margins"] = msgspec.to_builtins(margins_of(parse_margins(["p50=30%,p90=40%"])))
+    run_json.write_text(json.dumps(told))
+    for of in (pairs, pairs[-1:]):
+        compared = comparing.compare(of, results=tmp_path, margins=["p90=1ms"])
+        found = compared.item.evidence["gates"]
+        assert [gate["relative_margin_ratio"] for gate in found[:3]] == [0.3, 0.4, 0.2]
+        assert [gate["absolute_margin_us"] for gate in found[:3]] == [200.0, 1000.0, 200.0]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        (
+            ("v2", "v3", "--margin", "p42=8%"),
+            "--margin: 'p42=8%' does not name one gated quantile. Known are",
+        ),
         (("v1", "v2", "--pair", "v1", "v2"), "is in another pair, too"),
         (("v1", "v3", "--all"), "no complete run of v1 has the plan of v3's newest run"),
         (("v1", "v1", "--all"), "is of the baseline's revision"),

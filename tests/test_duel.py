@@ -160,6 +160,7 @@ def _wait_for_messages(results: Path) -> None:
             ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--", "--ws-warmup=25"),
             "--duration: '30s' leaves 5 s after the warm-up of 25 s",
         ),
+        (("--a", "ws://127.0.0.1:9", "--margin", "p50=150%"), "--margin: '150%/0.2ms' is out of range"),
         (("--a", "ws://127.0.0.1:9"), "--b and --b-cmd"),
         (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--duration", "soon"), "is no duration"),
         (

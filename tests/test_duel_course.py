@@ -24,6 +24,7 @@ from loadtest.report.markdown import sheet
 from loadtest.report.terminal import print_sheet
 from loadtest.run import utc_text
 from loadtest.schedule import NS_PER_S
+from loadtest.statistics import parse_margins
 from loadtest.transport import Target, Tls, check_reachable
 from loadtest.verdict import Ruling
 from tests.rundirs import HOSTILE, write_run
@@ -117,6 +118,30 @@ def test_a_slower_candidate_fails_at_the_first_look(tmp_path: Path) -> None:
         assert f"service {quantile} changed by +" in fought.record.item("latency").summary
     assert len([line for line in told if line.startswith("so far")]) == 3
     assert told[-1].startswith("look at 4 pairs: FAIL")
+
+
+def test_a_duel_is_judged_by_its_own_margins(tmp_path: Path) -> None:
+    """Not by those of its runs, also when it is judged again; the forecast holds the noise against them."""
+    wide = parse_margins(["p50=100%,p90=100%,p99=100%"])
+    fought, told = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, gates=wide, pairs=4)
+    assert fought.record.item("latency").verdict is not Ruling.FAIL
+    assert "the margin is 100 %" in forecasts(told)[0]
+    found = fought.record.item("latency").evidence["gates"]
+    assert [gate["relative_margin_ratio"] for gate in found[:3]] == [1.0, 1.0, 1.0]
+    assert read(fought).gates == wide
+    assert rejudge(fought.folder) == fought.record
+    usual, _ = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, pairs=4)
+    assert usual.record.item("latency").verdict is Ruling.FAIL
+
+
+def test_a_duel_from_before_there_were_margins_has_the_defaults(tmp_path: Path) -> None:
+    """Its duel.json has no such field."""
+    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path, pairs=1)
+    file = fought.folder / "duel.json"
+    told = json.loads(file.read_bytes())
+    del told["margins"]
+    file.write_text(json.dumps(told))
+    assert rejudge(fought.folder).item("latency") == fought.record.item("latency")
 
 
 def test_a_faster_candidate_passes_at_the_first_look(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_a_side_that_cannot_be_is_refused(given_side: dict[str, str], says: str)
         ({"start_timeout_s": math.nan}, "--start-timeout: nan is out of range"),
         ({"locustfile": Path("nowhere.py")}, "is no file"),
         ({"arguments": ("--ws-rate", "5", "--host=ws://h")}, "Use --a and --b"),
+        ({"arguments": ("--ws-margin=p50=8%",)}, "Use --margin"),
         ({"arguments": ("-t", "5s")}, "Use --duration"),
         ({"arguments": ("--ws-revision", "x")}, "Use --a-revision"),
     ],

@@ -32,6 +32,8 @@ from loadtest.recorder import Lifecycle, Recorder
 from loadtest.schedule import NS_PER_S
 from tests.runs import PLAN, gathered, interval, manifest, plan, tally
 
+WEEK_S = 7 * 24 * 3600
+
 SECRET = "eyJhbGciOi/JIUzI1+NiJ9"
 
 # The manifest.
@@ -450,12 +452,60 @@ def test_a_long_run_is_kept_in_longer_rows() -> None:
 
 @pytest.mark.parametrize(
     ("start_ns", "stop_ns"),
-    [(5, 4), (0, 3601 * NS_PER_S), (2**62, 2**62 + 1)],
+    [(5, 4), (0, WEEK_S * NS_PER_S + 1), (WEEK_S * NS_PER_S + 1, WEEK_S * NS_PER_S + 2), (2**62, 2**62 + 1)],
 )
 def test_impossible_intervals_are_refused(start_ns: int, stop_ns: int) -> None:
     """Times that no run can have do not become memory."""
     with pytest.raises(ValueError, match="interval"):
         Gathering(manifest()).interval(IntervalLine(start_ns=start_ns, stop_ns=stop_ns))
+
+
+def test_a_process_that_was_stopped_for_a_night_is_told() -> None:
+    """An interval of eight hours is read, with a warning; what was measured before and after it counts."""
+    night = interval(60, seconds=8 * 3600, samples_us={"outage": [50]})
+    after = interval(60 + 8 * 3600, samples_us={"outage": [70]})
+    found = gathered([*(interval(second) for second in range(60)), night, after])
+    assert found.samples("outage") == 2
+    assert found.length_s == 8 * 3600 + 61
+    (warning,) = found.warnings
+    assert "over an hour once, 8.0 hours at the longest" in warning
+    assert gathered([interval(0, seconds=3600), interval(7200)]).warnings == ()
+
+
+@pytest.mark.parametrize("seconds", [0, 1, WEEK_S])
+def test_intervals_ever_further_away_do_not_become_memory(seconds: int) -> None:
+    """Each a week after the one before, for years: rows keep their limit, and one warning tells of all."""
+    far = [
+        interval(number * (WEEK_S + seconds), seconds=seconds, samples_us={"service": [50]})
+        for number in range(1000)
+    ]
+    found = gathered(far)
+    assert len(found.seconds["service"]) <= 1000
+    assert ROWS_LIMIT // 2 - 1 <= found.length_s // found.row_s <= ROWS_LIMIT
+    assert len(found.after_warmup("service")) <= ROWS_LIMIT
+    (warning,) = found.warnings
+    assert "168.0 hours at the longest" in warning
+
+
+def test_attempts_at_no_time_of_the_run_are_left_out() -> None:
+    """Those after the last interval are of a run that was killed; days away they are of a damaged file."""
+    at_s = (-5, 0, 7, 86_400, 10**300)
+    attempts = [Lifecycle(at_ns=at * NS_PER_S, event="attempt", session="s") for at in at_s]
+    assert gathered([interval(0, lifecycle=attempts)]).attempts_per_s == {0: 1, 7: 1}
+
+
+def test_numbers_beyond_reason_are_refused_or_held() -> None:
+    """JSON has numbers of any size: a count of no possible run is damage, that of an error is cut off."""
+    with pytest.raises(msgspec.ValidationError, match="counts"):
+        msgspec.json.decode(
+            b'{"start_ns":0,"stop_ns":1,"counts":{"a":1%s}}' % (b"0" * 400), type=IntervalLine
+        )
+    gathering = Gathering(manifest())
+    error = msgspec.structs.replace(tally("connect", "refused", 10**400), at_ns=10**400)
+    gathering.interval(IntervalLine(start_ns=0, stop_ns=1, errors=[error]))
+    (kept,) = gathering.evidence().error_table("connect")
+    assert kept["count"] == 2**62
+    assert kept["at_s"] == pytest.approx(2**62 / NS_PER_S)
 
 
 def test_intervals_belong_to_the_second_they_start_in() -> None:

@@ -46,6 +46,36 @@ def test_who_stays_away_is_not_hidden() -> None:
     assert first.back_after_s == {0.5: 1.0, 0.95: None, 1.0: None}
 
 
+def test_a_storm_that_nobody_survives_has_its_herd() -> None:
+    """Where some never came back, all attempts until the run's end count, those before the storm do not."""
+    dropped = [_event("dropped", number, 5.0, storm=0) for number in range(3)]
+    at_s = [4.0, 4.1, 4.2, 4.3, 6.0, 25.0, 25.1]
+    first, _ = _recoveries(*dropped, *(_event("attempt", 0, at) for at in at_s))
+    assert (first.met, first.back, first.peak_per_s) == (3, 0, 2)
+
+
+def test_slow_readers_are_never_away() -> None:
+    """A kind that keeps the connection has nobody to wait for; what ends later is another outage."""
+    of = manifest(run_plan=plan(storms=(Storm(at_s=5, share_ratio=1.0, kind="slow_reader"),)))
+    events = [
+        _event("dropped", 0, 5.0, storm=0),
+        _event("dropped", 0, 9.0),
+        _event("attempt", 0, 10.0),
+        _event("resumed", 0, 10.0),
+    ]
+    (one,) = gathered([interval(0, seconds=30, lifecycle=events)], of).storms
+    assert (one.met, one.back, one.peak_per_s, one.disconnects) == (1, 0, 0, False)
+    assert set(one.back_after_s.values()) == {None}
+
+
+@pytest.mark.parametrize(("at_ns", "after_s"), [(-1, 0.0), (4 * NS_PER_S, 0.0), (10**400, (2**62) / 1e9 - 5)])
+def test_times_that_cannot_be_are_held_within_reason(at_ns: int, after_s: float) -> None:
+    """A file may say that a session came back before it went, or at no time that a number can hold."""
+    back = Lifecycle(at_ns=at_ns, event="resumed", session="s-0")
+    first, _ = _recoveries(_event("dropped", 0, 5.0, storm=0), back)
+    assert first.back_after_s[1.0] == pytest.approx(after_s)
+
+
 @pytest.mark.parametrize("storm", [-1, 2, 2**40])
 def test_an_unplanned_storm_in_the_file_is_passed_over(storm: int) -> None:
     """A file may hold anything; a number that the plan does not have belongs to nothing."""

@@ -10,11 +10,16 @@ import pytest
 
 from loadtest.drops import Storm
 from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
-from loadtest.recorder import ErrorTally
+from loadtest.recorder import ErrorTally, Lifecycle
 from loadtest.report import Published, print_verdict, publish
-from loadtest.verdict import ITEMS, Ruling
+from loadtest.report.html import html
+from loadtest.report.listing import list_runs
+from loadtest.report.markdown import summary
+from loadtest.report.terminal import print_listing
+from loadtest.schedule import NS_PER_S
+from loadtest.verdict import ITEMS, Ruling, judge
 from tests.rundirs import HOSTILE, KINDS, write_run, write_server_log
-from tests.runs import manifest, plan, tally
+from tests.runs import gathered, interval, manifest, plan, tally
 
 LOST = ErrorTally(
     item="messaging",
@@ -74,6 +79,8 @@ def hostile(results: Path, failed: Published) -> Published:
     for name in ("dialect", "path", "backoff"):
         written["plan"][name] = HOSTILE
     written["plan"]["drops"] = {HOSTILE: 1.0}
+    written["plan"]["storms"] = [{"at_s": 3, "share_ratio": 0.3, "kind": HOSTILE}]
+    written["failure"] = HOSTILE
     written["versions"] = {HOSTILE: HOSTILE}
     written["host"] = {"system": HOSTILE}
     (path / "run.json").write_text(json.dumps(written))
@@ -259,6 +266,101 @@ def test_storms_are_part_of_the_plan_and_the_command(tmp_path: Path) -> None:
     without = write_run(tmp_path, of=manifest(run_id="calm"), seconds=1)
     publish(without, results=tmp_path)
     assert "storm" not in (without / "summary.md").read_text()
+
+
+def storm_events(storm: int, at_s: float, *, dropped: int, back: int) -> list[Lifecycle]:
+    """Return the events of a storm whose members come back 1.0, 1.1, … s later."""
+    names = [f"s-{number}" for number in range(dropped)]
+    return [
+        *(Lifecycle(at_ns=int(at_s * NS_PER_S), event="dropped", session=one, storm=storm) for one in names),
+        *(
+            Lifecycle(at_ns=int((at_s + 1 + number / 10) * NS_PER_S), event=event, session=names[number])
+            for event in ("attempt", "resumed")
+            for number in range(back)
+        ),
+    ]
+
+
+def test_storms_have_a_table_in_every_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whom each met, and when half, 95 % and all of them were back; a time that nobody knows is a dash."""
+    storms = (
+        Storm(at_s=5.0, share_ratio=0.5),
+        Storm(at_s=10.5, share_ratio=1.0, kind="fin"),
+        Storm(at_s=20.0, share_ratio=0.25, kind="slow_reader"),
+    )
+    events = [
+        *storm_events(0, 5.0, dropped=10, back=10),
+        *storm_events(1, 10.5, dropped=10, back=7),
+        *storm_events(2, 20.0, dropped=4, back=0),
+    ]
+    whole = interval(0, seconds=30, lifecycle=events, gauges={"sessions_up": 10.0})
+    run = gathered([whole], manifest(run_plan=plan(storms=storms)))
+    published = Published(path=tmp_path, results=tmp_path, evidence=run, verdict=judge(run))
+    print_verdict(published)
+    rows = [
+        ("5 s", "reset", "50 %", "10", "10", "1.40 s", "1.90 s", "1.90 s", "10"),
+        ("10.5 s", "fin", "100 %", "10", "7", "1.40 s", "-", "-", "5"),
+        ("20 s", "slow_reader", "25 %", "4", "stayed up", "-", "-", "-", "-"),
+    ]
+    page, markdown, printed = html(published), summary(published), capsys.readouterr().out
+    for row in rows:
+        assert re.search(" +".join(map(re.escape, row)), printed)
+        assert re.search("".join(rf"<td[^>]*>{re.escape(cell)}</td>" for cell in row), page)
+        assert f"| {row[0]} | `{row[1]}` | {' | '.join(row[2:])} |" in markdown.replace("\\_", "_")
+    assert page.count('<line class="mark"') == page.count('<text class="mark') == 3
+    assert page.index("<caption>Drops and losses") < page.index("<caption>Storms")
+    assert all(len(line) <= 80 for line in printed.splitlines() if str(tmp_path) not in line)
+
+
+# A run that the tool itself ended.
+
+
+def test_why_the_tool_failed_stands_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason stands right at the top of the page, the summary and what is printed, and in junit.xml."""
+    reason = "RuntimeError: my dialect <b>has</b> no reply"
+    of = manifest(failure=reason)
+    published = publish(write_run(tmp_path, of=of, seconds=8, complete=False), results=tmp_path)
+    print_verdict(published)
+    told = f"The tool itself failed: {reason}"
+    assert capsys.readouterr().out.startswith(f"{told}\nWhat follows is of the 00:08 that it had recorded")
+    page = Page((published.path / "report.html").read_text())
+    shown = "".join(page.texts)
+    assert "b" not in page.tags
+    assert shown.index(told) < shown.index("Load test of") < shown.index("Verdict by item")
+    lines = (published.path / "summary.md").read_text().splitlines()
+    assert lines[2] == "### The tool itself failed: RuntimeError: my dialect \\<b\\>has\\</b\\> no reply"
+    (suite,) = ElementTree.parse(published.path / "junit.xml").getroot()
+    assert told in (suite.findtext("system-out") or "")
+
+
+def test_a_failed_tool_is_seen_in_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The list tells it from a run that was killed; as JSON it has the reason."""
+    for run_id, failure, complete in (("a", None, True), ("b", None, False), ("c", "disk full", False)):
+        write_run(tmp_path, of=manifest(run_id=run_id, failure=failure), seconds=1, complete=complete)
+    listing = list_runs(tmp_path)
+    assert {run.run_id: run.failure for run in listing.runs} == {"a": None, "b": None, "c": "disk full"}
+    print_listing(listing)
+    rows = {line.split()[-1]: line for line in capsys.readouterr().out.splitlines() if "v1.0" in line}
+    assert [re.split("  +", rows[run_id].strip())[-2] for run_id in "abc"] == ["yes", "no", "tool failed"]
+
+
+def test_nothing_is_told_of_a_failure_that_was_none(sound: Published, empty: Published) -> None:
+    """A sound run, and one that was merely killed, have no such line."""
+    for one in (sound, empty):
+        for name in ("summary.md", "report.html", "junit.xml"):
+            assert "tool itself failed" not in (one.path / name).read_text()
+
+
+def test_a_run_that_was_stopped_for_a_night_has_a_report(tmp_path: Path) -> None:
+    """The night is told as a remark, the charts stay small, and what was measured is shown."""
+    path = write_run(tmp_path, seconds=30)
+    night = {"start_ns": 30 * NS_PER_S, "stop_ns": (30 + 8 * 3600) * NS_PER_S}
+    with (path / "intervals.jsonl").open("a") as file:
+        file.write(json.dumps(night) + "\n")
+    publish(path, results=tmp_path)
+    for name in ("summary.md", "report.html", "junit.xml"):
+        assert "8.0 hours at the longest" in (path / name).read_text()
+    assert len((path / "report.html").read_bytes()) < 100_000
 
 
 def test_a_run_with_its_own_server_is_repeated_with_its_own_server(tmp_path: Path) -> None:

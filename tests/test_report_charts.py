@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.drops import Storm
+from loadtest.drops.storms import MOST
 from loadtest.evidence import Evidence, pack
 from loadtest.recorder import Interval, Lifecycle
 from loadtest.report.charts import POINTS_LIMIT, charts
@@ -17,6 +19,7 @@ from loadtest.report.geometry import (
     Chart,
     Scale,
     line,
+    marks,
     ticks,
     x_scale,
     y_logarithmic,
@@ -33,6 +36,7 @@ def numbers_of(chart: Chart) -> list[float]:
     paths = " ".join(shape.path for shape in chart.shapes)
     drawn = [float(text) for text in re.findall(r"-?[\d.]+(?:e[-+]?\d+)?", paths)]
     bars = [number for bar in chart.bars for number in (bar.x, bar.y, bar.x + bar.width, bar.y + bar.height)]
+    drawn += [number for mark in chart.marks for number in (mark.at, mark.y or 0)]
     return [*drawn, *bars, *(tick.at for tick in (*chart.x_ticks, *chart.y_ticks))]
 
 
@@ -138,3 +142,68 @@ def test_gauges_are_summed_over_workers() -> None:
     assert "At most 10 sessions were up" in chart.description
     path = next(shape.path for shape in chart.shapes if shape.name == "up")
     assert len(set(re.findall(r"V([\d.]+)", path))) == 2  # ten sessions throughout, and the axis
+
+
+def test_a_gauge_is_drawn_from_when_it_was_read() -> None:
+    """What is read at the end of the third second holds from there on, not from its start."""
+    counts = (9.0, 9.0, 3.0, 9.0)
+    (chart,) = charts(gathered(interval(at, gauges={"sessions_up": up}) for at, up in enumerate(counts)))
+    x = x_scale(0, 4)
+    path = next(shape.path for shape in chart.shapes if shape.name == "up")
+    steps = dict(re.findall(r"H([\d.]+)V([\d.]+)", path))
+    assert list(steps) == [f"{x.at(at):g}" for at in range(5)]
+    low, *others = sorted(set(steps.values()), key=float, reverse=True)
+    assert len(others) == 1
+    assert [at for at in range(5) if steps[f"{x.at(at):g}"] == low] == [3]
+
+
+# Storms in the chart of sessions.
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.text(max_size=30)), max_size=20).map(sorted))
+def test_no_label_of_a_mark_covers_another(moments: list[tuple[float, str]]) -> None:
+    """Every moment has its line; labels stand apart, within the drawing where they are not very long."""
+    found = marks(moments, x_scale(0, 100))
+    assert [mark.label for mark in found] == [label for _, label in moments]
+    boxes = []
+    for mark in found:
+        width = 6.6 * len(mark.label)
+        left = mark.at - width if mark.before else mark.at
+        assert 0 <= left <= left + width <= WIDTH
+        if mark.y is not None:
+            boxes.append((mark.y, left, left + width))
+            assert 0 <= mark.y <= HEIGHT / 2
+    for number, (y, left, right) in enumerate(boxes):
+        assert all(y != other or right <= start or end <= left for other, start, end in boxes[:number])
+
+
+def stormy(*moments: float, seconds: int = 20) -> Chart:
+    """Return the chart of sessions of a run with a storm at each moment."""
+    storms = tuple(Storm(at_s=at_s, share_ratio=0.5) for at_s in moments)
+    of = manifest(run_plan=plan(storms=storms))
+    (chart,) = charts(gathered((interval(at, gauges={"sessions_up": 9.0}) for at in range(seconds)), of))
+    return chart
+
+
+def test_storms_are_marked_where_they_came() -> None:
+    """Three close together, the last near the end: three lines, three labels; the sentence names them."""
+    chart = stormy(18.0, 18.5, 19.5)
+    check([chart])
+    x = x_scale(0, 20)
+    assert [(mark.at, mark.label) for mark in chart.marks] == [
+        (x.at(at_s), "storm 50 %") for at_s in (18.0, 18.5, 19.5)
+    ]
+    assert len({mark.y for mark in chart.marks} - {None}) == 3
+    assert chart.description.endswith("50 % of them at 18 s, 50 % of them at 18.5 s, 50 % of them at 19.5 s.")
+
+
+def test_many_storms_and_none() -> None:
+    """A hundred have a line each, few labels and few words; those after a stopped run's end have nothing."""
+    chart = stormy(*(at / 5 for at in range(MOST)))
+    check([chart])
+    assert len(chart.marks) == MOST
+    assert 4 <= sum(mark.y is not None for mark in chart.marks) <= 30
+    assert chart.description.endswith("and 95 more.")
+    calm = stormy(21.0, 100.0)
+    assert calm.marks == []
+    assert calm.description.endswith("connections lost.")

@@ -1,4 +1,4 @@
-"""Settings, from option, environment, web form and user class to the engine's plan and run.json: storms."""
+"""Settings, from option, environment, web form and user class to the engine's plan and run.json."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from loadtest.errors import InvalidSetting
 from loadtest.evidence import comparability_hash
 from loadtest.locust_user.options import given_values
 from loadtest.locust_user.settings import LoadSettings, load_settings
+from loadtest.statistics import GATES, parse_margins
 from tests.locusts import ROOT, LocustProcess
 
 EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)
@@ -92,6 +93,25 @@ def test_storms_that_cannot_be_are_refused_by_the_options_name(storms: Any, sett
     """The error names the option as it is typed."""
     with pytest.raises(InvalidSetting, match=r"^--ws-storm: '.*\. "):
         settings_of(storms=storms)
+
+
+@pytest.mark.parametrize(
+    "margins",
+    ["p50=8%,outage=50ms", ("p50=8%", "outage=50ms")],
+    ids=["text", "texts"],
+)
+def test_margins_are_settings_and_no_part_of_the_plan(margins: Any, settings_of: SettingsOf) -> None:
+    """However they are given; runs that are judged by others stay comparable."""
+    settings, usual = settings_of(margins=margins), settings_of()
+    assert settings.gates == parse_margins(["p50=8%,outage=50ms"])
+    assert usual.gates == GATES
+    assert settings.plan == usual.plan
+
+
+def test_a_margin_that_cannot_be_is_refused_by_the_options_name(settings_of: SettingsOf) -> None:
+    """The error names the option as it is typed."""
+    with pytest.raises(InvalidSetting, match=r"^--ws-margin: 'p50=8' is no margin\. "):
+        settings_of(margins="p50=8")
 
 
 def test_a_bad_storm_in_the_environment_is_one_clear_line(tmp_path: Path) -> None:

@@ -340,11 +340,13 @@ def test_margins_are_relative_or_absolute_whichever_is_more() -> None:
     assert math.isfinite(Margin(0.05).ratio(0.0))
 
 
-@pytest.mark.parametrize("relative_ratio", [-0.1, math.nan, math.inf])
-def test_a_margin_that_is_none_is_refused(relative_ratio: float) -> None:
+@pytest.mark.parametrize("number", [-0.1, math.nan, math.inf])
+def test_a_margin_that_is_none_is_refused(number: float) -> None:
     """Negative and infinite margins would settle everything."""
-    with pytest.raises(InvalidSetting, match="relative_ratio"):
-        Margin(relative_ratio)
+    with pytest.raises(InvalidSetting, match="is out of range"):
+        Margin(number)
+    with pytest.raises(InvalidSetting, match="is out of range"):
+        Margin(0.05, number)
 
 
 def test_a_quantile_in_percent_is_refused() -> None:
@@ -584,7 +586,7 @@ def test_longer_runs_help_where_their_own_seconds_are_the_noise() -> None:
 def test_where_nothing_would_do_the_sentence_says_so() -> None:
     """A noise of 200 % against a margin of a thousandth."""
     plan = feasibility(
-        Gate("service", 0.5, Margin(0.001)), pairs=1, duration_s=60, rng=rng(), noise=NoiseFloor(2.0, 8)
+        Gate("service", 0.5, Margin(0.001, 0)), pairs=1, duration_s=60, rng=rng(), noise=NoiseFloor(2.0, 8)
     )
     assert plan.pairs_needed is None
     assert str(plan).endswith("too few, and 1000 pairs would be, too: it takes quieter machines")

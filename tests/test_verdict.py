@@ -242,6 +242,15 @@ def test_a_servers_fault_goes_from_the_wire_to_the_verdict(fault: str, found: st
     assert verdict.evidence["errors"][0]["session"] == "session-0"
 
 
+def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:
+    """What was seen up to then stands, a FAIL too, but no PASS."""
+    gave_up = manifest(complete=False, failure="OSError: full")
+    assert ruling("connect", sound()) is Ruling.PASS
+    assert ruling("connect", sound(of=gave_up)) is Ruling.INCONCLUSIVE
+    assert "the tool itself failed before the run's end" in told("connect", sound(of=gave_up))
+    assert ruling("connect", sound({"connect.gave_up": 1}, of=gave_up)) is Ruling.FAIL
+
+
 # reconnect
 
 

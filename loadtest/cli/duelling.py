@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from loadtest.cli.output import check_output, json_option, markdown_option, print_sheet_as, results_option
+from loadtest.cli.output import (
+    check_output,
+    json_option,
+    margin_option,
+    markdown_option,
+    options_named,
+    print_sheet_as,
+    results_option,
+)
 
 
 @click.command()
@@ -45,6 +53,7 @@ from loadtest.cli.output import check_output, json_option, markdown_option, prin
     metavar="SECONDS",
     help="For a server that a command starts.",
 )
+@margin_option("5%, 10%, 20% and 20%, each 0.2ms at least")
 @markdown_option
 @results_option
 @json_option
@@ -62,6 +71,7 @@ def duel(
     duration: str,
     order: str,
     locustfile: Path | None,
+    margins: tuple[str, ...],
     markdown: bool,
     as_json: bool,
     **settings: Any,
@@ -84,16 +94,20 @@ def duel(
       loadtest duel --a wss://old.example.org --b wss://new.example.org --duration 2m
       loadtest duel --a-cmd "old/bin/server {port}" --b-cmd "new/bin/server {port}" --order parallel
       loadtest duel --a ws://127.0.0.1:8001 --a-revision v41 --b ws://127.0.0.1:8002 \\
-        --b-revision v42 -- --ws-sessions 10 --ws-rate 5
+        --b-revision v42 --margin p50=8%,p99=2ms -- --ws-sessions 10 --ws-rate 5
     """
     from loadtest import duel as duels
+    from loadtest.statistics import parse_margins
 
     check_output(as_json=as_json, markdown=markdown)
+    with options_named(ctx):
+        gates = parse_margins(margins)
     asked = duels.DuelSettings(
         a=duels.Side.given("a", url=a_url, command=a_cmd, revision=a_revision),
         b=duels.Side.given("b", url=b_url, command=b_cmd, revision=b_revision),
         duration_s=duels.parse_duration(duration),
         order=duels.Order(order),
+        gates=gates,
         locustfile=locustfile or duels.LOCUSTFILE,
         environment=os.environ,
         **settings,

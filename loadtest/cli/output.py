@@ -1,7 +1,7 @@
 """What commands share: options and their names, and printing for a machine, a pull request or a person."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,24 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
 )
 markdown_option = click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+
+
+def margin_option(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return the option that sets margins.
+
+    Args:
+        default: what is said of it in the help.
+    """
+    return click.option(
+        "--margin",
+        "margins",
+        multiple=True,
+        metavar="QUANTILE=SHARE%[/TIMEms]",
+        help="How much slower is still unchanged at p50, p90, p99 or outage: a share (p50=8%), a time "
+        f"(p99=2ms), or the larger of both (p99=15%/2ms); repeatable.  [default: {default}]",
+    )
+
+
 format_option = click.option(
     "--format",
     "log_format",

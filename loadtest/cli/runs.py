@@ -7,6 +7,7 @@ import click
 from loadtest.cli.output import (
     format_option,
     json_option,
+    margin_option,
     markdown_option,
     options_named,
     print_json,
@@ -74,7 +75,8 @@ def report(
     """Judge RUN again from its files, rebuild its reports, and print the verdict.
 
     RUN may be the folder of a duel, too, which is then judged again from the files of its runs.
-    RUN is a run directory, complete or not, or a revision: its newest complete run. Its directory gets
+    RUN is a run directory, complete or not, or a revision: its newest complete run. A run is judged with the
+    margins that it was made with, which its run.json keeps, a duel with its own. The run's directory gets
     verdict.json, summary.md (for a pull request or $GITHUB_STEP_SUMMARY), junit.xml (a case per item;
     INCONCLUSIVE is an error, NOT_JUDGED is skipped) and report.html. --json prints what verdict.json holds.
 
@@ -132,6 +134,7 @@ def report(
 @click.option(
     "--force", is_flag=True, help="Compare runs of unlike plans, too; the outcome is INCONCLUSIVE at best."
 )
+@margin_option("what CANDIDATE was judged with")
 @markdown_option
 @results_option
 @json_option
@@ -143,6 +146,7 @@ def compare(
     more_pairs: tuple[tuple[str, str], ...],
     all_runs: bool,
     force: bool,
+    margins: tuple[str, ...],
     markdown: bool,
     results: Path,
     as_json: bool,
@@ -154,6 +158,9 @@ def compare(
     margin, FAIL if the change is above it and surely a change, else INCONCLUSIVE. Runs that were made with
     unlike plans are refused, and the fields named.
 
+    The margins are those that CANDIDATE was judged with (--ws-margin), of its last run where several are
+    compared; --margin changes them for this comparison.
+
     Several runs of each, made in turn, tell much more than one pair: from four pairs on the interval comes
     from their own spread. `loadtest duel` makes them, and stops when it is settled.
 
@@ -163,6 +170,7 @@ def compare(
     Examples:
       loadtest compare v1.4.1 v1.4.2
       loadtest compare v1.4.1 v1.4.2 --all
+      loadtest compare v1.4.1 v1.4.2 --margin p50=8%,p99=15%/2ms --margin outage=30%
       loadtest compare v1.4.1 v1.4.2 --markdown >> "$GITHUB_STEP_SUMMARY"
       loadtest compare v1.4.1 results/v1.4.2/20261123T142335Z-0a1b2c3d --json
     """
@@ -175,7 +183,8 @@ def compare(
         if all_runs
         else comparing.named_pairs([(baseline, candidate), *more_pairs], results)
     )
-    compared = comparing.compare(pairs, results=results, force=force)
+    with options_named(ctx):
+        compared = comparing.compare(pairs, results=results, force=force, margins=margins)
     print_sheet_as(comparing.comparison_sheet(compared), compared, as_json=as_json, markdown=markdown)
     ctx.exit(compared.exit_code)
 

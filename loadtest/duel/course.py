@@ -32,6 +32,7 @@ from loadtest.duel.steps import End, Outcome, Pairing, is_look, next_step
 from loadtest.errors import LoadtestError
 from loadtest.report.markdown import sheet
 from loadtest.run import check_writable, utc_text
+from loadtest.statistics import margins_of
 from loadtest.verdict import Item
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -92,6 +93,7 @@ class Duel:
             pairs_planned=settings.pairs,
             looks=list(settings.looks),
             duration_s=settings.duration_s,
+            margins=margins_of(settings.gates),
             started_at=utc_text(started_unix_ns),
             started_unix_ns=started_unix_ns,
         )

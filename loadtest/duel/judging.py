@@ -98,6 +98,7 @@ def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Pa
     few = sum(pair.fit for pair in pairs) < LEAST_PAIRS
     return judge_pairs(
         [pair.timings for pair in pairs],
+        gates=record.gates,
         earlier=earlier_timings(pairs[0].a.timing.manifest, results, before_unix_ns=record.started_unix_ns)
         if few
         else (),

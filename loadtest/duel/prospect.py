@@ -65,7 +65,9 @@ class Prospect:
                 earlier_timings(like.manifest, self._settings.results, before_unix_ns=self._started_unix_ns)
             )
         left_s = max(1.0, self._settings.duration_s - warmup_s)
-        return resolvable(like, noise, pairs=self._settings.pairs, duration_s=left_s)
+        return resolvable(
+            like, noise, pairs=self._settings.pairs, duration_s=left_s, gates=self._settings.gates
+        )
 
 
 def _assumed(found: Sequence[Feasibility]) -> str:

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from loadtest.run.directory import DUELS, write_json, writing
 from loadtest.run.reader import read_json
+from loadtest.statistics import Gate, Margin, gates_with
 from loadtest.verdict import Item, Ruling
 
 RECORD = "duel.json"
@@ -42,6 +43,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
         pairs_planned: at most.
         looks: numbers of pairs at which the duel looks.
         duration_s: of each run.
+        margins: by gated quantile, what the pairs are judged by; where one is missing, the default.
         started_unix_ns: the wall clock at its start; runs made later say nothing about its noise.
         pairs: that were run to their end.
         end: why it ended, empty while it goes.
@@ -57,6 +59,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     pairs_planned: int
     looks: list[int]
     duration_s: int
+    margins: dict[Text, Margin] = {}
     started_at: Text
     started_unix_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     pairs: list[RunPair] = []
@@ -70,6 +73,11 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         """0 pass, 1 fail, 4 inconclusive."""
         return (self.verdict or Ruling.INCONCLUSIVE).exit_code
+
+    @property
+    def gates(self) -> tuple[Gate, ...]:
+        """The quantiles that the pairs are judged by, with their margins."""
+        return gates_with(self.margins)
 
     def item(self, name: str) -> Item:
         """Return an item of a duel that has ended by name."""

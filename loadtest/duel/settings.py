@@ -13,7 +13,7 @@ from pathlib import Path
 
 from loadtest.duel.foreseen import USUAL, Foreseen, check_judgeable, foresee
 from loadtest.errors import InvalidSetting
-from loadtest.statistics import plan_looks
+from loadtest.statistics import GATES, Gate, plan_looks
 from loadtest.transport import Target, Tls
 
 LOCUSTFILE = Path(__file__).parent / "user" / "locustfile.py"
@@ -32,6 +32,7 @@ _OWN_OPTIONS = {
     "--ws-results": "--results",
     "--ws-revision": "--a-revision and --b-revision",
     "--ws-baseline": "nothing: the duel compares",
+    "--ws-margin": "--margin",
 }
 """Options of Locust that a duel sets, and what sets them."""
 
@@ -103,6 +104,7 @@ class DuelSettings:
         pairs: at most.
         duration_s: of each run.
         users: Locust users of each run.
+        gates: with the margins that the pairs are judged by.
         arguments: for Locust, as they are.
         locustfile: with the user class.
         results: the folder of all runs.
@@ -116,6 +118,7 @@ class DuelSettings:
     duration_s: int = 30
     users: int = 5
     order: Order = Order.ABBA
+    gates: Sequence[Gate] = GATES
     arguments: Sequence[str] = ()
     locustfile: Path = LOCUSTFILE
     results: Path = Path("results")

@@ -2,19 +2,20 @@
 
 What could grow is bounded: names are limited in number (what is over goes under `OTHER`), and a run of more
 than `ROWS_LIMIT` seconds is kept in rows of two, four, … seconds. All intervals come first, so that the run's
-length is known; with several workers they are not sorted by time. Opening files does not belong here.
+length is known; with several workers they are not sorted by time. A process that was stopped for a night has
+an interval that long: that is told, and the run is read. Opening files does not belong here.
 """
 
 from array import array
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 
 from loadtest import latency
-from loadtest.drops import DropKind
 from loadtest.evidence.encoded import Histogram
 from loadtest.evidence.facts import SECONDS_TAGS, STEADY_TAGS, Evidence, OutageGroup, Second, Series
 from loadtest.evidence.interval import TEXT_LIMIT, IntervalLine
 from loadtest.evidence.manifest import Manifest
-from loadtest.evidence.recovery import Recoveries
+from loadtest.evidence.recovery import Recoveries, disconnects, plausible
 from loadtest.recorder import TAGS, ErrorTally, Lifecycle
 from loadtest.schedule import NS_PER_S
 
@@ -27,8 +28,12 @@ ROWS_LIMIT = 7200
 
 PHASES = ("detect", "wait", "dns", "tcp", "tls", "upgrade", "resume")
 
-_LONGEST_NS = 3600 * NS_PER_S
-_MOST_NS = 2**62
+_HOUR_NS = 3600 * NS_PER_S
+"""An interval, or a gap before one, over this is told: those of a process that runs take about a second."""
+
+_WEEK_NS = 168 * _HOUR_NS
+"""Over this a line is damaged: nobody leaves a stopped run for longer. One line can make rows coarser by that
+(128 s instead of 1 s) and no more; how many rows there are has its limit whatever comes."""
 
 
 class Gathering:
@@ -47,6 +52,8 @@ class Gathering:
         self._outages = _Outages()
         self._recoveries = Recoveries(manifest.plan.storms)
         self._warnings: list[str] = []
+        self._standstills = 0
+        self._longest_ns = 0
 
     def warn(self, text: str) -> None:
         """Enter something that is wrong with the files but can be passed over."""
@@ -58,10 +65,14 @@ class Gathering:
         Raises:
             ValueError: it lies outside of any possible run.
         """
-        if not line.start_ns <= line.stop_ns <= line.start_ns + _LONGEST_NS:
-            raise ValueError("an interval ends before it starts, or takes over an hour")
-        if line.start_ns > self._stop_ns + _LONGEST_NS:
-            raise ValueError("an interval starts over an hour after all others")
+        if not line.start_ns <= line.stop_ns <= line.start_ns + _WEEK_NS:
+            raise ValueError("an interval ends before it starts, or takes over a week")
+        if line.start_ns > self._stop_ns + _WEEK_NS:
+            raise ValueError("an interval starts over a week after all others")
+        for passed_ns in (line.stop_ns - line.start_ns, line.start_ns - self._stop_ns):
+            if passed_ns > _HOUR_NS:
+                self._standstills += 1
+                self._longest_ns = max(self._longest_ns, passed_ns)
         self._stop_ns = max(self._stop_ns, line.stop_ns)
         for name, count in line.counts.items():
             known = name in self._counts or len(self._counts) < NAMES_LIMIT
@@ -84,9 +95,9 @@ class Gathering:
         self._errors[key] = ErrorTally(
             item=key[0],
             error=key[1],
-            count=tally.count + (known.count if known else 0),
+            count=plausible(tally.count) + (known.count if known else 0),
             session=first.session[:TEXT_LIMIT],
-            at_ns=first.at_ns,
+            at_ns=plausible(first.at_ns),
             example=first.example[:TEXT_LIMIT],
         )
 
@@ -124,7 +135,10 @@ class Gathering:
     def event(self, record: Lifecycle) -> None:
         """Enter a lifecycle event."""
         if record.event == "attempt":
-            self._attempts[record.at_ns // NS_PER_S] += 1
+            if (
+                0 <= record.at_ns <= self._stop_ns + _HOUR_NS
+            ):  # a killed run may have no interval for its last
+                self._attempts[record.at_ns // NS_PER_S] += 1
         else:
             self._outages.event(record)
             self._recoveries.event(record)
@@ -151,8 +165,18 @@ class Gathering:
             outages=self._outages.groups(),
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self._standing()),
         )
+
+    def _standing(self) -> Iterator[str]:
+        """Yield how often and how long nothing was recorded."""
+        if self._standstills:
+            times = "once" if self._standstills == 1 else f"{self._standstills} times"
+            longest = f"{self._longest_ns / _HOUR_NS:.1f} hours at the longest"
+            yield (
+                f"nothing was recorded for over an hour {times}, {longest}: a process of the load generator "
+                "was stopped, or its machine stood still"
+            )
 
 
 class _Outages:
@@ -166,7 +190,7 @@ class _Outages:
 
     def event(self, record: Lifecycle) -> None:
         match record.event:
-            case "dropped" if _disconnects(record.kind):
+            case "dropped" if disconnects(record.kind):
                 self._begin("drop", record.kind or OTHER, record.session)
             case "lost":
                 self._begin("loss", record.cause or OTHER, record.session)
@@ -182,9 +206,9 @@ class _Outages:
 
     def _resumed(self, record: Lifecycle) -> None:
         key = self._open.pop(record.session, ("loss", OTHER))
-        self._outages_ns[key].append(_plausible(record.outage_ns))
+        self._outages_ns[key].append(plausible(record.outage_ns))
         for phase in PHASES:
-            self._phases_ns[phase].append(_plausible(getattr(record, f"{phase}_ns")))
+            self._phases_ns[phase].append(plausible(getattr(record, f"{phase}_ns")))
 
     def groups(self) -> list[OutageGroup]:
         keys = {**self._begun, **dict.fromkeys(self._outages_ns.keys() - self._begun.keys(), 0)}
@@ -205,16 +229,6 @@ class _Outages:
 
     def phases(self) -> dict[str, Histogram]:
         return {phase: latency.fold(self._phases_ns[phase])[0] for phase in PHASES if self._phases_ns[phase]}
-
-
-def _disconnects(kind: str | None) -> bool:
-    """Tell whether a drop begins an outage; of a kind that this process does not know, it is taken to."""
-    known = DropKind.kinds.get(kind or OTHER)
-    return known is None or known.disconnects
-
-
-def _plausible(duration_ns: int | None) -> int:
-    return min(max(duration_ns or 0, 0), _MOST_NS)
 
 
 def _row_s(stop_ns: int) -> int:

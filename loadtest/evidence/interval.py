@@ -34,6 +34,7 @@ _EARLY_NS = 10_000_000
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Encoded = Annotated[str, Meta(max_length=encoded.TEXT_LIMIT)]
 Name = Annotated[str, Meta(max_length=TEXT_LIMIT)]
+Difference = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 def second_of(start_ns: int) -> int:
@@ -50,7 +51,7 @@ class IntervalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_ns: Nanoseconds
     stop_ns: Nanoseconds
     worker: int | None = None
-    counts: dict[Name, int] = {}
+    counts: dict[Name, Difference] = {}
     errors: list[ErrorTally] = []
     gauges: dict[Name, float] = {}
 
@@ -79,7 +80,7 @@ class PackedInterval(Struct, frozen=True, kw_only=True):
     stop_ns: Nanoseconds
     worker: int | None
     histograms: dict[Name, Encoded]
-    counts: dict[Name, int]
+    counts: dict[Name, Difference]
     lifecycle: list[Lifecycle]
     errors: list[ErrorTally]
     gauges: dict[Name, float]

@@ -8,11 +8,24 @@ import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from loadtest.drops import Storm
+from loadtest.drops import DropKind, Storm
 from loadtest.recorder import Lifecycle
 from loadtest.schedule import NS_PER_S
 
 SHARES = (0.5, 0.95, 1.0)
+
+_MOST = 2**62  # nanoseconds or occurrences, far beyond any run
+
+
+def disconnects(kind: str | None) -> bool:
+    """Tell whether a drop begins an outage; of a kind that this process does not know, it is taken to."""
+    known = None if kind is None else DropKind.kinds.get(kind)
+    return known is None or known.disconnects
+
+
+def plausible(number: int | None) -> int:
+    """Return a time or a count that a file holds, kept within what can be reckoned with."""
+    return min(max(number or 0, 0), _MOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +37,8 @@ class StormRecovery:
         met: sessions that it dropped; members that were not connected at its moment are not among them.
         back: of these, that were established again.
         back_after_s: until so large a share of those met was back, by share; None if it never was.
-        peak_per_s: attempts to connect in the busiest second between its moment and the last return.
+        peak_per_s: attempts to connect in the busiest second between its moment and the last return, or the
+            run's end where some did not return; 0 where nobody was away.
     """
 
     storm: Storm
@@ -32,6 +46,11 @@ class StormRecovery:
     back: int
     back_after_s: dict[float, float | None]
     peak_per_s: int
+
+    @property
+    def disconnects(self) -> bool:
+        """Whether those it met were away at all: a slow reader keeps its connection."""
+        return disconnects(self.storm.kind)
 
 
 class Recoveries:
@@ -48,27 +67,26 @@ class Recoveries:
         number = record.storm
         if record.event == "dropped" and number is not None and 0 <= number < len(self._storms):
             self._met[number] += 1
-            self._away[record.session] = number
+            if disconnects(self._storms[number].kind):
+                self._away[record.session] = number
         elif record.event == "resumed" and record.session in self._away:
-            self._back_ns[self._away.pop(record.session)].append(record.at_ns)
+            self._back_ns[self._away.pop(record.session)].append(plausible(record.at_ns))
 
     def of(self, attempts_per_s: Counter[int]) -> list[StormRecovery]:
         """Return how each planned storm went, in the order of their times."""
         return [self._one(number, storm, attempts_per_s) for number, storm in enumerate(self._storms)]
 
     def _one(self, number: int, storm: Storm, attempts_per_s: Counter[int]) -> StormRecovery:
-        met, back_s = (
-            self._met[number],
-            sorted(at_ns / NS_PER_S - storm.at_s for at_ns in self._back_ns[number]),
-        )
-        until = int(storm.at_s + back_s[-1]) if back_s else -1
-        busy = (n for second, n in attempts_per_s.items() if int(storm.at_s) <= second <= until)
+        met = self._met[number]
+        back_s = sorted(max(0.0, at_ns / NS_PER_S - storm.at_s) for at_ns in self._back_ns[number])
+        until_s = storm.at_s + back_s[-1] if 0 < met <= len(back_s) else math.inf
+        busy = (n for second, n in attempts_per_s.items() if int(storm.at_s) <= second <= until_s)
         return StormRecovery(
             storm=storm,
             met=met,
             back=len(back_s),
             back_after_s={share: _at(back_s, math.ceil(share * met)) for share in SHARES},
-            peak_per_s=max(busy, default=0),
+            peak_per_s=max(busy, default=0) if met and disconnects(storm.kind) else 0,
         )
 
 

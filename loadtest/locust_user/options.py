@@ -138,6 +138,16 @@ OPTIONS: tuple[Option, ...] = (
         in_web_form=False,
     ),
     Option(
+        "margin",
+        "margins",
+        str,
+        "QUANTILE=SHARE%[/TIMEms]",
+        "How much slower than the baseline is still unchanged at p50, p90, p99 or outage: a share in "
+        "percent, a time (p99=2ms), or the larger of both (default: 5, 10, 20, 20 percent, all 0.2ms); "
+        "repeatable",
+        repeatable=True,
+    ),
+    Option(
         "results", "results", Path, "DIR", "Where run directories go (default: results)", in_web_form=False
     ),
     Option(

@@ -19,6 +19,7 @@ from loadtest.errors import InvalidSetting
 from loadtest.evidence import Plan
 from loadtest.locust_user.options import named_as_options
 from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.statistics import Gate, parse_margins
 from loadtest.traffic import Conduct
 from loadtest.transport import Target, Tls
 
@@ -57,6 +58,7 @@ class LoadSettings:
         plan: what makes runs comparable; without users, spawn rate and duration, which Locust knows.
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None for the rule.
+        gates: the quantiles that latency is judged by, with their margins.
         results: where run directories go.
         secrets: texts that must not reach a file or a log.
         log: the server's.
@@ -65,8 +67,9 @@ class LoadSettings:
     engine: EngineSettings
     sessions: int
     plan: Plan
-    revision: str
+    revision: str | None
     baseline: str | None
+    gates: Sequence[Gate]
     results: Path
     secrets: Sequence[str]
     log: LogSettings
@@ -86,12 +89,14 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         for name, least, most in _BOUNDS:
             _check(name, values[name], least, most)
         engine = _engine(values, host)
+        gates = _gates(values["margins"])
     return LoadSettings(
         engine=engine,
         sessions=values["sessions"],
         plan=_plan(values, engine),
-        revision=values["revision"] or described_revision(),
+        revision=values["revision"] or None,
         baseline=values["baseline"],
+        gates=gates,
         results=Path(values["results"]),
         secrets=_secrets(values["token"], engine.headers, engine.conduct.dialect.path),
         log=LogSettings(
@@ -206,6 +211,10 @@ def _with_storms(drops: DropPlan, storms: str | Sequence[str]) -> DropPlan:
     if not storms:
         return drops
     return replace(drops, storms=parse_storms([storms] if isinstance(storms, str) else storms))
+
+
+def _gates(margins: str | Sequence[str]) -> Sequence[Gate]:
+    return parse_margins([margins] if isinstance(margins, str) else margins)
 
 
 def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -43,6 +43,8 @@ class WebSocketUser(User):
         open_timeout_s: for an attempt to connect.
         seed: of the drop plan and the arrivals.
         warmup_s: seconds at the start that latency leaves out.
+        margins: how much slower than the baseline is still unchanged, as `--ws-margin` takes it:
+            `p50=8%,p99=15%/2ms`, or several of such texts. Quantiles that are not named have the default.
         max_message_bytes: the largest message that is accepted.
         ping_interval_s, ping_timeout_s: of keepalive.
         server_logs: files with the server's log, `-` for standard input.
@@ -72,6 +74,7 @@ class WebSocketUser(User):
     warmup_s: ClassVar[float] = 3.0
     revision: ClassVar[str | None] = None
     baseline: ClassVar[str | None] = None
+    margins: ClassVar[str | Sequence[str]] = ()
     results: ClassVar[str | Path] = "results"
     headers: ClassVar[Mapping[str, str] | Sequence[tuple[str, str]]] = ()
     subprotocols: ClassVar[Sequence[str]] = ()

@@ -5,7 +5,7 @@
     progress     the line while it goes
     markdown, junit, html
                  one file each, drawn from the same tables
-    tables, details, advice, charts, provenance
+    tables, storms, details, advice, charts, provenance
                  what is told: rows, lines, what to do next, charts, where the run came from
     server_log   the server's log, judged from a run's files, or given to a run when it is over
     comparing, listing, trending

@@ -25,6 +25,7 @@ from loadtest.report.geometry import (
     y_logarithmic,
     y_scale,
 )
+from loadtest.report.storms import storm_marks, storm_sentence
 
 POINTS_LIMIT = 240
 _OUTAGE_BARS = 36
@@ -144,7 +145,7 @@ def sessions_over_time(evidence: Evidence) -> Chart | None:
         title="Sessions over time",
         description=f"At most {most_up:.0f} sessions were up and {most_out:.0f} in an outage at a time; "
         f"{sum(evidence.counts_of('drops').values())} drops were made and "
-        f"{sum(evidence.counts_of('losses').values())} connections lost.",
+        f"{sum(evidence.counts_of('losses').values())} connections lost. {storm_sentence(evidence)}".rstrip(),
         x_label="seconds since the start",
         y_label="sessions",
         x_ticks=ticks(x, _plain),
@@ -154,6 +155,7 @@ def sessions_over_time(evidence: Evidence) -> Chart | None:
             Shape(name="in an outage", style="two filled", path=area(in_outage, x, y)),
             Shape(name="connection attempts a second", style="three dashed", path=line(attempts, x, y)),
         ],
+        marks=storm_marks(evidence, x),
     )
 
 
@@ -175,7 +177,10 @@ def _attempts(evidence: Evidence, step_s: int) -> list[tuple[float, float]]:
 def _summed(
     by_worker: Mapping[int | None, Series], length_s: float, step_s: int
 ) -> list[tuple[float, float]]:
-    """Return a gauge at each step, summed over the workers; one that is silent for a step keeps its value."""
+    """Return a gauge at each step's end, summed over the workers; one silent for a step keeps its value.
+
+    It is read when an interval ends: drawn at its start, a storm's drops would seem to come before the storm.
+    """
     totals = [0.0] * math.ceil(length_s / step_s)
     for series in by_worker.values():
         known = {
@@ -186,8 +191,8 @@ def _summed(
         for step in range(min(len(totals), max(known, default=-1) + 1)):
             value = known.get(step, value)
             totals[step] += value
-    steps = [(float(step * step_s), total) for step, total in enumerate(totals)]
-    return [*steps, (length_s, totals[-1])] if by_worker and totals else []
+    ends = [(min(length_s, float(step * step_s)), total) for step, total in enumerate(totals, start=1)]
+    return [(0.0, totals[0]), *ends] if by_worker and totals else []
 
 
 def outage_distribution(evidence: Evidence) -> Chart | None:

@@ -20,6 +20,7 @@ from loadtest.report import figures
 from loadtest.report.baselines import readable
 from loadtest.report.tables import Foreign, Sheet, Table, bounded, gate_table, gates, pair_table, told
 from loadtest.run import earlier_runs, find_runs, once, read_manifest, read_run, resolve
+from loadtest.statistics import Gate, margins_of, parse_margins
 from loadtest.verdict import Item, Ruling, judge
 from loadtest.verdict.latency import as_options, differing_plans, judge_pairs
 from loadtest.verdict.timing import Timing, timing
@@ -120,23 +121,30 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
     return list(reversed(list(zip(*runs, strict=False))))
 
 
-def compare(pairs: Sequence[RunPaths], *, results: Path, force: bool = False) -> Compared:
+def compare(
+    pairs: Sequence[RunPaths], *, results: Path, force: bool = False, margins: Sequence[str] = ()
+) -> Compared:
     """Compare the latency of the runs of two revisions, pair by pair.
 
     Args:
         pairs: in the order in which they were run, at least one.
         results: the folder of all runs.
         force: compare runs of unlike plans, too.
+        margins: as `parse_margins` takes them. What they leave open is as in the verdict of the candidate,
+            of its last run where there are several.
 
     Raises:
+        InvalidSetting: a margin cannot be.
         RunUnreadable: a file of a run is damaged.
         RunsNotComparable: the plans differ, and `force` is not set.
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
+    gates = parse_margins(margins, manifests[-1][1].gates)
     differing = differing_plans(manifests)
     if differing and not force:
         raise RunsNotComparable(as_options(differing))
-    item = _one_pair(pairs[0], results) if len(pairs) == 1 else _several_pairs(pairs, results)
+    judged = _one_pair if len(pairs) == 1 else _several_pairs
+    item = judged(pairs, results, gates)
     if differing:
         item = _doubted(item, differing)
     named = [
@@ -153,19 +161,21 @@ def compare(pairs: Sequence[RunPaths], *, results: Path, force: bool = False) ->
     )
 
 
-def _one_pair(paths: RunPaths, results: Path) -> Item:
-    before, after = map(read_run, paths)
+def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item:
+    before, after = map(read_run, pairs[0])
     alike = msgspec.structs.replace(before.manifest, plan=after.manifest.plan)
+    judged = msgspec.structs.replace(after.manifest, margins=margins_of(gates))
     earlier = _earlier([before.manifest, after.manifest], results)
-    return judge(after, replace(before, manifest=alike), earlier=earlier).item("latency")
+    candidate, baseline = replace(after, manifest=judged), replace(before, manifest=alike)
+    return judge(candidate, baseline, earlier=earlier).item("latency")
 
 
-def _several_pairs(pairs: Sequence[RunPaths], results: Path) -> Item:
+def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item:
     timings = [(timing(read_run(baseline)), timing(read_run(candidate))) for baseline, candidate in pairs]
     plan = timings[0][1].manifest.plan
     alike = [(_with_plan(before, plan), _with_plan(after, plan)) for before, after in timings]
     manifests = [run.manifest for pair in timings for run in pair]
-    return judge_pairs(alike, earlier=map(timing, _earlier(manifests, results)))
+    return judge_pairs(alike, gates=gates, earlier=map(timing, _earlier(manifests, results)))
 
 
 def _with_plan(run: Timing, plan: Plan) -> Timing:

@@ -1,5 +1,5 @@
-"""What a person can act on, in lines of plain text: of an item that did not pass, of the baseline, of the
-generator. The terminal and junit.xml show the same lines.
+"""What a person can act on, in lines of plain text: of the tool's own failure, of an item that did not pass,
+of the baseline, of the generator. The terminal and junit.xml show the same lines.
 """
 
 from collections.abc import Iterator
@@ -120,6 +120,18 @@ def _figure(name: str, value: float) -> str:
     shown = figures.share(value) if name.endswith("_ratio") else f"{value:.3g}"
     unit = " ms" if name.endswith("_ms") else ""
     return _FIGURES.get(name, f"{plain} {{}}").replace("{}", f"{shown}{unit}")
+
+
+def failure_lines(evidence: Evidence) -> list[str]:
+    """Return what made the tool itself give up, and what the rest is then; nothing if nothing did."""
+    failure = evidence.manifest.failure
+    if failure is None:
+        return []
+    recorded = figures.clock(evidence.length_s)
+    return [
+        f"The tool itself failed: {failure}",
+        f"What follows is of the {recorded} that it had recorded, and says nothing of what came after.",
+    ]
 
 
 def herd_line(evidence: Evidence) -> str:

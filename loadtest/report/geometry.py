@@ -14,6 +14,8 @@ Point = tuple[float, float | None]
 
 WIDTH, HEIGHT = 480.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 470.0, 12.0, 190.0
+_LETTER = 6.6  # units that a letter of a label takes at 12 pixels, at most on average
+_MARK_TOP, _MARK_ROW, _MARK_ROWS = 28.0, 14.0, 4  # below the label of the y axis
 _LEAST_SPAN = 1e-6  # an axis shorter than a microsecond has no ticks worth naming
 
 
@@ -64,12 +66,30 @@ class Bar:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment on the x axis: a line from top to bottom and, where there is room, its label.
+
+    Args:
+        at: where the line stands.
+        label: what happened then.
+        y: where the label stands, None where it would cover another.
+        before: whether the label ends at the line instead of beginning there.
+    """
+
+    at: float
+    label: str
+    y: float | None
+    before: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """Everything the template needs to draw one chart.
 
     Args:
         title: what is drawn; `description` says in a sentence what is to be seen.
+        marks: moments that explain what is seen.
         x_label, y_label: quantity and unit of the axes.
         note: what a person may need to know to read it.
     """
@@ -82,6 +102,7 @@ class Chart:
     y_ticks: Sequence[Tick]
     shapes: Sequence[Shape] = ()
     bars: Sequence[Bar] = ()
+    marks: Sequence[Mark] = ()
     note: str = ""
 
     width, height, left, right, top, bottom = WIDTH, HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM
@@ -127,6 +148,24 @@ def _log_values(scale: Scale, about: int) -> list[float]:
         if len(values) <= about + 1:
             return values
     return values[:: math.ceil(len(values) / about)]
+
+
+def marks(moments: Sequence[tuple[float, str]], x: Scale) -> list[Mark]:
+    """Return a mark for each moment and label, in this order; no label covers another."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(_MARK_ROWS)]
+    found = []
+    for moment, label in moments:
+        at, width = x.at(moment), _LETTER * len(label) + 8
+        before = at + width > _RIGHT
+        start, end = (at - width, at) if before else (at, at + width)
+        free = (
+            row for row in range(_MARK_ROWS) if all(end <= one or two <= start for one, two in taken[row])
+        )
+        row = next(free, None)
+        if row is not None:
+            taken[row].append((start, end))
+        found.append(Mark(at, label, None if row is None else _MARK_TOP + row * _MARK_ROW, before))
+    return found
 
 
 def line(points: Sequence[Point], x: Scale, y: Scale) -> str:

@@ -10,6 +10,7 @@ from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
 from loadtest.report.provenance import command_lines, environment_table, plan_table
 from loadtest.report.published import Published
+from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Foreign,
     count_table,
@@ -59,6 +60,7 @@ def html(published: Published) -> str:
     return _environment.get_template("report.html").render(
         verdict=verdict,
         manifest=manifest,
+        failure=details.failure_lines(evidence),
         items=[
             {
                 "item": item,
@@ -78,6 +80,7 @@ def html(published: Published) -> str:
         outages=outage_table(evidence),
         herd=details.herd_line(evidence),
         phases=phase_table(evidence),
+        storms=storm_table(evidence),
         server_log=server_log_table(verdict.item("server_log")),
         errors=error_table(evidence.errors),
         plan=plan_table(manifest.plan),

@@ -36,6 +36,7 @@ def junit(published: Published) -> bytes:
     for item in published.items:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
+        *details.failure_lines(published.evidence),
         *details.baseline_lines(verdict.item("latency")),
         details.generator_line(verdict.generator),
         *verdict.generator.problems,

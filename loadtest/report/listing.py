@@ -19,6 +19,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     Args:
         duration_s: from start to end; None for a run that was not ended in good order.
         verdict: None where there is none yet, or where it cannot be read.
+        failure: what made the tool itself give up, None if nothing did.
         pinned: whether it is a pinned baseline.
     """
 
@@ -29,6 +30,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     sessions: int
     verdict: str | None
     complete: bool
+    failure: str | None
     pinned: bool
     path: str
 
@@ -67,6 +69,7 @@ def _listed(run: FoundRun) -> ListedRun:
         sessions=manifest.plan.sessions,
         verdict=_verdict(run.path),
         complete=manifest.complete,
+        failure=manifest.failure,
         pinned=run.pinned,
         path=str(run.path),
     )
@@ -90,6 +93,12 @@ def _verdict(path: Path) -> str | None:
     return None if verdict is None else str(verdict.verdict)
 
 
+def _ending(run: ListedRun) -> str:
+    if run.failure is not None:
+        return "tool failed"
+    return "yes" if run.complete else "no"
+
+
 def listing_tables(listing: Listing) -> Iterator[Table]:
     """Yield the runs, and those that cannot be read."""
     rows = [
@@ -99,7 +108,7 @@ def listing_tables(listing: Listing) -> Iterator[Table]:
             figures.UNKNOWN if run.duration_s is None else figures.clock(run.duration_s),
             figures.count(run.sessions),
             run.verdict or figures.UNKNOWN,
-            "yes" if run.complete else "no",
+            _ending(run),
             Foreign(f"{run.run_id} (pinned)" if run.pinned else run.run_id),
         )
         for run in listing.runs

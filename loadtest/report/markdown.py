@@ -10,6 +10,7 @@ from loadtest.report import details, figures
 from loadtest.report.advice import next_step
 from loadtest.report.provenance import command_lines, environment_table, plan_table
 from loadtest.report.published import Published
+from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Foreign,
     Sheet,
@@ -43,6 +44,9 @@ def _verdict(published: Published) -> Iterator[str]:
     verdict, evidence = published.verdict, published.evidence
     yield f"## {_signed(verdict.verdict)} {markdown_code(verdict.revision)}"
     yield ""
+    for mark, line in zip(("### ", ""), details.failure_lines(evidence), strict=False):
+        yield f"{mark}{markdown_prose(line)}"
+        yield ""
     against = "no baseline" if verdict.baseline is None else f"baseline {markdown_code(verdict.baseline)}"
     yield (
         f"{evidence.manifest.plan.sessions} sessions, {figures.clock(evidence.length_s)}, "
@@ -94,6 +98,7 @@ def _measured(published: Published) -> Iterator[str]:
         latency_table(evidence),
         outage_table(evidence),
         phase_table(evidence),
+        storm_table(evidence),
         server_log_table(verdict.item("server_log")),
         error_table(evidence.errors),
     ):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from loadtest.evidence import Evidence, Manifest, Plan
 from loadtest.report import figures
 from loadtest.report.tables import Foreign, Table, bounded
+from loadtest.statistics import margins_text
 
 
 def plan_table(plan: Plan) -> Table:
@@ -66,6 +67,8 @@ def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
     if not own_server:
         head += f" --host {shlex.quote(manifest.target)}"
     lines = [head, *_option_lines(plan), f"  --ws-revision {shlex.quote(manifest.revision)}"]
+    if margins := margins_text(manifest.gates):
+        lines.append(f"  --ws-margin {shlex.quote(margins)}")
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
 
 

@@ -203,7 +203,8 @@ class GateFigures(Struct, frozen=True, kw_only=True):
     @property
     def absolute(self) -> bool:
         """Whether the margin in force is the absolute one."""
-        return (self.margin_ratio or 0.0) > (self.relative_margin_ratio or math.inf)
+        relative_ratio = math.inf if self.relative_margin_ratio is None else self.relative_margin_ratio
+        return (self.margin_ratio or 0.0) > relative_ratio
 
     @property
     def margin(self) -> str:
@@ -254,14 +255,16 @@ def gate_table(compared: Sequence[GateFigures]) -> Table:
 
 def _margin_note(compared: Sequence[GateFigures]) -> str:
     """Return what the values are of, and what share a margin is that is a time."""
-    note = "Values are of whole seconds after the warm-up."
+    notes = ["Values are of whole seconds after the warm-up."]
     absolute = [gate for gate in compared if gate.absolute]
-    if not absolute:
-        return note
-    shares = ", ".join(
-        f"{gate.share} of {gate.gate} (else {figures.share(gate.relative_margin_ratio)})" for gate in absolute
-    )
-    return f"{note} A margin is {absolute[0].margin} at least, which is {shares}."
+    for least in dict.fromkeys(gate.margin for gate in absolute):
+        shares = ", ".join(
+            f"{gate.share} of {gate.gate} (else {figures.share(gate.relative_margin_ratio)})"
+            for gate in absolute
+            if gate.margin == least
+        )
+        notes.append(f"A margin is {least} at least, which is {shares}.")
+    return " ".join(notes)
 
 
 class _RunTold(Struct, frozen=True, kw_only=True):

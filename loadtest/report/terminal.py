@@ -18,6 +18,7 @@ from loadtest.report import details
 from loadtest.report.advice import next_step
 from loadtest.report.listing import Listing, listing_tables
 from loadtest.report.published import Published
+from loadtest.report.storms import storm_table
 from loadtest.report.tables import Sheet, Table, gate_table, gates, server_log_table, verdict_table
 from loadtest.report.text import printable
 from loadtest.verdict import Item, Ruling
@@ -39,6 +40,7 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
     """Print a run's verdict for a person."""
     verdict, manifest = published.verdict, published.evidence.manifest
     console = new_console(to_stderr=to_stderr)
+    _print_failure(console, published)
     print_table(console, verdict_table(published.items))
     baseline = f" against {verdict.baseline}" if verdict.baseline is not None else ""
     headline = Text.assemble(
@@ -49,6 +51,10 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
     for item in published.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
+    storms = storm_table(published.evidence)
+    if storms:
+        console.print()
+        print_table(console, storms)
     console.print()
     for line in details.baseline_lines(verdict.item("latency")):
         console.print(_text(line, _SUMMARY_LIMIT))
@@ -56,6 +62,14 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
         console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
     _print_where(console, published)
+
+
+def _print_failure(console: Console, published: Published) -> None:
+    lines = details.failure_lines(published.evidence)
+    for style, line in zip(("bold red", ""), lines, strict=False):
+        console.print(Text(printable(line, _SUMMARY_LIMIT), style))
+    if lines:
+        console.print()
 
 
 def _print_item(console: Console, item: Item, step: str) -> None:

@@ -4,12 +4,14 @@ import os
 import platform
 import secrets
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 
 import psutil
 
 from loadtest.evidence import Host, Manifest, Plan
+from loadtest.statistics import GATES, Gate, margins_of
 
 LIBRARIES = (
     "loadtest",
@@ -25,13 +27,21 @@ LIBRARIES = (
 )
 
 
-def new_manifest(*, revision: str, target: str, plan: Plan, started_unix_ns: int | None = None) -> Manifest:
+def new_manifest(
+    *,
+    revision: str,
+    target: str,
+    plan: Plan,
+    gates: Sequence[Gate] = GATES,
+    started_unix_ns: int | None = None,
+) -> Manifest:
     """Return the manifest of a run that begins.
 
     Args:
         revision: of the server under test.
         target: its URL; secrets are taken out.
         plan: of the run.
+        gates: with the margins that its latency is judged by.
         started_unix_ns: wall clock at the run's start, from which its times count; None for now.
     """
     started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
@@ -42,6 +52,7 @@ def new_manifest(*, revision: str, target: str, plan: Plan, started_unix_ns: int
         started_at=utc_text(started_unix_ns),
         started_unix_ns=started_unix_ns,
         plan=plan,
+        margins=margins_of(gates),
         versions=versions(),
         host=host(),
     )

@@ -14,7 +14,15 @@ The only home of numpy and scipy. Pure: no clock, no file, and randomness comes 
 
 from loadtest.statistics.comparison import Comparison, Decision, Pair, compare
 from loadtest.statistics.feasibility import Feasibility, feasibility
-from loadtest.statistics.gates import GATES, Gate, Margin
+from loadtest.statistics.gates import (
+    GATES,
+    Gate,
+    Margin,
+    gates_with,
+    margins_of,
+    margins_text,
+    parse_margins,
+)
 from loadtest.statistics.intervals import Intervals, aligned, merged
 from loadtest.statistics.looks import LOOKS, nominal_level, plan_looks
 from loadtest.statistics.noise import ASSUMED_NOISE, NoiseFloor, noise_floor
@@ -37,8 +45,12 @@ __all__ = [
     "change_points",
     "compare",
     "feasibility",
+    "gates_with",
+    "margins_of",
+    "margins_text",
     "merged",
     "noise_floor",
     "nominal_level",
+    "parse_margins",
     "plan_looks",
 ]

@@ -58,7 +58,7 @@ class Feasibility:
         margin, share = self.gate.margin, _percent(self.margin_ratio)
         time = f"{margin.absolute_us / 1000:g} ms"
         if self.baseline_us is None:
-            return f"{share}, or {time} where that is more"
+            return f"{share}, or {time} where that is more" if margin.absolute_us else share
         if self.margin_ratio > margin.relative_ratio:
             return f"{time} = {share} of {self.baseline_us / 1000:.2f} ms"
         return share
@@ -69,6 +69,8 @@ class Feasibility:
             ways.append(f"{self.pairs_needed} pairs")
         if self.duration_s_needed is not None:
             ways.append(f"runs of {_duration(self.duration_s_needed)} after the warm-up")
+        if not ways and self.baseline_us is None and self.gate.margin.absolute_us:
+            return "unless the time is more, which a first pair tells"
         if not ways:
             return f"and {_MOST_PAIRS} pairs would be, too: it takes quieter machines"
         return f"it takes {' or '.join(ways)}"

@@ -2,25 +2,53 @@
 
 A margin is relative or absolute, whichever is more: 5 % of a 0.4 ms median is 20 µs, which no user and
 hardly any machine notices. Everything is compared in logarithms, where a margin is ln(1 + margin / baseline).
+
+The quantiles are always the same; their margins are each team's own. `GATES` has the defaults, and a tuple of
+the same gates with other margins is what a comparison is handed where it shall not judge by those. Files hold
+margins by gate. A person names a gate as reports do, by as many words as tell it from the others: `p99`,
+`outage`, `service p50`.
 """
 
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, Struct
 
 from loadtest.errors import InvalidSetting
 
+OPTION: Final = "margin"
 
-@dataclass(frozen=True, slots=True)
-class Margin:
+WIDEST_RATIO: Final = 1.0
+"""Twice as slow is unchanged in nobody's words: more than that is a slip of the pen."""
+
+LONGEST_US: Final = 60_000_000.0
+"""A minute, far beyond what any of these quantiles should be: more is a slip, too."""
+
+_RANGE = "Give 0 to 100 %, 0 to 60 s, or both"
+_FORM = "Write QUANTILE=SHARE%, QUANTILE=TIMEms, or both, as in p50=8% or p99=15%/2ms"
+
+_UNITS = {"%": ("relative_ratio", 0.01), "ms": ("absolute_us", 1e3), "s": ("absolute_us", 1e6)}
+_DIGITS = 9
+"""Of a ratio or of microseconds: 57 % is 0.57, not what 57 times 0.01 is in binary."""
+_AMOUNT = re.compile(r"(.+?)\s*(%|ms|s)")
+
+
+class Margin(Struct, frozen=True):
     """How much slower is still unchanged: the larger of a share of the baseline and a fixed time."""
 
-    relative_ratio: float
-    absolute_us: float = 200.0
+    relative_ratio: Annotated[float, Meta(ge=0, le=WIDEST_RATIO)]
+    absolute_us: Annotated[float, Meta(ge=0, le=LONGEST_US)] = 200.0
 
     def __post_init__(self) -> None:
-        for name, value in (("relative_ratio", self.relative_ratio), ("absolute_us", self.absolute_us)):
-            if not (math.isfinite(value) and value >= 0):
-                raise InvalidSetting(name, value, "is not a margin", "Give a finite number, zero or more")
+        if not (0 <= self.relative_ratio <= WIDEST_RATIO and 0 <= self.absolute_us <= LONGEST_US):
+            raise InvalidSetting(OPTION, str(self), "is out of range", _RANGE)
+
+    def __str__(self) -> str:
+        return f"{100 * self.relative_ratio:.12g}%/{self.absolute_us / 1000:.12g}ms"
 
     def ratio(self, baseline_us: float) -> float:
         """Return the margin as a share of this baseline."""
@@ -54,9 +82,76 @@ class Gate:
         return math.ceil(round(10 / min(self.quantile, 1 - self.quantile), 6))
 
 
-GATES = (
+GATES: Final = (
     Gate("service", 0.50, Margin(0.05)),
     Gate("service", 0.90, Margin(0.10)),
     Gate("service", 0.99, Margin(0.20)),
     Gate("outage", 0.95, Margin(0.20)),
 )
+
+
+def margins_of(gates: Iterable[Gate]) -> dict[str, Margin]:
+    """Return the margins by gate, as files hold them."""
+    return {str(gate): gate.margin for gate in gates}
+
+
+def gates_with(margins: Mapping[str, Margin]) -> tuple[Gate, ...]:
+    """Return the gates with these margins; those that are not named keep the default."""
+    return tuple(replace(gate, margin=margins.get(str(gate), gate.margin)) for gate in GATES)
+
+
+def parse_margins(texts: Iterable[str], gates: Sequence[Gate] = GATES) -> tuple[Gate, ...]:
+    """Return the gates with the margins that a person asks for: `p50=8%`, `p99=2ms`, `outage=30%/50ms`.
+
+    Args:
+        texts: each is one, several with commas between them, or blank. A share alone leaves the time as it
+            is, a time alone the share; what is said later wins.
+        gates: with the margins that hold where nothing else is asked for.
+
+    Raises:
+        InvalidSetting: one is malformed, names no gate, or cannot be.
+    """
+    margins = margins_of(gates)
+    for part in (part.strip() for text in texts for part in text.split(",")):
+        if part:
+            name, _, amounts = part.partition("=")
+            gate = _named(name, part)
+            margins[gate] = _changed(margins[gate], amounts, part)
+    return gates_with(margins)
+
+
+def _named(name: str, part: str) -> str:
+    """Return the one gate that has all these words."""
+    words = set(name.lower().split())
+    found = [gate for gate in map(str, GATES) if words <= set(gate.split())]
+    if len(found) != 1:
+        known = ", ".join(map(str, GATES))
+        hint = f"Known are {known}; p50, p90, p99 and outage will do. {_FORM}"
+        raise InvalidSetting(OPTION, part, "does not name one gated quantile", hint)
+    return found[0]
+
+
+def _changed(margin: Margin, amounts: str, part: str) -> Margin:
+    """Return the margin with the share, the time, or both that are given."""
+    changes: dict[str, float] = {}
+    for amount in amounts.split("/"):
+        match = _AMOUNT.fullmatch(amount.strip())
+        try:
+            if match is None:
+                raise ValueError
+            field, scale = _UNITS[match[2]]
+            value = round(float(match[1]) * scale, _DIGITS)
+        except ValueError:
+            raise InvalidSetting(OPTION, part, "is no margin", _FORM) from None
+        if field in changes:
+            raise InvalidSetting(OPTION, part, "has two of a kind", _FORM)
+        changes[field] = value
+    changed = msgspec.structs.replace(margin, **changes)
+    if not (changed.relative_ratio or changed.absolute_us):
+        raise InvalidSetting(OPTION, part, "leaves no margin: nothing could ever PASS", _RANGE)
+    return changed
+
+
+def margins_text(gates: Iterable[Gate]) -> str:
+    """Return what `parse_margins` takes for these, empty for the defaults."""
+    return ",".join(f"{gate}={gate.margin}" for gate in gates if gate not in GATES)

@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from loadtest.evidence import Evidence, Manifest, Plan, differing_fields
-from loadtest.statistics import GATES, Comparison, Decision, Gate, NoiseFloor, compare
+from loadtest.statistics import GATES, Comparison, Decision, Gate, Margin, NoiseFloor, compare, margins_of
 from loadtest.verdict.items import Generator, Item, Ruling
 from loadtest.verdict.timing import OPTIONAL_TAGS, Timing, lack, noise_floors, timing
 
 Pair = tuple[Timing, Timing]
 """A run of the baseline, and one of the candidate."""
-
-_GATES: Mapping[str, Gate] = {str(gate): gate for gate in GATES}
 
 _OPTIONS = {
     "users": "-u",
@@ -41,7 +39,7 @@ def judge(
     earlier: Iterable[Evidence] = (),
     found: Mapping[str, Any] | None = None,
 ) -> Item:
-    """Judge a run's latency against its baseline's.
+    """Judge a run's latency against its baseline's, by the margins in its own manifest.
 
     Args:
         generator: of this run.
@@ -58,22 +56,29 @@ def judge(
         return Item(item="latency", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=told)
     before = timing(baseline)
     told["baseline"] = {**before.told(), **found, "percentiles": before.percentiles}
-    ruling, summary, compared = _judged([(before, candidate)], earlier=map(timing, earlier))
+    ruling, summary, compared = _judged(
+        [(before, candidate)], gates=evidence.manifest.gates, earlier=map(timing, earlier)
+    )
     return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
 
 
 def judge_pairs(
-    pairs: Sequence[Pair], *, earlier: Iterable[Timing] = (), looks: tuple[int, ...] | None = None
+    pairs: Sequence[Pair],
+    *,
+    gates: Sequence[Gate] = GATES,
+    earlier: Iterable[Timing] = (),
+    looks: tuple[int, ...] | None = None,
 ) -> Item:
     """Judge the latency of a candidate's runs against those of a baseline, pair by pair.
 
     Args:
         pairs: in the order in which they were run, at least one.
+        gates: with the margins that they are judged by, whatever the runs' own manifests say.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
         looks: the numbers of pairs at which a duel looks; None for pairs that are looked at once.
     """
     told = {"runs": [_told_pair(number, pair) for number, pair in enumerate(pairs, start=1)]}
-    ruling, summary, compared = _judged(pairs, earlier=earlier, looks=looks)
+    ruling, summary, compared = _judged(pairs, gates=gates, earlier=earlier, looks=looks)
     return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
 
 
@@ -94,7 +99,11 @@ def is_fit(pair: Pair) -> bool:
 
 
 def _judged(
-    pairs: Sequence[Pair], *, earlier: Iterable[Timing], looks: tuple[int, ...] | None = None
+    pairs: Sequence[Pair],
+    *,
+    gates: Sequence[Gate],
+    earlier: Iterable[Timing],
+    looks: tuple[int, ...] | None = None,
 ) -> tuple[Ruling, str, dict[str, Any]]:
     """Return the ruling, its summary and the comparison's evidence."""
     plan = pairs[0][1].manifest.plan
@@ -105,12 +114,13 @@ def _judged(
         return Ruling.INCONCLUSIVE, obstacle, {}
     fit = [pair for pair in pairs if is_fit(pair)]
     noise = noise_floors(earlier)
-    compared, left_out = _compared(fit, noise=noise, looks=looks, seed=plan.seed)
-    ruling, summary = _ruling(compared)
+    compared, left_out = _compared(fit, gates=gates, noise=noise, looks=looks, seed=plan.seed)
+    margins = margins_of(gates)
+    ruling, summary = _ruling(compared, margins)
     told = {
         "pairs": len(fit),
         "spoiled": [_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if not is_fit(pair)],
-        "gates": [_told(one, _GATES[_name(one)]) for one in compared],
+        "gates": [_told(one, margins[_name(one)]) for one in compared],
         "left_out": left_out,
         "noise": {name: str(floor) for name, floor in noise.items()},
     }
@@ -149,12 +159,17 @@ def as_options(fields: Iterable[str]) -> list[str]:
 
 
 def _compared(
-    pairs: Sequence[Pair], *, noise: Mapping[str, NoiseFloor], looks: tuple[int, ...] | None, seed: int
+    pairs: Sequence[Pair],
+    *,
+    gates: Sequence[Gate],
+    noise: Mapping[str, NoiseFloor],
+    looks: tuple[int, ...] | None,
+    seed: int,
 ) -> tuple[list[Comparison], list[str]]:
     """Return each gate's comparison, and which gates were left out and why."""
     rng = np.random.default_rng(abs(seed))
     compared, left_out = [], []
-    for gate in GATES:
+    for gate in gates:
         missing = lack(gate, [run for pair in pairs for run in pair]) if gate.tag in OPTIONAL_TAGS else ""
         if missing:
             left_out.append(f"{gate}: {missing}")
@@ -167,29 +182,28 @@ def _compared(
 _WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE)
 
 
-def _ruling(compared: Sequence[Comparison]) -> tuple[Ruling, str]:
+def _ruling(compared: Sequence[Comparison], margins: Mapping[str, Margin]) -> tuple[Ruling, str]:
     found = {one.decision for one in compared}
     decision = next((one for one in _WORST_FIRST if one in found), Decision.PASS)
-    return Ruling(decision), _summary([one for one in compared if one.decision is decision])
+    return Ruling(decision), _summary([one for one in compared if one.decision is decision], margins)
 
 
-def _summary(decisive: Sequence[Comparison]) -> str:
+def _summary(decisive: Sequence[Comparison], margins: Mapping[str, Margin]) -> str:
     judged = [one for one in decisive if one.change_ratio is not None]
     lacking = [one for one in decisive if one.change_ratio is None]
     told = [f"{_name(one)} {one.reason}" for one in judged]
     if lacking:  # the last needs the most, and says how much
         told.append(f"{_names(lacking)} cannot be judged, {lacking[-1].reason}")
-    return "; ".join([*told, *_absolute_margins(judged)])
+    return "; ".join([*told, *_absolute_margins(judged, margins)])
 
 
-def _absolute_margins(judged: Sequence[Comparison]) -> Iterator[str]:
+def _absolute_margins(judged: Sequence[Comparison], margins: Mapping[str, Margin]) -> Iterator[str]:
     """Yield where the margin is a time: a percentage that is far from the usual one needs its reason."""
-    absolute = [one for one in judged if (one.margin_ratio or 0) > _GATES[_name(one)].margin.relative_ratio]
-    if absolute:
-        margins = [_GATES[_name(one)].margin for one in absolute]
-        times = _and(dict.fromkeys(f"{margin.absolute_us / 1000:g} ms" for margin in margins))
-        shares = _and(f"{100 * margin.relative_ratio:g} %" for margin in margins)
-        yield f"the margin of {_names(absolute)} is {times}, which is more than {shares} there"
+    absolute = [one for one in judged if (one.margin_ratio or 0) > margins[_name(one)].relative_ratio]
+    for time_us in dict.fromkeys(margins[_name(one)].absolute_us for one in absolute):
+        alike = [one for one in absolute if margins[_name(one)].absolute_us == time_us]
+        shares = _and(f"{100 * margins[_name(one)].relative_ratio:g} %" for one in alike)
+        yield f"the margin of {_names(alike)} is {time_us / 1000:g} ms, which is more than {shares} there"
 
 
 def _name(compared: Comparison) -> str:
@@ -228,7 +242,7 @@ def _told_pair(number: int, pair: Pair) -> dict[str, Any]:
     }
 
 
-def _told(compared: Comparison, gate: Gate) -> dict[str, Any]:
+def _told(compared: Comparison, margin: Margin) -> dict[str, Any]:
     return {
         "gate": _name(compared),
         "tag": compared.tag,
@@ -241,8 +255,8 @@ def _told(compared: Comparison, gate: Gate) -> dict[str, Any]:
         "low_ratio": compared.low_ratio,
         "high_ratio": compared.high_ratio,
         "margin_ratio": compared.margin_ratio,
-        "relative_margin_ratio": gate.margin.relative_ratio,
-        "absolute_margin_us": gate.margin.absolute_us,
+        "relative_margin_ratio": margin.relative_ratio,
+        "absolute_margin_us": margin.absolute_us,
         "more_pairs": compared.more_pairs,
         "baseline_samples": compared.baseline_samples,
         "candidate_samples": compared.candidate_samples,

@@ -77,7 +77,7 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
             "run longer"
         )
     missed = next((one.storm for one in evidence.storms if not one.met), None)
-    if missed is not None:
+    if missed is not None and evidence.manifest.complete:
         return Ruling.INCONCLUSIVE, (
             f"the storm {missed} met no session: it must come when they are up, before the run's end"
         )
@@ -118,6 +118,8 @@ def _success(evidence: Evidence, outages: int, resumed: int) -> str:
 
 
 def _calm(one: StormRecovery) -> str:
+    if not one.disconnects:
+        return f"; storm at {one.storm.at_s:g} s: {one.met} disturbed"
     all_s = one.back_after_s[1.0]
     back = f"{one.back} back by the run's end" if all_s is None else f"all back after {all_s:.2f} s"
     return f"; storm at {one.storm.at_s:g} s: {one.met} dropped, {back}"

@@ -100,7 +100,12 @@ def lack(gate: Gate, runs: Sequence[Timing]) -> str:
 
 
 def resolvable(
-    like: Timing | None, noise: Mapping[str, NoiseFloor], *, pairs: int, duration_s: float
+    like: Timing | None,
+    noise: Mapping[str, NoiseFloor],
+    *,
+    pairs: int,
+    duration_s: float,
+    gates: Sequence[Gate] = GATES,
 ) -> list[Feasibility]:
     """Return for each gate that such runs can be judged by whether so many pairs can tell.
 
@@ -109,6 +114,7 @@ def resolvable(
             how many there will be.
         noise: by gate.
         duration_s: of each run, without its warm-up.
+        gates: with the margins that are to be resolved.
     """
     rng = np.random.default_rng(0)
     return [
@@ -120,6 +126,6 @@ def resolvable(
             baseline=None if like is None else like.intervals[gate.tag],
             noise=noise.get(str(gate), ASSUMED_NOISE),
         )
-        for gate in GATES
+        for gate in gates
         if gate.tag not in OPTIONAL_TAGS or (like is not None and not lack(gate, [like]))
     ]

@@ -1,6 +1,6 @@
 """The verdict on a run: all items, the generator, and the whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -22,7 +22,7 @@ def judge(
     """Judge a run.
 
     Args:
-        evidence: of the run.
+        evidence: of the run; the margins of its latency are in its manifest.
         baseline: of the run it is compared with, None to leave latency unjudged.
         log_item: the item `server_log`, where a server log was given.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
@@ -40,7 +40,8 @@ def judge(
         latency.judge(evidence, baseline, generator=generator, earlier=earlier, found=found),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
-    items = [_without_missing(item, evidence.manifest.missing_workers) for item in items]
+    unseen = _unseen(evidence)
+    items = [_held_back(item, unseen) for item in items] if unseen else items
     return Verdict(
         revision=evidence.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
@@ -51,16 +52,21 @@ def judge(
     )
 
 
-def _without_missing(item: Item, missing_workers: Sequence[int]) -> Item:
-    """Return the item; a PASS is INCONCLUSIVE where it is not known what some workers saw."""
-    if not missing_workers or item.verdict is not Ruling.PASS:
+def _unseen(evidence: Evidence) -> str:
+    """Return why it is not known all that the run saw, empty if it is."""
+    manifest = evidence.manifest
+    if manifest.failure is not None:
+        return "the tool itself failed before the run's end"
+    told = ", ".join(map(str, manifest.missing_workers))
+    return f"what worker {told} saw is not known in full" if told else ""
+
+
+def _held_back(item: Item, unseen: str) -> Item:
+    """Return the item; what passed by what is known is not known to pass."""
+    if item.verdict is not Ruling.PASS:
         return item
-    told = ", ".join(map(str, missing_workers))
     return msgspec.structs.replace(
-        item,
-        verdict=Ruling.INCONCLUSIVE,
-        summary=f"what worker {told} saw is not known in full; else: {item.summary}",
-        evidence={**item.evidence, "missing_workers": list(missing_workers)},
+        item, verdict=Ruling.INCONCLUSIVE, summary=f"{unseen}; else: {item.summary}"
     )
 
 

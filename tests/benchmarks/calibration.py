@@ -18,23 +18,21 @@ import numpy.typing as npt
 
 from loadtest.statistics import (
     ASSUMED_NOISE,
+    GATES,
     LOOKS,
     Comparison,
     Decision,
     Gate,
     Intervals,
-    Margin,
     NoiseFloor,
     Pair,
     compare,
     noise_floor,
+    parse_margins,
     plan_looks,
 )
 
-P50 = Gate("service", 0.50, Margin(0.05))
-P90 = Gate("service", 0.90, Margin(0.10))
-P99 = Gate("service", 0.99, Margin(0.20))
-DEFAULT_GATES = (P50, P90, P99)
+DEFAULT_GATES = P50, P90, P99 = GATES[:3]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +177,11 @@ def judge_duel(
     return judge
 
 
+def p99_at(percent: float) -> Gate:
+    """Return p99 with the margin that `--margin p99=PERCENT%` gives it."""
+    return parse_margins([f"p99={percent}%"])[GATES.index(P99)]
+
+
 def _name(gate: Gate) -> str:
     return f"p{100 * gate.quantile:g} at {100 * gate.margin.relative_ratio:g} %"
 
@@ -202,7 +205,7 @@ def unchanged_rows(repeats: int) -> Iterator[str]:
 
 def changed_rows(repeats: int) -> Iterator[str]:
     """Yield the table of changes found with 8 pairs, by margin."""
-    tail_gates = tuple(replace(P99, margin=Margin(relative)) for relative in (0.10, 0.15, 0.20))
+    tail_gates = tuple(p99_at(percent) for percent in (10, 15, 20))
     changes: list[tuple[str, float, float, tuple[Gate, ...]]] = [("+20 % at p50", 1.2, 1.0, (P50,))]
     changes += [(f"+{100 * change - 100:.0f} % at p99", 1.0, change, tail_gates) for change in (1.2, 1.3)]
     yield f"{'change, gate at its margin, duel of 8 pairs':46} {'noise':>6} {'FAIL':>7}"
