@@ -70,8 +70,19 @@ ROWS = (
 )
 
 
+_SECONDS_KEPT = 60
+"""Seconds whose requests are counted apart: Locust looks at the last twelve, for the present rate."""
+
+
 class Entry(StatsEntry):
-    """A row whose times are printed with their fractions."""
+    """A row whose times are printed with their fractions, and whose memory does not grow with the run."""
+
+    def extend(self, other: StatsEntry) -> None:
+        """Add what happened since; forget the single seconds of long ago."""
+        super().extend(other)
+        for per_second in (self.num_reqs_per_sec, self.num_fail_per_sec):
+            for second in tuple(per_second)[:-_SECONDS_KEPT]:
+                del per_second[second]
 
     def to_string(self, current: bool = True) -> str:
         """Return the row of Locust's table, with its widths."""

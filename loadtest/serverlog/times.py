@@ -19,7 +19,7 @@ _AGO = re.compile(r"(\d{1,6})\s?(s|m|h|d)")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)  # a log's lines are in order, but for a few
 def _second(text: str) -> int | None:
     """Unix time of `YYYY-MM-DD?HH:MM:SS` taken as UTC."""
     try:
@@ -28,7 +28,7 @@ def _second(text: str) -> int | None:
         return None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def _access_second(text: str) -> int | None:
     """Unix time of `23/Nov/2026:14:23:35`, taken as UTC."""
     try:
