@@ -110,6 +110,10 @@ class LocustProcess:
         """Send it a signal, as Ctrl-C or a container runtime does."""
         self.process.send_signal(number)
 
+    def interrupt_all(self) -> None:
+        """Send SIGINT to it and its workers, as Ctrl-C in a terminal does."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
     def __enter__(self) -> Self:
         return self
 

@@ -39,7 +39,6 @@ def test_a_jumping_wall_clock_changes_nothing(tmp_path: Path) -> None:
     for earlier, later in itertools.pairwise(intervals):
         assert later["start_ns"] == earlier["stop_ns"]
     length_ns = intervals[-1]["stop_ns"]
-    assert len(intervals) - 2 <= length_ns / 1e9 <= len(intervals)
     assert all(0 <= event["at_ns"] <= length_ns for event in finished.events)
     outages_ns = [event["outage_ns"] for event in finished.events if event["event"] == "resumed"]
     assert outages_ns

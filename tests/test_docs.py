@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -78,6 +79,34 @@ def test_the_examples_work(tmp_path: Path) -> None:
     assert finished.rulings["persistence"] == "NOT_JUDGED"
     assert finished.manifest["plan"]["dialect"] == "chat"
     assert finished.counts["drops.tunnel"] > 0
+
+
+def test_a_probe_speaks_the_dialect_of_a_locustfile(tmp_path: Path) -> None:
+    """With the README's example the probe needs no more than the file."""
+    locustfile = tmp_path / "chat.py"
+    locustfile.write_text("\n".join(_blocks("python")))
+    with _chat_server() as port:
+        told = _loadtest("probe", "-f", str(locustfile), "--host", f"ws://127.0.0.1:{port}", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr + told.stdout
+    (manifest,) = tmp_path.glob("results/probes/*/*/run.json")
+    assert json.loads(manifest.read_bytes())["plan"]["dialect"] == "chat"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+        ("", "must have one WebSocketUser, and has none"),
+    ],
+)
+def test_a_probe_needs_a_user_class(tmp_path: Path, text: str, says: str) -> None:
+    """What is wrong with the locustfile is one clear line."""
+    locustfile = tmp_path / "broken.py"
+    locustfile.write_text(text)
+    told = _loadtest("probe", "-f", str(locustfile), cwd=tmp_path)
+    assert told.returncode == 2
+    assert says in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 def test_locust_commands_use_options_that_exist() -> None:

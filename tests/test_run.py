@@ -274,6 +274,20 @@ def test_seconds_of_several_workers_become_one_line(tmp_path: Path) -> None:
     assert found.gauges["cpu_ratio"].keys() == {0, 1, 2}
 
 
+def test_a_run_that_failed_keeps_what_was_delivered(tmp_path: Path) -> None:
+    """Seconds that still wait for a worker are written all the same, and the reason stands in run.json."""
+    writer = RunWriter(tmp_path, manifest(complete=False))
+    for worker in (0, 1):
+        writer.append(pack(interval(0, samples_us={"service": [5]}), worker))
+    writer.fail("OSError: full", {2})
+    found = read_run(writer.path)
+    assert sum(second.samples for second in found.seconds["service"]) == 2
+    assert found.manifest.failure == "OSError: full"
+    assert found.manifest.complete is False
+    assert found.manifest.missing_workers == [2]
+    assert len(found.manifest.workers) == 2
+
+
 def test_a_second_waits_for_the_slowest_worker(tmp_path: Path) -> None:
     """It is written when all have delivered it, and one that died is not waited for for long."""
     with RunWriter(tmp_path, manifest()) as writer:

@@ -132,3 +132,15 @@ def test_the_warm_up_is_forgiven(gauge: str) -> None:
     values = [limit.over] * WARMUP_S + [limit.within] * 5
     assert judge_generator(watched(gauge, values, first_s=0)).valid
     assert not judge_generator(watched(gauge, values, first_s=WARMUP_S - 2)).valid
+
+
+def test_a_short_lived_worker_hides_no_other() -> None:
+    """A worker late in half of its many seconds is told, though another was late in both of its two."""
+    lag = "loop_lag_p99_ms"
+    long = [
+        pack(interval(second, gauges=SOUND_GAUGES | {lag: 9.0 * (second % 2)}), 0) for second in range(100)
+    ]
+    short = [pack(interval(second, gauges=SOUND_GAUGES | {lag: 20.0}), 1) for second in (98, 99)]
+    generator = judge_generator(gathered([*long, *short]))
+    assert not generator.valid
+    assert any("(worker 0)" in problem for problem in generator.problems)

@@ -91,6 +91,7 @@ def test_the_form_refuses_what_cannot_be(tmp_path: Path) -> None:
             ({"ws_rate": "often"}, "--ws-rate: 'often' is not a number"),
             ({"ws_drops": "explode=1"}, "--ws-drops: 'explode'"),
             ({"host": "ftp://127.0.0.1"}, "is no WebSocket URL"),
+            ({"ws_storm": "0.5@90", "run_time": "1m"}, "comes when the run is over"),
         ):
             answer = json.loads(_ask(f"{web}/swarm", form | wrong))
             assert answer["success"] is False

@@ -118,6 +118,23 @@ def _wait_for_both_workers(results: Path) -> None:
     raise AssertionError("the workers delivered nothing")
 
 
+def test_ctrl_c_in_a_terminal_loses_nothing(tmp_path: Path) -> None:
+    """Master and workers are all told at once; each worker still delivers all it recorded, once."""
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, *two_workers(), seconds=60, users=4) as locust:
+            _wait_for_both_workers(tmp_path)
+            locust.interrupt_all()
+            finished = locust.wait()
+        counters = _counters(server)
+    assert finished.manifest["complete"] is True, finished.output
+    assert finished.manifest["missing_workers"] == []
+    assert finished.counts["messaging.sent"] == counters["messages_received"]
+    assert finished.evidence("messaging")["unaccounted"] == 0
+    assert "did not answer" not in finished.output
+    assert "Traceback" not in finished.output
+
+
 def test_workers_of_a_separate_master_get_its_options(tmp_path: Path) -> None:
     """A worker started on its own, without any option, does what the master was told."""
     with ServerProcess() as server:

@@ -83,6 +83,13 @@ def check_log(
 @click.command()
 @click.option("--host", metavar="URL", help="wss://HOST[:PORT]  [default: a reference server of its own]")
 @click.option("--dialect", metavar="NAME", help="What the server speaks: emergence (default) or echo.")
+@click.option(
+    "--locustfile",
+    "-f",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With a WebSocketUser, whose dialect, path and token are taken.",
+)
 @click.option("--path", metavar="PATH", help="Of the WebSocket endpoint.  [default: the dialect's]")
 @click.option("--health-path", metavar="PATH", help="Of the health endpoint.  [default: the dialect's]")
 @click.option(
@@ -113,7 +120,13 @@ def check_log(
 @json_option
 @click.pass_context
 def probe(
-    ctx: click.Context, /, host: str | None, health_path: str | None, as_json: bool, **given: Any
+    ctx: click.Context,
+    /,
+    host: str | None,
+    health_path: str | None,
+    locustfile: Path | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Do in under a minute what a person does after a deploy, and judge it.
 
@@ -125,6 +138,7 @@ def probe(
     \b
     Examples:
       loadtest probe --host wss://staging.example.org
+      loadtest probe --host wss://staging.example.org -f locustfiles/chat.py
       loadtest probe --host ws://127.0.0.1:8765 --server-log server.log
       LOCUST_WS_TOKEN=… loadtest probe --host wss://chat.example.org --json | jq -r .verdict.verdict
     """
@@ -135,7 +149,10 @@ def probe(
     given["headers"] = _headers(given["headers"])
     with options_named(ctx):
         probed = run_probe(
-            host, {name: value for name, value in given.items() if value is not None}, health_path=health_path
+            host,
+            {name: value for name, value in given.items() if value not in (None, False, (), [])},
+            health_path=health_path,
+            locustfile=locustfile,
         )
     if as_json:
         print_json(probed.to_json())

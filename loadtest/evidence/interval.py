@@ -190,7 +190,8 @@ def _cleaned(text: str, hidden: list[str]) -> str:
     """Return a foreign text as it may be written: bounded, encodable, without secrets."""
     text = text.encode("utf-8", "replace").decode()
     for secret in hidden:
-        text = _without_cut_secret(text.replace(secret, "***"), secret)
+        if secret[:_LEAST_PREFIX] in text:  # with thousands of tokens the rest would take the loop's time
+            text = _without_cut_secret(text.replace(secret, "***"), secret)
     return text[:TEXT_LIMIT]
 
 

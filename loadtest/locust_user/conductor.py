@@ -14,6 +14,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,17 +23,18 @@ import gevent
 import msgspec
 from locust.env import Environment
 from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
+from locust.util.timespan import parse_timespan
 
-from loadtest.errors import InvalidSetting, LoadtestError, UsageError
+from loadtest.errors import LoadtestError, UsageError
 from loadtest.evidence import PackedInterval, Plan, cleaned
 from loadtest.locust_user import table
 from loadtest.locust_user.crew import GRACE_S, Crew, Delivery
 from loadtest.locust_user.load import Load, RunFacts
 from loadtest.locust_user.log_watch import LogWatch, check_logs
-from loadtest.locust_user.options import OF_PROCESS, RUN_DESTINATION, given_values
+from loadtest.locust_user.options import NOT_IN_WEB_FORM, RUN_DESTINATION, given_values
 from loadtest.locust_user.own_server import OwnServer
 from loadtest.locust_user.record import Record
-from loadtest.locust_user.settings import LoadSettings, LogSettings, described_revision, load_settings
+from loadtest.locust_user.settings import LoadSettings, check_storms, described_revision, load_settings
 from loadtest.locust_user.web_form import refuse_bad_settings
 from loadtest.report import Published, print_verdict
 from loadtest.run import RunWriter, check_writable, new_manifest, resolve
@@ -72,8 +74,8 @@ class Conductor:
         self._record: Record | None = None
         self._own_server = OwnServer()
         self._settings: LoadSettings | None = None
-        self._log = LogSettings()  # of the process's start: a web request must not name files or commands
-        self._of_process: dict[str, Any] | None = None  # settings that no web request changes
+        # Of the process's start: no web request names files or commands, here or on a worker.
+        self._given = {name: getattr(self._options, name, None) for name in NOT_IN_WEB_FORM}
         self._published: Published | None = None
         self._failure: str | None = None  # why the tool itself has failed, whatever the verdict says
         is_master, is_worker = isinstance(self._runner, MasterRunner), isinstance(self._runner, WorkerRunner)
@@ -95,8 +97,8 @@ class Conductor:
         try:
             settings = self._configure(self._host() or "ws://127.0.0.1")
             check_writable(settings.results)
-            self._log = settings.log
-            check_logs(self._log)
+            check_logs(settings.log)
+            check_storms(settings.plan.storms, self._run_time_s)
             if settings.baseline not in (None, NO_BASELINE):
                 resolve(settings.baseline, settings.results)
             if self._crew is None:
@@ -127,8 +129,15 @@ class Conductor:
 
     # Settings.
 
-    def _check_form(self, host: str | None, changes: Mapping[str, Any]) -> None:
-        self._configure(host or self._host() or "ws://127.0.0.1", changes)
+    def _check_form(self, form: Mapping[str, str]) -> None:
+        """Refuse what Locust would take from its form and a run could not begin with."""
+        changes = {name: text for name, text in form.items() if name.startswith("ws_")}
+        settings = self._configure(
+            form.get("host") or self._host() or "ws://127.0.0.1", {**changes, **self._given}
+        )
+        with suppress(ValueError):  # which Locust tells
+            run_time = form.get("run_time")
+            check_storms(settings.plan.storms, parse_timespan(run_time) if run_time else None)
 
     def _user_class(self) -> Any:
         if len(self._classes) > 1:
@@ -146,10 +155,7 @@ class Conductor:
     def _configure(self, host: str, changes: Mapping[str, Any] | None = None) -> LoadSettings:
         """Return the settings; those of options are as they were given, with these changes."""
         options = argparse.Namespace(**{**vars(self._options), **(changes or {})})
-        values = self._user_class().values() | given_values(options)
-        if self._of_process is None:
-            self._of_process = {name: values[name] for name in OF_PROCESS}
-        return load_settings(values | self._of_process, host)
+        return load_settings(self._user_class().values() | given_values(options), host)
 
     # A run begins.
 
@@ -161,6 +167,8 @@ class Conductor:
         except LoadtestError as error:
             logger.error("%s", error)
             self._failure = str(error)
+            if self._delivery is not None:
+                self._delivery.failed(self._failure)
             self._environment.process_exit_code = error.exit_code
             # Not at once: Locust is within its own start, and would go on to start users.
             give_up = self._runner.quit if self._options.headless else self._runner.stop
@@ -169,6 +177,8 @@ class Conductor:
     def _begin(self) -> None:
         delivery = self._delivery
         facts = self._begin_record() if delivery is None else self._facts_from_master()
+        if delivery is not None:
+            delivery.run_id = facts.run_id
         if self._crew is not None:
             return
         self._load = Load(
@@ -191,6 +201,7 @@ class Conductor:
 
     def _begin_record(self) -> RunFacts:
         """Make the run directory, start the reference server if there is no target, and tell the workers."""
+        vars(self._options).update(self._given)
         host = self._host() or self._start_server()
         settings = self._settings = self._configure(host)
         if settings.revision is None:
@@ -205,25 +216,23 @@ class Conductor:
         self._record = Record(writer, self._log_watch(writer.path))
         self._published = None
         logger.info("run %s against %s", self._record.writer.path, manifest.target)
-        workers = 1 if self._crew is None else self._crew.begin()
+        workers = 1 if self._crew is None else self._crew.begin(manifest.run_id)
         facts = RunFacts(run_id=manifest.run_id, workers=workers)
         self._tell_workers(facts)
         return facts
 
     def _plan(self, settings: LoadSettings) -> Plan:
         """Return the plan with what Locust's own options say of it."""
-        plan = msgspec.structs.replace(
+        return msgspec.structs.replace(
             settings.plan,
             users=self._runner.target_user_count,
             spawn_rate=float(self._options.spawn_rate or 1),
-            duration_s=float(self._options.run_time) if self._options.run_time else None,
+            duration_s=self._run_time_s,
         )
-        for storm in plan.storms:
-            if plan.duration_s is not None and storm.at_s >= plan.duration_s:
-                problem = f"comes when the run is over (--run-time {plan.duration_s:g}s)"
-                hint = "Give an earlier moment, or a longer run"
-                raise InvalidSetting("--ws-storm", str(storm), problem, hint)
-        return plan
+
+    @property
+    def _run_time_s(self) -> float | None:
+        return float(self._options.run_time) if self._options.run_time else None
 
     def _tell_workers(self, facts: RunFacts) -> None:
         """Have these facts go to whichever worker Locust now sends the options."""
@@ -237,7 +246,8 @@ class Conductor:
 
     def _log_watch(self, run: Path) -> LogWatch | None:
         """Follow the logs that were given, and that of our own server."""
-        log, own = self._log, self._own_server.move_log(run)
+        assert self._settings is not None
+        log, own = self._settings.log, self._own_server.move_log(run)
         if own is not None:
             log = replace(log, paths=(str(own), *log.paths))
         return LogWatch(log, run, self._secrets) if log.given else None
@@ -337,13 +347,22 @@ class Conductor:
         """End the run because the tool itself has failed; what was raised may quote a secret."""
         if self._failure is not None:  # it is told again when the load is finished
             return
-        self._failure = cleaned(f"{type(failure).__name__}: {failure}", self._secrets())
+        self._failure = cleaned(_described(failure), self._secrets())
+        self._environment.process_exit_code = LoadtestError.exit_code
+        if self._delivery is not None:
+            gevent.spawn(self._delivery.failed, self._failure)
+        gevent.spawn(self._runner.quit)
         where = "".join(traceback.format_tb(failure.__traceback__))
         logger.critical("the load generator failed: %s\n%s", self._failure, where)
-        if self._delivery is not None:
-            self._delivery.failed(self._failure)
-        self._environment.process_exit_code = LoadtestError.exit_code
-        gevent.spawn(self._runner.quit)
+
+
+def _described(failure: BaseException) -> str:
+    """Return what an exception says, whatever a user's own does when it is asked."""
+    name = type(failure).__name__
+    try:
+        return f"{name}: {failure}"
+    except Exception:
+        return name
 
 
 def _exit(error: LoadtestError) -> NoReturn:

@@ -32,7 +32,25 @@ GRACE_S = 10.0
 _LOOK_EVERY_S = 0.5
 """While waiting, for workers that have died: they send nothing more, and Locust notices after seconds."""
 
-_VERSION = metadata.version("loadtest")
+VERSION = metadata.version("loadtest")
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a worker tells its master: one of the last three.
+
+    Args:
+        version: of loadtest.
+        run_id: of the run it speaks of; empty if it never learnt of it.
+        interval: what it recorded in one.
+        failed: why there will be no more, though not all was sent.
+        finished: there will be no more.
+    """
+
+    version: str
+    run_id: str = ""
+    interval: bytes | None = None
+    failed: str | None = None
+    finished: bool = False
 
 
 class Crew:
@@ -46,17 +64,19 @@ class Crew:
     def __init__(self, runner: Any, take: Callable[[PackedInterval], None]) -> None:
         self._runner = runner
         self._take = take
+        self._run_id = ""
         self._present: set[int] = set()  # that took part in the run
         self._finished: set[int] = set()
         self._unreadable: set[int] = set()
         self._heard = Event()
-        runner.register_message(INTERVALS_MESSAGE, self._on_intervals)
+        runner.register_message(INTERVALS_MESSAGE, self._on_message)
 
-    def begin(self) -> int:
+    def begin(self, run_id: str) -> int:
         """A run begins with those that are there; return how many numbers are given out.
 
         Who joins later is known by what it sends.
         """
+        self._run_id = run_id
         self._present = {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
         self._finished.clear()
         self._unreadable.clear()
@@ -68,27 +88,33 @@ class Crew:
         """The numbers of those whose part is not known in full."""
         return self._present - (self._finished - self._unreadable)
 
-    def _on_intervals(self, msg: Any, **_kwargs: Any) -> None:
-        """Take a worker's interval, or its word that there will be no more."""
+    def _on_message(self, msg: Any, **_kwargs: Any) -> None:
+        """Take what a worker says; what cannot be understood makes it missing."""
         worker = self._runner.get_worker_index(msg.node_id)
-        self._present.add(worker)
-        version = msg.data.get("version")
-        if version != _VERSION:
-            self._complain(worker, f"it runs version {version} of loadtest, and the master {_VERSION}")
-        elif "failed" in msg.data:
-            self._complain(worker, f"its load generator failed: {msg.data['failed']}")
-        elif "finished" in msg.data:
-            self._finished.add(worker)
-        else:
-            try:
-                self._take(msgspec.structs.replace(decode(msg.data["interval"]), worker=worker))
-            except MalformedInterval as error:
-                self._complain(worker, str(error))
+        try:
+            self._heed(worker, msgspec.convert(msg.data, Message))
+        except (msgspec.ValidationError, MalformedInterval) as problem:
+            self._complain(worker, str(problem))
         self._heard.set()
+
+    def _heed(self, worker: int, message: Message) -> None:
+        if message.version != VERSION:
+            self._complain(worker, f"it runs version {message.version} of loadtest, not {VERSION}")
+            return
+        if message.run_id not in ("", self._run_id):
+            return  # of an earlier run, for which it is too late
+        self._present.add(worker)
+        if message.interval is not None:
+            self._take(msgspec.structs.replace(decode(message.interval), worker=worker))
+        if message.failed is not None:
+            self._complain(worker, f"its load generator failed: {message.failed}")
+        if message.finished:
+            self._finished.add(worker)
 
     def _complain(self, worker: int, problem: str) -> None:
         if worker not in self._unreadable:
             logger.error("worker %s: %s", worker, problem)
+        self._present.add(worker)
         self._unreadable.add(worker)
 
     def finish(self, grace_s: float) -> None:
@@ -112,9 +138,13 @@ class Delivery:
     Args:
         runner: Locust's, of the worker.
         finish: called when the master asks to finish.
+
+    Attributes:
+        run_id: of the present run.
     """
 
     def __init__(self, runner: Any, finish: Callable[[], None]) -> None:
+        self.run_id = ""
         self._runner = runner
         self._finish = finish
         runner.register_message(FINISH_MESSAGE, self._on_finish, concurrent=True)
@@ -124,15 +154,16 @@ class Delivery:
 
     def interval(self, packed: PackedInterval) -> None:
         """Send an interval."""
-        self._tell({"interval": encode(packed)})
+        self._tell(Message(version=VERSION, run_id=self.run_id, interval=encode(packed)))
 
     def finished(self) -> None:
         """Say that there will be no more."""
-        self._tell({"finished": True})
+        self._tell(Message(version=VERSION, run_id=self.run_id, finished=True))
 
     def failed(self, why: str) -> None:
         """Say that this worker has failed, so that what it has not sent is lost."""
-        self._tell({"failed": why})
+        self._tell(Message(version=VERSION, run_id=self.run_id, failed=why))
 
-    def _tell(self, data: dict[str, Any]) -> None:
-        self._runner.send_message(INTERVALS_MESSAGE, {"version": _VERSION, **data})
+    def _tell(self, message: Message) -> None:
+        told = msgspec.to_builtins(message, builtin_types=(bytes,))
+        self._runner.send_message(INTERVALS_MESSAGE, told)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 from gevent.event import Event
+from gevent.lock import RLock
 from locust.env import Environment
 
 from loadtest.engine import Engine, raise_files_limit
@@ -85,6 +86,7 @@ class Load:
         self._users = itertools.count()
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
+        self._finishing = RLock()  # Ctrl-C in a worker's terminal and its master's word may come at once
         self._check_limits()
         self._bridge = Bridge(failed)
         self._engine = Engine(
@@ -146,31 +148,37 @@ class Load:
         remaining = [number for number in numbers if number in self._running]
         if not remaining or self._engine.failure is not None:
             return
-        for number in remaining:
-            del self._running[number]
         drain_s = self._drain_s()
         self._ask(functools.partial(self._engine.call, self._engine.stop, remaining, drain_s), drain_s)
+        for number in remaining:  # only now, so that whoever finishes meanwhile waits for them, too
+            self._running.pop(number, None)
 
     def _drain_s(self) -> float:
         """Time for last replies: half of what --stop-timeout gives, the rest is for closing."""
         stop_timeout_s: float = self._environment.stop_timeout or 0.0
         return min(stop_timeout_s / 2, _LONGEST_DRAIN_S) if stop_timeout_s else _DEFAULT_DRAIN_S
 
-    def _ask(self, call: Callable[[Callable[[], None]], None], takes_s: float) -> None:
-        """Make a call that tells when it is done, and wait for that."""
+    def _ask(self, call: Callable[[Callable[[], None]], None], takes_s: float) -> bool:
+        """Make a call that tells when it is done, wait for that, and return whether it was done in time."""
         done = Event()
         call(functools.partial(self._bridge.call, done.set))
-        if not done.wait(takes_s + _STOP_MARGIN_S):
+        in_time: bool = done.wait(takes_s + _STOP_MARGIN_S)
+        if not in_time:
             logger.error("the engine did not answer within %g s", takes_s + _STOP_MARGIN_S)
+        return in_time
 
     def finish(self) -> None:
         """Stop what still runs, deliver the last interval, and end the engine's thread."""
-        if self._finished:
-            return
-        self.stop_user(list(self._running))
-        self._finished = True
+        with self._finishing:
+            if not self._finished:
+                self.stop_user(list(self._running))
+                self._finished = True
+                self._end()
+
+    def _end(self) -> None:
         if self._engine.failure is None:
-            self._ask(functools.partial(self._engine.call, self._engine.flush), 0)
+            if not self._ask(functools.partial(self._engine.call, self._engine.flush), 0):
+                self._failed(LoadtestError("the engine did not deliver what it recorded last"))
             self._engine.call(self._engine.close)
         self._bridge.close()
         if self._engine.failure is not None:

@@ -218,9 +218,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
 )
 
-OF_PROCESS = ("baseline", "results", "tls_ca", "tls_cert", "tls_key")
-"""Attributes that name files of this machine: they are those of the process's start, whatever a web request
-says. The server's logs and commands are kept apart in the same way."""
+NOT_IN_WEB_FORM = tuple(option.destination for option in OPTIONS if not option.in_web_form)
+"""Where Locust's parsed options hold what names files and commands: these stay those of the process's start,
+whatever a web request says."""
 
 RUN_DESTINATION = "ws_run"
 """Where a master puts what its workers must know of a run; Locust sends all custom options to them."""

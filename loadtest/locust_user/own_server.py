@@ -29,8 +29,10 @@ class OwnServer:
         return None if self._process is None else self._log.rename(run / OWN_SERVER_LOG)
 
     def stop(self) -> bool:
-        """Stop it; return whether one ran."""
+        """Stop it; return whether one ran. A log without a run's directory goes, too."""
         process, self._process = self._process, None
-        if process is not None:
-            process.stop()
-        return process is not None
+        if process is None:
+            return False
+        process.stop()
+        self._log.unlink(missing_ok=True)
+        return True

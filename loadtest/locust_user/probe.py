@@ -9,13 +9,15 @@ import argparse
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gevent
 from locust.env import Environment
+from locust.util.load_locustfile import load_locustfile
 
 from loadtest.drops import DEFAULT_WEIGHTS, OnceInTurn
-from loadtest.errors import InvalidSetting, LoadtestError
+from loadtest.errors import InvalidSetting, LoadtestError, UsageError
 from loadtest.locust_user import conductor, table
 from loadtest.locust_user.settings import load_settings
 from loadtest.locust_user.user import WebSocketUser
@@ -35,7 +37,7 @@ SETTLE_S = 1.0
 
 LEAST_SESSIONS = LEAST_RESUMED
 
-_USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none"}
+_USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none", "storms": ()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +63,32 @@ class Probed:
         }
 
 
-def probe(host: str | None, values: Mapping[str, Any], *, health_path: str | None = None) -> Probed:
+def probe(
+    host: str | None,
+    values: Mapping[str, Any],
+    *,
+    health_path: str | None = None,
+    locustfile: Path | None = None,
+) -> Probed:
     """Probe a server.
 
     Args:
-        host: its URL, None for a reference server of its own.
+        host: its URL, None for that of the user class, else a reference server of its own.
         values: attributes of `WebSocketUser` by name.
         health_path: None for that of the dialect.
+        locustfile: with the user class whose dialect, path and token are taken.
 
     Raises:
+        UsageError: the locustfile cannot be loaded, or has no user class, or several.
         SystemExit: a setting is wrong; the one line that says so has been printed.
     """
+    base = WebSocketUser if locustfile is None else _user_class(locustfile)
     sessions = values["sessions"]
     if sessions < LEAST_SESSIONS:
         raise InvalidSetting("sessions", sessions, "are too few to judge", f"Give {LEAST_SESSIONS} or more")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
-    kind = type("ProbeUser", (WebSocketUser,), {**_USUAL, **values, "drops": drops, "host": host})
+    plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
+    kind = type("ProbeUser", (base,), plan)
     environment = Environment(
         user_classes=[kind],
         parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
@@ -92,6 +104,18 @@ def probe(host: str | None, values: Mapping[str, Any], *, health_path: str | Non
     published = conductor.of(environment).published
     exit_code = LoadtestError.exit_code if published is None else environment.process_exit_code or 0
     return Probed(health, published, exit_code or int(health is not None and not health.ok))
+
+
+def _user_class(locustfile: Path) -> type[WebSocketUser]:
+    try:
+        classes, *_ = load_locustfile(str(locustfile))
+    except Exception as error:  # whatever a person's file does when it is run
+        raise UsageError(f"{locustfile} cannot be loaded: {type(error).__name__}: {error}") from error
+    found = [kind for kind in classes.values() if issubclass(kind, WebSocketUser)]
+    if len(found) != 1:
+        names = ", ".join(kind.__name__ for kind in found) or "none"
+        raise UsageError(f"{locustfile} must have one WebSocketUser, and has {names}")
+    return found[0]
 
 
 def _health(environment: Any, kind: type[WebSocketUser], path: str | None) -> Health | None:

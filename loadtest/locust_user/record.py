@@ -67,7 +67,7 @@ class Record:
         if failure is None:
             self.writer.finish(utc_text(time.time_ns()), missing_workers)
         else:
-            self.writer.fail(failure)
+            self.writer.fail(failure, missing_workers)
         if self._log_watch is not None:
             self._log_watch.finish()
         return publish(self.writer.path, results=results, baseline=baseline)

@@ -5,7 +5,7 @@ Everything that can be wrong with a setting is found here, before the first conn
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from loadtest.addresses import expand
 from loadtest.dialects import Dialect, dialect_named
-from loadtest.drops import DEFAULT_WEIGHTS, DropPlan, parse_storms, parse_weights
+from loadtest.drops import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine import EngineSettings
 from loadtest.errors import InvalidSetting
 from loadtest.evidence import Plan
@@ -215,6 +215,19 @@ def _with_storms(drops: DropPlan, storms: str | Sequence[str]) -> DropPlan:
 
 def _gates(margins: str | Sequence[str]) -> Sequence[Gate]:
     return parse_margins([margins] if isinstance(margins, str) else margins)
+
+
+def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
+    """Refuse a storm that comes when the run is over.
+
+    Raises:
+        InvalidSetting: one does.
+    """
+    for storm in storms:
+        if run_time_s is not None and storm.at_s >= run_time_s:
+            problem = f"comes when the run is over (--run-time {run_time_s:g}s)"
+            hint = "Give an earlier moment, or a longer run"
+            raise InvalidSetting("--ws-storm", str(storm), problem, hint)
 
 
 def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -5,29 +5,27 @@ in its log only, while the page shows a run that never begins.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
 from loadtest.errors import LoadtestError
 
 
-def refuse_bad_settings(app: Flask, check: Callable[[str | None, Mapping[str, Any]], object]) -> None:
+def refuse_bad_settings(app: Flask, check: Callable[[Mapping[str, str]], object]) -> None:
     """Have the form's values checked before Locust takes them.
 
     Args:
         app: of Locust's web UI.
-        check: takes the host and the form's values by destination; raises a LoadtestError with what to say.
+        check: takes the form; raises a LoadtestError with what to say.
     """
 
     def refuse() -> Response | None:
         if request.method != "POST" or not request.path.endswith("/swarm"):
             return None
-        host = request.form.get("host")
         try:
-            check(host, {name: value for name, value in request.form.items() if name.startswith("ws_")})
+            check(request.form)
         except LoadtestError as error:
-            return jsonify({"success": False, "message": str(error), "host": host})
+            return jsonify({"success": False, "message": str(error), "host": request.form.get("host")})
         return None
 
     app.before_request(refuse)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import msgspec
 
@@ -118,25 +118,22 @@ class RunWriter:
             ended_at: ISO 8601, UTC (`loadtest.run.utc_text`).
             missing_workers: those that did not deliver all they recorded.
         """
-        for second in sorted(self._waiting):
-            self._write_second(self._waiting.pop(second))
-        self.close()
-        shares = sorted(self._shares.values(), key=lambda share: -1 if share.worker is None else share.worker)
-        self._manifest = msgspec.structs.replace(
-            self._manifest,
-            ended_at=ended_at,
-            complete=True,
-            workers=shares,
-            missing_workers=sorted(missing_workers),
-        )
-        directory.write_json(self.path / directory.MANIFEST, self._manifest)
+        self._end(ended_at=ended_at, complete=True, missing_workers=sorted(missing_workers))
 
-    def fail(self, failure: str) -> None:
-        """Close the files of a run that the tool cannot go on with, and say why; it stays incomplete."""
-        self.close()
-        self._manifest = msgspec.structs.replace(self._manifest, failure=failure)
+    def fail(self, failure: str, missing_workers: Iterable[int] = ()) -> None:
+        """Write what still waits of a run that the tool cannot go on with, and why; it stays incomplete."""
         with suppress(ResultsUnwritable):  # it may be what failed
-            directory.write_json(self.path / directory.MANIFEST, self._manifest)
+            self._end(failure=failure, missing_workers=sorted(missing_workers))
+
+    def _end(self, **changes: Any) -> None:
+        try:
+            for second in sorted(self._waiting):
+                self._write_second(self._waiting.pop(second))
+        finally:
+            self.close()
+        shares = sorted(self._shares.values(), key=lambda share: -1 if share.worker is None else share.worker)
+        self._manifest = msgspec.structs.replace(self._manifest, workers=shares, **changes)
+        directory.write_json(self.path / directory.MANIFEST, self._manifest)
 
     def close(self) -> None:
         """Close the files; a run that was not finished stays incomplete."""

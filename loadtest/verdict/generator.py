@@ -91,7 +91,7 @@ def judge_generator(evidence: Evidence) -> Generator:
         figures[gauge.name] = worst.exceeded if worst else None
         if worst is None and gauge.needed:
             problems.append(f"{gauge.name} was not observed after the warm-up; run longer than the warm-up")
-        elif worst and worst.bad >= gauge.least_bad and worst.bad > gauge.tolerated_ratio * worst.seconds:
+        elif worst and worst.is_problem:
             problems.append(f"{gauge.what}{worst.where} in {worst.bad} of {worst.seconds} s; {gauge.remedy}")
     return Generator(valid=not problems, problems=problems, figures=figures)
 
@@ -169,6 +169,7 @@ class _Observed:
     seconds: int
     bad: int
     exceeded: float
+    is_problem: bool
 
 
 def _worst(evidence: Evidence, gauge: _Gauge) -> _Observed | None:
@@ -182,8 +183,9 @@ def _worst(evidence: Evidence, gauge: _Gauge) -> _Observed | None:
             bad = sum(value > gauge.limit for value in values)
             where = "" if worker is None else f" (worker {worker})"
             at = math.ceil((1 - gauge.tolerated_ratio) * len(values)) - 1
-            observed.append(_Observed(where, len(values), bad, values[at]))
-    return max(observed, key=lambda one: (one.bad / one.seconds, one.exceeded), default=None)
+            is_problem = bad >= gauge.least_bad and bad > gauge.tolerated_ratio * len(values)
+            observed.append(_Observed(where, len(values), bad, values[at], is_problem))
+    return max(observed, key=lambda one: (one.is_problem, one.bad / one.seconds, one.exceeded), default=None)
 
 
 def _slip_ms(evidence: Evidence) -> float | None:
