@@ -125,6 +125,7 @@ def probe(
     host: str | None,
     health_path: str | None,
     locustfile: Path | None,
+    sessions: int,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -150,7 +151,7 @@ def probe(
     with options_named(ctx):
         probed = run_probe(
             host,
-            {name: value for name, value in given.items() if value not in (None, False, (), [])},
+            {"sessions": sessions, **{name: value for name, value in given.items() if value}},
             health_path=health_path,
             locustfile=locustfile,
         )
