@@ -12,7 +12,7 @@ from loadtest.report.html import html
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.verdict import ITEMS, Generator, Item, Ruling, Verdict, judge
-from tests.runs import sound, tally
+from tests.runs import manifest, sound, tally
 
 
 def verdict_of(**items: tuple[Ruling, str] | Item) -> Verdict:
@@ -49,10 +49,9 @@ def test_what_waits_for_connect_says_so(refused: Published) -> None:
     assert "run longer" in verdict.item("messaging").summary
     shown = {item.item: item for item in refused.items}
     assert shown["connect"] == verdict.item("connect")
-    for name in ("messaging", "reconnect", "persistence"):
+    for name in ("messaging", "reconnect", "persistence", "latency"):
         assert shown[name].verdict is Ruling.INCONCLUSIVE
-        assert shown[name].summary.endswith(": it depends on connect, which is FAIL")
-        assert "run longer" not in shown[name].summary
+        assert shown[name].summary == "no session was established: it depends on connect, which is FAIL"
 
 
 def test_no_report_contradicts_connect(refused: Published, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +68,7 @@ def test_no_report_contradicts_connect(refused: Published, capsys: pytest.Captur
 
 
 def test_what_failed_is_told_whatever_connect_did() -> None:
-    """A lost message is a finding; what else is in an item's way stays."""
+    """A lost message is a finding; what is to be done next comes after connect; a log waits for nobody."""
     verdict = verdict_of(
         connect=Item(
             item="connect",
@@ -84,13 +83,38 @@ def test_what_failed_is_told_whatever_connect_did() -> None:
     )
     told = {item.item: item.summary for item in told_items(verdict.items)}
     assert told["messaging"] == "of 9 messages sent: 2 lost"
-    assert told["reconnect"] == (
-        "only 2 outages were resumed, 10 are needed: it depends on connect, which is FAIL"
-    )
-    assert told["latency"] == "service p50 and more; a margin: it depends on connect, which is FAIL"
+    for name in ("reconnect", "latency"):
+        found = verdict.item(name).summary
+        assert told[name] == f"it depends on connect, which is FAIL; then: {found}"
     assert told["server_log"] == "the log ends before the run"
     assert next_step(verdict.item("messaging"), verdict.items).startswith("look for the session")
-    assert next_step(verdict.item("server_log"), verdict.items) == ""
+    assert next_step(verdict.item("latency"), verdict.items) == ""
+    assert next_step(verdict.item("server_log"), verdict.items).startswith("give the whole log")
+
+
+def test_where_connect_is_only_held_back_nothing_waits_for_it() -> None:
+    """A worker was lost, but its sessions connected: what else is to be done is told."""
+    few = {
+        "messaging.sent": 9,
+        "messaging.answered": 9,
+        "messaging.lost_in_outage": 0,
+        "messaging.unfinished": 0,
+    }
+    items = judge(sound(few, of=manifest(missing_workers=[1]))).items
+    assert items[0].verdict is items[1].verdict is Ruling.INCONCLUSIVE
+    assert told_items(items) == items
+    latency = next(item for item in items if item.item == "latency")
+    assert next_step(latency, items).startswith("run the same command against the old revision")
+
+
+def test_who_waits_for_a_connect_that_cannot_tell() -> None:
+    """All but the server's log, while no attempt has come to its end."""
+    items = judge(sound({"connect.established": 0, "connect.cut_short": 100}, without=["messaging"])).items
+    assert items[0].verdict is Ruling.INCONCLUSIVE
+    shown = {item.item: item.summary for item in told_items(items)}
+    assert shown["connect"] == items[0].summary
+    assert shown["messaging"] == "no session was established: it depends on connect, which is INCONCLUSIVE"
+    assert next_step(next(item for item in items if item.item == "latency"), items) == ""
 
 
 @pytest.mark.parametrize(

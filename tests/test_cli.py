@@ -210,16 +210,21 @@ def test_compare_refuses_unlike_plans(results: Path) -> None:
     assert "--ws-rate, --ws-drop-every" in result.stderr
 
 
-def test_compare_by_force_is_inconclusive_at_best(results: Path) -> None:
-    """Unlike plans can be looked at, and the outcome says what they are worth."""
-    (path,) = (results / "v3.0").iterdir()
-    result = run("compare", "v1.0", path, "--results", results, "--force", "--json")
+def test_compare_by_force_is_inconclusive_at_best(own: Path) -> None:
+    """Unlike plans can be looked at, and the outcome says what they are worth; a killed run is worth less."""
+    (path,) = (own / "v3.0").iterdir()
+    killed = run("compare", path, "v2.0", "--results", own, "--force", "--json")
+    assert killed.exit_code == 4
+    assert "the run was not ended in good order" in json.loads(killed.stdout)["item"]["summary"]
+    manifest_json = path / "run.json"
+    manifest_json.write_text(json.dumps(json.loads(manifest_json.read_bytes()) | {"complete": True}))
+    result = run("compare", "v1.0", path, "--results", own, "--force", "--json")
     document = json.loads(result.stdout)
     assert (result.exit_code, document["verdict"]) == (4, "INCONCLUSIVE")
     assert document["differing_fields"] == ["rate", "drop_every_s"]
     assert document["item"]["summary"].startswith("unlike plans (--ws-rate, --ws-drop-every)")
     assert document["item"]["evidence"]["gates"]
-    assert run("compare", path, "v2.0", "--results", results, "--force").exit_code == 1
+    assert run("compare", path, "v2.0", "--results", own, "--force").exit_code == 1
 
 
 # What cannot be done.

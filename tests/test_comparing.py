@@ -185,6 +185,18 @@ def test_a_pair_that_a_saturated_generator_spoiled_is_left_out(tmp_path: Path) -
     assert compared.item.evidence["gates"][0]["change_ratio"] == pytest.approx(0.5, abs=0.1)
 
 
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_runs_that_were_killed_are_not_compared(tmp_path: Path, pairs: int) -> None:
+    """One pair and several are held back alike, however much slower the candidate was."""
+    killed = [
+        (made(tmp_path, "v1"), made(tmp_path, "v2", 3.0, complete=False)),
+        (made(tmp_path, "v1", complete=False), made(tmp_path, "v2", 3.0)),
+    ]
+    item = comparing.compare(killed[:pairs], results=tmp_path).item
+    assert item.verdict is Ruling.INCONCLUSIVE
+    assert item.summary.endswith("the run was not ended in good order")
+
+
 def test_the_same_run_is_no_pair(results: Path) -> None:
     """A run against itself tells nothing."""
     path = str(newest(results, "v1", 1)[0])

@@ -23,7 +23,7 @@ from loadtest.run import (
     resolve,
     utc_text,
 )
-from loadtest.run.catalogue import MOST_READ
+from loadtest.run.catalogue import MOST_READ, MOST_TOLD
 from loadtest.run.directory import MANIFEST
 from loadtest.schedule import NS_PER_S
 from tests.rundirs import write_run
@@ -101,7 +101,7 @@ def test_the_baseline_is_the_newest_complete_run_of_another_revision(tmp_path: P
 
 def told(choice: Choice) -> list[tuple[str, str]]:
     """Return the ids of the runs that were passed over, and why."""
-    return [(one.run.manifest.run_id, one.why) for one in choice.passed_over]
+    return [(one.run_id, one.why) for one in choice.passed_over]
 
 
 def made(results: Path, revision: str, at_s: int, *, seconds: int = 20, **more: Any) -> Path:
@@ -157,6 +157,29 @@ def test_the_search_for_a_sound_baseline_ends(tmp_path: Path) -> None:
     assert choice.baseline is not None
     assert choice.baseline.rule is Rule.FITTEST
     assert len(choice.passed_over) == MOST_READ - 1
+
+
+def test_damaged_runs_are_read_no_more_than_others(tmp_path: Path) -> None:
+    """A folder of them does not keep a run from its verdict; what is older than some is not looked at."""
+    made(tmp_path, "sound", 0)
+    for number in range(MOST_READ):
+        (made(tmp_path, f"damaged{number}", 1 + number, seconds=1) / "intervals.jsonl").write_bytes(b"{}\n")
+    judged = read_manifest(made(tmp_path, "new", 99))
+    choice = choose_baseline(tmp_path, judged)
+    assert choice.baseline is None
+    assert [run_id for run_id, _ in told(choice)] == [f"damaged{number}" for number in range(MOST_READ)][::-1]
+    shutil.rmtree(tmp_path / "damaged3")
+    assert choose_baseline(tmp_path, judged).baseline is not None
+
+
+def test_any_number_of_runs_may_have_been_killed(tmp_path: Path) -> None:
+    """The run before them is found, and not all of them are told."""
+    sound = made(tmp_path, "sound", 0)
+    for number in range(MOST_TOLD + 1):
+        recorded(tmp_path, f"killed{number}", "killed", at_s=1 + number, complete=False)
+    choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 99)))
+    assert choice.baseline == Baseline(sound, Rule.NEWEST)
+    assert [run_id for run_id, _ in told(choice)] == [f"killed{MOST_TOLD - n}" for n in range(MOST_TOLD)]
 
 
 def test_where_every_run_was_killed_there_is_no_baseline(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def run(
 def test_nothing_speaks_against_a_sound_run() -> None:
     """All gated quantiles can be judged, and nothing failed; outages are no matter."""
     found = suitability(run())
-    assert (found.rank, found.problems) == ((0, False), [])
+    assert (found.sound, found.rank, found.problems) == (True, (0, False), [])
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_too_few_round_trips_speak_against_it(a_second: int, seconds: int, unjud
 def test_a_generator_that_could_not_keep_up_speaks_against_it() -> None:
     """Nothing can be judged against such a run, nor against one whose worker was lost."""
     saturated = suitability(run(gauges={"loop_lag_p99_ms": 0.5, "cpu_ratio": 1.0}))
-    assert saturated.unjudged == 3
+    assert (saturated.sound, saturated.unjudged) == (False, 3)
     assert saturated.lack.startswith("its load generator was not fit to measure: the engine used more than")
     lost = suitability(run(missing_workers=[2]))
     assert (lost.unjudged, lost.lack) == (3, "its load generator was not fit to measure: worker 2 was lost")
@@ -56,7 +56,7 @@ def test_a_generator_that_could_not_keep_up_speaks_against_it() -> None:
 def test_failed_items_speak_against_it_less_than_what_cannot_be_judged() -> None:
     """A run that failed connect or messaging is told as such, and is better than one without samples."""
     refused = suitability(run(counts={"connect.failed": 5, "connect.gave_up": 2}))
-    assert refused.rank == (0, True)
+    assert (refused.sound, refused.rank) == (False, (0, True))
     assert refused.failings[0].startswith("it FAILed connect: 5 of 9 attempts failed")
     lossy = suitability(run(counts={"messaging.sent": 9, "messaging.lost": 2}))
     assert lossy.failings[0].startswith("it FAILed messaging: of 9 messages sent: 2 ")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.drops import Storm
 from loadtest.evidence import Evidence, pack
-from loadtest.recorder import COUNTS
+from loadtest.recorder import COUNTS, Lifecycle
 from loadtest.schedule import NS_PER_S
 from loadtest.verdict import ITEMS, Item, Ruling, Verdict, judge
 from loadtest.verdict.books import unaccounted
@@ -22,7 +24,7 @@ from loadtest.verdict.items import whole
 from loadtest.verdict.messaging import FAILINGS, LEAST_ANSWERED, OUTCOMES
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from tests.fake_link import Link
-from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan, sound, tally
+from tests.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound, tally
 
 NO_DROPS = manifest(run_plan=plan(drop_every_s=0.0, drops={}))
 
@@ -84,9 +86,14 @@ def test_an_empty_run_is_inconclusive() -> None:
 
 
 def test_a_killed_run_says_so() -> None:
-    """What there is of it is judged; its last requests have no outcome and are no error."""
-    verdict = judge(sound({"messaging.unfinished": 0}, of=manifest(complete=False)))
-    assert verdict.verdict is Ruling.PASS
+    """What there is of it is judged, and nothing passes; what was under way is no error."""
+    killed = manifest(complete=False)
+    verdict = judge(sound({"messaging.unfinished": 0}, of=killed))
+    assert verdict.verdict is Ruling.INCONCLUSIVE
+    assert Ruling.PASS not in {item.verdict for item in verdict.items}
+    summary = verdict.item("messaging").summary
+    assert summary.startswith("the run was not ended in good order; else: 4890 of 5000 messages answered")
+    assert judge(sound({"messaging.lost": 1}, of=killed)).verdict is Ruling.FAIL
     assert any("not ended in good order" in note for note in verdict.notes)
 
 
@@ -277,6 +284,70 @@ def test_few_resumes_are_inconclusive_where_drops_were_planned() -> None:
     few = {"reconnect.outages": 9, "reconnect.resumed": 9, "reconnect.attempts": 9, "reconnect.cut_short": 0}
     assert ruling("reconnect", sound({**few})) is Ruling.INCONCLUSIVE
     assert ruling("reconnect", sound({**few}, of=NO_DROPS)) is Ruling.PASS
+
+
+SLOW = {"drops": {"slow_reader": 1.0, "close": 0.0}}
+STORM = Storm(at_s=30, share_ratio=0.5)
+SLOW_STORM = Storm(at_s=30, share_ratio=0.5, kind="slow_reader")
+
+
+@pytest.mark.parametrize(
+    ("changes", "own", "outages"),
+    [
+        ({}, True, True),
+        (SLOW, False, False),
+        (SLOW | {"storms": (SLOW_STORM,)}, False, False),
+        ({"drop_every_s": 0.0, "storms": (SLOW_STORM,)}, False, False),
+        ({"drop_every_s": 0.0, "storms": (SLOW_STORM, STORM)}, False, True),
+        ({"drops": {"somebodys_own": 1.0}}, True, True),
+    ],
+)
+def test_outages_are_planned_by_drops_that_disconnect(
+    changes: dict[str, Any], own: bool, outages: bool
+) -> None:
+    """A slow reader stays connected; a kind that this process does not know is taken to disconnect."""
+    of = plan(**changes)
+    assert (of.drops_planned, of.drops_disconnect, of.outages_planned) == (True, own, outages)
+
+
+@pytest.mark.parametrize("storms", [(), (SLOW_STORM,)])
+def test_a_plan_without_disconnects_can_pass(storms: tuple[Storm, ...]) -> None:
+    """Of slow readers nobody has to come back; who is lost all the same is judged."""
+    of = manifest(run_plan=plan(**SLOW, storms=storms))
+    met = Lifecycle(at_ns=30 * NS_PER_S, event="dropped", session="s-0", kind="slow_reader", storm=0)
+    counts = {name: count for name, count in SOUND_COUNTS.items() if name[:4] in ("conn", "mess")}
+    calm = interval(0, seconds=60, counts=counts, gauges=SOUND_GAUGES, lifecycle=[met])
+    verdict = judge(gathered([calm], of))
+    assert verdict.item("reconnect").verdict is verdict.item("persistence").verdict is Ruling.NOT_JUDGED
+    assert verdict.verdict is Ruling.PASS
+    lost = interval(30, counts={"reconnect.outages": 2, "reconnect.resumed": 1, "reconnect.gave_up": 1})
+    assert ruling("reconnect", gathered([calm, lost], of)) is Ruling.FAIL
+    lost = interval(30, counts={"reconnect.outages": 2, "reconnect.resumed": 2})
+    assert ruling("reconnect", gathered([calm, lost], of)) is Ruling.PASS
+
+
+def test_a_storm_of_slow_readers_that_met_nobody_is_inconclusive() -> None:
+    """What was planned did not happen; a killed run may not have come to it."""
+    storm = plan(drop_every_s=0.0, storms=(SLOW_STORM,))
+    evidence = sound(of=manifest(run_plan=storm), without=["reconnect", "persistence", "drops"])
+    assert ruling("reconnect", evidence) is Ruling.INCONCLUSIVE
+    assert "or its share of 100 sessions is none" in told("reconnect", evidence)
+    killed = manifest(run_plan=storm, complete=False)
+    evidence = sound(of=killed, without=["reconnect", "persistence", "drops"])
+    assert ruling("reconnect", evidence) is Ruling.NOT_JUDGED
+
+
+def test_few_outages_are_told_what_makes_more() -> None:
+    """A longer run has more drops, but no more storms."""
+    few = {"reconnect.outages": 9, "reconnect.resumed": 9, "reconnect.cut_short": 0, "persistence.checked": 9}
+    met = [Lifecycle(at_ns=30 * NS_PER_S, event="dropped", session="s-0", storm=0)]
+    counts = interval(0, seconds=60, counts={**SOUND_COUNTS, **few}, gauges=SOUND_GAUGES, lifecycle=met)
+    storm = gathered([counts], manifest(run_plan=plan(drop_every_s=0.0, storms=(STORM,))))
+    drops = gathered([counts], manifest(run_plan=plan(storms=(STORM,))))
+    for item in ("reconnect", "persistence"):
+        assert ruling(item, storm) is ruling(item, drops) is Ruling.INCONCLUSIVE
+        assert told(item, storm).endswith("needed: run with more sessions, or with larger or more storms")
+        assert told(item, drops).endswith("needed: run longer, with more sessions or more frequent drops")
 
 
 def test_no_drops_and_no_outages_are_not_judged() -> None:

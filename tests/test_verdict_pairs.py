@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 import pytest
@@ -84,6 +85,22 @@ def test_a_run_that_lost_a_worker_does_not_count() -> None:
     assert item.verdict is Ruling.PASS
     assert item.evidence["spoiled"] == ["pair 5, candidate: worker 1 was lost"]
     assert judge_pairs([spoiled]).verdict is Ruling.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"complete": False}, "the run was not ended in good order"),
+        ({"complete": False, "failure": "OSError: full"}, "the tool itself failed before the run's end"),
+    ],
+)
+def test_a_run_that_was_not_made_to_its_end_does_not_count(how: dict[str, Any], said: str) -> None:
+    """Among several, and as the only one."""
+    before, after = pair()
+    spoiled = (before, timing(replaced(timed(1.0, 1), msgspec.structs.replace(after.manifest, **how))))
+    assert judge_pairs([*pairs(4), spoiled]).evidence["spoiled"] == [f"pair 5, candidate: {said}"]
+    alone = judge_pairs([spoiled])
+    assert (alone.verdict, alone.summary.endswith(said)) == (Ruling.INCONCLUSIVE, True)
 
 
 def replaced(evidence: Evidence, manifest: object) -> Evidence:

@@ -135,9 +135,8 @@ class Gathering:
     def event(self, record: Lifecycle) -> None:
         """Enter a lifecycle event."""
         if record.event == "attempt":
-            if (
-                0 <= record.at_ns <= self._stop_ns + _HOUR_NS
-            ):  # a killed run may have no interval for its last
+            latest_ns = self._stop_ns + _HOUR_NS  # a killed run may have no interval for its last
+            if 0 <= record.at_ns <= latest_ns:
                 self._attempts[record.at_ns // NS_PER_S] += 1
         else:
             self._outages.event(record)

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct, field
 
 from loadtest.dialects import Dialect
 from loadtest.drops import Storm
+from loadtest.evidence.recovery import disconnects
 from loadtest.schedule import Arrivals
 from loadtest.statistics import Gate, Margin, gates_with
 
@@ -73,6 +74,17 @@ class Plan(Struct, frozen=True, kw_only=True):
         """Whether sessions are dropped on purpose."""
         own = self.drop_every_s > 0 and any(weight > 0 for weight in self.drops.values())
         return own or bool(self.storms)
+
+    @property
+    def drops_disconnect(self) -> bool:
+        """Whether sessions lose their connections by drops of their own: a longer run has more of them."""
+        kinds = (kind for kind, weight in self.drops.items() if weight > 0)
+        return self.drop_every_s > 0 and any(map(disconnects, kinds))
+
+    @property
+    def outages_planned(self) -> bool:
+        """Whether sessions have to come back: a slow reader keeps its connection."""
+        return self.drops_disconnect or any(disconnects(storm.kind) for storm in self.storms)
 
     @property
     def messages_planned(self) -> bool:
@@ -155,6 +167,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def gates(self) -> tuple[Gate, ...]:
         """The quantiles that its latency is judged by, with their margins."""
         return gates_with(self.margins)
+
+    @property
+    def unended(self) -> str:
+        """Why it was not made to its end, empty if it was."""
+        if self.failure is not None:
+            return "the tool itself failed before the run's end"
+        return "" if self.complete else "the run was not ended in good order"
 
 
 def comparability_hash(plan: Plan) -> str:

@@ -5,6 +5,7 @@ Times count from the storm's moment, and shares are of all it met: a session tha
 """
 
 import math
+from array import array
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ class Recoveries:
         self._storms = storms
         self._met: Counter[int] = Counter()
         self._away: dict[str, int] = {}  # the storm that a session is away because of
-        self._back_ns: defaultdict[int, list[int]] = defaultdict(list)
+        self._back_ns: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
 
     def event(self, record: Lifecycle) -> None:
         """Enter a lifecycle event."""

@@ -1,11 +1,11 @@
 """What to do next, item by item, and whose advice comes first.
 
-Everything else needs sessions that connect. Where `connect` did not PASS, what could not be judged is told to
-depend on it, in the place of advice of its own: a person who is told to run longer and to mend the server
-would do the wrong one first. verdict.json keeps every summary as it was made; this is about what people read.
+Everything but the server's log needs sessions that connect. Where they did not, what could not be judged is
+told to depend on `connect`, before any advice of its own: a person who is told to run longer and to mend the
+server would do the wrong one first. verdict.json keeps every summary as it was made; this is about what
+people read.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
@@ -39,8 +39,8 @@ _FIRST_RUN = (
 )
 _NAME_ONE = "one that was passed over can be named with --ws-baseline DIRECTORY"
 
-_RUN_LONGER = re.compile(r": run (?:longer|[\d.,e+]+ times as long)[^;]*")
-"""The advice at the end of what a summary says was too little."""
+_INDEPENDENT = ("connect", "server_log")
+"""Items that do not wait for connect: a server writes its log whoever connects."""
 
 
 def told_items(items: Sequence[Item]) -> list[Item]:
@@ -54,22 +54,31 @@ def _connect(items: Sequence[Item]) -> Item:
 
 
 def _waits(item: Item, connect: Item) -> bool:
-    """Tell whether an item may lack what a connect that did not PASS has kept from it."""
-    return item.verdict is Ruling.INCONCLUSIVE and item is not connect and connect.verdict is not Ruling.PASS
+    """Tell whether an item may lack what connect has kept from it."""
+    return item.verdict is Ruling.INCONCLUSIVE and item.item not in _INDEPENDENT and _in_the_way(connect)
+
+
+def _in_the_way(connect: Item) -> bool:
+    """Tell whether sessions did not connect; where it only cannot be told of all, it is in nobody's way."""
+    return connect.verdict is Ruling.FAIL or _nobody(connect)
+
+
+def _nobody(connect: Item) -> bool:
+    counts = told(connect, "counts", dict[str, int], {})
+    return bool(counts.get("attempts")) and not counts.get("established")
 
 
 def _waiting(item: Item, connect: Item) -> Item:
-    summary, advised = _RUN_LONGER.subn("", item.summary)
-    counts = told(connect, "counts", dict[str, int], {})
-    nobody = "attempts" in counts and not counts.get("established")
-    if not (advised or nobody):  # something else is in its way
-        return item
-    return replace(item, summary=f"{summary}: it depends on connect, which is {connect.verdict}")
+    depends = f"it depends on connect, which is {connect.verdict}"
+    if _nobody(connect):  # whatever it lacks, it lacks for that
+        return replace(item, summary=f"no session was established: {depends}")
+    return replace(item, summary=f"{depends}; then: {item.summary}")
 
 
 def next_step(item: Item, items: Sequence[Item]) -> str:
     """Return what to do about an item of a verdict, empty where its summary or connect's says it."""
-    if item.verdict is not Ruling.FAIL and _connect(items).verdict is not Ruling.PASS:
+    waits = item.verdict is not Ruling.FAIL and item.item not in _INDEPENDENT
+    if waits and _in_the_way(_connect(items)):
         return ""
     if item.item == "latency" and item.verdict is not Ruling.FAIL:
         return _of_latency(item)

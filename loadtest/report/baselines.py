@@ -25,15 +25,6 @@ from loadtest.verdict.suitability import suitability
 NONE_ASKED = "no comparison was asked for"
 
 
-class PassedOverRun(Struct, frozen=True, kw_only=True):
-    """A run that the rule did not take for the baseline, as verdict.json tells it."""
-
-    revision: str
-    run_id: str
-    path: str
-    why: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """A baseline.
@@ -48,7 +39,7 @@ class Found:
     evidence: Evidence | None = None
     path: str = ""
     rule: str = ""
-    passed_over: Sequence[PassedOverRun] = ()
+    passed_over: Sequence[PassedOver] = ()
     notes: Sequence[str] = ()
 
     def told(self) -> dict[str, Any]:
@@ -75,21 +66,20 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
     if wanted == NO_BASELINE:
         return Found(rule=NONE_ASKED)
     choice = choose_baseline(results, manifest, wanted)
-    passed_over = told_passed_over(choice.passed_over)
     if choice.baseline is None:
-        return Found(passed_over=passed_over)
+        return Found(passed_over=choice.passed_over)
     try:
-        return _read(choice.baseline.path, str(choice.baseline.rule), passed_over)
+        return _read(choice.baseline.path, str(choice.baseline.rule), choice.passed_over)
     except RunUnreadable as problem:
         if wanted:
             raise
-        return _unreadable(problem, passed_over)
+        return _unreadable(problem, choice.passed_over)
 
 
 def _as_before(before: Verdict, results: Path) -> Found:
     """Return what an earlier verdict was made against."""
     latency = next((item for item in before.items if item.item == "latency"), _NOTHING)
-    passed_over = told(latency, "passed_over", list[PassedOverRun], [])
+    passed_over = told(latency, "passed_over", list[PassedOver], [])
     if before.baseline is None:
         none_asked = told(latency, "rule", str, "") == NONE_ASKED
         return Found(rule=NONE_ASKED if none_asked else "", passed_over=passed_over)
@@ -111,7 +101,7 @@ class _Compared(Struct):
 _NOTHING = Item(item="latency", verdict=Ruling.NOT_JUDGED, summary="")
 
 
-def _read(path: Path, rule: str, passed_over: Sequence[PassedOverRun]) -> Found:
+def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
     evidence = read_run(path)
     notes = [
         f"the baseline {evidence.manifest.revision} is a poor one: {failing}"
@@ -120,21 +110,8 @@ def _read(path: Path, rule: str, passed_over: Sequence[PassedOverRun]) -> Found:
     return Found(evidence, str(path), rule, passed_over, notes)
 
 
-def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOverRun]) -> Found:
+def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Found:
     return Found(passed_over=passed_over, notes=[f"the baseline could not be read: {problem}"])
-
-
-def told_passed_over(runs: Iterable[PassedOver]) -> list[PassedOverRun]:
-    """Return the runs that the rule did not take, as they are told."""
-    return [
-        PassedOverRun(
-            revision=one.run.manifest.revision,
-            run_id=one.run.manifest.run_id,
-            path=str(one.run.path),
-            why=one.why,
-        )
-        for one in runs
-    ]
 
 
 def readable(paths: Iterable[Path]) -> Iterator[Evidence]:

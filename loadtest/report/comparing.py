@@ -21,7 +21,8 @@ from loadtest.report.baselines import readable
 from loadtest.report.tables import Foreign, Sheet, Table, bounded, gate_table, gates, pair_table, told
 from loadtest.run import earlier_runs, find_runs, once, read_manifest, read_run, resolve
 from loadtest.statistics import Gate, margins_of, parse_margins
-from loadtest.verdict import Item, Ruling, judge
+from loadtest.verdict import Item, Ruling, latency
+from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.latency import as_options, differing_plans, judge_pairs
 from loadtest.verdict.timing import Timing, timing
 
@@ -167,7 +168,7 @@ def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -
     judged = msgspec.structs.replace(after.manifest, margins=margins_of(gates))
     earlier = _earlier([before.manifest, after.manifest], results)
     candidate, baseline = replace(after, manifest=judged), replace(before, manifest=alike)
-    return judge(candidate, baseline, earlier=earlier).item("latency")
+    return latency.judge(candidate, baseline, generator=judge_generator(candidate), earlier=earlier)
 
 
 def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item:

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from loadtest.evidence import Evidence
 from loadtest.report import figures
-from loadtest.report.baselines import PassedOverRun
 from loadtest.report.tables import gates, told
 from loadtest.report.text import printable
+from loadtest.run import PassedOver
 from loadtest.verdict import Generator, Item
 
 _LINES_LIMIT = 5
@@ -31,7 +31,7 @@ def baseline_lines(item: Item) -> Iterator[str]:
             f"Compared with {baseline.revision}, started {baseline.started_at} ({baseline.path}): "
             f"{baseline.rule}"
         )
-    passed_over = told(item, "passed_over", list[PassedOverRun], [])
+    passed_over = told(item, "passed_over", list[PassedOver], [])
     if passed_over:
         newest, more = passed_over[0], len(passed_over) - 1
         others = f"; {more} more in verdict.json" if more else ""

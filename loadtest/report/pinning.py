@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from loadtest.errors import RunUnreadable, UsageError
 from loadtest.report import figures
-from loadtest.report.baselines import PassedOverRun, told_passed_over
 from loadtest.report.tables import Foreign, Sheet, Table, bounded
 from loadtest.run import (
     FoundRun,
+    PassedOver,
     choose_baseline,
     find_runs,
     pin,
@@ -56,7 +56,7 @@ class BaselineChoice(Struct, frozen=True, kw_only=True):
     baseline: NamedRun | None
     rule: str
     problems: list[str]
-    passed_over: list[PassedOverRun]
+    passed_over: list[PassedOver]
     pinned: list[NamedRun]
     schema: int = 1
 
@@ -135,7 +135,7 @@ def show_baseline(wanted: str | None, results: Path) -> BaselineChoice:
         baseline=None if chosen is None else _named(FoundRun(chosen.path, read_manifest(chosen.path))),
         rule=none if chosen is None else str(chosen.rule),
         problems=[] if chosen is None else _problems(chosen.path),
-        passed_over=told_passed_over(choice.passed_over),
+        passed_over=list(choice.passed_over),
         pinned=[_named(kept) for kept in find_runs(results).runs if kept.pinned],
     )
 
@@ -169,7 +169,7 @@ def choice_sheet(choice: BaselineChoice) -> Sheet:
     )
 
 
-def _passed_over_table(runs: Iterable[PassedOverRun]) -> Table:
+def _passed_over_table(runs: Iterable[PassedOver]) -> Table:
     rows = [(*map(Foreign, (run.revision, run.run_id, run.path)), run.why) for run in runs]
     return bounded("Passed over", ("passed over", "id", "directory", "why"), "llll", rows)
 

@@ -12,16 +12,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import takewhile
-from operator import itemgetter
+from itertools import islice, takewhile
 from pathlib import Path
+
+from msgspec import Struct
 
 from loadtest.errors import RunNotFound, RunUnreadable, UsageError
 from loadtest.evidence import Manifest
 from loadtest.run import directory
 from loadtest.run.reader import read_manifest, read_run
 from loadtest.statistics.noise import LEAST_RUNS
-from loadtest.verdict.suitability import suitability
+from loadtest.verdict.suitability import Suitability, suitability
 
 NO_BASELINE = "none"
 
@@ -29,7 +30,11 @@ _PLAN = re.compile(r"[0-9a-f]{6,64}")
 """The beginning of a comparability hash, long enough to be meant."""
 
 MOST_READ = 5
-"""Runs that are read in search of a sound baseline: older ones say little of how the server was before."""
+"""Runs that are read in search of a sound baseline, damaged ones among them: older ones say little of how the
+server was before."""
+
+MOST_TOLD = 20
+"""Runs that are told to have been passed over: any number may have been killed, for which none is read."""
 
 
 class Rule(StrEnum):
@@ -58,17 +63,18 @@ class FoundRun:
     pinned: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PassedOver:
-    """A run that the rule did not take for the baseline, and why."""
+class PassedOver(Struct, frozen=True, kw_only=True):
+    """A run that the rule did not take for the baseline, as verdict.json tells it."""
 
-    run: FoundRun
+    revision: str
+    run_id: str
+    path: str
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The baseline, None for no comparison; and what was passed over for it, the newest first."""
+    """The baseline, None for no comparison; and the `MOST_TOLD` newest of what was passed over for it."""
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
@@ -109,34 +115,37 @@ class Catalogue:
 
 def _fittest(candidates: Iterable[FoundRun]) -> Choice:
     """Return the newest sound one of these, which are the newest first, else the newest of the best."""
-    looked_at: list[tuple[_Rank | None, PassedOver]] = []
+    looked_at = list(_looked_at(candidates))
+    fit = [(run, found.rank) for run, found, _ in looked_at if found is not None]
+    best, _ = min(fit, key=lambda one: one[1], default=(None, None))
+    passed_over = tuple(
+        PassedOver(revision=run.manifest.revision, run_id=run.manifest.run_id, path=str(run.path), why=why)
+        for run, _, why in islice(takewhile(lambda one: one[0] is not best, looked_at), MOST_TOLD)
+    )
+    if best is None:
+        return Choice(None, passed_over)
+    rule = Rule.NEWEST if best is fit[0][0] else Rule.FITTEST
+    return Choice(Baseline(best.path, rule), passed_over)
+
+
+def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
+    """Yield runs up to a sound one, how fit each is, None for not at all, and what speaks against it."""
+    read = 0
     for run in candidates:
-        looked_at.append(_looked_at(run))
-        ranks = [rank for rank, _ in looked_at if rank is not None]
-        if _SOUND in ranks or len(ranks) == MOST_READ:
-            break
-    runs = tuple(run for _, run in looked_at)
-    ranked = [(rank, run) for rank, run in looked_at if rank is not None]
-    if not ranked:
-        return Choice(None, runs)
-    _, best = min(ranked, key=itemgetter(0))
-    rule = Rule.NEWEST if best is ranked[0][1] else Rule.FITTEST
-    return Choice(Baseline(best.run.path, rule), tuple(takewhile(lambda run: run is not best, runs)))
-
-
-_Rank = tuple[int, bool]
-_SOUND: _Rank = (0, False)
-
-
-def _looked_at(run: FoundRun) -> tuple[_Rank | None, PassedOver]:
-    """Return how well a run can be compared with, None for not at all, and what speaks against it."""
-    if not run.manifest.complete:
-        return None, PassedOver(run, "it was not ended in good order")
-    try:
-        found = suitability(read_run(run.path))
-    except RunUnreadable as problem:
-        return None, PassedOver(run, f"it cannot be read: {problem}")
-    return found.rank, PassedOver(run, "; ".join(found.problems))
+        if not run.manifest.complete:
+            yield run, None, "it was not ended in good order"
+            continue
+        read += 1
+        try:
+            found = suitability(read_run(run.path))
+        except RunUnreadable as problem:
+            yield run, None, f"it cannot be read: {problem}"
+        else:
+            yield run, found, "; ".join(found.problems)
+            if found.sound:
+                return
+        if read == MOST_READ:
+            return
 
 
 def find_runs(results: Path) -> Catalogue:

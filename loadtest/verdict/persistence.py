@@ -7,6 +7,7 @@ be judged, and the item says so.
 
 from loadtest.evidence import Evidence
 from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.reconnect import more_outages
 
 FAILINGS = {
     "identity_changed": "came back as another session",
@@ -49,12 +50,11 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
     dialect = plan.dialect_class
     if not (checked if dialect is None else dialect.identifies):
         return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"
-    if not checked and not (plan.drops_planned and plan.reconnects):
+    if not checked and not (plan.outages_planned and plan.reconnects):
         return Ruling.NOT_JUDGED, "no session came back, and none was planned to"
     if checked < LEAST_CHECKED:
         return Ruling.INCONCLUSIVE, (
-            f"only {checked} resumes could be checked, {LEAST_CHECKED} are needed: "
-            "run longer, with more sessions or more frequent drops"
+            f"only {checked} resumes could be checked, {LEAST_CHECKED} are needed: {more_outages(plan)}"
         )
     return Ruling.PASS, _success(evidence, checked)
 

@@ -1,8 +1,11 @@
 """`reconnect`: after every kind of drop, does the client get back by itself, within its backoff's bound?"""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from loadtest.evidence import Evidence, OutageGroup, StormRecovery
+from loadtest.drops import Storm
+from loadtest.evidence import Evidence, OutageGroup, Plan, StormRecovery
 from loadtest.verdict.books import imbalance, unaccounted
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, Ruling
@@ -58,8 +61,9 @@ def judge(evidence: Evidence) -> Item:
 def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
     plan = evidence.manifest.plan
     outages, resumed = evidence.count("reconnect.outages"), evidence.count("reconnect.resumed")
-    if not outages and not plan.drops_planned:
-        return Ruling.NOT_JUDGED, "no drops are planned and no connection was lost"
+    missed = _missed(evidence)
+    if not outages and not plan.outages_planned and missed is None:
+        return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
     failings = _failings(evidence)
     if failings:
         return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}"
@@ -76,19 +80,31 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
             f"{unresolved} of {outages} outages had a failed attempt, or a long one, before the run's end: "
             "run longer"
         )
-    missed = next((one.storm for one in evidence.storms if not one.met), None)
-    if missed is not None and evidence.manifest.complete:
+    if missed is not None:
         return Ruling.INCONCLUSIVE, (
-            f"the storm {missed} met no session: it must come when they are up, before the run's end"
+            f"the storm {missed} met no session: it must come when they are up, before the run's end, "
+            f"or its share of {plan.sessions} sessions is none"
         )
     if left := unaccounted(evidence, "reconnect", "outages", ENDINGS):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{outages} outages")
-    if plan.drops_planned and resumed < LEAST_RESUMED:
+    if plan.outages_planned and resumed < LEAST_RESUMED:
         return Ruling.INCONCLUSIVE, (
-            f"only {resumed} outages were resumed, {LEAST_RESUMED} are needed: "
-            "run longer, with more sessions or more frequent drops"
+            f"only {resumed} outages were resumed, {LEAST_RESUMED} are needed: {more_outages(plan)}"
         )
     return Ruling.PASS, _success(evidence, outages, resumed)
+
+
+def _missed(evidence: Evidence) -> Storm | None:
+    """Return a storm that met nobody, None if there is none; a run may have been killed before it."""
+    storms = evidence.storms if evidence.manifest.complete else ()
+    return next((one.storm for one in storms if not one.met), None)
+
+
+def more_outages(plan: Plan) -> str:
+    """Return what makes a run have more outages; storms do not come again because it is longer."""
+    if plan.outages_planned and not plan.drops_disconnect:
+        return "run with more sessions, or with larger or more storms"
+    return "run longer, with more sessions or more frequent drops"
 
 
 def _failings(evidence: Evidence) -> list[str]:
@@ -113,16 +129,31 @@ def _success(evidence: Evidence, outages: int, resumed: int) -> str:
     times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
     cut_short = evidence.count("reconnect.cut_short")
     end = f", {cut_short} cut short by the run's end" if cut_short else ""
-    storms = "".join(_calm(one) for one in evidence.storms)
-    return f"{resumed} of {outages} outages resumed{times}{end}{storms}"
+    return f"{resumed} of {outages} outages resumed{times}{end}{_worst(evidence.storms)}"
+
+
+def _worst(storms: Sequence[StormRecovery]) -> str:
+    """Return how that storm went after which it took the longest until all were back."""
+    met = [one for one in storms if one.met]
+    if not met:
+        return ""
+    worst = max(met, key=_away_s)
+    more = f", the worst of {len(met)} storms" if len(met) > 1 else ""
+    return f"; storm at {worst.storm.at_s:g} s: {worst.met} {_calm(worst)}{more}"
+
+
+def _away_s(one: StormRecovery) -> float:
+    """Return until when some were away, counted from the storm; endless where not all came back."""
+    all_s = one.back_after_s[1.0]
+    return 0.0 if not one.disconnects else math.inf if all_s is None else all_s
 
 
 def _calm(one: StormRecovery) -> str:
     if not one.disconnects:
-        return f"; storm at {one.storm.at_s:g} s: {one.met} disturbed"
+        return "disturbed"
     all_s = one.back_after_s[1.0]
     back = f"{one.back} back by the run's end" if all_s is None else f"all back after {all_s:.2f} s"
-    return f"; storm at {one.storm.at_s:g} s: {one.met} dropped, {back}"
+    return f"dropped, {back}"
 
 
 def _recovery(one: StormRecovery) -> dict[str, Any]:
@@ -132,7 +163,7 @@ def _recovery(one: StormRecovery) -> dict[str, Any]:
         "kind": one.storm.kind,
         "dropped": one.met,
         "back": one.back,
-        **{f"back_{share:.0%}_s".replace("%", ""): at_s for share, at_s in one.back_after_s.items()},
+        **{f"back_p{100 * share:g}_s": after_s for share, after_s in one.back_after_s.items()},
         "attempts_peak_per_s": one.peak_per_s,
     }
 

@@ -33,8 +33,13 @@ class Suitability:
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """The smaller, the better to compare with; (0, False) is a sound run."""
+        """The smaller, the better to compare with."""
         return self.unjudged, bool(self.failings)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not any(self.rank)
 
     @property
     def problems(self) -> list[str]:

@@ -52,8 +52,9 @@ class Timing:
     @property
     def problems(self) -> list[str]:
         """Why its latency cannot be judged: what its load generator could not do, or was not heard to do."""
+        unended = [self.manifest.unended] if self.manifest.unended else []
         lost = [f"worker {worker} was lost" for worker in self.manifest.missing_workers]
-        return [*self.generator.problems, *lost]
+        return [*self.generator.problems, *unended, *lost]
 
     def ln_quantile(self, gate: Gate) -> float | None:
         """Return a gated quantile's logarithm, None without samples."""

@@ -55,8 +55,8 @@ def judge(
 def _unseen(evidence: Evidence) -> str:
     """Return why it is not known all that the run saw, empty if it is."""
     manifest = evidence.manifest
-    if manifest.failure is not None:
-        return "the tool itself failed before the run's end"
+    if manifest.unended:
+        return manifest.unended
     told = ", ".join(map(str, manifest.missing_workers))
     return f"what worker {told} saw is not known in full" if told else ""
 
