@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import astuple
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,58 @@ def test_options_and_environment_are_known(
 ) -> None:
     """In every form that Locust takes; the command line wins."""
     assert foresee(arguments, environment, otherwise=USUAL).warmup_s == warmup_s
+
+
+CONFIG_FILES = {
+    "home/.locust.conf": "users = 5\nws-warmup = 1\n",
+    "locust.conf": "--ws-warmup 1\n",
+    "pyproject.toml": "[tool.locust]\nws-warmup = 1\n",
+}
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to start duels in, with a home in it, and no configuration file."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", CONFIG_FILES)
+def test_what_a_configuration_file_may_say_is_not_known(name: str, here: Path) -> None:
+    """A duel that would do with it is let pass; what wins over the file is known as ever."""
+    (here / name).write_text(CONFIG_FILES[name])
+    assert DuelSettings(a=A, b=B, duration_s=12).foreseen == Foreseen()
+    with pytest.raises(InvalidSetting, match="Give at least 13s"):
+        DuelSettings(a=A, b=B, duration_s=12, arguments=["--ws-warmup", "3"])
+
+
+@pytest.mark.parametrize("arguments", [["--config", "mine.conf"], ["--config=mine.conf"]])
+def test_nor_is_what_one_of_ones_own_may_say(arguments: list[str], here: Path) -> None:
+    """Wherever it is, and whatever is in it."""
+    assert DuelSettings(a=A, b=B, arguments=arguments).foreseen == Foreseen()
+    assert here.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "users = 5\nheadless\n", "[tool.news-reader]\nos = 'windows-latest'\n", "\xff\0"]
+)
+def test_other_configuration_says_nothing(text: str, here: Path) -> None:
+    """A file without a key of ours leaves the usual as it is, and so does one that cannot be read."""
+    for name in CONFIG_FILES:
+        (here / name).write_text(text, encoding="latin-1")
+    (here / "locust.conf").unlink()
+    (here / "locust.conf").mkdir()
+    assert DuelSettings(a=A, b=B).foreseen == USUAL
+
+
+def test_what_is_known_is_found_out_once(here: Path) -> None:
+    """It is asked for run by run, and is about the moment at which the duel was asked for."""
+    duel = DuelSettings(a=A, b=B)
+    (here / "locust.conf").write_text("ws-warmup = 1")
+    assert duel.foreseen is duel.foreseen
+    assert duel.foreseen == USUAL
 
 
 @pytest.mark.parametrize(

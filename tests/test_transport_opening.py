@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,30 @@ async def test_a_failed_answer_is_not_kept(names: Names) -> None:
         names.failure = None
         assert await crowd(dial, 1) == []
         assert names.asked == 2
+
+
+async def test_the_last_good_answer_serves_until_the_next(names: Names) -> None:
+    """A resolver that hangs or fails after it has answered fails no attempt; a new answer counts at once."""
+    now_ns = 1
+    async with bare_server(welcome) as old, bare_server(welcome) as new:
+        names.addresses = (("127.0.0.1", old.port),)
+        dial = names.dialer(clock=lambda: now_ns)
+        assert await crowd(dial, 1) == []
+        now_ns += 31 * NS_PER_S
+        names.let.clear()
+        names.failure = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        assert await crowd(dial, 5) == []
+        names.let.set()
+        assert await crowd(dial, 5) == []
+        assert names.asked == 2
+        now_ns += 31 * NS_PER_S
+        names.failure = None
+        names.addresses = (("127.0.0.1", new.port),)
+        assert await crowd(dial, 1) == []
+        assert names.asked == 3
+        assert await crowd(dial, 5) == []
+        assert len(old.lines) + len(new.lines) == 17
+        assert len(new.lines) >= 5
 
 
 async def test_who_gives_up_leaves_the_answer_to_the_others(names: Names) -> None:
@@ -760,6 +785,49 @@ async def test_cancelled_attempts_leave_nothing(
             with suppress(asyncio.CancelledError):
                 connection, _phases = await opening
                 connection.abort()
+
+
+def stand_still(meanwhile: Callable[[], object]) -> None:
+    """Stop the whole loop for 0.6 s, where it looks at its sockets, as a stopped process mostly is."""
+    loop = asyncio.get_running_loop()
+    here, there = socket.socketpair()
+
+    def stop() -> None:
+        loop.remove_reader(here)
+        here.close()
+        there.close()
+        meanwhile()
+        time.sleep(0.6)
+
+    loop.add_reader(here, stop)
+    there.send(b"now")
+
+
+async def test_an_answer_that_came_during_a_pause_is_read() -> None:
+    """Who stood still for longer than the timeout looks for the answer before it gives the attempt up."""
+
+    async def script(line: Line) -> None:
+        await line.hear_request()
+        stand_still(lambda: line._sock.send(switching(line.request)))
+        await line.record()
+
+    async with bare_server(script) as server:
+        connection, phases = await opened_with_phases(server.port, timeout_s=0.3)
+        connection.abort()
+    assert phases.upgrade_ns > 0.3 * NS_PER_S
+
+
+async def test_a_pause_is_granted_once_only() -> None:
+    """A server that says nothing after a pause either has timed out, within twice the time."""
+
+    async def script(line: Line) -> None:
+        await line.hear_request()
+        stand_still(lambda: None)
+        await line.record()
+
+    async with bare_server(script) as server:
+        refusal = await refused(server.port, timeout_s=0.3)
+    assert (refusal.phase, refusal.cause) == ("upgrade", "timeout")
 
 
 async def test_timeout_counts_from_the_start() -> None:

@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Final
 
 from loadtest.drops.kinds import DropKind, check_kind, known_kinds
@@ -81,11 +82,22 @@ class DropPlan:
         drop = self.drop(session, ordinal)
         for number, storm in enumerate(self.storms):
             after_s = storm.at_s - now_s
-            if after_s > 0 and (drop is None or after_s < drop.after_s):
+            if drop is not None and after_s >= drop.after_s:
+                break
+            if after_s > 0 and self._meets(number, session):
                 rng = random.Random(f"{self.seed}/storm/{number}/{session}")
-                if rng.random() < storm.share_ratio:
-                    return _drawn(storm.kind, ordinal, after_s, rng, storm=number)
+                return _drawn(storm.kind, ordinal, after_s, rng, storm=number)
         return drop
+
+    def _meets(self, number: int, session: int) -> bool:
+        """Tell whether a session is a member of a storm.
+
+        A hash says so: this is asked whenever a session is established, storm by storm, on the loop that
+        measures, and to seed a generator would take ten times as long.
+        """
+        text = f"{self.seed}/storm/{number}/{session}"
+        drawn = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+        return drawn < self.storms[number].share_ratio * 2**64
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from loadtest.errors import InvalidSetting
 
 OPTION: Final = "--ws-storm"
 
-MOST: Final = 100
+MOST: Final = 20
 """Storms a run can have: whenever a session is established, it looks through those to come."""
 
 LATEST_S: Final = 604_800

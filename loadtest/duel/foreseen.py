@@ -3,13 +3,16 @@
 Locust reads its own arguments, but the few that say how much there is to judge are read here, too: a duel
 whose runs no number of pairs could judge is refused at once, not after the first of them. Given are the
 options after `--` and the environment; the rest is as the default user has it. Where a person's own
-locustfile is used instead, its class may have set it otherwise, and it stays unknown.
+locustfile is used instead, its class may have set it otherwise, and it stays unknown; so it does where one of
+Locust's configuration files may have set it, which are Locust's to read.
 """
 
 import argparse
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import NoReturn
 
 from loadtest.errors import InvalidSetting, UsageError
@@ -25,6 +28,13 @@ _NEEDIEST = max(
 
 _CHANCE_RATIO = 0.1
 """How far a run's messages may be from the plan: Poisson arrivals vary, and outages move or miss some."""
+
+_CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")
+"""What Locust reads of its own accord, if it is there."""
+
+_OWN_KEY = re.compile(r"(?<!\w)ws-")
+"""How a key of ours begins in all their formats. What only looks like one does no harm: a duel in vain is
+then told after its first pair."""
 
 _LONGEST_WARMUP_S = 3600.0
 _MOST_SESSIONS = 100_000
@@ -69,18 +79,28 @@ def foresee(arguments: Sequence[str], environment: Mapping[str, str], *, otherwi
     Args:
         arguments: for Locust; they win over the environment.
         environment: that Locust will have.
-        otherwise: for what is given in neither.
+        otherwise: for what is given in neither, unless a configuration file may say it.
 
     Raises:
         UsageError: a value is missing, or is not what its option takes.
     """
     parser = _Parser(add_help=False)
+    parser.add_argument("--config")
     for option in OPTIONS:
         if option.attribute in {field.name for field in fields(Foreseen)}:
             preset = environment.get(option.variable)
             parser.add_argument(f"--ws-{option.name}", dest=option.destination, default=preset)
     given, _ = parser.parse_known_args(arguments)
-    return replace(otherwise, **given_values(given))
+    configured = given.config is not None or any(map(_has_own_key, _CONFIG_FILES))
+    return replace(Foreseen() if configured else otherwise, **given_values(given))
+
+
+def _has_own_key(config_file: str) -> bool:
+    try:
+        text = Path(config_file).expanduser().read_text(encoding="utf-8", errors="replace")
+    except (OSError, RuntimeError):  # most often there is no such file; there may be no home either
+        return False
+    return bool(_OWN_KEY.search(text))
 
 
 def check_judgeable(foreseen: Foreseen, *, users: int, duration_s: int) -> None:

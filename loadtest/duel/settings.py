@@ -110,6 +110,9 @@ class DuelSettings:
         results: the folder of all runs.
         start_timeout_s: how long a server that a command starts may take to listen.
         environment: that Locust will have.
+
+    Attributes:
+        foreseen: what is known of the runs before Locust is started.
     """
 
     a: Side
@@ -124,6 +127,7 @@ class DuelSettings:
     results: Path = Path("results")
     start_timeout_s: float = 60.0
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    foreseen: Foreseen = field(init=False)
 
     def __post_init__(self) -> None:
         if self.a.revision == self.b.revision:
@@ -140,18 +144,15 @@ class DuelSettings:
             own = _OWN_OPTIONS.get(argument.partition("=")[0])
             if own:
                 raise InvalidSetting("--", argument, "is what the duel sets itself", f"Use {own}")
-        check_judgeable(self.foreseen, users=self.users, duration_s=self.duration_s)
+        otherwise = USUAL if self.locustfile == LOCUSTFILE else Foreseen()
+        foreseen = foresee(self.arguments, self.environment, otherwise=otherwise)
+        check_judgeable(foreseen, users=self.users, duration_s=self.duration_s)
+        object.__setattr__(self, "foreseen", foreseen)
 
     @property
     def sides(self) -> tuple[Side, Side]:
         """Baseline and candidate."""
         return self.a, self.b
-
-    @property
-    def foreseen(self) -> Foreseen:
-        """What is known of the runs before Locust is started."""
-        otherwise = USUAL if self.locustfile == LOCUSTFILE else Foreseen()
-        return foresee(self.arguments, self.environment, otherwise=otherwise)
 
     @property
     def looks(self) -> tuple[int, ...]:

@@ -32,6 +32,7 @@ from loadtest.schedule import NS_PER_S
 from loadtest.session import State
 from loadtest.traffic import Conduct
 from loadtest.transport import Connection, Dialer, Target
+from loadtest.transport.opening import fail_after
 
 TokenSource = Callable[[], str | Awaitable[str | None] | None]
 
@@ -212,9 +213,12 @@ class Engine:
             self._tasks.start_soon(self._open_waiting)
 
     async def _open_waiting(self) -> None:
-        while self._waiting:
-            link, epoch = self._waiting.popleft()
-            await link.open(epoch)
+        try:
+            while self._waiting:
+                link, epoch = self._waiting.popleft()
+                await link.open(epoch)
+        except Exception as error:  # a defect, of a user's dialect or of ours, told as it was raised
+            self.fail(error)
         self._openers -= 1
 
     async def open(self, identity: Identity) -> tuple[Connection, Phases]:
@@ -229,7 +233,7 @@ class Engine:
 
     async def _token(self, number: int) -> str | None:
         try:
-            with anyio.fail_after(self.settings.open_timeout_s):
+            with fail_after(self.settings.open_timeout_s):
                 token = self.settings.token()
                 token = await token if inspect.isawaitable(token) else token
         except Exception as error:

@@ -61,7 +61,8 @@ class What(IntEnum):
     DROP = 1
     RETRY = 2
     ESTABLISH = 3
-    DRAIN = 4
+    GIVE_UP = 4
+    DRAIN = 5
 
 
 class Link:
@@ -156,6 +157,10 @@ class Link:
             case What.RETRY:
                 self._feed(RetryDue())
             case What.ESTABLISH:
+                # After a pause of the whole process, what has come meanwhile is read first (`fail_after`).
+                late_s = (self._engine.clock() - due_ns) / NS_PER_S
+                self._later(min(late_s, self._engine.settings.open_timeout_s), What.GIVE_UP)
+            case What.GIVE_UP:
                 if self.session.state is State.ESTABLISHING:
                     self._feed(EstablishTimedOut())
             case What.DRAIN:

@@ -125,7 +125,7 @@ class Masks:
         self._keys: Iterator[tuple[bytes]] = iter(())
 
     def next(self) -> bytes:
-        """Return 4 random bytes that were never returned before."""
+        """Return 4 random bytes, drawn for this frame alone."""
         for (key,) in self._keys:
             return key
         self._keys = struct.iter_unpack("4s", os.urandom(4 * _MASKS_AT_ONCE))

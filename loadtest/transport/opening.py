@@ -12,7 +12,8 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -58,6 +59,35 @@ class _Attempt:
         if self.began_ns:
             self.took_ns[f"{self.phase}_ns"] = now_ns - self.began_ns
         self.phase, self.began_ns = phase, now_ns
+
+
+@contextmanager
+def fail_after(timeout_s: float) -> Iterator[None]:
+    """Give up what is waited for after this time, but not because this process itself stood still.
+
+    Who was stopped, or put to sleep with its machine, wakes with the time long up and the answer unread, and
+    the loop looks at its timers first. So what the deadline is late by is granted once more, up to the time
+    itself: what came meanwhile is read, and what could not be done meanwhile gets done.
+
+    Raises:
+        TimeoutError: the time is up.
+    """
+    loop = asyncio.get_running_loop()
+    due_s = loop.time() + timeout_s
+    timer: asyncio.TimerHandle
+    with anyio.CancelScope() as scope:
+
+        def be_up() -> None:
+            nonlocal timer
+            timer = loop.call_later(min(loop.time() - due_s, timeout_s), scope.cancel)
+
+        timer = loop.call_at(due_s, be_up)
+        try:
+            yield
+        finally:
+            timer.cancel()
+    if scope.cancelled_caught:
+        raise TimeoutError
 
 
 class Dialer:
@@ -125,7 +155,7 @@ class Dialer:
         """
         attempt = _Attempt(self._clock)
         try:
-            with anyio.fail_after(self._timeout_s):
+            with fail_after(self._timeout_s):
                 connection = await self._open(endpoint, attempt)
         except TimeoutError:
             detail = f"no answer within {self._timeout_s:g} s"
@@ -234,8 +264,6 @@ def _cause(error: OSError) -> str:
 
 _HINTS = {
     "certificate": "trust it with --ws-tls-ca, or accept any with --ws-tls-insecure",
-    "out_of_ports": "no local port is left for this target: add --ws-source-ip addresses",
-    "out_of_files": "no file descriptor is left: raise `ulimit -n`, or use more workers",
     "tls": "is this a TLS port (else use ws://), and does it want a client certificate (--ws-tls-cert)?",
 }
 
