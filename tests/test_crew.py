@@ -41,7 +41,8 @@ say(1, usual | {"run_id": "before", "interval": packed})
 say(1, usual | {"run_id": "before", "finished": True})
 missing = {"sound": sorted(crew.missing)}
 for number, wrong in enumerate([
-    None, [], "text", {}, usual | {"interval": "no bytes"}, usual | {"interval": b"junk"}, usual | {"interval": 3},
+    None, [], "text", {},
+    usual | {"interval": "no bytes"}, usual | {"interval": b"junk"}, usual | {"interval": 3},
     {"version": "0.0", "run_id": "now", "finished": True}, {"version": VERSION, "failed": "broken"},
 ], start=10):
     say(number, wrong)

@@ -168,10 +168,10 @@ def test_no_label_of_a_mark_covers_another(moments: list[tuple[float, str]]) -> 
     boxes = []
     for mark in found:
         width = 6.6 * len(mark.label)
-        left = mark.at - width if mark.before else mark.at
-        assert 0 <= left <= left + width <= WIDTH
+        left, right = (mark.at - width, mark.at) if mark.before else (mark.at, mark.at + width)
+        assert 0 <= left <= right <= WIDTH
         if mark.y is not None:
-            boxes.append((mark.y, left, left + width))
+            boxes.append((mark.y, left, right))
             assert 0 <= mark.y <= HEIGHT / 2
     for number, (y, left, right) in enumerate(boxes):
         assert all(y != other or right <= start or end <= left for other, start, end in boxes[:number])
