@@ -11,11 +11,13 @@ process. What workers send is the business of `loadtest.locust_user.crew`.
 
 import argparse
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,7 +62,23 @@ def attach(environment: Environment, base: type) -> None:
     """Tie a conductor to an environment that has a user class of this base."""
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     if classes:
+        _heed_interrupts()
         _conductors[id(environment)] = Conductor(environment, classes)
+
+
+@cache
+def _heed_interrupts() -> None:
+    """Take Ctrl-C between two greenlets' turns, and raise it where Locust waits.
+
+    Python would raise it in the middle of whatever runs, which may be the writing of an interval or a
+    finalizer: the one would lose what was recorded, the other the interrupt.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody ignores it, or knows
+        gevent.signal_handler(signal.SIGINT, _interrupt)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt  # gevent hands it on to the main greenlet
 
 
 class Conductor:

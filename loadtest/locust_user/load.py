@@ -97,26 +97,19 @@ class Load:
             start_thread=start_native_thread,
         )
         ready = Event()
-        self._engine.start(functools.partial(self._begin, ready.set))
+        self._engine.start(functools.partial(self._bridge.call, ready.set))
         if not ready.wait(_ENGINE_START_S):
             raise LoadtestError(f"the engine did not start within {_ENGINE_START_S:g} s")
 
     def _check_limits(self) -> None:
-        """Look what the system limits, and raise what can be raised."""
+        """Raise what the system limits, and keep what is there now out of garbage collection's way."""
         for address in self._settings.engine.source_ips:
             check_source(address)
         most, sessions = raise_files_limit(), self._settings.sessions
         level = logging.WARNING if sessions > most else logging.INFO
         logger.log(level, "`ulimit -n` allows %d connections; a user holds %d sessions", most, sessions)
-
-    def _begin(self, ready: Callable[[], None]) -> None:
-        """Keep what is there now out of garbage collection's way, then say that calls can be made.
-
-        Called on the engine's thread: in the main thread, Ctrl-C while a finalizer runs would be lost.
-        """
         gc.collect()
         gc.freeze()
-        self._bridge.call(ready)
 
     @property
     def secrets(self) -> Sequence[str]:
