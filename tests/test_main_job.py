@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -201,3 +202,39 @@ def test_a_defect_of_the_users_ends_the_run_and_is_told(tmp_path: Path) -> None:
     assert "s3cret-t0ken" not in finished.output
     for file in finished.run.iterdir():
         assert b"s3cret-t0ken" not in file.read_bytes()
+
+
+INTERRUPTED = """
+import os, signal
+from loadtest import WebSocketUser
+from loadtest.run import RunWriter
+
+append, calls = RunWriter.append, []
+
+def interrupted(self, packed):
+    calls.append(packed)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    append(self, packed)
+
+RunWriter.append = interrupted
+
+class User(WebSocketUser):
+    pass
+"""
+"""Ctrl-C that comes while an interval is being written."""
+
+
+def test_ctrl_c_while_an_interval_is_written_loses_nothing(tmp_path: Path) -> None:
+    """The interval is written, the run ends in good order, and its record has no gap."""
+    locustfile = tmp_path / "interrupted.py"
+    locustfile.write_text(INTERRUPTED)
+    with LocustProcess(tmp_path / "results", *BRISK, seconds=None, locustfile=locustfile) as locust:
+        finished = locust.wait(60)
+    assert finished.manifest["complete"] is True, finished.output
+    lines = (finished.run / "intervals.jsonl").read_bytes().splitlines()
+    intervals = [json.loads(line) for line in lines]
+    assert len(intervals) >= 4
+    for earlier, later in itertools.pairwise(intervals):
+        assert later["start_ns"] == earlier["stop_ns"]
+    assert finished.evidence("messaging")["unaccounted"] == 0

@@ -74,11 +74,7 @@ def _heed_interrupts() -> None:
     finalizer: the one would lose what was recorded, the other the interrupt.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody ignores it, or knows
-        gevent.signal_handler(signal.SIGINT, _interrupt)
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt  # gevent hands it on to the main greenlet
+        gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
 
 
 class Conductor:
