@@ -53,6 +53,7 @@ COUNTS: Final = {
     "messaging.lost_in_outage": "requests whose connection went before the reply",
     "messaging.recovered": "replies that came on a later connection",
     "messaging.unfinished": "requests still under way when the session was stopped",
+    "messaging.hanging": "of both, requests that had been without a reply for long by then",
     "messaging.duplicated": "replies that came again",
     "messaging.reordered": "replies after that of a later request",
     "messaging.corrupted": "replies that are not what was asked for",

@@ -246,6 +246,7 @@ class Session:
         self._attempts.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal, storm=drop.storm)
         self._count(f"drops.{drop.kind}")
         if DropKind.kinds[drop.kind].disconnects:
+            self._traffic.interrupted(now_ns)
             self._attempts.interrupted(now_ns)
             self._enter(State.DROPPING)
         else:
@@ -264,6 +265,8 @@ class Session:
     def _on_lost(self, event: Lost, now_ns: int) -> Actions:
         self._attempts.log("lost", now_ns, cause=event.cause, code=event.code, detail=event.reason or None)
         self._count(f"losses.{event.cause}")
+        if self.state is _STEADY:
+            self._traffic.interrupted(now_ns)
         self._attempts.interrupted(now_ns)
         if event.code not in self._dialect.forbidding_close_codes:
             return self._on_detected(event, now_ns)
@@ -288,7 +291,8 @@ class Session:
         self._enter(State.DRAINING)
         return (Drain(),)
 
-    def _on_drained(self, _event: Drained, _now_ns: int) -> Actions:
+    def _on_drained(self, _event: Drained, now_ns: int) -> Actions:
+        self._traffic.interrupted(now_ns)
         return self._finish_stopping()
 
     def _finish_stopping(self) -> Actions:

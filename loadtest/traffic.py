@@ -29,7 +29,7 @@ from loadtest.dialects.base import UNNUMBERED
 from loadtest.events import Data, Identity, Send
 from loadtest.ledger import Ledger, Outcome, Request
 from loadtest.recorder import Recorder
-from loadtest.schedule import Backoff, Pace
+from loadtest.schedule import NS_PER_S, Backoff, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +253,20 @@ class Traffic:
 
     # Across connections.
 
+    def interrupted(self, now_ns: int) -> None:
+        """The connection ends here, or the session: what was asked long ago should have been answered.
+
+        It is not lost yet, since the reply timeout is not over; but it must not look as if only the end had
+        kept the reply away.
+        """
+        before_ns = now_ns - HANGING_NS
+        if before_ns < self._steady_since_ns:
+            return  # while a slow reader did not read, no reply could come
+        hanging = sum(request.sent_ns < before_ns for request in self._ledger.pending.values())
+        if hanging:
+            self._recorder.counts["messaging.hanging"] += hanging
+            self.error("messaging", "no reply before the connection ended", now_ns, f"{hanging} requests")
+
     def disconnected(self) -> None:
         """The connection went; what was under way is lost, and the outage explains it."""
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
@@ -300,6 +314,9 @@ class Traffic:
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 
+
+HANGING_NS = 2 * NS_PER_S
+"""A request this old is no longer merely under way, where replies usually come sooner."""
 
 LONGEST_PUSH_NS = 2.0**62
 """A server's clock may say anything; this fits an array, and the histogram counts it as clamped."""

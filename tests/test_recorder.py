@@ -164,6 +164,7 @@ def tour(recorder: Recorder) -> None:
     wrong_replies(Link(recorder=recorder).start())
     wrong_histories(Link(recorder=recorder).start().send(2).hear())
     ways_to_end(recorder)
+    Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).lose()
     missed = Link(conduct(in_flight=1), recorder=recorder).start().drop("slow_reader")
     missed.send(traffic.Traffic.QUEUE_LIMIT + 1)
 

@@ -519,3 +519,25 @@ class TestStopping:
         link.stop()
         assert link.counts["reconnect.unresolved"] == 1
         assert "reconnect.cut_short" not in link.counts
+
+
+class TestHanging:
+    """Requests that should have been answered long before their connection or the session ended."""
+
+    @pytest.mark.parametrize(("waited_ns", "hanging"), [(HANGING_NS // 2, 0), (HANGING_NS + NS_PER_S, 2)])
+    @pytest.mark.parametrize("end", ["drop", "lose", "stop"])
+    def test_counted_by_age(self, waited_ns: int, hanging: int, end: str) -> None:
+        """At a drop, a loss or the end of draining; a short wait is nobody's fault."""
+        link = Link().start().send(2)
+        link.now_ns += waited_ns
+        getattr(link, end)()
+        if end == "stop":
+            link.tell(Drained())
+        assert link.counts.get("messaging.hanging", 0) == hanging
+
+    def test_not_while_a_slow_reader_does_not_read(self) -> None:
+        """What could not be read cannot hang."""
+        link = Link().start().send(2).drop("slow_reader")
+        link.now_ns += 5 * NS_PER_S
+        link.lose()
+        assert "messaging.hanging" not in link.counts

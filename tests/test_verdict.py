@@ -249,6 +249,14 @@ def test_a_servers_fault_goes_from_the_wire_to_the_verdict(fault: str, found: st
     assert verdict.evidence["errors"][0]["session"] == "session-0"
 
 
+def test_messages_that_hang_until_their_connection_ends_are_inconclusive() -> None:
+    """A server that loses replies does not pass because each loss met a drop before the timeout."""
+    assert ruling("messaging", sound({"messaging.hanging": 5})) is Ruling.PASS
+    many = sound({"messaging.hanging": 6})
+    assert ruling("messaging", many) is Ruling.INCONCLUSIVE
+    assert "lower --ws-reply-timeout" in told("messaging", many)
+
+
 def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:
     """What was seen up to then stands, a FAIL too, but no PASS."""
     gave_up = manifest(complete=False, failure="OSError: full")

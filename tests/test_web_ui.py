@@ -103,6 +103,25 @@ def test_the_form_refuses_what_cannot_be(tmp_path: Path) -> None:
         locust.wait(30)
 
 
+def test_a_form_sent_twice_leaves_no_run_behind(tmp_path: Path) -> None:
+    """A double click begins a second run where the first had hardly begun; each ends with its verdict."""
+    web = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port))
+    with LocustProcess(tmp_path, *arguments, seconds=None, headless=False) as locust:
+        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+        form = {"user_count": "1", "spawn_rate": "1"}
+        for _ in range(2):
+            assert json.loads(_ask(f"{web}/swarm", form))["success"] is True
+        _until(lambda: _answered(web) > 20, "replies in Locust's table")
+        _ask(f"{web}/stop", {})
+        locust.interrupt()
+        finished = locust.wait(30)
+    manifests = [json.loads(path.read_bytes()) for path in tmp_path.glob("*/*/run.json")]
+    assert manifests
+    assert all(manifest["complete"] for manifest in manifests), finished.output
+    assert len(list(tmp_path.glob("*/*/verdict.json"))) == len(manifests)
+
+
 def test_a_request_names_no_file_and_no_command(tmp_path: Path) -> None:
     """Whoever reaches the web form starts runs, but has nothing read or run on the machine that it is on."""
     results = tmp_path / "results"

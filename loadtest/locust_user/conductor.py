@@ -74,11 +74,22 @@ def _heed_interrupts() -> None:
     finalizer: the one would lose what was recorded, the other the interrupt.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody ignores it, or knows
-        gevent.signal_handler(signal.SIGINT, gevent.kill, gevent.getcurrent(), KeyboardInterrupt)
+        gevent.signal_handler(signal.SIGINT, _interrupt, gevent.getcurrent())
+
+
+def _interrupt(main: Any) -> None:
+    if any(conductor.concluding for conductor in _conductors.values()):
+        logger.warning("the verdict is being made, which takes a moment")
+    else:
+        gevent.kill(main, KeyboardInterrupt)
 
 
 class Conductor:
-    """What a process does for the runs of its environment."""
+    """What a process does for the runs of its environment.
+
+    Attributes:
+        concluding: whether the verdict on a run is being made.
+    """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         self._environment = environment
@@ -91,6 +102,7 @@ class Conductor:
         # Of the process's start: no web request names files or commands, here or on a worker.
         self._given = {name: getattr(self._options, name, None) for name in NOT_IN_WEB_FORM}
         self._published: Published | None = None
+        self.concluding = False
         self._failure: str | None = None  # why the tool itself has failed, whatever the verdict says
         is_master, is_worker = isinstance(self._runner, MasterRunner), isinstance(self._runner, WorkerRunner)
         self._crew = Crew(self._runner, self._append) if is_master else None
@@ -174,6 +186,8 @@ class Conductor:
     # A run begins.
 
     def _on_test_start(self, **_kwargs: Any) -> None:
+        if self._record is not None or self._load is not None:
+            self._on_test_stop()  # Locust's form was sent twice: the first run ends here
         table.install(self._environment.stats)
         self._failure = None
         try:
@@ -330,6 +344,7 @@ class Conductor:
     def _conclude(self, record: Record) -> None:
         assert self._settings is not None
         self._record = None
+        self.concluding = True
         self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
         missing = () if self._crew is None else self._crew.missing
         self._published = record.finish(
@@ -337,6 +352,7 @@ class Conductor:
         )
         if self._failure is None:
             self._environment.process_exit_code = self._published.verdict.exit_code
+        self.concluding = False
         if not self._options.headless:
             print_verdict(self._published, to_stderr=True)
 

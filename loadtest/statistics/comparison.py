@@ -193,7 +193,7 @@ def _lack(gate: Gate, run: Intervals) -> str:
     if not samples:
         return f"has no {gate.tag} samples"
     if samples < least:
-        times = least / samples
+        times = max(1.1, least / samples)
         longer = f"{times:.1f}" if times < 10 else f"{times:,.0f}"
         remedy = f"run {longer} times as long, or at a higher rate"
         return f"has {samples} {gate.tag} samples, p{100 * gate.quantile:g} needs {least}: {remedy}"

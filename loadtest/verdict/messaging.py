@@ -1,6 +1,8 @@
 """`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
 
 from loadtest.evidence import Evidence
+from loadtest.schedule import NS_PER_S
+from loadtest.traffic import HANGING_NS
 from loadtest.verdict.books import imbalance, unaccounted
 from loadtest.verdict.items import Item, Ruling
 
@@ -33,6 +35,9 @@ OUTCOMES = (
     "unfinished",
 )
 """Every request sent has exactly one of these in the end."""
+
+MOST_HANGING_RATIO = 0.001
+"""Of the messages sent: a drop that comes in the middle of a hiccup is no finding, one in a thousand is."""
 
 PUSHES_EXPECTED_AFTER_S = 60
 
@@ -73,7 +78,22 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
             f"only {answered} messages were answered, {LEAST_ANSWERED} are needed: "
             "run longer, or with more sessions or a higher rate"
         )
+    if hanging := _hanging(evidence, sent):
+        plan = evidence.manifest.plan
+        return Ruling.INCONCLUSIVE, (
+            f"{hanging} of {sent} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
+            f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
+            "tell: lower --ws-reply-timeout, drop less often, or run longer"
+        )
     return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
+
+
+def _hanging(evidence: Evidence, sent: int) -> int:
+    """Return how many messages hung where replies usually come soon, 0 if so few as to be chance."""
+    hanging = evidence.count("messaging.hanging")
+    usual_us = evidence.percentiles_us("service", (99,)).get(99, 0)
+    few = hanging <= max(1, MOST_HANGING_RATIO * sent)
+    return 0 if few or usual_us * 1000 > HANGING_NS else hanging
 
 
 def _unaccounted(evidence: Evidence) -> int:
