@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadtest.evidence import Evidence
+from loadtest.verdict import Item, Ruling, judge
 from loadtest.verdict.suitability import suitability
 from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
@@ -66,3 +68,14 @@ def test_failed_items_speak_against_it_less_than_what_cannot_be_judged() -> None
 def test_where_no_messages_are_planned_none_are_missed() -> None:
     """Latency is not judged then, whatever the baseline holds."""
     assert suitability(run(a_second=0, run_plan=plan(rate=0.0))).rank == (0, False)
+
+
+def test_a_run_that_failed_latency_is_the_regression_itself() -> None:
+    """Its own evidence cannot tell, the verdict that it was given can."""
+    given = judge(run())
+    slower = Item(item="latency", verdict=Ruling.FAIL, summary="service p50 changed by +271 %")
+    items = [slower if item.item == "latency" else item for item in given.items]
+    found = suitability(run(), msgspec.structs.replace(given, items=items))
+    assert (found.sound, found.rank) == (False, (0, True))
+    assert found.failings == ["it FAILed latency: service p50 changed by +271 %"]
+    assert suitability(run(), given).sound

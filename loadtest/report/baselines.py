@@ -17,7 +17,7 @@ from msgspec import Struct
 from loadtest.errors import RunUnreadable
 from loadtest.evidence import Evidence, Manifest
 from loadtest.report.tables import told
-from loadtest.run import PassedOver, choose_baseline, find_runs, read_run
+from loadtest.run import PassedOver, choose_baseline, find_runs, given_verdict, read_run
 from loadtest.run.catalogue import NO_BASELINE
 from loadtest.verdict import Item, Ruling, Verdict
 from loadtest.verdict.suitability import suitability
@@ -105,7 +105,7 @@ def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
     evidence = read_run(path)
     notes = [
         f"the baseline {evidence.manifest.revision} is a poor one: {failing}"
-        for failing in suitability(evidence).failings
+        for failing in suitability(evidence, given_verdict(path)).failings
     ]
     return Found(evidence, str(path), rule, passed_over, notes)
 

@@ -17,6 +17,7 @@ from loadtest.run import (
     PassedOver,
     choose_baseline,
     find_runs,
+    given_verdict,
     pin,
     read_manifest,
     read_run,
@@ -94,7 +95,7 @@ def set_baseline(wanted: str, results: Path) -> BaselineChange:
 def _problems(run: Path) -> list[str]:
     """Return what speaks against comparing with a run."""
     try:
-        return suitability(read_run(run)).problems
+        return suitability(read_run(run), given_verdict(run)).problems
     except RunUnreadable as problem:
         return [f"it cannot be read: {problem}"]
 

@@ -37,7 +37,7 @@ from loadtest.run.catalogue import (
 from loadtest.run.directory import check_writable, write_verdict
 from loadtest.run.environment import new_manifest, utc_text
 from loadtest.run.pinned import pin, unpin
-from loadtest.run.reader import read_manifest, read_run, read_verdict
+from loadtest.run.reader import given_verdict, read_manifest, read_run, read_verdict
 from loadtest.run.server_log import LogWriter, ServerLog, read_drops, read_server_log
 from loadtest.run.writer import RunWriter
 
@@ -55,6 +55,7 @@ __all__ = [
     "choose_baseline",
     "earlier_runs",
     "find_runs",
+    "given_verdict",
     "new_manifest",
     "once",
     "pin",

@@ -20,7 +20,7 @@ from msgspec import Struct
 from loadtest.errors import RunNotFound, RunUnreadable, UsageError
 from loadtest.evidence import Manifest
 from loadtest.run import directory
-from loadtest.run.reader import read_manifest, read_run
+from loadtest.run.reader import given_verdict, read_manifest, read_run
 from loadtest.statistics.noise import LEAST_RUNS
 from loadtest.verdict.suitability import Suitability, suitability
 
@@ -137,7 +137,7 @@ def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suita
             continue
         read += 1
         try:
-            found = suitability(read_run(run.path))
+            found = suitability(read_run(run.path), given_verdict(run.path))
         except RunUnreadable as problem:
             yield run, None, f"it cannot be read: {problem}"
         else:

@@ -74,6 +74,14 @@ def read_verdict(path: Path) -> Verdict | None:
     return read_json(file, Verdict) if file.is_file() else None
 
 
+def given_verdict(path: Path) -> Verdict | None:
+    """Return the verdict that a run was given, None where there is none that can be read."""
+    try:
+        return read_verdict(path)
+    except RunUnreadable:
+        return None
+
+
 def read_json(file: Path, kind: type[_Record]) -> _Record:
     """Read a file of JSON as a record of this kind.
 

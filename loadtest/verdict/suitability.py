@@ -3,7 +3,8 @@
 A baseline stands for how the server was. Where its load generator could not keep up, or samples are too few
 for a gated quantile, latency is INCONCLUSIVE whatever the candidate does. A run that itself failed `connect`
 or `messaging` can be compared with, but is a poor measure: fewer sessions than planned make less load, and
-replies that never came are in no percentile, though they would have been its slowest. So what can be judged
+replies that never came are in no percentile, though they would have been its slowest. And a run that failed
+`latency` is the very regression: the next run of the same server would pass against it. So what can be judged
 comes first, and of runs that can be judged alike, one without such failings.
 """
 
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from loadtest.evidence import Evidence
 from loadtest.statistics import GATES
 from loadtest.verdict import connect, messaging
-from loadtest.verdict.items import Ruling
+from loadtest.verdict.items import Ruling, Verdict
 from loadtest.verdict.timing import OPTIONAL_TAGS, Timing, lack, timing
 
 
@@ -47,10 +48,16 @@ class Suitability:
         return [*([self.lack] if self.lack else []), *self.failings]
 
 
-def suitability(evidence: Evidence) -> Suitability:
-    """Return how fit a run is to be compared with."""
+def suitability(evidence: Evidence, given: Verdict | None = None) -> Suitability:
+    """Return how fit a run is to be compared with.
+
+    Args:
+        given: the verdict that the run was given, for what its evidence alone cannot tell: its latency.
+    """
     unjudged, why = _lack(timing(evidence))
-    items = (connect.judge(evidence), messaging.judge(evidence))
+    items = [connect.judge(evidence), messaging.judge(evidence)]
+    if given is not None:
+        items.append(given.item("latency"))
     failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
     return Suitability(unjudged=unjudged, lack=why, failings=failings)
 
