@@ -257,6 +257,13 @@ def test_messages_that_hang_until_their_connection_ends_are_inconclusive() -> No
     assert "lower --ws-reply-timeout" in told("messaging", many)
 
 
+def test_a_run_cut_short_is_told() -> None:
+    """What a run of a tenth of its time shows stands, and the reader knows how much it was."""
+    assert not judge(sound()).notes
+    planned = manifest(run_plan=plan(duration_s=600.0))
+    assert judge(sound(of=planned)).notes == ["the run was cut short: 60 s of 600 s"]
+
+
 def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:
     """What was seen up to then stands, a FAIL too, but no PASS."""
     gave_up = manifest(complete=False, failure="OSError: full")

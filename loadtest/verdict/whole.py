@@ -10,6 +10,9 @@ from loadtest.verdict import connect, latency, messaging, persistence, reconnect
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Item, Ruling, Verdict, whole
 
+CUT_SHORT_RATIO = 0.9
+"""Of the planned duration: users that start one after the other and close take the rest of a short run."""
+
 
 def judge(
     evidence: Evidence,
@@ -79,6 +82,9 @@ def _notes(evidence: Evidence) -> list[str]:
         notes.append(
             f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
         )
+    planned_s = evidence.manifest.plan.duration_s
+    if evidence.manifest.complete and planned_s and evidence.length_s < CUT_SHORT_RATIO * planned_s:
+        notes.append(f"the run was cut short: {evidence.length_s:.0f} s of {planned_s:.0f} s")
     losses = evidence.counts_of("losses")
     if losses:
         causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
