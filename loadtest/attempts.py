@@ -11,14 +11,11 @@ from typing import Any
 from msgspec import Struct
 
 from loadtest.events import Identity, Phases
-from loadtest.recorder import OWN_LIMITS, Lifecycle, Recorder
+from loadtest.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
 from loadtest.schedule import NS_PER_S, Backoff
 
 OVERDUE_ATTEMPTS = 3
 """An outage that the end of the run finds with this many failed attempts counts as not come back."""
-
-HANGING_NS = 2 * NS_PER_S
-"""An attempt that the end of the run finds this old is no coincidence: it hangs, or the server is slow."""
 
 
 class Outage(Struct):

@@ -17,6 +17,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from loadtest.schedule import NS_PER_S
+
 TAGS: Final = (
     "service",  # round trip from the actual send, sessions in steady state
     "response",  # the same from the planned send
@@ -32,6 +34,9 @@ TAGS: Final = (
 
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
 """Causes of failed attempts that are the load generator's own; each is counted besides `failed`."""
+
+HANGING_NS: Final = 2 * NS_PER_S
+"""What the end finds this old without an answer, an attempt or a request, is no longer merely under way."""
 
 COUNTS: Final = {
     "connect.attempts": "attempts of sessions that were never established",

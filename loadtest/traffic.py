@@ -28,8 +28,8 @@ from loadtest.dialects import (
 from loadtest.dialects.base import UNNUMBERED
 from loadtest.events import Data, Identity, Send
 from loadtest.ledger import Ledger, Outcome, Request
-from loadtest.recorder import Recorder
-from loadtest.schedule import NS_PER_S, Backoff, Pace
+from loadtest.recorder import HANGING_NS, Recorder
+from loadtest.schedule import Backoff, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,9 +314,6 @@ class Traffic:
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 
-
-HANGING_NS = 2 * NS_PER_S
-"""A request this old is no longer merely under way, where replies usually come sooner."""
 
 LONGEST_PUSH_NS = 2.0**62
 """A server's clock may say anything; this fits an array, and the histogram counts it as clamped."""

@@ -13,7 +13,7 @@ def baseline() -> None:
 
     A run is compared with what was asked for (--ws-baseline), else with the run pinned for its plan, else
     with the newest complete run of another revision with its plan that can be compared with: that has enough
-    samples, was made by a load generator that kept up, and did not itself fail connect or messaging.
+    samples, was made by a load generator that kept up, and did not itself fail connect, messaging or latency.
     """
 
 

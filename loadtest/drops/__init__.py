@@ -8,7 +8,7 @@ Pure: what is done to a socket is done through `Wire`, and when is said by the p
 engine.
 """
 
-from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps, Wire
+from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps, Wire, disconnects
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, OnceInTurn, parse_weights
 from loadtest.drops.storms import Storm, parse_storms
 
@@ -22,6 +22,7 @@ __all__ = [
     "Steps",
     "Storm",
     "Wire",
+    "disconnects",
     "parse_storms",
     "parse_weights",
 ]

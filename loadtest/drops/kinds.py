@@ -236,6 +236,12 @@ def check_kind(kind: str, setting: str) -> None:
         raise InvalidSetting(setting, kind, "is no kind of drop", known_kinds())
 
 
+def disconnects(kind: str | None) -> bool:
+    """Tell whether a drop begins an outage; of a kind that this process does not know, it is taken to."""
+    known = None if kind is None else DropKind.kinds.get(kind)
+    return known is None or known.disconnects
+
+
 def known_kinds() -> str:
     """Return a sentence that names all kinds."""
     return f"The kinds are {', '.join(sorted(DropKind.kinds))}"

@@ -11,11 +11,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from loadtest import latency
+from loadtest.drops import disconnects
 from loadtest.evidence.encoded import Histogram
 from loadtest.evidence.facts import SECONDS_TAGS, STEADY_TAGS, Evidence, OutageGroup, Second, Series
 from loadtest.evidence.interval import TEXT_LIMIT, IntervalLine
 from loadtest.evidence.manifest import Manifest
-from loadtest.evidence.recovery import Recoveries, disconnects, plausible
+from loadtest.evidence.recovery import Recoveries, plausible
 from loadtest.recorder import TAGS, ErrorTally, Lifecycle
 from loadtest.schedule import NS_PER_S
 

@@ -14,8 +14,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from loadtest.dialects import Dialect
-from loadtest.drops import Storm
-from loadtest.evidence.recovery import disconnects
+from loadtest.drops import Storm, disconnects
 from loadtest.schedule import Arrivals
 from loadtest.statistics import Gate, Margin, gates_with
 

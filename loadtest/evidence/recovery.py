@@ -9,19 +9,13 @@ from array import array
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from loadtest.drops import DropKind, Storm
+from loadtest.drops import Storm, disconnects
 from loadtest.recorder import Lifecycle
 from loadtest.schedule import NS_PER_S
 
 SHARES = (0.5, 0.95, 1.0)
 
 _MOST = 2**62  # nanoseconds or occurrences, far beyond any run
-
-
-def disconnects(kind: str | None) -> bool:
-    """Tell whether a drop begins an outage; of a kind that this process does not know, it is taken to."""
-    known = None if kind is None else DropKind.kinds.get(kind)
-    return known is None or known.disconnects
 
 
 def plausible(number: int | None) -> int:

@@ -344,15 +344,17 @@ class Conductor:
     def _conclude(self, record: Record) -> None:
         assert self._settings is not None
         self._record = None
-        self.concluding = True
         self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
         missing = () if self._crew is None else self._crew.missing
-        self._published = record.finish(
-            str(self._settings.results), self._settings.baseline, missing, failure=self._failure
-        )
+        self.concluding = True
+        try:
+            self._published = record.finish(
+                str(self._settings.results), self._settings.baseline, missing, failure=self._failure
+            )
+        finally:
+            self.concluding = False
         if self._failure is None:
             self._environment.process_exit_code = self._published.verdict.exit_code
-        self.concluding = False
         if not self._options.headless:
             print_verdict(self._published, to_stderr=True)
 

@@ -154,16 +154,17 @@ class Delivery:
 
     def interval(self, packed: PackedInterval) -> None:
         """Send an interval."""
-        self._tell(Message(version=VERSION, run_id=self.run_id, interval=encode(packed)))
+        self._tell(interval=encode(packed))
 
     def finished(self) -> None:
         """Say that there will be no more."""
-        self._tell(Message(version=VERSION, run_id=self.run_id, finished=True))
+        self._tell(finished=True)
 
     def failed(self, why: str) -> None:
         """Say that this worker has failed, so that what it has not sent is lost."""
-        self._tell(Message(version=VERSION, run_id=self.run_id, failed=why))
+        self._tell(failed=why)
 
-    def _tell(self, message: Message) -> None:
+    def _tell(self, **what: Any) -> None:
+        message = Message(version=VERSION, run_id=self.run_id, **what)
         told = msgspec.to_builtins(message, builtin_types=(bytes,))
         self._runner.send_message(INTERVALS_MESSAGE, told)

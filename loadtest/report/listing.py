@@ -6,11 +6,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from loadtest.errors import RunUnreadable
 from loadtest.evidence import Manifest
 from loadtest.report import figures
 from loadtest.report.tables import Foreign, Table
-from loadtest.run import FoundRun, find_runs, read_verdict
+from loadtest.run import FoundRun, find_runs, given_verdict
 
 
 class ListedRun(Struct, frozen=True, kw_only=True):
@@ -86,10 +85,7 @@ def _duration_s(manifest: Manifest) -> float | None:
 
 
 def _verdict(path: Path) -> str | None:
-    try:
-        verdict = read_verdict(path)
-    except RunUnreadable:
-        return None
+    verdict = given_verdict(path)
     return None if verdict is None else str(verdict.verdict)
 
 

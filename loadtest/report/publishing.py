@@ -1,12 +1,10 @@
 """From a run directory to its verdict and its reports, by files alone."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
-from loadtest.errors import RunUnreadable
 from loadtest.evidence import Evidence
 from loadtest.report.baselines import baseline_of, readable
 from loadtest.report.html import html
@@ -14,9 +12,9 @@ from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.report.published import Published
 from loadtest.report.server_log import log_item
-from loadtest.run import earlier_runs, read_run, read_verdict, write_verdict
+from loadtest.run import earlier_runs, given_verdict, read_run, write_verdict
 from loadtest.run.directory import writing
-from loadtest.verdict import Verdict, judge
+from loadtest.verdict import judge
 
 
 def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> Published:
@@ -33,7 +31,7 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         ResultsUnwritable: a report cannot be written.
     """
     evidence = read_run(path)
-    before = _verdict_before(path)
+    before = given_verdict(path)
     found = baseline_of(evidence.manifest, Path(results), baseline, before=before)
     verdict = judge(
         evidence,
@@ -53,13 +51,6 @@ def _earlier(baseline: Evidence | None, judged: Evidence, results: Path) -> Iter
     if baseline is not None:
         before_unix_ns = judged.manifest.started_unix_ns
         yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))
-
-
-def _verdict_before(path: Path) -> Verdict | None:
-    """Return the run's earlier verdict; one that cannot be read is about to be replaced."""
-    with suppress(RunUnreadable):
-        return read_verdict(path)
-    return None
 
 
 def _write(published: Published) -> None:

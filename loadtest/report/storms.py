@@ -1,6 +1,6 @@
 """A run's storms as people see them: a row each, and a mark each in a chart over time.
 
-What is drawn is bounded, as a run may have a hundred; what a storm did is known from `loadtest.evidence`.
+What a sentence names is bounded; what a storm did is known from `loadtest.evidence`.
 """
 
 from collections.abc import Sequence

@@ -13,8 +13,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from loadtest.drops import DropKind
-from loadtest.evidence import Evidence, OutageGroup
+from loadtest.drops import disconnects
+from loadtest.evidence import Evidence
 from loadtest.recorder import COUNTS, ErrorTally
 from loadtest.report import figures
 from loadtest.schedule import NS_PER_S
@@ -124,18 +124,15 @@ def outage_table(evidence: Evidence) -> Table:
             Foreign(group.name),
             "dropped" if group.trigger == "drop" else "lost",
             figures.count(group.begun),
-            figures.count(group.resumed) if _disconnects(group) else "stays connected",
+            figures.count(group.resumed)
+            if group.trigger == "loss" or disconnects(group.name)
+            else "stays connected",
             *(figures.span(us) for us in (group.p50_us, group.p95_us, group.max_us)),
         )
         for group in sorted(evidence.outages, key=lambda group: (group.trigger != "drop", group.name))
     ]
     header = ("kind", "by", "made", "resumed", "outage p50", "p95", "max")
     return bounded("Drops and losses", header, "llrrrrr", rows)
-
-
-def _disconnects(group: OutageGroup) -> bool:
-    kind = DropKind.kinds.get(group.name) if group.trigger == "drop" else None
-    return kind is None or kind.disconnects
 
 
 def phase_table(evidence: Evidence) -> Table:

@@ -1,7 +1,7 @@
 """`connect`: do sessions connect, up to the application's word that they are established?"""
 
-from loadtest.attempts import HANGING_NS
 from loadtest.evidence import Evidence
+from loadtest.recorder import HANGING_NS
 from loadtest.schedule import NS_PER_S
 from loadtest.verdict.books import imbalance, unaccounted
 from loadtest.verdict.generator import own_failures, own_reason

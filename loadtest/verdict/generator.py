@@ -48,9 +48,11 @@ watches twenty wakes a second and the gauge is their latest: over the limit in a
 wake in a hundred, the run's p99. A backup or a neighbour on a shared host is a hiccup of a second or two."""
 
 
+_MORE_PORTS = "add addresses with --ws-source-ip"
+_MORE_FILES = "raise `ulimit -n`, or use more workers"
 _OWN_REMEDIES = {
-    "out_of_ports": "no local port was left: add addresses with --ws-source-ip",
-    "out_of_files": "no more files could be opened: raise `ulimit -n`, or use more workers",
+    "out_of_ports": f"no local port was left: {_MORE_PORTS}",
+    "out_of_files": f"no more files could be opened: {_MORE_FILES}",
 }
 
 
@@ -150,13 +152,13 @@ _GAUGES = (
         "files_ratio",
         MOST_FILES_RATIO,
         f"connections took more than {MOST_FILES_RATIO:.0%} of the files that may be open",
-        remedy="raise `ulimit -n`, or use more workers",
+        remedy=_MORE_FILES,
     ),
     _Gauge(
         "ports_ratio",
         MOST_PORTS_RATIO,
         f"connections took more than {MOST_PORTS_RATIO:.0%} of the local ports for this target",
-        remedy="add addresses with --ws-source-ip",
+        remedy=_MORE_PORTS,
     ),
 )
 

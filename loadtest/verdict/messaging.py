@@ -1,8 +1,8 @@
 """`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
 
 from loadtest.evidence import Evidence
+from loadtest.recorder import HANGING_NS
 from loadtest.schedule import NS_PER_S
-from loadtest.traffic import HANGING_NS
 from loadtest.verdict.books import imbalance, unaccounted
 from loadtest.verdict.items import Item, Ruling
 

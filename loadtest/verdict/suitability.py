@@ -57,7 +57,7 @@ def suitability(evidence: Evidence, given: Verdict | None = None) -> Suitability
     unjudged, why = _lack(timing(evidence))
     items = [connect.judge(evidence), messaging.judge(evidence)]
     if given is not None:
-        items.append(given.item("latency"))
+        items += [item for item in given.items if item.item == "latency"]
     failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
     return Suitability(unjudged=unjudged, lack=why, failings=failings)
 

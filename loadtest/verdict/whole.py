@@ -57,11 +57,14 @@ def judge(
 
 def _unseen(evidence: Evidence) -> str:
     """Return why it is not known all that the run saw, empty if it is."""
-    manifest = evidence.manifest
-    if manifest.unended:
-        return manifest.unended
-    told = ", ".join(map(str, manifest.missing_workers))
-    return f"what worker {told} saw is not known in full" if told else ""
+    lost = _lost(evidence)
+    return evidence.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
+
+
+def _lost(evidence: Evidence) -> str:
+    """Return which workers did not deliver all they recorded, empty if all did."""
+    told = ", ".join(map(str, evidence.manifest.missing_workers))
+    return told and f"worker {told}"
 
 
 def _held_back(item: Item, unseen: str) -> Item:
@@ -75,9 +78,8 @@ def _held_back(item: Item, unseen: str) -> Item:
 
 def _notes(evidence: Evidence) -> list[str]:
     notes = list(evidence.warnings)
-    if evidence.manifest.missing_workers:
-        told = ", ".join(map(str, evidence.manifest.missing_workers))
-        notes.append(f"worker {told} was lost before it had delivered all it recorded; see Locust's log")
+    if lost := _lost(evidence):
+        notes.append(f"{lost} was lost before it had delivered all it recorded; see Locust's log")
     if not evidence.manifest.complete:
         notes.append(
             f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
