@@ -70,6 +70,14 @@ class Finished:
         return total
 
 
+def written_intervals(results: Path) -> list[dict[str, Any]]:
+    """Return the intervals that the runs under a folder have written so far, as whole lines."""
+    lines = [
+        line for path in results.glob("*/*/intervals.jsonl") for line in path.read_text().splitlines(True)
+    ]
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
 class LocustProcess:
     """A headless Locust run under way; a context manager that leaves no process behind."""
 

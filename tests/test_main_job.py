@@ -7,13 +7,13 @@ import json
 import signal
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from loadtest.server import ServerProcess
 from tests.locusts import BRISK, LocustProcess
+from tests.serverclient import counters
 
 FILES = {
     "run.json",
@@ -79,16 +79,10 @@ def test_sessions_close_with_1000_within_the_stop_timeout(tmp_path: Path) -> Non
         arguments = ("--ws-sessions", "10", "--ws-drop-every", "0", "--host", server.url)
         with LocustProcess(tmp_path, *arguments, "--stop-timeout", "3", seconds=4) as locust:
             finished = locust.wait()
-        counters = _counters(server)
+        counted = counters(server.url)
     assert finished.counts["connect.established"] == 20
-    assert counters["connections_open"] == 0
-    assert counters["disconnects"] == {"1000": 20}
-
-
-def _counters(server: ServerProcess) -> dict[str, object]:
-    address = server.url.replace("ws://", "http://") + "/api/counters"
-    with urllib.request.urlopen(address) as answer:
-        return dict(json.load(answer))
+    assert counted["connections_open"] == 0
+    assert counted["disconnects"] == {"1000": 20}
 
 
 def test_server_killed_and_started_again(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loadtest import attempts, session, traffic
 from loadtest.events import EstablishTimedOut, Started
 from loadtest.ledger import Outcome
-from loadtest.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
+from loadtest.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.schedule import NS_PER_S, Backoff
 from tests.effort import effort
 from tests.fake_link import Link, conduct, frame
@@ -199,7 +199,7 @@ def ways_to_end(recorder: Recorder) -> None:
     never.tell(EstablishTimedOut())
     Link(impatient, recorder=recorder).start().lose().retry().refuse("refused", unreachable=True)
     Link(recorder=recorder).start().lose(1008)
-    for hung_ns in (0, attempts.HANGING_NS):
+    for hung_ns in (0, HANGING_NS):
         link = Link(recorder=recorder)
         link.tell(Started())
         link.now_ns += hung_ns

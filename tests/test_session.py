@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from loadtest.attempts import HANGING_NS, OVERDUE_ATTEMPTS
+from loadtest.attempts import OVERDUE_ATTEMPTS
 from loadtest.dialects import Dialect, Echo
 from loadtest.errors import IllegalStep
 from loadtest.events import (
@@ -17,7 +17,7 @@ from loadtest.events import (
     Send,
     Started,
 )
-from loadtest.recorder import Recorder
+from loadtest.recorder import HANGING_NS, Recorder
 from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session import State
 from loadtest.traffic import Conduct

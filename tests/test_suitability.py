@@ -79,3 +79,4 @@ def test_a_run_that_failed_latency_is_the_regression_itself() -> None:
     assert (found.sound, found.rank) == (False, (0, True))
     assert found.failings == ["it FAILed latency: service p50 changed by +271 %"]
     assert suitability(run(), given).sound
+    assert suitability(run(), msgspec.structs.replace(given, items=[])).sound, "a file may lack any item"

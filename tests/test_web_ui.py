@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,24 +36,20 @@ def _until(met: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
     raise AssertionError(f"waited in vain for {what}")
 
 
+@contextlib.contextmanager
+def _web_form(results: Path, *arguments: str) -> Iterator[tuple[str, LocustProcess]]:
+    """Run Locust with its web form, and yield where that is and the process once it can be used."""
+    web = f"http://127.0.0.1:{(port := free_port())}"
+    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port), *arguments)
+    with LocustProcess(results, *arguments, seconds=None, headless=False) as locust:
+        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+        yield web, locust
+
+
 def test_runs_from_the_web_form(tmp_path: Path) -> None:
     """Options of the form hold for its run; stopping gives a verdict; the next run is a new directory."""
-    web = f"http://127.0.0.1:{(port := free_port())}"
-    arguments = (
-        "--web-host",
-        "127.0.0.1",
-        "--web-port",
-        str(port),
-        "--ws-sessions",
-        "5",
-        "--ws-token",
-        "s3cret!",
-    )
-    with (
-        ServerProcess() as server,
-        LocustProcess(tmp_path, *arguments, seconds=None, headless=False) as locust,
-    ):
-        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+    arguments = ("--ws-sessions", "5", "--ws-token", "s3cret!")
+    with ServerProcess() as server, _web_form(tmp_path, *arguments) as (web, locust):
         for done, rate in enumerate(("4", "8")):
             form = {
                 "user_count": "2",
@@ -82,10 +79,7 @@ def test_runs_from_the_web_form(tmp_path: Path) -> None:
 
 def test_the_form_refuses_what_cannot_be(tmp_path: Path) -> None:
     """A typo is answered with what is wrong, and begins no run; the same form put right begins one."""
-    web = f"http://127.0.0.1:{(port := free_port())}"
-    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port))
-    with LocustProcess(tmp_path, *arguments, seconds=None, headless=False) as locust:
-        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+    with _web_form(tmp_path) as (web, locust):
         form = {"user_count": "1", "spawn_rate": "1"}
         for wrong, says in (
             ({"ws_rate": "often"}, "--ws-rate: 'often' is not a number"),
@@ -105,10 +99,7 @@ def test_the_form_refuses_what_cannot_be(tmp_path: Path) -> None:
 
 def test_a_form_sent_twice_leaves_no_run_behind(tmp_path: Path) -> None:
     """A double click begins a second run where the first had hardly begun; each ends with its verdict."""
-    web = f"http://127.0.0.1:{(port := free_port())}"
-    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port))
-    with LocustProcess(tmp_path, *arguments, seconds=None, headless=False) as locust:
-        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+    with _web_form(tmp_path) as (web, locust):
         form = {"user_count": "1", "spawn_rate": "1"}
         for _ in range(2):
             assert json.loads(_ask(f"{web}/swarm", form))["success"] is True
@@ -125,8 +116,6 @@ def test_a_form_sent_twice_leaves_no_run_behind(tmp_path: Path) -> None:
 def test_a_request_names_no_file_and_no_command(tmp_path: Path) -> None:
     """Whoever reaches the web form starts runs, but has nothing read or run on the machine that it is on."""
     results = tmp_path / "results"
-    web = f"http://127.0.0.1:{(port := free_port())}"
-    arguments = ("--web-host", "127.0.0.1", "--web-port", str(port), "--ws-drop-every", "2")
     wishes = {
         "user_count": "1",
         "spawn_rate": "1",
@@ -134,8 +123,7 @@ def test_a_request_names_no_file_and_no_command(tmp_path: Path) -> None:
         "ws_server_log_cmd": f"touch {tmp_path / 'touched'}",
         "ws_server_log_rules": __file__,
     }
-    with LocustProcess(results, *arguments, seconds=None, headless=False) as locust:
-        _until(lambda: b"ws_rate" in _ask(web), "the web form")
+    with _web_form(results, "--ws-drop-every", "2") as (web, locust):
         assert b"ws_server_log" not in _ask(web)
         assert json.loads(_ask(f"{web}/swarm", wishes))["success"] is True
         _until(functools.partial(_has_resumed, results, 1), "a resume in this run")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from loadtest.server import ServerProcess
-from tests.locusts import BRISK, LocustProcess
+from tests.locusts import BRISK, LocustProcess, written_intervals
 from tests.ports import free_port
+from tests.serverclient import counters
 
 LOCUSTFILE = """
 import os, signal
@@ -44,19 +43,9 @@ def on_test_start(environment, **kwargs):
 """Does harm to the worker that has TROUBLE in its environment."""
 
 
-def _counters(server: ServerProcess) -> dict[str, Any]:
-    address = server.url.replace("ws://", "http://") + "/api/counters"
-    with urllib.request.urlopen(address) as answer:
-        return dict(json.load(answer))
-
-
 def _intervals(results: Path, worker: int) -> list[dict[str, Any]]:
     """Return the intervals of a worker that are written."""
-    lines = [
-        line for path in results.glob("*/*/intervals.jsonl") for line in path.read_text().splitlines(True)
-    ]
-    found = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [interval for interval in found if interval["worker"] == worker]
+    return [interval for interval in written_intervals(results) if interval["worker"] == worker]
 
 
 def _wait_for_intervals(results: Path, worker: int, count: int) -> list[dict[str, Any]]:
@@ -117,12 +106,12 @@ def test_a_worker_may_join_late_and_stall_for_a_while(tmp_path: Path) -> None:
             _wait_for_intervals(tmp_path, 0, len(_intervals(tmp_path, 0)) + 6)
             late.interrupt(signal.SIGCONT)
             finished = locust.wait()
-        counters = _counters(server)
+        counted = counters(server.url)
     assert joined[0]["start_ns"] >= before[-1]["stop_ns"], "its clock is not that of the run"
     assert finished.manifest["missing_workers"] == [], finished.output
     assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1]
     connected = [event["session"] for event in finished.events if event["event"] == "connected"]
     assert len(connected) == len(set(connected)) == finished.counts["connect.established"]
-    assert finished.counts["messaging.sent"] == counters["messages_received"]
+    assert finished.counts["messaging.sent"] == counted["messages_received"]
     assert finished.rulings["messaging"] == "PASS", finished.output
     assert finished.verdict["generator"]["valid"] is False

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import time
-import urllib.request
 from array import array
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -19,15 +16,10 @@ from loadtest.evidence import pack
 from loadtest.recorder import Interval
 from loadtest.run import RunWriter, read_run
 from loadtest.server import ServerProcess
-from tests.locusts import BRISK, LocustProcess
+from tests.locusts import BRISK, LocustProcess, written_intervals
 from tests.ports import free_port
 from tests.runs import manifest
-
-
-def _counters(server: ServerProcess) -> dict[str, Any]:
-    address = server.url.replace("ws://", "http://") + "/api/counters"
-    with urllib.request.urlopen(address) as answer:
-        return dict(json.load(answer))
+from tests.serverclient import counters
 
 
 def two_workers() -> tuple[str, ...]:
@@ -58,11 +50,11 @@ def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:
         arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
         with LocustProcess(tmp_path, *arguments, *two_workers(), seconds=8, users=4) as locust:
             finished = locust.wait()
-        counters = _counters(server)
+        counted = counters(server.url)
     assert finished.exit_code == 0, finished.output
     assert finished.counts["connect.established"] == 40
-    assert finished.counts["messaging.sent"] == counters["messages_received"]
-    assert finished.counts["messaging.answered"] == counters["replies_sent"]
+    assert finished.counts["messaging.sent"] == counted["messages_received"]
+    assert finished.counts["messaging.answered"] == counted["replies_sent"]
     assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1]
     assert finished.manifest["missing_workers"] == []
 
@@ -109,10 +101,7 @@ def test_a_killed_worker_makes_what_it_saw_unknown(tmp_path: Path) -> None:
 def _wait_for_both_workers(results: Path) -> None:
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s:
-        lines = [
-            line for path in results.glob("*/*/intervals.jsonl") for line in path.read_text().splitlines(True)
-        ]
-        if {json.loads(line)["worker"] for line in lines if line.endswith("\n")} == {0, 1}:
+        if {interval["worker"] for interval in written_intervals(results)} == {0, 1}:
             return
         time.sleep(0.05)
     raise AssertionError("the workers delivered nothing")
@@ -126,10 +115,10 @@ def test_ctrl_c_in_a_terminal_loses_nothing(tmp_path: Path) -> None:
             _wait_for_both_workers(tmp_path)
             locust.interrupt_all()
             finished = locust.wait()
-        counters = _counters(server)
+        counted = counters(server.url)
     assert finished.manifest["complete"] is True, finished.output
     assert finished.manifest["missing_workers"] == []
-    assert finished.counts["messaging.sent"] == counters["messages_received"]
+    assert finished.counts["messaging.sent"] == counted["messages_received"]
     assert finished.evidence("messaging")["unaccounted"] == 0
     assert "did not answer" not in finished.output
     assert "Traceback" not in finished.output
