@@ -262,6 +262,8 @@ def test_a_run_cut_short_is_told() -> None:
     assert not judge(sound()).notes
     planned = manifest(run_plan=plan(duration_s=600.0))
     assert judge(sound(of=planned)).notes == ["the run was cut short: 60 s of 600 s"]
+    brief = manifest(run_plan=plan(duration_s=10.0))
+    assert not judge(gathered([interval(0, seconds=8, counts={"connect.attempts": 1})], brief)).notes
 
 
 def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:

@@ -10,8 +10,9 @@ from loadtest.verdict import connect, latency, messaging, persistence, reconnect
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Item, Ruling, Verdict, whole
 
-CUT_SHORT_RATIO = 0.9
-"""Of the planned duration: users that start one after the other and close take the rest of a short run."""
+CUT_SHORT_RATIO = 0.1
+CUT_SHORT_S = 5.0
+"""Of the planned duration, and seconds at least: Locust's own start and end take two or three of any run."""
 
 
 def judge(
@@ -84,8 +85,9 @@ def _notes(evidence: Evidence) -> list[str]:
         notes.append(
             f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
         )
-    planned_s = evidence.manifest.plan.duration_s
-    if evidence.manifest.complete and planned_s and evidence.length_s < CUT_SHORT_RATIO * planned_s:
+    planned_s = evidence.manifest.plan.duration_s or 0.0
+    cut_s = planned_s - evidence.length_s
+    if evidence.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
         notes.append(f"the run was cut short: {evidence.length_s:.0f} s of {planned_s:.0f} s")
     losses = evidence.counts_of("losses")
     if losses:
