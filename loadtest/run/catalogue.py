@@ -99,18 +99,20 @@ class Catalogue:
 
     def of_plan(self, comparability_hash: str) -> list[FoundRun]:
         """Return the complete runs of a plan, the newest first."""
-        return [run for run in self._with_plan(comparability_hash) if run.manifest.complete]
+        return [run for run in self.with_plan(comparability_hash) if run.manifest.complete]
 
-    def _with_plan(self, comparability_hash: str) -> Iterator[FoundRun]:
+    def with_plan(self, comparability_hash: str) -> Iterator[FoundRun]:
+        """Yield the runs of a plan, complete or not, the newest first."""
         return (run for run in self.runs if run.manifest.comparability_hash == comparability_hash)
 
-    def baseline_by_rule(self, of: Manifest) -> Choice:
-        """Return what a run is compared with where nothing was asked for."""
-        others = [run for run in self._with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
-        pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
-        if pinned is not None:
-            return Choice(Baseline(pinned.path, Rule.PINNED))
-        return _fittest(run for run in others if run.manifest.revision != of.revision)
+
+def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
+    """Return what a run is compared with where nothing was asked for."""
+    others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
+    pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
+    if pinned is not None:
+        return Choice(Baseline(pinned.path, Rule.PINNED))
+    return _fittest(run for run in others if run.manifest.revision != of.revision)
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> Choice:
@@ -253,7 +255,7 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
         return Choice()
     if wanted:
         return Choice(Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED))
-    return find_runs(results).baseline_by_rule(manifest)
+    return _baseline_by_rule(find_runs(results), manifest)
 
 
 def earlier_runs(
