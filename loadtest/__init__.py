@@ -12,7 +12,7 @@ An application of your own speaks a `Dialect`, drops of your own are a `DropKind
 
 from typing import TYPE_CHECKING, Any
 
-from loadtest.dialects import (
+from loadtest.dialects.base import (
     AuthRequired,
     Dialect,
     Established,
@@ -22,13 +22,13 @@ from loadtest.dialects import (
     StreamPart,
     Unreadable,
 )
-from loadtest.drops import DETECTED, DropKind, Wire
+from loadtest.drops.kinds import DETECTED, DropKind, Wire
 from loadtest.errors import LoadtestError
 from loadtest.events import Drop, Endpoint, Identity
-from loadtest.schedule import Backoff
+from loadtest.session.schedule import Backoff
 
 if TYPE_CHECKING:
-    from loadtest.locust_user.user import WebSocketUser
+    from loadtest.locust_plugin.user import WebSocketUser
 
 __all__ = [
     "DETECTED",
@@ -54,7 +54,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import the Locust adapter when it is asked for: importing Locust patches the standard library."""
     if name == "WebSocketUser":
-        from loadtest.locust_user.user import WebSocketUser
+        from loadtest.locust_plugin.user import WebSocketUser
 
         return WebSocketUser
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from loadtest.dialects import Emergence
+from loadtest.dialects.emergence import Emergence
 from loadtest.events import (
     Action,
     Close,
@@ -41,10 +41,10 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.recorder import Interval, Lifecycle, Recorder
-from loadtest.schedule import NS_PER_S, Backoff, Pace
-from loadtest.session import Session
-from loadtest.traffic import Conduct
+from loadtest.session.machine import Session
+from loadtest.session.recorder import Interval, Lifecycle, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.traffic import Conduct
 
 MS = 1_000_000
 

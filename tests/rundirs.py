@@ -8,11 +8,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.evidence import Manifest, pack
-from loadtest.recorder import ErrorTally, Interval, Lifecycle
-from loadtest.run import LogWriter, RunWriter, read_drops, read_manifest, utc_text
-from loadtest.schedule import NS_PER_S
-from loadtest.serverlog import Level, LogClass, Logged, Reading
+from loadtest.results.environment import utc_text
+from loadtest.results.interval import pack
+from loadtest.results.log_file import LogWriter, read_drops
+from loadtest.results.manifest import Manifest
+from loadtest.results.reader import read_manifest
+from loadtest.results.writer import RunWriter
+from loadtest.serverlog.extract import Logged, Reading
+from loadtest.serverlog.records import Level
+from loadtest.serverlog.rules import LogClass
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.session.schedule import NS_PER_S
 from tests.runs import manifest
 
 KINDS = ("close", "tab_close", "fin", "reset", "half_open", "mid_message", "mid_reply")

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
-from loadtest import latency
-from loadtest.evidence import Evidence, Manifest, PackedInterval, Plan, pack
-from loadtest.evidence.gathering import Gathering
-from loadtest.evidence.interval import IntervalLine, second_of
-from loadtest.recorder import ErrorTally, Interval, Lifecycle
-from loadtest.schedule import NS_PER_S
+from loadtest import histograms
+from loadtest.results.data import Evidence
+from loadtest.results.interval import IntervalLine, PackedInterval, pack, second_of
+from loadtest.results.manifest import Manifest, Plan
+from loadtest.results.reader import Gathering
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.session.schedule import NS_PER_S
 
 PLAN = Plan(
     dialect="emergence",
@@ -97,7 +98,7 @@ def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None
             gathering.event(record)
     for one in packed:
         for tag, text in one.histograms.items():
-            gathering.histogram(tag, second_of(one.start_ns), latency.decode(text))
+            gathering.histogram(tag, second_of(one.start_ns), histograms.decode(text))
     return gathering.evidence()
 
 

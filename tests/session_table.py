@@ -16,7 +16,7 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.session import State
+from loadtest.session.machine import State
 from tests.fake_link import ack, drop, frame, lost, refused
 
 ESTABLISHED = Received(frame("ws:session_established", session_id="session-0", thread_id="thread-0"))

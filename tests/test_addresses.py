@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.addresses import LIMIT, expand
 from loadtest.errors import InvalidSetting
+from loadtest.transport.addresses import LIMIT, expand
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from loadtest.report import Published, print_verdict
 from loadtest.report.advice import next_step, told_items
 from loadtest.report.html import html
+from loadtest.report.judged_run import Published
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
-from loadtest.verdict import ITEMS, Generator, Item, Ruling, Verdict, judge
+from loadtest.report.terminal import print_verdict
+from loadtest.verdict.items import ITEMS, Generator, Item, Ruling, Verdict
+from loadtest.verdict.run import judge
 from tests.runs import manifest, sound, tally
 
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadtest.dialects import (
+from loadtest.dialects.base import (
+    EXCERPT_LENGTH,
+    UNNUMBERED,
     AuthRequired,
     Dialect,
-    Echo,
-    Emergence,
     Established,
     Incoming,
     Push,
@@ -23,7 +23,8 @@ from loadtest.dialects import (
     Unreadable,
     dialect_named,
 )
-from loadtest.dialects.base import EXCERPT_LENGTH, UNNUMBERED
+from loadtest.dialects.echo import Echo
+from loadtest.dialects.emergence import Emergence
 from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Identity
 from tests.effort import effort

@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.drops import (
-    DEFAULT_WEIGHTS,
-    DETECTED,
-    DropKind,
-    DropPlan,
-    OnceInTurn,
-    ProtocolErrorDrop,
-    Steps,
-    Wire,
-    parse_weights,
-)
+from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps, Wire
+from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, OnceInTurn, parse_weights
 from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Drop
 from tests.effort import effort

@@ -17,16 +17,19 @@ import msgspec
 import psutil
 import pytest
 
-from loadtest.duel import DuelRecord, DuelSettings, Fought, Order, Side, duel_sheet, fight, rejudge
+from loadtest.duel.duel import Fought, fight, rejudge
+from loadtest.duel.judging import DuelRecord
+from loadtest.duel.output import duel_sheet
+from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.errors import LoadtestError, RunUnreadable, UsageError
-from loadtest.evidence import Plan
 from loadtest.report.markdown import sheet
 from loadtest.report.terminal import print_sheet
-from loadtest.run import utc_text
-from loadtest.schedule import NS_PER_S
-from loadtest.statistics import parse_margins
-from loadtest.transport import Target, Tls, check_reachable
-from loadtest.verdict import Ruling
+from loadtest.results.environment import utc_text
+from loadtest.results.manifest import Plan
+from loadtest.session.schedule import NS_PER_S
+from loadtest.statistics.margins import parse_margins
+from loadtest.transport.target import Target, Tls, check_reachable
+from loadtest.verdict.items import Ruling
 from tests.rundirs import HOSTILE, write_run
 from tests.runs import manifest, plan, tally
 

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.duel import DuelSettings, Side
-from loadtest.duel.foreseen import USUAL, Foreseen, check_judgeable, foresee
+from loadtest.duel.settings import USUAL, DuelSettings, Foreseen, Side, check_judgeable, foresee
 from loadtest.errors import InvalidSetting, UsageError
 from tests.locusts import LOCUSTFILE, ROOT
 from tests.runs import plan

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadtest.duel import DuelSettings, Side, parse_duration
+from loadtest.duel.settings import DuelSettings, Side, parse_duration
 from loadtest.errors import InvalidSetting, UsageError
 
 A = Side(role="a", revision="v41", url="ws://127.0.0.1:1")

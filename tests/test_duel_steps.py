@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.duel.settings import Order
-from loadtest.duel.steps import MOST_UNFIT, End, Outcome, Pairing, is_look, next_look, next_step
-from loadtest.statistics import plan_looks
-from loadtest.verdict import Ruling
+from loadtest.duel.stopping import MOST_UNFIT, End, Outcome, Pairing, is_look, next_look, next_step
+from loadtest.statistics.sequential import plan_looks
+from loadtest.verdict.items import Ruling
 
 ORDERS = st.sampled_from(Order)
 

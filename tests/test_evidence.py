@@ -13,23 +13,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest import latency
-from loadtest.drops import Storm
-from loadtest.evidence import (
+from loadtest import histograms
+from loadtest.drops.plan import Storm
+from loadtest.histograms import decoded
+from loadtest.results.interval import (
+    BYTES_LIMIT,
+    IntervalLine,
     MalformedInterval,
-    Manifest,
     PackedInterval,
-    Plan,
-    comparability_hash,
-    differing_fields,
+    decode,
+    encode,
     pack,
-    redact,
+    second_of,
 )
-from loadtest.evidence.encoded import decoded
-from loadtest.evidence.gathering import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gathering
-from loadtest.evidence.interval import BYTES_LIMIT, IntervalLine, decode, encode, second_of
-from loadtest.recorder import Lifecycle, Recorder
-from loadtest.schedule import NS_PER_S
+from loadtest.results.manifest import Manifest, Plan, comparability_hash, differing_fields, redact
+from loadtest.results.reader import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gathering
+from loadtest.session.recorder import Lifecycle, Recorder
+from loadtest.session.schedule import NS_PER_S
 from tests.runs import PLAN, gathered, interval, manifest, plan, tally
 
 WEEK_S = 7 * 24 * 3600
@@ -141,7 +141,7 @@ def test_packing_folds_samples_and_leaves_out_what_is_empty() -> None:
     """Histograms hold every sample; silent tags and zero counts are not sent."""
     packed = pack(interval(3, samples_us={"service": [100, 200, 300]}, counts={"a.b": 2, "c.d": 0}))
     assert list(packed.histograms) == ["service"]
-    assert latency.buckets(latency.decode(packed.histograms["service"])) == {100: 1, 200: 1, 300: 1}
+    assert histograms.buckets(histograms.decode(packed.histograms["service"])) == {100: 1, 200: 1, 300: 1}
     assert packed.counts == {"a.b": 2}
 
 
@@ -151,7 +151,7 @@ def test_clamped_samples_are_counted() -> None:
     recorded.samples["service"] = array("q", [-5_000_000, 10**18, 1000])
     packed = pack(recorded)
     assert packed.counts == {"latency.clamped": 2}
-    assert latency.decode(packed.histograms["service"]).get_total_count() == 3
+    assert histograms.decode(packed.histograms["service"]).get_total_count() == 3
 
 
 def test_gauges_that_are_no_numbers_are_left_out() -> None:
@@ -263,7 +263,7 @@ def _payload(
     *,
     digits: int = 3,
     lowest: int = 1,
-    highest: int = latency.HIGHEST_US,
+    highest: int = histograms.HIGHEST_US,
     cookie: int = 0x1C849313,
 ) -> bytes:
     return struct.pack(">IIIIQQd", cookie, len(counts), 0, digits, lowest, highest, 1.0) + counts
@@ -271,7 +271,7 @@ def _payload(
 
 def test_a_histogram_made_by_the_specification_is_read() -> None:
     """Ten samples in the bucket of 2 µs: skip two (zigzag -2), then the count 10."""
-    assert latency.buckets(decoded(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
+    assert histograms.buckets(decoded(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_workers_together_are_what_one_process_would_have_seen(samples: list[tup
         for second in range(5)
     ]
     several, one = gathered(apart), gathered(alone)
-    assert latency.buckets(several.histograms["outage"]) == latency.buckets(one.histograms["outage"])
+    assert histograms.buckets(several.histograms["outage"]) == histograms.buckets(one.histograms["outage"])
     assert several.percentiles_us("outage") == one.percentiles_us("outage")
     assert [second.buckets for second in several.seconds["outage"]] == [
         second.buckets for second in one.seconds["outage"]
@@ -434,7 +434,7 @@ def test_the_warm_up_is_left_out_of_what_is_compared() -> None:
         manifest(run_plan=plan(warmup_s=5.0)),
     )
     assert found.after_warmup("service") == [{10: 1}, {}, {20: 2}, {}]
-    assert latency.buckets(found.histograms["service"]) == {10: 1, 20: 2}
+    assert histograms.buckets(found.histograms["service"]) == {10: 1, 20: 2}
     assert found.samples("connect") == 1
     assert [second.start_s for second in found.seconds["service"]] == [2.0, 5.0, 7.0]
     assert found.seconds["service"][2].percentile_us(50) == 20

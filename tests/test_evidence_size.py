@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from loadtest.evidence import pack
-from loadtest.evidence.interval import decode, encode
-from loadtest.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
-from loadtest.schedule import NS_PER_S
+from loadtest.results.interval import decode, encode, pack
+from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
+from loadtest.session.schedule import NS_PER_S
 
 SESSIONS = 10_000
 MOST_BYTES = 256_000
@@ -18,7 +17,7 @@ RUN_ID = "0a1b2c3d"
 
 
 def _name(number: int) -> str:
-    """Return a session's name as `loadtest.locust_user.load` makes it."""
+    """Return a session's name as `loadtest.locust_plugin.load` makes it."""
     return f"{RUN_ID}-{number:06d}"
 
 

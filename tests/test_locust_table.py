@@ -13,8 +13,8 @@ from typing import Any
 SCRIPT = """
 import json, sys
 from locust.stats import RequestStats
-from loadtest.evidence import pack
-from loadtest.locust_user import table
+from loadtest.results import pack
+from loadtest.locust_plugin import table
 from tests.runs import interval
 
 stats = RequestStats()

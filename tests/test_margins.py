@@ -14,21 +14,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.evidence import Manifest, comparability_hash
-from loadtest.report import publish
 from loadtest.report.tables import gate_table, gates
-from loadtest.statistics import (
+from loadtest.results.manifest import Manifest, comparability_hash
+from loadtest.runs.publish import publish
+from loadtest.statistics.comparison import NoiseFloor
+from loadtest.statistics.margins import (
     GATES,
     Gate,
     Margin,
-    NoiseFloor,
-    feasibility,
     gates_with,
     margins_of,
     margins_text,
     parse_margins,
 )
-from loadtest.verdict import Item, Ruling
+from loadtest.statistics.power import feasibility
+from loadtest.verdict.items import Item, Ruling
 from tests.rundirs import write_run
 from tests.runs import manifest
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from loadtest.recorder import OWN_LIMITS
-from loadtest.verdict import Ruling, judge
+from loadtest.session.recorder import OWN_LIMITS
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from tests.runs import sound
 
 

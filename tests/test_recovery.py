@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from loadtest.drops import Storm
-from loadtest.evidence import StormRecovery
-from loadtest.recorder import Lifecycle
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import Ruling, judge
+from loadtest.drops.plan import Storm
+from loadtest.results.data import StormRecovery
+from loadtest.session.recorder import Lifecycle
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from tests.runs import gathered, interval, manifest, plan
 
 STORMS = (Storm(at_s=5, share_ratio=0.5), Storm(at_s=20, share_ratio=1.0, kind="fin"))

@@ -8,16 +8,19 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loadtest.drops import Storm
+from loadtest.cli.run_commands import print_listing
+from loadtest.drops.plan import Storm
 from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
-from loadtest.recorder import ErrorTally, Lifecycle
-from loadtest.report import Published, print_verdict, publish
 from loadtest.report.html import html
-from loadtest.report.listing import list_runs
+from loadtest.report.judged_run import Published
 from loadtest.report.markdown import summary
-from loadtest.report.terminal import print_listing
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import ITEMS, Ruling, judge
+from loadtest.report.terminal import print_verdict
+from loadtest.runs.find import list_runs
+from loadtest.runs.publish import publish
+from loadtest.session.recorder import ErrorTally, Lifecycle
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import ITEMS, Ruling
+from loadtest.verdict.run import judge
 from tests.rundirs import HOSTILE, KINDS, write_run, write_server_log
 from tests.runs import gathered, interval, manifest, plan, tally
 

@@ -8,16 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.drops import Storm
-from loadtest.drops.storms import MOST
-from loadtest.evidence import Evidence, pack
-from loadtest.recorder import Interval, Lifecycle
-from loadtest.report.charts import POINTS_LIMIT, charts
-from loadtest.report.geometry import (
+from loadtest.drops.plan import MOST, Storm
+from loadtest.report.charts import (
     HEIGHT,
+    POINTS_LIMIT,
     WIDTH,
     Chart,
     Scale,
+    charts,
     line,
     marks,
     ticks,
@@ -25,7 +23,10 @@ from loadtest.report.geometry import (
     y_logarithmic,
     y_scale,
 )
-from loadtest.schedule import NS_PER_S
+from loadtest.results.data import Evidence
+from loadtest.results.interval import pack
+from loadtest.session.recorder import Interval, Lifecycle
+from loadtest.session.schedule import NS_PER_S
 from tests.runs import gathered, interval, manifest, plan
 
 POSITIVE = st.floats(min_value=1e-3, max_value=1e9)

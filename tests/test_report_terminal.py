@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.recorder import ErrorTally
-from loadtest.report import print_verdict, publish
-from loadtest.report.terminal import new_console
+from loadtest.report.terminal import new_console, print_verdict
+from loadtest.runs.publish import publish
+from loadtest.session.recorder import ErrorTally
 from tests.rundirs import HOSTILE, write_run
 from tests.runs import manifest
 

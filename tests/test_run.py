@@ -21,25 +21,28 @@ from hdrh.log import HistogramLogReader
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loadtest import latency
+from loadtest import histograms
 from loadtest.errors import ResultsUnwritable, RunUnreadable
-from loadtest.evidence import Evidence, Manifest, WorkerShare, pack
-from loadtest.recorder import Interval, Lifecycle
-from loadtest.run import (
-    RunWriter,
+from loadtest.results.data import Evidence
+from loadtest.results.directory import (
+    EVENTS,
+    HISTOGRAMS,
+    INTERVALS,
+    MANIFEST,
+    VERDICT,
     check_writable,
-    find_runs,
-    new_manifest,
-    read_manifest,
-    read_run,
-    read_verdict,
-    write_verdict,
+    folder_name,
 )
-from loadtest.run.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST, VERDICT, folder_name
-from loadtest.run.reader import FILE_LIMIT, LINE_LIMIT
-from loadtest.run.writer import HORIZON_S
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import judge
+from loadtest.results.environment import new_manifest
+from loadtest.results.interval import pack
+from loadtest.results.manifest import Manifest, WorkerShare
+from loadtest.results.reader import FILE_LIMIT, LINE_LIMIT, read_manifest, read_run
+from loadtest.results.writer import HORIZON_S, RunWriter
+from loadtest.runs.find import find_runs, read_verdict
+from loadtest.runs.publish import write_verdict
+from loadtest.session.recorder import Interval, Lifecycle
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.run import judge
 from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan, tally
 
 ENDED_AT = "2026-11-23T14:24:35Z"
@@ -88,7 +91,7 @@ def assert_same(one: Evidence, other: Evidence) -> None:
     ]
     assert one.histograms.keys() == other.histograms.keys()
     for tag, histogram in one.histograms.items():
-        assert latency.buckets(histogram) == latency.buckets(other.histograms[tag])
+        assert histograms.buckets(histogram) == histograms.buckets(other.histograms[tag])
     assert one.seconds == other.seconds
     assert one.attempts_per_s == other.attempts_per_s
     assert one.outages == other.outages
@@ -341,7 +344,7 @@ def test_workers_in_any_order_add_up_to_one_process(
 def test_the_interval_log_is_read_by_the_librarys_reader(tmp_path: Path) -> None:
     """Tags, times and every sample, by hdrhistogram's own HistogramLogReader."""
     path = written(tmp_path)
-    reader = HistogramLogReader(str(path / HISTOGRAMS), latency.new_histogram())
+    reader = HistogramLogReader(str(path / HISTOGRAMS), histograms.new_histogram())
     try:
         entries = list(iter(reader.get_next_interval_histogram, None))
     finally:
@@ -350,7 +353,7 @@ def test_the_interval_log_is_read_by_the_librarys_reader(tmp_path: Path) -> None
     assert [entry.get_tag() for entry in entries].count("service") == 8
     assert entries[1].get_start_time_stamp() == (1_795_443_815 + 1) * 1000.0
     assert entries[1].get_end_time_stamp() == (1_795_443_815 + 2) * 1000.0
-    whole = latency.merged(entry for entry in entries if entry.get_tag() == "service")
+    whole = histograms.merged(entry for entry in entries if entry.get_tag() == "service")
     assert whole.get_total_count() == 24
     assert whole.get_count_at_value(300) == 8
 

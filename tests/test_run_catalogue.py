@@ -9,23 +9,23 @@ from typing import Any
 import pytest
 
 from loadtest.errors import RunNotFound, UsageError
-from loadtest.evidence import pack
-from loadtest.run import (
+from loadtest.results.directory import MANIFEST
+from loadtest.results.environment import utc_text
+from loadtest.results.interval import pack
+from loadtest.results.reader import read_manifest
+from loadtest.results.writer import RunWriter
+from loadtest.runs.baselines import (
+    MOST_READ,
+    MOST_TOLD,
     Baseline,
     Choice,
     Rule,
-    RunWriter,
     choose_baseline,
     earlier_runs,
-    find_runs,
-    pin,
-    read_manifest,
-    resolve,
-    utc_text,
 )
-from loadtest.run.catalogue import MOST_READ, MOST_TOLD
-from loadtest.run.directory import MANIFEST
-from loadtest.schedule import NS_PER_S
+from loadtest.runs.find import find_runs, resolve
+from loadtest.runs.pins import pin
+from loadtest.session.schedule import NS_PER_S
 from tests.rundirs import write_run
 from tests.runs import SOUND_COUNTS, interval, manifest, plan
 

@@ -8,9 +8,13 @@ import msgspec
 import pytest
 
 from loadtest.errors import ResultsUnwritable, RunUnreadable
-from loadtest.run import LogWriter, read_drops, read_manifest, read_server_log
-from loadtest.run import server_log as module
-from loadtest.serverlog import Counts, Level, LogClass, Logged, LogReader, Reading, extract, load_rules
+from loadtest.results import log_file as module
+from loadtest.results.log_file import LogWriter, read_drops, read_server_log
+from loadtest.results.reader import read_manifest
+from loadtest.serverlog.extract import Logged, Reading, extract
+from loadtest.serverlog.log_reader import LogReader
+from loadtest.serverlog.records import Counts, Level
+from loadtest.serverlog.rules import LogClass, load_rules
 from tests.rundirs import KINDS, SESSIONS, write_run
 
 WRONG = Logged(

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
 from loadtest.errors import InvalidSetting
-from loadtest.server import ServerProcess
 from loadtest.server.faults import KNOWN, Faults, parse_faults, usage
+from loadtest.server.process import ServerProcess
 from tests.serverclient import PATIENCE_S, Client, counters, get, joined, message, opened, wait_for
 
 

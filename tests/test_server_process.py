@@ -17,8 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from loadtest import server
 from loadtest.cli import main
 from loadtest.errors import InvalidSetting, ResultsUnwritable, ServerNotStarted
-from loadtest.server import ServerProcess, ServerSettings
-from loadtest.server.process import _options
+from loadtest.server.process import ServerProcess, _options
+from loadtest.server.server_settings import ServerSettings
 from tests.serverclient import PATIENCE_S, RawClient, counters, frame, get, joined, message, opened, wait_for
 
 LARGE = frame('{"type":"chat_message","payload":{"text":"%s"}}' % ("x" * 50_000))

@@ -8,14 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.serverlog import account
-from loadtest.serverlog.account import Account, Window, drop_table, judge
 from loadtest.serverlog.extract import Logged, Reading, extract
-from loadtest.serverlog.reader import LogReader, read
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.matching import END_OF_RUN, DropMade
 from loadtest.serverlog.records import Counts, Level, Record
 from loadtest.serverlog.rules import LogClass, load_rules
-from loadtest.serverlog.sightings import END_OF_RUN, DropMade
 from loadtest.serverlog.times import SECOND_NS
+from loadtest.verdict import server_log
+from loadtest.verdict.server_log import Account, Window, drop_table, judge
 
 SAMPLES = Path(__file__).parent / "samples" / "logs"
 TABLE = load_rules()
@@ -199,7 +199,7 @@ def test_what_cannot_be_judged(
 
 def test_too_many_records_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of records is bounded in memory, and then nothing is passed."""
-    monkeypatch.setattr(account, "MAX_SIGHTINGS", 10)
+    monkeypatch.setattr(server_log, "MAX_SIGHTINGS", 10)
     made = drops()
     found = judged(log_of(made, after), made)
     assert found.verdict == "INCONCLUSIVE"

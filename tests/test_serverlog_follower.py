@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import InvalidSetting
-from loadtest.serverlog import follower as module
-from loadtest.serverlog.follower import FileSource, Follower, StandardInput, follow, follow_command
+from loadtest.serverlog import follow as module
+from loadtest.serverlog.follow import FileSource, Follower, StandardInput, follow, follow_command
 from loadtest.serverlog.records import Record
 
 NOW_NS = 1_795_443_815_000_000_000

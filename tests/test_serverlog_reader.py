@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.serverlog.reader import LogReader, read
+from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import MAX_MESSAGE, Level, Record, excerpt
 
 SAMPLES = Path(__file__).parent / "samples" / "logs"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.serverlog.reader import LogReader, read
+from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Level, Record
 from loadtest.serverlog.rules import LogClass, Pattern, Rule, load_rules
 

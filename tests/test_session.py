@@ -5,22 +5,15 @@ from typing import get_args
 
 import pytest
 
-from loadtest.attempts import OVERDUE_ATTEMPTS
-from loadtest.dialects import Dialect, Echo
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
-from loadtest.events import (
-    Data,
-    Drained,
-    EstablishTimedOut,
-    Event,
-    Identity,
-    Send,
-    Started,
-)
-from loadtest.recorder import HANGING_NS, Recorder
-from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
-from loadtest.session import State
-from loadtest.traffic import Conduct
+from loadtest.events import Data, Drained, EstablishTimedOut, Event, Identity, Send, Started
+from loadtest.session.machine import State
+from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
+from loadtest.session.recorder import HANGING_NS, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.traffic import Conduct
 from tests.fake_link import (
     MS,
     STANDARD,

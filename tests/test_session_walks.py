@@ -7,13 +7,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from loadtest.dialects import Echo
+from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
 from loadtest.events import Drained, Due, EstablishTimedOut, Event, Send, Started, Stopped
-from loadtest.recorder import COUNTS, Recorder
-from loadtest.schedule import NS_PER_S, Backoff, Pace
-from loadtest.session import State
-from loadtest.traffic import Conduct
+from loadtest.session.machine import State
+from loadtest.session.recorder import COUNTS, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.traffic import Conduct
 from tests.effort import effort
 from tests.fake_link import STANDARD, EchoServer, FakeServer, Link, conduct
 from tests.session_table import EXAMPLES, LEGAL

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from loadtest.drops import DropPlan, OnceInTurn, Storm
+from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
 from loadtest.errors import InvalidSetting
-from loadtest.evidence import comparability_hash
-from loadtest.locust_user.options import given_values
-from loadtest.locust_user.settings import LoadSettings, load_settings
-from loadtest.statistics import GATES, parse_margins
+from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
+from loadtest.locust_plugin.options import given_values
+from loadtest.results.manifest import comparability_hash
+from loadtest.statistics.margins import GATES, parse_margins
 from tests.locusts import ROOT, LocustProcess
 
 EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)

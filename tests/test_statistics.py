@@ -11,27 +11,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.statistics import (
+from loadtest.statistics.bootstrap import QuantileSearch, block_length, sampling_spread
+from loadtest.statistics.changes import change_points
+from loadtest.statistics.comparison import (
     ASSUMED_NOISE,
-    GATES,
-    LOOKS,
     Comparison,
     Decision,
-    Gate,
-    Intervals,
-    Margin,
     NoiseFloor,
-    aligned,
-    change_points,
     compare,
-    feasibility,
-    merged,
     noise_floor,
+)
+from loadtest.statistics.margins import GATES, Gate, Margin
+from loadtest.statistics.power import feasibility
+from loadtest.statistics.quantiles import Intervals, aligned, merged
+from loadtest.statistics.sequential import (
+    LOOKS,
+    critical_values,
+    crossing_probability,
     nominal_level,
     plan_looks,
+    spent_error,
 )
-from loadtest.statistics.bootstrap import QuantileSearch, block_length, sampling_spread
-from loadtest.statistics.looks import critical_values, crossing_probability, spent_error
 
 P50 = Gate("service", 0.50, Margin(0.05))
 P99 = Gate("service", 0.99, Margin(0.20))

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.drops import DropKind, DropPlan, OnceInTurn, Storm, parse_storms
-from loadtest.drops.storms import LATEST_S, MOST
+from loadtest.drops.kinds import DropKind
+from loadtest.drops.plan import LATEST_S, MOST, DropPlan, OnceInTurn, Storm, parse_storms
 from loadtest.errors import InvalidSetting
 from loadtest.events import Drop
 from tests.effort import effort

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.drops import DropPlan, Storm, parse_storms
-from loadtest.drops.storms import MOST
+from loadtest.drops.plan import MOST, DropPlan, Storm, parse_storms
 from loadtest.events import Drop
-from loadtest.schedule import NS_PER_S, Backoff
-from loadtest.server import ServerProcess
+from loadtest.server.process import ServerProcess
+from loadtest.session.schedule import NS_PER_S, Backoff
 from tests.asgi_server import AsgiServer, asgi_server
 from tests.engine_run import EngineRun, Planned, running, settings
 from tests.locusts import BRISK, Finished, LocustProcess

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.evidence import Evidence
-from loadtest.verdict import Item, Ruling, judge
-from loadtest.verdict.suitability import suitability
+from loadtest.results.data import Evidence
+from loadtest.runs.baselines import suitability
+from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.run import judge
 from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
 

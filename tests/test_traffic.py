@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects import Emergence, Push, Reply, Restored, Unreadable
-from loadtest.dialects.base import UNNUMBERED
+from loadtest.dialects.base import UNNUMBERED, Push, Reply, Restored, Unreadable
+from loadtest.dialects.emergence import Emergence
 from loadtest.events import Data, Send
-from loadtest.recorder import Recorder
-from loadtest.schedule import NS_PER_S, Pace
-from loadtest.traffic import LARGEST_PUSH_GAP, LONGEST_PUSH_NS, Traffic
+from loadtest.session.recorder import Recorder
+from loadtest.session.schedule import NS_PER_S, Pace
+from loadtest.session.traffic import LARGEST_PUSH_GAP, LONGEST_PUSH_NS, Traffic
 from tests.fake_link import MS, conduct, identity
 
 

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.cli import main
-from loadtest.report.trending import MARK, trend, trend_sheet
-from loadtest.run import pin, utc_text
-from loadtest.schedule import NS_PER_S
+from loadtest.results.environment import utc_text
+from loadtest.runs.pins import pin
+from loadtest.runs.trend import MARK, trend, trend_sheet
+from loadtest.session.schedule import NS_PER_S
 from tests.rundirs import write_run
 from tests.runs import manifest, plan
 

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.drops import Storm
-from loadtest.evidence import Evidence, pack
-from loadtest.recorder import COUNTS, Lifecycle
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import ITEMS, Item, Ruling, Verdict, judge
-from loadtest.verdict.books import unaccounted
+from loadtest.drops.plan import Storm
+from loadtest.results.data import Evidence
+from loadtest.results.interval import pack
+from loadtest.session.recorder import COUNTS, Lifecycle
+from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.connect import MOST_FAILED_RATIO
 from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import whole
+from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict, unaccounted, whole
 from loadtest.verdict.messaging import FAILINGS, LEAST_ANSWERED, OUTCOMES
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
+from loadtest.verdict.run import judge
 from tests.fake_link import Link
 from tests.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound, tally
 

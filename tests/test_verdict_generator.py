@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from loadtest.engine.health import Health
-from loadtest.evidence import Evidence, pack
+from loadtest.engine.monitor import Health
+from loadtest.results.data import Evidence
+from loadtest.results.interval import pack
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Generator
 from tests.runs import SOUND_GAUGES, gathered, interval

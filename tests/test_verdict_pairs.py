@@ -11,12 +11,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.evidence import Evidence
-from loadtest.verdict import Item, Ruling
-from loadtest.verdict.latency import Pair, changes, differing_plans, is_fit, judge_pairs
-from loadtest.verdict.pooled import ItemOfRun, pooled
-from loadtest.verdict.timing import lack, noise_floors, resolvable, timing
-from loadtest.verdict.trend import changes_in
+from loadtest.results.data import Evidence
+from loadtest.runs.trend import changes_in
+from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.latency import (
+    Pair,
+    changes,
+    differing_plans,
+    is_fit,
+    judge_pairs,
+    lack,
+    noise_floors,
+    resolvable,
+    timing,
+)
+from loadtest.verdict.run import ItemOfRun, pooled
 from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import click
 
-from loadtest.cli.baselines import baseline
-from loadtest.cli.deploys import check_log, probe
-from loadtest.cli.duelling import duel
-from loadtest.cli.runs import compare, list_command, report, trend
-from loadtest.cli.serving import serve
-from loadtest.cli.settings import options_command
+from loadtest.cli.baseline_commands import baseline
+from loadtest.cli.deploy_commands import check_log, probe
+from loadtest.cli.duel_command import duel
+from loadtest.cli.options_command import options_command
+from loadtest.cli.run_commands import compare, list_command, report, trend
+from loadtest.cli.serve_command import serve
 from loadtest.errors import LoadtestError
 
 

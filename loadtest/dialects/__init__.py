@@ -4,33 +4,3 @@ A dialect is one class: `Dialect` in `base` says what it must answer, `echo` and
 that come with the package, and a user's own is a subclass in their locustfile, known by its `name` as soon
 as it is defined. Dialects are pure and keep no state: one instance serves all sessions.
 """
-
-from loadtest.dialects.base import (
-    AuthRequired,
-    Dialect,
-    Established,
-    Incoming,
-    Push,
-    Reply,
-    Restored,
-    StreamPart,
-    Unreadable,
-    dialect_named,
-)
-from loadtest.dialects.echo import Echo
-from loadtest.dialects.emergence import Emergence
-
-__all__ = [
-    "AuthRequired",
-    "Dialect",
-    "Echo",
-    "Emergence",
-    "Established",
-    "Incoming",
-    "Push",
-    "Reply",
-    "Restored",
-    "StreamPart",
-    "Unreadable",
-    "dialect_named",
-]

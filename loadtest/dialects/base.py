@@ -17,7 +17,7 @@ from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Endpoint, Identity
 
 UNNUMBERED = -1
-"""The sequence number of a request that no ledger knows (see `loadtest.drops.Wire.sample`)."""
+"""The sequence number of a request that no ledger knows (see `loadtest.drops.kinds.Wire.sample`)."""
 
 
 class Established(Struct, frozen=True, kw_only=True):

@@ -7,22 +7,3 @@
 Pure: what is done to a socket is done through `Wire`, and when is said by the plan and carried out by the
 engine.
 """
-
-from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps, Wire, disconnects
-from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, OnceInTurn, parse_weights
-from loadtest.drops.storms import Storm, parse_storms
-
-__all__ = [
-    "DEFAULT_WEIGHTS",
-    "DETECTED",
-    "DropKind",
-    "DropPlan",
-    "OnceInTurn",
-    "ProtocolErrorDrop",
-    "Steps",
-    "Storm",
-    "Wire",
-    "disconnects",
-    "parse_storms",
-    "parse_weights",
-]

@@ -13,22 +13,3 @@
 
 Each run is an ordinary one, made by headless Locust in a process of its own; Locust is never imported here.
 """
-
-from loadtest.duel.course import Fought, fight, rejudge
-from loadtest.duel.record import DuelRecord, find_duel
-from loadtest.duel.settings import LOCUSTFILE, DuelSettings, Order, Side, parse_duration
-from loadtest.duel.telling import duel_sheet
-
-__all__ = [
-    "LOCUSTFILE",
-    "DuelRecord",
-    "DuelSettings",
-    "Fought",
-    "Order",
-    "Side",
-    "duel_sheet",
-    "fight",
-    "find_duel",
-    "parse_duration",
-    "rejudge",
-]

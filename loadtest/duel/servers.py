@@ -13,12 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from loadtest.duel.processes import LOOK_EVERY_S, Process
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting
-from loadtest.report.text import printable
-from loadtest.transport import Target, check_reachable
-from loadtest.transport.ports import LOOPBACK, free_port, is_free
+from loadtest.processes import LOOK_EVERY_S, Process
+from loadtest.text import printable
+from loadtest.transport.target import LOOPBACK, Target, check_reachable, free_port, is_free
 
 _GRACE_S = 5.0
 _TRIES = 3

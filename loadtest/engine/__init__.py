@@ -4,8 +4,3 @@
 wakes both, and `health` watches whether all this is still fit to measure. Sessions decide, the engine
 carries out.
 """
-
-from loadtest.engine.engine import Engine, EngineSettings
-from loadtest.engine.health import raise_files_limit
-
-__all__ = ["Engine", "EngineSettings", "raise_files_limit"]

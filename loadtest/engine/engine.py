@@ -21,18 +21,19 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from loadtest.drops import DropPlan
-from loadtest.engine.health import Health, most_connections
+from loadtest.drops.plan import DropPlan
 from loadtest.engine.link import Dropping, Link
+from loadtest.engine.monitor import Health, most_connections
 from loadtest.engine.timers import Timers
 from loadtest.errors import ConnectFailed, LoadtestError
 from loadtest.events import Identity, Phases, Refused
-from loadtest.recorder import Interval, Recorder
-from loadtest.schedule import NS_PER_S
-from loadtest.session import State
-from loadtest.traffic import Conduct
-from loadtest.transport import Connection, Dialer, Target
-from loadtest.transport.opening import fail_after
+from loadtest.session.machine import State
+from loadtest.session.recorder import Interval, Recorder
+from loadtest.session.schedule import NS_PER_S
+from loadtest.session.traffic import Conduct
+from loadtest.transport.connection import Connection
+from loadtest.transport.opening import Dialer, fail_after
+from loadtest.transport.target import Target
 
 TokenSource = Callable[[], str | Awaitable[str | None] | None]
 

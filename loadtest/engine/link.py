@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
 
-from loadtest.drops import DETECTED, DropKind, Steps
+from loadtest.drops.kinds import DETECTED, DropKind, Steps
 from loadtest.errors import ConnectFailed
 from loadtest.events import (
     Action,
@@ -43,9 +43,9 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.schedule import NS_PER_S
-from loadtest.session import Session, State
-from loadtest.transport import Connection
+from loadtest.session.machine import Session, State
+from loadtest.session.schedule import NS_PER_S
+from loadtest.transport.connection import Connection
 
 if TYPE_CHECKING:
     from loadtest.engine.engine import Engine
@@ -122,7 +122,7 @@ class Link:
         except Exception as error:  # a defect, of a user's dialect or of ours: no run can be trusted after it
             self._engine.fail(error)
 
-    # loadtest.transport.Listener
+    # loadtest.transport.connection.Listener
 
     def received(self, data: Data) -> None:
         """A message came on this link's connection."""

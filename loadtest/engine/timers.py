@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from loadtest.schedule import NS_PER_S
+from loadtest.session.schedule import NS_PER_S
 
 
 class Timed(Protocol):

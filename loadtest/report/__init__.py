@@ -17,11 +17,3 @@
 
 Nothing is measured or decided here; everything comes from a run directory and `loadtest.verdict`.
 """
-
-from loadtest.report.progress import Progress, progress_line
-from loadtest.report.published import Published
-from loadtest.report.publishing import publish
-from loadtest.report.server_log import attach_logs
-from loadtest.report.terminal import print_verdict
-
-__all__ = ["Progress", "Published", "attach_logs", "print_verdict", "progress_line", "publish"]

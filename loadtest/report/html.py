@@ -5,25 +5,28 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from loadtest.report import details, figures
+from loadtest import text
+from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
-from loadtest.report.provenance import command_lines, environment_table, plan_table
-from loadtest.report.published import Published
-from loadtest.report.storms import storm_table
+from loadtest.report.judged_run import Published
 from loadtest.report.tables import (
     Foreign,
+    command_lines,
     count_table,
+    environment_table,
     error_table,
     gate_table,
     gates,
     latency_table,
     outage_table,
     phase_table,
+    plan_table,
     server_log_table,
+    storm_table,
 )
-from loadtest.report.text import printable
-from loadtest.verdict import Ruling
+from loadtest.text import printable
+from loadtest.verdict.items import Ruling
 
 QUESTIONS = {
     "connect": "Do sessions connect?",
@@ -60,25 +63,25 @@ def html(published: Published) -> str:
     return _environment.get_template("report.html").render(
         verdict=verdict,
         manifest=manifest,
-        failure=details.failure_lines(evidence),
+        failure=advice.failure_lines(evidence),
         items=[
             {
                 "item": item,
                 "question": QUESTIONS.get(item.item, ""),
                 "counts": count_table(item),
-                "lines": details.finding_lines(item),
+                "lines": advice.finding_lines(item),
                 "next": next_step(item, verdict.items),
             }
             for item in published.items
         ],
-        generator=details.generator_line(verdict.generator),
+        generator=advice.generator_line(verdict.generator),
         facts=_facts(published),
         charts=charts(evidence),
-        compared_with=details.baseline_lines(verdict.item("latency")),
+        compared_with=advice.baseline_lines(verdict.item("latency")),
         gates=gate_table(gates(verdict.item("latency"))),
         latency=latency_table(evidence),
         outages=outage_table(evidence),
-        herd=details.herd_line(evidence),
+        herd=advice.herd_line(evidence),
         phases=phase_table(evidence),
         storms=storm_table(evidence),
         server_log=server_log_table(verdict.item("server_log")),
@@ -93,11 +96,11 @@ def _facts(published: Published) -> list[tuple[str, str]]:
     evidence = published.evidence
     percentiles = evidence.percentiles_us("service", (50, 99))
     return [
-        ("sessions", figures.count(evidence.manifest.plan.sessions)),
-        ("length", figures.clock(evidence.length_s)),
-        ("messages", figures.count(evidence.count("messaging.sent"))),
-        ("drops", figures.count(sum(evidence.counts_of("drops").values()))),
-        ("resumed", figures.count(evidence.count("reconnect.resumed"))),
-        ("service p50", figures.span(percentiles.get(50))),
-        ("service p99", figures.span(percentiles.get(99))),
+        ("sessions", text.count(evidence.manifest.plan.sessions)),
+        ("length", text.clock(evidence.length_s)),
+        ("messages", text.count(evidence.count("messaging.sent"))),
+        ("drops", text.count(sum(evidence.counts_of("drops").values()))),
+        ("resumed", text.count(evidence.count("reconnect.resumed"))),
+        ("service p50", text.span(percentiles.get(50))),
+        ("service p99", text.span(percentiles.get(99))),
     ]

@@ -10,11 +10,11 @@ The format is that of JUnit's Ant task as Jenkins, GitLab and GitHub's actions r
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from loadtest.report import details
+from loadtest.report import advice
 from loadtest.report.advice import next_step
-from loadtest.report.published import Published
-from loadtest.report.text import printable
-from loadtest.verdict import Item, Ruling
+from loadtest.report.judged_run import Published
+from loadtest.text import printable
+from loadtest.verdict.items import Item, Ruling
 
 _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
 _TEXT_LIMIT = 1000
@@ -36,9 +36,9 @@ def junit(published: Published) -> bytes:
     for item in published.items:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
-        *details.failure_lines(published.evidence),
-        *details.baseline_lines(verdict.item("latency")),
-        details.generator_line(verdict.generator),
+        *advice.failure_lines(published.evidence),
+        *advice.baseline_lines(verdict.item("latency")),
+        advice.generator_line(verdict.generator),
         *verdict.generator.problems,
         *verdict.notes[:20],
     ]
@@ -73,7 +73,7 @@ def _case(item: Item, step: str) -> Element:
         SubElement(case, element, message=message)
     else:
         told = SubElement(case, element, message=message, type=str(item.verdict))
-        told.text = _lines([item.summary, *details.item_lines(item), step])
+        told.text = _lines([item.summary, *advice.item_lines(item), step])
     return case
 
 

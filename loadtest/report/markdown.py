@@ -6,25 +6,28 @@ a server or a file becomes a link, a mention, HTML, or a cell too many.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from loadtest.report import details, figures
+from loadtest import text
+from loadtest.report import advice
 from loadtest.report.advice import next_step
-from loadtest.report.provenance import command_lines, environment_table, plan_table
-from loadtest.report.published import Published
-from loadtest.report.storms import storm_table
+from loadtest.report.judged_run import Published
 from loadtest.report.tables import (
     Foreign,
     Sheet,
     Table,
+    command_lines,
+    environment_table,
     error_table,
     gate_table,
     gates,
     latency_table,
     outage_table,
     phase_table,
+    plan_table,
     server_log_table,
+    storm_table,
 )
-from loadtest.report.text import markdown_cell, markdown_code, markdown_prose, printable
-from loadtest.verdict import Item, Ruling
+from loadtest.text import markdown_cell, markdown_code, markdown_prose, printable
+from loadtest.verdict.items import Item, Ruling
 
 _SIGNS = {
     Ruling.PASS: "✅",
@@ -44,23 +47,23 @@ def _verdict(published: Published) -> Iterator[str]:
     verdict, evidence = published.verdict, published.evidence
     yield f"## {_signed(verdict.verdict)} {markdown_code(verdict.revision)}"
     yield ""
-    for mark, line in zip(("### ", ""), details.failure_lines(evidence), strict=False):
+    for mark, line in zip(("### ", ""), advice.failure_lines(evidence), strict=False):
         yield f"{mark}{markdown_prose(line)}"
         yield ""
     against = "no baseline" if verdict.baseline is None else f"baseline {markdown_code(verdict.baseline)}"
     yield (
-        f"{evidence.manifest.plan.sessions} sessions, {figures.clock(evidence.length_s)}, "
-        f"{figures.count(evidence.count('messaging.sent'))} messages, "
-        f"{figures.count(sum(evidence.counts_of('drops').values()))} drops, {against}."
+        f"{evidence.manifest.plan.sessions} sessions, {text.clock(evidence.length_s)}, "
+        f"{text.count(evidence.count('messaging.sent'))} messages, "
+        f"{text.count(sum(evidence.counts_of('drops').values()))} drops, {against}."
     )
     yield ""
     rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in published.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
-    for line in details.baseline_lines(verdict.item("latency")):
+    for line in advice.baseline_lines(verdict.item("latency")):
         yield f"{markdown_prose(line)}."
         yield ""
-    yield f"{markdown_prose(details.generator_line(verdict.generator))}."
+    yield f"{markdown_prose(advice.generator_line(verdict.generator))}."
     for remark in (*verdict.generator.problems, *verdict.notes[:20]):
         yield f"- {markdown_prose(remark)}"
     yield ""
@@ -77,7 +80,7 @@ def _findings(published: Published) -> Iterator[str]:
 
 
 def _finding(item: Item, step: str) -> Iterator[str]:
-    lines = [*details.count_lines(item), *details.finding_lines(item)]
+    lines = [*advice.count_lines(item), *advice.finding_lines(item)]
     if not (lines or step):
         return
     yield f"### {_signed(item.verdict)}: {item.item}"

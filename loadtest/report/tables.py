@@ -6,20 +6,24 @@ kinds, causes and errors, a hostile file may have thousands.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from loadtest.drops import disconnects
-from loadtest.evidence import Evidence
-from loadtest.recorder import COUNTS, ErrorTally
-from loadtest.report import figures
-from loadtest.schedule import NS_PER_S
-from loadtest.serverlog.account import drop_table
-from loadtest.verdict import Item, Ruling
+from loadtest import text
+from loadtest.drops.kinds import disconnects
+from loadtest.drops.plan import Storm
+from loadtest.results.data import Evidence, StormRecovery
+from loadtest.results.manifest import Manifest, Plan
+from loadtest.session.recorder import COUNTS, ErrorTally
+from loadtest.session.schedule import NS_PER_S
+from loadtest.statistics.margins import margins_text
+from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.server_log import drop_table
 
 ROWS_LIMIT = 30
 
@@ -107,8 +111,8 @@ def latency_table(evidence: Evidence) -> Table:
     rows = [
         (
             tag,
-            figures.count(evidence.samples(tag)),
-            *(figures.span(us) for us in evidence.percentiles_us(tag, PERCENTILES).values()),
+            text.count(evidence.samples(tag)),
+            *(text.span(us) for us in evidence.percentiles_us(tag, PERCENTILES).values()),
             meaning,
         )
         for tag, meaning in TAG_MEANINGS.items()
@@ -123,11 +127,11 @@ def outage_table(evidence: Evidence) -> Table:
         (
             Foreign(group.name),
             "dropped" if group.trigger == "drop" else "lost",
-            figures.count(group.begun),
-            figures.count(group.resumed)
+            text.count(group.begun),
+            text.count(group.resumed)
             if group.trigger == "loss" or disconnects(group.name)
             else "stays connected",
-            *(figures.span(us) for us in (group.p50_us, group.p95_us, group.max_us)),
+            *(text.span(us) for us in (group.p50_us, group.p95_us, group.max_us)),
         )
         for group in sorted(evidence.outages, key=lambda group: (group.trigger != "drop", group.name))
     ]
@@ -138,7 +142,7 @@ def outage_table(evidence: Evidence) -> Table:
 def phase_table(evidence: Evidence) -> Table:
     """Return the phases of the outages that ended, without those that were not needed."""
     rows = [
-        (phase, *(figures.span(1000 * in_ms) for in_ms in times.values()))
+        (phase, *(text.span(1000 * in_ms) for in_ms in times.values()))
         for phase, times in evidence.phase_table().items()
         if any(times.values())
     ]
@@ -150,9 +154,9 @@ def error_table(errors: Iterable[ErrorTally]) -> Table:
     rows = (
         (
             tally.item,
-            figures.count(tally.count),
+            text.count(tally.count),
             Foreign(tally.error),
-            figures.clock(tally.at_ns / NS_PER_S),
+            text.clock(tally.at_ns / NS_PER_S),
             Foreign(tally.session),
             Foreign(tally.example),
         )
@@ -165,7 +169,7 @@ def error_table(errors: Iterable[ErrorTally]) -> Table:
 def count_table(item: Item) -> Table:
     """Return an item's counts with their meaning."""
     rows = (
-        (figures.count(count), COUNTS.get(f"{item.item}.{name}", Foreign(name)))
+        (text.count(count), COUNTS.get(f"{item.item}.{name}", Foreign(name)))
         for name, count in told(item, "counts", dict[str, int], {}).items()
     )
     return bounded("Counts", ("count", "of what"), "rl", rows)
@@ -206,19 +210,19 @@ class GateFigures(Struct, frozen=True, kw_only=True):
     @property
     def margin(self) -> str:
         """The margin in force: a time, or a share of the baseline."""
-        return figures.span(self.absolute_margin_us) if self.absolute else self.share
+        return text.span(self.absolute_margin_us) if self.absolute else self.share
 
     @property
     def share(self) -> str:
         """The margin in force as a share of the baseline."""
-        return figures.share(self.margin_ratio)
+        return text.share(self.margin_ratio)
 
     @property
     def interval(self) -> str:
         """The interval of the change, in percent."""
         if self.low_ratio is None or self.high_ratio is None:
-            return figures.UNKNOWN
-        low, high = (figures.change(ratio).removesuffix(" %") for ratio in (self.low_ratio, self.high_ratio))
+            return text.UNKNOWN
+        low, high = (text.change(ratio).removesuffix(" %") for ratio in (self.low_ratio, self.high_ratio))
         return f"{low} to {high}"
 
 
@@ -237,9 +241,9 @@ def gate_table(compared: Sequence[GateFigures]) -> Table:
     rows = [
         (
             gate.gate,
-            figures.span(gate.baseline_us),
-            figures.span(gate.candidate_us),
-            figures.change(gate.change_ratio),
+            text.span(gate.baseline_us),
+            text.span(gate.candidate_us),
+            text.change(gate.change_ratio),
             gate.interval,
             gate.margin,
             gate.decision,
@@ -256,7 +260,7 @@ def _margin_note(compared: Sequence[GateFigures]) -> str:
     absolute = [gate for gate in compared if gate.absolute]
     for least in dict.fromkeys(gate.margin for gate in absolute):
         shares = ", ".join(
-            f"{gate.share} of {gate.gate} (else {figures.share(gate.relative_margin_ratio)})"
+            f"{gate.share} of {gate.gate} (else {text.share(gate.relative_margin_ratio)})"
             for gate in absolute
             if gate.margin == least
         )
@@ -286,7 +290,7 @@ def pair_table(item: Item) -> Table:
             str(pair.pair),
             Foreign(pair.baseline.run_id),
             Foreign(pair.candidate.run_id),
-            *(figures.change(pair.change_ratios.get(name)) for name in names),
+            *(text.change(pair.change_ratios.get(name)) for name in names),
             "yes" if pair.fit else "no",
         )
         for pair in pairs
@@ -302,3 +306,128 @@ def server_log_table(item: Item) -> Table:
     except (AttributeError, KeyError, TypeError):  # not judged, or not by this version
         return Table((), "", ())
     return bounded("Server log by drop kind", header, "lrrrl", rows)
+
+
+def plan_table(plan: Plan) -> Table:
+    """Return what the run was to do."""
+    rows = [
+        ("dialect", Foreign(plan.dialect)),
+        ("path", Foreign(plan.path)),
+        ("users", f"{plan.users}, {plan.spawn_rate:g} started a second"),
+        ("sessions a user", str(plan.sessions_per_user)),
+        ("messages a second and session", f"{plan.rate:g}, {plan.arrivals}"),
+        ("bytes a message", f"about {plan.message_bytes}"),
+        ("in flight at most", str(plan.in_flight or "any number")),
+        ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
+        ("drops", Foreign(_weights(plan.drops))),
+        *([("storms", Foreign(_storms(plan)))] if plan.storms else []),
+        ("backoff", Foreign(plan.backoff)),
+        ("timeouts", f"reply {plan.reply_timeout_s:g} s, opening {plan.open_timeout_s:g} s"),
+        ("seed", str(plan.seed)),
+        ("warm-up", f"{plan.warmup_s:g} s"),
+        ("duration", "until stopped" if plan.duration_s is None else f"{plan.duration_s:g} s"),
+    ]
+    return Table(("setting", "value"), "ll", rows, "Plan")
+
+
+def environment_table(evidence: Evidence) -> Table:
+    """Return where, when and with what the run was made."""
+    manifest, host = evidence.manifest, evidence.manifest.host
+    rows = [
+        ("revision", Foreign(manifest.revision)),
+        ("run", Foreign(manifest.run_id)),
+        ("target", Foreign(manifest.target)),
+        ("started", Foreign(manifest.started_at)),
+        ("ended", Foreign(manifest.ended_at or "not in good order")),
+        ("length", text.clock(evidence.length_s)),
+        ("processes", str(max(1, len(manifest.workers)))),
+        ("host", Foreign(f"{host.system} {host.release} {host.machine}".strip())),
+        ("cores, memory", f"{host.cpus}, {text.count(host.memory_mb)} MiB"),
+        ("comparability hash", Foreign(manifest.comparability_hash)),
+        *((name, Foreign(version)) for name, version in manifest.versions.items()),
+    ]
+    return bounded("Environment", ("what", "value"), "ll", rows)
+
+
+def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
+    """Return the command that makes such a run again, a line for each group of options.
+
+    Args:
+        manifest: of the run.
+        own_server: whether the target was a reference server that Locust started for the run.
+    """
+    plan = manifest.plan
+    head = f"locust -f locustfiles/ws.py --headless -u {plan.users} -r {plan.spawn_rate:g}"
+    if plan.duration_s is not None:
+        head += f" -t {plan.duration_s:g}s"
+    if not own_server:
+        head += f" --host {shlex.quote(manifest.target)}"
+    lines = [head, *_option_lines(plan), f"  --ws-revision {shlex.quote(manifest.revision)}"]
+    if margins := margins_text(manifest.gates):
+        lines.append(f"  --ws-margin {shlex.quote(margins)}")
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
+
+
+def _option_lines(plan: Plan) -> Iterator[str]:
+    yield f"  --ws-dialect {shlex.quote(plan.dialect)} --ws-path {shlex.quote(plan.path)}"
+    yield f"  --ws-sessions {plan.sessions_per_user} --ws-rate {plan.rate:g} --ws-arrivals {plan.arrivals}"
+    yield f"  --ws-in-flight {plan.in_flight} --ws-message-bytes {plan.message_bytes}"
+    yield f"  --ws-drop-every {plan.drop_every_s:g} --ws-drops {shlex.quote(_weights(plan.drops))}"
+    if plan.storms:
+        yield f"  --ws-storm {shlex.quote(_storms(plan))}"
+    yield f"  --ws-backoff {shlex.quote(plan.backoff)}"
+    yield f"  --ws-reply-timeout {plan.reply_timeout_s:g} --ws-open-timeout {plan.open_timeout_s:g}"
+    yield f"  --ws-seed {plan.seed} --ws-warmup {plan.warmup_s:g}"
+
+
+def _storms(plan: Plan) -> str:
+    return ",".join(map(str, plan.storms))
+
+
+def _weights(drops: Mapping[str, float]) -> str:
+    return ",".join(f"{kind}={weight:g}" for kind, weight in drops.items())
+
+
+_TOLD = 5
+"""Storms that a sentence names."""
+
+
+def storm_table(evidence: Evidence) -> Table:
+    """Return how each storm went, empty where none was planned."""
+    header = ("storm at", "kind", "planned", "dropped", "back", "50 % back", "95 %", "100 %", "peak/s")
+    note = (
+        "Times count from the storm's moment, and shares are of those dropped; a dash stands where so many "
+        "never came back. The peak is of all attempts to connect in one second until they were back."
+    )
+    return replace(bounded("Storms", header, "rlrrrrrrr", map(_row, evidence.storms)), note=note)
+
+
+def _row(one: StormRecovery) -> tuple[str, ...]:
+    times = (None if after_s is None else 1e6 * after_s for after_s in one.back_after_s.values())
+    return (
+        _moment(one.storm),
+        Foreign(one.storm.kind),
+        text.share(one.storm.share_ratio),
+        text.count(one.met),
+        text.count(one.back) if one.disconnects else "stayed up",
+        *map(text.span, times),
+        text.count(one.peak_per_s) if one.disconnects else text.UNKNOWN,
+    )
+
+
+def storm_sentence(evidence: Evidence) -> str:
+    """Return which storms came, empty where none did."""
+    come = storms_until_end(evidence)
+    if not come:
+        return ""
+    told = [f"{text.share(storm.share_ratio)} of them at {_moment(storm)}" for storm in come[:_TOLD]]
+    more = f" and {len(come) - _TOLD} more" if len(come) > _TOLD else ""
+    return f"Storms were to drop {', '.join(told)}{more}."
+
+
+def storms_until_end(evidence: Evidence) -> Sequence[Storm]:
+    return [one.storm for one in evidence.storms if one.storm.at_s <= evidence.length_s]
+
+
+def _moment(storm: Storm) -> str:
+    return f"{storm.at_s:g} s"

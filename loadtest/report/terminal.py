@@ -14,14 +14,20 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from loadtest.report import details
+from loadtest.report import advice
 from loadtest.report.advice import next_step
-from loadtest.report.listing import Listing, listing_tables
-from loadtest.report.published import Published
-from loadtest.report.storms import storm_table
-from loadtest.report.tables import Sheet, Table, gate_table, gates, server_log_table, verdict_table
-from loadtest.report.text import printable
-from loadtest.verdict import Item, Ruling
+from loadtest.report.judged_run import Published
+from loadtest.report.tables import (
+    Sheet,
+    Table,
+    gate_table,
+    gates,
+    server_log_table,
+    storm_table,
+    verdict_table,
+)
+from loadtest.text import printable
+from loadtest.verdict.items import Item, Ruling
 
 _STYLES = {
     Ruling.PASS: "green",
@@ -56,16 +62,16 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
         console.print()
         print_table(console, storms)
     console.print()
-    for line in details.baseline_lines(verdict.item("latency")):
+    for line in advice.baseline_lines(verdict.item("latency")):
         console.print(_text(line, _SUMMARY_LIMIT))
-    console.print(_text(details.generator_line(verdict.generator), _SUMMARY_LIMIT))
+    console.print(_text(advice.generator_line(verdict.generator), _SUMMARY_LIMIT))
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
         console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
     _print_where(console, published)
 
 
 def _print_failure(console: Console, published: Published) -> None:
-    lines = details.failure_lines(published.evidence)
+    lines = advice.failure_lines(published.evidence)
     for style, line in zip(("bold red", ""), lines, strict=False):
         console.print(Text(printable(line, _SUMMARY_LIMIT), style))
     if lines:
@@ -73,7 +79,7 @@ def _print_failure(console: Console, published: Published) -> None:
 
 
 def _print_item(console: Console, item: Item, step: str) -> None:
-    lines = [*details.count_lines(item), *details.finding_lines(item)]
+    lines = [*advice.count_lines(item), *advice.finding_lines(item)]
     tables = [table for table in (gate_table(gates(item)), server_log_table(item)) if table]
     if not (lines or tables or step):
         return
@@ -149,17 +155,6 @@ def _ruling(ruling: Ruling) -> Text:
 
 def _text(text: str, limit: int = 200) -> Text:
     return Text(printable(text, limit))
-
-
-def print_listing(listing: Listing) -> None:
-    """Print the runs of a results folder for a person."""
-    console = new_console()
-    for table in listing_tables(listing):
-        if table:
-            print_table(console, table)
-            console.print()
-    if not listing.runs:
-        console.print("no runs yet: `locust -f locustfiles/ws.py --headless -u 5 -r 5 -t 30s` makes one")
 
 
 def print_sheet(sheet: Sheet) -> None:

@@ -11,10 +11,3 @@ application that this tool was made for, before and after its hotfix. Loopback o
     connection  one WebSocket; outbox: the way of its replies; emergence, echo: what is spoken
     app         the ASGI application; service: the process around it; process: that as a child
 """
-
-from loadtest.server.app import create_app
-from loadtest.server.process import ServerProcess
-from loadtest.server.service import serve
-from loadtest.server.settings import ServerSettings
-
-__all__ = ["ServerProcess", "ServerSettings", "create_app", "serve"]

@@ -20,13 +20,11 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from loadtest.server.backend import Backend
-from loadtest.server.counters import Counters
-from loadtest.server.echo import echo
-from loadtest.server.emergence import emergence
+from loadtest.server.backend import Backend, Counters
+from loadtest.server.chat import echo, emergence
 from loadtest.server.faults import Faults
 from loadtest.server.handling import HANDLINGS
-from loadtest.server.settings import ServerSettings
+from loadtest.server.server_settings import ServerSettings
 from loadtest.server.storage import open_storage
 
 

@@ -1,17 +1,52 @@
 """What all connections of one server share: its settings, its database, its faults, its counts."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from loadtest.server.counters import Counters
 from loadtest.server.faults import Faults
 from loadtest.server.handling import Handling
-from loadtest.server.settings import ServerSettings
+from loadtest.server.server_settings import ServerSettings
 from loadtest.server.storage import Storage
 
 if TYPE_CHECKING:
-    from loadtest.server.connection import Connection
+    from loadtest.server.client import Connection
+
+
+@dataclass(slots=True, kw_only=True)
+class Counters:
+    """Counts since the process started. `connections_accepted` = `connections_open` + all `disconnects`."""
+
+    connections_accepted: int = 0
+    """Upgrades not refused: answered with 101, unless the client was gone by then."""
+    connections_open: int = 0
+    """Accepted, and their handler has not ended yet."""
+    connections_refused: int = 0
+    """Upgrades answered with an HTTP error by this application."""
+    logins_refused: int = 0
+    """Accepted, told `ws:auth_required` and closed with 4401."""
+    sessions_created: int = 0
+    sessions_resumed: int = 0
+    """Connections of a session that the database knew."""
+    takeovers: int = 0
+    """Connections that found an older one of their session still open."""
+    messages_received: int = 0
+    """Text or binary messages read, on any endpoint and readable or not."""
+    messages_stored: int = 0
+    """Messages committed to the database."""
+    replies_sent: int = 0
+    """Replies handed to a connection that was open; a duplicated one counts twice, a stream once."""
+    pushes_sent: int = 0
+    """Pushes handed to a connection that was open."""
+    sends_failed: int = 0
+    """Connections on which a send found the client gone."""
+    errors: int = 0
+    """Handlers that ended with a real fault."""
+    disconnects: Counter[str] = field(default_factory=Counter)
+    """Ended connections by close code, as the application saw it (1006: gone without a close frame)."""
+    faults: Counter[str] = field(default_factory=Counter)
+    """How often each `--fault` struck."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from loadtest.server.faults import Faults
-from loadtest.server.frames import Reply
+from loadtest.server.json_lines import Reply
 
 HOLD_AT_MOST_S = 3.0
 """Sessions often send one message a second, so the next reply is near; a lone last reply must not be lost."""

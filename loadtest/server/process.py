@@ -18,7 +18,7 @@ from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 from loadtest.errors import ServerNotStarted
-from loadtest.server.settings import ServerSettings
+from loadtest.server.server_settings import ServerSettings
 
 TOKEN_VARIABLE = "LOADTEST_SERVE_TOKEN"  # noqa: S105 - its name, not its value
 

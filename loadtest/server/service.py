@@ -9,20 +9,85 @@ import asyncio
 import contextlib
 import gc
 import importlib.util
+import logging
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
 
 from loadtest.errors import InvalidSetting
 from loadtest.server.app import create_app
-from loadtest.server.log import configure_log
-from loadtest.server.settings import ServerSettings, WebSocketImplementation
+from loadtest.server.server_settings import LogFormat, ServerSettings, WebSocketImplementation
 from loadtest.server.storage import check_database
+
+_LONGEST_MESSAGE = 2000
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    0x2028: "\\u2028",
+    0x2029: "\\u2029",
+}
+
+
+def configure_log(log_format: LogFormat) -> None:
+    """Send every record from INFO up to standard error, in one format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):  # uvicorn gave them levels of their own
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+def _printable(message: str) -> str:
+    return message.rstrip("\n")[:_LONGEST_MESSAGE].translate(_CONTROL)
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        record.message = _printable(record.message)
+        return super().formatMessage(record)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "severity": record.levelname,
+            "logger": record.name,
+            "message": _printable(record.getMessage()),
+        }
+        if (session := getattr(record, "session", None)) is not None:
+            line["session"] = session
+        if record.exc_info:
+            line["stack_trace"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(line).decode()
+
+
+class PatientWebSocketProtocol(WebSocketProtocol):
+    """The protocol to give to uvicorn as `ws`."""
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._drain_turn = asyncio.Lock()
+
+    async def _drain(self) -> None:
+        async with self._drain_turn:
+            await super()._drain()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Perform the closing handshake, if there was an opening one."""
+        if hasattr(self, "transfer_data_task"):
+            await super().close(code, reason)
+
 
 MESSAGE_BYTES_AT_MOST = 1024 * 1024
 SHUTDOWN_GRACE_S = 3.0
@@ -99,7 +164,6 @@ def _implementation(name: WebSocketImplementation) -> type[asyncio.Protocol] | s
         return name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that uvicorn and websockets are to drop it is why it is tested here
-        from loadtest.server.protocol import PatientWebSocketProtocol
     return PatientWebSocketProtocol
 
 

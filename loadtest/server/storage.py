@@ -19,7 +19,7 @@ import aiosqlite
 import msgspec
 
 from loadtest.errors import InvalidSetting
-from loadtest.server.frames import History
+from loadtest.server.json_lines import History
 
 RESTORED_MESSAGES = 100
 RESTORED_BYTES = 768 * 1024

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.statistics.intervals import Floats, Intervals, bucket_widths_us, ln_inside
+from loadtest.statistics.quantiles import Floats, Intervals, bucket_widths_us, ln_inside
 
 RESAMPLES = 2_000
 # Weights of this many resamples are held at once: memory stays at a few megabytes for hour-long runs.

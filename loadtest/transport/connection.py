@@ -358,7 +358,7 @@ class Connection(asyncio.Protocol):
         """Why the upgrade failed, None if it did not."""
         return self._client.handshake_exc if self._client is not None else None
 
-    # loadtest.drops.Wire
+    # loadtest.drops.kinds.Wire
 
     def send_close(self, code: int) -> None:
         """Begin the closing handshake."""

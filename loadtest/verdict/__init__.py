@@ -13,8 +13,3 @@
 
 `server_log` is judged where the log is read (`loadtest.serverlog`) and handed in.
 """
-
-from loadtest.verdict.items import ITEMS, Generator, Item, Ruling, Verdict
-from loadtest.verdict.whole import judge
-
-__all__ = ["ITEMS", "Generator", "Item", "Ruling", "Verdict", "judge"]

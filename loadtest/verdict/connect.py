@@ -1,11 +1,10 @@
 """`connect`: do sessions connect, up to the application's word that they are established?"""
 
-from loadtest.evidence import Evidence
-from loadtest.recorder import HANGING_NS
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict.books import imbalance, unaccounted
+from loadtest.results.data import Evidence
+from loadtest.session.recorder import HANGING_NS
+from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.generator import own_failures, own_reason
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
 
 MOST_FAILED_RATIO = 0.001
 """Failed attempts over all: clients retry, so one stray failure in a large run is no finding; in a run of

@@ -10,8 +10,8 @@ and are not held against it.
 import math
 from dataclasses import dataclass
 
-from loadtest.evidence import Evidence
-from loadtest.recorder import OWN_LIMITS
+from loadtest.results.data import Evidence
+from loadtest.session.recorder import OWN_LIMITS
 from loadtest.verdict.items import Generator
 
 MOST_SLIP_MS = 5.0

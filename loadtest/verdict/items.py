@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from loadtest.results.data import Evidence
+
 ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency", "server_log")
 """The items, in the order in which they are told."""
 
@@ -93,3 +95,25 @@ def whole(items: Iterable[Item]) -> Ruling:
     if Ruling.INCONCLUSIVE in rulings or Ruling.PASS not in rulings:
         return Ruling.INCONCLUSIVE
     return Ruling.PASS
+
+
+def unaccounted(evidence: Evidence, item: str, begun: str, endings: Iterable[str]) -> int:
+    """Return how many of what an item counts as begun have no ending; below 0, how many have one too many.
+
+    A run that was not ended in good order still had some under way; they are no error.
+    """
+    left = evidence.count(f"{item}.{begun}") - sum(evidence.count(f"{item}.{ending}") for ending in endings)
+    return left if evidence.manifest.complete else min(left, 0)
+
+
+def imbalance(left: int, begun: str) -> str:
+    """Return what is to say of books that do not balance.
+
+    Args:
+        left: how many have no ending.
+        begun: how many of what were begun, "200 outages".
+    """
+    return (
+        f"the books do not balance: {left} of {begun} have no outcome. "
+        "A worker was lost, or this is an error in the tool"
+    )

@@ -1,10 +1,9 @@
 """`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
 
-from loadtest.evidence import Evidence
-from loadtest.recorder import HANGING_NS
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict.books import imbalance, unaccounted
-from loadtest.verdict.items import Item, Ruling
+from loadtest.results.data import Evidence
+from loadtest.session.recorder import HANGING_NS
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
 
 FAILINGS = {
     "lost": "without a reply on a healthy connection",

@@ -5,7 +5,7 @@ restores of the requests that it had acknowledged. Where the server keeps no his
 be judged, and the item says so.
 """
 
-from loadtest.evidence import Evidence
+from loadtest.results.data import Evidence
 from loadtest.verdict.items import Item, Ruling
 from loadtest.verdict.reconnect import more_outages
 

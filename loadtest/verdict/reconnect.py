@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from loadtest.drops import Storm
-from loadtest.evidence import Evidence, OutageGroup, Plan, StormRecovery
-from loadtest.verdict.books import imbalance, unaccounted
+from loadtest.drops.plan import Storm
+from loadtest.results.data import Evidence, OutageGroup, StormRecovery
+from loadtest.results.manifest import Plan
 from loadtest.verdict.generator import own_failures, own_reason
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
 
 FAILINGS = {
     "gave_up": "gave up",

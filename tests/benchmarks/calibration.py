@@ -16,21 +16,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.statistics import (
+from loadtest.statistics.comparison import (
     ASSUMED_NOISE,
-    GATES,
-    LOOKS,
     Comparison,
     Decision,
-    Gate,
-    Intervals,
     NoiseFloor,
     Pair,
     compare,
     noise_floor,
-    parse_margins,
-    plan_looks,
 )
+from loadtest.statistics.margins import GATES, Gate, parse_margins
+from loadtest.statistics.quantiles import Intervals
+from loadtest.statistics.sequential import LOOKS, plan_looks
 
 DEFAULT_GATES = P50, P90, P99 = GATES[:3]
 

@@ -4,7 +4,7 @@ It is alone in its folder because Locust puts a locustfile's folder in front of 
 file: beside modules of this package it would hide the standard library's `statistics`.
 """
 
-from loadtest.locust_user.user import WebSocketUser
+from loadtest.locust_plugin.user import WebSocketUser
 
 
 class DefaultUser(WebSocketUser):

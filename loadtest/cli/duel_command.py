@@ -1,0 +1,122 @@
+"""`loadtest duel`: two deployments against each other."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loadtest.cli.shared_options import (
+    check_output,
+    json_option,
+    margin_option,
+    markdown_option,
+    options_named,
+    print_sheet_as,
+    results_option,
+)
+
+
+@click.command()
+@click.option("--a", "a_url", metavar="URL", help="The baseline: ws://HOST[:PORT] or wss://HOST[:PORT].")
+@click.option("--b", "b_url", metavar="URL", help="The candidate.")
+@click.option("--a-cmd", metavar="COMMAND", help="Starts the baseline on port {port}, which is also $PORT.")
+@click.option("--b-cmd", metavar="COMMAND", help="Starts the candidate.")
+@click.option("--a-revision", metavar="NAME", help="Version of the baseline.  [default: a]")
+@click.option("--b-revision", metavar="NAME", help="Version of the candidate.  [default: b]")
+@click.option("--pairs", default=12, show_default=True, help="Pairs of runs at most.")
+@click.option(
+    "--duration",
+    default="30s",
+    show_default=True,
+    help="Of each run: 30s, 5m or 1h30m; at least the warm-up and 10 s.",
+)
+@click.option("-u", "--users", default=5, show_default=True, help="Locust users of each run.")
+@click.option(
+    "--order",
+    type=click.Choice(["abba", "parallel"]),
+    default="abba",
+    show_default=True,
+    help="In turn, a b, b a, and so on; or both of a pair at once, which is faster and shares the host.",
+)
+@click.option(
+    "--locustfile",
+    "-f",
+    type=click.Path(path_type=Path),
+    help="File with a WebSocketUser.  [default: the reference dialect's]",
+)
+@click.option(
+    "--start-timeout",
+    "start_timeout_s",
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="For a server that a command starts.",
+)
+@margin_option("5%, 10%, 20% and 20%, each 0.2ms at least")
+@markdown_option
+@results_option
+@json_option
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- LOCUST ARGUMENTS]")
+@click.pass_context
+def duel(
+    ctx: click.Context,
+    /,
+    a_url: str | None,
+    b_url: str | None,
+    a_cmd: str | None,
+    b_cmd: str | None,
+    a_revision: str | None,
+    b_revision: str | None,
+    duration: str,
+    order: str,
+    locustfile: Path | None,
+    margins: tuple[str, ...],
+    markdown: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Compare two deployments, a (the baseline) and b (the candidate), by runs made in turn or at once.
+
+    Each run is an ordinary one of headless Locust, with the same plan and seed; what follows -- goes to it as
+    it is. Runs are paired, and the pairs looked at after 4, 8 and 12: the duel ends as soon as the verdict is
+    settled, or when all pairs are run. What is known and what is missing is told on standard error.
+
+    A command is started as it is, without a shell; it has to stay in the foreground and to listen on
+    127.0.0.1, and is stopped at the end.
+    Ctrl-C ends a duel with a verdict on the pairs that were made. The duel is kept under DIR/duels, its runs
+    with all others; `loadtest report DIR/duels/NAME` judges it again.
+
+    Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
+
+    \b
+    Examples:
+      loadtest duel --a wss://old.example.org --b wss://new.example.org --duration 2m
+      loadtest duel --a-cmd "old/bin/server {port}" --b-cmd "new/bin/server {port}" --order parallel
+      loadtest duel --a ws://127.0.0.1:8001 --a-revision v41 --b ws://127.0.0.1:8002 \\
+        --b-revision v42 --margin p50=8%,p99=2ms -- --ws-sessions 10 --ws-rate 5
+    """
+    from loadtest.duel.duel import fight
+    from loadtest.duel.output import duel_sheet
+    from loadtest.duel.settings import LOCUSTFILE, DuelSettings, Order, Side, parse_duration
+    from loadtest.statistics.margins import parse_margins
+
+    check_output(as_json=as_json, markdown=markdown)
+    with options_named(ctx):
+        gates = parse_margins(margins)
+    asked = DuelSettings(
+        a=Side.given("a", url=a_url, command=a_cmd, revision=a_revision),
+        b=Side.given("b", url=b_url, command=b_cmd, revision=b_revision),
+        duration_s=parse_duration(duration),
+        order=Order(order),
+        gates=gates,
+        locustfile=locustfile or LOCUSTFILE,
+        environment=os.environ,
+        **settings,
+    )
+    fought = fight(asked, lambda line: click.echo(line, err=True))
+    sheet = duel_sheet(fought.record, fought.folder)
+    print_sheet_as(sheet, fought.record, as_json=as_json, markdown=markdown)
+    if fought.failure is not None:
+        raise fought.failure
+    ctx.exit(fought.record.exit_code)

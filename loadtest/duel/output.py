@@ -1,0 +1,200 @@
+"""How a duel is told: a line a run and a look while it goes, tables at its end, for terminal and Markdown."""
+
+import math
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from loadtest import text
+from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
+from loadtest.duel.settings import DuelSettings, Order, Side
+from loadtest.duel.stopping import next_look
+from loadtest.report.advice import told_items
+from loadtest.report.tables import Sheet, gate_table, gates, pair_table, told, verdict_table
+from loadtest.results.manifest import redact
+from loadtest.runs.baselines import readable
+from loadtest.runs.find import FoundRun, find_runs, once
+from loadtest.statistics.comparison import ASSUMED_RATIO, LEAST_RUNS
+from loadtest.statistics.margins import GATES
+from loadtest.statistics.power import Feasibility
+from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.latency import OPTIONAL_TAGS, Timing, changes, lack, noise_floors, resolvable, timing
+
+_SECONDS_BESIDE = 5
+"""What Locust takes beyond a run's duration: starting, closing, reports."""
+
+
+def opening_lines(settings: DuelSettings) -> Iterator[str]:
+    """Yield what is going to happen."""
+    a, b = (f"{_named(side)} ({_where(side.url)})" for side in settings.sides)
+    runs = settings.pairs * (1 if settings.order is Order.PARALLEL else 2)
+    most_s = runs * (settings.duration_s + _SECONDS_BESIDE)
+    looks, each = ", ".join(map(str, settings.looks)), text.clock(settings.duration_s)
+    yield f"{b} against {a}"
+    yield (
+        f"at most {pairs_of(settings.pairs)} of runs of {each}, {settings.order}, looked at after {looks}: "
+        f"at most {text.clock(most_s)}"
+    )
+
+
+def _named(side: Side) -> str:
+    return side.role if side.revision == side.role else f"{side.role}, {side.revision}"
+
+
+def pairs_of(count: int) -> str:
+    """Return a number of pairs with its noun."""
+    return f"{count} pair{'s' * (count != 1)}"
+
+
+def _where(url: str) -> str:
+    return redact(url) if url else "from its command"
+
+
+def turn_line(settings: DuelSettings, number: int, roles: Sequence[str]) -> str:
+    """Return which runs begin."""
+    names = " and ".join(_named(side) for side in settings.sides if side.role in roles)
+    verb = "runs" if len(roles) == 1 else "run at once"
+    return f"pair {number} of {settings.pairs}: {names} {verb} for {text.clock(settings.duration_s)}"
+
+
+def pair_lines(number: int, pair: DuelPair) -> Iterator[str]:
+    """Yield what each run of a pair showed."""
+    for role, run in (("a", pair.a), ("b", pair.b)):
+        quantiles = ", ".join(f"{name} {_of_run(run, name)}" for name in ("p50", "p90", "p99"))
+        yield f"pair {number}, {role}: {_rulings(run)}; service {quantiles}; {run.path}"
+        if not run.timing.generator.valid:
+            yield f"pair {number} does not count: {'; '.join(run.timing.generator.problems)}"
+    for missing in pair.lacks:
+        yield f"pair {number}: too little to judge, {missing}"
+
+
+def _of_run(run: DuelRun, name: str) -> str:
+    in_ms = run.timing.percentiles.get("service", {}).get(f"{name}_ms")
+    return text.span(None if in_ms is None else 1000 * in_ms)
+
+
+def _rulings(run: DuelRun) -> str:
+    """Return the run's verdict, with how items failed, and with the names of those that cannot be told."""
+    items = run.verdict.items
+    found = [f"{item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
+    untold = [item.item for item in items if item.verdict is Ruling.INCONCLUSIVE]
+    if untold:
+        found.append(f"cannot tell {', '.join(untold)}")
+    return f"{run.verdict.verdict} ({'; '.join(found)})" if found else str(run.verdict.verdict)
+
+
+def standing_line(fit: Sequence[DuelPair], look: Item | None, *, looks: Sequence[int]) -> str:
+    """Return what is known so far, and what is missing.
+
+    Args:
+        fit: the pairs that count.
+        look: what a look found, None where none was due.
+    """
+    counted = pairs_of(len(fit))
+    if look is not None:
+        return f"look at {counted}: {look.verdict}: {look.summary}"
+    names = [str(gate) for gate in GATES if gate.tag not in OPTIONAL_TAGS]
+    means = ", ".join(f"{name} {text.change(_mean(fit, name))}" for name in names)
+    upcoming = next_look(len(fit), looks)
+    missing = "no look is left" if upcoming is None else f"{upcoming - len(fit)} more until the next look"
+    return f"so far {counted}: {means}; {missing}"
+
+
+def _mean(pairs: Sequence[DuelPair], gate: str) -> float | None:
+    """Return the mean change over the pairs, in logarithms, where each of them has one."""
+    found = [changes(pair.timings)[gate] for pair in pairs]
+    known = [math.log1p(ratio) for ratio in found if ratio is not None]
+    return math.expm1(math.fsum(known) / len(known)) if known else None
+
+
+def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
+    """Return the tables of a duel under its verdict."""
+    latency = record.item("latency")
+    return Sheet(
+        headline=f"verdict of {record.b} against {record.a}",
+        ruling=record.verdict,
+        lines=[
+            f"{len(record.pairs)} of {pairs_of(record.pairs_planned)} of runs of "
+            f"{text.clock(record.duration_s)} ({record.order}): {record.end}",
+            *record.notes,
+            *told(latency, "spoiled", list[str], []),
+        ],
+        tables=[verdict_table(told_items(record.items)), gate_table(gates(latency)), pair_table(latency)],
+        again=f"loadtest report {shlex.quote(str(folder))}",
+    )
+
+
+class Prospect:
+    """What is known of a duel's chances.
+
+    Args:
+        settings: of the duel.
+        started_unix_ns: the wall clock at its start.
+    """
+
+    def __init__(self, settings: DuelSettings, started_unix_ns: int) -> None:
+        self._settings = settings
+        self._started_unix_ns = started_unix_ns
+        self._like = _alike(settings)
+
+    def before(self) -> Iterator[str]:
+        """Yield what is to say before the first run."""
+        if self._like is None:
+            users, duration = self._settings.users, text.clock(self._settings.duration_s)
+            yield from self._told(None, f"no earlier run of {users} users and {duration} is known")
+        else:
+            manifest = self._like.manifest
+            yield from self._told(self._like, f"judging by run {manifest.run_id} of {manifest.revision}")
+
+    def after(self, first: Timing) -> Iterator[str]:
+        """Yield what is to say once the baseline's first run has shown the plan; nothing that was said."""
+        hash_before = None if self._like is None else self._like.manifest.comparability_hash
+        if first.manifest.comparability_hash != hash_before:
+            yield from self._told(first, "judging by the first pair")
+
+    def _told(self, like: Timing | None, source: str) -> Iterator[str]:
+        found = self._found(like)
+        lacks = [like is not None and lack(one.gate, [like]) for one in found]
+        enough = all(one.feasible for one in found) and not any(lacks)
+        pairs, verb = pairs_of(self._settings.pairs), "should be enough" if enough else "may be too few"
+        yield f"forecast: {pairs} {verb} to show that an unchanged server is unchanged"
+        yield f"  {source}{_assumed(found)}"
+        for one, missing in zip(found, lacks, strict=True):
+            yield f"  {one.gate}: cannot be judged, {missing}" if missing else f"  {one}"
+
+    def _found(self, like: Timing | None) -> Sequence[Feasibility]:
+        if like is None:
+            warmup_s, noise = self._settings.foreseen.warmup_s or 0.0, {}
+        else:
+            warmup_s = like.manifest.plan.warmup_s
+            noise = noise_floors(
+                earlier_timings(like.manifest, self._settings.results, before_unix_ns=self._started_unix_ns)
+            )
+        left_s = max(1.0, self._settings.duration_s - warmup_s)
+        return resolvable(
+            like, noise, pairs=self._settings.pairs, duration_s=left_s, gates=self._settings.gates
+        )
+
+
+def _assumed(found: Sequence[Feasibility]) -> str:
+    if all(one.noise.measured for one in found):
+        return ""
+    noise = f"run-to-run noise of {text.share(ASSUMED_RATIO)}"
+    return f"; {noise} is assumed until {LEAST_RUNS} earlier runs tell it"
+
+
+def _alike(settings: DuelSettings) -> Timing | None:
+    """Return the newest complete run that is alike, of the baseline's revision if any is."""
+    runs = [run for run in once(find_runs(settings.results).runs) if _is_alike(run, settings)]
+    runs.sort(key=lambda run: run.manifest.revision != settings.a.revision)
+    return next(map(timing, readable(run.path for run in runs)), None)
+
+
+def _is_alike(run: FoundRun, settings: DuelSettings) -> bool:
+    manifest = run.manifest
+    return (
+        manifest.complete
+        and manifest.plan.users == settings.users
+        and manifest.plan.duration_s == settings.duration_s
+        and settings.foreseen.agrees(manifest.plan)
+    )

@@ -1,0 +1,188 @@
+"""The load that this process makes: its engine, and what comes out of it.
+
+A local run and every worker has one. Sessions are numbered over all processes of a run, so that a user's
+part of the plan is the same whichever worker it lands on: with N workers, worker w numbers its k-th user
+k x N + w, which is how Locust deals its users out.
+"""
+
+import functools
+import gc
+import itertools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from gevent.event import Event
+from gevent.lock import RLock
+from locust.env import Environment
+
+from loadtest.engine.engine import Engine
+from loadtest.engine.monitor import raise_files_limit
+from loadtest.errors import LoadtestError
+from loadtest.events import Identity
+from loadtest.locust_plugin import stats
+from loadtest.locust_plugin.gevent_bridge import Bridge, start_native_thread
+from loadtest.locust_plugin.load_settings import LoadSettings
+from loadtest.results.interval import PackedInterval, pack
+from loadtest.session.recorder import Interval
+from loadtest.transport.target import check_source
+
+logger = logging.getLogger(__name__)
+
+_LATECOMER = 10_000_000
+"""First user number of a worker that joined after the start, beyond the reach of those that were there."""
+
+_ENGINE_START_S = 10.0
+_DEFAULT_DRAIN_S = 1.0
+_LONGEST_DRAIN_S = 5.0
+_STOP_MARGIN_S = 5.0
+"""Beyond drain and closing handshakes, before stopping is given up."""
+
+
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process of a run must know; the master decides it.
+
+    Args:
+        run_id: short and unique.
+        workers: that were there at the start; 1 for a local run.
+        elapsed_ns: how long the run had gone when a worker was told, by the master's monotonic clock; hosts'
+            wall clocks may differ and jump.
+    """
+
+    run_id: str
+    workers: int
+    elapsed_ns: int = 0
+
+
+class Load:
+    """The sessions of this process.
+
+    Args:
+        settings: of the run.
+        facts: of the run.
+        worker: this worker's number, None in a local run.
+        environment: Locust's.
+        deliver: takes every interval, folded, in gevent's thread.
+        failed: called in gevent's thread if the engine dies.
+    """
+
+    def __init__(
+        self,
+        settings: LoadSettings,
+        facts: RunFacts,
+        *,
+        worker: int | None,
+        environment: Environment,
+        deliver: Callable[[PackedInterval], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._settings = settings
+        self._facts = facts
+        self._worker = worker
+        self._environment = environment
+        self._deliver = deliver
+        self._failed = failed
+        self._users = itertools.count()
+        self._running: dict[int, None] = {}  # session numbers, in order
+        self._finished = False
+        self._finishing = RLock()  # Ctrl-C in a worker's terminal and its master's word may come at once
+        self._check_limits()
+        self._bridge = Bridge(failed)
+        self._engine = Engine(
+            settings.engine,
+            start_ns=time.monotonic_ns() - facts.elapsed_ns,
+            on_interval=functools.partial(self._bridge.call, self._take),
+            on_failure=functools.partial(self._bridge.call, self._on_failure),
+            start_thread=start_native_thread,
+        )
+        ready = Event()
+        self._engine.start(functools.partial(self._bridge.call, ready.set))
+        if not ready.wait(_ENGINE_START_S):
+            raise LoadtestError(f"the engine did not start within {_ENGINE_START_S:g} s")
+
+    def _check_limits(self) -> None:
+        """Raise what the system limits, and keep what is there now out of garbage collection's way."""
+        for address in self._settings.engine.source_ips:
+            check_source(address)
+        most, sessions = raise_files_limit(), self._settings.sessions
+        level = logging.WARNING if sessions > most else logging.INFO
+        logger.log(level, "`ulimit -n` allows %d connections; a user holds %d sessions", most, sessions)
+        gc.collect()
+        gc.freeze()
+
+    @property
+    def secrets(self) -> Sequence[str]:
+        """Texts that must not reach a file or a log: those of the settings, and the latest tokens."""
+        return (*self._settings.secrets, *self._engine.tokens)
+
+    def start_user(self) -> Sequence[int]:
+        """Start the sessions of one more user and return their numbers."""
+        if self._finished:
+            return ()
+        user = self._user_number(next(self._users))
+        first = user * self._settings.sessions
+        numbers = range(first, first + self._settings.sessions)
+        run_id = self._facts.run_id
+        identities = [
+            Identity(number=n, session_id=f"{run_id}-{n:06d}", thread_id=f"{run_id}-t{n:06d}")
+            for n in numbers
+        ]
+        self._running.update(dict.fromkeys(numbers))
+        self._engine.call(self._engine.add, identities)
+        return numbers
+
+    def _user_number(self, nth: int) -> int:
+        worker, workers = self._worker or 0, self._facts.workers
+        return nth * workers + worker if worker < workers else _LATECOMER * (worker + 1) + nth
+
+    def stop_user(self, numbers: Sequence[int]) -> None:
+        """Stop these sessions, and wait until they have closed."""
+        remaining = [number for number in numbers if number in self._running]
+        if not remaining or self._engine.failure is not None:
+            return
+        drain_s = self._drain_s()
+        self._ask(functools.partial(self._engine.call, self._engine.stop, remaining, drain_s), drain_s)
+        for number in remaining:  # only now, so that whoever finishes meanwhile waits for them, too
+            self._running.pop(number, None)
+
+    def _drain_s(self) -> float:
+        """Time for last replies: half of what --stop-timeout gives, the rest is for closing."""
+        stop_timeout_s: float = self._environment.stop_timeout or 0.0
+        return min(stop_timeout_s / 2, _LONGEST_DRAIN_S) if stop_timeout_s else _DEFAULT_DRAIN_S
+
+    def _ask(self, call: Callable[[Callable[[], None]], None], takes_s: float) -> bool:
+        """Make a call that tells when it is done, wait for that, and return whether it was done in time."""
+        done = Event()
+        call(functools.partial(self._bridge.call, done.set))
+        in_time: bool = done.wait(takes_s + _STOP_MARGIN_S)
+        if not in_time:
+            logger.error("the engine did not answer within %g s", takes_s + _STOP_MARGIN_S)
+        return in_time
+
+    def finish(self) -> None:
+        """Stop what still runs, deliver the last interval, and end the engine's thread."""
+        with self._finishing:
+            if not self._finished:
+                self.stop_user(list(self._running))
+                self._finished = True
+                self._end()
+
+    def _end(self) -> None:
+        if self._engine.failure is None:
+            if not self._ask(functools.partial(self._engine.call, self._engine.flush), 0):
+                self._failed(LoadtestError("the engine did not deliver what it recorded last"))
+            self._engine.call(self._engine.close)
+        self._bridge.close()
+        if self._engine.failure is not None:
+            self._on_failure()
+
+    def _take(self, interval: Interval) -> None:
+        packed = pack(interval, self._worker, secrets=self.secrets)
+        stats.feed(self._environment.stats, packed)
+        self._deliver(packed)
+
+    def _on_failure(self) -> None:
+        failure: Any = self._engine.failure
+        self._failed(failure)

@@ -1,0 +1,264 @@
+"""From a user class and the options to what the engine and the run directory need, checked in full.
+
+Everything that can be wrong with a setting is found here, before the first connection.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
+from loadtest.engine.engine import EngineSettings
+from loadtest.errors import InvalidSetting
+from loadtest.locust_plugin.options import named_as_options
+from loadtest.results.manifest import Plan
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.traffic import Conduct
+from loadtest.statistics.margins import Gate, parse_margins
+from loadtest.transport.addresses import expand
+from loadtest.transport.target import Target, Tls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """The server's log: where it is and how it is read.
+
+    Args:
+        paths: files, `-` for standard input.
+        command: that prints it.
+        format: as `loadtest.serverlog.log_reader.LogReader` takes it.
+        rules: a user's own.
+        allowed_errors: real errors that are let pass.
+    """
+
+    paths: tuple[str, ...] = ()
+    command: str | None = None
+    format: str = "auto"
+    rules: Path | None = None
+    allowed_errors: int = 0
+
+    @property
+    def given(self) -> bool:
+        """Whether there is a log at all."""
+        return bool(self.paths) or self.command is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSettings:
+    """The settings of a run, checked.
+
+    Args:
+        engine: what the engine is told.
+        sessions: that each user holds.
+        plan: what makes runs comparable; without users, spawn rate and duration, which Locust knows.
+        revision: version of the server under test.
+        baseline: what to compare with: a run directory, a revision, `none`, or None for the rule.
+        gates: the quantiles that latency is judged by, with their margins.
+        results: where run directories go.
+        secrets: texts that must not reach a file or a log.
+        log: the server's.
+    """
+
+    engine: EngineSettings
+    sessions: int
+    plan: Plan
+    revision: str | None
+    baseline: str | None
+    gates: Sequence[Gate]
+    results: Path
+    secrets: Sequence[str]
+    log: LogSettings
+
+
+def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
+    """Check all values and put them together.
+
+    Args:
+        values: by attribute name of `WebSocketUser`.
+        host: URL of the server.
+
+    Raises:
+        InvalidSetting: one of them cannot be.
+    """
+    with named_as_options():
+        for name, least, most in _BOUNDS:
+            _check(name, values[name], least, most)
+        engine = _engine(values, host)
+        gates = _gates(values["margins"])
+    return LoadSettings(
+        engine=engine,
+        sessions=values["sessions"],
+        plan=_plan(values, engine),
+        revision=values["revision"] or None,
+        baseline=values["baseline"],
+        gates=gates,
+        results=Path(values["results"]),
+        secrets=_secrets(values["token"], engine.headers, engine.conduct.dialect.path),
+        log=LogSettings(
+            paths=tuple(values["server_logs"]),
+            command=values["server_log_cmd"],
+            format=values["server_log_format"],
+            rules=values["server_log_rules"],
+            allowed_errors=values["server_log_errors"],
+        ),
+    )
+
+
+def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
+    seed, token = values["seed"], values["token"]
+    tls = Tls(
+        ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
+    )
+    return EngineSettings(
+        target=Target.parse(host, tls),
+        conduct=Conduct(
+            dialect=_dialect(values),
+            pace=Pace(values["rate"], values["arrivals"], seed),
+            backoff=_backoff(values["backoff"], seed),
+            reply_timeout_ns=int(values["reply_timeout_s"] * NS_PER_S),
+            in_flight=values["in_flight"],
+        ),
+        drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
+        token=token if callable(token) else lambda: token,
+        headers=_headers(values["headers"]),
+        subprotocols=tuple(values["subprotocols"]),
+        source_ips=expand(values["source_ips"]),
+        open_timeout_s=values["open_timeout_s"],
+        max_message_bytes=values["max_message_bytes"],
+        ping_interval_ns=int(values["ping_interval_s"] * NS_PER_S),
+        ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
+        connect_concurrency=values["connect_concurrency"],
+    )
+
+
+def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
+    """Return the plan; what Locust's own options say of it is not known here."""
+    conduct, drops = engine.conduct, engine.drops
+    return Plan(
+        dialect=conduct.dialect.name,
+        path=conduct.dialect.path,
+        users=0,
+        sessions_per_user=values["sessions"],
+        spawn_rate=0,
+        rate=conduct.pace.rate,
+        arrivals=conduct.pace.arrivals,
+        in_flight=conduct.in_flight,
+        message_bytes=conduct.dialect.message_bytes,
+        drop_every_s=drops.every_s,
+        drops=dict(drops.weights),
+        storms=drops.storms,
+        backoff=str(conduct.backoff),
+        reply_timeout_s=values["reply_timeout_s"],
+        open_timeout_s=values["open_timeout_s"],
+        seed=values["seed"],
+        warmup_s=values["warmup_s"],
+    )
+
+
+_BOUNDS = (
+    ("sessions", 1, 100_000),
+    ("in_flight", 0, 1000),
+    ("message_bytes", 1, 2**20),
+    ("reply_timeout_s", 0.001, 3600),
+    ("open_timeout_s", 0.001, 3600),
+    ("warmup_s", 0, 3600),
+    ("max_message_bytes", 1, 2**30),
+    ("ping_interval_s", 0.1, 86_400),
+    ("ping_timeout_s", 0.1, 86_400),
+    ("connect_concurrency", 1, 100_000),
+)
+
+
+def _check(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        shown = name.removesuffix("_s").replace("_", "-")
+        raise InvalidSetting(shown, value, "is out of range", f"Give {least:g} to {most:g}")
+
+
+def _dialect(values: Mapping[str, Any]) -> Dialect:
+    dialect = values["dialect"]
+    if isinstance(dialect, Dialect):
+        return dialect
+    kind = dialect_named(dialect) if isinstance(dialect, str) else dialect
+    path = values["path"]
+    if path is not None and not path.startswith("/"):
+        raise InvalidSetting("path", path, "does not begin with a slash", "Write /PATH[?QUERY]")
+    if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
+        raise InvalidSetting("path", path, "has characters that a URL cannot have", "Percent-encode them")
+    made: Dialect = kind(path=path, message_bytes=values["message_bytes"])
+    return made
+
+
+def _backoff(policy: str | Backoff, seed: int) -> Backoff:
+    return policy if isinstance(policy, Backoff) else parse_backoff(policy, seed=seed)
+
+
+def _drops(drops: str | Mapping[str, float] | DropPlan | None, every_s: float, seed: int) -> DropPlan:
+    if isinstance(drops, DropPlan):
+        return drops
+    if drops is None:
+        return DropPlan(every_s, DEFAULT_WEIGHTS, seed)
+    return DropPlan(every_s, parse_weights(drops) if isinstance(drops, str) else drops, seed)
+
+
+def _with_storms(drops: DropPlan, storms: str | Sequence[str]) -> DropPlan:
+    """Add storms to a plan; where none are asked for, a plan of the user's own keeps those it has."""
+    if not storms:
+        return drops
+    return replace(drops, storms=parse_storms([storms] if isinstance(storms, str) else storms))
+
+
+def _gates(margins: str | Sequence[str]) -> Sequence[Gate]:
+    return parse_margins([margins] if isinstance(margins, str) else margins)
+
+
+def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
+    """Refuse a storm that comes when the run is over.
+
+    Raises:
+        InvalidSetting: one does.
+    """
+    for storm in storms:
+        if run_time_s is not None and storm.at_s >= run_time_s:
+            problem = f"comes when the run is over (--run-time {run_time_s:g}s)"
+            hint = "Give an earlier moment, or a longer run"
+            raise InvalidSetting("--ws-storm", str(storm), problem, hint)
+
+
+def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
+    for name, value in pairs:
+        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
+            raise InvalidSetting("header", name, "is no header name", "Write NAME:VALUE")
+        if any(character in value for character in "\r\n\0"):
+            raise InvalidSetting("header", name, "has a value with a line break", "Write NAME:VALUE")
+    return pairs
+
+
+def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:
+    """Return the token, and what else a server might quote: words of headers, values of the path's query.
+
+    Those too short to be a secret are left out: taking them away would garble every text.
+    """
+    shortest = 8
+    values = [value for _, value in headers]
+    words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
+    query = [value for _, value in parse_qsl(path.partition("?")[2]) if "{" not in value]
+    found = [text for text in (*values, *words, *query) if len(text) >= shortest]
+    return [*found, token] if isinstance(token, str) and token else found
+
+
+def described_revision() -> str:
+    """Return `git describe` of the current directory, else `unknown`."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    told = subprocess.run(  # noqa: S603  # a fixed command, no shell
+        [git, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, check=False
+    )
+    return told.stdout.strip() or "unknown"

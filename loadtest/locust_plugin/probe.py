@@ -1,0 +1,141 @@
+"""`loadtest probe`: in under a minute what a person does by hand after a deploy.
+
+A few sessions connect and talk, each is dropped once, the kinds in turn, and all must be back in their
+sessions. It is a run like any other, by Locust as a library: with a run directory, the server's log, a
+verdict and reports. It ends as soon as there is enough to judge; before that the health endpoint is asked.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gevent
+from locust.env import Environment
+from locust.util.load_locustfile import load_locustfile
+
+from loadtest.drops.plan import DEFAULT_WEIGHTS, OnceInTurn
+from loadtest.errors import InvalidSetting, LoadtestError, UsageError
+from loadtest.locust_plugin import lifecycle, stats
+from loadtest.locust_plugin.load_settings import load_settings
+from loadtest.locust_plugin.user import WebSocketUser
+from loadtest.report.judged_run import Published
+from loadtest.transport.http_health import Health, ask_health
+from loadtest.verdict import messaging
+from loadtest.verdict.reconnect import LEAST_RESUMED
+
+DROPPED_AFTER_S = 4.0
+"""On average: long enough to have talked before, short enough for a person who waits."""
+
+LONGEST_S = 20.0
+"""Until what has not come back by then is told as it is; a verdict within the minute."""
+
+SETTLE_S = 1.0
+"""After the last resume, for the first replies on the new connections."""
+
+LEAST_SESSIONS = LEAST_RESUMED
+
+_USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none", "storms": ()}
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a probe found; `published` is None if it did not get as far as a run.
+
+    Args:
+        health: of the health endpoint, None where there is none.
+        exit_code: 0 pass, 1 fail, 4 inconclusive, 5 the tool itself failed.
+    """
+
+    health: Health | None
+    published: Published | None
+    exit_code: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for programs; `verdict` is what verdict.json holds."""
+        return {
+            "exit_code": self.exit_code,
+            "health": self.health,
+            "run": None if self.published is None else str(self.published.path),
+            "verdict": None if self.published is None else self.published.verdict,
+        }
+
+
+def probe(
+    host: str | None,
+    values: Mapping[str, Any],
+    *,
+    health_path: str | None = None,
+    locustfile: Path | None = None,
+) -> Probed:
+    """Probe a server.
+
+    Args:
+        host: its URL, None for that of the user class, else a reference server of its own.
+        values: attributes of `WebSocketUser` by name.
+        health_path: None for that of the dialect.
+        locustfile: with the user class whose dialect, path and token are taken.
+
+    Raises:
+        UsageError: the locustfile cannot be loaded, or has no user class, or several.
+        SystemExit: a setting is wrong; the one line that says so has been printed.
+    """
+    base = WebSocketUser if locustfile is None else _user_class(locustfile)
+    sessions = values["sessions"]
+    if sessions < LEAST_SESSIONS:
+        raise InvalidSetting("sessions", sessions, "are too few to judge", f"Give {LEAST_SESSIONS} or more")
+    drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
+    plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
+    kind = type("ProbeUser", (base,), plan)
+    environment = Environment(
+        user_classes=[kind],
+        parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
+    )
+    runner = environment.create_local_runner()
+    lifecycle.attach(environment, WebSocketUser)
+    try:
+        runner.start(1, spawn_rate=1)
+        _wait(environment, sessions)
+        health = _health(environment, kind, health_path)
+    finally:
+        runner.quit()
+    published = lifecycle.of(environment).published
+    exit_code = LoadtestError.exit_code if published is None else environment.process_exit_code or 0
+    return Probed(health, published, exit_code or int(health is not None and not health.ok))
+
+
+def _user_class(locustfile: Path) -> type[WebSocketUser]:
+    try:
+        classes, *_ = load_locustfile(str(locustfile))
+    except Exception as error:  # whatever a person's file does when it is run
+        raise UsageError(f"{locustfile} cannot be loaded: {type(error).__name__}: {error}") from error
+    found = [kind for kind in classes.values() if issubclass(kind, WebSocketUser)]
+    if len(found) != 1:
+        names = ", ".join(kind.__name__ for kind in found) or "none"
+        raise UsageError(f"{locustfile} must have one WebSocketUser, and has {names}")
+    return found[0]
+
+
+def _health(environment: Any, kind: type[WebSocketUser], path: str | None) -> Health | None:
+    host = environment.host or kind.host
+    if host is None:  # the run could not begin
+        return None
+    settings = load_settings(kind.values(), host)
+    path = path or settings.engine.conduct.dialect.health_path
+    return None if path is None else ask_health(settings.engine.target, path)
+
+
+def _wait(environment: Any, sessions: int) -> None:
+    """Wait until every session is back and enough was said, or until the time is over."""
+    over_s = time.monotonic() + LONGEST_S
+    while environment.process_exit_code is None and time.monotonic() < over_s:
+        gevent.sleep(0.2)
+        entries = environment.stats.entries
+        came_back, replies = (
+            entries[name, stats.METHOD].num_requests for name in ("reconnect", "round trip")
+        )
+        if came_back >= sessions and replies >= messaging.LEAST_ANSWERED:
+            gevent.sleep(SETTLE_S)
+            return

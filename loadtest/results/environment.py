@@ -1,0 +1,85 @@
+"""What a manifest says of where and when a run was made: host, versions, UTC, the run's id."""
+
+import os
+import platform
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+
+import psutil
+
+from loadtest.results.manifest import Host, Manifest, Plan
+from loadtest.statistics.margins import GATES, Gate, margins_of
+
+LIBRARIES = (
+    "loadtest",
+    "locust",
+    "gevent",
+    "websockets",
+    "uvloop",
+    "anyio",
+    "hdrhistogram",
+    "msgspec",
+    "numpy",
+    "scipy",
+)
+
+
+def new_manifest(
+    *,
+    revision: str,
+    target: str,
+    plan: Plan,
+    gates: Sequence[Gate] = GATES,
+    started_unix_ns: int | None = None,
+) -> Manifest:
+    """Return the manifest of a run that begins.
+
+    Args:
+        revision: of the server under test.
+        target: its URL; secrets are taken out.
+        plan: of the run.
+        gates: with the margins that its latency is judged by.
+        started_unix_ns: wall clock at the run's start, from which its times count; None for now.
+    """
+    started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
+    return Manifest(
+        run_id=secrets.token_hex(4),
+        revision=revision,
+        target=target,
+        started_at=utc_text(started_unix_ns),
+        started_unix_ns=started_unix_ns,
+        plan=plan,
+        margins=margins_of(gates),
+        versions=versions(),
+        host=host(),
+    )
+
+
+def utc_text(unix_ns: int) -> str:
+    """Return a wall clock time as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that matter, without importing them."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def host() -> Host:
+    """Return what this machine is."""
+    return Host(
+        system=platform.system(),
+        release=platform.release(),
+        machine=platform.machine(),
+        cpus=os.cpu_count() or 0,
+        memory_mb=psutil.virtual_memory().total // 2**20,
+    )

@@ -1,0 +1,67 @@
+"""The lines of latency.hlog: HdrHistogram's interval log, version 1.3 with tags.
+
+    Tag=service,12.000,1.001,5.743,HISTFAAAA…       tag, start, length, maximum, histogram
+
+Start and length are seconds since the run's start (`BaseTime`), histograms count microseconds, and the
+maximum is in milliseconds, as the field's tools print and expect it. Format: HistogramLogWriter.java of
+https://github.com/HdrHistogram/HdrHistogram. The lines are ours because the Python library's writer knows no
+tags and rounds the maximum down to whole units; its reader, and Java's, read them.
+"""
+
+import re
+from typing import NamedTuple
+
+from loadtest import histograms
+from loadtest.histograms import Histogram, decoded
+from loadtest.session.schedule import NS_PER_S
+
+_US_PER_MS = 1000
+_LINE = re.compile(r"Tag=([^,\s]{1,200}),(\d{1,9}\.\d{1,9}),(\d{1,9}\.\d{1,9}),(\d{1,12}\.\d{1,9}),(\S+)")
+_COMMENT = ("#", '"')
+
+
+class Entry(NamedTuple):
+    """A line that holds a histogram."""
+
+    tag: str
+    start_ns: int
+    histogram: Histogram
+
+
+def head(started_unix_ns: int, started_at: str) -> str:
+    """Return the lines at the log's beginning."""
+    started_s = f"{started_unix_ns / NS_PER_S:.3f}"
+    return (
+        "#[Histogram log format version 1.3]\n"
+        "#[Histograms hold microseconds; Interval_Max is in milliseconds]\n"
+        f"#[StartTime: {started_s} (seconds since epoch), {started_at}]\n"
+        f"#[BaseTime: {started_s} (seconds since epoch)]\n"
+        '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"\n'
+    )
+
+
+def line(tag: str, *, start_ns: int, stop_ns: int, histogram: Histogram, text: str | None = None) -> str:
+    """Return the line of one interval and tag.
+
+    Args:
+        start_ns, stop_ns: of the interval, since the run's start.
+        histogram: what was recorded, not empty.
+        text: the histogram encoded, if that is known.
+    """
+    start_s, length_s = start_ns / NS_PER_S, (stop_ns - start_ns) / NS_PER_S
+    max_ms = histogram.get_max_value() / _US_PER_MS
+    return f"Tag={tag},{start_s:.3f},{length_s:.3f},{max_ms:.3f},{text or histograms.encode(histogram)}\n"
+
+
+def parsed(text: str) -> Entry | None:
+    """Return what a line holds, None for a comment or the legend.
+
+    Raises:
+        ValueError: it is no line of this log.
+    """
+    if text.startswith(_COMMENT) or not text.strip():
+        return None
+    match = _LINE.fullmatch(text.rstrip("\r\n"))
+    if match is None:
+        raise ValueError("is no line of an interval log (Tag=TAG,START,LENGTH,MAX,HISTOGRAM)")
+    return Entry(match[1], round(float(match[2]) * NS_PER_S), decoded(match[5]))

@@ -1,0 +1,202 @@
+"""One interval of one process, folded and ready to travel: from an engine to the writer of the run.
+
+Workers send it to the master as bytes, a run in one process hands it on as it is; the writer knows no other
+form, so there is one road. Folding takes milliseconds: never on a loop that measures. What leaves a process
+here is cleaned: texts are bounded, and secrets are taken out of them.
+"""
+
+import math
+import zlib
+from collections.abc import Iterable
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta, Struct
+
+from loadtest import histograms
+from loadtest.errors import LoadtestError
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.session.schedule import NS_PER_S
+
+TEXT_LIMIT = 200
+"""Characters of a foreign text that are kept."""
+
+BYTES_LIMIT = 64 << 20
+"""Bytes of an interval: far more than a second of the largest run."""
+
+_LEAST_PREFIX = 4
+"""Characters of a secret that a cut text must end with to count as the secret's beginning."""
+
+_EARLY_NS = 10_000_000
+
+Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Encoded = Annotated[str, Meta(max_length=histograms.TEXT_LIMIT)]
+Name = Annotated[str, Meta(max_length=TEXT_LIMIT)]
+Difference = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+def second_of(start_ns: int) -> int:
+    """Return the second of the run to which an interval belongs that started then.
+
+    Intervals start on whole seconds, or later on a busy loop; a timer may also be a little early.
+    """
+    return (start_ns + _EARLY_NS) // NS_PER_S
+
+
+class IntervalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of intervals.jsonl: what one process counted in one interval."""
+
+    start_ns: Nanoseconds
+    stop_ns: Nanoseconds
+    worker: int | None = None
+    counts: dict[Name, Difference] = {}
+    errors: list[ErrorTally] = []
+    gauges: dict[Name, float] = {}
+
+
+class MalformedInterval(LoadtestError):
+    """Bytes that a worker sent are no interval."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"a worker sent an interval that cannot be read: {self.problem}. Do all run the same version?"
+
+
+class PackedInterval(Struct, frozen=True, kw_only=True):
+    """What one process recorded in one interval, with latency folded into histograms.
+
+    Args:
+        start_ns, stop_ns: since the run's start.
+        worker: number of the worker, None in a run of one process.
+        histograms: by tag, HdrHistogram's V2 compressed form in base64; empty ones are left out.
+    """
+
+    start_ns: Nanoseconds
+    stop_ns: Nanoseconds
+    worker: int | None
+    histograms: dict[Name, Encoded]
+    counts: dict[Name, Difference]
+    lifecycle: list[Lifecycle]
+    errors: list[ErrorTally]
+    gauges: dict[Name, float]
+
+
+def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str] = ()) -> PackedInterval:
+    """Fold an interval for shipping and writing.
+
+    Args:
+        interval: ended by `Recorder.swap`; it is not changed.
+        worker: number of this process's worker, None in a run of one process.
+        secrets: tokens that must not leave the process in a text.
+    """
+    encoded, clamped = _folded(interval)
+    counts = {name: count for name, count in interval.counts.items() if count}
+    if clamped:
+        counts["latency.clamped"] = counts.get("latency.clamped", 0) + clamped
+    hidden = _spellings(secrets)
+    return PackedInterval(
+        start_ns=interval.start_ns,
+        stop_ns=interval.stop_ns,
+        worker=worker,
+        histograms=encoded,
+        counts=counts,
+        lifecycle=[_cleaned_event(record, hidden) for record in interval.lifecycle],
+        errors=[_cleaned_error(tally, hidden) for tally in interval.errors.values()],
+        gauges={name: value for name, value in interval.gauges.items() if math.isfinite(value)},
+    )
+
+
+def cleaned(text: str, secrets: Iterable[str]) -> str:
+    """Return a foreign text as it may be written: bounded, encodable, without these secrets."""
+    return _cleaned(text, _spellings(secrets))
+
+
+def encode(packed: PackedInterval) -> bytes:
+    """Return the interval as bytes, for the way from a worker to the master.
+
+    Compressed at the fastest level: a second with thousands of lifecycle events is their names over and over.
+    """
+    return zlib.compress(_encoder.encode(packed), level=1)
+
+
+def decode(data: bytes) -> PackedInterval:
+    """Read what `encode` wrote.
+
+    Raises:
+        MalformedInterval: it is something else, or beyond its bounds.
+    """
+    try:
+        packed = _decoder.decode(_decompressed(data))
+        for text in packed.histograms.values():
+            histograms.decoded(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, zlib.error) as problem:
+        raise MalformedInterval(str(problem)) from problem
+    return packed
+
+
+def _decompressed(data: bytes) -> bytes:
+    """Return the whole of what was compressed, which is bounded like what comes.
+
+    Raises:
+        ValueError: it is too long, or not whole.
+        zlib.error: it is something else.
+    """
+    decompressor = zlib.decompressobj()
+    plain = decompressor.decompress(data, BYTES_LIMIT)
+    if not decompressor.eof or decompressor.unused_data:
+        raise ValueError(f"it does not end within {BYTES_LIMIT} bytes")
+    return plain
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(PackedInterval)
+
+
+def _folded(interval: Interval) -> tuple[dict[str, str], int]:
+    """Return the encoded histograms, and how many samples were clamped."""
+    encoded, clamped = {}, 0
+    for tag, samples_ns in interval.samples.items():
+        if samples_ns:
+            histogram, beyond = histograms.fold(samples_ns)
+            encoded[tag] = histograms.encode(histogram)
+            clamped += beyond
+    return encoded, clamped
+
+
+def _spellings(secrets: Iterable[str]) -> list[str]:
+    """Return the secrets as a text may spell them, the longest first."""
+    spelled = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
+    return sorted(spelled, key=len, reverse=True)
+
+
+def _cleaned_event(record: Lifecycle, hidden: list[str]) -> Lifecycle:
+    if record.detail is None:
+        return record
+    return msgspec.structs.replace(record, detail=_cleaned(record.detail, hidden))
+
+
+def _cleaned_error(tally: ErrorTally, hidden: list[str]) -> ErrorTally:
+    return msgspec.structs.replace(
+        tally, error=_cleaned(tally.error, hidden), example=_cleaned(tally.example, hidden)
+    )
+
+
+def _cleaned(text: str, hidden: list[str]) -> str:
+    """Return a foreign text as it may be written: bounded, encodable, without secrets."""
+    text = text.encode("utf-8", "replace").decode()
+    for secret in hidden:
+        if secret[:_LEAST_PREFIX] in text:  # with thousands of tokens the rest would take the loop's time
+            text = _without_cut_secret(text.replace(secret, "***"), secret)
+    return text[:TEXT_LIMIT]
+
+
+def _without_cut_secret(text: str, secret: str) -> str:
+    """Take away the beginning of a secret that a bound cut off at the text's end."""
+    for length in range(min(len(secret) - 1, len(text)), _LEAST_PREFIX - 1, -1):
+        if text.endswith(secret[:length]):
+            return text[:-length] + "***"
+    return text

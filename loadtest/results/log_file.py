@@ -1,0 +1,143 @@
+"""server_log.jsonl: what a run keeps of the server's log, and the drops that it is judged against.
+
+    {"type": "logged", "level": 40, "log_class": "real_error", "at_ns": …, "text": "…"}     a record
+    {"type": "logged", "level": 20, "log_class": "other", "at_ns": …, "count": 17}          others of a second
+    {"type": "reading", "files": ["server.log"], "counts": {…}}                             the last line
+
+Written as the log is read, so that of a killed run there is what had come until then, without the last line.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from loadtest.results import directory
+from loadtest.results.interval import cleaned
+from loadtest.results.reader import read_lines
+from loadtest.serverlog.extract import Logged, Reading
+from loadtest.serverlog.matching import END_OF_RUN, MAX_SIGHTINGS, DropMade
+from loadtest.session.recorder import Lifecycle
+
+RECORDS_LIMIT = 2 * MAX_SIGHTINGS
+"""Lines kept: twice what is judged, because a log that is piped in may begin before the run."""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Logged | Reading).decode
+_decode_event = msgspec.json.Decoder(Lifecycle).decode
+
+
+class LogWriter:
+    """Writes a run's server_log.jsonl anew.
+
+    Args:
+        run: the run directory.
+        secrets: returns the texts that must not be written.
+
+    Attributes:
+        path: the file.
+
+    Raises:
+        ResultsUnwritable: it cannot be written; later, `append` and `finish` raise the same.
+    """
+
+    def __init__(self, run: Path, secrets: Callable[[], Iterable[str]] = tuple) -> None:
+        self.path = run / directory.SERVER_LOG
+        self._secrets = secrets
+        self._written = 0
+        self._left_out = 0
+        with directory.writing(self.path):
+            self._file = self.path.open("wb")
+
+    def append(self, kept: Iterable[Logged]) -> None:
+        """Write what was kept of some records."""
+        secrets = tuple(self._secrets())
+        lines = []
+        for logged in kept:
+            if self._written >= RECORDS_LIMIT:
+                self._left_out += logged.count
+                continue
+            self._written += 1
+            texts = {name: cleaned(getattr(logged, name), secrets) for name in ("session", "file", "text")}
+            lines.append(msgspec.structs.replace(logged, **texts))
+        self._write(lines)
+
+    def finish(self, reading: Reading) -> None:
+        """Write how the reading went, and close the file."""
+        secrets = tuple(self._secrets())
+        told = {
+            "files": [cleaned(name, secrets) for name in reading.files],
+            "problems": [cleaned(problem, secrets) for problem in reading.problems],
+        }
+        self._write([msgspec.structs.replace(reading, **told, left_out=self._left_out)])
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _write(self, lines: Sequence[Logged | Reading]) -> None:
+        with directory.writing(self.path):
+            self._file.write(b"".join(_encode(line) + b"\n" for line in lines))
+            self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLog:
+    """What a run kept of the server's log; `reading` is None if the run was killed."""
+
+    records: list[Logged]
+    reading: Reading | None
+
+
+def read_server_log(run: Path) -> ServerLog | None:
+    """Read a run's server_log.jsonl, None where no log was given.
+
+    Raises:
+        RunUnreadable: it is damaged.
+    """
+    file = run / directory.SERVER_LOG
+    if not file.is_file():
+        return None
+    records: list[Logged] = []
+    readings: list[Reading] = []
+
+    def enter(line: bytes) -> None:
+        found = _decode(line)
+        if isinstance(found, Reading):
+            readings.append(found)
+        elif len(records) < RECORDS_LIMIT:
+            records.append(found)
+
+    read_lines(file, enter)
+    return ServerLog(records, readings[-1] if readings else None)
+
+
+def read_drops(run: Path, *, started_unix_ns: int, ended_unix_ns: int) -> list[DropMade]:
+    """Read which drops a run made, and which sessions ended with it.
+
+    Raises:
+        RunUnreadable: its events are damaged.
+    """
+    drops: list[DropMade] = []
+    sessions: dict[str, None] = {}
+
+    def enter(line: bytes) -> None:
+        event = _decode_event(line)
+        if event.event == "dropped":
+            at_ns = started_unix_ns + event.at_ns
+            drops.append(DropMade(at_ns=at_ns, session=event.session, kind=event.kind or ""))
+        elif event.event == "connected":
+            sessions[event.session] = None
+
+    read_lines(run / directory.EVENTS, enter)
+    ends = (DropMade(at_ns=ended_unix_ns, session=session, kind=END_OF_RUN) for session in sessions)
+    return [*drops, *ends]

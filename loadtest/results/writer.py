@@ -1,0 +1,163 @@
+"""Writes a run directory as the run goes, so that a killed run can be read up to its last second.
+
+Every append is flushed before it returns. Counts, errors, gauges and events are written as they come, a
+line each; histograms of several workers for the same second are merged into one line first, which waits
+until all of them have delivered that second, or ten newer ones have come. What comes later than that is
+written as a line of its own, never lost: readers add up lines of the same second.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import msgspec
+
+from loadtest import histograms
+from loadtest.errors import ResultsUnwritable
+from loadtest.results import directory, hlog
+from loadtest.results.interval import IntervalLine, PackedInterval, second_of
+from loadtest.results.manifest import Manifest, WorkerShare
+
+HORIZON_S = 10
+"""Newer seconds for which a second waits for the workers that have not delivered it."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RunWriter:
+    """A run being written; it belongs to one thread.
+
+    Args:
+        results: the folder of all runs.
+        manifest: of this run; it is written at once, as not complete.
+
+    Attributes:
+        path: the run directory.
+
+    Raises:
+        ResultsUnwritable: it cannot be written; later, `append` and `finish` raise the same.
+    """
+
+    def __init__(self, results: Path, manifest: Manifest) -> None:
+        self.path = directory.make_directory(results, manifest)
+        self._manifest = msgspec.structs.replace(manifest, complete=False, ended_at=None)
+        self._shares: dict[int | None, WorkerShare] = {}
+        self._newest: dict[int | None, int] = {}  # by worker, the newest second that it delivered
+        self._waiting: dict[int, list[PackedInterval]] = {}  # by second
+        directory.write_json(self.path / directory.MANIFEST, self._manifest)
+        self._files: list[BinaryIO] = []
+        self._hlog = self._open(directory.HISTOGRAMS)
+        self._events = self._open(directory.EVENTS)
+        self._intervals = self._open(directory.INTERVALS)
+        self._write(self._hlog, hlog.head(manifest.started_unix_ns, manifest.started_at).encode())
+
+    def _open(self, name: str) -> BinaryIO:
+        path = self.path / name
+        try:
+            with directory.writing(path):
+                file = path.open("wb")
+        except ResultsUnwritable:
+            self.close()
+            raise
+        self._files.append(file)
+        return file
+
+    def append(self, packed: PackedInterval) -> None:
+        """Write one interval of one process."""
+        self._write(self._events, b"".join(_encode(record) + b"\n" for record in packed.lifecycle))
+        line = IntervalLine(
+            start_ns=packed.start_ns,
+            stop_ns=packed.stop_ns,
+            worker=packed.worker,
+            counts=packed.counts,
+            errors=packed.errors,
+            gauges=packed.gauges,
+        )
+        self._write(self._intervals, _encode(line) + b"\n")
+        self._share(packed)
+        second = second_of(packed.start_ns)
+        self._waiting.setdefault(second, []).append(packed)
+        self._newest[packed.worker] = max(second, self._newest.get(packed.worker, second))
+        for waiting in sorted(self._waiting):
+            if self._is_due(waiting):
+                self._write_second(self._waiting.pop(waiting))
+
+    def _share(self, packed: PackedInterval) -> None:
+        known = self._shares.get(packed.worker)
+        self._shares[packed.worker] = WorkerShare(
+            worker=packed.worker,
+            intervals=(known.intervals if known else 0) + 1,
+            sent=(known.sent if known else 0) + packed.counts.get("messaging.sent", 0),
+            answered=(known.answered if known else 0) + packed.counts.get("messaging.answered", 0),
+        )
+
+    def _is_due(self, second: int) -> bool:
+        """Tell whether no more is to be expected of a second."""
+        if None in self._newest:  # one process: nobody else to wait for
+            return True
+        newest = max(self._newest.values())
+        # A second is held until a newer one comes: the workers that deliver it first are not yet all.
+        delivered = newest > second and all(reached >= second for reached in self._newest.values())
+        return delivered or newest > second + HORIZON_S
+
+    def _write_second(self, parts: list[PackedInterval]) -> None:
+        texts: dict[str, list[str]] = {}
+        for part in parts:
+            for tag, text in part.histograms.items():
+                texts.setdefault(tag, []).append(text)
+        start_ns, stop_ns = min(part.start_ns for part in parts), max(part.stop_ns for part in parts)
+        lines = [_line(tag, of_tag, start_ns, stop_ns) for tag, of_tag in texts.items()]
+        self._write(self._hlog, "".join(lines).encode())
+
+    def finish(self, ended_at: str, missing_workers: Iterable[int] = ()) -> None:
+        """Write what still waits, and mark the run as complete.
+
+        Args:
+            ended_at: ISO 8601, UTC (`loadtest.results.environment.utc_text`).
+            missing_workers: those that did not deliver all they recorded.
+        """
+        self._end(ended_at=ended_at, complete=True, missing_workers=sorted(missing_workers))
+
+    def fail(self, failure: str, missing_workers: Iterable[int] = ()) -> None:
+        """Write what still waits of a run that the tool cannot go on with, and why; it stays incomplete."""
+        with suppress(ResultsUnwritable):  # it may be what failed
+            self._end(failure=failure, missing_workers=sorted(missing_workers))
+
+    def _end(self, **changes: Any) -> None:
+        try:
+            for second in sorted(self._waiting):
+                self._write_second(self._waiting.pop(second))
+        finally:
+            self.close()
+        shares = sorted(self._shares.values(), key=lambda share: -1 if share.worker is None else share.worker)
+        self._manifest = msgspec.structs.replace(self._manifest, workers=shares, **changes)
+        directory.write_json(self.path / directory.MANIFEST, self._manifest)
+
+    def close(self) -> None:
+        """Close the files; a run that was not finished stays incomplete."""
+        for file in self._files:
+            # What could not be written was told by `append`; closing would only tell it again.
+            with suppress(OSError):
+                file.close()
+
+    def _write(self, file: BinaryIO, data: bytes) -> None:
+        with directory.writing(self.path):
+            file.write(data)
+            file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _line(tag: str, texts: list[str], start_ns: int, stop_ns: int) -> str:
+    decoded = [histograms.decode(text) for text in texts]
+    if len(texts) == 1:
+        return hlog.line(tag, start_ns=start_ns, stop_ns=stop_ns, histogram=decoded[0], text=texts[0])
+    return hlog.line(tag, start_ns=start_ns, stop_ns=stop_ns, histogram=histograms.merged(decoded))

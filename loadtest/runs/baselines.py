@@ -1,0 +1,303 @@
+"""Which run another is compared with when its reports are made, and why that one.
+
+It is what was asked for, else what the run was compared with before, else what the rule says
+(`loadtest.runs.baselines.choose_baseline`): a report that is made again must not change because a later run exists.
+A baseline that was not asked for and cannot be read is told in a note, it is no reason to have no report.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.errors import RunUnreadable
+from loadtest.report.tables import told
+from loadtest.results.data import Evidence
+from loadtest.results.manifest import Manifest
+from loadtest.results.reader import read_run
+from loadtest.runs.find import Catalogue, FoundRun, find_runs, given_verdict, once, resolve
+from loadtest.statistics.comparison import LEAST_RUNS
+from loadtest.statistics.margins import GATES
+from loadtest.verdict import connect, messaging
+from loadtest.verdict.items import Item, Ruling, Verdict
+from loadtest.verdict.latency import OPTIONAL_TAGS, PassedOver, Timing, lack, timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suitability:
+    """What speaks against comparing with a run.
+
+    Args:
+        unjudged: how many gated quantiles cannot be judged against it.
+        lack: why not, empty where all can.
+        failings: what it failed itself, a sentence an item.
+    """
+
+    unjudged: int
+    lack: str
+    failings: Sequence[str]
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """The smaller, the better to compare with."""
+        return self.unjudged, bool(self.failings)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not any(self.rank)
+
+    @property
+    def problems(self) -> list[str]:
+        """All that speaks against it."""
+        return [*([self.lack] if self.lack else []), *self.failings]
+
+
+def suitability(evidence: Evidence, given: Verdict | None = None) -> Suitability:
+    """Return how fit a run is to be compared with.
+
+    Args:
+        given: the verdict that the run was given, for what its evidence alone cannot tell: its latency.
+    """
+    unjudged, why = _lack(timing(evidence))
+    items = [connect.judge(evidence), messaging.judge(evidence)]
+    if given is not None:
+        items += [item for item in given.items if item.item == "latency"]
+    failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
+    return Suitability(unjudged=unjudged, lack=why, failings=failings)
+
+
+def _lack(run: Timing) -> tuple[int, str]:
+    """Return how many gated quantiles cannot be judged, and why."""
+    gates = [gate for gate in GATES if gate.tag not in OPTIONAL_TAGS]
+    if not run.manifest.plan.messages_planned:
+        return 0, ""
+    if run.problems:
+        return len(gates), f"its load generator was not fit to measure: {'; '.join(run.problems)}"
+    lacks = [
+        f"{gate} cannot be judged against it: {missing}" for gate in gates if (missing := lack(gate, [run]))
+    ]
+    return len(lacks), lacks[-1] if lacks else ""  # the last needs the most
+
+
+NO_BASELINE = "none"
+
+MOST_READ = 5
+"""Runs that are read in search of a sound baseline, damaged ones among them: older ones say little of how the
+server was before."""
+
+MOST_TOLD = 20
+"""Runs that are told to have been passed over: any number may have been killed, for which none is read."""
+
+
+class Rule(StrEnum):
+    """By which rule a baseline was chosen."""
+
+    ASKED = "it was asked for"
+    PINNED = "it is pinned for this plan"
+    NEWEST = "it is the newest complete run of another revision with this plan"
+    FITTEST = "newer runs of other revisions with this plan are less fit to be compared with"
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The run directory to compare with, and why this one."""
+
+    path: Path
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The baseline, None for no comparison; and the `MOST_TOLD` newest of what was passed over for it."""
+
+    baseline: Baseline | None = None
+    passed_over: tuple[PassedOver, ...] = ()
+
+
+def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
+    """Return what a run is compared with where nothing was asked for."""
+    others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
+    pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
+    if pinned is not None:
+        return Choice(Baseline(pinned.path, Rule.PINNED))
+    return _fittest(run for run in others if run.manifest.revision != of.revision)
+
+
+def _fittest(candidates: Iterable[FoundRun]) -> Choice:
+    """Return the newest sound one of these, which are the newest first, else the newest of the best."""
+    looked_at = list(_looked_at(candidates))
+    fit = [(run, found.rank) for run, found, _ in looked_at if found is not None]
+    best, _ = min(fit, key=lambda one: one[1], default=(None, None))
+    passed_over = tuple(
+        PassedOver(revision=run.manifest.revision, run_id=run.manifest.run_id, path=str(run.path), why=why)
+        for run, _, why in islice(takewhile(lambda one: one[0] is not best, looked_at), MOST_TOLD)
+    )
+    if best is None:
+        return Choice(None, passed_over)
+    rule = Rule.NEWEST if best is fit[0][0] else Rule.FITTEST
+    return Choice(Baseline(best.path, rule), passed_over)
+
+
+def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
+    """Yield runs up to a sound one, how fit each is, None for not at all, and what speaks against it."""
+    read = 0
+    for run in candidates:
+        if not run.manifest.complete:
+            yield run, None, "it was not ended in good order"
+            continue
+        read += 1
+        try:
+            found = suitability(read_run(run.path), given_verdict(run.path))
+        except RunUnreadable as problem:
+            yield run, None, f"it cannot be read: {problem}"
+        else:
+            yield run, found, "; ".join(found.problems)
+            if found.sound:
+                return
+        if read == MOST_READ:
+            return
+
+
+def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> Choice:
+    """Return the run to compare a run with and why.
+
+    Args:
+        manifest: of the run that is judged.
+        wanted: a run directory, a revision, `none`; None or empty to choose by the rule.
+
+    Raises:
+        RunNotFound: what is wanted does not exist.
+    """
+    if wanted == NO_BASELINE:
+        return Choice()
+    if wanted:
+        return Choice(Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED))
+    return _baseline_by_rule(find_runs(results), manifest)
+
+
+def earlier_runs(
+    results: Path, manifest: Manifest, *, before_unix_ns: int, least: int = LEAST_RUNS, most: int = 20
+) -> list[Path]:
+    """Return complete runs of this run's revision and plan besides itself, the newest first.
+
+    They tell how much runs differ that should not: the noise floor of a comparison.
+
+    Args:
+        before_unix_ns: when what is judged was made; what was run later must not change a verdict.
+        least: where there are fewer, none are returned: they would be read for nothing.
+        most: how many are enough.
+    """
+    found = [
+        run.path
+        for run in once(find_runs(results).of_plan(manifest.comparability_hash))
+        if run.manifest.revision == manifest.revision
+        and run.manifest.run_id != manifest.run_id
+        and run.manifest.started_unix_ns < before_unix_ns
+    ]
+    return found[:most] if len(found) >= least else []
+
+
+NONE_ASKED = "no comparison was asked for"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A baseline.
+
+    Args:
+        evidence: what its files say, None where there is no baseline.
+        path, rule: where it is, and by which rule it was found; or by which there is none.
+        passed_over: the runs that the rule did not take, the newest first.
+        notes: what a person must know of it.
+    """
+
+    evidence: Evidence | None = None
+    path: str = ""
+    rule: str = ""
+    passed_over: Sequence[PassedOver] = ()
+    notes: Sequence[str] = ()
+
+    def told(self) -> dict[str, Any]:
+        """Return how it was found, for the evidence of a verdict."""
+        passed_over = [msgspec.to_builtins(one) for one in self.passed_over]
+        return {"path": self.path, "rule": self.rule, "passed_over": passed_over}
+
+
+def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None) -> Found:
+    """Return the baseline, if there is one.
+
+    Args:
+        manifest: of the run that is judged.
+        results: the folder of all runs.
+        wanted: a run directory, a revision, `none`, or None to leave the choice to the rule.
+        before: an earlier verdict on the run, which is kept to unless another baseline is wanted.
+
+    Raises:
+        RunNotFound: what is wanted does not exist.
+        RunUnreadable: what is wanted is damaged.
+    """
+    if before is not None and not wanted:
+        return _as_before(before, results)
+    if wanted == NO_BASELINE:
+        return Found(rule=NONE_ASKED)
+    choice = choose_baseline(results, manifest, wanted)
+    if choice.baseline is None:
+        return Found(passed_over=choice.passed_over)
+    try:
+        return _read(choice.baseline.path, str(choice.baseline.rule), choice.passed_over)
+    except RunUnreadable as problem:
+        if wanted:
+            raise
+        return _unreadable(problem, choice.passed_over)
+
+
+def _as_before(before: Verdict, results: Path) -> Found:
+    """Return what an earlier verdict was made against."""
+    latency = next((item for item in before.items if item.item == "latency"), _NOTHING)
+    passed_over = told(latency, "passed_over", list[PassedOver], [])
+    if before.baseline is None:
+        none_asked = told(latency, "rule", str, "") == NONE_ASKED
+        return Found(rule=NONE_ASKED if none_asked else "", passed_over=passed_over)
+    compared = told(latency, "baseline", _Compared, _Compared(""))
+    path = next((run.path for run in find_runs(results).runs if run.manifest.run_id == compared.run_id), None)
+    if path is None:
+        return Found(passed_over=passed_over, notes=["the run that this one was compared with is gone"])
+    try:
+        return _read(path, compared.rule, passed_over)
+    except RunUnreadable as problem:
+        return _unreadable(problem, passed_over)
+
+
+class _Compared(Struct):
+    run_id: str
+    rule: str = ""
+
+
+_NOTHING = Item(item="latency", verdict=Ruling.NOT_JUDGED, summary="")
+
+
+def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
+    evidence = read_run(path)
+    notes = [
+        f"the baseline {evidence.manifest.revision} is a poor one: {failing}"
+        for failing in suitability(evidence, given_verdict(path)).failings
+    ]
+    return Found(evidence, str(path), rule, passed_over, notes)
+
+
+def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Found:
+    return Found(passed_over=passed_over, notes=[f"the baseline could not be read: {problem}"])
+
+
+def readable(paths: Iterable[Path]) -> Iterator[Evidence]:
+    """Yield the evidence of runs, one at a time, passing over damaged ones."""
+    for path in paths:
+        with suppress(RunUnreadable):
+            yield read_run(path)

@@ -1,0 +1,314 @@
+"""A server's log judged by itself, without any run: what `loadtest check-log` finds.
+
+    status     when                                                                            exit code
+    CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5 % of all records        1
+    DEGRADED   a real error, a mere disconnect logged as ERROR, or under 95 % of the disconnect
+               records at INFO or below                                                                1
+    OK         none of these                                                                           0
+    DEGRADED   no record to judge: an empty selection is never OK                                      4
+
+A real error is a record at ERROR or worse that no client's leaving and no shutdown caused; what one would
+read off the levels alone (the apparent error ratio) stands beside it. Records are counted as they are read
+and then forgotten, so a log of any length takes the same memory.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, field
+
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.records import Counts, Level, Record, excerpt
+from loadtest.serverlog.rules import DISCONNECTS, LogClass, RuleTable
+from loadtest.serverlog.times import SECOND_NS, iso
+from loadtest.verdict.server_log import INFO_RATIO, MAX_DAMAGED_RATIO
+
+CRITICAL_ERRORS = 5
+CRITICAL_RATIO = 0.05
+
+_MIN_SPAN_S = 60  # a rate an hour from less than a minute says nothing
+_MAX_SHAPES = 500
+_SHAPE = 120
+_EXAMPLES = 5
+_VARYING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4,12}){1,4}|\d+")
+_RANK = {log_class: rank for rank, log_class in enumerate(LogClass)} | {LogClass.REAL_ERROR: -1}
+
+
+class Example(Struct, kw_only=True):
+    """Records alike but for numbers and identities: how many there are, and the first."""
+
+    log_class: LogClass
+    level: Level
+    text: str
+    file: str
+    line: int
+    count: int = 0
+
+
+class LogReport(Struct, kw_only=True):
+    """What a check found; filled record by record with `add`."""
+
+    files: tuple[str, ...] = ()
+    service: str = ""
+    first_ns: int | None = None
+    last_ns: int | None = None
+    found: Counter[tuple[LogClass, Level]] = field(default_factory=Counter)
+    examples: dict[str, Example] = field(default_factory=dict)
+    reading: Counts = field(default_factory=Counts)
+    skipped: int = 0
+
+    def add(self, record: Record, log_class: LogClass, file: str) -> None:
+        """Count a record."""
+        self.found[log_class, record.level] += 1
+        self.service = self.service or record.service
+        if record.at_ns is not None:
+            self.first_ns = record.at_ns if self.first_ns is None else min(self.first_ns, record.at_ns)
+            self.last_ns = record.at_ns if self.last_ns is None else max(self.last_ns, record.at_ns)
+        if record.level >= Level.WARNING:
+            self._exemplify(record, log_class, file)
+
+    @property
+    def records(self) -> int:
+        """How many records were checked."""
+        return self.found.total()
+
+    @property
+    def errors(self) -> int:
+        """How many of them are at ERROR or worse."""
+        return self._count(lambda _, level: level >= Level.ERROR)
+
+    @property
+    def warnings(self) -> int:
+        """How many of them are at WARNING."""
+        return self._count(lambda _, level: level == Level.WARNING)
+
+    @property
+    def real_errors(self) -> int:
+        """How many of the errors are errors."""
+        return self._count(lambda log_class, level: level >= Level.ERROR and log_class is LogClass.REAL_ERROR)
+
+    @property
+    def disconnects(self) -> int:
+        """How many records tell that a client left."""
+        return self._count(lambda log_class, _: log_class in DISCONNECTS)
+
+    @property
+    def disconnect_errors(self) -> int:
+        """How many of those are logged as ERROR or worse."""
+        return self._count(lambda log_class, level: log_class in DISCONNECTS and level >= Level.ERROR)
+
+    @property
+    def info_ratio(self) -> float | None:
+        """The share of disconnect records at INFO or below, None if there are none."""
+        quiet = self._count(lambda log_class, level: log_class in DISCONNECTS and level <= Level.INFO)
+        return quiet / self.disconnects if self.disconnects else None
+
+    @property
+    def apparent_error_ratio(self) -> float:
+        """The error rate that the levels alone show."""
+        return self.errors / self.records if self.records else 0.0
+
+    @property
+    def hours(self) -> float | None:
+        """From the first record to the last, None if that is less than a minute or unknown."""
+        if self.first_ns is None or self.last_ns is None:
+            return None
+        span_s = (self.last_ns - self.first_ns) / SECOND_NS
+        return span_s / 3_600 if span_s >= _MIN_SPAN_S else None
+
+    @property
+    def status(self) -> str:
+        """OK, DEGRADED or CRITICAL; the module's head says when."""
+        fatal = self._count(lambda _, level: level >= Level.CRITICAL)
+        many = self.real_errors >= CRITICAL_ERRORS and self.real_errors > CRITICAL_RATIO * self.records
+        if fatal or many:
+            return "CRITICAL"
+        noisy = self.info_ratio is not None and self.info_ratio < INFO_RATIO
+        return "DEGRADED" if self.doubt or self.real_errors or self.disconnect_errors or noisy else "OK"
+
+    @property
+    def doubt(self) -> str:
+        """Why nothing can be said, else nothing."""
+        if not self.records:
+            return "no record was selected" if self.skipped else "no record was found: name the log's format"
+        if self.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
+            return f"{self.reading.damaged_ratio():.0%} of the log could not be read: name its format"
+        return ""
+
+    @property
+    def exit_code(self) -> int:
+        """0 if the status is OK, 1 if not, 4 if nothing can be said."""
+        if self.status == "OK":
+            return 0
+        wrong = self.real_errors or self.disconnect_errors or self.status == "CRITICAL"
+        return 4 if self.doubt and not wrong else 1
+
+    def worst(self) -> list[Example]:
+        """The examples that most want looking at: grave first, real errors first, frequent first."""
+        order = sorted(self.examples.values(), key=lambda e: (-e.level, _RANK[e.log_class], -e.count))
+        return order[:_EXAMPLES]
+
+    def to_json(self, now_ns: int) -> dict[str, Any]:
+        """The report for programs; its first fields are those that alerting reads."""
+        return {
+            "timestamp": iso(now_ns),
+            "service": self.service,
+            "status": self.status,
+            "summary": {"errors": self.errors, "warnings": self.warnings, "logs_analyzed": self.records},
+            "doubt": self.doubt or None,
+            "exit_code": self.exit_code,
+            "files": list(self.files),
+            "from": iso(self.first_ns) if self.first_ns is not None else None,
+            "to": iso(self.last_ns) if self.last_ns is not None else None,
+            "hours": self.hours,
+            "real_errors": self.real_errors,
+            "disconnect_records": self.disconnects,
+            "disconnect_errors": self.disconnect_errors,
+            "info_ratio": self.info_ratio,
+            "apparent_error_ratio": round(self.apparent_error_ratio, 4),
+            "classes": {log_class: self.levels(log_class) for log_class in LogClass},
+            "examples": [_example_json(example) for example in self.worst()],
+            "reading": self.reading.as_dict() | {"not_selected": self.skipped},
+        }
+
+    def per_hour(self, count: int) -> float | None:
+        """A count as a rate."""
+        return count / self.hours if self.hours else None
+
+    def _exemplify(self, record: Record, log_class: LogClass, file: str) -> None:
+        shape = (
+            f"{record.level.name} {_VARYING.sub('#', record.message[:_SHAPE])} {record.exception[:_SHAPE]}"
+        )
+        example = self.examples.get(shape)
+        if example is None and len(self.examples) < _MAX_SHAPES:
+            example = Example(
+                log_class=log_class,
+                level=record.level,
+                text=excerpt(record),
+                file=file,
+                line=record.line,
+            )
+            self.examples[shape] = example
+        if example is not None:
+            example.count += 1
+
+    def levels(self, log_class: LogClass) -> dict[str, int]:
+        """How many records of a class stand at which level."""
+        return {level.name: n for level in Level if (n := self.found[log_class, level])}
+
+    def _count(self, wanted: Callable[[LogClass, Level], bool]) -> int:
+        return sum(number for key, number in self.found.items() if wanted(*key))
+
+
+def _example_json(example: Example) -> dict[str, Any]:
+    place = f"{example.file}:{example.line}"
+    fields = {"class": example.log_class, "level": example.level.name, "count": example.count}
+    return fields | {"text": example.text, "first_at": place}
+
+
+class Selection(Struct, frozen=True, kw_only=True):
+    """Which records are checked: those of a time on (Unix), those of one revision."""
+
+    since_ns: int | None = None
+    revision: str | None = None
+
+    def takes(self, record: Record) -> bool:
+        """Whether a record is checked; one without a time is not, where a time is asked for."""
+        if self.since_ns is not None and (record.at_ns is None or record.at_ns < self.since_ns):
+            return False
+        return self.revision is None or record.revision == self.revision
+
+
+def check(
+    paths: Sequence[Path],
+    *,
+    rules: RuleTable,
+    selection: Selection | None = None,
+    format: str = "auto",  # noqa: A002 - the setting's name
+) -> LogReport:
+    """Read files, all of one server, and count what they hold; `-` is standard input.
+
+    Raises:
+        InvalidSetting: a file cannot be read, or there is no such format.
+
+    """
+    report = LogReport(files=tuple(map(str, paths)))
+    selection = selection or Selection()
+    for path in paths:
+        reader = LogReader(format=format)
+        for record in read(path, reader):
+            if selection.takes(record):
+                report.add(record, rules.classify(record), str(path))
+            else:
+                report.skipped += 1
+        report.reading = report.reading.plus(reader.counts)
+    return report
+
+
+def lines(reports: Sequence[LogReport]) -> list[str]:
+    """What checks found, as lines of text: a row each for what is counted, a column for each report."""
+    table = [("", *(", ".join(report.files) for report in reports))]
+    table += [(label, *(show(report) for report in reports)) for label, show in _ROWS]
+    table += [_class_row(log_class, reports) for log_class in LogClass]
+    return [*_aligned(table), *_examples(reports)]
+
+
+def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    ]
+
+
+def _class_row(log_class: LogClass, reports: Sequence[LogReport]) -> tuple[str, ...]:
+    cells = []
+    for report in reports:
+        levels = report.levels(log_class)
+        cells.append(", ".join(f"{name} {count}" for name, count in levels.items()) or "-")
+    return (f"  {log_class}", *cells)
+
+
+def _examples(reports: Iterable[LogReport]) -> list[str]:
+    shown = []
+    for report in reports:
+        for example in report.worst():
+            where = f"{example.file}:{example.line}"
+            shown.append(f"{example.count} x {example.level.name} {example.log_class}, first at {where}")
+            shown.append(f"    {example.text}")
+    return ["", *shown] if shown else []
+
+
+def _with_rate(report: LogReport, count: int) -> str:
+    rate = report.per_hour(count)
+    return str(count) if rate is None else f"{count} ({rate:.1f} an hour)"
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1%}"
+
+
+def _moment(at_ns: int | None) -> str:
+    return "-" if at_ns is None else iso(at_ns)
+
+
+_ROWS: tuple[tuple[str, Callable[[LogReport], str]], ...] = (
+    ("status", lambda report: f"{report.status} ({report.doubt})" if report.doubt else report.status),
+    ("service", lambda report: report.service or "-"),
+    ("from", lambda report: _moment(report.first_ns)),
+    ("to", lambda report: _moment(report.last_ns)),
+    ("records", lambda report: _with_rate(report, report.records)),
+    ("errors", lambda report: _with_rate(report, report.errors)),
+    ("warnings", lambda report: _with_rate(report, report.warnings)),
+    ("apparent error ratio", lambda report: _ratio(report.apparent_error_ratio)),
+    ("real errors", lambda report: _with_rate(report, report.real_errors)),
+    ("disconnects", lambda report: _with_rate(report, report.disconnects)),
+    ("  logged as errors", lambda report: str(report.disconnect_errors)),
+    ("  at INFO or below", lambda report: _ratio(report.info_ratio)),
+    ("unreadable", lambda report: str(report.reading.broken + report.reading.cut)),
+    ("not selected", lambda report: str(report.skipped)),
+    ("records by class", lambda _: ""),
+)

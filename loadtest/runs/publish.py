@@ -1,0 +1,149 @@
+"""The item `server_log`, from a run's own files; and a log that is given to a run when it is over.
+
+Some logs can be read only afterwards (`gcloud logging read`): then what the run directory keeps of the log
+is written now, and everything else is as if it had been followed.
+"""
+
+import itertools
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from loadtest.report.html import html
+from loadtest.report.judged_run import Published
+from loadtest.report.junit import junit
+from loadtest.report.markdown import summary
+from loadtest.results.data import Evidence
+from loadtest.results.directory import VERDICT, write_json, writing
+from loadtest.results.log_file import LogWriter, read_drops, read_server_log
+from loadtest.results.reader import read_run
+from loadtest.runs.baselines import baseline_of, earlier_runs, readable
+from loadtest.runs.find import given_verdict
+from loadtest.serverlog.extract import Reading, extract
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.records import Counts, Record
+from loadtest.serverlog.rules import RuleTable
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict import server_log
+from loadtest.verdict.items import Item, Ruling, Verdict
+from loadtest.verdict.run import judge
+from loadtest.verdict.server_log import Window
+
+
+def write_verdict(path: Path, verdict: Verdict) -> Path:
+    """Write verdict.json into a run directory and return the file's path.
+
+    Raises:
+        ResultsUnwritable: it cannot be written.
+    """
+    file = path / VERDICT
+    write_json(file, verdict)
+    return file
+
+
+_AT_ONCE = 10_000
+
+
+def log_item(run: Path, evidence: Evidence) -> Item | None:
+    """Judge what a run keeps of the server's log, None if it keeps none.
+
+    Raises:
+        RunUnreadable: it is damaged.
+    """
+    log = read_server_log(run)
+    if log is None:
+        return None
+    manifest = evidence.manifest
+    start_ns = manifest.started_unix_ns
+    end_ns = start_ns + int(evidence.length_s * NS_PER_S)
+    drops = read_drops(run, started_unix_ns=start_ns, ended_unix_ns=end_ns)
+    window = Window(start_ns=start_ns, end_ns=end_ns)
+    account = server_log.judge(log.records, drops, window=window, reading=log.reading)
+    verdict, summary = Ruling(account.verdict), account.summary
+    if not manifest.plan.drops_planned and verdict is not Ruling.FAIL:
+        verdict = Ruling.NOT_JUDGED
+        summary = f"no drops are planned, and no error was logged in {account.evidence['records']} records"
+    return Item(item="server_log", verdict=verdict, summary=summary, evidence=account.evidence)
+
+
+def attach_logs(
+    run: Path,
+    files: Sequence[Path],
+    *,
+    rules: RuleTable,
+    format: str = "auto",  # noqa: A002 - the setting's name
+) -> None:
+    """Give a run the server's log, read from files or, for `-`, from standard input.
+
+    It takes the place of what the run kept of a log before, once it has been read to its end.
+
+    Raises:
+        InvalidSetting: a file cannot be read, or there is no such format.
+        ResultsUnwritable: it cannot be kept.
+    """
+    counts = Counts()
+    with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as beside:
+        with LogWriter(Path(beside)) as writer:
+            for file in files:
+                reader = LogReader(format=format)
+                for batch in _batches(read(file, reader)):
+                    classified = ((record, rules.classify(record)) for record in batch)
+                    writer.append(extract(classified, file.name if len(files) > 1 else ""))
+                counts = counts.plus(reader.counts)
+            writer.finish(Reading(files=[file.name for file in files], counts=counts))
+        writer.path.replace(run / writer.path.name)
+
+
+def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
+    while batch := list(itertools.islice(records, _AT_ONCE)):
+        yield batch
+
+
+def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> Published:
+    """Judge a run and write verdict.json, summary.md, junit.xml and report.html into its directory.
+
+    Args:
+        path: the run directory, complete or not.
+        results: the folder of all runs, where baselines are looked for.
+        baseline: a run directory, a revision, `none`, or None to leave the choice to the rule.
+
+    Raises:
+        RunUnreadable: a file of the run, or of the baseline that was asked for, is damaged.
+        RunNotFound: there is no such baseline.
+        ResultsUnwritable: a report cannot be written.
+    """
+    evidence = read_run(path)
+    before = given_verdict(path)
+    found = baseline_of(evidence.manifest, Path(results), baseline, before=before)
+    verdict = judge(
+        evidence,
+        found.evidence,
+        log_item(path, evidence),
+        earlier=_earlier(found.evidence, evidence, Path(results)),
+        found=found.told(),
+    )
+    verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
+    published = Published(path=path, results=Path(results), evidence=evidence, verdict=verdict)
+    _write(published)
+    return published
+
+
+def _earlier(baseline: Evidence | None, judged: Evidence, results: Path) -> Iterator[Evidence]:
+    """Yield earlier runs like the baseline, from which its noise is known."""
+    if baseline is not None:
+        before_unix_ns = judged.manifest.started_unix_ns
+        yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))
+
+
+def _write(published: Published) -> None:
+    write_verdict(published.path, published.verdict)
+    for name, data in (
+        ("summary.md", summary(published).encode()),
+        ("junit.xml", junit(published)),
+        ("report.html", html(published).encode()),
+    ):
+        file = published.path / name
+        with writing(file):
+            file.write_bytes(data)

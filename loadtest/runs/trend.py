@@ -1,0 +1,190 @@
+"""The runs of a plan in the order of time, and where their latency changed: `loadtest trend`.
+
+A run counts once, whether it is pinned or not; one that was killed or is damaged does not count.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from msgspec import Struct
+
+from loadtest import text
+from loadtest.errors import RunUnreadable
+from loadtest.report.tables import Foreign, Sheet, Table
+from loadtest.results.reader import read_run
+from loadtest.runs.find import FoundRun, find_runs, once, read_verdict, run_of_plan
+from loadtest.statistics.changes import ChangePoint, change_points
+from loadtest.statistics.margins import GATES
+from loadtest.verdict.latency import timing
+
+
+def changes_in(series: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[ChangePoint, ...]]:
+    """Return the change points by gate, oldest first; the same whenever they are asked for.
+
+    Args:
+        series: ln-quantile by gate of each run, oldest run first; None where a run has none.
+    """
+    rng = np.random.default_rng(0)
+    return {str(gate): change_points([run.get(str(gate)) for run in series], rng=rng) for gate in GATES}
+
+
+MOST_RUNS = 200
+"""The newest runs of a plan that are looked at: half a year of one a day, read in a minute."""
+
+MARK = "←"
+
+_LEAST_RUNS = 6
+"""Three on each side of a change (`loadtest.statistics.changes`)."""
+
+
+class TrendRun(Struct, frozen=True, kw_only=True):
+    """A run of the series.
+
+    Args:
+        quantiles_us: by gate, None where the run has too few samples of it.
+        verdict: its own, None where there is none.
+    """
+
+    started_at: str
+    revision: str
+    run_id: str
+    path: str
+    quantiles_us: dict[str, float | None]
+    verdict: str | None
+
+
+class TrendChange(Struct, frozen=True, kw_only=True):
+    """From one run on, a quantile is another.
+
+    Args:
+        index: of the first run after the change, in the series.
+        before, after: revisions of the runs on both sides of it.
+        before_us, after_us: medians of the stretches before and after.
+        p_value: how often shuffled runs look as changed as these.
+    """
+
+    gate: str
+    index: int
+    before: str
+    after: str
+    run_id: str
+    before_us: float
+    after_us: float
+    change_ratio: float
+    p_value: float
+
+
+class Trend(Struct, frozen=True, kw_only=True):
+    """What `trend --json` prints; runs from the oldest to the newest."""
+
+    comparability_hash: str
+    runs: list[TrendRun]
+    changes: list[TrendChange]
+    schema: int = 1
+
+
+def trend(wanted: str | None, results: Path) -> Trend:
+    """Return the series of a plan's runs, and where it changed.
+
+    Args:
+        wanted: a run, or the beginning of a plan's hash; None for the plan of the newest complete run.
+        results: the folder of all runs.
+
+    Raises:
+        RunNotFound: there is no such run.
+    """
+    plan = run_of_plan(wanted, results).manifest.comparability_hash
+    newest = once(find_runs(results).of_plan(plan))[:MOST_RUNS]
+    runs = list(_read(reversed(newest)))
+    series = [
+        {gate: None if us is None else math.log(max(us, 1.0)) for gate, us in run.quantiles_us.items()}
+        for run in runs
+    ]
+    return Trend(comparability_hash=plan, runs=runs, changes=_changes(runs, series))
+
+
+def _read(found: Iterator[FoundRun]) -> Iterator[TrendRun]:
+    for run in found:
+        try:
+            measured = timing(read_run(run.path))
+            verdict = read_verdict(run.path)
+        except RunUnreadable:
+            continue
+        quantiles_us: dict[str, float | None] = {}
+        for gate in GATES:
+            enough = measured.intervals[gate.tag].samples >= gate.least_samples
+            ln = measured.ln_quantile(gate) if enough else None
+            quantiles_us[str(gate)] = None if ln is None else math.exp(ln)
+        yield TrendRun(
+            started_at=run.manifest.started_at,
+            revision=run.manifest.revision,
+            run_id=run.manifest.run_id,
+            path=str(run.path),
+            quantiles_us=quantiles_us,
+            verdict=None if verdict is None else str(verdict.verdict),
+        )
+
+
+def _changes(runs: Sequence[TrendRun], series: Sequence[Mapping[str, float | None]]) -> list[TrendChange]:
+    return [
+        TrendChange(
+            gate=gate,
+            index=point.index,
+            before=runs[point.index - 1].revision,
+            after=runs[point.index].revision,
+            run_id=runs[point.index].run_id,
+            before_us=point.before_us,
+            after_us=point.after_us,
+            change_ratio=point.change_ratio,
+            p_value=point.p_value,
+        )
+        for gate, points in changes_in(series).items()
+        for point in points
+    ]
+
+
+def trend_sheet(found: Trend) -> Sheet:
+    """Return the series with its changes marked, and what changed."""
+    lines = [_told(change) for change in found.changes]
+    if len(found.runs) < _LEAST_RUNS:
+        lines.append(f"A change can be found in {_LEAST_RUNS} runs or more")
+    runs, changes = text.counted(len(found.runs), "run"), text.counted(len(found.changes), "change")
+    return Sheet(
+        headline=f"{runs} of plan {found.comparability_hash[:12]}, {changes}",
+        lines=lines,
+        tables=[_series_table(found)],
+    )
+
+
+def _series_table(found: Trend) -> Table:
+    marked = {(change.index, change.gate) for change in found.changes}
+    rows = [
+        (
+            Foreign(run.started_at[:16].replace("T", " ")),
+            Foreign(run.revision),
+            *(
+                f"{MARK} {text.span(us)}" if (index, gate) in marked else text.span(us)
+                for gate, us in run.quantiles_us.items()
+            ),
+            run.verdict or text.UNKNOWN,
+        )
+        for index, run in enumerate(found.runs)
+    ]
+    header = ("started (UTC)", "revision", *map(str, GATES), "verdict")
+    few = any(us is None for run in found.runs for us in run.quantiles_us.values())
+    note = f"{text.UNKNOWN} stands for too few samples." if few else ""
+    return Table(header, f"ll{'r' * len(GATES)}l", rows, "Runs", note=note)
+
+
+def _told(change: TrendChange) -> str:
+    where = (
+        f"between {change.before} and {change.after}"
+        if change.before != change.after
+        else f"between two runs of {change.after}"
+    )
+    return (
+        f"{change.gate} changed {where} (run {change.run_id}): {text.span(change.before_us)} to "
+        f"{text.span(change.after_us)}, {text.change(change.change_ratio)}, p = {change.p_value:.2g}"
+    )

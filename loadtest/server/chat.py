@@ -1,0 +1,168 @@
+"""The `emergence` endpoint, `/ws/{session_id}`: sessions with a login, a thread, history, replies and pushes.
+
+Before the upgrade is answered, impossible ids are refused with 400, and everyone with 503 while the database
+is down. A wrong login is accepted, told so and closed with 4401, because a browser sees the close code of an
+open WebSocket but not the status of a refused one.
+
+One session talks on one connection, its newest. A client whose network was lost comes back while its old
+connection still looks open (half-open), so the new one takes over at once, and the old one's end must not
+touch what belongs to the new. The old one is closed with 1008: it may be a healthy second tab, and a code
+that clients reconnect after would have two tabs evict each other for ever; where the client is gone, the
+close frees the server of a socket that its keepalive would have to find out about.
+"""
+
+import hmac
+import re
+import uuid
+
+from starlette.websockets import WebSocket
+
+from loadtest.server import json_lines
+from loadtest.server.backend import Backend
+from loadtest.server.client import Connection, refuse
+from loadtest.server.outbox import Outbox
+
+
+async def echo(websocket: WebSocket) -> None:
+    """Serve one upgrade request to its end; to the faults each is a first connect."""
+    backend: Backend = websocket.app.state.backend
+    if backend.faults.strikes("refuse_connect"):
+        await refuse(websocket, backend, status=503, body="try again later")
+        return
+    connection = Connection(websocket, f"echo-{backend.counters.connections_accepted + 1}", backend)
+    outbox = Outbox(connection.reply, backend.faults)
+
+    async def talk() -> None:
+        while True:
+            frame = await connection.receive_frame()
+            if backend.faults.strikes("corrupt_reply"):
+                frame = json_lines.corrupted_frame(frame)
+            await outbox.deliver((frame,))
+
+    try:
+        await connection.run(talk)
+    finally:
+        outbox.close()
+
+
+CLOSE_LOGIN = 4401
+
+_LOGIN = "jwt"
+# Ids go into the log and the database: bounded, and without what could forge a log line.
+_ID = re.compile(r"[A-Za-z0-9._~:@-]{1,128}")
+
+
+async def emergence(websocket: WebSocket) -> None:
+    """Serve one upgrade request of `/ws/{session_id}?thread_id=…` to its end."""
+    backend: Backend = websocket.app.state.backend
+    session_id = websocket.path_params["session_id"]
+    wanted_thread_id = websocket.query_params.get("thread_id") or _fresh_thread_id()
+    if not (_ID.fullmatch(session_id) and _ID.fullmatch(wanted_thread_id)):
+        await refuse(websocket, backend, status=400, body="impossible session_id or thread_id")
+    elif not backend.database_is_up():
+        await refuse(websocket, backend, status=503, body="database is down")
+    elif problem := _login_problem(websocket.scope["subprotocols"], backend.settings.token):
+        await _turn_away(websocket, backend, session_id, problem)
+    else:
+        await _admit(websocket, backend, session_id, wanted_thread_id)
+
+
+def _login_problem(subprotocols: list[str], token: str | None) -> str:
+    if token is None:
+        return ""
+    if len(subprotocols) != 2 or subprotocols[0] != _LOGIN:
+        return "missing token"
+    return "" if hmac.compare_digest(subprotocols[1].encode(), token.encode()) else "invalid token"
+
+
+async def _turn_away(websocket: WebSocket, backend: Backend, session_id: str, problem: str) -> None:
+    backend.counters.logins_refused += 1
+    connection = Connection(websocket, session_id, backend)
+
+    async def talk() -> None:
+        await connection.send(json_lines.login_required(problem))
+        await connection.close(CLOSE_LOGIN, problem)
+
+    await connection.run(talk, subprotocol=_accepted_subprotocol(websocket))
+
+
+async def _admit(websocket: WebSocket, backend: Backend, session_id: str, wanted_thread_id: str) -> None:
+    thread_id = await backend.storage.thread_of(session_id)
+    if backend.faults.strikes("refuse_connect" if thread_id is None else "refuse_reconnect"):
+        await refuse(websocket, backend, status=503, body="try again later")
+        return
+    if thread_id is not None and backend.faults.strikes("forget_session"):
+        await backend.storage.forget(session_id)
+        thread_id, wanted_thread_id = None, _fresh_thread_id()
+    connection = Connection(websocket, session_id, backend)
+    conversation = Conversation(connection, backend, thread_id=thread_id, wanted_thread_id=wanted_thread_id)
+    await connection.run(conversation.hold, subprotocol=_accepted_subprotocol(websocket))
+
+
+def _accepted_subprotocol(websocket: WebSocket) -> str | None:
+    return _LOGIN if _LOGIN in websocket.scope["subprotocols"] else None
+
+
+def _fresh_thread_id() -> str:
+    return uuid.uuid4().hex
+
+
+class Conversation:
+    """What is said on one connection of one session.
+
+    Arguments:
+        thread_id: the session's, or None if the session is new.
+        wanted_thread_id: what a new session's is to be.
+    """
+
+    def __init__(
+        self, connection: Connection, backend: Backend, *, thread_id: str | None, wanted_thread_id: str
+    ) -> None:
+        self._connection = connection
+        self._session_id = connection.session
+        self._backend = backend
+        self._thread_id = thread_id
+        self._wanted_thread_id = wanted_thread_id
+        self._outbox = Outbox(connection.reply, backend.faults)
+
+    async def hold(self) -> None:
+        """Introduce the session and answer its messages, in order, until the connection ends."""
+        self._take_over()
+        try:
+            await self._connection.send(await self._introduction())
+            self._connection.start_pushes()
+            while not self._connection.is_closed:
+                await self._answer(await self._connection.receive_text())
+        finally:
+            self._outbox.close()
+            if self._backend.live.get(self._session_id) is self._connection:
+                del self._backend.live[self._session_id]
+
+    def _take_over(self) -> None:
+        previous = self._backend.live.get(self._session_id)
+        self._backend.live[self._session_id] = self._connection
+        if previous is not None:
+            self._backend.counters.takeovers += 1
+            previous.retire()
+
+    async def _introduction(self) -> str:
+        storage, session_id = self._backend.storage, self._session_id
+        if self._thread_id is None and await storage.create(session_id, self._wanted_thread_id):
+            self._backend.counters.sessions_created += 1
+            return json_lines.established(session_id, self._wanted_thread_id)
+        # A first connection may have been overtaken by another one since it asked for the session.
+        thread_id = self._thread_id or await storage.thread_of(session_id) or self._wanted_thread_id
+        self._backend.counters.sessions_resumed += 1
+        established = json_lines.established(session_id, thread_id)
+        history = await storage.history(session_id)
+        if not history.count:
+            return established
+        return f"{established}\n{json_lines.restored(session_id, thread_id, history)}"
+
+    async def _answer(self, text: str) -> None:
+        message = json_lines.parse(text)
+        await self._backend.storage.append(self._session_id, message.text)
+        self._backend.counters.messages_stored += 1
+        if self._backend.faults.strikes("corrupt_reply"):
+            message = json_lines.corrupted(message)
+        await self._outbox.deliver(json_lines.answer(message))

@@ -1,0 +1,187 @@
+"""One accepted WebSocket from its accept to its cleanup, whatever is spoken on it.
+
+Sends never raise: the first one that fails marks the connection as gone and is handed to the handling, and
+later ones are dropped in silence. The handler goes on to its next receive, as the application does; starlette
+has closed the socket by then and raises RuntimeError, which is how one lost client made two ERROR lines.
+
+Pushes are timed by the event loop's own timer queue, so no task waits for a connection's next push. A push
+whose predecessor still waits for a slow reader is skipped: a silent client holds back one frame and no more.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from loadtest.server import json_lines
+from loadtest.server.backend import Backend
+from loadtest.server.handling import Ending, close_code_of, ending_of
+
+CLOSE_TAKEN_OVER = 1008
+CLOSE_FAULT = 1011
+CLOSE_SHUTDOWN = 1012
+CLOSE_INACTIVE = 4408
+
+_T = TypeVar("_T")
+
+
+async def refuse(websocket: WebSocket, backend: Backend, *, status: int, body: str) -> None:
+    """Answer the upgrade with an HTTP error instead (ASGI's WebSocket denial response)."""
+    backend.counters.connections_refused += 1
+    await websocket.send_denial_response(PlainTextResponse(body, status))
+
+
+class Connection:
+    """One WebSocket of one session; `session` is its name in the log."""
+
+    def __init__(self, websocket: WebSocket, session: str, backend: Backend) -> None:
+        self.session = session
+        self._websocket = websocket
+        self._backend = backend
+        self._gone = False
+        self._close_code: int | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._push_timer: asyncio.TimerHandle | None = None
+        self._pushing: asyncio.Task[None] | None = None
+        self._push_id = 0
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this side has closed the connection."""
+        return self._close_code is not None
+
+    async def run(self, talk: Callable[[], Awaitable[None]], *, subprotocol: str | None = None) -> None:
+        """Accept, talk until the connection ends, and account for how it ended.
+
+        Raises:
+            CancelledError: a shutdown cancelled it; the handling has logged it.
+        """
+        counters = self._backend.counters
+        counters.connections_accepted += 1
+        counters.connections_open += 1
+        ended_with = 1006
+        try:
+            await self._websocket.accept(subprotocol)
+            await talk()
+        except asyncio.CancelledError:
+            ended_with = CLOSE_SHUTDOWN
+            self._backend.handling.cancelled(self.session)
+            raise
+        except Exception as error:
+            ended_with = close_code_of(error)
+            await self._end(error)
+        finally:
+            self._gone = True
+            if self._push_timer is not None:
+                self._push_timer.cancel()
+            counters.connections_open -= 1
+            counters.disconnects[str(self._close_code or ended_with)] += 1
+
+    async def _end(self, error: Exception) -> None:
+        self._backend.handling.ended(self.session, error)
+        if ending_of(error) is Ending.FAULT:
+            self._backend.counters.errors += 1
+            await self.close(CLOSE_FAULT)
+
+    async def receive_text(self) -> str:
+        """Return the next message, which has to be text.
+
+        Raises:
+            BadMessage: it is binary.
+            WebSocketDisconnect: the connection ended, or was silent for too long and was closed with 4408.
+            RuntimeError: starlette's, after a send that failed.
+        """
+        try:
+            text = await self._unless_inactive(self._websocket.receive_text())
+        except KeyError:  # how starlette's receive_text() meets a binary message
+            raise json_lines.BadMessage("a binary frame, not a JSON object") from None
+        self._backend.counters.messages_received += 1
+        return text
+
+    async def receive_frame(self) -> json_lines.Frame:
+        """Return the next message, text or binary.
+
+        Raises:
+            WebSocketDisconnect: as in `receive_text`.
+        """
+        message = await self._unless_inactive(self._websocket.receive())
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"], message.get("reason"))
+        self._backend.counters.messages_received += 1
+        frame: json_lines.Frame = message["bytes"] if message.get("text") is None else message["text"]
+        return frame
+
+    async def _unless_inactive(self, receiving: Awaitable[_T]) -> _T:
+        try:
+            async with asyncio.timeout(self._backend.settings.inactivity_timeout_s or None) as limit:
+                return await receiving
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        await self.close(CLOSE_INACTIVE, "inactive for too long")
+        raise WebSocketDisconnect(CLOSE_INACTIVE)
+
+    async def send(self, frame: json_lines.Frame) -> bool:
+        """Send one frame; return whether the connection took it."""
+        if self._gone:
+            return False
+        try:
+            if isinstance(frame, str):
+                await self._websocket.send_text(frame)
+            else:
+                await self._websocket.send_bytes(frame)
+        except Exception as error:
+            if not self._gone:
+                self._gone = True
+                self._backend.counters.sends_failed += 1
+                self._backend.handling.send_failed(self.session, error)
+            return False
+        return True
+
+    async def reply(self, reply: json_lines.Reply) -> None:
+        """Send the frames that answer one message."""
+        for frame in reply:
+            if not await self.send(frame):
+                return
+        self._backend.counters.replies_sent += 1
+
+    async def close(self, code: int, reason: str = "") -> None:
+        """Close from this side; a client that is gone already is fine."""
+        self._gone = True
+        self._close_code = code
+        try:
+            await self._websocket.close(code, reason)
+        except Exception as error:
+            if ending_of(error) is Ending.FAULT:
+                raise
+
+    def retire(self) -> None:
+        """Start to close, quietly, because a newer connection of the session has taken over."""
+        if not self._gone:
+            self._closing = asyncio.create_task(
+                self.close(CLOSE_TAKEN_OVER, "taken over by a newer connection")
+            )
+
+    def start_pushes(self) -> None:
+        """Push a notification every `push_every_s` from now on, until the connection ends."""
+        if self._backend.settings.push_every_s:
+            self._push_after(asyncio.get_running_loop().time())
+
+    def _push_after(self, last_s: float) -> None:
+        due_s = last_s + self._backend.settings.push_every_s
+        self._push_timer = asyncio.get_running_loop().call_at(due_s, self._push, due_s)
+
+    def _push(self, due_s: float) -> None:
+        if self._gone:
+            return
+        if self._pushing is None or self._pushing.done():
+            self._pushing = asyncio.create_task(self._send_push())
+        self._push_after(due_s)
+
+    async def _send_push(self) -> None:
+        self._push_id += 1
+        if await self.send(json_lines.notification(self._push_id, sent_at_ms=time.time() * 1e3)):
+            self._backend.counters.pushes_sent += 1

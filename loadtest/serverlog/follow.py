@@ -1,0 +1,327 @@
+"""A server's log read while a run goes: a growing file, standard input, or a command's output.
+
+A source gives the bytes that are there and never waits, so that whoever runs it, a thread, a greenlet or a
+loop, decides when to look again; there are no threads here. A file that is renamed and made anew
+(rotation) is read to its end before the new one is begun; one that is truncated is read from its start.
+A file that exists already is read from its end on: what stands in it is older than the run.
+"""
+
+import os
+import select
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from loadtest.errors import InvalidSetting
+from loadtest.serverlog.log_reader import LogReader
+from loadtest.serverlog.records import Counts, Record
+
+CHUNK = 64 * 1024
+POLL_BYTES = CHUNK
+"""What one poll reads at most: a few milliseconds' work, which a run that measures does not feel."""
+
+CLOSE_BYTES = 64 * 1024 * 1024
+"""What is read at most on closing, from a command that prints faster than it is read."""
+
+STOP_S = 5.0
+
+
+class Source(Protocol):
+    """Where a log's bytes come from."""
+
+    ended: bool
+    """Nothing more will come."""
+
+    problem: str
+    """What went wrong with the source itself, else nothing."""
+
+    def read(self) -> bytes:
+        """The bytes that are there, at most CHUNK; none if there are none for now."""
+
+    def close(self) -> None:
+        """Let go of what is held; what is still to be read is lost."""
+
+
+class FileSource:
+    """A growing file, which need not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        """Follow `path` from its present end.
+
+        Raises:
+            InvalidSetting: it is there and cannot be read, is no regular file, or its folder is not there.
+
+        """
+        self.ended = False
+        self.problem = ""
+        self._path = path
+        self._quiet = False  # the last read of this file found nothing
+        try:
+            if not path.parent.is_dir():
+                raise InvalidSetting("server-log", str(path), "cannot be followed: its folder does not exist")
+            self._file = self._opened()
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+            raise InvalidSetting("server-log", str(path), problem) from error
+        if self._file is not None:
+            self._file.seek(0, os.SEEK_END)
+
+    def read(self) -> bytes:
+        """The bytes written since; a new file's are parted from the old one's by a newline."""
+        if self._file is None:
+            self._reopen()
+            return self._file.read(CHUNK) if self._file is not None else b""
+        chunk = self._file.read(CHUNK)
+        if chunk:
+            self._quiet = False
+            return chunk
+        return self._turned()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.ended = True
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> BinaryIO | None:
+        try:
+            if not stat.S_ISREG(self._path.stat().st_mode):
+                hint = "Use - for standard input, or a command"
+                raise InvalidSetting("server-log", str(self._path), "is no regular file", hint)
+            return self._path.open("rb", buffering=0)
+        except FileNotFoundError:
+            return None
+
+    def _reopen(self) -> None:
+        """Open what has the name now; while the run goes, what cannot be read is a problem and no error."""
+        self._file = None
+        try:
+            self._file = self._opened()
+            self.problem = ""
+        except (OSError, InvalidSetting) as error:
+            self.problem = f"{self._path} cannot be read any more: {error}"
+
+    def _turned(self) -> bytes:
+        """Look at the file's end whether it was rotated or truncated.
+
+        A rotated file may be written to for a moment longer, so it must be quiet twice.
+        """
+        assert self._file is not None
+        try:
+            there = self._path.stat()
+        except OSError:
+            return b""
+        held = os.fstat(self._file.fileno())
+        if (there.st_dev, there.st_ino) == (held.st_dev, held.st_ino):
+            if there.st_size >= self._file.tell():
+                return b""
+            self._file.seek(0)
+        elif self._quiet and there.st_size:
+            self._file.close()
+            self._reopen()
+        else:
+            self._quiet = True
+            return b""
+        self._quiet = False
+        return b"\n" + (self._file.read(CHUNK) if self._file is not None else b"")
+
+
+class StandardInput:
+    """What is piped into the tool; asked whether it has bytes, so that others' reads of it may still wait."""
+
+    def __init__(self, descriptor: int = 0) -> None:
+        """Read from a descriptor.
+
+        Raises:
+            InvalidSetting: it is a terminal.
+
+        """
+        if os.isatty(descriptor):
+            raise InvalidSetting(
+                "server-log", "-", "is a terminal", "Pipe the log in: docker logs -f NAME | …"
+            )
+        self.ended = False
+        self.problem = ""
+        self._descriptor = descriptor
+
+    def read(self) -> bytes:
+        """The bytes that are there."""
+        if self.ended or not select.select([self._descriptor], [], [], 0)[0]:
+            return b""
+        chunk = os.read(self._descriptor, CHUNK)
+        self.ended = not chunk
+        return chunk
+
+    def close(self) -> None:
+        """Standard input is not ours to close."""
+        self.ended = True
+
+
+class CommandOutput:
+    """What a command prints, on standard output and error: `docker logs` writes to both."""
+
+    def __init__(self, command: str) -> None:
+        """Start `command`, split into words as a shell does; no shell runs it.
+
+        It gets a session of its own, so that Ctrl-C does not end it before the run, and that closing ends
+        all that it started.
+
+        Raises:
+            InvalidSetting: it cannot be started.
+
+        """
+        self.ended = False
+        self.problem = ""
+        words = command_words(command)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - running the user's command is what is asked
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            problem = f"cannot be started: {error.strerror}"
+            raise InvalidSetting("server-log-cmd", words[0], problem, _COMMAND_HINT) from error
+        assert self._process.stdout is not None
+        self._output = self._process.stdout
+        os.set_blocking(self._output.fileno(), False)
+
+    def read(self) -> bytes:
+        """The bytes that are there."""
+        if self.ended:
+            return b""
+        try:
+            chunk = os.read(self._output.fileno(), CHUNK)
+        except BlockingIOError:
+            return b""
+        self.ended = not chunk
+        return chunk
+
+    def close(self) -> None:
+        """Stop the command if it still runs, and wait until it is gone."""
+        if self.ended and not self._output.closed:
+            self._note_status()
+        self.ended = True
+        if not self._output.closed:
+            self._output.close()
+        if self._process.poll() is None:  # else its number may be another's by now
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_S)
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the command and to all that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def _note_status(self) -> None:
+        """A command that closed its output by itself ends at once; how, is worth telling if it failed."""
+        with suppress(subprocess.TimeoutExpired):
+            if status := self._process.wait(STOP_S):
+                self.problem = f"the command ended with status {status}"
+
+
+_COMMAND_HINT = "Use sh -c '…' for pipes"
+
+
+def command_words(command: str) -> list[str]:
+    """Split a command into words, of which the first is a program that is there.
+
+    Raises:
+        InvalidSetting: it cannot be started.
+
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        problem = f"cannot be started: {error}"
+        raise InvalidSetting("server-log-cmd", command, problem, _COMMAND_HINT) from error
+    if not words or shutil.which(words[0]) is None:
+        name = words[0] if words else ""
+        raise InvalidSetting("server-log-cmd", name, "cannot be started: there is no such program")
+    return words
+
+
+class Follower:
+    """Records as they come from a source.
+
+    `behind` says that the last poll left something to read: poll again soon.
+    """
+
+    def __init__(self, source: Source, *, format: str = "auto") -> None:  # noqa: A002
+        """Read `source`; `format` is as for LogReader."""
+        self.behind = False
+        self._source = source
+        self._reader = LogReader(format=format)
+
+    @property
+    def counts(self) -> Counts:
+        """How reading goes."""
+        return self._reader.counts
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self._source.ended
+
+    @property
+    def problem(self) -> str:
+        """What went wrong with the source, for the report; a command's status is known after close."""
+        return self._source.problem
+
+    def poll(self, now_ns: int) -> list[Record]:
+        """The records that have come since; does not wait.
+
+        `now_ns` is Unix time: a record without a time of its own gets it. The newest record may still grow a
+        traceback, and is given once a poll finds nothing new. An empty answer means to look again later.
+        """
+        records, read = self._take(POLL_BYTES, now_ns)
+        self.behind = read >= POLL_BYTES
+        return records if read else self._reader.pause()
+
+    def close(self, now_ns: int) -> list[Record]:
+        """Read what is there, then let go of the source; returns the last records."""
+        try:
+            records, _ = self._take(CLOSE_BYTES, now_ns)
+        finally:
+            self._source.close()
+        return records + self._reader.finish()
+
+    def _take(self, limit: int, now_ns: int) -> tuple[list[Record], int]:
+        records: list[Record] = []
+        read = 0
+        while read < limit and (chunk := self._source.read()):
+            read += len(chunk)
+            records += self._reader.feed(chunk, read_at_ns=now_ns)
+        return records, read
+
+
+def source_of(server_log: str) -> Source:
+    """Return the source that `--ws-server-log` names: a path, or `-` for standard input.
+
+    Raises:
+        InvalidSetting: it cannot be followed.
+
+    """
+    return StandardInput() if server_log == "-" else FileSource(Path(server_log))
+
+
+def follow(server_log: str, *, format: str = "auto") -> Follower:  # noqa: A002
+    """Follow what `--ws-server-log` names."""
+    return Follower(source_of(server_log), format=format)
+
+
+def follow_command(command: str, *, format: str = "auto") -> Follower:  # noqa: A002
+    """Follow what the command of `--ws-server-log-cmd` prints."""
+    return Follower(CommandOutput(command), format=format)

@@ -1,0 +1,267 @@
+"""A server's log read: bytes in, records out, in constant memory, whatever the bytes are.
+
+The first bytes decide how the log is laid out (lines, or JSON objects in an array) and in which encoding;
+the first lines decide which text format is tried first and whether a carrier (`docker logs -t`, `kubectl
+logs --timestamps`) put a time before each line. Lines of JSON and of text may be mixed, as they are where
+an application logs JSON and uvicorn does not. Nothing that a log holds stops the reading: what cannot be
+read is counted. The reader is fed and never waits, so that a file, a pipe and a growing log use the same.
+"""
+
+import codecs
+import gzip
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import cast
+
+from loadtest.errors import InvalidSetting
+from loadtest.serverlog.assembly import Assembly
+from loadtest.serverlog.carriers import MAX_FRAME, Frame, Frames, LineFrames, ObjectFrames
+from loadtest.serverlog.formats import KNOWN_FORMATS, Entry, TextFormat, by_fitness, heads, known_formats
+from loadtest.serverlog.payloads import decode, entry_of
+from loadtest.serverlog.records import Counts, Record
+from loadtest.serverlog.times import parse_time
+
+CHUNK = 256 * 1024
+_SNIFFED = 4  # a byte order mark has up to 3 bytes
+_SAMPLE = 200
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_GZIP = b"\x1f\x8b"
+_ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*\x07?|[@-Z\\^_])?")
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)) ?")
+_PIECE = re.compile(
+    r"\s|The above exception was|During handling of the above"
+    r"|(?:[A-Za-z_]\w{0,60}\.){0,9}[A-Z]\w{0,60}"
+    r"(?:Error|Exception|Disconnect|Disconnected|ClosedOK|Exit)(?:: |$)"
+)
+
+
+class LogReader:
+    """Reads one log; fed with its bytes in chunks of any size."""
+
+    def __init__(self, *, format: str = "auto") -> None:  # noqa: A002 - the setting's name
+        """Set how to read.
+
+        Arguments:
+            format: `auto`, `json`, a name in KNOWN_FORMATS, or a format string of Python's logging.
+
+        Raises:
+            InvalidSetting: there is no such format.
+
+        """
+        self.counts = Counts()
+        self._formats = _formats(format)
+        self._assembly = Assembly(self.counts)
+        self._frames: Frames | None = None
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._head = b""
+        self._sampled = False
+        self._stamped = False
+        self._broken = 0
+        self._read_at_ns: int | None = None
+
+    def feed(self, chunk: bytes, *, read_at_ns: int | None = None) -> list[Record]:
+        """Take further bytes; returns the records that are whole now.
+
+        `read_at_ns` is the Unix time at which the bytes were read, given when a log is followed: records
+        without a time of their own get it.
+        """
+        self._read_at_ns = read_at_ns
+        if self._frames is not None:
+            return self._take(self._frames.feed(self._plain(chunk)))
+        self._head += chunk
+        return self._begin() if len(self._head) >= _SNIFFED else []
+
+    def note_damage(self) -> None:
+        """The bytes ended before the log did: its file is cut off or damaged."""
+        self._broken += 1
+        self.counts.broken += 1
+
+    def pause(self) -> list[Record]:
+        """Nothing more comes for a while: returns the record that waited for further lines."""
+        return self._assembly.flush()
+
+    def finish(self) -> list[Record]:
+        """Nothing more comes at all; returns what was left."""
+        records: list[Record] = []
+        if self._frames is None and self._head:
+            records += self._begin(last=True)
+        if self._frames is not None:
+            records += self._take(self._frames.flush())
+        return records + self._assembly.flush()
+
+    def _begin(self, *, last: bool = False) -> list[Record]:
+        if self._decoder is None and self._head.startswith(_UTF16):
+            self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
+            self._head = self._plain(self._head)
+        head = self._head.removeprefix(codecs.BOM_UTF8).replace(b"\0", b"")
+        frames = layout(head)
+        if frames is None and (last or len(head) > MAX_FRAME):
+            frames = LineFrames()
+        if frames is None:
+            return []
+        self._frames, self._head = frames, b""
+        return self._take(frames.feed(head))
+
+    def _plain(self, chunk: bytes) -> bytes:
+        """Bytes as UTF-8 and without NULs, which a log truncated under its writer begins with."""
+        if self._decoder is not None:
+            chunk = self._decoder.decode(chunk).encode("utf-8", "replace")
+        return chunk.replace(b"\0", b"") if b"\0" in chunk else chunk
+
+    def _take(self, frames: list[Frame]) -> list[Record]:
+        assert self._frames is not None
+        if not self._sampled and frames:
+            self._sampled = True
+            self._sample(frames[:_SAMPLE])
+        for number, frame in frames:
+            self._frame(number, frame)
+        self.counts.lines = self._frames.lines
+        self.counts.cut = self._frames.cut
+        self.counts.broken = self._broken + self._frames.broken
+        return self._assembly.take()
+
+    def _sample(self, frames: list[Frame]) -> None:
+        """Learn from the first lines which format to try first, and whether each has a carrier's time."""
+        lines = [bare for _, frame in frames if (bare := _without_escapes(frame).strip())]
+        plain = [line.decode("utf-8", "replace") for line in lines if line[:1] != b"{"]
+        if lines and all(map(_STAMP.match, lines)):
+            under = [_STAMP.sub(b"", line, count=1) for line in lines]
+            under_plain = [line.decode("utf-8", "replace") for line in under if line[:1] != b"{"]
+            before = max((heads(known, plain) for known in self._formats), default=0)
+            after = max((heads(known, under_plain) for known in self._formats), default=0)
+            read_under = len(under) - len(under_plain) + after
+            self._stamped = read_under > 0 and read_under >= before
+            plain = under_plain if self._stamped else plain
+        self._formats = by_fitness(self._formats, plain)
+
+    def _frame(self, number: int, frame: bytes) -> None:
+        frame = _without_escapes(frame)
+        stamp_ns = None
+        if self._stamped and (stamp := _STAMP.match(frame)):
+            stamp_ns = parse_time(stamp[1].decode())
+            frame = frame[stamp.end() :]
+        if frame[:1] == b"{" and self._object(number, frame, stamp_ns):
+            return
+        text = self._decoded(frame)
+        entry = self._parsed(text)
+        if entry is None:
+            self._assembly.line(number, text)
+        else:
+            self._head_of(entry, number, stamp_ns)
+
+    def _object(self, number: int, frame: bytes, stamp_ns: int | None) -> bool:
+        """Read a frame as JSON; False if it is none."""
+        data = decode(frame)
+        entry = entry_of(data) if data is not None else None
+        if entry is None:
+            looks_like_json = frame[1:].lstrip()[:1] in (b'"', b"}", b"")
+            self._broken += looks_like_json
+            return looks_like_json
+        if entry.raw and not self._unwrap(entry):
+            entry.line = number
+            self._assembly.piece(entry)
+        else:
+            self._head_of(entry, number, stamp_ns)
+        return True
+
+    def _unwrap(self, entry: Entry) -> bool:
+        """Read the line of text that a carrier wrapped; False if it only continues another."""
+        inner = self._parsed(entry.message) if entry.message else None
+        if inner is None:
+            return bool(entry.message) and _PIECE.match(entry.message) is None
+        entry.message = inner.message
+        entry.level = inner.level
+        entry.logger = entry.logger or inner.logger
+        entry.at_ns = entry.at_ns or inner.at_ns
+        return True
+
+    def _head_of(self, entry: Entry, number: int, stamp_ns: int | None) -> None:
+        entry.line = number
+        if entry.at_ns is None:
+            entry.at_ns = stamp_ns
+        if entry.at_ns is None and self._read_at_ns is not None:
+            entry.at_ns = self._read_at_ns
+            entry.arrival = True
+        self._assembly.head(entry)
+
+    def _parsed(self, text: str) -> Entry | None:
+        if not text or text[0] in " \t":
+            return None
+        for known in self._formats:
+            entry = known.parse(text)
+            if entry is not None:
+                return entry
+        return None
+
+    def _decoded(self, frame: bytes) -> str:
+        try:
+            return frame.decode().rstrip()
+        except UnicodeDecodeError:
+            self.counts.undecodable += 1
+            return frame.decode("utf-8", "replace").rstrip()
+
+
+def _formats(name: str) -> list[TextFormat]:
+    if name == "auto":
+        return known_formats()
+    if name == "json":
+        return []
+    if name not in KNOWN_FORMATS and "%(" not in name:
+        names = ", ".join(KNOWN_FORMATS)
+        hint = f"Use auto, json, one of {names}, or a format such as '%(levelname)s %(message)s'"
+        raise InvalidSetting("format", name, "is no known log format", hint)
+    return [TextFormat(KNOWN_FORMATS.get(name, name))]
+
+
+def layout(head: bytes) -> Frames | None:
+    """How a log that begins with these bytes is cut into frames; None if more of it must be seen."""
+    text = head.lstrip()
+    first, after = text[:1], text[1:].lstrip()
+    if first == b"[" and after:
+        return ObjectFrames() if after[:1] in b"{]" else LineFrames()
+    if first == b"{" and b"\n" in text:
+        return ObjectFrames() if text.partition(b"\n")[0].rstrip() == b"{" else LineFrames()
+    return None if first in (b"", b"[", b"{") else LineFrames()
+
+
+def _without_escapes(frame: bytes) -> bytes:
+    return _ESCAPE.sub(b"", frame) if b"\x1b" in frame else frame
+
+
+def read(path: Path, reader: LogReader) -> Iterator[Record]:
+    """Every record of a file, which may be gzipped, or for `-` of standard input.
+
+    What was wrong with it is in `reader.counts`.
+
+    Raises:
+        InvalidSetting: the file cannot be opened or read.
+
+    """
+    try:
+        if str(path) == "-":
+            yield from _records(_unzipped(cast("BufferedReader", sys.stdin.buffer)), reader)
+        else:
+            with path.open("rb") as file:
+                yield from _records(_unzipped(file), reader)
+    except OSError as error:
+        raise InvalidSetting("log", str(path), f"cannot be read: {error.strerror or error}") from error
+
+
+def _unzipped(file: BufferedReader) -> Iterator[bytes]:
+    zipped = isinstance(file, BufferedReader) and file.peek(2)[:2] == _GZIP
+    source = gzip.GzipFile(fileobj=file) if zipped else file
+    while chunk := source.read1(CHUNK):
+        yield chunk
+
+
+def _records(chunks: Iterator[bytes], reader: LogReader) -> Iterator[Record]:
+    try:
+        for chunk in chunks:
+            yield from reader.feed(chunk)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        reader.note_damage()  # what came before the damage counts
+    yield from reader.finish()

@@ -1,0 +1,219 @@
+"""Log records brought together with the drops that caused them.
+
+A drop is made on the tool's clock and its record written on the server's, later by as long as the server
+took to notice. Where records name sessions, a drop and its records are of one session and near in time;
+else nearness in time alone decides. The difference of the clocks is not known beforehand. The true one
+makes many pairs of drop and record equally far apart, wrong pairs spread out: so it is the median of the
+densest two seconds among all pairs' distances. It holds the server's time to notice too, some
+milliseconds; drops that a server notices late by their nature are left out. Pure: no clock, no file.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence, Set
+from statistics import median_low
+
+from msgspec import Struct
+
+from loadtest.serverlog.records import Level
+from loadtest.serverlog.rules import DISCONNECTS, LogClass
+from loadtest.serverlog.times import SECOND_NS
+
+LATE_KINDS = frozenset({"half_open"})
+"""The server learns of these from its own ping, and a ping's time after the drop."""
+
+END_OF_RUN = "end of the run"
+"""What stands for a drop's kind where a session was closed because the run was over."""
+
+EXPECTED_FAULT = "bad_message"
+"""The kind whose drops make a sound server log a real error."""
+
+EARLY_NS = 2 * SECOND_NS
+"""A record may seem this much older than its drop: clocks differ, and logs are stamped to the second."""
+
+REACH_NS = 5 * SECOND_NS
+LATE_REACH_NS = 60 * SECOND_NS
+"""How long after a drop its record may come; uvicorn finds a silent client dead after 20 + 20 s."""
+
+BURST_NS = SECOND_NS
+"""A drop's records follow each other within this; the application logs a failed send twice."""
+
+_DENSE_NS = 2 * SECOND_NS
+_MAX_PAIRS = 200_000
+_MAX_PER_DROP = 200
+_MAX_NEAR = 64
+
+
+class DropMade(Struct, frozen=True, kw_only=True):
+    """One drop that the tool made, or the close of a session at the run's end; Unix time."""
+
+    at_ns: int
+    session: str
+    kind: str
+
+
+class Sighting(Struct, kw_only=True, gc=False):
+    """A record that matters for the judgement; `drop` is the index of the drop that it belongs to."""
+
+    level: Level
+    log_class: LogClass
+    at_ns: int | None = None
+    arrival: bool = False
+    session: str = ""
+    file: str = ""
+    line: int = 0
+    text: str = ""
+    drop: int | None = None
+    expected: bool = False  # a real error that a drop was made to cause
+
+
+def clock_offset_ns(sightings: Iterable[Sighting], drops: Sequence[DropMade]) -> int | None:
+    """How far the server's clock is ahead of the tool's, None if no record could be paired with a drop."""
+    own = [s for s in sightings if s.at_ns is not None and not s.arrival and s.log_class in DISCONNECTS]
+    prompt = [drop for drop in drops if drop.kind not in LATE_KINDS and drop.kind != END_OF_RUN]
+    distances = _session_distances(own, prompt) or _time_distances(own, prompt)
+    return _densest(distances)
+
+
+def _session_distances(sightings: list[Sighting], drops: list[DropMade]) -> list[int]:
+    times: defaultdict[str, list[int]] = defaultdict(list)
+    for sighting in sightings:
+        if sighting.session and sighting.at_ns is not None and len(times[sighting.session]) < _MAX_PER_DROP:
+            times[sighting.session].append(sighting.at_ns)
+    stride = 1 + len(drops) * _MAX_PER_DROP // _MAX_PAIRS
+    return [at_ns - drop.at_ns for drop in drops[::stride] for at_ns in times.get(drop.session, ())]
+
+
+def _time_distances(sightings: list[Sighting], drops: list[DropMade]) -> list[int]:
+    times = sorted(sighting.at_ns for sighting in sightings if sighting.at_ns is not None)
+    distances: list[int] = []
+    for drop in drops[:: 1 + len(drops) * _MAX_PER_DROP // _MAX_PAIRS]:
+        first = bisect_left(times, drop.at_ns - REACH_NS)
+        last = bisect_right(times, drop.at_ns + REACH_NS)
+        distances += [at_ns - drop.at_ns for at_ns in times[first:last][:_MAX_PER_DROP]]
+    return distances
+
+
+def _densest(distances: list[int]) -> int | None:
+    """The median of the two seconds that hold most distances, of equals those nearest to zero."""
+    if not distances:
+        return None
+    distances.sort()
+    best = (0, 0, 0)  # how many, minus how far from zero, where
+    first = 0
+    for last, distance in enumerate(distances):
+        while distance - distances[first] > _DENSE_NS:
+            first += 1
+        best = max(best, (last - first + 1, -abs(distance), first))
+    return median_low(distances[best[2] : best[2] + best[0]])
+
+
+def match(sightings: Sequence[Sighting], drops: Sequence[DropMade]) -> Counter[str]:
+    """Set each sighting's `drop`, and whether it was expected; times are already on the tool's clock.
+
+    Returns how many were matched by `session`, by `time`, and how many by neither (`none`).
+    """
+    matcher = _Matcher(drops)
+    by: Counter[str] = Counter(session=0, time=0, none=0)
+    for sighting in sorted(sightings, key=lambda s: s.at_ns if s.at_ns is not None else 0):
+        by[matcher.place(sighting)] += 1
+    return by
+
+
+class _Timeline:
+    """Drops by time, of which those that a record may belong to are found quickly."""
+
+    def __init__(self, drops: Sequence[DropMade], indexes: Iterable[int]) -> None:
+        self.indexes = sorted(indexes, key=lambda index: drops[index].at_ns)
+        self._times = [drops[index].at_ns for index in self.indexes]
+
+    def before(self, at_ns: int, reach_ns: int) -> list[int]:
+        """The last drops, some dozens at most, that a record of this moment may belong to."""
+        first = bisect_left(self._times, at_ns - reach_ns)
+        last = bisect_right(self._times, at_ns + EARLY_NS)
+        return self.indexes[max(first, last - _MAX_NEAR) : last]
+
+
+class _Matcher:
+    def __init__(self, drops: Sequence[DropMade]) -> None:
+        self._drops = drops
+        of_session: defaultdict[str, list[int]] = defaultdict(list)
+        for index, drop in enumerate(drops):
+            of_session[drop.session].append(index)
+        self._of_session = {session: _Timeline(drops, indexes) for session, indexes in of_session.items()}
+        late = {index for index, drop in enumerate(drops) if drop.kind in LATE_KINDS}
+        self._late = _Timeline(drops, late)
+        self._prompt = _Timeline(drops, set(range(len(drops))) - late)
+        self._taken: Counter[tuple[int, bool]] = Counter()
+        self._last: dict[str, tuple[int, int]] = {}  # a session's last matched record: when, which drop
+
+    def place(self, sighting: Sighting) -> str:
+        """Match one sighting; returns by what."""
+        named = sighting.session in self._of_session
+        index = self._choose(sighting, self._candidates(sighting))
+        if index is None:
+            return "none"
+        sighting.drop = index
+        self._taken[index, named] += 1
+        if named and sighting.at_ns is not None:
+            self._last[sighting.session] = (sighting.at_ns, index)
+        fault = sighting.log_class is LogClass.REAL_ERROR and sighting.level >= Level.ERROR
+        sighting.expected = fault and self._drops[index].kind == EXPECTED_FAULT
+        return "session" if named else "time"
+
+    def _candidates(self, sighting: Sighting) -> list[int]:
+        own = self._of_session.get(sighting.session)
+        if own is not None:
+            return own.indexes if sighting.at_ns is None else own.before(sighting.at_ns, LATE_REACH_NS)
+        if sighting.session or sighting.at_ns is None:
+            return []  # another client's, or nothing to go by
+        late = self._late.before(sighting.at_ns, LATE_REACH_NS)
+        return late + self._prompt.before(sighting.at_ns, REACH_NS)
+
+    def _choose(self, sighting: Sighting, indexes: list[int]) -> int | None:
+        """The drop that a record most likely belongs to.
+
+        A real error belongs to a drop that was made to cause one, if one is near. A record right after
+        another of its session belongs to the same drop. Else it is the nearest drop before it of which no
+        record is known yet, the run's end last, else the nearest before it.
+        """
+        near = [index for index in indexes if self._near(sighting, self._drops[index])]
+        if sighting.log_class is LogClass.REAL_ERROR:
+            faults = [index for index in near if self._drops[index].kind == EXPECTED_FAULT]
+            return self._latest(faults or near, sighting, repeat=bool(sighting.session))
+        last = self._last.get(sighting.session)
+        if last and sighting.at_ns is not None and last[1] in near and sighting.at_ns - last[0] <= BURST_NS:
+            return last[1]
+        return self._latest(near, sighting, repeat=True)
+
+    def _latest(self, indexes: list[int], sighting: Sighting, *, repeat: bool) -> int | None:
+        named = sighting.session in self._of_session
+        free = [index for index in indexes if not self._taken[index, named]]
+        chosen = free or (indexes if repeat else [])
+        if sighting.at_ns is None:
+            return chosen[0] if chosen else None
+        at_ns = sighting.at_ns
+
+        def distance(index: int) -> tuple[bool, int]:
+            drop = self._drops[index]
+            return bool(free) and drop.kind == END_OF_RUN, abs(at_ns - drop.at_ns)
+
+        return min(chosen, key=distance, default=None)
+
+    def _near(self, sighting: Sighting, drop: DropMade) -> bool:
+        if sighting.at_ns is None:
+            return True
+        reach_ns = LATE_REACH_NS if drop.kind in LATE_KINDS else REACH_NS
+        return -EARLY_NS <= sighting.at_ns - drop.at_ns <= reach_ns
+
+
+def covered_ratio(drops: Sequence[DropMade], seconds: Set[int], within_s: int) -> float:
+    """The share of drops near which the log has any record; `seconds` are those with one, tool's clock."""
+    covered = 0
+    for drop in drops:
+        second = drop.at_ns // SECOND_NS
+        covered += any(near in seconds for near in range(second - within_s, second + within_s + 1))
+    return covered / len(drops) if drops else 0.0
+
+
+MAX_SIGHTINGS = 200_000

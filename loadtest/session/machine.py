@@ -1,0 +1,366 @@
+"""A session: one client's conversation, over all its connections. Pure: no socket, no clock, no randomness.
+
+    NEW ──> CONNECTING ──> ESTABLISHING ──> STEADY <──> STALLED
+                ^  │             │           │   │
+                │  v             v           │   └──> DRAINING ──> ENDED
+              WAITING <──────────┴─ DROPPING <┘
+
+`handle` is the one door: it takes what happened and the time, looks the step up in the table at the end
+(state x event), and returns what the session asks for. An event that the state has no step for raises
+IllegalStep and changes nothing. What is worth knowing afterwards goes to the recorder on the way.
+
+How the session gets its connection, and gets it back, is the business of `loadtest.session.reconnecting`, and what is
+said on it that of `loadtest.session.traffic`.
+"""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Any
+
+from loadtest.dialects.base import Established, Reply, Unreadable
+from loadtest.drops.kinds import DropKind
+from loadtest.errors import IllegalStep
+from loadtest.events import (
+    Action,
+    Close,
+    Connect,
+    Data,
+    Detected,
+    Drain,
+    Drained,
+    DropDue,
+    Due,
+    EstablishTimedOut,
+    Event,
+    Finish,
+    Identity,
+    Lost,
+    Opened,
+    PerformDrop,
+    Received,
+    Reconnect,
+    Recovered,
+    Refused,
+    RetryDue,
+    Send,
+    Settle,
+    Started,
+    Stopped,
+    Swept,
+)
+from loadtest.session.reconnecting import Attempts
+from loadtest.session.recorder import Recorder
+from loadtest.session.traffic import Conduct, Traffic
+
+Actions = Sequence[Action]
+
+NORMAL_CLOSURE = 1000
+"""RFC 6455 section 7.4.1."""
+
+
+class State(StrEnum):
+    """Where a session is."""
+
+    NEW = "new"
+    CONNECTING = "connecting"
+    ESTABLISHING = "establishing"
+    STEADY = "steady"
+    STALLED = "stalled"
+    DROPPING = "dropping"
+    WAITING = "waiting"
+    DRAINING = "draining"
+    ENDED = "ended"
+
+
+_STEADY = State.STEADY  # on the hot path, where an enum's attribute costs as much as a call
+
+
+class Session:
+    """One client's conversation. Feed it with `handle`; perform what it asks for, in order."""
+
+    __slots__ = (
+        "_attempts",
+        "_dialect",
+        "_known_as",
+        "_recorder",
+        "_steps",
+        "_traffic",
+        "identity",
+        "state",
+    )
+
+    def __init__(self, identity: Identity, conduct: Conduct, recorder: Recorder) -> None:
+        self.identity = identity
+        self.state = State.NEW
+        self._dialect = conduct.dialect
+        self._recorder = recorder
+        self._attempts = Attempts(identity, conduct.backoff, recorder)
+        self._traffic = Traffic(identity, conduct, recorder)
+        self._steps = _TABLE[State.NEW]
+        self._known_as: Established | None = None  # the identity that the server gave first
+        recorder.population[State.NEW] += 1
+
+    def handle(self, event: Event, now_ns: int) -> Actions:
+        """Take what happened at `now_ns` and return what the session asks for.
+
+        Raises:
+            IllegalStep: this event cannot come in this state; nothing was changed.
+        """
+        step = self._steps.get(event.__class__)
+        if step is None:
+            raise IllegalStep(self.state, type(event).__name__)
+        return step(self, event, now_ns)
+
+    @property
+    def sample(self) -> Data:
+        """A request that no ledger knows (`loadtest.drops.kinds.Wire.sample`)."""
+        return self._traffic.sample
+
+    def _enter(self, state: State) -> None:
+        population = self._recorder.population
+        population[self.state] -= 1
+        population[state] += 1
+        self.state = state
+        self._steps = _TABLE[state]
+
+    def _count(self, name: str) -> None:
+        self._recorder.counts[name] += 1
+
+    # Connecting.
+
+    def _on_attempt(self, _event: Started | RetryDue, now_ns: int) -> Actions:
+        self._attempts.begin(now_ns)
+        self._enter(State.CONNECTING)
+        return (Connect(),)
+
+    def _on_opened(self, event: Opened, now_ns: int) -> Actions:
+        self._attempts.opened(event.phases, now_ns)
+        self._traffic.opened()
+        self._enter(State.ESTABLISHING)
+        greeting = [Send(data) for data in self._dialect.greeting(self.identity)]
+        if self._dialect.establishes:
+            return greeting
+        return [*greeting, *self._establish(Established(), now_ns)]
+
+    def _on_refused(self, event: Refused, now_ns: int) -> Actions:
+        if event.unreachable:
+            self._attempts.unreachable()
+        return self._wait_or_end(self._attempts.failed(event.cause, event.phase, event.detail, now_ns))
+
+    def _on_establish_timed_out(self, _event: EstablishTimedOut, now_ns: int) -> Actions:
+        detail = "the WebSocket opened, but the application did not say that the session is established"
+        delay_s = self._attempts.failed("establish_timeout", "established", detail, now_ns)
+        return (Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
+
+    def _on_lost_establishing(self, event: Lost, now_ns: int) -> Actions:
+        refusal = self._traffic.refusal
+        cause = "auth_required" if refusal else f"closed_{event.cause}"
+        forbidden = event.code in self._dialect.forbidding_close_codes
+        return self._wait_or_end(
+            self._attempts.failed(cause, "established", refusal or event.reason, now_ns, forbidden=forbidden)
+        )
+
+    def _wait_or_end(self, delay_s: float | None) -> Actions:
+        if delay_s is None:
+            self._enter(State.ENDED)
+            return (Finish(),)
+        self._enter(State.WAITING)
+        return (Reconnect(delay_s),)
+
+    # Established.
+
+    def _on_received_establishing(self, event: Received, now_ns: int) -> Actions:
+        actions: list[Action] = []
+        for incoming in self._dialect.read(event.data):
+            if isinstance(incoming, Established) and self.state is State.ESTABLISHING:
+                actions += self._establish(incoming, now_ns)
+            elif isinstance(incoming, Reply):  # to a request of an earlier connection
+                actions += self._traffic.replied(incoming, now_ns, steady=self.state is _STEADY)
+            else:
+                self._traffic.heard(incoming, now_ns)
+        return actions
+
+    def _establish(self, said: Established, now_ns: int) -> Actions:
+        self._enter(State.STEADY)
+        if self._attempts.established(now_ns):
+            self._compare_identity(said, now_ns)
+            self._traffic.disturbed(now_ns, resumed=True)
+        else:
+            self._known_as = said
+        return (Settle(), *self._traffic.in_turn(now_ns))
+
+    def _compare_identity(self, said: Established, now_ns: int) -> None:
+        if not self._dialect.identifies:
+            return
+        self._count("persistence.checked")
+        if said != self._known_as:
+            self._count("persistence.identity_changed")
+            example = f"{said} is not {self._known_as}"
+            self._traffic.error("persistence", "resumed into another session", now_ns, example)
+
+    # Messages: the hot path.
+
+    def _on_due(self, event: Due, now_ns: int) -> Actions:
+        return self._traffic.due(event.planned_ns, now_ns)
+
+    def _on_due_disconnected(self, event: Due, _now_ns: int) -> Actions:
+        self._traffic.due_disconnected(event.planned_ns)
+        return ()
+
+    def _on_received(self, event: Received, now_ns: int) -> Actions:
+        actions: Actions = ()
+        steady = self.state is _STEADY
+        for incoming in self._dialect.read(event.data):
+            if isinstance(incoming, Reply):
+                sends = self._traffic.replied(incoming, now_ns, steady=steady)
+                actions = (*actions, *sends) if actions else sends
+            else:
+                self._traffic.heard(incoming, now_ns)
+        return actions
+
+    def _on_received_draining(self, event: Received, now_ns: int) -> Actions:
+        return self._on_received(event, now_ns) or self._look_if_drained()
+
+    def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
+        """What a dropped connection still brings counts, but the unreadable may answer what the drop did."""
+        for incoming in self._dialect.read(event.data):
+            if isinstance(incoming, Reply):
+                self._traffic.replied(incoming, now_ns, steady=False)
+            elif not isinstance(incoming, Unreadable):
+                self._traffic.heard(incoming, now_ns)
+        return ()
+
+    def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
+        return self._traffic.swept(now_ns, steady=self.state is _STEADY)
+
+    def _on_swept_draining(self, event: Swept, now_ns: int) -> Actions:
+        return self._on_swept(event, now_ns) or self._look_if_drained()
+
+    def _look_if_drained(self) -> Actions:
+        return () if self._traffic.outstanding else self._finish_stopping()
+
+    # Drops and losses.
+
+    def _on_drop_due(self, event: DropDue, now_ns: int) -> Actions:
+        drop = event.drop
+        self._attempts.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal, storm=drop.storm)
+        self._count(f"drops.{drop.kind}")
+        if DropKind.kinds[drop.kind].disconnects:
+            self._traffic.interrupted(now_ns)
+            self._attempts.interrupted(now_ns)
+            self._enter(State.DROPPING)
+        else:
+            self._enter(State.STALLED)
+        return (PerformDrop(drop),)
+
+    def _on_recovered(self, _event: Recovered, now_ns: int) -> Actions:
+        self._traffic.disturbed(now_ns, resumed=False)
+        self._enter(State.STEADY)
+        return (Settle(), *self._traffic.in_turn(now_ns))
+
+    def _on_detected(self, _event: Detected | Lost, now_ns: int) -> Actions:
+        self._traffic.disconnected()
+        return self._wait_or_end(self._attempts.detected(now_ns))
+
+    def _on_lost(self, event: Lost, now_ns: int) -> Actions:
+        self._attempts.log("lost", now_ns, cause=event.cause, code=event.code, detail=event.reason or None)
+        self._count(f"losses.{event.cause}")
+        if self.state is _STEADY:
+            self._traffic.interrupted(now_ns)
+        self._attempts.interrupted(now_ns)
+        if event.code not in self._dialect.forbidding_close_codes:
+            return self._on_detected(event, now_ns)
+        self._traffic.disconnected()
+        self._attempts.forbidden(event.code, event.reason, now_ns)
+        return self._wait_or_end(None)
+
+    # Stopping.
+
+    def _on_stopped(self, _event: Stopped | Lost, now_ns: int) -> Actions:
+        self._attempts.cut_off(now_ns, trying=self.state in (State.CONNECTING, State.ESTABLISHING))
+        self._traffic.unfinished()
+        self._enter(State.ENDED)
+        return (Finish(),)
+
+    def _on_stopped_open(self, event: Stopped, now_ns: int) -> Actions:
+        return (Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
+
+    def _on_stopped_steady(self, _event: Stopped, _now_ns: int) -> Actions:
+        if not self._traffic.outstanding:
+            return self._finish_stopping()
+        self._enter(State.DRAINING)
+        return (Drain(),)
+
+    def _on_drained(self, _event: Drained, now_ns: int) -> Actions:
+        self._traffic.interrupted(now_ns)
+        return self._finish_stopping()
+
+    def _finish_stopping(self) -> Actions:
+        self._traffic.unfinished()
+        self._enter(State.ENDED)
+        return (Close(NORMAL_CLOSURE), Finish())
+
+    def _ignore(self, _event: Event, _now_ns: int) -> Actions:
+        return ()
+
+
+_Step = Callable[[Session, Any, int], Actions]
+
+_TABLE: dict[State, dict[type, _Step]] = {
+    State.NEW: {
+        Started: Session._on_attempt,
+        Stopped: Session._on_stopped,
+    },
+    State.CONNECTING: {
+        Opened: Session._on_opened,
+        Refused: Session._on_refused,
+        Due: Session._on_due_disconnected,
+        Swept: Session._ignore,
+        Stopped: Session._on_stopped,
+    },
+    State.ESTABLISHING: {
+        Received: Session._on_received_establishing,
+        Lost: Session._on_lost_establishing,
+        EstablishTimedOut: Session._on_establish_timed_out,
+        Due: Session._on_due_disconnected,
+        Swept: Session._ignore,
+        Stopped: Session._on_stopped_open,
+    },
+    State.STEADY: {
+        Received: Session._on_received,
+        Due: Session._on_due,
+        DropDue: Session._on_drop_due,
+        Lost: Session._on_lost,
+        Swept: Session._on_swept,
+        Stopped: Session._on_stopped_steady,
+    },
+    State.STALLED: {
+        Received: Session._on_received,
+        Due: Session._on_due_disconnected,
+        Recovered: Session._on_recovered,
+        Lost: Session._on_lost,
+        Swept: Session._ignore,
+        Stopped: Session._on_stopped_open,
+    },
+    State.DROPPING: {
+        Received: Session._on_received_dropping,
+        Due: Session._on_due_disconnected,
+        Detected: Session._on_detected,
+        Lost: Session._on_detected,
+        Swept: Session._ignore,
+        Stopped: Session._on_stopped,
+    },
+    State.WAITING: {
+        RetryDue: Session._on_attempt,
+        Due: Session._on_due_disconnected,
+        Swept: Session._ignore,
+        Stopped: Session._on_stopped,
+    },
+    State.DRAINING: {
+        Received: Session._on_received_draining,
+        Drained: Session._on_drained,
+        Lost: Session._on_stopped,
+        Swept: Session._on_swept_draining,
+    },
+    State.ENDED: {},
+}

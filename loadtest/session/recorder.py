@@ -1,0 +1,190 @@
+"""What a process records in memory between two ticks of the recording: samples, counts, lifecycle, errors.
+
+Sessions write here on the hot path, so writing is an append or an addition; once a second the engine swaps
+the `Interval` for an empty one and hands it on. Latency samples stay raw nanoseconds until then and are
+folded into HDR histograms off the loop (`loadtest.histograms`): 0.03 µs a sample instead of 0.95 µs. Different
+errors are bounded, the rest grows with what happened in a second. No I/O and no clock here.
+
+Counts are named `item.what`; the table of names is `COUNTS`.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Final
+
+from msgspec import Struct
+
+from loadtest.session.schedule import NS_PER_S
+
+TAGS: Final = (
+    "service",  # round trip from the actual send, sessions in steady state
+    "response",  # the same from the planned send
+    "connect",  # first connection: start of the attempt to established
+    "outage",  # drop or loss to established again
+    "resume",  # WebSocket open to established again
+    "send_slip",  # actual send minus planned send
+    "push",  # one-way delay of a push above the smallest of its connection (RFC 3393's reference)
+    "collateral",  # service time of sessions in steady state while others are in an outage
+    "after_resume",  # the first round trip after a resume
+)
+"""The histograms of a run: the tags in latency.hlog."""
+
+OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
+"""Causes of failed attempts that are the load generator's own; each is counted besides `failed`."""
+
+HANGING_NS: Final = 2 * NS_PER_S
+"""What the end finds this old without an answer, an attempt or a request, is no longer merely under way."""
+
+COUNTS: Final = {
+    "connect.attempts": "attempts of sessions that were never established",
+    "connect.established": "sessions established for the first time",
+    "connect.failed": "failed attempts of sessions that were never established",
+    "connect.gave_up": "sessions that gave up before they were ever established",
+    "connect.cut_short": "attempts of such sessions that the run's end cut short",
+    "connect.unresolved": "attempts of such sessions that the run's end found without an answer for long",
+    "connect.out_of_ports": "failed attempts because this process had no local port left",
+    "connect.out_of_files": "failed attempts because this process could open no more files",
+    "messaging.planned": "messages that fell due",
+    "messaging.sent": "requests sent",
+    "messaging.queued": "messages that fell due in an outage and wait for its end",
+    "messaging.released": "messages that waited for an outage's end, and it came",
+    "messaging.missed": "messages that fell due in an outage and were not sent",
+    "messaging.answered": "requests answered by their own intact reply, once, in order, in time",
+    "messaging.late": "replies after the reply timeout",
+    "messaging.lost": "requests without reply on a healthy connection",
+    "messaging.lost_in_outage": "requests whose connection went before the reply",
+    "messaging.recovered": "replies that came on a later connection",
+    "messaging.unfinished": "requests still under way when the session was stopped",
+    "messaging.hanging": "of both, requests that had been without a reply for long by then",
+    "messaging.duplicated": "replies that came again",
+    "messaging.reordered": "replies after that of a later request",
+    "messaging.corrupted": "replies that are not what was asked for",
+    "messaging.unmatched": "replies to nothing that was asked",
+    "messaging.unreadable": "messages that the dialect does not know",
+    "messaging.pushes": "pushes received",
+    "messaging.pushes_missing": "numbers skipped in a connection's pushes",
+    "messaging.pushes_duplicated": "pushes whose number was not new",
+    "reconnect.outages": "outages begun",
+    "reconnect.resumed": "outages ended by a resume",
+    "reconnect.attempts": "attempts in outages",
+    "reconnect.failed": "failed attempts in outages",
+    "reconnect.unreachable": "failed attempts because nothing answered (no server there)",
+    "reconnect.out_of_ports": "failed attempts because this process had no local port left",
+    "reconnect.out_of_files": "failed attempts because this process could open no more files",
+    "reconnect.gave_up": "outages ended by giving up",
+    "reconnect.forbidden": "outages whose close code forbids reconnecting",
+    "reconnect.cut_short": "outages that the run's end cut short before an attempt had failed",
+    "reconnect.unresolved": "outages that the run's end cut short after a failed attempt, or a long one",
+    "reconnect.overdue": "outages that the run's end found with three failed attempts or more",
+    "persistence.checked": "resumes whose identity was compared",
+    "persistence.identity_changed": "resumes into another session",
+    "persistence.histories": "resumes whose restored history was compared",
+    "persistence.history_missing": "resumes that owed a history and brought none",
+    "persistence.acknowledged": "acknowledged requests that those histories had to hold",
+    "persistence.missing": "acknowledged requests missing from a restored history",
+    "persistence.redelivered": "replies delivered again after a resume",
+    "persistence.repeated": "requests that stand in a restored history twice",
+    "latency.clamped": "samples beyond the histograms' range, counted at its end",
+}
+"""Every count there is, with its meaning; besides these, `drops.KIND` and `losses.CAUSE`."""
+
+
+class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of events.jsonl: what happened to a session. Fields that do not apply are left out."""
+
+    at_ns: int
+    event: str
+    session: str
+    kind: str | None = None
+    ordinal: int | None = None
+    storm: int | None = None
+    cause: str | None = None
+    code: int | None = None
+    phase: str | None = None
+    detail: str | None = None
+    attempt: int | None = None
+    final: bool = False
+    outage_ns: int | None = None
+    detect_ns: int | None = None
+    wait_ns: int | None = None
+    dns_ns: int | None = None
+    tcp_ns: int | None = None
+    tls_ns: int | None = None
+    upgrade_ns: int | None = None
+    resume_ns: int | None = None
+
+
+class ErrorTally(Struct, kw_only=True):
+    """How often one error was met, and the first of them."""
+
+    item: str
+    error: str
+    count: int
+    session: str
+    at_ns: int
+    example: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Interval:
+    """What one process recorded in one interval; times in nanoseconds since the run's start."""
+
+    start_ns: int
+    stop_ns: int = 0
+    samples: dict[str, array[int]] = field(default_factory=lambda: {tag: array("q") for tag in TAGS})
+    counts: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    lifecycle: list[Lifecycle] = field(default_factory=list)
+    errors: dict[tuple[str, str], ErrorTally] = field(default_factory=dict)
+    gauges: dict[str, float] = field(default_factory=dict)
+
+
+class Recorder:
+    """The current interval of one process and what outlives intervals.
+
+    Attributes:
+        population: sessions by state name.
+        outages_open: sessions that are in an outage now.
+    """
+
+    ERRORS_LIMIT = 100
+    """Different errors kept an interval; later ones are tallied together as "other errors"."""
+
+    def __init__(self) -> None:
+        self.population: defaultdict[str, int] = defaultdict(int)
+        self.outages_open = 0
+        self.swap(0)
+
+    def swap(self, now_ns: int) -> Interval:
+        """Return the current interval, ended now, and begin the next."""
+        ended: Interval = getattr(self, "_interval", None) or Interval(start_ns=now_ns)
+        ended.stop_ns = now_ns
+        self._interval = Interval(start_ns=now_ns)
+        self.counts = self._interval.counts
+        self.service, self.response = self.samples("service"), self.samples("response")
+        self.send_slip, self.collateral = self.samples("send_slip"), self.samples("collateral")
+        return ended
+
+    def samples(self, tag: str) -> array[int]:
+        """Return the array that takes this tag's samples, in nanoseconds, until the next swap."""
+        return self._interval.samples[tag]
+
+    def lifecycle(self, record: Lifecycle) -> None:
+        """Enter one lifecycle event."""
+        self._interval.lifecycle.append(record)
+
+    def error(self, item: str, error: str, *, session: str, at_ns: int, example: str = "") -> None:
+        """Count an error of an item; `error` is a bounded text without varying parts."""
+        errors = self._interval.errors
+        tally = errors.get((item, error))
+        if tally is None and len(errors) >= self.ERRORS_LIMIT:
+            error = "other errors"
+            tally = errors.get((item, error))
+        if tally is None:
+            errors[item, error] = ErrorTally(
+                item=item, error=error, count=1, session=session, at_ns=at_ns, example=example[:200]
+            )
+        else:
+            tally.count += 1

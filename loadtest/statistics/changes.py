@@ -1,0 +1,110 @@
+"""Where in a series of runs the latency changed: permutation tests for change points.
+
+The statistic is the largest standardised rank sum over all splits of the series (Pettitt, "A non-parametric
+approach to the change-point problem", Applied Statistics 28, 1979, with each split divided by its own
+deviation so that a change near an end counts as much as one in the middle). Ranks keep one wild run from
+looking like a change. Its p-value comes from permuting the runs; a change found divides the series and each
+part is searched in turn (binary segmentation, as E-divisive does: Matteson and James, JASA 109, 2014).
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from loadtest.statistics.quantiles import Floats
+
+ERROR = 0.05
+# The least p-value this gives is 1/2000; more would not change a decision at 5 %.
+_PERMUTATIONS = 1_999
+# A level needs this many runs: one or two could be a noisy host.
+_LEAST_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePoint:
+    """From one run on, the quantile is another.
+
+    Args:
+        index: of the first run after the change, in the series given.
+        before_us, after_us: median quantile of the runs of the stretch before and after.
+        change_ratio: after over before, less 1.
+        p_value: how often shuffled runs look as changed as these.
+    """
+
+    index: int
+    before_us: float
+    after_us: float
+    change_ratio: float
+    p_value: float
+
+
+def change_points(
+    ln_quantiles: Sequence[float | None], *, rng: np.random.Generator, error: float = ERROR
+) -> tuple[ChangePoint, ...]:
+    """Return the changes in a series of runs, oldest first.
+
+    Args:
+        ln_quantiles: one a run, in order, as `Intervals.ln_quantile` gives; None is passed over.
+        rng: source of the permutations.
+        error: how often a series without change may show one.
+    """
+    known = [i for i, value in enumerate(ln_quantiles) if value is not None and math.isfinite(value)]
+    series = np.array([ln_quantiles[i] for i in known], dtype=np.float64)
+    splits = sorted(_splits(series, 0, rng=rng, error=error))
+    edges = [0, *(split for split, _ in splits), series.size]
+    points = []
+    for (_, p_value), start, end in zip(splits, edges, edges[2:], strict=False):
+        # Placed anew between its neighbours: they pulled at it when it was found (Bai, 1997, section 4).
+        split = start + _best_split(_scores(_ranks(series[start:end])[None, :])[0])
+        before, after = float(np.median(series[start:split])), float(np.median(series[split:end]))
+        points.append(
+            ChangePoint(
+                index=known[split],
+                before_us=math.exp(before),
+                after_us=math.exp(after),
+                change_ratio=math.expm1(after - before),
+                p_value=p_value,
+            )
+        )
+    return tuple(points)
+
+
+def _splits(
+    series: Floats, offset: int, *, rng: np.random.Generator, error: float
+) -> Iterator[tuple[int, float]]:
+    """Yield each split that shuffling does not explain, with its p-value, searching the parts in turn."""
+    if series.size < 2 * _LEAST_RUNS:
+        return
+    ranks = _ranks(series)
+    scores = _scores(ranks[None, :])[0]
+    shuffled = _scores(rng.permuted(np.tile(ranks, (_PERMUTATIONS, 1)), axis=1)).max(axis=1)
+    # Phipson and Smyth (2010): the series itself is one of the permutations, so p is never 0.
+    p_value = (1 + int(np.sum(shuffled >= scores.max() - 1e-9))) / (_PERMUTATIONS + 1)
+    if p_value > error:
+        return
+    split = _best_split(scores)
+    yield offset + split, p_value
+    yield from _splits(series[:split], offset, rng=rng, error=error)
+    yield from _splits(series[split:], offset + split, rng=rng, error=error)
+
+
+def _ranks(series: Floats) -> Floats:
+    """Return the rank of each value from 1 on; equal values share their mean rank."""
+    _, places, counts = np.unique(series, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[places], dtype=np.float64)
+
+
+def _best_split(scores: Floats) -> int:
+    return _LEAST_RUNS + int(scores.argmax())
+
+
+def _scores(ranks: Floats) -> Floats:
+    """Return |standardised rank sum| of each split that leaves enough runs on both sides, a row a series."""
+    n = ranks.shape[1]
+    left = np.arange(_LEAST_RUNS, n - _LEAST_RUNS + 1)
+    sums = np.cumsum(ranks, axis=1)[:, left - 1]
+    # Mean and variance of a Wilcoxon rank sum; ties only make it conservative, the permutations correct it.
+    deviations = np.sqrt(left * (n - left) * (n + 1) / 12.0)
+    return np.asarray(np.abs(sums - left * (n + 1) / 2.0) / deviations, dtype=np.float64)

@@ -1,0 +1,147 @@
+"""The verdict on a run: all items, the generator, and the whole."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from loadtest.results.data import Evidence
+from loadtest.verdict import connect, latency, messaging, persistence, reconnect
+from loadtest.verdict.generator import judge_generator
+from loadtest.verdict.items import Item, Ruling, Verdict, whole
+
+_RUNS_SHOWN = 3
+
+
+class ItemOfRun(NamedTuple):
+    """One item's verdict in one run; `run` names its directory."""
+
+    run: str
+    item: Item
+
+
+def pooled(name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]) -> Item:
+    """Judge an item over the runs of a candidate.
+
+    Args:
+        name: of the item.
+        baseline, candidate: its verdict in each of their runs.
+    """
+    counts = Counter(of_run.item.verdict for of_run in candidate)
+    ruling = next((one for one in _WORST_FIRST if counts[one]), Ruling.NOT_JUDGED)
+    failed_before = [of_run for of_run in baseline if of_run.item.verdict is Ruling.FAIL]
+    evidence: dict[str, Any] = {"runs": {str(one): count for one, count in counts.items()}}
+    shown = [of_run for of_run in candidate if of_run.item.verdict is ruling]
+    if ruling in (Ruling.FAIL, Ruling.INCONCLUSIVE):
+        evidence["seen"] = [_told(of_run) for of_run in shown[:_RUNS_SHOWN]]
+    if failed_before:
+        evidence["baseline_failed"] = [_told(of_run) for of_run in failed_before[:_RUNS_SHOWN]]
+    summary = _summary(ruling, shown, len(candidate))
+    if failed_before:
+        summary += f"; the baseline fails it in {len(failed_before)} of {len(baseline)} runs"
+    return Item(item=name, verdict=ruling, summary=summary, evidence=evidence)
+
+
+_WORST_FIRST = (Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.PASS)
+
+
+def _summary(ruling: Ruling, shown: Sequence[ItemOfRun], runs: int) -> str:
+    if not runs:
+        return "no run was made"
+    if ruling in (Ruling.PASS, Ruling.NOT_JUDGED):
+        return f"in {len(shown)} of {runs} runs: {shown[0].item.summary}"
+    return f"in {len(shown)} of {runs} runs, first {shown[0].run}: {shown[0].item.summary}"
+
+
+def _told(of_run: ItemOfRun) -> dict[str, Any]:
+    return {"run": of_run.run, "summary": of_run.item.summary, "evidence": of_run.item.evidence}
+
+
+CUT_SHORT_RATIO = 0.1
+CUT_SHORT_S = 5.0
+"""Of the planned duration, and seconds at least: Locust's own start and end take two or three of any run."""
+
+
+def judge(
+    evidence: Evidence,
+    baseline: Evidence | None = None,
+    log_item: Item | None = None,
+    *,
+    earlier: Iterable[Evidence] = (),
+    found: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """Judge a run.
+
+    Args:
+        evidence: of the run; the margins of its latency are in its manifest.
+        baseline: of the run it is compared with, None to leave latency unjudged.
+        log_item: the item `server_log`, where a server log was given.
+        earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
+        found: where the baseline is and by which rule it was found, for the evidence.
+
+    Returns:
+        The same verdict whenever it is asked for: the bootstrap's randomness comes from the plan's seed.
+    """
+    generator = judge_generator(evidence)
+    items = [
+        connect.judge(evidence),
+        messaging.judge(evidence),
+        reconnect.judge(evidence),
+        persistence.judge(evidence),
+        latency.judge(evidence, baseline, generator=generator, earlier=earlier, found=found),
+        log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
+    ]
+    unseen = _unseen(evidence)
+    items = [_held_back(item, unseen) for item in items] if unseen else items
+    return Verdict(
+        revision=evidence.manifest.revision,
+        baseline=None if baseline is None else baseline.manifest.revision,
+        items=items,
+        generator=generator,
+        verdict=whole(items),
+        notes=_notes(evidence),
+    )
+
+
+def _unseen(evidence: Evidence) -> str:
+    """Return why it is not known all that the run saw, empty if it is."""
+    lost = _lost(evidence)
+    return evidence.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
+
+
+def _lost(evidence: Evidence) -> str:
+    """Return which workers did not deliver all they recorded, empty if all did."""
+    told = ", ".join(map(str, evidence.manifest.missing_workers))
+    return told and f"worker {told}"
+
+
+def _held_back(item: Item, unseen: str) -> Item:
+    """Return the item; what passed by what is known is not known to pass."""
+    if item.verdict is not Ruling.PASS:
+        return item
+    return msgspec.structs.replace(
+        item, verdict=Ruling.INCONCLUSIVE, summary=f"{unseen}; else: {item.summary}"
+    )
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    notes = list(evidence.warnings)
+    if lost := _lost(evidence):
+        notes.append(f"{lost} was lost before it had delivered all it recorded; see Locust's log")
+    if not evidence.manifest.complete:
+        notes.append(
+            f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
+        )
+    planned_s = evidence.manifest.plan.duration_s or 0.0
+    cut_s = planned_s - evidence.length_s
+    if evidence.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
+        notes.append(f"the run was cut short: {evidence.length_s:.0f} s of {planned_s:.0f} s")
+    losses = evidence.counts_of("losses")
+    if losses:
+        causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
+        notes.append(f"the server or the network ended {sum(losses.values())} connections unasked: {causes}")
+    clamped = evidence.count("latency.clamped")
+    if clamped:
+        notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
+    return notes

@@ -1,0 +1,302 @@
+"""The item `server_log`: did the server log its clients' leaving as what it is?
+
+Of the records within the run's window, those that a client's leaving caused must not stand at ERROR or
+worse, and nearly all of them at INFO or below; real errors are listed apart, and may not be more than
+allowed. A `bad_message` drop is meant to cause a real error, which therefore does not count. What was seen
+to be wrong is a FAIL, whatever else the log lacks; a log with too few drops, without records near them, or
+that could not be read is INCONCLUSIVE, never PASS. Pure: an extract and drops come in, evidence goes out.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from loadtest.serverlog.extract import Logged, Reading
+from loadtest.serverlog.matching import (
+    END_OF_RUN,
+    EXPECTED_FAULT,
+    MAX_SIGHTINGS,
+    DropMade,
+    Sighting,
+    clock_offset_ns,
+    covered_ratio,
+    match,
+)
+from loadtest.serverlog.records import Level
+from loadtest.serverlog.rules import DISCONNECTS, LogClass
+from loadtest.serverlog.times import SECOND_NS
+
+INFO_RATIO = 0.95
+"""The share of disconnect records that must stand at INFO or below."""
+
+MIN_DROPS = 10
+"""Below this a plan has hardly drawn each kind once, and silence proves nothing."""
+
+COVER_S = 5
+MIN_COVERED_RATIO = 0.9
+"""A client is back within seconds of a drop, and servers log that: a log that has no record within
+COVER_S seconds of more than a tenth of the drops was not written, or not read, through the whole run."""
+
+MIN_UNTIMED_RATIO = 0.5
+"""A log without times covers a run if it has disconnect records for half of the drops."""
+
+MAX_DAMAGED_RATIO = 0.5
+GRACE_S = 60.0
+_FIRST = 5
+_MAX_CLOCK_OFFSET_NS = 15 * 3_600 * SECOND_NS  # a time without a zone may be any zone's
+
+
+class Window(Struct, frozen=True, kw_only=True):
+    """The run's start and end in Unix time, and how long after it the server may still log what it caused."""
+
+    start_ns: int
+    end_ns: int
+    grace_s: float = GRACE_S
+
+    def holds(self, at_ns: int, slack_ns: int = SECOND_NS) -> bool:
+        """Whether a moment is within, give or take."""
+        return self.start_ns - slack_ns <= at_ns <= self.end_ns + int(self.grace_s * SECOND_NS) + slack_ns
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """The verdict on a server's log: PASS, FAIL or INCONCLUSIVE, one sentence, and what it rests on."""
+
+    verdict: str
+    summary: str
+    evidence: dict[str, Any]
+
+
+class _Collected(Struct, kw_only=True):
+    sightings: list[Sighting]
+    seconds: set[int]
+    arrival_seconds: set[int]
+    records: int = 0
+    untimed: int = 0
+    overflow: int = 0
+
+
+def judge(
+    log: Iterable[Logged],
+    drops: Sequence[DropMade],
+    *,
+    window: Window,
+    reading: Reading | None = None,
+) -> Account:
+    """Judge a server's log against the drops that a run made.
+
+    Arguments:
+        log: what was kept of it, in any order, read once.
+        drops: the drops made, and the ends of sessions with the run, in any order.
+        window: the run's; records outside do not count. Records without a time do.
+        reading: how reading the log went, None if that is not known: the run was killed.
+
+    """
+    reading = reading or Reading()
+    collected = _collect(log, drops, window)
+    offset_ns = clock_offset_ns(collected.sightings, drops)
+    _to_tool_clock(collected, offset_ns or 0)
+    within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
+    matched_by = match(within, drops)
+    made = [drop for drop in drops if drop.kind != END_OF_RUN]
+    evidence = _evidence(within, drops) | {
+        "drops": len(made),
+        "records": collected.records,
+        "untimed_records": collected.untimed,
+        "unjudged_records": collected.overflow + reading.left_out,
+        "clock_offset_s": None if offset_ns is None else round(offset_ns / SECOND_NS, 3),
+        "covered_ratio": round(_covered_ratio(collected, within, made), 4),
+        "matched_by": dict(matched_by),
+        "files": reading.files,
+        "reading": reading.counts.as_dict(),
+        "problems": reading.problems,
+        "allowed_errors": reading.allowed_errors,
+    }
+    failures = _failures(evidence)
+    doubts = _doubts(evidence, reading)
+    verdict = "FAIL" if failures else "INCONCLUSIVE" if doubts else "PASS"
+    summary = "; ".join(failures or doubts) or _praise(evidence)
+    if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
+        summary += f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
+    return Account(verdict=verdict, summary=summary, evidence=evidence)
+
+
+def drop_table(evidence: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The table by drop kind of an account's evidence, header first: client action → server's log level."""
+    rows: list[tuple[str, ...]] = [
+        ("client action", "times", "with a record", "records", "server's log level")
+    ]
+    for row in evidence["by_kind"]:
+        levels = ", ".join(f"{level} {count}" for level, count in row["levels"].items()) or "nothing"
+        if row["expected_errors"]:
+            levels += f" ({row['expected_errors']} expected)"
+        rows.append(
+            (row["kind"], *(str(row[key]) for key in ("drops", "drops_with_record", "records")), levels)
+        )
+    return rows
+
+
+def _collect(log: Iterable[Logged], drops: Sequence[DropMade], window: Window) -> _Collected:
+    """Take of the log what is near the run."""
+    collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
+    sessions = {drop.session for drop in drops}
+    for logged in log:
+        at_ns = logged.at_ns
+        slack_ns = SECOND_NS if logged.arrival else _MAX_CLOCK_OFFSET_NS
+        if at_ns is not None and not window.holds(at_ns, slack_ns) and logged.session not in sessions:
+            continue
+        collected.records += logged.count
+        if at_ns is None:
+            collected.untimed += logged.count
+        else:
+            (collected.arrival_seconds if logged.arrival else collected.seconds).add(at_ns // SECOND_NS)
+        if logged.log_class in DISCONNECTS or logged.level >= Level.ERROR:
+            _take(collected, logged)
+    return collected
+
+
+def _take(collected: _Collected, logged: Logged) -> None:
+    if len(collected.sightings) >= MAX_SIGHTINGS:
+        collected.overflow += logged.count
+        return
+    sighting = Sighting(
+        level=logged.level,
+        log_class=logged.log_class,
+        at_ns=logged.at_ns,
+        arrival=logged.arrival,
+        session=logged.session,
+        file=logged.file,
+        line=logged.line,
+        text=logged.text,
+    )
+    collected.sightings.append(sighting)
+
+
+def _to_tool_clock(collected: _Collected, offset_ns: int) -> None:
+    for sighting in collected.sightings:
+        if sighting.at_ns is not None and not sighting.arrival:
+            sighting.at_ns -= offset_ns
+    shift = round(offset_ns / SECOND_NS)
+    collected.seconds = {second - shift for second in collected.seconds} | collected.arrival_seconds
+
+
+def _covered_ratio(collected: _Collected, within: list[Sighting], drops: Sequence[DropMade]) -> float:
+    if collected.seconds or not drops:
+        return covered_ratio(drops, collected.seconds, COVER_S)
+    found = sum(sighting.log_class in DISCONNECTS for sighting in within)
+    return min(1.0, found / len(drops) * MIN_COVERED_RATIO / MIN_UNTIMED_RATIO)
+
+
+def _evidence(within: list[Sighting], drops: Sequence[DropMade]) -> dict[str, Any]:
+    disconnects = [s for s in within if s.log_class in DISCONNECTS]
+    wrong = [s for s in disconnects if s.level >= Level.ERROR]
+    real = [s for s in within if s.log_class is LogClass.REAL_ERROR and s.level >= Level.ERROR]
+    _expect_untimed(real, drops)
+    unexpected = [s for s in real if not s.expected]
+    quiet = sum(s.level <= Level.INFO for s in disconnects)
+    cancelled = sum(s.log_class is LogClass.CANCELLED_AT_SHUTDOWN for s in within)
+    return {
+        "disconnect_records": len(disconnects),
+        "disconnect_levels": _by_level(disconnects),
+        "disconnect_errors": len(wrong),
+        "first_disconnect_errors": _first_lines(wrong, drops),
+        "info_ratio": round(quiet / len(disconnects), 4) if disconnects else None,
+        "real_errors": len(unexpected),
+        "expected_errors": len(real) - len(unexpected),
+        "first_real_errors": _first_lines(unexpected, drops),
+        "cancelled_at_shutdown_errors": cancelled,
+        "by_kind": _by_kind(within, drops),
+    }
+
+
+def _expect_untimed(real: list[Sighting], drops: Sequence[DropMade]) -> None:
+    """Errors with neither time nor session are expected as far as drops were made to cause errors."""
+    faults = sum(drop.kind == EXPECTED_FAULT for drop in drops) - sum(s.expected for s in real)
+    nameless = [s for s in real if s.at_ns is None and not s.session and s.drop is None]
+    for sighting in nameless[: max(0, faults)]:
+        sighting.expected = True
+
+
+def _by_level(sightings: Iterable[Sighting]) -> dict[str, int]:
+    levels = Counter(sighting.level for sighting in sightings)
+    return {level.name: levels[level] for level in sorted(levels)}
+
+
+def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[dict[str, Any]]:
+    made = Counter(drop.kind for drop in drops)
+    of_kind: dict[str, list[Sighting]] = {kind: [] for kind in made}
+    for sighting in within:
+        if sighting.drop is not None:
+            of_kind[drops[sighting.drop].kind].append(sighting)
+    return [
+        {
+            "kind": kind,
+            "drops": made[kind],
+            "drops_with_record": len({sighting.drop for sighting in of_kind[kind]}),
+            "records": len(of_kind[kind]),
+            "levels": _by_level(of_kind[kind]),
+            "expected_errors": sum(sighting.expected for sighting in of_kind[kind]),
+        }
+        for kind in sorted(made, key=lambda kind: (kind == END_OF_RUN, kind))
+    ]
+
+
+def _first_lines(sightings: list[Sighting], drops: Sequence[DropMade]) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": sighting.file,
+            "line": sighting.line,
+            "level": sighting.level.name,
+            "text": sighting.text,
+            "drop": None if sighting.drop is None else drops[sighting.drop].kind,
+        }
+        for sighting in sightings[:_FIRST]
+    ]
+
+
+def _failures(evidence: dict[str, Any]) -> list[str]:
+    failures = []
+    if evidence["disconnect_errors"]:
+        failures.append(
+            f"{evidence['disconnect_errors']} ERROR records for mere disconnects{_kinds(evidence)}"
+        )
+    if evidence["info_ratio"] is not None and evidence["info_ratio"] < INFO_RATIO:
+        percent = f"{evidence['info_ratio']:.1%}"
+        failures.append(f"only {percent} of the disconnect records at INFO or below, not {INFO_RATIO:.0%}")
+    if evidence["real_errors"] > evidence["allowed_errors"]:
+        failures.append(f"{evidence['real_errors']} real errors, {evidence['allowed_errors']} allowed")
+    return failures
+
+
+def _kinds(evidence: dict[str, Any]) -> str:
+    """Which drops the first wrong records came from."""
+    kinds = sorted({row["drop"] for row in evidence["first_disconnect_errors"] if row["drop"]})
+    return f" (after {', '.join(kinds)})" if kinds else ""
+
+
+def _doubts(evidence: dict[str, Any], reading: Reading) -> list[str]:
+    doubts = list(reading.problems)
+    if evidence["drops"] < MIN_DROPS:
+        doubts.append(f"{evidence['drops']} drops are too few, {MIN_DROPS} are needed")
+    if reading.counts.damaged_ratio() > MAX_DAMAGED_RATIO:
+        doubts.append(f"{reading.counts.damaged_ratio():.0%} of the log could not be read: name its format")
+    if not evidence["records"]:
+        return [*doubts, "the log has no record in the run's time"]
+    if evidence["covered_ratio"] < MIN_COVERED_RATIO:
+        doubts.append(
+            f"the log does not cover the run: no records near {1 - evidence['covered_ratio']:.0%} of drops"
+        )
+    if not evidence["disconnect_records"]:
+        doubts.append("the log says nothing of clients that left: log them at INFO")
+    if evidence["unjudged_records"]:
+        doubts.append(f"the log has more than {MAX_SIGHTINGS} records to judge in the run's time")
+    return doubts
+
+
+def _praise(evidence: dict[str, Any]) -> str:
+    return (
+        f"{evidence['drops']} drops: no ERROR for a mere disconnect, {evidence['info_ratio']:.1%} of "
+        f"{evidence['disconnect_records']} disconnect records at INFO or below, "
+        f"{evidence['real_errors']} real errors"
+    )
