@@ -115,7 +115,7 @@ _INNER = struct.Struct(">IIIIQQd")
 _PLAIN_COOKIE = 0x1C849313
 _WORD_BITS = 0xF0
 _PAYLOAD_LIMIT = _INNER.size + 9 * len(new_histogram().counts)
-_MOST_SAMPLES = 2**53
+_MAX_SAMPLES = 2**53
 
 
 def decoded(text: str) -> Histogram:
@@ -131,7 +131,7 @@ def decoded(text: str) -> Histogram:
         histogram = decode(text)
     except (IndexError, OverflowError, ValueError) as problem:
         raise ValueError(f"a histogram's counts cannot be read: {problem}") from problem
-    if not 0 <= histogram.get_total_count() <= _MOST_SAMPLES:
+    if not 0 <= histogram.get_total_count() <= _MAX_SAMPLES:
         raise ValueError("a histogram's counts are beyond reason")
     return histogram
 

@@ -22,7 +22,7 @@ from loadtest.events import Drop, Identity
 from loadtest.session.machine import State
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import Backoff, Pace
-from loadtest.session.traffic import Conduct
+from loadtest.session.traffic import SessionConfig
 from loadtest.transport.target import Target
 from tests.serverclient import wait_for
 
@@ -54,7 +54,7 @@ def settings(
     **others: Any,
 ) -> EngineSettings:
     """Return settings for a server on this port of this machine."""
-    conduct = Conduct(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
+    conduct = SessionConfig(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
     others.setdefault("target", Target("127.0.0.1", port))
     return EngineSettings(conduct=conduct, drops=drops, **others)
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from loadtest import histograms
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.results.interval import IntervalLine, PackedInterval, pack, second_of
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import Gathering
@@ -79,7 +79,7 @@ def interval(
     return recorded
 
 
-def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None = None) -> Evidence:
+def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None = None) -> RunData:
     """Return the evidence of these intervals, as if they had been written and read."""
     gathering = Gathering(of or manifest())
     packed = [one if isinstance(one, PackedInterval) else pack(one) for one in intervals]
@@ -132,7 +132,7 @@ def sound(
     of: Manifest | None = None,
     errors: Sequence[ErrorTally] = (),
     without: Iterable[str] = (),
-) -> Evidence:
+) -> RunData:
     """Return the evidence of a sound run, with counts changed, or those of whole items left out."""
     changed = {**SOUND_COUNTS, **(changes or {})}
     kept = {name: count for name, count in changed.items() if name.split(".")[0] not in set(without)}

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.report.advice import next_step, told_items
 from loadtest.report.html import html
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.report.terminal import print_verdict
@@ -34,7 +34,7 @@ def latency(ruling: Ruling, **evidence: Any) -> Item:
 
 
 @pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Published:
+def refused(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
     """A run whose sessions were all refused."""
     results = tmp_path_factory.mktemp("results")
     evidence = sound(
@@ -42,10 +42,10 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Published:
         without=("messaging", "reconnect", "persistence", "drops"),
         errors=[tally("connect", "upgrade: http_503", 160)],
     )
-    return Published(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
+    return JudgedRun(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
 
 
-def test_what_waits_for_connect_says_so(refused: Published) -> None:
+def test_what_waits_for_connect_says_so(refused: JudgedRun) -> None:
     """No item advises to run longer while no session connects; verdict.json keeps what was found."""
     verdict = refused.verdict
     assert "run longer" in verdict.item("messaging").summary
@@ -56,7 +56,7 @@ def test_what_waits_for_connect_says_so(refused: Published) -> None:
         assert shown[name].summary == "no session was established: it depends on connect, which is FAIL"
 
 
-def test_no_report_contradicts_connect(refused: Published, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_report_contradicts_connect(refused: JudgedRun, capsys: pytest.CaptureFixture[str]) -> None:
     """One next step, that of connect, in every form."""
     print_verdict(refused)
     forms = (capsys.readouterr().out, summary(refused), html(refused), junit(refused).decode())

@@ -17,7 +17,7 @@ import msgspec
 import psutil
 import pytest
 
-from loadtest.duel.duel import Fought, fight, rejudge
+from loadtest.duel.duel import DuelResult, fight, rejudge
 from loadtest.duel.judging import DuelRecord
 from loadtest.duel.output import duel_sheet
 from loadtest.duel.settings import DuelSettings, Order, Side
@@ -98,7 +98,7 @@ class MadeUpRuns:
 _seconds = count()
 
 
-def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[Fought, list[str]]:
+def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[DuelResult, list[str]]:
     """Run a duel with made-up runs, of at most twelve pairs, and return it with what it told."""
     told: list[str] = []
     asked: dict[str, Any] = {"a": A, "b": B, "results": results}
@@ -235,7 +235,7 @@ def test_ctrl_c_leaves_the_pairs_so_far_and_their_verdict(tmp_path: Path) -> Non
     assert read(fought) == fought.record
 
 
-def read(fought: Fought) -> DuelRecord:
+def read(fought: DuelResult) -> DuelRecord:
     """Return what is written of a duel."""
     return msgspec.json.decode((fought.folder / "duel.json").read_bytes(), type=DuelRecord)
 

@@ -12,7 +12,7 @@ from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecy
 from loadtest.session.schedule import NS_PER_S
 
 SESSIONS = 10_000
-MOST_BYTES = 256_000
+MAX_BYTES = 256_000
 RUN_ID = "0a1b2c3d"
 
 
@@ -107,5 +107,5 @@ def test_a_second_of_10000_sessions_is_small(made: Callable[[random.Random], Int
     """Of the default plan, of connecting and of a storm: a worker's message is small, and nothing is lost."""
     packed = pack(made(random.Random(1)), worker=3)
     encoded = encode(packed)
-    assert len(encoded) < MOST_BYTES
+    assert len(encoded) < MAX_BYTES
     assert decode(encoded) == packed

@@ -23,7 +23,7 @@ from loadtest.report.charts import (
     y_logarithmic,
     y_scale,
 )
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.results.interval import pack
 from loadtest.session.recorder import Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -98,7 +98,7 @@ def check(found: Iterable[Chart]) -> list[str]:
     return titles
 
 
-def usual(seconds: int) -> Evidence:
+def usual(seconds: int) -> RunData:
     """Return a run of this length with something in every second."""
     return gathered(second(at, sessions_up=9.0, sessions_in_outage=1.0) for at in range(seconds))
 

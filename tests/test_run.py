@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from loadtest import histograms
 from loadtest.errors import ResultsUnwritable, RunUnreadable
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.results.directory import (
     EVENTS,
     HISTOGRAMS,
@@ -83,7 +83,7 @@ def written(results: Path, of: Manifest | None = None, *, finished: bool = True)
     return writer.path
 
 
-def assert_same(one: Evidence, other: Evidence) -> None:
+def assert_same(one: RunData, other: RunData) -> None:
     """Assert that two runs' evidence is alike in all but the manifest."""
     assert one.counts == other.counts
     assert [msgspec.to_builtins(error) for error in one.errors] == [
@@ -99,7 +99,7 @@ def assert_same(one: Evidence, other: Evidence) -> None:
     assert gauges(one) == gauges(other)
 
 
-def gauges(evidence: Evidence) -> dict[tuple[str, int | None], list[float]]:
+def gauges(evidence: RunData) -> dict[tuple[str, int | None], list[float]]:
     """Return a run's gauges in a form that can be compared."""
     return {
         (name, worker): [*series.at_s, *series.values]

@@ -15,8 +15,8 @@ from loadtest.results.interval import pack
 from loadtest.results.reader import read_manifest
 from loadtest.results.writer import RunWriter
 from loadtest.runs.baselines import (
-    MOST_READ,
-    MOST_TOLD,
+    MAX_READ,
+    MAX_TOLD,
     Baseline,
     Choice,
     Rule,
@@ -149,25 +149,25 @@ def test_where_no_run_is_sound_the_best_serves(tmp_path: Path) -> None:
 def test_the_search_for_a_sound_baseline_ends(tmp_path: Path) -> None:
     """Of many runs that are too short the newest serves, and no more than some are read."""
     made(tmp_path, "sound", 0)
-    runs = [made(tmp_path, f"short{number}", 1 + number, seconds=1) for number in range(MOST_READ)]
+    runs = [made(tmp_path, f"short{number}", 1 + number, seconds=1) for number in range(MAX_READ)]
     judged = read_manifest(made(tmp_path, "new", 99))
     assert choose_baseline(tmp_path, judged) == Choice(Baseline(runs[-1], Rule.NEWEST))
     shutil.rmtree(runs[0])
     choice = choose_baseline(tmp_path, judged)
     assert choice.baseline is not None
     assert choice.baseline.rule is Rule.FITTEST
-    assert len(choice.passed_over) == MOST_READ - 1
+    assert len(choice.passed_over) == MAX_READ - 1
 
 
 def test_damaged_runs_are_read_no_more_than_others(tmp_path: Path) -> None:
     """A folder of them does not keep a run from its verdict; what is older than some is not looked at."""
     made(tmp_path, "sound", 0)
-    for number in range(MOST_READ):
+    for number in range(MAX_READ):
         (made(tmp_path, f"damaged{number}", 1 + number, seconds=1) / "intervals.jsonl").write_bytes(b"{}\n")
     judged = read_manifest(made(tmp_path, "new", 99))
     choice = choose_baseline(tmp_path, judged)
     assert choice.baseline is None
-    assert [run_id for run_id, _ in told(choice)] == [f"damaged{number}" for number in range(MOST_READ)][::-1]
+    assert [run_id for run_id, _ in told(choice)] == [f"damaged{number}" for number in range(MAX_READ)][::-1]
     shutil.rmtree(tmp_path / "damaged3")
     assert choose_baseline(tmp_path, judged).baseline is not None
 
@@ -175,11 +175,11 @@ def test_damaged_runs_are_read_no_more_than_others(tmp_path: Path) -> None:
 def test_any_number_of_runs_may_have_been_killed(tmp_path: Path) -> None:
     """The run before them is found, and not all of them are told."""
     sound = made(tmp_path, "sound", 0)
-    for number in range(MOST_TOLD + 1):
+    for number in range(MAX_TOLD + 1):
         recorded(tmp_path, f"killed{number}", "killed", at_s=1 + number, complete=False)
     choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 99)))
     assert choice.baseline == Baseline(sound, Rule.NEWEST)
-    assert [run_id for run_id, _ in told(choice)] == [f"killed{MOST_TOLD - n}" for n in range(MOST_TOLD)]
+    assert [run_id for run_id, _ in told(choice)] == [f"killed{MAX_TOLD - n}" for n in range(MAX_TOLD)]
 
 
 def test_where_every_run_was_killed_there_is_no_baseline(tmp_path: Path) -> None:

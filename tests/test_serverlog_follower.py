@@ -12,7 +12,7 @@ import pytest
 from loadtest.errors import InvalidSetting
 from loadtest.serverlog import follow as module
 from loadtest.serverlog.follow import FileSource, Follower, StandardInput, follow, follow_command
-from loadtest.serverlog.records import Record
+from loadtest.serverlog.records import LogRecord
 
 NOW_NS = 1_795_443_815_000_000_000
 
@@ -39,7 +39,7 @@ def add(path: Path, text: str) -> None:
         file.write(text)
 
 
-def messages(records: list[Record]) -> list[str]:
+def messages(records: list[LogRecord]) -> list[str]:
     """What records say."""
     return [record.message for record in records]
 
@@ -186,7 +186,7 @@ def test_a_commands_output_on_both_streams() -> None:
     """What a command prints on standard output and error is read to its end."""
     code = "import sys; print('INFO:     a', flush=True); print('INFO:     b', file=sys.stderr)"
     follower = follow_command(f'{sys.executable} -c "{code}"')
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def ended() -> bool:
         found.extend(follower.poll(NOW_NS))
@@ -214,7 +214,7 @@ def test_a_command_that_floods_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
     """Closing does not read for ever what a command prints without end."""
     monkeypatch.setattr(module, "CLOSE_BYTES", 100_000)
     follower = follow_command("yes INFO: flood")
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def printed() -> bool:
         found.extend(follower.poll(NOW_NS))
@@ -229,7 +229,7 @@ def test_a_command_that_never_ends_is_stopped() -> None:
     """A following command is ended on close; what it printed is kept."""
     code = "print('INFO:     a', flush=True); input_never = __import__('time').sleep(600)"
     follower = follow_command(f'{sys.executable} -c "{code}"')
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def printed() -> bool:
         found.extend(follower.poll(NOW_NS))
@@ -244,7 +244,7 @@ def test_a_command_that_never_ends_is_stopped() -> None:
 def test_all_that_a_command_started_is_stopped() -> None:
     """The end of a pipeline in a shell ends every part of it."""
     follower = follow_command("sh -c 'echo INFO: $$; tail -f /dev/null | cat'")
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def printed() -> bool:
         found.extend(follower.poll(NOW_NS))

@@ -13,7 +13,7 @@ from loadtest.session.machine import State
 from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
-from loadtest.session.traffic import Conduct
+from loadtest.session.traffic import SessionConfig
 from tests.fake_link import (
     MS,
     STANDARD,
@@ -456,7 +456,7 @@ class TestStopping:
         [conduct(pace=Pace(rate=0, arrivals="closed")), conduct(in_flight=1)],
         ids=["closed", "held"],
     )
-    def test_nothing_new_while_draining(self, behaviour: Conduct) -> None:
+    def test_nothing_new_while_draining(self, behaviour: SessionConfig) -> None:
         """Neither a reply nor a given-up request makes a stopping session send another message."""
         for heard in (True, False):
             link = Link(behaviour).start()

@@ -13,7 +13,7 @@ from loadtest.events import Drained, Due, EstablishTimedOut, Event, Send, Starte
 from loadtest.session.machine import State
 from loadtest.session.recorder import COUNTS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
-from loadtest.session.traffic import Conduct
+from loadtest.session.traffic import SessionConfig
 from tests.effort import effort
 from tests.fake_link import STANDARD, EchoServer, FakeServer, Link, conduct
 from tests.session_table import EXAMPLES, LEGAL
@@ -68,7 +68,7 @@ class Sessions(RuleBasedStateMachine):
         self.totals: dict[str, int] = {}
 
     @initialize(behaviour=st.sampled_from(BEHAVIOURS), walk=WALKS)
-    def begin(self, behaviour: Conduct, walk: bytes) -> None:
+    def begin(self, behaviour: SessionConfig, walk: bytes) -> None:
         """Make the sessions: one is established and goes on, the other has just begun."""
         server = EchoServer if isinstance(behaviour.dialect, Echo) else FakeServer
         self.links = [Link(behaviour, server=server(), recorder=self.recorder) for _ in range(2)]

@@ -23,7 +23,7 @@ from loadtest.statistics.comparison import (
 )
 from loadtest.statistics.margins import GATES, Gate, Margin
 from loadtest.statistics.power import feasibility
-from loadtest.statistics.quantiles import Intervals, aligned, merged
+from loadtest.statistics.quantiles import SecondlyHistograms, aligned, merged
 from loadtest.statistics.sequential import (
     LOOKS,
     critical_values,
@@ -45,17 +45,19 @@ def rng(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def exact(values_us: Sequence[Sequence[int]]) -> Intervals:
+def exact(values_us: Sequence[Sequence[int]]) -> SecondlyHistograms:
     """Build a run from the values of each second, a bucket for every distinct value."""
-    return Intervals.from_mappings([Counter(second) for second in values_us])
+    return SecondlyHistograms.from_mappings([Counter(second) for second in values_us])
 
 
-def steady(value_us: float, *, each_s: int = 100, length_s: int = 20) -> Intervals:
+def steady(value_us: float, *, each_s: int = 100, length_s: int = 20) -> SecondlyHistograms:
     """Build a run in which every reply took the same time."""
-    return Intervals.from_mappings([{round(value_us): each_s}] * length_s)
+    return SecondlyHistograms.from_mappings([{round(value_us): each_s}] * length_s)
 
 
-def noisy(generator: np.random.Generator, *, length_s: int = 60, correlation: float = 0.0) -> Intervals:
+def noisy(
+    generator: np.random.Generator, *, length_s: int = 60, correlation: float = 0.0
+) -> SecondlyHistograms:
     """Build a run of lognormal latencies whose seconds follow an AR(1) series."""
     shocks = generator.normal(0.0, math.sqrt(1 - correlation**2), length_s)
     series = [float(generator.normal())]
@@ -65,7 +67,7 @@ def noisy(generator: np.random.Generator, *, length_s: int = 60, correlation: fl
     return exact([[int(value) // 16 * 16 + 15 for value in second] for second in np.exp(ln)])
 
 
-def pairs_with(differences: Sequence[float]) -> list[tuple[Intervals, Intervals]]:
+def pairs_with(differences: Sequence[float]) -> list[tuple[SecondlyHistograms, SecondlyHistograms]]:
     """Build pairs of runs with these differences of ln-quantiles."""
     return [(steady(1e6), steady(1e6 * math.exp(difference))) for difference in differences]
 
@@ -89,7 +91,7 @@ def test_percentiles_are_those_of_hdrhistogram(values: list[int], percentile: fl
         histogram.record_value(value)
         highest = histogram.get_highest_equivalent_value(value)
         buckets[highest] = buckets.get(highest, 0) + 1
-    run = Intervals.from_mappings([buckets])
+    run = SecondlyHistograms.from_mappings([buckets])
     assert run.percentile_us(percentile / 100) == histogram.get_value_at_percentile(percentile)
 
 
@@ -104,7 +106,7 @@ def test_percentiles_are_those_of_the_sorted_values(values: list[list[int]], qua
 @given(seconds, quantiles, quantiles)
 def test_quantiles_rise(values: list[dict[int, int]], one: float, other: float) -> None:
     """A higher quantile is never a lower value, in either definition."""
-    run = Intervals.from_mappings(values)
+    run = SecondlyHistograms.from_mappings(values)
     low, high = sorted([one, other])
     assert (run.percentile_us(low) or 0.0) <= (run.percentile_us(high) or 0.0)
     assert (run.ln_quantile(low) or 0.0) <= (run.ln_quantile(high) or 0.0)
@@ -116,7 +118,7 @@ def test_merging_is_associative_and_loses_nothing(
     a: list[dict[int, int]], b: list[dict[int, int]], c: list[dict[int, int]]
 ) -> None:
     """However three recorders' seconds are added up, the sum is the same and every sample is in it."""
-    one, two, three = (Intervals.from_mappings(part) for part in (a, b, c))
+    one, two, three = (SecondlyHistograms.from_mappings(part) for part in (a, b, c))
     left, right = merged(merged(one, two), three), merged(one, merged(two, three))
     assert np.array_equal(left.counts, right.counts)
     assert np.array_equal(left.values_us, right.values_us)
@@ -130,7 +132,7 @@ def test_aligned_runs_keep_their_percentiles(
     a: list[dict[int, int]], b: list[dict[int, int]], quantile: float
 ) -> None:
     """On a common axis a run has more columns and the same percentiles."""
-    one, two = Intervals.from_mappings(a), Intervals.from_mappings(b)
+    one, two = SecondlyHistograms.from_mappings(a), SecondlyHistograms.from_mappings(b)
     left, right = aligned(one, two)
     assert np.array_equal(left.values_us, right.values_us)
     assert left.percentile_us(quantile) == one.percentile_us(quantile)
@@ -149,7 +151,7 @@ def test_an_interpolated_quantile_sees_less_than_a_bucket() -> None:
 
 def test_seconds_with_samples_are_counted_apart_from_silent_ones() -> None:
     """Gaps stay in the matrix as rows of zeros."""
-    run = Intervals.from_mappings([{5: 1}, {}, {}, {7: 2, 5: 1}, {9: 0}])
+    run = SecondlyHistograms.from_mappings([{5: 1}, {}, {}, {7: 2, 5: 1}, {9: 0}])
     assert run.counts.shape == (5, 3)
     assert (run.busy, run.samples) == (2, 4)
 
@@ -170,7 +172,7 @@ def test_a_matrix_that_makes_no_sense_is_refused(
 ) -> None:
     """Shapes that do not fit, values that do not rise and negative counts are named."""
     with pytest.raises(InvalidSetting) as caught:
-        Intervals(np.array(counts), np.array(values_us))
+        SecondlyHistograms(np.array(counts), np.array(values_us))
     assert caught.value.name == named
 
 
@@ -218,16 +220,16 @@ def test_quantiles_of_resamples_are_those_of_the_weighted_counts() -> None:
     for quantile in (0.01, 0.5, 0.99):
         found = QuantileSearch(run, quantile).ln_quantiles(weights)
         for row, ln_quantile in zip(weights, found, strict=True):
-            weighted = Intervals((run.counts * row[:, None]).astype(np.int64), run.values_us)
+            weighted = SecondlyHistograms((run.counts * row[:, None]).astype(np.int64), run.values_us)
             assert ln_quantile == pytest.approx(weighted.ln_quantile(quantile), abs=1e-9)
 
 
 def test_equal_seconds_have_no_sampling_variance() -> None:
     """Drawing the same second again and again changes nothing."""
     seconds = [dict.fromkeys(range(100, 1100), 1)] * 30
-    assert sampling_spread(Intervals.from_mappings(seconds), 0.5, rng=rng()).variance == pytest.approx(
-        0, abs=1e-20
-    )
+    assert sampling_spread(
+        SecondlyHistograms.from_mappings(seconds), 0.5, rng=rng()
+    ).variance == pytest.approx(0, abs=1e-20)
 
 
 @pytest.mark.parametrize(("correlation", "least"), [(0.0, 0.8), (0.6, 0.5)])
@@ -482,15 +484,17 @@ def test_values_are_the_percentiles_of_the_runs() -> None:
 @pytest.mark.parametrize(
     ("candidate", "reason"),
     [
-        (Intervals.from_mappings([]), "the candidate has no service samples"),
-        (Intervals.from_mappings([{}] * 60), "the candidate has no service samples"),
-        (Intervals.from_mappings([{5: 0}] * 60), "the candidate has no service samples"),
-        (Intervals.from_mappings([{5: 2000}]), "in 1 seconds only"),
-        (Intervals.from_mappings([{5: 1000}, {}, {}] * 9), "in 9 seconds only"),
+        (SecondlyHistograms.from_mappings([]), "the candidate has no service samples"),
+        (SecondlyHistograms.from_mappings([{}] * 60), "the candidate has no service samples"),
+        (SecondlyHistograms.from_mappings([{5: 0}] * 60), "the candidate has no service samples"),
+        (SecondlyHistograms.from_mappings([{5: 2000}]), "in 1 seconds only"),
+        (SecondlyHistograms.from_mappings([{5: 1000}, {}, {}] * 9), "in 9 seconds only"),
         (steady(400, each_s=5), "p99 needs 1000: run 10 times as long"),
     ],
 )
-def test_too_little_data_is_inconclusive_and_says_what_is_missing(candidate: Intervals, reason: str) -> None:
+def test_too_little_data_is_inconclusive_and_says_what_is_missing(
+    candidate: SecondlyHistograms, reason: str
+) -> None:
     """Empty, silent, short and thin runs are never judged, and leave no NaN."""
     result = compare(P99, [(steady(400), candidate)], rng=rng())
     assert result.decision is Decision.INCONCLUSIVE
@@ -500,14 +504,14 @@ def test_too_little_data_is_inconclusive_and_says_what_is_missing(candidate: Int
 
 def test_the_pair_that_lacks_data_is_named() -> None:
     """Of many pairs the reader wants to know which."""
-    pairs = [(steady(400), steady(400))] * 3 + [(Intervals.from_mappings([]), steady(400))]
+    pairs = [(steady(400), steady(400))] * 3 + [(SecondlyHistograms.from_mappings([]), steady(400))]
     assert compare(P50, pairs, rng=rng()).reason.startswith("the baseline of pair 4 has no")
     assert "no pair" in compare(P50, [], rng=rng()).reason
 
 
 def test_gaps_in_a_run_are_no_obstacle() -> None:
     """Every third second silent, the rest equal: judged like the rest."""
-    gappy = Intervals.from_mappings([{1000: 50}, {1010: 50}, {}] * 20)
+    gappy = SecondlyHistograms.from_mappings([{1000: 50}, {1010: 50}, {}] * 20)
     result = compare(P50, [(gappy, gappy)] * 4, rng=rng())
     assert result.decision is Decision.PASS
 
@@ -518,7 +522,7 @@ def test_a_run_never_fails_against_itself(
     values: list[dict[int, int]], pairs: int, gate: Gate, looks: tuple[int, ...] | None
 ) -> None:
     """Identical runs, however odd, are PASS or INCONCLUSIVE, and every number is finite."""
-    run = Intervals.from_mappings(
+    run = SecondlyHistograms.from_mappings(
         [{value: 40 * count for value, count in second.items()} for second in values]
     )
     result = compare(gate, [(run, run)] * pairs, rng=rng(), looks=looks, resamples=50)
@@ -530,7 +534,7 @@ def test_a_run_never_fails_against_itself(
 @settings(deadline=None, max_examples=20)
 def test_any_two_runs_compare_to_finite_numbers(a: list[dict[int, int]], b: list[dict[int, int]]) -> None:
     """No pair of runs makes a NaN, an infinity or an exception."""
-    one, two = (Intervals.from_mappings([*part, *[{1: 9, 99: 9}] * 10]) for part in (a, b))
+    one, two = (SecondlyHistograms.from_mappings([*part, *[{1: 9, 99: 9}] * 10]) for part in (a, b))
     for gate in GATES:
         assert_finite(compare(gate, [(one, two)], rng=rng(), resamples=50))
         assert_finite(compare(gate, [(one, two), (two, one)] * 2, rng=rng()))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.runs.baselines import suitability
 from loadtest.verdict.items import Item, Ruling
 from loadtest.verdict.run import judge
@@ -17,7 +17,7 @@ from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
 def run(
     *, a_second: int = 60, seconds: int = 20, counts: Mapping[str, int] | None = None, **of: Any
-) -> Evidence:
+) -> RunData:
     """Return the evidence of a run with so many round trips a second after its warm-up."""
     gauges = of.pop("gauges", SOUND_GAUGES)
     samples_us = {"service": [400 + number for number in range(a_second)]}

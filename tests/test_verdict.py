@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.drops.plan import Storm
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.results.interval import pack
 from loadtest.session.recorder import COUNTS, Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.connect import MOST_FAILED_RATIO
+from loadtest.verdict.connect import MAX_FAILED_RATIO
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict, unaccounted, whole
-from loadtest.verdict.messaging import FAILINGS, LEAST_ANSWERED, OUTCOMES
+from loadtest.verdict.messaging import FAILINGS, MIN_ANSWERED, OUTCOMES
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from loadtest.verdict.run import judge
 from tests.fake_link import Link
@@ -29,12 +29,12 @@ from tests.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest,
 NO_DROPS = manifest(run_plan=plan(drop_every_s=0.0, drops={}))
 
 
-def ruling(item: str, evidence: Evidence) -> Ruling:
+def ruling(item: str, evidence: RunData) -> Ruling:
     """Return the ruling on one item."""
     return judge(evidence).item(item).verdict
 
 
-def told(item: str, evidence: Evidence) -> str:
+def told(item: str, evidence: RunData) -> str:
     """Return the summary of one item."""
     return judge(evidence).item(item).summary
 
@@ -129,7 +129,7 @@ def test_any_counts_get_a_verdict(counts: dict[str, int]) -> None:
 
 def test_connecting_fails_above_one_in_a_thousand() -> None:
     """A failed attempt or two in thousands is no finding, one in a hundred is."""
-    established, most = 10_000, int(MOST_FAILED_RATIO * 10_000)
+    established, most = 10_000, int(MAX_FAILED_RATIO * 10_000)
 
     def failed(count: int) -> Ruling:
         attempts = {"connect.attempts": established + count, "connect.established": established}
@@ -194,7 +194,7 @@ def test_what_a_drop_explains_is_no_failing() -> None:
 
 def test_few_answers_are_inconclusive() -> None:
     """Under a hundred answers show too little, unless one of them already fails."""
-    few = {"messaging.sent": LEAST_ANSWERED - 1, "messaging.answered": LEAST_ANSWERED - 1}
+    few = {"messaging.sent": MIN_ANSWERED - 1, "messaging.answered": MIN_ANSWERED - 1}
     few |= {"messaging.lost_in_outage": 0, "messaging.unfinished": 0}
     assert ruling("messaging", sound({**few})) is Ruling.INCONCLUSIVE
     assert ruling("messaging", sound({**few, "messaging.duplicated": 1})) is Ruling.FAIL
@@ -437,7 +437,7 @@ def test_an_unknown_dialect_is_judged_by_what_it_compared() -> None:
 # The generator.
 
 
-def watched(gauges: Iterable[dict[str, float]], *, slip_us: int = 100, workers: int = 1) -> Evidence:
+def watched(gauges: Iterable[dict[str, float]], *, slip_us: int = 100, workers: int = 1) -> RunData:
     """Return the evidence of a run with these gauges after the warm-up, in the last worker."""
     intervals = []
     for second, values in enumerate(gauges, start=5):
@@ -526,7 +526,7 @@ def timed(
     outages: int = 0,
     revision: str = "v1.0",
     rate: float = 1.0,
-) -> Evidence:
+) -> RunData:
     """Return the evidence of a run with service times around 20 ms, slower by a factor."""
     rng = random.Random(seed)
     intervals = [

@@ -23,7 +23,7 @@ from loadtest.events import Drop
 
 OPTION: Final = "--ws-storm"
 
-MOST: Final = 20
+MAX_STORMS: Final = 20
 """Storms a run can have: whenever a session is established, it looks through those to come."""
 
 LATEST_S: Final = 604_800
@@ -57,8 +57,8 @@ def check_storms(storms: Sequence[Storm]) -> None:
     Raises:
         InvalidSetting: too many, or one with a value out of its range.
     """
-    if len(storms) > MOST:
-        raise InvalidSetting(OPTION, len(storms), "storms are too many", f"Give {MOST} or fewer")
+    if len(storms) > MAX_STORMS:
+        raise InvalidSetting(OPTION, len(storms), "storms are too many", f"Give {MAX_STORMS} or fewer")
     for storm in storms:
         if not 0 < storm.share_ratio <= 1:
             raise InvalidSetting(

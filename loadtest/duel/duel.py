@@ -43,7 +43,7 @@ _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Fought:
+class DuelResult:
     """A duel that has ended.
 
     Args:
@@ -59,7 +59,7 @@ class Fought:
 
 def fight(
     settings: DuelSettings, tell: Callable[[str], None], *, make_runs: MakeRuns = run_at_once
-) -> Fought:
+) -> DuelResult:
     """Run a duel to its end.
 
     Args:
@@ -77,7 +77,7 @@ def fight(
         failure = duel.run()
     if failure is not None and not duel.record.pairs:
         raise failure
-    return Fought(duel.folder, duel.record, failure)
+    return DuelResult(duel.folder, duel.record, failure)
 
 
 class Duel:

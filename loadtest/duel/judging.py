@@ -20,7 +20,7 @@ from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_run
 from loadtest.runs.baselines import earlier_runs, readable
 from loadtest.runs.find import read_verdict
-from loadtest.statistics.comparison import LEAST_PAIRS
+from loadtest.statistics.comparison import MIN_PAIRS
 from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
 from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict, whole
 from loadtest.verdict.latency import OPTIONAL_TAGS, Pair, Timing, is_fit, judge_pairs, lack, timing
@@ -218,7 +218,7 @@ def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Pa
         return Item(
             item="latency", verdict=Ruling.INCONCLUSIVE, summary="no pair of runs was made to its end"
         )
-    few = sum(pair.fit for pair in pairs) < LEAST_PAIRS
+    few = sum(pair.fit for pair in pairs) < MIN_PAIRS
     return judge_pairs(
         [pair.timings for pair in pairs],
         gates=record.gates,

@@ -14,7 +14,7 @@ from loadtest.report.tables import Sheet, gate_table, gates, pair_table, told, v
 from loadtest.results.manifest import redact
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
-from loadtest.statistics.comparison import ASSUMED_RATIO, LEAST_RUNS
+from loadtest.statistics.comparison import ASSUMED_RATIO, MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.statistics.power import Feasibility
 from loadtest.verdict.items import Item, Ruling
@@ -180,7 +180,7 @@ def _assumed(found: Sequence[Feasibility]) -> str:
     if all(one.noise.measured for one in found):
         return ""
     noise = f"run-to-run noise of {text.share(ASSUMED_RATIO)}"
-    return f"; {noise} is assumed until {LEAST_RUNS} earlier runs tell it"
+    return f"; {noise} is assumed until {MIN_RUNS} earlier runs tell it"
 
 
 def _alike(settings: DuelSettings) -> Timing | None:

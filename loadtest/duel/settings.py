@@ -17,7 +17,7 @@ from typing import NoReturn
 from loadtest.errors import InvalidSetting, UsageError
 from loadtest.locust_plugin.options import OPTIONS, given_values
 from loadtest.results.manifest import Plan
-from loadtest.statistics.comparison import LEAST_SECONDS
+from loadtest.statistics.comparison import MIN_SECONDS
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.sequential import plan_looks
 from loadtest.transport.target import Target, Tls
@@ -30,9 +30,9 @@ _OWN_KEY = re.compile(r"(?<!\w)ws-")
 """How a key of ours begins in all their formats. What only looks like one does no harm: a duel in vain is
 then told after its first pair."""
 
-_LONGEST_WARMUP_S = 3600.0
-_MOST_SESSIONS = 100_000
-_LONGEST_S = 24 * 3600
+_MAX_WARMUP_S = 3600.0
+_MAX_SESSIONS = 100_000
+_MAX_S = 24 * 3600
 """Beyond these, Locust refuses a plan, or a duel its duration: nothing needs to be computed with them."""
 
 
@@ -55,7 +55,7 @@ class Foreseen:
         """Return how many messages all sessions send in a second, None if that is not known."""
         if self.sessions is None or self.rate is None or self.arrivals in (None, "closed"):
             return None
-        return users * min(self.sessions, _MOST_SESSIONS) * self.rate
+        return users * min(self.sessions, _MAX_SESSIONS) * self.rate
 
 
 USUAL = Foreseen(warmup_s=3.0, sessions=20, rate=1.0, arrivals="constant")
@@ -103,19 +103,19 @@ def check_judgeable(foreseen: Foreseen, *, users: int, duration_s: int) -> None:
     Raises:
         InvalidSetting: they are too short, or have too few messages.
     """
-    warmup_s = min(foreseen.warmup_s or 0.0, _LONGEST_WARMUP_S)
+    warmup_s = min(foreseen.warmup_s or 0.0, _MAX_WARMUP_S)
     left_s = duration_s - warmup_s
     per_s, least = foreseen.messages_per_s(users), _NEEDIEST.least_samples
-    if left_s < LEAST_SECONDS:
+    if left_s < MIN_SECONDS:
         left = f"{max(left_s, 0):g} s after the warm-up of {warmup_s:g} s"
-        problem = f"leaves {left}, {LEAST_SECONDS} s are needed"
+        problem = f"leaves {left}, {MIN_SECONDS} s are needed"
         shorter = ", or a shorter warm-up after --: --ws-warmup" if warmup_s else ""
-        hint = f"Give at least {math.ceil(LEAST_SECONDS + warmup_s)}s{shorter}"
+        hint = f"Give at least {math.ceil(MIN_SECONDS + warmup_s)}s{shorter}"
     elif per_s is not None and 0 <= per_s * left_s < (1 - _CHANCE_RATIO) * least:
         left = f"{per_s * left_s:.0f} messages at {per_s:g} a second"
         problem = f"leaves time for {left}, {_NEEDIEST} needs {least}"
         enough_s = (1 + _CHANCE_RATIO) * least / per_s + warmup_s if per_s else math.inf
-        longer = f"{math.ceil(enough_s)}s, or " if enough_s <= _LONGEST_S else ""
+        longer = f"{math.ceil(enough_s)}s, or " if enough_s <= _MAX_S else ""
         hint = f"Give {longer}more --users, or more after --: --ws-sessions or --ws-rate"
     else:
         return
@@ -125,8 +125,8 @@ def check_judgeable(foreseen: Foreseen, *, users: int, duration_s: int) -> None:
 LOCUSTFILE = Path(__file__).parent / "user" / "locustfile.py"
 """The default user, from an installed package too."""
 
-MOST_PAIRS = 1_000
-MOST_SECONDS = 24 * 3600
+MAX_PAIRS = 1_000
+MAX_SECONDS = 24 * 3600
 
 _DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
 
@@ -239,9 +239,9 @@ class DuelSettings:
         if self.a.revision == self.b.revision:
             hint = "Runs are found by it: give --a-revision and --b-revision"
             raise InvalidSetting("--b-revision", self.b.revision, "is that of a, too", hint)
-        _check("--pairs", self.pairs, least=1, most=MOST_PAIRS)
+        _check("--pairs", self.pairs, least=1, most=MAX_PAIRS)
         _check("--users", self.users, least=1, most=1_000_000)
-        _check("--duration", self.duration_s, least=1, most=MOST_SECONDS)
+        _check("--duration", self.duration_s, least=1, most=MAX_SECONDS)
         _check("--start-timeout", self.start_timeout_s, least=1, most=3600)
         if not self.locustfile.is_file():
             hint = "Give a file with a WebSocketUser"

@@ -2,8 +2,8 @@
 
 Runs of a pair follow each other as a b, b a, a b, … (ABBA): what drifts evenly over time, a host that warms
 up or fills up, weighs on both alike. Or they run at once, and share every disturbance.
-A duel looks at 4, 8 and 12 pairs (`loadtest.statistics.sequential`) and never in between, which would err more
-often than it says. It ends as soon as more pairs could change nothing: latency is settled at a look, the
+A duel looks at 4, 8 and 12 pairs (`loadtest.statistics.sequential`) and never in between, which would err
+more often than it says. It ends as soon as more pairs could change nothing: latency is settled at a look, the
 candidate has failed another item, which no latency makes good, or no number of pairs would ever do.
 """
 
@@ -14,7 +14,7 @@ from enum import StrEnum
 from loadtest.duel.settings import Order
 from loadtest.verdict.items import Ruling
 
-MOST_UNFIT = 3
+MAX_UNFIT = 3
 """Pairs in a row that a saturated load generator may spoil: one is a busy neighbour, three are a rule."""
 
 
@@ -40,7 +40,7 @@ class End(StrEnum):
 
     SETTLED = "the verdict is settled"
     BUDGET = "all pairs were run"
-    UNFIT = f"the load generator was not fit to measure in {MOST_UNFIT} pairs in a row"
+    UNFIT = f"the load generator was not fit to measure in {MAX_UNFIT} pairs in a row"
     HOPELESS = "runs like these can never tell"
     INTERRUPTED = "it was interrupted"
     SERVER_ENDED = "a server ended"
@@ -70,7 +70,7 @@ def next_step(outcomes: Sequence[Outcome], *, pairs: int, order: Order) -> Pairi
             return End.HOPELESS
     if len(outcomes) >= pairs:
         return End.BUDGET
-    if len(outcomes) >= MOST_UNFIT and not any(outcome.fit for outcome in outcomes[-MOST_UNFIT:]):
+    if len(outcomes) >= MAX_UNFIT and not any(outcome.fit for outcome in outcomes[-MAX_UNFIT:]):
         return End.UNFIT
     return Pairing(len(outcomes) + 1, _turns(len(outcomes), order))
 

@@ -30,7 +30,7 @@ from loadtest.events import Identity, Phases, Refused
 from loadtest.session.machine import State
 from loadtest.session.recorder import Interval, Recorder
 from loadtest.session.schedule import NS_PER_S
-from loadtest.session.traffic import Conduct
+from loadtest.session.traffic import SessionConfig
 from loadtest.transport.connection import Connection
 from loadtest.transport.opening import Dialer, fail_after
 from loadtest.transport.target import Target
@@ -67,7 +67,7 @@ class EngineSettings:
     """
 
     target: Target
-    conduct: Conduct
+    conduct: SessionConfig
     drops: DropPlan
     token: TokenSource = lambda: None
     headers: tuple[tuple[str, str], ...] = ()

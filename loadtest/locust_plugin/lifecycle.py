@@ -29,7 +29,7 @@ from locust.util.timespan import parse_timespan
 
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.locust_plugin import stats
-from loadtest.locust_plugin.load import Load, RunFacts
+from loadtest.locust_plugin.load import Load, RunInfo
 from loadtest.locust_plugin.load_settings import LoadSettings, check_storms, described_revision, load_settings
 from loadtest.locust_plugin.log_watch import LogWatch, check_logs
 from loadtest.locust_plugin.options import NOT_IN_WEB_FORM, RUN_DESTINATION, given_values
@@ -37,7 +37,7 @@ from loadtest.locust_plugin.recording import Record
 from loadtest.locust_plugin.reference_server import OwnServer
 from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.locust_plugin.workers import GRACE_S, Crew, Delivery
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.directory import check_writable
 from loadtest.results.environment import new_manifest
@@ -106,7 +106,7 @@ class Conductor:
         self._settings: LoadSettings | None = None
         # Of the process's start: no web request names files or commands, here or on a worker.
         self._given = {name: getattr(self._options, name, None) for name in NOT_IN_WEB_FORM}
-        self._published: Published | None = None
+        self._published: JudgedRun | None = None
         self.concluding = False
         self._failure: str | None = None  # why the tool itself has failed, whatever the verdict says
         is_master, is_worker = isinstance(self._runner, MasterRunner), isinstance(self._runner, WorkerRunner)
@@ -223,16 +223,16 @@ class Conductor:
             failed=self._on_failure,
         )
 
-    def _facts_from_master(self) -> RunFacts:
+    def _facts_from_master(self) -> RunInfo:
         text = getattr(self._options, RUN_DESTINATION, "")
         try:
-            return msgspec.json.decode(text, type=RunFacts)
+            return msgspec.json.decode(text, type=RunInfo)
         except msgspec.MsgspecError as error:
             raise LoadtestError(
                 "the master sent no facts of the run: do all run the same locustfile and version?"
             ) from error
 
-    def _begin_record(self) -> RunFacts:
+    def _begin_record(self) -> RunInfo:
         """Make the run directory, start the reference server if there is no target, and tell the workers."""
         vars(self._options).update(self._given)
         host = self._host() or self._start_server()
@@ -250,7 +250,7 @@ class Conductor:
         self._published = None
         logger.info("run %s against %s", self._record.writer.path, manifest.target)
         workers = 1 if self._crew is None else self._crew.begin(manifest.run_id)
-        facts = RunFacts(run_id=manifest.run_id, workers=workers)
+        facts = RunInfo(run_id=manifest.run_id, workers=workers)
         self._tell_workers(facts)
         return facts
 
@@ -267,7 +267,7 @@ class Conductor:
     def _run_time_s(self) -> float | None:
         return float(self._options.run_time) if self._options.run_time else None
 
-    def _tell_workers(self, facts: RunFacts) -> None:
+    def _tell_workers(self, facts: RunInfo) -> None:
         """Have these facts go to whichever worker Locust now sends the options."""
         setattr(self._options, RUN_DESTINATION, msgspec.json.encode(facts).decode())
 
@@ -364,7 +364,7 @@ class Conductor:
             print_verdict(self._published, to_stderr=True)
 
     @property
-    def published(self) -> Published | None:
+    def published(self) -> JudgedRun | None:
         """The last run that ended, judged."""
         return self._published
 

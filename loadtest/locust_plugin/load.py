@@ -36,12 +36,12 @@ _LATECOMER = 10_000_000
 
 _ENGINE_START_S = 10.0
 _DEFAULT_DRAIN_S = 1.0
-_LONGEST_DRAIN_S = 5.0
+_MAX_DRAIN_S = 5.0
 _STOP_MARGIN_S = 5.0
 """Beyond drain and closing handshakes, before stopping is given up."""
 
 
-class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What every process of a run must know; the master decides it.
 
     Args:
@@ -71,7 +71,7 @@ class Load:
     def __init__(
         self,
         settings: LoadSettings,
-        facts: RunFacts,
+        facts: RunInfo,
         *,
         worker: int | None,
         environment: Environment,
@@ -150,7 +150,7 @@ class Load:
     def _drain_s(self) -> float:
         """Time for last replies: half of what --stop-timeout gives, the rest is for closing."""
         stop_timeout_s: float = self._environment.stop_timeout or 0.0
-        return min(stop_timeout_s / 2, _LONGEST_DRAIN_S) if stop_timeout_s else _DEFAULT_DRAIN_S
+        return min(stop_timeout_s / 2, _MAX_DRAIN_S) if stop_timeout_s else _DEFAULT_DRAIN_S
 
     def _ask(self, call: Callable[[Callable[[], None]], None], takes_s: float) -> bool:
         """Make a call that tells when it is done, wait for that, and return whether it was done in time."""

@@ -18,7 +18,7 @@ from loadtest.errors import InvalidSetting
 from loadtest.locust_plugin.options import named_as_options
 from loadtest.results.manifest import Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
-from loadtest.session.traffic import Conduct
+from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
 from loadtest.transport.addresses import expand
 from loadtest.transport.target import Target, Tls
@@ -116,7 +116,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
     )
     return EngineSettings(
         target=Target.parse(host, tls),
-        conduct=Conduct(
+        conduct=SessionConfig(
             dialect=_dialect(values),
             pace=Pace(values["rate"], values["arrivals"], seed),
             backoff=_backoff(values["backoff"], seed),

@@ -17,10 +17,10 @@ import gevent
 from loadtest.errors import InvalidSetting
 from loadtest.locust_plugin.load_settings import LogSettings
 from loadtest.results.log_file import LogWriter
-from loadtest.serverlog.extract import Reading, extract
+from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.follow import Follower, command_words, follow, follow_command, source_of
 from loadtest.serverlog.log_reader import LogReader
-from loadtest.serverlog.records import Counts, Record
+from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import LogClass, load_rules
 
 logger = logging.getLogger("loadtest")
@@ -32,7 +32,7 @@ BEHIND_PAUSE_S = 0.05
 SILENT_S = 2.0
 """After this without a record that matters the log has said it all; `docker logs` and pipes lag by less."""
 
-MOST_GRACE_S = 15.0
+MAX_GRACE_S = 15.0
 COMMAND_GRACE_S = 15.0
 """For a command that is run when the load is over, to print everything and end."""
 
@@ -108,7 +108,7 @@ class LogWatch:
             speaking = speaking or telling or followed.follower.behind
         return speaking
 
-    def _take(self, followed: _Followed, records: list[Record], after_ns: int = 0) -> bool:
+    def _take(self, followed: _Followed, records: list[LogRecord], after_ns: int = 0) -> bool:
         """Keep what matters of some records, and tell whether anything did."""
         classified = [
             (record, self._rules.classify(record))
@@ -124,7 +124,7 @@ class LogWatch:
     def finish(self) -> None:
         """Follow the logs until they fall silent, then let go of them."""
         self._greenlet.kill()
-        silent_s, over_s = time.monotonic() + SILENT_S, time.monotonic() + MOST_GRACE_S
+        silent_s, over_s = time.monotonic() + SILENT_S, time.monotonic() + MAX_GRACE_S
         while time.monotonic() < min(silent_s, over_s):
             if self._look():
                 silent_s = time.monotonic() + SILENT_S
@@ -134,7 +134,7 @@ class LogWatch:
             self._read_again(self._followed[-1], command)
         for followed in self._followed:
             self._close(followed)
-        reading = Reading(
+        reading = ReadStats(
             files=[followed.name for followed in self._followed],
             counts=self._counts,
             problems=self._problems,

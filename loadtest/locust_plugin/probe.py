@@ -21,21 +21,21 @@ from loadtest.errors import InvalidSetting, LoadtestError, UsageError
 from loadtest.locust_plugin import lifecycle, stats
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.user import WebSocketUser
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.transport.http_health import Health, ask_health
 from loadtest.verdict import messaging
-from loadtest.verdict.reconnect import LEAST_RESUMED
+from loadtest.verdict.reconnect import MIN_RESUMED
 
 DROPPED_AFTER_S = 4.0
 """On average: long enough to have talked before, short enough for a person who waits."""
 
-LONGEST_S = 20.0
+MAX_S = 20.0
 """Until what has not come back by then is told as it is; a verdict within the minute."""
 
 SETTLE_S = 1.0
 """After the last resume, for the first replies on the new connections."""
 
-LEAST_SESSIONS = LEAST_RESUMED
+MIN_SESSIONS = MIN_RESUMED
 
 _USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none", "storms": ()}
 
@@ -50,7 +50,7 @@ class Probed:
     """
 
     health: Health | None
-    published: Published | None
+    published: JudgedRun | None
     exit_code: int
 
     def to_json(self) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def probe(
     """
     base = WebSocketUser if locustfile is None else _user_class(locustfile)
     sessions = values["sessions"]
-    if sessions < LEAST_SESSIONS:
-        raise InvalidSetting("sessions", sessions, "are too few to judge", f"Give {LEAST_SESSIONS} or more")
+    if sessions < MIN_SESSIONS:
+        raise InvalidSetting("sessions", sessions, "are too few to judge", f"Give {MIN_SESSIONS} or more")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
     plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
     kind = type("ProbeUser", (base,), plan)
@@ -129,13 +129,13 @@ def _health(environment: Any, kind: type[WebSocketUser], path: str | None) -> He
 
 def _wait(environment: Any, sessions: int) -> None:
     """Wait until every session is back and enough was said, or until the time is over."""
-    over_s = time.monotonic() + LONGEST_S
+    over_s = time.monotonic() + MAX_S
     while environment.process_exit_code is None and time.monotonic() < over_s:
         gevent.sleep(0.2)
         entries = environment.stats.entries
         came_back, replies = (
             entries[name, stats.METHOD].num_requests for name in ("reconnect", "round trip")
         )
-        if came_back >= sessions and replies >= messaging.LEAST_ANSWERED:
+        if came_back >= sessions and replies >= messaging.MIN_ANSWERED:
             gevent.sleep(SETTLE_S)
             return

@@ -14,7 +14,7 @@ import gevent
 
 from loadtest import histograms, text
 from loadtest.locust_plugin.log_watch import LogWatch
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.results.environment import utc_text
 from loadtest.results.interval import PackedInterval
 from loadtest.results.writer import RunWriter
@@ -101,7 +101,7 @@ class Record:
         missing_workers: Iterable[int] = (),
         *,
         failure: str | None = None,
-    ) -> Published:
+    ) -> JudgedRun:
         """End the run directory, complete unless the tool itself has failed; make its verdict and reports."""
         self._progress.kill()
         if failure is None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from loadtest import text
 from loadtest.report.tables import gates, told
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.text import printable
 from loadtest.verdict.items import Generator, Item, Ruling
 from loadtest.verdict.latency import PassedOver
@@ -127,7 +127,7 @@ def _figure(name: str, value: float) -> str:
     return _FIGURES.get(name, f"{plain} {{}}").replace("{}", f"{shown}{unit}")
 
 
-def failure_lines(evidence: Evidence) -> list[str]:
+def failure_lines(evidence: RunData) -> list[str]:
     """Return what made the tool itself give up, and what the rest is then; nothing if nothing did."""
     failure = evidence.manifest.failure
     if failure is None:
@@ -139,7 +139,7 @@ def failure_lines(evidence: Evidence) -> list[str]:
     ]
 
 
-def herd_line(evidence: Evidence) -> str:
+def herd_line(evidence: RunData) -> str:
     """Return when the most connections were attempted at once, empty where none was."""
     if evidence.herd_peak_s is None:
         return ""

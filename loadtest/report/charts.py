@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from loadtest import histograms, text
 from loadtest.report.tables import storm_sentence, storms_until_end
-from loadtest.results.data import Evidence, Second, Series
+from loadtest.results.data import RunData, Second, Series
 
 Point = tuple[float, float | None]
 """x and y in the units of the data; no y where there is a gap."""
@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 480.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 470.0, 12.0, 190.0
 _LETTER = 6.6  # units that a letter of a label takes at 12 pixels, at most on average
 _MARK_TOP, _MARK_ROW, _MARK_ROWS = 28.0, 14.0, 4  # below the label of the y axis
-_LEAST_SPAN = 1e-6  # an axis shorter than a microsecond has no ticks worth naming
+_MIN_SPAN = 1e-6  # an axis shorter than a microsecond has no ticks worth naming
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,12 @@ class Chart:
 
 def x_scale(low: float, high: float) -> Scale:
     """Return a straight x axis over this range."""
-    return Scale(low, high if high > low + _LEAST_SPAN else low + 1, _LEFT, _RIGHT)
+    return Scale(low, high if high > low + _MIN_SPAN else low + 1, _LEFT, _RIGHT)
 
 
 def y_scale(high: float) -> Scale:
     """Return a straight y axis from 0."""
-    return Scale(0, high if high > _LEAST_SPAN else 1, _BOTTOM, _TOP)
+    return Scale(0, high if high > _MIN_SPAN else 1, _BOTTOM, _TOP)
 
 
 def y_logarithmic(values: Sequence[float]) -> Scale:
@@ -198,11 +198,11 @@ def area(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
 
 POINTS_LIMIT = 240
 _OUTAGE_BARS = 36
-_MOST_SESSIONS = 1e9  # a file may hold any number
-_SMALLEST_TAIL = 1e-5
+_MAX_SESSIONS = 1e9  # a file may hold any number
+_MIN_TAIL = 1e-5
 
 
-def charts(evidence: Evidence) -> list[Chart]:
+def charts(evidence: RunData) -> list[Chart]:
     """Return the charts that this run has data for."""
     found = (
         latency_over_time(evidence),
@@ -213,7 +213,7 @@ def charts(evidence: Evidence) -> list[Chart]:
     return [chart for chart in found if chart is not None]
 
 
-def latency_over_time(evidence: Evidence) -> Chart | None:
+def latency_over_time(evidence: RunData) -> Chart | None:
     """Return p50 and p99 of service time, and p99 of response time, by second."""
     service = _steps(evidence, "service")
     response = _steps(evidence, "response")
@@ -239,7 +239,7 @@ def latency_over_time(evidence: Evidence) -> Chart | None:
     )
 
 
-def _steps(evidence: Evidence, tag: str) -> list[Second]:
+def _steps(evidence: RunData, tag: str) -> list[Second]:
     """Return a tag's rows, summed up so that there are not too many."""
     rows = evidence.seconds.get(tag, ())
     step_s = _step_s(evidence, evidence.row_s)
@@ -258,12 +258,12 @@ def _percentiles(rows: Iterable[Second], percentile: float) -> list[Point]:
     return points
 
 
-def percentile_curve(evidence: Evidence) -> Chart | None:
+def percentile_curve(evidence: RunData) -> Chart | None:
     """Return service and response time by percentile, as HdrHistogram's users plot it."""
     samples = evidence.samples("service")
     if not samples:
         return None
-    reach = -math.log10(max(_SMALLEST_TAIL, 1 / max(10, samples)))
+    reach = -math.log10(max(_MIN_TAIL, 1 / max(10, samples)))
     lines = (
         ("response", "three dashed", _curve(evidence, "response", reach)),
         ("service", "one", _curve(evidence, "service", reach)),
@@ -285,7 +285,7 @@ def percentile_curve(evidence: Evidence) -> Chart | None:
     )
 
 
-def _curve(evidence: Evidence, tag: str, reach: float) -> list[Point]:
+def _curve(evidence: RunData, tag: str, reach: float) -> list[Point]:
     """Return the values where the tail above is 10^-x, x evenly spaced."""
     places = [reach * number / 60 for number in range(61)]
     percentiles = {place: 100 * (1 - 10**-place) for place in places}
@@ -298,7 +298,7 @@ def _tails(reach: float) -> list[tuple[float, str]]:
     return [(at, label) for at, label in (*named, (5.0, "99.999")) if at <= reach + 1e-9]
 
 
-def sessions_over_time(evidence: Evidence) -> Chart | None:
+def sessions_over_time(evidence: RunData) -> Chart | None:
     """Return sessions up and in an outage by second, with the attempts to connect."""
     step_s = _step_s(evidence, 1)
     up = _summed(evidence.gauges.get("sessions_up", {}), evidence.length_s, step_s)
@@ -328,12 +328,12 @@ def sessions_over_time(evidence: Evidence) -> Chart | None:
     )
 
 
-def _step_s(evidence: Evidence, row_s: int) -> int:
+def _step_s(evidence: RunData, row_s: int) -> int:
     """Return how many seconds a point stands for, a multiple of `row_s`."""
     return row_s * max(1, math.ceil(evidence.length_s / row_s / POINTS_LIMIT))
 
 
-def _attempts(evidence: Evidence, step_s: int) -> list[tuple[float, float]]:
+def _attempts(evidence: RunData, step_s: int) -> list[tuple[float, float]]:
     """Return the attempts to connect in the busiest second of each step."""
     busiest: Counter[int] = Counter()
     for second, attempts in evidence.attempts_per_s.items():
@@ -353,7 +353,7 @@ def _summed(
     totals = [0.0] * math.ceil(length_s / step_s)
     for series in by_worker.values():
         known = {
-            int(at_s // step_s): min(max(0.0, value), _MOST_SESSIONS)
+            int(at_s // step_s): min(max(0.0, value), _MAX_SESSIONS)
             for at_s, value in zip(series.at_s, series.values, strict=True)
         }
         value = 0.0
@@ -364,7 +364,7 @@ def _summed(
     return [(0.0, totals[0]), *ends] if by_worker and totals else []
 
 
-def outage_distribution(evidence: Evidence) -> Chart | None:
+def outage_distribution(evidence: RunData) -> Chart | None:
     """Return how many outages took how long."""
     histogram = evidence.histograms.get("outage")
     if histogram is None:
@@ -426,7 +426,7 @@ def _plain(value: float) -> str:
     return f"{value:g}" if value < 10_000 else f"{value:,.0f}"
 
 
-def storm_marks(evidence: Evidence, x: Scale) -> list[Mark]:
+def storm_marks(evidence: RunData, x: Scale) -> list[Mark]:
     """Return a mark for each storm that came before the run's end."""
     return marks(
         [(storm.at_s, f"storm {text.share(storm.share_ratio)}") for storm in storms_until_end(evidence)], x

@@ -9,9 +9,9 @@ from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.report.tables import (
-    Foreign,
+    Untrusted,
     command_lines,
     count_table,
     environment_table,
@@ -52,11 +52,11 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.tests["foreign"] = lambda value: isinstance(value, Foreign)
+_environment.tests["foreign"] = lambda value: isinstance(value, Untrusted)
 _environment.globals["rulings"] = frozenset(Ruling)
 
 
-def html(published: Published) -> str:
+def html(published: JudgedRun) -> str:
     """Return report.html."""
     verdict, evidence = published.verdict, published.evidence
     manifest = evidence.manifest
@@ -92,7 +92,7 @@ def html(published: Published) -> str:
     )
 
 
-def _facts(published: Published) -> list[tuple[str, str]]:
+def _facts(published: JudgedRun) -> list[tuple[str, str]]:
     evidence = published.evidence
     percentiles = evidence.percentiles_us("service", (50, 99))
     return [

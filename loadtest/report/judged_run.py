@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadtest.report.advice import told_items
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.verdict.items import Item, Verdict
 
 OWN_SERVER_LOG = "server.log"
@@ -13,7 +13,7 @@ OWN_SERVER_LOG = "server.log"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Published:
+class JudgedRun:
     """A run, what its files say, and what was concluded.
 
     Args:
@@ -23,7 +23,7 @@ class Published:
 
     path: Path
     results: Path
-    evidence: Evidence
+    evidence: RunData
     verdict: Verdict
 
     @property

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from loadtest.report import advice
 from loadtest.report.advice import next_step
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.text import printable
 from loadtest.verdict.items import Item, Ruling
 
@@ -20,7 +20,7 @@ _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JU
 _TEXT_LIMIT = 1000
 
 
-def junit(published: Published) -> bytes:
+def junit(published: JudgedRun) -> bytes:
     """Return junit.xml."""
     verdict, manifest = published.verdict, published.evidence.manifest
     suite = Element("testsuite", _suite_attributes(published))
@@ -49,7 +49,7 @@ def junit(published: Published) -> bytes:
     return bytes(tostring(suites, encoding="utf-8", xml_declaration=True))
 
 
-def _suite_attributes(published: Published) -> dict[str, str]:
+def _suite_attributes(published: JudgedRun) -> dict[str, str]:
     items, manifest = published.verdict.items, published.evidence.manifest
     return {
         "name": "loadtest",

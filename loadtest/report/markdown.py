@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.report.tables import (
-    Foreign,
     Sheet,
     Table,
+    Untrusted,
     command_lines,
     environment_table,
     error_table,
@@ -37,13 +37,13 @@ _SIGNS = {
 }
 
 
-def summary(published: Published) -> str:
+def summary(published: JudgedRun) -> str:
     """Return summary.md."""
     parts = (_verdict, _findings, _measured, _origin)
     return "\n".join(line for part in parts for line in part(published))
 
 
-def _verdict(published: Published) -> Iterator[str]:
+def _verdict(published: JudgedRun) -> Iterator[str]:
     verdict, evidence = published.verdict, published.evidence
     yield f"## {_signed(verdict.verdict)} {markdown_code(verdict.revision)}"
     yield ""
@@ -73,7 +73,7 @@ def _signed(ruling: Ruling) -> str:
     return f"{_SIGNS[ruling]} {markdown_prose(ruling)}"
 
 
-def _findings(published: Published) -> Iterator[str]:
+def _findings(published: JudgedRun) -> Iterator[str]:
     for item in published.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             yield from _finding(item, next_step(item, published.verdict.items))
@@ -94,7 +94,7 @@ def _finding(item: Item, step: str) -> Iterator[str]:
         yield ""
 
 
-def _measured(published: Published) -> Iterator[str]:
+def _measured(published: JudgedRun) -> Iterator[str]:
     evidence, verdict = published.evidence, published.verdict
     for table in (
         gate_table(gates(verdict.item("latency"))),
@@ -108,7 +108,7 @@ def _measured(published: Published) -> Iterator[str]:
         yield from table_lines(table)
 
 
-def _origin(published: Published) -> Iterator[str]:
+def _origin(published: JudgedRun) -> Iterator[str]:
     evidence = published.evidence
     yield "<details><summary>Plan, environment, how to repeat</summary>"
     yield ""
@@ -155,7 +155,7 @@ def table_lines(table: Table) -> Iterator[str]:
 
 
 def _cell(cell: str) -> str:
-    return markdown_cell(cell) if isinstance(cell, Foreign) else markdown_prose(cell)
+    return markdown_cell(cell) if isinstance(cell, Untrusted) else markdown_prose(cell)
 
 
 def _drawn(header: Sequence[str], aligns: str, rows: Iterable[Sequence[str]]) -> Iterator[str]:

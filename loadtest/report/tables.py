@@ -1,6 +1,6 @@
 """The tables of a report, made once, for the terminal, Markdown and HTML to draw each in its own way.
 
-A table is rows of text. A cell that came from outside is marked `Foreign`, so that Markdown can put it into
+A table is rows of text. A cell that came from outside is marked `Untrusted`, so that Markdown can put it into
 a code span; nothing is escaped here, that is for whoever draws. Rows are bounded: a run has some dozens of
 kinds, causes and errors, a hostile file may have thousands.
 """
@@ -17,7 +17,7 @@ from msgspec import Struct
 from loadtest import text
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
-from loadtest.results.data import Evidence, StormRecovery
+from loadtest.results.data import RunData, StormRecovery
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
@@ -45,7 +45,7 @@ TAG_MEANINGS = {
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
 
 
-class Foreign(str):
+class Untrusted(str):
     """A text that came from outside: from a server, or from a file that anyone may have written."""
 
     __slots__ = ()
@@ -105,7 +105,7 @@ def verdict_table(items: Iterable[Item]) -> Table:
     return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
 
 
-def latency_table(evidence: Evidence) -> Table:
+def latency_table(evidence: RunData) -> Table:
     """Return the percentiles of each tag that has samples."""
     header = ("latency", "samples", "p50", "p90", "p95", "p99", "p99.9", "max", "what it measures")
     rows = [
@@ -121,11 +121,11 @@ def latency_table(evidence: Evidence) -> Table:
     return Table(header, "lrrrrrrrl", rows, "Latency")
 
 
-def outage_table(evidence: Evidence) -> Table:
+def outage_table(evidence: RunData) -> Table:
     """Return the outages by what began them: drops of the plan first, then losses."""
     rows = [
         (
-            Foreign(group.name),
+            Untrusted(group.name),
             "dropped" if group.trigger == "drop" else "lost",
             text.count(group.begun),
             text.count(group.resumed)
@@ -139,7 +139,7 @@ def outage_table(evidence: Evidence) -> Table:
     return bounded("Drops and losses", header, "llrrrrr", rows)
 
 
-def phase_table(evidence: Evidence) -> Table:
+def phase_table(evidence: RunData) -> Table:
     """Return the phases of the outages that ended, without those that were not needed."""
     rows = [
         (phase, *(text.span(1000 * in_ms) for in_ms in times.values()))
@@ -155,10 +155,10 @@ def error_table(errors: Iterable[ErrorTally]) -> Table:
         (
             tally.item,
             text.count(tally.count),
-            Foreign(tally.error),
+            Untrusted(tally.error),
             text.clock(tally.at_ns / NS_PER_S),
-            Foreign(tally.session),
-            Foreign(tally.example),
+            Untrusted(tally.session),
+            Untrusted(tally.example),
         )
         for tally in errors
     )
@@ -169,7 +169,7 @@ def error_table(errors: Iterable[ErrorTally]) -> Table:
 def count_table(item: Item) -> Table:
     """Return an item's counts with their meaning."""
     rows = (
-        (text.count(count), COUNTS.get(f"{item.item}.{name}", Foreign(name)))
+        (text.count(count), COUNTS.get(f"{item.item}.{name}", Untrusted(name)))
         for name, count in told(item, "counts", dict[str, int], {}).items()
     )
     return bounded("Counts", ("count", "of what"), "rl", rows)
@@ -288,8 +288,8 @@ def pair_table(item: Item) -> Table:
     rows = (
         (
             str(pair.pair),
-            Foreign(pair.baseline.run_id),
-            Foreign(pair.candidate.run_id),
+            Untrusted(pair.baseline.run_id),
+            Untrusted(pair.candidate.run_id),
             *(text.change(pair.change_ratios.get(name)) for name in names),
             "yes" if pair.fit else "no",
         )
@@ -311,17 +311,17 @@ def server_log_table(item: Item) -> Table:
 def plan_table(plan: Plan) -> Table:
     """Return what the run was to do."""
     rows = [
-        ("dialect", Foreign(plan.dialect)),
-        ("path", Foreign(plan.path)),
+        ("dialect", Untrusted(plan.dialect)),
+        ("path", Untrusted(plan.path)),
         ("users", f"{plan.users}, {plan.spawn_rate:g} started a second"),
         ("sessions a user", str(plan.sessions_per_user)),
         ("messages a second and session", f"{plan.rate:g}, {plan.arrivals}"),
         ("bytes a message", f"about {plan.message_bytes}"),
         ("in flight at most", str(plan.in_flight or "any number")),
         ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
-        ("drops", Foreign(_weights(plan.drops))),
-        *([("storms", Foreign(_storms(plan)))] if plan.storms else []),
-        ("backoff", Foreign(plan.backoff)),
+        ("drops", Untrusted(_weights(plan.drops))),
+        *([("storms", Untrusted(_storms(plan)))] if plan.storms else []),
+        ("backoff", Untrusted(plan.backoff)),
         ("timeouts", f"reply {plan.reply_timeout_s:g} s, opening {plan.open_timeout_s:g} s"),
         ("seed", str(plan.seed)),
         ("warm-up", f"{plan.warmup_s:g} s"),
@@ -330,21 +330,21 @@ def plan_table(plan: Plan) -> Table:
     return Table(("setting", "value"), "ll", rows, "Plan")
 
 
-def environment_table(evidence: Evidence) -> Table:
+def environment_table(evidence: RunData) -> Table:
     """Return where, when and with what the run was made."""
     manifest, host = evidence.manifest, evidence.manifest.host
     rows = [
-        ("revision", Foreign(manifest.revision)),
-        ("run", Foreign(manifest.run_id)),
-        ("target", Foreign(manifest.target)),
-        ("started", Foreign(manifest.started_at)),
-        ("ended", Foreign(manifest.ended_at or "not in good order")),
+        ("revision", Untrusted(manifest.revision)),
+        ("run", Untrusted(manifest.run_id)),
+        ("target", Untrusted(manifest.target)),
+        ("started", Untrusted(manifest.started_at)),
+        ("ended", Untrusted(manifest.ended_at or "not in good order")),
         ("length", text.clock(evidence.length_s)),
         ("processes", str(max(1, len(manifest.workers)))),
-        ("host", Foreign(f"{host.system} {host.release} {host.machine}".strip())),
+        ("host", Untrusted(f"{host.system} {host.release} {host.machine}".strip())),
         ("cores, memory", f"{host.cpus}, {text.count(host.memory_mb)} MiB"),
-        ("comparability hash", Foreign(manifest.comparability_hash)),
-        *((name, Foreign(version)) for name, version in manifest.versions.items()),
+        ("comparability hash", Untrusted(manifest.comparability_hash)),
+        *((name, Untrusted(version)) for name, version in manifest.versions.items()),
     ]
     return bounded("Environment", ("what", "value"), "ll", rows)
 
@@ -392,7 +392,7 @@ _TOLD = 5
 """Storms that a sentence names."""
 
 
-def storm_table(evidence: Evidence) -> Table:
+def storm_table(evidence: RunData) -> Table:
     """Return how each storm went, empty where none was planned."""
     header = ("storm at", "kind", "planned", "dropped", "back", "50 % back", "95 %", "100 %", "peak/s")
     note = (
@@ -406,7 +406,7 @@ def _row(one: StormRecovery) -> tuple[str, ...]:
     times = (None if after_s is None else 1e6 * after_s for after_s in one.back_after_s.values())
     return (
         _moment(one.storm),
-        Foreign(one.storm.kind),
+        Untrusted(one.storm.kind),
         text.share(one.storm.share_ratio),
         text.count(one.met),
         text.count(one.back) if one.disconnects else "stayed up",
@@ -415,7 +415,7 @@ def _row(one: StormRecovery) -> tuple[str, ...]:
     )
 
 
-def storm_sentence(evidence: Evidence) -> str:
+def storm_sentence(evidence: RunData) -> str:
     """Return which storms came, empty where none did."""
     come = storms_until_end(evidence)
     if not come:
@@ -425,7 +425,7 @@ def storm_sentence(evidence: Evidence) -> str:
     return f"Storms were to drop {', '.join(told)}{more}."
 
 
-def storms_until_end(evidence: Evidence) -> Sequence[Storm]:
+def storms_until_end(evidence: RunData) -> Sequence[Storm]:
     return [one.storm for one in evidence.storms if one.storm.at_s <= evidence.length_s]
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from loadtest.report import advice
 from loadtest.report.advice import next_step
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.report.tables import (
     Sheet,
     Table,
@@ -42,7 +42,7 @@ _UNBROKEN = frozenset({"item", "verdict", "started", "started (UTC)", "complete"
 _MANY_COLUMNS = 7
 
 
-def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
+def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
     """Print a run's verdict for a person."""
     verdict, manifest = published.verdict, published.evidence.manifest
     console = new_console(to_stderr=to_stderr)
@@ -70,7 +70,7 @@ def print_verdict(published: Published, *, to_stderr: bool = False) -> None:
     _print_where(console, published)
 
 
-def _print_failure(console: Console, published: Published) -> None:
+def _print_failure(console: Console, published: JudgedRun) -> None:
     lines = advice.failure_lines(published.evidence)
     for style, line in zip(("bold red", ""), lines, strict=False):
         console.print(Text(printable(line, _SUMMARY_LIMIT), style))
@@ -93,7 +93,7 @@ def _print_item(console: Console, item: Item, step: str) -> None:
         console.print(Padding(Text.assemble(("next: ", "bold"), step), (0, 0, 0, 2), expand=False))
 
 
-def _print_where(console: Console, published: Published) -> None:
+def _print_where(console: Console, published: JudgedRun) -> None:
     """Say where the run is and how to look again; paths are not broken, so that they can be copied."""
     latency = published.verdict.item("latency")
     step = next_step(latency, published.verdict.items)

@@ -1,6 +1,6 @@
 """What a run is judged and reported from: everything in its files, summed up, and nothing else.
 
-`Evidence` is made by `loadtest.results.reader` and never changed. It is bounded however long the run
+`RunData` is made by `loadtest.results.reader` and never changed. It is bounded however long the run
 was: one histogram a tag, one sparse histogram a second for the tags that are compared or drawn, and two
 numbers a second for each gauge. Deciding what a number means belongs to `loadtest.verdict`.
 """
@@ -24,12 +24,12 @@ from loadtest.session.schedule import NS_PER_S
 
 SHARES = (0.5, 0.95, 1.0)
 
-_MOST = 2**62  # nanoseconds or occurrences, far beyond any run
+_MAX = 2**62  # nanoseconds or occurrences, far beyond any run
 
 
 def plausible(number: int | None) -> int:
     """Return a time or a count that a file holds, kept within what can be reckoned with."""
-    return min(max(number or 0, 0), _MOST)
+    return min(max(number or 0, 0), _MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ STEADY_TAGS = frozenset({"service", "response", "send_slip", "collateral", "push
 class Second(Struct, frozen=True):
     """One second's values of a tag: when it began, since the run's start, and {value in µs: count}.
 
-    In runs of many hours it stands for `Evidence.row_s` seconds.
+    In runs of many hours it stands for `RunData.row_s` seconds.
     """
 
     start_s: float
@@ -164,13 +164,13 @@ class OutageGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Evidence:
+class RunData:
     """Everything that is known of a run.
 
     Args:
         manifest: its run.json.
         length_s: from its start to the end of its last interval.
-        counts: by the names of `loadtest.session.recorder.COUNTS`, and `drops.KIND`, `losses.CAUSE`; without zeros.
+        counts: by the names of `loadtest.session.recorder.COUNTS`, `drops.KIND` and `losses.CAUSE`; no zeros.
         errors: of all processes together, the commonest first.
         histograms: by tag; see `STEADY_TAGS` for what they leave out. Tags without samples are left out.
         seconds: by tag of `SECONDS_TAGS`, the rows with samples, warm-up included, in order.

@@ -25,7 +25,7 @@ TEXT_LIMIT = 200
 BYTES_LIMIT = 64 << 20
 """Bytes of an interval: far more than a second of the largest run."""
 
-_LEAST_PREFIX = 4
+_MIN_PREFIX = 4
 """Characters of a secret that a cut text must end with to count as the secret's beginning."""
 
 _EARLY_NS = 10_000_000
@@ -189,14 +189,14 @@ def _cleaned(text: str, hidden: list[str]) -> str:
     """Return a foreign text as it may be written: bounded, encodable, without secrets."""
     text = text.encode("utf-8", "replace").decode()
     for secret in hidden:
-        if secret[:_LEAST_PREFIX] in text:  # with thousands of tokens the rest would take the loop's time
+        if secret[:_MIN_PREFIX] in text:  # with thousands of tokens the rest would take the loop's time
             text = _without_cut_secret(text.replace(secret, "***"), secret)
     return text[:TEXT_LIMIT]
 
 
 def _without_cut_secret(text: str, secret: str) -> str:
     """Take away the beginning of a secret that a bound cut off at the text's end."""
-    for length in range(min(len(secret) - 1, len(text)), _LEAST_PREFIX - 1, -1):
+    for length in range(min(len(secret) - 1, len(text)), _MIN_PREFIX - 1, -1):
         if text.endswith(secret[:length]):
             return text[:-length] + "***"
     return text

@@ -17,7 +17,7 @@ import msgspec
 from loadtest.results import directory
 from loadtest.results.interval import cleaned
 from loadtest.results.reader import read_lines
-from loadtest.serverlog.extract import Logged, Reading
+from loadtest.serverlog.extract import KeptRecord, ReadStats
 from loadtest.serverlog.matching import END_OF_RUN, MAX_SIGHTINGS, DropMade
 from loadtest.session.recorder import Lifecycle
 
@@ -25,7 +25,7 @@ RECORDS_LIMIT = 2 * MAX_SIGHTINGS
 """Lines kept: twice what is judged, because a log that is piped in may begin before the run."""
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Logged | Reading).decode
+_decode = msgspec.json.Decoder(KeptRecord | ReadStats).decode
 _decode_event = msgspec.json.Decoder(Lifecycle).decode
 
 
@@ -51,7 +51,7 @@ class LogWriter:
         with directory.writing(self.path):
             self._file = self.path.open("wb")
 
-    def append(self, kept: Iterable[Logged]) -> None:
+    def append(self, kept: Iterable[KeptRecord]) -> None:
         """Write what was kept of some records."""
         secrets = tuple(self._secrets())
         lines = []
@@ -64,7 +64,7 @@ class LogWriter:
             lines.append(msgspec.structs.replace(logged, **texts))
         self._write(lines)
 
-    def finish(self, reading: Reading) -> None:
+    def finish(self, reading: ReadStats) -> None:
         """Write how the reading went, and close the file."""
         secrets = tuple(self._secrets())
         told = {
@@ -78,7 +78,7 @@ class LogWriter:
         """Close the file."""
         self._file.close()
 
-    def _write(self, lines: Sequence[Logged | Reading]) -> None:
+    def _write(self, lines: Sequence[KeptRecord | ReadStats]) -> None:
         with directory.writing(self.path):
             self._file.write(b"".join(_encode(line) + b"\n" for line in lines))
             self._file.flush()
@@ -94,8 +94,8 @@ class LogWriter:
 class ServerLog:
     """What a run kept of the server's log; `reading` is None if the run was killed."""
 
-    records: list[Logged]
-    reading: Reading | None
+    records: list[KeptRecord]
+    reading: ReadStats | None
 
 
 def read_server_log(run: Path) -> ServerLog | None:
@@ -107,12 +107,12 @@ def read_server_log(run: Path) -> ServerLog | None:
     file = run / directory.SERVER_LOG
     if not file.is_file():
         return None
-    records: list[Logged] = []
-    readings: list[Reading] = []
+    records: list[KeptRecord] = []
+    readings: list[ReadStats] = []
 
     def enter(line: bytes) -> None:
         found = _decode(line)
-        if isinstance(found, Reading):
+        if isinstance(found, ReadStats):
             readings.append(found)
         elif len(records) < RECORDS_LIMIT:
             records.append(found)

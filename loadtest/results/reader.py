@@ -21,9 +21,9 @@ from loadtest.results import directory, hlog
 from loadtest.results.data import (
     SECONDS_TAGS,
     STEADY_TAGS,
-    Evidence,
     OutageGroup,
     Recoveries,
+    RunData,
     Second,
     Series,
     plausible,
@@ -156,13 +156,13 @@ class Gathering:
             self._outages.event(record)
             self._recoveries.event(record)
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> RunData:
         """Return what was entered so far."""
         gauges: defaultdict[str, dict[int | None, Series]] = defaultdict(dict)
         for (name, worker), series in self._gauges.items():
             gauges[name][worker] = series
         row_s = self._row_s or _row_s(self._stop_ns)
-        return Evidence(
+        return RunData(
             manifest=self._manifest,
             length_s=self._stop_ns / NS_PER_S,
             counts={name: count for name, count in self._counts.items() if count},
@@ -267,7 +267,7 @@ _decode_event = msgspec.json.Decoder(Lifecycle).decode
 _decode_interval = msgspec.json.Decoder(IntervalLine).decode
 
 
-def read_run(path: Path) -> Evidence:
+def read_run(path: Path) -> RunData:
     """Read a run directory, complete or not.
 
     Raises:

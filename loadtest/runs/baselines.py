@@ -1,7 +1,7 @@
 """Which run another is compared with when its reports are made, and why that one.
 
 It is what was asked for, else what the run was compared with before, else what the rule says
-(`loadtest.runs.baselines.choose_baseline`): a report that is made again must not change because a later run exists.
+(`choose_baseline`): a report that is made again must not change because a later run exists.
 A baseline that was not asked for and cannot be read is told in a note, it is no reason to have no report.
 """
 
@@ -18,11 +18,11 @@ from msgspec import Struct
 
 from loadtest.errors import RunUnreadable
 from loadtest.report.tables import told
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
 from loadtest.runs.find import Catalogue, FoundRun, find_runs, given_verdict, once, resolve
-from loadtest.statistics.comparison import LEAST_RUNS
+from loadtest.statistics.comparison import MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.verdict import connect, messaging
 from loadtest.verdict.items import Item, Ruling, Verdict
@@ -59,7 +59,7 @@ class Suitability:
         return [*([self.lack] if self.lack else []), *self.failings]
 
 
-def suitability(evidence: Evidence, given: Verdict | None = None) -> Suitability:
+def suitability(evidence: RunData, given: Verdict | None = None) -> Suitability:
     """Return how fit a run is to be compared with.
 
     Args:
@@ -88,11 +88,11 @@ def _lack(run: Timing) -> tuple[int, str]:
 
 NO_BASELINE = "none"
 
-MOST_READ = 5
+MAX_READ = 5
 """Runs that are read in search of a sound baseline, damaged ones among them: older ones say little of how the
 server was before."""
 
-MOST_TOLD = 20
+MAX_TOLD = 20
 """Runs that are told to have been passed over: any number may have been killed, for which none is read."""
 
 
@@ -115,7 +115,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The baseline, None for no comparison; and the `MOST_TOLD` newest of what was passed over for it."""
+    """The baseline, None for no comparison; and the `MAX_TOLD` newest of what was passed over for it."""
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
@@ -137,7 +137,7 @@ def _fittest(candidates: Iterable[FoundRun]) -> Choice:
     best, _ = min(fit, key=lambda one: one[1], default=(None, None))
     passed_over = tuple(
         PassedOver(revision=run.manifest.revision, run_id=run.manifest.run_id, path=str(run.path), why=why)
-        for run, _, why in islice(takewhile(lambda one: one[0] is not best, looked_at), MOST_TOLD)
+        for run, _, why in islice(takewhile(lambda one: one[0] is not best, looked_at), MAX_TOLD)
     )
     if best is None:
         return Choice(None, passed_over)
@@ -161,7 +161,7 @@ def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suita
             yield run, found, "; ".join(found.problems)
             if found.sound:
                 return
-        if read == MOST_READ:
+        if read == MAX_READ:
             return
 
 
@@ -183,7 +183,7 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
 
 
 def earlier_runs(
-    results: Path, manifest: Manifest, *, before_unix_ns: int, least: int = LEAST_RUNS, most: int = 20
+    results: Path, manifest: Manifest, *, before_unix_ns: int, least: int = MIN_RUNS, most: int = 20
 ) -> list[Path]:
     """Return complete runs of this run's revision and plan besides itself, the newest first.
 
@@ -218,7 +218,7 @@ class Found:
         notes: what a person must know of it.
     """
 
-    evidence: Evidence | None = None
+    evidence: RunData | None = None
     path: str = ""
     rule: str = ""
     passed_over: Sequence[PassedOver] = ()
@@ -296,7 +296,7 @@ def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Fo
     return Found(passed_over=passed_over, notes=[f"the baseline could not be read: {problem}"])
 
 
-def readable(paths: Iterable[Path]) -> Iterator[Evidence]:
+def readable(paths: Iterable[Path]) -> Iterator[RunData]:
     """Yield the evidence of runs, one at a time, passing over damaged ones."""
     for path in paths:
         with suppress(RunUnreadable):

@@ -21,7 +21,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from loadtest.serverlog.log_reader import LogReader, read
-from loadtest.serverlog.records import Counts, Level, Record, excerpt
+from loadtest.serverlog.records import Counts, Level, LogRecord, excerpt
 from loadtest.serverlog.rules import DISCONNECTS, LogClass, RuleTable
 from loadtest.serverlog.times import SECOND_NS, iso
 from loadtest.verdict.server_log import INFO_RATIO, MAX_DAMAGED_RATIO
@@ -60,7 +60,7 @@ class LogReport(Struct, kw_only=True):
     reading: Counts = field(default_factory=Counts)
     skipped: int = 0
 
-    def add(self, record: Record, log_class: LogClass, file: str) -> None:
+    def add(self, record: LogRecord, log_class: LogClass, file: str) -> None:
         """Count a record."""
         self.found[log_class, record.level] += 1
         self.service = self.service or record.service
@@ -178,7 +178,7 @@ class LogReport(Struct, kw_only=True):
         """A count as a rate."""
         return count / self.hours if self.hours else None
 
-    def _exemplify(self, record: Record, log_class: LogClass, file: str) -> None:
+    def _exemplify(self, record: LogRecord, log_class: LogClass, file: str) -> None:
         shape = (
             f"{record.level.name} {_VARYING.sub('#', record.message[:_SHAPE])} {record.exception[:_SHAPE]}"
         )
@@ -215,7 +215,7 @@ class Selection(Struct, frozen=True, kw_only=True):
     since_ns: int | None = None
     revision: str | None = None
 
-    def takes(self, record: Record) -> bool:
+    def takes(self, record: LogRecord) -> bool:
         """Whether a record is checked; one without a time is not, where a time is asked for."""
         if self.since_ns is not None and (record.at_ns is None or record.at_ns < self.since_ns):
             return False

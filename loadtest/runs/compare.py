@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import InvalidSetting, RunsNotComparable, UsageError
-from loadtest.report.tables import Foreign, Sheet, Table, bounded, gate_table, gates, pair_table, told
-from loadtest.results.data import Evidence
+from loadtest.report.tables import Sheet, Table, Untrusted, bounded, gate_table, gates, pair_table, told
+from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.baselines import earlier_runs, readable
@@ -185,7 +185,7 @@ def _with_plan(run: Timing, plan: Plan) -> Timing:
     return replace(run, manifest=msgspec.structs.replace(run.manifest, plan=plan))
 
 
-def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[Evidence]:
+def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
     """Return runs like the baseline that were made before the last of these, for the noise."""
     last_unix_ns = max(manifest.started_unix_ns for manifest in manifests)
     return readable(earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns))
@@ -226,7 +226,7 @@ def comparison_sheet(compared: Compared) -> Sheet:
 
 def _run_table(pairs: Sequence[ComparedPair]) -> Table:
     rows = (
-        (role, *map(Foreign, (run.revision, run.run_id, run.started_at)), "yes" if run.complete else "no")
+        (role, *map(Untrusted, (run.revision, run.run_id, run.started_at)), "yes" if run.complete else "no")
         for pair in pairs
         for role, run in (("baseline", pair.baseline), ("candidate", pair.candidate))
     )

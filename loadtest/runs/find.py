@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import RunNotFound, RunUnreadable, UsageError
-from loadtest.report.tables import Foreign, Table
+from loadtest.report.tables import Table, Untrusted
 from loadtest.results import directory
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_manifest
@@ -260,17 +260,17 @@ def listing_tables(listing: Listing) -> Iterator[Table]:
     """Yield the runs, and those that cannot be read."""
     rows = [
         (
-            Foreign(run.revision),
-            Foreign(run.started_at[:16].replace("T", " ")),
+            Untrusted(run.revision),
+            Untrusted(run.started_at[:16].replace("T", " ")),
             text.UNKNOWN if run.duration_s is None else text.clock(run.duration_s),
             text.count(run.sessions),
             run.verdict or text.UNKNOWN,
             _ending(run),
-            Foreign(f"{run.run_id} (pinned)" if run.pinned else run.run_id),
+            Untrusted(f"{run.run_id} (pinned)" if run.pinned else run.run_id),
         )
         for run in listing.runs
     ]
     header = ("revision", "started (UTC)", "length", "sessions", "verdict", "complete", "id")
     yield Table(header, "llrrlll", rows, "Runs")
-    unreadable = [(Foreign(one.path), Foreign(one.problem)) for one in listing.unreadable]
+    unreadable = [(Untrusted(one.path), Untrusted(one.problem)) for one in listing.unreadable]
     yield Table(("cannot be read", "why"), "ll", unreadable, "Unreadable runs")

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import InvalidSetting, RunUnreadable, UsageError
-from loadtest.report.tables import Foreign, Sheet, Table, bounded
+from loadtest.report.tables import Sheet, Table, Untrusted, bounded
 from loadtest.results import directory
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.baselines import choose_baseline, suitability
@@ -243,7 +243,7 @@ def choice_sheet(choice: BaselineChoice) -> Sheet:
 
 
 def _passed_over_table(runs: Iterable[PassedOver]) -> Table:
-    rows = [(*map(Foreign, (run.revision, run.run_id, run.path)), run.why) for run in runs]
+    rows = [(*map(Untrusted, (run.revision, run.run_id, run.path)), run.why) for run in runs]
     return bounded("Passed over", ("passed over", "id", "directory", "why"), "llll", rows)
 
 
@@ -251,7 +251,7 @@ def _table(title: str, runs: Iterable[tuple[str, NamedRun]]) -> Table:
     rows: Sequence[Sequence[str]] = [
         (
             what,
-            *map(Foreign, (run.revision, run.run_id, run.started_at, run.comparability_hash[:_HASH_SHOWN])),
+            *map(Untrusted, (run.revision, run.run_id, run.started_at, run.comparability_hash[:_HASH_SHOWN])),
         )
         for what, run in runs
     ]

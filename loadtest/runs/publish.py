@@ -12,18 +12,18 @@ from pathlib import Path
 import msgspec
 
 from loadtest.report.html import html
-from loadtest.report.judged_run import Published
+from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.results.directory import VERDICT, write_json, writing
 from loadtest.results.log_file import LogWriter, read_drops, read_server_log
 from loadtest.results.reader import read_run
 from loadtest.runs.baselines import baseline_of, earlier_runs, readable
 from loadtest.runs.find import given_verdict
-from loadtest.serverlog.extract import Reading, extract
+from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
-from loadtest.serverlog.records import Counts, Record
+from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import RuleTable
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict import server_log
@@ -46,7 +46,7 @@ def write_verdict(path: Path, verdict: Verdict) -> Path:
 _AT_ONCE = 10_000
 
 
-def log_item(run: Path, evidence: Evidence) -> Item | None:
+def log_item(run: Path, evidence: RunData) -> Item | None:
     """Judge what a run keeps of the server's log, None if it keeps none.
 
     Raises:
@@ -92,16 +92,16 @@ def attach_logs(
                     classified = ((record, rules.classify(record)) for record in batch)
                     writer.append(extract(classified, file.name if len(files) > 1 else ""))
                 counts = counts.plus(reader.counts)
-            writer.finish(Reading(files=[file.name for file in files], counts=counts))
+            writer.finish(ReadStats(files=[file.name for file in files], counts=counts))
         writer.path.replace(run / writer.path.name)
 
 
-def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
+def _batches(records: Iterator[LogRecord]) -> Iterator[list[LogRecord]]:
     while batch := list(itertools.islice(records, _AT_ONCE)):
         yield batch
 
 
-def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> Published:
+def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> JudgedRun:
     """Judge a run and write verdict.json, summary.md, junit.xml and report.html into its directory.
 
     Args:
@@ -125,19 +125,19 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         found=found.told(),
     )
     verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
-    published = Published(path=path, results=Path(results), evidence=evidence, verdict=verdict)
+    published = JudgedRun(path=path, results=Path(results), evidence=evidence, verdict=verdict)
     _write(published)
     return published
 
 
-def _earlier(baseline: Evidence | None, judged: Evidence, results: Path) -> Iterator[Evidence]:
+def _earlier(baseline: RunData | None, judged: RunData, results: Path) -> Iterator[RunData]:
     """Yield earlier runs like the baseline, from which its noise is known."""
     if baseline is not None:
         before_unix_ns = judged.manifest.started_unix_ns
         yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))
 
 
-def _write(published: Published) -> None:
+def _write(published: JudgedRun) -> None:
     write_verdict(published.path, published.verdict)
     for name, data in (
         ("summary.md", summary(published).encode()),

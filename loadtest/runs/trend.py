@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import RunUnreadable
-from loadtest.report.tables import Foreign, Sheet, Table
+from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.results.reader import read_run
 from loadtest.runs.find import FoundRun, find_runs, once, read_verdict, run_of_plan
 from loadtest.statistics.changes import ChangePoint, change_points
@@ -30,12 +30,12 @@ def changes_in(series: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[
     return {str(gate): change_points([run.get(str(gate)) for run in series], rng=rng) for gate in GATES}
 
 
-MOST_RUNS = 200
+MAX_RUNS = 200
 """The newest runs of a plan that are looked at: half a year of one a day, read in a minute."""
 
 MARK = "←"
 
-_LEAST_RUNS = 6
+_MIN_RUNS = 6
 """Three on each side of a change (`loadtest.statistics.changes`)."""
 
 
@@ -96,7 +96,7 @@ def trend(wanted: str | None, results: Path) -> Trend:
         RunNotFound: there is no such run.
     """
     plan = run_of_plan(wanted, results).manifest.comparability_hash
-    newest = once(find_runs(results).of_plan(plan))[:MOST_RUNS]
+    newest = once(find_runs(results).of_plan(plan))[:MAX_RUNS]
     runs = list(_read(reversed(newest)))
     series = [
         {gate: None if us is None else math.log(max(us, 1.0)) for gate, us in run.quantiles_us.items()}
@@ -148,8 +148,8 @@ def _changes(runs: Sequence[TrendRun], series: Sequence[Mapping[str, float | Non
 def trend_sheet(found: Trend) -> Sheet:
     """Return the series with its changes marked, and what changed."""
     lines = [_told(change) for change in found.changes]
-    if len(found.runs) < _LEAST_RUNS:
-        lines.append(f"A change can be found in {_LEAST_RUNS} runs or more")
+    if len(found.runs) < _MIN_RUNS:
+        lines.append(f"A change can be found in {_MIN_RUNS} runs or more")
     runs, changes = text.counted(len(found.runs), "run"), text.counted(len(found.changes), "change")
     return Sheet(
         headline=f"{runs} of plan {found.comparability_hash[:12]}, {changes}",
@@ -162,8 +162,8 @@ def _series_table(found: Trend) -> Table:
     marked = {(change.index, change.gate) for change in found.changes}
     rows = [
         (
-            Foreign(run.started_at[:16].replace("T", " ")),
-            Foreign(run.revision),
+            Untrusted(run.started_at[:16].replace("T", " ")),
+            Untrusted(run.revision),
             *(
                 f"{MARK} {text.span(us)}" if (index, gate) in marked else text.span(us)
                 for gate, us in run.quantiles_us.items()

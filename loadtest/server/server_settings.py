@@ -22,7 +22,7 @@ LogFormat = Literal["text", "json"]
 
 # RFC 9110, section 5.6.2: a subprotocol is a token, and the login token travels as one.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_LONGEST_S = 7 * 24 * 3600.0
+_MAX_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,6 @@ def _check_host(host: str) -> None:
 
 
 def _check_seconds(option: str, value_s: float, *, zero: str = "") -> None:
-    if not (0 <= value_s <= _LONGEST_S and (value_s > 0 or zero)):
+    if not (0 <= value_s <= _MAX_S and (value_s > 0 or zero)):
         lowest = f"0 ({zero})" if zero else "more than 0"
-        raise InvalidSetting(option, value_s, f"is not a time in seconds from {lowest} to {_LONGEST_S:.0f}")
+        raise InvalidSetting(option, value_s, f"is not a time in seconds from {lowest} to {_MAX_S:.0f}")

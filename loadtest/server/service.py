@@ -28,7 +28,7 @@ from loadtest.server.app import create_app
 from loadtest.server.server_settings import LogFormat, ServerSettings, WebSocketImplementation
 from loadtest.server.storage import check_database
 
-_LONGEST_MESSAGE = 2000
+_MAX_MESSAGE = 2000
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     0x2028: "\\u2028",
     0x2029: "\\u2029",
@@ -45,7 +45,7 @@ def configure_log(log_format: LogFormat) -> None:
 
 
 def _printable(message: str) -> str:
-    return message.rstrip("\n")[:_LONGEST_MESSAGE].translate(_CONTROL)
+    return message.rstrip("\n")[:_MAX_MESSAGE].translate(_CONTROL)
 
 
 class _TextFormatter(logging.Formatter):

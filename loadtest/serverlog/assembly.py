@@ -8,7 +8,7 @@ such when nobody catches or formats an exception.
 """
 
 from loadtest.serverlog.formats import Entry
-from loadtest.serverlog.records import MAX_MESSAGE, MAX_NAME, Counts, Level, Record, clean, session_in
+from loadtest.serverlog.records import MAX_MESSAGE, MAX_NAME, Counts, Level, LogRecord, clean, session_in
 from loadtest.serverlog.times import SECOND_NS
 from loadtest.serverlog.tracebacks import Tail, starts_traceback
 
@@ -24,7 +24,7 @@ class Assembly:
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
-        self._done: list[Record] = []
+        self._done: list[LogRecord] = []
         self._open: Entry | None = None
         self._pieces: list[Entry] = []
         self._last_ns: int | None = None
@@ -73,12 +73,12 @@ class Assembly:
                 self._finish(self._open)
             self._open = entry
 
-    def take(self) -> list[Record]:
+    def take(self) -> list[LogRecord]:
         """The records that are whole now."""
         done, self._done = self._done, []
         return done
 
-    def flush(self) -> list[Record]:
+    def flush(self) -> list[LogRecord]:
         """Nothing follows for now: the last record is whole too."""
         if self._open is not None:
             self._finish(self._open)
@@ -128,7 +128,7 @@ class Assembly:
         exception = tail.exception if tail else ""
         traceback = tail.text() if tail else ""
         message = clean(entry.message, MAX_MESSAGE) or exception or clean(traceback, MAX_MESSAGE)
-        record = Record(
+        record = LogRecord(
             line=entry.line,
             level=entry.level or Level.INFO,
             message=message,

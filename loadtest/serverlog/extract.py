@@ -12,7 +12,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from loadtest.serverlog.records import MAX_NAME, Counts, Level, Record, excerpt
+from loadtest.serverlog.records import MAX_NAME, Counts, Level, LogRecord, excerpt
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
 
@@ -23,11 +23,11 @@ _LATEST_NS = 2**62
 """In the year 2116: a log may hold any number for a time, and what is beyond belongs to no run."""
 
 
-class Logged(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="logged", gc=False):
+class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="logged", gc=False):
     """A record that matters, or `count` others of one second.
 
     `text` is an excerpt, given from WARNING upwards; `file` says of which log, where there are several. The
-    rest is as in `Record`.
+    rest is as in `LogRecord`.
     """
 
     level: Level
@@ -41,7 +41,7 @@ class Logged(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="logged"
     count: Annotated[int, Meta(ge=1, le=10**9)] = 1
 
 
-class Reading(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
+class ReadStats(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
     """How the reading of a run's logs went, once it is over.
 
     Args:
@@ -59,7 +59,7 @@ class Reading(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="readin
     left_out: int = 0
 
 
-def extract(classified: Iterable[tuple[Record, LogClass]], file: str = "") -> list[Logged]:
+def extract(classified: Iterable[tuple[LogRecord, LogClass]], file: str = "") -> list[KeptRecord]:
     """Return what is to be kept of some records."""
     kept = []
     others: Counter[tuple[int | None, bool]] = Counter()
@@ -73,13 +73,15 @@ def extract(classified: Iterable[tuple[Record, LogClass]], file: str = "") -> li
             others[second_ns, record.arrival] += 1
     for (second_ns, arrival), count in others.items():
         kept.append(
-            Logged(level=Level.INFO, log_class=LogClass.OTHER, at_ns=second_ns, arrival=arrival, count=count)
+            KeptRecord(
+                level=Level.INFO, log_class=LogClass.OTHER, at_ns=second_ns, arrival=arrival, count=count
+            )
         )
     return kept
 
 
-def _kept(record: Record, log_class: LogClass, file: str) -> Logged:
-    return Logged(
+def _kept(record: LogRecord, log_class: LogClass, file: str) -> KeptRecord:
+    return KeptRecord(
         level=record.level,
         log_class=log_class,
         at_ns=record.at_ns,

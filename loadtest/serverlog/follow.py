@@ -19,7 +19,7 @@ from typing import BinaryIO, Protocol
 
 from loadtest.errors import InvalidSetting
 from loadtest.serverlog.log_reader import LogReader
-from loadtest.serverlog.records import Counts, Record
+from loadtest.serverlog.records import Counts, LogRecord
 
 CHUNK = 64 * 1024
 POLL_BYTES = CHUNK
@@ -280,7 +280,7 @@ class Follower:
         """What went wrong with the source, for the report; a command's status is known after close."""
         return self._source.problem
 
-    def poll(self, now_ns: int) -> list[Record]:
+    def poll(self, now_ns: int) -> list[LogRecord]:
         """The records that have come since; does not wait.
 
         `now_ns` is Unix time: a record without a time of its own gets it. The newest record may still grow a
@@ -290,7 +290,7 @@ class Follower:
         self.behind = read >= POLL_BYTES
         return records if read else self._reader.pause()
 
-    def close(self, now_ns: int) -> list[Record]:
+    def close(self, now_ns: int) -> list[LogRecord]:
         """Read what is there, then let go of the source; returns the last records."""
         try:
             records, _ = self._take(CLOSE_BYTES, now_ns)
@@ -298,8 +298,8 @@ class Follower:
             self._source.close()
         return records + self._reader.finish()
 
-    def _take(self, limit: int, now_ns: int) -> tuple[list[Record], int]:
-        records: list[Record] = []
+    def _take(self, limit: int, now_ns: int) -> tuple[list[LogRecord], int]:
+        records: list[LogRecord] = []
         read = 0
         while read < limit and (chunk := self._source.read()):
             read += len(chunk)

@@ -22,7 +22,7 @@ from loadtest.serverlog.assembly import Assembly
 from loadtest.serverlog.carriers import MAX_FRAME, Frame, Frames, LineFrames, ObjectFrames
 from loadtest.serverlog.formats import KNOWN_FORMATS, Entry, TextFormat, by_fitness, heads, known_formats
 from loadtest.serverlog.payloads import decode, entry_of
-from loadtest.serverlog.records import Counts, Record
+from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.times import parse_time
 
 CHUNK = 256 * 1024
@@ -63,7 +63,7 @@ class LogReader:
         self._broken = 0
         self._read_at_ns: int | None = None
 
-    def feed(self, chunk: bytes, *, read_at_ns: int | None = None) -> list[Record]:
+    def feed(self, chunk: bytes, *, read_at_ns: int | None = None) -> list[LogRecord]:
         """Take further bytes; returns the records that are whole now.
 
         `read_at_ns` is the Unix time at which the bytes were read, given when a log is followed: records
@@ -80,20 +80,20 @@ class LogReader:
         self._broken += 1
         self.counts.broken += 1
 
-    def pause(self) -> list[Record]:
+    def pause(self) -> list[LogRecord]:
         """Nothing more comes for a while: returns the record that waited for further lines."""
         return self._assembly.flush()
 
-    def finish(self) -> list[Record]:
+    def finish(self) -> list[LogRecord]:
         """Nothing more comes at all; returns what was left."""
-        records: list[Record] = []
+        records: list[LogRecord] = []
         if self._frames is None and self._head:
             records += self._begin(last=True)
         if self._frames is not None:
             records += self._take(self._frames.flush())
         return records + self._assembly.flush()
 
-    def _begin(self, *, last: bool = False) -> list[Record]:
+    def _begin(self, *, last: bool = False) -> list[LogRecord]:
         if self._decoder is None and self._head.startswith(_UTF16):
             self._decoder = codecs.getincrementaldecoder("utf-16")("replace")
             self._head = self._plain(self._head)
@@ -112,7 +112,7 @@ class LogReader:
             chunk = self._decoder.decode(chunk).encode("utf-8", "replace")
         return chunk.replace(b"\0", b"") if b"\0" in chunk else chunk
 
-    def _take(self, frames: list[Frame]) -> list[Record]:
+    def _take(self, frames: list[Frame]) -> list[LogRecord]:
         assert self._frames is not None
         if not self._sampled and frames:
             self._sampled = True
@@ -232,7 +232,7 @@ def _without_escapes(frame: bytes) -> bytes:
     return _ESCAPE.sub(b"", frame) if b"\x1b" in frame else frame
 
 
-def read(path: Path, reader: LogReader) -> Iterator[Record]:
+def read(path: Path, reader: LogReader) -> Iterator[LogRecord]:
     """Every record of a file, which may be gzipped, or for `-` of standard input.
 
     What was wrong with it is in `reader.counts`.
@@ -258,7 +258,7 @@ def _unzipped(file: BufferedReader) -> Iterator[bytes]:
         yield chunk
 
 
-def _records(chunks: Iterator[bytes], reader: LogReader) -> Iterator[Record]:
+def _records(chunks: Iterator[bytes], reader: LogReader) -> Iterator[LogRecord]:
     try:
         for chunk in chunks:
             yield from reader.feed(chunk)

@@ -46,7 +46,7 @@ LEVELS: dict[str, Level] = _NAMES | {name.lower(): level for name, level in _NAM
 """A level by any name that Python's loggers, loguru or Cloud Logging give it."""
 
 
-class Record(Struct, frozen=True, kw_only=True, gc=False):
+class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
     """What the server logged at one moment.
 
     `at_ns` is Unix time, None where the log carries none; `arrival` says that it is the moment at which
@@ -123,7 +123,7 @@ _SECRET = re.compile(
 )
 
 
-def excerpt(record: Record, limit: int = 200) -> str:
+def excerpt(record: LogRecord, limit: int = 200) -> str:
     """One line of a record for a report: message and exception, no secret, at most `limit` characters."""
     text = record.message
     if record.exception and record.exception not in text:

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.errors import InvalidSetting
-from loadtest.serverlog.records import Level, Record
+from loadtest.serverlog.records import Level, LogRecord
 
 
 class LogClass(StrEnum):
@@ -107,7 +107,7 @@ class RuleTable:
         messages = [pattern for row in self._without_traceback for pattern in row[1]]
         self._needles = tuple(dict.fromkeys(pattern.needle for pattern in messages))
 
-    def rule_for(self, record: Record) -> Rule | None:
+    def rule_for(self, record: LogRecord) -> Rule | None:
         """The first rule that fits a record.
 
         Most records hold no text of any rule; one look for the first part of each pattern settles that.
@@ -119,7 +119,7 @@ class RuleTable:
                 return self._first(self._without_traceback, record)
         return None
 
-    def _first(self, candidates: Sequence[_Row], record: Record) -> Rule | None:
+    def _first(self, candidates: Sequence[_Row], record: LogRecord) -> Rule | None:
         for rule, messages, exceptions, frames in candidates:
             if messages and not _fit(messages, record.message):
                 continue
@@ -130,7 +130,7 @@ class RuleTable:
             return rule
         return None
 
-    def classify(self, record: Record) -> LogClass:
+    def classify(self, record: LogRecord) -> LogClass:
         """What a record is about."""
         rule = self.rule_for(record)
         if rule is not None:

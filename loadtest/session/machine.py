@@ -9,8 +9,8 @@
 (state x event), and returns what the session asks for. An event that the state has no step for raises
 IllegalStep and changes nothing. What is worth knowing afterwards goes to the recorder on the way.
 
-How the session gets its connection, and gets it back, is the business of `loadtest.session.reconnecting`, and what is
-said on it that of `loadtest.session.traffic`.
+`loadtest.session.reconnecting` gets the session its connection, and gets it back; `loadtest.session.traffic`
+talks on it.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ from loadtest.events import (
 )
 from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
-from loadtest.session.traffic import Conduct, Traffic
+from loadtest.session.traffic import SessionConfig, Traffic
 
 Actions = Sequence[Action]
 
@@ -89,7 +89,7 @@ class Session:
         "state",
     )
 
-    def __init__(self, identity: Identity, conduct: Conduct, recorder: Recorder) -> None:
+    def __init__(self, identity: Identity, conduct: SessionConfig, recorder: Recorder) -> None:
         self.identity = identity
         self.state = State.NEW
         self._dialect = conduct.dialect

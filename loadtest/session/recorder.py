@@ -2,8 +2,8 @@
 
 Sessions write here on the hot path, so writing is an append or an addition; once a second the engine swaps
 the `Interval` for an empty one and hands it on. Latency samples stay raw nanoseconds until then and are
-folded into HDR histograms off the loop (`loadtest.histograms`): 0.03 µs a sample instead of 0.95 µs. Different
-errors are bounded, the rest grows with what happened in a second. No I/O and no clock here.
+folded into HDR histograms off the loop (`loadtest.histograms`): 0.03 µs a sample instead of 0.95 µs.
+Different errors are bounded, the rest grows with what happened in a second. No I/O and no clock here.
 
 Counts are named `item.what`; the table of names is `COUNTS`.
 """

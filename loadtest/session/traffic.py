@@ -33,7 +33,7 @@ from loadtest.session.schedule import Backoff, Pace
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class SessionConfig:
     """How all sessions of a run behave.
 
     Args:
@@ -77,7 +77,7 @@ class Traffic:
         "refusal",
     )
 
-    def __init__(self, identity: Identity, conduct: Conduct, recorder: Recorder) -> None:
+    def __init__(self, identity: Identity, conduct: SessionConfig, recorder: Recorder) -> None:
         self._identity = identity
         self._conduct = conduct
         self._dialect = conduct.dialect
@@ -235,7 +235,7 @@ class Traffic:
             apart_ms = now_ns / 1e6 - push.sent_at_ms
             least_ms = apart_ms if self._least_push_ms is None else min(apart_ms, self._least_push_ms)
             self._least_push_ms = least_ms
-            delay_ns = min((apart_ms - least_ms) * 1e6, LONGEST_PUSH_NS)
+            delay_ns = min((apart_ms - least_ms) * 1e6, MAX_PUSH_NS)
             self._recorder.samples("push").append(int(delay_ns))
 
     def _follow_pushes(self, number: int, now_ns: int) -> None:
@@ -243,7 +243,7 @@ class Traffic:
         if last is None or number == last + 1:
             return
         if number > last:
-            self._recorder.counts["messaging.pushes_missing"] += min(number - last - 1, LARGEST_PUSH_GAP)
+            self._recorder.counts["messaging.pushes_missing"] += min(number - last - 1, MAX_PUSH_GAP)
             self.error("messaging", "push missing", now_ns, f"push {number} came after push {last}")
         else:
             self._recorder.counts["messaging.pushes_duplicated"] += 1
@@ -315,10 +315,10 @@ class Traffic:
         self._ledger.pending.clear()
 
 
-LONGEST_PUSH_NS = 2.0**62
+MAX_PUSH_NS = 2.0**62
 """A server's clock may say anything; this fits an array, and the histogram counts it as clamped."""
 
-LARGEST_PUSH_GAP = 1_000_000
+MAX_PUSH_GAP = 1_000_000
 """A server's push number may be anything; a larger gap counts as this many."""
 
 _CORRECTED = {Outcome.LATE: Outcome.LOST, Outcome.RECOVERED: Outcome.LOST_IN_OUTAGE}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.statistics.quantiles import Floats, Intervals, bucket_widths_us, ln_inside
+from loadtest.statistics.quantiles import Floats, SecondlyHistograms, bucket_widths_us, ln_inside
 
 RESAMPLES = 2_000
 # Weights of this many resamples are held at once: memory stays at a few megabytes for hour-long runs.
@@ -22,7 +22,7 @@ _RESAMPLES_AT_ONCE = 256
 # Buckets are first searched in strides, then one by one inside the stride that holds the quantile.
 _STRIDE = 64
 # With fewer blocks than this a variance over blocks says next to nothing.
-_LEAST_BLOCKS = 5
+_MIN_BLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Spread:
 
 
 def sampling_spread(
-    run: Intervals, quantile: float, *, rng: np.random.Generator, resamples: int = RESAMPLES
+    run: SecondlyHistograms, quantile: float, *, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> Spread:
     """Return the variance of a run's ln-quantile that comes from the run's own seconds.
 
@@ -63,7 +63,7 @@ def block_length(series: Floats) -> int:
     D = 4/3 g(0)² (2009 correction, equation 6). Their bound is 3 sqrt(n); this one also asks for five blocks.
     """
     n = series.size
-    bound = max(1, min(math.ceil(3 * math.sqrt(n)), n // _LEAST_BLOCKS))
+    bound = max(1, min(math.ceil(3 * math.sqrt(n)), n // _MIN_BLOCKS))
     deviations = series - series.mean() if n else series
     if bound == 1 or not np.any(np.abs(deviations) > 1e-12 * max(1.0, float(np.abs(series).max()))):
         return 1
@@ -91,7 +91,7 @@ def _lags_that_count(covariances: Floats, n: int) -> int:
     return most
 
 
-def _influence(run: Intervals, quantile: float) -> Floats:
+def _influence(run: SecondlyHistograms, quantile: float) -> Floats:
     """Return each second's pull on the quantile: values at or below it, less those expected.
 
     A quantile is, to first order, a mean of these (Bahadur, "A note on quantiles in large samples", 1966),
@@ -104,7 +104,7 @@ def _influence(run: Intervals, quantile: float) -> Floats:
 
 
 def _resampled_ln_quantiles(
-    run: Intervals, quantile: float, *, length: int, rng: np.random.Generator, resamples: int
+    run: SecondlyHistograms, quantile: float, *, length: int, rng: np.random.Generator, resamples: int
 ) -> Floats:
     """Return the ln-quantile of each resample; one that drew only silent seconds is left out."""
     search = QuantileSearch(run, quantile)
@@ -125,7 +125,7 @@ def _weights(seconds: int, length: int, resamples: int, rng: np.random.Generator
 class QuantileSearch:
     """Finds the quantile of many reweightings of one run, exactly, without all of its buckets each time."""
 
-    def __init__(self, run: Intervals, quantile: float) -> None:
+    def __init__(self, run: SecondlyHistograms, quantile: float) -> None:
         self._quantile = quantile
         used = run.totals > 0
         self._counts = run.counts[:, used].astype(np.float64)

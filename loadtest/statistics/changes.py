@@ -19,7 +19,7 @@ ERROR = 0.05
 # The least p-value this gives is 1/2000; more would not change a decision at 5 %.
 _PERMUTATIONS = 1_999
 # A level needs this many runs: one or two could be a noisy host.
-_LEAST_RUNS = 3
+_MIN_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def change_points(
     """Return the changes in a series of runs, oldest first.
 
     Args:
-        ln_quantiles: one a run, in order, as `Intervals.ln_quantile` gives; None is passed over.
+        ln_quantiles: one a run, in order, as `SecondlyHistograms.ln_quantile` gives; None is passed over.
         rng: source of the permutations.
         error: how often a series without change may show one.
     """
@@ -75,7 +75,7 @@ def _splits(
     series: Floats, offset: int, *, rng: np.random.Generator, error: float
 ) -> Iterator[tuple[int, float]]:
     """Yield each split that shuffling does not explain, with its p-value, searching the parts in turn."""
-    if series.size < 2 * _LEAST_RUNS:
+    if series.size < 2 * _MIN_RUNS:
         return
     ranks = _ranks(series)
     scores = _scores(ranks[None, :])[0]
@@ -97,13 +97,13 @@ def _ranks(series: Floats) -> Floats:
 
 
 def _best_split(scores: Floats) -> int:
-    return _LEAST_RUNS + int(scores.argmax())
+    return _MIN_RUNS + int(scores.argmax())
 
 
 def _scores(ranks: Floats) -> Floats:
     """Return |standardised rank sum| of each split that leaves enough runs on both sides, a row a series."""
     n = ranks.shape[1]
-    left = np.arange(_LEAST_RUNS, n - _LEAST_RUNS + 1)
+    left = np.arange(_MIN_RUNS, n - _MIN_RUNS + 1)
     sums = np.cumsum(ranks, axis=1)[:, left - 1]
     # Mean and variance of a Wilcoxon rank sum; ties only make it conservative, the permutations correct it.
     deviations = np.sqrt(left * (n - left) * (n + 1) / 12.0)

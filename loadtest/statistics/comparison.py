@@ -22,11 +22,11 @@ from scipy.special import stdtrit
 
 from loadtest.statistics.bootstrap import RESAMPLES, Spread, sampling_spread
 from loadtest.statistics.margins import GATES, Gate
-from loadtest.statistics.quantiles import RESOLUTION_US, Intervals
+from loadtest.statistics.quantiles import RESOLUTION_US, SecondlyHistograms
 from loadtest.statistics.sequential import ERROR, nominal_level
 
 # Fewer runs would leave a standard deviation uncertain by more than a quarter: 1 / sqrt(2 (8 - 1)).
-LEAST_RUNS = 8
+MIN_RUNS = 8
 ASSUMED_RATIO = 0.05
 
 
@@ -64,22 +64,22 @@ def noise_floor(ln_quantiles: Sequence[float | None]) -> NoiseFloor:
     """Return the noise over earlier runs of the same plan, or the assumed one where there are fewer than 8.
 
     Args:
-        ln_quantiles: one a run, as `Intervals.ln_quantile` gives; runs without samples are passed over.
+        ln_quantiles: one a run, from `SecondlyHistograms.ln_quantile`; None for a run without samples.
     """
     known = [value for value in ln_quantiles if value is not None and math.isfinite(value)]
-    if len(known) < LEAST_RUNS:
+    if len(known) < MIN_RUNS:
         return ASSUMED_NOISE
     return NoiseFloor(deviation_ratio=float(np.std(known, ddof=1)), runs=len(known))
 
 
-Pair = tuple[Intervals, Intervals]
+Pair = tuple[SecondlyHistograms, SecondlyHistograms]
 
-LEAST_PAIRS = 4
-LEAST_SECONDS = 10
+MIN_PAIRS = 4
+MIN_SECONDS = 10
 # A thousand pairs of one-minute runs are more than a day.
-_MOST_PAIRS = 1_000
+_MAX_PAIRS = 1_000
 # e^50 is no latency ratio, but a number that JSON and people can carry.
-_MOST_LN = 50.0
+_MAX_LN = 50.0
 
 
 class Decision(StrEnum):
@@ -139,8 +139,8 @@ class _Levels:
     def later(self, pairs: int) -> list[tuple[int, float]]:
         """Return what may be looked at next and its error to pass: the looks, and beyond them any number."""
         planned = [(look, self.to_pass(look)) for look in self.looks or () if look > pairs]
-        beyond = range(max(pairs, *(self.looks or (0,))) + 1, _MOST_PAIRS + 1)
-        return [later for later in (*planned, *((n, ERROR / 2) for n in beyond)) if later[0] >= LEAST_PAIRS]
+        beyond = range(max(pairs, *(self.looks or (0,))) + 1, _MAX_PAIRS + 1)
+        return [later for later in (*planned, *((n, ERROR / 2) for n in beyond)) if later[0] >= MIN_PAIRS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +217,7 @@ def _known(gate: Gate, pairs: Sequence[Pair], *, reason: str) -> Comparison:
     )
 
 
-def _typical_us(gate: Gate, runs: Sequence[Intervals]) -> float | None:
+def _typical_us(gate: Gate, runs: Sequence[SecondlyHistograms]) -> float | None:
     values = [value for run in runs if (value := run.percentile_us(gate.quantile)) is not None]
     if len(values) < 2:
         return values[0] if values else None
@@ -234,7 +234,7 @@ def _too_little(gate: Gate, pairs: Sequence[Pair]) -> str:
     return "" if pairs else "there is no pair of runs to compare"
 
 
-def _lack(gate: Gate, run: Intervals) -> str:
+def _lack(gate: Gate, run: SecondlyHistograms) -> str:
     samples, least = run.samples, gate.least_samples
     if not samples:
         return f"has no {gate.tag} samples"
@@ -243,8 +243,8 @@ def _lack(gate: Gate, run: Intervals) -> str:
         longer = f"{times:.1f}" if times < 10 else f"{times:,.0f}"
         remedy = f"run {longer} times as long, or at a higher rate"
         return f"has {samples} {gate.tag} samples, p{100 * gate.quantile:g} needs {least}: {remedy}"
-    if run.busy < LEAST_SECONDS:
-        return f"has {gate.tag} samples in {run.busy} seconds only, {LEAST_SECONDS} are needed: run longer"
+    if run.busy < MIN_SECONDS:
+        return f"has {gate.tag} samples in {run.busy} seconds only, {MIN_SECONDS} are needed: run longer"
     return ""
 
 
@@ -259,7 +259,7 @@ def _estimate(
 ) -> _Estimate:
     count = len(pairs)
     differences = np.array([_difference(gate, pair) for pair in pairs])
-    if count >= LEAST_PAIRS:
+    if count >= MIN_PAIRS:
         pair_spread = Spread(variance=float(np.var(differences, ddof=1)), freedom=count - 1)
     else:
         runs = [run for pair in pairs for run in pair]
@@ -313,7 +313,7 @@ def _more_pairs(estimate: _Estimate, margin: float, *, levels: _Levels) -> int |
 
 
 def _ratio(ln: float) -> float:
-    return math.expm1(min(ln, _MOST_LN))
+    return math.expm1(min(ln, _MAX_LN))
 
 
 def _reason(
@@ -323,10 +323,10 @@ def _reason(
     seen = f"changed by {_percent(estimate.difference)} ({interval}), margin {100 * _ratio(margin):.3g} %"
     if decision is not Decision.INCONCLUSIVE:
         return seen
-    if estimate.pairs < LEAST_PAIRS:
+    if estimate.pairs < MIN_PAIRS:
         seen = f"{seen}, {noise}"
     if more_pairs is None:
-        return f"{seen}: too close to the margin for {_MOST_PAIRS} pairs to tell"
+        return f"{seen}: too close to the margin for {_MAX_PAIRS} pairs to tell"
     return f"{seen}: {more_pairs} more interleaved pair{'s' * (more_pairs != 1)} would settle it"
 
 

@@ -22,10 +22,10 @@ from loadtest.errors import InvalidSetting
 
 OPTION: Final = "margin"
 
-WIDEST_RATIO: Final = 1.0
+MAX_RATIO: Final = 1.0
 """Twice as slow is unchanged in nobody's words: more than that is a slip of the pen."""
 
-LONGEST_US: Final = 60_000_000.0
+MAX_US: Final = 60_000_000.0
 """A minute, far beyond what any of these quantiles should be: more is a slip, too."""
 
 _RANGE = "Give 0 to 100 %, 0 to 60 s, or both"
@@ -40,11 +40,11 @@ _AMOUNT = re.compile(r"(.+?)\s*(%|ms|s)")
 class Margin(Struct, frozen=True):
     """How much slower is still unchanged: the larger of a share of the baseline and a fixed time."""
 
-    relative_ratio: Annotated[float, Meta(ge=0, le=WIDEST_RATIO)]
-    absolute_us: Annotated[float, Meta(ge=0, le=LONGEST_US)] = 200.0
+    relative_ratio: Annotated[float, Meta(ge=0, le=MAX_RATIO)]
+    absolute_us: Annotated[float, Meta(ge=0, le=MAX_US)] = 200.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.relative_ratio <= WIDEST_RATIO and 0 <= self.absolute_us <= LONGEST_US):
+        if not (0 <= self.relative_ratio <= MAX_RATIO and 0 <= self.absolute_us <= MAX_US):
             raise InvalidSetting(OPTION, str(self), "is out of range", _RANGE)
 
     def __str__(self) -> str:

@@ -14,13 +14,13 @@ import numpy as np
 from scipy.special import stdtrit
 
 from loadtest.statistics.bootstrap import sampling_spread
-from loadtest.statistics.comparison import ASSUMED_NOISE, LEAST_PAIRS, LEAST_SECONDS, NoiseFloor
+from loadtest.statistics.comparison import ASSUMED_NOISE, MIN_PAIRS, MIN_SECONDS, NoiseFloor
 from loadtest.statistics.margins import Gate
-from loadtest.statistics.quantiles import Intervals
+from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.statistics.sequential import ERROR
 
 _CHANCE = 0.8
-_MOST_PAIRS = 1_000
+_MAX_PAIRS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Feasibility:
         if not ways and self.baseline_us is None and self.gate.margin.absolute_us:
             return "unless the time is more, which a first pair tells"
         if not ways:
-            return f"and {_MOST_PAIRS} pairs would be, too: it takes quieter machines"
+            return f"and {_MAX_PAIRS} pairs would be, too: it takes quieter machines"
         return f"it takes {' or '.join(ways)}"
 
 
@@ -90,7 +90,7 @@ def feasibility(
     pairs: int,
     duration_s: float,
     rng: np.random.Generator,
-    baseline: Intervals | None = None,
+    baseline: SecondlyHistograms | None = None,
     noise: NoiseFloor = ASSUMED_NOISE,
 ) -> Feasibility:
     """Return whether a plan can judge a quantile against its margin.
@@ -106,7 +106,7 @@ def feasibility(
     """
     sampling, baseline_us = 0.0, None
     margin_ratio = gate.margin.relative_ratio
-    if baseline and baseline.samples >= gate.least_samples and baseline.busy >= LEAST_SECONDS:
+    if baseline and baseline.samples >= gate.least_samples and baseline.busy >= MIN_SECONDS:
         sampling = sampling_spread(baseline, gate.quantile, rng=rng).variance * baseline.counts.shape[0]
         baseline_us = baseline.percentile_us(gate.quantile) or 0.0
         margin_ratio = gate.margin.ratio(baseline_us)
@@ -132,13 +132,13 @@ def feasibility(
 
 def _reach(pairs: int, noise: NoiseFloor) -> float:
     """Return how many deviations of a pair the margin must be away."""
-    freedom = pairs - 1 if pairs >= LEAST_PAIRS else noise.freedom
+    freedom = pairs - 1 if pairs >= MIN_PAIRS else noise.freedom
     return float(stdtrit(freedom, 1 - ERROR / 2) + stdtrit(freedom, _CHANCE)) / math.sqrt(pairs)
 
 
 def _pairs_needed(pairs: int, margin: float, *, run_variance: float, noise: NoiseFloor) -> int | None:
     deviation = math.sqrt(2 * run_variance)
-    enough = (n for n in range(pairs + 1, _MOST_PAIRS + 1) if _reach(n, noise) * deviation <= margin)
+    enough = (n for n in range(pairs + 1, _MAX_PAIRS + 1) if _reach(n, noise) * deviation <= margin)
     return next(enough, None)
 
 

@@ -27,7 +27,7 @@ RESOLUTION_US = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Intervals:
+class SecondlyHistograms:
     """The counted values of one run and tag, second by second.
 
     Args:
@@ -99,20 +99,20 @@ class Intervals:
         )
 
 
-def aligned(*runs: Intervals) -> tuple[Intervals, ...]:
+def aligned(*runs: SecondlyHistograms) -> tuple[SecondlyHistograms, ...]:
     """Return the runs on one common bucket axis, the union of theirs."""
     axis = np.unique(np.concatenate([run.values_us for run in runs]))
     return tuple(_on_axis(run, axis) for run in runs)
 
 
-def merged(*runs: Intervals) -> Intervals:
+def merged(*runs: SecondlyHistograms) -> SecondlyHistograms:
     """Return the sum of what several recorders counted at once, second by second, as long as the longest."""
     length = max(run.counts.shape[0] for run in runs)
     common = aligned(*runs)
     counts = np.zeros((length, common[0].values_us.size), dtype=np.int64)
     for run in common:
         counts[: run.counts.shape[0]] += run.counts
-    return Intervals(counts, common[0].values_us)
+    return SecondlyHistograms(counts, common[0].values_us)
 
 
 def bucket_widths_us(values_us: Floats) -> Floats:
@@ -134,7 +134,7 @@ def ln_inside(
     return np.asarray(np.log(np.maximum(points, RESOLUTION_US)), dtype=np.float64)
 
 
-def _on_axis(run: Intervals, values_us: Floats) -> Intervals:
+def _on_axis(run: SecondlyHistograms, values_us: Floats) -> SecondlyHistograms:
     counts = np.zeros((run.counts.shape[0], values_us.size), dtype=np.int64)
     counts[:, np.searchsorted(values_us, run.values_us)] = run.counts
-    return Intervals(counts, values_us)
+    return SecondlyHistograms(counts, values_us)

@@ -25,7 +25,7 @@ ERROR = 0.05
 # Gauss-Legendre points a look; 64 already give six decimals for the looks used here.
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
 # A normal density holds 1e-18 beyond; points spread further would only be thinner where it matters.
-_FARTHEST = 9.0
+_MAX_Z = 9.0
 # A chance of crossing at two looks that is lost in the integration's own error: the earlier ones are
 # left out then, on the safe side.
 _NEGLIGIBLE = 1e-12
@@ -96,7 +96,7 @@ def crossing_probability(critical: Sequence[float], fractions: Sequence[float]) 
     """
     sums, mass, before = np.zeros(1), np.ones(1), 0.0
     for z, fraction in zip(critical, fractions, strict=True):
-        reach = min(z, _FARTHEST) * math.sqrt(fraction)
+        reach = min(z, _MAX_Z) * math.sqrt(fraction)
         step = math.sqrt(fraction - before)
         steps = (reach * _NODES[:, None] - sums) / step
         density = np.exp(-(steps**2) / 2.0) @ mass / (step * math.sqrt(2.0 * math.pi))

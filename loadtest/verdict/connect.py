@@ -1,12 +1,12 @@
 """`connect`: do sessions connect, up to the application's word that they are established?"""
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
 
-MOST_FAILED_RATIO = 0.001
+MAX_FAILED_RATIO = 0.001
 """Failed attempts over all: clients retry, so one stray failure in a large run is no finding; in a run of
 under a thousand attempts every failure is over it, because a local server has no reason to refuse any."""
 
@@ -14,7 +14,7 @@ ENDINGS = ("established", "failed", "cut_short", "unresolved")
 """Every attempt has exactly one of these in the end."""
 
 
-def judge(evidence: Evidence) -> Item:
+def judge(evidence: RunData) -> Item:
     """Judge first connections; attempts to reconnect belong to `reconnect`."""
     verdict, summary = _ruling(evidence)
     return Item(
@@ -25,24 +25,24 @@ def judge(evidence: Evidence) -> Item:
             "counts": evidence.counts_of("connect"),
             "unaccounted": unaccounted(evidence, "connect", "attempts", ENDINGS),
             "sessions_planned": evidence.manifest.plan.sessions,
-            "limits": {"failed_ratio": MOST_FAILED_RATIO, "gave_up": 0},
+            "limits": {"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
             "percentiles": evidence.percentile_table(["connect"]),
             "errors": evidence.error_table("connect"),
         },
     )
 
 
-def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
+def _ruling(evidence: RunData) -> tuple[Ruling, str]:
     attempts, established = evidence.count("connect.attempts"), evidence.count("connect.established")
     failed, gave_up = evidence.count("connect.failed"), evidence.count("connect.gave_up")
     own, unresolved = own_failures(evidence, "connect"), evidence.count("connect.unresolved")
     # A session gives up after a failed attempt: no more than `own` did so by the generator's fault.
-    if gave_up > own or failed - own > MOST_FAILED_RATIO * attempts:
+    if gave_up > own or failed - own > MAX_FAILED_RATIO * attempts:
         return Ruling.FAIL, f"{failed} of {attempts} attempts failed, {gave_up} sessions gave up"
     if own:
         reason = own_reason(evidence, "connect")
         return Ruling.INCONCLUSIVE, f"{own} of {attempts} attempts could not be made: {reason}"
-    if unresolved > MOST_FAILED_RATIO * attempts:
+    if unresolved > MAX_FAILED_RATIO * attempts:
         return Ruling.INCONCLUSIVE, (
             f"{unresolved} of {attempts} attempts had no answer for over {HANGING_NS / NS_PER_S:g} s "
             "when the run ended: run longer"

@@ -10,39 +10,39 @@ and are not held against it.
 import math
 from dataclasses import dataclass
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.session.recorder import OWN_LIMITS
 from loadtest.verdict.items import Generator
 
-MOST_SLIP_MS = 5.0
-MOST_LAG_MS = 5.0
-MOST_CPU_RATIO = 0.8
+MAX_SLIP_MS = 5.0
+MAX_LAG_MS = 5.0
+MAX_CPU_RATIO = 0.8
 """Of a core. Above these the client's own queue shows in the percentiles; the first two are times that a
 person would call a slow reply on a local network, the third is where queues begin to build."""
 
-MOST_PROCESS_CPU_RATIO = 0.9
+MAX_PROCESS_CPU_RATIO = 0.9
 """Of a core, by all threads of a process: they share one interpreter lock, so near a whole core the engine
 waits for the others, and round trips took four times as long before the loop was late by the limit. It does
 not fire on a sound run: the engine has its own limit of 0.8, and beside it Locust, folding histograms and
 compressing (much of it without the lock, and counted all the same) took 0.02 at 20,000 messages or 700
 reconnects a second. Only what else a user's code computes in the process can make up the rest."""
 
-MOST_STALL_MS = 1000.0
+MAX_STALL_MS = 1000.0
 """Once is enough: of a process that stood still for a second, every round trip and every outage under way
 tells the pause. That hardly shows in the p99 of a long run's round trips, but outages are few."""
 
-MOST_STEAL_RATIO = 0.1
+MAX_STEAL_RATIO = 0.1
 """Of all cores: a tenth taken away is a tenth of the moments in which a reply could not be read."""
 
-MOST_FILES_RATIO = 0.9
-MOST_PORTS_RATIO = 0.9
+MAX_FILES_RATIO = 0.9
+MAX_PORTS_RATIO = 0.9
 """Near its end: beyond all of them attempts fail by the client's fault. Ports are also used by what cannot be
 seen here, other processes with the same target and connections closed within the last minute (TIME_WAIT)."""
 
-LEAST_ACHIEVED_RATIO = 0.95
+MIN_ACHIEVED_RATIO = 0.95
 
 BAD_SECONDS_RATIO = 0.2
-LEAST_BAD_SECONDS = 3
+MIN_BAD_SECONDS = 3
 """A gauge is a problem if it is over its limit in a fifth of the seconds, and in three at least. The engine
 watches twenty wakes a second and the gauge is their latest: over the limit in a fifth of the seconds is one
 wake in a hundred, the run's p99. A backup or a neighbour on a shared host is a hiccup of a second or two."""
@@ -56,17 +56,17 @@ _OWN_REMEDIES = {
 }
 
 
-def own_failures(evidence: Evidence, item: str) -> int:
+def own_failures(evidence: RunData, item: str) -> int:
     """Return how many of an item's failed attempts the load generator itself could not make."""
     return sum(evidence.count(f"{item}.{cause}") for cause in OWN_LIMITS)
 
 
-def own_reason(evidence: Evidence, item: str) -> str:
+def own_reason(evidence: RunData, item: str) -> str:
     """Return why it could not, and what to do about it."""
     return "; ".join(_OWN_REMEDIES[cause] for cause in OWN_LIMITS if evidence.count(f"{item}.{cause}"))
 
 
-def judge_generator(evidence: Evidence) -> Generator:
+def judge_generator(evidence: RunData) -> Generator:
     """Judge the load generator by what it recorded of itself after the warm-up."""
     figures: dict[str, float | None] = {
         "send_slip_p99_ms": _slip_ms(evidence),
@@ -78,15 +78,15 @@ def judge_generator(evidence: Evidence) -> Generator:
         if (failed := own_failures(evidence, item))
     ]
     slip_ms, achieved_ratio = figures["send_slip_p99_ms"], figures["achieved_ratio"]
-    if slip_ms is not None and slip_ms > MOST_SLIP_MS:
+    if slip_ms is not None and slip_ms > MAX_SLIP_MS:
         problems.append(
-            f"messages were sent late: send slip p99 is {slip_ms:.1f} ms, {MOST_SLIP_MS:g} ms is the limit; "
+            f"messages were sent late: send slip p99 is {slip_ms:.1f} ms, {MAX_SLIP_MS:g} ms is the limit; "
             "use more workers, or a lower rate"
         )
-    if achieved_ratio is not None and achieved_ratio < LEAST_ACHIEVED_RATIO:
+    if achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO:
         problems.append(
             f"only {achieved_ratio:.0%} of the planned messages were sent, "
-            f"{LEAST_ACHIEVED_RATIO:.0%} are needed; lower the rate, or let more messages be in flight"
+            f"{MIN_ACHIEVED_RATIO:.0%} are needed; lower the rate, or let more messages be in flight"
         )
     for gauge in _GAUGES:
         worst = _worst(evidence, gauge)
@@ -105,59 +105,59 @@ class _Gauge:
     what: str
     remedy: str = "use more workers, or a lower rate"
     needed: bool = False
-    least_bad: int = LEAST_BAD_SECONDS
+    least_bad: int = MIN_BAD_SECONDS
     tolerated_ratio: float = BAD_SECONDS_RATIO
 
 
 _GAUGES = (
     _Gauge(
         "loop_lag_p99_ms",
-        MOST_LAG_MS,
-        f"the event loop woke more than {MOST_LAG_MS:g} ms late",
+        MAX_LAG_MS,
+        f"the event loop woke more than {MAX_LAG_MS:g} ms late",
         needed=True,
     ),
     _Gauge(
         "cpu_ratio",
-        MOST_CPU_RATIO,
-        f"the engine used more than {MOST_CPU_RATIO:.0%} of a core",
+        MAX_CPU_RATIO,
+        f"the engine used more than {MAX_CPU_RATIO:.0%} of a core",
         needed=True,
     ),
     _Gauge(
         "process_cpu_ratio",
-        MOST_PROCESS_CPU_RATIO,
-        f"the process used more than {MOST_PROCESS_CPU_RATIO:.0%} of a core, which its threads share",
+        MAX_PROCESS_CPU_RATIO,
+        f"the process used more than {MAX_PROCESS_CPU_RATIO:.0%} of a core, which its threads share",
         remedy="use more workers, and let nothing else compute in their processes",
     ),
     _Gauge(
         "stall_max_ms",
-        MOST_STALL_MS,
-        f"the engine could not run for more than {MOST_STALL_MS / 1000:g} s",
+        MAX_STALL_MS,
+        f"the engine could not run for more than {MAX_STALL_MS / 1000:g} s",
         remedy="let nothing stop the process or send its machine to sleep",
         least_bad=1,
         tolerated_ratio=0,
     ),
     _Gauge(
         "steal_ratio",
-        MOST_STEAL_RATIO,
-        f"the host took more than {MOST_STEAL_RATIO:.0%} of the CPU away",
+        MAX_STEAL_RATIO,
+        f"the host took more than {MAX_STEAL_RATIO:.0%} of the CPU away",
         remedy="use a machine with fewer neighbours",
     ),
     _Gauge(
         "gc_pause_max_ms",
-        MOST_LAG_MS,
-        f"garbage collection paused the process for more than {MOST_LAG_MS:g} ms",
+        MAX_LAG_MS,
+        f"garbage collection paused the process for more than {MAX_LAG_MS:g} ms",
         remedy="use more workers with fewer sessions each",
     ),
     _Gauge(
         "files_ratio",
-        MOST_FILES_RATIO,
-        f"connections took more than {MOST_FILES_RATIO:.0%} of the files that may be open",
+        MAX_FILES_RATIO,
+        f"connections took more than {MAX_FILES_RATIO:.0%} of the files that may be open",
         remedy=_MORE_FILES,
     ),
     _Gauge(
         "ports_ratio",
-        MOST_PORTS_RATIO,
-        f"connections took more than {MOST_PORTS_RATIO:.0%} of the local ports for this target",
+        MAX_PORTS_RATIO,
+        f"connections took more than {MAX_PORTS_RATIO:.0%} of the local ports for this target",
         remedy=_MORE_PORTS,
     ),
 )
@@ -174,7 +174,7 @@ class _Observed:
     is_problem: bool
 
 
-def _worst(evidence: Evidence, gauge: _Gauge) -> _Observed | None:
+def _worst(evidence: RunData, gauge: _Gauge) -> _Observed | None:
     """Return what the worst process showed, None if none showed anything after the warm-up."""
     warmup_s = evidence.manifest.plan.warmup_s
     observed = []
@@ -190,12 +190,12 @@ def _worst(evidence: Evidence, gauge: _Gauge) -> _Observed | None:
     return max(observed, key=lambda one: (one.is_problem, one.bad / one.seconds, one.exceeded), default=None)
 
 
-def _slip_ms(evidence: Evidence) -> float | None:
+def _slip_ms(evidence: RunData) -> float | None:
     slip_us = evidence.percentiles_us("send_slip", (99,)).get(99)
     return None if slip_us is None else slip_us / 1000
 
 
-def _achieved_ratio(evidence: Evidence) -> float | None:
+def _achieved_ratio(evidence: RunData) -> float | None:
     """Return the share of planned messages that were sent, or that an outage kept from being sent."""
     planned = evidence.count("messaging.planned")
     if not planned:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 
 ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency", "server_log")
 """The items, in the order in which they are told."""
@@ -97,7 +97,7 @@ def whole(items: Iterable[Item]) -> Ruling:
     return Ruling.PASS
 
 
-def unaccounted(evidence: Evidence, item: str, begun: str, endings: Iterable[str]) -> int:
+def unaccounted(evidence: RunData, item: str, begun: str, endings: Iterable[str]) -> int:
     """Return how many of what an item counts as begun have no ending; below 0, how many have one too many.
 
     A run that was not ended in good order still had some under way; they are no error.

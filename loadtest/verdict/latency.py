@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan, differing_fields
 from loadtest.statistics.comparison import (
     ASSUMED_NOISE,
-    LEAST_SECONDS,
+    MIN_SECONDS,
     Comparison,
     Decision,
     NoiseFloor,
@@ -28,7 +28,7 @@ from loadtest.statistics.comparison import (
 )
 from loadtest.statistics.margins import GATES, Gate, Margin, margins_of
 from loadtest.statistics.power import Feasibility, feasibility
-from loadtest.statistics.quantiles import Intervals
+from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Generator, Item, Ruling
 
@@ -53,7 +53,7 @@ class Timing:
 
     manifest: Manifest
     generator: Generator
-    intervals: Mapping[str, Intervals]
+    intervals: Mapping[str, SecondlyHistograms]
     percentiles: Mapping[str, Mapping[str, float]]
 
     @property
@@ -77,12 +77,14 @@ class Timing:
         }
 
 
-def timing(evidence: Evidence, generator: Generator | None = None) -> Timing:
+def timing(evidence: RunData, generator: Generator | None = None) -> Timing:
     """Return what of a run its latency is judged by."""
     return Timing(
         manifest=evidence.manifest,
         generator=generator or judge_generator(evidence),
-        intervals={gate.tag: Intervals.from_mappings(evidence.after_warmup(gate.tag)) for gate in GATES},
+        intervals={
+            gate.tag: SecondlyHistograms.from_mappings(evidence.after_warmup(gate.tag)) for gate in GATES
+        },
         percentiles=evidence.percentile_table(SHOWN_TAGS),
     )
 
@@ -102,8 +104,8 @@ def lack(gate: Gate, runs: Sequence[Timing]) -> str:
     samples, busy = min(run.samples for run in intervals), min(run.busy for run in intervals)
     if samples < gate.least_samples:
         return f"{samples} {_SAMPLES[gate.tag]}, {gate.least_samples} are needed"
-    if busy < LEAST_SECONDS:
-        return f"{_SAMPLES[gate.tag]} in {busy} seconds only, {LEAST_SECONDS} are needed"
+    if busy < MIN_SECONDS:
+        return f"{_SAMPLES[gate.tag]} in {busy} seconds only, {MIN_SECONDS} are needed"
     return ""
 
 
@@ -153,11 +155,11 @@ _OPTIONS = {
 
 
 def judge(
-    evidence: Evidence,
-    baseline: Evidence | None,
+    evidence: RunData,
+    baseline: RunData | None,
     *,
     generator: Generator,
-    earlier: Iterable[Evidence] = (),
+    earlier: Iterable[RunData] = (),
     found: Mapping[str, Any] | None = None,
 ) -> Item:
     """Judge a run's latency against its baseline's, by the margins in its own manifest.

@@ -1,6 +1,6 @@
 """`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
@@ -20,7 +20,7 @@ FAILINGS = {
 message, and a server that loses one in a million loses it by a fault. What a drop or an outage explains is
 counted elsewhere (`lost_in_outage`, `recovered`) and is no failing."""
 
-LEAST_ANSWERED = 100
+MIN_ANSWERED = 100
 """Fewer answers show too little: a server that loses 3 % still gets through 100 messages once in 20 runs."""
 
 OUTCOMES = (
@@ -35,13 +35,13 @@ OUTCOMES = (
 )
 """Every request sent has exactly one of these in the end."""
 
-MOST_HANGING_RATIO = 0.001
+MAX_HANGING_RATIO = 0.001
 """Of the messages sent: a drop that comes in the middle of a hiccup is no finding, one in a thousand is."""
 
 PUSHES_EXPECTED_AFTER_S = 60
 
 
-def judge(evidence: Evidence) -> Item:
+def judge(evidence: RunData) -> Item:
     """Judge requests, replies and pushes."""
     verdict, summary = _ruling(evidence)
     remarks = _remarks(evidence)
@@ -52,14 +52,14 @@ def judge(evidence: Evidence) -> Item:
         evidence={
             "counts": evidence.counts_of("messaging"),
             "unaccounted": _unaccounted(evidence),
-            "limits": {**dict.fromkeys(FAILINGS, 0), "least_answered": LEAST_ANSWERED},
+            "limits": {**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
             "percentiles": evidence.percentile_table(["service", "response", "after_resume", "push"]),
             "errors": evidence.error_table("messaging"),
         },
     )
 
 
-def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
+def _ruling(evidence: RunData) -> tuple[Ruling, str]:
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
@@ -72,9 +72,9 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
         return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
     if not evidence.manifest.plan.messages_planned:
         return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
-    if answered < LEAST_ANSWERED:
+    if answered < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
-            f"only {answered} messages were answered, {LEAST_ANSWERED} are needed: "
+            f"only {answered} messages were answered, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions or a higher rate"
         )
     if hanging := _hanging(evidence, sent):
@@ -87,19 +87,19 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
     return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
 
 
-def _hanging(evidence: Evidence, sent: int) -> int:
+def _hanging(evidence: RunData, sent: int) -> int:
     """Return how many messages hung where replies usually come soon, 0 if so few as to be chance."""
     hanging = evidence.count("messaging.hanging")
     usual_us = evidence.percentiles_us("service", (99,)).get(99, 0)
-    few = hanging <= max(1, MOST_HANGING_RATIO * sent)
+    few = hanging <= max(1, MAX_HANGING_RATIO * sent)
     return 0 if few or usual_us * 1000 > HANGING_NS else hanging
 
 
-def _unaccounted(evidence: Evidence) -> int:
+def _unaccounted(evidence: RunData) -> int:
     return unaccounted(evidence, "messaging", "sent", OUTCOMES)
 
 
-def _remarks(evidence: Evidence) -> list[str]:
+def _remarks(evidence: RunData) -> list[str]:
     explained = evidence.count("messaging.lost_in_outage") + evidence.count("messaging.recovered")
     missed, unfinished = evidence.count("messaging.missed"), evidence.count("messaging.unfinished")
     remarks = [

@@ -5,7 +5,7 @@ restores of the requests that it had acknowledged. Where the server keeps no his
 be judged, and the item says so.
 """
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.verdict.items import Item, Ruling
 from loadtest.verdict.reconnect import more_outages
 
@@ -18,11 +18,11 @@ FAILINGS = {
 }
 """What must not happen, not once: an acknowledgement is a promise that a restart or a drop does not undo."""
 
-LEAST_CHECKED = 10
+MIN_CHECKED = 10
 """Fewer resumes show too little, as in `reconnect`."""
 
 
-def judge(evidence: Evidence) -> Item:
+def judge(evidence: RunData) -> Item:
     """Judge what resumed sessions were told."""
     verdict, summary = _ruling(evidence)
     return Item(
@@ -32,13 +32,13 @@ def judge(evidence: Evidence) -> Item:
         evidence={
             "counts": evidence.counts_of("persistence"),
             "judged_by": "identity and history" if _histories(evidence) else "identity only",
-            "limits": {**dict.fromkeys(FAILINGS, 0), "least_checked": LEAST_CHECKED},
+            "limits": {**dict.fromkeys(FAILINGS, 0), "least_checked": MIN_CHECKED},
             "errors": evidence.error_table("persistence"),
         },
     )
 
 
-def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
+def _ruling(evidence: RunData) -> tuple[Ruling, str]:
     plan, checked = evidence.manifest.plan, evidence.count("persistence.checked")
     failings = [
         f"{count} {meaning}"
@@ -52,18 +52,18 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
         return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"
     if not checked and not (plan.outages_planned and plan.reconnects):
         return Ruling.NOT_JUDGED, "no session came back, and none was planned to"
-    if checked < LEAST_CHECKED:
+    if checked < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
-            f"only {checked} resumes could be checked, {LEAST_CHECKED} are needed: {more_outages(plan)}"
+            f"only {checked} resumes could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
         )
     return Ruling.PASS, _success(evidence, checked)
 
 
-def _histories(evidence: Evidence) -> int:
+def _histories(evidence: RunData) -> int:
     return evidence.count("persistence.histories") + evidence.count("persistence.history_missing")
 
 
-def _success(evidence: Evidence, checked: int) -> str:
+def _success(evidence: RunData, checked: int) -> str:
     if not _histories(evidence):
         return f"{checked} resumes as the same session; identity only, no history was owed"
     acknowledged = evidence.count("persistence.acknowledged")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loadtest.drops.plan import Storm
-from loadtest.results.data import Evidence, OutageGroup, StormRecovery
+from loadtest.results.data import OutageGroup, RunData, StormRecovery
 from loadtest.results.manifest import Plan
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
@@ -21,16 +21,16 @@ not come back, is a user who sits before a dead page."""
 ENDINGS = ("resumed", *FAILINGS, "cut_short", "unresolved")
 """Every outage has exactly one of these in the end."""
 
-MOST_REFUSED_RATIO = 0.01
+MAX_REFUSED_RATIO = 0.01
 """Attempts that a living server refused, over all. Ten times the share of `connect`, because the attempts of
 a herd meet connection limits and restarts that the backoff is there for. Attempts at an address where
 nothing answers are not counted: a server that is down is an outage, not a refusal."""
 
-LEAST_RESUMED = 10
+MIN_RESUMED = 10
 """Fewer resumes show too little where drops were planned: seven kinds of drop, some of them once."""
 
 
-def judge(evidence: Evidence) -> Item:
+def judge(evidence: RunData) -> Item:
     """Judge outages, whatever began them."""
     verdict, summary = _ruling(evidence)
     return Item(
@@ -48,8 +48,8 @@ def judge(evidence: Evidence) -> Item:
             "storms": [_recovery(one) for one in evidence.storms],
             "limits": {
                 **dict.fromkeys(FAILINGS, 0),
-                "refused_ratio": MOST_REFUSED_RATIO,
-                "least_resumed": LEAST_RESUMED,
+                "refused_ratio": MAX_REFUSED_RATIO,
+                "least_resumed": MIN_RESUMED,
             },
             "percentiles": evidence.percentile_table(["outage", "resume"], (50, 95, 100)),
             "phases": evidence.phase_table(),
@@ -58,7 +58,7 @@ def judge(evidence: Evidence) -> Item:
     )
 
 
-def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
+def _ruling(evidence: RunData) -> tuple[Ruling, str]:
     plan = evidence.manifest.plan
     outages, resumed = evidence.count("reconnect.outages"), evidence.count("reconnect.resumed")
     missed = _missed(evidence)
@@ -87,14 +87,14 @@ def _ruling(evidence: Evidence) -> tuple[Ruling, str]:
         )
     if left := unaccounted(evidence, "reconnect", "outages", ENDINGS):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{outages} outages")
-    if plan.outages_planned and resumed < LEAST_RESUMED:
+    if plan.outages_planned and resumed < MIN_RESUMED:
         return Ruling.INCONCLUSIVE, (
-            f"only {resumed} outages were resumed, {LEAST_RESUMED} are needed: {more_outages(plan)}"
+            f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {more_outages(plan)}"
         )
     return Ruling.PASS, _success(evidence, outages, resumed)
 
 
-def _missed(evidence: Evidence) -> Storm | None:
+def _missed(evidence: RunData) -> Storm | None:
     """Return a storm that met nobody, None if there is none; a run may have been killed before it."""
     storms = evidence.storms if evidence.manifest.complete else ()
     return next((one.storm for one in storms if not one.met), None)
@@ -107,7 +107,7 @@ def more_outages(plan: Plan) -> str:
     return "run longer, with more sessions or more frequent drops"
 
 
-def _failings(evidence: Evidence) -> list[str]:
+def _failings(evidence: RunData) -> list[str]:
     reconnects = evidence.manifest.plan.reconnects
     own = own_failures(evidence, "reconnect")
     failings = [
@@ -119,12 +119,12 @@ def _failings(evidence: Evidence) -> list[str]:
     ]
     attempts = evidence.count("reconnect.attempts")
     refused = evidence.count("reconnect.failed") - evidence.count("reconnect.unreachable") - own
-    if refused > MOST_REFUSED_RATIO * attempts:
+    if refused > MAX_REFUSED_RATIO * attempts:
         failings.append(f"{refused} of {attempts} attempts refused by a server that was there")
     return failings
 
 
-def _success(evidence: Evidence, outages: int, resumed: int) -> str:
+def _success(evidence: RunData, outages: int, resumed: int) -> str:
     at_us = evidence.percentiles_us("outage", (50, 95))
     times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
     cut_short = evidence.count("reconnect.cut_short")

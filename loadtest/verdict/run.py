@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from loadtest.results.data import Evidence
+from loadtest.results.data import RunData
 from loadtest.verdict import connect, latency, messaging, persistence, reconnect
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Item, Ruling, Verdict, whole
@@ -64,11 +64,11 @@ CUT_SHORT_S = 5.0
 
 
 def judge(
-    evidence: Evidence,
-    baseline: Evidence | None = None,
+    evidence: RunData,
+    baseline: RunData | None = None,
     log_item: Item | None = None,
     *,
-    earlier: Iterable[Evidence] = (),
+    earlier: Iterable[RunData] = (),
     found: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """Judge a run.
@@ -104,13 +104,13 @@ def judge(
     )
 
 
-def _unseen(evidence: Evidence) -> str:
+def _unseen(evidence: RunData) -> str:
     """Return why it is not known all that the run saw, empty if it is."""
     lost = _lost(evidence)
     return evidence.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
 
 
-def _lost(evidence: Evidence) -> str:
+def _lost(evidence: RunData) -> str:
     """Return which workers did not deliver all they recorded, empty if all did."""
     told = ", ".join(map(str, evidence.manifest.missing_workers))
     return told and f"worker {told}"
@@ -125,7 +125,7 @@ def _held_back(item: Item, unseen: str) -> Item:
     )
 
 
-def _notes(evidence: Evidence) -> list[str]:
+def _notes(evidence: RunData) -> list[str]:
     notes = list(evidence.warnings)
     if lost := _lost(evidence):
         notes.append(f"{lost} was lost before it had delivered all it recorded; see Locust's log")

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from loadtest.serverlog.extract import Logged, Reading
+from loadtest.serverlog.extract import KeptRecord, ReadStats
 from loadtest.serverlog.matching import (
     END_OF_RUN,
     EXPECTED_FAULT,
@@ -78,11 +78,11 @@ class _Collected(Struct, kw_only=True):
 
 
 def judge(
-    log: Iterable[Logged],
+    log: Iterable[KeptRecord],
     drops: Sequence[DropMade],
     *,
     window: Window,
-    reading: Reading | None = None,
+    reading: ReadStats | None = None,
 ) -> Account:
     """Judge a server's log against the drops that a run made.
 
@@ -93,7 +93,7 @@ def judge(
         reading: how reading the log went, None if that is not known: the run was killed.
 
     """
-    reading = reading or Reading()
+    reading = reading or ReadStats()
     collected = _collect(log, drops, window)
     offset_ns = clock_offset_ns(collected.sightings, drops)
     _to_tool_clock(collected, offset_ns or 0)
@@ -137,7 +137,7 @@ def drop_table(evidence: Mapping[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def _collect(log: Iterable[Logged], drops: Sequence[DropMade], window: Window) -> _Collected:
+def _collect(log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Window) -> _Collected:
     """Take of the log what is near the run."""
     collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
     sessions = {drop.session for drop in drops}
@@ -156,7 +156,7 @@ def _collect(log: Iterable[Logged], drops: Sequence[DropMade], window: Window) -
     return collected
 
 
-def _take(collected: _Collected, logged: Logged) -> None:
+def _take(collected: _Collected, logged: KeptRecord) -> None:
     if len(collected.sightings) >= MAX_SIGHTINGS:
         collected.overflow += logged.count
         return
@@ -275,7 +275,7 @@ def _kinds(evidence: dict[str, Any]) -> str:
     return f" (after {', '.join(kinds)})" if kinds else ""
 
 
-def _doubts(evidence: dict[str, Any], reading: Reading) -> list[str]:
+def _doubts(evidence: dict[str, Any], reading: ReadStats) -> list[str]:
     doubts = list(reading.problems)
     if evidence["drops"] < MIN_DROPS:
         doubts.append(f"{evidence['drops']} drops are too few, {MIN_DROPS} are needed")
