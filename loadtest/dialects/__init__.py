@@ -1,6 +1,13 @@
 """Dialects: what applications speak over WebSocket.
 
-A dialect is one class: `Dialect` in `base` says what it must answer, `echo` and `emergence` are the two
-that come with the package, and a user's own is a subclass in their locustfile, known by its `name` as soon
-as it is defined. Dialects are pure and keep no state: one instance serves all sessions.
+    base       what a dialect must answer: `Dialect`, and what a message can mean
+    echo       any server that returns what it gets
+    emergence  the chat application of the reference server
+
+A dialect of your own is a subclass in your locustfile, known by its `name` as soon as it is defined. Those
+that come with the package are known once they are imported, which is done here.
 """
+
+from loadtest.dialects import echo, emergence
+
+__all__ = ["echo", "emergence"]

@@ -1,9 +1,7 @@
 """Drops: connections that are ended on purpose, in the ways in which real clients lose theirs.
 
-    kinds    what each kind of drop does to the wire
-    storms   a share of all sessions, dropped at one moment
-    plan     the seeded plan of who is dropped when
+    kinds  what each kind of drop does to the wire
+    plan   the seeded plan of who is dropped when, storms included
 
-Pure: what is done to a socket is done through `Wire`, and when is said by the plan and carried out by the
-engine.
+Pure: a drop touches the socket only through `Wire`; the plan says when, and the engine carries it out.
 """
