@@ -42,7 +42,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
         without=("messaging", "reconnect", "persistence", "drops"),
         errors=[tally("connect", "upgrade: http_503", 160)],
     )
-    return JudgedRun(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
+    return JudgedRun(path=results, results=results, run=evidence, verdict=judge(evidence, evidence))
 
 
 def test_what_waits_for_connect_says_so(refused: JudgedRun) -> None:

@@ -298,7 +298,7 @@ def test_storms_have_a_table_in_every_form(tmp_path: Path, capsys: pytest.Captur
     ]
     whole = interval(0, seconds=30, lifecycle=events, gauges={"sessions_up": 10.0})
     run = gathered([whole], manifest(run_plan=plan(storms=storms)))
-    published = JudgedRun(path=tmp_path, results=tmp_path, evidence=run, verdict=judge(run))
+    published = JudgedRun(path=tmp_path, results=tmp_path, run=run, verdict=judge(run))
     print_verdict(published)
     rows = [
         ("5 s", "reset", "50 %", "10", "10", "1.40 s", "1.90 s", "1.90 s", "10"),

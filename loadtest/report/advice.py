@@ -127,23 +127,23 @@ def _figure(name: str, value: float) -> str:
     return _FIGURES.get(name, f"{plain} {{}}").replace("{}", f"{shown}{unit}")
 
 
-def failure_lines(evidence: RunData) -> list[str]:
+def failure_lines(run: RunData) -> list[str]:
     """Return what made the tool itself give up, and what the rest is then; nothing if nothing did."""
-    failure = evidence.manifest.failure
+    failure = run.manifest.failure
     if failure is None:
         return []
-    recorded = text.clock(evidence.length_s)
+    recorded = text.clock(run.length_s)
     return [
         f"The tool itself failed: {failure}",
         f"What follows is of the {recorded} that it had recorded, and says nothing of what came after.",
     ]
 
 
-def herd_line(evidence: RunData) -> str:
+def herd_line(run: RunData) -> str:
     """Return when the most connections were attempted at once, empty where none was."""
-    if evidence.herd_peak_s is None:
+    if run.herd_peak_s is None:
         return ""
-    peak, at = text.count(evidence.herd_peak), text.clock(evidence.herd_peak_s)
+    peak, at = text.count(run.herd_peak), text.clock(run.herd_peak_s)
     return f"The most connection attempts in a second were {peak}, at {at}."
 
 

@@ -23,7 +23,7 @@ class JudgedRun:
 
     path: Path
     results: Path
-    evidence: RunData
+    run: RunData
     verdict: Verdict
 
     @property

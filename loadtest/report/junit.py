@@ -22,7 +22,7 @@ _TEXT_LIMIT = 1000
 
 def junit(published: JudgedRun) -> bytes:
     """Return junit.xml."""
-    verdict, manifest = published.verdict, published.evidence.manifest
+    verdict, manifest = published.verdict, published.run.manifest
     suite = Element("testsuite", _suite_attributes(published))
     properties = SubElement(suite, "properties")
     for name, value in (
@@ -36,7 +36,7 @@ def junit(published: JudgedRun) -> bytes:
     for item in published.items:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
-        *advice.failure_lines(published.evidence),
+        *advice.failure_lines(published.run),
         *advice.baseline_lines(verdict.item("latency")),
         advice.generator_line(verdict.generator),
         *verdict.generator.problems,
@@ -50,7 +50,7 @@ def junit(published: JudgedRun) -> bytes:
 
 
 def _suite_attributes(published: JudgedRun) -> dict[str, str]:
-    items, manifest = published.verdict.items, published.evidence.manifest
+    items, manifest = published.verdict.items, published.run.manifest
     return {
         "name": "loadtest",
         "tests": str(len(items)),
@@ -58,7 +58,7 @@ def _suite_attributes(published: JudgedRun) -> dict[str, str]:
             f"{name}s" if name != "skipped" else name: str(sum(item.verdict is ruling for item in items))
             for ruling, name in _ELEMENTS.items()
         },
-        "time": f"{published.evidence.length_s:.3f}",
+        "time": f"{published.run.length_s:.3f}",
         "timestamp": printable(manifest.started_at).removesuffix("Z"),
     }
 

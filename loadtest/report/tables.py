@@ -105,23 +105,23 @@ def verdict_table(items: Iterable[Item]) -> Table:
     return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
 
 
-def latency_table(evidence: RunData) -> Table:
+def latency_table(run: RunData) -> Table:
     """Return the percentiles of each tag that has samples."""
     header = ("latency", "samples", "p50", "p90", "p95", "p99", "p99.9", "max", "what it measures")
     rows = [
         (
             tag,
-            text.count(evidence.samples(tag)),
-            *(text.span(us) for us in evidence.percentiles_us(tag, PERCENTILES).values()),
+            text.count(run.samples(tag)),
+            *(text.span(us) for us in run.percentiles_us(tag, PERCENTILES).values()),
             meaning,
         )
         for tag, meaning in TAG_MEANINGS.items()
-        if evidence.samples(tag)
+        if run.samples(tag)
     ]
     return Table(header, "lrrrrrrrl", rows, "Latency")
 
 
-def outage_table(evidence: RunData) -> Table:
+def outage_table(run: RunData) -> Table:
     """Return the outages by what began them: drops of the plan first, then losses."""
     rows = [
         (
@@ -133,17 +133,17 @@ def outage_table(evidence: RunData) -> Table:
             else "stays connected",
             *(text.span(us) for us in (group.p50_us, group.p95_us, group.max_us)),
         )
-        for group in sorted(evidence.outages, key=lambda group: (group.trigger != "drop", group.name))
+        for group in sorted(run.outages, key=lambda group: (group.trigger != "drop", group.name))
     ]
     header = ("kind", "by", "made", "resumed", "outage p50", "p95", "max")
     return bounded("Drops and losses", header, "llrrrrr", rows)
 
 
-def phase_table(evidence: RunData) -> Table:
+def phase_table(run: RunData) -> Table:
     """Return the phases of the outages that ended, without those that were not needed."""
     rows = [
         (phase, *(text.span(1000 * in_ms) for in_ms in times.values()))
-        for phase, times in evidence.phase_table().items()
+        for phase, times in run.phase_table().items()
         if any(times.values())
     ]
     return Table(("phase", "p50", "p95", "max"), "lrrr", rows, "Phases of an outage")
@@ -330,16 +330,16 @@ def plan_table(plan: Plan) -> Table:
     return Table(("setting", "value"), "ll", rows, "Plan")
 
 
-def environment_table(evidence: RunData) -> Table:
+def environment_table(run: RunData) -> Table:
     """Return where, when and with what the run was made."""
-    manifest, host = evidence.manifest, evidence.manifest.host
+    manifest, host = run.manifest, run.manifest.host
     rows = [
         ("revision", Untrusted(manifest.revision)),
         ("run", Untrusted(manifest.run_id)),
         ("target", Untrusted(manifest.target)),
         ("started", Untrusted(manifest.started_at)),
         ("ended", Untrusted(manifest.ended_at or "not in good order")),
-        ("length", text.clock(evidence.length_s)),
+        ("length", text.clock(run.length_s)),
         ("processes", str(max(1, len(manifest.workers)))),
         ("host", Untrusted(f"{host.system} {host.release} {host.machine}".strip())),
         ("cores, memory", f"{host.cpus}, {text.count(host.memory_mb)} MiB"),
@@ -392,14 +392,14 @@ _TOLD = 5
 """Storms that a sentence names."""
 
 
-def storm_table(evidence: RunData) -> Table:
+def storm_table(run: RunData) -> Table:
     """Return how each storm went, empty where none was planned."""
     header = ("storm at", "kind", "planned", "dropped", "back", "50 % back", "95 %", "100 %", "peak/s")
     note = (
         "Times count from the storm's moment, and shares are of those dropped; a dash stands where so many "
         "never came back. The peak is of all attempts to connect in one second until they were back."
     )
-    return replace(bounded("Storms", header, "rlrrrrrrr", map(_row, evidence.storms)), note=note)
+    return replace(bounded("Storms", header, "rlrrrrrrr", map(_row, run.storms)), note=note)
 
 
 def _row(one: StormRecovery) -> tuple[str, ...]:
@@ -415,9 +415,9 @@ def _row(one: StormRecovery) -> tuple[str, ...]:
     )
 
 
-def storm_sentence(evidence: RunData) -> str:
+def storm_sentence(run: RunData) -> str:
     """Return which storms came, empty where none did."""
-    come = storms_until_end(evidence)
+    come = storms_until_end(run)
     if not come:
         return ""
     told = [f"{text.share(storm.share_ratio)} of them at {_moment(storm)}" for storm in come[:_TOLD]]
@@ -425,8 +425,8 @@ def storm_sentence(evidence: RunData) -> str:
     return f"Storms were to drop {', '.join(told)}{more}."
 
 
-def storms_until_end(evidence: RunData) -> Sequence[Storm]:
-    return [one.storm for one in evidence.storms if one.storm.at_s <= evidence.length_s]
+def storms_until_end(run: RunData) -> Sequence[Storm]:
+    return [one.storm for one in run.storms if one.storm.at_s <= run.length_s]
 
 
 def _moment(storm: Storm) -> str:

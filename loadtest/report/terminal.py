@@ -44,7 +44,7 @@ _MANY_COLUMNS = 7
 
 def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
     """Print a run's verdict for a person."""
-    verdict, manifest = published.verdict, published.evidence.manifest
+    verdict, manifest = published.verdict, published.run.manifest
     console = new_console(to_stderr=to_stderr)
     _print_failure(console, published)
     print_table(console, verdict_table(published.items))
@@ -57,7 +57,7 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
     for item in published.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
-    storms = storm_table(published.evidence)
+    storms = storm_table(published.run)
     if storms:
         console.print()
         print_table(console, storms)
@@ -71,7 +71,7 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
 
 
 def _print_failure(console: Console, published: JudgedRun) -> None:
-    lines = advice.failure_lines(published.evidence)
+    lines = advice.failure_lines(published.run)
     for style, line in zip(("bold red", ""), lines, strict=False):
         console.print(Text(printable(line, _SUMMARY_LIMIT), style))
     if lines:

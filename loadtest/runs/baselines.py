@@ -59,14 +59,14 @@ class Suitability:
         return [*([self.lack] if self.lack else []), *self.failings]
 
 
-def suitability(evidence: RunData, given: Verdict | None = None) -> Suitability:
+def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
     """Return how fit a run is to be compared with.
 
     Args:
-        given: the verdict that the run was given, for what its evidence alone cannot tell: its latency.
+        given: the verdict that the run was given, for what its data alone cannot tell: its latency.
     """
-    unjudged, why = _lack(timing(evidence))
-    items = [connect.judge(evidence), messaging.judge(evidence)]
+    unjudged, why = _lack(timing(run))
+    items = [connect.judge(run), messaging.judge(run)]
     if given is not None:
         items += [item for item in given.items if item.item == "latency"]
     failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
@@ -212,13 +212,13 @@ class Found:
     """A baseline.
 
     Args:
-        evidence: what its files say, None where there is no baseline.
+        run: what its files say, None where there is no baseline.
         path, rule: where it is, and by which rule it was found; or by which there is none.
         passed_over: the runs that the rule did not take, the newest first.
         notes: what a person must know of it.
     """
 
-    evidence: RunData | None = None
+    run: RunData | None = None
     path: str = ""
     rule: str = ""
     passed_over: Sequence[PassedOver] = ()
@@ -284,12 +284,12 @@ _NOTHING = Item(item="latency", verdict=Ruling.NOT_JUDGED, summary="")
 
 
 def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
-    evidence = read_run(path)
+    run = read_run(path)
     notes = [
-        f"the baseline {evidence.manifest.revision} is a poor one: {failing}"
-        for failing in suitability(evidence, given_verdict(path)).failings
+        f"the baseline {run.manifest.revision} is a poor one: {failing}"
+        for failing in suitability(run, given_verdict(path)).failings
     ]
-    return Found(evidence, str(path), rule, passed_over, notes)
+    return Found(run, str(path), rule, passed_over, notes)
 
 
 def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Found:
@@ -297,7 +297,7 @@ def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Fo
 
 
 def readable(paths: Iterable[Path]) -> Iterator[RunData]:
-    """Yield the evidence of runs, one at a time, passing over damaged ones."""
+    """Yield the data of runs, one at a time, passing over damaged ones."""
     for path in paths:
         with suppress(RunUnreadable):
             yield read_run(path)

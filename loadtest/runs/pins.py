@@ -1,6 +1,6 @@
 """Baselines that are kept: copies of runs under results/baselines/, the one folder there that git tracks.
 
-A copy holds what a comparison needs, the evidence and the verdict; reports are made again from it with
+A copy holds what a comparison needs, its data and the verdict; reports are made again from it with
 `loadtest report`. One run is pinned for a plan: pinning another takes its place, so that nobody has to guess
 which of two baselines was meant.
 """

@@ -46,19 +46,19 @@ def write_verdict(path: Path, verdict: Verdict) -> Path:
 _AT_ONCE = 10_000
 
 
-def log_item(run: Path, evidence: RunData) -> Item | None:
+def log_item(path: Path, run: RunData) -> Item | None:
     """Judge what a run keeps of the server's log, None if it keeps none.
 
     Raises:
         RunUnreadable: it is damaged.
     """
-    log = read_server_log(run)
+    log = read_server_log(path)
     if log is None:
         return None
-    manifest = evidence.manifest
+    manifest = run.manifest
     start_ns = manifest.started_unix_ns
-    end_ns = start_ns + int(evidence.length_s * NS_PER_S)
-    drops = read_drops(run, started_unix_ns=start_ns, ended_unix_ns=end_ns)
+    end_ns = start_ns + int(run.length_s * NS_PER_S)
+    drops = read_drops(path, started_unix_ns=start_ns, ended_unix_ns=end_ns)
     window = Window(start_ns=start_ns, end_ns=end_ns)
     account = server_log.judge(log.records, drops, window=window, reading=log.reading)
     verdict, summary = Ruling(account.verdict), account.summary
@@ -114,18 +114,18 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         RunNotFound: there is no such baseline.
         ResultsUnwritable: a report cannot be written.
     """
-    evidence = read_run(path)
+    run = read_run(path)
     before = given_verdict(path)
-    found = baseline_of(evidence.manifest, Path(results), baseline, before=before)
+    found = baseline_of(run.manifest, Path(results), baseline, before=before)
     verdict = judge(
-        evidence,
-        found.evidence,
-        log_item(path, evidence),
-        earlier=_earlier(found.evidence, evidence, Path(results)),
+        run,
+        found.run,
+        log_item(path, run),
+        earlier=_earlier(found.run, run, Path(results)),
         found=found.told(),
     )
     verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
-    published = JudgedRun(path=path, results=Path(results), evidence=evidence, verdict=verdict)
+    published = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
     _write(published)
     return published
 

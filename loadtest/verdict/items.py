@@ -97,13 +97,13 @@ def whole(items: Iterable[Item]) -> Ruling:
     return Ruling.PASS
 
 
-def unaccounted(evidence: RunData, item: str, begun: str, endings: Iterable[str]) -> int:
+def unaccounted(run: RunData, item: str, begun: str, endings: Iterable[str]) -> int:
     """Return how many of what an item counts as begun have no ending; below 0, how many have one too many.
 
     A run that was not ended in good order still had some under way; they are no error.
     """
-    left = evidence.count(f"{item}.{begun}") - sum(evidence.count(f"{item}.{ending}") for ending in endings)
-    return left if evidence.manifest.complete else min(left, 0)
+    left = run.count(f"{item}.{begun}") - sum(run.count(f"{item}.{ending}") for ending in endings)
+    return left if run.manifest.complete else min(left, 0)
 
 
 def imbalance(left: int, begun: str) -> str:

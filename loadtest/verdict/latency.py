@@ -77,15 +77,13 @@ class Timing:
         }
 
 
-def timing(evidence: RunData, generator: Generator | None = None) -> Timing:
+def timing(run: RunData, generator: Generator | None = None) -> Timing:
     """Return what of a run its latency is judged by."""
     return Timing(
-        manifest=evidence.manifest,
-        generator=generator or judge_generator(evidence),
-        intervals={
-            gate.tag: SecondlyHistograms.from_mappings(evidence.after_warmup(gate.tag)) for gate in GATES
-        },
-        percentiles=evidence.percentile_table(SHOWN_TAGS),
+        manifest=run.manifest,
+        generator=generator or judge_generator(run),
+        intervals={gate.tag: SecondlyHistograms.from_mappings(run.after_warmup(gate.tag)) for gate in GATES},
+        percentiles=run.percentile_table(SHOWN_TAGS),
     )
 
 
@@ -155,7 +153,7 @@ _OPTIONS = {
 
 
 def judge(
-    evidence: RunData,
+    run: RunData,
     baseline: RunData | None,
     *,
     generator: Generator,
@@ -170,7 +168,7 @@ def judge(
         found: for the evidence, the baseline's `path`, the `rule` by which it was found or by which there is
             none, and as `passed_over` the runs that were not taken, and why.
     """
-    candidate = timing(evidence, generator)
+    candidate = timing(run, generator)
     found = dict(found or {})
     told = {"percentiles": candidate.percentiles, "passed_over": found.pop("passed_over", [])}
     if baseline is None:
@@ -180,7 +178,7 @@ def judge(
     before = timing(baseline)
     told["baseline"] = {**before.told(), **found, "percentiles": before.percentiles}
     ruling, summary, compared = _judged(
-        [(before, candidate)], gates=evidence.manifest.gates, earlier=map(timing, earlier)
+        [(before, candidate)], gates=run.manifest.gates, earlier=map(timing, earlier)
     )
     return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
 

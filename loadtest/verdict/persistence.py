@@ -22,28 +22,28 @@ MIN_CHECKED = 10
 """Fewer resumes show too little, as in `reconnect`."""
 
 
-def judge(evidence: RunData) -> Item:
+def judge(run: RunData) -> Item:
     """Judge what resumed sessions were told."""
-    verdict, summary = _ruling(evidence)
+    verdict, summary = _ruling(run)
     return Item(
         item="persistence",
         verdict=verdict,
         summary=summary,
         evidence={
-            "counts": evidence.counts_of("persistence"),
-            "judged_by": "identity and history" if _histories(evidence) else "identity only",
+            "counts": run.counts_of("persistence"),
+            "judged_by": "identity and history" if _histories(run) else "identity only",
             "limits": {**dict.fromkeys(FAILINGS, 0), "least_checked": MIN_CHECKED},
-            "errors": evidence.error_table("persistence"),
+            "errors": run.error_table("persistence"),
         },
     )
 
 
-def _ruling(evidence: RunData) -> tuple[Ruling, str]:
-    plan, checked = evidence.manifest.plan, evidence.count("persistence.checked")
+def _ruling(run: RunData) -> tuple[Ruling, str]:
+    plan, checked = run.manifest.plan, run.count("persistence.checked")
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
-        if (count := evidence.count(f"persistence.{name}"))
+        if (count := run.count(f"persistence.{name}"))
     ]
     if failings:
         return Ruling.FAIL, f"of {checked} resumes: {', '.join(failings)}"
@@ -56,18 +56,18 @@ def _ruling(evidence: RunData) -> tuple[Ruling, str]:
         return Ruling.INCONCLUSIVE, (
             f"only {checked} resumes could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
         )
-    return Ruling.PASS, _success(evidence, checked)
+    return Ruling.PASS, _success(run, checked)
 
 
-def _histories(evidence: RunData) -> int:
-    return evidence.count("persistence.histories") + evidence.count("persistence.history_missing")
+def _histories(run: RunData) -> int:
+    return run.count("persistence.histories") + run.count("persistence.history_missing")
 
 
-def _success(evidence: RunData, checked: int) -> str:
-    if not _histories(evidence):
+def _success(run: RunData, checked: int) -> str:
+    if not _histories(run):
         return f"{checked} resumes as the same session; identity only, no history was owed"
-    acknowledged = evidence.count("persistence.acknowledged")
+    acknowledged = run.count("persistence.acknowledged")
     return (
-        f"{checked} resumes as the same session; {evidence.count('persistence.histories')} histories "
+        f"{checked} resumes as the same session; {run.count('persistence.histories')} histories "
         f"held all {acknowledged} acknowledged requests"
     )

@@ -30,51 +30,51 @@ MIN_RESUMED = 10
 """Fewer resumes show too little where drops were planned: seven kinds of drop, some of them once."""
 
 
-def judge(evidence: RunData) -> Item:
+def judge(run: RunData) -> Item:
     """Judge outages, whatever began them."""
-    verdict, summary = _ruling(evidence)
+    verdict, summary = _ruling(run)
     return Item(
         item="reconnect",
         verdict=verdict,
         summary=summary,
         evidence={
-            "counts": evidence.counts_of("reconnect"),
-            "unaccounted": unaccounted(evidence, "reconnect", "outages", ENDINGS),
-            "drops": evidence.counts_of("drops"),
-            "losses": evidence.counts_of("losses"),
-            "outages": [_told(group) for group in evidence.outages],
-            "herd_peak_per_s": evidence.herd_peak,
-            "herd_peak_at_s": evidence.herd_peak_s,
-            "storms": [_recovery(one) for one in evidence.storms],
+            "counts": run.counts_of("reconnect"),
+            "unaccounted": unaccounted(run, "reconnect", "outages", ENDINGS),
+            "drops": run.counts_of("drops"),
+            "losses": run.counts_of("losses"),
+            "outages": [_told(group) for group in run.outages],
+            "herd_peak_per_s": run.herd_peak,
+            "herd_peak_at_s": run.herd_peak_s,
+            "storms": [_recovery(one) for one in run.storms],
             "limits": {
                 **dict.fromkeys(FAILINGS, 0),
                 "refused_ratio": MAX_REFUSED_RATIO,
                 "least_resumed": MIN_RESUMED,
             },
-            "percentiles": evidence.percentile_table(["outage", "resume"], (50, 95, 100)),
-            "phases": evidence.phase_table(),
-            "errors": evidence.error_table("reconnect"),
+            "percentiles": run.percentile_table(["outage", "resume"], (50, 95, 100)),
+            "phases": run.phase_table(),
+            "errors": run.error_table("reconnect"),
         },
     )
 
 
-def _ruling(evidence: RunData) -> tuple[Ruling, str]:
-    plan = evidence.manifest.plan
-    outages, resumed = evidence.count("reconnect.outages"), evidence.count("reconnect.resumed")
-    missed = _missed(evidence)
+def _ruling(run: RunData) -> tuple[Ruling, str]:
+    plan = run.manifest.plan
+    outages, resumed = run.count("reconnect.outages"), run.count("reconnect.resumed")
+    missed = _missed(run)
     if not outages and not plan.outages_planned and missed is None:
         return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
-    failings = _failings(evidence)
+    failings = _failings(run)
     if failings:
         return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}"
-    own = own_failures(evidence, "reconnect")
+    own = own_failures(run, "reconnect")
     if own:
         return Ruling.INCONCLUSIVE, (
-            f"{own} attempts to come back could not be made: {own_reason(evidence, 'reconnect')}"
+            f"{own} attempts to come back could not be made: {own_reason(run, 'reconnect')}"
         )
     if not plan.reconnects:
         return Ruling.NOT_JUDGED, f"{outages} outages, and the backoff policy is not to come back"
-    unresolved = evidence.count("reconnect.unresolved")
+    unresolved = run.count("reconnect.unresolved")
     if unresolved:
         return Ruling.INCONCLUSIVE, (
             f"{unresolved} of {outages} outages had a failed attempt, or a long one, before the run's end: "
@@ -85,18 +85,18 @@ def _ruling(evidence: RunData) -> tuple[Ruling, str]:
             f"the storm {missed} met no session: it must come when they are up, before the run's end, "
             f"or its share of {plan.sessions} sessions is none"
         )
-    if left := unaccounted(evidence, "reconnect", "outages", ENDINGS):
+    if left := unaccounted(run, "reconnect", "outages", ENDINGS):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{outages} outages")
     if plan.outages_planned and resumed < MIN_RESUMED:
         return Ruling.INCONCLUSIVE, (
             f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {more_outages(plan)}"
         )
-    return Ruling.PASS, _success(evidence, outages, resumed)
+    return Ruling.PASS, _success(run, outages, resumed)
 
 
-def _missed(evidence: RunData) -> Storm | None:
+def _missed(run: RunData) -> Storm | None:
     """Return a storm that met nobody, None if there is none; a run may have been killed before it."""
-    storms = evidence.storms if evidence.manifest.complete else ()
+    storms = run.storms if run.manifest.complete else ()
     return next((one.storm for one in storms if not one.met), None)
 
 
@@ -107,29 +107,29 @@ def more_outages(plan: Plan) -> str:
     return "run longer, with more sessions or more frequent drops"
 
 
-def _failings(evidence: RunData) -> list[str]:
-    reconnects = evidence.manifest.plan.reconnects
-    own = own_failures(evidence, "reconnect")
+def _failings(run: RunData) -> list[str]:
+    reconnects = run.manifest.plan.reconnects
+    own = own_failures(run, "reconnect")
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
         # As many as `own` may have stayed away by the generator's fault; no close code is its fault.
-        if (count := evidence.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
+        if (count := run.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
         and (reconnects or name == "forbidden")
     ]
-    attempts = evidence.count("reconnect.attempts")
-    refused = evidence.count("reconnect.failed") - evidence.count("reconnect.unreachable") - own
+    attempts = run.count("reconnect.attempts")
+    refused = run.count("reconnect.failed") - run.count("reconnect.unreachable") - own
     if refused > MAX_REFUSED_RATIO * attempts:
         failings.append(f"{refused} of {attempts} attempts refused by a server that was there")
     return failings
 
 
-def _success(evidence: RunData, outages: int, resumed: int) -> str:
-    at_us = evidence.percentiles_us("outage", (50, 95))
+def _success(run: RunData, outages: int, resumed: int) -> str:
+    at_us = run.percentiles_us("outage", (50, 95))
     times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
-    cut_short = evidence.count("reconnect.cut_short")
+    cut_short = run.count("reconnect.cut_short")
     end = f", {cut_short} cut short by the run's end" if cut_short else ""
-    return f"{resumed} of {outages} outages resumed{times}{end}{_worst(evidence.storms)}"
+    return f"{resumed} of {outages} outages resumed{times}{end}{_worst(run.storms)}"
 
 
 def _worst(storms: Sequence[StormRecovery]) -> str:

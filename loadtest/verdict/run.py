@@ -64,7 +64,7 @@ CUT_SHORT_S = 5.0
 
 
 def judge(
-    evidence: RunData,
+    run: RunData,
     baseline: RunData | None = None,
     log_item: Item | None = None,
     *,
@@ -74,7 +74,7 @@ def judge(
     """Judge a run.
 
     Args:
-        evidence: of the run; the margins of its latency are in its manifest.
+        run: its data; the margins of its latency are in its manifest.
         baseline: of the run it is compared with, None to leave latency unjudged.
         log_item: the item `server_log`, where a server log was given.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
@@ -83,36 +83,36 @@ def judge(
     Returns:
         The same verdict whenever it is asked for: the bootstrap's randomness comes from the plan's seed.
     """
-    generator = judge_generator(evidence)
+    generator = judge_generator(run)
     items = [
-        connect.judge(evidence),
-        messaging.judge(evidence),
-        reconnect.judge(evidence),
-        persistence.judge(evidence),
-        latency.judge(evidence, baseline, generator=generator, earlier=earlier, found=found),
+        connect.judge(run),
+        messaging.judge(run),
+        reconnect.judge(run),
+        persistence.judge(run),
+        latency.judge(run, baseline, generator=generator, earlier=earlier, found=found),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
-    unseen = _unseen(evidence)
+    unseen = _unseen(run)
     items = [_held_back(item, unseen) for item in items] if unseen else items
     return Verdict(
-        revision=evidence.manifest.revision,
+        revision=run.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
         items=items,
         generator=generator,
         verdict=whole(items),
-        notes=_notes(evidence),
+        notes=_notes(run),
     )
 
 
-def _unseen(evidence: RunData) -> str:
+def _unseen(run: RunData) -> str:
     """Return why it is not known all that the run saw, empty if it is."""
-    lost = _lost(evidence)
-    return evidence.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
+    lost = _lost(run)
+    return run.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
 
 
-def _lost(evidence: RunData) -> str:
+def _lost(run: RunData) -> str:
     """Return which workers did not deliver all they recorded, empty if all did."""
-    told = ", ".join(map(str, evidence.manifest.missing_workers))
+    told = ", ".join(map(str, run.manifest.missing_workers))
     return told and f"worker {told}"
 
 
@@ -125,23 +125,23 @@ def _held_back(item: Item, unseen: str) -> Item:
     )
 
 
-def _notes(evidence: RunData) -> list[str]:
-    notes = list(evidence.warnings)
-    if lost := _lost(evidence):
+def _notes(run: RunData) -> list[str]:
+    notes = list(run.warnings)
+    if lost := _lost(run):
         notes.append(f"{lost} was lost before it had delivered all it recorded; see Locust's log")
-    if not evidence.manifest.complete:
+    if not run.manifest.complete:
         notes.append(
-            f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
+            f"the run was not ended in good order; judged is what it had written in {run.length_s:.0f} s"
         )
-    planned_s = evidence.manifest.plan.duration_s or 0.0
-    cut_s = planned_s - evidence.length_s
-    if evidence.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
-        notes.append(f"the run was cut short: {evidence.length_s:.0f} s of {planned_s:.0f} s")
-    losses = evidence.counts_of("losses")
+    planned_s = run.manifest.plan.duration_s or 0.0
+    cut_s = planned_s - run.length_s
+    if run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
+        notes.append(f"the run was cut short: {run.length_s:.0f} s of {planned_s:.0f} s")
+    losses = run.counts_of("losses")
     if losses:
         causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
         notes.append(f"the server or the network ended {sum(losses.values())} connections unasked: {causes}")
-    clamped = evidence.count("latency.clamped")
+    clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
     return notes
