@@ -7,7 +7,7 @@ nothing to compare with.
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,11 +18,13 @@ from msgspec import Meta, Struct
 from loadtest.results.directory import DUELS, write_json, writing
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.baselines import earlier_runs, readable
 from loadtest.runs.find import read_verdict
 from loadtest.statistics.comparison import MIN_PAIRS
 from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
-from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict, whole
+from loadtest.verdict.evidence import LatencyEvidence, PooledEvidence
+from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, whole
 from loadtest.verdict.latency import OPTIONAL_TAGS, Pair, Timing, is_fit, judge_pairs, lack, timing
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 
@@ -58,7 +60,8 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
         pairs: that were run to their end.
         end: why it ended, empty while it goes.
         ended_servers: what is to say of servers that ended by themselves, by role.
-        verdict, items: of the candidate against the baseline; None and empty until it ended.
+        verdict, items: of the candidate against the baseline; None and empty until it ended. They are not
+            read: what was judged is judged again.
         notes: what a person must know besides the items.
     """
 
@@ -76,7 +79,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     end: Text = ""
     ended_servers: dict[str, Text] = {}
     verdict: Ruling | None = None
-    items: list[Item] = []
+    items: list[AnyItem] = []
     notes: list[Text] = []
 
     @property
@@ -89,7 +92,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
         """The quantiles that the pairs are judged by, with their margins."""
         return gates_with(self.margins)
 
-    def item(self, name: str) -> Item:
+    def item(self, name: str) -> AnyItem:
         """Return an item of a duel that has ended by name."""
         return next(item for item in self.items if item.item == name)
 
@@ -212,16 +215,19 @@ def read_pair(pair: RunPair, results: Path) -> DuelPair:
 
 def _read(name: str, results: Path) -> DuelRun:
     path = results / name
-    evidence = read_run(path)
-    verdict = read_verdict(path) or judge(evidence)
-    return DuelRun(name=name, path=path, timing=timing(evidence, verdict.generator), verdict=verdict)
+    run = read_run(path)
+    verdict = read_verdict(path) or judge(run)
+    return DuelRun(name=name, path=path, timing=timing(run, verdict.generator), verdict=verdict)
 
 
-def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> Item:
+def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> Item[LatencyEvidence]:
     """Judge latency over the pairs so far, with the error that is due at this number of them."""
     if not pairs:
         return Item(
-            item="latency", verdict=Ruling.INCONCLUSIVE, summary="no pair of runs was made to its end"
+            item="latency",
+            verdict=Ruling.INCONCLUSIVE,
+            summary="no pair of runs was made to its end",
+            evidence=LatencyEvidence(),
         )
     few = sum(pair.fit for pair in pairs) < MIN_PAIRS
     return judge_pairs(
@@ -251,23 +257,24 @@ def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> D
         pairs: its pairs, read.
         results: the folder of all runs.
     """
-    items = {name: _pooled(name, pairs) for name in POOLED}
-    items["latency"] = latency_so_far(record, pairs, results=results)
+    pooled_items = {name: _pooled(name, pairs) for name in POOLED}
     candidate_ended = record.ended_servers.get("b")
     if candidate_ended:
-        items["connect"] = Item(
-            item="connect",
-            verdict=Ruling.FAIL,
-            summary=f"{candidate_ended}; {items['connect'].summary}",
-            evidence=items["connect"].evidence,
+        connect = pooled_items["connect"]
+        pooled_items["connect"] = msgspec.structs.replace(
+            connect, verdict=Ruling.FAIL, summary=f"{candidate_ended}; {connect.summary}"
         )
+    items: dict[str, AnyItem] = {
+        **pooled_items,
+        "latency": latency_so_far(record, pairs, results=results),
+    }
     listed = [items[name] for name in ITEMS]
     return msgspec.structs.replace(
-        record, items=listed, verdict=whole(listed), notes=_notes(record, items, pairs)
+        record, items=listed, verdict=whole(listed), notes=_notes(record, pooled_items.values(), pairs)
     )
 
 
-def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item:
+def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item[PooledEvidence]:
     return pooled(
         name,
         baseline=[ItemOfRun(pair.a.name, pair.a.verdict.item(name)) for pair in pairs],
@@ -275,9 +282,9 @@ def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item:
     )
 
 
-def _notes(record: DuelRecord, items: Mapping[str, Item], pairs: Sequence[DuelPair]) -> list[str]:
+def _notes(record: DuelRecord, items: Iterable[Item[PooledEvidence]], pairs: Sequence[DuelPair]) -> list[str]:
     notes = []
-    failing = [name for name, item in items.items() if "baseline_failed" in item.evidence]
+    failing = [item.item for item in items if item.evidence.baseline_failed]
     if failing:
         notes.append(f"the baseline {record.a} itself fails {', '.join(failing)}")
     if "a" in record.ended_servers:

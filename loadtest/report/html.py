@@ -25,8 +25,8 @@ from loadtest.report.tables import (
     server_log_table,
     storm_table,
 )
+from loadtest.ruling import Ruling
 from loadtest.text import printable
-from loadtest.verdict.items import Ruling
 
 QUESTIONS = {
     "connect": "Do sessions connect?",
@@ -77,8 +77,8 @@ def html(published: JudgedRun) -> str:
         generator=advice.generator_line(verdict.generator),
         facts=_facts(published),
         charts=charts(run),
-        compared_with=advice.baseline_lines(verdict.item("latency")),
-        gates=gate_table(gates(verdict.item("latency"))),
+        compared_with=advice.baseline_lines(verdict.latency),
+        gates=gate_table(gates(verdict.latency)),
         latency=latency_table(run),
         outages=outage_table(run),
         herd=advice.herd_line(run),

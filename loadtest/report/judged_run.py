@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loadtest.report.advice import told_items
 from loadtest.results.data import RunData
-from loadtest.verdict.items import Item, Verdict
+from loadtest.verdict.items import AnyItem, Verdict
 
 OWN_SERVER_LOG = "server.log"
 """The file that a run directory has where Locust started a reference server for the run."""
@@ -27,7 +27,7 @@ class JudgedRun:
     verdict: Verdict
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[AnyItem]:
         """The items as people are to read them."""
         return told_items(self.verdict.items)
 

@@ -13,8 +13,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
+from loadtest.ruling import Ruling
 from loadtest.text import printable
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.items import AnyItem
 
 _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
 _TEXT_LIMIT = 1000
@@ -37,7 +38,7 @@ def junit(published: JudgedRun) -> bytes:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
         *advice.failure_lines(published.run),
-        *advice.baseline_lines(verdict.item("latency")),
+        *advice.baseline_lines(verdict.latency),
         advice.generator_line(verdict.generator),
         *verdict.generator.problems,
         *verdict.notes[:20],
@@ -63,7 +64,7 @@ def _suite_attributes(published: JudgedRun) -> dict[str, str]:
     }
 
 
-def _case(item: Item, step: str) -> Element:
+def _case(item: AnyItem, step: str) -> Element:
     case = Element("testcase", classname="loadtest", name=item.item, time="0")
     element = _ELEMENTS.get(item.verdict)
     message = printable(item.summary, _TEXT_LIMIT)

@@ -26,8 +26,9 @@ from loadtest.report.tables import (
     server_log_table,
     storm_table,
 )
+from loadtest.ruling import Ruling
 from loadtest.text import markdown_cell, markdown_code, markdown_prose, printable
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.items import AnyItem
 
 _SIGNS = {
     Ruling.PASS: "✅",
@@ -60,7 +61,7 @@ def _verdict(published: JudgedRun) -> Iterator[str]:
     rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in published.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
-    for line in advice.baseline_lines(verdict.item("latency")):
+    for line in advice.baseline_lines(verdict.latency):
         yield f"{markdown_prose(line)}."
         yield ""
     yield f"{markdown_prose(advice.generator_line(verdict.generator))}."
@@ -79,7 +80,7 @@ def _findings(published: JudgedRun) -> Iterator[str]:
             yield from _finding(item, next_step(item, published.verdict.items))
 
 
-def _finding(item: Item, step: str) -> Iterator[str]:
+def _finding(item: AnyItem, step: str) -> Iterator[str]:
     lines = [*advice.count_lines(item), *advice.finding_lines(item)]
     if not (lines or step):
         return
@@ -97,7 +98,7 @@ def _finding(item: Item, step: str) -> Iterator[str]:
 def _measured(published: JudgedRun) -> Iterator[str]:
     run, verdict = published.run, published.verdict
     for table in (
-        gate_table(gates(verdict.item("latency"))),
+        gate_table(gates(verdict.latency)),
         latency_table(run),
         outage_table(run),
         phase_table(run),

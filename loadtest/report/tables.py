@@ -5,29 +5,30 @@ a code span; nothing is escaped here, that is for whoever draws. Rows are bounde
 kinds, causes and errors, a hostile file may have thousands.
 """
 
-import math
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
-
-import msgspec
-from msgspec import Struct
 
 from loadtest import text
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.results.data import RunData, StormRecovery
 from loadtest.results.manifest import Manifest, Plan
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_text
-from loadtest.verdict.items import Item, Ruling
-from loadtest.verdict.server_log import drop_table
+from loadtest.verdict.evidence import (
+    CountedEvidence,
+    GateResult,
+    KindEvidence,
+    LatencyEvidence,
+    PairEvidence,
+    ServerLogEvidence,
+)
+from loadtest.verdict.items import AnyItem
 
 ROWS_LIMIT = 30
-
-_Told = TypeVar("_Told")
 
 TAG_MEANINGS = {
     "service": "round trip from the actual send",
@@ -99,7 +100,7 @@ def bounded(title: str, header: Sequence[str], aligns: str, rows: Iterable[Seque
     return Table(header, aligns, found[:ROWS_LIMIT], title, more=max(0, len(found) - ROWS_LIMIT))
 
 
-def verdict_table(items: Iterable[Item]) -> Table:
+def verdict_table(items: Iterable[AnyItem]) -> Table:
     """Return item, verdict and summary."""
     rows = [(item.item, str(item.verdict), item.summary) for item in items]
     return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
@@ -166,72 +167,27 @@ def error_table(errors: Iterable[ErrorTally]) -> Table:
     return bounded("Errors", header, "lrlrll", rows)
 
 
-def count_table(item: Item) -> Table:
+def count_table(item: AnyItem) -> Table:
     """Return an item's counts with their meaning."""
     rows = (
         (text.count(count), COUNTS.get(f"{item.item}.{name}", Untrusted(name)))
-        for name, count in told(item, "counts", dict[str, int], {}).items()
+        for name, count in counts(item).items()
     )
     return bounded("Counts", ("count", "of what"), "rl", rows)
 
 
-def told(item: Item, name: str, kind: type[_Told], nothing: _Told) -> _Told:
-    """Return a piece of an item's evidence in its expected form.
-
-    An item that was read from a verdict.json may hold anything: what has another form is `nothing`.
-    """
-    try:
-        return msgspec.convert(item.evidence.get(name, nothing), kind)
-    except msgspec.ValidationError:
-        return nothing
+def counts(item: AnyItem) -> Mapping[str, int]:
+    """Return what was counted for an item, nothing where it is not judged by that."""
+    return item.evidence.counts if isinstance(item.evidence, CountedEvidence) else {}
 
 
-class GateFigures(Struct, frozen=True, kw_only=True):
-    """What the latency item's evidence holds of one gated quantile."""
-
-    gate: str
-    decision: str
-    reason: str = ""
-    baseline_us: float | None = None
-    candidate_us: float | None = None
-    change_ratio: float | None = None
-    low_ratio: float | None = None
-    high_ratio: float | None = None
-    margin_ratio: float | None = None
-    relative_margin_ratio: float | None = None
-    absolute_margin_us: float | None = None
-
-    @property
-    def absolute(self) -> bool:
-        """Whether the margin in force is the absolute one."""
-        relative_ratio = math.inf if self.relative_margin_ratio is None else self.relative_margin_ratio
-        return (self.margin_ratio or 0.0) > relative_ratio
-
-    @property
-    def margin(self) -> str:
-        """The margin in force: a time, or a share of the baseline."""
-        return text.span(self.absolute_margin_us) if self.absolute else self.share
-
-    @property
-    def share(self) -> str:
-        """The margin in force as a share of the baseline."""
-        return text.share(self.margin_ratio)
-
-    @property
-    def interval(self) -> str:
-        """The interval of the change, in percent."""
-        if self.low_ratio is None or self.high_ratio is None:
-            return text.UNKNOWN
-        low, high = (text.change(ratio).removesuffix(" %") for ratio in (self.low_ratio, self.high_ratio))
-        return f"{low} to {high}"
+def gates(item: AnyItem) -> Sequence[GateResult]:
+    """Return the gated quantiles of the item `latency`, none where nothing was compared."""
+    compared = item.evidence.gates if isinstance(item.evidence, LatencyEvidence) else None
+    return compared or ()
 
 
-def gates(item: Item) -> list[GateFigures]:
-    """Return the gated quantiles of a latency item, none where nothing was compared."""
-    return told(item, "gates", list[GateFigures], [])
-
-
-def gate_table(compared: Sequence[GateFigures]) -> Table:
+def gate_table(compared: Sequence[GateResult]) -> Table:
     """Return each gated quantile: both values, the change with its interval, the margin, the verdict.
 
     It is empty where one side has no values at all: there is no change to show.
@@ -244,9 +200,9 @@ def gate_table(compared: Sequence[GateFigures]) -> Table:
             text.span(gate.baseline_us),
             text.span(gate.candidate_us),
             text.change(gate.change_ratio),
-            gate.interval,
-            gate.margin,
-            gate.decision,
+            interval(gate),
+            margin(gate),
+            str(gate.decision),
         )
         for gate in compared
     ]
@@ -254,36 +210,35 @@ def gate_table(compared: Sequence[GateFigures]) -> Table:
     return Table(header, "lrrrrrl", rows, "Change against the baseline", note=_margin_note(compared))
 
 
-def _margin_note(compared: Sequence[GateFigures]) -> str:
+def interval(gate: GateResult) -> str:
+    """Return the interval of a quantile's change, in percent."""
+    if gate.low_ratio is None or gate.high_ratio is None:
+        return text.UNKNOWN
+    low, high = (text.change(ratio).removesuffix(" %") for ratio in (gate.low_ratio, gate.high_ratio))
+    return f"{low} to {high}"
+
+
+def margin(gate: GateResult) -> str:
+    """Return the margin in force: a time, or a share of the baseline."""
+    return text.span(gate.absolute_margin_us) if gate.absolute else text.share(gate.margin_ratio)
+
+
+def _margin_note(compared: Sequence[GateResult]) -> str:
     """Return what the values are of, and what share a margin is that is a time."""
     notes = ["Values are of whole seconds after the warm-up."]
     absolute = [gate for gate in compared if gate.absolute]
-    for least in dict.fromkeys(gate.margin for gate in absolute):
+    for least in dict.fromkeys(map(margin, absolute)):
         shares = ", ".join(
-            f"{gate.share} of {gate.gate} (else {text.share(gate.relative_margin_ratio)})"
+            f"{text.share(gate.margin_ratio)} of {gate.gate} (else {text.share(gate.relative_margin_ratio)})"
             for gate in absolute
-            if gate.margin == least
+            if margin(gate) == least
         )
         notes.append(f"A margin is {least} at least, which is {shares}.")
     return " ".join(notes)
 
 
-class _RunTold(Struct, frozen=True, kw_only=True):
-    run_id: str = ""
-    started_at: str = ""
-
-
-class _PairTold(Struct, frozen=True, kw_only=True):
-    pair: int
-    fit: bool
-    baseline: _RunTold
-    candidate: _RunTold
-    change_ratios: dict[str, float | None]
-
-
-def pair_table(item: Item) -> Table:
-    """Return the pairs of a latency item over several, with the change of each quantile in each."""
-    pairs = told(item, "runs", list[_PairTold], [])
+def pair_table(pairs: Sequence[PairEvidence]) -> Table:
+    """Return pairs of runs, with the change of each quantile in each."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair.change_ratios))
     rows = (
         (
@@ -299,13 +254,20 @@ def pair_table(item: Item) -> Table:
     return bounded("Pairs of runs", header, f"rll{'r' * len(names)}l", rows)
 
 
-def server_log_table(item: Item) -> Table:
+def server_log_table(item: AnyItem) -> Table:
     """Return client action against the server's log level, empty where no server log was judged."""
-    try:
-        header, *rows = drop_table(item.evidence)
-    except (AttributeError, KeyError, TypeError):  # not judged, or not by this version
-        return Table((), "", ())
+    kinds = item.evidence.by_kind if isinstance(item.evidence, ServerLogEvidence) else []
+    rows = (
+        (kind.kind, str(kind.drops), str(kind.drops_with_record), str(kind.records), _levels(kind))
+        for kind in kinds
+    )
+    header = ("client action", "times", "with a record", "records", "server's log level")
     return bounded("Server log by drop kind", header, "lrrrl", rows)
+
+
+def _levels(kind: KindEvidence) -> str:
+    levels = ", ".join(f"{level} {count}" for level, count in kind.levels.items()) or "nothing"
+    return f"{levels} ({kind.expected_errors} expected)" if kind.expected_errors else levels
 
 
 def plan_table(plan: Plan) -> Table:

@@ -26,8 +26,9 @@ from loadtest.report.tables import (
     storm_table,
     verdict_table,
 )
+from loadtest.ruling import Ruling
 from loadtest.text import printable
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.items import AnyItem
 
 _STYLES = {
     Ruling.PASS: "green",
@@ -62,7 +63,7 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
         console.print()
         print_table(console, storms)
     console.print()
-    for line in advice.baseline_lines(verdict.item("latency")):
+    for line in advice.baseline_lines(verdict.latency):
         console.print(_text(line, _SUMMARY_LIMIT))
     console.print(_text(advice.generator_line(verdict.generator), _SUMMARY_LIMIT))
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
@@ -78,7 +79,7 @@ def _print_failure(console: Console, published: JudgedRun) -> None:
         console.print()
 
 
-def _print_item(console: Console, item: Item, step: str) -> None:
+def _print_item(console: Console, item: AnyItem, step: str) -> None:
     lines = [*advice.count_lines(item), *advice.finding_lines(item)]
     tables = [table for table in (gate_table(gates(item)), server_log_table(item)) if table]
     if not (lines or tables or step):
@@ -95,7 +96,7 @@ def _print_item(console: Console, item: Item, step: str) -> None:
 
 def _print_where(console: Console, published: JudgedRun) -> None:
     """Say where the run is and how to look again; paths are not broken, so that they can be copied."""
-    latency = published.verdict.item("latency")
+    latency = published.verdict.latency
     step = next_step(latency, published.verdict.items)
     if latency.verdict is Ruling.NOT_JUDGED and step:
         console.print(_text(f"latency was not judged: {step}", _SUMMARY_LIMIT))

@@ -11,22 +11,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
-
-import msgspec
-from msgspec import Struct
 
 from loadtest.errors import RunUnreadable
-from loadtest.report.tables import told
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.find import Catalogue, FoundRun, find_runs, given_verdict, once, resolve
 from loadtest.statistics.comparison import MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.verdict import connect, messaging
-from loadtest.verdict.items import Item, Ruling, Verdict
-from loadtest.verdict.latency import OPTIONAL_TAGS, PassedOver, Timing, lack, timing
+from loadtest.verdict.evidence import BaselineEvidence, PassedOver
+from loadtest.verdict.items import AnyItem, Verdict
+from loadtest.verdict.latency import OPTIONAL_TAGS, BaselineSearch, Timing, lack, timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +63,9 @@ def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
         given: the verdict that the run was given, for what its data alone cannot tell: its latency.
     """
     unjudged, why = _lack(timing(run))
-    items = [connect.judge(run), messaging.judge(run)]
+    items: list[AnyItem] = [connect.judge(run), messaging.judge(run)]
     if given is not None:
-        items += [item for item in given.items if item.item == "latency"]
+        items.append(given.latency)
     failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
     return Suitability(unjudged=unjudged, lack=why, failings=failings)
 
@@ -212,22 +209,14 @@ class Found:
     """A baseline.
 
     Args:
-        run: what its files say, None where there is no baseline.
-        path, rule: where it is, and by which rule it was found; or by which there is none.
-        passed_over: the runs that the rule did not take, the newest first.
+        search: how it was found, or why there is none.
+        run: its data, None where there is no baseline.
         notes: what a person must know of it.
     """
 
+    search: BaselineSearch
     run: RunData | None = None
-    path: str = ""
-    rule: str = ""
-    passed_over: Sequence[PassedOver] = ()
     notes: Sequence[str] = ()
-
-    def told(self) -> dict[str, Any]:
-        """Return how it was found, for the evidence of a verdict."""
-        passed_over = [msgspec.to_builtins(one) for one in self.passed_over]
-        return {"path": self.path, "rule": self.rule, "passed_over": passed_over}
 
 
 def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None) -> Found:
@@ -246,10 +235,10 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
     if before is not None and not wanted:
         return _as_before(before, results)
     if wanted == NO_BASELINE:
-        return Found(rule=NONE_ASKED)
+        return _none(rule=NONE_ASKED)
     choice = choose_baseline(results, manifest, wanted)
     if choice.baseline is None:
-        return Found(passed_over=choice.passed_over)
+        return _none(choice.passed_over)
     try:
         return _read(choice.baseline.path, str(choice.baseline.rule), choice.passed_over)
     except RunUnreadable as problem:
@@ -260,27 +249,18 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
 
 def _as_before(before: Verdict, results: Path) -> Found:
     """Return what an earlier verdict was made against."""
-    latency = next((item for item in before.items if item.item == "latency"), _NOTHING)
-    passed_over = told(latency, "passed_over", list[PassedOver], [])
+    latency = before.latency.evidence
+    passed_over = latency.passed_over or ()
     if before.baseline is None:
-        none_asked = told(latency, "rule", str, "") == NONE_ASKED
-        return Found(rule=NONE_ASKED if none_asked else "", passed_over=passed_over)
-    compared = told(latency, "baseline", _Compared, _Compared(""))
+        return _none(passed_over, rule=NONE_ASKED if latency.rule == NONE_ASKED else None)
+    compared = latency.baseline or BaselineEvidence()
     path = next((run.path for run in find_runs(results).runs if run.manifest.run_id == compared.run_id), None)
     if path is None:
-        return Found(passed_over=passed_over, notes=["the run that this one was compared with is gone"])
+        return _none(passed_over, "the run that this one was compared with is gone")
     try:
-        return _read(path, compared.rule, passed_over)
+        return _read(path, compared.rule or "", passed_over)
     except RunUnreadable as problem:
         return _unreadable(problem, passed_over)
-
-
-class _Compared(Struct):
-    run_id: str
-    rule: str = ""
-
-
-_NOTHING = Item(item="latency", verdict=Ruling.NOT_JUDGED, summary="")
 
 
 def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
@@ -289,11 +269,15 @@ def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
         f"the baseline {run.manifest.revision} is a poor one: {failing}"
         for failing in suitability(run, given_verdict(path)).failings
     ]
-    return Found(run, str(path), rule, passed_over, notes)
+    return Found(BaselineSearch(path=str(path), rule=rule, passed_over=passed_over), run, notes)
 
 
 def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Found:
-    return Found(passed_over=passed_over, notes=[f"the baseline could not be read: {problem}"])
+    return _none(passed_over, f"the baseline could not be read: {problem}")
+
+
+def _none(passed_over: Sequence[PassedOver] = (), *notes: str, rule: str | None = None) -> Found:
+    return Found(BaselineSearch(rule=rule, passed_over=passed_over), notes=notes)
 
 
 def readable(paths: Iterable[Path]) -> Iterator[RunData]:

@@ -20,7 +20,7 @@ from loadtest.results import directory
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.baselines import choose_baseline, suitability
 from loadtest.runs.find import FoundRun, find_runs, given_verdict, resolve, run_of_plan
-from loadtest.verdict.latency import PassedOver
+from loadtest.verdict.evidence import PassedOver
 
 _KEPT = (
     directory.HISTOGRAMS,

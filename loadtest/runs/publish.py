@@ -25,9 +25,9 @@ from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import RuleTable
-from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict import server_log
-from loadtest.verdict.items import Item, Ruling, Verdict
+from loadtest.verdict.evidence import ServerLogEvidence
+from loadtest.verdict.items import Item, Verdict
 from loadtest.verdict.run import judge
 from loadtest.verdict.server_log import Window
 
@@ -46,7 +46,7 @@ def write_verdict(path: Path, verdict: Verdict) -> Path:
 _AT_ONCE = 10_000
 
 
-def log_item(path: Path, run: RunData) -> Item | None:
+def log_item(path: Path, run: RunData) -> Item[ServerLogEvidence] | None:
     """Judge what a run keeps of the server's log, None if it keeps none.
 
     Raises:
@@ -55,17 +55,9 @@ def log_item(path: Path, run: RunData) -> Item | None:
     log = read_server_log(path)
     if log is None:
         return None
-    manifest = run.manifest
-    start_ns = manifest.started_unix_ns
-    end_ns = start_ns + int(run.length_s * NS_PER_S)
-    drops = read_drops(path, started_unix_ns=start_ns, ended_unix_ns=end_ns)
-    window = Window(start_ns=start_ns, end_ns=end_ns)
-    account = server_log.judge(log.records, drops, window=window, reading=log.reading)
-    verdict, summary = Ruling(account.verdict), account.summary
-    if not manifest.plan.drops_planned and verdict is not Ruling.FAIL:
-        verdict = Ruling.NOT_JUDGED
-        summary = f"no drops are planned, and no error was logged in {account.evidence['records']} records"
-    return Item(item="server_log", verdict=verdict, summary=summary, evidence=account.evidence)
+    window = Window.of(run)
+    drops = read_drops(path, started_unix_ns=window.start_ns, ended_unix_ns=window.end_ns)
+    return server_log.judge(run, log.records, drops, reading=log.reading)
 
 
 def attach_logs(
@@ -122,7 +114,7 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         found.run,
         log_item(path, run),
         earlier=_earlier(found.run, run, Path(results)),
-        found=found.told(),
+        search=found.search,
     )
     verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
     published = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)

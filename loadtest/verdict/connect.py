@@ -1,10 +1,12 @@
 """`connect`: do sessions connect, up to the application's word that they are established?"""
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.evidence import ConnectEvidence
 from loadtest.verdict.generator import own_failures, own_reason
-from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
+from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 MAX_FAILED_RATIO = 0.001
 """Failed attempts over all: clients retry, so one stray failure in a large run is no finding; in a run of
@@ -14,21 +16,21 @@ ENDINGS = ("established", "failed", "cut_short", "unresolved")
 """Every attempt has exactly one of these in the end."""
 
 
-def judge(run: RunData) -> Item:
+def judge(run: RunData) -> Item[ConnectEvidence]:
     """Judge first connections; attempts to reconnect belong to `reconnect`."""
     verdict, summary = _ruling(run)
     return Item(
         item="connect",
         verdict=verdict,
         summary=summary,
-        evidence={
-            "counts": run.counts_of("connect"),
-            "unaccounted": unaccounted(run, "connect", "attempts", ENDINGS),
-            "sessions_planned": run.manifest.plan.sessions,
-            "limits": {"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
-            "percentiles": run.percentile_table(["connect"]),
-            "errors": run.error_table("connect"),
-        },
+        evidence=ConnectEvidence(
+            counts=run.counts_of("connect"),
+            unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
+            sessions_planned=run.manifest.plan.sessions,
+            limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
+            percentiles=run.percentile_table(["connect"]),
+            errors=errors_seen(run, "connect"),
+        ),
     )
 
 

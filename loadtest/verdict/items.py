@@ -1,48 +1,58 @@
-"""What a verdict is made of: verdict.json, as data.
+"""What a verdict is made of: verdict.json, as data; and what the items' rules have in common.
 
-    FAIL > INCONCLUSIVE > PASS, and NOT_JUDGED counts for nothing
-
-Exit codes are those of Locust and of `loadtest` alike. Rules do not belong here.
+An item is of one kind of evidence (`loadtest.verdict.evidence`). Rules do not belong here.
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
+import msgspec
 from msgspec import Struct, field
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling, worst
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.evidence import (
+    ConnectEvidence,
+    ErrorSeen,
+    LatencyEvidence,
+    MessagingEvidence,
+    PersistenceEvidence,
+    ReconnectEvidence,
+    ServerLogEvidence,
+)
 
-ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency", "server_log")
-"""The items, in the order in which they are told."""
+_Evidence = TypeVar("_Evidence")
+
+EVIDENCE: dict[str, type[Struct]] = {
+    "connect": ConnectEvidence,
+    "messaging": MessagingEvidence,
+    "reconnect": ReconnectEvidence,
+    "persistence": PersistenceEvidence,
+    "latency": LatencyEvidence,
+    "server_log": ServerLogEvidence,
+}
+"""The items in the order in which people read them, and what each of them rests on."""
+
+ITEMS = tuple(EVIDENCE)
 
 
-class Ruling(StrEnum):
-    """What was found of an item, or of a run."""
-
-    PASS = "PASS"  # noqa: S105 - a verdict, not a password
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    NOT_JUDGED = "NOT_JUDGED"
-
-    @property
-    def exit_code(self) -> int:
-        """0 pass, 1 fail, 4 inconclusive."""
-        return {Ruling.PASS: 0, Ruling.FAIL: 1}.get(self, 4)
-
-
-class Item(Struct, frozen=True, kw_only=True):
+class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):
     """One item's verdict.
 
     Args:
         summary: one sentence for a person.
-        evidence: plain data (JSON), from which a person can act.
+        evidence: what it rests on, from which a person can act; an empty mapping where there is none.
     """
 
     item: str
     verdict: Ruling
     summary: str
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: _Evidence = field(default_factory=dict)  # type: ignore[assignment] # what JSON has for none
+
+
+AnyItem = Item[Any]
+"""An item whose kind is known by its name only."""
 
 
 class Generator(Struct, frozen=True, kw_only=True):
@@ -72,29 +82,60 @@ class Verdict(Struct, frozen=True, kw_only=True):
     schema: Literal[1] = 1
     revision: str
     baseline: str | None
-    items: list[Item]
+    items: list[AnyItem]
     generator: Generator
     verdict: Ruling
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Give the evidence of a verdict that was read its type."""
+        self.items[:] = map(_typed, self.items)
 
     @property
     def exit_code(self) -> int:
         """0 pass, 1 fail, 4 inconclusive."""
         return self.verdict.exit_code
 
-    def item(self, name: str) -> Item:
-        """Return an item by name."""
-        return next(item for item in self.items if item.item == name)
+    @property
+    def latency(self) -> Item[LatencyEvidence]:
+        """The item `latency`."""
+        return self.item("latency")
+
+    def item(self, name: str) -> AnyItem:
+        """Return an item by name; one that another version did not judge is NOT_JUDGED."""
+        lacking: AnyItem = Item(item=name, verdict=Ruling.NOT_JUDGED, summary="it was not judged")
+        return next((item for item in self.items if item.item == name), _typed(lacking))
 
 
-def whole(items: Iterable[Item]) -> Ruling:
+def _typed(item: AnyItem) -> AnyItem:
+    """Return an item with evidence of its kind; of an item that is not known, it stays as it was read."""
+    kind = EVIDENCE.get(item.item)
+    if kind is None or isinstance(item.evidence, kind) or (kind is ServerLogEvidence and item.evidence == {}):
+        return item
+    try:
+        return msgspec.structs.replace(item, evidence=msgspec.convert(item.evidence, kind))
+    except msgspec.ValidationError as error:
+        raise ValueError(f"evidence of {item.item}: {error}") from error
+
+
+def whole(items: Iterable[AnyItem]) -> Ruling:
     """Return the verdict of a run with these items; nothing judged is INCONCLUSIVE."""
-    rulings = {item.verdict for item in items}
-    if Ruling.FAIL in rulings:
-        return Ruling.FAIL
-    if Ruling.INCONCLUSIVE in rulings or Ruling.PASS not in rulings:
-        return Ruling.INCONCLUSIVE
-    return Ruling.PASS
+    found = worst(item.verdict for item in items)
+    return Ruling.INCONCLUSIVE if found is Ruling.NOT_JUDGED else found
+
+
+def errors_seen(run: RunData, item: str) -> list[ErrorSeen]:
+    """Return an item's three commonest errors."""
+    return [
+        ErrorSeen(
+            error=tally.error,
+            count=tally.count,
+            example=tally.example,
+            session=tally.session,
+            at_s=tally.at_ns / NS_PER_S,
+        )
+        for tally in run.errors_of(item)
+    ]
 
 
 def unaccounted(run: RunData, item: str, begun: str, endings: Iterable[str]) -> int:

@@ -1,9 +1,11 @@
 """`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
+from loadtest.verdict.evidence import MessagingEvidence
+from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 FAILINGS = {
     "lost": "without a reply on a healthy connection",
@@ -41,7 +43,7 @@ MAX_HANGING_RATIO = 0.001
 PUSHES_EXPECTED_AFTER_S = 60
 
 
-def judge(run: RunData) -> Item:
+def judge(run: RunData) -> Item[MessagingEvidence]:
     """Judge requests, replies and pushes."""
     verdict, summary = _ruling(run)
     remarks = _remarks(run)
@@ -49,13 +51,13 @@ def judge(run: RunData) -> Item:
         item="messaging",
         verdict=verdict,
         summary="; ".join([summary, *remarks]),
-        evidence={
-            "counts": run.counts_of("messaging"),
-            "unaccounted": _unaccounted(run),
-            "limits": {**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
-            "percentiles": run.percentile_table(["service", "response", "after_resume", "push"]),
-            "errors": run.error_table("messaging"),
-        },
+        evidence=MessagingEvidence(
+            counts=run.counts_of("messaging"),
+            unaccounted=_unaccounted(run),
+            limits={**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
+            percentiles=run.percentile_table(["service", "response", "after_resume", "push"]),
+            errors=errors_seen(run, "messaging"),
+        ),
     )
 
 

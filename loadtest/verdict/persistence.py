@@ -6,7 +6,9 @@ be judged, and the item says so.
 """
 
 from loadtest.results.data import RunData
-from loadtest.verdict.items import Item, Ruling
+from loadtest.ruling import Ruling
+from loadtest.verdict.evidence import PersistenceEvidence
+from loadtest.verdict.items import Item, errors_seen
 from loadtest.verdict.reconnect import more_outages
 
 FAILINGS = {
@@ -22,19 +24,19 @@ MIN_CHECKED = 10
 """Fewer resumes show too little, as in `reconnect`."""
 
 
-def judge(run: RunData) -> Item:
+def judge(run: RunData) -> Item[PersistenceEvidence]:
     """Judge what resumed sessions were told."""
     verdict, summary = _ruling(run)
     return Item(
         item="persistence",
         verdict=verdict,
         summary=summary,
-        evidence={
-            "counts": run.counts_of("persistence"),
-            "judged_by": "identity and history" if _histories(run) else "identity only",
-            "limits": {**dict.fromkeys(FAILINGS, 0), "least_checked": MIN_CHECKED},
-            "errors": run.error_table("persistence"),
-        },
+        evidence=PersistenceEvidence(
+            counts=run.counts_of("persistence"),
+            judged_by="identity and history" if _histories(run) else "identity only",
+            limits={**dict.fromkeys(FAILINGS, 0), "least_checked": MIN_CHECKED},
+            errors=errors_seen(run, "persistence"),
+        ),
     )
 
 

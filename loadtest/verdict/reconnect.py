@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from loadtest.drops.plan import Storm
 from loadtest.results.data import OutageGroup, RunData, StormRecovery
 from loadtest.results.manifest import Plan
+from loadtest.ruling import Ruling
+from loadtest.verdict.evidence import OutagesOfKind, ReconnectEvidence, StormEvidence
 from loadtest.verdict.generator import own_failures, own_reason
-from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
+from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 FAILINGS = {
     "gave_up": "gave up",
@@ -30,31 +31,31 @@ MIN_RESUMED = 10
 """Fewer resumes show too little where drops were planned: seven kinds of drop, some of them once."""
 
 
-def judge(run: RunData) -> Item:
+def judge(run: RunData) -> Item[ReconnectEvidence]:
     """Judge outages, whatever began them."""
     verdict, summary = _ruling(run)
     return Item(
         item="reconnect",
         verdict=verdict,
         summary=summary,
-        evidence={
-            "counts": run.counts_of("reconnect"),
-            "unaccounted": unaccounted(run, "reconnect", "outages", ENDINGS),
-            "drops": run.counts_of("drops"),
-            "losses": run.counts_of("losses"),
-            "outages": [_told(group) for group in run.outages],
-            "herd_peak_per_s": run.herd_peak,
-            "herd_peak_at_s": run.herd_peak_s,
-            "storms": [_recovery(one) for one in run.storms],
-            "limits": {
+        evidence=ReconnectEvidence(
+            counts=run.counts_of("reconnect"),
+            unaccounted=unaccounted(run, "reconnect", "outages", ENDINGS),
+            drops=run.counts_of("drops"),
+            losses=run.counts_of("losses"),
+            outages=[_outages(group) for group in run.outages],
+            herd_peak_per_s=run.herd_peak,
+            herd_peak_at_s=run.herd_peak_s,
+            storms=[_storm(one) for one in run.storms],
+            limits={
                 **dict.fromkeys(FAILINGS, 0),
                 "refused_ratio": MAX_REFUSED_RATIO,
                 "least_resumed": MIN_RESUMED,
             },
-            "percentiles": run.percentile_table(["outage", "resume"], (50, 95, 100)),
-            "phases": run.phase_table(),
-            "errors": run.error_table("reconnect"),
-        },
+            percentiles=run.percentile_table(["outage", "resume"], (50, 95, 100)),
+            phases=run.phase_table(),
+            errors=errors_seen(run, "reconnect"),
+        ),
     )
 
 
@@ -156,27 +157,32 @@ def _calm(one: StormRecovery) -> str:
     return f"dropped, {back}"
 
 
-def _recovery(one: StormRecovery) -> dict[str, Any]:
-    return {
-        "at_s": one.storm.at_s,
-        "share_ratio": one.storm.share_ratio,
-        "kind": one.storm.kind,
-        "dropped": one.met,
-        "back": one.back,
-        **{f"back_p{100 * share:g}_s": after_s for share, after_s in one.back_after_s.items()},
-        "attempts_peak_per_s": one.peak_per_s,
-    }
+def _storm(one: StormRecovery) -> StormEvidence:
+    back_after_s = one.back_after_s
+    return StormEvidence(
+        at_s=one.storm.at_s,
+        share_ratio=one.storm.share_ratio,
+        kind=one.storm.kind,
+        dropped=one.met,
+        back=one.back,
+        back_p50_s=back_after_s[0.5],
+        back_p95_s=back_after_s[0.95],
+        back_p100_s=back_after_s[1.0],
+        attempts_peak_per_s=one.peak_per_s,
+    )
 
 
-def _told(group: OutageGroup) -> dict[str, Any]:
-    in_ms = {
-        f"{name}_ms": None if value_us is None else value_us / 1000
-        for name, value_us in (("p50", group.p50_us), ("p95", group.p95_us), ("max", group.max_us))
-    }
-    return {
-        "trigger": group.trigger,
-        "name": group.name,
-        "begun": group.begun,
-        "resumed": group.resumed,
-        **in_ms,
-    }
+def _outages(group: OutageGroup) -> OutagesOfKind:
+    return OutagesOfKind(
+        trigger=group.trigger,
+        name=group.name,
+        begun=group.begun,
+        resumed=group.resumed,
+        p50_ms=_ms(group.p50_us),
+        p95_ms=_ms(group.p95_us),
+        max_ms=_ms(group.max_us),
+    )
+
+
+def _ms(value_us: int | None) -> float | None:
+    return None if value_us is None else value_us / 1000

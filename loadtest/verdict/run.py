@@ -1,15 +1,18 @@
 """The verdict on a run: all items, the generator, and the whole."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling, worst
 from loadtest.verdict import connect, latency, messaging, persistence, reconnect
+from loadtest.verdict.evidence import ItemSeen, PooledEvidence, ServerLogEvidence
 from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import Item, Ruling, Verdict, whole
+from loadtest.verdict.items import AnyItem, Item, Verdict, whole
+from loadtest.verdict.latency import BaselineSearch
 
 _RUNS_SHOWN = 3
 
@@ -18,10 +21,12 @@ class ItemOfRun(NamedTuple):
     """One item's verdict in one run; `run` names its directory."""
 
     run: str
-    item: Item
+    item: AnyItem
 
 
-def pooled(name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]) -> Item:
+def pooled(
+    name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]
+) -> Item[PooledEvidence]:
     """Judge an item over the runs of a candidate.
 
     Args:
@@ -29,21 +34,18 @@ def pooled(name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[Item
         baseline, candidate: its verdict in each of their runs.
     """
     counts = Counter(of_run.item.verdict for of_run in candidate)
-    ruling = next((one for one in _WORST_FIRST if counts[one]), Ruling.NOT_JUDGED)
+    ruling = worst(counts)
     failed_before = [of_run for of_run in baseline if of_run.item.verdict is Ruling.FAIL]
-    evidence: dict[str, Any] = {"runs": {str(one): count for one, count in counts.items()}}
     shown = [of_run for of_run in candidate if of_run.item.verdict is ruling]
-    if ruling in (Ruling.FAIL, Ruling.INCONCLUSIVE):
-        evidence["seen"] = [_told(of_run) for of_run in shown[:_RUNS_SHOWN]]
-    if failed_before:
-        evidence["baseline_failed"] = [_told(of_run) for of_run in failed_before[:_RUNS_SHOWN]]
     summary = _summary(ruling, shown, len(candidate))
     if failed_before:
         summary += f"; the baseline fails it in {len(failed_before)} of {len(baseline)} runs"
+    evidence = PooledEvidence(
+        runs=dict(counts),
+        seen=_seen(shown) if ruling in (Ruling.FAIL, Ruling.INCONCLUSIVE) else None,
+        baseline_failed=_seen(failed_before) if failed_before else None,
+    )
     return Item(item=name, verdict=ruling, summary=summary, evidence=evidence)
-
-
-_WORST_FIRST = (Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.PASS)
 
 
 def _summary(ruling: Ruling, shown: Sequence[ItemOfRun], runs: int) -> str:
@@ -54,8 +56,11 @@ def _summary(ruling: Ruling, shown: Sequence[ItemOfRun], runs: int) -> str:
     return f"in {len(shown)} of {runs} runs, first {shown[0].run}: {shown[0].item.summary}"
 
 
-def _told(of_run: ItemOfRun) -> dict[str, Any]:
-    return {"run": of_run.run, "summary": of_run.item.summary, "evidence": of_run.item.evidence}
+def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen]:
+    return [
+        ItemSeen(run=of_run.run, summary=of_run.item.summary, evidence=of_run.item.evidence)
+        for of_run in found[:_RUNS_SHOWN]
+    ]
 
 
 CUT_SHORT_RATIO = 0.1
@@ -66,10 +71,10 @@ CUT_SHORT_S = 5.0
 def judge(
     run: RunData,
     baseline: RunData | None = None,
-    log_item: Item | None = None,
+    log_item: Item[ServerLogEvidence] | None = None,
     *,
     earlier: Iterable[RunData] = (),
-    found: Mapping[str, Any] | None = None,
+    search: BaselineSearch | None = None,
 ) -> Verdict:
     """Judge a run.
 
@@ -78,18 +83,18 @@ def judge(
         baseline: of the run it is compared with, None to leave latency unjudged.
         log_item: the item `server_log`, where a server log was given.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
-        found: where the baseline is and by which rule it was found, for the evidence.
+        search: how the baseline was found, or why there is none.
 
     Returns:
         The same verdict whenever it is asked for: the bootstrap's randomness comes from the plan's seed.
     """
     generator = judge_generator(run)
-    items = [
+    items: list[AnyItem] = [
         connect.judge(run),
         messaging.judge(run),
         reconnect.judge(run),
         persistence.judge(run),
-        latency.judge(run, baseline, generator=generator, earlier=earlier, found=found),
+        latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
     unseen = _unseen(run)
@@ -116,7 +121,7 @@ def _lost(run: RunData) -> str:
     return told and f"worker {told}"
 
 
-def _held_back(item: Item, unseen: str) -> Item:
+def _held_back(item: AnyItem, unseen: str) -> AnyItem:
     """Return the item; what passed by what is known is not known to pass."""
     if item.verdict is not Ruling.PASS:
         return item
