@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.peers import open_sockets, until
-from tests.turns import turn
+from tests.support.peers import open_sockets, until
+from tests.support.turns import turn
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

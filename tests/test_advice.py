@@ -12,7 +12,7 @@ from loadtest.report.html import html
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.verdict import ITEMS, Generator, Item, Ruling, Verdict, judge
-from tests.runs import manifest, sound, tally
+from tests.support.runs import manifest, sound, tally
 
 
 def verdict_of(**items: tuple[Ruling, str] | Item) -> Verdict:

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from loadtest.cli import main
-from tests.rundirs import write_run
-from tests.runs import manifest, plan
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest, plan
 
 
 def run(*arguments: str | Path) -> Result:

@@ -6,7 +6,7 @@ import itertools
 import json
 from pathlib import Path
 
-from tests.locusts import BRISK, LocustProcess
+from tests.support.locusts import BRISK, LocustProcess
 
 JUMPING = """
 import time

@@ -20,8 +20,8 @@ from loadtest.run import pin, utc_text
 from loadtest.schedule import NS_PER_S
 from loadtest.statistics import margins_of, parse_margins
 from loadtest.verdict import Ruling
-from tests.rundirs import write_run
-from tests.runs import manifest, plan
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest, plan
 
 _seconds = count(1_795_443_815)
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from loadtest.evidence import pack
 from loadtest.evidence.interval import encode
 from loadtest.locust_user.crew import VERSION, Crew
-from tests.runs import interval
+from tests.support.runs import interval
 
 class Runner:
     worker_index_max = 3

@@ -26,8 +26,8 @@ from loadtest.dialects import (
 from loadtest.dialects.base import EXCERPT_LENGTH, UNNUMBERED
 from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Identity
-from tests.effort import effort
-from tests.fake_link import ack, frame, identity
+from tests.support.effort import effort
+from tests.support.fake_link import ack, frame, identity
 
 DIALECTS = [Echo(), Emergence()]
 

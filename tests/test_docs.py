@@ -17,7 +17,7 @@ from websockets.sync.server import ServerConnection, serve
 
 from loadtest.locust_user.options import OPTIONS
 from loadtest.server import ServerProcess
-from tests.locusts import BRISK, ROOT, LocustProcess
+from tests.support.locusts import BRISK, ROOT, LocustProcess
 
 README = (ROOT / "README.md").read_text()
 

@@ -22,7 +22,7 @@ from loadtest.drops import (
 )
 from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Drop
-from tests.effort import effort
+from tests.support.effort import effort
 
 EVERY_KIND = dict.fromkeys(DropKind.kinds, 1.0)
 

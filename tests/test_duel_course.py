@@ -27,8 +27,8 @@ from loadtest.schedule import NS_PER_S
 from loadtest.statistics import parse_margins
 from loadtest.transport import Target, Tls, check_reachable
 from loadtest.verdict import Ruling
-from tests.rundirs import HOSTILE, write_run
-from tests.runs import manifest, plan, tally
+from tests.support.rundirs import HOSTILE, write_run
+from tests.support.runs import manifest, plan, tally
 
 A = Side(role="a", revision="v41", url="ws://127.0.0.1:1")
 B = Side(role="b", revision="v42", url="ws://127.0.0.1:2")

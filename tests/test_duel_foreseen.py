@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from loadtest.duel import DuelSettings, Side
 from loadtest.duel.foreseen import USUAL, Foreseen, check_judgeable, foresee
 from loadtest.errors import InvalidSetting, UsageError
-from tests.locusts import LOCUSTFILE, ROOT
-from tests.runs import plan
+from tests.support.locusts import LOCUSTFILE, ROOT
+from tests.support.runs import plan
 
 A = Side(role="a", revision="v41", url="ws://127.0.0.1:1")
 B = Side(role="b", revision="v42", url="ws://127.0.0.1:2")

@@ -24,13 +24,13 @@ from loadtest.recorder import Interval
 from loadtest.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session import State
 from loadtest.transport import Target
-from tests.asgi_server import AsgiServer, asgi_server
+from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.conftest import Certificates
-from tests.dialling import trusting
-from tests.engine_run import EngineRun, Planned, running, settings
-from tests.peers import open_sockets, server_frame, switching
-from tests.ports import free_port
-from tests.serverclient import wait_for
+from tests.support.dialling import trusting
+from tests.support.engine_run import EngineRun, Planned, running, settings
+from tests.support.peers import open_sockets, server_frame, switching
+from tests.support.ports import free_port
+from tests.support.serverclient import wait_for
 
 OUTCOMES = ("answered", "reordered", "corrupted", "late", "recovered", "lost", "lost_in_outage", "unfinished")
 

@@ -30,7 +30,7 @@ from loadtest.evidence.gathering import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gatherin
 from loadtest.evidence.interval import BYTES_LIMIT, IntervalLine, decode, encode, second_of
 from loadtest.recorder import Lifecycle, Recorder
 from loadtest.schedule import NS_PER_S
-from tests.runs import PLAN, gathered, interval, manifest, plan, tally
+from tests.support.runs import PLAN, gathered, interval, manifest, plan, tally
 
 WEEK_S = 7 * 24 * 3600
 

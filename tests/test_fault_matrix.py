@@ -15,7 +15,7 @@ import pytest
 
 from loadtest.drops import DEFAULT_WEIGHTS
 from loadtest.server import ServerProcess
-from tests.locusts import BRISK, Finished, LocustProcess
+from tests.support.locusts import BRISK, Finished, LocustProcess
 
 FAULTS = {
     "refuse_connect=0.3": "connect",

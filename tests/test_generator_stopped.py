@@ -15,8 +15,8 @@ import pytest
 from loadtest.evidence.interval import second_of
 from loadtest.run import read_run
 from loadtest.server import ServerProcess
-from tests.locusts import Finished, LocustProcess
-from tests.serverclient import wait_for
+from tests.support.locusts import Finished, LocustProcess
+from tests.support.serverclient import wait_for
 
 STOPPED_S = 2.0
 

@@ -16,9 +16,9 @@ import pytest
 
 from loadtest.engine import health
 from loadtest.engine.health import Health, local_ports, most_connections, raise_files_limit
-from tests.asgi_server import asgi_server
-from tests.engine_run import running, settings
-from tests.serverclient import wait_for
+from tests.support.asgi_server import asgi_server
+from tests.support.engine_run import running, settings
+from tests.support.serverclient import wait_for
 
 MS = 1_000_000
 UNLIMITED = resource.RLIM_INFINITY

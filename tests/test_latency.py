@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest import latency
-from tests.effort import effort
+from tests.support.effort import effort
 
 HIGHEST_NS = latency.HIGHEST_US * 1000
 

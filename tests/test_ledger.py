@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from loadtest.ledger import Ledger, Outcome, Ranges, Restoration
-from tests.effort import effort
+from tests.support.effort import effort
 
 
 def ledger_with(sent: int, *, answered: tuple[int, ...] = ()) -> Ledger:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.locusts import LOCUSTFILE, ROOT, Finished, LocustProcess
-from tests.peers import Line, bare_server
+from tests.support.locusts import LOCUSTFILE, ROOT, Finished, LocustProcess
+from tests.support.peers import Line, bare_server
 
 FILES = 200
 

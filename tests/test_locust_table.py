@@ -15,7 +15,7 @@ import json, sys
 from locust.stats import RequestStats
 from loadtest.evidence import pack
 from loadtest.locust_user import table
-from tests.runs import interval
+from tests.support.runs import interval
 
 stats = RequestStats()
 table.install(stats)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from loadtest.server import ServerProcess
-from tests.locusts import BRISK, LocustProcess
-from tests.serverclient import counters
+from tests.support.locusts import BRISK, LocustProcess
+from tests.support.serverclient import counters
 
 FILES = {
     "run.json",

@@ -29,8 +29,8 @@ from loadtest.statistics import (
     parse_margins,
 )
 from loadtest.verdict import Item, Ruling
-from tests.rundirs import write_run
-from tests.runs import manifest
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest
 
 DEFAULTS = margins_of(GATES)
 

@@ -13,7 +13,7 @@ import pytest
 
 from loadtest.run import read_run
 from loadtest.server import ServerProcess
-from tests.locusts import Finished, LocustProcess
+from tests.support.locusts import Finished, LocustProcess
 
 
 def _wait_for_interval(results: Path, number: int) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.recorder import OWN_LIMITS
 from loadtest.verdict import Ruling, judge
-from tests.runs import sound
+from tests.support.runs import sound
 
 
 def _ruling(counts: dict[str, int], item: str) -> Ruling:

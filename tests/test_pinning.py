@@ -15,8 +15,8 @@ from loadtest.cli import main
 from loadtest.report import print_verdict, publish
 from loadtest.run import utc_text
 from loadtest.schedule import NS_PER_S
-from tests.rundirs import write_run
-from tests.runs import manifest, plan
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest, plan
 
 
 def made(

@@ -15,8 +15,8 @@ from loadtest.events import EstablishTimedOut, Started
 from loadtest.ledger import Outcome
 from loadtest.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.schedule import NS_PER_S, Backoff
-from tests.effort import effort
-from tests.fake_link import Link, conduct, frame
+from tests.support.effort import effort
+from tests.support.fake_link import Link, conduct, frame
 
 ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency")
 

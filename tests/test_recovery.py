@@ -12,7 +12,7 @@ from loadtest.evidence import StormRecovery
 from loadtest.recorder import Lifecycle
 from loadtest.schedule import NS_PER_S
 from loadtest.verdict import Ruling, judge
-from tests.runs import gathered, interval, manifest, plan
+from tests.support.runs import gathered, interval, manifest, plan
 
 STORMS = (Storm(at_s=5, share_ratio=0.5), Storm(at_s=20, share_ratio=1.0, kind="fin"))
 

@@ -18,8 +18,8 @@ from loadtest.report.markdown import summary
 from loadtest.report.terminal import print_listing
 from loadtest.schedule import NS_PER_S
 from loadtest.verdict import ITEMS, Ruling, judge
-from tests.rundirs import HOSTILE, KINDS, write_run, write_server_log
-from tests.runs import gathered, interval, manifest, plan, tally
+from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
+from tests.support.runs import gathered, interval, manifest, plan, tally
 
 LOST = ErrorTally(
     item="messaging",

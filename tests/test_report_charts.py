@@ -26,7 +26,7 @@ from loadtest.report.geometry import (
     y_scale,
 )
 from loadtest.schedule import NS_PER_S
-from tests.runs import gathered, interval, manifest, plan
+from tests.support.runs import gathered, interval, manifest, plan
 
 POSITIVE = st.floats(min_value=1e-3, max_value=1e9)
 

@@ -10,8 +10,8 @@ import pytest
 from loadtest.recorder import ErrorTally
 from loadtest.report import print_verdict, publish
 from loadtest.report.terminal import new_console
-from tests.rundirs import HOSTILE, write_run
-from tests.runs import manifest
+from tests.support.rundirs import HOSTILE, write_run
+from tests.support.runs import manifest
 
 ESCAPE = "\x1b"
 

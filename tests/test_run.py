@@ -40,7 +40,7 @@ from loadtest.run.reader import FILE_LIMIT, LINE_LIMIT
 from loadtest.run.writer import HORIZON_S
 from loadtest.schedule import NS_PER_S
 from loadtest.verdict import judge
-from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan, tally
+from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan, tally
 
 ENDED_AT = "2026-11-23T14:24:35Z"
 SECRET = "eyJhbGciOiJIUzI1NiJ9.secret"

@@ -26,8 +26,8 @@ from loadtest.run import (
 from loadtest.run.catalogue import MOST_READ, MOST_TOLD
 from loadtest.run.directory import MANIFEST
 from loadtest.schedule import NS_PER_S
-from tests.rundirs import write_run
-from tests.runs import SOUND_COUNTS, interval, manifest, plan
+from tests.support.rundirs import write_run
+from tests.support.runs import SOUND_COUNTS, interval, manifest, plan
 
 ENDED_AT = "2026-11-23T14:24:35Z"
 

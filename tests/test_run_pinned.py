@@ -8,8 +8,8 @@ import pytest
 
 from loadtest.errors import InvalidSetting, ResultsUnwritable, RunUnreadable
 from loadtest.run import FoundRun, find_runs, pin, read_manifest, read_run, resolve, unpin
-from tests.rundirs import write_run
-from tests.runs import manifest, plan
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest, plan
 
 KEPT = {"run.json", "latency.hlog", "events.jsonl", "intervals.jsonl", "verdict.json"}
 

@@ -11,7 +11,7 @@ from loadtest.errors import ResultsUnwritable, RunUnreadable
 from loadtest.run import LogWriter, read_drops, read_manifest, read_server_log
 from loadtest.run import server_log as module
 from loadtest.serverlog import Counts, Level, LogClass, Logged, LogReader, Reading, extract, load_rules
-from tests.rundirs import KINDS, SESSIONS, write_run
+from tests.support.rundirs import KINDS, SESSIONS, write_run
 
 WRONG = Logged(
     level=Level.ERROR,

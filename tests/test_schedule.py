@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
 from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff, uniform
-from tests.effort import effort
+from tests.support.effort import effort
 
 
 def kolmogorov_distance(draws: list[float]) -> float:

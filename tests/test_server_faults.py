@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from loadtest.errors import InvalidSetting
 from loadtest.server import ServerProcess
 from loadtest.server.faults import KNOWN, Faults, parse_faults, usage
-from tests.serverclient import PATIENCE_S, Client, counters, get, joined, message, opened, wait_for
+from tests.support.serverclient import PATIENCE_S, Client, counters, get, joined, message, opened, wait_for
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from loadtest.server import ServerProcess
 from loadtest.server.handling import Ending, close_code_of, ending_of
-from tests.serverclient import RawClient, close_frame, counters, frame, joined, message, wait_for
+from tests.support.serverclient import RawClient, close_frame, counters, frame, joined, message, wait_for
 
 SMALL = frame('{"type":"chat_message","payload":{"text":"x"}}')
 LARGE = frame('{"type":"chat_message","payload":{"text":"%s"}}' % ("x" * 50_000))

@@ -26,8 +26,8 @@ from loadtest.report import attach_logs, publish
 from loadtest.server import ServerProcess
 from loadtest.serverlog import load_rules
 from loadtest.verdict import Ruling
-from tests.locusts import BRISK, ROOT, Finished, LocustProcess
-from tests.ports import free_port
+from tests.support.locusts import BRISK, ROOT, Finished, LocustProcess
+from tests.support.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
 MID_REPLY = ("dropped", "mid_reply")

@@ -17,7 +17,7 @@ from loadtest.serverlog.rules import LogClass, load_rules
 from loadtest.serverlog.sightings import END_OF_RUN, DropMade
 from loadtest.serverlog.times import SECOND_NS
 
-SAMPLES = Path(__file__).parent / "samples" / "logs"
+SAMPLES = Path(__file__).parent / "data" / "logs"
 TABLE = load_rules()
 START_NS = 1_795_443_815 * SECOND_NS
 WINDOW = Window(start_ns=START_NS, end_ns=START_NS + 120 * SECOND_NS)

@@ -10,7 +10,7 @@ from loadtest.serverlog.findings import LogReport
 from loadtest.serverlog.rules import load_rules
 from loadtest.serverlog.times import parse_time
 
-SAMPLES = Path(__file__).parent / "samples" / "logs"
+SAMPLES = Path(__file__).parent / "data" / "logs"
 TABLE = load_rules()
 BEFORE = SAMPLES / "gcloud-hour-before.json"
 AFTER = SAMPLES / "gcloud-hour-after.json"

@@ -14,7 +14,7 @@ from loadtest.errors import InvalidSetting
 from loadtest.serverlog.reader import LogReader, read
 from loadtest.serverlog.records import MAX_MESSAGE, Level, Record, excerpt
 
-SAMPLES = Path(__file__).parent / "samples" / "logs"
+SAMPLES = Path(__file__).parent / "data" / "logs"
 MID_REPLY = "6b0d549b-6f03-475a-9600-a35a099950d8"
 BAD_MESSAGE = "8d116ece-1738-47d9-bd9c-172411e20b8f"
 

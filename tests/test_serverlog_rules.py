@@ -12,7 +12,7 @@ from loadtest.serverlog.reader import LogReader, read
 from loadtest.serverlog.records import Level, Record
 from loadtest.serverlog.rules import LogClass, Pattern, Rule, load_rules
 
-SAMPLES = Path(__file__).parent / "samples" / "logs"
+SAMPLES = Path(__file__).parent / "data" / "logs"
 TABLE = load_rules()
 
 

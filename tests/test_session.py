@@ -21,7 +21,7 @@ from loadtest.recorder import HANGING_NS, Recorder
 from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session import State
 from loadtest.traffic import Conduct
-from tests.fake_link import (
+from tests.support.fake_link import (
     MS,
     STANDARD,
     EchoServer,
@@ -30,7 +30,7 @@ from tests.fake_link import (
     conduct,
     frame,
 )
-from tests.session_table import EXAMPLES, LEGAL, ROWS
+from tests.support.session_table import EXAMPLES, LEGAL, ROWS
 
 
 def link_in(state: State) -> Link:

@@ -14,9 +14,9 @@ from loadtest.recorder import COUNTS, Recorder
 from loadtest.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session import State
 from loadtest.traffic import Conduct
-from tests.effort import effort
-from tests.fake_link import STANDARD, EchoServer, FakeServer, Link, conduct
-from tests.session_table import EXAMPLES, LEGAL
+from tests.support.effort import effort
+from tests.support.fake_link import STANDARD, EchoServer, FakeServer, Link, conduct
+from tests.support.session_table import EXAMPLES, LEGAL
 
 OUTCOMES = (
     *("answered", "reordered", "corrupted", "late", "recovered"),

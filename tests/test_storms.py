@@ -12,7 +12,7 @@ from loadtest.drops import DropKind, DropPlan, OnceInTurn, Storm, parse_storms
 from loadtest.drops.storms import LATEST_S, MOST
 from loadtest.errors import InvalidSetting
 from loadtest.events import Drop
-from tests.effort import effort
+from tests.support.effort import effort
 
 HALF = Storm(at_s=30.0, share_ratio=0.5)
 

@@ -13,11 +13,11 @@ from loadtest.drops.storms import MOST
 from loadtest.events import Drop
 from loadtest.schedule import NS_PER_S, Backoff
 from loadtest.server import ServerProcess
-from tests.asgi_server import AsgiServer, asgi_server
-from tests.engine_run import EngineRun, Planned, running, settings
-from tests.locusts import BRISK, Finished, LocustProcess
-from tests.ports import free_port
-from tests.serverclient import wait_for
+from tests.support.asgi_server import AsgiServer, asgi_server
+from tests.support.engine_run import EngineRun, Planned, running, settings
+from tests.support.locusts import BRISK, Finished, LocustProcess
+from tests.support.ports import free_port
+from tests.support.serverclient import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from loadtest.evidence import Evidence
 from loadtest.verdict import Item, Ruling, judge
 from loadtest.verdict.suitability import suitability
-from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan
+from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
 
 def run(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loadtest.engine import timers as timers_module
 from loadtest.engine.timers import LoopAlarm, TimerfdAlarm, Timers, best_alarm
-from tests.peers import open_sockets, until
+from tests.support.peers import open_sockets, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
 

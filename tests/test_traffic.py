@@ -11,7 +11,7 @@ from loadtest.events import Data, Send
 from loadtest.recorder import Recorder
 from loadtest.schedule import NS_PER_S, Pace
 from loadtest.traffic import LARGEST_PUSH_GAP, LONGEST_PUSH_NS, Traffic
-from tests.fake_link import MS, conduct, identity
+from tests.support.fake_link import MS, conduct, identity
 
 
 class Unqueued(Emergence):

@@ -12,8 +12,8 @@ from wsproto.frame_protocol import Opcode
 from loadtest.events import Data
 from loadtest.transport import connection as connection_module
 from tests.conftest import Certificates
-from tests.dialling import opened, trusting
-from tests.peers import (
+from tests.support.dialling import opened, trusting
+from tests.support.peers import (
     BareServer,
     Ear,
     Line,

@@ -19,8 +19,8 @@ from loadtest.schedule import NS_PER_S
 from loadtest.transport import Dialer, Tls
 from loadtest.transport.opening import DETAIL_LENGTH
 from tests.conftest import Certificates
-from tests.dialling import dialer, opened, opened_with_phases, refused, trusting
-from tests.peers import Line, Script, bare_server, close_frame, server_frame, switching, until
+from tests.support.dialling import dialer, opened, opened_with_phases, refused, trusting
+from tests.support.peers import Line, Script, bare_server, close_frame, server_frame, switching, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
 

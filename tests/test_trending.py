@@ -13,8 +13,8 @@ from loadtest.cli import main
 from loadtest.report.trending import MARK, trend, trend_sheet
 from loadtest.run import pin, utc_text
 from loadtest.schedule import NS_PER_S
-from tests.rundirs import write_run
-from tests.runs import manifest, plan
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest, plan
 
 CHANGE = 6
 

@@ -23,8 +23,8 @@ from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import whole
 from loadtest.verdict.messaging import FAILINGS, LEAST_ANSWERED, OUTCOMES
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
-from tests.fake_link import Link
-from tests.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound, tally
+from tests.support.fake_link import Link
+from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound, tally
 
 NO_DROPS = manifest(run_plan=plan(drop_every_s=0.0, drops={}))
 

@@ -11,7 +11,7 @@ from loadtest.engine.health import Health
 from loadtest.evidence import Evidence, pack
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Generator
-from tests.runs import SOUND_GAUGES, gathered, interval
+from tests.support.runs import SOUND_GAUGES, gathered, interval
 
 WARMUP_S = 5
 SECONDS = 50

@@ -17,7 +17,7 @@ from loadtest.verdict.latency import Pair, changes, differing_plans, is_fit, jud
 from loadtest.verdict.pooled import ItemOfRun, pooled
 from loadtest.verdict.timing import lack, noise_floors, resolvable, timing
 from loadtest.verdict.trend import changes_in
-from tests.runs import SOUND_GAUGES, gathered, interval, manifest, plan
+from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
 
 @cache

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.server import ServerProcess
-from tests.locusts import LocustProcess
-from tests.ports import free_port
+from tests.support.locusts import LocustProcess
+from tests.support.ports import free_port
 
 
 def _ask(url: str, form: dict[str, str] | None = None) -> bytes:

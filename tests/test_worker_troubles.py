@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.server import ServerProcess
-from tests.locusts import BRISK, LocustProcess, written_intervals
-from tests.ports import free_port
-from tests.serverclient import counters
+from tests.support.locusts import BRISK, LocustProcess, written_intervals
+from tests.support.ports import free_port
+from tests.support.serverclient import counters
 
 LOCUSTFILE = """
 import os, signal

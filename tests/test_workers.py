@@ -16,10 +16,10 @@ from loadtest.evidence import pack
 from loadtest.recorder import Interval
 from loadtest.run import RunWriter, read_run
 from loadtest.server import ServerProcess
-from tests.locusts import BRISK, LocustProcess, written_intervals
-from tests.ports import free_port
-from tests.runs import manifest
-from tests.serverclient import counters
+from tests.support.locusts import BRISK, LocustProcess, written_intervals
+from tests.support.ports import free_port
+from tests.support.runs import manifest
+from tests.support.serverclient import counters
 
 
 def two_workers() -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from loadtest.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.run import LogWriter, RunWriter, read_drops, read_manifest, utc_text
 from loadtest.schedule import NS_PER_S
 from loadtest.serverlog import Level, LogClass, Logged, Reading
-from tests.runs import manifest
+from tests.support.runs import manifest
 
 KINDS = ("close", "tab_close", "fin", "reset", "half_open", "mid_message", "mid_reply")
 SESSIONS = 100

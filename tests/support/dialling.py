@@ -12,7 +12,7 @@ import pytest
 from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint, Phases, Refused
 from loadtest.transport import Connection, Dialer, Target, Tls
-from tests.peers import Ear
+from tests.support.peers import Ear
 
 
 def dialer(

@@ -23,7 +23,7 @@ from loadtest.schedule import Backoff, Pace
 from loadtest.session import State
 from loadtest.traffic import Conduct
 from loadtest.transport import Target
-from tests.serverclient import wait_for
+from tests.support.serverclient import wait_for
 
 NO_DROPS = DropPlan(every_s=0)
 

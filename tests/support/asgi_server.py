@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.serverclient import wait_for
+from tests.support.serverclient import wait_for
 
 Message = dict[str, Any]
 
@@ -71,8 +71,8 @@ def asgi_server(folder: Path, *arguments: str, ws: str = "websockets", port: int
     """Run the server in a process of its own; the arguments are those of `main`."""
     number = len(list(folder.glob("asgi-*.out")))
     output, errors = folder / f"asgi-{number}.out", folder / f"asgi-{number}.err"
-    command = [sys.executable, "-m", "tests.asgi_server", "--ws", ws, "--port", str(port), *arguments]
-    root = Path(__file__).parent.parent
+    command = [sys.executable, "-m", "tests.support.asgi_server", "--ws", ws, "--port", str(port), *arguments]
+    root = Path(__file__).parents[2]
     with output.open("wb") as out, errors.open("wb") as err:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=root)
     try:

@@ -17,7 +17,7 @@ from loadtest.events import (
     Swept,
 )
 from loadtest.session import State
-from tests.fake_link import ack, drop, frame, lost, refused
+from tests.support.fake_link import ack, drop, frame, lost, refused
 
 ESTABLISHED = Received(frame("ws:session_established", session_id="session-0", thread_id="thread-0"))
 FIRST_REPLY = Received(ack({"type": "chat_message", "payload": {"sequence": 0}}))
