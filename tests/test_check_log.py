@@ -10,11 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from loadtest.cli import main
+from tests.support.places import LOGS, ROOT
 
-ROOT = Path(__file__).parent.parent
-SAMPLES = ROOT / "tests" / "samples" / "logs"
-BEFORE = SAMPLES / "gcloud-hour-before.json"
-AFTER = SAMPLES / "gcloud-hour-after.json"
+BEFORE = LOGS / "gcloud-hour-before.json"
+AFTER = LOGS / "gcloud-hour-after.json"
 
 
 def check(*arguments: str | Path, text: bytes | None = None) -> Result:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from loadtest.duel import DuelSettings, Side
 from loadtest.duel.foreseen import USUAL, Foreseen, check_judgeable, foresee
 from loadtest.errors import InvalidSetting, UsageError
-from tests.support.locusts import LOCUSTFILE, ROOT
+from tests.support.locusts import LOCUSTFILE
+from tests.support.places import ROOT
 from tests.support.runs import plan
 
 A = Side(role="a", revision="v41", url="ws://127.0.0.1:1")

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.places import ROOT
 from tests.support.serverclient import wait_for
 
 Message = dict[str, Any]
@@ -72,9 +73,8 @@ def asgi_server(folder: Path, *arguments: str, ws: str = "websockets", port: int
     number = len(list(folder.glob("asgi-*.out")))
     output, errors = folder / f"asgi-{number}.out", folder / f"asgi-{number}.err"
     command = [sys.executable, "-m", "tests.support.asgi_server", "--ws", ws, "--port", str(port), *arguments]
-    root = Path(__file__).parents[2]
     with output.open("wb") as out, errors.open("wb") as err:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=root)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=ROOT)
     try:
         server = AsgiServer(0, output, errors, process)
         listening = server.await_events("listening")[0]

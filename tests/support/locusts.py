@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-ROOT = Path(__file__).parents[2]
+from tests.support.places import ROOT
+
 LOCUSTFILE = ROOT / "locustfiles" / "ws.py"
 
 BRISK = (

@@ -19,10 +19,19 @@ from wsproto.frame_protocol import Opcode, ParseFailed
 from loadtest.drops import DEFAULT_WEIGHTS, DETECTED, DropKind, ProtocolErrorDrop, Steps
 from loadtest.events import Drop, Endpoint
 from loadtest.transport import Connection
-from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.conftest import Certificates
+from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.support.dialling import opened, trusting
-from tests.support.peers import BareServer, Ear, Line, bare_server, client_frames, close_frame, server_frame, until
+from tests.support.peers import (
+    BareServer,
+    Ear,
+    Line,
+    bare_server,
+    client_frames,
+    close_frame,
+    server_frame,
+    until,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
 

@@ -10,7 +10,17 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from loadtest.server import ServerProcess
-from tests.support.serverclient import PATIENCE_S, Client, RawClient, counters, get, joined, message, opened, wait_for
+from tests.support.serverclient import (
+    PATIENCE_S,
+    Client,
+    RawClient,
+    counters,
+    get,
+    joined,
+    message,
+    opened,
+    wait_for,
+)
 
 
 @pytest.fixture(scope="module")

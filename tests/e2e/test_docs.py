@@ -17,7 +17,8 @@ from websockets.sync.server import ServerConnection, serve
 
 from loadtest.locust_user.options import OPTIONS
 from loadtest.server import ServerProcess
-from tests.support.locusts import BRISK, ROOT, LocustProcess
+from tests.support.locusts import BRISK, LocustProcess
+from tests.support.places import ROOT
 
 README = (ROOT / "README.md").read_text()
 

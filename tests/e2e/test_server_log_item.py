@@ -26,7 +26,8 @@ from loadtest.report import attach_logs, publish
 from loadtest.server import ServerProcess
 from loadtest.serverlog import load_rules
 from loadtest.verdict import Ruling
-from tests.support.locusts import BRISK, ROOT, Finished, LocustProcess
+from tests.support.locusts import BRISK, Finished, LocustProcess
+from tests.support.places import ROOT
 from tests.support.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")

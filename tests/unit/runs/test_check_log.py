@@ -9,11 +9,11 @@ from loadtest.serverlog.checks import Selection, check, lines
 from loadtest.serverlog.findings import LogReport
 from loadtest.serverlog.rules import load_rules
 from loadtest.serverlog.times import parse_time
+from tests.support.places import LOGS
 
-SAMPLES = Path(__file__).parent / "data" / "logs"
 TABLE = load_rules()
-BEFORE = SAMPLES / "gcloud-hour-before.json"
-AFTER = SAMPLES / "gcloud-hour-after.json"
+BEFORE = LOGS / "gcloud-hour-before.json"
+AFTER = LOGS / "gcloud-hour-after.json"
 
 
 def checked(*paths: Path, **selected: object) -> LogReport:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "loadtest"
+PACKAGE = Path(__file__).parents[2] / "loadtest"
 
 LAYERS = {
     **dict.fromkeys(("events", "errors"), 0),

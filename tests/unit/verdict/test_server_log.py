@@ -3,7 +3,6 @@
 import json
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,8 +15,8 @@ from loadtest.serverlog.records import Counts, Level, Record
 from loadtest.serverlog.rules import LogClass, load_rules
 from loadtest.serverlog.sightings import END_OF_RUN, DropMade
 from loadtest.serverlog.times import SECOND_NS
+from tests.support.places import LOGS
 
-SAMPLES = Path(__file__).parent / "data" / "logs"
 TABLE = load_rules()
 START_NS = 1_795_443_815 * SECOND_NS
 WINDOW = Window(start_ns=START_NS, end_ns=START_NS + 120 * SECOND_NS)
@@ -221,7 +220,7 @@ def test_a_log_without_times() -> None:
     assert judged(found, drops()).verdict == "PASS"
     assert judged(found[:5], drops()).verdict == "INCONCLUSIVE"
     recorded = [
-        (record, TABLE.classify(record)) for record in read(SAMPLES / "uvicorn-before.log", LogReader())
+        (record, TABLE.classify(record)) for record in read(LOGS / "uvicorn-before.log", LogReader())
     ]
     bad = [
         *drops(),
@@ -237,7 +236,7 @@ def test_a_recorded_run() -> None:
         zip(("65", "d2", "95", "36", "6b", "8d"), (*QUIET[:4], "mid_reply", "bad_message"), strict=True)
     )
     recorded = [
-        (record, TABLE.classify(record)) for record in read(SAMPLES / "structlog-after.jsonl", LogReader())
+        (record, TABLE.classify(record)) for record in read(LOGS / "structlog-after.jsonl", LogReader())
     ]
     made = [
         DropMade(at_ns=record.at_ns - 2_000_000, session=record.session, kind=kinds[record.session[:2]])

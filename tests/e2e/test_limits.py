@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.locusts import LOCUSTFILE, ROOT, Finished, LocustProcess
+from tests.support.locusts import LOCUSTFILE, Finished, LocustProcess
 from tests.support.peers import Line, bare_server
+from tests.support.places import ROOT
 
 FILES = 200
 

@@ -6,7 +6,8 @@ In a process of its own: importing Locust patches the standard library.
 import json
 import subprocess
 import sys
-from pathlib import Path
+
+from tests.support.places import ROOT
 
 SCRIPT = """
 import json
@@ -58,7 +59,7 @@ def test_what_cannot_be_understood_makes_a_worker_missing() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     sound, missing, taken = json.loads(told.stdout)
     assert sound == {"sound": []}

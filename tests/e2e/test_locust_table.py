@@ -7,8 +7,9 @@ import json
 import random
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
+
+from tests.support.places import ROOT
 
 SCRIPT = """
 import json, sys
@@ -40,7 +41,7 @@ def _fed(samples_us: list[list[int]]) -> list[Any]:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     return list(json.loads(told.stdout))
 

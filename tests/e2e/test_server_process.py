@@ -19,7 +19,17 @@ from loadtest.cli import main
 from loadtest.errors import InvalidSetting, ResultsUnwritable, ServerNotStarted
 from loadtest.server import ServerProcess, ServerSettings
 from loadtest.server.process import _options
-from tests.support.serverclient import PATIENCE_S, RawClient, counters, frame, get, joined, message, opened, wait_for
+from tests.support.serverclient import (
+    PATIENCE_S,
+    RawClient,
+    counters,
+    frame,
+    get,
+    joined,
+    message,
+    opened,
+    wait_for,
+)
 
 LARGE = frame('{"type":"chat_message","payload":{"text":"%s"}}' % ("x" * 50_000))
 

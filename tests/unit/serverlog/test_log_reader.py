@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from loadtest.errors import InvalidSetting
 from loadtest.serverlog.reader import LogReader, read
 from loadtest.serverlog.records import MAX_MESSAGE, Level, Record, excerpt
+from tests.support.places import LOGS
 
-SAMPLES = Path(__file__).parent / "data" / "logs"
 MID_REPLY = "6b0d549b-6f03-475a-9600-a35a099950d8"
 BAD_MESSAGE = "8d116ece-1738-47d9-bd9c-172411e20b8f"
 
@@ -28,7 +28,7 @@ def records_of(data: bytes, reader: LogReader | None = None, size: int = 1 << 20
 
 def sample(name: str, reader: LogReader | None = None) -> list[Record]:
     """All records of a sample file."""
-    return list(read(SAMPLES / name, reader or LogReader()))
+    return list(read(LOGS / name, reader or LogReader()))
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_a_grouped_traceback_finds_its_head_above_it() -> None:
 @pytest.mark.parametrize("name", ["logging-after.log", "structlog-after.jsonl", "gcloud-hour-after.json"])
 def test_chunks_do_not_matter(name: str, size: int) -> None:
     """The same records come out however the bytes are cut."""
-    assert records_of((SAMPLES / name).read_bytes(), size=size) == sample(name)
+    assert records_of((LOGS / name).read_bytes(), size=size) == sample(name)
 
 
 def test_gzip_is_read_as_what_it_holds(tmp_path: Path) -> None:
     """A gzipped log, whatever its name, reads like the plain one."""
     path = tmp_path / "server.log"
-    path.write_bytes(gzip.compress((SAMPLES / "logging-after.log").read_bytes()))
+    path.write_bytes(gzip.compress((LOGS / "logging-after.log").read_bytes()))
     assert list(read(path, LogReader())) == sample("logging-after.log")
 
 

@@ -24,8 +24,8 @@ from loadtest.recorder import Interval
 from loadtest.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session import State
 from loadtest.transport import Target
-from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.conftest import Certificates
+from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.support.dialling import trusting
 from tests.support.engine_run import EngineRun, Planned, running, settings
 from tests.support.peers import open_sockets, server_frame, switching

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.cli import main
-from tests.support.locusts import ROOT
+from tests.support.places import ROOT
 
 SERVE = f"{shlex.quote(sys.executable)} -m loadtest serve --port {{port}}"
 DENSE = ("--ws-sessions", "10", "--ws-rate", "6", "--ws-drop-every", "0", "--ws-warmup", "0")

@@ -18,7 +18,8 @@ from loadtest.evidence import comparability_hash
 from loadtest.locust_user.options import given_values
 from loadtest.locust_user.settings import LoadSettings, load_settings
 from loadtest.statistics import GATES, parse_margins
-from tests.support.locusts import ROOT, LocustProcess
+from tests.support.locusts import LocustProcess
+from tests.support.places import ROOT
 
 EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)
 

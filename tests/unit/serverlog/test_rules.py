@@ -11,8 +11,8 @@ from loadtest.errors import InvalidSetting
 from loadtest.serverlog.reader import LogReader, read
 from loadtest.serverlog.records import Level, Record
 from loadtest.serverlog.rules import LogClass, Pattern, Rule, load_rules
+from tests.support.places import LOGS
 
-SAMPLES = Path(__file__).parent / "data" / "logs"
 TABLE = load_rules()
 
 
@@ -64,7 +64,7 @@ def test_the_applications_texts(line: str, log_class: str) -> None:
 )
 def test_recorded_errors(name: str, classes: list[str]) -> None:
     """What servers logged as ERROR when a client closed, vanished in a send, and sent rubbish."""
-    errors = [found for found in read(SAMPLES / name, LogReader()) if found.level >= Level.ERROR]
+    errors = [found for found in read(LOGS / name, LogReader()) if found.level >= Level.ERROR]
     assert [TABLE.classify(error) for error in errors] == classes
 
 
