@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from loadtest.cli import main
 from loadtest.report.trending import MARK, trend, trend_sheet
 from loadtest.run import pin, utc_text
 from loadtest.schedule import NS_PER_S
+from loadtest.verdict.trend import changes_in
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
@@ -84,3 +87,24 @@ def test_the_newest_runs_plan_is_the_default(results: Path) -> None:
     """A series of one run has no change."""
     found = trend(None, results)
     assert ([run.run_id for run in found.runs], found.changes) == (["run22"], [])
+
+
+# A series of runs.
+
+
+def test_a_step_in_a_series_is_found() -> None:
+    """At the gate where it is, at the run where it begins, passing over runs without samples."""
+    rng = random.Random(1)
+    series: list[dict[str, float | None]] = [
+        {
+            "service p50": math.log(1000) + rng.gauss(0.3 * (number >= 6), 0.01),
+            "service p90": math.log(2000) + rng.gauss(0, 0.01),
+            "service p99": None,
+        }
+        for number in range(12)
+    ]
+    series.insert(3, {})
+    found = changes_in(series)
+    assert [point.index for point in found["service p50"]] == [7]
+    assert found["service p99"] == found["outage p95"] == ()
+    assert changes_in(series) == found
