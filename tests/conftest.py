@@ -13,6 +13,8 @@ import trustme
 from tests.support.peers import open_sockets, until
 from tests.support.turns import turn
 
+pytest_plugins = ["tests.support.external"]
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:

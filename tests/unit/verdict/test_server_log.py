@@ -219,9 +219,7 @@ def test_a_log_without_times() -> None:
     ]
     assert judged(found, drops()).verdict == "PASS"
     assert judged(found[:5], drops()).verdict == "INCONCLUSIVE"
-    recorded = [
-        (record, TABLE.classify(record)) for record in read(LOGS / "uvicorn-before.log", LogReader())
-    ]
+    recorded = [(record, TABLE.classify(record)) for record in read(LOGS / "uvicorn-before.log", LogReader())]
     bad = [
         *drops(),
         DropMade(at_ns=START_NS, session="8d116ece-1738-47d9-bd9c-172411e20b8f", kind="bad_message"),
