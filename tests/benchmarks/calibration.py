@@ -16,21 +16,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.statistics import (
-    ASSUMED_NOISE,
-    GATES,
-    LOOKS,
-    Comparison,
-    Decision,
-    Gate,
-    Intervals,
-    NoiseFloor,
-    Pair,
-    compare,
-    noise_floor,
-    parse_margins,
-    plan_looks,
-)
+from loadtest.statistics.comparison import ASSUMED_NOISE, Comparison, Decision, NoiseFloor, Pair, compare, noise_floor
+from loadtest.statistics.margins import GATES, Gate, parse_margins
+from loadtest.statistics.sequential import LOOKS, plan_looks
+from loadtest.statistics.quantiles import SecondlyHistograms
 
 DEFAULT_GATES = P50, P90, P99 = GATES[:3]
 
@@ -53,7 +42,7 @@ class Load:
     body_change: float = 1.0
     tail_change: float = 1.0
 
-    def run(self, rng: np.random.Generator, *, number: int = 0) -> Intervals:
+    def run(self, rng: np.random.Generator, *, number: int = 0) -> SecondlyHistograms:
         """Draw the run that is the `number`th of its session."""
         arrivals = rng.poisson(self.rate_per_s, self.seconds)
         second = np.repeat(np.arange(self.seconds), arrivals)
@@ -73,13 +62,13 @@ class Load:
         return self.second_deviation * series
 
 
-def histogram(values_us: npt.NDArray[np.int64], second: npt.NDArray[np.int64], *, seconds: int) -> Intervals:
+def histogram(values_us: npt.NDArray[np.int64], second: npt.NDArray[np.int64], *, seconds: int) -> SecondlyHistograms:
     """Count values into HdrHistogram's buckets of three significant digits, second by second."""
     shift = np.maximum(np.frexp(values_us.astype(np.float64))[1] - 11, 0)
     highest = (((values_us >> shift) + 1) << shift) - 1
     axis, column = np.unique(highest, return_inverse=True)
     counts = np.bincount(second * axis.size + column, minlength=seconds * axis.size)
-    return Intervals(counts.reshape(seconds, axis.size), axis.astype(np.float64))
+    return SecondlyHistograms(counts.reshape(seconds, axis.size), axis.astype(np.float64))
 
 
 def interleaved(baseline: Load, candidate: Load, *, pairs: int, rng: np.random.Generator) -> list[Pair]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loadtest.run import read_run
+from loadtest.results.reader import read_run
 from tests.benchmarks.locust_process import ROOT, measured, pinned
 
 WARMUP_S = 3

@@ -11,8 +11,8 @@ import time
 
 import psutil
 
-from loadtest.run import read_run
-from loadtest.transport.ports import free_port
+from loadtest.results.reader import read_run
+from loadtest.transport.target import free_port
 from tests.benchmarks.locust_process import Measured, echo_server, measured
 
 PER_S = 1000.0

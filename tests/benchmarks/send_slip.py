@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from loadtest.engine import engine
 from loadtest.engine.timers import LoopAlarm, TimerfdAlarm, Timers
-from loadtest.schedule import Pace
+from loadtest.session.schedule import Pace
 from tests.benchmarks.locust_process import echo_server
 from tests.support.engine_run import running, settings
 

@@ -16,7 +16,7 @@ from array import array
 import uvloop
 
 from loadtest.engine.timers import Timers
-from loadtest.schedule import Pace
+from loadtest.session.schedule import Pace
 from tests.benchmarks.clients import MESSAGE, SansIo
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from loadtest.locust_user.options import OPTIONS
-from loadtest.server import ServerProcess
+from loadtest.locust_plugin.options import OPTIONS
+from loadtest.server.process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess
 from tests.support.places import ROOT
 

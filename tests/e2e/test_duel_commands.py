@@ -10,9 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.duel import DuelSettings, Order, Side, fight
+from loadtest.duel.settings import DuelSettings, Order, Side
+from loadtest.duel.duel import fight
 from loadtest.errors import UsageError
-from loadtest.transport import Target, Tls, check_reachable
+from loadtest.transport.target import Target, Tls, check_reachable
 from tests.support.duels import A, B, MadeUpRuns, duel
 
 TWO_ARE_ENOUGH = """

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import astuple
 
-from loadtest.duel.foreseen import USUAL, Foreseen
+from loadtest.duel.settings import USUAL, Foreseen
 from tests.support.places import ROOT
 
 

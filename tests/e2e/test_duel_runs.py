@@ -8,11 +8,11 @@ from typing import Any
 import psutil
 import pytest
 
-from loadtest.duel import DuelSettings, Side
-from loadtest.duel.runs import run_at_once
+from loadtest.duel.settings import DuelSettings, Side
+from loadtest.duel.locust_runs import run_at_once
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.server import ServerProcess
-from loadtest.transport.ports import free_port
+from loadtest.server.process import ServerProcess
+from loadtest.transport.target import free_port
 
 
 def fail(folder: Path, *roles: str, urls: dict[str, str] | None = None, **changes: Any) -> LoadtestError:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.duel.processes import Process
+from loadtest.processes import Process
 from loadtest.duel.servers import Servers
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting, ResultsUnwritable
-from loadtest.transport import Target, Tls, check_reachable
-from loadtest.transport.ports import free_port, is_free
+from loadtest.transport.target import Target, Tls, check_reachable
+from loadtest.transport.target import free_port, is_free
 
 LISTENS = """
 import os, socket, sys

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.drops import DEFAULT_WEIGHTS
-from loadtest.server import ServerProcess
+from loadtest.drops.plan import DEFAULT_WEIGHTS
+from loadtest.server.process import ServerProcess
 from tests.support.locusts import BRISK, Finished, LocustProcess
 
 FAULTS = {

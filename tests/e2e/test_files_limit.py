@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from loadtest.engine import health
+from loadtest.engine import monitor
 
 RAISED = """
 import resource
@@ -22,4 +22,4 @@ def test_the_files_limit_is_raised_to_the_systems() -> None:
     """A process that may open 64 files raises that as far as it is allowed, and says what it got."""
     told = subprocess.run([sys.executable, "-c", RAISED], check=True, capture_output=True, text=True)
     connections, hard = map(int, told.stdout.split())
-    assert connections == hard - health.OTHER_FILES
+    assert connections == hard - monitor.OTHER_FILES

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.serverlog import follower as module
-from loadtest.serverlog.follower import follow_command
-from loadtest.serverlog.records import Record
+from loadtest.serverlog import follow as module
+from loadtest.serverlog.follow import follow_command
+from loadtest.serverlog.records import LogRecord
 
 NOW_NS = 1_795_443_815_000_000_000
 
@@ -24,7 +24,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def messages(records: list[Record]) -> list[str]:
+def messages(records: list[LogRecord]) -> list[str]:
     """What records say."""
     return [record.message for record in records]
 
@@ -42,7 +42,7 @@ def test_a_commands_output_on_both_streams() -> None:
     """What a command prints on standard output and error is read to its end."""
     code = "import sys; print('INFO:     a', flush=True); print('INFO:     b', file=sys.stderr)"
     follower = follow_command(f'{sys.executable} -c "{code}"')
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def ended() -> bool:
         found.extend(follower.poll(NOW_NS))
@@ -70,7 +70,7 @@ def test_a_command_that_floods_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> No
     """Closing does not read for ever what a command prints without end."""
     monkeypatch.setattr(module, "CLOSE_BYTES", 100_000)
     follower = follow_command("yes INFO: flood")
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def printed() -> bool:
         found.extend(follower.poll(NOW_NS))
@@ -85,7 +85,7 @@ def test_a_command_that_never_ends_is_stopped() -> None:
     """A following command is ended on close; what it printed is kept."""
     code = "print('INFO:     a', flush=True); input_never = __import__('time').sleep(600)"
     follower = follow_command(f'{sys.executable} -c "{code}"')
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def printed() -> bool:
         found.extend(follower.poll(NOW_NS))
@@ -100,7 +100,7 @@ def test_a_command_that_never_ends_is_stopped() -> None:
 def test_all_that_a_command_started_is_stopped() -> None:
     """The end of a pipeline in a shell ends every part of it."""
     follower = follow_command("sh -c 'echo INFO: $$; tail -f /dev/null | cat'")
-    found: list[Record] = []
+    found: list[LogRecord] = []
 
     def printed() -> bool:
         found.extend(follower.poll(NOW_NS))

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from loadtest.evidence.interval import second_of
-from loadtest.run import read_run
-from loadtest.server import ServerProcess
+from loadtest.results.interval import second_of
+from loadtest.results.reader import read_run
+from loadtest.server.process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
 from tests.support.serverclient import wait_for
 

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.run import (
-    find_runs,
-    read_run,
-)
-from loadtest.verdict import judge
+from loadtest.runs.find import find_runs
+from loadtest.results.reader import read_run
+from loadtest.verdict.run import judge
 from tests.support.places import ROOT
 from tests.support.runs import gathered
 from tests.support.stories import assert_same, story
@@ -25,8 +23,8 @@ def test_a_killed_run_loses_nothing_that_was_appended(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from loadtest.evidence import pack\n"
-        "from loadtest.run import RunWriter\n"
+        "from loadtest.results import pack\n"
+        "from loadtest.results import RunWriter\n"
         "from tests.support.runs import manifest\n"
         "from tests.support.stories import story\n"
         "writer = RunWriter(Path(sys.argv[1]), manifest())\n"

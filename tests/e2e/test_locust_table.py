@@ -14,8 +14,8 @@ from tests.support.places import ROOT
 SCRIPT = """
 import json, sys
 from locust.stats import RequestStats
-from loadtest.evidence import pack
-from loadtest.locust_user import table
+from loadtest.results import pack
+from loadtest.locust_plugin import table
 from tests.support.runs import interval
 
 stats = RequestStats()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.run import read_run
-from loadtest.server import ServerProcess
+from loadtest.results.reader import read_run
+from loadtest.server.process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
 
 

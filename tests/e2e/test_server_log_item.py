@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-from loadtest.drops import DEFAULT_WEIGHTS
-from loadtest.report import attach_logs, publish
-from loadtest.server import ServerProcess
-from loadtest.serverlog import load_rules
-from loadtest.verdict import Ruling
+from loadtest.drops.plan import DEFAULT_WEIGHTS
+from loadtest.runs.publish import attach_logs, publish
+from loadtest.server.process import ServerProcess
+from loadtest.serverlog.rules import load_rules
+from loadtest.verdict.items import Ruling
 from tests.support.locusts import BRISK, Finished, LocustProcess
 from tests.support.places import ROOT
 from tests.support.ports import free_port

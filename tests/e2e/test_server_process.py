@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 from loadtest import server
 from loadtest.cli import main
 from loadtest.errors import InvalidSetting, ResultsUnwritable, ServerNotStarted
-from loadtest.server import ServerProcess, ServerSettings
+from loadtest.server.process import ServerProcess
+from loadtest.server.server_settings import ServerSettings
 from loadtest.server.process import _options
 from tests.support.serverclient import (
     PATIENCE_S,

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from loadtest.drops import DropPlan, OnceInTurn, Storm
+from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
 from loadtest.errors import InvalidSetting
-from loadtest.evidence import comparability_hash
-from loadtest.locust_user.options import given_values
-from loadtest.locust_user.settings import LoadSettings, load_settings
-from loadtest.statistics import GATES, parse_margins
+from loadtest.results.manifest import comparability_hash
+from loadtest.locust_plugin.options import given_values
+from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
+from loadtest.statistics.margins import GATES, parse_margins
 from tests.support.locusts import LocustProcess
 from tests.support.places import ROOT
 

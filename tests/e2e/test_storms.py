@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtest.drops import DropPlan, Storm
-from loadtest.schedule import NS_PER_S
-from loadtest.server import ServerProcess
+from loadtest.drops.plan import DropPlan, Storm
+from loadtest.session.schedule import NS_PER_S
+from loadtest.server.process import ServerProcess
 from tests.support.locusts import BRISK, Finished, LocustProcess
 from tests.support.ports import free_port
 

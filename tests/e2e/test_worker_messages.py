@@ -12,9 +12,9 @@ from tests.support.places import ROOT
 SCRIPT = """
 import json
 from types import SimpleNamespace
-from loadtest.evidence import pack
-from loadtest.evidence.interval import encode
-from loadtest.locust_user.crew import VERSION, Crew
+from loadtest.results import pack
+from loadtest.results.interval import encode
+from loadtest.locust_plugin.workers import VERSION, Crew
 from tests.support.runs import interval
 
 class Runner:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from loadtest.server import ServerProcess
+from loadtest.server.process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess, written_intervals
 from tests.support.ports import free_port
 from tests.support.serverclient import counters
@@ -18,7 +18,7 @@ import os, signal
 from locust import events
 import loadtest
 from loadtest.dialects.emergence import Emergence
-from loadtest.locust_user import crew
+from loadtest.locust_plugin import crew
 
 trouble = os.environ.get("TROUBLE")
 if trouble == "another version":

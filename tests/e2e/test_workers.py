@@ -11,11 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from loadtest import latency
-from loadtest.evidence import pack
-from loadtest.recorder import Interval
-from loadtest.run import RunWriter, read_run
-from loadtest.server import ServerProcess
+from loadtest import histograms
+from loadtest.results.interval import pack
+from loadtest.session.recorder import Interval
+from loadtest.results.writer import RunWriter
+from loadtest.results.reader import read_run
+from loadtest.server.process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess, written_intervals
 from tests.support.ports import free_port
 from tests.support.runs import manifest
@@ -40,8 +41,8 @@ def test_merged_workers_equal_one_process_that_saw_all(tmp_path: Path) -> None:
             writer.append(pack(part, worker))
     writer.finish("2026-11-23T14:24:35Z")
     merged = read_run(writer.path).histograms["connect"]
-    alone, _ = latency.fold(array("q", [sample for samples in seconds for sample in samples]))
-    assert latency.buckets(merged) == latency.buckets(alone)
+    alone, _ = histograms.fold(array("q", [sample for samples in seconds for sample in samples]))
+    assert histograms.buckets(merged) == histograms.buckets(alone)
 
 
 def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint, Phases, Refused
-from loadtest.transport import Connection, Dialer, Target, Tls
+from loadtest.transport.connection import Connection
+from loadtest.transport.opening import Dialer
+from loadtest.transport.target import Target, Tls
 from tests.support.peers import Ear
 
 

@@ -8,12 +8,9 @@ from dataclasses import fields
 import numpy as np
 from hypothesis import strategies as st
 
-from loadtest.statistics import (
-    Comparison,
-    Gate,
-    Intervals,
-    Margin,
-)
+from loadtest.statistics.comparison import Comparison
+from loadtest.statistics.margins import Gate, Margin
+from loadtest.statistics.quantiles import SecondlyHistograms
 
 P50 = Gate("service", 0.50, Margin(0.05))
 
@@ -34,17 +31,17 @@ def rng(seed: int = 1) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def exact(values_us: Sequence[Sequence[int]]) -> Intervals:
+def exact(values_us: Sequence[Sequence[int]]) -> SecondlyHistograms:
     """Build a run from the values of each second, a bucket for every distinct value."""
-    return Intervals.from_mappings([Counter(second) for second in values_us])
+    return SecondlyHistograms.from_mappings([Counter(second) for second in values_us])
 
 
-def steady(value_us: float, *, each_s: int = 100, length_s: int = 20) -> Intervals:
+def steady(value_us: float, *, each_s: int = 100, length_s: int = 20) -> SecondlyHistograms:
     """Build a run in which every reply took the same time."""
-    return Intervals.from_mappings([{round(value_us): each_s}] * length_s)
+    return SecondlyHistograms.from_mappings([{round(value_us): each_s}] * length_s)
 
 
-def noisy(generator: np.random.Generator, *, length_s: int = 60, correlation: float = 0.0) -> Intervals:
+def noisy(generator: np.random.Generator, *, length_s: int = 60, correlation: float = 0.0) -> SecondlyHistograms:
     """Build a run of lognormal latencies whose seconds follow an AR(1) series."""
     shocks = generator.normal(0.0, math.sqrt(1 - correlation**2), length_s)
     series = [float(generator.normal())]
@@ -54,7 +51,7 @@ def noisy(generator: np.random.Generator, *, length_s: int = 60, correlation: fl
     return exact([[int(value) // 16 * 16 + 15 for value in second] for second in np.exp(ln)])
 
 
-def pairs_with(differences: Sequence[float]) -> list[tuple[Intervals, Intervals]]:
+def pairs_with(differences: Sequence[float]) -> list[tuple[SecondlyHistograms, SecondlyHistograms]]:
     """Build pairs of runs with these differences of ln-quantiles."""
     return [(steady(1e6), steady(1e6 * math.exp(difference))) for difference in differences]
 

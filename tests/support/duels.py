@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from loadtest.duel import DuelSettings, Fought, Side, fight
-from loadtest.evidence import Plan
-from loadtest.run import utc_text
-from loadtest.schedule import NS_PER_S
+from loadtest.duel.settings import DuelSettings, Side
+from loadtest.duel.duel import DuelResult, fight
+from loadtest.results.manifest import Plan
+from loadtest.results.environment import utc_text
+from loadtest.session.schedule import NS_PER_S
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
@@ -80,7 +81,7 @@ class MadeUpRuns:
 _seconds = count()
 
 
-def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[Fought, list[str]]:
+def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[DuelResult, list[str]]:
     """Run a duel with made-up runs, of at most twelve pairs, and return it with what it told."""
     told: list[str] = []
     asked: dict[str, Any] = {"a": A, "b": B, "results": results}

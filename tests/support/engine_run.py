@@ -13,16 +13,17 @@ from typing import Any
 
 from gevent.monkey import get_original
 
-from loadtest.dialects import Dialect, Echo
-from loadtest.drops import DropPlan
-from loadtest.engine import Engine, EngineSettings
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.echo import Echo
+from loadtest.drops.plan import DropPlan
+from loadtest.engine.engine import Engine, EngineSettings
 from loadtest.errors import LoadtestError
 from loadtest.events import Drop, Identity
-from loadtest.recorder import ErrorTally, Interval, Lifecycle
-from loadtest.schedule import Backoff, Pace
-from loadtest.session import State
-from loadtest.traffic import Conduct
-from loadtest.transport import Target
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.session.schedule import Backoff, Pace
+from loadtest.session.machine import State
+from loadtest.session.traffic import SessionConfig
+from loadtest.transport.target import Target
 from tests.support.serverclient import wait_for
 
 NO_DROPS = DropPlan(every_s=0)
@@ -53,7 +54,7 @@ def settings(
     **others: Any,
 ) -> EngineSettings:
     """Return settings for a server on this port of this machine."""
-    conduct = Conduct(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
+    conduct = SessionConfig(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
     others.setdefault("target", Target("127.0.0.1", port))
     return EngineSettings(conduct=conduct, drops=drops, **others)
 

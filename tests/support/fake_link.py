@@ -12,49 +12,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from loadtest.dialects import Emergence
-from loadtest.events import (
-    Action,
-    Close,
-    Connect,
-    Data,
-    Detected,
-    Drain,
-    Drop,
-    DropDue,
-    Due,
-    Event,
-    Finish,
-    Identity,
-    Lost,
-    Opened,
-    PerformDrop,
-    Phases,
-    Received,
-    Reconnect,
-    Recovered,
-    Refused,
-    RetryDue,
-    Send,
-    Settle,
-    Started,
-    Stopped,
-    Swept,
-)
-from loadtest.recorder import Interval, Lifecycle, Recorder
-from loadtest.schedule import NS_PER_S, Backoff, Pace
-from loadtest.session import Session
-from loadtest.traffic import Conduct
+from loadtest.dialects.emergence import Emergence
+from loadtest.events import Action, Close, Connect, Data, Detected, Drain, Drop, DropDue, Due, Event, Finish, Identity, Lost, Opened, PerformDrop, Phases, Received, Reconnect, Recovered, Refused, RetryDue, Send, Settle, Started, Stopped, Swept
+from loadtest.session.recorder import Interval, Lifecycle, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.machine import Session
+from loadtest.session.traffic import SessionConfig
 
 MS = 1_000_000
 
-STANDARD = Conduct(
+STANDARD = SessionConfig(
     dialect=Emergence(), pace=Pace(rate=1.0), backoff=Backoff(), reply_timeout_ns=5 * NS_PER_S, in_flight=0
 )
 """What the sessions of most tests do."""
 
 
-def conduct(**changes: Any) -> Conduct:
+def conduct(**changes: Any) -> SessionConfig:
     """Return the standard conduct with changes."""
     return replace(STANDARD, **changes)
 
@@ -145,7 +118,7 @@ class Link:
 
     def __init__(
         self,
-        behaviour: Conduct = STANDARD,
+        behaviour: SessionConfig = STANDARD,
         *,
         server: FakeServer | None = None,
         recorder: Recorder | None = None,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtest.evidence import pack
-from loadtest.run import (
-    RunWriter,
-    utc_text,
-)
-from loadtest.schedule import NS_PER_S
+from loadtest.results.interval import pack
+from loadtest.results.writer import RunWriter
+from loadtest.results.environment import utc_text
+from loadtest.session.schedule import NS_PER_S
 from tests.support.runs import SOUND_COUNTS, interval, manifest, plan
 
 ENDED_AT = "2026-11-23T14:24:35Z"

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from loadtest.evidence import Evidence
-from loadtest.verdict import Ruling, judge
+from loadtest.results.data import RunData
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from tests.support.runs import manifest, plan
 
 NO_DROPS = manifest(run_plan=plan(drop_every_s=0.0, drops={}))
 
 
-def ruling(item: str, evidence: Evidence) -> Ruling:
+def ruling(item: str, evidence: RunData) -> Ruling:
     """Return the ruling on one item."""
     return judge(evidence).item(item).verdict
 
 
-def told(item: str, evidence: Evidence) -> str:
+def told(item: str, evidence: RunData) -> str:
     """Return the summary of one item."""
     return judge(evidence).item(item).summary

@@ -8,11 +8,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from loadtest.evidence import Manifest, pack
-from loadtest.recorder import ErrorTally, Interval, Lifecycle
-from loadtest.run import LogWriter, RunWriter, read_drops, read_manifest, utc_text
-from loadtest.schedule import NS_PER_S
-from loadtest.serverlog import Level, LogClass, Logged, Reading
+from loadtest.results.manifest import Manifest
+from loadtest.results.interval import pack
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.results.log_file import LogWriter, read_drops
+from loadtest.results.writer import RunWriter
+from loadtest.results.reader import read_manifest
+from loadtest.results.environment import utc_text
+from loadtest.session.schedule import NS_PER_S
+from loadtest.serverlog.records import Level
+from loadtest.serverlog.rules import LogClass
+from loadtest.serverlog.extract import KeptRecord, ReadStats
 from tests.support.runs import manifest
 
 KINDS = ("close", "tab_close", "fin", "reset", "half_open", "mid_message", "mid_reply")
@@ -63,7 +69,7 @@ def write_run(
         return writer.path
 
 
-def write_server_log(run: Path, *, wrong_kind: str = "", reading: Reading | None = None) -> None:
+def write_server_log(run: Path, *, wrong_kind: str = "", reading: ReadStats | None = None) -> None:
     """Write what is kept of a log that has an INFO record for each drop, and two at ERROR for one kind.
 
     Args:
@@ -74,7 +80,7 @@ def write_server_log(run: Path, *, wrong_kind: str = "", reading: Reading | None
     with LogWriter(run) as writer:
         for number, drop in enumerate(read_drops(run, started_unix_ns=start_ns, ended_unix_ns=start_ns)):
             wrong = drop.kind == wrong_kind
-            logged = Logged(
+            logged = KeptRecord(
                 level=Level.ERROR if wrong else Level.INFO,
                 log_class=LogClass.SEND_TO_GONE_CLIENT if wrong else LogClass.GRACEFUL,
                 at_ns=drop.at_ns + 5 * MS,
@@ -83,7 +89,7 @@ def write_server_log(run: Path, *, wrong_kind: str = "", reading: Reading | None
                 text=f"Send error (session {drop.session})" if wrong else "",
             )
             writer.append([logged, logged] if wrong else [logged])
-        writer.finish(reading or Reading(files=["server.log"]))
+        writer.finish(reading or ReadStats(files=["server.log"]))
 
 
 def _second(rng: random.Random, second: int, slower_ratio: float) -> Interval:

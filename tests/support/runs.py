@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 
-from loadtest import latency
-from loadtest.evidence import Evidence, Manifest, PackedInterval, Plan, pack
-from loadtest.evidence.gathering import Gathering
-from loadtest.evidence.interval import IntervalLine, second_of
-from loadtest.recorder import ErrorTally, Interval, Lifecycle
-from loadtest.schedule import NS_PER_S
+from loadtest import histograms
+from loadtest.results.data import RunData
+from loadtest.results.manifest import Manifest, Plan
+from loadtest.results.interval import PackedInterval, pack
+from loadtest.results.reader import Gathering
+from loadtest.results.interval import IntervalLine, second_of
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.session.schedule import NS_PER_S
 
 PLAN = Plan(
     dialect="emergence",
@@ -78,7 +80,7 @@ def interval(
     return recorded
 
 
-def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None = None) -> Evidence:
+def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None = None) -> RunData:
     """Return the evidence of these intervals, as if they had been written and read."""
     gathering = Gathering(of or manifest())
     packed = [one if isinstance(one, PackedInterval) else pack(one) for one in intervals]
@@ -97,7 +99,7 @@ def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None
             gathering.event(record)
     for one in packed:
         for tag, text in one.histograms.items():
-            gathering.histogram(tag, second_of(one.start_ns), latency.decode(text))
+            gathering.histogram(tag, second_of(one.start_ns), histograms.decode(text))
     return gathering.evidence()
 
 
@@ -131,7 +133,7 @@ def sound(
     of: Manifest | None = None,
     errors: Sequence[ErrorTally] = (),
     without: Iterable[str] = (),
-) -> Evidence:
+) -> RunData:
     """Return the evidence of a sound run, with counts changed, or those of whole items left out."""
     changed = {**SOUND_COUNTS, **(changes or {})}
     kept = {name: count for name, count in changed.items() if name.split(".")[0] not in set(without)}

@@ -1,22 +1,7 @@
 """The table of the session's state machine, written a second time, with an example of every event."""
 
-from loadtest.events import (
-    Detected,
-    Drained,
-    DropDue,
-    Due,
-    EstablishTimedOut,
-    Event,
-    Opened,
-    Phases,
-    Received,
-    Recovered,
-    RetryDue,
-    Started,
-    Stopped,
-    Swept,
-)
-from loadtest.session import State
+from loadtest.events import Detected, Drained, DropDue, Due, EstablishTimedOut, Event, Opened, Phases, Received, Recovered, RetryDue, Started, Stopped, Swept
+from loadtest.session.machine import State
 from tests.support.fake_link import ack, drop, frame, lost, refused
 
 ESTABLISHED = Received(frame("ws:session_established", session_id="session-0", thread_id="thread-0"))

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from loadtest import latency
-from loadtest.evidence import Evidence, Manifest, pack
-from loadtest.recorder import Interval, Lifecycle
-from loadtest.run import (
-    RunWriter,
-)
-from loadtest.schedule import NS_PER_S
+from loadtest import histograms
+from loadtest.results.data import RunData
+from loadtest.results.manifest import Manifest
+from loadtest.results.interval import pack
+from loadtest.session.recorder import Interval, Lifecycle
+from loadtest.results.writer import RunWriter
+from loadtest.session.schedule import NS_PER_S
 from tests.support.runs import SOUND_GAUGES, interval, manifest, tally
 
 ENDED_AT = "2026-11-23T14:24:35Z"
@@ -53,7 +53,7 @@ def written(results: Path, of: Manifest | None = None, *, finished: bool = True)
     return writer.path
 
 
-def assert_same(one: Evidence, other: Evidence) -> None:
+def assert_same(one: RunData, other: RunData) -> None:
     """Assert that two runs' evidence is alike in all but the manifest."""
     assert one.counts == other.counts
     assert [msgspec.to_builtins(error) for error in one.errors] == [
@@ -61,7 +61,7 @@ def assert_same(one: Evidence, other: Evidence) -> None:
     ]
     assert one.histograms.keys() == other.histograms.keys()
     for tag, histogram in one.histograms.items():
-        assert latency.buckets(histogram) == latency.buckets(other.histograms[tag])
+        assert histograms.buckets(histogram) == histograms.buckets(other.histograms[tag])
     assert one.seconds == other.seconds
     assert one.attempts_per_s == other.attempts_per_s
     assert one.outages == other.outages
@@ -69,7 +69,7 @@ def assert_same(one: Evidence, other: Evidence) -> None:
     assert gauges(one) == gauges(other)
 
 
-def gauges(evidence: Evidence) -> dict[tuple[str, int | None], list[float]]:
+def gauges(evidence: RunData) -> dict[tuple[str, int | None], list[float]]:
     """Return a run's gauges in a form that can be compared."""
     return {
         (name, worker): [*series.at_s, *series.values]

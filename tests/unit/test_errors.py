@@ -7,18 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest import errors
-from loadtest.errors import (
-    ConnectFailed,
-    IllegalStep,
-    InvalidSetting,
-    LoadtestError,
-    ResultsUnwritable,
-    RunNotFound,
-    RunsNotComparable,
-    RunUnreadable,
-    ServerNotStarted,
-    UsageError,
-)
+from loadtest.errors import ConnectFailed, IllegalStep, InvalidSetting, LoadtestError, ResultsUnwritable, RunNotFound, RunsNotComparable, RunUnreadable, ServerNotStarted, UsageError
 from loadtest.events import Refused
 
 MESSAGES: list[tuple[LoadtestError, int, str]] = [

@@ -8,8 +8,8 @@ import zlib
 
 import pytest
 
-from loadtest import latency
-from loadtest.evidence.encoded import decoded
+from loadtest import histograms
+from loadtest.histograms import decoded
 
 # Histograms from outside.
 
@@ -24,7 +24,7 @@ def _payload(
     *,
     digits: int = 3,
     lowest: int = 1,
-    highest: int = latency.HIGHEST_US,
+    highest: int = histograms.HIGHEST_US,
     cookie: int = 0x1C849313,
 ) -> bytes:
     return struct.pack(">IIIIQQd", cookie, len(counts), 0, digits, lowest, highest, 1.0) + counts
@@ -32,7 +32,7 @@ def _payload(
 
 def test_a_histogram_made_by_the_specification_is_read() -> None:
     """Ten samples in the bucket of 2 µs: skip two (zigzag -2), then the count 10."""
-    assert latency.buckets(decoded(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
+    assert histograms.buckets(decoded(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadtest import latency
+from loadtest import histograms
 from tests.support.effort import effort
 
-HIGHEST_NS = latency.HIGHEST_US * 1000
+HIGHEST_NS = histograms.HIGHEST_US * 1000
 
 PERCENTILES = [0, 1, 25, 50, 90, 99, 99.9, 100]
 
@@ -24,7 +24,7 @@ samples = st.lists(
 
 def fold(samples_ns: list[int]) -> Any:
     """Return the histogram of samples that must all be in range."""
-    histogram, clamped = latency.fold(array("q", samples_ns))
+    histogram, clamped = histograms.fold(array("q", samples_ns))
     assert clamped == 0
     return histogram
 
@@ -42,16 +42,16 @@ class TestFold:
     @effort(15)
     def test_equals_recording_one_by_one(self, samples_ns: list[int]) -> None:
         """Folding gives counts, total, least and greatest value as the library's own recording does."""
-        recorded: Any = latency.new_histogram()
+        recorded: Any = histograms.new_histogram()
         for sample_ns in samples_ns:
             assert recorded.record_value((sample_ns + 500) // 1000)
         assert state(fold(samples_ns)) == state(recorded)
 
     def test_every_bucket_boundary(self) -> None:
         """Around powers of two, where buckets change their width, values fall where the library puts them."""
-        recorded: Any = latency.new_histogram()
+        recorded: Any = histograms.new_histogram()
         values_us = [2**power + apart for power in range(2, 32) for apart in (-1, 0, 1)]
-        values_us = [value_us for value_us in values_us if value_us <= latency.HIGHEST_US]
+        values_us = [value_us for value_us in values_us if value_us <= histograms.HIGHEST_US]
         for value_us in values_us:
             recorded.record_value(value_us)
         assert state(fold([value_us * 1000 for value_us in values_us])) == state(recorded)
@@ -59,15 +59,15 @@ class TestFold:
     @pytest.mark.parametrize(
         ("sample_ns", "value_us"),
         [
-            (HIGHEST_NS + 500, latency.HIGHEST_US),
-            (2**62, latency.HIGHEST_US),
+            (HIGHEST_NS + 500, histograms.HIGHEST_US),
+            (2**62, histograms.HIGHEST_US),
             (-501, 0),
             (-(2**62), 0),
         ],
     )
     def test_clamped(self, sample_ns: int, value_us: int) -> None:
         """A sample beyond the range is counted at its end, and told."""
-        histogram, clamped = latency.fold(array("q", [1_000_000, sample_ns, sample_ns]))
+        histogram, clamped = histograms.fold(array("q", [1_000_000, sample_ns, sample_ns]))
         assert clamped == 2
         assert histogram.total_count == 3
         assert value_us in (histogram.min_value, histogram.max_value)
@@ -86,7 +86,7 @@ class TestPercentiles:
     def test_against_a_sorted_list(self, samples_ns: list[int]) -> None:
         """Each percentile is within 0.1 % of the sample of that rank, and half a microsecond of rounding."""
         ordered = sorted(samples_ns)
-        found = latency.percentiles_us(fold(samples_ns), PERCENTILES)
+        found = histograms.percentiles_us(fold(samples_ns), PERCENTILES)
         for percentile in PERCENTILES:
             # HdrHistogram's rank: the nearest to this share of all samples, at least the first.
             rank = max(1, int(percentile / 100 * len(ordered) + 0.5))
@@ -95,13 +95,13 @@ class TestPercentiles:
 
     def test_empty(self) -> None:
         """An empty histogram has no percentiles."""
-        assert latency.percentiles_us(fold([]), PERCENTILES) == {}
+        assert histograms.percentiles_us(fold([]), PERCENTILES) == {}
 
     @given(samples_ns=samples)
     @effort(15)
     def test_buckets(self, samples_ns: list[int]) -> None:
         """The buckets hold every sample, in order, each within the precision of its bucket's value."""
-        buckets = latency.buckets(fold(samples_ns))
+        buckets = histograms.buckets(fold(samples_ns))
         assert sum(buckets.values()) == len(samples_ns)
         assert list(buckets) == sorted(buckets)
         spread_us = [value_us for value_us, count in buckets.items() for _ in range(count)]
@@ -117,7 +117,7 @@ class TestMerged:
     @effort(15)
     def test_equals_folding_all(self, parts: list[list[int]]) -> None:
         """The sum is the histogram of all samples; empty parts leave the least value alone."""
-        total = latency.merged(fold(part) for part in parts)
+        total = histograms.merged(fold(part) for part in parts)
         whole = fold([sample_ns for part in parts for sample_ns in part])
         assert list(total.counts) == list(whole.counts)
         assert total.get_total_count() == whole.get_total_count()
@@ -129,7 +129,7 @@ class TestMerged:
     def test_parts_stay_as_they_were(self) -> None:
         """Merging changes none of its parts."""
         part = fold([1_000_000])
-        latency.merged([part, part])
+        histograms.merged([part, part])
         assert state(part) == state(fold([1_000_000]))
 
 
@@ -141,14 +141,14 @@ class TestCodec:
     def test_round_trip(self, samples_ns: list[int]) -> None:
         """What is written is read back with every count in its bucket, and can be merged again."""
         histogram = fold(samples_ns)
-        text = latency.encode(histogram)
-        read = latency.decode(text)
-        assert latency.buckets(read) == latency.buckets(histogram)
+        text = histograms.encode(histogram)
+        read = histograms.decode(text)
+        assert histograms.buckets(read) == histograms.buckets(histogram)
         assert read.get_total_count() == len(samples_ns)
-        assert latency.buckets(latency.merged([read, histogram])) == latency.buckets(
-            latency.merged([histogram, histogram])
+        assert histograms.buckets(histograms.merged([read, histogram])) == histograms.buckets(
+            histograms.merged([histogram, histogram])
         )
 
     def test_is_what_other_libraries_write(self) -> None:
         """The form begins like that of every HdrHistogram library: V2, compressed with zlib."""
-        assert latency.encode(fold([1_000_000])).startswith("HISTFAAAA")
+        assert histograms.encode(fold([1_000_000])).startswith("HISTFAAAA")

@@ -148,7 +148,7 @@ def test_breaches_are_found(tmp_path: Path, file: str, source: str, problem: str
     [
         (
             "session.py",
-            "from loadtest.traffic import Traffic\nfrom loadtest.events import Due\nimport msgspec",
+            "from loadtest.session.traffic import Traffic\nfrom loadtest.events import Due\nimport msgspec",
         ),
         (
             "engine/link.py",

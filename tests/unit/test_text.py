@@ -5,8 +5,8 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.report import figures
-from loadtest.report.text import markdown_cell, markdown_code, markdown_prose, printable
+from loadtest import text
+from loadtest.text import markdown_cell, markdown_code, markdown_prose, printable
 
 NASTY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("`|\\\n\r\x1b\x00\u202e<>&@#*_[]$ ")))
 
@@ -61,14 +61,14 @@ def test_prose_has_no_markup_left(text: str) -> None:
 
 def test_numbers_are_written_with_their_unit() -> None:
     """Three figures or so, milliseconds below a second."""
-    assert [figures.span(us) for us in (0, 64, 452, 1520, 45_100, 312_000, 1_234_000, 95_000_000)] == [
+    assert [text.span(us) for us in (0, 64, 452, 1520, 45_100, 312_000, 1_234_000, 95_000_000)] == [
         *("0 ms", "0.064 ms", "0.452 ms", "1.52 ms", "45.1 ms", "312 ms", "1.23 s", "95.0 s")
     ]
-    assert figures.span(None) == figures.change(None) == figures.share(None) == "-"
-    assert (figures.change(0.0123), figures.change(-0.00001)) == ("+1.2 %", "+0.0 %")
-    assert (figures.clock(59.9), figures.clock(75), figures.clock(3 * 3600 + 61)) == (
+    assert text.span(None) == text.change(None) == text.share(None) == "-"
+    assert (text.change(0.0123), text.change(-0.00001)) == ("+1.2 %", "+0.0 %")
+    assert (text.clock(59.9), text.clock(75), text.clock(3 * 3600 + 61)) == (
         "00:59",
         "01:15",
         "3:01:01",
     )
-    assert figures.count(1_234_567) == "1,234,567"
+    assert text.count(1_234_567) == "1,234,567"

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from wsproto.frame_protocol import Opcode, ParseFailed
 
-from loadtest.drops import DEFAULT_WEIGHTS, DETECTED, DropKind, ProtocolErrorDrop, Steps
+from loadtest.drops.plan import DEFAULT_WEIGHTS
+from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps
 from loadtest.events import Drop, Endpoint
-from loadtest.transport import Connection
+from loadtest.transport.connection import Connection
 from tests.conftest import Certificates
 from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.support.dialling import opened, trusting

@@ -16,14 +16,16 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects import Echo, Emergence
-from loadtest.drops import DETECTED, DropKind, DropPlan, Steps, Wire
+from loadtest.dialects.echo import Echo
+from loadtest.dialects.emergence import Emergence
+from loadtest.drops.kinds import DETECTED, DropKind, Steps, Wire
+from loadtest.drops.plan import DropPlan
 from loadtest.errors import LoadtestError
 from loadtest.events import Data, Drop, Endpoint, Identity
-from loadtest.recorder import Interval
-from loadtest.schedule import NS_PER_S, Backoff, Pace
-from loadtest.session import State
-from loadtest.transport import Target
+from loadtest.session.recorder import Interval
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.machine import State
+from loadtest.transport.target import Target
 from tests.conftest import Certificates
 from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.support.dialling import trusting

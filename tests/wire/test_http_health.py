@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.server import ServerProcess
-from loadtest.transport import Target, Tls, ask_health
+from loadtest.server.process import ServerProcess
+from loadtest.transport.target import Target, Tls
+from loadtest.transport.http_health import ask_health
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtest.engine.health import local_ports, most_connections
+from loadtest.engine.monitor import local_ports, most_connections
 from tests.support.asgi_server import asgi_server
 from tests.support.engine_run import running, settings
 from tests.support.serverclient import wait_for

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint
-from loadtest.schedule import NS_PER_S
-from loadtest.transport import Dialer, Tls
+from loadtest.session.schedule import NS_PER_S
+from loadtest.transport.opening import Dialer
+from loadtest.transport.target import Tls
 from loadtest.transport.opening import DETAIL_LENGTH
 from tests.conftest import Certificates
 from tests.support.dialling import dialer, opened, opened_with_phases, refused, trusting

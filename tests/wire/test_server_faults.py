@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from loadtest.server import ServerProcess
+from loadtest.server.process import ServerProcess
 from loadtest.server.faults import Faults
 from tests.support.serverclient import PATIENCE_S, Client, counters, get, joined, message, opened, wait_for
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.drops import DropPlan, Storm, parse_storms
-from loadtest.drops.storms import MOST
+from loadtest.drops.plan import DropPlan, Storm, parse_storms
+from loadtest.drops.plan import MOST
 from loadtest.events import Drop
-from loadtest.schedule import NS_PER_S, Backoff
+from loadtest.session.schedule import NS_PER_S, Backoff
 from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.support.engine_run import EngineRun, Planned, running, settings
 from tests.support.serverclient import wait_for

@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from loadtest.cli import main
-from loadtest.report import print_verdict, publish
-from loadtest.run import utc_text
-from loadtest.schedule import NS_PER_S
+from loadtest.report.terminal import print_verdict
+from loadtest.runs.publish import publish
+from loadtest.results.environment import utc_text
+from loadtest.session.schedule import NS_PER_S
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 

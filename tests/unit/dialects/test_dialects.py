@@ -9,20 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadtest.dialects import (
-    AuthRequired,
-    Dialect,
-    Echo,
-    Emergence,
-    Established,
-    Incoming,
-    Push,
-    Reply,
-    Restored,
-    StreamPart,
-    Unreadable,
-    dialect_named,
-)
+from loadtest.dialects.base import AuthRequired, Dialect, Established, Incoming, Push, Reply, Restored, StreamPart, Unreadable, dialect_named
+from loadtest.dialects.echo import Echo
+from loadtest.dialects.emergence import Emergence
 from loadtest.dialects.base import EXCERPT_LENGTH, UNNUMBERED
 from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Identity

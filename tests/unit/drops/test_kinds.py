@@ -5,15 +5,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.drops import (
-    DETECTED,
-    DropKind,
-    DropPlan,
-    ProtocolErrorDrop,
-    Steps,
-    Wire,
-    parse_weights,
-)
+from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps, Wire
+from loadtest.drops.plan import DropPlan, parse_weights
 from loadtest.events import Data, Drop
 
 

@@ -11,16 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.drops import (
-    DEFAULT_WEIGHTS,
-    DropKind,
-    DropPlan,
-    OnceInTurn,
-    Storm,
-    parse_storms,
-    parse_weights,
-)
-from loadtest.drops.storms import LATEST_S, MOST
+from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, OnceInTurn, Storm, parse_storms, parse_weights
+from loadtest.drops.kinds import DropKind
+from loadtest.drops.plan import LATEST_S, MOST
 from loadtest.errors import InvalidSetting
 from loadtest.events import Drop
 from tests.support.effort import effort

@@ -12,12 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.duel import DuelRecord, DuelSettings, Fought, Order, Side, duel_sheet, fight, rejudge
+from loadtest.duel.judging import DuelRecord
+from loadtest.duel.settings import DuelSettings, Order, Side
+from loadtest.duel.duel import DuelResult, fight, rejudge
+from loadtest.duel.output import duel_sheet
 from loadtest.errors import LoadtestError, RunUnreadable, UsageError
 from loadtest.report.markdown import sheet
 from loadtest.report.terminal import print_sheet
-from loadtest.statistics import parse_margins
-from loadtest.verdict import Ruling
+from loadtest.statistics.margins import parse_margins
+from loadtest.verdict.items import Ruling
 from tests.support.duels import A, B, MadeUpRuns, duel
 from tests.support.rundirs import HOSTILE
 from tests.support.runs import plan, tally
@@ -160,7 +163,7 @@ def test_ctrl_c_leaves_the_pairs_so_far_and_their_verdict(tmp_path: Path) -> Non
     assert read(fought) == fought.record
 
 
-def read(fought: Fought) -> DuelRecord:
+def read(fought: DuelResult) -> DuelRecord:
     """Return what is written of a duel."""
     return msgspec.json.decode((fought.folder / "duel.json").read_bytes(), type=DuelRecord)
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from loadtest.duel import DuelSettings, Side, parse_duration
-from loadtest.duel.foreseen import USUAL, Foreseen, check_judgeable, foresee
+from loadtest.duel.settings import DuelSettings, Side, parse_duration
+from loadtest.duel.settings import USUAL, Foreseen, check_judgeable, foresee
 from loadtest.errors import InvalidSetting, UsageError
 from tests.support.duels import A, B
 from tests.support.locusts import LOCUSTFILE

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from loadtest.engine import health
-from loadtest.engine.health import Health, local_ports, most_connections, raise_files_limit
+from loadtest.engine import monitor
+from loadtest.engine.monitor import Health, local_ports, most_connections, raise_files_limit
 
 MS = 1_000_000
 
@@ -66,8 +66,8 @@ def test_who_computes_does_not_stand_still(watching: Health, monkeypatch: pytest
 
 def test_a_machines_sleep_is_a_standstill(watching: Health, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run's clock stops while the machine sleeps, so no wake is late; another clock tells."""
-    slept_ns = 30_000 * MS + health._asleep_ns()
-    monkeypatch.setattr(health, "_asleep_ns", lambda: slept_ns)
+    slept_ns = 30_000 * MS + monitor._asleep_ns()
+    monkeypatch.setattr(monitor, "_asleep_ns", lambda: slept_ns)
     watching.woke(0)
     gauges = sample(watching)
     assert gauges["loop_lag_p99_ms"] == 0
@@ -77,7 +77,7 @@ def test_a_machines_sleep_is_a_standstill(watching: Health, monkeypatch: pytest.
 
 def test_no_machine_that_is_awake_sleeps() -> None:
     """Both clocks go alike."""
-    assert abs(health._asleep_ns() - health._asleep_ns()) < 1000 * MS
+    assert abs(monitor._asleep_ns() - monitor._asleep_ns()) < 1000 * MS
 
 
 # CPU and garbage.
@@ -130,13 +130,13 @@ class MacOS(NamedTuple):
 )
 def test_steal_is_a_share_of_all_cores_time(before: object, after: object, ratio: float) -> None:
     """What the hypervisor took, of all time that passed on all cores; 0 on systems that do not tell."""
-    assert health._steal_ratio(before, after) == pytest.approx(ratio)
+    assert monitor._steal_ratio(before, after) == pytest.approx(ratio)
 
 
 def test_this_systems_readings_serve() -> None:
     """Whatever psutil gives here is read."""
     reading = psutil.cpu_times()
-    assert health._steal_ratio(reading, reading) == 0
+    assert monitor._steal_ratio(reading, reading) == 0
 
 
 # Ports and files.
@@ -150,16 +150,16 @@ def test_local_ports_are_the_systems(
     text: str | None, ports: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Linux says which ports it gives; where it does not, the range that IANA set apart serves."""
-    monkeypatch.setattr(health, "PORT_RANGE", tmp_path / "ip_local_port_range")
+    monkeypatch.setattr(monitor, "PORT_RANGE", tmp_path / "ip_local_port_range")
     if text is not None:
-        health.PORT_RANGE.write_text(text)
+        monitor.PORT_RANGE.write_text(text)
     assert local_ports() == ports
 
 
 def test_connections_take_ports_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports grow with the pairs of addresses; the process's files are for all."""
-    monkeypatch.setattr(health, "local_ports", lambda: 100)
-    monkeypatch.setattr(health, "most_connections", lambda: 400)
+    monkeypatch.setattr(monitor, "local_ports", lambda: 100)
+    monkeypatch.setattr(monitor, "most_connections", lambda: 400)
     watching = Health()
     watching.close()
     one, two = (sample(watching, connections=90, address_pairs=pairs) for pairs in (1, 2))
@@ -205,7 +205,7 @@ def test_a_limit_that_cannot_be_raised_is_told(
     told = raise_files_limit()
     assert limits["soft"] == raised
     most = sys.maxsize if raised == UNLIMITED else raised
-    assert told == most_connections() == max(1, most - health.OTHER_FILES)
+    assert told == most_connections() == max(1, most - monitor.OTHER_FILES)
 
 
 def test_a_system_error_is_a_refusal_too(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:

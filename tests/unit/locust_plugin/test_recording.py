@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.report import Progress, progress_line
+from loadtest.locust_plugin.recording import Progress, progress_line
 
 
 @pytest.mark.parametrize(("us", "shown"), [(None, "-"), (452.0, "0.45ms"), (1_310_000.0, "1310.00ms")])

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from loadtest.report import Published, print_verdict
+from loadtest.report.judged_run import JudgedRun
+from loadtest.report.terminal import print_verdict
 from loadtest.report.advice import next_step, told_items
 from loadtest.report.html import html
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
-from loadtest.verdict import ITEMS, Generator, Item, Ruling, Verdict, judge
+from loadtest.verdict.items import ITEMS, Generator, Item, Ruling, Verdict
+from loadtest.verdict.run import judge
 from tests.support.runs import manifest, sound, tally
 
 
@@ -32,7 +34,7 @@ def latency(ruling: Ruling, **evidence: Any) -> Item:
 
 
 @pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Published:
+def refused(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
     """A run whose sessions were all refused."""
     results = tmp_path_factory.mktemp("results")
     evidence = sound(
@@ -40,10 +42,10 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Published:
         without=("messaging", "reconnect", "persistence", "drops"),
         errors=[tally("connect", "upgrade: http_503", 160)],
     )
-    return Published(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
+    return JudgedRun(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
 
 
-def test_what_waits_for_connect_says_so(refused: Published) -> None:
+def test_what_waits_for_connect_says_so(refused: JudgedRun) -> None:
     """No item advises to run longer while no session connects; verdict.json keeps what was found."""
     verdict = refused.verdict
     assert "run longer" in verdict.item("messaging").summary
@@ -54,7 +56,7 @@ def test_what_waits_for_connect_says_so(refused: Published) -> None:
         assert shown[name].summary == "no session was established: it depends on connect, which is FAIL"
 
 
-def test_no_report_contradicts_connect(refused: Published, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_report_contradicts_connect(refused: JudgedRun, capsys: pytest.CaptureFixture[str]) -> None:
     """One next step, that of connect, in every form."""
     print_verdict(refused)
     forms = (capsys.readouterr().out, summary(refused), html(refused), junit(refused).decode())

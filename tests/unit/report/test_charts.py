@@ -8,24 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.drops import Storm
-from loadtest.drops.storms import MOST
-from loadtest.evidence import Evidence, pack
-from loadtest.recorder import Interval, Lifecycle
+from loadtest.drops.plan import Storm
+from loadtest.drops.plan import MOST
+from loadtest.results.data import RunData
+from loadtest.results.interval import pack
+from loadtest.session.recorder import Interval, Lifecycle
 from loadtest.report.charts import POINTS_LIMIT, charts
-from loadtest.report.geometry import (
-    HEIGHT,
-    WIDTH,
-    Chart,
-    Scale,
-    line,
-    marks,
-    ticks,
-    x_scale,
-    y_logarithmic,
-    y_scale,
-)
-from loadtest.schedule import NS_PER_S
+from loadtest.report.charts import HEIGHT, WIDTH, Chart, Scale, line, marks, ticks, x_scale, y_logarithmic, y_scale
+from loadtest.session.schedule import NS_PER_S
 from tests.support.runs import gathered, interval, manifest, plan
 
 POSITIVE = st.floats(min_value=1e-3, max_value=1e9)
@@ -97,7 +87,7 @@ def check(found: Iterable[Chart]) -> list[str]:
     return titles
 
 
-def usual(seconds: int) -> Evidence:
+def usual(seconds: int) -> RunData:
     """Return a run of this length with something in every second."""
     return gathered(second(at, sessions_up=9.0, sessions_in_outage=1.0) for at in range(seconds))
 

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.drops import Storm
-from loadtest.recorder import Lifecycle
-from loadtest.report import Published, print_verdict, publish
+from loadtest.drops.plan import Storm
+from loadtest.session.recorder import Lifecycle
+from loadtest.report.judged_run import JudgedRun
+from loadtest.report.terminal import print_verdict
+from loadtest.runs.publish import publish
 from loadtest.report.html import html
 from loadtest.report.markdown import summary
 from loadtest.report.tables import gate_table, gates
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import Item, Ruling, judge
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.run import judge
 from tests.support.rundirs import write_run
 from tests.support.runs import gathered, interval, manifest, plan
 
@@ -75,7 +78,7 @@ def test_storms_have_a_table_in_every_form(tmp_path: Path, capsys: pytest.Captur
     ]
     whole = interval(0, seconds=30, lifecycle=events, gauges={"sessions_up": 10.0})
     run = gathered([whole], manifest(run_plan=plan(storms=storms)))
-    published = Published(path=tmp_path, results=tmp_path, evidence=run, verdict=judge(run))
+    published = JudgedRun(path=tmp_path, results=tmp_path, evidence=run, verdict=judge(run))
     print_verdict(published)
     rows = [
         ("5 s", "reset", "50 %", "10", "10", "1.40 s", "1.90 s", "1.90 s", "10"),

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.recorder import ErrorTally
-from loadtest.report import print_verdict, publish
+from loadtest.session.recorder import ErrorTally
+from loadtest.report.terminal import print_verdict
+from loadtest.runs.publish import publish
 from loadtest.report.terminal import new_console
 from tests.support.rundirs import HOSTILE, write_run
 from tests.support.runs import manifest

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest import latency
-from loadtest.drops import Storm
-from loadtest.evidence import (
-    StormRecovery,
-    pack,
-)
-from loadtest.evidence.gathering import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gathering
-from loadtest.evidence.interval import IntervalLine, second_of
-from loadtest.recorder import Lifecycle
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import Ruling, judge
+from loadtest import histograms
+from loadtest.drops.plan import Storm
+from loadtest.results.data import StormRecovery
+from loadtest.results.interval import pack
+from loadtest.results.reader import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gathering
+from loadtest.results.interval import IntervalLine, second_of
+from loadtest.session.recorder import Lifecycle
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from tests.support.runs import gathered, interval, manifest, plan, tally
 
 WEEK_S = 7 * 24 * 3600
@@ -47,7 +46,7 @@ def test_workers_together_are_what_one_process_would_have_seen(samples: list[tup
         for second in range(5)
     ]
     several, one = gathered(apart), gathered(alone)
-    assert latency.buckets(several.histograms["outage"]) == latency.buckets(one.histograms["outage"])
+    assert histograms.buckets(several.histograms["outage"]) == histograms.buckets(one.histograms["outage"])
     assert several.percentiles_us("outage") == one.percentiles_us("outage")
     assert [second.buckets for second in several.seconds["outage"]] == [
         second.buckets for second in one.seconds["outage"]
@@ -158,7 +157,7 @@ def test_the_warm_up_is_left_out_of_what_is_compared() -> None:
         manifest(run_plan=plan(warmup_s=5.0)),
     )
     assert found.after_warmup("service") == [{10: 1}, {}, {20: 2}, {}]
-    assert latency.buckets(found.histograms["service"]) == {10: 1, 20: 2}
+    assert histograms.buckets(found.histograms["service"]) == {10: 1, 20: 2}
     assert found.samples("connect") == 1
     assert [second.start_s for second in found.seconds["service"]] == [2.0, 5.0, 7.0]
     assert found.seconds["service"][2].percentile_us(50) == 20

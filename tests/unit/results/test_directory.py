@@ -10,12 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import ResultsUnwritable
-from loadtest.run import (
-    RunWriter,
-    check_writable,
-    read_manifest,
-)
-from loadtest.run.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST, folder_name
+from loadtest.results.writer import RunWriter
+from loadtest.results.directory import check_writable
+from loadtest.results.reader import read_manifest
+from loadtest.results.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST, folder_name
 from tests.support.runs import manifest
 from tests.support.stories import written
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.run import (
-    new_manifest,
-)
+from loadtest.results.environment import new_manifest
 from tests.support.runs import plan
 
 

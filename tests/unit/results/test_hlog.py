@@ -12,14 +12,12 @@ from pathlib import Path
 import pytest
 from hdrh.log import HistogramLogReader
 
-from loadtest import latency
-from loadtest.evidence import pack
-from loadtest.run import (
-    RunWriter,
-    read_run,
-)
-from loadtest.run.directory import HISTOGRAMS
-from loadtest.run.writer import HORIZON_S
+from loadtest import histograms
+from loadtest.results.interval import pack
+from loadtest.results.writer import RunWriter
+from loadtest.results.reader import read_run
+from loadtest.results.directory import HISTOGRAMS
+from loadtest.results.writer import HORIZON_S
 from tests.support.runs import interval, manifest
 from tests.support.stories import ENDED_AT, story, written
 
@@ -85,7 +83,7 @@ def test_a_late_worker_is_a_line_of_its_own(tmp_path: Path) -> None:
 def test_the_interval_log_is_read_by_the_librarys_reader(tmp_path: Path) -> None:
     """Tags, times and every sample, by hdrhistogram's own HistogramLogReader."""
     path = written(tmp_path)
-    reader = HistogramLogReader(str(path / HISTOGRAMS), latency.new_histogram())
+    reader = HistogramLogReader(str(path / HISTOGRAMS), histograms.new_histogram())
     try:
         entries = list(iter(reader.get_next_interval_histogram, None))
     finally:
@@ -94,7 +92,7 @@ def test_the_interval_log_is_read_by_the_librarys_reader(tmp_path: Path) -> None
     assert [entry.get_tag() for entry in entries].count("service") == 8
     assert entries[1].get_start_time_stamp() == (1_795_443_815 + 1) * 1000.0
     assert entries[1].get_end_time_stamp() == (1_795_443_815 + 2) * 1000.0
-    whole = latency.merged(entry for entry in entries if entry.get_tag() == "service")
+    whole = histograms.merged(entry for entry in entries if entry.get_tag() == "service")
     assert whole.get_total_count() == 24
     assert whole.get_count_at_value(300) == 8
 

@@ -14,15 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest import latency
-from loadtest.evidence import (
-    MalformedInterval,
-    PackedInterval,
-    pack,
-)
-from loadtest.evidence.interval import BYTES_LIMIT, decode, encode
-from loadtest.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
-from loadtest.schedule import NS_PER_S
+from loadtest import histograms
+from loadtest.results.interval import MalformedInterval, PackedInterval, pack
+from loadtest.results.interval import BYTES_LIMIT, decode, encode
+from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
+from loadtest.session.schedule import NS_PER_S
 from tests.support.runs import interval, tally
 
 SECRET = "eyJhbGciOi/JIUzI1+NiJ9"
@@ -35,7 +31,7 @@ def test_packing_folds_samples_and_leaves_out_what_is_empty() -> None:
     """Histograms hold every sample; silent tags and zero counts are not sent."""
     packed = pack(interval(3, samples_us={"service": [100, 200, 300]}, counts={"a.b": 2, "c.d": 0}))
     assert list(packed.histograms) == ["service"]
-    assert latency.buckets(latency.decode(packed.histograms["service"])) == {100: 1, 200: 1, 300: 1}
+    assert histograms.buckets(histograms.decode(packed.histograms["service"])) == {100: 1, 200: 1, 300: 1}
     assert packed.counts == {"a.b": 2}
 
 
@@ -45,7 +41,7 @@ def test_clamped_samples_are_counted() -> None:
     recorded.samples["service"] = array("q", [-5_000_000, 10**18, 1000])
     packed = pack(recorded)
     assert packed.counts == {"latency.clamped": 2}
-    assert latency.decode(packed.histograms["service"]).get_total_count() == 3
+    assert histograms.decode(packed.histograms["service"]).get_total_count() == 3
 
 
 def test_gauges_that_are_no_numbers_are_left_out() -> None:
@@ -149,14 +145,14 @@ def test_compressed_bytes_are_whole_and_bounded(data: bytes) -> None:
 SESSIONS = 10_000
 
 
-MOST_BYTES = 256_000
+MAX_BYTES = 256_000
 
 
 RUN_ID = "0a1b2c3d"
 
 
 def _name(number: int) -> str:
-    """Return a session's name as `loadtest.locust_user.load` makes it."""
+    """Return a session's name as `loadtest.locust_plugin.load` makes it."""
     return f"{RUN_ID}-{number:06d}"
 
 
@@ -246,5 +242,5 @@ def test_a_second_of_10000_sessions_is_small(made: Callable[[random.Random], Int
     """Of the default plan, of connecting and of a storm: a worker's message is small, and nothing is lost."""
     packed = pack(made(random.Random(1)), worker=3)
     encoded = encode(packed)
-    assert len(encoded) < MOST_BYTES
+    assert len(encoded) < MAX_BYTES
     assert decode(encoded) == packed

@@ -8,12 +8,16 @@ import msgspec
 import pytest
 
 from loadtest.errors import ResultsUnwritable, RunUnreadable
-from loadtest.run import LogWriter, read_drops, read_manifest, read_server_log
-from loadtest.run import server_log as module
-from loadtest.serverlog import Counts, Level, LogClass, Logged, LogReader, Reading, extract, load_rules
+from loadtest.results.log_file import LogWriter, read_drops, read_server_log
+from loadtest.results.reader import read_manifest
+from loadtest.results import log_file as module
+from loadtest.serverlog.records import Counts, Level
+from loadtest.serverlog.rules import LogClass, load_rules
+from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
+from loadtest.serverlog.log_reader import LogReader
 from tests.support.rundirs import KINDS, SESSIONS, write_run
 
-WRONG = Logged(
+WRONG = KeptRecord(
     level=Level.ERROR,
     log_class=LogClass.ABRUPT,
     at_ns=1_795_443_815_000_000_000,
@@ -22,12 +26,12 @@ WRONG = Logged(
     line=17,
     text="Send error (session s-1) token=abc",
 )
-OTHERS = Logged(level=Level.INFO, log_class=LogClass.OTHER, at_ns=1, arrival=True, count=40)
+OTHERS = KeptRecord(level=Level.INFO, log_class=LogClass.OTHER, at_ns=1, arrival=True, count=40)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     """Records, numbers of others, and how the reading went come back as they were."""
-    reading = Reading(
+    reading = ReadStats(
         files=["a.log", "b.log"], counts=Counts(lines=41, records=41), problems=["gone"], allowed_errors=2
     )
     with LogWriter(tmp_path) as writer:
@@ -64,7 +68,7 @@ def test_secrets_are_taken_out_of_every_text(tmp_path: Path) -> None:
         for token in tokens:
             secret = msgspec.structs.replace(WRONG, text=f"refused {token}", session=token, file=token)
             writer.append([secret])
-        writer.finish(Reading(files=["first-token.log"], problems=["second-token"]))
+        writer.finish(ReadStats(files=["first-token.log"], problems=["second-token"]))
     written = writer.path.read_text()
     assert "token" not in written.replace("***", "")
     assert written.count("***") == 8
@@ -76,7 +80,7 @@ def test_too_many_records_are_counted(tmp_path: Path, monkeypatch: pytest.Monkey
     with LogWriter(tmp_path) as writer:
         writer.append([WRONG, WRONG, OTHERS])
         writer.append([WRONG, OTHERS])
-        writer.finish(Reading())
+        writer.finish(ReadStats())
     log = read_server_log(tmp_path)
     assert log is not None
     assert len(log.records) == 3
@@ -125,7 +129,7 @@ def test_whatever_a_log_holds_can_be_kept(tmp_path: Path) -> None:
     kept = extract((record, rules.classify(record)) for record in records)
     with LogWriter(tmp_path) as writer:
         writer.append(kept)
-        writer.finish(Reading(counts=reader.counts))
+        writer.finish(ReadStats(counts=reader.counts))
     log = read_server_log(tmp_path)
     assert log is not None
     assert log.records == kept

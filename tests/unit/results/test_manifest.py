@@ -7,19 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.drops import Storm
-from loadtest.evidence import (
-    Manifest,
-    Plan,
-    comparability_hash,
-    differing_fields,
-    redact,
-)
-from loadtest.statistics import (
-    GATES,
-    Margin,
-    parse_margins,
-)
+from loadtest.drops.plan import Storm
+from loadtest.results.manifest import Manifest, Plan, comparability_hash, differing_fields, redact
+from loadtest.statistics.margins import GATES, Margin, parse_margins
 from tests.support.runs import PLAN, manifest, plan
 
 # The manifest.

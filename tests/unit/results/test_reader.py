@@ -11,13 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import RunUnreadable
-from loadtest.evidence import WorkerShare
-from loadtest.run import (
-    read_run,
-)
-from loadtest.run.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST
-from loadtest.run.reader import FILE_LIMIT, LINE_LIMIT
-from loadtest.verdict import judge
+from loadtest.results.manifest import WorkerShare
+from loadtest.results.reader import read_run
+from loadtest.results.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST
+from loadtest.results.reader import FILE_LIMIT, LINE_LIMIT
+from loadtest.verdict.run import judge
 from tests.support.runs import gathered
 from tests.support.stories import ENDED_AT, assert_same, story, written
 

@@ -11,16 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import ResultsUnwritable
-from loadtest.evidence import pack
-from loadtest.recorder import Lifecycle
-from loadtest.run import (
-    RunWriter,
-    new_manifest,
-    read_run,
-    write_verdict,
-)
-from loadtest.run.directory import EVENTS
-from loadtest.verdict import judge
+from loadtest.results.interval import pack
+from loadtest.session.recorder import Lifecycle
+from loadtest.results.writer import RunWriter
+from loadtest.results.environment import new_manifest
+from loadtest.results.reader import read_run
+from loadtest.runs.publish import write_verdict
+from loadtest.results.directory import EVENTS
+from loadtest.verdict.run import judge
 from tests.support.runs import gathered, interval, manifest, plan, tally
 from tests.support.stories import ENDED_AT, assert_same, story, written
 

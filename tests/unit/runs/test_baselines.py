@@ -11,20 +11,15 @@ import msgspec
 import pytest
 
 from loadtest.errors import RunNotFound
-from loadtest.evidence import Evidence
-from loadtest.run import (
-    Baseline,
-    Choice,
-    Rule,
-    choose_baseline,
-    earlier_runs,
-    pin,
-    read_manifest,
-)
-from loadtest.run.catalogue import MOST_READ, MOST_TOLD
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import Item, Ruling, judge
-from loadtest.verdict.suitability import suitability
+from loadtest.results.data import RunData
+from loadtest.runs.baselines import Baseline, Choice, Rule, choose_baseline, earlier_runs
+from loadtest.runs.pins import pin
+from loadtest.results.reader import read_manifest
+from loadtest.runs.baselines import MAX_READ, MAX_TOLD
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.run import judge
+from loadtest.runs.baselines import suitability
 from tests.support.recorded_runs import recorded
 from tests.support.rundirs import write_run
 from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan
@@ -93,25 +88,25 @@ def test_where_no_run_is_sound_the_best_serves(tmp_path: Path) -> None:
 def test_the_search_for_a_sound_baseline_ends(tmp_path: Path) -> None:
     """Of many runs that are too short the newest serves, and no more than some are read."""
     made(tmp_path, "sound", 0)
-    runs = [made(tmp_path, f"short{number}", 1 + number, seconds=1) for number in range(MOST_READ)]
+    runs = [made(tmp_path, f"short{number}", 1 + number, seconds=1) for number in range(MAX_READ)]
     judged = read_manifest(made(tmp_path, "new", 99))
     assert choose_baseline(tmp_path, judged) == Choice(Baseline(runs[-1], Rule.NEWEST))
     shutil.rmtree(runs[0])
     choice = choose_baseline(tmp_path, judged)
     assert choice.baseline is not None
     assert choice.baseline.rule is Rule.FITTEST
-    assert len(choice.passed_over) == MOST_READ - 1
+    assert len(choice.passed_over) == MAX_READ - 1
 
 
 def test_damaged_runs_are_read_no_more_than_others(tmp_path: Path) -> None:
     """A folder of them does not keep a run from its verdict; what is older than some is not looked at."""
     made(tmp_path, "sound", 0)
-    for number in range(MOST_READ):
+    for number in range(MAX_READ):
         (made(tmp_path, f"damaged{number}", 1 + number, seconds=1) / "intervals.jsonl").write_bytes(b"{}\n")
     judged = read_manifest(made(tmp_path, "new", 99))
     choice = choose_baseline(tmp_path, judged)
     assert choice.baseline is None
-    assert [run_id for run_id, _ in told(choice)] == [f"damaged{number}" for number in range(MOST_READ)][::-1]
+    assert [run_id for run_id, _ in told(choice)] == [f"damaged{number}" for number in range(MAX_READ)][::-1]
     shutil.rmtree(tmp_path / "damaged3")
     assert choose_baseline(tmp_path, judged).baseline is not None
 
@@ -119,11 +114,11 @@ def test_damaged_runs_are_read_no_more_than_others(tmp_path: Path) -> None:
 def test_any_number_of_runs_may_have_been_killed(tmp_path: Path) -> None:
     """The run before them is found, and not all of them are told."""
     sound = made(tmp_path, "sound", 0)
-    for number in range(MOST_TOLD + 1):
+    for number in range(MAX_TOLD + 1):
         recorded(tmp_path, f"killed{number}", "killed", at_s=1 + number, complete=False)
     choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 99)))
     assert choice.baseline == Baseline(sound, Rule.NEWEST)
-    assert [run_id for run_id, _ in told(choice)] == [f"killed{MOST_TOLD - n}" for n in range(MOST_TOLD)]
+    assert [run_id for run_id, _ in told(choice)] == [f"killed{MAX_TOLD - n}" for n in range(MAX_TOLD)]
 
 
 def test_where_every_run_was_killed_there_is_no_baseline(tmp_path: Path) -> None:
@@ -176,7 +171,7 @@ def test_earlier_runs_are_those_of_the_same_revision_and_plan(tmp_path: Path) ->
 
 def run(
     *, a_second: int = 60, seconds: int = 20, counts: Mapping[str, int] | None = None, **of: Any
-) -> Evidence:
+) -> RunData:
     """Return the evidence of a run with so many round trips a second after its warm-up."""
     gauges = of.pop("gauges", SOUND_GAUGES)
     samples_us = {"service": [400 + number for number in range(a_second)]}

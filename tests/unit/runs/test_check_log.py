@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.serverlog.checks import Selection, check, lines
-from loadtest.serverlog.findings import LogReport
+from loadtest.runs.check_log import Selection, check, lines
+from loadtest.runs.check_log import LogReport
 from loadtest.serverlog.rules import load_rules
 from loadtest.serverlog.times import parse_time
 from tests.support.places import LOGS

@@ -15,11 +15,12 @@ from hdrh.log import HistogramLogReader
 
 from loadtest.cli import main
 from loadtest.errors import InvalidSetting, UsageError
-from loadtest.report import comparing
-from loadtest.run import pin, utc_text
-from loadtest.schedule import NS_PER_S
-from loadtest.statistics import margins_of, parse_margins
-from loadtest.verdict import Ruling
+from loadtest.runs import compare
+from loadtest.runs.pins import pin
+from loadtest.results.environment import utc_text
+from loadtest.session.schedule import NS_PER_S
+from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.verdict.items import Ruling
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
@@ -67,13 +68,13 @@ def run(*arguments: str | Path) -> Result:
 
 def test_all_runs_are_paired_in_the_order_of_their_starts(results: Path) -> None:
     """The newest as far as both have one; a pinned copy is no further run, a killed one none at all."""
-    pairs = comparing.all_pairs("v1", "v2", results)
+    pairs = compare.all_pairs("v1", "v2", results)
     assert pairs == list(zip(newest(results, "v1", 4), newest(results, "v2", 4), strict=True))
 
 
 def test_four_pairs_are_judged_by_their_own_spread(results: Path) -> None:
     """No noise is assumed or measured for them; the change is found in each."""
-    compared = comparing.compare(comparing.all_pairs("v1", "v2", results), results=results)
+    compared = compare.compare(compare.all_pairs("v1", "v2", results), results=results)
     assert compared.verdict is Ruling.FAIL
     assert compared.item.evidence["pairs"] == 4
     assert [pair["change_ratios"]["service p50"] for pair in compared.item.evidence["runs"]] == [
@@ -86,14 +87,14 @@ def test_four_pairs_are_judged_by_their_own_spread(results: Path) -> None:
 
 def test_named_pairs_are_those_of_all(results: Path) -> None:
     """The same pairs give the same verdict, however they are named; two pairs need the noise of runs."""
-    pairs = comparing.all_pairs("v1", "v2", results)
+    pairs = compare.all_pairs("v1", "v2", results)
     (first, *rest) = [(str(baseline), str(candidate)) for baseline, candidate in pairs]
     options = [word for pair in rest for word in ("--pair", *pair)]
     named = run("compare", *first, *options, "--results", results, "--json")
     of_all = run("compare", "v1", "v2", "--all", "--results", results, "--json")
     assert named.exit_code == of_all.exit_code == 1
     assert json.loads(named.stdout) == json.loads(of_all.stdout)
-    two = comparing.compare(pairs[:2], results=results)
+    two = compare.compare(pairs[:2], results=results)
     assert two.item.evidence["noise"]["service p50"].endswith("assumed")
 
 
@@ -135,7 +136,7 @@ def test_without_margins_those_of_the_last_candidate_hold(tmp_path: Path) -> Non
     told["margins"] = msgspec.to_builtins(margins_of(parse_margins(["p50=30%,p90=40%"])))
     run_json.write_text(json.dumps(told))
     for of in (pairs, pairs[-1:]):
-        compared = comparing.compare(of, results=tmp_path, margins=["p90=1ms"])
+        compared = compare.compare(of, results=tmp_path, margins=["p90=1ms"])
         found = compared.item.evidence["gates"]
         assert [gate["relative_margin_ratio"] for gate in found[:3]] == [0.3, 0.4, 0.2]
         assert [gate["absolute_margin_us"] for gate in found[:3]] == [200.0, 1000.0, 200.0]
@@ -165,11 +166,11 @@ def test_pairs_that_cannot_be_are_refused(results: Path, words: tuple[str, ...],
 def test_a_pair_of_another_plan_is_refused_or_doubted(results: Path) -> None:
     """One unlike run among many is enough; by force it is INCONCLUSIVE at best."""
     unlike = sorted((results / "v1").iterdir())[-1]
-    pairs = [*comparing.all_pairs("v1", "v2", results)[:3], (unlike, newest(results, "v2", 1)[0])]
+    pairs = [*compare.all_pairs("v1", "v2", results)[:3], (unlike, newest(results, "v2", 1)[0])]
     with pytest.raises(UsageError, match="they differ in: --ws-rate"):
-        comparing.compare(pairs, results=results)
+        compare.compare(pairs, results=results)
     same = [(candidate, baseline) for baseline, candidate in pairs]
-    doubted = comparing.compare(same, results=results, force=True)
+    doubted = compare.compare(same, results=results, force=True)
     assert doubted.verdict is Ruling.INCONCLUSIVE
     assert doubted.differing_fields == ["rate"]
 
@@ -178,10 +179,10 @@ def test_a_pair_that_a_saturated_generator_spoiled_is_left_out(tmp_path: Path) -
     """It is named with its reason; the others are judged."""
     pairs = [(made(tmp_path, "v1"), made(tmp_path, "v2", 1.5)) for _ in range(4)]
     pairs.append((made(tmp_path, "v1"), made(tmp_path, "v2", 9.0, gauges={"cpu_ratio": 1.0})))
-    compared = comparing.compare(pairs, results=tmp_path)
+    compared = compare.compare(pairs, results=tmp_path)
     assert compared.item.evidence["pairs"] == 4
     assert compared.item.evidence["spoiled"][0].startswith("pair 5, candidate: the engine used more than")
-    assert any("pair 5" in line for line in comparing.comparison_sheet(compared).lines)
+    assert any("pair 5" in line for line in compare.comparison_sheet(compared).lines)
     assert compared.item.evidence["gates"][0]["change_ratio"] == pytest.approx(0.5, abs=0.1)
 
 
@@ -192,7 +193,7 @@ def test_runs_that_were_killed_are_not_compared(tmp_path: Path, pairs: int) -> N
         (made(tmp_path, "v1"), made(tmp_path, "v2", 3.0, complete=False)),
         (made(tmp_path, "v1", complete=False), made(tmp_path, "v2", 3.0)),
     ]
-    item = comparing.compare(killed[:pairs], results=tmp_path).item
+    item = compare.compare(killed[:pairs], results=tmp_path).item
     assert item.verdict is Ruling.INCONCLUSIVE
     assert item.summary.endswith("the run was not ended in good order")
 
@@ -201,13 +202,13 @@ def test_the_same_run_is_no_pair(results: Path) -> None:
     """A run against itself tells nothing."""
     path = str(newest(results, "v1", 1)[0])
     with pytest.raises(InvalidSetting, match="is the same run as the baseline"):
-        comparing.named_pairs([(path, path)], results)
+        compare.named_pairs([(path, path)], results)
 
 
 def test_what_is_compared_is_what_another_reader_reads(tmp_path: Path) -> None:
     """The quantiles of a comparison are those that HdrHistogram's own log reader finds in the files."""
     pair = (made(tmp_path, "v1"), made(tmp_path, "v2", 1.5))
-    gates = comparing.compare([pair], results=tmp_path).item.evidence["gates"]
+    gates = compare.compare([pair], results=tmp_path).item.evidence["gates"]
     for role, path in zip(("baseline_us", "candidate_us"), pair, strict=True):
         total = HdrHistogram(1, 3_600_000_000, 3)
         reader = HistogramLogReader(str(path / "latency.hlog"), total)

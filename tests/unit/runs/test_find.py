@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import RunNotFound, UsageError
-from loadtest.report.listing import list_runs
-from loadtest.report.terminal import print_listing
-from loadtest.run import (
-    find_runs,
-    resolve,
-)
-from loadtest.run.directory import MANIFEST
+from loadtest.runs.find import list_runs
+from loadtest.cli.run_commands import print_listing
+from loadtest.runs.find import find_runs, resolve
+from loadtest.results.directory import MANIFEST
 from tests.support.recorded_runs import recorded
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import InvalidSetting, ResultsUnwritable, RunUnreadable
-from loadtest.run import FoundRun, find_runs, pin, read_manifest, read_run, resolve, unpin
+from loadtest.runs.find import FoundRun, find_runs, resolve
+from loadtest.runs.pins import pin, unpin
+from loadtest.results.reader import read_manifest, read_run
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 

@@ -11,20 +11,18 @@ from xml.etree import ElementTree
 import pytest
 
 from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
-from loadtest.recorder import ErrorTally
-from loadtest.report import Published, print_verdict, publish
-from loadtest.run import (
-    read_run,
-    read_verdict,
-    write_verdict,
-)
-from loadtest.run.directory import VERDICT
-from loadtest.schedule import NS_PER_S
-from loadtest.statistics import (
-    margins_of,
-    parse_margins,
-)
-from loadtest.verdict import ITEMS, Ruling, judge
+from loadtest.session.recorder import ErrorTally
+from loadtest.report.judged_run import JudgedRun
+from loadtest.report.terminal import print_verdict
+from loadtest.runs.publish import publish
+from loadtest.results.reader import read_run
+from loadtest.runs.find import read_verdict
+from loadtest.runs.publish import write_verdict
+from loadtest.results.directory import VERDICT
+from loadtest.session.schedule import NS_PER_S
+from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.verdict.items import ITEMS, Ruling
+from loadtest.verdict.run import judge
 from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
 from tests.support.runs import manifest, plan, tally
 from tests.support.stories import written
@@ -46,14 +44,14 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sound(results: Path) -> Published:
+def sound(results: Path) -> JudgedRun:
     """The first run of all: sound, nothing to compare with."""
     path = write_run(results, of=manifest(run_id="base", started_unix_ns=10**18))
     return publish(path, results=results)
 
 
 @pytest.fixture(scope="module")
-def failed(results: Path, sound: Published) -> Published:
+def failed(results: Path, sound: JudgedRun) -> JudgedRun:
     """A run of the next revision: slower, with lost messages, and a server log that is judged."""
     path = write_run(
         results,
@@ -67,7 +65,7 @@ def failed(results: Path, sound: Published) -> Published:
 
 
 @pytest.fixture(scope="module")
-def hostile(results: Path, failed: Published) -> Published:
+def hostile(results: Path, failed: JudgedRun) -> JudgedRun:
     """A killed run of a server and a person that wrote what they should not."""
     errors = [
         ErrorTally(item=item, error=HOSTILE, count=3, session=HOSTILE, at_ns=3, example=HOSTILE)
@@ -96,23 +94,23 @@ def hostile(results: Path, failed: Published) -> Published:
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Published:
+def empty(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
     """A run that was killed before its first second."""
     results = tmp_path_factory.mktemp("empty")
     return publish(write_run(results, seconds=0, complete=False), results=results)
 
 
 @pytest.fixture(params=["sound", "failed", "hostile", "empty"])
-def published(request: pytest.FixtureRequest) -> Published:
+def published(request: pytest.FixtureRequest) -> JudgedRun:
     """Each of the runs."""
-    found: Published = request.getfixturevalue(request.param)
+    found: JudgedRun = request.getfixturevalue(request.param)
     return found
 
 
 # All runs.
 
 
-def test_everything_is_written(published: Published) -> None:
+def test_everything_is_written(published: JudgedRun) -> None:
     """The four files are there, and no others beside those of the run."""
     assert {path.name for path in published.path.iterdir()} - {"server_log.jsonl"} == {
         *("run.json", "latency.hlog", "events.jsonl", "intervals.jsonl"),
@@ -123,7 +121,7 @@ def test_everything_is_written(published: Published) -> None:
     assert [item["item"] for item in written["items"]] == list(ITEMS)
 
 
-def test_junit_tells_what_verdict_json_tells(published: Published) -> None:
+def test_junit_tells_what_verdict_json_tells(published: JudgedRun) -> None:
     """A case per item; FAIL fails, INCONCLUSIVE is an error, NOT_JUDGED is skipped; the totals agree."""
     (suite,) = ElementTree.parse(published.path / "junit.xml").getroot()
     elements = {"PASS": "system-out", "FAIL": "failure", "INCONCLUSIVE": "error", "NOT_JUDGED": "skipped"}
@@ -174,7 +172,7 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-def test_the_page_is_whole_and_needs_nothing(published: Published) -> None:
+def test_the_page_is_whole_and_needs_nothing(published: JudgedRun) -> None:
     """Elements nest, ids are unique, there is no script and nothing to load."""
     text = (published.path / "report.html").read_text()
     page = Page(text)
@@ -186,14 +184,14 @@ def test_the_page_is_whole_and_needs_nothing(published: Published) -> None:
     assert "@import" not in text
 
 
-def test_every_file_says_what_was_found(published: Published) -> None:
+def test_every_file_says_what_was_found(published: JudgedRun) -> None:
     """The verdict of the run stands at the top of the page and of the summary."""
     verdict = published.verdict.verdict
     assert verdict in (published.path / "summary.md").read_text().splitlines()[0]
     assert "".join(Page((published.path / "report.html").read_text()).texts).lstrip().startswith(verdict)
 
 
-def test_no_file_holds_what_a_terminal_would_obey(published: Published) -> None:
+def test_no_file_holds_what_a_terminal_would_obey(published: JudgedRun) -> None:
     """No control character but line ends, and no direction override, in any report."""
     for name in ("summary.md", "junit.xml", "report.html"):
         text = (published.path / name).read_text()
@@ -202,7 +200,7 @@ def test_no_file_holds_what_a_terminal_would_obey(published: Published) -> None:
         )
 
 
-def test_tables_of_the_summary_are_rectangular(published: Published) -> None:
+def test_tables_of_the_summary_are_rectangular(published: JudgedRun) -> None:
     """Every row of a table has as many cells as its header, whatever the cells hold."""
     width = 0
     for text in (published.path / "summary.md").read_text().splitlines():
@@ -214,7 +212,7 @@ def test_tables_of_the_summary_are_rectangular(published: Published) -> None:
         width = cells
 
 
-def test_publishing_again_changes_nothing(published: Published, results: Path) -> None:
+def test_publishing_again_changes_nothing(published: JudgedRun, results: Path) -> None:
     """Reports are made from files alone: made again, later runs or not, they are the same bytes."""
     names = ("verdict.json", "summary.md", "junit.xml", "report.html")
     before = [(published.path / name).read_bytes() for name in names]
@@ -225,7 +223,7 @@ def test_publishing_again_changes_nothing(published: Published, results: Path) -
 # What is in them.
 
 
-def test_the_summary_of_a_failed_run(failed: Published) -> None:
+def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
     """What failed comes with counts, the error, its session and time, the comparison, and the log by kind."""
     text = (failed.path / "summary.md").read_text()
     assert text.startswith("## ❌ FAIL `v2.0`")
@@ -240,7 +238,7 @@ def test_the_summary_of_a_failed_run(failed: Published) -> None:
     assert "| dialect | `emergence` |" in text
 
 
-def test_the_page_of_a_failed_run(failed: Published) -> None:
+def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
     """Items that failed are open, with their evidence; four charts have a title and a text."""
     text = (failed.path / "report.html").read_text()
     assert len(re.findall(r'<details class="card item FAIL" open>', text)) == 3
@@ -252,7 +250,7 @@ def test_the_page_of_a_failed_run(failed: Published) -> None:
         assert expected in shown
 
 
-def test_the_command_to_repeat_a_run_is_its_plan(failed: Published) -> None:
+def test_the_command_to_repeat_a_run_is_its_plan(failed: JudgedRun) -> None:
     """The printed command has the options that make the same plan, and a place for nothing secret."""
     text = (failed.path / "summary.md").read_text()
     command = " ".join(text[text.index("    locust -f") :].replace("\\\n", " ").splitlines()[0].split())
@@ -284,7 +282,7 @@ def test_why_the_tool_failed_stands_first(tmp_path: Path, capsys: pytest.Capture
     assert told in (suite.findtext("system-out") or "")
 
 
-def test_nothing_is_told_of_a_failure_that_was_none(sound: Published, empty: Published) -> None:
+def test_nothing_is_told_of_a_failure_that_was_none(sound: JudgedRun, empty: JudgedRun) -> None:
     """A sound run, and one that was merely killed, have no such line."""
     for one in (sound, empty):
         for name in ("summary.md", "report.html", "junit.xml"):
@@ -303,7 +301,7 @@ def test_a_run_that_was_stopped_for_a_night_has_a_report(tmp_path: Path) -> None
     assert len((path / "report.html").read_bytes()) < 100_000
 
 
-def test_a_hostile_run_keeps_its_text_and_loses_its_power(hostile: Published) -> None:
+def test_a_hostile_run_keeps_its_text_and_loses_its_power(hostile: JudgedRun) -> None:
     """What was sent can be read, but no tag, link, mention or cell of it takes effect."""
     page = Page((hostile.path / "report.html").read_text())
     assert "<script>alert(1)</script>" in " ".join(page.texts)
@@ -314,7 +312,7 @@ def test_a_hostile_run_keeps_its_text_and_loses_its_power(hostile: Published) ->
         assert "<script" not in outside.replace("\\<", "")
 
 
-def test_killed_and_empty_runs_say_so(hostile: Published, empty: Published) -> None:
+def test_killed_and_empty_runs_say_so(hostile: JudgedRun, empty: JudgedRun) -> None:
     """An incomplete run is told as such in every form, and without data nothing passes."""
     assert all(item.verdict is not Ruling.PASS for item in empty.verdict.items)
     for one in (hostile, empty):
@@ -365,7 +363,7 @@ def test_a_baseline_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
         publish(path, results=tmp_path, baseline="nowhere")
 
 
-def test_the_servers_log_is_judged_from_the_runs_files(failed: Published) -> None:
+def test_the_servers_log_is_judged_from_the_runs_files(failed: JudgedRun) -> None:
     """The item server_log is made again from what the run keeps of the log, whatever the verdict before."""
     before = failed.verdict.item("server_log")
     assert before.verdict is Ruling.FAIL
@@ -376,7 +374,7 @@ def test_the_servers_log_is_judged_from_the_runs_files(failed: Published) -> Non
 
 
 def test_the_drop_kind_table_is_shown_everywhere(
-    failed: Published, capsys: pytest.CaptureFixture[str]
+    failed: JudgedRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """summary.md, report.html and the terminal show which client action is logged at which level."""
     print_verdict(failed)

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.cli import main
-from loadtest.report.trending import MARK, trend, trend_sheet
-from loadtest.run import pin, utc_text
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict.trend import changes_in
+from loadtest.runs.trend import MARK, trend, trend_sheet
+from loadtest.runs.pins import pin
+from loadtest.results.environment import utc_text
+from loadtest.session.schedule import NS_PER_S
+from loadtest.runs.trend import changes_in
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 

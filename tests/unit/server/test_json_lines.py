@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.server import frames
+from loadtest.server import json_lines
 from tests.support.server_messages import JSON, MESSAGES, OBJECTS
 
 
@@ -14,8 +14,8 @@ from tests.support.server_messages import JSON, MESSAGES, OBJECTS
 def test_any_text_is_a_message_on_one_line_or_a_bad_message(text: str) -> None:
     """What is accepted is a JSON object by the standard library's reading too, and has no line break."""
     try:
-        message = frames.parse(text)
-    except frames.BadMessage:
+        message = json_lines.parse(text)
+    except json_lines.BadMessage:
         return
     assert "\n" not in message.text
     assert json.loads(message.text) == json.loads(text) == message.content
@@ -24,7 +24,7 @@ def test_any_text_is_a_message_on_one_line_or_a_bad_message(text: str) -> None:
 @given(MESSAGES | OBJECTS)
 def test_every_message_has_an_answer_that_echoes_it(content: dict[str, Any]) -> None:
     """Each frame of the answer is one JSON object on one line, and the last one has the echo."""
-    answers = [json.loads(frame) for frame in frames.answer(frames.parse(json.dumps(content)))]
+    answers = [json.loads(frame) for frame in json_lines.answer(json_lines.parse(json.dumps(content)))]
     assert answers[-1]["payload"]["echo"] == content
 
 
@@ -32,20 +32,20 @@ def test_every_message_has_an_answer_that_echoes_it(content: dict[str, Any]) -> 
 def test_the_chunks_of_a_stream_make_up_its_text(text: str) -> None:
     """However short the text, no chunk is lost or empty."""
     asked = {"type": "chat_stream", "payload": {"text": text}}
-    start, *chunks, end = (json.loads(frame) for frame in frames.answer(frames.parse(json.dumps(asked))))
+    start, *chunks, end = (json.loads(frame) for frame in json_lines.answer(json_lines.parse(json.dumps(asked))))
     assert start["type"] == "ws:chat_stream_start"
     assert all(chunk["payload"]["text"] for chunk in chunks)
     assert "".join(chunk["payload"]["text"] for chunk in chunks) == end["payload"]["text"]
 
 
 @given(st.text() | st.binary() | MESSAGES.map(json.dumps) | OBJECTS.map(json.dumps))
-def test_a_corrupted_frame_differs_and_stays_what_it_was(frame: frames.Frame) -> None:
+def test_a_corrupted_frame_differs_and_stays_what_it_was(frame: json_lines.Frame) -> None:
     """Text stays text, a JSON object stays one, and neither is the same."""
-    corrupted = frames.corrupted_frame(frame)
+    corrupted = json_lines.corrupted_frame(frame)
     assert type(corrupted) is type(frame)
     try:
-        content = frames.parse(frame).content if isinstance(frame, str) else None
-    except frames.BadMessage:
+        content = json_lines.parse(frame).content if isinstance(frame, str) else None
+    except json_lines.BadMessage:
         content = None
     if content is None:
         assert corrupted != frame

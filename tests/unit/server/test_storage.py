@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.server.frames import History
+from loadtest.server.json_lines import History
 from loadtest.server.storage import Storage, check_database, open_storage
 from tests.support.server_messages import OBJECTS
 

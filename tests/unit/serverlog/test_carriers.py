@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.serverlog.frames import MAX_FRAME, Frame, Frames, LineFrames, ObjectFrames
+from loadtest.serverlog.carriers import MAX_FRAME, Frame, Frames, LineFrames, ObjectFrames
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=10),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import InvalidSetting
-from loadtest.serverlog import follower as module
-from loadtest.serverlog.follower import FileSource, Follower, StandardInput, follow, follow_command
-from loadtest.serverlog.records import Record
+from loadtest.serverlog import follow as module
+from loadtest.serverlog.follow import FileSource, Follower, StandardInput, follow, follow_command
+from loadtest.serverlog.records import LogRecord
 
 NOW_NS = 1_795_443_815_000_000_000
 
@@ -36,7 +36,7 @@ def add(path: Path, text: str) -> None:
         file.write(text)
 
 
-def messages(records: list[Record]) -> list[str]:
+def messages(records: list[LogRecord]) -> list[str]:
     """What records say."""
     return [record.message for record in records]
 

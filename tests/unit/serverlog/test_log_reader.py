@@ -11,22 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.serverlog.reader import LogReader, read
-from loadtest.serverlog.records import MAX_MESSAGE, Level, Record, excerpt
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.records import MAX_MESSAGE, Level, LogRecord, excerpt
 from tests.support.places import LOGS
 
 MID_REPLY = "6b0d549b-6f03-475a-9600-a35a099950d8"
 BAD_MESSAGE = "8d116ece-1738-47d9-bd9c-172411e20b8f"
 
 
-def records_of(data: bytes, reader: LogReader | None = None, size: int = 1 << 20) -> list[Record]:
+def records_of(data: bytes, reader: LogReader | None = None, size: int = 1 << 20) -> list[LogRecord]:
     """All records of some bytes that come in chunks of a size."""
     reader = reader or LogReader()
     found = [record for at in range(0, len(data), size) for record in reader.feed(data[at : at + size])]
     return found + reader.finish()
 
 
-def sample(name: str, reader: LogReader | None = None) -> list[Record]:
+def sample(name: str, reader: LogReader | None = None) -> list[LogRecord]:
     """All records of a sample file."""
     return list(read(LOGS / name, reader or LogReader()))
 

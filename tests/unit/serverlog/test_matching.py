@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import LogClass
-from loadtest.serverlog.sightings import DropMade, Sighting, clock_offset_ns, covered_ratio, match
+from loadtest.serverlog.matching import DropMade, Sighting, clock_offset_ns, covered_ratio, match
 from loadtest.serverlog.times import SECOND_NS
 
 START_S = 1_795_443_815

@@ -8,17 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.serverlog.reader import LogReader, read
-from loadtest.serverlog.records import Level, Record
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.records import Level, LogRecord
 from loadtest.serverlog.rules import LogClass, Pattern, Rule, load_rules
 from tests.support.places import LOGS
 
 TABLE = load_rules()
 
 
-def record(message: str, level: Level = Level.ERROR) -> Record:
+def record(message: str, level: Level = Level.ERROR) -> LogRecord:
     """A record of a message."""
-    return Record(line=1, level=level, message=message)
+    return LogRecord(line=1, level=level, message=message)
 
 
 @pytest.mark.parametrize("rule", TABLE.rules, ids=lambda rule: f"{rule.log_class} {rule.source[:40]}")
@@ -89,7 +89,7 @@ def test_unknown_lines_below_error_are_other() -> None:
 
 def test_a_fault_while_a_disconnect_was_handled_is_real() -> None:
     """The exception raised to the top decides, not one that was being handled."""
-    fault = Record(
+    fault = LogRecord(
         line=1,
         level=Level.ERROR,
         message="Exception in ASGI application",
@@ -176,5 +176,5 @@ def test_a_missing_rules_file_is_refused(tmp_path: Path) -> None:
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
 def test_any_record_has_a_class(message: str, exception: str, traceback: str) -> None:
     """No text raises, and nothing at ERROR is taken for nothing to judge unless a rule says so."""
-    found = Record(line=1, level=Level.ERROR, message=message, exception=exception, traceback=traceback)
+    found = LogRecord(line=1, level=Level.ERROR, message=message, exception=exception, traceback=traceback)
     assert TABLE.classify(found) is not LogClass.OTHER

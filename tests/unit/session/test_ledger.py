@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from loadtest.ledger import Ledger, Outcome, Ranges, Restoration
+from loadtest.session.ledger import Ledger, Outcome, Ranges, Restoration
 from tests.support.effort import effort
 
 

@@ -5,22 +5,15 @@ from typing import get_args
 
 import pytest
 
-from loadtest.attempts import OVERDUE_ATTEMPTS
-from loadtest.dialects import Dialect, Echo
+from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
-from loadtest.events import (
-    Data,
-    Drained,
-    EstablishTimedOut,
-    Event,
-    Identity,
-    Send,
-    Started,
-)
-from loadtest.recorder import HANGING_NS, Recorder
-from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff
-from loadtest.session import State
-from loadtest.traffic import Conduct
+from loadtest.events import Data, Drained, EstablishTimedOut, Event, Identity, Send, Started
+from loadtest.session.recorder import HANGING_NS, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.machine import State
+from loadtest.session.traffic import SessionConfig
 from tests.support.fake_link import (
     MS,
     STANDARD,
@@ -463,7 +456,7 @@ class TestStopping:
         [conduct(pace=Pace(rate=0, arrivals="closed")), conduct(in_flight=1)],
         ids=["closed", "held"],
     )
-    def test_nothing_new_while_draining(self, behaviour: Conduct) -> None:
+    def test_nothing_new_while_draining(self, behaviour: SessionConfig) -> None:
         """Neither a reply nor a given-up request makes a stopping session send another message."""
         for heard in (True, False):
             link = Link(behaviour).start()

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from loadtest.dialects import Echo
+from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
 from loadtest.events import Drained, Due, EstablishTimedOut, Event, Send, Started, Stopped
-from loadtest.recorder import COUNTS, Recorder
-from loadtest.schedule import NS_PER_S, Backoff, Pace
-from loadtest.session import State
-from loadtest.traffic import Conduct
+from loadtest.session.recorder import COUNTS, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.machine import State
+from loadtest.session.traffic import SessionConfig
 from tests.support.effort import effort
 from tests.support.fake_link import STANDARD, EchoServer, FakeServer, Link, conduct
 from tests.support.session_table import EXAMPLES, LEGAL
@@ -68,7 +68,7 @@ class Sessions(RuleBasedStateMachine):
         self.totals: dict[str, int] = {}
 
     @initialize(behaviour=st.sampled_from(BEHAVIOURS), walk=WALKS)
-    def begin(self, behaviour: Conduct, walk: bytes) -> None:
+    def begin(self, behaviour: SessionConfig, walk: bytes) -> None:
         """Make the sessions: one is established and goes on, the other has just begun."""
         server = EchoServer if isinstance(behaviour.dialect, Echo) else FakeServer
         self.links = [Link(behaviour, server=server(), recorder=self.recorder) for _ in range(2)]

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest import attempts, session, traffic
+from loadtest.session import reconnecting, machine, traffic
 from loadtest.events import EstablishTimedOut, Started
-from loadtest.ledger import Outcome
-from loadtest.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
-from loadtest.schedule import NS_PER_S, Backoff
+from loadtest.session.ledger import Outcome
+from loadtest.session.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff
 from tests.support.effort import effort
 from tests.support.fake_link import Link, conduct, frame
 
@@ -133,7 +133,7 @@ def literals(module: ModuleType) -> set[str]:
 class TestCounts:
     """Every count that is written has a meaning, and every meaning is written."""
 
-    @pytest.mark.parametrize("module", [session, traffic], ids=["session", "traffic"])
+    @pytest.mark.parametrize("module", [machine, traffic], ids=["session", "traffic"])
     def test_names_in_the_source(self, module: ModuleType) -> None:
         """The names written in the source stand in the table."""
         found = literals(module)
@@ -204,7 +204,7 @@ def ways_to_end(recorder: Recorder) -> None:
         link.tell(Started())
         link.now_ns += hung_ns
         link.stop()
-    for failed in (0, 1, attempts.OVERDUE_ATTEMPTS):
+    for failed in (0, 1, reconnecting.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
         for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:
             link.retry().refuse(cause)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.schedule import NS_PER_S, Backoff, Pace, parse_backoff, uniform
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff, uniform
 from tests.support.effort import effort
 
 
@@ -55,7 +55,7 @@ class TestUniform:
             def digest(self) -> bytes:
                 return b"\xff" * self.size
 
-        monkeypatch.setattr("loadtest.schedule.blake2b", Highest)
+        monkeypatch.setattr("loadtest.session.schedule.blake2b", Highest)
         assert uniform(1, "any") == math.nextafter(1, 0)
         assert (Pace(rate=1, arrivals="poisson").gap_ns(0, 0) or 0) > 0
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects import Emergence, Push, Reply, Restored, Unreadable
+from loadtest.dialects.emergence import Emergence
+from loadtest.dialects.base import Push, Reply, Restored, Unreadable
 from loadtest.dialects.base import UNNUMBERED
 from loadtest.events import Data, Send
-from loadtest.recorder import Recorder
-from loadtest.schedule import NS_PER_S, Pace
-from loadtest.traffic import LARGEST_PUSH_GAP, LONGEST_PUSH_NS, Traffic
+from loadtest.session.recorder import Recorder
+from loadtest.session.schedule import NS_PER_S, Pace
+from loadtest.session.traffic import MAX_PUSH_GAP, MAX_PUSH_NS, Traffic
 from tests.support.fake_link import MS, conduct, identity
 
 
@@ -304,7 +305,7 @@ class TestPushes:
         talk = Talk()
         for sent_at_ms in (clock_ms, 0.0, -clock_ms, clock_ms):
             talk.push(1, sent_at_ms=sent_at_ms)
-        assert all(0 <= sample <= LONGEST_PUSH_NS for sample in talk.samples("push"))
+        assert all(0 <= sample <= MAX_PUSH_NS for sample in talk.samples("push"))
         assert talk.counts == {"pushes": 4}
 
     def test_hostile_number(self) -> None:
@@ -312,7 +313,7 @@ class TestPushes:
         talk = Talk()
         for number in (0, 10**4000, -(10**4000), 2**64):
             talk.push(1, number=number)
-        assert talk.counts["pushes_missing"] == 2 * LARGEST_PUSH_GAP
+        assert talk.counts["pushes_missing"] == 2 * MAX_PUSH_GAP
         assert all(len(example) <= 200 for example in talk.errors().values())
 
 

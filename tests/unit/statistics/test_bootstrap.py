@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.statistics import (
-    Intervals,
-)
+from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.statistics.bootstrap import QuantileSearch, block_length, sampling_spread
 from tests.support.distributions import noisy, rng
 
@@ -56,14 +54,14 @@ def test_quantiles_of_resamples_are_those_of_the_weighted_counts() -> None:
     for quantile in (0.01, 0.5, 0.99):
         found = QuantileSearch(run, quantile).ln_quantiles(weights)
         for row, ln_quantile in zip(weights, found, strict=True):
-            weighted = Intervals((run.counts * row[:, None]).astype(np.int64), run.values_us)
+            weighted = SecondlyHistograms((run.counts * row[:, None]).astype(np.int64), run.values_us)
             assert ln_quantile == pytest.approx(weighted.ln_quantile(quantile), abs=1e-9)
 
 
 def test_equal_seconds_have_no_sampling_variance() -> None:
     """Drawing the same second again and again changes nothing."""
     seconds = [dict.fromkeys(range(100, 1100), 1)] * 30
-    assert sampling_spread(Intervals.from_mappings(seconds), 0.5, rng=rng()).variance == pytest.approx(
+    assert sampling_spread(SecondlyHistograms.from_mappings(seconds), 0.5, rng=rng()).variance == pytest.approx(
         0, abs=1e-20
     )
 

@@ -5,9 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from loadtest.statistics import (
-    change_points,
-)
+from loadtest.statistics.changes import change_points
 from tests.support.distributions import rng
 
 # Trend

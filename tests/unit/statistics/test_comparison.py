@@ -7,17 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.statistics import (
-    ASSUMED_NOISE,
-    GATES,
-    LOOKS,
-    Decision,
-    Gate,
-    Intervals,
-    NoiseFloor,
-    compare,
-    noise_floor,
-)
+from loadtest.statistics.comparison import ASSUMED_NOISE, Decision, NoiseFloor, compare, noise_floor
+from loadtest.statistics.margins import GATES, Gate
+from loadtest.statistics.sequential import LOOKS
+from loadtest.statistics.quantiles import SecondlyHistograms
 from tests.support.distributions import P50, P99, assert_finite, noisy, pairs_with, rng, seconds, steady
 
 
@@ -137,15 +130,15 @@ def test_values_are_the_percentiles_of_the_runs() -> None:
 @pytest.mark.parametrize(
     ("candidate", "reason"),
     [
-        (Intervals.from_mappings([]), "the candidate has no service samples"),
-        (Intervals.from_mappings([{}] * 60), "the candidate has no service samples"),
-        (Intervals.from_mappings([{5: 0}] * 60), "the candidate has no service samples"),
-        (Intervals.from_mappings([{5: 2000}]), "in 1 seconds only"),
-        (Intervals.from_mappings([{5: 1000}, {}, {}] * 9), "in 9 seconds only"),
+        (SecondlyHistograms.from_mappings([]), "the candidate has no service samples"),
+        (SecondlyHistograms.from_mappings([{}] * 60), "the candidate has no service samples"),
+        (SecondlyHistograms.from_mappings([{5: 0}] * 60), "the candidate has no service samples"),
+        (SecondlyHistograms.from_mappings([{5: 2000}]), "in 1 seconds only"),
+        (SecondlyHistograms.from_mappings([{5: 1000}, {}, {}] * 9), "in 9 seconds only"),
         (steady(400, each_s=5), "p99 needs 1000: run 10 times as long"),
     ],
 )
-def test_too_little_data_is_inconclusive_and_says_what_is_missing(candidate: Intervals, reason: str) -> None:
+def test_too_little_data_is_inconclusive_and_says_what_is_missing(candidate: SecondlyHistograms, reason: str) -> None:
     """Empty, silent, short and thin runs are never judged, and leave no NaN."""
     result = compare(P99, [(steady(400), candidate)], rng=rng())
     assert result.decision is Decision.INCONCLUSIVE
@@ -155,14 +148,14 @@ def test_too_little_data_is_inconclusive_and_says_what_is_missing(candidate: Int
 
 def test_the_pair_that_lacks_data_is_named() -> None:
     """Of many pairs the reader wants to know which."""
-    pairs = [(steady(400), steady(400))] * 3 + [(Intervals.from_mappings([]), steady(400))]
+    pairs = [(steady(400), steady(400))] * 3 + [(SecondlyHistograms.from_mappings([]), steady(400))]
     assert compare(P50, pairs, rng=rng()).reason.startswith("the baseline of pair 4 has no")
     assert "no pair" in compare(P50, [], rng=rng()).reason
 
 
 def test_gaps_in_a_run_are_no_obstacle() -> None:
     """Every third second silent, the rest equal: judged like the rest."""
-    gappy = Intervals.from_mappings([{1000: 50}, {1010: 50}, {}] * 20)
+    gappy = SecondlyHistograms.from_mappings([{1000: 50}, {1010: 50}, {}] * 20)
     result = compare(P50, [(gappy, gappy)] * 4, rng=rng())
     assert result.decision is Decision.PASS
 
@@ -173,7 +166,7 @@ def test_a_run_never_fails_against_itself(
     values: list[dict[int, int]], pairs: int, gate: Gate, looks: tuple[int, ...] | None
 ) -> None:
     """Identical runs, however odd, are PASS or INCONCLUSIVE, and every number is finite."""
-    run = Intervals.from_mappings(
+    run = SecondlyHistograms.from_mappings(
         [{value: 40 * count for value, count in second.items()} for second in values]
     )
     result = compare(gate, [(run, run)] * pairs, rng=rng(), looks=looks, resamples=50)
@@ -185,7 +178,7 @@ def test_a_run_never_fails_against_itself(
 @settings(deadline=None, max_examples=20)
 def test_any_two_runs_compare_to_finite_numbers(a: list[dict[int, int]], b: list[dict[int, int]]) -> None:
     """No pair of runs makes a NaN, an infinity or an exception."""
-    one, two = (Intervals.from_mappings([*part, *[{1: 9, 99: 9}] * 10]) for part in (a, b))
+    one, two = (SecondlyHistograms.from_mappings([*part, *[{1: 9, 99: 9}] * 10]) for part in (a, b))
     for gate in GATES:
         assert_finite(compare(gate, [(one, two)], rng=rng(), resamples=50))
         assert_finite(compare(gate, [(one, two), (two, one)] * 2, rng=rng()))

@@ -12,15 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.statistics import (
-    GATES,
-    Gate,
-    Margin,
-    gates_with,
-    margins_of,
-    margins_text,
-    parse_margins,
-)
+from loadtest.statistics.margins import GATES, Gate, Margin, gates_with, margins_of, margins_text, parse_margins
 
 # Gates and noise
 

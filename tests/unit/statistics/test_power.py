@@ -7,12 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from loadtest.statistics import (
-    Gate,
-    Margin,
-    NoiseFloor,
-    feasibility,
-)
+from loadtest.statistics.margins import Gate, Margin
+from loadtest.statistics.comparison import NoiseFloor
+from loadtest.statistics.power import feasibility
 from tests.support.distributions import P50, noisy, rng, steady
 
 # Feasibility

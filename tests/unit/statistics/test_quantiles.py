@@ -9,11 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.statistics import (
-    Intervals,
-    aligned,
-    merged,
-)
+from loadtest.statistics.quantiles import SecondlyHistograms, aligned, merged
 from tests.support.distributions import exact, latencies_us, quantiles, rng, seconds
 
 # Intervals
@@ -29,7 +25,7 @@ def test_percentiles_are_those_of_hdrhistogram(values: list[int], percentile: fl
         histogram.record_value(value)
         highest = histogram.get_highest_equivalent_value(value)
         buckets[highest] = buckets.get(highest, 0) + 1
-    run = Intervals.from_mappings([buckets])
+    run = SecondlyHistograms.from_mappings([buckets])
     assert run.percentile_us(percentile / 100) == histogram.get_value_at_percentile(percentile)
 
 
@@ -44,7 +40,7 @@ def test_percentiles_are_those_of_the_sorted_values(values: list[list[int]], qua
 @given(seconds, quantiles, quantiles)
 def test_quantiles_rise(values: list[dict[int, int]], one: float, other: float) -> None:
     """A higher quantile is never a lower value, in either definition."""
-    run = Intervals.from_mappings(values)
+    run = SecondlyHistograms.from_mappings(values)
     low, high = sorted([one, other])
     assert (run.percentile_us(low) or 0.0) <= (run.percentile_us(high) or 0.0)
     assert (run.ln_quantile(low) or 0.0) <= (run.ln_quantile(high) or 0.0)
@@ -56,7 +52,7 @@ def test_merging_is_associative_and_loses_nothing(
     a: list[dict[int, int]], b: list[dict[int, int]], c: list[dict[int, int]]
 ) -> None:
     """However three recorders' seconds are added up, the sum is the same and every sample is in it."""
-    one, two, three = (Intervals.from_mappings(part) for part in (a, b, c))
+    one, two, three = (SecondlyHistograms.from_mappings(part) for part in (a, b, c))
     left, right = merged(merged(one, two), three), merged(one, merged(two, three))
     assert np.array_equal(left.counts, right.counts)
     assert np.array_equal(left.values_us, right.values_us)
@@ -70,7 +66,7 @@ def test_aligned_runs_keep_their_percentiles(
     a: list[dict[int, int]], b: list[dict[int, int]], quantile: float
 ) -> None:
     """On a common axis a run has more columns and the same percentiles."""
-    one, two = Intervals.from_mappings(a), Intervals.from_mappings(b)
+    one, two = SecondlyHistograms.from_mappings(a), SecondlyHistograms.from_mappings(b)
     left, right = aligned(one, two)
     assert np.array_equal(left.values_us, right.values_us)
     assert left.percentile_us(quantile) == one.percentile_us(quantile)
@@ -89,7 +85,7 @@ def test_an_interpolated_quantile_sees_less_than_a_bucket() -> None:
 
 def test_seconds_with_samples_are_counted_apart_from_silent_ones() -> None:
     """Gaps stay in the matrix as rows of zeros."""
-    run = Intervals.from_mappings([{5: 1}, {}, {}, {7: 2, 5: 1}, {9: 0}])
+    run = SecondlyHistograms.from_mappings([{5: 1}, {}, {}, {7: 2, 5: 1}, {9: 0}])
     assert run.counts.shape == (5, 3)
     assert (run.busy, run.samples) == (2, 4)
 
@@ -110,5 +106,5 @@ def test_a_matrix_that_makes_no_sense_is_refused(
 ) -> None:
     """Shapes that do not fit, values that do not rise and negative counts are named."""
     with pytest.raises(InvalidSetting) as caught:
-        Intervals(np.array(counts), np.array(values_us))
+        SecondlyHistograms(np.array(counts), np.array(values_us))
     assert caught.value.name == named

@@ -6,14 +6,9 @@ import numpy as np
 import pytest
 
 from loadtest.errors import InvalidSetting
-from loadtest.statistics import (
-    LOOKS,
-    Decision,
-    compare,
-    nominal_level,
-    plan_looks,
-)
-from loadtest.statistics.looks import critical_values, crossing_probability, spent_error
+from loadtest.statistics.sequential import LOOKS, nominal_level, plan_looks
+from loadtest.statistics.comparison import Decision, compare
+from loadtest.statistics.sequential import critical_values, crossing_probability, spent_error
 from tests.support.distributions import P50, assert_finite, pairs_with, rng
 
 # Looks

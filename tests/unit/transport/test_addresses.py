@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.addresses import LIMIT, expand
+from loadtest.transport.addresses import LIMIT, expand
 from loadtest.errors import InvalidSetting
 
 

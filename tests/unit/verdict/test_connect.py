@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from loadtest.verdict import Ruling, judge
-from loadtest.verdict.connect import MOST_FAILED_RATIO
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
+from loadtest.verdict.connect import MAX_FAILED_RATIO
 from tests.support.rulings import ruling, told
 from tests.support.runs import sound, tally
 
@@ -12,7 +13,7 @@ from tests.support.runs import sound, tally
 
 def test_connecting_fails_above_one_in_a_thousand() -> None:
     """A failed attempt or two in thousands is no finding, one in a hundred is."""
-    established, most = 10_000, int(MOST_FAILED_RATIO * 10_000)
+    established, most = 10_000, int(MAX_FAILED_RATIO * 10_000)
 
     def failed(count: int) -> Ruling:
         attempts = {"connect.attempts": established + count, "connect.established": established}

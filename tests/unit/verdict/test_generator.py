@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from loadtest.engine.health import Health
-from loadtest.evidence import Evidence, pack
-from loadtest.verdict import Ruling, judge
+from loadtest.engine.monitor import Health
+from loadtest.results.data import RunData
+from loadtest.results.interval import pack
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Generator
 from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, sound
@@ -17,7 +19,7 @@ from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, sound
 # The generator.
 
 
-def watched_seconds(gauges: Iterable[dict[str, float]], *, slip_us: int = 100, workers: int = 1) -> Evidence:
+def watched_seconds(gauges: Iterable[dict[str, float]], *, slip_us: int = 100, workers: int = 1) -> RunData:
     """Return the evidence of a run with these gauges after the warm-up, in the last worker."""
     intervals = []
     for second, values in enumerate(gauges, start=5):
@@ -100,7 +102,7 @@ WARMUP_S = 5
 SECONDS = 50
 
 
-MOST_BAD = SECONDS // 5
+MAX_BAD = SECONDS // 5
 """Seconds over the limit that are not yet a problem."""
 
 
@@ -132,7 +134,7 @@ AT_ONCE = {
 """Of those whose every excess is a problem."""
 
 
-def watched(gauge: str, values: Iterable[float], *, worker: int | None = None, first_s: int = 5) -> Evidence:
+def watched(gauge: str, values: Iterable[float], *, worker: int | None = None, first_s: int = 5) -> RunData:
     """Return the evidence of a run whose gauge showed these values, second after second.
 
     Args:
@@ -169,19 +171,19 @@ def test_every_gauge_is_judged() -> None:
 def test_over_the_limit_for_long_is_a_problem(gauge: str, worker: int | None) -> None:
     """Over a fifth of the seconds is one, which names gauge and worker and says what to do."""
     limit = LIMITS[gauge]
-    generator = for_seconds(MOST_BAD + 1, gauge, limit, worker)
+    generator = for_seconds(MAX_BAD + 1, gauge, limit, worker)
     (problem,) = generator.problems
     assert not generator.valid
     assert limit.told in problem
     assert limit.remedy in problem
-    assert f"in {MOST_BAD + 1} of {SECONDS} s" in problem
+    assert f"in {MAX_BAD + 1} of {SECONDS} s" in problem
     assert ("(worker 2)" in problem) == (worker == 2)
     assert generator.figures[gauge] == limit.over
 
 
 @pytest.mark.parametrize("worker", [None, 2])
 @pytest.mark.parametrize("gauge", LIMITS)
-@pytest.mark.parametrize("bad", [0, 2, MOST_BAD])
+@pytest.mark.parametrize("bad", [0, 2, MAX_BAD])
 def test_over_the_limit_for_a_moment_is_none(bad: int, gauge: str, worker: int | None) -> None:
     """A fifth of the seconds, two, or none: the run's percentiles do not tell of it."""
     generator = for_seconds(bad, gauge, LIMITS[gauge], worker)

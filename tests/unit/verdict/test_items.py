@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.recorder import OWN_LIMITS
-from loadtest.verdict import Ruling, judge
-from loadtest.verdict.books import unaccounted
+from loadtest.session.recorder import OWN_LIMITS
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
+from loadtest.verdict.items import unaccounted
 from loadtest.verdict.messaging import OUTCOMES
 from tests.support.rulings import ruling, told
 from tests.support.runs import manifest, sound

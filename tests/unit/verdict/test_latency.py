@@ -7,8 +7,9 @@ from functools import cache
 
 import pytest
 
-from loadtest.evidence import Evidence
-from loadtest.verdict import Ruling, judge
+from loadtest.results.data import RunData
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan, sound
 
 # latency
@@ -23,7 +24,7 @@ def timed(
     outages: int = 0,
     revision: str = "v1.0",
     rate: float = 1.0,
-) -> Evidence:
+) -> RunData:
     """Return the evidence of a run with service times around 20 ms, slower by a factor."""
     rng = random.Random(seed)
     intervals = [

@@ -9,15 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.evidence import Evidence
-from loadtest.verdict import Ruling
+from loadtest.results.data import RunData
+from loadtest.verdict.items import Ruling
 from loadtest.verdict.latency import Pair, changes, differing_plans, is_fit, judge_pairs
-from loadtest.verdict.timing import lack, noise_floors, resolvable, timing
+from loadtest.verdict.latency import lack, noise_floors, resolvable, timing
 from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
 
 @cache
-def timed(factor: float, seed: int, *, seconds: int = 20, rate: float = 1.0) -> Evidence:
+def timed(factor: float, seed: int, *, seconds: int = 20, rate: float = 1.0) -> RunData:
     """Return the evidence of a run with service times around 20 ms, slower by a factor."""
     rng = random.Random(seed)
     intervals = [
@@ -99,10 +99,10 @@ def test_a_run_that_was_not_made_to_its_end_does_not_count(how: dict[str, Any], 
     assert (alone.verdict, alone.summary.endswith(said)) == (Ruling.INCONCLUSIVE, True)
 
 
-def replaced(evidence: Evidence, manifest: object) -> Evidence:
+def replaced(evidence: RunData, manifest: object) -> RunData:
     """Return the evidence with another manifest."""
-    fields = {name: getattr(evidence, name) for name in Evidence.__slots__}
-    return Evidence(**fields | {"manifest": manifest})
+    fields = {name: getattr(evidence, name) for name in RunData.__slots__}
+    return RunData(**fields | {"manifest": manifest})
 
 
 def test_a_change_without_samples_is_unknown() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.evidence import pack
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import Ruling, judge
-from loadtest.verdict.messaging import FAILINGS, LEAST_ANSWERED, OUTCOMES
+from loadtest.results.interval import pack
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
+from loadtest.verdict.messaging import FAILINGS, MIN_ANSWERED, OUTCOMES
 from tests.support.fake_link import Link
 from tests.support.rulings import ruling, told
 from tests.support.runs import gathered, interval, manifest, plan, sound
@@ -34,7 +35,7 @@ def test_what_a_drop_explains_is_no_failing() -> None:
 
 def test_few_answers_are_inconclusive() -> None:
     """Under a hundred answers show too little, unless one of them already fails."""
-    few = {"messaging.sent": LEAST_ANSWERED - 1, "messaging.answered": LEAST_ANSWERED - 1}
+    few = {"messaging.sent": MIN_ANSWERED - 1, "messaging.answered": MIN_ANSWERED - 1}
     few |= {"messaging.lost_in_outage": 0, "messaging.unfinished": 0}
     assert ruling("messaging", sound({**few})) is Ruling.INCONCLUSIVE
     assert ruling("messaging", sound({**few, "messaging.duplicated": 1})) is Ruling.FAIL

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.verdict import Ruling, judge
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from tests.support.rulings import ruling
 from tests.support.runs import manifest, plan, sound

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from loadtest.drops import Storm
-from loadtest.recorder import Lifecycle
-from loadtest.schedule import NS_PER_S
-from loadtest.verdict import Ruling, judge
+from loadtest.drops.plan import Storm
+from loadtest.session.recorder import Lifecycle
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
 from tests.support.rulings import NO_DROPS, ruling, told
 from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.recorder import COUNTS
-from loadtest.verdict import ITEMS, Item, Ruling, Verdict, judge
+from loadtest.session.recorder import COUNTS
+from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict
+from loadtest.verdict.run import judge
 from loadtest.verdict.items import whole
 from loadtest.verdict.messaging import FAILINGS
-from loadtest.verdict.pooled import ItemOfRun, pooled
+from loadtest.verdict.run import ItemOfRun, pooled
 from tests.support.rulings import ruling, told
 from tests.support.runs import gathered, interval, manifest, plan, sound
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from loadtest.serverlog import account
-from loadtest.serverlog.account import Account, Window, drop_table, judge
-from loadtest.serverlog.extract import Logged, Reading, extract
-from loadtest.serverlog.reader import LogReader, read
-from loadtest.serverlog.records import Counts, Level, Record
+from loadtest.verdict import server_log
+from loadtest.verdict.server_log import Account, Window, drop_table, judge
+from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.records import Counts, Level, LogRecord
 from loadtest.serverlog.rules import LogClass, load_rules
-from loadtest.serverlog.sightings import END_OF_RUN, DropMade
+from loadtest.serverlog.matching import END_OF_RUN, DropMade
 from loadtest.serverlog.times import SECOND_NS
 from tests.support.places import LOGS
 
@@ -22,15 +22,15 @@ START_NS = 1_795_443_815 * SECOND_NS
 WINDOW = Window(start_ns=START_NS, end_ns=START_NS + 120 * SECOND_NS)
 QUIET = ("close", "tab_close", "fin", "reset", "half_open", "mid_message")
 
-Classified = list[tuple[Record, LogClass]]
+Classified = list[tuple[LogRecord, LogClass]]
 
 
 def judged(
-    log: Classified, made: list[DropMade], *, window: Window = WINDOW, reading: Reading | None = None
+    log: Classified, made: list[DropMade], *, window: Window = WINDOW, reading: ReadStats | None = None
 ) -> Account:
     """The verdict on a log by what is kept of it, after a way through a file."""
     written = msgspec.json.encode(extract(log))
-    return judge(msgspec.json.decode(written, type=list[Logged]), made, window=window, reading=reading)
+    return judge(msgspec.json.decode(written, type=list[KeptRecord]), made, window=window, reading=reading)
 
 
 def drops(kinds: tuple[str, ...] = (*QUIET, "mid_reply"), each: int = 4) -> list[DropMade]:
@@ -44,11 +44,11 @@ def drops(kinds: tuple[str, ...] = (*QUIET, "mid_reply"), each: int = 4) -> list
     ]
 
 
-def line(at_ns: int, level: str, message: str) -> tuple[Record, LogClass]:
+def line(at_ns: int, level: str, message: str) -> tuple[LogRecord, LogClass]:
     """A record as the reader and the rules give it."""
     reader = LogReader()
     (record,) = reader.feed(f"{level}:     {message}\n".encode(), read_at_ns=at_ns) + reader.finish()
-    record = Record(line=1, level=record.level, message=record.message, at_ns=at_ns, session=record.session)
+    record = LogRecord(line=1, level=record.level, message=record.message, at_ns=at_ns, session=record.session)
     return record, TABLE.classify(record)
 
 
@@ -144,7 +144,7 @@ def test_real_errors_count_against_the_allowance() -> None:
     assert found.verdict == "FAIL"
     assert found.summary == "1 real errors, 0 allowed"
     assert found.evidence["first_real_errors"][0]["text"] == "database is locked"
-    assert judged(log, made, reading=Reading(allowed_errors=1)).verdict == "PASS"
+    assert judged(log, made, reading=ReadStats(allowed_errors=1)).verdict == "PASS"
 
 
 def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
@@ -154,7 +154,7 @@ def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
     loud = [(record, log_class) for record, log_class in log]
     for index in range(0, len(loud), 10):
         record, log_class = loud[index]
-        warned = Record(
+        warned = LogRecord(
             line=1, level=Level.WARNING, message=record.message, at_ns=record.at_ns, session=record.session
         )
         loud[index] = (warned, log_class)
@@ -191,14 +191,14 @@ def test_what_cannot_be_judged(
     made: list[DropMade], log: Classified, counts: Counts | None, reason: str
 ) -> None:
     """Too few drops, a log that is empty, incomplete, silent or unreadable, is INCONCLUSIVE and says why."""
-    found = judged(log, made, reading=Reading(counts=counts or Counts()))
+    found = judged(log, made, reading=ReadStats(counts=counts or Counts()))
     assert found.verdict == "INCONCLUSIVE"
     assert reason in found.summary
 
 
 def test_too_many_records_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of records is bounded in memory, and then nothing is passed."""
-    monkeypatch.setattr(account, "MAX_SIGHTINGS", 10)
+    monkeypatch.setattr(server_log, "MAX_SIGHTINGS", 10)
     made = drops()
     found = judged(log_of(made, after), made)
     assert found.verdict == "INCONCLUSIVE"
@@ -214,7 +214,7 @@ def test_what_was_seen_to_be_wrong_fails_whatever_is_missing() -> None:
 def test_a_log_without_times() -> None:
     """uvicorn's own format read afterwards is judged by sessions and by count."""
     found = [
-        (Record(line=1, level=record.level, message=record.message, session=record.session), log_class)
+        (LogRecord(line=1, level=record.level, message=record.message, session=record.session), log_class)
         for record, log_class in log_of(drops(), after)
     ]
     assert judged(found, drops()).verdict == "PASS"
@@ -312,15 +312,15 @@ def test_an_extract_keeps_what_matters_and_counts_the_rest() -> None:
 @pytest.mark.parametrize("at_ns", [-1, 2**62, 10**21])
 def test_times_beyond_any_calendar_belong_to_no_run(at_ns: int) -> None:
     """A log may claim any time; one that no file could hold is left out."""
-    assert extract([(Record(line=1, level=Level.ERROR, message="x", at_ns=at_ns), LogClass.REAL_ERROR)]) == []
+    assert extract([(LogRecord(line=1, level=Level.ERROR, message="x", at_ns=at_ns), LogClass.REAL_ERROR)]) == []
 
 
 def test_what_went_wrong_with_a_source_is_a_doubt() -> None:
     """A command that failed, or records that were too many to keep, make a passing log inconclusive."""
     made = drops()
     for reading, reason in (
-        (Reading(problems=["docker: the command ended with status 1"]), "status 1"),
-        (Reading(left_out=3), "records to judge"),
+        (ReadStats(problems=["docker: the command ended with status 1"]), "status 1"),
+        (ReadStats(left_out=3), "records to judge"),
     ):
         found = judged(log_of(made, after), made, reading=reading)
         assert found.verdict == "INCONCLUSIVE"
