@@ -113,7 +113,7 @@ class Host(Struct, frozen=True, kw_only=True):
 
     Args:
         system, release, machine: as `uname` gives them.
-        cpus: that this process may use.
+        cpus: logical ones.
         memory_mb: in all.
     """
 

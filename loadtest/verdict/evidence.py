@@ -3,8 +3,8 @@
 Other programs read it by the names of the fields, reports by the attributes. A verdict.json may have been
 written by another version, or by anybody: every field has a default, fields that are not known are passed
 over, and a value of another type makes the file unreadable. The JSON is a contract. Where a structure omits
-defaults, None stands for a field that is not written, and a field that is written even if it is empty has a
-default that comes from a factory. Rules and texts do not belong here.
+defaults, None stands for a field that is not written, and a field that is always written has a default from a
+factory, which msgspec does not omit. Rules and texts do not belong here.
 """
 
 from typing import Any, Self
@@ -17,6 +17,11 @@ from loadtest.serverlog.records import Counts
 
 Percentiles = dict[str, dict[str, int | float]]
 """{"service": {"samples": 1200, "p50_ms": 0.9, …}}, by tag or by phase."""
+
+
+def _empty() -> dict[Any, Any]:
+    """Return the default of a mapping that is written even if it is empty, unlike that of `dict` itself."""
+    return {}
 
 
 class ErrorSeen(Struct, frozen=True, kw_only=True):
@@ -143,7 +148,7 @@ class BaselineEvidence(RunNamed, frozen=True, kw_only=True, omit_defaults=True):
 
     path: str | None = None
     rule: str | None = None
-    percentiles: Percentiles = field(default_factory=dict)
+    percentiles: Percentiles = field(default_factory=_empty)
 
 
 class PassedOver(Struct, frozen=True, kw_only=True):
@@ -304,6 +309,6 @@ class PooledEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
         baseline_failed: the first runs of the baseline that fail the item, too.
     """
 
-    runs: dict[Ruling, int] = field(default_factory=dict)
+    runs: dict[Ruling, int] = field(default_factory=_empty)
     seen: list[ItemSeen] | None = None
     baseline_failed: list[ItemSeen] | None = None
