@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -23,8 +23,16 @@ from loadtest.runs.baselines import earlier_runs, readable
 from loadtest.runs.find import read_verdict
 from loadtest.statistics.comparison import MIN_PAIRS
 from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
-from loadtest.verdict.evidence import LatencyEvidence, PooledEvidence
-from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, whole
+from loadtest.verdict.evidence import (
+    ConnectEvidence,
+    LatencyEvidence,
+    MessagingEvidence,
+    PersistenceEvidence,
+    PooledEvidence,
+    ReconnectEvidence,
+    ServerLogEvidence,
+)
+from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, typed, whole
 from loadtest.verdict.latency import OPTIONAL_TAGS, Pair, Timing, is_fit, judge_pairs, lack, timing
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 
@@ -32,6 +40,16 @@ RECORD = "duel.json"
 SUMMARY = "summary.md"
 
 Text = Annotated[str, Meta(max_length=4096)]
+
+_EVIDENCE: dict[str, Any] = {
+    "connect": PooledEvidence[ConnectEvidence],
+    "messaging": PooledEvidence[MessagingEvidence],
+    "reconnect": PooledEvidence[ReconnectEvidence],
+    "persistence": PooledEvidence[PersistenceEvidence],
+    "latency": LatencyEvidence,
+    "server_log": PooledEvidence[ServerLogEvidence],
+}
+"""What the items of a duel rest on."""
 
 
 class RunPair(Struct, frozen=True, kw_only=True):
@@ -60,8 +78,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
         pairs: that were run to their end.
         end: why it ended, empty while it goes.
         ended_servers: what is to say of servers that ended by themselves, by role.
-        verdict, items: of the candidate against the baseline; None and empty until it ended. They are not
-            read: what was judged is judged again.
+        verdict, items: of the candidate against the baseline; None and empty until it ended.
         notes: what a person must know besides the items.
     """
 
@@ -81,6 +98,10 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     verdict: Ruling | None = None
     items: list[AnyItem] = []
     notes: list[Text] = []
+
+    def __post_init__(self) -> None:
+        """Give the evidence of a duel that was read its type."""
+        self.items[:] = [typed(item, _EVIDENCE.get(item.item, Any)) for item in self.items]
 
     @property
     def exit_code(self) -> int:
@@ -274,7 +295,7 @@ def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> D
     )
 
 
-def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item[PooledEvidence]:
+def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item[PooledEvidence[Any]]:
     return pooled(
         name,
         baseline=[ItemOfRun(pair.a.name, pair.a.verdict.item(name)) for pair in pairs],
@@ -282,7 +303,9 @@ def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item[PooledEvidence]:
     )
 
 
-def _notes(record: DuelRecord, items: Iterable[Item[PooledEvidence]], pairs: Sequence[DuelPair]) -> list[str]:
+def _notes(
+    record: DuelRecord, items: Iterable[Item[PooledEvidence[Any]]], pairs: Sequence[DuelPair]
+) -> list[str]:
     notes = []
     failing = [item.item for item in items if item.evidence.baseline_failed]
     if failing:

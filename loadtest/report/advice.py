@@ -1,9 +1,8 @@
-"""What to do next, item by item, and whose advice comes first.
+"""What a verdict means and what to do next, item by item, as lines of text.
 
-Everything but the server's log needs sessions that connect. Where they did not, what could not be judged is
-told to depend on `connect`, before any advice of its own: a person who is told to run longer and to mend the
-server would do the wrong one first. verdict.json keeps every summary as it was made; this is about what
-people read.
+Every item but `server_log` needs sessions that connect. If they did not, an item that could not be judged
+says first that it depends on `connect`: a reader who is advised both to run longer and to repair the server
+would do the wrong one first. verdict.json keeps each summary as it was made; this is about what people read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from loadtest.verdict.items import AnyItem, Generator, Item
 
 
 def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:
-    """Yield which run latency was compared with and why, and which were passed over for it."""
+    """Yield the baseline and the rule that chose it, and the runs that the rule passed over."""
     baseline, passed_over = latency.evidence.baseline, latency.evidence.passed_over
     if baseline and baseline.path:
         yield (
@@ -34,7 +33,7 @@ def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:
 
 
 def item_lines(item: AnyItem) -> list[str]:
-    """Return the evidence of an item: counts, findings and quantiles."""
+    """Return an item's evidence as text: counts, findings and quantiles."""
     return [*count_lines(item), *finding_lines(item), *_gate_lines(item)]
 
 
@@ -89,7 +88,7 @@ _FIGURES = {
     "files_ratio": "{} of the open files allowed",
     "ports_ratio": "{} of the local ports",
 }
-"""How figures of the generator are told, where their names do not say it."""
+"""Text for figures of the load generator whose names do not say enough."""
 
 
 def generator_line(generator: Generator) -> str:
@@ -107,7 +106,7 @@ def _figure(name: str, value: float) -> str:
 
 
 def failure_lines(run: RunData) -> list[str]:
-    """Return what made the tool itself give up, and what the rest is then; nothing if nothing did."""
+    """Return what made the tool itself fail, and what the rest is worth then; empty if it did not."""
     failure = run.manifest.failure
     if failure is None:
         return []
@@ -157,7 +156,7 @@ _INDEPENDENT = ("connect", "server_log")
 
 
 def told_items(items: Sequence[AnyItem]) -> list[AnyItem]:
-    """Return the items of a verdict as people are to read them: what waits for connect says so."""
+    """Return a verdict's items for people: those that depend on `connect` say so."""
     connect = _connect(items)
     return [_waiting(item, connect) if _waits(item, connect) else item for item in items]
 
@@ -167,12 +166,12 @@ def _connect(items: Sequence[AnyItem]) -> AnyItem:
 
 
 def _waits(item: AnyItem, connect: AnyItem) -> bool:
-    """Tell whether an item may lack what connect has kept from it."""
+    """Whether an item cannot be judged because sessions may not have connected."""
     return item.verdict is Ruling.INCONCLUSIVE and item.item not in _INDEPENDENT and _in_the_way(connect)
 
 
 def _in_the_way(connect: AnyItem) -> bool:
-    """Tell whether sessions did not connect; where it only cannot be told of all, it is in nobody's way."""
+    """Whether sessions did not connect. That it is unknown for some of them stops no other item."""
     return connect.verdict is Ruling.FAIL or _nobody(connect)
 
 
@@ -189,7 +188,7 @@ def _waiting(item: AnyItem, connect: AnyItem) -> AnyItem:
 
 
 def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
-    """Return what to do about an item of a verdict, empty where its summary or connect's says it."""
+    """Return what to do about an item, empty if its summary or that of `connect` says it."""
     waits = item.verdict is not Ruling.FAIL and item.item not in _INDEPENDENT
     if waits and _in_the_way(_connect(items)):
         return ""

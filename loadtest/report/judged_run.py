@@ -14,7 +14,7 @@ OWN_SERVER_LOG = "server.log"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JudgedRun:
-    """A run, what its files say, and what was concluded.
+    """A run, its data and its verdict.
 
     Args:
         path: the run directory.
@@ -28,12 +28,12 @@ class JudgedRun:
 
     @property
     def items(self) -> list[AnyItem]:
-        """The items as people are to read them."""
+        """The items for people: those that depend on `connect` say so."""
         return told_items(self.verdict.items)
 
     @property
     def again(self) -> str:
-        """The command that makes the reports anew."""
+        """The command that makes the reports again."""
         command = f"loadtest report {shlex.quote(str(self.path))}"
         if self.results == Path("results"):  # the command's default
             return command

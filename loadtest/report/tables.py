@@ -177,12 +177,12 @@ def count_table(item: AnyItem) -> Table:
 
 
 def counts(item: AnyItem) -> Mapping[str, int]:
-    """Return what was counted for an item, nothing where it is not judged by that."""
+    """Return an item's counts, empty for an item that is not judged by counting."""
     return item.evidence.counts if isinstance(item.evidence, CountedEvidence) else {}
 
 
 def gates(item: AnyItem) -> Sequence[GateResult]:
-    """Return the gated quantiles of the item `latency`, none where nothing was compared."""
+    """Return the gated quantiles of the item `latency`, empty if nothing was compared."""
     compared = item.evidence.gates if isinstance(item.evidence, LatencyEvidence) else None
     return compared or ()
 
@@ -224,7 +224,7 @@ def margin(gate: GateResult) -> str:
 
 
 def _margin_note(compared: Sequence[GateResult]) -> str:
-    """Return what the values are of, and what share a margin is that is a time."""
+    """Return which samples the values are from, and what share each absolute margin is."""
     notes = ["Values are of whole seconds after the warm-up."]
     absolute = [gate for gate in compared if gate.absolute]
     for least in dict.fromkeys(map(margin, absolute)):
@@ -255,7 +255,7 @@ def pair_table(pairs: Sequence[PairEvidence]) -> Table:
 
 
 def server_log_table(item: AnyItem) -> Table:
-    """Return client action against the server's log level, empty where no server log was judged."""
+    """Return client action against the server's log level, empty if no server log was judged."""
     kinds = item.evidence.by_kind if isinstance(item.evidence, ServerLogEvidence) else []
     rows = (
         (kind.kind, str(kind.drops), str(kind.drops_with_record), str(kind.records), _levels(kind))

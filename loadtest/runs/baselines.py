@@ -1,8 +1,8 @@
-"""Which run another is compared with when its reports are made, and why that one.
+"""Which run another is compared with when its reports are made, and why.
 
-It is what was asked for, else what the run was compared with before, else what the rule says
-(`choose_baseline`): a report that is made again must not change because a later run exists.
-A baseline that was not asked for and cannot be read is told in a note, it is no reason to have no report.
+It is the run that was asked for, else the one that the run was compared with before, else the one that the
+rule chooses (`choose_baseline`): a report that is made again must not change because a later run exists. If
+a baseline that nobody asked for cannot be read, a note says so and the report is made without it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -60,7 +60,7 @@ def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
     """Return how fit a run is to be compared with.
 
     Args:
-        given: the verdict that the run was given, for what its data alone cannot tell: its latency.
+        given: the verdict in its verdict.json, for its latency, which its data alone cannot tell.
     """
     unjudged, why = _lack(timing(run))
     items: list[AnyItem] = [connect.judge(run), messaging.judge(run)]
@@ -119,7 +119,7 @@ class Choice:
 
 
 def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
-    """Return what a run is compared with where nothing was asked for."""
+    """Return the run pinned for the plan, else the fittest complete run of another revision with the plan."""
     others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
     if pinned is not None:
@@ -128,7 +128,10 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> Choice:
-    """Return the newest sound one of these, which are the newest first, else the newest of the best."""
+    """Return the newest sound run, else the newest of the best; candidates come newest first.
+
+    A poor baseline is better than none: latency is then INCONCLUSIVE, where it would be NOT_JUDGED.
+    """
     looked_at = list(_looked_at(candidates))
     fit = [(run, found.rank) for run, found, _ in looked_at if found is not None]
     best, _ = min(fit, key=lambda one: one[1], default=(None, None))
@@ -210,8 +213,8 @@ class Found:
 
     Args:
         search: how it was found, or why there is none.
-        run: its data, None where there is no baseline.
-        notes: what a person must know of it.
+        run: its data, None without a baseline.
+        notes: what a reader must know about it.
     """
 
     search: BaselineSearch
@@ -248,7 +251,7 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
 
 
 def _as_before(before: Verdict, results: Path) -> Found:
-    """Return what an earlier verdict was made against."""
+    """Return the baseline of an earlier verdict."""
     latency = before.latency.evidence
     passed_over = latency.passed_over or ()
     if before.baseline is None:

@@ -31,7 +31,7 @@ from loadtest.verdict.latency import Timing, as_options, differing_plans, judge_
 
 
 class ComparedRun(RunNamed, frozen=True, kw_only=True):
-    """Which run was compared, and where it lies."""
+    """Which run was compared, and its directory."""
 
     path: str
 
@@ -192,7 +192,7 @@ def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
 
 
 def _doubted(item: Item[LatencyEvidence], differing: list[str]) -> Item[LatencyEvidence]:
-    """Return the item as what it is worth between unlike plans: INCONCLUSIVE at best."""
+    """Return the item for unlike plans: INCONCLUSIVE at best."""
     verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
     summary = f"unlike plans ({', '.join(as_options(differing))}): {item.summary}"
     return msgspec.structs.replace(item, verdict=verdict, summary=summary)

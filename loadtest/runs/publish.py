@@ -1,7 +1,8 @@
-"""The item `server_log`, from a run's own files; and a log that is given to a run when it is over.
+"""From a run directory to its verdict and reports; and a server's log that is attached after the run.
 
-Some logs can be read only afterwards (`gcloud logging read`): then what the run directory keeps of the log
-is written now, and everything else is as if it had been followed.
+Some logs can be read only afterwards (`gcloud logging read`). `attach_logs` then writes what the run
+directory keeps of a log, and everything else is as if the log had been followed during the run. Nothing is
+judged here.
 """
 
 import itertools
@@ -47,7 +48,7 @@ _AT_ONCE = 10_000
 
 
 def log_item(path: Path, run: RunData) -> Item[ServerLogEvidence] | None:
-    """Judge what a run keeps of the server's log, None if it keeps none.
+    """Return the item `server_log` from what a run keeps of the server's log, None if it keeps none.
 
     Raises:
         RunUnreadable: it is damaged.
@@ -123,7 +124,7 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
 
 
 def _earlier(baseline: RunData | None, judged: RunData, results: Path) -> Iterator[RunData]:
-    """Yield earlier runs like the baseline, from which its noise is known."""
+    """Yield earlier runs like the baseline, from which its noise floor is measured."""
     if baseline is not None:
         before_unix_ns = judged.manifest.started_unix_ns
         yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))

@@ -1,4 +1,4 @@
-"""`connect`: do sessions connect, up to the application's word that they are established?"""
+"""The item `connect`: do sessions connect, until the application says that they are established?"""
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling

@@ -7,13 +7,15 @@ defaults, None stands for a field that is not written, and a field that is alway
 factory, which msgspec does not omit. Rules and texts do not belong here.
 """
 
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from msgspec import Struct, field
 
 from loadtest.results.manifest import Manifest
 from loadtest.ruling import Ruling
 from loadtest.serverlog.records import Counts
+
+_Evidence = TypeVar("_Evidence")
 
 Percentiles = dict[str, dict[str, int | float]]
 """{"service": {"samples": 1200, "p50_ms": 0.9, …}}, by tag or by phase."""
@@ -292,15 +294,15 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
     allowed_errors: int = 0
 
 
-class ItemSeen(Struct, frozen=True, kw_only=True):
+class ItemSeen(Struct, Generic[_Evidence], frozen=True, kw_only=True):
     """What was found of an item in one run; `evidence` is that run's."""
 
-    run: str = ""
-    summary: str = ""
-    evidence: Any = None
+    run: str
+    summary: str
+    evidence: _Evidence
 
 
-class PooledEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PooledEvidence(Struct, Generic[_Evidence], frozen=True, kw_only=True, omit_defaults=True):
     """Of an item over a duel's runs of the candidate.
 
     Args:
@@ -310,5 +312,5 @@ class PooledEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     runs: dict[Ruling, int] = field(default_factory=_empty)
-    seen: list[ItemSeen] | None = None
-    baseline_failed: list[ItemSeen] | None = None
+    seen: list[ItemSeen[_Evidence]] | None = None
+    baseline_failed: list[ItemSeen[_Evidence]] | None = None

@@ -1,6 +1,8 @@
-"""What a verdict is made of: verdict.json, as data; and what the items' rules have in common.
+"""verdict.json as data: a verdict, its items, the load generator; and what the items' rules share.
 
-An item is of one kind of evidence (`loadtest.verdict.evidence`). Rules do not belong here.
+Each item rests on its own kind of evidence (`loadtest.verdict.evidence`). A verdict that is read has typed
+evidence too; an item that only another version knows keeps what was read. An item's rule is in its own
+module.
 """
 
 from collections.abc import Iterable
@@ -32,7 +34,7 @@ EVIDENCE: dict[str, type[Struct]] = {
     "latency": LatencyEvidence,
     "server_log": ServerLogEvidence,
 }
-"""The items in the order in which people read them, and what each of them rests on."""
+"""The evidence of each item, in the order in which people read the items."""
 
 ITEMS = tuple(EVIDENCE)
 
@@ -42,7 +44,7 @@ class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):
 
     Args:
         summary: one sentence for a person.
-        evidence: what it rests on, from which a person can act; an empty mapping where there is none.
+        evidence: what it rests on; an empty mapping if there is none.
     """
 
     item: str
@@ -52,15 +54,15 @@ class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):
 
 
 AnyItem = Item[Any]
-"""An item whose kind is known by its name only."""
+"""An item of any kind."""
 
 
 class Generator(Struct, frozen=True, kw_only=True):
     """Whether the load generator was itself fit to measure.
 
     Args:
-        problems: why not, a sentence each that says what to change.
-        figures: what was looked at, by name with unit.
+        problems: why it was not, and what to change; a sentence each.
+        figures: what was measured, by name with unit.
     """
 
     valid: bool
@@ -73,10 +75,10 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     Args:
         revision: of the server under test.
-        baseline: revision of the run it was compared with, None without one.
+        baseline: revision of the baseline, None without one.
         items: in the order of `ITEMS`.
         verdict: of the whole run.
-        notes: what a person must know besides the items.
+        notes: what else a reader must know.
     """
 
     schema: Literal[1] = 1
@@ -88,8 +90,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Give the evidence of a verdict that was read its type."""
-        self.items[:] = map(_typed, self.items)
+        """Convert the evidence of a verdict that was read."""
+        self.items[:] = [typed(item, _kind(item)) for item in self.items]
 
     @property
     def exit_code(self) -> int:
@@ -104,13 +106,22 @@ class Verdict(Struct, frozen=True, kw_only=True):
     def item(self, name: str) -> AnyItem:
         """Return an item by name; one that another version did not judge is NOT_JUDGED."""
         lacking: AnyItem = Item(item=name, verdict=Ruling.NOT_JUDGED, summary="it was not judged")
-        return next((item for item in self.items if item.item == name), _typed(lacking))
+        return next((item for item in self.items if item.item == name), typed(lacking, _kind(lacking)))
 
 
-def _typed(item: AnyItem) -> AnyItem:
-    """Return an item with evidence of its kind; of an item that is not known, it stays as it was read."""
-    kind = EVIDENCE.get(item.item)
-    if kind is None or isinstance(item.evidence, kind) or (kind is ServerLogEvidence and item.evidence == {}):
+def _kind(item: AnyItem) -> Any:
+    """Return the type of an item's evidence, `Any` for an unknown item."""
+    without_log = item.item == "server_log" and item.evidence == {}
+    return Any if without_log else EVIDENCE.get(item.item, Any)
+
+
+def typed(item: AnyItem, kind: Any) -> AnyItem:
+    """Return an item with its evidence converted to this type, unless it is a structure already.
+
+    Raises:
+        ValueError: it cannot be converted. msgspec turns this into a ValidationError of the document.
+    """
+    if isinstance(item.evidence, Struct):
         return item
     try:
         return msgspec.structs.replace(item, evidence=msgspec.convert(item.evidence, kind))
@@ -139,16 +150,16 @@ def errors_seen(run: RunData, item: str) -> list[ErrorSeen]:
 
 
 def unaccounted(run: RunData, item: str, begun: str, endings: Iterable[str]) -> int:
-    """Return how many of what an item counts as begun have no ending; below 0, how many have one too many.
+    """Accounting check: return how many of what began have no outcome, below 0 how many have one too many.
 
-    A run that was not ended in good order still had some under way; they are no error.
+    A run that did not end in good order still had some under way; they are not an error.
     """
     left = run.count(f"{item}.{begun}") - sum(run.count(f"{item}.{ending}") for ending in endings)
     return left if run.manifest.complete else min(left, 0)
 
 
 def imbalance(left: int, begun: str) -> str:
-    """Return what is to say of books that do not balance.
+    """Return the summary for a failed accounting check.
 
     Args:
         left: how many have no ending.

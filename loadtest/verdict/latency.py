@@ -1,10 +1,10 @@
-"""`latency`: is it unchanged against the baseline? The gates are those of `loadtest.statistics`.
+"""The item `latency`: is it unchanged against the baseline, by each gated quantile?
 
-The rule over the gates: one that fails fails the item; one that cannot tell leaves it INCONCLUSIVE. The gate
-on outages is left out where a run had too few of them: a short run has some dozens, its p95 needs 200, and
-the service gates are worth having without it. The evidence says which were left out. Of several pairs of
-runs, those that a saturated load generator spoiled do not count, and the evidence says which. The summary
-names plans' fields as the options that a person types, and says once what is the same for several gates.
+A gate that fails fails the item; one that is INCONCLUSIVE leaves the item INCONCLUSIVE. The gate on outages
+is left out if a run had too few of them: a short run has some dozens, its p95 needs 200, and the service
+gates are worth having without it. Pairs of runs that an overloaded load generator spoiled do not count. The
+evidence names both. The summary names a plan's fields by their options, and says once what several gates
+share.
 """
 
 import math
@@ -45,7 +45,7 @@ OPTIONAL_TAGS = frozenset({"outage"})
 """Tags whose gates are left out where samples are too few."""
 
 SHOWN_TAGS = ("service", "response", "outage")
-"""Tags whose percentiles are told beside a comparison."""
+"""Tags whose percentiles are shown beside a comparison."""
 
 _SAMPLES = {"service": "round trips", "outage": "outages"}
 """What the samples of a gated tag are."""
@@ -67,7 +67,7 @@ class Timing:
 
     @property
     def problems(self) -> list[str]:
-        """Why its latency cannot be judged: what its load generator could not do, or was not heard to do."""
+        """Why its latency cannot be judged: an overloaded generator, a lost worker, a run cut off."""
         unended = [self.manifest.unended] if self.manifest.unended else []
         lost = [f"worker {worker} was lost" for worker in self.manifest.missing_workers]
         return [*self.generator.problems, *unended, *lost]
@@ -97,7 +97,7 @@ def noise_floors(earlier: Iterable[Timing]) -> dict[str, NoiseFloor]:
 
 
 def lack(gate: Gate, runs: Sequence[Timing]) -> str:
-    """Return what of a gate's samples some of these runs have too few of, empty if nothing."""
+    """Return which samples of a gate some of these runs lack, empty if none."""
     intervals = [run.intervals[gate.tag] for run in runs]
     samples, busy = min(run.samples for run in intervals), min(run.busy for run in intervals)
     if samples < gate.least_samples:
@@ -154,12 +154,12 @@ _OPTIONS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSearch:
-    """How the baseline was found, for the evidence.
+    """How the baseline was found, or why there is none.
 
     Args:
-        path: where it is, None where it was just given.
-        rule: by which it was found, or by which there is none.
-        passed_over: the runs that were not taken, the newest first.
+        path: its run directory.
+        rule: that chose it, or that chose none.
+        passed_over: runs that the rule did not take, the newest first.
     """
 
     path: str | None = None
@@ -232,7 +232,7 @@ def changes(pair: Pair) -> dict[str, float | None]:
 
 
 def is_fit(pair: Pair) -> bool:
-    """Tell whether the load generator was fit to measure in both runs, and all of it was heard of."""
+    """Whether the load generator was fit to measure in both runs, and all its workers reported."""
     return not any(run.problems for run in pair)
 
 
@@ -244,7 +244,7 @@ def _judged(
     looks: tuple[int, ...] | None = None,
     evidence: LatencyEvidence,
 ) -> Item[LatencyEvidence]:
-    """Return the item; what was compared is added to the evidence, if anything was."""
+    """Return the item, with what was compared added to the evidence."""
     plan = pairs[0][1].manifest.plan
     if not plan.messages_planned:
         return _item(Ruling.NOT_JUDGED, "no messages are planned (rate 0)", evidence)

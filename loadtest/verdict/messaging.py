@@ -1,4 +1,4 @@
-"""`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
+"""The item `messaging`: does each message on an undisturbed connection get its reply, intact, once, in order?"""
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling

@@ -1,4 +1,4 @@
-"""`persistence`: after a reconnect, is it still the same session, nothing forgotten, nothing repeated?
+"""The item `persistence`: is a session still the same after a reconnect, with nothing forgotten or repeated?
 
 It is judged by what the server says when the session is back: who it takes the client for, and what it
 restores of the requests that it had acknowledged. Where the server keeps no history, only the identity can
@@ -25,7 +25,7 @@ MIN_CHECKED = 10
 
 
 def judge(run: RunData) -> Item[PersistenceEvidence]:
-    """Judge what resumed sessions were told."""
+    """Judge what the server told resumed sessions."""
     verdict, summary = _ruling(run)
     return Item(
         item="persistence",

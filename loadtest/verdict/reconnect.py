@@ -1,4 +1,4 @@
-"""`reconnect`: after every kind of drop, does the client get back by itself, within its backoff's bound?"""
+"""The item `reconnect`: does each client come back by itself after a drop, within its backoff's bound?"""
 
 import math
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""The verdict on a run: all items, the generator, and the whole."""
+"""The verdict on a run: every item, the load generator, the whole; and an item over the runs of a duel."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,7 @@ class ItemOfRun(NamedTuple):
 
 def pooled(
     name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]
-) -> Item[PooledEvidence]:
+) -> Item[PooledEvidence[Any]]:
     """Judge an item over the runs of a candidate.
 
     Args:
@@ -56,7 +56,7 @@ def _summary(ruling: Ruling, shown: Sequence[ItemOfRun], runs: int) -> str:
     return f"in {len(shown)} of {runs} runs, first {shown[0].run}: {shown[0].item.summary}"
 
 
-def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen]:
+def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen[Any]]:
     return [
         ItemSeen(run=of_run.run, summary=of_run.item.summary, evidence=of_run.item.evidence)
         for of_run in found[:_RUNS_SHOWN]
@@ -81,12 +81,12 @@ def judge(
     Args:
         run: its data; the margins of its latency are in its manifest.
         baseline: of the run it is compared with, None to leave latency unjudged.
-        log_item: the item `server_log`, where a server log was given.
+        log_item: the item `server_log`, None if no log was given.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
         search: how the baseline was found, or why there is none.
 
     Returns:
-        The same verdict whenever it is asked for: the bootstrap's randomness comes from the plan's seed.
+        The same verdict for the same data: the bootstrap's randomness comes from the plan's seed.
     """
     generator = judge_generator(run)
     items: list[AnyItem] = [
@@ -110,19 +110,19 @@ def judge(
 
 
 def _unseen(run: RunData) -> str:
-    """Return why it is not known all that the run saw, empty if it is."""
+    """Return why the run's data is not complete, empty if it is."""
     lost = _lost(run)
     return run.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
 
 
 def _lost(run: RunData) -> str:
-    """Return which workers did not deliver all they recorded, empty if all did."""
-    told = ", ".join(map(str, run.manifest.missing_workers))
-    return told and f"worker {told}"
+    """Return the workers whose data is missing, empty if none is."""
+    missing = ", ".join(map(str, run.manifest.missing_workers))
+    return missing and f"worker {missing}"
 
 
 def _held_back(item: AnyItem, unseen: str) -> AnyItem:
-    """Return the item; what passed by what is known is not known to pass."""
+    """Return the item, INCONCLUSIVE if it passed on incomplete data."""
     if item.verdict is not Ruling.PASS:
         return item
     return msgspec.structs.replace(

@@ -1,11 +1,11 @@
-"""The item `server_log`: did the server log its clients' leaving as what it is?
+"""The item `server_log`: does the server log a disconnect as a disconnect, and only faults as errors?
 
-Of the records within the run's window, those that a client's leaving caused must not stand at ERROR or
-worse, and nearly all of them at INFO or below; real errors are listed apart, and may not be more than
-allowed. A `bad_message` drop is meant to cause a real error, which therefore does not count. What was seen
-to be wrong is a FAIL, whatever else the log lacks; a log with too few drops, without records near them, or
-that could not be read is INCONCLUSIVE, never PASS. A run that plans no drops shows nothing but errors.
-Files are read elsewhere: an extract of the log and the drops come in.
+Records that a client's disconnect caused must not be at ERROR or worse, and nearly all of them must be at
+INFO or below. Real errors are counted apart; the run says how many it allows. A `bad_message` drop is meant
+to cause a real error, which does not count. A wrong record is a FAIL, whatever else the log lacks. A log
+with too few drops, without records near them, or that cannot be read is INCONCLUSIVE, never PASS. A run that
+plans no drops is judged by its errors only. Files are read elsewhere: an extract of the log and the drops
+come in.
 """
 
 from collections import Counter
@@ -118,7 +118,7 @@ def judge(
 
 
 def _collect(log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Window) -> _Collected:
-    """Take of the log what is near the run."""
+    """Return the records within the run's window, whatever the zone of their clock."""
     collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
     sessions = {drop.session for drop in drops}
     for logged in log:
@@ -211,7 +211,7 @@ def _evidence(
 
 
 def _expect_untimed(real: list[Sighting], drops: Sequence[DropMade]) -> None:
-    """Errors with neither time nor session are expected as far as drops were made to cause errors."""
+    """Mark errors with neither time nor session as expected, as many as drops were made to cause."""
     faults = sum(drop.kind == EXPECTED_FAULT for drop in drops) - sum(s.expected for s in real)
     nameless = [s for s in real if s.at_ns is None and not s.session and s.drop is None]
     for sighting in nameless[: max(0, faults)]:

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.duel.judging import DuelRecord
 from loadtest.errors import RunUnreadable
 from loadtest.results.directory import VERDICT
 from loadtest.ruling import Ruling
 from loadtest.runs.find import given_verdict, read_verdict
-from loadtest.verdict.evidence import LatencyEvidence, PooledEvidence
+from loadtest.verdict.evidence import LatencyEvidence
 from loadtest.verdict.items import EVIDENCE, ITEMS, Verdict
 from tests.support.places import VERDICTS
 
@@ -43,11 +44,14 @@ def test_each_item_has_its_own_evidence(item: str) -> None:
     assert msgspec.json.decode(msgspec.json.encode(evidence), type=EVIDENCE[item]) == evidence
 
 
-def test_a_duels_evidence_is_read_as_it_was_written() -> None:
-    """Of its items and of its latency."""
-    for item in golden("duel")["items"]:
-        kind = LatencyEvidence if item["item"] == "latency" else PooledEvidence
-        assert json.loads(msgspec.json.encode(msgspec.convert(item["evidence"], kind))) == item["evidence"]
+def test_a_duel_that_is_read_is_written_as_it_was() -> None:
+    """Its items have types, and so has what was seen of them in single runs."""
+    found = msgspec.json.decode(json.dumps(golden("duel")), type=DuelRecord)
+    assert json.loads(msgspec.json.encode(found)) == golden("duel")
+    assert isinstance(found.item("latency").evidence, LatencyEvidence)
+    for name in ITEMS:
+        for seen in getattr(found.item(name).evidence, "seen", None) or ():
+            assert isinstance(seen.evidence, EVIDENCE[name])
 
 
 def test_what_a_newer_version_adds_is_passed_over() -> None:

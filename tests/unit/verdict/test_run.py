@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS
-from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, whole
+from loadtest.verdict.evidence import ServerLogEvidence
+from loadtest.verdict.items import ITEMS, Item, Verdict, whole
 from loadtest.verdict.messaging import FAILINGS
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 from tests.support.rulings import ruling, told
@@ -50,8 +51,12 @@ def test_the_worst_item_is_the_run() -> None:
 
 def test_the_server_logs_item_counts_like_any_other() -> None:
     """The item is judged elsewhere and handed in."""
-    log_item: AnyItem = Item(
-        item="server_log", verdict=Ruling.FAIL, summary="3 ERROR lines for normal disconnects"
+    summary = "3 ERROR lines for normal disconnects"
+    log_item = Item(
+        item="server_log",
+        verdict=Ruling.FAIL,
+        summary=summary,
+        evidence=ServerLogEvidence(disconnect_errors=3),
     )
     verdict = judge(sound(), log_item=log_item)
     assert verdict.item("server_log") is log_item
