@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from loadtest import text
 from loadtest.report.tables import gates, told
 from loadtest.results.data import RunData
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.verdict.items import Generator, Item, Ruling
 from loadtest.verdict.latency import PassedOver
 
@@ -70,10 +70,10 @@ class _Error(Struct, frozen=True, kw_only=True):
 
 def _error_lines(item: Item) -> Iterator[str]:
     for error in told(item, "errors", list[_Error], []):
-        yield f"{text.count(error.count)} x {printable(error.error)}"
-        yield f"    first at {text.clock(error.at_s)} in session {printable(error.session)}"
+        yield f"{text.count(error.count)} x {one_line(error.error)}"
+        yield f"    first at {text.clock(error.at_s)} in session {one_line(error.session)}"
         if error.example:
-            yield f"    example: {printable(error.example)}"
+            yield f"    example: {one_line(error.example)}"
 
 
 def _gate_lines(item: Item) -> Iterator[str]:
@@ -97,8 +97,8 @@ class _LogLine(Struct, frozen=True, kw_only=True):
 def _log_lines(item: Item) -> Iterator[str]:
     for name in ("first_disconnect_errors", "first_real_errors"):
         for logged in told(item, name, list[_LogLine], [])[:_LINES_LIMIT]:
-            where = f"{printable(logged.file)} line" if logged.file else "line"
-            yield f"{where} {logged.line}: {printable(logged.text)}"
+            where = f"{one_line(logged.file)} line" if logged.file else "line"
+            yield f"{where} {logged.line}: {one_line(logged.text)}"
 
 
 _FIGURES = {

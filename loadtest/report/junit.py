@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.verdict.items import Item, Ruling
 
 _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
@@ -32,7 +32,7 @@ def junit(published: JudgedRun) -> bytes:
         ("target", manifest.target),
         ("verdict", str(verdict.verdict)),
     ):
-        SubElement(properties, "property", name=name, value=printable(value))
+        SubElement(properties, "property", name=name, value=one_line(value))
     for item in published.items:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
@@ -59,14 +59,14 @@ def _suite_attributes(published: JudgedRun) -> dict[str, str]:
             for ruling, name in _ELEMENTS.items()
         },
         "time": f"{published.evidence.length_s:.3f}",
-        "timestamp": printable(manifest.started_at).removesuffix("Z"),
+        "timestamp": one_line(manifest.started_at).removesuffix("Z"),
     }
 
 
 def _case(item: Item, step: str) -> Element:
     case = Element("testcase", classname="loadtest", name=item.item, time="0")
     element = _ELEMENTS.get(item.verdict)
-    message = printable(item.summary, _TEXT_LIMIT)
+    message = one_line(item.summary, _TEXT_LIMIT)
     if element is None:
         SubElement(case, "system-out").text = message
     elif element == "skipped":
@@ -78,4 +78,4 @@ def _case(item: Item, step: str) -> Element:
 
 
 def _lines(lines: list[str]) -> str:
-    return "\n".join(printable(line, _TEXT_LIMIT) for line in lines if line)
+    return "\n".join(one_line(line, _TEXT_LIMIT) for line in lines if line)

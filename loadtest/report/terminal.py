@@ -26,7 +26,7 @@ from loadtest.report.tables import (
     storm_table,
     verdict_table,
 )
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.verdict.items import Item, Ruling
 
 _STYLES = {
@@ -73,7 +73,7 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
 def _print_failure(console: Console, published: JudgedRun) -> None:
     lines = advice.failure_lines(published.evidence)
     for style, line in zip(("bold red", ""), lines, strict=False):
-        console.print(Text(printable(line, _SUMMARY_LIMIT), style))
+        console.print(Text(one_line(line, _SUMMARY_LIMIT), style))
     if lines:
         console.print()
 
@@ -154,7 +154,7 @@ def _ruling(ruling: Ruling) -> Text:
 
 
 def _text(text: str, limit: int = 200) -> Text:
-    return Text(printable(text, limit))
+    return Text(one_line(text, limit))
 
 
 def print_sheet(sheet: Sheet) -> None:
