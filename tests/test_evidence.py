@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from loadtest import histograms
 from loadtest.drops.plan import Storm
-from loadtest.histograms import decoded
 from loadtest.results.interval import (
     BYTES_LIMIT,
     IntervalLine,
@@ -26,10 +25,11 @@ from loadtest.results.interval import (
     pack,
     second_of,
 )
-from loadtest.results.manifest import Manifest, Plan, comparability_hash, differing_fields, redact
+from loadtest.results.manifest import Manifest, Plan, comparability_hash, differing_fields
 from loadtest.results.reader import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gathering
 from loadtest.session.recorder import Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.text import public_url
 from tests.runs import PLAN, gathered, interval, manifest, plan, tally
 
 WEEK_S = 7 * 24 * 3600
@@ -110,7 +110,7 @@ def test_storms_that_cannot_be_are_not_read(storm: str) -> None:
 )
 def test_urls_are_redacted(url: str, public: str) -> None:
     """Userinfo, query and fragment go; what is no URL goes whole."""
-    assert redact(url) == public
+    assert public_url(url) == public
 
 
 @settings(deadline=None)
@@ -271,7 +271,7 @@ def _payload(
 
 def test_a_histogram_made_by_the_specification_is_read() -> None:
     """Ten samples in the bucket of 2 µs: skip two (zigzag -2), then the count 10."""
-    assert histograms.buckets(decoded(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
+    assert histograms.buckets(histograms.decode(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_histogram_made_by_the_specification_is_read() -> None:
 def test_hostile_histograms_are_refused(text: str) -> None:
     """Bombs, other ranges and broken streams raise ValueError before the library meets them."""
     with pytest.raises(ValueError, match=r"histogram|base64|padding|data"):
-        decoded(text)
+        histograms.decode(text)
 
 
 # Summed up.

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from loadtest import text
 from loadtest.locust_plugin.recording import Progress, progress_line
-from loadtest.text import markdown_cell, markdown_code, markdown_prose, printable
+from loadtest.text import markdown_cell, markdown_code, markdown_prose, one_line
 
 NASTY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("`|\\\n\r\x1b\x00\u202e<>&@#*_[]$ ")))
 
@@ -16,7 +16,7 @@ NASTY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("`|\\\n\r\x1
 @given(NASTY, st.integers(min_value=10, max_value=300))
 def test_printable_is_one_bounded_line_that_can_be_seen(text: str, limit: int) -> None:
     """Whatever comes in: no control, direction override, line end or lone surrogate, no more than asked."""
-    shown = printable(text, limit)
+    shown = one_line(text, limit)
     assert len(shown) <= limit
     assert all(unicodedata.category(one)[0] != "C" for one in shown)
     assert len(shown.splitlines()) <= 1
@@ -25,9 +25,9 @@ def test_printable_is_one_bounded_line_that_can_be_seen(text: str, limit: int) -
 
 def test_what_is_printable_stays_as_it_is() -> None:
     """Letters of any script are text; only what cannot be seen is written as its escape."""
-    assert printable("Größe 大きさ ok") == "Größe 大きさ ok"
-    assert printable("a\x1b[31mb\nc\u202ed") == "a\\x1b[31mb\\nc\\u202ed"
-    assert printable("x" * 30, 10) == "xxxxxxx..."
+    assert one_line("Größe 大きさ ok") == "Größe 大きさ ok"
+    assert one_line("a\x1b[31mb\nc\u202ed") == "a\\x1b[31mb\\nc\\u202ed"
+    assert one_line("x" * 30, 10) == "xxxxxxx..."
 
 
 @given(NASTY)

@@ -222,7 +222,7 @@ class GateFigures(Struct, frozen=True, kw_only=True):
         """The interval of the change, in percent."""
         if self.low_ratio is None or self.high_ratio is None:
             return text.UNKNOWN
-        low, high = (text.change(ratio).removesuffix(" %") for ratio in (self.low_ratio, self.high_ratio))
+        low, high = (text.change(ratio).removesuffix("%") for ratio in (self.low_ratio, self.high_ratio))
         return f"{low} to {high}"
 
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from loadtest import histograms
-from loadtest.errors import LoadtestError
+from loadtest.errors import MalformedInterval
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import LINE_LENGTH, Secrets, public_line
@@ -50,17 +50,6 @@ class IntervalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts: dict[Name, Difference] = {}
     errors: list[ErrorTally] = []
     gauges: dict[Name, float] = {}
-
-
-class MalformedInterval(LoadtestError):
-    """Bytes that a worker sent are no interval."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"a worker sent an interval that cannot be read: {self.problem}. Do all run the same version?"
 
 
 class PackedInterval(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from loadtest import text
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, Level, LogRecord, excerpt
 from loadtest.serverlog.rules import DISCONNECTS, LogClass, RuleTable
@@ -135,7 +136,7 @@ class LogReport(Struct, kw_only=True):
         if not self.records:
             return "no record was selected" if self.skipped else "no record was found: name the log's format"
         if self.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
-            return f"{self.reading.damaged_ratio():.0%} of the log could not be read: name its format"
+            return f"{text.share(self.reading.damaged_ratio())} of the log could not be read: name its format"
         return ""
 
     @property
@@ -250,7 +251,7 @@ def check(
 
 def lines(reports: Sequence[LogReport]) -> list[str]:
     """What checks found, as lines of text: a row each for what is counted, a column for each report."""
-    table = [("", *(", ".join(report.files) for report in reports))]
+    table = [("", *(text.one_line(", ".join(report.files)) for report in reports))]
     table += [(label, *(show(report) for report in reports)) for label, show in _ROWS]
     table += [_class_row(log_class, reports) for log_class in LogClass]
     return [*_aligned(table), *_examples(reports)]
@@ -268,7 +269,9 @@ def _class_row(log_class: LogClass, reports: Sequence[LogReport]) -> tuple[str, 
     cells = []
     for report in reports:
         levels = report.levels(log_class)
-        cells.append(", ".join(f"{name} {count}" for name, count in levels.items()) or "-")
+        cells.append(
+            ", ".join(f"{name} {text.count(count)}" for name, count in levels.items()) or text.UNKNOWN
+        )
     return (f"  {log_class}", *cells)
 
 
@@ -277,38 +280,36 @@ def _examples(reports: Iterable[LogReport]) -> list[str]:
     for report in reports:
         for example in report.worst():
             where = f"{example.file}:{example.line}"
-            shown.append(f"{example.count} x {example.level.name} {example.log_class}, first at {where}")
+            shown.append(
+                f"{text.count(example.count)} x {example.level.name} {example.log_class}, first at {where}"
+            )
             shown.append(f"    {example.text}")
     return ["", *shown] if shown else []
 
 
 def _with_rate(report: LogReport, count: int) -> str:
     rate = report.per_hour(count)
-    return str(count) if rate is None else f"{count} ({rate:.1f} an hour)"
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1%}"
+    return text.count(count) if rate is None else f"{text.count(count)} ({rate:,.1f} an hour)"
 
 
 def _moment(at_ns: int | None) -> str:
-    return "-" if at_ns is None else iso(at_ns)
+    return text.UNKNOWN if at_ns is None else iso(at_ns)
 
 
 _ROWS: tuple[tuple[str, Callable[[LogReport], str]], ...] = (
     ("status", lambda report: f"{report.status} ({report.doubt})" if report.doubt else report.status),
-    ("service", lambda report: report.service or "-"),
+    ("service", lambda report: report.service or text.UNKNOWN),
     ("from", lambda report: _moment(report.first_ns)),
     ("to", lambda report: _moment(report.last_ns)),
     ("records", lambda report: _with_rate(report, report.records)),
     ("errors", lambda report: _with_rate(report, report.errors)),
     ("warnings", lambda report: _with_rate(report, report.warnings)),
-    ("apparent error ratio", lambda report: _ratio(report.apparent_error_ratio)),
+    ("apparent error ratio", lambda report: text.share(report.apparent_error_ratio)),
     ("real errors", lambda report: _with_rate(report, report.real_errors)),
     ("disconnects", lambda report: _with_rate(report, report.disconnects)),
-    ("  logged as errors", lambda report: str(report.disconnect_errors)),
-    ("  at INFO or below", lambda report: _ratio(report.info_ratio)),
-    ("unreadable", lambda report: str(report.reading.broken + report.reading.cut)),
-    ("not selected", lambda report: str(report.skipped)),
+    ("  logged as errors", lambda report: text.count(report.disconnect_errors)),
+    ("  at INFO or below", lambda report: text.share(report.info_ratio)),
+    ("unreadable", lambda report: text.count(report.reading.broken + report.reading.cut)),
+    ("not selected", lambda report: text.count(report.skipped)),
     ("records by class", lambda _: ""),
 )
