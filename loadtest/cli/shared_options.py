@@ -1,4 +1,4 @@
-"""What commands share: options and their names, and printing for a machine, a pull request or a person."""
+"""What commands share: options, and printing for a machine, a pull request or a person."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -23,9 +23,9 @@ results_option = click.option(
     help="Folder of all runs.",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+    "--json", "as_json", is_flag=True, help="Print one JSON document to standard output, and nothing else."
 )
-markdown_option = click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+markdown_option = click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
 
 
 def margin_option(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -84,7 +84,7 @@ def print_json(document: object) -> None:
 
 def check_output(*, as_json: bool, markdown: bool) -> None:
     if markdown and as_json:
-        raise click.UsageError("--markdown and --json exclude each other")
+        raise click.UsageError("--markdown and --json cannot be used together")
 
 
 def print_sheet_as(sheet: "Sheet", document: object, *, as_json: bool, markdown: bool = False) -> None:
