@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from loadtest.cli.shared_options import format_option, json_option, options_named, print_json, rules_option
+from loadtest.cli.shared_options import (
+    check_output,
+    format_option,
+    json_option,
+    markdown_option,
+    options_named,
+    print_json,
+    print_sheet_as,
+    rules_option,
+)
 
 
 @click.command("check-log")
@@ -21,6 +30,7 @@ from loadtest.cli.shared_options import format_option, json_option, options_name
 @format_option
 @rules_option
 @json_option
+@markdown_option
 @click.pass_context
 def check_log(
     ctx: click.Context,
@@ -30,6 +40,7 @@ def check_log(
     log_format: str,
     rules: Path | None,
     as_json: bool,
+    markdown: bool,
 ) -> None:
     """Tell in a server's log the clients that left from the server's errors, without any run.
 
@@ -62,21 +73,20 @@ def check_log(
       gcloud logging read 'resource.labels.service_name="chat"' --freshness=1h --format=json |
         loadtest check-log - --revision chat-00042-kof --json | jq -r .status
     """
-    from loadtest.runs.check_log import Selection, check, lines
+    from loadtest.runs.check_log import Selection, check, check_sheet
     from loadtest.serverlog.rules import load_rules
     from loadtest.serverlog.times import parse_since
 
+    check_output(as_json=as_json, markdown=markdown)
     now_ns = time.time_ns()
     with options_named(ctx):
         since_ns = None if since is None else parse_since(since, now_ns)
         selection = Selection(since_ns=since_ns, revision=revision)
         table = load_rules(rules)
         reports = [check([file], rules=table, selection=selection, format=log_format) for file in files]
-    if as_json:
-        earlier = [one.to_json(now_ns) for one in reports[:-1]]
-        print_json(reports[-1].to_json(now_ns) | ({"compared_with": earlier} if earlier else {}))
-    else:
-        click.echo("\n".join(lines(reports)))
+    earlier = [one.to_json(now_ns) for one in reports[:-1]]
+    document = reports[-1].to_json(now_ns) | ({"compared_with": earlier} if earlier else {})
+    print_sheet_as(check_sheet(reports), document, as_json=as_json, markdown=markdown)
     ctx.exit(reports[-1].exit_code)
 
 

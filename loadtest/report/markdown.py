@@ -142,9 +142,10 @@ def table_lines(table: Table) -> Iterator[str]:
     """Return a table with its title, nothing for an empty one."""
     if not table:
         return
-    yield f"### {table.title}"
+    yield f"### {markdown_prose(table.title)}"
     yield ""
-    yield from _drawn(table.header, table.aligns, [[_cell(cell) for cell in row] for row in table.rows])
+    header, *rows = ([_cell(cell) for cell in row] for row in (table.header, *table.rows))
+    yield from _drawn(header, table.aligns, rows)
     if table.more:
         yield ""
         yield f"and {table.more} more"

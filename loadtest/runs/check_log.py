@@ -14,13 +14,14 @@ and then forgotten, so a log of any length takes the same memory.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
 from loadtest import text
+from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, Level, LogRecord, excerpt
 from loadtest.serverlog.rules import DISCONNECTS, LogClass, RuleTable
@@ -249,42 +250,46 @@ def check(
     return report
 
 
-def lines(reports: Sequence[LogReport]) -> list[str]:
-    """What checks found, as lines of text: a row each for what is counted, a column for each report."""
-    table = [("", *(text.one_line(", ".join(report.files)) for report in reports))]
-    table += [(label, *(show(report) for report in reports)) for label, show in _ROWS]
-    table += [_class_row(log_class, reports) for log_class in LogClass]
-    return [*_aligned(table), *_examples(reports)]
+def check_sheet(reports: Sequence[LogReport]) -> Sheet:
+    """Return what checks found: a column for each report, and the records that most want looking at."""
+    last = reports[-1]
+    return Sheet(
+        headline=f"{_name(last)}: {_status(last)}", tables=[_counts(reports), *map(_examples, reports)]
+    )
 
 
-def _aligned(table: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
+def _counts(reports: Sequence[LogReport]) -> Table:
+    rows = [(label, *(show(report) for report in reports)) for label, show in _ROWS]
+    rows += [(str(log_class), *(_levels(report, log_class) for report in reports)) for log_class in LogClass]
+    return Table(("", *map(_name, reports)), "l" * (len(reports) + 1), rows, "Server log")
 
 
-def _class_row(log_class: LogClass, reports: Sequence[LogReport]) -> tuple[str, ...]:
-    cells = []
-    for report in reports:
-        levels = report.levels(log_class)
-        cells.append(
-            ", ".join(f"{name} {text.count(count)}" for name, count in levels.items()) or text.UNKNOWN
+def _examples(report: LogReport) -> Table:
+    rows = [
+        (
+            text.count(example.count),
+            example.level.name,
+            str(example.log_class),
+            str(example.line) if len(report.files) == 1 else Untrusted(f"{example.file}:{example.line}"),
+            Untrusted(example.text),
         )
-    return (f"  {log_class}", *cells)
+        for example in report.worst()
+    ]
+    header = ("count", "level", "class", "line", f"first of them in {_name(report)}")
+    return Table(header, "rllrl", rows, f"Worst records in {_name(report)}")
 
 
-def _examples(reports: Iterable[LogReport]) -> list[str]:
-    shown = []
-    for report in reports:
-        for example in report.worst():
-            where = f"{example.file}:{example.line}"
-            shown.append(
-                f"{text.count(example.count)} x {example.level.name} {example.log_class}, first at {where}"
-            )
-            shown.append(f"    {example.text}")
-    return ["", *shown] if shown else []
+def _name(report: LogReport) -> str:
+    return ", ".join(report.files)
+
+
+def _status(report: LogReport) -> str:
+    return f"{report.status} ({report.doubt})" if report.doubt else report.status
+
+
+def _levels(report: LogReport, log_class: LogClass) -> str:
+    levels = report.levels(log_class)
+    return ", ".join(f"{name} {text.count(count)}" for name, count in levels.items()) or text.UNKNOWN
 
 
 def _with_rate(report: LogReport, count: int) -> str:
@@ -297,8 +302,8 @@ def _moment(at_ns: int | None) -> str:
 
 
 _ROWS: tuple[tuple[str, Callable[[LogReport], str]], ...] = (
-    ("status", lambda report: f"{report.status} ({report.doubt})" if report.doubt else report.status),
-    ("service", lambda report: report.service or text.UNKNOWN),
+    ("status", _status),
+    ("service", lambda report: Untrusted(report.service or text.UNKNOWN)),
     ("from", lambda report: _moment(report.first_ns)),
     ("to", lambda report: _moment(report.last_ns)),
     ("records", lambda report: _with_rate(report, report.records)),
@@ -307,9 +312,8 @@ _ROWS: tuple[tuple[str, Callable[[LogReport], str]], ...] = (
     ("apparent error ratio", lambda report: text.share(report.apparent_error_ratio)),
     ("real errors", lambda report: _with_rate(report, report.real_errors)),
     ("disconnects", lambda report: _with_rate(report, report.disconnects)),
-    ("  logged as errors", lambda report: text.count(report.disconnect_errors)),
-    ("  at INFO or below", lambda report: text.share(report.info_ratio)),
+    ("disconnects logged as errors", lambda report: text.count(report.disconnect_errors)),
+    ("disconnects at INFO or below", lambda report: text.share(report.info_ratio)),
     ("unreadable", lambda report: text.count(report.reading.broken + report.reading.cut)),
     ("not selected", lambda report: text.count(report.skipped)),
-    ("records by class", lambda _: ""),
 )
