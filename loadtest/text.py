@@ -52,7 +52,7 @@ _MIN_PREFIX = 4
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     str,
-    lambda secret: quote(secret, safe=""),  # in a URL
+    lambda secret: quote(secret, safe="", errors="replace"),  # in a URL
     _escaped,  # after one_line
 )
 """How a text may spell a secret."""

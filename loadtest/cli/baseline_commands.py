@@ -23,11 +23,11 @@ def baseline() -> None:
 @results_option
 @json_option
 def baseline_set(run: str, results: Path, as_json: bool) -> None:
-    """Pin RUN as the baseline of its plan, replacing the one that is pinned for it.
+    """Pin RUN as the baseline of its plan.
 
     RUN is a run directory or a revision, which stands for its newest complete run. It is copied to
-    DIR/baselines, which git tracks. `loadtest report` makes the reports of a copy. Whatever speaks against
-    RUN as a baseline is shown as a warning.
+    DIR/baselines, which git tracks, and replaces the run pinned for the plan before. `loadtest report` makes
+    the reports of a copy. Whatever speaks against RUN as a baseline is shown as a warning.
 
     \b
     Example:
@@ -44,9 +44,10 @@ def baseline_set(run: str, results: Path, as_json: bool) -> None:
 @results_option
 @json_option
 def baseline_show(run: str | None, results: Path, as_json: bool) -> None:
-    """Show the baseline of RUN and the reason for it, the runs passed over, and all pinned runs.
+    """Show the baseline of RUN and the reason for it.
 
     RUN is a run directory, a revision or the beginning of a plan's hash; by default the newest complete run.
+    The runs passed over and all pinned runs are shown, too.
 
     \b
     Examples:

@@ -39,7 +39,7 @@ def margin_option(default: str) -> Callable[[Callable[..., None]], Callable[...,
         "margins",
         multiple=True,
         metavar="QUANTILE=SHARE%[/TIMEms]",
-        help="How much slower is still unchanged at p50, p90, p99 or outage: a share (p50=8%), a time "
+        help="Slowdown that counts as unchanged at p50, p90, p99 or outage: a share (p50=8%), a time "
         f"(p99=2ms), or the larger of both (p99=15%/2ms); repeatable.  [default: {default}]",
     )
 
@@ -50,13 +50,13 @@ format_option = click.option(
     default="auto",
     show_default=True,
     metavar="FORMAT",
-    help="How the log is written: auto, json, or a format string of Python's logging.",
+    help="Format of the log: auto, json, or a format string of Python's logging.",
 )
 rules_option = click.option(
     "--rules",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Rules of your own (TOML), tried before those built in.",
+    help="Your own rules (TOML), tried before the built-in ones.",
 )
 
 

@@ -46,7 +46,7 @@ class _TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = one_line(record.message.rstrip(), _MAX_MESSAGE)
+        record.message = one_line(record.message.rstrip("\n"), _MAX_MESSAGE)
         return super().formatMessage(record)
 
 
@@ -56,7 +56,7 @@ class _JsonFormatter(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "severity": record.levelname,
             "logger": record.name,
-            "message": one_line(record.getMessage().rstrip(), _MAX_MESSAGE),
+            "message": one_line(record.getMessage().rstrip("\n"), _MAX_MESSAGE),
         }
         if (session := getattr(record, "session", None)) is not None:
             line["session"] = session

@@ -46,7 +46,7 @@ def test_a_revision_with_killed_runs_only_names_the_newest(tmp_path: Path) -> No
     """It can be read by its directory, so the error says which that is."""
     recorded(tmp_path, "a", "v1", at_s=0, complete=False)
     newest = recorded(tmp_path, "b", "v1", at_s=1, complete=False)
-    with pytest.raises(UsageError, match=rf"'v1'.* give its directory; the newest is {newest}$"):
+    with pytest.raises(UsageError, match=rf"'v1'.* name its directory; the newest is {newest}$"):
         resolve("v1", tmp_path)
     assert resolve(str(newest), tmp_path) == newest
 
