@@ -108,9 +108,7 @@ def check_log(
     show_envvar=True,
     help="Token to log in with. Better set in the environment.",
 )
-@click.option(
-    "--header", "headers", multiple=True, metavar="NAME:VALUE", help="Header of each upgrade; repeatable."
-)
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Of each upgrade; repeatable.")
 @click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
 @click.option(
     "--tls-ca", type=click.Path(path_type=Path), metavar="FILE", help="Certificates to trust (PEM)."
@@ -119,9 +117,7 @@ def check_log(
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key (PEM).")
 @click.option("--tls-insecure", is_flag=True, help="Accept any server certificate.")
 @click.option("--server-log", "server_logs", multiple=True, metavar="FILE", help="Log to judge; repeatable.")
-@click.option(
-    "--server-log-cmd", metavar="COMMAND", help="Command that prints the log: 'docker logs -f NAME'."
-)
+@click.option("--server-log-cmd", metavar="COMMAND", help="Command printing the log: 'docker logs -f NAME'.")
 @click.option("--revision", metavar="NAME", help="Version of the server.  [default: git describe]")
 @click.option(
     "--results",

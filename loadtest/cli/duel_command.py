@@ -20,10 +20,8 @@ from loadtest.cli.shared_options import (
 @click.command()
 @click.option("--a", "a_url", metavar="URL", help="The baseline: ws://HOST[:PORT] or wss://HOST[:PORT].")
 @click.option("--b", "b_url", metavar="URL", help="The candidate.")
-@click.option(
-    "--a-cmd", metavar="COMMAND", help="Command that starts the baseline on port {port}, also $PORT."
-)
-@click.option("--b-cmd", metavar="COMMAND", help="Command that starts the candidate.")
+@click.option("--a-cmd", metavar="COMMAND", help="Command to start the baseline on port {port} ($PORT).")
+@click.option("--b-cmd", metavar="COMMAND", help="Command to start the candidate.")
 @click.option("--a-revision", metavar="NAME", help="Version of the baseline.  [default: a]")
 @click.option("--b-revision", metavar="NAME", help="Version of the candidate.  [default: b]")
 @click.option("--pairs", default=12, show_default=True, help="Maximum number of pairs of runs.")
