@@ -19,7 +19,7 @@ from loadtest.errors import LoadtestError, RunUnreadable, UsageError
 from loadtest.processes import LOOK_EVERY_S, Process
 from loadtest.results.directory import MANIFEST, folder_name
 from loadtest.results.reader import read_manifest
-from loadtest.text import printable
+from loadtest.text import one_line
 
 _OVERTIME_S = 120.0
 """What a run may take beyond its duration: starting, closing its sessions, its reports."""
@@ -120,7 +120,7 @@ def _refusal(turn: _Turn) -> str:
 
 
 def _last_words(turn: _Turn) -> str:
-    said = printable(turn.process.last_words())
+    said = one_line(turn.process.last_words())
     return f"{said} (the run of {turn.side.role}; its output is in {turn.process.log})"
 
 

@@ -16,7 +16,7 @@ from typing import Self
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting
 from loadtest.processes import LOOK_EVERY_S, Process
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.transport.target import LOOPBACK, Target, check_reachable, free_port, is_free
 
 _GRACE_S = 5.0
@@ -132,7 +132,7 @@ def _failed(side: Side, process: Process, problem: str) -> InvalidSetting:
     told = ""
     if not any(_PLACEHOLDER in word for word in side.command):
         told = "The port it should use is {port} in the command, and $PORT. "
-    last = printable(process.last_words())
+    last = one_line(process.last_words())
     return InvalidSetting(
         f"--{side.role}-cmd", " ".join(side.command), problem, f"{told}Its output is in {process.log}: {last}"
     )

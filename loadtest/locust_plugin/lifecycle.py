@@ -41,11 +41,12 @@ from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.directory import check_writable
 from loadtest.results.environment import new_manifest
-from loadtest.results.interval import PackedInterval, cleaned
+from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import Plan
 from loadtest.results.writer import RunWriter
 from loadtest.runs.baselines import NO_BASELINE
 from loadtest.runs.find import resolve
+from loadtest.text import Secrets, public_line
 from loadtest.transport.target import check_reachable, check_source
 
 logger = logging.getLogger("loadtest")
@@ -384,7 +385,7 @@ class Conductor:
         """End the run because the tool itself has failed; what was raised may quote a secret."""
         if self._failure is not None:  # it is told again when the load is finished
             return
-        self._failure = cleaned(_described(failure), self._secrets())
+        self._failure = public_line(_described(failure), Secrets(self._secrets()))
         self._environment.process_exit_code = LoadtestError.exit_code
         if self._delivery is not None:
             gevent.spawn(self._delivery.failed, self._failure)

@@ -18,7 +18,8 @@ import msgspec
 from gevent.event import Event
 from locust.runners import STATE_MISSING
 
-from loadtest.results.interval import MalformedInterval, PackedInterval, decode, encode
+from loadtest.errors import MalformedInterval
+from loadtest.results.interval import PackedInterval, decode, encode
 
 logger = logging.getLogger("loadtest")
 

@@ -27,12 +27,9 @@ from loadtest.errors import InvalidSetting
 from loadtest.server.app import create_app
 from loadtest.server.server_settings import LogFormat, ServerSettings, WebSocketImplementation
 from loadtest.server.storage import check_database
+from loadtest.text import one_line
 
 _MAX_MESSAGE = 2000
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    0x2028: "\\u2028",
-    0x2029: "\\u2029",
-}
 
 
 def configure_log(log_format: LogFormat) -> None:
@@ -44,16 +41,12 @@ def configure_log(log_format: LogFormat) -> None:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
-def _printable(message: str) -> str:
-    return message.rstrip("\n")[:_MAX_MESSAGE].translate(_CONTROL)
-
-
 class _TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        record.message = _printable(record.message)
+        record.message = one_line(record.message.rstrip("\n"), _MAX_MESSAGE)
         return super().formatMessage(record)
 
 
@@ -63,7 +56,7 @@ class _JsonFormatter(logging.Formatter):
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "severity": record.levelname,
             "logger": record.name,
-            "message": _printable(record.getMessage()),
+            "message": one_line(record.getMessage().rstrip("\n"), _MAX_MESSAGE),
         }
         if (session := getattr(record, "session", None)) is not None:
             line["session"] = session
