@@ -16,7 +16,7 @@ import pytest
 from loadtest.duel.servers import Servers
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting, ResultsUnwritable
-from loadtest.processes import Process
+from loadtest.duel.logged_process import LoggedProcess
 from loadtest.transport.target import Target, Tls, check_reachable, free_port, is_free
 
 LISTENS = """
@@ -175,7 +175,7 @@ time.sleep(600)
 """
 
 
-def child_of(process: Process) -> int:
+def child_of(process: LoggedProcess) -> int:
     """Return the id of the process that another has started and printed."""
     wait_until(lambda: process.log.read_text().endswith("\n"), "the child")
     return int(process.log.read_text())
@@ -184,7 +184,7 @@ def child_of(process: Process) -> int:
 @pytest.mark.parametrize("grace_s", [0.0, 5.0])
 def test_what_a_process_started_ends_with_it(tmp_path: Path, grace_s: float) -> None:
     """Its whole group, at once or after a SIGTERM."""
-    with Process(python(PARENT), log=tmp_path / "log", grace_s=grace_s) as process:
+    with LoggedProcess(python(PARENT), log=tmp_path / "log", grace_s=grace_s) as process:
         child = child_of(process)
         assert not is_gone(child)
     wait_until(lambda: is_gone(child), "the child to end")
@@ -197,14 +197,14 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); "
         "time.sleep(600)"
     )
-    with Process(python(code), log=tmp_path / "log", grace_s=0.2) as process:
+    with LoggedProcess(python(code), log=tmp_path / "log", grace_s=0.2) as process:
         wait_until(lambda: (tmp_path / "log").stat().st_size > 0, "it to ignore SIGTERM")
     assert process.exit_status == -signal.SIGKILL
 
 
 def test_a_group_is_ended_after_its_first_process(tmp_path: Path) -> None:
     """What a launcher left behind when it ended by itself is ended, too."""
-    with Process(python(PARENT.replace("time.sleep(600)\n", "\n")), log=tmp_path / "log") as process:
+    with LoggedProcess(python(PARENT.replace("time.sleep(600)\n", "\n")), log=tmp_path / "log") as process:
         child = child_of(process)
         assert process.wait(30) == 0
         assert not is_gone(child)
@@ -224,7 +224,7 @@ def test_last_words_are_an_error_or_the_last_that_says_anything(
 ) -> None:
     """Bounded, whatever the output holds."""
     code = f"import sys; sys.stdout.buffer.write({output})"
-    with Process(python(code), log=tmp_path / "log") as process:
+    with LoggedProcess(python(code), log=tmp_path / "log") as process:
         process.wait(30)
         assert process.last_words() == words
 
@@ -232,12 +232,12 @@ def test_last_words_are_an_error_or_the_last_that_says_anything(
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """Before anything is started."""
     with pytest.raises(ResultsUnwritable):
-        Process(["true"], log=tmp_path / "nowhere" / "log")
+        LoggedProcess(["true"], log=tmp_path / "nowhere" / "log")
 
 
 def test_commands_are_not_for_a_shell(tmp_path: Path) -> None:
     """What a shell would run is a word like any other."""
     words = shlex.split("echo 'one; two' $HOME `id`")
-    with Process(words, log=tmp_path / "log") as process:
+    with LoggedProcess(words, log=tmp_path / "log") as process:
         assert process.wait(30) == 0
     assert (tmp_path / "log").read_text() == "one; two $HOME `id`\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.locusts import BRISK, LocustProcess
 from tests.serverclient import counters
 

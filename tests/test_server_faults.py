@@ -11,7 +11,7 @@ from websockets.exceptions import InvalidStatus
 
 from loadtest.errors import InvalidSetting
 from loadtest.server.faults import KNOWN, Faults, parse_faults, usage
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.serverclient import PATIENCE_S, Client, counters, get, joined, message, opened, wait_for
 
 

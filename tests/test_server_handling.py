@@ -15,7 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.utils import ClientDisconnected
 
 from loadtest.server.handling import Ending, close_code_of, ending_of
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.serverclient import RawClient, close_frame, counters, frame, joined, message, wait_for
 
 SMALL = frame('{"type":"chat_message","payload":{"text":"x"}}')

@@ -23,7 +23,7 @@ import pytest
 
 from loadtest.drops.plan import DEFAULT_WEIGHTS
 from loadtest.runs.publish import attach_logs, publish
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.serverlog.rules import load_rules
 from loadtest.verdict.items import Ruling
 from tests.locusts import BRISK, ROOT, Finished, LocustProcess

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from loadtest import server
 from loadtest.cli import main
 from loadtest.errors import InvalidSetting, ResultsUnwritable, ServerNotStarted
-from loadtest.server.process import ServerProcess, _options
+from loadtest.server.server_process import ServerProcess, _options
 from loadtest.server.server_settings import ServerSettings
 from tests.serverclient import PATIENCE_S, RawClient, counters, frame, get, joined, message, opened, wait_for
 
@@ -124,7 +124,7 @@ def test_it_does_not_outlive_a_killed_parent() -> None:
         [
             sys.executable,
             "-c",
-            "import time\nfrom loadtest.server import ServerProcess\n"
+            "import time\nfrom loadtest.server.server_process import ServerProcess\n"
             "server = ServerProcess()\nprint(server.pid, flush=True)\ntime.sleep(600)",
         ],
         stdout=subprocess.PIPE,
@@ -142,7 +142,7 @@ def test_it_starts_and_stops_in_a_process_that_gevent_has_patched() -> None:
     script = (
         "from gevent import monkey; monkey.patch_all()\n"
         "import gevent, urllib.request\n"
-        "from loadtest.server import ServerProcess\n"
+        "from loadtest.server.server_process import ServerProcess\n"
         "def use():\n"
         "    with ServerProcess() as server:\n"
         "        url = server.url.replace('ws://', 'http://') + '/api/health'\n"

@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.drops.plan import MOST, DropPlan, Storm, parse_storms
 from loadtest.events import Drop
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.session.schedule import NS_PER_S, Backoff
 from tests.asgi_server import AsgiServer, asgi_server
 from tests.engine_run import EngineRun, Planned, running, settings

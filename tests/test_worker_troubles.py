@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.locusts import BRISK, LocustProcess, written_intervals
 from tests.ports import free_port
 from tests.serverclient import counters

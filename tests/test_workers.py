@@ -15,7 +15,7 @@ from loadtest import histograms
 from loadtest.results.interval import pack
 from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.session.recorder import Interval
 from tests.locusts import BRISK, LocustProcess, written_intervals
 from tests.ports import free_port

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from loadtest.report.judged_run import OWN_SERVER_LOG
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 
 logger = logging.getLogger("loadtest")
 
