@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-import anyio.abc
 
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.link import Dropping, Link, LinkContext
