@@ -1,0 +1,243 @@
+"""Servers started from commands: on their port, awaited, watched, and gone with all that they started."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loadtest.duel.logged_process import LoggedProcess
+from loadtest.duel.servers import Servers
+from loadtest.duel.settings import Side
+from loadtest.errors import InvalidSetting, ResultsUnwritable
+from loadtest.transport.target import Target, Tls, check_reachable, free_port, is_free
+
+LISTENS = """
+import os, socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1] if len(sys.argv) > 1 else os.environ["PORT"])))
+while True:
+    server.accept()[0].close()
+"""
+
+
+def python(code: str, *arguments: str) -> list[str]:
+    """Return a command that runs some Python."""
+    return [sys.executable, "-c", code, *arguments]
+
+
+def side(role: str, *command: str, url: str = "") -> Side:
+    """Return a side with a command, or with a URL."""
+    return Side(role=role, revision=role, command=command, url=url)
+
+
+def servers(folder: Path, *sides: Side, timeout_s: float = 30.0) -> Servers:
+    """Start the servers of these sides."""
+    return Servers(sides, folder=folder, timeout_s=timeout_s)
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until it is so."""
+    deadline_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline_s, what
+        time.sleep(0.02)
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_each_server_gets_a_port_of_its_own(tmp_path: Path) -> None:
+    """As {port} in its words, or as PORT in its environment; a URL is left as it is."""
+    words, environment = side("a", *python(LISTENS, "{port}")), side("b", *python(LISTENS))
+    with servers(tmp_path, words, environment) as running:
+        ports = {url.removeprefix("ws://127.0.0.1:") for url in running.urls.values()}
+        assert len(ports) == 2
+        assert running.ended() == {}
+        for port in ports:
+            check_reachable(Target("127.0.0.1", int(port)))
+    for port in ports:
+        with pytest.raises(InvalidSetting, match="cannot be reached"):
+            check_reachable(Target("127.0.0.1", int(port)))
+
+
+def test_a_url_and_a_command_may_be_mixed(tmp_path: Path) -> None:
+    """Nothing is started for a URL."""
+    with servers(tmp_path, side("a", url="wss://old.example.org"), side("b", *python(LISTENS))) as running:
+        assert running.urls["a"] == "wss://old.example.org"
+        assert running.urls["b"].startswith("ws://127.0.0.1:")
+    assert [path.name for path in tmp_path.iterdir()] == ["server-b.log"]
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (
+            ["/no/such/program"],
+            r"--b-cmd: '/no/such/program' cannot be started \(No such file or directory\)",
+        ),
+        (
+            python("raise SystemExit('no \\x1b[2J database')"),
+            r"ended with exit status 1 instead of listening",
+        ),
+    ],
+)
+def test_a_command_that_starts_no_server_is_told_in_one_line(
+    tmp_path: Path, command: list[str], says: str
+) -> None:
+    """What failed, the end of its output, harmless, and where the rest is; the other server is stopped."""
+    with pytest.raises(InvalidSetting, match=says) as told:
+        servers(tmp_path, side("a", *python(LISTENS)), side("b", *command))
+    assert "\n" not in str(told.value)
+    assert "\x1b" not in str(told.value)
+    if "exit status" in says:
+        assert "no \\x1b[2J database" in str(told.value)
+        assert "$PORT" in str(told.value)
+
+
+def test_a_port_that_was_taken_meanwhile_is_given_up_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends for it, and is started again elsewhere."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        taken = other.getsockname()[1]
+        ports = iter([taken, taken, free_port()])
+        monkeypatch.setattr("loadtest.duel.servers.free_port", lambda: next(ports))
+        with servers(tmp_path, side("a", *python(LISTENS, "{port}"))) as running:
+            assert running.urls["a"] != f"ws://127.0.0.1:{taken}"
+            assert running.ended() == {}
+        assert next(ports, None) is None
+
+
+@pytest.mark.parametrize(("status", "taken", "tries"), [(98, True, 3), (98, False, 1), (0, True, 1)])
+def test_a_server_is_started_again_only_where_its_port_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, taken: bool, tries: int
+) -> None:
+    """Thrice at most, whoever listens there; one that ends well has gone where a duel cannot watch it."""
+    monkeypatch.setattr("loadtest.duel.servers._SETTLE_S", 60.0)  # it ends long before
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1] if taken else free_port()
+        monkeypatch.setattr("loadtest.duel.servers.free_port", lambda: port)
+        command = ("sh", "-c", f'echo try >> "$0"; exit {status}', str(tmp_path / "tries"))
+        with pytest.raises(InvalidSetting, match=f"ended with exit status {status} instead of listening"):
+            servers(tmp_path, side("a", *command))
+    assert (tmp_path / "tries").read_text().split() == ["try"] * tries
+
+
+def test_a_free_port_is_one_that_a_server_can_have() -> None:
+    """Connections that ended there do not matter, a listener does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert not is_free(port)
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()  # the server's side ends first, and lingers in TIME_WAIT
+    assert is_free(port)
+
+
+def test_a_server_that_never_listens_is_given_up(tmp_path: Path) -> None:
+    """After its time; it is ended."""
+    command = python("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
+    with pytest.raises(InvalidSetting, match=r"--a-cmd: .* did not listen on 127.0.0.1:\d+ within 1 s"):
+        servers(tmp_path, side("a", *command), timeout_s=1)
+    for pid in (tmp_path / "server-a.log").read_text().split():
+        assert is_gone(int(pid))
+
+
+def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
+    """With its exit status and its log."""
+    code = LISTENS.replace("while True", "for _ in range(2)") + "raise SystemExit(3)"
+    with servers(tmp_path, side("a", *python(code))) as running:
+        check_reachable(Target.parse(running.urls["a"], Tls()))
+        wait_until(lambda: bool(running.ended()), "the server to end")
+        assert "ended with exit status 3" in running.ended()["a"]
+        assert "server-a.log" in running.ended()["a"]
+
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def child_of(process: LoggedProcess) -> int:
+    """Return the id of the process that another has started and printed."""
+    wait_until(lambda: process.log.read_text().endswith("\n"), "the child")
+    return int(process.log.read_text())
+
+
+@pytest.mark.parametrize("grace_s", [0.0, 5.0])
+def test_what_a_process_started_ends_with_it(tmp_path: Path, grace_s: float) -> None:
+    """Its whole group, at once or after a SIGTERM."""
+    with LoggedProcess(python(PARENT), log=tmp_path / "log", grace_s=grace_s) as process:
+        child = child_of(process)
+        assert not is_gone(child)
+    wait_until(lambda: is_gone(child), "the child to end")
+    assert process.exit_status == -(signal.SIGTERM if grace_s else signal.SIGKILL)
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    """After its grace."""
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); "
+        "time.sleep(600)"
+    )
+    with LoggedProcess(python(code), log=tmp_path / "log", grace_s=0.2) as process:
+        wait_until(lambda: (tmp_path / "log").stat().st_size > 0, "it to ignore SIGTERM")
+    assert process.exit_status == -signal.SIGKILL
+
+
+def test_a_group_is_ended_after_its_first_process(tmp_path: Path) -> None:
+    """What a launcher left behind when it ended by itself is ended, too."""
+    with LoggedProcess(python(PARENT.replace("time.sleep(600)\n", "\n")), log=tmp_path / "log") as process:
+        child = child_of(process)
+        assert process.wait(30) == 0
+        assert not is_gone(child)
+    wait_until(lambda: is_gone(child), "the child to end")
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        (r"b'\xff' * 100_000 + b'\nlast \xff\n\n  \n'", "last \N{REPLACEMENT CHARACTER}"),
+        (r"b'locust: error: no such option\nDid you mean it?\n'", "locust: error: no such option"),
+        (r"b''", "(nothing)"),
+    ],
+)
+def test_last_words_are_an_error_or_the_last_that_says_anything(
+    tmp_path: Path, output: str, words: str
+) -> None:
+    """Bounded, whatever the output holds."""
+    code = f"import sys; sys.stdout.buffer.write({output})"
+    with LoggedProcess(python(code), log=tmp_path / "log") as process:
+        process.wait(30)
+        assert process.last_words() == words
+
+
+def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """Before anything is started."""
+    with pytest.raises(ResultsUnwritable):
+        LoggedProcess(["true"], log=tmp_path / "nowhere" / "log")
+
+
+def test_commands_are_not_for_a_shell(tmp_path: Path) -> None:
+    """What a shell would run is a word like any other."""
+    words = shlex.split("echo 'one; two' $HOME `id`")
+    with LoggedProcess(words, log=tmp_path / "log") as process:
+        assert process.wait(30) == 0
+    assert (tmp_path / "log").read_text() == "one; two $HOME `id`\n"
