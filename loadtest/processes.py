@@ -2,8 +2,8 @@
 
 A Ctrl-C in the terminal reaches this process alone, which then ends its children. No shell reads a command.
 A child is ended in steps: SIGTERM to its group, a grace period, SIGKILL to its group, and its exit status is
-collected. All of it is plain `subprocess`, without threads or signal handlers: it works in any thread, in a
-process that gevent has patched, and beside forked workers.
+collected. All of it is plain `subprocess`, without threads or signal handlers: it works in any thread, beside
+forked workers, and in a process that gevent has patched (there in the main thread, gevent's own limit).
 """
 
 import os

@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
 
-from loadtest.server import service
 from loadtest.cli import main
 from loadtest.errors import InvalidSetting, ResultsUnwritable, ServerNotStarted
+from loadtest.server import service
 from loadtest.server.server_process import ServerProcess, _options
 from loadtest.server.server_settings import ServerSettings
+from tests.support.children import is_running
 from tests.support.serverclient import (
     PATIENCE_S,
     RawClient,
@@ -32,15 +33,6 @@ from tests.support.serverclient import (
 )
 
 LARGE = frame('{"type":"chat_message","payload":{"text":"%s"}}' % ("x" * 50_000))
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A child of nobody may wait as a zombie for an init that does not reap.
-    return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes() if Path("/proc/self").exists() else True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
