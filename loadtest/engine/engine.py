@@ -1,12 +1,12 @@
-"""The event loop in its native thread, and the door through which other threads talk to it.
+"""The event loop in its native thread, and the calls by which other threads reach it.
 
-Everything on the loop belongs to the loop's thread: sessions, timers, sockets, the recorder. From outside,
-calls come in through `call_soon_threadsafe`; out go interval after interval, through a callback that runs
-on the loop's thread and must only hand over. No lock is shared with anyone: under gevent, a greenlet that
-holds one across a switch would stop the loop.
+Sessions, timers, sockets and the recorder belong to the loop's thread. Calls from outside come in through
+`call_soon_threadsafe`. Intervals go out through a callback that runs on the loop's thread and must only hand
+them over. No lock is shared with other threads: under gevent, a greenlet that holds one across a switch would
+stop the loop.
 
-The thread is started by a function that the caller gives, because only the caller knows how a real thread
-is made where Python's own threads have been patched.
+The caller passes the function that starts the thread: only the caller knows how to start a real thread where
+Python's own have been patched.
 """
 
 import _thread
@@ -86,7 +86,7 @@ class Engine:
         settings: of the run.
         start_ns: what the monotonic clock showed at the run's start.
         on_interval: takes each interval, on the loop's thread; must not block.
-        on_failure: told, on the loop's thread, that the loop has died; `failure` says of what.
+        on_failure: called on the loop's thread when the loop has died; `failure` says why.
         start_thread: starts a native thread.
     """
 
@@ -275,19 +275,9 @@ class Engine:
             self._on_failure()
 
     async def _main(self) -> None:
-        settings = self.settings
         self._loop = asyncio.get_running_loop()
         self._closing = anyio.Event()
-        self._dialer = Dialer(
-            settings.target,
-            clock=self.clock,
-            timeout_s=settings.open_timeout_s,
-            headers=settings.headers,
-            subprotocols=settings.subprotocols,
-            max_message_bytes=settings.max_message_bytes,
-            source_ips=settings.source_ips,
-            most_connections=most_connections(),
-        )
+        self._dialer = self._new_dialer()
         self._timers = Timers(self._loop, self._start_ns)
         self._context = self._link_context()
         self.recorder.swap(self.clock())
@@ -307,6 +297,19 @@ class Engine:
             await self._dialer.close()
         if self.failure is not None:
             raise self.failure
+
+    def _new_dialer(self) -> Dialer:
+        settings = self.settings
+        return Dialer(
+            settings.target,
+            clock=self.clock,
+            timeout_s=settings.open_timeout_s,
+            headers=settings.headers,
+            subprotocols=settings.subprotocols,
+            max_message_bytes=settings.max_message_bytes,
+            source_ips=settings.source_ips,
+            most_connections=most_connections(),
+        )
 
     def _unhandled(self, _loop: object, context: dict[str, Any]) -> None:
         """Take what asyncio would log, on this thread: a defect, or an error of a socket that is gone."""

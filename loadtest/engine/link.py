@@ -1,10 +1,10 @@
-"""The shell around one session: it feeds what happens, and performs what the session asks for.
+"""The I/O around one session: it feeds events to the session and carries out the session's actions.
 
-A link has at most one connection at a time. A dropped connection may linger (a half-open socket is held for
-a while) in the hands of its `Dropping`, when the session has long gone on to the next.
+A link has at most one connection at a time. A dropped connection may outlive that: its `Dropping` holds it (a
+half-open socket stays open for a while) when the session has long gone on to the next.
 
-Timers of the past are told from those that count by the epoch, which changes whenever the session begins
-something new: what fires with another epoch is stale and passed over.
+The epoch tells stale timers from current ones. It changes whenever the session begins something new, and a
+timer of another epoch is ignored. Links know nothing of the engine but their `LinkContext`.
 """
 
 from __future__ import annotations

@@ -100,6 +100,9 @@ class Load:
             on_failure=functools.partial(self._gevent.call, self._on_failure),
             start_thread=start_native_thread,
         )
+        self._start_engine()
+
+    def _start_engine(self) -> None:
         ready = Event()
         self._engine.start(functools.partial(self._gevent.call, ready.set))
         if not ready.wait(_ENGINE_START_S):

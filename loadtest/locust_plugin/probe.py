@@ -88,7 +88,11 @@ def probe(
         raise InvalidSetting("sessions", sessions, "are too few to judge", f"Give {MIN_SESSIONS} or more")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
     plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
-    kind = type("ProbeUser", (base,), plan)
+    return _run(type("ProbeUser", (base,), plan), sessions, health_path)
+
+
+def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> Probed:
+    """Make the run of one user of this class."""
     environment = Environment(
         user_classes=[kind],
         parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
