@@ -15,7 +15,7 @@ import pytest
 from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
 from loadtest.errors import InvalidSetting
 from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
-from loadtest.locust_plugin.options import given_values
+from loadtest.locust_plugin.parser import given_values
 from loadtest.results.manifest import comparability_hash
 from loadtest.statistics.margins import GATES, parse_margins
 from tests.locusts import ROOT, LocustProcess

@@ -32,7 +32,7 @@ from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.load import Load, RunInfo
 from loadtest.locust_plugin.load_settings import LoadSettings, check_storms, described_revision, load_settings
 from loadtest.locust_plugin.log_watch import LogWatch, check_logs
-from loadtest.locust_plugin.options import NOT_IN_WEB_FORM, RUN_DESTINATION, given_values
+from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, RUN_DESTINATION, given_values
 from loadtest.locust_plugin.recording import Record
 from loadtest.locust_plugin.reference_server import OwnServer
 from loadtest.locust_plugin.web import refuse_bad_settings

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import InvalidSetting, RunsNotComparable, UsageError
+from loadtest.options import options_of
 from loadtest.report.tables import Sheet, Table, Untrusted, bounded, gate_table, gates, pair_table, told
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan
@@ -26,7 +27,7 @@ from loadtest.statistics.margins import Gate, margins_of, parse_margins
 from loadtest.verdict import latency
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Item, Ruling
-from loadtest.verdict.latency import Timing, as_options, differing_plans, judge_pairs, timing
+from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timing
 
 
 class ComparedRun(Struct, frozen=True, kw_only=True):
@@ -137,15 +138,15 @@ def compare(
             of its last run where there are several.
 
     Raises:
-        InvalidSetting: a margin cannot be.
+        InvalidSetting: a margin is malformed or out of range.
         RunUnreadable: a file of a run is damaged.
         RunsNotComparable: the plans differ, and `force` is not set.
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
-    gates = parse_margins(margins, manifests[-1][1].gates)
+    gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
     differing = differing_plans(manifests)
     if differing and not force:
-        raise RunsNotComparable(as_options(differing))
+        raise RunsNotComparable(options_of(differing))
     judged = _one_pair if len(pairs) == 1 else _several_pairs
     item = judged(pairs, results, gates)
     if differing:
@@ -194,7 +195,7 @@ def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
 def _doubted(item: Item, differing: list[str]) -> Item:
     """Return the item as what it is worth between unlike plans: INCONCLUSIVE at best."""
     verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
-    summary = f"unlike plans ({', '.join(as_options(differing))}): {item.summary}"
+    summary = f"unlike plans ({', '.join(options_of(differing))}): {item.summary}"
     return msgspec.structs.replace(item, verdict=verdict, summary=summary)
 
 

@@ -54,7 +54,7 @@ def pin(run: Path, results: Path) -> Pinned:
     """
     manifest = read_manifest(run)
     if not manifest.complete:
-        raise InvalidSetting("RUN", str(run), "was not ended in good order", "Pin a complete run")
+        raise InvalidSetting("RUN", str(run), "must be a complete run")
     kept = results / directory.BASELINES / directory.folder_name(manifest.revision) / run.resolve().name
     others = [
         one.path
