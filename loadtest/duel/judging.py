@@ -33,7 +33,12 @@ Text = Annotated[str, Meta(max_length=4096)]
 
 
 class RunPair(Struct, frozen=True, kw_only=True):
-    """The runs of a pair, as directories below the results folder."""
+    """The runs of a pair, as directories below the results folder.
+
+    Args:
+        a: of the baseline.
+        b: of the candidate.
+    """
 
     a: Text
     b: Text

@@ -32,15 +32,21 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What a run does to a server: everything that must be alike for two runs to be comparable.
 
     Args:
+        dialect: name of what the server speaks.
         path: of the endpoint, as the dialect takes it, with its placeholders.
         users, sessions_per_user: Locust users, and the sessions each holds.
         spawn_rate: users started a second.
         rate: messages a second and session.
+        arrivals: `constant`, `poisson`, or `closed`: the next message follows the reply.
         in_flight: requests a session may have under way, 0 for any number.
+        message_bytes: about how long a request is.
         drop_every_s: mean seconds between the drops of a session, 0 for none.
         drops: weight by drop kind; empty for none.
         storms: at which a share of all sessions is dropped, in the order of their times.
         backoff: the policy, as text.
+        reply_timeout_s: after which a message without reply is lost.
+        open_timeout_s: for an attempt to connect.
+        seed: of the drop plan and the arrivals.
         warmup_s: seconds at the start that the latency comparison leaves out.
         duration_s: planned, None where a person ends the run.
     """
@@ -103,7 +109,13 @@ class Plan(Struct, frozen=True, kw_only=True):
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    """The machine that made the load."""
+    """The machine that made the load.
+
+    Args:
+        system, release, machine: as `uname` gives them.
+        cpus: logical ones.
+        memory_mb: in all.
+    """
 
     system: Text = ""
     release: Text = ""
@@ -113,7 +125,13 @@ class Host(Struct, frozen=True, kw_only=True):
 
 
 class WorkerShare(Struct, frozen=True, kw_only=True):
-    """What one process contributed; `worker` is None for a run in one process."""
+    """What one process contributed.
+
+    Args:
+        worker: its number, None for a run in one process.
+        intervals: how many it delivered.
+        sent, answered: messages.
+    """
 
     worker: int | None
     intervals: Count

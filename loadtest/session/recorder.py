@@ -93,7 +93,25 @@ COUNTS: Final = {
 
 
 class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of events.jsonl: what happened to a session. Fields that do not apply are left out."""
+    """One line of events.jsonl: what happened to a session. Fields that do not apply are left out.
+
+    Args:
+        at_ns: nanoseconds since the run's start.
+        event: `attempt`, `connected`, `failed`, `dropped`, `lost` or `resumed`.
+        session: its session id.
+        kind: of a drop.
+        ordinal: which of the session's drops it was, from 0.
+        storm: number of the storm that the drop belongs to.
+        cause: of a loss, or of a failed attempt.
+        code: close code with which the server ended the connection.
+        phase: in which an attempt failed.
+        detail: what the system or the server said.
+        attempt: number of the attempt since the session was last established, from 1.
+        final: whether the session gave up for good.
+        outage_ns: from the drop or loss until the session was established again.
+        detect_ns, wait_ns: of an outage: until the client noticed, and what the policy made it wait.
+        dns_ns, tcp_ns, tls_ns, upgrade_ns, resume_ns: of an attempt: how long each phase took.
+    """
 
     at_ns: int
     event: str

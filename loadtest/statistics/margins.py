@@ -37,7 +37,12 @@ _AMOUNT = re.compile(r"(.+?)\s*(%|ms|s)")
 
 
 class Margin(Struct, frozen=True):
-    """How much slower is still unchanged: the larger of a share of the baseline and a fixed time."""
+    """How much slower is still unchanged: the larger of a share of the baseline and a fixed time.
+
+    Args:
+        relative_ratio: share of the baseline, from 0 to 1.
+        absolute_us: time in microseconds.
+    """
 
     relative_ratio: Annotated[float, Meta(ge=0, le=MAX_RATIO)]
     absolute_us: Annotated[float, Meta(ge=0, le=MAX_US)] = 200.0
