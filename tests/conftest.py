@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.peers import open_sockets, until
-from tests.turns import turn
+from tests.support.peers import open_sockets, until
+from tests.support.turns import turn
+
+pytest_plugins = ["tests.support.external"]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -275,7 +275,7 @@ def _examples(report: LogReport) -> Table:
         )
         for example in report.worst()
     ]
-    header = ("records", "level", "class", "line", f"first of them in {_name(report)}")
+    header = ("count", "level", "class", "line", f"first of them in {_name(report)}")
     return Table(header, "rllrl", rows, f"Worst records in {_name(report)}")
 
 

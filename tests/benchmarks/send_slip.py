@@ -18,7 +18,7 @@ from loadtest.engine import engine
 from loadtest.engine.timers import LoopAlarm, TimerfdAlarm, Timers
 from loadtest.session.schedule import Pace
 from tests.benchmarks.locust_process import echo_server
-from tests.engine_run import running, settings
+from tests.support.engine_run import running, settings
 
 
 def slips_us(

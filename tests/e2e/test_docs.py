@@ -1,0 +1,177 @@
+"""What the README says is true: its commands run, its example works, and every command's help is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from websockets.sync.server import ServerConnection, serve
+
+from loadtest.locust_plugin.options import OPTIONS
+from loadtest.server.process import ServerProcess
+from tests.support.locusts import BRISK, LocustProcess
+from tests.support.places import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def _lines(program: str) -> list[list[str]]:
+    """Return the README's command lines of a program, split, without the program."""
+    lines = [line for block in _blocks("sh") for line in block.replace("\\\n", " ").splitlines()]
+    wanted = re.compile(rf"^(?:\.venv/bin/)?{program} ")
+    return [shlex.split(wanted.sub("", line), comments=True) for line in lines if wanted.match(line)]
+
+
+def _loadtest(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "loadtest", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd or ROOT, timeout=60, check=False)
+
+
+def test_set_up_is_two_commands_at_the_top() -> None:
+    """The first two blocks are the set-up commands, each alone on its line."""
+    run, test = _blocks("sh")[:2]
+    set_up = "python3 -m venv .venv && .venv/bin/pip install -e "
+    assert run.startswith(set_up + ". && .venv/bin/locust -f locustfiles/ws.py --headless ")
+    assert test == set_up + "'.[test]' && .venv/bin/pytest\n"
+
+
+@contextmanager
+def _chat_server() -> Iterator[int]:
+    """A server that speaks the README's example and none of our dialects."""
+
+    def answer(connection: ServerConnection) -> None:
+        for text in connection:
+            number = re.search(r'"id": (\d+)', str(text))
+            assert number is not None
+            connection.send(f'{{"id": {number[1]}, "ok": true}}')
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.socket.getsockname()[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_the_examples_work(tmp_path: Path) -> None:
+    """The README's dialect and drop, as they stand there, pass against a server that speaks it."""
+    locustfile = tmp_path / "chat.py"
+    locustfile.write_text("\n".join(_blocks("python")))
+    with _chat_server() as port:
+        arguments = (*BRISK, "--ws-drops", "close=1,tunnel=1", "--host", f"ws://127.0.0.1:{port}")
+        with LocustProcess(tmp_path, *arguments, seconds=10, locustfile=locustfile) as locust:
+            finished = locust.wait()
+    assert finished.rulings["messaging"] == "PASS", finished.output
+    assert finished.rulings["reconnect"] == "PASS", finished.output
+    assert finished.rulings["persistence"] == "NOT_JUDGED"
+    assert finished.manifest["plan"]["dialect"] == "chat"
+    assert finished.counts["drops.tunnel"] > 0
+
+
+def test_a_probe_speaks_the_dialect_of_a_locustfile(tmp_path: Path) -> None:
+    """With the README's example the probe needs no more than the file."""
+    locustfile = tmp_path / "chat.py"
+    locustfile.write_text("\n".join(_blocks("python")))
+    with _chat_server() as port:
+        told = _loadtest("probe", "-f", str(locustfile), "--host", f"ws://127.0.0.1:{port}", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr + told.stdout
+    (manifest,) = tmp_path.glob("results/probes/*/*/run.json")
+    assert json.loads(manifest.read_bytes())["plan"]["dialect"] == "chat"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import nothing_of_this_name", "ModuleNotFoundError"),
+        ("", "must have one WebSocketUser, and has none"),
+    ],
+)
+def test_a_probe_needs_a_user_class(tmp_path: Path, text: str, says: str) -> None:
+    """What is wrong with the locustfile is one clear line."""
+    locustfile = tmp_path / "broken.py"
+    locustfile.write_text(text)
+    told = _loadtest("probe", "-f", str(locustfile), cwd=tmp_path)
+    assert told.returncode == 2
+    assert says in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_locust_commands_use_options_that_exist() -> None:
+    """Every option in the README's locust lines is Locust's, or ours as `loadtest options` shows it."""
+    told = subprocess.run(
+        [sys.executable, "-m", "locust", "-f", "locustfiles/ws.py", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    ).stdout
+    told += (ours := _loadtest("options").stdout)
+    known = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", told))
+    lines = _lines("locust")
+    assert len(lines) > 2
+    used = {word for line in lines for word in line if word.startswith("-")}
+    assert used <= known | {"--processes"}
+    for option in OPTIONS:
+        assert f"--ws-{option.name} " in ours
+        assert option.help in ours
+
+
+def test_before_and_after_a_deploy(tmp_path: Path) -> None:
+    """The README's two runs, shortened, then its loadtest commands on them: each does what it says."""
+    with ServerProcess() as server:
+        before, after = (
+            line for line in _lines("locust") if "--ws-revision" in line and "staging" in str(line)
+        )
+        for line in (before, after):
+            revision = line[line.index("--ws-revision") + 1]
+            arguments = ("--host", server.url, *BRISK, "--ws-revision", revision)
+            with LocustProcess(tmp_path / "results", *arguments, seconds=8) as locust:
+                assert locust.wait().exit_code in (0, 4)
+    for line in _lines("loadtest"):
+        words = [{"RUN": "v42", "BASELINE": "v41", "CANDIDATE": "v42"}.get(word, word) for word in line]
+        if words[0] in ("list", "report", "compare", "trend"):
+            told = _loadtest(*words, cwd=tmp_path)
+            assert told.returncode in (0, 4), told.stderr
+            assert "v42" in told.stdout
+        else:
+            assert _loadtest(words[0], "--help").returncode == 0, words
+
+
+def _commands(*group: str) -> list[tuple[str, ...]]:
+    """Return all commands below this one, by their own help."""
+    told = _loadtest(*group, "--help").stdout
+    listed = re.search(r"^Commands:\n((?:  .*\n?)+)", told, re.MULTILINE)
+    names = re.findall(r"^  (\S+)", listed[1], re.MULTILINE) if listed else []
+    return [path for name in names for path in ((*group, name), *_commands(*group, name))]
+
+
+def test_every_command_has_help_that_teaches() -> None:
+    """Each command says what it does, in a sentence at least, and its options have words."""
+    commands = _commands()
+    assert {"serve", "list", "report", "compare"} <= {path[0] for path in commands}
+    for path in commands:
+        told = _loadtest(*path, "--help")
+        assert told.returncode == 0, path
+        assert len(told.stdout.split()) > 20, path
+
+
+@pytest.mark.parametrize(
+    "kind", ["close", "tab_close", "fin", "reset", "half_open", "mid_message", "mid_reply"]
+)
+def test_default_drops_are_in_the_table(kind: str) -> None:
+    """The README lists what a run does by default."""
+    assert f"| `{kind}` |" in README

@@ -1,0 +1,180 @@
+"""Duels as a person or a CI job runs them: real servers, real Locust, on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from loadtest.cli import main
+from tests.support.places import ROOT
+
+SERVE = f"{shlex.quote(sys.executable)} -m loadtest serve --port {{port}}"
+DENSE = ("--ws-sessions", "10", "--ws-rate", "6", "--ws-drop-every", "0", "--ws-warmup", "0")
+"""A hundred and twenty messages a second, so that twelve seconds are enough for a p99."""
+
+
+def command(results: Path, *options: str, b_fault: str = "", arguments: Sequence[str] = DENSE) -> list[str]:
+    """Return the command of a duel of the reference server with itself, or with one that has a fault."""
+    return [
+        *(sys.executable, "-m", "loadtest", "duel", "--results", str(results)),
+        *("--a-cmd", SERVE, "--b-cmd", f"{SERVE} --fault {b_fault}" if b_fault else SERVE),
+        *("--users", "2", "--order", "parallel", *options, "--", *arguments),
+    ]
+
+
+def duel(results: Path, pairs: int, *, b_fault: str = "") -> tuple[int, dict[str, Any], str]:
+    """Run a duel to its end and return its exit code, its document and what it told."""
+    options = ("--pairs", str(pairs), "--duration", "12s", "--json")
+    done = subprocess.run(
+        command(results, *options, b_fault=b_fault),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def fit_pair(results: Path, b_fault: str) -> tuple[int, dict[str, Any], str]:
+    """Run a duel of one pair, again where a busy machine made the load generator unfit to measure."""
+    for attempt in range(4):
+        exit_code, document, told = duel(results / str(attempt), pairs=1, b_fault=b_fault)
+        if "does not count" not in told:
+            break
+    return exit_code, document, told
+
+
+def decisions(document: dict[str, Any]) -> dict[str, str]:
+    """Return the decision on each gated quantile."""
+    (latency,) = [item for item in document["items"] if item["item"] == "latency"]
+    return {gate["gate"]: gate["decision"] for gate in latency["evidence"]["gates"]}
+
+
+def test_the_same_server_does_not_fail(tmp_path: Path) -> None:
+    """PASS or INCONCLUSIVE, never FAIL; the runs are ordinary ones, and everything is written down."""
+    exit_code, document, told = duel(tmp_path, pairs=2)
+    assert exit_code in (0, 4), told
+    assert "FAIL" not in json.dumps(document)
+    pairs = len(document["pairs"])
+    assert pairs == 2 or "not fit to measure" in document["end"]
+    for pair in document["pairs"]:
+        for role in ("a", "b"):
+            run = json.loads((tmp_path / pair[role] / "run.json").read_bytes())
+            assert (run["revision"], run["complete"]) == (role, True)
+    (folder,) = (tmp_path / "duels").iterdir()
+    assert {path.name for path in folder.iterdir()} == {
+        *("duel.json", "summary.md", "server-a.log", "server-b.log"),
+        *(f"0{number}-{role}.log" for number in range(1, pairs + 1) for role in "ab"),
+    }
+    again = CliRunner().invoke(main, ["report", str(folder), "--json"])
+    assert (again.exit_code, json.loads(again.stdout)) == (exit_code, document)
+    several = CliRunner().invoke(main, ["compare", "a", "b", "--all", "--results", str(tmp_path), "--json"])
+    assert several.exit_code in (0, 4)
+    assert len(json.loads(several.stdout)["pairs"]) == pairs
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    ("fault", "slower", "unchanged"),
+    [
+        ("latency=2", {"service p50", "service p90"}, set()),
+        ("latency_tail=0.03:20", {"service p99"}, {"service p50"}),
+    ],
+)
+def test_a_slower_server_fails_where_it_is_slower(
+    tmp_path: Path, fault: str, slower: set[str], unchanged: set[str]
+) -> None:
+    """Two milliseconds on every reply are seen at the median, twenty on some of them in the tail only."""
+    exit_code, document, told = fit_pair(tmp_path, fault)
+    assert exit_code == 1, told
+    failed = {gate for gate, decision in decisions(document).items() if decision == "FAIL"}
+    assert failed >= slower
+    assert not failed & unchanged
+
+
+def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
+    """Neither servers nor Locust; the run under way is not complete, and there is a verdict."""
+    process = subprocess.Popen(
+        command(tmp_path, "--duration", "60s"),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process:
+        try:
+            _wait_for_messages(tmp_path)
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGINT)
+            shown, told = process.communicate(timeout=30)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 4, told
+    assert len(children) >= 4
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert "it was interrupted" in shown
+    assert "Traceback" not in told
+    manifests = [json.loads(path.read_bytes()) for path in tmp_path.glob("[ab]/*/run.json")]
+    assert [manifest["complete"] for manifest in manifests] == [False, False]
+
+
+def _wait_for_messages(results: Path) -> None:
+    """Wait until both runs have recorded some seconds."""
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        files = list(results.glob("[ab]/*/intervals.jsonl"))
+        if len(files) == 2 and all(file.read_bytes().count(b"\n") > 1 for file in files):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the runs have not begun")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--a", "ws://127.0.0.1:9", "--b-cmd", "/no/such/program"), "--b-cmd: '/no/such/program' cannot be"),
+        (("--a", "ws://127.0.0.1:9", "--b-cmd", "false"), "ended with exit status 1 instead of listening on"),
+        (("--a", "ws://127.0.0.1:9", "--b-cmd", "sleep 99", "--start-timeout", "1"), "did not listen on"),
+        (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9"), "cannot be reached"),
+        (
+            ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--", "--ws-typo"),
+            "Error: unrecognized arguments",
+        ),
+        (
+            ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--", "--ws-warmup=25"),
+            "--duration: '30s' leaves 5 s after the warm-up of 25 s",
+        ),
+        (("--a", "ws://127.0.0.1:9", "--margin", "p50=150%"), "--margin: '150%/0.2ms' is out of range"),
+        (("--a", "ws://127.0.0.1:9"), "--b and --b-cmd"),
+        (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--duration", "soon"), "is no duration"),
+        (
+            ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--json", "--markdown"),
+            "exclude each other",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_exit_2(
+    tmp_path: Path, options: tuple[str, ...], says: str
+) -> None:
+    """The option or the argument that is wrong, and what to change."""
+    result = CliRunner().invoke(main, ["duel", "--results", str(tmp_path), *options])
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = [line for line in result.stderr.splitlines() if "Error: " in line]
+    assert says in line
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,65 @@
+"""Locust's table as a view of the run: how exact its times are, and that they take little memory.
+
+In a process of its own: importing Locust patches the standard library.
+"""
+
+import json
+import random
+import subprocess
+import sys
+from typing import Any
+
+from tests.support.places import ROOT
+
+SCRIPT = """
+import json, sys
+from locust.stats import RequestStats
+from loadtest.results import pack
+from loadtest.locust_plugin import table
+from tests.support.runs import interval
+
+stats = RequestStats()
+table.install(stats)
+stats.reset_all()
+table.time.time = lambda: stats.start_time + second
+for second, part in enumerate(json.load(sys.stdin)):
+    counts = {"messaging.answered": len(part)}
+    table.feed(stats, pack(interval(second, samples_us={"service": part}, counts=counts)))
+row = stats.entries["round trip", table.METHOD]
+at_ms = {share: row.get_response_time_percentile(share) for share in (0.01, 0.5, 0.99)}
+kept = [len(entry.num_reqs_per_sec) for entry in (row, stats.total)]
+kept += [len(entry.num_fail_per_sec) for entry in (row, stats.total)]
+print(json.dumps([row.num_requests, len(row.response_times), at_ms, kept, row.current_rps]))
+"""
+
+
+def _fed(samples_us: list[list[int]]) -> list[Any]:
+    """Feed a table, a list a second, in a process of its own; return what it then tells."""
+    told = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(samples_us),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    return list(json.loads(told.stdout))
+
+
+def test_times_are_exact_to_two_digits_and_few() -> None:
+    """However varied the times, a row keeps some hundred different ones, each within 5 % of the truth."""
+    rng = random.Random(1)
+    samples_us = [int(rng.lognormvariate(9, 2)) + 10 for _ in range(20_000)]
+    requests, different, at_ms, *_ = _fed([samples_us[second::20] for second in range(20)])
+    assert requests == len(samples_us)
+    assert different < 90 * 7
+    for share, found_ms in at_ms.items():
+        exact_ms = sorted(samples_us)[int(float(share) * len(samples_us))] / 1000
+        assert abs(found_ms / exact_ms - 1) < 0.05
+
+
+def test_memory_does_not_grow_with_the_run() -> None:
+    """Of a long run only the latest seconds are counted apart, and the present rate is right."""
+    *_, kept, rate_per_s = _fed([[1000] * 5] * 200)
+    assert kept == [60] * 4
+    assert rate_per_s == 5

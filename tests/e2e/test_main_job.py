@@ -1,0 +1,234 @@
+"""The main job as a person runs it: headless Locust, its run directory, its verdict, its ends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from loadtest.server.process import ServerProcess
+from tests.support.locusts import BRISK, LocustProcess
+from tests.support.serverclient import counters
+
+FILES = {
+    "run.json",
+    "latency.hlog",
+    "events.jsonl",
+    "intervals.jsonl",
+    "verdict.json",
+    "junit.xml",
+    "summary.md",
+    "report.html",
+}
+
+
+def _wait_for(path: Path, pattern: str, text: str, timeout_s: float = 60) -> None:
+    """Wait until a file of the run holds a text."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if any(text in found.read_text() for found in path.glob(pattern)):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {text!r} in {pattern}")
+
+
+def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path) -> None:
+    """No --host: the run says where its own server is, judges its log, and leaves no process behind."""
+    with LocustProcess(tmp_path, *BRISK, seconds=8) as locust:
+        finished = locust.wait()
+    assert "started the reference server at ws://127.0.0.1:" in finished.output
+    assert finished.rulings["messaging"] == "PASS", finished.output
+    assert finished.rulings["server_log"] == "PASS", finished.output
+    assert {path.name for path in finished.run.iterdir()} == FILES | {"server.log", "server_log.jsonl"}
+    assert finished.manifest["complete"] is True
+    listening = subprocess.run(["pgrep", "-f", finished.manifest["target"]], check=False).returncode
+    assert listening == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_with_a_complete_run_and_a_verdict(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM close the sessions, complete the run directory and print the verdict table."""
+    with LocustProcess(tmp_path, *BRISK, seconds=None) as locust:
+        _wait_for(tmp_path, "*/*/events.jsonl", '"resumed"')
+        locust.interrupt(number)
+        finished = locust.wait(30)
+    assert finished.manifest["complete"] is True, finished.output
+    assert {path.name for path in finished.run.iterdir()} >= FILES
+    assert "persistence" in finished.output
+    assert finished.exit_code in (0, 4)
+
+
+def test_killed_run_can_still_be_read(tmp_path: Path) -> None:
+    """What was written before a SIGKILL is there, marked as not complete, and can be reported."""
+    with LocustProcess(tmp_path, *BRISK, seconds=None) as locust:
+        _wait_for(tmp_path, "*/*/events.jsonl", '"resumed"')
+        locust.interrupt(signal.SIGKILL)
+        finished = locust.wait(30)
+    assert finished.manifest["complete"] is False
+    assert finished.counts["messaging.answered"] > 0
+
+
+def test_sessions_close_with_1000_within_the_stop_timeout(tmp_path: Path) -> None:
+    """Stopping users closes their sessions in good order: the server sees 1000 for every one of them."""
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "10", "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, "--stop-timeout", "3", seconds=4) as locust:
+            finished = locust.wait()
+        counted = counters(server.url)
+    assert finished.counts["connect.established"] == 20
+    assert counted["connections_open"] == 0
+    assert counted["disconnects"] == {"1000": 20}
+
+
+def test_server_killed_and_started_again(tmp_path: Path) -> None:
+    """After a SIGKILL of the server and 3 s without one, every session is back in its session."""
+    database = tmp_path / "sessions.db"
+    results = tmp_path / "results"
+    with ServerProcess(database=database) as server:
+        arguments = (*BRISK, "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(results, *arguments, seconds=22) as locust:
+            _wait_for(results, "*/*/intervals.jsonl", '"start_ns":5')
+            server.kill()
+            time.sleep(3)
+            with ServerProcess(database=database, port=server.port):
+                finished = locust.wait()
+    assert finished.exit_code == 0, finished.output
+    assert finished.counts["reconnect.outages"] == finished.counts["reconnect.resumed"] == 20
+    assert finished.counts["reconnect.unreachable"] > 0
+    assert finished.rulings["persistence"] == "PASS"
+    assert finished.counts["persistence.histories"] == 20
+    assert finished.counts["messaging.lost"] == 0
+    outages_ns = [event["outage_ns"] for event in finished.events if event["event"] == "resumed"]
+    assert min(outages_ns) > 3e9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--host", "ws://127.0.0.1:9"), "cannot be reached"),
+        (("--host", "ws://no-such-host.invalid"), "cannot be reached"),
+        (("--host", "ftp://127.0.0.1"), "ws://HOST"),
+        (("--host", "ws://me:secret@127.0.0.1"), "holds credentials"),
+        (("--ws-source-ip", "203.0.113.9"), "addresses of this machine"),
+        (("--ws-dialect", "klingon"), "Known are echo, emergence"),
+        (("--ws-drops", "teleport=1"), "The kinds are bad_message, close"),
+        (("--ws-drops", "close=many"), "kind=weight"),
+        (("--ws-rate", "fast"), "a number"),
+        (("--ws-backoff", "hopeful"), "exponential("),
+        (("--ws-path", "no-slash"), "slash"),
+        (("--ws-tls-ca", "/no/such.pem", "--host", "wss://127.0.0.1:9"), "PEM"),
+        (("--ws-baseline", "no-such-run"), "no-such-run"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_usage_errors_are_one_clear_line(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
+    """What is asked wrongly ends at once with exit code 2 and one line that says what to do."""
+    with LocustProcess(tmp_path, *arguments, seconds=5) as locust:
+        finished = locust.wait(30)
+    assert finished.exit_code == 2, finished.output
+    errors = [line for line in finished.output.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1, finished.output
+    assert says in errors[0]
+    assert "Traceback" not in finished.output
+
+
+def test_unwritable_results_folder_is_a_usage_error(tmp_path: Path) -> None:
+    """A results folder that cannot be made is told in one line, before any connection."""
+    (tmp_path / "file").write_text("")
+    with LocustProcess(tmp_path / "file" / "results", seconds=5) as locust:
+        finished = locust.wait(30)
+    assert finished.exit_code == 2, finished.output
+    assert "--ws-results" in finished.output
+    assert "Traceback" not in finished.output
+
+
+def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
+    """Locust's --json has the run's true counts and sub-millisecond times, and no drop is a failure."""
+    with LocustProcess(tmp_path, *BRISK, "--json", seconds=10) as locust:
+        finished = locust.wait()
+    start = finished.output.index("[\n")
+    entries = {entry["name"]: entry for entry in json.JSONDecoder().raw_decode(finished.output[start:])[0]}
+    assert entries["round trip"]["num_requests"] == finished.counts["messaging.answered"]
+    assert entries["connect"]["num_requests"] == finished.counts["connect.established"] == 20
+    assert entries["reconnect"]["num_requests"] == finished.counts["reconnect.resumed"] > 0
+    assert entries["push"]["num_requests"] == finished.counts["messaging.pushes"]
+    assert sum(entry["num_failures"] for entry in entries.values()) == 0
+    fastest_ms = entries["round trip"]["min_response_time"]
+    assert fastest_ms > 0
+    assert fastest_ms != int(fastest_ms)
+
+
+DEFECT = """
+from loadtest import WebSocketUser
+from loadtest.dialects.emergence import Emergence
+
+class Broken(Emergence):
+    reads = 0
+
+    def read(self, data):
+        self.reads += 1
+        if self.reads > 200:
+            raise ZeroDivisionError(f"the token is {User.token}")
+        return super().read(data)
+
+class User(WebSocketUser):
+    dialect = Broken
+    token = "s3cret-t0ken"
+"""
+
+
+def test_a_defect_of_the_users_ends_the_run_and_is_told(tmp_path: Path) -> None:
+    """Exit code 5, what was measured is kept as incomplete, and run.json says why, without the secret."""
+    locustfile = tmp_path / "broken.py"
+    locustfile.write_text(DEFECT)
+    with LocustProcess(tmp_path / "results", *BRISK, locustfile=locustfile) as locust:
+        finished = locust.wait()
+    assert finished.exit_code == 5, finished.output
+    assert finished.manifest["complete"] is False
+    assert finished.manifest["failure"] == "ZeroDivisionError: the token is ***"
+    assert finished.counts["messaging.answered"] > 0
+    assert "in read" in finished.output, "the traceback says where"
+    assert "s3cret-t0ken" not in finished.output
+    for file in finished.run.iterdir():
+        assert b"s3cret-t0ken" not in file.read_bytes()
+
+
+INTERRUPTED = """
+import os, signal
+from loadtest import WebSocketUser
+from loadtest.results import RunWriter
+
+append, calls = RunWriter.append, []
+
+def interrupted(self, packed):
+    calls.append(packed)
+    if len(calls) == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    append(self, packed)
+
+RunWriter.append = interrupted
+
+class User(WebSocketUser):
+    pass
+"""
+"""Ctrl-C that comes while an interval is being written."""
+
+
+def test_ctrl_c_while_an_interval_is_written_loses_nothing(tmp_path: Path) -> None:
+    """The interval is written, the run ends in good order, and its record has no gap."""
+    locustfile = tmp_path / "interrupted.py"
+    locustfile.write_text(INTERRUPTED)
+    with LocustProcess(tmp_path / "results", *BRISK, seconds=None, locustfile=locustfile) as locust:
+        finished = locust.wait(60)
+    assert finished.manifest["complete"] is True, finished.output
+    lines = (finished.run / "intervals.jsonl").read_bytes().splitlines()
+    intervals = [json.loads(line) for line in lines]
+    assert len(intervals) >= 4
+    for earlier, later in itertools.pairwise(intervals):
+        assert later["start_ns"] == earlier["stop_ns"]
+    assert finished.evidence("messaging")["unaccounted"] == 0

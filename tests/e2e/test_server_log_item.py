@@ -1,0 +1,263 @@
+"""The server's log as the sixth item: real headless runs against the reference server and its own log.
+
+The runs are started together, since they mostly wait. Each gets the log in another way: a file, a command
+that follows it, a command that prints it and ends, a file for a master of two workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.drops.plan import DEFAULT_WEIGHTS
+from loadtest.runs.publish import attach_logs, publish
+from loadtest.server.process import ServerProcess
+from loadtest.serverlog.rules import load_rules
+from loadtest.verdict.items import Ruling
+from tests.support.locusts import BRISK, Finished, LocustProcess
+from tests.support.places import ROOT
+from tests.support.ports import free_port
+
+JUDGED = ("connect", "messaging", "reconnect", "persistence")
+MID_REPLY = ("dropped", "mid_reply")
+SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Served:
+    """A run, and what the server that it was made against had logged when it was over."""
+
+    run: Finished
+    log: Path
+
+    @property
+    def item(self) -> dict[str, Any]:
+        """The item `server_log`."""
+        return next(item for item in self.run.verdict["items"] if item["item"] == "server_log")
+
+    @property
+    def by_kind(self) -> dict[str, dict[str, Any]]:
+        """The rows of its table."""
+        return {row["kind"]: row for row in self.run.evidence("server_log")["by_kind"]}
+
+
+def _workers() -> tuple[str, ...]:
+    """Return the options for two workers and a master on a port that no other run has."""
+    port = str(free_port())
+    return ("--processes", "2", "--master-bind-port", port, "--master-port", port)
+
+
+def _options(log: Path) -> Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]:
+    """Return by name how the server is set, and how the run is given its log."""
+    return {
+        "before": ({"handling": "before"}, ("--ws-server-log", str(log))),
+        "after": ({}, ("--ws-server-log-cmd", f"sh -c 'tail -n 0 -f {log} | cat'")),
+        "printed": ({"log_format": "json"}, ("--ws-server-log-cmd", f"cat {log}")),
+        "wsproto": (
+            {"ws_implementation": "wsproto"},
+            ("--ws-server-log", str(log), *_workers()),
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Served]:
+    """A run with each handling, and each way to give the log, all at the same time."""
+    with ExitStack() as stack:
+        processes = {}
+        for name in _options(Path()):
+            folder = tmp_path_factory.mktemp(name)
+            log = folder / "server.log"
+            settings, arguments = _options(log)[name]
+            server = stack.enter_context(ServerProcess(log_path=log, **settings))
+            locust = LocustProcess(
+                folder / "results", "--host", server.url, *BRISK, *arguments, seconds=SECONDS
+            )
+            processes[name] = (stack.enter_context(locust), log)
+        return {name: Served(locust.wait(), log) for name, (locust, log) in processes.items()}
+
+
+def test_before_the_hotfix_exactly_the_log_fails(served: dict[str, Served]) -> None:
+    """The ERROR lines of mid_reply drops fail `server_log`, and nothing else fails; the exit code is 1."""
+    before = served["before"]
+    assert before.run.rulings == {
+        **dict.fromkeys(JUDGED, "PASS"),
+        "latency": "NOT_JUDGED",
+        "server_log": "FAIL",
+    }, before.run.output
+    assert before.run.exit_code == 1
+    assert "ERROR records for mere disconnects (after mid_reply)" in before.item["summary"]
+    loud = {kind for kind, row in before.by_kind.items() if "ERROR" in row["levels"]}
+    assert loud == {"mid_reply"}
+    assert before.run.evidence("server_log")["real_errors"] == 0
+
+
+def test_mid_reply_drops_meet_the_server_while_it_sends(served: dict[str, Served]) -> None:
+    """Before the hotfix a mid_reply drop makes its two ERROR lines, and so nearly every one of them."""
+    before = served["before"]
+    dropped = Counter(
+        event["session"] for event in before.run.events if (event["event"], event.get("kind")) == MID_REPLY
+    )
+    log = before.log.read_text()
+    failed = Counter(re.findall(r"ERROR loadtest\.server: Send error \(session (\S+)\)", log))
+    after_close = Counter(re.findall(r"ERROR loadtest\.server: WS RuntimeError session=(\S+):", log))
+    assert dropped
+    assert failed <= dropped
+    assert after_close == failed
+    assert failed.total() > 0.7 * dropped.total()
+
+
+@pytest.mark.parametrize("name", ["after", "printed", "wsproto"])
+def test_after_the_hotfix_the_log_passes(served: dict[str, Served], name: str) -> None:
+    """Under both WebSocket implementations, however the log was given, in one process or by a master."""
+    after = served[name]
+    assert after.run.rulings["server_log"] == "PASS", after.item
+    assert after.run.exit_code == 0, after.run.output
+    assert set(after.by_kind) == {*DEFAULT_WEIGHTS, "end of the run"}
+    assert all(set(row["levels"]) <= {"INFO"} for row in after.by_kind.values())
+    assert after.by_kind["mid_reply"]["drops_with_record"] > 0.7 * after.by_kind["mid_reply"]["drops"]
+
+
+def test_a_command_is_ended_with_the_run(served: dict[str, Served]) -> None:
+    """Nothing that the command started outlives the run."""
+    following = subprocess.run(["pgrep", "-f", str(served["after"].log)], check=False, capture_output=True)
+    assert following.stdout == b""
+
+
+def test_only_what_matters_of_the_log_is_kept(served: dict[str, Served]) -> None:
+    """server_log.jsonl holds the disconnects and numbers, and nothing of a chatty line."""
+    after = served["after"]
+    kept = (after.run.run / "server_log.jsonl").read_text()
+    assert "connection open" in after.log.read_text()
+    assert "connection open" not in kept
+    assert len(kept.splitlines()) < len(after.log.read_text().splitlines())
+    assert json.loads(kept.splitlines()[-1])["type"] == "reading"
+
+
+def test_the_table_stands_in_the_summary_and_on_the_terminal(served: dict[str, Served]) -> None:
+    """Client action, server's log level: in summary.md always, at the run's end where the item failed."""
+    before = served["before"]
+    row = before.by_kind["mid_reply"]
+    levels = ", ".join(f"{level} {count}" for level, count in row["levels"].items())
+    summary = (before.run.run / "summary.md").read_text()
+    assert (
+        f"| mid\\_reply | {row['drops']} | {row['drops_with_record']} | {row['records']} | {levels} |"
+        in summary
+    )
+    assert "client action" in before.run.output
+    assert "client action" in (served["after"].run.run / "summary.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["before", "after", "wsproto"])
+def test_a_report_made_again_says_the_same(served: dict[str, Served], name: str) -> None:
+    """The verdict comes from the run's files: without verdict.json and without the log it is the same."""
+    one = served[name]
+    again = publish(one.run.run, results=one.run.results).verdict.item("server_log")
+    assert json.loads(json.dumps(again.evidence)) == one.item["evidence"]
+    assert again.verdict == one.item["verdict"]
+
+
+def test_a_log_can_be_given_afterwards(served: dict[str, Served], tmp_path: Path) -> None:
+    """`report --server-log` judges a log that was read when the run was over; another one's is no proof."""
+    after = served["after"]
+    run = Path(shutil.copytree(after.run.run, tmp_path / "test" / "run"))
+    (run / "server_log.jsonl").unlink()
+
+    def ruling(*logs: Path) -> Ruling:
+        if logs:
+            attach_logs(run, logs, rules=load_rules())
+        return publish(run, results=tmp_path).verdict.item("server_log").verdict
+
+    assert ruling() is Ruling.NOT_JUDGED
+    assert ruling(after.log) is Ruling.PASS
+    assert ruling(ROOT / "tests" / "samples" / "logs" / "gcloud-hour-after.json") is Ruling.INCONCLUSIVE
+    assert ruling(after.log, served["before"].log) is Ruling.FAIL
+    shown = subprocess.run(
+        [sys.executable, "-m", "loadtest", "report", str(run), "--server-log", "-"],
+        input=after.log.read_bytes(),
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert b"server_log   PASS" in shown.stdout
+
+
+def _usage_errors(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Return what must be refused, by what the one line says."""
+    (folder / "rules.toml").write_text('[[rule]]\nclass = "nice"\n')
+    return {
+        "its folder does not exist": ("--ws-server-log", str(folder / "no" / "server.log")),
+        "is no regular file": ("--ws-server-log", str(folder)),
+        "there is no such program": ("--ws-server-log-cmd", "no-such-program-anywhere -f"),
+        "is no table of rules": ("--ws-server-log-rules", str(folder / "rules.toml")),
+        "is no known log format": ("--ws-server-log-format", "morse"),
+        "--ws-server-log-errors": ("--ws-server-log-errors", "many"),
+    }
+
+
+def test_what_cannot_be_followed_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Wrong logs, commands, rules and formats end at once with exit code 2, before any connection."""
+    with ExitStack() as stack:
+        processes = {
+            says: stack.enter_context(LocustProcess(tmp_path / "results", *arguments, seconds=5))
+            for says, arguments in _usage_errors(tmp_path).items()
+        }
+        for says, process in processes.items():
+            finished = process.wait(60)
+            errors = [line for line in finished.output.splitlines() if line.startswith("Error: ")]
+            assert (finished.exit_code, len(errors)) == (2, 1), finished.output
+            assert says in errors[0]
+            assert "Traceback" not in finished.output
+
+
+def test_probes(tmp_path: Path) -> None:
+    """A probe of a sound server passes; one of a server before the hotfix, without health, fails by its log.
+
+    Within the minute, with a verdict for people and for programs, and a run directory like any other.
+    """
+    log = tmp_path / "server.log"
+    with ServerProcess(handling="before", log_path=log, token="s3cr3t-token") as server:
+        sound = _probe(tmp_path / "sound")
+        loud = _probe(
+            *(tmp_path / "loud", "--host", server.url, "--server-log", str(log)),
+            *("--health-path", "/nope", "--json"),
+            token="s3cr3t-token",
+        )
+        (sound_output, _), (loud_output, loud_errors) = (
+            sound.communicate(timeout=60),
+            loud.communicate(timeout=60),
+        )
+    assert sound.returncode == 0, sound_output
+    assert "health: GET /api/health: HTTP 200" in sound_output
+    assert re.search(r"server_log +PASS", sound_output)
+    found = json.loads(loud_output)
+    assert (loud.returncode, found["exit_code"], found["health"]["status"]) == (1, 1, 404), loud_errors
+    failed = {item["item"] for item in found["verdict"]["items"] if item["verdict"] == "FAIL"}
+    assert failed == {"server_log"}
+    dropped = Counter(re.findall(r'"kind":"(\w+)"', (Path(found["run"]) / "events.jsonl").read_text()))
+    assert dropped == dict.fromkeys(DEFAULT_WEIGHTS, 2)
+    assert not any(b"s3cr3t" in file.read_bytes() for file in Path(found["run"]).iterdir())
+
+
+def _probe(results: Path, *arguments: str, token: str | None = None) -> subprocess.Popen[str]:
+    environment = {**os.environ, "NO_COLOR": "1", **({"LOCUST_WS_TOKEN": token} if token else {})}
+    return subprocess.Popen(
+        [sys.executable, "-m", "loadtest", "probe", "--results", str(results), *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )

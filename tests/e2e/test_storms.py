@@ -1,0 +1,62 @@
+"""Storms in real runs: the same in every run and for any workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loadtest.drops.plan import DropPlan, Storm
+from loadtest.server.process import ServerProcess
+from loadtest.session.schedule import NS_PER_S
+from tests.support.locusts import BRISK, Finished, LocustProcess
+from tests.support.ports import free_port
+
+# Whole runs.
+
+AT_S = 10.0
+
+
+SHARE_RATIO = 0.5
+
+
+def storm_run(results: Path, *arguments: str) -> Finished:
+    """Make a run of 40 sessions in which half of them are dropped at once, and nothing else happens."""
+    with ServerProcess() as server:
+        storm = ("--ws-drop-every", "0", "--ws-storm", f"{SHARE_RATIO:.0%}@{AT_S:g}", "--host", server.url)
+        with LocustProcess(results, *BRISK, *storm, *arguments, seconds=14, users=4) as locust:
+            return locust.wait()
+
+
+def numbers_of(finished: Finished, event: str, *, before_s: float = float("inf")) -> list[int]:
+    """Return the numbers of the sessions that an event happened to, before a moment of the run."""
+    return [
+        int(record["session"].rpartition("-")[2])
+        for record in finished.events
+        if record["event"] == event and record["at_ns"] < before_s * NS_PER_S
+    ]
+
+
+def test_a_storm_is_the_same_in_every_run_and_for_any_workers(tmp_path: Path) -> None:
+    """One process and two workers, same seed: the same half of the sessions goes at its moment."""
+    plan = DropPlan(0, storms=(Storm(at_s=AT_S, share_ratio=SHARE_RATIO),))
+    port = str(free_port())
+    two_workers = ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+    for name, arguments in (("alone", ()), ("shared", two_workers)):
+        finished = storm_run(tmp_path / name, *arguments)
+        assert finished.rulings["reconnect"] == "PASS", finished.output
+        up, met = set(numbers_of(finished, "connected", before_s=AT_S)), numbers_of(finished, "dropped")
+        assert len(met) > 10
+        assert sorted(met) == [number for number in sorted(up) if plan.next_drop(number, 0, 0.0)]
+        assert sorted(numbers_of(finished, "resumed")) == sorted(met)
+        moments = [record["at_ns"] for record in finished.events if record["event"] == "dropped"]
+        assert min(moments) >= AT_S * NS_PER_S
+        assert finished.counts["drops.reset"] == len(met)
+        assert finished.manifest["plan"]["storms"] == [{"at_s": AT_S, "share_ratio": 0.5, "kind": "reset"}]
+
+
+def test_a_storm_after_the_end_is_refused(tmp_path: Path) -> None:
+    """Nothing is connected, and no run directory is left."""
+    with LocustProcess(tmp_path, "--ws-storm", "0.5@7", seconds=7, users=1) as locust:
+        finished = locust.wait()
+    assert finished.exit_code == 2
+    assert "--ws-storm: '0.5@7:reset' comes when the run is over (--run-time 7s)" in finished.output
+    assert not list(tmp_path.rglob("*.*")), "neither a run nor a server's log"

@@ -1,0 +1,140 @@
+"""Distributed runs: what N workers recorded is one run, and what a lost worker saw is said to be unknown."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from array import array
+from pathlib import Path
+
+import psutil
+
+from loadtest import histograms
+from loadtest.results.interval import pack
+from loadtest.results.reader import read_run
+from loadtest.results.writer import RunWriter
+from loadtest.server.process import ServerProcess
+from loadtest.session.recorder import Interval
+from tests.support.locusts import BRISK, LocustProcess, written_intervals
+from tests.support.ports import free_port
+from tests.support.runs import manifest
+from tests.support.serverclient import counters
+
+
+def two_workers() -> tuple[str, ...]:
+    """Return the options of a master with two workers, on a port that no other run uses."""
+    port = str(free_port())
+    return ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+
+
+def test_merged_workers_equal_one_process_that_saw_all(tmp_path: Path) -> None:
+    """Percentiles and counts of three workers' intervals are those of one process with all the samples."""
+    rng = random.Random(1)
+    seconds = [[int(rng.lognormvariate(13, 1)) for _ in range(300)] for _ in range(4)]
+    writer = RunWriter(tmp_path, manifest())
+    for second, samples in enumerate(seconds):
+        for worker in range(3):
+            part = Interval(start_ns=second * 10**9, stop_ns=(second + 1) * 10**9)
+            part.samples["connect"] = array("q", samples[worker::3])
+            writer.append(pack(part, worker))
+    writer.finish("2026-11-23T14:24:35Z")
+    merged = read_run(writer.path).histograms["connect"]
+    alone, _ = histograms.fold(array("q", [sample for samples in seconds for sample in samples]))
+    assert histograms.buckets(merged) == histograms.buckets(alone)
+
+
+def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:
+    """With --processes 2 the master's one run directory holds what the server counted, without loss."""
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, *two_workers(), seconds=8, users=4) as locust:
+            finished = locust.wait()
+        counted = counters(server.url)
+    assert finished.exit_code == 0, finished.output
+    assert finished.counts["connect.established"] == 40
+    assert finished.counts["messaging.sent"] == counted["messages_received"]
+    assert finished.counts["messaging.answered"] == counted["replies_sent"]
+    assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1]
+    assert finished.manifest["missing_workers"] == []
+
+
+def test_a_users_plan_is_the_same_whichever_worker_it_lands_on(tmp_path: Path) -> None:
+    """One process and two workers drop the same sessions in the same ways, in the same order."""
+
+    def plan(results: Path, *arguments: str) -> dict[str, list[str]]:
+        with ServerProcess() as server:
+            arguments = (*BRISK, *arguments, "--host", server.url)
+            with LocustProcess(results, *arguments, seconds=8, users=4) as locust:
+                finished = locust.wait()
+        kinds: dict[str, list[str]] = {}
+        for event in finished.events:
+            if event["event"] == "dropped":
+                number = event["session"].rpartition("-")[2]
+                kinds.setdefault(number, []).append(event["kind"])
+        return kinds
+
+    alone, shared = plan(tmp_path / "alone"), plan(tmp_path / "shared", *two_workers())
+    both = alone.keys() & shared.keys()
+    assert len(both) > 20
+    for number in both:
+        length = min(len(alone[number]), len(shared[number]))
+        assert alone[number][:length] == shared[number][:length]
+
+
+def test_a_killed_worker_makes_what_it_saw_unknown(tmp_path: Path) -> None:
+    """A worker killed in the middle: the run goes on, and nothing passes that it could have seen fail."""
+    with ServerProcess() as server:
+        arguments = (*BRISK, "--host", server.url, *two_workers())
+        with LocustProcess(tmp_path, *arguments, seconds=14, users=4) as locust:
+            _wait_for_both_workers(tmp_path)
+            victim = min(psutil.Process(locust.process.pid).children(), key=lambda child: child.pid)
+            os.kill(victim.pid, signal.SIGKILL)
+            finished = locust.wait()
+    assert finished.manifest["complete"] is True, finished.output
+    assert len(finished.manifest["missing_workers"]) == 1
+    assert finished.rulings["messaging"] == "INCONCLUSIVE"
+    assert "is not known in full" in finished.output
+    assert finished.exit_code == 4
+
+
+def _wait_for_both_workers(results: Path) -> None:
+    deadline_s = time.monotonic() + 60
+    while time.monotonic() < deadline_s:
+        if {interval["worker"] for interval in written_intervals(results)} == {0, 1}:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the workers delivered nothing")
+
+
+def test_ctrl_c_in_a_terminal_loses_nothing(tmp_path: Path) -> None:
+    """Master and workers are all told at once; each worker still delivers all it recorded, once."""
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, *two_workers(), seconds=60, users=4) as locust:
+            _wait_for_both_workers(tmp_path)
+            locust.interrupt_all()
+            finished = locust.wait()
+        counted = counters(server.url)
+    assert finished.manifest["complete"] is True, finished.output
+    assert finished.manifest["missing_workers"] == []
+    assert finished.counts["messaging.sent"] == counted["messages_received"]
+    assert finished.evidence("messaging")["unaccounted"] == 0
+    assert "did not answer" not in finished.output
+    assert "Traceback" not in finished.output
+
+
+def test_workers_of_a_separate_master_get_its_options(tmp_path: Path) -> None:
+    """A worker started on its own, without any option, does what the master was told."""
+    with ServerProcess() as server:
+        port = free_port()
+        master = ("--master", "--expect-workers", "1", "--master-bind-port", str(port), "--host", server.url)
+        with (
+            LocustProcess(tmp_path, *BRISK, *master, seconds=6) as locust,
+            LocustProcess(tmp_path, "--worker", "--master-port", str(port), seconds=None) as worker,
+        ):
+            finished = locust.wait()
+            worker.wait(30)
+    assert finished.counts["connect.established"] == 20, finished.output
+    assert finished.manifest["plan"]["rate"] == 2

@@ -1,0 +1,89 @@
+"""Duels with made-up runs in the place of Locust's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loadtest.duel.duel import DuelResult, fight
+from loadtest.duel.settings import DuelSettings, Side
+from loadtest.results.environment import utc_text
+from loadtest.results.manifest import Plan
+from loadtest.session.schedule import NS_PER_S
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest, plan
+
+A = Side(role="a", revision="v41", url="ws://127.0.0.1:1")
+
+
+B = Side(role="b", revision="v42", url="ws://127.0.0.1:2")
+
+
+START_UNIX_NS = 1_795_443_815 * NS_PER_S
+
+
+@dataclass
+class MadeUpRuns:
+    """Makes runs of 20 seconds as two servers would have them.
+
+    Args:
+        slower_ratio: latency by side.
+        special: arguments for `write_run` of certain runs, by their number from 1 on and their side.
+        instead: what happens instead of a run, by its number and side.
+        plan: of all runs, but for users and duration.
+        made: the side of each run, in order.
+    """
+
+    slower_ratio: Mapping[str, float] = field(default_factory=dict)
+    special: Mapping[tuple[int, str], Mapping[str, Any]] = field(default_factory=dict)
+    instead: Mapping[tuple[int, str], BaseException] = field(default_factory=dict)
+    plan: Plan = field(default_factory=plan)
+    made: list[str] = field(default_factory=list)
+
+    def __call__(
+        self,
+        settings: DuelSettings,
+        roles: Sequence[str],
+        /,
+        *,
+        urls: Mapping[str, str],
+        logs: Mapping[str, Path],
+    ) -> dict[str, Path]:
+        return {role: self._run(settings, role) for role in roles}
+
+    def _run(self, settings: DuelSettings, role: str) -> Path:
+        self.made.append(role)
+        key = (self.made.count(role), role)
+        if key in self.instead:
+            raise self.instead[key]
+        usual: dict[str, Any] = {"slower_ratio": self.slower_ratio.get(role, 1.0), "seconds": 20}
+        of = self._manifest(settings, role)
+        return write_run(settings.results, of=of, **usual | dict(self.special.get(key, {})))
+
+    def _manifest(self, settings: DuelSettings, role: str) -> Any:
+        started_unix_ns = START_UNIX_NS + next(_seconds) * NS_PER_S
+        return manifest(
+            run_id=f"{role}-{started_unix_ns // NS_PER_S}",
+            revision={"a": settings.a, "b": settings.b}[role].revision,
+            started_unix_ns=started_unix_ns,
+            started_at=utc_text(started_unix_ns),
+            run_plan=msgspec.structs.replace(
+                self.plan, users=settings.users, duration_s=float(settings.duration_s)
+            ),
+        )
+
+
+_seconds = count()
+
+
+def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[DuelResult, list[str]]:
+    """Run a duel with made-up runs, of at most twelve pairs, and return it with what it told."""
+    told: list[str] = []
+    asked: dict[str, Any] = {"a": A, "b": B, "results": results}
+    settings = DuelSettings(**asked | changes)
+    return fight(settings, told.append, make_runs=runs), told

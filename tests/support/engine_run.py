@@ -1,0 +1,171 @@
+"""How tests run an engine outside Locust: started, spoken to from another thread, and certainly ended.
+
+Nothing here waits on a lock: another test may have imported locust, which makes greenlets of threads and of
+what they wait with. The engine's thread is a native one all the same, and what it tells is looked at.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import Any
+
+from gevent.monkey import get_original
+
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.echo import Echo
+from loadtest.drops.plan import DropPlan
+from loadtest.engine.engine import Engine, EngineSettings
+from loadtest.errors import LoadtestError
+from loadtest.events import Drop, Identity
+from loadtest.session.machine import State
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.session.schedule import Backoff, Pace
+from loadtest.session.traffic import SessionConfig
+from loadtest.transport.target import Target
+from tests.support.serverclient import wait_for
+
+NO_DROPS = DropPlan(every_s=0)
+
+QUICK = Backoff(base_s=0.02, factor=2, cap_s=0.1, max_attempts=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(DropPlan):
+    """Drops that a test has written down: of each session, the first few."""
+
+    drops: tuple[tuple[Drop, ...], ...] = ()
+
+    def drop(self, session: int, ordinal: int) -> Drop | None:
+        """Return the drop that was written down."""
+        drops = self.drops[session] if session < len(self.drops) else ()
+        return drops[ordinal] if ordinal < len(drops) else None
+
+
+def settings(
+    port: int,
+    *,
+    dialect: Dialect | None = None,
+    pace: Pace = Pace(20.0),  # noqa: B008  # frozen
+    backoff: Backoff = QUICK,
+    reply_timeout_s: float = 20.0,
+    drops: DropPlan = NO_DROPS,
+    **others: Any,
+) -> EngineSettings:
+    """Return settings for a server on this port of this machine."""
+    conduct = SessionConfig(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
+    others.setdefault("target", Target("127.0.0.1", port))
+    return EngineSettings(conduct=conduct, drops=drops, **others)
+
+
+class EngineRun:
+    """An engine that runs, and what it has told."""
+
+    def __init__(self, settings: EngineSettings, on_interval: Callable[[Interval], None]) -> None:
+        self.intervals: list[Interval] = []
+        self.failures = 0
+        self.ended = False
+        self._ready: list[bool] = []
+
+        def take(interval: Interval) -> None:
+            self.intervals.append(interval)
+            on_interval(interval)
+
+        self.engine = Engine(
+            settings,
+            start_ns=monotonic_ns(),
+            on_interval=take,
+            on_failure=self._failed,
+            start_thread=self._start_thread,
+        )
+        self.engine.start(lambda: self._ready.append(True))
+        wait_for(lambda: self._ready, what="the engine to be ready")
+
+    def _failed(self) -> None:
+        self.failures += 1
+
+    def _start_thread(self, function: Callable[[], None], arguments: tuple[()]) -> None:
+        def run() -> None:
+            try:
+                function(*arguments)
+            finally:
+                self.ended = True
+
+        get_original("_thread", "start_new_thread")(run, ())
+
+    def ask(self, method: Callable[..., None], *arguments: object) -> None:
+        """Call a method that tells when it is done, and wait for that."""
+        done: list[bool] = []
+        self.engine.call(method, *arguments, lambda: done.append(True))
+        wait_for(lambda: done, what=f"the engine to answer {method.__name__}")
+        assert len(done) == 1
+
+    def add(self, sessions: Iterable[int] | int) -> list[int]:
+        """Start sessions, by their numbers or that many; return the numbers."""
+        numbers = list(range(sessions) if isinstance(sessions, int) else sessions)
+        named = [Identity(number=n, session_id=f"session-{n}", thread_id=f"thread-{n}") for n in numbers]
+        self.engine.call(self.engine.add, named)
+        return numbers
+
+    def stop(self, sessions: Iterable[int], drain_s: float = 5.0) -> None:
+        """Stop sessions and wait until they have gone."""
+        self.ask(self.engine.stop, list(sessions), drain_s)
+
+    def count(self, name: str) -> int:
+        """Return a count up to now."""
+        return self.counts[name]
+
+    @property
+    def counts(self) -> Counter[str]:
+        """All counts up to now."""
+        self.ask(self.engine.flush)
+        total: Counter[str] = Counter()
+        for interval in tuple(self.intervals):
+            total.update(interval.counts)
+        return total
+
+    def await_count(self, name: str, least: int) -> None:
+        """Wait until a count has grown to this."""
+        wait_for(lambda: self.count(name) >= least, what=f"{name} >= {least}")
+
+    def await_up(self, sessions: int) -> None:
+        """Wait until so many sessions are in steady state."""
+        population = self.engine.recorder.population
+        wait_for(lambda: population[State.STEADY] == sessions, what=f"{sessions} steady of {population}")
+
+    @property
+    def errors(self) -> dict[tuple[str, str], ErrorTally]:
+        """The first of each error up to now."""
+        self.ask(self.engine.flush)
+        return {key: tally for interval in reversed(self.intervals) for key, tally in interval.errors.items()}
+
+    def lived(self, event: str) -> list[Lifecycle]:
+        """The lifecycle records of one event up to now."""
+        self.ask(self.engine.flush)
+        return [
+            record for interval in self.intervals for record in interval.lifecycle if record.event == event
+        ]
+
+    def close(self) -> None:
+        """End the engine's thread, and wait for its end."""
+        if not self.ended:
+            try:
+                self.engine.call(self.engine.close)
+            except LoadtestError:
+                assert self.engine.failure is not None  # it is about to end by itself
+        wait_for(lambda: self.ended, what="the engine's thread to end")
+
+
+@contextmanager
+def running(
+    settings: EngineSettings, on_interval: Callable[[Interval], None] = lambda _: None
+) -> Iterator[EngineRun]:
+    """Run an engine that must not fail."""
+    run = EngineRun(settings, on_interval)
+    try:
+        yield run
+    finally:
+        run.close()
+    if run.engine.failure is not None:
+        raise run.engine.failure

@@ -1,0 +1,56 @@
+"""Tests that need other programs: skipped and counted for a user, run where they are asked for.
+
+    @pytest.mark.external("node", "nginx")      the programs, as they are found on the path
+
+A plain `pytest` skips them and says in one line how many. With `-m external`, `--external` or the environment
+variable LOADTEST_EXTERNAL=1 they run, and a program that is missing fails its test: a skip would hide it.
+"""
+
+import os
+import re
+import shutil
+
+import pytest
+
+MARKER = "external"
+VARIABLE = "LOADTEST_EXTERNAL"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--external`."""
+    parser.addoption(
+        "--external",
+        action="store_true",
+        help="also run tests that need other programs; a missing program fails its test",
+    )
+
+
+def _asked_for(config: pytest.Config) -> bool:
+    named = re.search(rf"\b{MARKER}\b", config.option.markexpr)
+    return bool(config.getoption("--external") or named or os.environ.get(VARIABLE) == "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs other programs, or see that they are there, before any fixture is made."""
+    markers = list(item.iter_markers(MARKER))
+    if not markers:
+        return
+    if not _asked_for(item.config):
+        pytest.skip("needs other programs")
+    programs = sorted({program for marker in markers for program in marker.args})
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.fail(f"not found on the path: {', '.join(missing)}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests were left out."""
+    if _asked_for(config):
+        return
+    skipped = sum(MARKER in report.keywords for report in terminalreporter.stats.get("skipped", []))
+    if skipped:
+        need = "1 test needs" if skipped == 1 else f"{skipped} tests need"
+        terminalreporter.write_line(
+            f"{need} other programs (marker {MARKER}): skipped; run them with -m {MARKER}"
+        )

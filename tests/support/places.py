@@ -1,0 +1,7 @@
+"""Where things are in the source tree."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LOGS = ROOT / "tests" / "data" / "logs"
+"""Logs as the programs that they are named after write them."""

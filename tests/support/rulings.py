@@ -1,0 +1,20 @@
+"""What is ruled and told of one item of made-up evidence."""
+
+from __future__ import annotations
+
+from loadtest.results.data import RunData
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.run import judge
+from tests.support.runs import manifest, plan
+
+NO_DROPS = manifest(run_plan=plan(drop_every_s=0.0, drops={}))
+
+
+def ruling(item: str, evidence: RunData) -> Ruling:
+    """Return the ruling on one item."""
+    return judge(evidence).item(item).verdict
+
+
+def told(item: str, evidence: RunData) -> str:
+    """Return the summary of one item."""
+    return judge(evidence).item(item).summary

@@ -1,0 +1,156 @@
+"""What people are told to do next: one thing, and connecting first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtest.report.advice import next_step, told_items
+from loadtest.report.html import html
+from loadtest.report.judged_run import JudgedRun
+from loadtest.report.junit import junit
+from loadtest.report.markdown import summary
+from loadtest.report.terminal import print_verdict
+from loadtest.verdict.items import ITEMS, Generator, Item, Ruling, Verdict
+from loadtest.verdict.run import judge
+from tests.support.runs import manifest, sound, tally
+
+
+def verdict_of(**items: tuple[Ruling, str] | Item) -> Verdict:
+    """Return a verdict with these items; the others pass."""
+    made = []
+    for name in ITEMS:
+        item = items.get(name, (Ruling.PASS, ""))
+        made.append(item if isinstance(item, Item) else Item(item=name, verdict=item[0], summary=item[1]))
+    return Verdict(
+        revision="v1", baseline=None, items=made, generator=Generator(valid=True), verdict=Ruling.FAIL
+    )
+
+
+def latency(ruling: Ruling, **evidence: Any) -> Item:
+    """Return a latency item."""
+    return Item(item="latency", verdict=ruling, summary="", evidence=evidence)
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
+    """A run whose sessions were all refused."""
+    results = tmp_path_factory.mktemp("results")
+    evidence = sound(
+        {"connect.attempts": 160, "connect.failed": 160, "connect.established": 0},
+        without=("messaging", "reconnect", "persistence", "drops"),
+        errors=[tally("connect", "upgrade: http_503", 160)],
+    )
+    return JudgedRun(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
+
+
+def test_what_waits_for_connect_says_so(refused: JudgedRun) -> None:
+    """No item advises to run longer while no session connects; verdict.json keeps what was found."""
+    verdict = refused.verdict
+    assert "run longer" in verdict.item("messaging").summary
+    shown = {item.item: item for item in refused.items}
+    assert shown["connect"] == verdict.item("connect")
+    for name in ("messaging", "reconnect", "persistence", "latency"):
+        assert shown[name].verdict is Ruling.INCONCLUSIVE
+        assert shown[name].summary == "no session was established: it depends on connect, which is FAIL"
+
+
+def test_no_report_contradicts_connect(refused: JudgedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    """One next step, that of connect, in every form."""
+    print_verdict(refused)
+    forms = (capsys.readouterr().out, summary(refused), html(refused), junit(refused).decode())
+    for form in forms:
+        words = " ".join(form.split())
+        assert "run longer" not in words
+        assert "it depends on connect, which is FAIL" in words
+        assert "open one connection by hand" in words
+    assert forms[0].count("next: ") == 1
+    assert forms[1].count("Next: ") == 1
+
+
+def test_what_failed_is_told_whatever_connect_did() -> None:
+    """A lost message is a finding; what is to be done next comes after connect; a log waits for nobody."""
+    verdict = verdict_of(
+        connect=Item(
+            item="connect",
+            verdict=Ruling.FAIL,
+            summary="5 of 100 attempts failed",
+            evidence={"counts": {"attempts": 100, "established": 95}},
+        ),
+        messaging=(Ruling.FAIL, "of 9 messages sent: 2 lost"),
+        reconnect=(Ruling.INCONCLUSIVE, "only 2 outages were resumed, 10 are needed: run longer"),
+        latency=(Ruling.INCONCLUSIVE, "service p50 and more: run 2.5 times as long, or so; a margin"),
+        server_log=(Ruling.INCONCLUSIVE, "the log ends before the run"),
+    )
+    told = {item.item: item.summary for item in told_items(verdict.items)}
+    assert told["messaging"] == "of 9 messages sent: 2 lost"
+    for name in ("reconnect", "latency"):
+        found = verdict.item(name).summary
+        assert told[name] == f"it depends on connect, which is FAIL; then: {found}"
+    assert told["server_log"] == "the log ends before the run"
+    assert next_step(verdict.item("messaging"), verdict.items).startswith("look for the session")
+    assert next_step(verdict.item("latency"), verdict.items) == ""
+    assert next_step(verdict.item("server_log"), verdict.items).startswith("give the whole log")
+
+
+def test_where_connect_is_only_held_back_nothing_waits_for_it() -> None:
+    """A worker was lost, but its sessions connected: what else is to be done is told."""
+    few = {
+        "messaging.sent": 9,
+        "messaging.answered": 9,
+        "messaging.lost_in_outage": 0,
+        "messaging.unfinished": 0,
+    }
+    items = judge(sound(few, of=manifest(missing_workers=[1]))).items
+    assert items[0].verdict is items[1].verdict is Ruling.INCONCLUSIVE
+    assert told_items(items) == items
+    latency = next(item for item in items if item.item == "latency")
+    assert next_step(latency, items).startswith("run the same command against the old revision")
+
+
+def test_who_waits_for_a_connect_that_cannot_tell() -> None:
+    """All but the server's log, while no attempt has come to its end."""
+    items = judge(sound({"connect.established": 0, "connect.cut_short": 100}, without=["messaging"])).items
+    assert items[0].verdict is Ruling.INCONCLUSIVE
+    shown = {item.item: item.summary for item in told_items(items)}
+    assert shown["connect"] == items[0].summary
+    assert shown["messaging"] == "no session was established: it depends on connect, which is INCONCLUSIVE"
+    assert next_step(next(item for item in items if item.item == "latency"), items) == ""
+
+
+@pytest.mark.parametrize(
+    ("item", "step"),
+    [
+        (latency(Ruling.NOT_JUDGED), "run the same command against the old revision"),
+        (latency(Ruling.NOT_JUDGED, passed_over=[{"run_id": "x"}]), "--ws-baseline DIRECTORY"),
+        (latency(Ruling.NOT_JUDGED, rule="no comparison was asked for"), ""),
+        (latency(Ruling.NOT_JUDGED, baseline={"run_id": "x"}), ""),
+        (latency(Ruling.INCONCLUSIVE), ""),
+        (latency(Ruling.INCONCLUSIVE, gates=[{"gate": "g", "decision": "INCONCLUSIVE"}]), ""),
+        (
+            latency(
+                Ruling.INCONCLUSIVE,
+                gates=[{"gate": "g", "decision": "INCONCLUSIVE", "change_ratio": 0.1}],
+            ),
+            "loadtest duel runs both revisions in turn",
+        ),
+        (
+            latency(
+                Ruling.INCONCLUSIVE,
+                gates=[
+                    {"gate": "g", "decision": "INCONCLUSIVE", "change_ratio": 0.1},
+                    {"gate": "h", "decision": "INCONCLUSIVE"},
+                ],
+            ),
+            "",
+        ),
+        (latency(Ruling.PASS), ""),
+        (latency(Ruling.FAIL), "repeat both revisions in turn"),
+    ],
+)
+def test_latency_is_advised_by_what_it_lacks(item: Item, step: str) -> None:
+    """A baseline, more pairs, or nothing that its summary does not say already."""
+    found = next_step(item, verdict_of(latency=item).items)
+    assert step in found
+    assert bool(found) == bool(step)

@@ -1,0 +1,146 @@
+"""The manifest: what of a plan makes runs comparable, how run.json is read, and that it holds no secret."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.drops.plan import Storm
+from loadtest.results.manifest import Manifest, Plan, comparability_hash, differing_fields, redact
+from loadtest.statistics.margins import GATES, Margin, parse_margins
+from tests.support.runs import PLAN, manifest, plan
+
+# The manifest.
+
+
+def test_the_comparability_hash_ignores_order_host_revision_and_time() -> None:
+    """Two runs of one plan are comparable, whatever they were run against and when."""
+    one = manifest(run_plan=plan(drops={"close": 1.0, "fin": 2.0}))
+    other = manifest(
+        run_plan=plan(drops={"fin": 2.0, "close": 1.0}),
+        revision="v2.0",
+        target="ws://127.0.0.1:9",
+        run_id="ffffffff",
+        started_unix_ns=5,
+    )
+    assert one.comparability_hash == other.comparability_hash
+    assert len(one.comparability_hash) == 64
+
+
+@pytest.mark.parametrize("name", Plan.__struct_fields__)
+def test_every_field_of_the_plan_makes_runs_incomparable(name: str) -> None:
+    """A change of any field of the plan changes the hash and is named."""
+    value = getattr(PLAN, name)
+    match value:
+        case dict():
+            changed: object = {"fin": 3.0}
+        case tuple():
+            changed = (Storm(at_s=30.0, share_ratio=0.5),)
+        case str():
+            changed = value + "x"
+        case _:
+            changed = value + 1
+    other = plan(**{name: changed})
+    assert differing_fields(PLAN, other) == [name]
+    assert manifest(run_plan=other).comparability_hash != manifest().comparability_hash
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "known"),
+    [
+        (60.0, "42c2d6689447050cd755a2325f654ededf6a52c57b00d71683b31f0a4c9bb177"),
+        (None, "f2f64a703a50f97f7aeb8aa5a39ff76e9a88e7584c8e587cad832e585b026ed4"),
+    ],
+)
+def test_known_hashes(duration_s: float | None, known: str) -> None:
+    """The hash of a plan may never change: stored baselines are found by it, those from before storms too."""
+    assert comparability_hash(plan(duration_s=duration_s)) == known
+
+
+@pytest.mark.parametrize("storms", [(), (Storm(at_s=30.0, share_ratio=0.5, kind="of their own"),)])
+def test_a_manifest_survives_being_written_and_read(storms: tuple[Storm, ...]) -> None:
+    """What run.json holds is what was put in, a kind of drop that this process does not know included."""
+    one = manifest(run_plan=plan(storms=storms))
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Manifest) == one
+
+
+@pytest.mark.parametrize("storm", ['{"at_s":-1,"share_ratio":0.5}', '{"at_s":1,"share_ratio":2}', '"0.5@30"'])
+def test_storms_that_cannot_be_are_not_read(storm: str) -> None:
+    """A manifest is foreign: a storm in it is within its bounds, or the manifest cannot be read."""
+    plain = msgspec.to_builtins(manifest())
+    plain["plan"]["storms"] = [msgspec.json.decode(storm)]
+    with pytest.raises(msgspec.ValidationError, match=r"plan\.storms"):
+        msgspec.convert(plain, type=Manifest)
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("wss://staging.example.org", "wss://staging.example.org"),
+        ("wss://user:pass@host:8443/a/b?token=x#y", "wss://host:8443/a/b"),
+        ("ws://[::1]:80/x", "ws://[::1]:80/x"),
+        ("ws://TOKEN@[::1", "***"),
+    ],
+)
+def test_urls_are_redacted(url: str, public: str) -> None:
+    """Userinfo, query and fragment go; what is no URL goes whole."""
+    assert redact(url) == public
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=30))
+def test_no_manifest_holds_a_secret(text: str) -> None:
+    """Wherever a token stands in the URL or in the path's query, run.json does not have it."""
+    secret = f"SECRET{text}"
+    for target, path in (
+        (f"wss://{secret}@h/", "/ws"),
+        (f"wss://u:{secret}@h/", f"/ws?token={secret}"),
+        (f"wss://h/?token={secret}", f"/ws/{{session_id}}?thread_id={{thread_id}}&key={secret}"),
+        (f"wss://h/#{secret}", f"/ws?{secret}#{secret}"),
+    ):
+        written = msgspec.json.encode(manifest(run_plan=plan(path=path), target=target)).decode()
+        assert secret not in written
+
+
+def test_the_paths_placeholders_stay() -> None:
+    """What the dialect fills in is no secret and tells how sessions were addressed."""
+    path = "/ws/{session_id}?thread_id={thread_id}"
+    assert manifest(run_plan=plan(path=path)).plan.path == path
+
+
+# As files keep them.
+
+
+def test_margins_are_no_part_of_the_plan() -> None:
+    """They change nothing of what was measured: runs with others stay comparable."""
+    one, other = manifest(), manifest(margins={"service p50": Margin(0.5)})
+    assert one.comparability_hash == other.comparability_hash == comparability_hash(other.plan)
+    assert other.gates == parse_margins(["p50=50%"])
+
+
+def test_a_run_from_before_there_were_margins_has_the_defaults() -> None:
+    """A run.json without them is read as ever; what it says of no gate is passed over."""
+    plain = msgspec.to_builtins(manifest())
+    del plain["margins"]
+    assert msgspec.convert(plain, type=Manifest).gates == GATES
+    plain["margins"] = {"service p42": {"relative_ratio": 0.5}}
+    assert msgspec.convert(plain, type=Manifest).gates == GATES
+
+
+@pytest.mark.parametrize(
+    "margin",
+    [
+        '{"relative_ratio":-1}',
+        '{"relative_ratio":0.1,"absolute_us":1e99}',
+        "{}",
+        '"8%"',
+        '{"relative_ratio":2}',
+    ],
+)
+def test_margins_that_cannot_be_are_not_read(margin: str) -> None:
+    """A manifest is foreign: a margin in it is within its bounds, or the manifest cannot be read."""
+    plain = {**msgspec.to_builtins(manifest()), "margins": {"service p50": msgspec.json.decode(margin)}}
+    with pytest.raises(msgspec.ValidationError, match=r"margins\[\.\.\.\]"):
+        msgspec.convert(plain, type=Manifest)

@@ -1,0 +1,102 @@
+"""Run directories written as the run goes: each append is on disk, and nothing secret is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.errors import ResultsUnwritable
+from loadtest.results.directory import EVENTS
+from loadtest.results.environment import new_manifest
+from loadtest.results.interval import pack
+from loadtest.results.reader import read_run
+from loadtest.results.writer import RunWriter
+from loadtest.runs.publish import write_verdict
+from loadtest.session.recorder import Lifecycle
+from loadtest.verdict.run import judge
+from tests.support.runs import gathered, interval, manifest, plan, tally
+from tests.support.stories import ENDED_AT, assert_same, story, written
+
+SECRET = "eyJhbGciOiJIUzI1NiJ9.secret"
+
+
+def test_events_are_lines_of_the_design(tmp_path: Path) -> None:
+    """Fields that do not apply are left out."""
+    first = (written(tmp_path) / EVENTS).read_text().splitlines()[1]
+    assert msgspec.json.decode(first) == {
+        "at_ns": 0,
+        "event": "dropped",
+        "session": "s-1",
+        "kind": "fin",
+        "ordinal": 0,
+    }
+
+
+def test_a_run_can_be_read_while_it_is_written(tmp_path: Path) -> None:
+    """Each append is on disk when it returns, and run.json says that the run is not complete."""
+    with RunWriter(tmp_path, manifest()) as writer:
+        assert not read_run(writer.path).manifest.complete
+        for number, one in enumerate(story(), start=1):
+            writer.append(pack(one))
+            assert read_run(writer.path).count("messaging.sent") == 3 * number
+        assert_same(read_run(writer.path), gathered(story()))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device to write to")
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    """What cannot be written in the middle of a run is an error of one line."""
+    with RunWriter(tmp_path, manifest()) as writer, open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), writer._events.fileno())
+        with pytest.raises(ResultsUnwritable, match="No space left"):
+            writer.append(pack(story()[0]))
+
+
+def test_no_file_holds_a_secret(tmp_path: Path) -> None:
+    """The token is in no file of a run, though target, path and server's words held it."""
+    of = new_manifest(
+        revision="v1", target=f"wss://u:{SECRET}@h/?t={SECRET}", plan=plan(path=f"/ws?token={SECRET}")
+    )
+    event = Lifecycle(at_ns=1, event="failed", session="s", cause="http_401", detail=f"bad {SECRET}")
+    error = msgspec.structs.replace(tally("connect", "upgrade: http_401"), example=f"GET /ws?token={SECRET}")
+    with RunWriter(tmp_path, of) as writer:
+        writer.append(pack(interval(0, lifecycle=[event], errors=[error]), secrets=[SECRET]))
+        writer.finish(ENDED_AT)
+    write_verdict(writer.path, judge(read_run(writer.path)))
+    for file in writer.path.iterdir():
+        assert SECRET not in file.read_text(), file.name
+
+
+def test_a_run_that_failed_keeps_what_was_delivered(tmp_path: Path) -> None:
+    """Seconds that still wait for a worker are written all the same, and the reason stands in run.json."""
+    writer = RunWriter(tmp_path, manifest(complete=False))
+    for worker in (0, 1):
+        writer.append(pack(interval(0, samples_us={"service": [5]}), worker))
+    writer.fail("OSError: full", {2})
+    found = read_run(writer.path)
+    assert sum(second.samples for second in found.seconds["service"]) == 2
+    assert found.manifest.failure == "OSError: full"
+    assert found.manifest.complete is False
+    assert found.manifest.missing_workers == [2]
+    assert len(found.manifest.workers) == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.permutations([(second, worker) for second in range(5) for worker in range(3)]))
+def test_workers_in_any_order_add_up_to_one_process(
+    tmp_path_factory: pytest.TempPathFactory, order: list[tuple[int, int]]
+) -> None:
+    """However late and mixed the intervals come, the files hold exactly what a single process would have."""
+    intervals = story(5)
+    with RunWriter(tmp_path_factory.mktemp("results"), manifest()) as writer:
+        for second, worker in order:
+            writer.append(pack(intervals[second], worker))
+        writer.finish(ENDED_AT)
+    found, one = read_run(writer.path), gathered(intervals * 3)
+    assert found.counts == one.counts
+    assert found.seconds == one.seconds
+    assert found.percentiles_us("outage") == one.percentiles_us("outage")

@@ -1,0 +1,244 @@
+"""Which run is the baseline, and how fit a run is to be compared with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtest.errors import RunNotFound
+from loadtest.results.data import RunData
+from loadtest.results.reader import read_manifest
+from loadtest.runs.baselines import (
+    MAX_READ,
+    MAX_TOLD,
+    Baseline,
+    Choice,
+    Rule,
+    choose_baseline,
+    earlier_runs,
+    suitability,
+)
+from loadtest.runs.pins import pin
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.run import judge
+from tests.support.recorded_runs import recorded
+from tests.support.rundirs import write_run
+from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan
+
+
+def test_the_baseline_is_the_newest_complete_run_of_another_revision(tmp_path: Path) -> None:
+    """Of the same plan; killed runs, other plans and the same revision are passed over."""
+    baseline = recorded(tmp_path, "a", "v1", at_s=0)
+    recorded(tmp_path, "b", "v0", at_s=-5)
+    recorded(tmp_path, "c", "v3", at_s=1, rate=2.0)
+    recorded(tmp_path, "d", "v4", at_s=2, complete=False)
+    recorded(tmp_path, "e", "v2", at_s=3)
+    judged = read_manifest(recorded(tmp_path, "f", "v2", at_s=4))
+    choice = choose_baseline(tmp_path, judged)
+    assert choice.baseline == Baseline(baseline, Rule.NEWEST)
+    assert told(choice) == [("d", "it was not ended in good order")]
+
+
+def told(choice: Choice) -> list[tuple[str, str]]:
+    """Return the ids of the runs that were passed over, and why."""
+    return [(one.run_id, one.why) for one in choice.passed_over]
+
+
+def made(results: Path, revision: str, at_s: int, *, seconds: int = 20, **more: Any) -> Path:
+    """Write a run that can be compared with if it is long enough."""
+    started_unix_ns = (1_795_443_815 + at_s) * NS_PER_S
+    of = manifest(run_id=revision, revision=revision, started_unix_ns=started_unix_ns)
+    return write_run(results, of=of, seconds=seconds, **more)
+
+
+def test_the_baseline_is_the_newest_run_that_can_be_compared_with(tmp_path: Path) -> None:
+    """Too few samples, a saturated generator, failed items, a damaged file: each is passed over and told."""
+    made(tmp_path, "v0", 0)
+    sound = made(tmp_path, "v1", 1)
+    (made(tmp_path, "damaged", 2) / "intervals.jsonl").write_bytes(b"{}\n")
+    made(tmp_path, "refused", 3, counts={"connect.failed": 9})
+    made(tmp_path, "saturated", 4, gauges={"cpu_ratio": 1.0})
+    made(tmp_path, "short", 5, seconds=7)
+    made(tmp_path, "killed", 6, complete=False)
+    choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 7)))
+    assert choice.baseline == Baseline(sound, Rule.FITTEST)
+    assert [(run_id, why.partition(":")[0]) for run_id, why in told(choice)] == [
+        ("killed", "it was not ended in good order"),
+        ("short", "service p99 cannot be judged against it"),
+        ("saturated", "its load generator was not fit to measure"),
+        ("refused", "it FAILed connect"),
+        ("damaged", "it cannot be read"),
+    ]
+
+
+def test_where_no_run_is_sound_the_best_serves(tmp_path: Path) -> None:
+    """A comparison that cannot be made is INCONCLUSIVE; without any baseline nobody would ask for one."""
+    made(tmp_path, "short", 0, seconds=7)
+    lossy = made(tmp_path, "lossy", 1, counts={"messaging.lost": 1})
+    made(tmp_path, "shorter", 2, seconds=6)
+    choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 3)))
+    assert choice.baseline == Baseline(lossy, Rule.FITTEST)
+    assert [run_id for run_id, _ in told(choice)] == ["shorter"]
+    only_short = tmp_path / "others"
+    made(only_short, "short", 0, seconds=7)
+    newest = made(only_short, "shorter", 2, seconds=6)
+    choice = choose_baseline(only_short, read_manifest(made(only_short, "new", 3)))
+    assert choice == Choice(Baseline(newest, Rule.NEWEST))
+
+
+def test_the_search_for_a_sound_baseline_ends(tmp_path: Path) -> None:
+    """Of many runs that are too short the newest serves, and no more than some are read."""
+    made(tmp_path, "sound", 0)
+    runs = [made(tmp_path, f"short{number}", 1 + number, seconds=1) for number in range(MAX_READ)]
+    judged = read_manifest(made(tmp_path, "new", 99))
+    assert choose_baseline(tmp_path, judged) == Choice(Baseline(runs[-1], Rule.NEWEST))
+    shutil.rmtree(runs[0])
+    choice = choose_baseline(tmp_path, judged)
+    assert choice.baseline is not None
+    assert choice.baseline.rule is Rule.FITTEST
+    assert len(choice.passed_over) == MAX_READ - 1
+
+
+def test_damaged_runs_are_read_no_more_than_others(tmp_path: Path) -> None:
+    """A folder of them does not keep a run from its verdict; what is older than some is not looked at."""
+    made(tmp_path, "sound", 0)
+    for number in range(MAX_READ):
+        (made(tmp_path, f"damaged{number}", 1 + number, seconds=1) / "intervals.jsonl").write_bytes(b"{}\n")
+    judged = read_manifest(made(tmp_path, "new", 99))
+    choice = choose_baseline(tmp_path, judged)
+    assert choice.baseline is None
+    assert [run_id for run_id, _ in told(choice)] == [f"damaged{number}" for number in range(MAX_READ)][::-1]
+    shutil.rmtree(tmp_path / "damaged3")
+    assert choose_baseline(tmp_path, judged).baseline is not None
+
+
+def test_any_number_of_runs_may_have_been_killed(tmp_path: Path) -> None:
+    """The run before them is found, and not all of them are told."""
+    sound = made(tmp_path, "sound", 0)
+    for number in range(MAX_TOLD + 1):
+        recorded(tmp_path, f"killed{number}", "killed", at_s=1 + number, complete=False)
+    choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 99)))
+    assert choice.baseline == Baseline(sound, Rule.NEWEST)
+    assert [run_id for run_id, _ in told(choice)] == [f"killed{MAX_TOLD - n}" for n in range(MAX_TOLD)]
+
+
+def test_where_every_run_was_killed_there_is_no_baseline(tmp_path: Path) -> None:
+    """What was passed over is told all the same."""
+    made(tmp_path, "killed", 0, complete=False)
+    choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 1)))
+    assert choice.baseline is None
+    assert told(choice) == [("killed", "it was not ended in good order")]
+
+
+def test_a_pinned_baseline_of_the_plan_comes_first(tmp_path: Path) -> None:
+    """However old it is, and of whatever revision; one of another plan changes nothing."""
+    newest = recorded(tmp_path, "a", "v1", at_s=0)
+    recorded(tmp_path / "baselines", "b", "v0", at_s=-5, rate=2.0)
+    judged = read_manifest(recorded(tmp_path, "f", "v2", at_s=4))
+    assert choose_baseline(tmp_path, judged) == Choice(Baseline(newest, Rule.NEWEST))
+    pinned = recorded(tmp_path / "baselines", "g", "v2", at_s=-9)
+    assert choose_baseline(tmp_path, judged) == Choice(Baseline(pinned, Rule.PINNED))
+    assert choose_baseline(tmp_path, read_manifest(pinned)) == Choice(Baseline(newest, Rule.NEWEST))
+
+
+def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
+    """A run directory, a revision, or none; a run is never its own baseline."""
+    other = recorded(tmp_path, "a", "v1", at_s=0, rate=2.0)
+    before = recorded(tmp_path, "b", "v2", at_s=1)
+    judged = read_manifest(recorded(tmp_path, "c", "v2", at_s=2))
+    assert choose_baseline(tmp_path, judged, "none") == Choice()
+    assert choose_baseline(tmp_path, judged, "v1") == Choice(Baseline(other, Rule.ASKED))
+    assert choose_baseline(tmp_path, judged, str(other)) == Choice(Baseline(other, Rule.ASKED))
+    assert choose_baseline(tmp_path, judged, "v2") == Choice(Baseline(before, Rule.ASKED))
+    assert choose_baseline(tmp_path, judged) == Choice()
+    with pytest.raises(RunNotFound):
+        choose_baseline(tmp_path, judged, "v9")
+
+
+def test_earlier_runs_are_those_of_the_same_revision_and_plan(tmp_path: Path) -> None:
+    """They tell the noise from run to run, so nothing else may differ."""
+    runs = [recorded(tmp_path, name, "v1", at_s=at) for at, name in enumerate("abc")]
+    recorded(tmp_path, "d", "v2", at_s=5)
+    recorded(tmp_path, "e", "v1", at_s=6, rate=2.0)
+    recorded(tmp_path, "f", "v1", at_s=7, complete=False)
+    judged = read_manifest(runs[2])
+    pin(runs[1], tmp_path)
+    now = judged.started_unix_ns
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=2) == [runs[1], runs[0]]
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=1, most=1) == [runs[1]]
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now - NS_PER_S, least=1) == [runs[0]]
+    assert earlier_runs(tmp_path, judged, before_unix_ns=now) == []
+
+
+def run(
+    *, a_second: int = 60, seconds: int = 20, counts: Mapping[str, int] | None = None, **of: Any
+) -> RunData:
+    """Return the evidence of a run with so many round trips a second after its warm-up."""
+    gauges = of.pop("gauges", SOUND_GAUGES)
+    samples_us = {"service": [400 + number for number in range(a_second)]}
+    first = interval(0, counts={"connect.attempts": 9, "connect.established": 9, **(counts or {})})
+    rest = [interval(second, samples_us=samples_us, gauges=gauges) for second in range(5, 5 + seconds)]
+    return gathered([first, *rest], manifest(**of))
+
+
+def test_nothing_speaks_against_a_sound_run() -> None:
+    """All gated quantiles can be judged, and nothing failed; outages are no matter."""
+    found = suitability(run())
+    assert (found.sound, found.rank, found.problems) == (True, (0, False), [])
+
+
+@pytest.mark.parametrize(
+    ("a_second", "seconds", "unjudged", "lack"),
+    [
+        (49, 20, 1, "service p99 cannot be judged against it: 980 round trips, 1000 are needed"),
+        (4, 20, 2, "service p99 cannot be judged against it: 80 round trips, 1000 are needed"),
+        (0, 20, 3, "service p99 cannot be judged against it: 0 round trips, 1000 are needed"),
+        (500, 9, 3, "service p99 cannot be judged against it: round trips in 9 seconds only, 10 are needed"),
+    ],
+)
+def test_too_few_round_trips_speak_against_it(a_second: int, seconds: int, unjudged: int, lack: str) -> None:
+    """How many quantiles cannot be judged is counted; the one that needs the most is told."""
+    found = suitability(run(a_second=a_second, seconds=seconds))
+    assert (found.unjudged, found.lack, found.problems) == (unjudged, lack, [lack])
+
+
+def test_a_generator_that_could_not_keep_up_speaks_against_it() -> None:
+    """Nothing can be judged against such a run, nor against one whose worker was lost."""
+    saturated = suitability(run(gauges={"loop_lag_p99_ms": 0.5, "cpu_ratio": 1.0}))
+    assert (saturated.sound, saturated.unjudged) == (False, 3)
+    assert saturated.lack.startswith("its load generator was not fit to measure: the engine used more than")
+    lost = suitability(run(missing_workers=[2]))
+    assert (lost.unjudged, lost.lack) == (3, "its load generator was not fit to measure: worker 2 was lost")
+
+
+def test_failed_items_speak_against_it_less_than_what_cannot_be_judged() -> None:
+    """A run that failed connect or messaging is told as such, and is better than one without samples."""
+    refused = suitability(run(counts={"connect.failed": 5, "connect.gave_up": 2}))
+    assert (refused.sound, refused.rank) == (False, (0, True))
+    assert refused.failings[0].startswith("it FAILed connect: 5 of 9 attempts failed")
+    lossy = suitability(run(counts={"messaging.sent": 9, "messaging.lost": 2}))
+    assert lossy.failings[0].startswith("it FAILed messaging: of 9 messages sent: 2 ")
+    assert suitability(run()).rank < refused.rank < suitability(run(a_second=4)).rank
+
+
+def test_where_no_messages_are_planned_none_are_missed() -> None:
+    """Latency is not judged then, whatever the baseline holds."""
+    assert suitability(run(a_second=0, run_plan=plan(rate=0.0))).rank == (0, False)
+
+
+def test_a_run_that_failed_latency_is_the_regression_itself() -> None:
+    """Its own evidence cannot tell, the verdict that it was given can."""
+    given = judge(run())
+    slower = Item(item="latency", verdict=Ruling.FAIL, summary="service p50 changed by +271 %")
+    items = [slower if item.item == "latency" else item for item in given.items]
+    found = suitability(run(), msgspec.structs.replace(given, items=items))
+    assert (found.sound, found.rank) == (False, (0, True))
+    assert found.failings == ["it FAILed latency: service p50 changed by +271 %"]
+    assert suitability(run(), given).sound
+    assert suitability(run(), msgspec.structs.replace(given, items=[])).sound, "a file may lack any item"

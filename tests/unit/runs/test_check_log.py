@@ -1,0 +1,161 @@
+"""A log checked without any run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from loadtest.runs.check_log import LogReport, Selection, check, check_sheet
+from loadtest.serverlog.rules import load_rules
+from loadtest.serverlog.times import parse_time
+from tests.support.places import LOGS
+
+TABLE = load_rules()
+BEFORE = LOGS / "gcloud-hour-before.json"
+AFTER = LOGS / "gcloud-hour-after.json"
+
+
+def checked(*paths: Path, **selected: object) -> LogReport:
+    """What a check of some files finds."""
+    return check(paths, rules=TABLE, selection=Selection(**selected))  # type: ignore[arg-type]
+
+
+def written(path: Path, *records: str) -> Path:
+    """A log of some lines."""
+    path.write_text("".join(f"{record}\n" for record in records))
+    return path
+
+
+def test_the_hour_before_the_hotfix() -> None:
+    """9 of 80 lines in an hour at ERROR, an apparent error rate of 11 %, and not one of them an error."""
+    report = checked(BEFORE)
+    assert (report.errors, report.records) == (9, 80)
+    assert report.hours == pytest.approx(1, abs=0.05)
+    assert f"{report.apparent_error_ratio:.0%}" == "11%"
+    assert (report.real_errors, report.disconnect_errors) == (0, 9)
+    assert (report.status, report.exit_code) == ("DEGRADED", 1)
+
+
+def test_the_hour_after_the_hotfix() -> None:
+    """No error, and over 95 % of the disconnect records at INFO."""
+    report = checked(AFTER)
+    assert (report.errors, report.records) == (0, 80)
+    assert report.info_ratio is not None
+    assert report.info_ratio > 0.95
+    assert (report.status, report.exit_code) == ("OK", 0)
+
+
+def test_both_hours_side_by_side() -> None:
+    """Two reports stand in two columns of the same rows."""
+    sheet = check_sheet([checked(BEFORE), checked(AFTER)])
+    counts, before, after = sheet.tables
+    rows = {label: cells for label, *cells in counts.rows}
+    assert [Path(name).name for name in counts.header[1:]] == [BEFORE.name, AFTER.name]
+    assert rows["apparent error ratio"] == ["11.2%", "0.0%"]
+    assert rows["disconnects logged as errors"] == ["9", "0"]
+    assert rows["status"] == ["DEGRADED", "OK"]
+    assert any(text.startswith("Send error (session") for *_, text in before.rows)
+    assert not after.rows
+    assert sheet.headline.endswith("gcloud-hour-after.json: OK")
+
+
+def test_json_for_alerting() -> None:
+    """The fields that alerting reads have their names, and all of it is JSON."""
+    now_ns = parse_time("2026-11-23T15:10:00Z")
+    assert now_ns is not None
+    report = json.loads(json.dumps(checked(BEFORE).to_json(now_ns)))
+    assert report["timestamp"] == "2026-11-23T15:10:00.000Z"
+    assert report["service"] == "emergence"
+    assert report["status"] == "DEGRADED"
+    assert report["summary"] == {"errors": 9, "warnings": 2, "logs_analyzed": 80}
+    assert report["classes"]["send_to_gone_client"] == {"ERROR": 5}
+    assert report["examples"][0]["count"] == 4
+
+
+def test_since_selects_what_came_later() -> None:
+    """Only records from a moment on are checked; the others are counted as not selected."""
+    report = checked(BEFORE, since_ns=parse_time("2026-11-23T14:30:00Z"))
+    assert 0 < report.records < 80
+    assert report.records + report.skipped == 80
+    assert report.first_ns is not None
+    assert report.first_ns >= (parse_time("2026-11-23T14:30:00Z") or 0)
+
+
+def test_revision_selects_one_of_two() -> None:
+    """Of two files with two revisions, one is checked."""
+    report = checked(BEFORE, AFTER, revision="emergence-00042-kof")
+    assert (report.records, report.skipped, report.errors) == (80, 80, 0)
+
+
+@pytest.mark.parametrize(
+    ("selected", "doubt"),
+    [
+        ({"revision": "emergence-00001-abc"}, "no record was selected"),
+        ({"since_ns": 1_900_000_000 * 10**9}, "no record was selected"),
+    ],
+)
+def test_an_empty_selection_is_never_ok(selected: dict[str, object], doubt: str) -> None:
+    """Nothing to check is neither OK nor a failure."""
+    report = checked(AFTER, **selected)
+    assert (report.status, report.exit_code, report.doubt) == ("DEGRADED", 4, doubt)
+
+
+def test_an_unknown_format_is_said(tmp_path: Path) -> None:
+    """A log of which no line could be read asks for its format."""
+    report = checked(written(tmp_path / "odd.log", "one", "two"))
+    assert report.exit_code == 4
+    assert "format" in report.doubt
+    mostly = written(tmp_path / "mostly.log", "INFO:     hello", *["odd line"] * 9)
+    assert (checked(mostly).status, checked(mostly).exit_code) == ("DEGRADED", 4)
+
+
+@pytest.mark.parametrize(
+    ("records", "status"),
+    [
+        (["INFO:     fine"], "OK"),
+        (["WARNING:  slow"] * 9, "OK"),
+        (["INFO:     fine"] * 9 + ["ERROR:    boom"], "DEGRADED"),
+        (["INFO:     connection closed"] * 9 + ["WARNING:  Client disconnected"], "DEGRADED"),
+        (["INFO:     fine"] * 9 + ["CRITICAL: boom"], "CRITICAL"),
+        (["INFO:     fine"] * 50 + ["ERROR:    boom"] * 5, "CRITICAL"),
+        (["INFO:     fine"] * 99 + ["ERROR:    boom"] * 5, "DEGRADED"),
+    ],
+)
+def test_status(tmp_path: Path, records: list[str], status: str) -> None:
+    """The status follows the table in the module's head."""
+    report = checked(written(tmp_path / "server.log", *records))
+    assert report.status == status
+    assert report.exit_code == (0 if status == "OK" else 1)
+
+
+def test_alike_records_are_one_example(tmp_path: Path) -> None:
+    """Records that differ in numbers and identities are shown once, with how many, real errors first."""
+    path = written(
+        tmp_path / "server.log",
+        *[
+            f"ERROR:    Send error (session {n:08x}-0000-4000-8000-000000000000) -> cleanup: "
+            for n in range(40)
+        ],
+        "ERROR:    database is locked after 5 tries",
+    )
+    worst = checked(path).worst()
+    assert [(example.log_class, example.count) for example in worst] == [
+        ("real_error", 1),
+        ("send_to_gone_client", 40),
+    ]
+
+
+def test_a_short_log_has_no_rates(tmp_path: Path) -> None:
+    """A rate an hour needs a minute's log at least."""
+    report = checked(written(tmp_path / "server.log", "2026-11-23 14:00:00,000 - a - INFO - b"))
+    assert report.per_hour(1) is None
+
+
+def test_many_different_errors_take_bounded_memory(tmp_path: Path) -> None:
+    """Thousands of unlike errors leave a bounded number of examples and are all counted."""
+    words = [
+        f"ERROR:    {chr(97 + n // 676)}{chr(97 + n // 26 % 26)}{chr(97 + n % 26)}" for n in range(3_000)
+    ]
+    report = checked(written(tmp_path / "server.log", *words))
+    assert report.real_errors == 3_000
+    assert len(report.examples) <= 500

@@ -1,0 +1,221 @@
+"""Several runs of each revision compared, from files: how they are paired, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+
+from loadtest.cli import main
+from loadtest.errors import InvalidSetting, UsageError
+from loadtest.results.environment import utc_text
+from loadtest.runs import compare
+from loadtest.runs.pins import pin
+from loadtest.session.schedule import NS_PER_S
+from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.verdict.items import Ruling
+from tests.support.rundirs import write_run
+from tests.support.runs import manifest, plan
+
+_seconds = count(1_795_443_815)
+
+
+def made(results: Path, revision: str, slower_ratio: float = 1.0, *, rate: float = 1.0, **more: Any) -> Path:
+    """Write a run that begins a second after the one before."""
+    at = next(_seconds)
+    of = manifest(
+        run_id=f"run{at}",
+        revision=revision,
+        started_unix_ns=at * NS_PER_S,
+        started_at=utc_text(at * NS_PER_S),
+        run_plan=plan(rate=rate),
+    )
+    return write_run(results, of=of, seconds=20, slower_ratio=slower_ratio, **more)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five runs of v1, interleaved with four of a slower v2; others that do not belong to them."""
+    results = tmp_path_factory.mktemp("results")
+    made(results, "v1")
+    for _ in range(4):
+        made(results, "v1")
+        made(results, "v2", 1.5)
+    made(results, "v2", complete=False)
+    made(results, "v1", rate=2.0)
+    made(results, "v3", rate=3.0)
+    pin(newest(results, "v2", 4)[0], results)
+    return results
+
+
+def newest(results: Path, revision: str, number: int) -> list[Path]:
+    """Return the last runs of a revision of those that belong to the comparison, oldest first."""
+    belong = {"v1": slice(0, 5), "v2": slice(0, 4)}[revision]
+    return sorted((results / revision).iterdir())[belong][-number:]
+
+
+def run(*arguments: str | Path) -> Result:
+    """Run a command."""
+    return CliRunner(env={"COLUMNS": "80"}).invoke(main, [str(argument) for argument in arguments])
+
+
+def test_all_runs_are_paired_in_the_order_of_their_starts(results: Path) -> None:
+    """The newest as far as both have one; a pinned copy is no further run, a killed one none at all."""
+    pairs = compare.all_pairs("v1", "v2", results)
+    assert pairs == list(zip(newest(results, "v1", 4), newest(results, "v2", 4), strict=True))
+
+
+def test_four_pairs_are_judged_by_their_own_spread(results: Path) -> None:
+    """No noise is assumed or measured for them; the change is found in each."""
+    compared = compare.compare(compare.all_pairs("v1", "v2", results), results=results)
+    assert compared.verdict is Ruling.FAIL
+    assert compared.item.evidence["pairs"] == 4
+    assert [pair["change_ratios"]["service p50"] for pair in compared.item.evidence["runs"]] == [
+        pytest.approx(0.5, abs=0.1)
+    ] * 4
+    (p50, *_) = compared.item.evidence["gates"]
+    assert p50["low_ratio"] > 0.3
+    assert "assumed" not in compared.item.summary
+
+
+def test_named_pairs_are_those_of_all(results: Path) -> None:
+    """The same pairs give the same verdict, however they are named; two pairs need the noise of runs."""
+    pairs = compare.all_pairs("v1", "v2", results)
+    (first, *rest) = [(str(baseline), str(candidate)) for baseline, candidate in pairs]
+    options = [word for pair in rest for word in ("--pair", *pair)]
+    named = run("compare", *first, *options, "--results", results, "--json")
+    of_all = run("compare", "v1", "v2", "--all", "--results", results, "--json")
+    assert named.exit_code == of_all.exit_code == 1
+    assert json.loads(named.stdout) == json.loads(of_all.stdout)
+    two = compare.compare(pairs[:2], results=results)
+    assert two.item.evidence["noise"]["service p50"].endswith("assumed")
+
+
+def test_every_pair_is_shown(results: Path) -> None:
+    """Which runs they were, the change in each, and the verdict over all, for a person and in Markdown."""
+    shown = run("compare", "v1", "v2", "--all", "--results", results)
+    assert "latency over 4 pairs: FAIL" in shown.output
+    assert all(len(line) <= 80 for line in shown.output.splitlines())
+    for path in (*newest(results, "v1", 4), *newest(results, "v2", 4)):
+        assert path.name.partition("-")[2] in shown.output
+    markdown = run("compare", "v1", "v2", "--all", "--results", results, "--markdown").output
+    assert markdown.startswith("## ❌ FAIL: latency over 4 pairs")
+    assert markdown.count("\n| 1 |") == 1
+
+
+@pytest.mark.parametrize("more", [(), ("--all",)], ids=["one pair", "four pairs"])
+def test_a_wider_margin_changes_the_verdict(results: Path, more: tuple[str, ...]) -> None:
+    """Half as slow again fails, and not where twice as slow is let pass; the margins are told."""
+    baseline = newest(results, "v1", 1)[0]  # of the candidate's plan, as the newest of v1 is not
+    words = ("compare", str(baseline), "v2", *more, "--results", str(results), "--json")
+    wide = ("--margin", "p50=100%,p90=100%", "--margin", "p99=100%/3ms")
+    assert run(*words).exit_code == 1
+    found = json.loads(run(*words, *wide).stdout)
+    assert found["verdict"] != "FAIL"
+    margins = [(gate["relative_margin_ratio"], gate["absolute_margin_us"]) for gate in evidence_of(found)]
+    assert margins[:3] == [(1.0, 200.0), (1.0, 200.0), (1.0, 3000.0)]
+
+
+def evidence_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what is told of each gated quantile."""
+    return list(document["item"]["evidence"]["gates"])
+
+
+def test_without_margins_those_of_the_last_candidate_hold(tmp_path: Path) -> None:
+    """As its own verdict has them; what is given changes them as far as it goes."""
+    pairs = [(made(tmp_path, "v1"), made(tmp_path, "v2")) for _ in range(2)]
+    run_json = pairs[-1][1] / "run.json"
+    told = json.loads(run_json.read_bytes())
+    told["margins"] = msgspec.to_builtins(margins_of(parse_margins(["p50=30%,p90=40%"])))
+    run_json.write_text(json.dumps(told))
+    for of in (pairs, pairs[-1:]):
+        compared = compare.compare(of, results=tmp_path, margins=["p90=1ms"])
+        found = compared.item.evidence["gates"]
+        assert [gate["relative_margin_ratio"] for gate in found[:3]] == [0.3, 0.4, 0.2]
+        assert [gate["absolute_margin_us"] for gate in found[:3]] == [200.0, 1000.0, 200.0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ("v2", "v3", "--margin", "p42=8%"),
+            "--margin: 'p42=8%' does not name one gated quantile. Known are",
+        ),
+        (("v1", "v2", "--pair", "v1", "v2"), "is in another pair, too"),
+        (("v1", "v3", "--all"), "no complete run of v1 has the plan of v3's newest run"),
+        (("v1", "v1", "--all"), "is of the baseline's revision"),
+        (("v1", "nowhere", "--all"), "no run 'nowhere'"),
+        (("v1", "v2", "--all", "--pair", "v1", "v2"), "exclude each other"),
+    ],
+)
+def test_pairs_that_cannot_be_are_refused(results: Path, words: tuple[str, ...], says: str) -> None:
+    """One line, exit code 2."""
+    result = run("compare", *words, "--results", results)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert says in result.stderr
+
+
+def test_a_pair_of_another_plan_is_refused_or_doubted(results: Path) -> None:
+    """One unlike run among many is enough; by force it is INCONCLUSIVE at best."""
+    unlike = sorted((results / "v1").iterdir())[-1]
+    pairs = [*compare.all_pairs("v1", "v2", results)[:3], (unlike, newest(results, "v2", 1)[0])]
+    with pytest.raises(UsageError, match="they differ in: --ws-rate"):
+        compare.compare(pairs, results=results)
+    same = [(candidate, baseline) for baseline, candidate in pairs]
+    doubted = compare.compare(same, results=results, force=True)
+    assert doubted.verdict is Ruling.INCONCLUSIVE
+    assert doubted.differing_fields == ["rate"]
+
+
+def test_a_pair_that_a_saturated_generator_spoiled_is_left_out(tmp_path: Path) -> None:
+    """It is named with its reason; the others are judged."""
+    pairs = [(made(tmp_path, "v1"), made(tmp_path, "v2", 1.5)) for _ in range(4)]
+    pairs.append((made(tmp_path, "v1"), made(tmp_path, "v2", 9.0, gauges={"cpu_ratio": 1.0})))
+    compared = compare.compare(pairs, results=tmp_path)
+    assert compared.item.evidence["pairs"] == 4
+    assert compared.item.evidence["spoiled"][0].startswith("pair 5, candidate: the engine used more than")
+    assert any("pair 5" in line for line in compare.comparison_sheet(compared).lines)
+    assert compared.item.evidence["gates"][0]["change_ratio"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_runs_that_were_killed_are_not_compared(tmp_path: Path, pairs: int) -> None:
+    """One pair and several are held back alike, however much slower the candidate was."""
+    killed = [
+        (made(tmp_path, "v1"), made(tmp_path, "v2", 3.0, complete=False)),
+        (made(tmp_path, "v1", complete=False), made(tmp_path, "v2", 3.0)),
+    ]
+    item = compare.compare(killed[:pairs], results=tmp_path).item
+    assert item.verdict is Ruling.INCONCLUSIVE
+    assert item.summary.endswith("the run was not ended in good order")
+
+
+def test_the_same_run_is_no_pair(results: Path) -> None:
+    """A run against itself tells nothing."""
+    path = str(newest(results, "v1", 1)[0])
+    with pytest.raises(InvalidSetting, match="is the same run as the baseline"):
+        compare.named_pairs([(path, path)], results)
+
+
+def test_what_is_compared_is_what_another_reader_reads(tmp_path: Path) -> None:
+    """The quantiles of a comparison are those that HdrHistogram's own log reader finds in the files."""
+    pair = (made(tmp_path, "v1"), made(tmp_path, "v2", 1.5))
+    gates = compare.compare([pair], results=tmp_path).item.evidence["gates"]
+    for role, path in zip(("baseline_us", "candidate_us"), pair, strict=True):
+        total = HdrHistogram(1, 3_600_000_000, 3)
+        reader = HistogramLogReader(str(path / "latency.hlog"), total)
+        while (one := reader.get_next_interval_histogram()) is not None:
+            began_ms = one.get_start_time_stamp() - 1000 * reader.get_start_time_sec()
+            if one.get_tag() == "service" and began_ms >= 1000 * plan().warmup_s:
+                total.add(one)
+        reader.close()
+        for gate in gates:
+            assert gate[role] == total.get_value_at_percentile(100 * gate["quantile"]), gate

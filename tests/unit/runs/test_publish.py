@@ -1,0 +1,474 @@
+"""Runs published: what is written of sound, failed, killed, empty and hostile runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
+from loadtest.report.judged_run import JudgedRun
+from loadtest.report.terminal import print_verdict
+from loadtest.results.directory import VERDICT
+from loadtest.results.reader import read_run
+from loadtest.runs.find import read_verdict
+from loadtest.runs.publish import publish, write_verdict
+from loadtest.session.recorder import ErrorTally
+from loadtest.session.schedule import NS_PER_S
+from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.verdict.items import ITEMS, Ruling
+from loadtest.verdict.run import judge
+from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
+from tests.support.runs import manifest, plan, tally
+from tests.support.stories import written
+
+LOST = ErrorTally(
+    item="messaging",
+    error="no reply",
+    count=12,
+    session="lt-17",
+    at_ns=12_300_000_000,
+    example='{"type": "chat"}',
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder."""
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def sound(results: Path) -> JudgedRun:
+    """The first run of all: sound, nothing to compare with."""
+    path = write_run(results, of=manifest(run_id="base", started_unix_ns=10**18))
+    return publish(path, results=results)
+
+
+@pytest.fixture(scope="module")
+def failed(results: Path, sound: JudgedRun) -> JudgedRun:
+    """A run of the next revision: slower, with lost messages, and a server log that is judged."""
+    path = write_run(
+        results,
+        of=manifest(run_id="next", revision="v2.0"),
+        slower_ratio=1.7,
+        errors=[LOST],
+        counts={"messaging.sent": 12, "messaging.lost": 12, "losses.1012": 3},
+    )
+    write_server_log(path, wrong_kind="mid_reply")
+    return publish(path, results=results)
+
+
+@pytest.fixture(scope="module")
+def hostile(results: Path, failed: JudgedRun) -> JudgedRun:
+    """A killed run of a server and a person that wrote what they should not."""
+    errors = [
+        ErrorTally(item=item, error=HOSTILE, count=3, session=HOSTILE, at_ns=3, example=HOSTILE)
+        for item in ("connect", "messaging", "reconnect", "persistence")
+    ]
+    path = write_run(
+        results,
+        of=manifest(run_id="evil"),
+        seconds=8,
+        complete=False,
+        errors=errors,
+        counts={f"drops.{HOSTILE[:150]}": 5, "messaging.corrupted": 12, "connect.gave_up": 3},
+    )
+    written = json.loads((path / "run.json").read_bytes())
+    for name in ("run_id", "revision", "target", "started_at", "comparability_hash"):
+        written[name] = HOSTILE
+    for name in ("dialect", "path", "backoff"):
+        written["plan"][name] = HOSTILE
+    written["plan"]["drops"] = {HOSTILE: 1.0}
+    written["plan"]["storms"] = [{"at_s": 3, "share_ratio": 0.3, "kind": HOSTILE}]
+    written["failure"] = HOSTILE
+    written["versions"] = {HOSTILE: HOSTILE}
+    written["host"] = {"system": HOSTILE}
+    (path / "run.json").write_text(json.dumps(written))
+    return publish(path, results=results)
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
+    """A run that was killed before its first second."""
+    results = tmp_path_factory.mktemp("empty")
+    return publish(write_run(results, seconds=0, complete=False), results=results)
+
+
+@pytest.fixture(params=["sound", "failed", "hostile", "empty"])
+def published(request: pytest.FixtureRequest) -> JudgedRun:
+    """Each of the runs."""
+    found: JudgedRun = request.getfixturevalue(request.param)
+    return found
+
+
+# All runs.
+
+
+def test_everything_is_written(published: JudgedRun) -> None:
+    """The four files are there, and no others beside those of the run."""
+    assert {path.name for path in published.path.iterdir()} - {"server_log.jsonl"} == {
+        *("run.json", "latency.hlog", "events.jsonl", "intervals.jsonl"),
+        *("verdict.json", "summary.md", "junit.xml", "report.html"),
+    }
+    written = json.loads((published.path / "verdict.json").read_bytes())
+    assert written["verdict"] == published.verdict.verdict
+    assert [item["item"] for item in written["items"]] == list(ITEMS)
+
+
+def test_junit_tells_what_verdict_json_tells(published: JudgedRun) -> None:
+    """A case per item; FAIL fails, INCONCLUSIVE is an error, NOT_JUDGED is skipped; the totals agree."""
+    (suite,) = ElementTree.parse(published.path / "junit.xml").getroot()
+    elements = {"PASS": "system-out", "FAIL": "failure", "INCONCLUSIVE": "error", "NOT_JUDGED": "skipped"}
+    cases = suite.findall("testcase")
+    assert [(case.get("classname"), case.get("name")) for case in cases] == [("loadtest", i) for i in ITEMS]
+    assert [[child.tag for child in case] for case in cases] == [
+        [elements[item.verdict]] for item in published.verdict.items
+    ]
+    assert int(suite.get("tests", "")) == len(ITEMS)
+    for attribute, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(suite.get(attribute, "")) == len(suite.findall(f"testcase/{element}"))
+    assert {one.get("name") for one in suite.iter("property")} >= {"revision", "run", "baseline"}
+
+
+class Page(HTMLParser):
+    """Reads a page: whether its elements nest, what it refers to, its text."""
+
+    VOID = frozenset({"meta", "path"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        names = dict(attrs)
+        self.references += [value or "" for name, value in attrs if name in ("src", "href", "action", "data")]
+        self.ids += [names["id"] or ""] if "id" in names else []
+        assert not any(name.startswith("on") for name in names)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_the_page_is_whole_and_needs_nothing(published: JudgedRun) -> None:
+    """Elements nest, ids are unique, there is no script and nothing to load."""
+    text = (published.path / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.references == []
+    assert len(page.ids) == len(set(page.ids))
+    assert not page.tags & {"script", "link", "img", "iframe", "object", "form"}
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_every_file_says_what_was_found(published: JudgedRun) -> None:
+    """The verdict of the run stands at the top of the page and of the summary."""
+    verdict = published.verdict.verdict
+    assert verdict in (published.path / "summary.md").read_text().splitlines()[0]
+    assert "".join(Page((published.path / "report.html").read_text()).texts).lstrip().startswith(verdict)
+
+
+def test_no_file_holds_what_a_terminal_would_obey(published: JudgedRun) -> None:
+    """No control character but line ends, and no direction override, in any report."""
+    for name in ("summary.md", "junit.xml", "report.html"):
+        text = (published.path / name).read_text()
+        assert not re.search(
+            "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]", text
+        )
+
+
+def test_tables_of_the_summary_are_rectangular(published: JudgedRun) -> None:
+    """Every row of a table has as many cells as its header, whatever the cells hold."""
+    width = 0
+    for text in (published.path / "summary.md").read_text().splitlines():
+        if not text.startswith("|"):
+            width = 0
+            continue
+        cells = len(re.findall(r"(?<!\\)\|", text)) - 1
+        assert cells == (width or cells), text
+        width = cells
+
+
+def test_publishing_again_changes_nothing(published: JudgedRun, results: Path) -> None:
+    """Reports are made from files alone: made again, later runs or not, they are the same bytes."""
+    names = ("verdict.json", "summary.md", "junit.xml", "report.html")
+    before = [(published.path / name).read_bytes() for name in names]
+    publish(published.path, results=results)
+    assert [(published.path / name).read_bytes() for name in names] == before
+
+
+# What is in them.
+
+
+def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
+    """What failed comes with counts, the error, its session and time, the comparison, and the log by kind."""
+    text = (failed.path / "summary.md").read_text()
+    assert text.startswith("## ❌ FAIL `v2.0`")
+    assert "baseline `v1.0`" in text
+    for expected in ("12 x no reply", "first at 00:12 in session lt-17", 'example: {"type": "chat"}'):
+        assert f"    {expected}" in text
+    assert re.search(r"\| service p50 \| [\d.]+ ms \| [\d.]+ ms \| \+\d+\.\d % \| .* \| FAIL \|", text)
+    assert re.search(r"\| service \| 5,500 \|(.* ms \|){6}", text)
+    for kind in KINDS:
+        assert re.search(rf"\| `{kind}` \| dropped \| \d+ \| \d+ \|( [\d.]+ s \|){{3}}", text)
+    assert re.search(r"\| mid\\_reply \| (\d+) \| \1 \| (\d+) \| ERROR \2 \|", text)
+    assert "| dialect | `emergence` |" in text
+
+
+def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
+    """Items that failed are open, with their evidence; four charts have a title and a text."""
+    text = (failed.path / "report.html").read_text()
+    assert len(re.findall(r'<details class="card item FAIL" open>', text)) == 3
+    assert len(re.findall(r'<details class="card item PASS">', text)) == 3
+    assert len(re.findall(r"<svg[^>]*role=\"img\"[^>]*>\s*<title", text)) == 4
+    assert "coordinated omission" in text
+    shown = " ".join(Page(text).texts)
+    for expected in ("12 x no reply", "first at 00:12 in session lt-17", "client action", "half_open"):
+        assert expected in shown
+
+
+def test_the_command_to_repeat_a_run_is_its_plan(failed: JudgedRun) -> None:
+    """The printed command has the options that make the same plan, and a place for nothing secret."""
+    text = (failed.path / "summary.md").read_text()
+    command = " ".join(text[text.index("    locust -f") :].replace("\\\n", " ").splitlines()[0].split())
+    assert "--headless -u 5 -r 5 -t 60s --host wss://staging.example.org" in command
+    assert "--ws-drops close=1,reset=1" in command
+    assert "--ws-path '/ws/{session_id}?thread_id={thread_id}'" in command
+    assert "--ws-seed 1" in command
+    assert "token" not in command
+
+
+# A run that the tool itself ended.
+
+
+def test_why_the_tool_failed_stands_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason stands right at the top of the page, the summary and what is printed, and in junit.xml."""
+    reason = "RuntimeError: my dialect <b>has</b> no reply"
+    of = manifest(failure=reason)
+    published = publish(write_run(tmp_path, of=of, seconds=8, complete=False), results=tmp_path)
+    print_verdict(published)
+    told = f"The tool itself failed: {reason}"
+    assert capsys.readouterr().out.startswith(f"{told}\nWhat follows is of the 00:08 that it had recorded")
+    page = Page((published.path / "report.html").read_text())
+    shown = "".join(page.texts)
+    assert "b" not in page.tags
+    assert shown.index(told) < shown.index("Load test of") < shown.index("Verdict by item")
+    lines = (published.path / "summary.md").read_text().splitlines()
+    assert lines[2] == "### The tool itself failed: RuntimeError: my dialect \\<b\\>has\\</b\\> no reply"
+    (suite,) = ElementTree.parse(published.path / "junit.xml").getroot()
+    assert told in (suite.findtext("system-out") or "")
+
+
+def test_nothing_is_told_of_a_failure_that_was_none(sound: JudgedRun, empty: JudgedRun) -> None:
+    """A sound run, and one that was merely killed, have no such line."""
+    for one in (sound, empty):
+        for name in ("summary.md", "report.html", "junit.xml"):
+            assert "tool itself failed" not in (one.path / name).read_text()
+
+
+def test_a_run_that_was_stopped_for_a_night_has_a_report(tmp_path: Path) -> None:
+    """The night is told as a remark, the charts stay small, and what was measured is shown."""
+    path = write_run(tmp_path, seconds=30)
+    night = {"start_ns": 30 * NS_PER_S, "stop_ns": (30 + 8 * 3600) * NS_PER_S}
+    with (path / "intervals.jsonl").open("a") as file:
+        file.write(json.dumps(night) + "\n")
+    publish(path, results=tmp_path)
+    for name in ("summary.md", "report.html", "junit.xml"):
+        assert "8.0 hours at the longest" in (path / name).read_text()
+    assert len((path / "report.html").read_bytes()) < 100_000
+
+
+def test_a_hostile_run_keeps_its_text_and_loses_its_power(hostile: JudgedRun) -> None:
+    """What was sent can be read, but no tag, link, mention or cell of it takes effect."""
+    page = Page((hostile.path / "report.html").read_text())
+    assert "<script>alert(1)</script>" in " ".join(page.texts)
+    assert not page.tags & {"script", "b", "a"}
+    for line in (hostile.path / "summary.md").read_text().splitlines():
+        outside = re.sub(r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)", "", line) if not line.startswith("    ") else ""
+        assert "](http" not in outside.replace("\\]", "")
+        assert "<script" not in outside.replace("\\<", "")
+
+
+def test_killed_and_empty_runs_say_so(hostile: JudgedRun, empty: JudgedRun) -> None:
+    """An incomplete run is told as such in every form, and without data nothing passes."""
+    assert all(item.verdict is not Ruling.PASS for item in empty.verdict.items)
+    for one in (hostile, empty):
+        assert "not ended in good order" in (one.path / "report.html").read_text()
+        for name in ("summary.md", "junit.xml"):
+            assert "the run was not ended in good order" in (one.path / name).read_text()
+    assert "<figure" not in (empty.path / "report.html").read_text()
+
+
+def test_many_errors_are_cut_off_and_counted(tmp_path: Path) -> None:
+    """A run with many different errors has a report of bounded size that says how many it leaves out."""
+    errors = [tally("messaging", f"error {number}") for number in range(100)]
+    published = publish(write_run(tmp_path, seconds=2, errors=errors), results=tmp_path)
+    assert "and 70 more" in (published.path / "summary.md").read_text()
+    assert "and 70 more" in (published.path / "report.html").read_text()
+
+
+# Baselines and what was judged before.
+
+
+def test_the_baseline_stays_when_a_report_is_made_again(tmp_path: Path) -> None:
+    """A run without a baseline gets none from a later run; asked for, it is compared with that."""
+    first = publish(write_run(tmp_path, of=manifest(run_id="a")), results=tmp_path)
+    second = write_run(tmp_path, of=manifest(run_id="b", revision="v2.0"))
+    assert publish(second, results=tmp_path).verdict.baseline == "v1.0"
+    assert publish(first.path, results=tmp_path).verdict.baseline is None
+    assert publish(first.path, results=tmp_path, baseline="v2.0").verdict.baseline == "v2.0"
+    assert publish(first.path, results=tmp_path).verdict.baseline == "v2.0"
+    assert publish(second, results=tmp_path, baseline="none").verdict.baseline is None
+
+
+def test_a_baseline_that_is_gone_is_told(tmp_path: Path) -> None:
+    """If the run that was compared with has been damaged, latency is not judged, and a note says why."""
+    write_run(tmp_path, of=manifest(run_id="a"))
+    second = write_run(tmp_path, of=manifest(run_id="b", revision="v2.0"))
+    publish(second, results=tmp_path)
+    (damaged,) = tmp_path.glob("v1.0/*/intervals.jsonl")
+    damaged.write_bytes(b"{}\n")
+    verdict = publish(second, results=tmp_path).verdict
+    assert verdict.item("latency").verdict is Ruling.NOT_JUDGED
+    assert "could not be read" in verdict.notes[-1]
+
+
+def test_a_baseline_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    """A person who names a baseline gets it, or an error."""
+    path = write_run(tmp_path, seconds=1)
+    with pytest.raises(RunNotFound, match="nowhere"):
+        publish(path, results=tmp_path, baseline="nowhere")
+
+
+def test_the_servers_log_is_judged_from_the_runs_files(failed: JudgedRun) -> None:
+    """The item server_log is made again from what the run keeps of the log, whatever the verdict before."""
+    before = failed.verdict.item("server_log")
+    assert before.verdict is Ruling.FAIL
+    assert "ERROR records for mere disconnects (after mid_reply)" in before.summary
+    (failed.path / "verdict.json").unlink()
+    again = publish(failed.path, results=failed.results)
+    assert again.verdict.item("server_log") == before
+
+
+def test_the_drop_kind_table_is_shown_everywhere(
+    failed: JudgedRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """summary.md, report.html and the terminal show which client action is logged at which level."""
+    print_verdict(failed)
+    shown = (
+        capsys.readouterr().out,
+        (failed.path / "summary.md").read_text(),
+        (failed.path / "report.html").read_text(),
+    )
+    rows = {row["kind"]: row for row in failed.verdict.item("server_log").evidence["by_kind"]}
+    assert rows["mid_reply"]["levels"] == {"ERROR": 2 * rows["mid_reply"]["drops"]}
+    assert rows["close"]["levels"] == {"INFO": rows["close"]["drops"]}
+    for text in shown:
+        assert f"ERROR {2 * rows['mid_reply']['drops']}" in text
+        assert "client action" in text
+        assert "Send error (session" in text
+
+
+def test_a_log_without_drops_planned_is_judged_by_its_errors_only(tmp_path: Path) -> None:
+    """A plan without drops shows nothing of disconnects: such a log fails, or is not judged."""
+    path = write_run(tmp_path, of=manifest(run_plan=plan(drop_every_s=0.0)), seconds=1)
+    write_server_log(path)
+    assert publish(path, results=tmp_path).verdict.item("server_log").verdict is Ruling.NOT_JUDGED
+
+
+@pytest.mark.parametrize(
+    "line", [b"no json\n", b'{"type":"logged","level":99,"log_class":"x"}\n', b"[" * 9 + b"\n"]
+)
+def test_a_damaged_server_log_is_told(tmp_path: Path, line: bytes) -> None:
+    """A damaged server_log.jsonl is an error that names it."""
+    path = write_run(tmp_path, seconds=1)
+    (path / "server_log.jsonl").write_bytes(line)
+    with pytest.raises(RunUnreadable, match=r"server_log\.jsonl"):
+        publish(path, results=tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"schema": 9}', b"\xff\x00", b"[" * 100_000])
+def test_a_damaged_verdict_is_replaced(tmp_path: Path, text: bytes) -> None:
+    """An earlier verdict.json that cannot be read is no obstacle to a new one."""
+    path = write_run(tmp_path, seconds=1)
+    (path / "verdict.json").write_bytes(text)
+    publish(path, results=tmp_path)
+    assert json.loads((path / "verdict.json").read_bytes())["schema"] == 1
+
+
+def test_a_run_that_cannot_be_read_has_no_report(tmp_path: Path) -> None:
+    """A damaged run is an error that names the file."""
+    path = write_run(tmp_path, seconds=1)
+    (path / "events.jsonl").write_bytes(b"no json\n")
+    with pytest.raises(RunUnreadable, match=r"events\.jsonl"):
+        publish(path, results=tmp_path)
+
+
+def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A report that cannot be written is an error that names it."""
+    path = write_run(tmp_path, seconds=1)
+    (path / "summary.md").mkdir()
+    with pytest.raises(ResultsUnwritable, match=r"summary\.md"):
+        publish(path, results=tmp_path)
+
+
+# As they are judged by and told.
+
+
+def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> None:
+    """The verdict at its end is rebuilt from files alone, and the command to repeat it has the margins."""
+    write_run(tmp_path, of=manifest(run_id="base", started_unix_ns=10**18))
+    wide = manifest(
+        run_id="next", revision="v2", margins=margins_of(parse_margins(["p50=80%,p90=80%,p99=80%"]))
+    )
+    path = write_run(tmp_path, of=wide, slower_ratio=1.6)
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is not Ruling.FAIL
+    written = (path / "verdict.json").read_bytes()
+    found = json.loads(written)["items"][4]["evidence"]["gates"]
+    assert [gate["relative_margin_ratio"] for gate in found] == [0.8, 0.8, 0.8, 0.2]
+    publish(path, results=tmp_path)
+    assert (path / "verdict.json").read_bytes() == written
+    margins = "service p50=80%/0.2ms,service p90=80%/0.2ms,service p99=80%/0.2ms"
+    assert f"--ws-margin '{margins}'" in (path / "summary.md").read_text()
+    run_json = json.loads((path / "run.json").read_bytes())
+    del run_json["margins"]
+    (path / "run.json").write_text(json.dumps(run_json))
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.FAIL
+    assert "--ws-margin" not in (path / "summary.md").read_text()
+
+
+# The verdict's file.
+
+
+def test_a_verdict_is_written_and_read(tmp_path: Path) -> None:
+    """verdict.json is whole or not there, and is rebuilt from the other files."""
+    path = written(tmp_path)
+    assert read_verdict(path) is None
+    verdict = judge(read_run(path))
+    assert write_verdict(path, verdict) == path / VERDICT
+    assert read_verdict(path) == verdict == judge(read_run(path))
+    (path / VERDICT).write_text("{")
+    with pytest.raises(RunUnreadable, match=VERDICT):
+        read_verdict(path)

@@ -1,0 +1,254 @@
+"""Sessions walked at random through whatever the state machine allows: what must hold after every step."""
+
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from loadtest.dialects.echo import Echo
+from loadtest.errors import IllegalStep
+from loadtest.events import Drained, Due, EstablishTimedOut, Event, Send, Started, Stopped
+from loadtest.session.machine import State
+from loadtest.session.recorder import COUNTS, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.traffic import SessionConfig
+from tests.support.effort import effort
+from tests.support.fake_link import STANDARD, EchoServer, FakeServer, Link, conduct
+from tests.support.session_table import EXAMPLES, LEGAL
+
+OUTCOMES = (
+    *("answered", "reordered", "corrupted", "late", "recovered"),
+    *("lost", "lost_in_outage", "unfinished"),
+)
+ENDINGS = ("resumed", "gave_up", "forbidden", "cut_short", "unresolved", "overdue")
+BLAME = (
+    *(f"messaging.{what}" for what in ("lost", "late", "duplicated", "reordered", "corrupted", "unmatched")),
+    *(f"messaging.{what}" for what in ("unreadable", "pushes_missing", "pushes_duplicated")),
+    *(f"persistence.{what}" for what in ("identity_changed", "history_missing", "missing", "redelivered")),
+    "persistence.repeated",
+)
+"""Counts that no drop, loss or refusal may ever raise."""
+
+ENDED_BY = [1000, 1006, 1012, 1006, 1006, 1008]
+KINDS = ["reset", "half_open", "close", "slow_reader"]
+_NEXT = {
+    State.CONNECTING: ["open", "open", "refuse"],
+    State.ESTABLISHING: ["time_out"],
+    State.STEADY: ["drop"],
+    State.STALLED: ["recover"],
+    State.DROPPING: ["detect"],
+    State.WAITING: ["retry", "retry"],
+    State.DRAINING: ["drained"],
+}
+"""What leads on from each state; what may always happen is added where it is used."""
+
+WALKS = st.binary(min_size=10, max_size=40)
+
+IN_OUTAGE = (State.DROPPING, State.WAITING, State.CONNECTING, State.ESTABLISHING)
+
+BEHAVIOURS = [
+    STANDARD,
+    conduct(in_flight=2, backoff=Backoff(max_attempts=2, jitter="equal")),
+    conduct(pace=Pace(rate=0, arrivals="closed"), backoff=Backoff(max_attempts=0)),
+    conduct(dialect=Echo()),
+]
+
+
+class Sessions(RuleBasedStateMachine):
+    """Two sessions on one recorder, taken through whatever their tables allow."""
+
+    faults: tuple[str, ...] = ("lose", "duplicate", "reorder", "corrupt", "forget", "again", "junk")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorder = Recorder()
+        self.links: list[Link] = []
+        self.totals: dict[str, int] = {}
+
+    @initialize(behaviour=st.sampled_from(BEHAVIOURS), walk=WALKS)
+    def begin(self, behaviour: SessionConfig, walk: bytes) -> None:
+        """Make the sessions: one is established and goes on, the other has just begun."""
+        server = EchoServer if isinstance(behaviour.dialect, Echo) else FakeServer
+        self.links = [Link(behaviour, server=server(), recorder=self.recorder) for _ in range(2)]
+        self.links[0].start()
+        self.links[1].tell(Started())
+        self.go_on(which=0, walk=walk)
+
+    @rule(which=st.integers(0, 1), walk=WALKS)
+    def go_on(self, which: int, walk: bytes) -> None:
+        """Take a session some legal steps further; a byte of the walk chooses each."""
+        link = self.links[which]
+        for byte in walk:
+            if moves := self.moves(link):
+                choice, move = divmod(byte, len(moves))
+                self.move(link, moves[move], choice)
+
+    def moves(self, link: Link) -> list[str]:
+        """Return what may happen to this session now."""
+        state = link.session.state
+        if state in (State.NEW, State.ENDED):
+            return []
+        named = [*_NEXT[state], "sweep", "fault"]
+        if link.connected:
+            named += ["hear"] * 4 + ["lose"]
+        if (state, Due) in LEGAL and not link.session._traffic._conduct.pace.closed:
+            named += ["send"] * 3
+        return named
+
+    def move(self, link: Link, move: str, choice: int) -> None:
+        """Let something happen, in the way that the choice says."""
+        match move:
+            case "refuse":
+                link.refuse(unreachable=choice % 2 == 0)
+            case "time_out":
+                link.tell(EstablishTimedOut())
+            case "drop":
+                link.drop(KINDS[choice % len(KINDS)])
+            case "hear":
+                link.hear(at_most=1)
+            case "lose":
+                link.lose(ENDED_BY[choice % len(ENDED_BY)])
+            case "drained":
+                link.tell(Drained())
+            case "sweep":
+                link.sweep(3 * NS_PER_S if self.faults else 0)
+            case "fault":
+                if self.faults:
+                    self.go_wrong(link, choice)
+            case _:
+                getattr(link, move)()
+
+    def go_wrong(self, link: Link, choice: int) -> None:
+        """Let the server do something wrong, now or with one of the next messages."""
+        remembered = len(link.server.histories[link.identity.session_id])
+        match self.faults[choice % len(self.faults)]:
+            case "forget":
+                link.server.forget(link.identity)
+            case "again" if link.connected and remembered:
+                link.inbox.append(link.server.again(link.identity, choice % remembered))
+            case "junk" if link.connected:
+                link.inbox.append("junk")
+            case fault:
+                link.server.faults[remembered + choice % 3] = fault
+
+    @rule(which=st.integers(0, 1))
+    def stop(self, which: int) -> None:
+        """Ask a session to end."""
+        link = self.links[which]
+        if (link.session.state, Stopped) in LEGAL:
+            link.stop()
+
+    @rule()
+    def tick(self) -> None:
+        """Take the interval away, as the recording does every second."""
+        for name, count in self.recorder.swap(0).counts.items():
+            self.totals[name] = self.totals.get(name, 0) + count
+
+    @rule(which=st.integers(0, 1), event=st.sampled_from(sorted(EXAMPLES.values(), key=repr)))
+    def illegal(self, which: int, event: Event) -> None:
+        """What the table has no row for is refused and changes nothing."""
+        session = self.links[which].session
+        if (session.state, type(event)) in LEGAL:
+            return
+        before = pickle.dumps(session)
+        with pytest.raises(IllegalStep):
+            session.handle(event, 0)
+        assert pickle.dumps(session) == before
+
+    def total(self, *names: str) -> int:
+        """Return the sum of these counts over the whole run."""
+        return sum(self.totals.get(name, 0) + self.recorder.counts.get(name, 0) for name in names)
+
+    @invariant()
+    def books_balance(self) -> None:
+        """Every request sent has exactly one outcome or is under way; every message planned went or waits."""
+        kinds = (
+            "answered",
+            "reordered",
+            "corrupted",
+            "late",
+            "recovered",
+            "lost",
+            "lost_in_outage",
+            "unfinished",
+        )
+        outcomes = self.total(*(f"messaging.{kind}" for kind in kinds))
+        outstanding = sum(link.session._traffic.outstanding for link in self.links)
+        assert self.total("messaging.sent") == outcomes + outstanding
+        sends = [action for link in self.links for action in link.asked if isinstance(action, Send)]
+        assert self.total("messaging.sent") == len(sends)
+        waiting = sum(len(link.session._traffic._queue or ()) for link in self.links)
+        assert self.total("messaging.planned") == self.total("messaging.sent", "messaging.missed") + waiting
+        kept_back = sum(link.session._traffic._queued for link in self.links)
+        assert self.total("messaging.queued") == self.total("messaging.released") + kept_back
+
+    @invariant()
+    def population_is_the_sessions(self) -> None:
+        """The population counts each session once, under its state."""
+        population = {state: count for state, count in self.recorder.population.items() if count}
+        states = [link.session.state for link in self.links]
+        assert population == {state: states.count(state) for state in states}
+
+    @invariant()
+    def outages_are_open_or_ended_once(self) -> None:
+        """As many outages are open as sessions are in one, and the others ended in exactly one way."""
+        in_outage = [link for link in self.links if link.settled and link.session.state in IN_OUTAGE]
+        assert self.recorder.outages_open == len(in_outage)
+        ended = self.total(*(f"reconnect.{ending}" for ending in ENDINGS))
+        assert self.total("reconnect.outages") == ended + self.recorder.outages_open
+
+    @invariant()
+    def first_attempts_have_one_ending(self) -> None:
+        """Every attempt of a session that was never established is under way, or has ended in one way."""
+        attempts = [link.session._attempts for link in self.links]
+        trying = [link.session.state in (State.CONNECTING, State.ESTABLISHING) for link in self.links]
+        first = sum(under_way and one.outage is None for one, under_way in zip(attempts, trying, strict=True))
+        endings = self.total("connect.established", "connect.failed", "connect.cut_short")
+        assert self.total("connect.attempts") == endings + self.total("connect.unresolved") + first
+
+    @invariant()
+    def in_turn(self) -> None:
+        """No session has more under way than it may."""
+        for link in self.links:
+            behaviour = link.session._traffic._conduct
+            limit = 1 if behaviour.pace.closed else behaviour.in_flight
+            assert not limit or link.session._traffic.outstanding <= limit
+
+    @invariant()
+    def counts_are_known(self) -> None:
+        """Every count has a meaning."""
+        unknown = self.recorder.counts.keys() - COUNTS.keys()
+        assert all(name.startswith(("drops.", "losses.")) for name in unknown)
+
+    def teardown(self) -> None:
+        """All sessions end, and nothing is left open."""
+        for link in self.links:
+            if link.session.state not in (State.DRAINING, State.ENDED):
+                link.stop()
+            if link.session.state is State.DRAINING:
+                link.tell(Drained())
+            assert link.finished
+            assert not link.connected
+            assert not link.session._traffic.outstanding
+        self.books_balance()
+        self.outages_are_open_or_ended_once()
+        assert self.recorder.outages_open == 0
+
+
+class SoundSessions(Sessions):
+    """The same against a server that does nothing wrong: drops, losses and refusals are never its fault."""
+
+    faults = ()
+
+    @invariant()
+    def nothing_is_blamed(self) -> None:
+        """Nothing counts against messaging or persistence."""
+        assert {name: self.total(name) for name in BLAME if self.total(name)} == {}
+
+
+TestSessions: Any = Sessions.TestCase
+TestSessions.settings = effort(20, steps=15)
+TestSoundSessions: Any = SoundSessions.TestCase
+TestSoundSessions.settings = effort(20, steps=15)

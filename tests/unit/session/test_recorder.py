@@ -1,0 +1,211 @@
+"""The recorder: everything exactly once, bounded, and under a name that has a meaning."""
+
+import ast
+import inspect
+import re
+from collections import Counter
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.events import EstablishTimedOut, Started
+from loadtest.session import machine, reconnecting, traffic
+from loadtest.session.ledger import Outcome
+from loadtest.session.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
+from loadtest.session.schedule import NS_PER_S, Backoff
+from tests.support.effort import effort
+from tests.support.fake_link import Link, conduct, frame
+
+ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency")
+
+
+class TestSwap:
+    """An interval ends and the next begins."""
+
+    def test_begins_with_nothing(self) -> None:
+        """A new interval has every tag, and no sample, count, error or lifecycle event."""
+        interval = Recorder().swap(5)
+        assert (interval.start_ns, interval.stop_ns) == (0, 5)
+        assert interval.samples.keys() == set(TAGS)
+        assert not any(interval.samples.values())
+        assert not any([interval.counts, interval.lifecycle, interval.errors])
+
+    def test_intervals_meet(self) -> None:
+        """An interval begins where the one before ended."""
+        recorder = Recorder()
+        stops = [recorder.swap(now_ns) for now_ns in (10, 20, 35)]
+        assert [(interval.start_ns, interval.stop_ns) for interval in stops] == [(0, 10), (10, 20), (20, 35)]
+
+    @given(st.lists(st.sampled_from([*TAGS, "count", "lifecycle", "error", "swap"]), max_size=40))
+    @effort(30)
+    def test_everything_once(self, writes: list[str]) -> None:
+        """Whatever is written stands in exactly one interval, whenever the intervals are taken away."""
+        recorder = Recorder()
+        intervals = []
+        for at_ns, write in enumerate(writes):
+            if write == "swap":
+                intervals.append(recorder.swap(at_ns))
+            elif write == "count":
+                recorder.counts["messaging.sent"] += 1
+            elif write == "lifecycle":
+                recorder.lifecycle(Lifecycle(at_ns=at_ns, event="attempt", session="s"))
+            elif write == "error":
+                recorder.error("connect", "refused", session="s", at_ns=at_ns)
+            else:
+                recorder.samples(write).append(at_ns)
+        intervals.append(recorder.swap(len(writes)))
+        assert self.found(intervals) == Counter(write for write in writes if write != "swap")
+
+    @staticmethod
+    def found(intervals: list[Interval]) -> Counter[str]:
+        """Count what stands in the intervals."""
+        found: Counter[str] = Counter()
+        for interval in intervals:
+            found.update({tag: len(samples) for tag, samples in interval.samples.items()})
+            found["count"] += interval.counts["messaging.sent"]
+            found["lifecycle"] += len(interval.lifecycle)
+            found["error"] += sum(tally.count for tally in interval.errors.values())
+        return found
+
+    def test_shortcuts_are_of_the_current_interval(self) -> None:
+        """The arrays and counts that the hot path writes to are those of the interval that is current."""
+        recorder = Recorder()
+        for _ in range(2):
+            recorder.swap(1)
+            for shortcut, tag in (
+                (recorder.service, "service"),
+                (recorder.response, "response"),
+                (recorder.send_slip, "send_slip"),
+                (recorder.collateral, "collateral"),
+            ):
+                assert shortcut is recorder.samples(tag)
+            counts = recorder.counts
+            assert counts is recorder.swap(2).counts
+
+
+class TestErrors:
+    """Errors are tallied by kind."""
+
+    def test_first_example_is_kept(self) -> None:
+        """A tally keeps session, time and example of the first."""
+        recorder = Recorder()
+        for at_ns in (3, 4, 5):
+            recorder.error("connect", "refused", session=f"s{at_ns}", at_ns=at_ns, example=f"at {at_ns}")
+        assert recorder.swap(9).errors == {
+            ("connect", "refused"): ErrorTally(
+                item="connect", error="refused", count=3, session="s3", at_ns=3, example="at 3"
+            )
+        }
+
+    def test_bounded(self) -> None:
+        """Of more kinds than are kept the later ones are tallied together; the kept ones go on counting."""
+        recorder = Recorder()
+        for number in range(150):
+            recorder.error("connect", f"error {number}", session=f"s{number}", at_ns=number)
+        recorder.error("connect", "error 7", session="s", at_ns=200)
+        errors = recorder.swap(300).errors
+        assert len(errors) == Recorder.ERRORS_LIMIT + 1
+        assert errors["connect", "error 7"].count == 2
+        assert errors["connect", "other errors"].count == 50
+        assert errors["connect", "other errors"].session == "s100"
+
+    def test_examples_are_bounded(self) -> None:
+        """An example of any length is kept in part."""
+        recorder = Recorder()
+        recorder.error("connect", "refused", session="s", at_ns=0, example="x" * 10_000)
+        (tally,) = recorder.swap(1).errors.values()
+        assert len(tally.example) <= 200
+
+
+def literals(module: ModuleType) -> set[str]:
+    """Return the strings in a module that have the form of a count, `item.what`."""
+    tree = ast.parse(inspect.getsource(module))
+    texts = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {text for text in texts if re.fullmatch(rf"({'|'.join(ITEMS)})\.\w+", text)}
+
+
+class TestCounts:
+    """Every count that is written has a meaning, and every meaning is written."""
+
+    @pytest.mark.parametrize("module", [machine, traffic], ids=["session", "traffic"])
+    def test_names_in_the_source(self, module: ModuleType) -> None:
+        """The names written in the source stand in the table."""
+        found = literals(module)
+        assert found
+        assert found <= COUNTS.keys()
+
+    def test_outcomes(self) -> None:
+        """Every outcome of a request has a count, under the item that it tells of."""
+        for outcome in Outcome:
+            item = "persistence" if outcome is Outcome.REDELIVERED else "messaging"
+            assert f"{item}.{outcome}" in COUNTS
+
+    def test_names_have_an_item_and_a_meaning(self) -> None:
+        """A name is `item.what`, and its meaning is a phrase."""
+        assert all(name.split(".")[0] in ITEMS and len(meaning) > 10 for name, meaning in COUNTS.items())
+
+    def test_all_are_written(self) -> None:
+        """Sessions taken through everything that can happen write each count in the table, and no other."""
+        recorder = Recorder()
+        tour(recorder)
+        written = {name for name, count in recorder.swap(0).counts.items() if count}
+        assert written - COUNTS.keys() == {"drops.reset", "drops.slow_reader", "losses.1006", "losses.1008"}
+        assert COUNTS.keys() - written == {"latency.clamped"}, "which is counted where histograms are made"
+
+
+def tour(recorder: Recorder) -> None:
+    """Take sessions through everything that can happen to them."""
+    wrong_replies(Link(recorder=recorder).start())
+    wrong_histories(Link(recorder=recorder).start().send(2).hear())
+    ways_to_end(recorder)
+    Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).lose()
+    missed = Link(conduct(in_flight=1), recorder=recorder).start().drop("slow_reader")
+    missed.send(traffic.Traffic.QUEUE_LIMIT + 1)
+
+
+def wrong_replies(link: Link) -> None:
+    """Get every outcome of a request, and pushes with holes; end with a request under way."""
+    link.server.faults = {0: "duplicate", 1: "reorder", 3: "corrupt", 4: "lose", 5: "lose"}
+    link.send(6).hear().sweep(6 * NS_PER_S).send(2).drop().detect().send().resume()
+    link.hear_these([link.server.again(link.identity, sequence) for sequence in (0, 4, 6)])
+    link.hear_these([frame("ws:ack", echo={"payload": {"sequence": 99}}), "junk"])
+    link.hear_these([frame("ws:push", push_id=number) for number in (1, 3, 3)])
+    link.send().stop()
+    link.lose()
+
+
+def wrong_histories(link: Link) -> None:
+    """Resume without history, with a part of it twice, and into another session."""
+    history = link.server.histories[link.identity.session_id]
+    link.server.histories[link.identity.session_id] = []
+    link.lose().resume().send().hear()
+    link.server.histories[link.identity.session_id] = [history[0], history[0]]
+    link.server.known_as[link.identity.session_id] = "another"
+    link.lose().resume()
+
+
+def ways_to_end(recorder: Recorder) -> None:
+    """End sessions in every way but the good one."""
+    impatient = conduct(backoff=Backoff(max_attempts=1))
+    never = Link(conduct(backoff=Backoff(max_attempts=2)), recorder=recorder)
+    never.tell(Started())
+    never.refuse("out_of_ports").retry().refuse("out_of_files").retry().open()
+    never.tell(EstablishTimedOut())
+    Link(impatient, recorder=recorder).start().lose().retry().refuse("refused", unreachable=True)
+    Link(recorder=recorder).start().lose(1008)
+    for hung_ns in (0, HANGING_NS):
+        link = Link(recorder=recorder)
+        link.tell(Started())
+        link.now_ns += hung_ns
+        link.stop()
+    for failed in (0, 1, reconnecting.OVERDUE_ATTEMPTS):
+        link = Link(recorder=recorder).start().lose()
+        for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:
+            link.retry().refuse(cause)
+        link.stop()

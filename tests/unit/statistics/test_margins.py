@@ -1,0 +1,147 @@
+"""Margins: the defaults, and those of a team's own as they are written and read."""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from loadtest.errors import InvalidSetting
+from loadtest.statistics.margins import (
+    GATES,
+    Gate,
+    Margin,
+    gates_with,
+    margins_of,
+    margins_text,
+    parse_margins,
+)
+
+# Gates and noise
+
+
+def test_margins_are_relative_or_absolute_whichever_is_more() -> None:
+    """5 % of 100 ms is 5 ms; 5 % of 1 ms is less than the 0.2 ms that nobody notices."""
+    assert Margin(0.05).ratio(100_000) == 0.05
+    assert Margin(0.05).ratio(1_000) == pytest.approx(0.2)
+    assert math.isfinite(Margin(0.05).ratio(0.0))
+
+
+@pytest.mark.parametrize("number", [-0.1, math.nan, math.inf])
+def test_a_margin_that_is_none_is_refused(number: float) -> None:
+    """Negative and infinite margins would settle everything."""
+    with pytest.raises(InvalidSetting, match="is out of range"):
+        Margin(number)
+    with pytest.raises(InvalidSetting, match="is out of range"):
+        Margin(0.05, number)
+
+
+def test_a_quantile_in_percent_is_refused() -> None:
+    """99 where 0.99 is meant is a slip that must not go on."""
+    with pytest.raises(InvalidSetting, match=r"0\.99"):
+        Gate("service", 99, Margin(0.2))
+
+
+def test_default_gates_are_the_contract() -> None:
+    """p50, p90, p99 of service time and p95 of outage, and how many samples each asks for."""
+    found = [(str(gate), gate.margin.relative_ratio, gate.least_samples) for gate in GATES]
+    assert found == [
+        ("service p50", 0.05, 20),
+        ("service p90", 0.10, 100),
+        ("service p99", 0.20, 1000),
+        ("outage p95", 0.20, 200),
+    ]
+
+
+DEFAULTS = margins_of(GATES)
+
+
+def changed(*texts: str) -> dict[str, Margin]:
+    """Return what margins differ from the defaults."""
+    found = margins_of(parse_margins(texts))
+    return {name: margin for name, margin in found.items() if margin != DEFAULTS[name]}
+
+
+# As a person writes them.
+
+
+@pytest.mark.parametrize(
+    ("text", "margins"),
+    [
+        ("", {}),
+        ("p50=8%", {"service p50": Margin(0.08)}),
+        ("p50=57%", {"service p50": Margin(0.57)}),
+        ("p99=2ms", {"service p99": Margin(0.20, 2000)}),
+        ("p90=0%/1.5ms", {"service p90": Margin(0.0, 1500)}),
+        (" outage = 30 % / 0.05 s ", {"outage p95": Margin(0.30, 50_000)}),
+        ("service p50=8%,outage p95=30%", {"service p50": Margin(0.08), "outage p95": Margin(0.30)}),
+        ("P95=25%", {"outage p95": Margin(0.25)}),
+        ("p50=8%,p50=1ms,p50=9%", {"service p50": Margin(0.09, 1000)}),
+        ("p50=100%/60s", {"service p50": Margin(1.0, 60_000_000)}),
+    ],
+)
+def test_margins_are_shares_times_or_both(text: str, margins: dict[str, Margin]) -> None:
+    """What is not said stays as it is; a gate is named as in a report, or by the words that tell it apart."""
+    assert changed(text) == changed(*text.split(",")) == margins
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "p95.5=8%",
+            "does not name one gated quantile. Known are service p50, service p90, service p99, out",
+        ),
+        ("service=8%", "does not name one gated quantile"),
+        ("=8%", "does not name one gated quantile"),
+        ("p50", "is no margin. Write QUANTILE=SHARE%"),
+        ("p50=8", "is no margin"),
+        ("p50=0,5ms", "is no margin"),
+        ("p50=much%", "is no margin"),
+        ("p50=8%/9%", "has two of a kind"),
+        ("p50=-1%", "'-1%/0.2ms' is out of range. Give 0 to 100 %, 0 to 60 s, or both"),
+        ("p50=101%", "is out of range"),
+        ("p50=61s", "is out of range"),
+        ("p50=nan%", "is out of range"),
+        ("p50=infms", "is out of range"),
+        ("p50=0%/0ms", "leaves no margin: nothing could ever PASS"),
+    ],
+)
+def test_what_is_no_margin_is_refused(text: str, says: str) -> None:
+    """With what was given, what is wrong with it, and what can be given."""
+    with pytest.raises(InvalidSetting) as refused:
+        parse_margins([text])
+    assert says in str(refused.value)
+    assert refused.value.name == "margin"
+
+
+@given(st.text(st.sampled_from("p5902=%/ms,.-e outagev\u0663\x00"), max_size=30) | st.text(max_size=30))
+@example("p50=1e400%")
+@example("p50=" + "9" * 5000 + "ms")
+def test_any_text_gives_margins_within_bounds_or_is_refused(text: str) -> None:
+    """Always all gates, in their order, and with a margin that can be written down and read."""
+    with suppress(InvalidSetting):
+        found = parse_margins([text])
+        assert [(gate.tag, gate.quantile) for gate in found] == [(gate.tag, gate.quantile) for gate in GATES]
+        told = msgspec.json.encode(margins_of(found))
+        assert gates_with(msgspec.json.decode(told, type=dict[str, Margin])) == found
+
+
+@given(st.lists(st.builds(Margin, st.integers(0, 1000).map(lambda n: n / 1000), st.integers(1, 10**6))))
+def test_margins_are_written_as_they_are_read(margins: list[Margin]) -> None:
+    """Those that are not the defaults, in the form that the options take."""
+    found = tuple(replace(gate, margin=margin) for gate, margin in zip(GATES, margins, strict=False))
+    found += GATES[len(found) :]
+    assert parse_margins([margins_text(found)]) == found
+    assert margins_text(GATES) == ""
+
+
+def test_later_margins_change_earlier_ones() -> None:
+    """A comparison starts from what its candidate was judged with."""
+    first = parse_margins(["p50=8%,p90=3ms"])
+    assert parse_margins(["p50=1ms"], first) == parse_margins(["p50=8%/1ms,p90=3ms"])

@@ -1,0 +1,62 @@
+"""Histograms that others have written: by the format's specification, damaged, or hostile."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+
+import pytest
+
+from loadtest import histograms
+from loadtest.histograms import decoded
+
+# Histograms from outside.
+
+
+def _encoded(payload: bytes, *, cookie: int = 0x1C849304) -> str:
+    stream = zlib.compress(payload)
+    return base64.b64encode(struct.pack(">II", cookie, len(stream)) + stream).decode()
+
+
+def _payload(
+    counts: bytes,
+    *,
+    digits: int = 3,
+    lowest: int = 1,
+    highest: int = histograms.HIGHEST_US,
+    cookie: int = 0x1C849313,
+) -> bytes:
+    return struct.pack(">IIIIQQd", cookie, len(counts), 0, digits, lowest, highest, 1.0) + counts
+
+
+def test_a_histogram_made_by_the_specification_is_read() -> None:
+    """Ten samples in the bucket of 2 µs: skip two (zigzag -2), then the count 10."""
+    assert histograms.buckets(decoded(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not base64!",
+        base64.b64encode(b"\x1c").decode(),
+        _encoded(_payload(b"\x02"), cookie=0x12345678),
+        _encoded(_payload(b"\x02", cookie=0x1C849303)),
+        _encoded(_payload(b"\x02", digits=5)),
+        _encoded(_payload(b"\x02", highest=2**62)),
+        _encoded(_payload(b"\x02", lowest=0)),
+        _encoded(_payload(b"\x02")[:-1]),
+        _encoded(b"short"),
+        _encoded(_payload(b"\x80\x80")),  # a number without an end
+        _encoded(_payload(b"\xff" * 9 + b"\x02")),
+        _encoded(_payload(b"\xfe\xff\xff\xff\xff\xff\xff\xff\x7f" * 4)),  # counts that overflow
+        _encoded(_payload(b"\x02" * 30_000)),  # more counts than the range has
+        _encoded(b"\0" * 50_000_000),  # inflates to far more than it takes
+        "A" * 600_000,
+    ],
+)
+def test_hostile_histograms_are_refused(text: str) -> None:
+    """Bombs, other ranges and broken streams raise ValueError before the library meets them."""
+    with pytest.raises(ValueError, match=r"histogram|base64|padding|data"):
+        decoded(text)

@@ -1,0 +1,233 @@
+"""What the load generator's gauges say of it: each over its limit for long, for a moment, and never."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pytest
+
+from loadtest.engine.monitor import Health
+from loadtest.results.data import RunData
+from loadtest.results.interval import pack
+from loadtest.verdict.generator import judge_generator
+from loadtest.verdict.items import Generator, Ruling
+from loadtest.verdict.run import judge
+from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, sound
+
+# The generator.
+
+
+def watched_seconds(gauges: Iterable[dict[str, float]], *, slip_us: int = 100, workers: int = 1) -> RunData:
+    """Return the evidence of a run with these gauges after the warm-up, in the last worker."""
+    intervals = []
+    for second, values in enumerate(gauges, start=5):
+        samples = {"send_slip": [slip_us] * 100}
+        intervals += [
+            pack(interval(second, gauges=SOUND_GAUGES, samples_us=samples), worker)
+            for worker in range(workers - 1)
+        ]
+        last = workers - 1 if workers > 1 else None
+        intervals.append(pack(interval(second, gauges=SOUND_GAUGES | values, samples_us=samples), last))
+    return gathered(intervals)
+
+
+def test_a_quiet_generator_is_valid() -> None:
+    """Its figures are told all the same."""
+    generator = judge_generator(watched_seconds([{}] * 20))
+    assert generator.valid
+    assert generator.figures["send_slip_p99_ms"] == pytest.approx(0.1, rel=0.01)
+    assert generator.figures["cpu_ratio"] == 0.3
+    assert generator.figures["loop_lag_p99_ms"] == 0.5
+
+
+@pytest.mark.parametrize(("gauge", "bad"), [("loop_lag_p99_ms", 5.1), ("cpu_ratio", 0.81)])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_gauge_over_its_limit_for_long_is_a_problem(gauge: str, bad: float, workers: int) -> None:
+    """A hiccup is none; a quarter of the seconds is, and the sentence says what to change."""
+    hiccup = watched_seconds([{gauge: bad}] * 2 + [{}] * 5, workers=workers)
+    assert judge_generator(hiccup).valid
+    saturated = judge_generator(watched_seconds([{gauge: bad}] * 5 + [{}] * 15, workers=workers))
+    assert not saturated.valid
+    assert "use more workers, or a lower rate" in saturated.problems[0]
+    assert ("worker 2" in saturated.problems[0]) == (workers == 3)
+
+
+def test_a_fifth_of_a_long_run_may_be_over_the_limit() -> None:
+    """Ten bad seconds of fifty are not yet the run's p99, eleven are."""
+    bad = {"loop_lag_p99_ms": 50.0}
+    assert judge_generator(watched_seconds([bad] * 10 + [{}] * 40)).valid
+    assert not judge_generator(watched_seconds([bad] * 11 + [{}] * 39)).valid
+
+
+def test_late_sends_are_a_problem() -> None:
+    """Send slip p99 over 5 ms is the generator's own queue."""
+    generator = judge_generator(watched_seconds([{}] * 20, slip_us=6000))
+    assert not generator.valid
+    assert "send slip p99 is 6.0 ms" in generator.problems[0]
+
+
+def test_unsent_messages_are_a_problem() -> None:
+    """What an outage kept back is no problem, what was merely not sent is."""
+    kept = sound({"messaging.planned": 6000, "messaging.queued": 500, "messaging.missed": 500})
+    assert judge_generator(kept).valid
+    sent = {"messaging.queued": 500, "messaging.released": 500}  # they are among the sent ones
+    assert judge_generator(sound({"messaging.planned": 5000, **sent})).valid
+    assert not judge_generator(sound({"messaging.planned": 6000, **sent})).valid
+    generator = judge_generator(sound({"messaging.planned": 6000}))
+    assert not generator.valid
+    assert "83% of the planned messages" in generator.problems[0]
+
+
+def test_an_unwatched_generator_is_not_called_valid() -> None:
+    """No data is never PASS."""
+    generator = judge_generator(gathered([interval(0, gauges=SOUND_GAUGES)]))
+    assert not generator.valid
+    assert "was not observed after the warm-up" in generator.problems[0]
+
+
+def test_a_saturated_generator_leaves_everything_but_latency() -> None:
+    """What was lost or came back is true whatever the client's pace was."""
+    slow = sound({"messaging.planned": 6000})
+    verdict = judge(slow, sound(of=manifest(revision="v0.9")))
+    assert not verdict.generator.valid
+    assert verdict.item("latency").verdict is Ruling.INCONCLUSIVE
+    assert verdict.item("messaging").verdict is Ruling.PASS
+
+
+WARMUP_S = 5
+
+
+SECONDS = 50
+
+
+MAX_BAD = SECONDS // 5
+"""Seconds over the limit that are not yet a problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A gauge's limit: a value over it, the limit itself, what is told, and what to do."""
+
+    over: float
+    within: float
+    told: str
+    remedy: str
+
+
+LIMITS = {
+    "loop_lag_p99_ms": Limit(5.1, 5.0, "the event loop woke more than 5 ms late", "more workers"),
+    "cpu_ratio": Limit(0.81, 0.8, "the engine used more than 80% of a core", "more workers, or a lower rate"),
+    "process_cpu_ratio": Limit(0.91, 0.9, "the process used more than 90% of a core", "nothing else compute"),
+    "steal_ratio": Limit(0.11, 0.1, "the host took more than 10% of the CPU away", "fewer neighbours"),
+    "gc_pause_max_ms": Limit(5.1, 5.0, "garbage collection paused the process", "fewer sessions each"),
+    "files_ratio": Limit(0.91, 0.9, "more than 90% of the files that may be open", "ulimit -n"),
+    "ports_ratio": Limit(0.91, 0.9, "more than 90% of the local ports for this target", "--ws-source-ip"),
+}
+"""Of the gauges that a moment is forgiven."""
+
+
+AT_ONCE = {
+    "stall_max_ms": Limit(1001.0, 1000.0, "the engine could not run for more than 1 s", "let nothing stop"),
+}
+"""Of those whose every excess is a problem."""
+
+
+def watched(gauge: str, values: Iterable[float], *, worker: int | None = None, first_s: int = 5) -> RunData:
+    """Return the evidence of a run whose gauge showed these values, second after second.
+
+    Args:
+        worker: whose gauge it was; others were sound.
+        first_s: second of the run in which they begin.
+    """
+    intervals = []
+    for second, value in enumerate(values, start=first_s):
+        intervals.append(pack(interval(second, gauges=SOUND_GAUGES | {gauge: value}), worker))
+        if worker is not None:
+            sound = interval(second, gauges=SOUND_GAUGES | {gauge: 0.0})
+            intervals += [pack(sound, other) for other in range(worker)]
+    return gathered(intervals)
+
+
+def for_seconds(bad: int, gauge: str, limit: Limit, worker: int | None = None) -> Generator:
+    """Judge a run of 50 s in which a gauge was over its limit for so many, here and there."""
+    values = [limit.over if (second * bad) % SECONDS < bad else limit.within for second in range(SECONDS)]
+    assert values.count(limit.over) == bad
+    return judge_generator(watched(gauge, values, worker=worker))
+
+
+def test_every_gauge_is_judged() -> None:
+    """What the engine records of itself is what the verdict looks at."""
+    health = Health()
+    recorded = health.sample(1, connections=0, address_pairs=1).keys()
+    health.close()
+    figures = judge_generator(gathered([])).figures.keys()
+    assert recorded == LIMITS.keys() | AT_ONCE.keys() == figures - {"send_slip_p99_ms", "achieved_ratio"}
+
+
+@pytest.mark.parametrize("worker", [None, 2])
+@pytest.mark.parametrize("gauge", LIMITS)
+def test_over_the_limit_for_long_is_a_problem(gauge: str, worker: int | None) -> None:
+    """Over a fifth of the seconds is one, which names gauge and worker and says what to do."""
+    limit = LIMITS[gauge]
+    generator = for_seconds(MAX_BAD + 1, gauge, limit, worker)
+    (problem,) = generator.problems
+    assert not generator.valid
+    assert limit.told in problem
+    assert limit.remedy in problem
+    assert f"in {MAX_BAD + 1} of {SECONDS} s" in problem
+    assert ("(worker 2)" in problem) == (worker == 2)
+    assert generator.figures[gauge] == limit.over
+
+
+@pytest.mark.parametrize("worker", [None, 2])
+@pytest.mark.parametrize("gauge", LIMITS)
+@pytest.mark.parametrize("bad", [0, 2, MAX_BAD])
+def test_over_the_limit_for_a_moment_is_none(bad: int, gauge: str, worker: int | None) -> None:
+    """A fifth of the seconds, two, or none: the run's percentiles do not tell of it."""
+    generator = for_seconds(bad, gauge, LIMITS[gauge], worker)
+    assert generator.valid, generator.problems
+    assert generator.figures[gauge] == LIMITS[gauge].within
+
+
+@pytest.mark.parametrize("gauge", LIMITS)
+def test_two_seconds_of_a_short_run_are_none(gauge: str) -> None:
+    """However short the run, a hiccup of two seconds is a neighbour's backup; three are too many."""
+    limit = LIMITS[gauge]
+    assert judge_generator(watched(gauge, [limit.over] * 2 + [limit.within] * 3)).valid
+    assert not judge_generator(watched(gauge, [limit.over] * 3 + [limit.within] * 3)).valid
+
+
+@pytest.mark.parametrize("worker", [None, 2])
+@pytest.mark.parametrize("gauge", AT_ONCE)
+def test_a_standstill_is_a_problem_however_long_the_run(gauge: str, worker: int | None) -> None:
+    """One second of fifty is enough, and the figure is the worst one."""
+    limit = AT_ONCE[gauge]
+    assert for_seconds(0, gauge, limit, worker).valid
+    generator = for_seconds(1, gauge, limit, worker)
+    (problem,) = generator.problems
+    assert limit.told in problem
+    assert limit.remedy in problem
+    assert ("(worker 2)" in problem) == (worker == 2)
+    assert generator.figures[gauge] == limit.over
+
+
+@pytest.mark.parametrize("gauge", LIMITS | AT_ONCE)
+def test_the_warm_up_is_forgiven(gauge: str) -> None:
+    """What a gauge showed before the warm-up's end is no part of what is measured."""
+    limit = (LIMITS | AT_ONCE)[gauge]
+    values = [limit.over] * WARMUP_S + [limit.within] * 5
+    assert judge_generator(watched(gauge, values, first_s=0)).valid
+    assert not judge_generator(watched(gauge, values, first_s=WARMUP_S - 2)).valid
+
+
+def test_a_short_lived_worker_hides_no_other() -> None:
+    """A worker late in half of its many seconds is told, though another was late in both of its two."""
+    lag = "loop_lag_p99_ms"
+    long = [
+        pack(interval(second, gauges=SOUND_GAUGES | {lag: 9.0 * (second % 2)}), 0) for second in range(100)
+    ]
+    short = [pack(interval(second, gauges=SOUND_GAUGES | {lag: 20.0}), 1) for second in (98, 99)]
+    generator = judge_generator(gathered([*long, *short]))
+    assert not generator.valid
+    assert any("(worker 0)" in problem for problem in generator.problems)

@@ -1,0 +1,80 @@
+"""The item messaging: its rule from both sides."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtest.results.interval import pack
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.items import Ruling
+from loadtest.verdict.messaging import FAILINGS, MIN_ANSWERED, OUTCOMES
+from loadtest.verdict.run import judge
+from tests.support.fake_link import Link
+from tests.support.rulings import ruling, told
+from tests.support.runs import gathered, interval, manifest, plan, sound
+
+# messaging
+
+
+@pytest.mark.parametrize("name", FAILINGS)
+def test_one_message_is_enough_to_fail(name: str) -> None:
+    """Whatever an undisturbed connection owes and does not keep fails the item, and is named."""
+    counts = {f"messaging.{name}": 1}
+    if name in OUTCOMES:
+        counts["messaging.answered"] = 4889
+    assert ruling("messaging", sound({**counts})) is Ruling.FAIL
+    assert FAILINGS[name] in told("messaging", sound({**counts}))
+
+
+def test_what_a_drop_explains_is_no_failing() -> None:
+    """Requests that went down with their connection are told, and pass."""
+    evidence = sound({"messaging.lost_in_outage": 90, "messaging.recovered": 10})
+    assert ruling("messaging", evidence) is Ruling.PASS
+    assert "100 went down with their connection" in told("messaging", evidence)
+
+
+def test_few_answers_are_inconclusive() -> None:
+    """Under a hundred answers show too little, unless one of them already fails."""
+    few = {"messaging.sent": MIN_ANSWERED - 1, "messaging.answered": MIN_ANSWERED - 1}
+    few |= {"messaging.lost_in_outage": 0, "messaging.unfinished": 0}
+    assert ruling("messaging", sound({**few})) is Ruling.INCONCLUSIVE
+    assert ruling("messaging", sound({**few, "messaging.duplicated": 1})) is Ruling.FAIL
+
+
+def test_no_messages_planned_is_not_judged() -> None:
+    """A run at rate 0 is for connections only."""
+    silent = sound(of=manifest(run_plan=plan(rate=0.0)), without=["messaging"])
+    assert ruling("messaging", silent) is Ruling.NOT_JUDGED
+    assert ruling("messaging", sound(without=["messaging"])) is Ruling.INCONCLUSIVE
+
+
+def test_absent_pushes_are_mentioned_in_long_runs() -> None:
+    """A server may have nothing to push, so this is a remark and no failing."""
+    short = sound({"messaging.pushes": 0})
+    assert "no push" not in told("messaging", short)
+    long = gathered([interval(0, seconds=100, counts={"messaging.sent": 200, "messaging.answered": 200})])
+    assert ruling("messaging", long) is Ruling.PASS
+    assert "no push was received" in told("messaging", long)
+
+
+@pytest.mark.parametrize(
+    ("fault", "found"), [("lose", "lost"), ("duplicate", "duplicated"), ("corrupt", "corrupted")]
+)
+def test_a_servers_fault_goes_from_the_wire_to_the_verdict(fault: str, found: str) -> None:
+    """A session, its recorder, the packing and the judge agree on what a fault is called."""
+    link = Link().start()
+    link.server.faults[3] = fault
+    link.send(200).hear().sweep(60 * NS_PER_S).stop()
+    verdict = judge(gathered([pack(link.recorder.swap(link.now_ns))])).item("messaging")
+    assert verdict.verdict is Ruling.FAIL
+    assert verdict.evidence["counts"][found] == 1
+    assert verdict.evidence["unaccounted"] == 0
+    assert verdict.evidence["errors"][0]["session"] == "session-0"
+
+
+def test_messages_that_hang_until_their_connection_ends_are_inconclusive() -> None:
+    """A server that loses replies does not pass because each loss met a drop before the timeout."""
+    assert ruling("messaging", sound({"messaging.hanging": 5})) is Ruling.PASS
+    many = sound({"messaging.hanging": 6})
+    assert ruling("messaging", many) is Ruling.INCONCLUSIVE
+    assert "lower --ws-reply-timeout" in told("messaging", many)

@@ -1,0 +1,161 @@
+"""A run as a whole: the worst of its items; killed, empty and short runs; several runs together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loadtest.session.recorder import COUNTS
+from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict, whole
+from loadtest.verdict.messaging import FAILINGS
+from loadtest.verdict.run import ItemOfRun, judge, pooled
+from tests.support.rulings import ruling, told
+from tests.support.runs import gathered, interval, manifest, plan, sound
+
+# The whole.
+
+
+def test_a_sound_run_passes_whatever_is_judged() -> None:
+    """Without baseline and server log those two are not judged, and count for nothing."""
+    verdict = judge(sound())
+    assert {item.item: item.verdict for item in verdict.items} == {
+        "connect": Ruling.PASS,
+        "messaging": Ruling.PASS,
+        "reconnect": Ruling.PASS,
+        "persistence": Ruling.PASS,
+        "latency": Ruling.NOT_JUDGED,
+        "server_log": Ruling.NOT_JUDGED,
+    }
+    assert (verdict.verdict, verdict.exit_code) == (Ruling.PASS, 0)
+    assert [item.item for item in verdict.items] == list(ITEMS)
+
+
+def test_the_worst_item_is_the_run() -> None:
+    """FAIL before INCONCLUSIVE before PASS, and a run of which nothing was judged is INCONCLUSIVE."""
+
+    def of(*rulings: Ruling) -> Ruling:
+        return whole(Item(item="connect", verdict=one, summary="") for one in rulings)
+
+    assert of(Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE) is Ruling.FAIL
+    assert of(Ruling.PASS, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED) is Ruling.INCONCLUSIVE
+    assert of(Ruling.PASS, Ruling.NOT_JUDGED) is Ruling.PASS
+    assert of(Ruling.NOT_JUDGED) is Ruling.INCONCLUSIVE
+    assert of() is Ruling.INCONCLUSIVE
+
+
+def test_the_server_logs_item_counts_like_any_other() -> None:
+    """The item is judged elsewhere and handed in."""
+    log_item = Item(item="server_log", verdict=Ruling.FAIL, summary="3 ERROR lines for normal disconnects")
+    verdict = judge(sound(), log_item=log_item)
+    assert verdict.item("server_log") is log_item
+    assert (verdict.verdict, verdict.exit_code) == (Ruling.FAIL, 1)
+
+
+def test_an_empty_run_is_inconclusive() -> None:
+    """No data is never PASS."""
+    verdict = judge(gathered([]))
+    assert (verdict.verdict, verdict.exit_code) == (Ruling.INCONCLUSIVE, 4)
+    assert Ruling.PASS not in {item.verdict for item in verdict.items}
+
+
+def test_a_killed_run_says_so() -> None:
+    """What there is of it is judged, and nothing passes; what was under way is no error."""
+    killed = manifest(complete=False)
+    verdict = judge(sound({"messaging.unfinished": 0}, of=killed))
+    assert verdict.verdict is Ruling.INCONCLUSIVE
+    assert Ruling.PASS not in {item.verdict for item in verdict.items}
+    summary = verdict.item("messaging").summary
+    assert summary.startswith("the run was not ended in good order; else: 4890 of 5000 messages answered")
+    assert judge(sound({"messaging.lost": 1}, of=killed)).verdict is Ruling.FAIL
+    assert any("not ended in good order" in note for note in verdict.notes)
+
+
+def test_clamped_samples_are_told() -> None:
+    """Values beyond the histograms' range are never passed over in silence."""
+    assert any("3 latency samples" in note for note in judge(sound({"latency.clamped": 3})).notes)
+
+
+def test_a_verdict_is_plain_data() -> None:
+    """verdict.json can be read back, and its keys are those of the design."""
+    verdict = judge(sound(), sound(of=manifest(revision="v0.9")))
+    written = msgspec.json.encode(verdict)
+    assert msgspec.json.decode(written, type=Verdict) == verdict
+    plain = msgspec.json.decode(written)
+    assert {"schema", "revision", "baseline", "items", "generator", "verdict"} <= plain.keys()
+    assert (plain["revision"], plain["baseline"], plain["schema"]) == ("v1.0", "v0.9", 1)
+    assert {"item", "verdict", "summary", "evidence"} == plain["items"][0].keys()
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(COUNTS)), st.integers(0, 10_000)))
+def test_any_counts_get_a_verdict(counts: dict[str, int]) -> None:
+    """No combination of counts is an error, and a count that must be zero is never PASS."""
+    verdict = judge(gathered([interval(0, counts=counts)]))
+    assert verdict.exit_code in (0, 1, 4)
+    for name in FAILINGS:
+        if counts.get(f"messaging.{name}"):
+            assert verdict.item("messaging").verdict is Ruling.FAIL
+
+
+def test_a_run_cut_short_is_told() -> None:
+    """What a run of a tenth of its time shows stands, and the reader knows how much it was."""
+    assert not judge(sound()).notes
+    planned = manifest(run_plan=plan(duration_s=600.0))
+    assert judge(sound(of=planned)).notes == ["the run was cut short: 60 s of 600 s"]
+    brief = manifest(run_plan=plan(duration_s=10.0))
+    assert not judge(gathered([interval(0, seconds=8, counts={"connect.attempts": 1})], brief)).notes
+
+
+def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:
+    """What was seen up to then stands, a FAIL too, but no PASS."""
+    gave_up = manifest(complete=False, failure="OSError: full")
+    assert ruling("connect", sound()) is Ruling.PASS
+    assert ruling("connect", sound(of=gave_up)) is Ruling.INCONCLUSIVE
+    assert "the tool itself failed before the run's end" in told("connect", sound(of=gave_up))
+    assert ruling("connect", sound({"connect.gave_up": 1}, of=gave_up)) is Ruling.FAIL
+
+
+# Other items over runs.
+
+
+def items(rulings: Sequence[Ruling]) -> list[ItemOfRun]:
+    """Return an item of several runs with these verdicts."""
+    return [
+        ItemOfRun(f"v2/run{number}", Item(item="connect", verdict=ruling, summary=f"{ruling} {number}"))
+        for number, ruling in enumerate(rulings, start=1)
+    ]
+
+
+P, F, I, N = Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED  # noqa: E741  # as tables of verdicts are written
+
+
+@pytest.mark.parametrize(
+    ("rulings", "ruling", "summary"),
+    [
+        ([P, P, P], P, "in 3 of 3 runs: PASS 1"),
+        ([P, F, F], F, "in 2 of 3 runs, first v2/run2: FAIL 2"),
+        ([P, I], I, "in 1 of 2 runs, first v2/run2: INCONCLUSIVE 2"),
+        ([I, F], F, "in 1 of 2 runs, first v2/run2: FAIL 2"),
+        ([N, N], N, "in 2 of 2 runs: NOT_JUDGED 1"),
+        ([], N, "no run was made"),
+    ],
+)
+def test_the_worst_of_the_candidates_runs_counts(rulings: list[Ruling], ruling: Ruling, summary: str) -> None:
+    """One run that fails fails the item, and is named."""
+    found = pooled("connect", baseline=items([P]), candidate=items(rulings))
+    assert (found.verdict, found.summary) == (ruling, summary)
+    assert [told["run"] for told in found.evidence.get("seen", [])] == [
+        of_run.run for of_run in items(rulings) if ruling in (F, I) and of_run.item.verdict is ruling
+    ]
+
+
+def test_what_the_baseline_fails_is_told_beside_it() -> None:
+    """It counts for nothing."""
+    found = pooled("connect", baseline=items([F, P]), candidate=items([P, P]))
+    assert found.verdict is P
+    assert found.summary == "in 2 of 2 runs: PASS 1; the baseline fails it in 1 of 2 runs"
+    assert found.evidence["baseline_failed"][0]["run"] == "v2/run1"

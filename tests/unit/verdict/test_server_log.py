@@ -1,0 +1,331 @@
+"""The verdict on a server's log."""
+
+import json
+import random
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.matching import END_OF_RUN, DropMade
+from loadtest.serverlog.records import Counts, Level, LogRecord
+from loadtest.serverlog.rules import LogClass, load_rules
+from loadtest.serverlog.times import SECOND_NS
+from loadtest.verdict import server_log
+from loadtest.verdict.server_log import Account, Window, drop_table, judge
+from tests.support.places import LOGS
+
+TABLE = load_rules()
+START_NS = 1_795_443_815 * SECOND_NS
+WINDOW = Window(start_ns=START_NS, end_ns=START_NS + 120 * SECOND_NS)
+QUIET = ("close", "tab_close", "fin", "reset", "half_open", "mid_message")
+
+Classified = list[tuple[LogRecord, LogClass]]
+
+
+def judged(
+    log: Classified, made: list[DropMade], *, window: Window = WINDOW, reading: ReadStats | None = None
+) -> Account:
+    """The verdict on a log by what is kept of it, after a way through a file."""
+    written = msgspec.json.encode(extract(log))
+    return judge(msgspec.json.decode(written, type=list[KeptRecord]), made, window=window, reading=reading)
+
+
+def drops(kinds: tuple[str, ...] = (*QUIET, "mid_reply"), each: int = 4) -> list[DropMade]:
+    """Drops of each kind, spread over the run, each of its own session."""
+    made = [kind for kind in kinds for _ in range(each)]
+    random.Random(4).shuffle(made)
+    step_ns = 120 * SECOND_NS // (len(made) + 1)
+    return [
+        DropMade(at_ns=START_NS + (number + 1) * step_ns, session=f"s-{number}", kind=kind)
+        for number, kind in enumerate(made)
+    ]
+
+
+def line(at_ns: int, level: str, message: str) -> tuple[LogRecord, LogClass]:
+    """A record as the reader and the rules give it."""
+    reader = LogReader()
+    (record,) = reader.feed(f"{level}:     {message}\n".encode(), read_at_ns=at_ns) + reader.finish()
+    record = LogRecord(
+        line=1, level=record.level, message=record.message, at_ns=at_ns, session=record.session
+    )
+    return record, TABLE.classify(record)
+
+
+def before(drop: DropMade) -> Iterator[tuple[str, str]]:
+    """What the application logged before its hotfix."""
+    if drop.kind == "mid_reply":
+        yield "ERROR", f"Send error (session {drop.session}) -> cleanup: "
+        text = 'WebSocket is not connected. Need to call "accept" first.'
+        yield "ERROR", f"WS RuntimeError session={drop.session}: {text}"
+    if drop.kind == "bad_message":
+        yield "ERROR", f"WS Exception session={drop.session}: Expecting value"
+
+
+def after(drop: DropMade) -> Iterator[tuple[str, str]]:
+    """What the application logs after its hotfix."""
+    if drop.kind == "mid_reply":
+        yield "INFO", f"Client disconnected during send (session={drop.session}, code=1006)"
+        yield "INFO", f"Client disconnected abruptly (session={drop.session}): gone"
+    elif drop.kind == "bad_message":
+        yield "ERROR", f"Unexpected WebSocket error (session={drop.session}): Expecting value"
+    else:
+        yield "INFO", f"Client disconnected gracefully (session={drop.session}, code=1006)"
+
+
+def log_of(
+    made: list[DropMade], handling: object, *, uvicorn: bool = True, offset_s: float = 0
+) -> Classified:
+    """The log of a server that handles drops in a way, with uvicorn's own lines or without."""
+    found: Classified = []
+    for drop in made:
+        late_s = 25 if drop.kind == "half_open" else 0.01
+        at_ns = drop.at_ns + round((late_s + offset_s) * SECOND_NS)
+        found += [line(at_ns, *words) for words in handling(drop)]  # type: ignore[operator]
+        if uvicorn:
+            found.append(line(at_ns, "INFO", "connection closed"))
+            found.append(line(drop.at_ns + round((1 + offset_s) * SECOND_NS), "INFO", "connection open"))
+    return found
+
+
+def kind_rows(found: Account) -> dict[str, dict[str, object]]:
+    """The table by drop kind."""
+    return {row["kind"]: row for row in found.evidence["by_kind"]}
+
+
+def test_before_fails_by_mid_reply_alone() -> None:
+    """Before the hotfix the two ERROR lines of each mid_reply drop fail the item."""
+    made = drops()
+    found = judged(log_of(made, before), made)
+    assert found.verdict == "FAIL"
+    assert "8 ERROR records for mere disconnects (after mid_reply)" in found.summary
+    assert found.evidence["disconnect_errors"] == 8
+    assert found.evidence["real_errors"] == 0
+    assert kind_rows(found)["mid_reply"]["levels"] == {"INFO": 4, "ERROR": 8}
+    assert kind_rows(found)["close"]["levels"] == {"INFO": 4}
+
+
+@pytest.mark.parametrize("uvicorn", [True, False])
+def test_after_passes(uvicorn: bool) -> None:
+    """After the hotfix every drop has its INFO record, whether or not uvicorn logs as well."""
+    made = drops()
+    found = judged(log_of(made, after, uvicorn=uvicorn), made)
+    assert found.verdict == "PASS", found.summary
+    assert found.evidence["info_ratio"] == 1
+    assert all(row["drops_with_record"] == 4 for row in kind_rows(found).values())
+
+
+@pytest.mark.parametrize("offset_s", [0.3, -2.0, 3_600.0, -28_800.0])
+def test_a_server_with_another_clock_is_judged_alike(offset_s: float) -> None:
+    """The clocks' difference is found, shown, and taken out before the window is laid."""
+    made = drops()
+    found = judged(log_of(made, after, offset_s=offset_s), made)
+    assert found.verdict == "PASS", found.summary
+    assert found.evidence["clock_offset_s"] == pytest.approx(offset_s, abs=0.1)
+    assert (f"clock is {offset_s:+.0f} s off" in found.summary) is (abs(offset_s) >= 1)
+
+
+@pytest.mark.parametrize("handling", [before, after])
+def test_a_bad_message_is_expected_to_be_an_error(handling: object) -> None:
+    """The errors that bad messages are made to cause are shown and do not count."""
+    made = drops(("close", "bad_message"), each=10)
+    found = judged(log_of(made, handling), made)
+    assert found.evidence["real_errors"] == 0
+    assert found.evidence["expected_errors"] == 10
+    assert kind_rows(found)["bad_message"]["levels"]["ERROR"] == 10  # type: ignore[index]
+    assert found.verdict == "PASS", found.summary
+
+
+def test_real_errors_count_against_the_allowance() -> None:
+    """Errors that no drop was made to cause fail the item, with their first lines, unless allowed."""
+    made = drops()
+    log = [*log_of(made, after), line(START_NS + 60 * SECOND_NS, "ERROR", "database is locked")]
+    found = judged(log, made)
+    assert found.verdict == "FAIL"
+    assert found.summary == "1 real errors, 0 allowed"
+    assert found.evidence["first_real_errors"][0]["text"] == "database is locked"
+    assert judged(log, made, reading=ReadStats(allowed_errors=1)).verdict == "PASS"
+
+
+def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
+    """More than one in twenty disconnect records at WARNING is too many."""
+    made = drops(each=10)
+    log = log_of(made, after, uvicorn=False)
+    loud = [(record, log_class) for record, log_class in log]
+    for index in range(0, len(loud), 10):
+        record, log_class = loud[index]
+        warned = LogRecord(
+            line=1, level=Level.WARNING, message=record.message, at_ns=record.at_ns, session=record.session
+        )
+        loud[index] = (warned, log_class)
+    found = judged(loud, made)
+    assert found.verdict == "FAIL"
+    assert "at INFO or below, not 95%" in found.summary
+
+
+def test_records_outside_the_run_do_not_count() -> None:
+    """Yesterday's errors in the same file are not this run's."""
+    made = drops()
+    old = line(START_NS - 20 * 3_600 * SECOND_NS, "ERROR", "Send error (session old) -> cleanup: ")
+    recent = line(START_NS - 60 * SECOND_NS, "ERROR", "database is locked")
+    assert judged([old, recent, *log_of(made, after)], made).verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("made", "log", "counts", "reason"),
+    [
+        (drops()[:3], log_of(drops()[:3], after), None, "3 drops are too few"),
+        (drops(), [], None, "no record in the run's time"),
+        (drops(), log_of(drops()[:10], after), None, "does not cover the run"),
+        (
+            drops(QUIET),
+            log_of(drops(QUIET), lambda _: [("INFO", "stored")], uvicorn=False),
+            None,
+            "says nothing",
+        ),
+        (drops(), log_of(drops(), after), Counts(records=5, stray=50), "91% of the log could not be read"),
+    ],
+    ids=["few", "empty", "half", "silent", "unread"],
+)
+def test_what_cannot_be_judged(
+    made: list[DropMade], log: Classified, counts: Counts | None, reason: str
+) -> None:
+    """Too few drops, a log that is empty, incomplete, silent or unreadable, is INCONCLUSIVE and says why."""
+    found = judged(log, made, reading=ReadStats(counts=counts or Counts()))
+    assert found.verdict == "INCONCLUSIVE"
+    assert reason in found.summary
+
+
+def test_too_many_records_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of records is bounded in memory, and then nothing is passed."""
+    monkeypatch.setattr(server_log, "MAX_SIGHTINGS", 10)
+    made = drops()
+    found = judged(log_of(made, after), made)
+    assert found.verdict == "INCONCLUSIVE"
+    assert found.evidence["unjudged_records"] > 0
+
+
+def test_what_was_seen_to_be_wrong_fails_whatever_is_missing() -> None:
+    """One wrong line in a log that covers next to nothing is a FAIL."""
+    made = drops(("mid_reply",), each=2)
+    assert judged(log_of(made, before)[:2], made).verdict == "FAIL"
+
+
+def test_a_log_without_times() -> None:
+    """uvicorn's own format read afterwards is judged by sessions and by count."""
+    found = [
+        (LogRecord(line=1, level=record.level, message=record.message, session=record.session), log_class)
+        for record, log_class in log_of(drops(), after)
+    ]
+    assert judged(found, drops()).verdict == "PASS"
+    assert judged(found[:5], drops()).verdict == "INCONCLUSIVE"
+    recorded = [(record, TABLE.classify(record)) for record in read(LOGS / "uvicorn-before.log", LogReader())]
+    bad = [
+        *drops(),
+        DropMade(at_ns=START_NS, session="8d116ece-1738-47d9-bd9c-172411e20b8f", kind="bad_message"),
+    ]
+    verdict = judged(recorded, bad)
+    assert (verdict.evidence["disconnect_errors"], verdict.evidence["real_errors"]) == (2, 0)
+
+
+def test_a_recorded_run() -> None:
+    """A recorded log and the drops that were made while it was written: each kind has its record."""
+    kinds = dict(
+        zip(("65", "d2", "95", "36", "6b", "8d"), (*QUIET[:4], "mid_reply", "bad_message"), strict=True)
+    )
+    recorded = [
+        (record, TABLE.classify(record)) for record in read(LOGS / "structlog-after.jsonl", LogReader())
+    ]
+    made = [
+        DropMade(at_ns=record.at_ns - 2_000_000, session=record.session, kind=kinds[record.session[:2]])
+        for record, log_class in recorded
+        if record.session and record.at_ns and log_class is not LogClass.ABRUPT
+    ]
+    window = Window(start_ns=made[0].at_ns, end_ns=made[-1].at_ns)
+    found = judged(recorded, made * 2, window=window)
+    assert found.verdict == "PASS", found.summary
+    assert {kind: row["levels"] for kind, row in kind_rows(found).items()} == {
+        "close": {"INFO": 2},
+        "tab_close": {"INFO": 2},
+        "fin": {"INFO": 2},
+        "reset": {"INFO": 2},
+        "mid_reply": {"INFO": 3},
+        "bad_message": {"INFO": 1, "ERROR": 1},
+    }
+
+
+def test_the_table_reads_from_action_to_level() -> None:
+    """The table by drop kind is made from the evidence alone, after a way through JSON."""
+    made = drops(("close", "mid_reply", "bad_message"))
+    found = judged(log_of(made, before, uvicorn=False), made)
+    assert drop_table(json.loads(json.dumps(found.evidence))) == [
+        ("client action", "times", "with a record", "records", "server's log level"),
+        ("bad_message", "4", "4", "4", "ERROR 4 (4 expected)"),
+        ("close", "4", "0", "0", "nothing"),
+        ("mid_reply", "4", "4", "8", "ERROR 8"),
+    ]
+
+
+def test_evidence_holds_no_secret() -> None:
+    """What a log says of tokens does not reach the verdict."""
+    made = drops()
+    log = [*log_of(made, after), line(made[0].at_ns, "ERROR", "refused token=s3cr3t-value for /ws")]
+    assert "s3cr3t-value" not in json.dumps(judged(log, made).evidence)
+
+
+def test_the_runs_end_is_a_row_of_its_own() -> None:
+    """Sessions that close with the run are no drops: their records do not swell the last drops' counts."""
+    made = drops()
+    ends = [DropMade(at_ns=WINDOW.end_ns, session=drop.session, kind=END_OF_RUN) for drop in made]
+    closes = [
+        line(WINDOW.end_ns - SECOND_NS // 2, "INFO", text)
+        for end in ends
+        for text in (
+            "connection closed",
+            f"Client disconnected gracefully (session={end.session}, code=1000)",
+        )
+    ]
+    found = judged([*log_of(made, after), *closes], [*made, *ends])
+    rows = kind_rows(found)
+    assert found.evidence["drops"] == len(made)
+    assert list(rows)[-1] == END_OF_RUN
+    assert rows[END_OF_RUN]["drops_with_record"] == len(ends)
+    assert rows["close"]["records"] == 8
+    assert judged(closes, ends).verdict == "INCONCLUSIVE"
+
+
+def test_an_extract_keeps_what_matters_and_counts_the_rest() -> None:
+    """Chatter is a number a second, a disconnect is a line without text, an error has its excerpt."""
+    chatter = [line(START_NS + n * SECOND_NS // 4, "INFO", "conversation of Alice") for n in range(8)]
+    gone = line(START_NS, "INFO", "Client disconnected gracefully (session=s-1, code=1000)")
+    wrong = line(START_NS, "ERROR", "Send error (session s-2) -> cleanup: ")
+    kept = extract([*chatter, gone, wrong], file="a.log")
+    assert [(one.log_class, one.count, one.session, one.text) for one in kept] == [
+        ("graceful", 1, "s-1", ""),
+        ("send_to_gone_client", 1, "s-2", "Send error (session s-2) -> cleanup:"),
+        ("other", 4, "", ""),
+        ("other", 4, "", ""),
+    ]
+    assert {one.at_ns for one in kept} == {START_NS, START_NS + SECOND_NS}
+
+
+@pytest.mark.parametrize("at_ns", [-1, 2**62, 10**21])
+def test_times_beyond_any_calendar_belong_to_no_run(at_ns: int) -> None:
+    """A log may claim any time; one that no file could hold is left out."""
+    assert (
+        extract([(LogRecord(line=1, level=Level.ERROR, message="x", at_ns=at_ns), LogClass.REAL_ERROR)]) == []
+    )
+
+
+def test_what_went_wrong_with_a_source_is_a_doubt() -> None:
+    """A command that failed, or records that were too many to keep, make a passing log inconclusive."""
+    made = drops()
+    for reading, reason in (
+        (ReadStats(problems=["docker: the command ended with status 1"]), "status 1"),
+        (ReadStats(left_out=3), "records to judge"),
+    ):
+        found = judged(log_of(made, after), made, reading=reading)
+        assert found.verdict == "INCONCLUSIVE"
+        assert reason in found.summary
