@@ -82,15 +82,15 @@ class Number:
         except (TypeError, ValueError, OverflowError):
             raise self._refusal(given, option, part, hint) from None
         if not self.admits(value):
-            raise self._refusal(value, option, part, hint)
+            raise self._refusal(given, option, part, hint)
         return value
 
     def _converted(self, given: Any) -> float:
         return float(given)
 
-    def _refusal(self, value: object, option: str, part: str, hint: str) -> InvalidSetting:
+    def _refusal(self, given: object, option: str, part: str, hint: str) -> InvalidSetting:
         problem = f"{part} must be {self}" if part else f"must be {self}"
-        return InvalidSetting(option, value, problem, hint)
+        return InvalidSetting(option, given, problem, hint)
 
     def __str__(self) -> str:
         least, most = _plain(self.least), _plain(self.most)

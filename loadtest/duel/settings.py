@@ -188,6 +188,6 @@ def parse_duration(text: str) -> int:
     """
     match = _WRITTEN_DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
-        raise InvalidSetting("--duration", text, "must be a duration such as 30s, 5m or 1h30m")
+        raise InvalidSetting("--duration", text, "must be written like 30s, 5m or 1h30m")
     hours, minutes, seconds = (int(number or 0) for number in match.groups())
     return 3600 * hours + 60 * minutes + seconds

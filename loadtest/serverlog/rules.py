@@ -154,7 +154,8 @@ def load_rules(path: Path | None = None, *, option: str = "--ws-server-log-rules
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(option, str(path), f"must be a file that can be read ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidSetting(option, str(path), f"must be a file that can be read ({reason})") from error
     return RuleTable([*parse_rules(text, str(path), option=option), *own])
 
 

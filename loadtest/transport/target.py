@@ -51,7 +51,7 @@ class Tls:
 
 
 def _bad_file(option: str, path: Path | None, error: OSError) -> InvalidSetting:
-    return InvalidSetting(option, str(path), f"must be a PEM file ({error})")
+    return InvalidSetting(option, str(path), f"must be a PEM file ({error.strerror or error})")
 
 
 @dataclass(frozen=True, slots=True)

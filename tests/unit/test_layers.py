@@ -18,6 +18,7 @@ ROWS = (
     "text",
     "histograms",
     "processes",
+    "values",
     "options",
     "dialects",
     "drops",
