@@ -79,25 +79,23 @@ class Number:
             if isinstance(given, bool):
                 raise TypeError
             value = self._converted(given)
-        except (TypeError, ValueError, OverflowError):
-            raise self._refusal(given, option, part, hint) from None
-        if not self.admits(value):
-            raise self._refusal(given, option, part, hint)
+            admitted = self.admits(value)
+        except (TypeError, ValueError, OverflowError):  # no number, or more than a float holds
+            admitted = False
+        if not admitted:
+            problem = f"{part} must be {self}" if part else f"must be {self}"
+            raise InvalidSetting(option, given, problem, hint)
         return value
 
     def _converted(self, given: Any) -> float:
         return float(given)
-
-    def _refusal(self, given: object, option: str, part: str, hint: str) -> InvalidSetting:
-        problem = f"{part} must be {self}" if part else f"must be {self}"
-        return InvalidSetting(option, given, problem, hint)
 
     def __str__(self) -> str:
         least, most = _plain(self.least), _plain(self.most)
         if math.isinf(self.most):
             limits = f"above {least}" if self.above else f"{least} or more"
         else:
-            limits = f"above {least} and at most {most}" if self.above else f"{least}–{most}"  # noqa: RUF001  # a range
+            limits = f"above {least} and at most {most}" if self.above else f"{least}–{most}"
         return f"{'0 or ' if self.or_zero else ''}{limits} {self.unit}".rstrip()
 
 
@@ -195,13 +193,10 @@ class Pair:
 
     def read(self, given: Any, option: str) -> tuple[str, str]:
         """Return name and value without the blanks around them; errors do not show them."""
-        parts = given.partition(self.separator)[::2] if isinstance(given, str) else tuple(given)
-        if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
-            raise InvalidSetting(option, HIDDEN, f"must be {self}")
-        name, value = parts[0].strip(), parts[1].strip()
-        if not name or (isinstance(given, str) and self.separator not in given):
-            raise InvalidSetting(option, HIDDEN, f"must be {self}")
-        return name, value
+        match given.split(self.separator, 1) if isinstance(given, str) else given:
+            case [str() as name, str() as value] if name.strip():
+                return name.strip(), value.strip()
+        raise InvalidSetting(option, HIDDEN, f"must be {self}")
 
     def __str__(self) -> str:
         return self.metavar

@@ -109,7 +109,8 @@ class FileSource:
             self._file = self._opened()
             self.problem = ""
         except (OSError, InvalidSetting) as error:
-            self.problem = f"{self._path} cannot be read any more: {error}"
+            reason = error.problem if isinstance(error, InvalidSetting) else error.strerror
+            self.problem = f"{self._path} cannot be read any more: {reason}"
 
     def _turned(self) -> bytes:
         """Look at the file's end whether it was rotated or truncated.

@@ -27,7 +27,7 @@ MAX_RATIO: Final = 1.0
 MAX_US: Final = 60_000_000.0
 """A minute, far beyond what any of these quantiles should be: more is a typing error, too."""
 
-_RANGE = "must be 0–100% and 0–60 s"  # noqa: RUF001  # ranges
+_RANGE = "must be 0–100% and 0–60 s"
 _FORM = "must be QUANTILE=SHARE%, QUANTILE=TIMEms or both, for example p50=8% or p99=15%/2ms"
 
 _UNITS = {"%": ("relative_ratio", 0.01), "ms": ("absolute_us", 1e3), "s": ("absolute_us", 1e6)}

@@ -34,9 +34,10 @@ def options_page() -> str:
         "- in Locust's web form, except for what names files and commands",
         "- as an attribute of the `WebSocketUser` class in your locustfile: `rate = 2`",
         "",
-        "Options win over the environment, and both over attributes. `loadtest options` prints the same list,",
-        "`loadtest options --json` for programs. An option marked *repeatable* can be given more than once; its",
-        "attribute is a list. Settings marked *plan* must be the same in two runs for them to be comparable.",
+        "Options win over the environment, and both over attributes. `loadtest options` prints the same",
+        "list, `loadtest options --json` for programs. An option marked *repeatable* can be given more than",
+        "once; its attribute is a list. Settings marked *plan* must be the same in two runs for them to be",
+        "comparable.",
         "",
     ]
     for group, rows in TABLE.items():

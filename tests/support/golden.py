@@ -3,8 +3,8 @@
     def test_help(golden: Golden) -> None:
         golden("help.txt", CliRunner().invoke(main, ["--help"]).output)
 
-A test fails with the difference if the text is not that of its file. `pytest --update-golden` writes the files
-anew; `git diff` then shows what has changed.
+A test fails with the difference if the text is not that of its file. `pytest --update-golden` writes the
+files anew; `git diff` then shows what has changed.
 """
 
 import difflib

@@ -111,7 +111,10 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         *(call(parse_weights, text) for text in ("", "crash", "close=many", "close=-1", "close,close=2")),
     ],
     "Storms": [
-        *(call(parse_storms, [text]) for text in ("0.5", "half@30", "200%@30", "0@30", "0.5@-1", "0.5@30:hail")),
+        *(
+            call(parse_storms, [text])
+            for text in ("0.5", "half@30", "200%@30", "0@30", "0.5@-1", "0.5@30:hail")
+        ),
         call(parse_storms, ["0.5@1"] * 21),
         call(DropPlan, storms=(Storm(at_s=1.0, share_ratio=2.0),)),
         call(check_storms, parse_storms(["0.5@90"]), 60.0),

@@ -147,7 +147,7 @@ def test_without_margins_those_of_the_last_candidate_hold(tmp_path: Path) -> Non
     [
         (
             ("v2", "v3", "--margin", "p42=8%"),
-            "--margin: 'p42=8%' does not name one gated quantile. Known are",
+            "--margin quantile must be p50, p90, p99 or outage (got 'p42=8%')",
         ),
         (("v1", "v2", "--pair", "v1", "v2"), "is in another pair, too"),
         (("v1", "v3", "--all"), "no complete run of v1 has the plan of v3's newest run"),
