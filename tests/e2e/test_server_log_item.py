@@ -27,7 +27,7 @@ from loadtest.server.process import ServerProcess
 from loadtest.serverlog.rules import load_rules
 from loadtest.verdict.items import Ruling
 from tests.support.locusts import BRISK, Finished, LocustProcess
-from tests.support.places import ROOT
+from tests.support.places import LOGS, ROOT
 from tests.support.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
@@ -182,7 +182,7 @@ def test_a_log_can_be_given_afterwards(served: dict[str, Served], tmp_path: Path
 
     assert ruling() is Ruling.NOT_JUDGED
     assert ruling(after.log) is Ruling.PASS
-    assert ruling(ROOT / "tests" / "samples" / "logs" / "gcloud-hour-after.json") is Ruling.INCONCLUSIVE
+    assert ruling(LOGS / "gcloud-hour-after.json") is Ruling.INCONCLUSIVE
     assert ruling(after.log, served["before"].log) is Ruling.FAIL
     shown = subprocess.run(
         [sys.executable, "-m", "loadtest", "report", str(run), "--server-log", "-"],
