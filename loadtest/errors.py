@@ -19,8 +19,15 @@ with which value, what is allowed, and what to do. A UsageError that no code tel
 """
 
 from pathlib import Path
+from reprlib import Repr
+from typing import Final
 
 from loadtest.events import Refused
+
+_VALUES = Repr()
+_VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 200
+_VALUES.maxdict = 20
+"""Writes what somebody gave; a whole file that was given by mistake is cut short."""
 
 
 class LoadtestError(Exception):
@@ -39,19 +46,31 @@ class UsageError(LoadtestError):
     exit_code = 2
 
 
-class InvalidSetting(UsageError):
-    """A setting has a value it cannot have."""
+HIDDEN: Final = ...
+"""In place of a value that must not be shown, or where there is none."""
 
-    def __init__(self, name: str, value: object, problem: str, hint: str = "") -> None:
-        super().__init__(name, value, problem, hint)
-        self.name = name
+
+class InvalidSetting(UsageError):
+    """A setting has a value that it must not have.
+
+    Args:
+        option: as a person types it: `--ws-rate`, `--margin`.
+        value: as it was given, or `HIDDEN`.
+        problem: what the value must be, or what is wrong with it: the sentence goes on after the option.
+        hint: what to do, where `problem` does not say so.
+    """
+
+    def __init__(self, option: str, value: object, problem: str, hint: str = "") -> None:
+        super().__init__(option, value, problem, hint)
+        self.option = option
         self.value = value
         self.problem = problem
         self.hint = hint
 
     def __str__(self) -> str:
-        text = f"{self.name}: {self.value!r} {self.problem}"
-        return f"{text}. {self.hint}" if self.hint else text
+        got = "" if self.value is HIDDEN else f" (got {_VALUES.repr(self.value)})"
+        hint = f". {self.hint}" if self.hint else ""
+        return f"{self.option} {self.problem}{got}{hint}"
 
 
 class RunNotFound(UsageError):

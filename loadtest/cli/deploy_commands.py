@@ -1,7 +1,6 @@
 """`loadtest check-log` and `probe`: checks right after a deploy."""
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from loadtest.cli.shared_options import (
     format_option,
     json_option,
     markdown_option,
-    options_named,
     print_json,
     print_sheet_as,
     rules_option,
@@ -79,11 +77,10 @@ def check_log(
 
     check_output(as_json=as_json, markdown=markdown)
     now_ns = time.time_ns()
-    with options_named(ctx):
-        since_ns = None if since is None else parse_since(since, now_ns)
-        selection = Selection(since_ns=since_ns, revision=revision)
-        table = load_rules(rules)
-        reports = [check([file], rules=table, selection=selection, format=log_format) for file in files]
+    since_ns = None if since is None else parse_since(since, now_ns)
+    selection = Selection(since_ns=since_ns, revision=revision)
+    table = load_rules(rules, option="--rules")
+    reports = [check([file], rules=table, selection=selection, format=log_format) for file in files]
     earlier = [one.to_json(now_ns) for one in reports[:-1]]
     document = reports[-1].to_json(now_ns) | ({"compared_with": earlier} if earlier else {})
     print_sheet_as(check_sheet(reports), document, as_json=as_json, markdown=markdown)
@@ -155,17 +152,18 @@ def probe(
       LOCUST_WS_TOKEN=… loadtest probe --host wss://chat.example.org --json | jq -r .verdict.verdict
     """
     from loadtest.locust_plugin.probe import probe as run_probe
+    from loadtest.options import SETTINGS
     from loadtest.report.terminal import print_verdict
 
     click.echo(f"probing {host or 'a reference server of its own'}, within a minute", err=True)
-    given["headers"] = _headers(given["headers"])
-    with options_named(ctx):
-        probed = run_probe(
-            host,
-            {"sessions": sessions, **{name: value for name, value in given.items() if value}},
-            health_path=health_path,
-            locustfile=locustfile,
-        )
+    header = SETTINGS["headers"].kind
+    given["headers"] = [header.read(text, "--header") for text in given["headers"]]
+    probed = run_probe(
+        host,
+        {"sessions": sessions, **{name: value for name, value in given.items() if value}},
+        health_path=health_path,
+        locustfile=locustfile,
+    )
     if as_json:
         print_json(probed.to_json())
     else:
@@ -174,12 +172,3 @@ def probe(
         if probed.published is not None:
             print_verdict(probed.published)
     ctx.exit(probed.exit_code)
-
-
-def _headers(texts: Iterable[str]) -> list[tuple[str, str]]:
-    from loadtest.locust_plugin.options import header
-
-    try:
-        return [header(text) for text in texts]
-    except ValueError:  # its text is left out: it may hold a secret
-        raise click.BadParameter("is not NAME:VALUE", param_hint="--header") from None

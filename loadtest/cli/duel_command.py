@@ -1,6 +1,5 @@
 """`loadtest duel`: two deployments against each other."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from loadtest.cli.shared_options import (
     json_option,
     margin_option,
     markdown_option,
-    options_named,
     print_sheet_as,
     results_option,
 )
@@ -101,8 +99,7 @@ def duel(
     from loadtest.statistics.margins import parse_margins
 
     check_output(as_json=as_json, markdown=markdown)
-    with options_named(ctx):
-        gates = parse_margins(margins)
+    gates = parse_margins(margins, option="--margin")
     asked = DuelSettings(
         a=Side.given("a", url=a_url, command=a_cmd, revision=a_revision),
         b=Side.given("b", url=b_url, command=b_cmd, revision=b_revision),
@@ -110,7 +107,6 @@ def duel(
         order=Order(order),
         gates=gates,
         locustfile=locustfile or LOCUSTFILE,
-        environment=os.environ,
         **settings,
     )
     fought = fight(asked, lambda line: click.echo(line, err=True))

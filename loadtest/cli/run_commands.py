@@ -9,7 +9,6 @@ from loadtest.cli.shared_options import (
     json_option,
     margin_option,
     markdown_option,
-    options_named,
     print_json,
     print_sheet_as,
     results_option,
@@ -105,8 +104,7 @@ def report(
         ctx.exit(record.exit_code)
     path = resolve(run, results)
     if server_logs:
-        with options_named(ctx):
-            attach_logs(path, server_logs, rules=load_rules(rules), format=log_format)
+        attach_logs(path, server_logs, rules=load_rules(rules, option="--rules"), format=log_format)
     published = publish(path, results=results, baseline=baseline)
     if as_json:
         print_json(published.verdict)
@@ -184,8 +182,7 @@ def compare(
         if all_runs
         else compare.named_pairs([(baseline, candidate), *more_pairs], results)
     )
-    with options_named(ctx):
-        compared = compare.compare(pairs, results=results, force=force, margins=margins)
+    compared = compare.compare(pairs, results=results, force=force, margins=margins)
     print_sheet_as(compare.comparison_sheet(compared), compared, as_json=as_json, markdown=markdown)
     ctx.exit(compared.exit_code)
 

@@ -1,14 +1,11 @@
 """What commands share: options, and printing for a machine, a pull request or a person."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
-
-from loadtest.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from loadtest.report.tables import Sheet
@@ -58,24 +55,6 @@ rules_option = click.option(
     metavar="FILE",
     help="Your own rules (TOML), tried before the built-in ones.",
 )
-
-
-@contextlib.contextmanager
-def options_named(ctx: click.Context) -> Iterator[None]:
-    """Name a bad setting by the option of this command that a person typed.
-
-    What is shared with `locust` and with locustfiles names a setting in its own way: rate, --ws-rate.
-
-    Raises:
-        InvalidSetting: with the option's name, where the command has such an option.
-    """
-    try:
-        yield
-    except InvalidSetting as error:
-        option = f"--{error.name.removeprefix('--').removeprefix('ws-')}"
-        if any(option in parameter.opts for parameter in ctx.command.params):
-            raise InvalidSetting(option, error.value, error.problem, error.hint) from error
-        raise
 
 
 def print_json(document: object) -> None:

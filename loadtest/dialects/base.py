@@ -161,15 +161,11 @@ def dialect_named(name: str) -> type[Dialect]:
     """Return the dialect's class.
 
     Raises:
-        InvalidSetting: there is no such dialect.
+        InvalidSetting: it is unknown.
     """
     try:
         return Dialect.dialects[name]
     except KeyError:
         known = ", ".join(sorted(Dialect.dialects))
-        raise InvalidSetting(
-            "dialect",
-            name,
-            "is unknown",
-            f"Known are {known}; your own is a subclass of loadtest.Dialect in your locustfile",
-        ) from None
+        problem = f"must be {known}, or the name of your own subclass of loadtest.Dialect in the locustfile"
+        raise InvalidSetting("--ws-dialect", name, problem) from None

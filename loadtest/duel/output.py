@@ -169,7 +169,7 @@ class Prospect:
 
     def _found(self, like: Timing | None) -> Sequence[Feasibility]:
         if like is None:
-            warmup_s, noise = self._settings.foreseen.warmup_s or 0.0, {}
+            warmup_s, noise = self._settings.warmup_s, {}
         else:
             warmup_s = like.manifest.plan.warmup_s
             noise = noise_floors(
@@ -201,5 +201,4 @@ def _is_alike(run: FoundRun, settings: DuelSettings) -> bool:
         manifest.complete
         and manifest.plan.users == settings.users
         and manifest.plan.duration_s == settings.duration_s
-        and settings.foreseen.agrees(manifest.plan)
     )

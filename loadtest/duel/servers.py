@@ -96,19 +96,16 @@ def _process(side: Side, port: int, folder: Path) -> LoggedProcess:
             grace_s=_GRACE_S,
         )
     except OSError as error:
-        raise InvalidSetting(
-            f"--{side.role}-cmd",
-            side.command[0],
-            f"cannot be started ({error.strerror or error})",
-            "Give a program and its arguments; no shell reads them",
-        ) from error
+        problem = f"cannot be started: {error.strerror or error}"
+        hint = "No shell reads it: for one use sh -c '…'"
+        raise InvalidSetting(f"--{side.role}-cmd", side.command[0], problem, hint) from error
 
 
 def _listens_in_time(side: Side, process: LoggedProcess, port: int, timeout_s: float) -> bool:
     """Wait until the server accepts connections, and tell whether it does or has ended.
 
     Raises:
-        InvalidSetting: it does neither in time.
+        InvalidSetting: it does not in time.
     """
     deadline_s = time.monotonic() + timeout_s
     while process.exit_status is None:
@@ -129,10 +126,7 @@ def _listens(port: int) -> bool:
 
 
 def _failed(side: Side, process: LoggedProcess, problem: str) -> InvalidSetting:
-    told = ""
+    hint = f"Its output is in {process.log}: {one_line(process.last_words())}"
     if not any(_PLACEHOLDER in word for word in side.command):
-        told = "The port it should use is {port} in the command, and $PORT. "
-    last = one_line(process.last_words())
-    return InvalidSetting(
-        f"--{side.role}-cmd", " ".join(side.command), problem, f"{told}Its output is in {process.log}: {last}"
-    )
+        hint = f"The port to listen on is {{port}} in the command, or $PORT. {hint}"
+    return InvalidSetting(f"--{side.role}-cmd", " ".join(side.command), problem, hint)

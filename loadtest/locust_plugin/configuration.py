@@ -15,7 +15,7 @@ from locust.util.timespan import parse_timespan
 from loadtest.errors import UsageError
 from loadtest.locust_plugin.load_settings import LoadSettings, check_storms, load_settings
 from loadtest.locust_plugin.log_watch import check_logs
-from loadtest.locust_plugin.options import NOT_IN_WEB_FORM, given_values
+from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, given_values
 from loadtest.results.directory import check_writable
 from loadtest.runs.baselines import NO_BASELINE
 from loadtest.runs.find import resolve

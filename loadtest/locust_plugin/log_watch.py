@@ -14,7 +14,6 @@ from pathlib import Path
 
 import gevent
 
-from loadtest.errors import InvalidSetting
 from loadtest.locust_plugin.load_settings import LogSettings
 from loadtest.results.log_file import LogWriter
 from loadtest.serverlog.extract import ReadStats, extract
@@ -41,7 +40,7 @@ def check_logs(settings: LogSettings) -> None:
     """Check that all logs can be followed, before a run.
 
     Raises:
-        InvalidSetting: a log, a format, a rule or the command cannot be used.
+        InvalidSetting: a log cannot be followed, the command is not found, or format or rules are malformed.
     """
     load_rules(settings.rules)
     LogReader(format=settings.format)
@@ -51,8 +50,6 @@ def check_logs(settings: LogSettings) -> None:
             logger.warning("server log %s does not exist yet: it will be read once it does", path)
     if settings.command is not None:
         command_words(settings.command)
-    if settings.allowed_errors < 0:
-        raise InvalidSetting("server-log-errors", settings.allowed_errors, "is less than none")
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from locust.runners import STATE_INIT
 from loadtest.errors import LoadtestError
 from loadtest.locust_plugin.lifecycle import Lifecycle, RecordingLifecycle
 from loadtest.locust_plugin.load import RunInfo
-from loadtest.locust_plugin.options import RUN_DESTINATION
+from loadtest.locust_plugin.parser import RUN_DESTINATION
 from loadtest.locust_plugin.worker_messages import GRACE_S, MasterConnection, Workers
 from loadtest.results.interval import PackedInterval
 

@@ -234,13 +234,13 @@ def check(
     """Read files, all of one server, and count what they hold; `-` is standard input.
 
     Raises:
-        InvalidSetting: a file cannot be read, or there is no such format.
+        InvalidSetting: a file cannot be read, or the format is unknown or malformed.
 
     """
     report = LogReport(files=tuple(map(str, paths)))
     selection = selection or Selection()
     for path in paths:
-        reader = LogReader(format=format)
+        reader = LogReader(format=format, option="--format")
         for record in read(path, reader):
             if selection.takes(record):
                 report.add(record, rules.classify(record), str(path))

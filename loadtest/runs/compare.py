@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import RunsNotComparable, UsageError
+from loadtest.options import options_of
 from loadtest.report.tables import Sheet, Table, Untrusted, bounded, gate_table, gates, pair_table
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan
@@ -27,7 +28,7 @@ from loadtest.verdict import latency
 from loadtest.verdict.evidence import LatencyEvidence, Percentiles, RunNamed
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Item
-from loadtest.verdict.latency import Timing, as_options, differing_plans, judge_pairs, timing
+from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timing
 
 
 class ComparedRun(RunNamed, frozen=True, kw_only=True):
@@ -137,15 +138,15 @@ def compare(
         margins: as `parse_margins` takes them; others are those of the candidate's last run.
 
     Raises:
-        InvalidSetting: a margin is invalid.
+        InvalidSetting: a margin is malformed or out of range.
         RunUnreadable: a file of a run is damaged.
         RunsNotComparable: the plans differ and `force` is not set.
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
-    gates = parse_margins(margins, manifests[-1][1].gates)
+    gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
     differing = differing_plans(manifests)
     if differing and not force:
-        raise RunsNotComparable(as_options(differing))
+        raise RunsNotComparable(options_of(differing))
     judged = _one_pair if len(pairs) == 1 else _several_pairs
     item = judged(pairs, results, gates)
     if differing:
@@ -197,7 +198,7 @@ def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
 def _doubted(item: Item[LatencyEvidence], differing: list[str]) -> Item[LatencyEvidence]:
     """Return the item for unlike plans: INCONCLUSIVE at best."""
     verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
-    summary = f"unlike plans ({', '.join(as_options(differing))}): {item.summary}"
+    summary = f"unlike plans ({', '.join(options_of(differing))}): {item.summary}"
     return msgspec.structs.replace(item, verdict=verdict, summary=summary)
 
 

@@ -164,7 +164,7 @@ def _configure(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
 
 def _implementation(name: WebSocketImplementation) -> type[asyncio.Protocol] | str:
     if importlib.util.find_spec(name) is None:
-        raise InvalidSetting("--ws-implementation", name, "is not installed", f"Run: pip install {name}")
+        raise InvalidSetting("--ws-implementation", name, "must be installed", f"Run 'pip install {name}'")
     return name if name == "wsproto" else PatientWebSocketProtocol
 
 
@@ -172,8 +172,10 @@ def _bind(config: uvicorn.Config) -> Any:
     try:
         return config.bind_socket()
     except SystemExit as exit_:  # how uvicorn reports an OSError
-        problem = f"cannot be listened on: {exit_.__context__}"
-        raise InvalidSetting("--port", config.port, problem, "Choose another, or 0 for a free one") from None
+        problem = f"must be free ({exit_.__context__})"
+        raise InvalidSetting(
+            "--port", config.port, problem, "Use another port, or 0 for a free one"
+        ) from None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -29,6 +29,10 @@ CLOSE_BYTES = 64 * 1024 * 1024
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL when a command is stopped."""
 
+_LOG_OPTION = "--ws-server-log"
+_COMMAND_OPTION = "--ws-server-log-cmd"
+_COMMAND_HINT = "For pipes use sh -c '…'"
+
 
 class Source(Protocol):
     """Where a log's bytes come from."""
@@ -62,11 +66,11 @@ class FileSource:
         self._quiet = False  # the last read of this file found nothing
         try:
             if not path.parent.is_dir():
-                raise InvalidSetting("server-log", str(path), "cannot be followed: its folder does not exist")
+                raise InvalidSetting(_LOG_OPTION, str(path), "must be in a folder that exists")
             self._file = self._opened()
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
-            raise InvalidSetting("server-log", str(path), problem) from error
+            problem = f"must be a file that can be read ({error.strerror})"
+            raise InvalidSetting(_LOG_OPTION, str(path), problem) from error
         if self._file is not None:
             self._file.seek(0, os.SEEK_END)
 
@@ -91,8 +95,8 @@ class FileSource:
     def _opened(self) -> BinaryIO | None:
         try:
             if not stat.S_ISREG(self._path.stat().st_mode):
-                hint = "Use - for standard input, or a command"
-                raise InvalidSetting("server-log", str(self._path), "is no regular file", hint)
+                hint = "Use - for standard input, or --ws-server-log-cmd"
+                raise InvalidSetting(_LOG_OPTION, str(self._path), "must be a regular file", hint)
             return self._path.open("rb", buffering=0)
         except FileNotFoundError:
             return None
@@ -104,7 +108,8 @@ class FileSource:
             self._file = self._opened()
             self.problem = ""
         except (OSError, InvalidSetting) as error:
-            self.problem = f"{self._path} cannot be read any more: {error}"
+            reason = error.problem if isinstance(error, InvalidSetting) else error.strerror
+            self.problem = f"{self._path} cannot be read any more: {reason}"
 
     def _turned(self) -> bytes:
         """Look at the file's end whether it was rotated or truncated.
@@ -142,9 +147,8 @@ class StandardInput:
 
         """
         if os.isatty(descriptor):
-            raise InvalidSetting(
-                "server-log", "-", "is a terminal", "Pipe the log in: docker logs -f NAME | …"
-            )
+            problem = "must be a pipe or a file for standard input, not a terminal"
+            raise InvalidSetting(_LOG_OPTION, "-", problem, "Pipe the log in: docker logs -f NAME | …")
         self.ended = False
         self.problem = ""
         self._descriptor = descriptor
@@ -182,7 +186,7 @@ class CommandOutput:
             self._process = Process(words, output=PIPE, grace_s=GRACE_S)
         except OSError as error:
             problem = f"cannot be started: {error.strerror}"
-            raise InvalidSetting("server-log-cmd", words[0], problem, _COMMAND_HINT) from error
+            raise InvalidSetting(_COMMAND_OPTION, words[0], problem, _COMMAND_HINT) from error
         assert self._process.output is not None
         self._output = self._process.output
         os.set_blocking(self._output.fileno(), False)
@@ -212,9 +216,6 @@ class CommandOutput:
             self.problem = f"the command ended with status {status}"
 
 
-_COMMAND_HINT = "Use sh -c '…' for pipes"
-
-
 def command_words(command: str) -> list[str]:
     """Split a command into words, of which the first is a program that is there.
 
@@ -225,11 +226,11 @@ def command_words(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        problem = f"cannot be started: {error}"
-        raise InvalidSetting("server-log-cmd", command, problem, _COMMAND_HINT) from error
+        problem = f"must be quoted as for a shell ({error})"
+        raise InvalidSetting(_COMMAND_OPTION, command, problem, _COMMAND_HINT) from error
     if not words or shutil.which(words[0]) is None:
         name = words[0] if words else ""
-        raise InvalidSetting("server-log-cmd", name, "cannot be started: there is no such program")
+        raise InvalidSetting(_COMMAND_OPTION, name, "program not found", _COMMAND_HINT)
     return words
 
 

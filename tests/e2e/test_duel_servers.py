@@ -60,7 +60,7 @@ def test_a_url_and_a_command_may_be_mixed(tmp_path: Path) -> None:
     [
         (
             ["/no/such/program"],
-            r"--b-cmd: '/no/such/program' cannot be started \(No such file or directory\)",
+            r"^--b-cmd cannot be started: No such file or directory \(got '/no/such/program'\)",
         ),
         (
             python("raise SystemExit('no \\x1b[2J database')"),
@@ -124,7 +124,7 @@ def test_a_free_port_is_one_that_a_server_can_have() -> None:
 def test_a_server_that_never_listens_is_given_up(tmp_path: Path) -> None:
     """After its time; it is ended."""
     command = python("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
-    with pytest.raises(InvalidSetting, match=r"--a-cmd: .* did not listen on 127.0.0.1:\d+ within 1 s"):
+    with pytest.raises(InvalidSetting, match=r"^--a-cmd did not listen on 127.0.0.1:\d+ within 1 s \(got "):
         servers(tmp_path, side("a", *command), timeout_s=1)
     for pid in (tmp_path / "server-a.log").read_text().split():
         assert not is_running(int(pid))

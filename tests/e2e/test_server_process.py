@@ -189,7 +189,10 @@ def test_a_port_in_use_is_one_clear_line() -> None:
             check=False,
         )
         assert done.returncode == 2
-        assert re.fullmatch(rf"Error: --port: {process.port} .*in use.*0 for a free one\n", done.stderr)
+        assert re.fullmatch(
+            rf"Error: --port must be free .*in use.* \(got {process.port}\)\. .*0 for a free one\n",
+            done.stderr,
+        )
         assert done.stdout == ""
         with pytest.raises(ServerNotStarted, match=r"exit status 2.*in use"):
             ServerProcess(port=process.port)

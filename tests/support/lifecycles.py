@@ -28,7 +28,7 @@ from loadtest.errors import LoadtestError
 from loadtest.locust_plugin import lifecycle, roles
 from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
 from loadtest.locust_plugin.load import RunInfo
-from loadtest.locust_plugin.options import RUN_DESTINATION
+from loadtest.locust_plugin.parser import RUN_DESTINATION
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.locust_plugin.worker_messages import FINISH_MESSAGE, INTERVALS_MESSAGE, VERSION
 from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle

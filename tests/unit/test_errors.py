@@ -8,6 +8,7 @@ import pytest
 
 from loadtest import errors
 from loadtest.errors import (
+    HIDDEN,
     ConnectFailed,
     IllegalStep,
     InvalidSetting,
@@ -24,11 +25,11 @@ from loadtest.events import Refused
 
 MESSAGES: list[tuple[LoadtestError, int, str]] = [
     (
-        InvalidSetting("rate", -1, "is below 0", "Give 0 for none"),
+        InvalidSetting("--port", -1, "must be 0–65535", "0 takes a free port"),
         2,
-        "rate: -1 is below 0. Give 0 for none",
+        "--port must be 0–65535 (got -1). 0 takes a free port",
     ),
-    (InvalidSetting("rate", "x", "is no number"), 2, "rate: 'x' is no number"),
+    (InvalidSetting("--ws-header", HIDDEN, "must be NAME:VALUE"), 2, "--ws-header must be NAME:VALUE"),
     (
         RunNotFound("v1", Path("results")),
         2,

@@ -86,10 +86,10 @@ def test_rules_and_a_format_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("no-such.log",), "cannot be read"),
+        (("no-such.log",), "FILE must be a file that can be read"),
         ((AFTER, "--since", "yesterday"), "10m, 1h or 2d"),
-        ((AFTER, "--format", "morse"), "is no known log format"),
-        ((AFTER, "--rules", "no-such.toml"), "cannot be read"),
+        ((AFTER, "--format", "morse"), "--format must be auto, json, "),
+        ((AFTER, "--rules", "no-such.toml"), "--rules must be a file that can be read"),
         ((), "Missing argument"),
     ],
 )

@@ -148,7 +148,7 @@ def test_without_margins_those_of_the_last_candidate_hold(tmp_path: Path) -> Non
     [
         (
             ("v2", "v3", "--margin", "p42=8%"),
-            "--margin: 'p42=8%' does not name one gated quantile. Known are",
+            "--margin quantile must be p50, p90, p99 or outage (got 'p42=8%')",
         ),
         (("v1", "v2", "--pair", "v1", "v2"), "a run that is in another pair"),
         (("v1", "v3", "--all"), "revision 'v1' has no complete run with the plan of 'v3'"),
