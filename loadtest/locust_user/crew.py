@@ -20,6 +20,7 @@ from locust.runners import STATE_MISSING
 
 from loadtest.evidence import MalformedInterval, PackedInterval
 from loadtest.evidence.interval import decode, encode
+from loadtest.run.environment import DISTRIBUTION
 
 logger = logging.getLogger("loadtest")
 
@@ -32,7 +33,7 @@ GRACE_S = 10.0
 _LOOK_EVERY_S = 0.5
 """While waiting, for workers that have died: they send nothing more, and Locust notices after seconds."""
 
-VERSION = metadata.version("loadtest")
+VERSION = metadata.version(DISTRIBUTION)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
