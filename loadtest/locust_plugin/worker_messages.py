@@ -19,6 +19,7 @@ from gevent.event import Event
 from locust.runners import STATE_MISSING
 
 from loadtest.errors import MalformedInterval
+from loadtest.results.environment import DISTRIBUTION
 from loadtest.results.interval import PackedInterval, decode, encode
 
 logger = logging.getLogger("loadtest")
@@ -32,7 +33,7 @@ GRACE_S = 10.0
 _LOOK_EVERY_S = 0.5
 """While waiting: for workers that died, which send nothing more. Locust notices after some seconds."""
 
-VERSION = metadata.version("loadtest")
+VERSION = metadata.version(DISTRIBUTION)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
