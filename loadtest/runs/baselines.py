@@ -1,8 +1,8 @@
-"""Which run another is compared with when its reports are made, and why that one.
+"""Which run another is compared with when its reports are made, and why.
 
-It is what was asked for, else what the run was compared with before, else what the rule says
-(`choose_baseline`): a report that is made again must not change because a later run exists.
-A baseline that was not asked for and cannot be read is told in a note, it is no reason to have no report.
+It is the run that was asked for, else the one that the run was compared with before, else the one that the
+rule chooses (`choose_baseline`): a report that is made again must not change because a later run exists. If
+a baseline that nobody asked for cannot be read, a note says so and the report is made without it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,22 +11,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
-
-import msgspec
-from msgspec import Struct
 
 from loadtest.errors import RunUnreadable
-from loadtest.report.tables import told
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.find import Catalogue, FoundRun, find_runs, given_verdict, once, resolve
 from loadtest.statistics.comparison import MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.verdict import connect, messaging
-from loadtest.verdict.items import Item, Ruling, Verdict
-from loadtest.verdict.latency import OPTIONAL_TAGS, PassedOver, Timing, lack, timing
+from loadtest.verdict.evidence import BaselineEvidence, PassedOver
+from loadtest.verdict.items import AnyItem, Verdict
+from loadtest.verdict.latency import OPTIONAL_TAGS, BaselineSearch, Timing, lack, timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +56,16 @@ class Suitability:
         return [*([self.lack] if self.lack else []), *self.failings]
 
 
-def suitability(evidence: RunData, given: Verdict | None = None) -> Suitability:
+def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
     """Return how fit a run is to be compared with.
 
     Args:
-        given: the verdict that the run was given, for what its evidence alone cannot tell: its latency.
+        given: the verdict in its verdict.json, for its latency, which its data alone cannot tell.
     """
-    unjudged, why = _lack(timing(evidence))
-    items = [connect.judge(evidence), messaging.judge(evidence)]
+    unjudged, why = _lack(timing(run))
+    items: list[AnyItem] = [connect.judge(run), messaging.judge(run)]
     if given is not None:
-        items += [item for item in given.items if item.item == "latency"]
+        items.append(given.latency)
     failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
     return Suitability(unjudged=unjudged, lack=why, failings=failings)
 
@@ -122,7 +119,7 @@ class Choice:
 
 
 def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
-    """Return what a run is compared with where nothing was asked for."""
+    """Return the run pinned for the plan, else the fittest complete run of another revision with the plan."""
     others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
     if pinned is not None:
@@ -131,7 +128,10 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> Choice:
-    """Return the newest sound one of these, which are the newest first, else the newest of the best."""
+    """Return the newest sound run, else the newest of the best; candidates come newest first.
+
+    A poor baseline is better than none: latency is then INCONCLUSIVE, where it would be NOT_JUDGED.
+    """
     looked_at = list(_looked_at(candidates))
     fit = [(run, found.rank) for run, found, _ in looked_at if found is not None]
     best, _ = min(fit, key=lambda one: one[1], default=(None, None))
@@ -212,22 +212,14 @@ class Found:
     """A baseline.
 
     Args:
-        evidence: what its files say, None where there is no baseline.
-        path, rule: where it is, and by which rule it was found; or by which there is none.
-        passed_over: the runs that the rule did not take, the newest first.
-        notes: what a person must know of it.
+        search: how it was found, or why there is none.
+        run: its data, None without a baseline.
+        notes: what a reader must know about it.
     """
 
-    evidence: RunData | None = None
-    path: str = ""
-    rule: str = ""
-    passed_over: Sequence[PassedOver] = ()
+    search: BaselineSearch
+    run: RunData | None = None
     notes: Sequence[str] = ()
-
-    def told(self) -> dict[str, Any]:
-        """Return how it was found, for the evidence of a verdict."""
-        passed_over = [msgspec.to_builtins(one) for one in self.passed_over]
-        return {"path": self.path, "rule": self.rule, "passed_over": passed_over}
 
 
 def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None) -> Found:
@@ -246,10 +238,10 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
     if before is not None and not wanted:
         return _as_before(before, results)
     if wanted == NO_BASELINE:
-        return Found(rule=NONE_ASKED)
+        return _none(rule=NONE_ASKED)
     choice = choose_baseline(results, manifest, wanted)
     if choice.baseline is None:
-        return Found(passed_over=choice.passed_over)
+        return _none(choice.passed_over)
     try:
         return _read(choice.baseline.path, str(choice.baseline.rule), choice.passed_over)
     except RunUnreadable as problem:
@@ -259,45 +251,40 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
 
 
 def _as_before(before: Verdict, results: Path) -> Found:
-    """Return what an earlier verdict was made against."""
-    latency = next((item for item in before.items if item.item == "latency"), _NOTHING)
-    passed_over = told(latency, "passed_over", list[PassedOver], [])
+    """Return the baseline of an earlier verdict."""
+    latency = before.latency.evidence
+    passed_over = latency.passed_over or ()
     if before.baseline is None:
-        none_asked = told(latency, "rule", str, "") == NONE_ASKED
-        return Found(rule=NONE_ASKED if none_asked else "", passed_over=passed_over)
-    compared = told(latency, "baseline", _Compared, _Compared(""))
+        return _none(passed_over, rule=NONE_ASKED if latency.rule == NONE_ASKED else None)
+    compared = latency.baseline or BaselineEvidence()
     path = next((run.path for run in find_runs(results).runs if run.manifest.run_id == compared.run_id), None)
     if path is None:
-        return Found(passed_over=passed_over, notes=["the run that this one was compared with is gone"])
+        return _none(passed_over, "the run that this one was compared with is gone")
     try:
-        return _read(path, compared.rule, passed_over)
+        return _read(path, compared.rule or "", passed_over)
     except RunUnreadable as problem:
         return _unreadable(problem, passed_over)
 
 
-class _Compared(Struct):
-    run_id: str
-    rule: str = ""
-
-
-_NOTHING = Item(item="latency", verdict=Ruling.NOT_JUDGED, summary="")
-
-
 def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
-    evidence = read_run(path)
+    run = read_run(path)
     notes = [
-        f"the baseline {evidence.manifest.revision} is a poor one: {failing}"
-        for failing in suitability(evidence, given_verdict(path)).failings
+        f"the baseline {run.manifest.revision} is a poor one: {failing}"
+        for failing in suitability(run, given_verdict(path)).failings
     ]
-    return Found(evidence, str(path), rule, passed_over, notes)
+    return Found(BaselineSearch(path=str(path), rule=rule, passed_over=passed_over), run, notes)
 
 
 def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Found:
-    return Found(passed_over=passed_over, notes=[f"the baseline could not be read: {problem}"])
+    return _none(passed_over, f"the baseline could not be read: {problem}")
+
+
+def _none(passed_over: Sequence[PassedOver] = (), *notes: str, rule: str | None = None) -> Found:
+    return Found(BaselineSearch(rule=rule, passed_over=passed_over), notes=notes)
 
 
 def readable(paths: Iterable[Path]) -> Iterator[RunData]:
-    """Yield the evidence of runs, one at a time, passing over damaged ones."""
+    """Yield the data of runs, one at a time, passing over damaged ones."""
     for path in paths:
         with suppress(RunUnreadable):
             yield read_run(path)

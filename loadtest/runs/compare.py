@@ -6,10 +6,9 @@ Where a person insists, the candidate's plan is held to be that of all, and the 
 slower baseline plan would make any candidate look good.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -17,27 +16,25 @@ from msgspec import Struct
 from loadtest import text
 from loadtest.errors import InvalidSetting, RunsNotComparable, UsageError
 from loadtest.options import options_of
-from loadtest.report.tables import Sheet, Table, Untrusted, bounded, gate_table, gates, pair_table, told
+from loadtest.report.tables import Sheet, Table, Untrusted, bounded, gate_table, gates, pair_table
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.baselines import earlier_runs, readable
 from loadtest.runs.find import find_runs, once, resolve
 from loadtest.statistics.margins import Gate, margins_of, parse_margins
 from loadtest.verdict import latency
+from loadtest.verdict.evidence import LatencyEvidence, Percentiles, RunNamed
 from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.items import Item
 from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timing
 
 
-class ComparedRun(Struct, frozen=True, kw_only=True):
-    """Which run was compared."""
+class ComparedRun(RunNamed, frozen=True, kw_only=True):
+    """Which run was compared, and its directory."""
 
     path: str
-    revision: str
-    run_id: str
-    started_at: str
-    complete: bool
 
 
 class ComparedPair(Struct, frozen=True, kw_only=True):
@@ -62,7 +59,7 @@ class Compared(Struct, frozen=True, kw_only=True):
     candidate: ComparedRun
     pairs: list[ComparedPair]
     differing_fields: list[str]
-    item: Item
+    item: Item[LatencyEvidence]
     schema: int = 1
 
     @property
@@ -152,7 +149,10 @@ def compare(
     if differing:
         item = _doubted(item, differing)
     named = [
-        ComparedPair(baseline=_named(paths[0], before), candidate=_named(paths[1], after))
+        ComparedPair(
+            baseline=ComparedRun.of(before, path=str(paths[0])),
+            candidate=ComparedRun.of(after, path=str(paths[1])),
+        )
         for paths, (before, after) in zip(pairs, manifests, strict=True)
     ]
     return Compared(
@@ -165,7 +165,7 @@ def compare(
     )
 
 
-def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item:
+def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item[LatencyEvidence]:
     before, after = map(read_run, pairs[0])
     alike = msgspec.structs.replace(before.manifest, plan=after.manifest.plan)
     judged = msgspec.structs.replace(after.manifest, margins=margins_of(gates))
@@ -174,7 +174,7 @@ def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -
     return latency.judge(candidate, baseline, generator=judge_generator(candidate), earlier=earlier)
 
 
-def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item:
+def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item[LatencyEvidence]:
     timings = [(timing(read_run(baseline)), timing(read_run(candidate))) for baseline, candidate in pairs]
     plan = timings[0][1].manifest.plan
     alike = [(_with_plan(before, plan), _with_plan(after, plan)) for before, after in timings]
@@ -192,35 +192,25 @@ def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
     return readable(earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns))
 
 
-def _doubted(item: Item, differing: list[str]) -> Item:
-    """Return the item as what it is worth between unlike plans: INCONCLUSIVE at best."""
+def _doubted(item: Item[LatencyEvidence], differing: list[str]) -> Item[LatencyEvidence]:
+    """Return the item for unlike plans: INCONCLUSIVE at best."""
     verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
     summary = f"unlike plans ({', '.join(options_of(differing))}): {item.summary}"
     return msgspec.structs.replace(item, verdict=verdict, summary=summary)
 
 
-def _named(path: Path, manifest: Manifest) -> ComparedRun:
-    return ComparedRun(
-        path=str(path),
-        revision=manifest.revision,
-        run_id=manifest.run_id,
-        started_at=manifest.started_at,
-        complete=manifest.complete,
-    )
-
-
 def comparison_sheet(compared: Compared) -> Sheet:
     """Return which runs were compared, the gated quantiles, and what each pair or each run showed."""
-    several = len(compared.pairs) > 1
+    several, latency = len(compared.pairs) > 1, compared.item.evidence
     tables = (
         _run_table(compared.pairs),
         gate_table(gates(compared.item)),
-        pair_table(compared.item) if several else _percentile_table(compared.item),
+        pair_table(latency.runs or ()) if several else _percentile_table(latency),
     )
     return Sheet(
         headline=f"latency over {len(compared.pairs)} pairs" if several else "latency",
         ruling=compared.verdict,
-        lines=[compared.item.summary, *told(compared.item, "spoiled", list[str], [])],
+        lines=[compared.item.summary, *(latency.spoiled or ())],
         tables=tables,
     )
 
@@ -234,24 +224,19 @@ def _run_table(pairs: Sequence[ComparedPair]) -> Table:
     return bounded("Runs", ("run", "revision", "id", "started", "complete"), "lllll", rows)
 
 
-class _Baseline(Struct, frozen=True):
-    percentiles: dict[str, dict[str, float]]
-
-
-def _percentile_table(item: Item) -> Table:
+def _percentile_table(latency: LatencyEvidence) -> Table:
     """Return the percentiles beside those that are gated; these are of whole seconds only, and shown once."""
-    after = told(item, "percentiles", dict[str, dict[str, float]], {})
-    before = told(item, "baseline", _Baseline, _Baseline({})).percentiles
-    gated = {gate.gate for gate in gates(item)}
+    before = latency.baseline.percentiles if latency.baseline else {}
+    gated = {gate.gate for gate in latency.gates or ()}
     rows = [
-        (label, _ms(before, tag, name), _ms(after, tag, name))
-        for tag, values in after.items()
-        for name in values
+        (label, _ms(before, tag, name), text.span(1000 * in_ms))
+        for tag, values in (latency.percentiles or {}).items()
+        for name, in_ms in values.items()
         if name.endswith("_ms") and (label := f"{tag} {name.removesuffix('_ms')}") not in gated
     ]
     return Table(("latency", "baseline", "candidate"), "lrr", rows, "Other percentiles")
 
 
-def _ms(percentiles: Mapping[str, Mapping[str, Any]], tag: str, name: str) -> str:
+def _ms(percentiles: Percentiles, tag: str, name: str) -> str:
     value_ms = percentiles.get(tag, {}).get(name)
     return text.UNKNOWN if value_ms is None else text.span(1000 * value_ms)

@@ -1,11 +1,7 @@
-"""Which runs there are, which one a person means, and which one is the baseline.
+"""Which runs there are, and which one a person means.
 
-The rule for the baseline is that of the command line: what was asked for, else the run pinned for the plan,
-else the newest complete run of another revision with the same plan that can be compared with. What is passed
-over is told, with its reason. `loadtest.runs.baselines` says what speaks against a run; where something
-speaks against all of them, the newest of the best serves: no baseline at all would leave latency unjudged,
-where it has to be INCONCLUSIVE. Pinned runs are copies under results/baselines/ and otherwise runs like any
-other; where runs are counted, a run counts once.
+Pinned runs are copies under results/baselines/ and otherwise runs like any other. Where runs are counted, a
+run counts once.
 """
 
 import re
@@ -22,6 +18,7 @@ from loadtest.report.tables import Table, Untrusted
 from loadtest.results import directory
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_manifest
+from loadtest.ruling import Ruling
 from loadtest.verdict.items import Verdict
 
 
@@ -36,7 +33,7 @@ def read_verdict(path: Path) -> Verdict | None:
 
 
 def given_verdict(path: Path) -> Verdict | None:
-    """Return the verdict that a run was given, None where there is none that can be read."""
+    """Return the verdict in a run's verdict.json, None if there is none or it cannot be read."""
     try:
         return read_verdict(path)
     except RunUnreadable:
@@ -188,7 +185,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     started_at: str
     duration_s: float | None
     sessions: int
-    verdict: str | None
+    verdict: Ruling | None
     complete: bool
     failure: str | None
     pinned: bool
@@ -245,9 +242,9 @@ def _duration_s(manifest: Manifest) -> float | None:
         return None
 
 
-def _verdict(path: Path) -> str | None:
+def _verdict(path: Path) -> Ruling | None:
     verdict = given_verdict(path)
-    return None if verdict is None else str(verdict.verdict)
+    return None if verdict is None else verdict.verdict
 
 
 def _ending(run: ListedRun) -> str:

@@ -1,6 +1,6 @@
 """Baselines that are kept: copies of runs under results/baselines/, the one folder there that git tracks.
 
-A copy holds what a comparison needs, the evidence and the verdict; reports are made again from it with
+A copy holds what a comparison needs, its data and the verdict; reports are made again from it with
 `loadtest report`. One run is pinned for a plan: pinning another takes its place, so that nobody has to guess
 which of two baselines was meant.
 """
@@ -20,7 +20,7 @@ from loadtest.results import directory
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.baselines import choose_baseline, suitability
 from loadtest.runs.find import FoundRun, find_runs, given_verdict, resolve, run_of_plan
-from loadtest.verdict.latency import PassedOver
+from loadtest.verdict.evidence import PassedOver
 
 _KEPT = (
     directory.HISTOGRAMS,

@@ -14,6 +14,7 @@ from loadtest import text
 from loadtest.errors import RunUnreadable
 from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.results.reader import read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.find import FoundRun, find_runs, once, read_verdict, run_of_plan
 from loadtest.statistics.changes import ChangePoint, change_points
 from loadtest.statistics.margins import GATES
@@ -52,7 +53,7 @@ class TrendRun(Struct, frozen=True, kw_only=True):
     run_id: str
     path: str
     quantiles_us: dict[str, float | None]
-    verdict: str | None
+    verdict: Ruling | None
 
 
 class TrendChange(Struct, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ def _read(found: Iterator[FoundRun]) -> Iterator[TrendRun]:
             run_id=run.manifest.run_id,
             path=str(run.path),
             quantiles_us=quantiles_us,
-            verdict=None if verdict is None else str(verdict.verdict),
+            verdict=None if verdict is None else verdict.verdict,
         )
 
 

@@ -20,6 +20,7 @@ ROWS = (
     "processes",
     "values",
     "options",
+    "ruling",
     "dialects",
     "drops",
     "transport",

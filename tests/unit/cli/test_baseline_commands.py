@@ -16,6 +16,7 @@ from loadtest.report.terminal import print_verdict
 from loadtest.results.environment import utc_text
 from loadtest.runs.publish import publish
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.evidence import PassedOver
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
@@ -139,14 +140,14 @@ def test_a_verdict_says_what_was_passed_over(tmp_path: Path, capsys: pytest.Capt
     path = made(tmp_path, "v4", 3, seconds=20)
     published = publish(path, results=tmp_path)
     latency = published.verdict.item("latency")
-    assert latency.evidence["baseline"]["revision"] == "v1"
-    assert [one["revision"] for one in latency.evidence["passed_over"]] == ["v3", "v2"]
-    assert latency.evidence["passed_over"][1] == {
-        "revision": "v2",
-        "run_id": "v2at1",
-        "path": str(short),
-        "why": "service p99 cannot be judged against it: 200 round trips, 1000 are needed",
-    }
+    assert latency.evidence.baseline.revision == "v1"
+    assert [one.revision for one in latency.evidence.passed_over] == ["v3", "v2"]
+    assert latency.evidence.passed_over[1] == PassedOver(
+        revision="v2",
+        run_id="v2at1",
+        path=str(short),
+        why="service p99 cannot be judged against it: 200 round trips, 1000 are needed",
+    )
     print_verdict(published)
     line = re.compile(r"Passed over as a baseline: v3 \(.*\): it cannot be read: .*; 1 more in verdict\.json")
     assert line.search(" ".join(capsys.readouterr().out.split()))
@@ -173,7 +174,7 @@ def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
     for _ in range(2):
         latency = publish(path, results=tmp_path).verdict.item("latency")
         assert latency.summary == "no baseline to compare with"
-        assert [one["revision"] for one in latency.evidence["passed_over"]] == ["v1"]
+        assert [one.revision for one in latency.evidence.passed_over] == ["v1"]
     for baseline in ("none", None):
         latency = publish(path, results=tmp_path, baseline=baseline).verdict.item("latency")
         assert latency.summary == "no comparison was asked for"
@@ -193,13 +194,13 @@ def test_a_verdict_says_what_it_compared_with_and_why(
     baseline = made(tmp_path, "v1", 0, seconds=20)
     path = made(tmp_path, "v2", 1, seconds=20)
     published = publish(path, results=tmp_path)
-    told = published.verdict.item("latency").evidence["baseline"]
+    told = published.verdict.item("latency").evidence.baseline
     rule = "it is the newest complete run of another revision with this plan"
-    assert (told["path"], told["rule"]) == (str(baseline), rule)
+    assert (told.path, told.rule) == (str(baseline), rule)
     print_verdict(published)
     assert rule in " ".join(capsys.readouterr().out.split())
     for name in ("summary.md", "report.html", "junit.xml"):
         assert rule in (path / name).read_text(), name
     made(tmp_path, "v3", 2, seconds=20)
     run(tmp_path, "baseline", "set", "v3")
-    assert publish(path, results=tmp_path).verdict.item("latency").evidence["baseline"] == told
+    assert publish(path, results=tmp_path).verdict.item("latency").evidence.baseline == told
