@@ -11,7 +11,6 @@ from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.duel.stopping import next_look
 from loadtest.report.advice import told_items
 from loadtest.report.tables import Sheet, gate_table, gates, pair_table, verdict_table
-from loadtest.results.manifest import redact
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
@@ -49,7 +48,7 @@ def pairs_of(count: int) -> str:
 
 
 def _where(url: str) -> str:
-    return redact(url) if url else "from its command"
+    return text.public_url(url) if url else "from its command"
 
 
 def turn_line(settings: DuelSettings, number: int, roles: Sequence[str]) -> str:
@@ -170,7 +169,7 @@ class Prospect:
 
     def _found(self, like: Timing | None) -> Sequence[Feasibility]:
         if like is None:
-            warmup_s, noise = self._settings.foreseen.warmup_s or 0.0, {}
+            warmup_s, noise = self._settings.warmup_s, {}
         else:
             warmup_s = like.manifest.plan.warmup_s
             noise = noise_floors(
@@ -202,5 +201,4 @@ def _is_alike(run: FoundRun, settings: DuelSettings) -> bool:
         manifest.complete
         and manifest.plan.users == settings.users
         and manifest.plan.duration_s == settings.duration_s
-        and settings.foreseen.agrees(manifest.plan)
     )

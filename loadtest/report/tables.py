@@ -6,12 +6,15 @@ kinds, causes and errors, a hostile file may have thousands.
 """
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from loadtest import text
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
+from loadtest.options import command_options, written
 from loadtest.results.data import RunData, StormRecovery
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.ruling import Ruling
@@ -214,7 +217,7 @@ def interval(gate: GateResult) -> str:
     """Return the interval of a quantile's change, in percent."""
     if gate.low_ratio is None or gate.high_ratio is None:
         return text.UNKNOWN
-    low, high = (text.change(ratio).removesuffix(" %") for ratio in (gate.low_ratio, gate.high_ratio))
+    low, high = (text.change(ratio).removesuffix("%") for ratio in (gate.low_ratio, gate.high_ratio))
     return f"{low} to {high}"
 
 
@@ -281,8 +284,8 @@ def plan_table(plan: Plan) -> Table:
         ("bytes a message", f"about {plan.message_bytes}"),
         ("in flight at most", str(plan.in_flight or "any number")),
         ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
-        ("drops", Untrusted(_weights(plan.drops))),
-        *([("storms", Untrusted(_storms(plan)))] if plan.storms else []),
+        ("drops", Untrusted(written(plan.drops))),
+        *([("storms", Untrusted(written(plan.storms)))] if plan.storms else []),
         ("backoff", Untrusted(plan.backoff)),
         ("timeouts", f"reply {plan.reply_timeout_s:g} s, opening {plan.open_timeout_s:g} s"),
         ("seed", str(plan.seed)),
@@ -324,30 +327,14 @@ def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
         head += f" -t {plan.duration_s:g}s"
     if not own_server:
         head += f" --host {shlex.quote(manifest.target)}"
-    lines = [head, *_option_lines(plan), f"  --ws-revision {shlex.quote(manifest.revision)}"]
+    options = [
+        *command_options(msgspec.structs.asdict(plan)),
+        f"--ws-revision {shlex.quote(manifest.revision)}",
+    ]
     if margins := margins_text(manifest.gates):
-        lines.append(f"  --ws-margin {shlex.quote(margins)}")
+        options.append(f"--ws-margin {shlex.quote(margins)}")
+    lines = [head, *(f"  {line}" for line in options)]
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
-
-
-def _option_lines(plan: Plan) -> Iterator[str]:
-    yield f"  --ws-dialect {shlex.quote(plan.dialect)} --ws-path {shlex.quote(plan.path)}"
-    yield f"  --ws-sessions {plan.sessions_per_user} --ws-rate {plan.rate:g} --ws-arrivals {plan.arrivals}"
-    yield f"  --ws-in-flight {plan.in_flight} --ws-message-bytes {plan.message_bytes}"
-    yield f"  --ws-drop-every {plan.drop_every_s:g} --ws-drops {shlex.quote(_weights(plan.drops))}"
-    if plan.storms:
-        yield f"  --ws-storm {shlex.quote(_storms(plan))}"
-    yield f"  --ws-backoff {shlex.quote(plan.backoff)}"
-    yield f"  --ws-reply-timeout {plan.reply_timeout_s:g} --ws-open-timeout {plan.open_timeout_s:g}"
-    yield f"  --ws-seed {plan.seed} --ws-warmup {plan.warmup_s:g}"
-
-
-def _storms(plan: Plan) -> str:
-    return ",".join(map(str, plan.storms))
-
-
-def _weights(drops: Mapping[str, float]) -> str:
-    return ",".join(f"{kind}={weight:g}" for kind, weight in drops.items())
 
 
 _TOLD = 5

@@ -73,15 +73,15 @@ def attach_logs(
     It takes the place of what the run kept of a log before, once it has been read to its end.
 
     Raises:
-        InvalidSetting: a file cannot be read, or there is no such format.
+        InvalidSetting: a file cannot be read, or the format is unknown or malformed.
         ResultsUnwritable: it cannot be kept.
     """
     counts = Counts()
     with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as beside:
         with LogWriter(Path(beside)) as writer:
             for file in files:
-                reader = LogReader(format=format)
-                for batch in _batches(read(file, reader)):
+                reader = LogReader(format=format, option="--format")
+                for batch in _batches(read(file, reader, option="--server-log")):
                     classified = ((record, rules.classify(record)) for record in batch)
                     writer.append(extract(classified, file.name if len(files) > 1 else ""))
                 counts = counts.plus(reader.counts)

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
+from loadtest.options import options_of
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan, differing_fields
 from loadtest.ruling import Ruling, worst
@@ -142,15 +143,6 @@ def resolvable(
 Pair = tuple[Timing, Timing]
 """A run of the baseline, and one of the candidate."""
 
-_OPTIONS = {
-    "users": "-u",
-    "spawn_rate": "-r",
-    "duration_s": "-t",
-    "sessions_per_user": "--ws-sessions",
-    "storms": "--ws-storm",
-}
-"""The fields of a plan that are not named like their --ws-… option."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineSearch:
@@ -275,7 +267,7 @@ def _obstacle(pairs: Sequence[Pair]) -> str:
     differing = differing_plans([(before.manifest, after.manifest) for before, after in pairs])
     if differing:
         return (
-            f"the baseline was made with another plan; they differ in {', '.join(as_options(differing))}. "
+            f"the baseline was made with another plan; they differ in {', '.join(options_of(differing))}. "
             "Repeat one run with the other's settings"
         )
     if any(is_fit(pair) for pair in pairs):
@@ -294,11 +286,6 @@ def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:
     plans = [manifest.plan for pair in pairs for manifest in pair]
     found = [differing_fields(plans[-1], plan) for plan in plans]
     return [name for name in Plan.__struct_fields__ if any(name in names for names in found)]
-
-
-def as_options(fields: Iterable[str]) -> list[str]:
-    """Return the options by which these fields of a plan are set."""
-    return [_OPTIONS.get(name, f"--ws-{name.removesuffix('_s').replace('_', '-')}") for name in fields]
 
 
 def _compared(

@@ -18,6 +18,7 @@ ROWS = (
     "text",
     "histograms",
     "processes",
+    "values",
     "options",
     "ruling",
     "dialects",
