@@ -13,7 +13,6 @@ from loadtest.errors import InvalidSetting
 from loadtest.options import SETTINGS, TABLE, Group, Setting, options_of, written
 from loadtest.values import Flag, Pair
 from tests.support.commands import run
-from tests.support.generate_docs import DOCS, PAGES
 from tests.support.golden import Golden
 
 ROWS = list(SETTINGS.values())
@@ -100,9 +99,3 @@ def test_programs_find_all_settings() -> None:
     found = json.loads(run("options", "--json").stdout)
     assert [one["attribute"] for one in found] == list(SETTINGS)
     assert {one["attribute"]: one["default"] for one in found}["rate"] == 1.0
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_pages_made_from_the_code_are_current(name: str) -> None:
-    """Else: python -m tests.support.generate_docs."""
-    assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name]()
