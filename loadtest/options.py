@@ -347,17 +347,13 @@ def options_of(plan_fields: Iterable[str]) -> list[str]:
 
 
 def command_options(plan: Mapping[str, Any]) -> list[str]:
-    """Return the options that repeat a run's plan, quoted for a shell, a line for each group.
+    """Return the options that repeat a run's plan, each with its value quoted for a shell.
 
     Args:
         plan: by the names of its fields.
     """
-    lines = []
-    for rows in TABLE.values():
-        given = [(row.option, written(plan[row.plan_field])) for row in rows if row.plan_field]
-        if given:
-            lines.append(" ".join(f"{option} {shlex.quote(value)}" for option, value in given if value))
-    return lines
+    given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items()]
+    return [f"{option} {shlex.quote(value)}" for option, value in given if value]
 
 
 def written(value: Any) -> str:
