@@ -1,6 +1,7 @@
 """`loadtest list`, `report`, `compare`, `trend`: all runs, one of them, two of them, those of a plan."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,8 +16,9 @@ from loadtest.cli.shared_options import (
     results_option,
     rules_option,
 )
-from loadtest.report.terminal import new_console, print_table
-from loadtest.runs.find import Listing, listing_tables
+
+if TYPE_CHECKING:
+    from loadtest.runs.find import Listing
 
 
 @click.command("list")
@@ -219,8 +221,11 @@ def trend(plan: str | None, markdown: bool, results: Path, as_json: bool) -> Non
     print_sheet_as(trend.trend_sheet(found), found, as_json=as_json, markdown=markdown)
 
 
-def print_listing(listing: Listing) -> None:
+def print_listing(listing: "Listing") -> None:
     """Print the runs of a results folder for a person."""
+    from loadtest.report.terminal import new_console, print_table
+    from loadtest.runs.find import listing_tables
+
     console = new_console()
     for table in listing_tables(listing):
         if table:
