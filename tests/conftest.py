@@ -13,7 +13,7 @@ import trustme
 from tests.support.peers import open_sockets, until
 from tests.support.turns import turn
 
-pytest_plugins = ["tests.support.external"]
+pytest_plugins = ["tests.support.external", "tests.support.golden"]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

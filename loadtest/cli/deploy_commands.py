@@ -1,7 +1,6 @@
-"""`loadtest check-log` and `probe`: what is asked right after a deploy."""
+"""`loadtest check-log` and `probe`: checks right after a deploy."""
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from loadtest.cli.shared_options import (
     format_option,
     json_option,
     markdown_option,
-    options_named,
     print_json,
     print_sheet_as,
     rules_option,
@@ -24,7 +22,7 @@ from loadtest.cli.shared_options import (
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Only records from then on: 10m, 1h or 2d ago, or a time (UTC, if it names no zone).",
+    help="Only records since then: 10m, 1h or 2d ago, or a time (UTC unless it names a zone).",
 )
 @click.option("--revision", metavar="NAME", help="Only records of this revision (Cloud Run's revision_name).")
 @format_option
@@ -42,21 +40,21 @@ def check_log(
     as_json: bool,
     markdown: bool,
 ) -> None:
-    """Tell in a server's log the clients that left from the server's errors, without any run.
+    """Tell client disconnects from real errors in a server log, without a run.
 
-    FILE is a log, also gzipped, or - for standard input: text of Python's logging or uvicorn, JSON lines, or
-    what `gcloud logging read --format=json` prints. With several, each is a column: BEFORE AFTER.
-
-    \b
-    OK         no real error, no disconnect logged as an error, 95 % of disconnects at INFO or below
-    DEGRADED   not so, or no record to judge
-    CRITICAL   a record at CRITICAL, or 5 real errors that are over 5 % of all records
-
-    Exit code, that of the last FILE: 0 OK, 1 DEGRADED or CRITICAL, 2 usage error, 4 nothing to judge.
+    FILE is a log, gzipped or not, or - for standard input: text from Python's logging or uvicorn, JSON lines,
+    or the output of `gcloud logging read --format=json`. Several logs are shown side by side: BEFORE AFTER.
 
     \b
-    A rule of your own says what a text means: graceful, abrupt, send_to_gone_client (a client left),
-    cancelled_at_shutdown, real_error or other. * stands for anything, ^ and $ for the ends:
+    OK         no real error, no disconnect logged as an error, 95% of disconnects at INFO or below
+    DEGRADED   anything else, or no record to judge
+    CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records
+
+    Exit code (of the last FILE): 0 OK, 1 DEGRADED or CRITICAL, 2 usage error, 4 nothing to judge.
+
+    \b
+    A rule of your own gives a text its class: graceful, abrupt, send_to_gone_client (a client left),
+    cancelled_at_shutdown, real_error or other. * matches anything, ^ and $ match the ends:
       [[rule]]
       class = "abrupt"
       message = "peer * went away"          # or exception = "…", frames = "…" of its traceback
@@ -79,11 +77,10 @@ def check_log(
 
     check_output(as_json=as_json, markdown=markdown)
     now_ns = time.time_ns()
-    with options_named(ctx):
-        since_ns = None if since is None else parse_since(since, now_ns)
-        selection = Selection(since_ns=since_ns, revision=revision)
-        table = load_rules(rules)
-        reports = [check([file], rules=table, selection=selection, format=log_format) for file in files]
+    since_ns = None if since is None else parse_since(since, now_ns)
+    selection = Selection(since_ns=since_ns, revision=revision)
+    table = load_rules(rules, option="--rules")
+    reports = [check([file], rules=table, selection=selection, format=log_format) for file in files]
     earlier = [one.to_json(now_ns) for one in reports[:-1]]
     document = reports[-1].to_json(now_ns) | ({"compared_with": earlier} if earlier else {})
     print_sheet_as(check_sheet(reports), document, as_json=as_json, markdown=markdown)
@@ -91,41 +88,41 @@ def check_log(
 
 
 @click.command()
-@click.option("--host", metavar="URL", help="wss://HOST[:PORT]  [default: a reference server of its own]")
+@click.option("--host", metavar="URL", help="wss://HOST[:PORT]  [default: a reference server that it starts]")
 @click.option("--dialect", metavar="NAME", help="What the server speaks: emergence (default) or echo.")
 @click.option(
     "--locustfile",
     "-f",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="With a WebSocketUser, whose dialect, path and token are taken.",
+    help="File with a WebSocketUser, whose dialect, path and token are used.",
 )
-@click.option("--path", metavar="PATH", help="Of the WebSocket endpoint.  [default: the dialect's]")
-@click.option("--health-path", metavar="PATH", help="Of the health endpoint.  [default: the dialect's]")
+@click.option("--path", metavar="PATH", help="Path of the WebSocket endpoint.  [default: the dialect's]")
+@click.option("--health-path", metavar="PATH", help="Path of the health endpoint.  [default: the dialect's]")
 @click.option(
     "--token",
     envvar="LOCUST_WS_TOKEN",
     show_envvar=True,
-    help="To log in with. Better given in the environment.",
+    help="Token to log in with. Better set in the environment.",
 )
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Of each upgrade; repeatable.")
-@click.option("--sessions", default=14, show_default=True, help="Each is dropped once, the kinds in turn.")
+@click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
 @click.option(
     "--tls-ca", type=click.Path(path_type=Path), metavar="FILE", help="Certificates to trust (PEM)."
 )
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Client certificate (PEM).")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key (PEM).")
 @click.option("--tls-insecure", is_flag=True, help="Accept any server certificate.")
-@click.option("--server-log", "server_logs", multiple=True, metavar="FILE", help="Judge it, too; repeatable.")
-@click.option("--server-log-cmd", metavar="COMMAND", help="Prints the server's log: 'docker logs -f NAME'.")
-@click.option("--revision", metavar="NAME", help="Of the server.  [default: git describe]")
+@click.option("--server-log", "server_logs", multiple=True, metavar="FILE", help="Log to judge; repeatable.")
+@click.option("--server-log-cmd", metavar="COMMAND", help="Command printing the log: 'docker logs -f NAME'.")
+@click.option("--revision", metavar="NAME", help="Version of the server.  [default: git describe]")
 @click.option(
     "--results",
     default="results/probes",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder of all probes, apart from the runs, with which they are not to be compared.",
+    help="Folder of all probes; runs are kept elsewhere, since the two cannot be compared.",
 )
 @json_option
 @click.pass_context
@@ -139,10 +136,11 @@ def probe(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Do in under a minute what a person does after a deploy, and judge it.
+    """Check a deployment in under a minute.
 
-    Asks the health endpoint, connects some sessions, lets them talk, drops each once (every default kind of
-    drop), and sees them come back as they were. It is a short run: its directory holds the same reports.
+    Asks the health endpoint, connects a few sessions, lets them talk, drops each once (all default kinds of
+    drops in turn), and checks that they come back with their history. A probe is a short run and writes the
+    same reports.
 
     Exit code: 0 passed, 1 failed or not healthy, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
@@ -154,17 +152,18 @@ def probe(
       LOCUST_WS_TOKEN=… loadtest probe --host wss://chat.example.org --json | jq -r .verdict.verdict
     """
     from loadtest.locust_plugin.probe import probe as run_probe
+    from loadtest.options import SETTINGS
     from loadtest.report.terminal import print_verdict
 
     click.echo(f"probing {host or 'a reference server of its own'}, within a minute", err=True)
-    given["headers"] = _headers(given["headers"])
-    with options_named(ctx):
-        probed = run_probe(
-            host,
-            {"sessions": sessions, **{name: value for name, value in given.items() if value}},
-            health_path=health_path,
-            locustfile=locustfile,
-        )
+    header = SETTINGS["headers"].kind
+    given["headers"] = [header.read(text, "--header") for text in given["headers"]]
+    probed = run_probe(
+        host,
+        {"sessions": sessions, **{name: value for name, value in given.items() if value}},
+        health_path=health_path,
+        locustfile=locustfile,
+    )
     if as_json:
         print_json(probed.to_json())
     else:
@@ -173,12 +172,3 @@ def probe(
         if probed.published is not None:
             print_verdict(probed.published)
     ctx.exit(probed.exit_code)
-
-
-def _headers(texts: Iterable[str]) -> list[tuple[str, str]]:
-    from loadtest.locust_plugin.options import header
-
-    try:
-        return [header(text) for text in texts]
-    except ValueError:  # its text is left out: it may hold a secret
-        raise click.BadParameter("is not NAME:VALUE", param_hint="--header") from None

@@ -1,22 +1,63 @@
-"""`loadtest options`: what can be set of a run."""
+"""`loadtest options`: the settings of a run."""
+
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
+from loadtest.cli.shared_options import json_option, print_json
+from loadtest.options import TABLE, Setting
+
 
 @click.command("options")
-def options_command() -> None:
-    """Show the --ws-... options of `locust -f locustfiles/ws.py`, which Locust's own --help leaves out.
+@json_option
+def options_command(as_json: bool) -> None:
+    """Show the settings of a run: the --ws-... options of Locust, which Locust's own --help leaves out.
 
-    Each can be given on Locust's command line, in the environment (LOCUST_WS_RATE=2), in Locust's web form,
-    or as an attribute of a WebSocketUser class in a locustfile, which the others override.
+    Set them on Locust's command line, in the environment (LOCUST_WS_RATE=2), in Locust's web form, or as
+    attributes of the WebSocketUser class in your locustfile. Options win over the environment, and both over
+    attributes.
+
+    \b
+    Examples:
+      loadtest options
+      loadtest options --json | jq -r '.[] | select(.group == "Load") | .option'
     """
-    from loadtest.locust_plugin.options import OPTIONS
+    if as_json:
+        print_json([_document(group, setting) for group, rows in TABLE.items() for setting in rows])
+        return
+    for group, rows in TABLE.items():
+        click.secho(f"{group}:", bold=True)
+        for setting in rows:
+            click.echo("\n".join(_lines(setting)))
+        click.echo()
 
-    for option in OPTIONS:
-        repeatable = " (repeatable)" if option.repeatable else ""
-        click.echo(f"--ws-{option.name} {option.metavar}{repeatable}")
-        click.echo(f"    {option.help}")
-        click.echo(f"    environment {option.variable}, attribute {option.attribute}")
-    click.echo("--ws-tls-insecure")
-    click.echo("    Accept any server certificate")
-    click.echo("    environment LOCUST_WS_TLS_INSECURE, attribute tls_insecure")
+
+def _lines(setting: Setting) -> Iterator[str]:
+    if setting.name:
+        repeatable = " (repeatable)" if setting.repeatable else ""
+        yield f"  {setting.option} {setting.kind.metavar}".rstrip() + repeatable
+    else:
+        yield f"  {setting.attribute} (class attribute only)"
+    yield f"      {setting.help}"
+    allowed = f"Allowed: {setting.allowed}. " if setting.allowed else ""
+    yield f"      {allowed}Default: {setting.shown_default}."
+    if setting.name:
+        yield f"      Environment: {setting.variable}. Attribute: {setting.attribute}."
+
+
+def _document(group: str, setting: Setting) -> dict[str, Any]:
+    return {
+        "option": setting.option if setting.name else None,
+        "environment": setting.variable or None,
+        "attribute": setting.attribute,
+        "group": group,
+        "help": setting.help,
+        "allowed": setting.allowed,
+        "default": setting.default,
+        "default_text": setting.shown_default,
+        "repeatable": setting.repeatable,
+        "secret": setting.secret,
+        "in_web_form": bool(setting.name) and setting.in_web_form,
+        "in_plan": bool(setting.plan_field),
+    }

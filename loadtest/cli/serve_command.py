@@ -7,87 +7,107 @@ import click
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
-@click.option("--port", default=8765, show_default=True, help="Port to listen on; 0 takes a free one.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, metavar="HOST", help="Loopback address to listen on."
+)
+@click.option(
+    "--port", default=8765, show_default=True, metavar="PORT", help="Port to listen on; 0 takes a free one."
+)
 @click.option(
     "--database",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="SQLite file that keeps sessions and messages, also over a restart.  [default: a temporary one]",
+    metavar="FILE",
+    help="SQLite file that keeps sessions and messages across restarts.  [default: a temporary file]",
 )
 @click.option(
     "--handling",
     type=click.Choice(["before", "after"]),
     default="after",
     show_default=True,
-    help="Handle and log disconnects as the modelled application did before or after its hotfix.",
+    help="Handle and log disconnects like the modelled application before or after its hotfix.",
 )
-@click.option("--fault", "faults", multiple=True, metavar="NAME[=VALUE]", help="Break one thing; repeatable.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="Break one thing (see above). Repeatable.",
+)
 @click.option(
     "--token",
     envvar="LOADTEST_SERVE_TOKEN",
     show_envvar=True,
-    help="Ask clients to log in with it: subprotocols `jwt, TOKEN`. Better given in the environment.",
+    metavar="TOKEN",
+    help="Require clients to log in with it: subprotocols `jwt, TOKEN`. Better set in the environment.",
 )
 @click.option(
-    "--push-every", "push_every_s", default=5.0, show_default=True, help="Seconds between pushes; 0: none."
+    "--push-every",
+    "push_every_s",
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time between pushes; 0 for none.",
 )
 @click.option(
     "--inactivity-timeout",
     "inactivity_timeout_s",
     default=300.0,
     show_default=True,
-    help="Seconds without a message until a client is closed with 4408; 0: never.",
+    metavar="SECONDS",
+    help="Close clients that send no message for this long with code 4408; 0 for no limit.",
 )
 @click.option(
     "--ping-interval",
     "ping_interval_s",
     default=20.0,
     show_default=True,
-    help="Seconds between keepalive pings; 0: none.",
+    metavar="SECONDS",
+    help="Time between keepalive pings; 0 for none.",
 )
 @click.option(
     "--ping-timeout",
     "ping_timeout_s",
     default=20.0,
     show_default=True,
-    help="Seconds to wait for a pong until a client is given up.",
+    metavar="SECONDS",
+    help="Time after which a ping without a pong ends the connection.",
 )
 @click.option(
     "--ws-implementation",
     type=click.Choice(["websockets", "wsproto"]),
     default="websockets",
     show_default=True,
-    help="Library that uvicorn speaks WebSocket with.",
+    help="WebSocket library of uvicorn.",
 )
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Lines of Python's logging, or JSON lines as Cloud Run reads them.",
+    help="Log as text, or as JSON lines the way Cloud Run reads them.",
 )
 @click.option("--parent-pid", type=int, hidden=True)
 def serve(**settings: Any) -> None:
     """Run the reference server: a sound WebSocket backend, or one with a single fault.
 
-    Once it listens, it prints `listening on ws://HOST:PORT`; its log goes to standard error. Ctrl-C or
-    SIGTERM stop it. Sessions are at /ws/SESSION_ID?thread_id=ID, echo at /echo and /, health at /api/health,
-    and the server's own counts, to compare a client's with, at /api/counters.
+    The server prints `listening on ws://HOST:PORT` when it is ready, and logs to standard error. Stop it with
+    Ctrl-C or SIGTERM. It has sessions at /ws/SESSION_ID?thread_id=ID, echo at /echo and /, health at
+    /api/health, and at /api/counters its own counts, to compare a client's with.
 
     \b
-    Faults; a RATIO is from 0 to 1:
-      refuse_connect=RATIO    new sessions are refused with HTTP 503
-      refuse_reconnect=RATIO  known sessions are refused with HTTP 503
-      lose_reply=RATIO        a message is stored and never answered
-      corrupt_reply=RATIO     the reply echoes another text
-      duplicate_reply=RATIO   the reply comes twice
-      reorder_reply=RATIO     the reply comes after the next one, or 3 s late
-      forget_session          a returning session is treated as a new one
-      latency=MS              every reply is late
-      latency_tail=RATIO:MS   some replies are late
-      database_down=SECONDS   from its start, all sessions are refused with 503
+    Faults (RATIO is 0 to 1):
+      refuse_connect=RATIO    refuse new sessions with HTTP 503
+      refuse_reconnect=RATIO  refuse known sessions with HTTP 503
+      lose_reply=RATIO        store a message and never answer it
+      corrupt_reply=RATIO     answer with another text
+      duplicate_reply=RATIO   send a reply twice
+      reorder_reply=RATIO     send a reply after the next one, or 3 s late
+      forget_session          treat a returning session as a new one
+      latency=MS              send every reply late
+      latency_tail=RATIO:MS   send some replies late
+      database_down=SECONDS   after the start, refuse all sessions with HTTP 503
 
-    Example: a server that loses every tenth reply, and what a run says of it:
+    Example: a server that loses every tenth reply, and a run that finds it:
 
     \b
       loadtest serve --fault lose_reply=0.1

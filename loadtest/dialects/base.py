@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Endpoint, Identity
+from loadtest.text import one_line
 
 UNNUMBERED = -1
 """The sequence number of a request that no ledger knows (see `loadtest.drops.kinds.Wire.sample`)."""
@@ -86,7 +87,7 @@ MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 def unreadable(data: Data) -> Unreadable:
     """Return the Unreadable of a message."""
     text = data if isinstance(data, str) else repr(bytes(data[:EXCERPT_LENGTH]))
-    return Unreadable(text[:EXCERPT_LENGTH])
+    return Unreadable(one_line(text, EXCERPT_LENGTH))
 
 
 class Dialect(ABC):
@@ -160,15 +161,11 @@ def dialect_named(name: str) -> type[Dialect]:
     """Return the dialect's class.
 
     Raises:
-        InvalidSetting: there is no such dialect.
+        InvalidSetting: it is unknown.
     """
     try:
         return Dialect.dialects[name]
     except KeyError:
         known = ", ".join(sorted(Dialect.dialects))
-        raise InvalidSetting(
-            "dialect",
-            name,
-            "is unknown",
-            f"Known are {known}; your own is a subclass of loadtest.Dialect in your locustfile",
-        ) from None
+        problem = f"must be {known}, or the name of your own subclass of loadtest.Dialect in the locustfile"
+        raise InvalidSetting("--ws-dialect", name, problem) from None

@@ -11,8 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar, Final, Protocol
 
-from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Drop
+from loadtest.values import Choice
 
 
 class Wire(Protocol):
@@ -226,22 +226,16 @@ class BadMessage(DropKind):
         wire.reset()
 
 
-def check_kind(kind: str, setting: str) -> None:
-    """Refuse a kind that there is not, as the value of a setting.
+def check_kind(kind: str, option: str) -> None:
+    """Refuse an unknown kind as the value of an option.
 
     Raises:
         InvalidSetting: it is unknown.
     """
-    if kind not in DropKind.kinds:
-        raise InvalidSetting(setting, kind, "is no kind of drop", known_kinds())
+    Choice(sorted(DropKind.kinds)).read(kind, option, "kind")
 
 
 def disconnects(kind: str | None) -> bool:
     """Tell whether a drop begins an outage; of a kind that this process does not know, it is taken to."""
     known = None if kind is None else DropKind.kinds.get(kind)
     return known is None or known.disconnects
-
-
-def known_kinds() -> str:
-    """Return a sentence that names all kinds."""
-    return f"The kinds are {', '.join(sorted(DropKind.kinds))}"

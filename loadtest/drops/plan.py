@@ -8,20 +8,23 @@ A drop that a storm forestalls is not made up for: the session counts on to its 
 As these times are exponential, hence memoryless, sessions are dropped by the plan as often as without storms.
 """
 
-import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Annotated, Final
 
+import msgspec
 from msgspec import Meta, Struct
 
-from loadtest.drops.kinds import DropKind, check_kind, known_kinds
+from loadtest.drops.kinds import DropKind, check_kind
 from loadtest.errors import InvalidSetting
 from loadtest.events import Drop
+from loadtest.options import SETTINGS
+from loadtest.values import Number, seconds
 
-OPTION: Final = "--ws-storm"
+_STORM: Final = "--ws-storm"
+_DROPS: Final = "--ws-drops"
 
 MAX_STORMS: Final = 20
 """Storms a run can have: whenever a session is established, it looks through those to come."""
@@ -29,7 +32,9 @@ MAX_STORMS: Final = 20
 LATEST_S: Final = 604_800
 """A week: beyond the end of any run, and far within what a timer can be set to."""
 
-_HINT = "Write SHARE@SECONDS[:KIND], as in 0.5@30 or 50%@30:fin"
+_SHARE = Number(0, 1, "(100%)", above=True)
+_MOMENT = seconds(0, LATEST_S)
+_WEIGHT = Number(0, 1e9)
 
 
 class Storm(Struct, frozen=True, kw_only=True, order=True):
@@ -52,30 +57,30 @@ class Storm(Struct, frozen=True, kw_only=True, order=True):
 
 
 def check_storms(storms: Sequence[Storm]) -> None:
-    """Refuse storms that cannot be.
+    """Refuse too many storms, and one that is out of range.
 
     Raises:
-        InvalidSetting: too many, or one with a value out of its range.
+        InvalidSetting: there is one.
     """
     if len(storms) > MAX_STORMS:
-        raise InvalidSetting(OPTION, len(storms), "storms are too many", f"Give {MAX_STORMS} or fewer")
+        raise InvalidSetting(_STORM, len(storms), f"must be at most {MAX_STORMS} storms")
     for storm in storms:
-        if not 0 < storm.share_ratio <= 1:
-            raise InvalidSetting(
-                OPTION, str(storm), "has no share of the sessions", "A share is above 0, up to 1 or 100%"
-            )
-        if not 0 <= storm.at_s <= LATEST_S:
-            raise InvalidSetting(
-                OPTION, str(storm), "comes at no time of a run", f"Give 0 to {LATEST_S} seconds"
-            )
-        check_kind(storm.kind, OPTION)
+        _check_storm(storm, str(storm))
+
+
+def _check_storm(storm: Storm, given: str) -> None:
+    if not _SHARE.admits(storm.share_ratio):
+        raise InvalidSetting(_STORM, given, f"share must be {_SHARE}")
+    if not _MOMENT.admits(storm.at_s):
+        raise InvalidSetting(_STORM, given, f"moment must be {_MOMENT}")
+    check_kind(storm.kind, _STORM)
 
 
 def parse_storms(texts: Iterable[str]) -> tuple[Storm, ...]:
     """Read storms as `--ws-storm` takes them: a text is one, several with commas between them, or blank.
 
     Raises:
-        InvalidSetting: one is malformed, or cannot be.
+        InvalidSetting: one is malformed or out of range.
     """
     parts = (part.strip() for text in texts for part in text.split(","))
     storms = tuple(_parsed(part) for part in parts if part)
@@ -92,10 +97,13 @@ def _parsed(text: str) -> Storm:
             raise ValueError
         share_ratio, at_s = float(share) / (100 if percent else 1), float(seconds)
     except ValueError:
-        raise InvalidSetting(OPTION, text, "is no storm", _HINT) from None
+        problem = "must be SHARE@SECONDS[:KIND], for example 0.5@30 or 50%@30:fin"
+        raise InvalidSetting(_STORM, text, problem) from None
+    storm = Storm(at_s=at_s, share_ratio=share_ratio)
     if colon:
-        return Storm(at_s=at_s, share_ratio=share_ratio, kind=kind)
-    return Storm(at_s=at_s, share_ratio=share_ratio)
+        storm = msgspec.structs.replace(storm, kind=kind)
+    _check_storm(storm, text)
+    return storm
 
 
 DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {
@@ -129,16 +137,13 @@ class DropPlan:
     def __post_init__(self) -> None:
         check_storms(self.storms)
         object.__setattr__(self, "storms", tuple(sorted(self.storms)))
-        if not (math.isfinite(self.every_s) and self.every_s >= 0):
-            raise InvalidSetting("drop-every", self.every_s, "is no time", "Give seconds, 0 for no drops")
+        SETTINGS["drop_every_s"].read(self.every_s)
         for kind, weight in self.weights.items():
-            check_kind(kind, "drops")
-            if not (math.isfinite(weight) and weight >= 0):
-                raise InvalidSetting("drops", f"{kind}={weight}", "is no weight", "A weight is 0 or more")
-        if self.every_s > 0 and not 0 < sum(self.weights.values()) < math.inf:
-            raise InvalidSetting(
-                "drops", dict(self.weights), "leaves no kind to draw", "Use drop-every 0 for no drops"
-            )
+            check_kind(kind, _DROPS)
+            _WEIGHT.read(weight, _DROPS, f"weight of {kind}")
+        if self.every_s > 0 and not sum(self.weights.values()):
+            problem = "must have a kind with a weight above 0"
+            raise InvalidSetting(_DROPS, dict(self.weights), problem, "For no drops use --ws-drop-every 0")
 
     def drop(self, session: int, ordinal: int) -> Drop | None:
         """Return this session's (from 0) own drop with this ordinal (from 0), None if there are none."""
@@ -207,20 +212,17 @@ def parse_weights(text: str) -> dict[str, float]:
     """Read weights as `--ws-drops` takes them: `close=2,reset=1,half_open`; a bare kind weighs 1.
 
     Raises:
-        InvalidSetting: unknown kind, malformed or repeated weight.
+        InvalidSetting: unknown or repeated kind, malformed weight, or no kind at all.
     """
     weights: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         kind, equals, number = (piece.strip() for piece in part.partition("="))
         if kind in weights:
-            raise InvalidSetting("drops", text, f"names {kind} twice", "Write kind=weight,kind=weight")
-        try:
-            weights[kind] = float(number) if equals else 1.0
-        except ValueError:
-            raise InvalidSetting(
-                "drops", part, "has a weight that is no number", "Write kind=weight,kind=weight"
-            ) from None
+            raise InvalidSetting(_DROPS, text, "must name each kind once")
+        check_kind(kind, _DROPS)
+        weights[kind] = _WEIGHT.read(number if equals else 1.0, _DROPS, f"weight of {kind}")
     if not weights:
-        raise InvalidSetting("drops", text, "names no kind", known_kinds())
+        problem = "must be KIND=WEIGHT,KIND=WEIGHT, for example close=2,reset=1"
+        raise InvalidSetting(_DROPS, text, problem, "For no drops use --ws-drop-every 0")
     DropPlan(weights=weights)
     return weights

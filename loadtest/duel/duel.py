@@ -37,7 +37,7 @@ from loadtest.report.markdown import sheet
 from loadtest.results.directory import check_writable
 from loadtest.results.environment import utc_text
 from loadtest.statistics.margins import margins_of
-from loadtest.verdict.items import Item
+from loadtest.verdict.items import AnyItem
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -174,7 +174,7 @@ class Duel:
         fit = [one for one in self._pairs if one.fit]
         self._tell(output.standing_line(fit, look, looks=self._settings.looks))
 
-    def _look(self) -> Item | None:
+    def _look(self) -> AnyItem | None:
         """Judge latency if this is a number of pairs at which the duel looks."""
         fit = [pair.fit for pair in self._pairs]
         if not is_look(fit, pairs=self._settings.pairs, looks=self._settings.looks):

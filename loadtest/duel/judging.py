@@ -7,10 +7,10 @@ nothing to compare with.
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,11 +18,21 @@ from msgspec import Meta, Struct
 from loadtest.results.directory import DUELS, write_json, writing
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.baselines import earlier_runs, readable
 from loadtest.runs.find import read_verdict
 from loadtest.statistics.comparison import MIN_PAIRS
 from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
-from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict, whole
+from loadtest.verdict.evidence import (
+    ConnectEvidence,
+    LatencyEvidence,
+    MessagingEvidence,
+    PersistenceEvidence,
+    PooledEvidence,
+    ReconnectEvidence,
+    ServerLogEvidence,
+)
+from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, typed, whole
 from loadtest.verdict.latency import OPTIONAL_TAGS, Pair, Timing, is_fit, judge_pairs, lack, timing
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 
@@ -30,6 +40,16 @@ RECORD = "duel.json"
 SUMMARY = "summary.md"
 
 Text = Annotated[str, Meta(max_length=4096)]
+
+_EVIDENCE: dict[str, Any] = {
+    "connect": PooledEvidence[ConnectEvidence],
+    "messaging": PooledEvidence[MessagingEvidence],
+    "reconnect": PooledEvidence[ReconnectEvidence],
+    "persistence": PooledEvidence[PersistenceEvidence],
+    "latency": LatencyEvidence,
+    "server_log": PooledEvidence[ServerLogEvidence],
+}
+"""What the items of a duel rest on."""
 
 
 class RunPair(Struct, frozen=True, kw_only=True):
@@ -76,8 +96,12 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     end: Text = ""
     ended_servers: dict[str, Text] = {}
     verdict: Ruling | None = None
-    items: list[Item] = []
+    items: list[AnyItem] = []
     notes: list[Text] = []
+
+    def __post_init__(self) -> None:
+        """Give the evidence of a duel that was read its type."""
+        self.items[:] = [typed(item, _EVIDENCE.get(item.item, Any)) for item in self.items]
 
     @property
     def exit_code(self) -> int:
@@ -89,7 +113,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
         """The quantiles that the pairs are judged by, with their margins."""
         return gates_with(self.margins)
 
-    def item(self, name: str) -> Item:
+    def item(self, name: str) -> AnyItem:
         """Return an item of a duel that has ended by name."""
         return next(item for item in self.items if item.item == name)
 
@@ -212,16 +236,19 @@ def read_pair(pair: RunPair, results: Path) -> DuelPair:
 
 def _read(name: str, results: Path) -> DuelRun:
     path = results / name
-    evidence = read_run(path)
-    verdict = read_verdict(path) or judge(evidence)
-    return DuelRun(name=name, path=path, timing=timing(evidence, verdict.generator), verdict=verdict)
+    run = read_run(path)
+    verdict = read_verdict(path) or judge(run)
+    return DuelRun(name=name, path=path, timing=timing(run, verdict.generator), verdict=verdict)
 
 
-def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> Item:
+def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> Item[LatencyEvidence]:
     """Judge latency over the pairs so far, with the error that is due at this number of them."""
     if not pairs:
         return Item(
-            item="latency", verdict=Ruling.INCONCLUSIVE, summary="no pair of runs was made to its end"
+            item="latency",
+            verdict=Ruling.INCONCLUSIVE,
+            summary="no pair of runs was made to its end",
+            evidence=LatencyEvidence(),
         )
     few = sum(pair.fit for pair in pairs) < MIN_PAIRS
     return judge_pairs(
@@ -251,23 +278,24 @@ def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> D
         pairs: its pairs, read.
         results: the folder of all runs.
     """
-    items = {name: _pooled(name, pairs) for name in POOLED}
-    items["latency"] = latency_so_far(record, pairs, results=results)
+    pooled_items = {name: _pooled(name, pairs) for name in POOLED}
     candidate_ended = record.ended_servers.get("b")
     if candidate_ended:
-        items["connect"] = Item(
-            item="connect",
-            verdict=Ruling.FAIL,
-            summary=f"{candidate_ended}; {items['connect'].summary}",
-            evidence=items["connect"].evidence,
+        connect = pooled_items["connect"]
+        pooled_items["connect"] = msgspec.structs.replace(
+            connect, verdict=Ruling.FAIL, summary=f"{candidate_ended}; {connect.summary}"
         )
+    items: dict[str, AnyItem] = {
+        **pooled_items,
+        "latency": latency_so_far(record, pairs, results=results),
+    }
     listed = [items[name] for name in ITEMS]
     return msgspec.structs.replace(
-        record, items=listed, verdict=whole(listed), notes=_notes(record, items, pairs)
+        record, items=listed, verdict=whole(listed), notes=_notes(record, pooled_items.values(), pairs)
     )
 
 
-def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item:
+def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item[PooledEvidence[Any]]:
     return pooled(
         name,
         baseline=[ItemOfRun(pair.a.name, pair.a.verdict.item(name)) for pair in pairs],
@@ -275,9 +303,11 @@ def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item:
     )
 
 
-def _notes(record: DuelRecord, items: Mapping[str, Item], pairs: Sequence[DuelPair]) -> list[str]:
+def _notes(
+    record: DuelRecord, items: Iterable[Item[PooledEvidence[Any]]], pairs: Sequence[DuelPair]
+) -> list[str]:
     notes = []
-    failing = [name for name, item in items.items() if "baseline_failed" in item.evidence]
+    failing = [item.item for item in items if item.evidence.baseline_failed]
     if failing:
         notes.append(f"the baseline {record.a} itself fails {', '.join(failing)}")
     if "a" in record.ended_servers:

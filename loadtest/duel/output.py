@@ -10,14 +10,15 @@ from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
 from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.duel.stopping import next_look
 from loadtest.report.advice import told_items
-from loadtest.report.tables import Sheet, gate_table, gates, pair_table, told, verdict_table
-from loadtest.results.manifest import redact
+from loadtest.report.tables import Sheet, gate_table, gates, pair_table, verdict_table
+from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
 from loadtest.statistics.comparison import ASSUMED_RATIO, MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.statistics.power import Feasibility
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.evidence import LatencyEvidence
+from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import OPTIONAL_TAGS, Timing, changes, lack, noise_floors, resolvable, timing
 
 _SECONDS_BESIDE = 5
@@ -47,7 +48,7 @@ def pairs_of(count: int) -> str:
 
 
 def _where(url: str) -> str:
-    return redact(url) if url else "from its command"
+    return text.public_url(url) if url else "from its command"
 
 
 def turn_line(settings: DuelSettings, number: int, roles: Sequence[str]) -> str:
@@ -83,7 +84,7 @@ def _rulings(run: DuelRun) -> str:
     return f"{run.verdict.verdict} ({'; '.join(found)})" if found else str(run.verdict.verdict)
 
 
-def standing_line(fit: Sequence[DuelPair], look: Item | None, *, looks: Sequence[int]) -> str:
+def standing_line(fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Sequence[int]) -> str:
     """Return what is known so far, and what is missing.
 
     Args:
@@ -109,7 +110,7 @@ def _mean(pairs: Sequence[DuelPair], gate: str) -> float | None:
 
 def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
     """Return the tables of a duel under its verdict."""
-    latency = record.item("latency")
+    latency: Item[LatencyEvidence] = record.item("latency")
     return Sheet(
         headline=f"verdict of {record.b} against {record.a}",
         ruling=record.verdict,
@@ -117,9 +118,13 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
             f"{len(record.pairs)} of {pairs_of(record.pairs_planned)} of runs of "
             f"{text.clock(record.duration_s)} ({record.order}): {record.end}",
             *record.notes,
-            *told(latency, "spoiled", list[str], []),
+            *(latency.evidence.spoiled or ()),
         ],
-        tables=[verdict_table(told_items(record.items)), gate_table(gates(latency)), pair_table(latency)],
+        tables=[
+            verdict_table(told_items(record.items)),
+            gate_table(gates(latency)),
+            pair_table(latency.evidence.runs or ()),
+        ],
         again=f"loadtest report {shlex.quote(str(folder))}",
     )
 
@@ -164,7 +169,7 @@ class Prospect:
 
     def _found(self, like: Timing | None) -> Sequence[Feasibility]:
         if like is None:
-            warmup_s, noise = self._settings.foreseen.warmup_s or 0.0, {}
+            warmup_s, noise = self._settings.warmup_s, {}
         else:
             warmup_s = like.manifest.plan.warmup_s
             noise = noise_floors(
@@ -196,5 +201,4 @@ def _is_alike(run: FoundRun, settings: DuelSettings) -> bool:
         manifest.complete
         and manifest.plan.users == settings.users
         and manifest.plan.duration_s == settings.duration_s
-        and settings.foreseen.agrees(manifest.plan)
     )

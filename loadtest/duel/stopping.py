@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from loadtest.duel.settings import Order
-from loadtest.verdict.items import Ruling
+from loadtest.ruling import Ruling
 
 MAX_UNFIT = 3
 """Pairs in a row that a saturated load generator may spoil: one is a busy neighbour, three are a rule."""

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
-from loadtest.errors import InvalidSetting
-from loadtest.locust_plugin.options import named_as_options
+from loadtest.errors import HIDDEN, InvalidSetting
+from loadtest.options import read_values
 from loadtest.results.manifest import Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.traffic import SessionConfig
@@ -83,24 +83,21 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         host: URL of the server.
 
     Raises:
-        InvalidSetting: one of them cannot be.
+        InvalidSetting: one of them is not what its setting takes.
     """
-    with named_as_options():
-        for name, least, most in _BOUNDS:
-            _check(name, values[name], least, most)
-        engine = _engine(values, host)
-        gates = _gates(values["margins"])
+    values = read_values(values)
+    engine = _engine(values, host)
     return LoadSettings(
         engine=engine,
         sessions=values["sessions"],
         plan=_plan(values, engine),
         revision=values["revision"] or None,
         baseline=values["baseline"],
-        gates=gates,
-        results=Path(values["results"]),
+        gates=parse_margins(values["margins"]),
+        results=values["results"],
         secrets=_secrets(values["token"], engine.headers, engine.conduct.dialect.path),
         log=LogSettings(
-            paths=tuple(values["server_logs"]),
+            paths=values["server_logs"],
             command=values["server_log_cmd"],
             format=values["server_log_format"],
             rules=values["server_log_rules"],
@@ -111,6 +108,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
 
 def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
     seed, token = values["seed"], values["token"]
+    _check_headers(values["headers"])
     tls = Tls(
         ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
     )
@@ -125,8 +123,8 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
         ),
         drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
         token=token if callable(token) else lambda: token,
-        headers=_headers(values["headers"]),
-        subprotocols=tuple(values["subprotocols"]),
+        headers=values["headers"],
+        subprotocols=values["subprotocols"],
         source_ips=expand(values["source_ips"]),
         open_timeout_s=values["open_timeout_s"],
         max_message_bytes=values["max_message_bytes"],
@@ -160,26 +158,6 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
     )
 
 
-_BOUNDS = (
-    ("sessions", 1, 100_000),
-    ("in_flight", 0, 1000),
-    ("message_bytes", 1, 2**20),
-    ("reply_timeout_s", 0.001, 3600),
-    ("open_timeout_s", 0.001, 3600),
-    ("warmup_s", 0, 3600),
-    ("max_message_bytes", 1, 2**30),
-    ("ping_interval_s", 0.1, 86_400),
-    ("ping_timeout_s", 0.1, 86_400),
-    ("connect_concurrency", 1, 100_000),
-)
-
-
-def _check(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        shown = name.removesuffix("_s").replace("_", "-")
-        raise InvalidSetting(shown, value, "is out of range", f"Give {least:g} to {most:g}")
-
-
 def _dialect(values: Mapping[str, Any]) -> Dialect:
     dialect = values["dialect"]
     if isinstance(dialect, Dialect):
@@ -187,9 +165,10 @@ def _dialect(values: Mapping[str, Any]) -> Dialect:
     kind = dialect_named(dialect) if isinstance(dialect, str) else dialect
     path = values["path"]
     if path is not None and not path.startswith("/"):
-        raise InvalidSetting("path", path, "does not begin with a slash", "Write /PATH[?QUERY]")
+        raise InvalidSetting("--ws-path", path, "must begin with a slash: /PATH[?QUERY]")
     if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
-        raise InvalidSetting("path", path, "has characters that a URL cannot have", "Percent-encode them")
+        problem = "must be ASCII without spaces and control characters"
+        raise InvalidSetting("--ws-path", path, problem, "Percent-encode them")
     made: Dialect = kind(path=path, message_bytes=values["message_bytes"])
     return made
 
@@ -206,38 +185,31 @@ def _drops(drops: str | Mapping[str, float] | DropPlan | None, every_s: float, s
     return DropPlan(every_s, parse_weights(drops) if isinstance(drops, str) else drops, seed)
 
 
-def _with_storms(drops: DropPlan, storms: str | Sequence[str]) -> DropPlan:
+def _with_storms(drops: DropPlan, storms: Sequence[str]) -> DropPlan:
     """Add storms to a plan; where none are asked for, a plan of the user's own keeps those it has."""
     if not storms:
         return drops
-    return replace(drops, storms=parse_storms([storms] if isinstance(storms, str) else storms))
-
-
-def _gates(margins: str | Sequence[str]) -> Sequence[Gate]:
-    return parse_margins([margins] if isinstance(margins, str) else margins)
+    return replace(drops, storms=parse_storms(storms))
 
 
 def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
-    """Refuse a storm that comes when the run is over.
+    """Refuse a storm that would come after the end of the run.
 
     Raises:
-        InvalidSetting: one does.
+        InvalidSetting: one would.
     """
     for storm in storms:
         if run_time_s is not None and storm.at_s >= run_time_s:
-            problem = f"comes when the run is over (--run-time {run_time_s:g}s)"
-            hint = "Give an earlier moment, or a longer run"
-            raise InvalidSetting("--ws-storm", str(storm), problem, hint)
+            problem = f"must come before the end of the run (--run-time {run_time_s:g}s)"
+            raise InvalidSetting("--ws-storm", str(storm), problem, "Use an earlier moment or a longer run")
 
 
-def _headers(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(headers.items() if isinstance(headers, Mapping) else headers)
-    for name, value in pairs:
+def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
+    for name, value in headers:
         if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
-            raise InvalidSetting("header", name, "is no header name", "Write NAME:VALUE")
+            raise InvalidSetting("--ws-header", name, "name must be letters, digits, - and _")
         if any(character in value for character in "\r\n\0"):
-            raise InvalidSetting("header", name, "has a value with a line break", "Write NAME:VALUE")
-    return pairs
+            raise InvalidSetting("--ws-header", HIDDEN, f"value of {name} must not contain a line break")
 
 
 def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:

@@ -17,12 +17,13 @@ from locust.env import Environment
 from locust.util.load_locustfile import load_locustfile
 
 from loadtest.drops.plan import DEFAULT_WEIGHTS, OnceInTurn
-from loadtest.errors import InvalidSetting, LoadtestError, UsageError
-from loadtest.locust_plugin import lifecycle, stats
+from loadtest.errors import LoadtestError, UsageError
+from loadtest.locust_plugin import roles, stats
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.report.judged_run import JudgedRun
 from loadtest.transport.http_health import Health, ask_health
+from loadtest.values import Whole
 from loadtest.verdict import messaging
 from loadtest.verdict.reconnect import MIN_RESUMED
 
@@ -35,7 +36,8 @@ MAX_S = 20.0
 SETTLE_S = 1.0
 """After the last resume, for the first replies on the new connections."""
 
-MIN_SESSIONS = MIN_RESUMED
+_SESSIONS = Whole(MIN_RESUMED, 100_000)
+"""Fewer could not be judged."""
 
 _USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none", "storms": ()}
 
@@ -84,24 +86,27 @@ def probe(
     """
     base = WebSocketUser if locustfile is None else _user_class(locustfile)
     sessions = values["sessions"]
-    if sessions < MIN_SESSIONS:
-        raise InvalidSetting("sessions", sessions, "are too few to judge", f"Give {MIN_SESSIONS} or more")
+    _SESSIONS.read(sessions, "--sessions")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
     plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
-    kind = type("ProbeUser", (base,), plan)
+    return _run(type("ProbeUser", (base,), plan), sessions, health_path)
+
+
+def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> Probed:
+    """Make the run of one user of this class."""
     environment = Environment(
         user_classes=[kind],
         parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
     )
     runner = environment.create_local_runner()
-    lifecycle.attach(environment, WebSocketUser)
+    roles.attach(environment, WebSocketUser)
     try:
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
         health = _health(environment, kind, health_path)
     finally:
         runner.quit()
-    published = lifecycle.of(environment).published
+    published = roles.lifecycle_of(environment).judged
     exit_code = LoadtestError.exit_code if published is None else environment.process_exit_code or 0
     return Probed(health, published, exit_code or int(health is not None and not health.ok))
 

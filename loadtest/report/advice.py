@@ -1,104 +1,82 @@
-"""What to do next, item by item, and whose advice comes first.
+"""What a verdict means and what to do next, item by item, as lines of text.
 
-Everything but the server's log needs sessions that connect. Where they did not, what could not be judged is
-told to depend on `connect`, before any advice of its own: a person who is told to run longer and to mend the
-server would do the wrong one first. verdict.json keeps every summary as it was made; this is about what
-people read.
+Every item but `server_log` needs sessions that connect. If they did not, an item that could not be judged
+says first that it depends on `connect`: a reader who is advised both to run longer and to repair the server
+would do the wrong one first. verdict.json keeps each summary as it was made; this is about what people read.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from loadtest import text
-from loadtest.report.tables import gates, told
+from loadtest.report.tables import counts, gates, interval, margin
 from loadtest.results.data import RunData
-from loadtest.text import printable
-from loadtest.verdict.items import Generator, Item, Ruling
-from loadtest.verdict.latency import PassedOver
-
-_LINES_LIMIT = 5
-
-
-class _Baseline(Struct, frozen=True, kw_only=True):
-    revision: str
-    started_at: str = ""
-    path: str = ""
-    rule: str = ""
+from loadtest.ruling import Ruling
+from loadtest.text import one_line
+from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence, ServerLogEvidence
+from loadtest.verdict.items import AnyItem, Generator, Item
 
 
-def baseline_lines(item: Item) -> Iterator[str]:
-    """Yield which run latency was compared with and why, and which were passed over for it."""
-    baseline = told(item, "baseline", _Baseline, _Baseline(revision=""))
-    if baseline.path:
+def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:
+    """Yield the baseline and the rule that chose it, and the runs that the rule passed over."""
+    baseline, passed_over = latency.evidence.baseline, latency.evidence.passed_over
+    if baseline and baseline.path:
         yield (
             f"Compared with {baseline.revision}, started {baseline.started_at} ({baseline.path}): "
             f"{baseline.rule}"
         )
-    passed_over = told(item, "passed_over", list[PassedOver], [])
     if passed_over:
         newest, more = passed_over[0], len(passed_over) - 1
         others = f"; {more} more in verdict.json" if more else ""
         yield f"Passed over as a baseline: {newest.revision} ({newest.path}): {newest.why}{others}"
 
 
-def item_lines(item: Item) -> list[str]:
-    """Return the evidence of an item: counts, findings and quantiles."""
+def item_lines(item: AnyItem) -> list[str]:
+    """Return an item's evidence as text: counts, findings and quantiles."""
     return [*count_lines(item), *finding_lines(item), *_gate_lines(item)]
 
 
-def finding_lines(item: Item) -> list[str]:
+def finding_lines(item: AnyItem) -> list[str]:
     """Return what was found: the commonest errors, the first lines of a server's log."""
     return [*_error_lines(item), *_log_lines(item)]
 
 
-def count_lines(item: Item) -> Iterator[str]:
+def count_lines(item: AnyItem) -> Iterator[str]:
     """Yield the counts of an item, if it has any."""
-    counts = told(item, "counts", dict[str, int], {})
-    if counts:
-        yield "counts: " + ", ".join(f"{name} {text.count(count)}" for name, count in counts.items())
+    found = counts(item)
+    if found:
+        yield "counts: " + ", ".join(f"{name} {text.count(count)}" for name, count in found.items())
 
 
-class _Error(Struct, frozen=True, kw_only=True):
-    error: str
-    count: int
-    example: str
-    session: str
-    at_s: float
-
-
-def _error_lines(item: Item) -> Iterator[str]:
-    for error in told(item, "errors", list[_Error], []):
-        yield f"{text.count(error.count)} x {printable(error.error)}"
-        yield f"    first at {text.clock(error.at_s)} in session {printable(error.session)}"
+def _error_lines(item: AnyItem) -> Iterator[str]:
+    for error in item.evidence.errors if isinstance(item.evidence, CountedEvidence) else ():
+        yield f"{text.count(error.count)} x {one_line(error.error)}"
+        yield f"    first at {text.clock(error.at_s)} in session {one_line(error.session)}"
         if error.example:
-            yield f"    example: {printable(error.example)}"
+            yield f"    example: {one_line(error.example)}"
 
 
-def _gate_lines(item: Item) -> Iterator[str]:
+def _gate_lines(item: AnyItem) -> Iterator[str]:
     for gate in gates(item):
         if gate.change_ratio is None:
             yield f"{gate.decision} {gate.gate}: {gate.reason}"
             continue
+        share = f" = {text.share(gate.margin_ratio)}" if gate.absolute else ""
         yield (
             f"{gate.decision} {gate.gate}: {text.span(gate.baseline_us)} -> "
             f"{text.span(gate.candidate_us)}, {text.change(gate.change_ratio)} "
-            f"({gate.interval} %), margin {gate.margin}{f' = {gate.share}' if gate.absolute else ''}"
+            f"({interval(gate)} %), margin {margin(gate)}{share}"
         )
 
 
-class _LogLine(Struct, frozen=True, kw_only=True):
-    line: int
-    text: str
-    file: str = ""
-
-
-def _log_lines(item: Item) -> Iterator[str]:
-    for name in ("first_disconnect_errors", "first_real_errors"):
-        for logged in told(item, name, list[_LogLine], [])[:_LINES_LIMIT]:
-            where = f"{printable(logged.file)} line" if logged.file else "line"
-            yield f"{where} {logged.line}: {printable(logged.text)}"
+def _log_lines(item: AnyItem) -> Iterator[str]:
+    found = item.evidence
+    if not isinstance(found, ServerLogEvidence):
+        return
+    for logged in (*found.first_disconnect_errors, *found.first_real_errors):
+        where = f"{one_line(logged.file)} line" if logged.file else "line"
+        yield f"{where} {logged.line}: {one_line(logged.text)}"
 
 
 _FIGURES = {
@@ -110,7 +88,7 @@ _FIGURES = {
     "files_ratio": "{} of the open files allowed",
     "ports_ratio": "{} of the local ports",
 }
-"""How figures of the generator are told, where their names do not say it."""
+"""Text for figures of the load generator whose names do not say enough."""
 
 
 def generator_line(generator: Generator) -> str:
@@ -127,23 +105,23 @@ def _figure(name: str, value: float) -> str:
     return _FIGURES.get(name, f"{plain} {{}}").replace("{}", f"{shown}{unit}")
 
 
-def failure_lines(evidence: RunData) -> list[str]:
-    """Return what made the tool itself give up, and what the rest is then; nothing if nothing did."""
-    failure = evidence.manifest.failure
+def failure_lines(run: RunData) -> list[str]:
+    """Return what made the tool itself fail, and what the rest is worth then; empty if it did not."""
+    failure = run.manifest.failure
     if failure is None:
         return []
-    recorded = text.clock(evidence.length_s)
+    recorded = text.clock(run.length_s)
     return [
         f"The tool itself failed: {failure}",
         f"What follows is of the {recorded} that it had recorded, and says nothing of what came after.",
     ]
 
 
-def herd_line(evidence: RunData) -> str:
+def herd_line(run: RunData) -> str:
     """Return when the most connections were attempted at once, empty where none was."""
-    if evidence.herd_peak_s is None:
+    if run.herd_peak_s is None:
         return ""
-    peak, at = text.count(evidence.herd_peak), text.clock(evidence.herd_peak_s)
+    peak, at = text.count(run.herd_peak), text.clock(run.herd_peak_s)
     return f"The most connection attempts in a second were {peak}, at {at}."
 
 
@@ -177,40 +155,40 @@ _INDEPENDENT = ("connect", "server_log")
 """Items that do not wait for connect: a server writes its log whoever connects."""
 
 
-def told_items(items: Sequence[Item]) -> list[Item]:
-    """Return the items of a verdict as people are to read them: what waits for connect says so."""
+def told_items(items: Sequence[AnyItem]) -> list[AnyItem]:
+    """Return a verdict's items for people: those that depend on `connect` say so."""
     connect = _connect(items)
     return [_waiting(item, connect) if _waits(item, connect) else item for item in items]
 
 
-def _connect(items: Sequence[Item]) -> Item:
+def _connect(items: Sequence[AnyItem]) -> AnyItem:
     return next(item for item in items if item.item == "connect")
 
 
-def _waits(item: Item, connect: Item) -> bool:
-    """Tell whether an item may lack what connect has kept from it."""
+def _waits(item: AnyItem, connect: AnyItem) -> bool:
+    """Whether an item cannot be judged because sessions may not have connected."""
     return item.verdict is Ruling.INCONCLUSIVE and item.item not in _INDEPENDENT and _in_the_way(connect)
 
 
-def _in_the_way(connect: Item) -> bool:
-    """Tell whether sessions did not connect; where it only cannot be told of all, it is in nobody's way."""
+def _in_the_way(connect: AnyItem) -> bool:
+    """Whether sessions did not connect. That it is unknown for some of them stops no other item."""
     return connect.verdict is Ruling.FAIL or _nobody(connect)
 
 
-def _nobody(connect: Item) -> bool:
-    counts = told(connect, "counts", dict[str, int], {})
-    return bool(counts.get("attempts")) and not counts.get("established")
+def _nobody(connect: AnyItem) -> bool:
+    found = counts(connect)
+    return bool(found.get("attempts")) and not found.get("established")
 
 
-def _waiting(item: Item, connect: Item) -> Item:
+def _waiting(item: AnyItem, connect: AnyItem) -> AnyItem:
     depends = f"it depends on connect, which is {connect.verdict}"
     if _nobody(connect):  # whatever it lacks, it lacks for that
         return replace(item, summary=f"no session was established: {depends}")
     return replace(item, summary=f"{depends}; then: {item.summary}")
 
 
-def next_step(item: Item, items: Sequence[Item]) -> str:
-    """Return what to do about an item of a verdict, empty where its summary or connect's says it."""
+def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
+    """Return what to do about an item, empty if its summary or that of `connect` says it."""
     waits = item.verdict is not Ruling.FAIL and item.item not in _INDEPENDENT
     if waits and _in_the_way(_connect(items)):
         return ""
@@ -219,11 +197,11 @@ def next_step(item: Item, items: Sequence[Item]) -> str:
     return _STEPS.get((item.item, item.verdict), "")
 
 
-def _of_latency(item: Item) -> str:
+def _of_latency(item: Item[LatencyEvidence]) -> str:
     if item.verdict is Ruling.INCONCLUSIVE:
-        undecided = [gate for gate in gates(item) if gate.decision == Ruling.INCONCLUSIVE]
+        undecided = [gate for gate in gates(item) if gate.decision is Ruling.INCONCLUSIVE]
         can_tell = undecided and all(gate.change_ratio is not None for gate in undecided)
         return _SETTLE if can_tell else ""  # more runs that are too short would not tell either
-    if item.verdict is Ruling.PASS or "baseline" in item.evidence or item.evidence.get("rule"):
+    if item.verdict is Ruling.PASS or item.evidence.baseline or item.evidence.rule:
         return ""
-    return f"{_FIRST_RUN}; {_NAME_ONE}" if item.evidence.get("passed_over") else _FIRST_RUN
+    return f"{_FIRST_RUN}; {_NAME_ONE}" if item.evidence.passed_over else _FIRST_RUN

@@ -1,4 +1,4 @@
-"""The report's charts, from a run's evidence: latency over time, its percentiles, sessions, outages.
+"""The report's charts, from a run's data: latency over time, its percentiles, sessions, outages.
 
 Each chart says in words what it shows. Long runs are summed up into at most `POINTS_LIMIT` points, and
 percentiles are taken of the sums, never averaged.
@@ -202,21 +202,21 @@ _MAX_SESSIONS = 1e9  # a file may hold any number
 _MIN_TAIL = 1e-5
 
 
-def charts(evidence: RunData) -> list[Chart]:
+def charts(run: RunData) -> list[Chart]:
     """Return the charts that this run has data for."""
     found = (
-        latency_over_time(evidence),
-        percentile_curve(evidence),
-        sessions_over_time(evidence),
-        outage_distribution(evidence),
+        latency_over_time(run),
+        percentile_curve(run),
+        sessions_over_time(run),
+        outage_distribution(run),
     )
     return [chart for chart in found if chart is not None]
 
 
-def latency_over_time(evidence: RunData) -> Chart | None:
+def latency_over_time(run: RunData) -> Chart | None:
     """Return p50 and p99 of service time, and p99 of response time, by second."""
-    service = _steps(evidence, "service")
-    response = _steps(evidence, "response")
+    service = _steps(run, "service")
+    response = _steps(run, "response")
     lines = (
         ("service p50", "one", _percentiles(service, 50)),
         ("service p99", "two", _percentiles(service, 99)),
@@ -225,8 +225,8 @@ def latency_over_time(evidence: RunData) -> Chart | None:
     values = [value for _, _, points in lines for _, value in points if value is not None]
     if not values:
         return None
-    x, y = x_scale(0, evidence.length_s), y_logarithmic(values)
-    total = evidence.percentiles_us("service", (50, 99))
+    x, y = x_scale(0, run.length_s), y_logarithmic(values)
+    total = run.percentiles_us("service", (50, 99))
     return Chart(
         title="Latency over time",
         description=f"Service time of steady sessions second by second: {_told(total)} over the whole run "
@@ -239,10 +239,10 @@ def latency_over_time(evidence: RunData) -> Chart | None:
     )
 
 
-def _steps(evidence: RunData, tag: str) -> list[Second]:
+def _steps(run: RunData, tag: str) -> list[Second]:
     """Return a tag's rows, summed up so that there are not too many."""
-    rows = evidence.seconds.get(tag, ())
-    step_s = _step_s(evidence, evidence.row_s)
+    rows = run.seconds.get(tag, ())
+    step_s = _step_s(run, run.row_s)
     sums: dict[int, Counter[int]] = {}
     for row in rows:
         sums.setdefault(int(row.start_s // step_s), Counter()).update(row.buckets)
@@ -258,22 +258,22 @@ def _percentiles(rows: Iterable[Second], percentile: float) -> list[Point]:
     return points
 
 
-def percentile_curve(evidence: RunData) -> Chart | None:
+def percentile_curve(run: RunData) -> Chart | None:
     """Return service and response time by percentile, as HdrHistogram's users plot it."""
-    samples = evidence.samples("service")
+    samples = run.samples("service")
     if not samples:
         return None
     reach = -math.log10(max(_MIN_TAIL, 1 / max(10, samples)))
     lines = (
-        ("response", "three dashed", _curve(evidence, "response", reach)),
-        ("service", "one", _curve(evidence, "service", reach)),
+        ("response", "three dashed", _curve(run, "response", reach)),
+        ("service", "one", _curve(run, "service", reach)),
     )
     values = [value for _, _, points in lines for _, value in points if value is not None]
     x, y = x_scale(0, reach), y_logarithmic(values)
     return Chart(
         title="Latency by percentile",
-        description="Service time: " + _told(evidence.percentiles_us("service", (50, 99, 99.9))) + ". "
-        "Response time: " + _told(evidence.percentiles_us("response", (50, 99, 99.9))) + ".",
+        description="Service time: " + _told(run.percentiles_us("service", (50, 99, 99.9))) + ". "
+        "Response time: " + _told(run.percentiles_us("response", (50, 99, 99.9))) + ".",
         x_label="percentile",
         y_label="ms",
         x_ticks=[Tick(x.at(at), label) for at, label in _tails(reach)],
@@ -285,11 +285,11 @@ def percentile_curve(evidence: RunData) -> Chart | None:
     )
 
 
-def _curve(evidence: RunData, tag: str, reach: float) -> list[Point]:
+def _curve(run: RunData, tag: str, reach: float) -> list[Point]:
     """Return the values where the tail above is 10^-x, x evenly spaced."""
     places = [reach * number / 60 for number in range(61)]
     percentiles = {place: 100 * (1 - 10**-place) for place in places}
-    at_us = evidence.percentiles_us(tag, list(percentiles.values()))
+    at_us = run.percentiles_us(tag, list(percentiles.values()))
     return [(place, max(1, at_us[percentile]) / 1000) for place, percentile in percentiles.items() if at_us]
 
 
@@ -298,23 +298,23 @@ def _tails(reach: float) -> list[tuple[float, str]]:
     return [(at, label) for at, label in (*named, (5.0, "99.999")) if at <= reach + 1e-9]
 
 
-def sessions_over_time(evidence: RunData) -> Chart | None:
+def sessions_over_time(run: RunData) -> Chart | None:
     """Return sessions up and in an outage by second, with the attempts to connect."""
-    step_s = _step_s(evidence, 1)
-    up = _summed(evidence.gauges.get("sessions_up", {}), evidence.length_s, step_s)
-    in_outage = _summed(evidence.gauges.get("sessions_in_outage", {}), evidence.length_s, step_s)
-    attempts = _attempts(evidence, step_s)
+    step_s = _step_s(run, 1)
+    up = _summed(run.gauges.get("sessions_up", {}), run.length_s, step_s)
+    in_outage = _summed(run.gauges.get("sessions_in_outage", {}), run.length_s, step_s)
+    attempts = _attempts(run, step_s)
     if not up:
         return None
     most_up = max(value for _, value in up)
     most_out = max((value for _, value in in_outage), default=0.0)
-    x = x_scale(0, evidence.length_s)
+    x = x_scale(0, run.length_s)
     y = y_scale(1.1 * max(most_up, most_out, *(value for _, value in attempts)))
     return Chart(
         title="Sessions over time",
         description=f"At most {most_up:.0f} sessions were up and {most_out:.0f} in an outage at a time; "
-        f"{sum(evidence.counts_of('drops').values())} drops were made and "
-        f"{sum(evidence.counts_of('losses').values())} connections lost. {storm_sentence(evidence)}".rstrip(),
+        f"{sum(run.counts_of('drops').values())} drops were made and "
+        f"{sum(run.counts_of('losses').values())} connections lost. {storm_sentence(run)}".rstrip(),
         x_label="seconds since the start",
         y_label="sessions",
         x_ticks=ticks(x, _plain),
@@ -324,20 +324,20 @@ def sessions_over_time(evidence: RunData) -> Chart | None:
             Shape(name="in an outage", style="two filled", path=area(in_outage, x, y)),
             Shape(name="connection attempts a second", style="three dashed", path=line(attempts, x, y)),
         ],
-        marks=storm_marks(evidence, x),
+        marks=storm_marks(run, x),
     )
 
 
-def _step_s(evidence: RunData, row_s: int) -> int:
+def _step_s(run: RunData, row_s: int) -> int:
     """Return how many seconds a point stands for, a multiple of `row_s`."""
-    return row_s * max(1, math.ceil(evidence.length_s / row_s / POINTS_LIMIT))
+    return row_s * max(1, math.ceil(run.length_s / row_s / POINTS_LIMIT))
 
 
-def _attempts(evidence: RunData, step_s: int) -> list[tuple[float, float]]:
+def _attempts(run: RunData, step_s: int) -> list[tuple[float, float]]:
     """Return the attempts to connect in the busiest second of each step."""
     busiest: Counter[int] = Counter()
-    for second, attempts in evidence.attempts_per_s.items():
-        if 0 <= second < evidence.length_s:
+    for second, attempts in run.attempts_per_s.items():
+        if 0 <= second < run.length_s:
             busiest[second // step_s] = max(busiest[second // step_s], attempts)
     last = max(busiest, default=-1)
     return [(float(step * step_s), float(busiest[step])) for step in range(last + 1)]
@@ -364,9 +364,9 @@ def _summed(
     return [(0.0, totals[0]), *ends] if by_worker and totals else []
 
 
-def outage_distribution(evidence: RunData) -> Chart | None:
+def outage_distribution(run: RunData) -> Chart | None:
     """Return how many outages took how long."""
-    histogram = evidence.histograms.get("outage")
+    histogram = run.histograms.get("outage")
     if histogram is None:
         return None
     in_s = {max(1, us) / 1e6: count for us, count in histograms.buckets(histogram).items()}
@@ -374,10 +374,10 @@ def outage_distribution(evidence: RunData) -> Chart | None:
     scale = Scale(low / 1.02, high * 1.02, *_x_ends(), logarithmic=high > 10 * low)
     heights = _binned(in_s, scale)
     y = y_scale(max(heights.values()) * 1.1)
-    told = evidence.percentiles_us("outage", (50, 95, 100))
+    told = run.percentiles_us("outage", (50, 95, 100))
     return Chart(
         title="How long outages took",
-        description=f"{evidence.samples('outage')} outages ended, {_told(told)}.",
+        description=f"{run.samples('outage')} outages ended, {_told(told)}.",
         x_label="seconds from drop or loss to established again",
         y_label="outages",
         x_ticks=ticks(scale, _plain),
@@ -426,8 +426,8 @@ def _plain(value: float) -> str:
     return f"{value:g}" if value < 10_000 else f"{value:,.0f}"
 
 
-def storm_marks(evidence: RunData, x: Scale) -> list[Mark]:
+def storm_marks(run: RunData, x: Scale) -> list[Mark]:
     """Return a mark for each storm that came before the run's end."""
     return marks(
-        [(storm.at_s, f"storm {text.share(storm.share_ratio)}") for storm in storms_until_end(evidence)], x
+        [(storm.at_s, f"storm {text.share(storm.share_ratio)}") for storm in storms_until_end(run)], x
     )

@@ -1,5 +1,6 @@
 """report.html: one file that needs nothing else, from a template that escapes everything it is given."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from loadtest.report.tables import (
     server_log_table,
     storm_table,
 )
-from loadtest.text import printable
-from loadtest.verdict.items import Ruling
+from loadtest.ruling import Ruling
+from loadtest.text import one_line
 
 QUESTIONS = {
     "connect": "Do sessions connect?",
@@ -41,7 +42,7 @@ QUESTIONS = {
 def _shown(value: Any) -> Any:
     """Make control characters visible in whatever the template prints."""
     markup = hasattr(value, "__html__")  # what a macro made is escaped already
-    return printable(value, len(value)) if isinstance(value, str) and not markup else value
+    return one_line(value, sys.maxsize) if isinstance(value, str) and not markup else value
 
 
 _environment = Environment(
@@ -58,12 +59,12 @@ _environment.globals["rulings"] = frozenset(Ruling)
 
 def html(published: JudgedRun) -> str:
     """Return report.html."""
-    verdict, evidence = published.verdict, published.evidence
-    manifest = evidence.manifest
+    verdict, run = published.verdict, published.run
+    manifest = run.manifest
     return _environment.get_template("report.html").render(
         verdict=verdict,
         manifest=manifest,
-        failure=advice.failure_lines(evidence),
+        failure=advice.failure_lines(run),
         items=[
             {
                 "item": item,
@@ -76,31 +77,31 @@ def html(published: JudgedRun) -> str:
         ],
         generator=advice.generator_line(verdict.generator),
         facts=_facts(published),
-        charts=charts(evidence),
-        compared_with=advice.baseline_lines(verdict.item("latency")),
-        gates=gate_table(gates(verdict.item("latency"))),
-        latency=latency_table(evidence),
-        outages=outage_table(evidence),
-        herd=advice.herd_line(evidence),
-        phases=phase_table(evidence),
-        storms=storm_table(evidence),
+        charts=charts(run),
+        compared_with=advice.baseline_lines(verdict.latency),
+        gates=gate_table(gates(verdict.latency)),
+        latency=latency_table(run),
+        outages=outage_table(run),
+        herd=advice.herd_line(run),
+        phases=phase_table(run),
+        storms=storm_table(run),
         server_log=server_log_table(verdict.item("server_log")),
-        errors=error_table(evidence.errors),
+        errors=error_table(run.errors),
         plan=plan_table(manifest.plan),
-        environment=environment_table(evidence),
+        environment=environment_table(run),
         command=command_lines(manifest, own_server=published.own_server),
     )
 
 
 def _facts(published: JudgedRun) -> list[tuple[str, str]]:
-    evidence = published.evidence
-    percentiles = evidence.percentiles_us("service", (50, 99))
+    run = published.run
+    percentiles = run.percentiles_us("service", (50, 99))
     return [
-        ("sessions", text.count(evidence.manifest.plan.sessions)),
-        ("length", text.clock(evidence.length_s)),
-        ("messages", text.count(evidence.count("messaging.sent"))),
-        ("drops", text.count(sum(evidence.counts_of("drops").values()))),
-        ("resumed", text.count(evidence.count("reconnect.resumed"))),
+        ("sessions", text.count(run.manifest.plan.sessions)),
+        ("length", text.clock(run.length_s)),
+        ("messages", text.count(run.count("messaging.sent"))),
+        ("drops", text.count(sum(run.counts_of("drops").values()))),
+        ("resumed", text.count(run.count("reconnect.resumed"))),
         ("service p50", text.span(percentiles.get(50))),
         ("service p99", text.span(percentiles.get(99))),
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loadtest.report.advice import told_items
 from loadtest.results.data import RunData
-from loadtest.verdict.items import Item, Verdict
+from loadtest.verdict.items import AnyItem, Verdict
 
 OWN_SERVER_LOG = "server.log"
 """The file that a run directory has where Locust started a reference server for the run."""
@@ -14,7 +14,7 @@ OWN_SERVER_LOG = "server.log"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JudgedRun:
-    """A run, what its files say, and what was concluded.
+    """A run, its data and its verdict.
 
     Args:
         path: the run directory.
@@ -23,17 +23,17 @@ class JudgedRun:
 
     path: Path
     results: Path
-    evidence: RunData
+    run: RunData
     verdict: Verdict
 
     @property
-    def items(self) -> list[Item]:
-        """The items as people are to read them."""
+    def items(self) -> list[AnyItem]:
+        """The items for people: those that depend on `connect` say so."""
         return told_items(self.verdict.items)
 
     @property
     def again(self) -> str:
-        """The command that makes the reports anew."""
+        """The command that makes the reports again."""
         command = f"loadtest report {shlex.quote(str(self.path))}"
         if self.results == Path("results"):  # the command's default
             return command

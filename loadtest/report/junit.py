@@ -13,8 +13,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
-from loadtest.text import printable
-from loadtest.verdict.items import Item, Ruling
+from loadtest.ruling import Ruling
+from loadtest.text import one_line
+from loadtest.verdict.items import AnyItem
 
 _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
 _TEXT_LIMIT = 1000
@@ -22,7 +23,7 @@ _TEXT_LIMIT = 1000
 
 def junit(published: JudgedRun) -> bytes:
     """Return junit.xml."""
-    verdict, manifest = published.verdict, published.evidence.manifest
+    verdict, manifest = published.verdict, published.run.manifest
     suite = Element("testsuite", _suite_attributes(published))
     properties = SubElement(suite, "properties")
     for name, value in (
@@ -32,12 +33,12 @@ def junit(published: JudgedRun) -> bytes:
         ("target", manifest.target),
         ("verdict", str(verdict.verdict)),
     ):
-        SubElement(properties, "property", name=name, value=printable(value))
+        SubElement(properties, "property", name=name, value=one_line(value))
     for item in published.items:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
-        *advice.failure_lines(published.evidence),
-        *advice.baseline_lines(verdict.item("latency")),
+        *advice.failure_lines(published.run),
+        *advice.baseline_lines(verdict.latency),
         advice.generator_line(verdict.generator),
         *verdict.generator.problems,
         *verdict.notes[:20],
@@ -50,7 +51,7 @@ def junit(published: JudgedRun) -> bytes:
 
 
 def _suite_attributes(published: JudgedRun) -> dict[str, str]:
-    items, manifest = published.verdict.items, published.evidence.manifest
+    items, manifest = published.verdict.items, published.run.manifest
     return {
         "name": "loadtest",
         "tests": str(len(items)),
@@ -58,15 +59,15 @@ def _suite_attributes(published: JudgedRun) -> dict[str, str]:
             f"{name}s" if name != "skipped" else name: str(sum(item.verdict is ruling for item in items))
             for ruling, name in _ELEMENTS.items()
         },
-        "time": f"{published.evidence.length_s:.3f}",
-        "timestamp": printable(manifest.started_at).removesuffix("Z"),
+        "time": f"{published.run.length_s:.3f}",
+        "timestamp": one_line(manifest.started_at).removesuffix("Z"),
     }
 
 
-def _case(item: Item, step: str) -> Element:
+def _case(item: AnyItem, step: str) -> Element:
     case = Element("testcase", classname="loadtest", name=item.item, time="0")
     element = _ELEMENTS.get(item.verdict)
-    message = printable(item.summary, _TEXT_LIMIT)
+    message = one_line(item.summary, _TEXT_LIMIT)
     if element is None:
         SubElement(case, "system-out").text = message
     elif element == "skipped":
@@ -78,4 +79,4 @@ def _case(item: Item, step: str) -> Element:
 
 
 def _lines(lines: list[str]) -> str:
-    return "\n".join(printable(line, _TEXT_LIMIT) for line in lines if line)
+    return "\n".join(one_line(line, _TEXT_LIMIT) for line in lines if line)

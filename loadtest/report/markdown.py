@@ -26,8 +26,9 @@ from loadtest.report.tables import (
     server_log_table,
     storm_table,
 )
-from loadtest.text import markdown_cell, markdown_code, markdown_prose, printable
-from loadtest.verdict.items import Item, Ruling
+from loadtest.ruling import Ruling
+from loadtest.text import markdown_cell, markdown_code, markdown_prose, one_line
+from loadtest.verdict.items import AnyItem
 
 _SIGNS = {
     Ruling.PASS: "✅",
@@ -44,23 +45,23 @@ def summary(published: JudgedRun) -> str:
 
 
 def _verdict(published: JudgedRun) -> Iterator[str]:
-    verdict, evidence = published.verdict, published.evidence
+    verdict, run = published.verdict, published.run
     yield f"## {_signed(verdict.verdict)} {markdown_code(verdict.revision)}"
     yield ""
-    for mark, line in zip(("### ", ""), advice.failure_lines(evidence), strict=False):
+    for mark, line in zip(("### ", ""), advice.failure_lines(run), strict=False):
         yield f"{mark}{markdown_prose(line)}"
         yield ""
     against = "no baseline" if verdict.baseline is None else f"baseline {markdown_code(verdict.baseline)}"
     yield (
-        f"{evidence.manifest.plan.sessions} sessions, {text.clock(evidence.length_s)}, "
-        f"{text.count(evidence.count('messaging.sent'))} messages, "
-        f"{text.count(sum(evidence.counts_of('drops').values()))} drops, {against}."
+        f"{run.manifest.plan.sessions} sessions, {text.clock(run.length_s)}, "
+        f"{text.count(run.count('messaging.sent'))} messages, "
+        f"{text.count(sum(run.counts_of('drops').values()))} drops, {against}."
     )
     yield ""
     rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in published.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
-    for line in advice.baseline_lines(verdict.item("latency")):
+    for line in advice.baseline_lines(verdict.latency):
         yield f"{markdown_prose(line)}."
         yield ""
     yield f"{markdown_prose(advice.generator_line(verdict.generator))}."
@@ -79,14 +80,14 @@ def _findings(published: JudgedRun) -> Iterator[str]:
             yield from _finding(item, next_step(item, published.verdict.items))
 
 
-def _finding(item: Item, step: str) -> Iterator[str]:
+def _finding(item: AnyItem, step: str) -> Iterator[str]:
     lines = [*advice.count_lines(item), *advice.finding_lines(item)]
     if not (lines or step):
         return
     yield f"### {_signed(item.verdict)}: {item.item}"
     yield ""
     # Lines indented by four are code whatever they hold, and need no escape (CommonMark 0.31 section 4.4).
-    yield from (f"    {printable(line, 600)}" for line in lines)
+    yield from (f"    {one_line(line, 600)}" for line in lines)
     if lines:
         yield ""
     if step:
@@ -95,29 +96,29 @@ def _finding(item: Item, step: str) -> Iterator[str]:
 
 
 def _measured(published: JudgedRun) -> Iterator[str]:
-    evidence, verdict = published.evidence, published.verdict
+    run, verdict = published.run, published.verdict
     for table in (
-        gate_table(gates(verdict.item("latency"))),
-        latency_table(evidence),
-        outage_table(evidence),
-        phase_table(evidence),
-        storm_table(evidence),
+        gate_table(gates(verdict.latency)),
+        latency_table(run),
+        outage_table(run),
+        phase_table(run),
+        storm_table(run),
         server_log_table(verdict.item("server_log")),
-        error_table(evidence.errors),
+        error_table(run.errors),
     ):
         yield from table_lines(table)
 
 
 def _origin(published: JudgedRun) -> Iterator[str]:
-    evidence = published.evidence
+    run = published.run
     yield "<details><summary>Plan, environment, how to repeat</summary>"
     yield ""
-    yield from table_lines(plan_table(evidence.manifest.plan))
-    yield from table_lines(environment_table(evidence))
+    yield from table_lines(plan_table(run.manifest.plan))
+    yield from table_lines(environment_table(run))
     yield "### Repeat"
     yield ""
-    lines = command_lines(evidence.manifest, own_server=published.own_server)
-    yield from (f"    {printable(line, 4096)}" for line in lines)
+    lines = command_lines(run.manifest, own_server=published.own_server)
+    yield from (f"    {one_line(line, 4096)}" for line in lines)
     yield ""
     yield "Secrets (token, headers) are not kept and must be given again."
     yield ""
@@ -134,7 +135,7 @@ def sheet(of: Sheet) -> str:
     for table in of.tables:
         lines += table_lines(table)
     if of.again:
-        lines += ["Again:", "", f"    {printable(of.again, 4096)}", ""]
+        lines += ["Again:", "", f"    {one_line(of.again, 4096)}", ""]
     return "\n".join(lines)
 
 

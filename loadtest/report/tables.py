@@ -5,29 +5,33 @@ a code span; nothing is escaped here, that is for whoever draws. Rows are bounde
 kinds, causes and errors, a hostile file may have thousands.
 """
 
-import math
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
 
 from loadtest import text
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
+from loadtest.options import command_options, written
 from loadtest.results.data import RunData, StormRecovery
 from loadtest.results.manifest import Manifest, Plan
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_text
-from loadtest.verdict.items import Item, Ruling
-from loadtest.verdict.server_log import drop_table
+from loadtest.verdict.evidence import (
+    CountedEvidence,
+    GateResult,
+    KindEvidence,
+    LatencyEvidence,
+    PairEvidence,
+    ServerLogEvidence,
+)
+from loadtest.verdict.items import AnyItem
 
 ROWS_LIMIT = 30
-
-_Told = TypeVar("_Told")
 
 TAG_MEANINGS = {
     "service": "round trip from the actual send",
@@ -99,29 +103,29 @@ def bounded(title: str, header: Sequence[str], aligns: str, rows: Iterable[Seque
     return Table(header, aligns, found[:ROWS_LIMIT], title, more=max(0, len(found) - ROWS_LIMIT))
 
 
-def verdict_table(items: Iterable[Item]) -> Table:
+def verdict_table(items: Iterable[AnyItem]) -> Table:
     """Return item, verdict and summary."""
     rows = [(item.item, str(item.verdict), item.summary) for item in items]
     return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
 
 
-def latency_table(evidence: RunData) -> Table:
+def latency_table(run: RunData) -> Table:
     """Return the percentiles of each tag that has samples."""
     header = ("latency", "samples", "p50", "p90", "p95", "p99", "p99.9", "max", "what it measures")
     rows = [
         (
             tag,
-            text.count(evidence.samples(tag)),
-            *(text.span(us) for us in evidence.percentiles_us(tag, PERCENTILES).values()),
+            text.count(run.samples(tag)),
+            *(text.span(us) for us in run.percentiles_us(tag, PERCENTILES).values()),
             meaning,
         )
         for tag, meaning in TAG_MEANINGS.items()
-        if evidence.samples(tag)
+        if run.samples(tag)
     ]
     return Table(header, "lrrrrrrrl", rows, "Latency")
 
 
-def outage_table(evidence: RunData) -> Table:
+def outage_table(run: RunData) -> Table:
     """Return the outages by what began them: drops of the plan first, then losses."""
     rows = [
         (
@@ -133,17 +137,17 @@ def outage_table(evidence: RunData) -> Table:
             else "stays connected",
             *(text.span(us) for us in (group.p50_us, group.p95_us, group.max_us)),
         )
-        for group in sorted(evidence.outages, key=lambda group: (group.trigger != "drop", group.name))
+        for group in sorted(run.outages, key=lambda group: (group.trigger != "drop", group.name))
     ]
     header = ("kind", "by", "made", "resumed", "outage p50", "p95", "max")
     return bounded("Drops and losses", header, "llrrrrr", rows)
 
 
-def phase_table(evidence: RunData) -> Table:
+def phase_table(run: RunData) -> Table:
     """Return the phases of the outages that ended, without those that were not needed."""
     rows = [
         (phase, *(text.span(1000 * in_ms) for in_ms in times.values()))
-        for phase, times in evidence.phase_table().items()
+        for phase, times in run.phase_table().items()
         if any(times.values())
     ]
     return Table(("phase", "p50", "p95", "max"), "lrrr", rows, "Phases of an outage")
@@ -166,72 +170,27 @@ def error_table(errors: Iterable[ErrorTally]) -> Table:
     return bounded("Errors", header, "lrlrll", rows)
 
 
-def count_table(item: Item) -> Table:
+def count_table(item: AnyItem) -> Table:
     """Return an item's counts with their meaning."""
     rows = (
         (text.count(count), COUNTS.get(f"{item.item}.{name}", Untrusted(name)))
-        for name, count in told(item, "counts", dict[str, int], {}).items()
+        for name, count in counts(item).items()
     )
     return bounded("Counts", ("count", "of what"), "rl", rows)
 
 
-def told(item: Item, name: str, kind: type[_Told], nothing: _Told) -> _Told:
-    """Return a piece of an item's evidence in its expected form.
-
-    An item that was read from a verdict.json may hold anything: what has another form is `nothing`.
-    """
-    try:
-        return msgspec.convert(item.evidence.get(name, nothing), kind)
-    except msgspec.ValidationError:
-        return nothing
+def counts(item: AnyItem) -> Mapping[str, int]:
+    """Return an item's counts, empty for an item that is not judged by counting."""
+    return item.evidence.counts if isinstance(item.evidence, CountedEvidence) else {}
 
 
-class GateFigures(Struct, frozen=True, kw_only=True):
-    """What the latency item's evidence holds of one gated quantile."""
-
-    gate: str
-    decision: str
-    reason: str = ""
-    baseline_us: float | None = None
-    candidate_us: float | None = None
-    change_ratio: float | None = None
-    low_ratio: float | None = None
-    high_ratio: float | None = None
-    margin_ratio: float | None = None
-    relative_margin_ratio: float | None = None
-    absolute_margin_us: float | None = None
-
-    @property
-    def absolute(self) -> bool:
-        """Whether the margin in force is the absolute one."""
-        relative_ratio = math.inf if self.relative_margin_ratio is None else self.relative_margin_ratio
-        return (self.margin_ratio or 0.0) > relative_ratio
-
-    @property
-    def margin(self) -> str:
-        """The margin in force: a time, or a share of the baseline."""
-        return text.span(self.absolute_margin_us) if self.absolute else self.share
-
-    @property
-    def share(self) -> str:
-        """The margin in force as a share of the baseline."""
-        return text.share(self.margin_ratio)
-
-    @property
-    def interval(self) -> str:
-        """The interval of the change, in percent."""
-        if self.low_ratio is None or self.high_ratio is None:
-            return text.UNKNOWN
-        low, high = (text.change(ratio).removesuffix(" %") for ratio in (self.low_ratio, self.high_ratio))
-        return f"{low} to {high}"
+def gates(item: AnyItem) -> Sequence[GateResult]:
+    """Return the gated quantiles of the item `latency`, empty if nothing was compared."""
+    compared = item.evidence.gates if isinstance(item.evidence, LatencyEvidence) else None
+    return compared or ()
 
 
-def gates(item: Item) -> list[GateFigures]:
-    """Return the gated quantiles of a latency item, none where nothing was compared."""
-    return told(item, "gates", list[GateFigures], [])
-
-
-def gate_table(compared: Sequence[GateFigures]) -> Table:
+def gate_table(compared: Sequence[GateResult]) -> Table:
     """Return each gated quantile: both values, the change with its interval, the margin, the verdict.
 
     It is empty where one side has no values at all: there is no change to show.
@@ -244,9 +203,9 @@ def gate_table(compared: Sequence[GateFigures]) -> Table:
             text.span(gate.baseline_us),
             text.span(gate.candidate_us),
             text.change(gate.change_ratio),
-            gate.interval,
-            gate.margin,
-            gate.decision,
+            interval(gate),
+            margin(gate),
+            str(gate.decision),
         )
         for gate in compared
     ]
@@ -254,36 +213,35 @@ def gate_table(compared: Sequence[GateFigures]) -> Table:
     return Table(header, "lrrrrrl", rows, "Change against the baseline", note=_margin_note(compared))
 
 
-def _margin_note(compared: Sequence[GateFigures]) -> str:
-    """Return what the values are of, and what share a margin is that is a time."""
+def interval(gate: GateResult) -> str:
+    """Return the interval of a quantile's change, in percent."""
+    if gate.low_ratio is None or gate.high_ratio is None:
+        return text.UNKNOWN
+    low, high = (text.change(ratio).removesuffix("%") for ratio in (gate.low_ratio, gate.high_ratio))
+    return f"{low} to {high}"
+
+
+def margin(gate: GateResult) -> str:
+    """Return the margin in force: a time, or a share of the baseline."""
+    return text.span(gate.absolute_margin_us) if gate.absolute else text.share(gate.margin_ratio)
+
+
+def _margin_note(compared: Sequence[GateResult]) -> str:
+    """Return which samples the values are from, and what share each absolute margin is."""
     notes = ["Values are of whole seconds after the warm-up."]
     absolute = [gate for gate in compared if gate.absolute]
-    for least in dict.fromkeys(gate.margin for gate in absolute):
+    for least in dict.fromkeys(map(margin, absolute)):
         shares = ", ".join(
-            f"{gate.share} of {gate.gate} (else {text.share(gate.relative_margin_ratio)})"
+            f"{text.share(gate.margin_ratio)} of {gate.gate} (else {text.share(gate.relative_margin_ratio)})"
             for gate in absolute
-            if gate.margin == least
+            if margin(gate) == least
         )
         notes.append(f"A margin is {least} at least, which is {shares}.")
     return " ".join(notes)
 
 
-class _RunTold(Struct, frozen=True, kw_only=True):
-    run_id: str = ""
-    started_at: str = ""
-
-
-class _PairTold(Struct, frozen=True, kw_only=True):
-    pair: int
-    fit: bool
-    baseline: _RunTold
-    candidate: _RunTold
-    change_ratios: dict[str, float | None]
-
-
-def pair_table(item: Item) -> Table:
-    """Return the pairs of a latency item over several, with the change of each quantile in each."""
-    pairs = told(item, "runs", list[_PairTold], [])
+def pair_table(pairs: Sequence[PairEvidence]) -> Table:
+    """Return pairs of runs, with the change of each quantile in each."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair.change_ratios))
     rows = (
         (
@@ -299,13 +257,20 @@ def pair_table(item: Item) -> Table:
     return bounded("Pairs of runs", header, f"rll{'r' * len(names)}l", rows)
 
 
-def server_log_table(item: Item) -> Table:
-    """Return client action against the server's log level, empty where no server log was judged."""
-    try:
-        header, *rows = drop_table(item.evidence)
-    except (AttributeError, KeyError, TypeError):  # not judged, or not by this version
-        return Table((), "", ())
+def server_log_table(item: AnyItem) -> Table:
+    """Return client action against the server's log level, empty if no server log was judged."""
+    kinds = item.evidence.by_kind if isinstance(item.evidence, ServerLogEvidence) else []
+    rows = (
+        (kind.kind, str(kind.drops), str(kind.drops_with_record), str(kind.records), _levels(kind))
+        for kind in kinds
+    )
+    header = ("client action", "times", "with a record", "records", "server's log level")
     return bounded("Server log by drop kind", header, "lrrrl", rows)
+
+
+def _levels(kind: KindEvidence) -> str:
+    levels = ", ".join(f"{level} {count}" for level, count in kind.levels.items()) or "nothing"
+    return f"{levels} ({kind.expected_errors} expected)" if kind.expected_errors else levels
 
 
 def plan_table(plan: Plan) -> Table:
@@ -319,8 +284,8 @@ def plan_table(plan: Plan) -> Table:
         ("bytes a message", f"about {plan.message_bytes}"),
         ("in flight at most", str(plan.in_flight or "any number")),
         ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
-        ("drops", Untrusted(_weights(plan.drops))),
-        *([("storms", Untrusted(_storms(plan)))] if plan.storms else []),
+        ("drops", Untrusted(written(plan.drops))),
+        *([("storms", Untrusted(written(plan.storms)))] if plan.storms else []),
         ("backoff", Untrusted(plan.backoff)),
         ("timeouts", f"reply {plan.reply_timeout_s:g} s, opening {plan.open_timeout_s:g} s"),
         ("seed", str(plan.seed)),
@@ -330,16 +295,16 @@ def plan_table(plan: Plan) -> Table:
     return Table(("setting", "value"), "ll", rows, "Plan")
 
 
-def environment_table(evidence: RunData) -> Table:
+def environment_table(run: RunData) -> Table:
     """Return where, when and with what the run was made."""
-    manifest, host = evidence.manifest, evidence.manifest.host
+    manifest, host = run.manifest, run.manifest.host
     rows = [
         ("revision", Untrusted(manifest.revision)),
         ("run", Untrusted(manifest.run_id)),
         ("target", Untrusted(manifest.target)),
         ("started", Untrusted(manifest.started_at)),
         ("ended", Untrusted(manifest.ended_at or "not in good order")),
-        ("length", text.clock(evidence.length_s)),
+        ("length", text.clock(run.length_s)),
         ("processes", str(max(1, len(manifest.workers)))),
         ("host", Untrusted(f"{host.system} {host.release} {host.machine}".strip())),
         ("cores, memory", f"{host.cpus}, {text.count(host.memory_mb)} MiB"),
@@ -362,44 +327,28 @@ def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
         head += f" -t {plan.duration_s:g}s"
     if not own_server:
         head += f" --host {shlex.quote(manifest.target)}"
-    lines = [head, *_option_lines(plan), f"  --ws-revision {shlex.quote(manifest.revision)}"]
+    options = [
+        *command_options(msgspec.structs.asdict(plan)),
+        f"--ws-revision {shlex.quote(manifest.revision)}",
+    ]
     if margins := margins_text(manifest.gates):
-        lines.append(f"  --ws-margin {shlex.quote(margins)}")
+        options.append(f"--ws-margin {shlex.quote(margins)}")
+    lines = [head, *(f"  {line}" for line in options)]
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
-
-
-def _option_lines(plan: Plan) -> Iterator[str]:
-    yield f"  --ws-dialect {shlex.quote(plan.dialect)} --ws-path {shlex.quote(plan.path)}"
-    yield f"  --ws-sessions {plan.sessions_per_user} --ws-rate {plan.rate:g} --ws-arrivals {plan.arrivals}"
-    yield f"  --ws-in-flight {plan.in_flight} --ws-message-bytes {plan.message_bytes}"
-    yield f"  --ws-drop-every {plan.drop_every_s:g} --ws-drops {shlex.quote(_weights(plan.drops))}"
-    if plan.storms:
-        yield f"  --ws-storm {shlex.quote(_storms(plan))}"
-    yield f"  --ws-backoff {shlex.quote(plan.backoff)}"
-    yield f"  --ws-reply-timeout {plan.reply_timeout_s:g} --ws-open-timeout {plan.open_timeout_s:g}"
-    yield f"  --ws-seed {plan.seed} --ws-warmup {plan.warmup_s:g}"
-
-
-def _storms(plan: Plan) -> str:
-    return ",".join(map(str, plan.storms))
-
-
-def _weights(drops: Mapping[str, float]) -> str:
-    return ",".join(f"{kind}={weight:g}" for kind, weight in drops.items())
 
 
 _TOLD = 5
 """Storms that a sentence names."""
 
 
-def storm_table(evidence: RunData) -> Table:
+def storm_table(run: RunData) -> Table:
     """Return how each storm went, empty where none was planned."""
     header = ("storm at", "kind", "planned", "dropped", "back", "50 % back", "95 %", "100 %", "peak/s")
     note = (
         "Times count from the storm's moment, and shares are of those dropped; a dash stands where so many "
         "never came back. The peak is of all attempts to connect in one second until they were back."
     )
-    return replace(bounded("Storms", header, "rlrrrrrrr", map(_row, evidence.storms)), note=note)
+    return replace(bounded("Storms", header, "rlrrrrrrr", map(_row, run.storms)), note=note)
 
 
 def _row(one: StormRecovery) -> tuple[str, ...]:
@@ -415,9 +364,9 @@ def _row(one: StormRecovery) -> tuple[str, ...]:
     )
 
 
-def storm_sentence(evidence: RunData) -> str:
+def storm_sentence(run: RunData) -> str:
     """Return which storms came, empty where none did."""
-    come = storms_until_end(evidence)
+    come = storms_until_end(run)
     if not come:
         return ""
     told = [f"{text.share(storm.share_ratio)} of them at {_moment(storm)}" for storm in come[:_TOLD]]
@@ -425,8 +374,8 @@ def storm_sentence(evidence: RunData) -> str:
     return f"Storms were to drop {', '.join(told)}{more}."
 
 
-def storms_until_end(evidence: RunData) -> Sequence[Storm]:
-    return [one.storm for one in evidence.storms if one.storm.at_s <= evidence.length_s]
+def storms_until_end(run: RunData) -> Sequence[Storm]:
+    return [one.storm for one in run.storms if one.storm.at_s <= run.length_s]
 
 
 def _moment(storm: Storm) -> str:

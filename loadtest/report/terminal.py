@@ -1,7 +1,7 @@
 """What is printed at the end of a run: the verdict table, what to act on, where the rest is.
 
 Drawn by rich, which leaves colours out where the output is no terminal or NO_COLOR is set, and keeps to 80
-columns where it knows no width. No markup is ever read from a text: everything is a `Text` of printable
+columns where it knows no width. No markup is ever read from a text: everything is a `Text` of one_line
 characters, so that no server can colour, clear or forge a person's terminal.
 """
 
@@ -26,8 +26,9 @@ from loadtest.report.tables import (
     storm_table,
     verdict_table,
 )
-from loadtest.text import printable
-from loadtest.verdict.items import Item, Ruling
+from loadtest.ruling import Ruling
+from loadtest.text import one_line
+from loadtest.verdict.items import AnyItem
 
 _STYLES = {
     Ruling.PASS: "green",
@@ -44,7 +45,7 @@ _MANY_COLUMNS = 7
 
 def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
     """Print a run's verdict for a person."""
-    verdict, manifest = published.verdict, published.evidence.manifest
+    verdict, manifest = published.verdict, published.run.manifest
     console = new_console(to_stderr=to_stderr)
     _print_failure(console, published)
     print_table(console, verdict_table(published.items))
@@ -57,12 +58,12 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
     for item in published.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
-    storms = storm_table(published.evidence)
+    storms = storm_table(published.run)
     if storms:
         console.print()
         print_table(console, storms)
     console.print()
-    for line in advice.baseline_lines(verdict.item("latency")):
+    for line in advice.baseline_lines(verdict.latency):
         console.print(_text(line, _SUMMARY_LIMIT))
     console.print(_text(advice.generator_line(verdict.generator), _SUMMARY_LIMIT))
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
@@ -71,14 +72,14 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
 
 
 def _print_failure(console: Console, published: JudgedRun) -> None:
-    lines = advice.failure_lines(published.evidence)
+    lines = advice.failure_lines(published.run)
     for style, line in zip(("bold red", ""), lines, strict=False):
-        console.print(Text(printable(line, _SUMMARY_LIMIT), style))
+        console.print(Text(one_line(line, _SUMMARY_LIMIT), style))
     if lines:
         console.print()
 
 
-def _print_item(console: Console, item: Item, step: str) -> None:
+def _print_item(console: Console, item: AnyItem, step: str) -> None:
     lines = [*advice.count_lines(item), *advice.finding_lines(item)]
     tables = [table for table in (gate_table(gates(item)), server_log_table(item)) if table]
     if not (lines or tables or step):
@@ -95,7 +96,7 @@ def _print_item(console: Console, item: Item, step: str) -> None:
 
 def _print_where(console: Console, published: JudgedRun) -> None:
     """Say where the run is and how to look again; paths are not broken, so that they can be copied."""
-    latency = published.verdict.item("latency")
+    latency = published.verdict.latency
     step = next_step(latency, published.verdict.items)
     if latency.verdict is Ruling.NOT_JUDGED and step:
         console.print(_text(f"latency was not judged: {step}", _SUMMARY_LIMIT))
@@ -154,7 +155,7 @@ def _ruling(ruling: Ruling) -> Text:
 
 
 def _text(text: str, limit: int = 200) -> Text:
-    return Text(printable(text, limit))
+    return Text(one_line(text, limit))
 
 
 def print_sheet(sheet: Sheet) -> None:

@@ -10,7 +10,6 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from msgspec import Struct
 
@@ -261,19 +260,6 @@ class RunData:
             phase: _in_ms(histograms.percentiles_us(histogram, percentiles))
             for phase, histogram in self.phases.items()
         }
-
-    def error_table(self, item: str) -> list[dict[str, Any]]:
-        """Return an item's three commonest errors: how often, an example, session and time of the first."""
-        return [
-            {
-                "error": tally.error,
-                "count": tally.count,
-                "example": tally.example,
-                "session": tally.session,
-                "at_s": tally.at_ns / NS_PER_S,
-            }
-            for tally in self.errors_of(item)
-        ]
 
 
 def _in_ms(percentiles_us: Mapping[float, int]) -> dict[str, float]:

@@ -1,8 +1,12 @@
-"""Which run another is compared with when its reports are made, and why that one.
+"""The baseline of a run: which run it is compared with, and why.
 
-It is what was asked for, else what the run was compared with before, else what the rule says
-(`choose_baseline`): a report that is made again must not change because a later run exists.
-A baseline that was not asked for and cannot be read is told in a note, it is no reason to have no report.
+A run's first report chooses by rule (`choose_baseline`): the baseline that was given, else the run pinned for
+the plan, else the newest complete run of another revision with the same plan against which nothing speaks. If
+something speaks against all of them, the newest of the best is taken: without any baseline latency would not
+be judged where it should be INCONCLUSIVE. Runs passed over are kept with the reason.
+
+A later report keeps to the baseline of the last verdict unless another one is given: it must not change
+because a later run exists. A baseline that nobody gave and that is unreadable becomes a note, not an error.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,32 +15,29 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Any
-
-import msgspec
-from msgspec import Struct
 
 from loadtest.errors import RunUnreadable
-from loadtest.report.tables import told
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.find import Catalogue, FoundRun, find_runs, given_verdict, once, resolve
 from loadtest.statistics.comparison import MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.verdict import connect, messaging
-from loadtest.verdict.items import Item, Ruling, Verdict
-from loadtest.verdict.latency import OPTIONAL_TAGS, PassedOver, Timing, lack, timing
+from loadtest.verdict.evidence import BaselineEvidence, PassedOver
+from loadtest.verdict.items import AnyItem, Verdict
+from loadtest.verdict.latency import OPTIONAL_TAGS, BaselineSearch, Timing, lack, timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suitability:
-    """What speaks against comparing with a run.
+    """What speaks against a run as a baseline.
 
     Args:
         unjudged: how many gated quantiles cannot be judged against it.
-        lack: why not, empty where all can.
-        failings: what it failed itself, a sentence an item.
+        lack: why not, empty if all can.
+        failings: a sentence for each item that the run itself failed.
     """
 
     unjudged: int
@@ -45,30 +46,30 @@ class Suitability:
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """The smaller, the better to compare with."""
+        """Sort key: the smaller, the better the baseline."""
         return self.unjudged, bool(self.failings)
 
     @property
     def sound(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether nothing speaks against the run."""
         return not any(self.rank)
 
     @property
     def problems(self) -> list[str]:
-        """All that speaks against it."""
+        """Everything that speaks against the run, a sentence each."""
         return [*([self.lack] if self.lack else []), *self.failings]
 
 
-def suitability(evidence: RunData, given: Verdict | None = None) -> Suitability:
+def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
     """Return how fit a run is to be compared with.
 
     Args:
-        given: the verdict that the run was given, for what its evidence alone cannot tell: its latency.
+        given: the verdict in its verdict.json, for its latency, which its data alone cannot tell.
     """
-    unjudged, why = _lack(timing(evidence))
-    items = [connect.judge(evidence), messaging.judge(evidence)]
+    unjudged, why = _lack(timing(run))
+    items: list[AnyItem] = [connect.judge(run), messaging.judge(run)]
     if given is not None:
-        items += [item for item in given.items if item.item == "latency"]
+        items.append(given.latency)
     failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
     return Suitability(unjudged=unjudged, lack=why, failings=failings)
 
@@ -89,15 +90,15 @@ def _lack(run: Timing) -> tuple[int, str]:
 NO_BASELINE = "none"
 
 MAX_READ = 5
-"""Runs that are read in search of a sound baseline, damaged ones among them: older ones say little of how the
-server was before."""
+"""Runs to read in search of a sound baseline, damaged ones included: older ones say little about how the
+server was before the change."""
 
 MAX_TOLD = 20
-"""Runs that are told to have been passed over: any number may have been killed, for which none is read."""
+"""Runs passed over that are listed: any number may be incomplete, and those are not read."""
 
 
 class Rule(StrEnum):
-    """By which rule a baseline was chosen."""
+    """The rule by which a baseline was chosen; the text is kept in verdict.json."""
 
     ASKED = "it was asked for"
     PINNED = "it is pinned for this plan"
@@ -107,7 +108,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The run directory to compare with, and why this one."""
+    """The run directory to compare with, and the rule that chose it."""
 
     path: Path
     rule: Rule
@@ -115,14 +116,14 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The baseline, None for no comparison; and the `MAX_TOLD` newest of what was passed over for it."""
+    """The baseline, None for no comparison, and the newest `MAX_TOLD` runs passed over for it."""
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
 
 
 def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
-    """Return what a run is compared with where nothing was asked for."""
+    """Return what a run is compared with if no baseline was given."""
     others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
     if pinned is not None:
@@ -131,7 +132,7 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> Choice:
-    """Return the newest sound one of these, which are the newest first, else the newest of the best."""
+    """Return the newest sound candidate, else the newest of the best; candidates come newest first."""
     looked_at = list(_looked_at(candidates))
     fit = [(run, found.rank) for run, found, _ in looked_at if found is not None]
     best, _ = min(fit, key=lambda one: one[1], default=(None, None))
@@ -146,7 +147,7 @@ def _fittest(candidates: Iterable[FoundRun]) -> Choice:
 
 
 def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
-    """Yield runs up to a sound one, how fit each is, None for not at all, and what speaks against it."""
+    """Yield runs up to the first sound one, with their suitability, None if unusable, and the reasons."""
     read = 0
     for run in candidates:
         if not run.manifest.complete:
@@ -166,14 +167,15 @@ def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suita
 
 
 def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> Choice:
-    """Return the run to compare a run with and why.
+    """Return the run to compare a run with, and why.
 
     Args:
-        manifest: of the run that is judged.
-        wanted: a run directory, a revision, `none`; None or empty to choose by the rule.
+        results: the folder of all runs.
+        manifest: of the run to judge.
+        wanted: a run directory, a revision or `none`; None or empty to choose by rule.
 
     Raises:
-        RunNotFound: what is wanted does not exist.
+        RunNotFound: no run or revision has that name.
     """
     if wanted == NO_BASELINE:
         return Choice()
@@ -185,14 +187,16 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
 def earlier_runs(
     results: Path, manifest: Manifest, *, before_unix_ns: int, least: int = MIN_RUNS, most: int = 20
 ) -> list[Path]:
-    """Return complete runs of this run's revision and plan besides itself, the newest first.
+    """Return other complete runs of this run's revision and plan, newest first.
 
-    They tell how much runs differ that should not: the noise floor of a comparison.
+    They show how much runs differ that should be alike: the noise floor of a comparison.
 
     Args:
-        before_unix_ns: when what is judged was made; what was run later must not change a verdict.
-        least: where there are fewer, none are returned: they would be read for nothing.
-        most: how many are enough.
+        results: the folder of all runs.
+        manifest: of the run.
+        before_unix_ns: only runs that started before; later ones must not change a verdict.
+        least: return none if there are fewer, since too few are of no use.
+        most: return at most this many.
     """
     found = [
         run.path
@@ -209,47 +213,39 @@ NONE_ASKED = "no comparison was asked for"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """A baseline.
+    """A baseline that was looked for.
 
     Args:
-        evidence: what its files say, None where there is no baseline.
-        path, rule: where it is, and by which rule it was found; or by which there is none.
-        passed_over: the runs that the rule did not take, the newest first.
-        notes: what a person must know of it.
+        search: how it was found, or why there is none.
+        run: its data, None if there is no baseline.
+        notes: for the verdict's notes.
     """
 
-    evidence: RunData | None = None
-    path: str = ""
-    rule: str = ""
-    passed_over: Sequence[PassedOver] = ()
+    search: BaselineSearch
+    run: RunData | None = None
     notes: Sequence[str] = ()
-
-    def told(self) -> dict[str, Any]:
-        """Return how it was found, for the evidence of a verdict."""
-        passed_over = [msgspec.to_builtins(one) for one in self.passed_over]
-        return {"path": self.path, "rule": self.rule, "passed_over": passed_over}
 
 
 def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None) -> Found:
-    """Return the baseline, if there is one.
+    """Return the baseline of a run, if it has one.
 
     Args:
-        manifest: of the run that is judged.
+        manifest: of the run to judge.
         results: the folder of all runs.
-        wanted: a run directory, a revision, `none`, or None to leave the choice to the rule.
-        before: an earlier verdict on the run, which is kept to unless another baseline is wanted.
+        wanted: a run directory, a revision or `none`; None to choose by rule.
+        before: the run's last verdict, whose baseline is kept unless another one is wanted.
 
     Raises:
-        RunNotFound: what is wanted does not exist.
-        RunUnreadable: what is wanted is damaged.
+        RunNotFound: no run or revision has the wanted name.
+        RunUnreadable: the wanted run is damaged.
     """
     if before is not None and not wanted:
         return _as_before(before, results)
     if wanted == NO_BASELINE:
-        return Found(rule=NONE_ASKED)
+        return _none(rule=NONE_ASKED)
     choice = choose_baseline(results, manifest, wanted)
     if choice.baseline is None:
-        return Found(passed_over=choice.passed_over)
+        return _none(choice.passed_over)
     try:
         return _read(choice.baseline.path, str(choice.baseline.rule), choice.passed_over)
     except RunUnreadable as problem:
@@ -259,45 +255,40 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
 
 
 def _as_before(before: Verdict, results: Path) -> Found:
-    """Return what an earlier verdict was made against."""
-    latency = next((item for item in before.items if item.item == "latency"), _NOTHING)
-    passed_over = told(latency, "passed_over", list[PassedOver], [])
+    """Return the baseline of an earlier verdict."""
+    latency = before.latency.evidence
+    passed_over = latency.passed_over or ()
     if before.baseline is None:
-        none_asked = told(latency, "rule", str, "") == NONE_ASKED
-        return Found(rule=NONE_ASKED if none_asked else "", passed_over=passed_over)
-    compared = told(latency, "baseline", _Compared, _Compared(""))
+        return _none(passed_over, rule=NONE_ASKED if latency.rule == NONE_ASKED else None)
+    compared = latency.baseline or BaselineEvidence()
     path = next((run.path for run in find_runs(results).runs if run.manifest.run_id == compared.run_id), None)
     if path is None:
-        return Found(passed_over=passed_over, notes=["the run that this one was compared with is gone"])
+        return _none(passed_over, "the run that this one was compared with is gone")
     try:
-        return _read(path, compared.rule, passed_over)
+        return _read(path, compared.rule or "", passed_over)
     except RunUnreadable as problem:
         return _unreadable(problem, passed_over)
 
 
-class _Compared(Struct):
-    run_id: str
-    rule: str = ""
-
-
-_NOTHING = Item(item="latency", verdict=Ruling.NOT_JUDGED, summary="")
-
-
 def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
-    evidence = read_run(path)
+    run = read_run(path)
     notes = [
-        f"the baseline {evidence.manifest.revision} is a poor one: {failing}"
-        for failing in suitability(evidence, given_verdict(path)).failings
+        f"the baseline {run.manifest.revision} is a poor one: {failing}"
+        for failing in suitability(run, given_verdict(path)).failings
     ]
-    return Found(evidence, str(path), rule, passed_over, notes)
+    return Found(BaselineSearch(path=str(path), rule=rule, passed_over=passed_over), run, notes)
 
 
 def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Found:
-    return Found(passed_over=passed_over, notes=[f"the baseline could not be read: {problem}"])
+    return _none(passed_over, f"the baseline could not be read: {problem}")
+
+
+def _none(passed_over: Sequence[PassedOver] = (), *notes: str, rule: str | None = None) -> Found:
+    return Found(BaselineSearch(rule=rule, passed_over=passed_over), notes=notes)
 
 
 def readable(paths: Iterable[Path]) -> Iterator[RunData]:
-    """Yield the evidence of runs, one at a time, passing over damaged ones."""
+    """Yield the data of runs, one at a time, skipping damaged ones."""
     for path in paths:
         with suppress(RunUnreadable):
             yield read_run(path)

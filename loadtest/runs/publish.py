@@ -1,7 +1,8 @@
-"""The item `server_log`, from a run's own files; and a log that is given to a run when it is over.
+"""From a run directory to its verdict and reports; and a server's log that is attached after the run.
 
-Some logs can be read only afterwards (`gcloud logging read`): then what the run directory keeps of the log
-is written now, and everything else is as if it had been followed.
+Some logs can be read only afterwards (`gcloud logging read`). `attach_logs` then writes what the run
+directory keeps of a log, and everything else is as if the log had been followed during the run. Nothing is
+judged here.
 """
 
 import itertools
@@ -25,9 +26,9 @@ from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import RuleTable
-from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict import server_log
-from loadtest.verdict.items import Item, Ruling, Verdict
+from loadtest.verdict.evidence import ServerLogEvidence
+from loadtest.verdict.items import Item, Verdict
 from loadtest.verdict.run import judge
 from loadtest.verdict.server_log import Window
 
@@ -46,26 +47,18 @@ def write_verdict(path: Path, verdict: Verdict) -> Path:
 _AT_ONCE = 10_000
 
 
-def log_item(run: Path, evidence: RunData) -> Item | None:
-    """Judge what a run keeps of the server's log, None if it keeps none.
+def log_item(path: Path, run: RunData) -> Item[ServerLogEvidence] | None:
+    """Return the item `server_log` from what a run keeps of the server's log, None if it keeps none.
 
     Raises:
         RunUnreadable: it is damaged.
     """
-    log = read_server_log(run)
+    log = read_server_log(path)
     if log is None:
         return None
-    manifest = evidence.manifest
-    start_ns = manifest.started_unix_ns
-    end_ns = start_ns + int(evidence.length_s * NS_PER_S)
-    drops = read_drops(run, started_unix_ns=start_ns, ended_unix_ns=end_ns)
-    window = Window(start_ns=start_ns, end_ns=end_ns)
-    account = server_log.judge(log.records, drops, window=window, reading=log.reading)
-    verdict, summary = Ruling(account.verdict), account.summary
-    if not manifest.plan.drops_planned and verdict is not Ruling.FAIL:
-        verdict = Ruling.NOT_JUDGED
-        summary = f"no drops are planned, and no error was logged in {account.evidence['records']} records"
-    return Item(item="server_log", verdict=verdict, summary=summary, evidence=account.evidence)
+    window = Window.of(run)
+    drops = read_drops(path, started_unix_ns=window.start_ns, ended_unix_ns=window.end_ns)
+    return server_log.judge(run, log.records, drops, reading=log.reading)
 
 
 def attach_logs(
@@ -80,15 +73,15 @@ def attach_logs(
     It takes the place of what the run kept of a log before, once it has been read to its end.
 
     Raises:
-        InvalidSetting: a file cannot be read, or there is no such format.
+        InvalidSetting: a file cannot be read, or the format is unknown or malformed.
         ResultsUnwritable: it cannot be kept.
     """
     counts = Counts()
     with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as beside:
         with LogWriter(Path(beside)) as writer:
             for file in files:
-                reader = LogReader(format=format)
-                for batch in _batches(read(file, reader)):
+                reader = LogReader(format=format, option="--format")
+                for batch in _batches(read(file, reader, option="--server-log")):
                     classified = ((record, rules.classify(record)) for record in batch)
                     writer.append(extract(classified, file.name if len(files) > 1 else ""))
                 counts = counts.plus(reader.counts)
@@ -114,24 +107,24 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         RunNotFound: there is no such baseline.
         ResultsUnwritable: a report cannot be written.
     """
-    evidence = read_run(path)
+    run = read_run(path)
     before = given_verdict(path)
-    found = baseline_of(evidence.manifest, Path(results), baseline, before=before)
+    found = baseline_of(run.manifest, Path(results), baseline, before=before)
     verdict = judge(
-        evidence,
-        found.evidence,
-        log_item(path, evidence),
-        earlier=_earlier(found.evidence, evidence, Path(results)),
-        found=found.told(),
+        run,
+        found.run,
+        log_item(path, run),
+        earlier=_earlier(found.run, run, Path(results)),
+        search=found.search,
     )
     verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
-    published = JudgedRun(path=path, results=Path(results), evidence=evidence, verdict=verdict)
+    published = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
     _write(published)
     return published
 
 
 def _earlier(baseline: RunData | None, judged: RunData, results: Path) -> Iterator[RunData]:
-    """Yield earlier runs like the baseline, from which its noise is known."""
+    """Yield earlier runs like the baseline, from which its noise floor is measured."""
     if baseline is not None:
         before_unix_ns = judged.manifest.started_unix_ns
         yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))

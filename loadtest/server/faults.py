@@ -10,24 +10,15 @@ This module decides; the modules that carry the decision out ask `strikes(...)` 
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import inf
 
 from loadtest.errors import InvalidSetting
+from loadtest.values import Number, seconds
 
+_RATIO = Number(0, 1, metavar="RATIO")
+_MS = Number(0, 60_000, "milliseconds", metavar="MS")
+_SECONDS = seconds(0, 86_400)
 
-@dataclass(frozen=True, slots=True)
-class _Number:
-    unit: str
-    highest: float
-    says: str
-
-
-_RATIO = _Number("RATIO", 1.0, "a ratio from 0 to 1")
-_MS = _Number("MS", 60_000.0, "milliseconds from 0 to 60000")
-_SECONDS = _Number("SECONDS", 86_400.0, "seconds from 0 to 86400")
-
-KNOWN: Mapping[str, tuple[_Number, ...]] = {
+KNOWN: Mapping[str, tuple[Number, ...]] = {
     "refuse_connect": (_RATIO,),
     "refuse_reconnect": (_RATIO,),
     "lose_reply": (_RATIO,),
@@ -43,7 +34,7 @@ KNOWN: Mapping[str, tuple[_Number, ...]] = {
 
 def usage(name: str) -> str:
     """Return how the fault `name` is written, such as `latency_tail=RATIO:MS`."""
-    numbers = ":".join(number.unit for number in KNOWN[name])
+    numbers = ":".join(number.metavar for number in KNOWN[name])
     return f"{name}={numbers}" if numbers else name
 
 
@@ -51,17 +42,15 @@ def parse_faults(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
     """Return the values of each fault by its name, in the units of its usage.
 
     Raises:
-        InvalidSetting: unknown, given twice, or with a value it cannot have.
+        InvalidSetting: one is unknown, given twice, or has a value out of range.
     """
     faults: dict[str, tuple[float, ...]] = {}
     for text in texts:
         name, has_value, value = text.partition("=")
         if name not in KNOWN:
-            raise InvalidSetting(
-                "--fault", text, "is no fault", f"Known are {', '.join(usage(known) for known in KNOWN)}"
-            )
+            raise InvalidSetting("--fault", text, f"must be one of {', '.join(map(usage, KNOWN))}")
         if name in faults:
-            raise InvalidSetting("--fault", text, f"gives {name} a second time")
+            raise InvalidSetting("--fault", text, "must name each fault once")
         faults[name] = _values(text, name, value.split(":") if has_value else [])
     return faults
 
@@ -69,18 +58,11 @@ def parse_faults(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
 def _values(text: str, name: str, parts: list[str]) -> tuple[float, ...]:
     numbers = KNOWN[name]
     if len(parts) != len(numbers):
-        raise InvalidSetting("--fault", text, "has the wrong form", f"Write {usage(name)}")
-    return tuple(_value(text, number, part) for number, part in zip(numbers, parts, strict=True))
-
-
-def _value(text: str, number: _Number, part: str) -> float:
-    try:
-        value = float(part)
-    except ValueError:
-        value = inf
-    if not 0.0 <= value <= number.highest:
-        raise InvalidSetting("--fault", text, f"has {part!r} where it needs {number.says}")
-    return value
+        raise InvalidSetting("--fault", text, f"must be {usage(name)}")
+    return tuple(
+        number.read(part, "--fault", f"{name}: {number.metavar}")
+        for number, part in zip(numbers, parts, strict=True)
+    )
 
 
 class Faults:

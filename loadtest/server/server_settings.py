@@ -1,7 +1,7 @@
-"""Every option of the reference server, in one frozen record that refuses what it cannot do.
+"""Settings of the reference server, which check themselves.
 
-The command line, the Python API and the child process all build a `ServerSettings`; it checks itself, so
-that whoever holds one holds a possible one. Names in its messages are those of the command line.
+The command line, the Python API and the child process all build a `ServerSettings`. Errors name the options
+of `loadtest serve`.
 
 The server is for loopback only: it has no TLS, trusts its clients and logs what they do. That is a
 property of the settings, not of the socket, so it is refused here.
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from loadtest.errors import InvalidSetting
+from loadtest.errors import HIDDEN, InvalidSetting
 from loadtest.server.faults import parse_faults
+from loadtest.values import Whole, seconds
 
 HandlingName = Literal["before", "after"]
 WebSocketImplementation = Literal["websockets", "wsproto"]
@@ -22,7 +23,9 @@ LogFormat = Literal["text", "json"]
 
 # RFC 9110, section 5.6.2: a subprotocol is a token, and the login token travels as one.
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_MAX_S = 7 * 24 * 3600.0
+_MAX_S = 7 * 24 * 3600
+_SECONDS, _POSITIVE_SECONDS = seconds(0, _MAX_S), seconds(0, _MAX_S, above=True)
+_PORT = Whole(0, 65_535)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,7 @@ class ServerSettings:
     """What a reference server is to do; see `loadtest serve --help` for each option.
 
     Raises:
-        InvalidSetting: a value is impossible; the text names the command-line option.
+        InvalidSetting: a value is out of range or malformed.
     """
 
     host: str = "127.0.0.1"
@@ -57,19 +60,14 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         _check_host(self.host)
-        if not 0 <= self.port <= 65535:
-            raise InvalidSetting("--port", self.port, "is no port", "Choose 1 to 65535, or 0 for a free one")
-        _check_seconds("--push-every", self.push_every_s, zero="no pushes")
-        _check_seconds("--inactivity-timeout", self.inactivity_timeout_s, zero="no limit")
-        _check_seconds("--ping-interval", self.ping_interval_s, zero="no keepalive")
-        _check_seconds("--ping-timeout", self.ping_timeout_s)
+        _PORT.read(self.port, "--port", hint="0 takes a free port")
+        _SECONDS.read(self.push_every_s, "--push-every", hint="0 sends no pushes")
+        _SECONDS.read(self.inactivity_timeout_s, "--inactivity-timeout", hint="0 sets no limit")
+        _SECONDS.read(self.ping_interval_s, "--ping-interval", hint="0 sends no pings")
+        _POSITIVE_SECONDS.read(self.ping_timeout_s, "--ping-timeout")
         if self.token is not None and not _TOKEN.fullmatch(self.token):
-            raise InvalidSetting(
-                "--token",
-                "(hidden)",
-                "cannot travel as a WebSocket subprotocol",
-                "Use letters, digits and -._~",
-            )
+            problem = "must be valid as a WebSocket subprotocol: letters, digits and !#$%&'*+-.^_`|~"
+            raise InvalidSetting("--token", HIDDEN, problem)
         parse_faults(self.faults)
 
 
@@ -79,15 +77,5 @@ def _check_host(host: str) -> None:
     except ValueError:
         is_loopback = False
     if not is_loopback:
-        raise InvalidSetting(
-            "--host",
-            host,
-            "is not a loopback address",
-            "The reference server has no TLS and trusts its clients: use 127.0.0.1, ::1 or localhost",
-        )
-
-
-def _check_seconds(option: str, value_s: float, *, zero: str = "") -> None:
-    if not (0 <= value_s <= _MAX_S and (value_s > 0 or zero)):
-        lowest = f"0 ({zero})" if zero else "more than 0"
-        raise InvalidSetting(option, value_s, f"is not a time in seconds from {lowest} to {_MAX_S:.0f}")
+        problem = "must be a loopback address: 127.0.0.1, ::1 or localhost"
+        raise InvalidSetting("--host", host, problem, "The server has no TLS and trusts its clients")

@@ -69,7 +69,7 @@ def check_database(path: Path) -> None:
     """See that `path` is, or can become, a database of ours.
 
     Raises:
-        InvalidSetting: it is not, with SQLite's reason.
+        InvalidSetting: it cannot, with the reason that SQLite gives.
     """
     try:
         with closing(sqlite3.connect(path)) as database:
@@ -79,11 +79,11 @@ def check_database(path: Path) -> None:
             if is_ours:
                 database.executescript(_SCHEMA)
     except sqlite3.Error as error:
-        raise InvalidSetting(
-            "--database", str(path), f"cannot be used: {error}", "Choose another file"
-        ) from error
+        problem = f"must be a new file or one of 'loadtest serve' ({error})"
+        raise InvalidSetting("--database", str(path), problem) from error
     if not is_ours:
-        raise InvalidSetting("--database", str(path), "belongs to another program", "Choose another file")
+        problem = "must be a new file or one of 'loadtest serve', not another program's"
+        raise InvalidSetting("--database", str(path), problem)
 
 
 class Storage:

@@ -10,14 +10,12 @@ import os
 import select
 import shlex
 import shutil
-import signal
 import stat
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from loadtest.errors import InvalidSetting
+from loadtest.processes import PIPE, Process
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, LogRecord
 
@@ -28,7 +26,12 @@ POLL_BYTES = CHUNK
 CLOSE_BYTES = 64 * 1024 * 1024
 """What is read at most on closing, from a command that prints faster than it is read."""
 
-STOP_S = 5.0
+GRACE_S = 5.0
+"""Between SIGTERM and SIGKILL when a command is stopped."""
+
+_LOG_OPTION = "--ws-server-log"
+_COMMAND_OPTION = "--ws-server-log-cmd"
+_COMMAND_HINT = "For pipes use sh -c '…'"
 
 
 class Source(Protocol):
@@ -63,11 +66,11 @@ class FileSource:
         self._quiet = False  # the last read of this file found nothing
         try:
             if not path.parent.is_dir():
-                raise InvalidSetting("server-log", str(path), "cannot be followed: its folder does not exist")
+                raise InvalidSetting(_LOG_OPTION, str(path), "must be in a folder that exists")
             self._file = self._opened()
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
-            raise InvalidSetting("server-log", str(path), problem) from error
+            problem = f"must be a file that can be read ({error.strerror})"
+            raise InvalidSetting(_LOG_OPTION, str(path), problem) from error
         if self._file is not None:
             self._file.seek(0, os.SEEK_END)
 
@@ -92,8 +95,8 @@ class FileSource:
     def _opened(self) -> BinaryIO | None:
         try:
             if not stat.S_ISREG(self._path.stat().st_mode):
-                hint = "Use - for standard input, or a command"
-                raise InvalidSetting("server-log", str(self._path), "is no regular file", hint)
+                hint = "Use - for standard input, or --ws-server-log-cmd"
+                raise InvalidSetting(_LOG_OPTION, str(self._path), "must be a regular file", hint)
             return self._path.open("rb", buffering=0)
         except FileNotFoundError:
             return None
@@ -105,7 +108,8 @@ class FileSource:
             self._file = self._opened()
             self.problem = ""
         except (OSError, InvalidSetting) as error:
-            self.problem = f"{self._path} cannot be read any more: {error}"
+            reason = error.problem if isinstance(error, InvalidSetting) else error.strerror
+            self.problem = f"{self._path} cannot be read any more: {reason}"
 
     def _turned(self) -> bytes:
         """Look at the file's end whether it was rotated or truncated.
@@ -143,9 +147,8 @@ class StandardInput:
 
         """
         if os.isatty(descriptor):
-            raise InvalidSetting(
-                "server-log", "-", "is a terminal", "Pipe the log in: docker logs -f NAME | …"
-            )
+            problem = "must be a pipe or a file for standard input, not a terminal"
+            raise InvalidSetting(_LOG_OPTION, "-", problem, "Pipe the log in: docker logs -f NAME | …")
         self.ended = False
         self.problem = ""
         self._descriptor = descriptor
@@ -180,19 +183,12 @@ class CommandOutput:
         self.problem = ""
         words = command_words(command)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - running the user's command is what is asked
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                start_new_session=True,
-            )
+            self._process = Process(words, output=PIPE, grace_s=GRACE_S)
         except OSError as error:
             problem = f"cannot be started: {error.strerror}"
-            raise InvalidSetting("server-log-cmd", words[0], problem, _COMMAND_HINT) from error
-        assert self._process.stdout is not None
-        self._output = self._process.stdout
+            raise InvalidSetting(_COMMAND_OPTION, words[0], problem, _COMMAND_HINT) from error
+        assert self._process.output is not None
+        self._output = self._process.output
         os.set_blocking(self._output.fileno(), False)
 
     def read(self) -> bytes:
@@ -207,32 +203,17 @@ class CommandOutput:
         return chunk
 
     def close(self) -> None:
-        """Stop the command if it still runs, and wait until it is gone."""
+        """Stop the command and all that it started, and wait until they are gone."""
         if self.ended and not self._output.closed:
             self._note_status()
         self.ended = True
-        if not self._output.closed:
-            self._output.close()
-        if self._process.poll() is None:  # else its number may be another's by now
-            self._signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_S)
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the command and to all that it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        self._output.close()
+        self._process.stop()
 
     def _note_status(self) -> None:
-        """A command that closed its output by itself ends at once; how, is worth telling if it failed."""
-        with suppress(subprocess.TimeoutExpired):
-            if status := self._process.wait(STOP_S):
-                self.problem = f"the command ended with status {status}"
-
-
-_COMMAND_HINT = "Use sh -c '…' for pipes"
+        """A command that closed its output by itself ends at once; its status is a problem if it failed."""
+        if status := self._process.wait(GRACE_S):
+            self.problem = f"the command ended with status {status}"
 
 
 def command_words(command: str) -> list[str]:
@@ -245,11 +226,11 @@ def command_words(command: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        problem = f"cannot be started: {error}"
-        raise InvalidSetting("server-log-cmd", command, problem, _COMMAND_HINT) from error
+        problem = f"must be quoted as for a shell ({error})"
+        raise InvalidSetting(_COMMAND_OPTION, command, problem, _COMMAND_HINT) from error
     if not words or shutil.which(words[0]) is None:
         name = words[0] if words else ""
-        raise InvalidSetting("server-log-cmd", name, "cannot be started: there is no such program")
+        raise InvalidSetting(_COMMAND_OPTION, name, "program not found", _COMMAND_HINT)
     return words
 
 

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from loadtest.errors import InvalidSetting
 from loadtest.serverlog.records import LEVELS, Level
 from loadtest.serverlog.times import number_time, parse_time
 from loadtest.serverlog.tracebacks import Tail
@@ -84,7 +83,7 @@ class TextFormat:
         """Compile `template`, a format string of Python's logging.
 
         Raises:
-            InvalidSetting: it is no such format, or fields follow each other without anything between.
+            ValueError: the format is malformed; the text finishes the sentence "It must …".
 
         """
         self.template = template
@@ -126,8 +125,7 @@ def _expression(template: str) -> str:
         position = field.end()
         parts.append(_group(field[1], template, position, seen))
     if "message" not in seen:
-        hint = f"Write it as logging does, for instance {KNOWN_FORMATS['dashes']!r}"
-        raise InvalidSetting("format", template, "has no %(message)s", hint)
+        raise ValueError(f"must have %(message)s, for example {KNOWN_FORMATS['dashes']!r}")
     return "".join([*parts, _literal(template[position:])])
 
 
@@ -139,15 +137,13 @@ def _literal(text: str) -> str:
 def _group(name: str, template: str, end: int, seen: set[str]) -> str:
     kind = "level" if name.startswith("level") else _GROUPS.get(name, name)
     if kind in seen:
-        raise InvalidSetting("format", template, f"names %({name})s twice")
+        raise ValueError(f"must have %({name})s once")
     seen.add(kind)
     if name in _PATTERNS:
         return _PATTERNS[name]
     following = template[end : end + 1]
     if following == "%" and template[end : end + 2] != "%%":
-        raise InvalidSetting(
-            "format", template, f"has nothing after %({name})s", "Put a space between fields"
-        )
+        raise ValueError(f"must have a space or another character after %({name})s")
     anything = f"[^{re.escape(following)}]{{0,200}}" if following else ".*"
     return f"(?P<{_GROUPS[name]}>{anything})" if name in _GROUPS else f"(?:{anything})"
 

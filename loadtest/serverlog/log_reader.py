@@ -42,18 +42,18 @@ _PIECE = re.compile(
 class LogReader:
     """Reads one log; fed with its bytes in chunks of any size."""
 
-    def __init__(self, *, format: str = "auto") -> None:  # noqa: A002 - the setting's name
+    def __init__(self, *, format: str = "auto", option: str = "--ws-server-log-format") -> None:  # noqa: A002 - the setting's name
         """Set how to read.
 
-        Arguments:
+        Args:
             format: `auto`, `json`, a name in KNOWN_FORMATS, or a format string of Python's logging.
+            option: the name that errors give.
 
         Raises:
-            InvalidSetting: there is no such format.
-
+            InvalidSetting: the format is unknown or malformed.
         """
         self.counts = Counts()
-        self._formats = _formats(format)
+        self._formats = _formats(format, option)
         self._assembly = Assembly(self.counts)
         self._frames: Frames | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -205,16 +205,19 @@ class LogReader:
             return frame.decode("utf-8", "replace").rstrip()
 
 
-def _formats(name: str) -> list[TextFormat]:
+def _formats(name: str, option: str) -> list[TextFormat]:
     if name == "auto":
         return known_formats()
     if name == "json":
         return []
     if name not in KNOWN_FORMATS and "%(" not in name:
         names = ", ".join(KNOWN_FORMATS)
-        hint = f"Use auto, json, one of {names}, or a format such as '%(levelname)s %(message)s'"
-        raise InvalidSetting("format", name, "is no known log format", hint)
-    return [TextFormat(KNOWN_FORMATS.get(name, name))]
+        problem = f"must be auto, json, {names}, or a format such as '%(levelname)s %(message)s'"
+        raise InvalidSetting(option, name, problem)
+    try:
+        return [TextFormat(KNOWN_FORMATS.get(name, name))]
+    except ValueError as error:
+        raise InvalidSetting(option, name, str(error)) from None
 
 
 def layout(head: bytes) -> Frames | None:
@@ -232,14 +235,16 @@ def _without_escapes(frame: bytes) -> bytes:
     return _ESCAPE.sub(b"", frame) if b"\x1b" in frame else frame
 
 
-def read(path: Path, reader: LogReader) -> Iterator[LogRecord]:
-    """Every record of a file, which may be gzipped, or for `-` of standard input.
+def read(path: Path, reader: LogReader, *, option: str = "FILE") -> Iterator[LogRecord]:
+    """Yield every record of a file, which may be gzipped, or for `-` of standard input.
 
     What was wrong with it is in `reader.counts`.
 
+    Args:
+        option: that names the file, for errors.
+
     Raises:
         InvalidSetting: the file cannot be opened or read.
-
     """
     try:
         if str(path) == "-":
@@ -248,7 +253,8 @@ def read(path: Path, reader: LogReader) -> Iterator[LogRecord]:
             with path.open("rb") as file:
                 yield from _records(_unzipped(file), reader)
     except OSError as error:
-        raise InvalidSetting("log", str(path), f"cannot be read: {error.strerror or error}") from error
+        problem = f"must be a file that can be read ({error.strerror or error})"
+        raise InvalidSetting(option, str(path), problem) from error
 
 
 def _unzipped(file: BufferedReader) -> Iterator[bytes]:

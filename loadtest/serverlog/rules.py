@@ -138,38 +138,45 @@ class RuleTable:
         return LogClass.REAL_ERROR if record.level >= Level.ERROR else LogClass.OTHER
 
 
-def load_rules(path: Path | None = None) -> RuleTable:
-    """Our rules, after those of a user's file if one is given.
+def load_rules(path: Path | None = None, *, option: str = "--ws-server-log-rules") -> RuleTable:
+    """Return the built-in rules, after those of a user's file if one is given.
+
+    Args:
+        option: the name that errors give.
 
     Raises:
-        InvalidSetting: the file cannot be read, or is no table of rules.
-
+        InvalidSetting: the file cannot be read or does not hold rules.
     """
-    own = parse_rules((files(__package__) / "rules.toml").read_text(encoding="utf-8"), "rules.toml")
+    built_in = (files(__package__) / "rules.toml").read_text(encoding="utf-8")
+    own = parse_rules(built_in, "rules.toml", option=option)
     if path is None:
         return RuleTable(own)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting("rules", str(path), f"cannot be read: {error}") from error
-    return RuleTable([*parse_rules(text, str(path)), *own])
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidSetting(option, str(path), f"must be a file that can be read ({reason})") from error
+    return RuleTable([*parse_rules(text, str(path), option=option), *own])
 
 
-def parse_rules(text: str, name: str) -> list[Rule]:
-    """The rules of a TOML text; `name` is how an error names it.
+def parse_rules(text: str, name: str, *, option: str) -> list[Rule]:
+    """Return the rules of a TOML text.
+
+    Args:
+        name: of the file, for errors.
+        option: that names the file, for errors.
 
     Raises:
-        InvalidSetting: it is no table of rules.
-
+        InvalidSetting: it does not hold rules.
     """
     hint = 'Write rules as [[rule]] with class = "graceful" and message, exception or frames = "text"'
     try:
         table = msgspec.convert(tomllib.loads(text), _Table)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InvalidSetting("rules", name, f"is no table of rules: {error}", hint) from error
+        raise InvalidSetting(option, name, f"must hold rules ({error})", hint) from error
     for number, rule in enumerate(table.rule, 1):
         if not any((*_texts(rule.message), *_texts(rule.exception), *_texts(rule.frames))):
-            raise InvalidSetting("rules", name, f"rule {number} names no text", hint)
+            raise InvalidSetting(option, name, f"rule {number} must have a text", hint)
     return table.rule
 
 

@@ -70,7 +70,7 @@ def parse_since(text: str, now_ns: int) -> int:
     """The moment that `--since` names: `90s`, `10m`, `1h`, `2d` before now, or a written time.
 
     Raises:
-        InvalidSetting: it is neither.
+        InvalidSetting: it is neither of them.
 
     """
     ago = _AGO.fullmatch(text.strip())
@@ -78,8 +78,8 @@ def parse_since(text: str, now_ns: int) -> int:
         return now_ns - int(ago[1]) * _UNIT_S[ago[2]] * SECOND_NS
     moment = parse_time(text.strip())
     if moment is None:
-        hint = "Use 10m, 1h or 2d, or a time such as 2026-11-23T14:00:00Z"
-        raise InvalidSetting("since", text, "is neither an age nor a time", hint)
+        problem = "must be an age such as 10m, 1h or 2d, or a time such as 2026-11-23T14:00:00Z"
+        raise InvalidSetting("--since", text, problem)
     return moment
 
 

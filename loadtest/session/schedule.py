@@ -14,6 +14,8 @@ from hashlib import blake2b
 from typing import Literal
 
 from loadtest.errors import InvalidSetting
+from loadtest.options import SETTINGS
+from loadtest.values import Choice, Number, Whole, seconds
 
 NS_PER_S = 1_000_000_000
 
@@ -44,14 +46,8 @@ class Pace:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not (self.rate == 0 or 1e-6 <= self.rate <= 10_000):
-            raise InvalidSetting(
-                "rate", self.rate, "is no rate", "Give messages a second and session: 0, or 0.000001 to 10000"
-            )
-        if self.arrivals not in ("constant", "poisson", "closed"):
-            raise InvalidSetting(
-                "arrivals", self.arrivals, "is unknown", "Choose constant, poisson or closed"
-            )
+        SETTINGS["rate"].read(self.rate)
+        SETTINGS["arrivals"].read(self.arrivals)
 
     @property
     def closed(self) -> bool:
@@ -100,18 +96,11 @@ class Backoff:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("base_s", self.base_s, 0.0),
-            ("factor", self.factor, 1.0),
-            ("cap_s", self.cap_s, 0.0),
-            ("max_attempts", self.max_attempts, 0),
-        ):
-            if not (math.isfinite(value) and value >= least):
-                raise InvalidSetting(
-                    "backoff", f"{name}={value}", f"is below {least:g} or not finite", _BACKOFF_HINT
-                )
-        if self.jitter not in ("none", "full", "equal"):
-            raise InvalidSetting("backoff", f"jitter={self.jitter}", "is unknown", _BACKOFF_HINT)
+        _SECONDS.read(self.base_s, _OPTION, "base")
+        _FACTOR.read(self.factor, _OPTION, "factor")
+        _SECONDS.read(self.cap_s, _OPTION, "cap")
+        _ATTEMPTS.read(self.max_attempts, _OPTION, "max_attempts")
+        _JITTER.read(self.jitter, _OPTION, "jitter")
 
     def longest_s(self, attempt: int) -> float:
         """Return the longest delay in seconds that the policy allows before this attempt (from 1)."""
@@ -144,10 +133,10 @@ def _exact(number: float) -> str:
     return repr(float(number)).removesuffix(".0")
 
 
-_BACKOFF_HINT = (
-    "Write none, constant(SECONDS) or "
-    "exponential(base=1,factor=2,cap=8,jitter=none|full|equal,max_attempts=50)"
-)
+_OPTION = "--ws-backoff"
+_FORM = "none, constant(SECONDS) or exponential(base=1,factor=2,cap=8,jitter=none|full|equal,max_attempts=50)"
+_SECONDS, _FACTOR, _ATTEMPTS = seconds(0), Number(1), Whole(0)
+_JITTER = Choice(("none", "full", "equal"))
 _BACKOFF = re.compile(r"(?P<policy>[a-z]+)(?:\((?P<arguments>[^()]*)\))?")
 _ARGUMENTS = ("base", "factor", "cap", "jitter", "max_attempts")
 
@@ -158,32 +147,29 @@ def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
     Arguments go by position (base, factor, cap, jitter, max_attempts) or by name.
 
     Raises:
-        InvalidSetting: the text is no policy.
+        InvalidSetting: the text is not a policy.
     """
     match = _BACKOFF.fullmatch(text.strip().lower().replace(" ", ""))
     if match is None or match["policy"] not in ("none", "constant", "exponential"):
-        raise InvalidSetting("backoff", text, "is no backoff policy", _BACKOFF_HINT)
+        raise InvalidSetting(_OPTION, text, f"must be {_FORM}")
     if match["policy"] == "none":
         if match["arguments"]:
-            raise InvalidSetting("backoff", text, "takes no arguments", _BACKOFF_HINT)
+            raise InvalidSetting(_OPTION, text, "none takes no arguments")
         return Backoff(max_attempts=0, seed=seed)
     given = _named_arguments(text, match["arguments"] or "")
     if match["policy"] == "constant":
-        unknown = given.keys() - {"base", "jitter", "max_attempts"}
-        if unknown:
-            raise InvalidSetting("backoff", text, f"cannot have {', '.join(sorted(unknown))}", _BACKOFF_HINT)
+        if given.keys() & {"factor", "cap"}:
+            raise InvalidSetting(_OPTION, text, "constant must have no factor and no cap")
         given |= {"factor": "1", "cap": given.get("base", "1")}
-    try:
-        return Backoff(
-            base_s=float(given.get("base", "1")),
-            factor=float(given.get("factor", "2")),
-            cap_s=float(given["cap"]) if "cap" in given else max(8.0, float(given.get("base", "1"))),
-            jitter=given.get("jitter", "none"),  # type: ignore[arg-type]  # checked by Backoff itself
-            max_attempts=int(given.get("max_attempts", "50")),
-            seed=seed,
-        )
-    except (ValueError, OverflowError):
-        raise InvalidSetting("backoff", text, "has an argument that is no number", _BACKOFF_HINT) from None
+    base_s = _SECONDS.read(given.get("base", "1"), _OPTION, "base")
+    return Backoff(
+        base_s=base_s,
+        factor=_FACTOR.read(given.get("factor", "2"), _OPTION, "factor"),
+        cap_s=_SECONDS.read(given.get("cap", max(8.0, base_s)), _OPTION, "cap"),
+        jitter=given.get("jitter", "none"),  # type: ignore[arg-type]  # checked by Backoff itself
+        max_attempts=_ATTEMPTS.read(given.get("max_attempts", "50"), _OPTION, "max_attempts"),
+        seed=seed,
+    )
 
 
 def _named_arguments(text: str, arguments: str) -> dict[str, str]:
@@ -192,12 +178,11 @@ def _named_arguments(text: str, arguments: str) -> dict[str, str]:
         name, equals, value = argument.partition("=")
         if not equals:
             if position >= len(_ARGUMENTS):
-                raise InvalidSetting("backoff", text, "has too many arguments", _BACKOFF_HINT)
+                raise InvalidSetting(_OPTION, text, f"must be {_FORM}")
             name, value = _ARGUMENTS[position], argument
         name = name.removesuffix("_s")
         if name not in _ARGUMENTS or name in given:
-            raise InvalidSetting(
-                "backoff", text, f"has an unknown or repeated argument {name!r}", _BACKOFF_HINT
-            )
+            problem = f"has an unknown or repeated argument {name!r}: it must be {_FORM}"
+            raise InvalidSetting(_OPTION, text, problem)
         given[name] = value
     return given

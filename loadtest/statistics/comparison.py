@@ -15,10 +15,10 @@ What cannot be known is None, never NaN.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 
+from loadtest.ruling import Ruling
 from loadtest.statistics.bootstrap import RESAMPLES, Spread, sampling_spread
 from loadtest.statistics.distributions import student_quantile
 from loadtest.statistics.margins import GATES, Gate
@@ -82,14 +82,6 @@ _MAX_PAIRS = 1_000
 _MAX_LN = 50.0
 
 
-class Decision(StrEnum):
-    """What a comparison found."""
-
-    PASS = "PASS"  # noqa: S105 - a verdict, not a password
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """What is known of one gated quantile's change, and the decision.
@@ -109,7 +101,7 @@ class Comparison:
 
     tag: str
     quantile: float
-    decision: Decision
+    decision: Ruling
     reason: str
     pairs: int
     baseline_samples: int
@@ -187,7 +179,7 @@ def compare(
     margin = math.log1p(known.margin_ratio)
     decision = _decision(estimate, margin)
     more_pairs = None
-    if decision is Decision.INCONCLUSIVE:
+    if decision is Ruling.INCONCLUSIVE:
         more_pairs = _more_pairs(estimate, margin, levels=levels)
     return replace(
         known,
@@ -206,7 +198,7 @@ def _known(gate: Gate, pairs: Sequence[Pair], *, reason: str) -> Comparison:
     return Comparison(
         tag=gate.tag,
         quantile=gate.quantile,
-        decision=Decision.INCONCLUSIVE,
+        decision=Ruling.INCONCLUSIVE,
         reason=reason,
         pairs=len(pairs),
         baseline_samples=sum(baseline.samples for baseline, _ in pairs),
@@ -293,13 +285,13 @@ def _joined(spreads: Sequence[Spread]) -> Spread:
     return Spread(variance=variance, freedom=variance**2 / doubt if doubt > 0 else math.inf)
 
 
-def _decision(estimate: _Estimate, margin: float) -> Decision:
+def _decision(estimate: _Estimate, margin: float) -> Ruling:
     """PASS: surely below the margin. FAIL: above the margin, and surely above zero."""
     if estimate.high < margin:
-        return Decision.PASS
+        return Ruling.PASS
     if estimate.difference > margin and estimate.low > 0:
-        return Decision.FAIL
-    return Decision.INCONCLUSIVE
+        return Ruling.FAIL
+    return Ruling.INCONCLUSIVE
 
 
 def _more_pairs(estimate: _Estimate, margin: float, *, levels: _Levels) -> int | None:
@@ -317,11 +309,11 @@ def _ratio(ln: float) -> float:
 
 
 def _reason(
-    estimate: _Estimate, margin: float, *, decision: Decision, more_pairs: int | None, noise: NoiseFloor
+    estimate: _Estimate, margin: float, *, decision: Ruling, more_pairs: int | None, noise: NoiseFloor
 ) -> str:
     interval = f"{_percent(estimate.low)} to {_percent(estimate.high)}"
     seen = f"changed by {_percent(estimate.difference)} ({interval}), margin {100 * _ratio(margin):.3g} %"
-    if decision is not Decision.INCONCLUSIVE:
+    if decision is not Ruling.INCONCLUSIVE:
         return seen
     if estimate.pairs < MIN_PAIRS:
         seen = f"{seen}, {noise}"

@@ -15,21 +15,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
 from loadtest.errors import InvalidSetting
 
-OPTION: Final = "margin"
+_OPTION: Final = "--ws-margin"
 
 MAX_RATIO: Final = 1.0
-"""Twice as slow is unchanged in nobody's words: more than that is a slip of the pen."""
+"""Twice as slow: a larger margin is a typing error."""
 
 MAX_US: Final = 60_000_000.0
-"""A minute, far beyond what any of these quantiles should be: more is a slip, too."""
+"""A minute, far beyond what any of these quantiles should be: more is a typing error, too."""
 
-_RANGE = "Give 0 to 100 %, 0 to 60 s, or both"
-_FORM = "Write QUANTILE=SHARE%, QUANTILE=TIMEms, or both, as in p50=8% or p99=15%/2ms"
+_RANGE = "must be 0–100% and 0–60 s"
+_FORM = "must be QUANTILE=SHARE%, QUANTILE=TIMEms or both, for example p50=8% or p99=15%/2ms"
 
 _UNITS = {"%": ("relative_ratio", 0.01), "ms": ("absolute_us", 1e3), "s": ("absolute_us", 1e6)}
 _DIGITS = 9
@@ -49,8 +48,8 @@ class Margin(Struct, frozen=True):
     absolute_us: Annotated[float, Meta(ge=0, le=MAX_US)] = 200.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.relative_ratio <= MAX_RATIO and 0 <= self.absolute_us <= MAX_US):
-            raise InvalidSetting(OPTION, str(self), "is out of range", _RANGE)
+        if not _in_range(self.relative_ratio, self.absolute_us):
+            raise InvalidSetting(_OPTION, str(self), _RANGE)
 
     def __str__(self) -> str:
         return f"{100 * self.relative_ratio:.12g}%/{self.absolute_us / 1000:.12g}ms"
@@ -58,6 +57,10 @@ class Margin(Struct, frozen=True):
     def ratio(self, baseline_us: float) -> float:
         """Return the margin as a share of this baseline."""
         return max(self.relative_ratio, self.absolute_us / max(baseline_us, 1.0))
+
+
+def _in_range(relative_ratio: float, absolute_us: float) -> bool:
+    return 0 <= relative_ratio <= MAX_RATIO and 0 <= absolute_us <= MAX_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class Gate:
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile < 1:
-            raise InvalidSetting("quantile", self.quantile, "is not between 0 and 1", "Give p99 as 0.99")
+            problem = "must be above 0 and below 1: p99 is 0.99"
+            raise InvalidSetting("quantile", self.quantile, problem)
 
     def __str__(self) -> str:
         return f"{self.tag} p{100 * self.quantile:g}"
@@ -105,38 +109,39 @@ def gates_with(margins: Mapping[str, Margin]) -> tuple[Gate, ...]:
     return tuple(replace(gate, margin=margins.get(str(gate), gate.margin)) for gate in GATES)
 
 
-def parse_margins(texts: Iterable[str], gates: Sequence[Gate] = GATES) -> tuple[Gate, ...]:
+def parse_margins(
+    texts: Iterable[str], gates: Sequence[Gate] = GATES, *, option: str = _OPTION
+) -> tuple[Gate, ...]:
     """Return the gates with the margins that a person asks for: `p50=8%`, `p99=2ms`, `outage=30%/50ms`.
 
     Args:
         texts: each is one, several with commas between them, or blank. A share alone leaves the time as it
             is, a time alone the share; what is said later wins.
         gates: with the margins that hold where nothing else is asked for.
+        option: the name that errors give.
 
     Raises:
-        InvalidSetting: one is malformed, names no gate, or cannot be.
+        InvalidSetting: one is malformed or out of range, or its quantile is unknown.
     """
     margins = margins_of(gates)
     for part in (part.strip() for text in texts for part in text.split(",")):
         if part:
             name, _, amounts = part.partition("=")
-            gate = _named(name, part)
-            margins[gate] = _changed(margins[gate], amounts, part)
+            gate = _named(name, part, option)
+            margins[gate] = _changed(margins[gate], amounts, part, option)
     return gates_with(margins)
 
 
-def _named(name: str, part: str) -> str:
+def _named(name: str, part: str, option: str) -> str:
     """Return the one gate that has all these words."""
     words = set(name.lower().split())
     found = [gate for gate in map(str, GATES) if words <= set(gate.split())]
     if len(found) != 1:
-        known = ", ".join(map(str, GATES))
-        hint = f"Known are {known}; p50, p90, p99 and outage will do. {_FORM}"
-        raise InvalidSetting(OPTION, part, "does not name one gated quantile", hint)
+        raise InvalidSetting(option, part, "quantile must be p50, p90, p99 or outage")
     return found[0]
 
 
-def _changed(margin: Margin, amounts: str, part: str) -> Margin:
+def _changed(margin: Margin, amounts: str, part: str, option: str) -> Margin:
     """Return the margin with the share, the time, or both that are given."""
     changes: dict[str, float] = {}
     for amount in amounts.split("/"):
@@ -147,14 +152,16 @@ def _changed(margin: Margin, amounts: str, part: str) -> Margin:
             field, scale = _UNITS[match[2]]
             value = round(float(match[1]) * scale, _DIGITS)
         except ValueError:
-            raise InvalidSetting(OPTION, part, "is no margin", _FORM) from None
+            raise InvalidSetting(option, part, _FORM) from None
         if field in changes:
-            raise InvalidSetting(OPTION, part, "has two of a kind", _FORM)
+            raise InvalidSetting(option, part, "must have at most one share and one time")
         changes[field] = value
-    changed = msgspec.structs.replace(margin, **changes)
-    if not (changed.relative_ratio or changed.absolute_us):
-        raise InvalidSetting(OPTION, part, "leaves no margin: nothing could ever PASS", _RANGE)
-    return changed
+    amounts_of = {"relative_ratio": margin.relative_ratio, "absolute_us": margin.absolute_us} | changes
+    if not _in_range(**amounts_of):
+        raise InvalidSetting(option, part, _RANGE)
+    if not any(amounts_of.values()):
+        raise InvalidSetting(option, part, "must be above 0: without a margin nothing can pass")
+    return Margin(**amounts_of)
 
 
 def margins_text(gates: Iterable[Gate]) -> str:

@@ -46,15 +46,14 @@ class SecondlyHistograms:
 
     def __post_init__(self) -> None:
         if self.counts.ndim != 2 or self.values_us.shape != self.counts.shape[1:]:
-            raise InvalidSetting(
-                "counts", self.counts.shape, f"does not fit values of shape {self.values_us.shape}"
-            )
+            problem = f"must have a column for each of {self.values_us.shape} values"
+            raise InvalidSetting("counts", self.counts.shape, problem)
         if not np.all(np.isfinite(self.values_us)) or np.any(np.diff(self.values_us) <= 0):
             raise InvalidSetting("values_us", self.values_us, "must be finite and strictly increasing")
         if self.values_us.size and self.values_us[0] < 0:
-            raise InvalidSetting("values_us", float(self.values_us[0]), "is a negative latency")
+            raise InvalidSetting("values_us", float(self.values_us[0]), "must be 0 or more")
         if np.any(self.counts < 0):
-            raise InvalidSetting("counts", int(self.counts.min()), "is a negative count")
+            raise InvalidSetting("counts", int(self.counts.min()), "must be 0 or more")
         # Summed once: every percentile starts from it, and the matrix of an hour is large.
         object.__setattr__(self, "totals", self.counts.sum(axis=0, dtype=np.int64))
 

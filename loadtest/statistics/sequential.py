@@ -54,7 +54,7 @@ def nominal_level(pairs: int, looks: tuple[int, ...], error: float = ERROR) -> f
     """
     if not looks or pairs > looks[-1]:
         raise InvalidSetting(
-            "pairs", pairs, f"are more than the plan {looks} looks at", "Plan a last look there"
+            "pairs", pairs, f"must be at most {max(looks, default=0)}, the last look planned"
         )
     fractions = [look / looks[-1] for look in (*(look for look in looks if look < pairs), pairs)]
     return 2.0 * normal_share(-critical_values(fractions, error)[-1])

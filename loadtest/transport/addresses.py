@@ -16,7 +16,7 @@ from loadtest.errors import InvalidSetting
 LIMIT = 1024
 """Addresses in all: 28 million connections to one target."""
 
-_HINT = "Give an address, FIRST-LAST, or NETWORK/BITS"
+_OPTION = "--ws-source-ip"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -25,14 +25,14 @@ def expand(texts: Iterable[str]) -> tuple[str, ...]:
     """Return every address that is meant, in order, each once.
 
     Raises:
-        InvalidSetting: a text means none, or all of them more than `LIMIT`.
+        InvalidSetting: a text is not an address, or all of them are more than `LIMIT`.
     """
     found: dict[str, None] = {}
     for text in texts:
         for address in _meant(text.strip()):
             found[str(address)] = None
             if len(found) > LIMIT:
-                raise InvalidSetting("source-ip", text, f"makes over {LIMIT} addresses", "Give fewer")
+                raise InvalidSetting(_OPTION, text, f"must be at most {LIMIT} addresses in all")
     return tuple(found)
 
 
@@ -46,11 +46,12 @@ def _meant(text: str) -> Iterator[Address]:
         else:
             yield ipaddress.ip_address(text)
     except ValueError as error:
-        raise InvalidSetting("source-ip", text, f"is no address ({error})", _HINT) from None
+        problem = f"must be IP, FIRST-LAST or NETWORK/BITS ({error})"
+        raise InvalidSetting(_OPTION, text, problem) from None
 
 
 def _between(text: str, first: Address, last: Address) -> Iterator[Address]:
     if first.version != last.version or int(first) > int(last):
-        raise InvalidSetting("source-ip", text, "does not go upwards from one address to another", _HINT)
+        raise InvalidSetting(_OPTION, text, "must be a range from a lower to a higher address")
     for number in range(int(first), int(last) + 1):
         yield type(first)(number)

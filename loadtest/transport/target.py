@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.errors import InvalidSetting
+from loadtest.errors import HIDDEN, InvalidSetting
 
 _SECURE_SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
 
@@ -31,27 +31,27 @@ class Tls:
         """Return the context of all connections of a run.
 
         Raises:
-            InvalidSetting: a file is missing or holds no certificate.
+            InvalidSetting: a file is missing or does not hold a certificate.
         """
         try:
             context = ssl.create_default_context(cafile=self.ca)
         except (OSError, ssl.SSLError) as error:
-            raise InvalidSetting(
-                "tls-ca", str(self.ca), f"cannot be used ({error})", "Give a PEM file"
-            ) from error
+            raise _bad_file("--ws-tls-ca", self.ca, error) from error
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.key is not None and self.cert is None:
-            raise InvalidSetting("tls-key", str(self.key), "has no certificate", "Give --ws-tls-cert too")
+            raise InvalidSetting("--ws-tls-key", str(self.key), "needs --ws-tls-cert")
         if self.cert is not None:
             try:
                 context.load_cert_chain(self.cert, self.key)
             except (OSError, ssl.SSLError) as error:
-                raise InvalidSetting(
-                    "tls-cert", str(self.cert), f"cannot be used ({error})", "Give PEM files"
-                ) from error
+                raise _bad_file("--ws-tls-cert", self.cert, error) from error
         return context
+
+
+def _bad_file(option: str, path: Path | None, error: OSError) -> InvalidSetting:
+    return InvalidSetting(option, str(path), f"must be a PEM file ({error.strerror or error})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +69,27 @@ class Target:
     tls: ssl.SSLContext | None = None
 
     @classmethod
-    def parse(cls, url: str, tls: Tls) -> "Target":
+    def parse(cls, url: str, tls: Tls, *, option: str = "--host") -> "Target":
         """Read a `ws://`, `wss://`, `http://` or `https://` URL; its path, if any, is not used.
 
+        Args:
+            option: the name that errors give.
+
         Raises:
-            InvalidSetting: it is no such URL.
+            InvalidSetting: it is not such a URL.
         """
-        hint = "Write ws://HOST[:PORT] or wss://HOST[:PORT]; the path goes into --ws-path"
+        problem = "must be ws://HOST[:PORT] or wss://HOST[:PORT]"
+        hint = "The path goes into --ws-path"
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise InvalidSetting("host", url, "is no URL", hint) from None
+            raise InvalidSetting(option, url, problem, hint) from None
         if parts.username or parts.password:
-            raise InvalidSetting("host", "(hidden)", "holds credentials", "Give them with --ws-header")
+            raise InvalidSetting(option, HIDDEN, "must not hold credentials", "Use --ws-header")
         secure = _SECURE_SCHEMES.get(parts.scheme)
         if secure is None or not parts.hostname or port == 0:
-            raise InvalidSetting("host", url, "is no WebSocket URL", hint)
+            raise InvalidSetting(option, url, problem, hint)
         return cls(parts.hostname, port or (443 if secure else 80), tls.context() if secure else None)
 
     def __str__(self) -> str:
@@ -104,8 +108,8 @@ def check_source(address: str) -> None:
         try:
             sock.bind((address, 0))
         except OSError as error:
-            problem = f"cannot be connected from ({error.strerror or error})"
-            raise InvalidSetting("source-ip", address, problem, "Give addresses of this machine") from error
+            problem = f"must be an address of this machine ({error.strerror or error})"
+            raise InvalidSetting("--ws-source-ip", address, problem) from error
 
 
 def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
@@ -117,15 +121,11 @@ def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
     try:
         socket.create_connection((target.host, target.port), timeout_s).close()
     except UnicodeError:
-        problem = "cannot be reached (this cannot be a host's name)"
-        raise InvalidSetting("host", str(target), problem, "Is it spelt right?") from None
+        raise InvalidSetting("--host", str(target), "must hold a valid host name") from None
     except OSError as error:
-        raise InvalidSetting(
-            "host",
-            str(target),
-            f"cannot be reached ({error.strerror or error})",
-            "Is the server running there?",
-        ) from error
+        problem = f"cannot be reached: {error.strerror or error}"
+        hint = "Check the address, and that the server is running"
+        raise InvalidSetting("--host", str(target), problem, hint) from error
 
 
 LOOPBACK = "127.0.0.1"

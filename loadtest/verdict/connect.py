@@ -1,10 +1,12 @@
-"""`connect`: do sessions connect, up to the application's word that they are established?"""
+"""The item `connect`: do sessions connect, until the application says that they are established?"""
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.evidence import ConnectEvidence
 from loadtest.verdict.generator import own_failures, own_reason
-from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
+from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 MAX_FAILED_RATIO = 0.001
 """Failed attempts over all: clients retry, so one stray failure in a large run is no finding; in a run of
@@ -14,33 +16,33 @@ ENDINGS = ("established", "failed", "cut_short", "unresolved")
 """Every attempt has exactly one of these in the end."""
 
 
-def judge(evidence: RunData) -> Item:
+def judge(run: RunData) -> Item[ConnectEvidence]:
     """Judge first connections; attempts to reconnect belong to `reconnect`."""
-    verdict, summary = _ruling(evidence)
+    verdict, summary = _ruling(run)
     return Item(
         item="connect",
         verdict=verdict,
         summary=summary,
-        evidence={
-            "counts": evidence.counts_of("connect"),
-            "unaccounted": unaccounted(evidence, "connect", "attempts", ENDINGS),
-            "sessions_planned": evidence.manifest.plan.sessions,
-            "limits": {"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
-            "percentiles": evidence.percentile_table(["connect"]),
-            "errors": evidence.error_table("connect"),
-        },
+        evidence=ConnectEvidence(
+            counts=run.counts_of("connect"),
+            unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
+            sessions_planned=run.manifest.plan.sessions,
+            limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
+            percentiles=run.percentile_table(["connect"]),
+            errors=errors_seen(run, "connect"),
+        ),
     )
 
 
-def _ruling(evidence: RunData) -> tuple[Ruling, str]:
-    attempts, established = evidence.count("connect.attempts"), evidence.count("connect.established")
-    failed, gave_up = evidence.count("connect.failed"), evidence.count("connect.gave_up")
-    own, unresolved = own_failures(evidence, "connect"), evidence.count("connect.unresolved")
+def _ruling(run: RunData) -> tuple[Ruling, str]:
+    attempts, established = run.count("connect.attempts"), run.count("connect.established")
+    failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
+    own, unresolved = own_failures(run, "connect"), run.count("connect.unresolved")
     # A session gives up after a failed attempt: no more than `own` did so by the generator's fault.
     if gave_up > own or failed - own > MAX_FAILED_RATIO * attempts:
         return Ruling.FAIL, f"{failed} of {attempts} attempts failed, {gave_up} sessions gave up"
     if own:
-        reason = own_reason(evidence, "connect")
+        reason = own_reason(run, "connect")
         return Ruling.INCONCLUSIVE, f"{own} of {attempts} attempts could not be made: {reason}"
     if unresolved > MAX_FAILED_RATIO * attempts:
         return Ruling.INCONCLUSIVE, (
@@ -49,6 +51,6 @@ def _ruling(evidence: RunData) -> tuple[Ruling, str]:
         )
     if not established:
         return Ruling.INCONCLUSIVE, f"no session was established in {attempts} attempts: run longer"
-    if left := unaccounted(evidence, "connect", "attempts", ENDINGS):
+    if left := unaccounted(run, "connect", "attempts", ENDINGS):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{attempts} attempts")
     return Ruling.PASS, f"{established} sessions established in {attempts} attempts, {failed} failed"

@@ -56,26 +56,26 @@ _OWN_REMEDIES = {
 }
 
 
-def own_failures(evidence: RunData, item: str) -> int:
+def own_failures(run: RunData, item: str) -> int:
     """Return how many of an item's failed attempts the load generator itself could not make."""
-    return sum(evidence.count(f"{item}.{cause}") for cause in OWN_LIMITS)
+    return sum(run.count(f"{item}.{cause}") for cause in OWN_LIMITS)
 
 
-def own_reason(evidence: RunData, item: str) -> str:
+def own_reason(run: RunData, item: str) -> str:
     """Return why it could not, and what to do about it."""
-    return "; ".join(_OWN_REMEDIES[cause] for cause in OWN_LIMITS if evidence.count(f"{item}.{cause}"))
+    return "; ".join(_OWN_REMEDIES[cause] for cause in OWN_LIMITS if run.count(f"{item}.{cause}"))
 
 
-def judge_generator(evidence: RunData) -> Generator:
+def judge_generator(run: RunData) -> Generator:
     """Judge the load generator by what it recorded of itself after the warm-up."""
     figures: dict[str, float | None] = {
-        "send_slip_p99_ms": _slip_ms(evidence),
-        "achieved_ratio": _achieved_ratio(evidence),
+        "send_slip_p99_ms": _slip_ms(run),
+        "achieved_ratio": _achieved_ratio(run),
     }
     problems = [
-        f"{failed} attempts of the item {item} could not be made: {own_reason(evidence, item)}"
+        f"{failed} attempts of the item {item} could not be made: {own_reason(run, item)}"
         for item in ("connect", "reconnect")
-        if (failed := own_failures(evidence, item))
+        if (failed := own_failures(run, item))
     ]
     slip_ms, achieved_ratio = figures["send_slip_p99_ms"], figures["achieved_ratio"]
     if slip_ms is not None and slip_ms > MAX_SLIP_MS:
@@ -89,7 +89,7 @@ def judge_generator(evidence: RunData) -> Generator:
             f"{MIN_ACHIEVED_RATIO:.0%} are needed; lower the rate, or let more messages be in flight"
         )
     for gauge in _GAUGES:
-        worst = _worst(evidence, gauge)
+        worst = _worst(run, gauge)
         figures[gauge.name] = worst.exceeded if worst else None
         if worst is None and gauge.needed:
             problems.append(f"{gauge.name} was not observed after the warm-up; run longer than the warm-up")
@@ -174,11 +174,11 @@ class _Observed:
     is_problem: bool
 
 
-def _worst(evidence: RunData, gauge: _Gauge) -> _Observed | None:
+def _worst(run: RunData, gauge: _Gauge) -> _Observed | None:
     """Return what the worst process showed, None if none showed anything after the warm-up."""
-    warmup_s = evidence.manifest.plan.warmup_s
+    warmup_s = run.manifest.plan.warmup_s
     observed = []
-    for worker, series in evidence.gauges.get(gauge.name, {}).items():
+    for worker, series in run.gauges.get(gauge.name, {}).items():
         pairs = zip(series.at_s, series.values, strict=True)
         values = sorted(value for at_s, value in pairs if at_s >= warmup_s)
         if values:
@@ -190,15 +190,15 @@ def _worst(evidence: RunData, gauge: _Gauge) -> _Observed | None:
     return max(observed, key=lambda one: (one.is_problem, one.bad / one.seconds, one.exceeded), default=None)
 
 
-def _slip_ms(evidence: RunData) -> float | None:
-    slip_us = evidence.percentiles_us("send_slip", (99,)).get(99)
+def _slip_ms(run: RunData) -> float | None:
+    slip_us = run.percentiles_us("send_slip", (99,)).get(99)
     return None if slip_us is None else slip_us / 1000
 
 
-def _achieved_ratio(evidence: RunData) -> float | None:
+def _achieved_ratio(run: RunData) -> float | None:
     """Return the share of planned messages that were sent, or that an outage kept from being sent."""
-    planned = evidence.count("messaging.planned")
+    planned = run.count("messaging.planned")
     if not planned:
         return None
-    waiting = evidence.count("messaging.queued") - evidence.count("messaging.released")
-    return (evidence.count("messaging.sent") + evidence.count("messaging.missed") + waiting) / planned
+    waiting = run.count("messaging.queued") - run.count("messaging.released")
+    return (run.count("messaging.sent") + run.count("messaging.missed") + waiting) / planned

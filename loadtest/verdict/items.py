@@ -1,56 +1,68 @@
-"""What a verdict is made of: verdict.json, as data.
+"""verdict.json as data: a verdict, its items, the load generator; and what the items' rules share.
 
-    FAIL > INCONCLUSIVE > PASS, and NOT_JUDGED counts for nothing
-
-Exit codes are those of Locust and of `loadtest` alike. Rules do not belong here.
+Each item rests on its own kind of evidence (`loadtest.verdict.evidence`). A verdict that is read has typed
+evidence too; an item that only another version knows keeps what was read. An item's rule is in its own
+module.
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
+import msgspec
 from msgspec import Struct, field
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling, worst
+from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.evidence import (
+    ConnectEvidence,
+    ErrorSeen,
+    LatencyEvidence,
+    MessagingEvidence,
+    PersistenceEvidence,
+    ReconnectEvidence,
+    ServerLogEvidence,
+)
 
-ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency", "server_log")
-"""The items, in the order in which they are told."""
+_Evidence = TypeVar("_Evidence")
+
+EVIDENCE: dict[str, type[Struct]] = {
+    "connect": ConnectEvidence,
+    "messaging": MessagingEvidence,
+    "reconnect": ReconnectEvidence,
+    "persistence": PersistenceEvidence,
+    "latency": LatencyEvidence,
+    "server_log": ServerLogEvidence,
+}
+"""The evidence of each item, in the order in which people read the items."""
+
+ITEMS = tuple(EVIDENCE)
 
 
-class Ruling(StrEnum):
-    """What was found of an item, or of a run."""
-
-    PASS = "PASS"  # noqa: S105 - a verdict, not a password
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    NOT_JUDGED = "NOT_JUDGED"
-
-    @property
-    def exit_code(self) -> int:
-        """0 pass, 1 fail, 4 inconclusive."""
-        return {Ruling.PASS: 0, Ruling.FAIL: 1}.get(self, 4)
-
-
-class Item(Struct, frozen=True, kw_only=True):
+class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):
     """One item's verdict.
 
     Args:
         summary: one sentence for a person.
-        evidence: plain data (JSON), from which a person can act.
+        evidence: what it rests on; an empty mapping if there is none.
     """
 
     item: str
     verdict: Ruling
     summary: str
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: _Evidence = field(default_factory=dict)  # type: ignore[assignment] # what JSON has for none
+
+
+AnyItem = Item[Any]
+"""An item of any kind."""
 
 
 class Generator(Struct, frozen=True, kw_only=True):
     """Whether the load generator was itself fit to measure.
 
     Args:
-        problems: why not, a sentence each that says what to change.
-        figures: what was looked at, by name with unit.
+        problems: why it was not, and what to change; a sentence each.
+        figures: what was measured, by name with unit.
     """
 
     valid: bool
@@ -63,51 +75,91 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     Args:
         revision: of the server under test.
-        baseline: revision of the run it was compared with, None without one.
+        baseline: revision of the baseline, None without one.
         items: in the order of `ITEMS`.
         verdict: of the whole run.
-        notes: what a person must know besides the items.
+        notes: what else a reader must know.
     """
 
     schema: Literal[1] = 1
     revision: str
     baseline: str | None
-    items: list[Item]
+    items: list[AnyItem]
     generator: Generator
     verdict: Ruling
     notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Convert the evidence of a verdict that was read."""
+        self.items[:] = [typed(item, _kind(item)) for item in self.items]
 
     @property
     def exit_code(self) -> int:
         """0 pass, 1 fail, 4 inconclusive."""
         return self.verdict.exit_code
 
-    def item(self, name: str) -> Item:
-        """Return an item by name."""
-        return next(item for item in self.items if item.item == name)
+    @property
+    def latency(self) -> Item[LatencyEvidence]:
+        """The item `latency`."""
+        return self.item("latency")
+
+    def item(self, name: str) -> AnyItem:
+        """Return an item by name; one that another version did not judge is NOT_JUDGED."""
+        lacking: AnyItem = Item(item=name, verdict=Ruling.NOT_JUDGED, summary="it was not judged")
+        return next((item for item in self.items if item.item == name), typed(lacking, _kind(lacking)))
 
 
-def whole(items: Iterable[Item]) -> Ruling:
-    """Return the verdict of a run with these items; nothing judged is INCONCLUSIVE."""
-    rulings = {item.verdict for item in items}
-    if Ruling.FAIL in rulings:
-        return Ruling.FAIL
-    if Ruling.INCONCLUSIVE in rulings or Ruling.PASS not in rulings:
-        return Ruling.INCONCLUSIVE
-    return Ruling.PASS
+def _kind(item: AnyItem) -> Any:
+    """Return the type of an item's evidence, `Any` for an unknown item."""
+    without_log = item.item == "server_log" and item.evidence == {}
+    return Any if without_log else EVIDENCE.get(item.item, Any)
 
 
-def unaccounted(evidence: RunData, item: str, begun: str, endings: Iterable[str]) -> int:
-    """Return how many of what an item counts as begun have no ending; below 0, how many have one too many.
+def typed(item: AnyItem, kind: Any) -> AnyItem:
+    """Return an item with its evidence converted to this type, unless it is a structure already.
 
-    A run that was not ended in good order still had some under way; they are no error.
+    Raises:
+        ValueError: it cannot be converted. msgspec turns this into a ValidationError of the document.
     """
-    left = evidence.count(f"{item}.{begun}") - sum(evidence.count(f"{item}.{ending}") for ending in endings)
-    return left if evidence.manifest.complete else min(left, 0)
+    if isinstance(item.evidence, Struct):
+        return item
+    try:
+        return msgspec.structs.replace(item, evidence=msgspec.convert(item.evidence, kind))
+    except msgspec.ValidationError as error:
+        raise ValueError(f"evidence of {item.item}: {error}") from error
+
+
+def whole(items: Iterable[AnyItem]) -> Ruling:
+    """Return the verdict of a run with these items; nothing judged is INCONCLUSIVE."""
+    found = worst(item.verdict for item in items)
+    return Ruling.INCONCLUSIVE if found is Ruling.NOT_JUDGED else found
+
+
+def errors_seen(run: RunData, item: str) -> list[ErrorSeen]:
+    """Return an item's three commonest errors."""
+    return [
+        ErrorSeen(
+            error=tally.error,
+            count=tally.count,
+            example=tally.example,
+            session=tally.session,
+            at_s=tally.at_ns / NS_PER_S,
+        )
+        for tally in run.errors_of(item)
+    ]
+
+
+def unaccounted(run: RunData, item: str, begun: str, endings: Iterable[str]) -> int:
+    """Accounting check: return how many of what began have no outcome, below 0 how many have one too many.
+
+    A run that did not end in good order still had some under way; they are not an error.
+    """
+    left = run.count(f"{item}.{begun}") - sum(run.count(f"{item}.{ending}") for ending in endings)
+    return left if run.manifest.complete else min(left, 0)
 
 
 def imbalance(left: int, begun: str) -> str:
-    """Return what is to say of books that do not balance.
+    """Return the summary for a failed accounting check.
 
     Args:
         left: how many have no ending.

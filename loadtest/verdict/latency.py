@@ -1,42 +1,52 @@
-"""`latency`: is it unchanged against the baseline? The gates are those of `loadtest.statistics`.
+"""The item `latency`: is it unchanged against the baseline, by each gated quantile?
 
-The rule over the gates: one that fails fails the item; one that cannot tell leaves it INCONCLUSIVE. The gate
-on outages is left out where a run had too few of them: a short run has some dozens, its p95 needs 200, and
-the service gates are worth having without it. The evidence says which were left out. Of several pairs of
-runs, those that a saturated load generator spoiled do not count, and the evidence says which. The summary
-names plans' fields as the options that a person types, and says once what is the same for several gates.
+A gate that fails fails the item; one that is INCONCLUSIVE leaves the item INCONCLUSIVE. The gate on outages
+is left out if a run had too few of them: a short run has some dozens, its p95 needs 200, and the service
+gates are worth having without it. Pairs of runs that an overloaded load generator spoiled do not count. The
+evidence names both. The summary names a plan's fields by their options, and says once what several gates
+share.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec.structs import replace
 
+from loadtest.options import options_of
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan, differing_fields
+from loadtest.ruling import Ruling, worst
 from loadtest.statistics.comparison import (
     ASSUMED_NOISE,
     MIN_SECONDS,
     Comparison,
-    Decision,
     NoiseFloor,
     compare,
     noise_floor,
 )
-from loadtest.statistics.margins import GATES, Gate, Margin, margins_of
+from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.power import Feasibility, feasibility
 from loadtest.statistics.quantiles import SecondlyHistograms
+from loadtest.verdict.evidence import (
+    BaselineEvidence,
+    GateResult,
+    LatencyEvidence,
+    PairEvidence,
+    PassedOver,
+    Percentiles,
+    RunNamed,
+)
 from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import Generator, Item, Ruling
+from loadtest.verdict.items import Generator, Item
 
 OPTIONAL_TAGS = frozenset({"outage"})
 """Tags whose gates are left out where samples are too few."""
 
 SHOWN_TAGS = ("service", "response", "outage")
-"""Tags whose percentiles are told beside a comparison."""
+"""Tags whose percentiles are shown beside a comparison."""
 
 _SAMPLES = {"service": "round trips", "outage": "outages"}
 """What the samples of a gated tag are."""
@@ -54,11 +64,11 @@ class Timing:
     manifest: Manifest
     generator: Generator
     intervals: Mapping[str, SecondlyHistograms]
-    percentiles: Mapping[str, Mapping[str, float]]
+    percentiles: Percentiles
 
     @property
     def problems(self) -> list[str]:
-        """Why its latency cannot be judged: what its load generator could not do, or was not heard to do."""
+        """Why its latency cannot be judged: an overloaded generator, a lost worker, a run cut off."""
         unended = [self.manifest.unended] if self.manifest.unended else []
         lost = [f"worker {worker} was lost" for worker in self.manifest.missing_workers]
         return [*self.generator.problems, *unended, *lost]
@@ -67,25 +77,14 @@ class Timing:
         """Return a gated quantile's logarithm, None without samples."""
         return self.intervals[gate.tag].ln_quantile(gate.quantile)
 
-    def told(self) -> dict[str, Any]:
-        """Return which run this is, for an item's evidence."""
-        return {
-            "revision": self.manifest.revision,
-            "run_id": self.manifest.run_id,
-            "started_at": self.manifest.started_at,
-            "complete": self.manifest.complete,
-        }
 
-
-def timing(evidence: RunData, generator: Generator | None = None) -> Timing:
+def timing(run: RunData, generator: Generator | None = None) -> Timing:
     """Return what of a run its latency is judged by."""
     return Timing(
-        manifest=evidence.manifest,
-        generator=generator or judge_generator(evidence),
-        intervals={
-            gate.tag: SecondlyHistograms.from_mappings(evidence.after_warmup(gate.tag)) for gate in GATES
-        },
-        percentiles=evidence.percentile_table(SHOWN_TAGS),
+        manifest=run.manifest,
+        generator=generator or judge_generator(run),
+        intervals={gate.tag: SecondlyHistograms.from_mappings(run.after_warmup(gate.tag)) for gate in GATES},
+        percentiles=run.percentile_table(SHOWN_TAGS),
     )
 
 
@@ -99,7 +98,7 @@ def noise_floors(earlier: Iterable[Timing]) -> dict[str, NoiseFloor]:
 
 
 def lack(gate: Gate, runs: Sequence[Timing]) -> str:
-    """Return what of a gate's samples some of these runs have too few of, empty if nothing."""
+    """Return which samples of a gate some of these runs lack, empty if none."""
     intervals = [run.intervals[gate.tag] for run in runs]
     samples, busy = min(run.samples for run in intervals), min(run.busy for run in intervals)
     if samples < gate.least_samples:
@@ -144,45 +143,54 @@ def resolvable(
 Pair = tuple[Timing, Timing]
 """A run of the baseline, and one of the candidate."""
 
-_OPTIONS = {
-    "users": "-u",
-    "spawn_rate": "-r",
-    "duration_s": "-t",
-    "sessions_per_user": "--ws-sessions",
-    "storms": "--ws-storm",
-}
-"""The fields of a plan that are not named like their --ws-… option."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineSearch:
+    """How the baseline was found, or why there is none.
+
+    Args:
+        path: its run directory.
+        rule: that chose it, or that chose none.
+        passed_over: runs that the rule did not take, the newest first.
+    """
+
+    path: str | None = None
+    rule: str | None = None
+    passed_over: Sequence[PassedOver] = ()
 
 
 def judge(
-    evidence: RunData,
+    run: RunData,
     baseline: RunData | None,
     *,
     generator: Generator,
     earlier: Iterable[RunData] = (),
-    found: Mapping[str, Any] | None = None,
-) -> Item:
+    search: BaselineSearch | None = None,
+) -> Item[LatencyEvidence]:
     """Judge a run's latency against its baseline's, by the margins in its own manifest.
 
     Args:
         generator: of this run.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
-        found: for the evidence, the baseline's `path`, the `rule` by which it was found or by which there is
-            none, and as `passed_over` the runs that were not taken, and why.
+        search: how the baseline was found, or why there is none.
     """
-    candidate = timing(evidence, generator)
-    found = dict(found or {})
-    told = {"percentiles": candidate.percentiles, "passed_over": found.pop("passed_over", [])}
+    search = search or BaselineSearch()
+    candidate = timing(run, generator)
+    evidence = LatencyEvidence(percentiles=candidate.percentiles, passed_over=list(search.passed_over))
     if baseline is None:
-        told["rule"] = found.get("rule", "")
-        summary = told["rule"] or "no baseline to compare with"
-        return Item(item="latency", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=told)
+        rule = search.rule or ""
+        evidence = replace(evidence, rule=rule)
+        return _item(Ruling.NOT_JUDGED, rule or "no baseline to compare with", evidence)
     before = timing(baseline)
-    told["baseline"] = {**before.told(), **found, "percentiles": before.percentiles}
-    ruling, summary, compared = _judged(
-        [(before, candidate)], gates=evidence.manifest.gates, earlier=map(timing, earlier)
+    compared_with = BaselineEvidence.of(
+        before.manifest, path=search.path, rule=search.rule, percentiles=before.percentiles
     )
-    return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
+    return _judged(
+        [(before, candidate)],
+        gates=run.manifest.gates,
+        earlier=map(timing, earlier),
+        evidence=replace(evidence, baseline=compared_with),
+    )
 
 
 def judge_pairs(
@@ -191,7 +199,7 @@ def judge_pairs(
     gates: Sequence[Gate] = GATES,
     earlier: Iterable[Timing] = (),
     looks: tuple[int, ...] | None = None,
-) -> Item:
+) -> Item[LatencyEvidence]:
     """Judge the latency of a candidate's runs against those of a baseline, pair by pair.
 
     Args:
@@ -200,9 +208,8 @@ def judge_pairs(
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
         looks: the numbers of pairs at which a duel looks; None for pairs that are looked at once.
     """
-    told = {"runs": [_told_pair(number, pair) for number, pair in enumerate(pairs, start=1)]}
-    ruling, summary, compared = _judged(pairs, gates=gates, earlier=earlier, looks=looks)
-    return Item(item="latency", verdict=ruling, summary=summary, evidence=told | compared)
+    runs = [_pair(number, pair) for number, pair in enumerate(pairs, start=1)]
+    return _judged(pairs, gates=gates, earlier=earlier, looks=looks, evidence=LatencyEvidence(runs=runs))
 
 
 def changes(pair: Pair) -> dict[str, float | None]:
@@ -217,7 +224,7 @@ def changes(pair: Pair) -> dict[str, float | None]:
 
 
 def is_fit(pair: Pair) -> bool:
-    """Tell whether the load generator was fit to measure in both runs, and all of it was heard of."""
+    """Whether the load generator was fit to measure in both runs, and all its workers reported."""
     return not any(run.problems for run in pair)
 
 
@@ -227,27 +234,32 @@ def _judged(
     gates: Sequence[Gate],
     earlier: Iterable[Timing],
     looks: tuple[int, ...] | None = None,
-) -> tuple[Ruling, str, dict[str, Any]]:
-    """Return the ruling, its summary and the comparison's evidence."""
+    evidence: LatencyEvidence,
+) -> Item[LatencyEvidence]:
+    """Return the item, with what was compared added to the evidence."""
     plan = pairs[0][1].manifest.plan
     if not plan.messages_planned:
-        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)", {}
+        return _item(Ruling.NOT_JUDGED, "no messages are planned (rate 0)", evidence)
     obstacle = _obstacle(pairs)
     if obstacle:
-        return Ruling.INCONCLUSIVE, obstacle, {}
+        return _item(Ruling.INCONCLUSIVE, obstacle, evidence)
     fit = [pair for pair in pairs if is_fit(pair)]
     noise = noise_floors(earlier)
     compared, left_out = _compared(fit, gates=gates, noise=noise, looks=looks, seed=plan.seed)
-    margins = margins_of(gates)
-    ruling, summary = _ruling(compared, margins)
-    told = {
-        "pairs": len(fit),
-        "spoiled": [_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if not is_fit(pair)],
-        "gates": [_told(one, margins[_name(one)]) for one in compared],
-        "left_out": left_out,
-        "noise": {name: str(floor) for name, floor in noise.items()},
-    }
-    return ruling, summary, told
+    ruling = worst(gate.decision for gate in compared)
+    evidence = replace(
+        evidence,
+        pairs=len(fit),
+        spoiled=[_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if not is_fit(pair)],
+        gates=compared,
+        left_out=left_out,
+        noise={name: str(floor) for name, floor in noise.items()},
+    )
+    return _item(ruling, _summary([gate for gate in compared if gate.decision is ruling]), evidence)
+
+
+def _item(ruling: Ruling, summary: str, evidence: LatencyEvidence) -> Item[LatencyEvidence]:
+    return Item(item="latency", verdict=ruling, summary=summary, evidence=evidence)
 
 
 def _obstacle(pairs: Sequence[Pair]) -> str:
@@ -255,7 +267,7 @@ def _obstacle(pairs: Sequence[Pair]) -> str:
     differing = differing_plans([(before.manifest, after.manifest) for before, after in pairs])
     if differing:
         return (
-            f"the baseline was made with another plan; they differ in {', '.join(as_options(differing))}. "
+            f"the baseline was made with another plan; they differ in {', '.join(options_of(differing))}. "
             "Repeat one run with the other's settings"
         )
     if any(is_fit(pair) for pair in pairs):
@@ -276,11 +288,6 @@ def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:
     return [name for name in Plan.__struct_fields__ if any(name in names for names in found)]
 
 
-def as_options(fields: Iterable[str]) -> list[str]:
-    """Return the options by which these fields of a plan are set."""
-    return [_OPTIONS.get(name, f"--ws-{name.removesuffix('_s').replace('_', '-')}") for name in fields]
-
-
 def _compared(
     pairs: Sequence[Pair],
     *,
@@ -288,8 +295,8 @@ def _compared(
     noise: Mapping[str, NoiseFloor],
     looks: tuple[int, ...] | None,
     seed: int,
-) -> tuple[list[Comparison], list[str]]:
-    """Return each gate's comparison, and which gates were left out and why."""
+) -> tuple[list[GateResult], list[str]]:
+    """Return what was found of each gate, and which gates were left out and why."""
     rng = np.random.default_rng(abs(seed))
     compared, left_out = [], []
     for gate in gates:
@@ -298,42 +305,40 @@ def _compared(
             left_out.append(f"{gate}: {missing}")
             continue
         samples = [(before.intervals[gate.tag], after.intervals[gate.tag]) for before, after in pairs]
-        compared.append(compare(gate, samples, rng=rng, noise=noise[str(gate)], looks=looks))
+        found = compare(gate, samples, rng=rng, noise=noise[str(gate)], looks=looks)
+        compared.append(_result(gate, found))
     return compared, left_out
 
 
-_WORST_FIRST = (Decision.FAIL, Decision.INCONCLUSIVE)
+def _result(gate: Gate, found: Comparison) -> GateResult:
+    """Return a comparison as verdict.json has it: the same figures, and where the margin comes from."""
+    return replace(
+        msgspec.convert(found, GateResult, from_attributes=True),
+        gate=str(gate),
+        relative_margin_ratio=gate.margin.relative_ratio,
+        absolute_margin_us=gate.margin.absolute_us,
+    )
 
 
-def _ruling(compared: Sequence[Comparison], margins: Mapping[str, Margin]) -> tuple[Ruling, str]:
-    found = {one.decision for one in compared}
-    decision = next((one for one in _WORST_FIRST if one in found), Decision.PASS)
-    return Ruling(decision), _summary([one for one in compared if one.decision is decision], margins)
-
-
-def _summary(decisive: Sequence[Comparison], margins: Mapping[str, Margin]) -> str:
+def _summary(decisive: Sequence[GateResult]) -> str:
     judged = [one for one in decisive if one.change_ratio is not None]
     lacking = [one for one in decisive if one.change_ratio is None]
-    told = [f"{_name(one)} {one.reason}" for one in judged]
+    told = [f"{one.gate} {one.reason}" for one in judged]
     if lacking:  # the last needs the most, and says how much
         told.append(f"{_names(lacking)} cannot be judged, {lacking[-1].reason}")
-    return "; ".join([*told, *_absolute_margins(judged, margins)])
+    return "; ".join([*told, *_absolute_margins(judged)])
 
 
-def _absolute_margins(judged: Sequence[Comparison], margins: Mapping[str, Margin]) -> Iterator[str]:
+def _absolute_margins(judged: Sequence[GateResult]) -> Iterator[str]:
     """Yield where the margin is a time: a percentage that is far from the usual one needs its reason."""
-    absolute = [one for one in judged if (one.margin_ratio or 0) > margins[_name(one)].relative_ratio]
-    for time_us in dict.fromkeys(margins[_name(one)].absolute_us for one in absolute):
-        alike = [one for one in absolute if margins[_name(one)].absolute_us == time_us]
-        shares = _and(f"{100 * margins[_name(one)].relative_ratio:g} %" for one in alike)
+    absolute = [one for one in judged if one.absolute]
+    for time_us in dict.fromkeys(one.absolute_margin_us or 0 for one in absolute):
+        alike = [one for one in absolute if one.absolute_margin_us == time_us]
+        shares = _and(f"{100 * (one.relative_margin_ratio or 0):g} %" for one in alike)
         yield f"the margin of {_names(alike)} is {time_us / 1000:g} ms, which is more than {shares} there"
 
 
-def _name(compared: Comparison) -> str:
-    return f"{compared.tag} p{100 * compared.quantile:g}"
-
-
-def _names(compared: Sequence[Comparison]) -> str:
+def _names(compared: Sequence[GateResult]) -> str:
     """Return the names of gates, each tag once."""
     tags = dict.fromkeys(one.tag for one in compared)
     quantiles = {tag: [f"p{100 * one.quantile:g}" for one in compared if one.tag == tag] for tag in tags}
@@ -354,42 +359,12 @@ def _spoiled(number: int, pair: Pair) -> str:
     return f"pair {number}, {', '.join(problems)}"
 
 
-def _told_pair(number: int, pair: Pair) -> dict[str, Any]:
+def _pair(number: int, pair: Pair) -> PairEvidence:
     before, after = pair
-    return {
-        "pair": number,
-        "fit": is_fit(pair),
-        "baseline": before.told(),
-        "candidate": after.told(),
-        "change_ratios": changes(pair),
-    }
-
-
-def _told(compared: Comparison, margin: Margin) -> dict[str, Any]:
-    return {
-        "gate": _name(compared),
-        "tag": compared.tag,
-        "quantile": compared.quantile,
-        "decision": str(compared.decision),
-        "reason": compared.reason,
-        "baseline_us": compared.baseline_us,
-        "candidate_us": compared.candidate_us,
-        "change_ratio": compared.change_ratio,
-        "low_ratio": compared.low_ratio,
-        "high_ratio": compared.high_ratio,
-        "margin_ratio": compared.margin_ratio,
-        "relative_margin_ratio": margin.relative_ratio,
-        "absolute_margin_us": margin.absolute_us,
-        "more_pairs": compared.more_pairs,
-        "baseline_samples": compared.baseline_samples,
-        "candidate_samples": compared.candidate_samples,
-    }
-
-
-class PassedOver(Struct, frozen=True, kw_only=True):
-    """A run that the rule did not take for the baseline, as verdict.json tells it."""
-
-    revision: str
-    run_id: str
-    path: str
-    why: str
+    return PairEvidence(
+        pair=number,
+        fit=is_fit(pair),
+        baseline=RunNamed.of(before.manifest),
+        candidate=RunNamed.of(after.manifest),
+        change_ratios=changes(pair),
+    )

@@ -1,9 +1,11 @@
-"""`messaging`: does every message on an undisturbed connection get its own intact reply, once, in order?"""
+"""The item `messaging`: does each message on an undisturbed connection get its reply, once and intact?"""
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
+from loadtest.verdict.evidence import MessagingEvidence
+from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 FAILINGS = {
     "lost": "without a reply on a healthy connection",
@@ -41,44 +43,44 @@ MAX_HANGING_RATIO = 0.001
 PUSHES_EXPECTED_AFTER_S = 60
 
 
-def judge(evidence: RunData) -> Item:
+def judge(run: RunData) -> Item[MessagingEvidence]:
     """Judge requests, replies and pushes."""
-    verdict, summary = _ruling(evidence)
-    remarks = _remarks(evidence)
+    verdict, summary = _ruling(run)
+    remarks = _remarks(run)
     return Item(
         item="messaging",
         verdict=verdict,
         summary="; ".join([summary, *remarks]),
-        evidence={
-            "counts": evidence.counts_of("messaging"),
-            "unaccounted": _unaccounted(evidence),
-            "limits": {**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
-            "percentiles": evidence.percentile_table(["service", "response", "after_resume", "push"]),
-            "errors": evidence.error_table("messaging"),
-        },
+        evidence=MessagingEvidence(
+            counts=run.counts_of("messaging"),
+            unaccounted=_unaccounted(run),
+            limits={**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
+            percentiles=run.percentile_table(["service", "response", "after_resume", "push"]),
+            errors=errors_seen(run, "messaging"),
+        ),
     )
 
 
-def _ruling(evidence: RunData) -> tuple[Ruling, str]:
+def _ruling(run: RunData) -> tuple[Ruling, str]:
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
-        if (count := evidence.count(f"messaging.{name}"))
+        if (count := run.count(f"messaging.{name}"))
     ]
-    sent, answered = evidence.count("messaging.sent"), evidence.count("messaging.answered")
+    sent, answered = run.count("messaging.sent"), run.count("messaging.answered")
     if failings:
         return Ruling.FAIL, f"of {sent} messages sent: {', '.join(failings)}"
-    if left := _unaccounted(evidence):
+    if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
-    if not evidence.manifest.plan.messages_planned:
+    if not run.manifest.plan.messages_planned:
         return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
     if answered < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
             f"only {answered} messages were answered, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions or a higher rate"
         )
-    if hanging := _hanging(evidence, sent):
-        plan = evidence.manifest.plan
+    if hanging := _hanging(run, sent):
+        plan = run.manifest.plan
         return Ruling.INCONCLUSIVE, (
             f"{hanging} of {sent} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
             f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
@@ -87,21 +89,21 @@ def _ruling(evidence: RunData) -> tuple[Ruling, str]:
     return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
 
 
-def _hanging(evidence: RunData, sent: int) -> int:
+def _hanging(run: RunData, sent: int) -> int:
     """Return how many messages hung where replies usually come soon, 0 if so few as to be chance."""
-    hanging = evidence.count("messaging.hanging")
-    usual_us = evidence.percentiles_us("service", (99,)).get(99, 0)
+    hanging = run.count("messaging.hanging")
+    usual_us = run.percentiles_us("service", (99,)).get(99, 0)
     few = hanging <= max(1, MAX_HANGING_RATIO * sent)
     return 0 if few or usual_us * 1000 > HANGING_NS else hanging
 
 
-def _unaccounted(evidence: RunData) -> int:
-    return unaccounted(evidence, "messaging", "sent", OUTCOMES)
+def _unaccounted(run: RunData) -> int:
+    return unaccounted(run, "messaging", "sent", OUTCOMES)
 
 
-def _remarks(evidence: RunData) -> list[str]:
-    explained = evidence.count("messaging.lost_in_outage") + evidence.count("messaging.recovered")
-    missed, unfinished = evidence.count("messaging.missed"), evidence.count("messaging.unfinished")
+def _remarks(run: RunData) -> list[str]:
+    explained = run.count("messaging.lost_in_outage") + run.count("messaging.recovered")
+    missed, unfinished = run.count("messaging.missed"), run.count("messaging.unfinished")
     remarks = [
         f"{count} {what}"
         for count, what in (
@@ -111,12 +113,12 @@ def _remarks(evidence: RunData) -> list[str]:
         )
         if count
     ]
-    dialect = evidence.manifest.plan.dialect_class
+    dialect = run.manifest.plan.dialect_class
     if (
         dialect is not None
         and dialect.pushes
-        and not evidence.count("messaging.pushes")
-        and evidence.length_s > PUSHES_EXPECTED_AFTER_S
+        and not run.count("messaging.pushes")
+        and run.length_s > PUSHES_EXPECTED_AFTER_S
     ):
         remarks.append("no push was received")
     return remarks

@@ -1,4 +1,4 @@
-"""`persistence`: after a reconnect, is it still the same session, nothing forgotten, nothing repeated?
+"""The item `persistence`: is a session still the same after a reconnect, with nothing forgotten or repeated?
 
 It is judged by what the server says when the session is back: who it takes the client for, and what it
 restores of the requests that it had acknowledged. Where the server keeps no history, only the identity can
@@ -6,7 +6,9 @@ be judged, and the item says so.
 """
 
 from loadtest.results.data import RunData
-from loadtest.verdict.items import Item, Ruling
+from loadtest.ruling import Ruling
+from loadtest.verdict.evidence import PersistenceEvidence
+from loadtest.verdict.items import Item, errors_seen
 from loadtest.verdict.reconnect import more_outages
 
 FAILINGS = {
@@ -22,28 +24,28 @@ MIN_CHECKED = 10
 """Fewer resumes show too little, as in `reconnect`."""
 
 
-def judge(evidence: RunData) -> Item:
-    """Judge what resumed sessions were told."""
-    verdict, summary = _ruling(evidence)
+def judge(run: RunData) -> Item[PersistenceEvidence]:
+    """Judge what the server told resumed sessions."""
+    verdict, summary = _ruling(run)
     return Item(
         item="persistence",
         verdict=verdict,
         summary=summary,
-        evidence={
-            "counts": evidence.counts_of("persistence"),
-            "judged_by": "identity and history" if _histories(evidence) else "identity only",
-            "limits": {**dict.fromkeys(FAILINGS, 0), "least_checked": MIN_CHECKED},
-            "errors": evidence.error_table("persistence"),
-        },
+        evidence=PersistenceEvidence(
+            counts=run.counts_of("persistence"),
+            judged_by="identity and history" if _histories(run) else "identity only",
+            limits={**dict.fromkeys(FAILINGS, 0), "least_checked": MIN_CHECKED},
+            errors=errors_seen(run, "persistence"),
+        ),
     )
 
 
-def _ruling(evidence: RunData) -> tuple[Ruling, str]:
-    plan, checked = evidence.manifest.plan, evidence.count("persistence.checked")
+def _ruling(run: RunData) -> tuple[Ruling, str]:
+    plan, checked = run.manifest.plan, run.count("persistence.checked")
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
-        if (count := evidence.count(f"persistence.{name}"))
+        if (count := run.count(f"persistence.{name}"))
     ]
     if failings:
         return Ruling.FAIL, f"of {checked} resumes: {', '.join(failings)}"
@@ -56,18 +58,18 @@ def _ruling(evidence: RunData) -> tuple[Ruling, str]:
         return Ruling.INCONCLUSIVE, (
             f"only {checked} resumes could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
         )
-    return Ruling.PASS, _success(evidence, checked)
+    return Ruling.PASS, _success(run, checked)
 
 
-def _histories(evidence: RunData) -> int:
-    return evidence.count("persistence.histories") + evidence.count("persistence.history_missing")
+def _histories(run: RunData) -> int:
+    return run.count("persistence.histories") + run.count("persistence.history_missing")
 
 
-def _success(evidence: RunData, checked: int) -> str:
-    if not _histories(evidence):
+def _success(run: RunData, checked: int) -> str:
+    if not _histories(run):
         return f"{checked} resumes as the same session; identity only, no history was owed"
-    acknowledged = evidence.count("persistence.acknowledged")
+    acknowledged = run.count("persistence.acknowledged")
     return (
-        f"{checked} resumes as the same session; {evidence.count('persistence.histories')} histories "
+        f"{checked} resumes as the same session; {run.count('persistence.histories')} histories "
         f"held all {acknowledged} acknowledged requests"
     )

@@ -1,14 +1,15 @@
-"""`reconnect`: after every kind of drop, does the client get back by itself, within its backoff's bound?"""
+"""The item `reconnect`: does each client come back by itself after a drop, within its backoff's bound?"""
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from loadtest.drops.plan import Storm
 from loadtest.results.data import OutageGroup, RunData, StormRecovery
 from loadtest.results.manifest import Plan
+from loadtest.ruling import Ruling
+from loadtest.verdict.evidence import OutagesOfKind, ReconnectEvidence, StormEvidence
 from loadtest.verdict.generator import own_failures, own_reason
-from loadtest.verdict.items import Item, Ruling, imbalance, unaccounted
+from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 FAILINGS = {
     "gave_up": "gave up",
@@ -30,51 +31,51 @@ MIN_RESUMED = 10
 """Fewer resumes show too little where drops were planned: seven kinds of drop, some of them once."""
 
 
-def judge(evidence: RunData) -> Item:
+def judge(run: RunData) -> Item[ReconnectEvidence]:
     """Judge outages, whatever began them."""
-    verdict, summary = _ruling(evidence)
+    verdict, summary = _ruling(run)
     return Item(
         item="reconnect",
         verdict=verdict,
         summary=summary,
-        evidence={
-            "counts": evidence.counts_of("reconnect"),
-            "unaccounted": unaccounted(evidence, "reconnect", "outages", ENDINGS),
-            "drops": evidence.counts_of("drops"),
-            "losses": evidence.counts_of("losses"),
-            "outages": [_told(group) for group in evidence.outages],
-            "herd_peak_per_s": evidence.herd_peak,
-            "herd_peak_at_s": evidence.herd_peak_s,
-            "storms": [_recovery(one) for one in evidence.storms],
-            "limits": {
+        evidence=ReconnectEvidence(
+            counts=run.counts_of("reconnect"),
+            unaccounted=unaccounted(run, "reconnect", "outages", ENDINGS),
+            drops=run.counts_of("drops"),
+            losses=run.counts_of("losses"),
+            outages=[_outages(group) for group in run.outages],
+            herd_peak_per_s=run.herd_peak,
+            herd_peak_at_s=run.herd_peak_s,
+            storms=[_storm(one) for one in run.storms],
+            limits={
                 **dict.fromkeys(FAILINGS, 0),
                 "refused_ratio": MAX_REFUSED_RATIO,
                 "least_resumed": MIN_RESUMED,
             },
-            "percentiles": evidence.percentile_table(["outage", "resume"], (50, 95, 100)),
-            "phases": evidence.phase_table(),
-            "errors": evidence.error_table("reconnect"),
-        },
+            percentiles=run.percentile_table(["outage", "resume"], (50, 95, 100)),
+            phases=run.phase_table(),
+            errors=errors_seen(run, "reconnect"),
+        ),
     )
 
 
-def _ruling(evidence: RunData) -> tuple[Ruling, str]:
-    plan = evidence.manifest.plan
-    outages, resumed = evidence.count("reconnect.outages"), evidence.count("reconnect.resumed")
-    missed = _missed(evidence)
+def _ruling(run: RunData) -> tuple[Ruling, str]:
+    plan = run.manifest.plan
+    outages, resumed = run.count("reconnect.outages"), run.count("reconnect.resumed")
+    missed = _missed(run)
     if not outages and not plan.outages_planned and missed is None:
         return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
-    failings = _failings(evidence)
+    failings = _failings(run)
     if failings:
         return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}"
-    own = own_failures(evidence, "reconnect")
+    own = own_failures(run, "reconnect")
     if own:
         return Ruling.INCONCLUSIVE, (
-            f"{own} attempts to come back could not be made: {own_reason(evidence, 'reconnect')}"
+            f"{own} attempts to come back could not be made: {own_reason(run, 'reconnect')}"
         )
     if not plan.reconnects:
         return Ruling.NOT_JUDGED, f"{outages} outages, and the backoff policy is not to come back"
-    unresolved = evidence.count("reconnect.unresolved")
+    unresolved = run.count("reconnect.unresolved")
     if unresolved:
         return Ruling.INCONCLUSIVE, (
             f"{unresolved} of {outages} outages had a failed attempt, or a long one, before the run's end: "
@@ -85,18 +86,18 @@ def _ruling(evidence: RunData) -> tuple[Ruling, str]:
             f"the storm {missed} met no session: it must come when they are up, before the run's end, "
             f"or its share of {plan.sessions} sessions is none"
         )
-    if left := unaccounted(evidence, "reconnect", "outages", ENDINGS):
+    if left := unaccounted(run, "reconnect", "outages", ENDINGS):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{outages} outages")
     if plan.outages_planned and resumed < MIN_RESUMED:
         return Ruling.INCONCLUSIVE, (
             f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {more_outages(plan)}"
         )
-    return Ruling.PASS, _success(evidence, outages, resumed)
+    return Ruling.PASS, _success(run, outages, resumed)
 
 
-def _missed(evidence: RunData) -> Storm | None:
+def _missed(run: RunData) -> Storm | None:
     """Return a storm that met nobody, None if there is none; a run may have been killed before it."""
-    storms = evidence.storms if evidence.manifest.complete else ()
+    storms = run.storms if run.manifest.complete else ()
     return next((one.storm for one in storms if not one.met), None)
 
 
@@ -107,29 +108,29 @@ def more_outages(plan: Plan) -> str:
     return "run longer, with more sessions or more frequent drops"
 
 
-def _failings(evidence: RunData) -> list[str]:
-    reconnects = evidence.manifest.plan.reconnects
-    own = own_failures(evidence, "reconnect")
+def _failings(run: RunData) -> list[str]:
+    reconnects = run.manifest.plan.reconnects
+    own = own_failures(run, "reconnect")
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
         # As many as `own` may have stayed away by the generator's fault; no close code is its fault.
-        if (count := evidence.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
+        if (count := run.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
         and (reconnects or name == "forbidden")
     ]
-    attempts = evidence.count("reconnect.attempts")
-    refused = evidence.count("reconnect.failed") - evidence.count("reconnect.unreachable") - own
+    attempts = run.count("reconnect.attempts")
+    refused = run.count("reconnect.failed") - run.count("reconnect.unreachable") - own
     if refused > MAX_REFUSED_RATIO * attempts:
         failings.append(f"{refused} of {attempts} attempts refused by a server that was there")
     return failings
 
 
-def _success(evidence: RunData, outages: int, resumed: int) -> str:
-    at_us = evidence.percentiles_us("outage", (50, 95))
+def _success(run: RunData, outages: int, resumed: int) -> str:
+    at_us = run.percentiles_us("outage", (50, 95))
     times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
-    cut_short = evidence.count("reconnect.cut_short")
+    cut_short = run.count("reconnect.cut_short")
     end = f", {cut_short} cut short by the run's end" if cut_short else ""
-    return f"{resumed} of {outages} outages resumed{times}{end}{_worst(evidence.storms)}"
+    return f"{resumed} of {outages} outages resumed{times}{end}{_worst(run.storms)}"
 
 
 def _worst(storms: Sequence[StormRecovery]) -> str:
@@ -156,27 +157,32 @@ def _calm(one: StormRecovery) -> str:
     return f"dropped, {back}"
 
 
-def _recovery(one: StormRecovery) -> dict[str, Any]:
-    return {
-        "at_s": one.storm.at_s,
-        "share_ratio": one.storm.share_ratio,
-        "kind": one.storm.kind,
-        "dropped": one.met,
-        "back": one.back,
-        **{f"back_p{100 * share:g}_s": after_s for share, after_s in one.back_after_s.items()},
-        "attempts_peak_per_s": one.peak_per_s,
-    }
+def _storm(one: StormRecovery) -> StormEvidence:
+    back_after_s = one.back_after_s
+    return StormEvidence(
+        at_s=one.storm.at_s,
+        share_ratio=one.storm.share_ratio,
+        kind=one.storm.kind,
+        dropped=one.met,
+        back=one.back,
+        back_p50_s=back_after_s[0.5],
+        back_p95_s=back_after_s[0.95],
+        back_p100_s=back_after_s[1.0],
+        attempts_peak_per_s=one.peak_per_s,
+    )
 
 
-def _told(group: OutageGroup) -> dict[str, Any]:
-    in_ms = {
-        f"{name}_ms": None if value_us is None else value_us / 1000
-        for name, value_us in (("p50", group.p50_us), ("p95", group.p95_us), ("max", group.max_us))
-    }
-    return {
-        "trigger": group.trigger,
-        "name": group.name,
-        "begun": group.begun,
-        "resumed": group.resumed,
-        **in_ms,
-    }
+def _outages(group: OutageGroup) -> OutagesOfKind:
+    return OutagesOfKind(
+        trigger=group.trigger,
+        name=group.name,
+        begun=group.begun,
+        resumed=group.resumed,
+        p50_ms=_ms(group.p50_us),
+        p95_ms=_ms(group.p95_us),
+        max_ms=_ms(group.max_us),
+    )
+
+
+def _ms(value_us: int | None) -> float | None:
+    return None if value_us is None else value_us / 1000

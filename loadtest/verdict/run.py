@@ -1,15 +1,18 @@
-"""The verdict on a run: all items, the generator, and the whole."""
+"""The verdict on a run: every item, the load generator, the whole; and an item over the runs of a duel."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from loadtest.results.data import RunData
+from loadtest.ruling import Ruling, worst
 from loadtest.verdict import connect, latency, messaging, persistence, reconnect
+from loadtest.verdict.evidence import ItemSeen, PooledEvidence, ServerLogEvidence
 from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import Item, Ruling, Verdict, whole
+from loadtest.verdict.items import AnyItem, Item, Verdict, whole
+from loadtest.verdict.latency import BaselineSearch
 
 _RUNS_SHOWN = 3
 
@@ -18,10 +21,12 @@ class ItemOfRun(NamedTuple):
     """One item's verdict in one run; `run` names its directory."""
 
     run: str
-    item: Item
+    item: AnyItem
 
 
-def pooled(name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]) -> Item:
+def pooled(
+    name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]
+) -> Item[PooledEvidence[Any]]:
     """Judge an item over the runs of a candidate.
 
     Args:
@@ -29,21 +34,18 @@ def pooled(name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[Item
         baseline, candidate: its verdict in each of their runs.
     """
     counts = Counter(of_run.item.verdict for of_run in candidate)
-    ruling = next((one for one in _WORST_FIRST if counts[one]), Ruling.NOT_JUDGED)
+    ruling = worst(counts)
     failed_before = [of_run for of_run in baseline if of_run.item.verdict is Ruling.FAIL]
-    evidence: dict[str, Any] = {"runs": {str(one): count for one, count in counts.items()}}
     shown = [of_run for of_run in candidate if of_run.item.verdict is ruling]
-    if ruling in (Ruling.FAIL, Ruling.INCONCLUSIVE):
-        evidence["seen"] = [_told(of_run) for of_run in shown[:_RUNS_SHOWN]]
-    if failed_before:
-        evidence["baseline_failed"] = [_told(of_run) for of_run in failed_before[:_RUNS_SHOWN]]
     summary = _summary(ruling, shown, len(candidate))
     if failed_before:
         summary += f"; the baseline fails it in {len(failed_before)} of {len(baseline)} runs"
+    evidence = PooledEvidence(
+        runs=dict(counts),
+        seen=_seen(shown) if ruling in (Ruling.FAIL, Ruling.INCONCLUSIVE) else None,
+        baseline_failed=_seen(failed_before) if failed_before else None,
+    )
     return Item(item=name, verdict=ruling, summary=summary, evidence=evidence)
-
-
-_WORST_FIRST = (Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.PASS)
 
 
 def _summary(ruling: Ruling, shown: Sequence[ItemOfRun], runs: int) -> str:
@@ -54,8 +56,11 @@ def _summary(ruling: Ruling, shown: Sequence[ItemOfRun], runs: int) -> str:
     return f"in {len(shown)} of {runs} runs, first {shown[0].run}: {shown[0].item.summary}"
 
 
-def _told(of_run: ItemOfRun) -> dict[str, Any]:
-    return {"run": of_run.run, "summary": of_run.item.summary, "evidence": of_run.item.evidence}
+def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen[Any]]:
+    return [
+        ItemSeen(run=of_run.run, summary=of_run.item.summary, evidence=of_run.item.evidence)
+        for of_run in found[:_RUNS_SHOWN]
+    ]
 
 
 CUT_SHORT_RATIO = 0.1
@@ -64,60 +69,60 @@ CUT_SHORT_S = 5.0
 
 
 def judge(
-    evidence: RunData,
+    run: RunData,
     baseline: RunData | None = None,
-    log_item: Item | None = None,
+    log_item: Item[ServerLogEvidence] | None = None,
     *,
     earlier: Iterable[RunData] = (),
-    found: Mapping[str, Any] | None = None,
+    search: BaselineSearch | None = None,
 ) -> Verdict:
     """Judge a run.
 
     Args:
-        evidence: of the run; the margins of its latency are in its manifest.
+        run: its data; the margins of its latency are in its manifest.
         baseline: of the run it is compared with, None to leave latency unjudged.
-        log_item: the item `server_log`, where a server log was given.
+        log_item: the item `server_log`, None if no log was given.
         earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
-        found: where the baseline is and by which rule it was found, for the evidence.
+        search: how the baseline was found, or why there is none.
 
     Returns:
-        The same verdict whenever it is asked for: the bootstrap's randomness comes from the plan's seed.
+        The same verdict for the same data: the bootstrap's randomness comes from the plan's seed.
     """
-    generator = judge_generator(evidence)
-    items = [
-        connect.judge(evidence),
-        messaging.judge(evidence),
-        reconnect.judge(evidence),
-        persistence.judge(evidence),
-        latency.judge(evidence, baseline, generator=generator, earlier=earlier, found=found),
+    generator = judge_generator(run)
+    items: list[AnyItem] = [
+        connect.judge(run),
+        messaging.judge(run),
+        reconnect.judge(run),
+        persistence.judge(run),
+        latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
-    unseen = _unseen(evidence)
+    unseen = _unseen(run)
     items = [_held_back(item, unseen) for item in items] if unseen else items
     return Verdict(
-        revision=evidence.manifest.revision,
+        revision=run.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
         items=items,
         generator=generator,
         verdict=whole(items),
-        notes=_notes(evidence),
+        notes=_notes(run),
     )
 
 
-def _unseen(evidence: RunData) -> str:
-    """Return why it is not known all that the run saw, empty if it is."""
-    lost = _lost(evidence)
-    return evidence.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
+def _unseen(run: RunData) -> str:
+    """Return why the run's data is not complete, empty if it is."""
+    lost = _lost(run)
+    return run.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
 
 
-def _lost(evidence: RunData) -> str:
-    """Return which workers did not deliver all they recorded, empty if all did."""
-    told = ", ".join(map(str, evidence.manifest.missing_workers))
-    return told and f"worker {told}"
+def _lost(run: RunData) -> str:
+    """Return the workers whose data is missing, empty if none is."""
+    missing = ", ".join(map(str, run.manifest.missing_workers))
+    return missing and f"worker {missing}"
 
 
-def _held_back(item: Item, unseen: str) -> Item:
-    """Return the item; what passed by what is known is not known to pass."""
+def _held_back(item: AnyItem, unseen: str) -> AnyItem:
+    """Return the item, INCONCLUSIVE if it passed on incomplete data."""
     if item.verdict is not Ruling.PASS:
         return item
     return msgspec.structs.replace(
@@ -125,23 +130,23 @@ def _held_back(item: Item, unseen: str) -> Item:
     )
 
 
-def _notes(evidence: RunData) -> list[str]:
-    notes = list(evidence.warnings)
-    if lost := _lost(evidence):
+def _notes(run: RunData) -> list[str]:
+    notes = list(run.warnings)
+    if lost := _lost(run):
         notes.append(f"{lost} was lost before it had delivered all it recorded; see Locust's log")
-    if not evidence.manifest.complete:
+    if not run.manifest.complete:
         notes.append(
-            f"the run was not ended in good order; judged is what it had written in {evidence.length_s:.0f} s"
+            f"the run was not ended in good order; judged is what it had written in {run.length_s:.0f} s"
         )
-    planned_s = evidence.manifest.plan.duration_s or 0.0
-    cut_s = planned_s - evidence.length_s
-    if evidence.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
-        notes.append(f"the run was cut short: {evidence.length_s:.0f} s of {planned_s:.0f} s")
-    losses = evidence.counts_of("losses")
+    planned_s = run.manifest.plan.duration_s or 0.0
+    cut_s = planned_s - run.length_s
+    if run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
+        notes.append(f"the run was cut short: {run.length_s:.0f} s of {planned_s:.0f} s")
+    losses = run.counts_of("losses")
     if losses:
         causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
         notes.append(f"the server or the network ended {sum(losses.values())} connections unasked: {causes}")
-    clamped = evidence.count("latency.clamped")
+    clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
     return notes

@@ -1,18 +1,21 @@
-"""The item `server_log`: did the server log its clients' leaving as what it is?
+"""The item `server_log`: does the server log a disconnect as a disconnect, and only faults as errors?
 
-Of the records within the run's window, those that a client's leaving caused must not stand at ERROR or
-worse, and nearly all of them at INFO or below; real errors are listed apart, and may not be more than
-allowed. A `bad_message` drop is meant to cause a real error, which therefore does not count. What was seen
-to be wrong is a FAIL, whatever else the log lacks; a log with too few drops, without records near them, or
-that could not be read is INCONCLUSIVE, never PASS. Pure: an extract and drops come in, evidence goes out.
+Records that a client's disconnect caused must not be at ERROR or worse, and nearly all of them must be at
+INFO or below. Real errors are counted apart; the run says how many it allows. A `bad_message` drop is meant
+to cause a real error, which does not count. A wrong record is a FAIL, whatever else the log lacks. A log
+with too few drops, without records near them, or that cannot be read is INCONCLUSIVE, never PASS. A run that
+plans no drops is judged by its errors only. Files are read elsewhere: an extract of the log and the drops
+come in.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 from msgspec import Struct
 
+from loadtest.results.data import RunData
+from loadtest.ruling import Ruling
 from loadtest.serverlog.extract import KeptRecord, ReadStats
 from loadtest.serverlog.matching import (
     END_OF_RUN,
@@ -27,6 +30,8 @@ from loadtest.serverlog.matching import (
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
+from loadtest.verdict.evidence import KindEvidence, LogLine, ServerLogEvidence
+from loadtest.verdict.items import Item
 
 INFO_RATIO = 0.95
 """The share of disconnect records that must stand at INFO or below."""
@@ -43,29 +48,28 @@ MIN_UNTIMED_RATIO = 0.5
 """A log without times covers a run if it has disconnect records for half of the drops."""
 
 MAX_DAMAGED_RATIO = 0.5
-GRACE_S = 60.0
+GRACE_NS = 60 * SECOND_NS
+"""How long after the run the server may still log what it caused."""
+
 _FIRST = 5
 _MAX_CLOCK_OFFSET_NS = 15 * 3_600 * SECOND_NS  # a time without a zone may be any zone's
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """The run's start and end in Unix time, and how long after it the server may still log what it caused."""
+    """The run's start and end, in Unix time."""
 
     start_ns: int
     end_ns: int
-    grace_s: float = GRACE_S
+
+    @classmethod
+    def of(cls, run: RunData) -> Self:
+        """Return a run's window."""
+        start_ns = run.manifest.started_unix_ns
+        return cls(start_ns=start_ns, end_ns=start_ns + int(run.length_s * SECOND_NS))
 
     def holds(self, at_ns: int, slack_ns: int = SECOND_NS) -> bool:
-        """Whether a moment is within, give or take."""
-        return self.start_ns - slack_ns <= at_ns <= self.end_ns + int(self.grace_s * SECOND_NS) + slack_ns
-
-
-class Account(Struct, frozen=True, kw_only=True):
-    """The verdict on a server's log: PASS, FAIL or INCONCLUSIVE, one sentence, and what it rests on."""
-
-    verdict: str
-    summary: str
-    evidence: dict[str, Any]
+        """Whether the server may have logged at a moment what the run caused, give or take."""
+        return self.start_ns - slack_ns <= at_ns <= self.end_ns + GRACE_NS + slack_ns
 
 
 class _Collected(Struct, kw_only=True):
@@ -78,67 +82,43 @@ class _Collected(Struct, kw_only=True):
 
 
 def judge(
+    run: RunData,
     log: Iterable[KeptRecord],
     drops: Sequence[DropMade],
     *,
-    window: Window,
     reading: ReadStats | None = None,
-) -> Account:
+) -> Item[ServerLogEvidence]:
     """Judge a server's log against the drops that a run made.
 
-    Arguments:
-        log: what was kept of it, in any order, read once.
+    Args:
+        log: what was kept of it, in any order, read once. Records outside the run's time do not count,
+            records without a time do.
         drops: the drops made, and the ends of sessions with the run, in any order.
-        window: the run's; records outside do not count. Records without a time do.
         reading: how reading the log went, None if that is not known: the run was killed.
-
     """
     reading = reading or ReadStats()
+    window = Window.of(run)
     collected = _collect(log, drops, window)
     offset_ns = clock_offset_ns(collected.sightings, drops)
     _to_tool_clock(collected, offset_ns or 0)
-    within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
-    matched_by = match(within, drops)
-    made = [drop for drop in drops if drop.kind != END_OF_RUN]
-    evidence = _evidence(within, drops) | {
-        "drops": len(made),
-        "records": collected.records,
-        "untimed_records": collected.untimed,
-        "unjudged_records": collected.overflow + reading.left_out,
-        "clock_offset_s": None if offset_ns is None else round(offset_ns / SECOND_NS, 3),
-        "covered_ratio": round(_covered_ratio(collected, within, made), 4),
-        "matched_by": dict(matched_by),
-        "files": reading.files,
-        "reading": reading.counts.as_dict(),
-        "problems": reading.problems,
-        "allowed_errors": reading.allowed_errors,
-    }
-    failures = _failures(evidence)
-    doubts = _doubts(evidence, reading)
-    verdict = "FAIL" if failures else "INCONCLUSIVE" if doubts else "PASS"
-    summary = "; ".join(failures or doubts) or _praise(evidence)
+    evidence = _evidence(collected, drops, window=window, reading=reading, offset_ns=offset_ns)
+    failures, doubts = _failures(evidence), _doubts(evidence)
+    if failures:
+        ruling, summary = Ruling.FAIL, "; ".join(failures)
+    elif not run.manifest.plan.drops_planned:
+        summary = f"no drops are planned, and no error was logged in {evidence.records} records"
+        return Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=evidence)
+    elif doubts:
+        ruling, summary = Ruling.INCONCLUSIVE, "; ".join(doubts)
+    else:
+        ruling, summary = Ruling.PASS, _success(evidence)
     if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
         summary += f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
-    return Account(verdict=verdict, summary=summary, evidence=evidence)
-
-
-def drop_table(evidence: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The table by drop kind of an account's evidence, header first: client action → server's log level."""
-    rows: list[tuple[str, ...]] = [
-        ("client action", "times", "with a record", "records", "server's log level")
-    ]
-    for row in evidence["by_kind"]:
-        levels = ", ".join(f"{level} {count}" for level, count in row["levels"].items()) or "nothing"
-        if row["expected_errors"]:
-            levels += f" ({row['expected_errors']} expected)"
-        rows.append(
-            (row["kind"], *(str(row[key]) for key in ("drops", "drops_with_record", "records")), levels)
-        )
-    return rows
+    return Item(item="server_log", verdict=ruling, summary=summary, evidence=evidence)
 
 
 def _collect(log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Window) -> _Collected:
-    """Take of the log what is near the run."""
+    """Return the records within the run's window, whatever the zone of their clock."""
     collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
     sessions = {drop.session for drop in drops}
     for logged in log:
@@ -188,30 +168,50 @@ def _covered_ratio(collected: _Collected, within: list[Sighting], drops: Sequenc
     return min(1.0, found / len(drops) * MIN_COVERED_RATIO / MIN_UNTIMED_RATIO)
 
 
-def _evidence(within: list[Sighting], drops: Sequence[DropMade]) -> dict[str, Any]:
+def _evidence(
+    collected: _Collected,
+    drops: Sequence[DropMade],
+    *,
+    window: Window,
+    reading: ReadStats,
+    offset_ns: int | None,
+) -> ServerLogEvidence:
+    within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
+    matched_by = match(within, drops)
+    made = [drop for drop in drops if drop.kind != END_OF_RUN]
     disconnects = [s for s in within if s.log_class in DISCONNECTS]
     wrong = [s for s in disconnects if s.level >= Level.ERROR]
     real = [s for s in within if s.log_class is LogClass.REAL_ERROR and s.level >= Level.ERROR]
     _expect_untimed(real, drops)
     unexpected = [s for s in real if not s.expected]
     quiet = sum(s.level <= Level.INFO for s in disconnects)
-    cancelled = sum(s.log_class is LogClass.CANCELLED_AT_SHUTDOWN for s in within)
-    return {
-        "disconnect_records": len(disconnects),
-        "disconnect_levels": _by_level(disconnects),
-        "disconnect_errors": len(wrong),
-        "first_disconnect_errors": _first_lines(wrong, drops),
-        "info_ratio": round(quiet / len(disconnects), 4) if disconnects else None,
-        "real_errors": len(unexpected),
-        "expected_errors": len(real) - len(unexpected),
-        "first_real_errors": _first_lines(unexpected, drops),
-        "cancelled_at_shutdown_errors": cancelled,
-        "by_kind": _by_kind(within, drops),
-    }
+    return ServerLogEvidence(
+        disconnect_records=len(disconnects),
+        disconnect_levels=_by_level(disconnects),
+        disconnect_errors=len(wrong),
+        first_disconnect_errors=_first_lines(wrong, drops),
+        info_ratio=round(quiet / len(disconnects), 4) if disconnects else None,
+        real_errors=len(unexpected),
+        expected_errors=len(real) - len(unexpected),
+        first_real_errors=_first_lines(unexpected, drops),
+        cancelled_at_shutdown_errors=sum(s.log_class is LogClass.CANCELLED_AT_SHUTDOWN for s in within),
+        by_kind=_by_kind(within, drops),
+        drops=len(made),
+        records=collected.records,
+        untimed_records=collected.untimed,
+        unjudged_records=collected.overflow + reading.left_out,
+        clock_offset_s=None if offset_ns is None else round(offset_ns / SECOND_NS, 3),
+        covered_ratio=round(_covered_ratio(collected, within, made), 4),
+        matched_by=dict(matched_by),
+        files=reading.files,
+        reading=reading.counts,
+        problems=reading.problems,
+        allowed_errors=reading.allowed_errors,
+    )
 
 
 def _expect_untimed(real: list[Sighting], drops: Sequence[DropMade]) -> None:
-    """Errors with neither time nor session are expected as far as drops were made to cause errors."""
+    """Mark errors with neither time nor session as expected, as many as drops were made to cause."""
     faults = sum(drop.kind == EXPECTED_FAULT for drop in drops) - sum(s.expected for s in real)
     nameless = [s for s in real if s.at_ns is None and not s.session and s.drop is None]
     for sighting in nameless[: max(0, faults)]:
@@ -223,80 +223,78 @@ def _by_level(sightings: Iterable[Sighting]) -> dict[str, int]:
     return {level.name: levels[level] for level in sorted(levels)}
 
 
-def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[dict[str, Any]]:
+def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[KindEvidence]:
     made = Counter(drop.kind for drop in drops)
     of_kind: dict[str, list[Sighting]] = {kind: [] for kind in made}
     for sighting in within:
         if sighting.drop is not None:
             of_kind[drops[sighting.drop].kind].append(sighting)
     return [
-        {
-            "kind": kind,
-            "drops": made[kind],
-            "drops_with_record": len({sighting.drop for sighting in of_kind[kind]}),
-            "records": len(of_kind[kind]),
-            "levels": _by_level(of_kind[kind]),
-            "expected_errors": sum(sighting.expected for sighting in of_kind[kind]),
-        }
+        KindEvidence(
+            kind=kind,
+            drops=made[kind],
+            drops_with_record=len({sighting.drop for sighting in of_kind[kind]}),
+            records=len(of_kind[kind]),
+            levels=_by_level(of_kind[kind]),
+            expected_errors=sum(sighting.expected for sighting in of_kind[kind]),
+        )
         for kind in sorted(made, key=lambda kind: (kind == END_OF_RUN, kind))
     ]
 
 
-def _first_lines(sightings: list[Sighting], drops: Sequence[DropMade]) -> list[dict[str, Any]]:
+def _first_lines(sightings: list[Sighting], drops: Sequence[DropMade]) -> list[LogLine]:
     return [
-        {
-            "file": sighting.file,
-            "line": sighting.line,
-            "level": sighting.level.name,
-            "text": sighting.text,
-            "drop": None if sighting.drop is None else drops[sighting.drop].kind,
-        }
+        LogLine(
+            file=sighting.file,
+            line=sighting.line,
+            level=sighting.level.name,
+            text=sighting.text,
+            drop=None if sighting.drop is None else drops[sighting.drop].kind,
+        )
         for sighting in sightings[:_FIRST]
     ]
 
 
-def _failures(evidence: dict[str, Any]) -> list[str]:
+def _failures(evidence: ServerLogEvidence) -> list[str]:
     failures = []
-    if evidence["disconnect_errors"]:
-        failures.append(
-            f"{evidence['disconnect_errors']} ERROR records for mere disconnects{_kinds(evidence)}"
-        )
-    if evidence["info_ratio"] is not None and evidence["info_ratio"] < INFO_RATIO:
-        percent = f"{evidence['info_ratio']:.1%}"
+    if evidence.disconnect_errors:
+        failures.append(f"{evidence.disconnect_errors} ERROR records for mere disconnects{_kinds(evidence)}")
+    if evidence.info_ratio is not None and evidence.info_ratio < INFO_RATIO:
+        percent = f"{evidence.info_ratio:.1%}"
         failures.append(f"only {percent} of the disconnect records at INFO or below, not {INFO_RATIO:.0%}")
-    if evidence["real_errors"] > evidence["allowed_errors"]:
-        failures.append(f"{evidence['real_errors']} real errors, {evidence['allowed_errors']} allowed")
+    if evidence.real_errors > evidence.allowed_errors:
+        failures.append(f"{evidence.real_errors} real errors, {evidence.allowed_errors} allowed")
     return failures
 
 
-def _kinds(evidence: dict[str, Any]) -> str:
-    """Which drops the first wrong records came from."""
-    kinds = sorted({row["drop"] for row in evidence["first_disconnect_errors"] if row["drop"]})
+def _kinds(evidence: ServerLogEvidence) -> str:
+    """Return which drops the first wrong records came from."""
+    kinds = sorted({line.drop for line in evidence.first_disconnect_errors if line.drop})
     return f" (after {', '.join(kinds)})" if kinds else ""
 
 
-def _doubts(evidence: dict[str, Any], reading: ReadStats) -> list[str]:
-    doubts = list(reading.problems)
-    if evidence["drops"] < MIN_DROPS:
-        doubts.append(f"{evidence['drops']} drops are too few, {MIN_DROPS} are needed")
-    if reading.counts.damaged_ratio() > MAX_DAMAGED_RATIO:
-        doubts.append(f"{reading.counts.damaged_ratio():.0%} of the log could not be read: name its format")
-    if not evidence["records"]:
+def _doubts(evidence: ServerLogEvidence) -> list[str]:
+    doubts = list(evidence.problems)
+    if evidence.drops < MIN_DROPS:
+        doubts.append(f"{evidence.drops} drops are too few, {MIN_DROPS} are needed")
+    if evidence.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
+        doubts.append(f"{evidence.reading.damaged_ratio():.0%} of the log could not be read: name its format")
+    if not evidence.records:
         return [*doubts, "the log has no record in the run's time"]
-    if evidence["covered_ratio"] < MIN_COVERED_RATIO:
+    if evidence.covered_ratio < MIN_COVERED_RATIO:
         doubts.append(
-            f"the log does not cover the run: no records near {1 - evidence['covered_ratio']:.0%} of drops"
+            f"the log does not cover the run: no records near {1 - evidence.covered_ratio:.0%} of drops"
         )
-    if not evidence["disconnect_records"]:
+    if not evidence.disconnect_records:
         doubts.append("the log says nothing of clients that left: log them at INFO")
-    if evidence["unjudged_records"]:
+    if evidence.unjudged_records:
         doubts.append(f"the log has more than {MAX_SIGHTINGS} records to judge in the run's time")
     return doubts
 
 
-def _praise(evidence: dict[str, Any]) -> str:
+def _success(evidence: ServerLogEvidence) -> str:
     return (
-        f"{evidence['drops']} drops: no ERROR for a mere disconnect, {evidence['info_ratio']:.1%} of "
-        f"{evidence['disconnect_records']} disconnect records at INFO or below, "
-        f"{evidence['real_errors']} real errors"
+        f"{evidence.drops} drops: no ERROR for a mere disconnect, {evidence.info_ratio:.1%} of "
+        f"{evidence.disconnect_records} disconnect records at INFO or below, "
+        f"{evidence.real_errors} real errors"
     )

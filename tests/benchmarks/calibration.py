@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from loadtest.ruling import Ruling
 from loadtest.statistics.comparison import (
     ASSUMED_NOISE,
     Comparison,
-    Decision,
     NoiseFloor,
     Pair,
     compare,
@@ -104,11 +104,11 @@ class Tally:
     def add(self, results: dict[str, Comparison]) -> None:
         self.repeats += 1
         decisions = {result.decision for result in results.values()}
-        self.failed += Decision.FAIL in decisions
-        self.passed += decisions == {Decision.PASS}
+        self.failed += Ruling.FAIL in decisions
+        self.passed += decisions == {Ruling.PASS}
         for name, result in results.items():
             self.failed_by_gate.setdefault(name, 0)
-            self.failed_by_gate[name] += result.decision is Decision.FAIL
+            self.failed_by_gate[name] += result.decision is Ruling.FAIL
 
     @property
     def fail_ratio(self) -> float:
@@ -170,7 +170,7 @@ def judge_duel(
             for gate in gates:
                 now = compare(gate, made[:look], rng=rng, looks=looks)
                 before = results.get(_name(gate), now)
-                results[_name(gate)] = before if before.decision is Decision.FAIL else now
+                results[_name(gate)] = before if before.decision is Ruling.FAIL else now
         return results
 
     return judge

@@ -162,7 +162,10 @@ def _wait_for_messages(results: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--a", "ws://127.0.0.1:9", "--b-cmd", "/no/such/program"), "--b-cmd: '/no/such/program' cannot be"),
+        (
+            ("--a", "ws://127.0.0.1:9", "--b-cmd", "/no/such/program"),
+            "--b-cmd cannot be started: No such file",
+        ),
         (("--a", "ws://127.0.0.1:9", "--b-cmd", "false"), "ended with exit status 1 instead of listening on"),
         (("--a", "ws://127.0.0.1:9", "--b-cmd", "sleep 99", "--start-timeout", "1"), "did not listen on"),
         (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9"), "cannot be reached"),
@@ -172,14 +175,20 @@ def _wait_for_messages(results: Path) -> None:
         ),
         (
             ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--", "--ws-warmup=25"),
-            "--duration: '30s' leaves 5 s after the warm-up of 25 s",
+            "--duration must be at least 35s: 10 s after a warm-up of 25 s (got '30s')",
         ),
-        (("--a", "ws://127.0.0.1:9", "--margin", "p50=150%"), "--margin: '150%/0.2ms' is out of range"),
-        (("--a", "ws://127.0.0.1:9"), "--b and --b-cmd"),
-        (("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--duration", "soon"), "is no duration"),
+        (
+            ("--a", "ws://127.0.0.1:9", "--margin", "p50=150%"),
+            "--margin must be 0–100% and 0–60 s (got 'p50=150%')",
+        ),
+        (("--a", "ws://127.0.0.1:9"), "--b or --b-cmd must be given"),
+        (
+            ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--duration", "soon"),
+            "--duration must be written like 30s",
+        ),
         (
             ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--json", "--markdown"),
-            "exclude each other",
+            "cannot be used together",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from loadtest.cli import main
 from loadtest.drops.plan import DEFAULT_WEIGHTS
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, Finished, LocustProcess
 
 FAULTS = {

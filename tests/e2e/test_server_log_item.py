@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadtest.drops.plan import DEFAULT_WEIGHTS
+from loadtest.ruling import Ruling
 from loadtest.runs.publish import attach_logs, publish
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.serverlog.rules import load_rules
-from loadtest.verdict.items import Ruling
 from tests.support.locusts import BRISK, Finished, LocustProcess
 from tests.support.places import LOGS, ROOT
 from tests.support.ports import free_port
@@ -165,7 +166,7 @@ def test_a_report_made_again_says_the_same(served: dict[str, Served], name: str)
     """The verdict comes from the run's files: without verdict.json and without the log it is the same."""
     one = served[name]
     again = publish(one.run.run, results=one.run.results).verdict.item("server_log")
-    assert json.loads(json.dumps(again.evidence)) == one.item["evidence"]
+    assert msgspec.to_builtins(again.evidence) == one.item["evidence"]
     assert again.verdict == one.item["verdict"]
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import LocustProcess
 from tests.support.ports import free_port
 
@@ -82,10 +82,10 @@ def test_the_form_refuses_what_cannot_be(tmp_path: Path) -> None:
     with _web_form(tmp_path) as (web, locust):
         form = {"user_count": "1", "spawn_rate": "1"}
         for wrong, says in (
-            ({"ws_rate": "often"}, "--ws-rate: 'often' is not a number"),
-            ({"ws_drops": "explode=1"}, "--ws-drops: 'explode'"),
-            ({"host": "ftp://127.0.0.1"}, "is no WebSocket URL"),
-            ({"ws_storm": "0.5@90", "run_time": "1m"}, "comes when the run is over"),
+            ({"ws_rate": "often"}, "--ws-rate must be 0 or 0.000001–10000"),
+            ({"ws_drops": "explode=1"}, "--ws-drops kind must be"),
+            ({"host": "ftp://127.0.0.1"}, "--host must be ws://HOST"),
+            ({"ws_storm": "0.5@90", "run_time": "1m"}, "must come before the end of the run"),
         ):
             answer = json.loads(_ask(f"{web}/swarm", form | wrong))
             assert answer["success"] is False

@@ -9,4 +9,6 @@ from loadtest.cli import main
 
 def run(*arguments: str | Path) -> Result:
     """Run a command as a shell would, with a narrow terminal."""
-    return CliRunner(env={"COLUMNS": "80"}).invoke(main, [str(argument) for argument in arguments])
+    return CliRunner(env={"COLUMNS": "80"}).invoke(
+        main, [str(argument) for argument in arguments], prog_name="loadtest"
+    )

@@ -1,20 +1,20 @@
-"""What is ruled and told of one item of made-up evidence."""
+"""What is ruled and told of one item of a made-up run."""
 
 from __future__ import annotations
 
 from loadtest.results.data import RunData
-from loadtest.verdict.items import Ruling
+from loadtest.ruling import Ruling
 from loadtest.verdict.run import judge
 from tests.support.runs import manifest, plan
 
 NO_DROPS = manifest(run_plan=plan(drop_every_s=0.0, drops={}))
 
 
-def ruling(item: str, evidence: RunData) -> Ruling:
+def ruling(item: str, run: RunData) -> Ruling:
     """Return the ruling on one item."""
-    return judge(evidence).item(item).verdict
+    return judge(run).item(item).verdict
 
 
-def told(item: str, evidence: RunData) -> str:
+def told(item: str, run: RunData) -> str:
     """Return the summary of one item."""
-    return judge(evidence).item(item).summary
+    return judge(run).item(item).summary

@@ -16,6 +16,7 @@ from loadtest.report.terminal import print_verdict
 from loadtest.results.environment import utc_text
 from loadtest.runs.publish import publish
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.evidence import PassedOver
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
@@ -59,7 +60,7 @@ def test_the_choice_and_its_rule_are_shown(tmp_path: Path) -> None:
     assert shown(tmp_path, choice["run"]["comparability_hash"][:12]) == choice
     text = run(tmp_path, "baseline", "show", "v2").output
     assert f"v2 ({tmp_path}/v2/" in text.replace("\n", "")
-    assert "because it is the newest complete run" in text
+    assert "Reason: it is the newest complete run" in text
 
 
 def test_a_pinned_run_is_what_others_are_compared_with(tmp_path: Path) -> None:
@@ -95,12 +96,12 @@ def test_baselines_are_cleared_by_name(tmp_path: Path, name: str | None) -> None
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("baseline", "set", "nowhere"), "no run 'nowhere'"),
+        (("baseline", "set", "nowhere"), "no run or revision 'nowhere'"),
         (("baseline", "clear", "nowhere"), "no pinned run 'nowhere'"),
         (("baseline", "clear", "v1"), "no pinned run 'v1'"),
-        (("baseline", "show", "nowhere"), "no run 'nowhere'"),
-        (("baseline", "show", "abcdef012"), "no run 'abcdef012'"),
-        (("trend", "--plan", "nowhere"), "no run 'nowhere'"),
+        (("baseline", "show", "nowhere"), "no run or revision 'nowhere'"),
+        (("baseline", "show", "abcdef012"), "no run or revision 'abcdef012'"),
+        (("trend", "--plan", "nowhere"), "no run or revision 'nowhere'"),
     ],
 )
 def test_what_is_not_there_is_told(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
@@ -139,14 +140,14 @@ def test_a_verdict_says_what_was_passed_over(tmp_path: Path, capsys: pytest.Capt
     path = made(tmp_path, "v4", 3, seconds=20)
     published = publish(path, results=tmp_path)
     latency = published.verdict.item("latency")
-    assert latency.evidence["baseline"]["revision"] == "v1"
-    assert [one["revision"] for one in latency.evidence["passed_over"]] == ["v3", "v2"]
-    assert latency.evidence["passed_over"][1] == {
-        "revision": "v2",
-        "run_id": "v2at1",
-        "path": str(short),
-        "why": "service p99 cannot be judged against it: 200 round trips, 1000 are needed",
-    }
+    assert latency.evidence.baseline.revision == "v1"
+    assert [one.revision for one in latency.evidence.passed_over] == ["v3", "v2"]
+    assert latency.evidence.passed_over[1] == PassedOver(
+        revision="v2",
+        run_id="v2at1",
+        path=str(short),
+        why="service p99 cannot be judged against it: 200 round trips, 1000 are needed",
+    )
     print_verdict(published)
     line = re.compile(r"Passed over as a baseline: v3 \(.*\): it cannot be read: .*; 1 more in verdict\.json")
     assert line.search(" ".join(capsys.readouterr().out.split()))
@@ -173,7 +174,7 @@ def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
     for _ in range(2):
         latency = publish(path, results=tmp_path).verdict.item("latency")
         assert latency.summary == "no baseline to compare with"
-        assert [one["revision"] for one in latency.evidence["passed_over"]] == ["v1"]
+        assert [one.revision for one in latency.evidence.passed_over] == ["v1"]
     for baseline in ("none", None):
         latency = publish(path, results=tmp_path, baseline=baseline).verdict.item("latency")
         assert latency.summary == "no comparison was asked for"
@@ -183,7 +184,7 @@ def test_without_runs_there_is_nothing_to_show(tmp_path: Path) -> None:
     """It says what makes one."""
     result = run(tmp_path, "baseline", "show")
     assert result.exit_code == 2
-    assert "there is no complete run under" in result.stderr
+    assert "no complete run in" in result.stderr
 
 
 def test_a_verdict_says_what_it_compared_with_and_why(
@@ -193,13 +194,13 @@ def test_a_verdict_says_what_it_compared_with_and_why(
     baseline = made(tmp_path, "v1", 0, seconds=20)
     path = made(tmp_path, "v2", 1, seconds=20)
     published = publish(path, results=tmp_path)
-    told = published.verdict.item("latency").evidence["baseline"]
+    told = published.verdict.item("latency").evidence.baseline
     rule = "it is the newest complete run of another revision with this plan"
-    assert (told["path"], told["rule"]) == (str(baseline), rule)
+    assert (told.path, told.rule) == (str(baseline), rule)
     print_verdict(published)
     assert rule in " ".join(capsys.readouterr().out.split())
     for name in ("summary.md", "report.html", "junit.xml"):
         assert rule in (path / name).read_text(), name
     made(tmp_path, "v3", 2, seconds=20)
     run(tmp_path, "baseline", "set", "v3")
-    assert publish(path, results=tmp_path).verdict.item("latency").evidence["baseline"] == told
+    assert publish(path, results=tmp_path).verdict.item("latency").evidence.baseline == told

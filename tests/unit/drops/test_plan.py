@@ -118,17 +118,17 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("changes", "problem"),
         [
-            ({"every_s": -1.0}, "drop-every: -1.0 is no time. Give seconds, 0 for no drops"),
-            ({"every_s": float("inf")}, "drop-every: inf is no time"),
+            ({"every_s": -1.0}, "--ws-drop-every must be 0–1000000000 seconds (got -1.0)"),
+            ({"every_s": float("inf")}, "--ws-drop-every must be 0–1000000000 seconds (got inf)"),
+            ({"weights": {"closed": 1.0}}, "--ws-drops kind must be bad_message, close, "),
+            ({"weights": {"close": -1.0}}, "--ws-drops weight of close must be 0–1000000000 (got -1.0)"),
             (
-                {"weights": {"closed": 1.0}},
-                "drops: 'closed' is no kind of drop. The kinds are bad_message, close, ",
+                {"weights": {"close": float("nan")}},
+                "--ws-drops weight of close must be 0–1000000000 (got nan)",
             ),
-            ({"weights": {"close": -1.0}}, "drops: 'close=-1.0' is no weight. A weight is 0 or more"),
-            ({"weights": {"close": float("nan")}}, "drops: 'close=nan' is no weight"),
-            ({"weights": {"close": 0.0}}, "leaves no kind to draw. Use drop-every 0 for no drops"),
-            ({"weights": {"close": 1e308, "fin": 1e308}}, "leaves no kind to draw"),
-            ({"weights": {}}, "leaves no kind to draw"),
+            ({"weights": {"close": 0.0}}, "must have a kind with a weight above 0"),
+            ({"weights": {"close": 1e308, "fin": 1e308}}, "weight of close must be 0–1000000000"),
+            ({"weights": {}}, "For no drops use --ws-drop-every 0"),
         ],
     )
     def test_refused(self, changes: dict[str, Any], problem: str) -> None:
@@ -177,20 +177,18 @@ class TestParseWeights:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("", "names no kind. The kinds are bad_message, close"),
-            (" , ", "names no kind"),
-            (
-                "crash",
-                "'crash' is no kind of drop. The kinds are bad_message, close, fin, half_open, mid_message",
-            ),
-            ("close=two", "'close=two' has a weight that is no number. Write kind=weight,kind=weight"),
-            ("close=", "has a weight that is no number"),
-            ("close=1=2", "has a weight that is no number"),
-            ("=1", "'' is no kind of drop"),
-            ("close,close=2", "names close twice"),
-            ("close=-1", "is no weight"),
-            ("close=inf", "is no weight"),
-            ("close=0", "leaves no kind to draw"),
+            ("", "must be KIND=WEIGHT,KIND=WEIGHT"),
+            (" , ", "must be KIND=WEIGHT,KIND=WEIGHT"),
+            ("crash", "kind must be bad_message, close, fin, half_open, mid_message, "),
+            ("crash", "(got 'crash')"),
+            ("close=two", "weight of close must be 0–1000000000 (got 'two')"),
+            ("close=", "weight of close must be 0–1000000000 (got '')"),
+            ("close=1=2", "weight of close must be 0–1000000000 (got '1=2')"),
+            ("=1", "(got '')"),
+            ("close,close=2", "must name each kind once (got 'close,close=2')"),
+            ("close=-1", "weight of close must be 0–1000000000 (got '-1')"),
+            ("close=inf", "weight of close must be 0–1000000000 (got 'inf')"),
+            ("close=0", "must have a kind with a weight above 0"),
         ],
     )
     def test_refused(self, text: str, problem: str) -> None:
@@ -260,23 +258,23 @@ class TestParsing:
     @pytest.mark.parametrize(
         ("text", "problem"),
         [
-            ("0.5", "--ws-storm: '0.5' is no storm. Write SHARE@SECONDS[:KIND], as in 0.5@30 or 50%@30:fin"),
-            ("half@30", "'half@30' is no storm"),
-            ("0.5@30s", "is no storm"),
-            ("0.5@", "is no storm"),
-            ("5%0@30", "is no storm"),
-            ("%@30", "is no storm"),
-            ("0.5@3@0", "is no storm"),
-            ("0@30", "--ws-storm: '0@30:reset' has no share of the sessions. A share is above 0, up to 1 or"),
-            ("50@30", "has no share of the sessions"),
-            ("101%@30", "has no share of the sessions"),
-            ("nan@30", "has no share of the sessions"),
-            ("0.5@-1", "--ws-storm: '0.5@-1:reset' comes at no time of a run. Give 0 to 604800 seconds"),
-            ("0.5@nan", "comes at no time of a run"),
-            ("0.5@inf", "comes at no time of a run"),
-            ("0.5@30:", "--ws-storm: '' is no kind of drop. The kinds are bad_message, close, "),
-            ("0.5@30:hail", "--ws-storm: 'hail' is no kind of drop"),
-            (",".join(["0.5@30"] * (MAX_STORMS + 1)), "--ws-storm: 21 storms are too many. Give 20 or fewer"),
+            ("0.5", "--ws-storm must be SHARE@SECONDS[:KIND], for example 0.5@30 or 50%@30:fin (got '0.5')"),
+            ("half@30", "must be SHARE@SECONDS[:KIND]"),
+            ("0.5@30s", "must be SHARE@SECONDS[:KIND]"),
+            ("0.5@", "must be SHARE@SECONDS[:KIND]"),
+            ("5%0@30", "must be SHARE@SECONDS[:KIND]"),
+            ("%@30", "must be SHARE@SECONDS[:KIND]"),
+            ("0.5@3@0", "must be SHARE@SECONDS[:KIND]"),
+            ("0@30", "--ws-storm share must be above 0 and at most 1 (100%) (got '0@30')"),
+            ("50@30", "share must be above 0 and at most 1"),
+            ("101%@30", "share must be above 0 and at most 1"),
+            ("nan@30", "share must be above 0 and at most 1"),
+            ("0.5@-1", "--ws-storm moment must be 0–604800 seconds (got '0.5@-1')"),
+            ("0.5@nan", "moment must be 0–604800 seconds"),
+            ("0.5@inf", "moment must be 0–604800 seconds"),
+            ("0.5@30:", "--ws-storm kind must be bad_message, close, "),
+            ("0.5@30:hail", "(got 'hail')"),
+            (",".join(["0.5@30"] * (MAX_STORMS + 1)), "--ws-storm must be at most 20 storms (got 21)"),
         ],
     )
     def test_refused(self, text: str, problem: str) -> None:
@@ -310,9 +308,9 @@ class TestParsing:
 
     def test_a_plan_checks_its_storms(self) -> None:
         """Storms that were not read from a text are checked all the same."""
-        with pytest.raises(InvalidSetting, match="has no share"):
+        with pytest.raises(InvalidSetting, match="share must be above 0"):
             DropPlan(storms=(Storm(at_s=1.0, share_ratio=1.5),))
-        with pytest.raises(InvalidSetting, match="no kind of drop"):
+        with pytest.raises(InvalidSetting, match=r"kind must be .*'hail'"):
             OnceInTurn(storms=(Storm(at_s=1.0, share_ratio=0.5, kind="hail"),))
 
 

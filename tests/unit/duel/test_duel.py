@@ -19,8 +19,8 @@ from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.errors import LoadtestError, RunUnreadable, UsageError
 from loadtest.report.markdown import sheet
 from loadtest.report.terminal import print_sheet
+from loadtest.ruling import Ruling
 from loadtest.statistics.margins import parse_margins
-from loadtest.verdict.items import Ruling
 from tests.support.duels import A, B, MadeUpRuns, duel
 from tests.support.rundirs import HOSTILE
 from tests.support.runs import plan, tally
@@ -57,8 +57,8 @@ def test_a_duel_is_judged_by_its_own_margins(tmp_path: Path) -> None:
     fought, told = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, gates=wide, pairs=4)
     assert fought.record.item("latency").verdict is not Ruling.FAIL
     assert "the margin is 100 %" in forecasts(told)[0]
-    found = fought.record.item("latency").evidence["gates"]
-    assert [gate["relative_margin_ratio"] for gate in found[:3]] == [1.0, 1.0, 1.0]
+    found = fought.record.item("latency").evidence.gates
+    assert [gate.relative_margin_ratio for gate in found[:3]] == [1.0, 1.0, 1.0]
     assert read(fought).gates == wide
     assert rejudge(fought.folder) == fought.record
     usual, _ = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, pairs=4)
@@ -98,8 +98,8 @@ def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
     found = fought.record.item("messaging")
     assert found.verdict is Ruling.FAIL
     assert f"in 1 of 2 runs, first {fought.record.pairs[1].b}:" in found.summary
-    assert found.evidence["seen"][0]["run"] == fought.record.pairs[1].b
-    assert found.evidence["seen"][0]["evidence"]["errors"][0]["error"] == "no reply in 10 s"
+    assert found.evidence.seen[0].run == fought.record.pairs[1].b
+    assert found.evidence.seen[0].evidence.errors[0].error == "no reply in 10 s"
     assert fought.record.item("latency").verdict is Ruling.INCONCLUSIVE
     assert any("FAIL (messaging: " in line for line in told)
 
@@ -120,8 +120,8 @@ def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
     fought, told = duel(runs, tmp_path)
     assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 5)
     evidence = fought.record.item("latency").evidence
-    assert evidence["pairs"] == 4
-    assert evidence["spoiled"][0].startswith("pair 2, baseline: the engine used more than 80%")
+    assert evidence.pairs == 4
+    assert evidence.spoiled[0].startswith("pair 2, baseline: the engine used more than 80%")
     assert any(line.startswith("pair 2 does not count: the engine used") for line in told)
     assert "not fit to measure in pair 2" in fought.record.notes[0]
 
@@ -159,7 +159,7 @@ def test_ctrl_c_leaves_the_pairs_so_far_and_their_verdict(tmp_path: Path) -> Non
     fought, _ = duel(runs, tmp_path)
     assert (len(fought.record.pairs), fought.record.end) == (2, "it was interrupted")
     assert fought.record.item("messaging").verdict is Ruling.PASS
-    assert fought.record.item("latency").evidence["pairs"] == 2
+    assert fought.record.item("latency").evidence.pairs == 2
     assert read(fought) == fought.record
 
 
@@ -218,7 +218,7 @@ def test_it_says_at_first_whether_it_can_tell(tmp_path: Path) -> None:
     assert before.startswith(
         "forecast: 12 pairs may be too few to show that an unchanged server is unchanged"
     )
-    assert "no earlier run of 5 users and 00:30 is known; run-to-run noise of 5 % is assumed" in before
+    assert "no earlier run of 5 users and 00:30 is known; run-to-run noise of 5% is assumed" in before
     assert "6.5 % can be told from noise, the margin is 5 %, or 0.2 ms where that is more: too few" in before
     assert "judging by the first pair" in after
     known: dict[str, Any] = {"arguments": ("--ws-warmup", "5")}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from loadtest.duel.settings import Order
 from loadtest.duel.stopping import MAX_UNFIT, End, Outcome, Pairing, is_look, next_look, next_step
+from loadtest.ruling import Ruling
 from loadtest.statistics.sequential import plan_looks
-from loadtest.verdict.items import Ruling
 
 ORDERS = st.sampled_from(Order)
 

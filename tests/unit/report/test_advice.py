@@ -12,12 +12,20 @@ from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.report.terminal import print_verdict
-from loadtest.verdict.items import ITEMS, Generator, Item, Ruling, Verdict
+from loadtest.ruling import Ruling
+from loadtest.verdict.evidence import (
+    BaselineEvidence,
+    ConnectEvidence,
+    GateResult,
+    LatencyEvidence,
+    PassedOver,
+)
+from loadtest.verdict.items import ITEMS, AnyItem, Generator, Item, Verdict
 from loadtest.verdict.run import judge
 from tests.support.runs import manifest, sound, tally
 
 
-def verdict_of(**items: tuple[Ruling, str] | Item) -> Verdict:
+def verdict_of(**items: tuple[Ruling, str] | AnyItem) -> Verdict:
     """Return a verdict with these items; the others pass."""
     made = []
     for name in ITEMS:
@@ -28,21 +36,21 @@ def verdict_of(**items: tuple[Ruling, str] | Item) -> Verdict:
     )
 
 
-def latency(ruling: Ruling, **evidence: Any) -> Item:
+def latency(ruling: Ruling, **evidence: Any) -> Item[LatencyEvidence]:
     """Return a latency item."""
-    return Item(item="latency", verdict=ruling, summary="", evidence=evidence)
+    return Item(item="latency", verdict=ruling, summary="", evidence=LatencyEvidence(**evidence))
 
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
     """A run whose sessions were all refused."""
     results = tmp_path_factory.mktemp("results")
-    evidence = sound(
+    run = sound(
         {"connect.attempts": 160, "connect.failed": 160, "connect.established": 0},
         without=("messaging", "reconnect", "persistence", "drops"),
         errors=[tally("connect", "upgrade: http_503", 160)],
     )
-    return JudgedRun(path=results, results=results, evidence=evidence, verdict=judge(evidence, evidence))
+    return JudgedRun(path=results, results=results, run=run, verdict=judge(run, run))
 
 
 def test_what_waits_for_connect_says_so(refused: JudgedRun) -> None:
@@ -76,7 +84,7 @@ def test_what_failed_is_told_whatever_connect_did() -> None:
             item="connect",
             verdict=Ruling.FAIL,
             summary="5 of 100 attempts failed",
-            evidence={"counts": {"attempts": 100, "established": 95}},
+            evidence=ConnectEvidence(counts={"attempts": 100, "established": 95}),
         ),
         messaging=(Ruling.FAIL, "of 9 messages sent: 2 lost"),
         reconnect=(Ruling.INCONCLUSIVE, "only 2 outages were resumed, 10 are needed: run longer"),
@@ -123,25 +131,22 @@ def test_who_waits_for_a_connect_that_cannot_tell() -> None:
     ("item", "step"),
     [
         (latency(Ruling.NOT_JUDGED), "run the same command against the old revision"),
-        (latency(Ruling.NOT_JUDGED, passed_over=[{"run_id": "x"}]), "--ws-baseline DIRECTORY"),
+        (latency(Ruling.NOT_JUDGED, passed_over=[PassedOver(run_id="x")]), "--ws-baseline DIRECTORY"),
         (latency(Ruling.NOT_JUDGED, rule="no comparison was asked for"), ""),
-        (latency(Ruling.NOT_JUDGED, baseline={"run_id": "x"}), ""),
+        (latency(Ruling.NOT_JUDGED, baseline=BaselineEvidence(run_id="x")), ""),
         (latency(Ruling.INCONCLUSIVE), ""),
-        (latency(Ruling.INCONCLUSIVE, gates=[{"gate": "g", "decision": "INCONCLUSIVE"}]), ""),
+        (latency(Ruling.INCONCLUSIVE, gates=[GateResult(gate="g")]), ""),
         (
             latency(
                 Ruling.INCONCLUSIVE,
-                gates=[{"gate": "g", "decision": "INCONCLUSIVE", "change_ratio": 0.1}],
+                gates=[GateResult(gate="g", change_ratio=0.1)],
             ),
             "loadtest duel runs both revisions in turn",
         ),
         (
             latency(
                 Ruling.INCONCLUSIVE,
-                gates=[
-                    {"gate": "g", "decision": "INCONCLUSIVE", "change_ratio": 0.1},
-                    {"gate": "h", "decision": "INCONCLUSIVE"},
-                ],
+                gates=[GateResult(gate="g", change_ratio=0.1), GateResult(gate="h")],
             ),
             "",
         ),
@@ -149,7 +154,7 @@ def test_who_waits_for_a_connect_that_cannot_tell() -> None:
         (latency(Ruling.FAIL), "repeat both revisions in turn"),
     ],
 )
-def test_latency_is_advised_by_what_it_lacks(item: Item, step: str) -> None:
+def test_latency_is_advised_by_what_it_lacks(item: AnyItem, step: str) -> None:
     """A baseline, more pairs, or nothing that its summary does not say already."""
     found = next_step(item, verdict_of(latency=item).items)
     assert step in found

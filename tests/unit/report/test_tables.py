@@ -11,12 +11,14 @@ from loadtest.drops.plan import Storm
 from loadtest.report.html import html
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.markdown import summary
-from loadtest.report.tables import gate_table, gates
+from loadtest.report.tables import gate_table, server_log_table
 from loadtest.report.terminal import print_verdict
+from loadtest.ruling import Ruling
 from loadtest.runs.publish import publish
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.evidence import GateResult, KindEvidence, ServerLogEvidence
+from loadtest.verdict.items import Item
 from loadtest.verdict.run import judge
 from tests.support.rundirs import write_run
 from tests.support.runs import gathered, interval, manifest, plan
@@ -24,18 +26,51 @@ from tests.support.runs import gathered, interval, manifest, plan
 
 def test_margins_that_are_times_are_each_told() -> None:
     """Two times are two sentences, a share of nothing is a share."""
-    figures = {"decision": "PASS", "baseline_us": 1000.0, "candidate_us": 1000.0, "margin_ratio": 0.5}
     times = [("service p50", 0.05, 500.0), ("service p90", 0.0, 500.0), ("service p99", 0.2, 800.0)]
-    told = [
-        figures | {"gate": gate, "relative_margin_ratio": ratio, "absolute_margin_us": us}
-        for gate, ratio, us in times
+    gates = [
+        GateResult(
+            gate=gate,
+            baseline_us=1000.0,
+            candidate_us=1000.0,
+            margin_ratio=0.5,
+            relative_margin_ratio=relative_ratio,
+            absolute_margin_us=absolute_us,
+        )
+        for gate, relative_ratio, absolute_us in times
     ]
-    table = gate_table(gates(Item(item="latency", verdict=Ruling.PASS, summary="", evidence={"gates": told})))
+    table = gate_table(gates)
     assert [row[-2] for row in table.rows] == ["0.5 ms", "0.5 ms", "0.8 ms"]
     assert table.note.endswith(
-        " A margin is 0.5 ms at least, which is 50 % of service p50 (else 5 %), 50 % of service p90 (else "
-        "0 %). A margin is 0.8 ms at least, which is 50 % of service p99 (else 20 %)."
+        " A margin is 0.5 ms at least, which is 50% of service p50 (else 5%), 50% of service p90 (else "
+        "0%). A margin is 0.8 ms at least, which is 50% of service p99 (else 20%)."
     )
+
+
+def test_the_server_logs_table_reads_from_action_to_level() -> None:
+    """A row a kind of drop; without a log there is no table."""
+    kinds = [
+        KindEvidence(
+            kind="bad_message",
+            drops=4,
+            drops_with_record=4,
+            records=4,
+            levels={"ERROR": 4},
+            expected_errors=4,
+        ),
+        KindEvidence(kind="close", drops=4),
+        KindEvidence(
+            kind="mid_reply", drops=4, drops_with_record=4, records=8, levels={"INFO": 1, "ERROR": 7}
+        ),
+    ]
+    item = Item(item="server_log", verdict=Ruling.FAIL, summary="", evidence=ServerLogEvidence(by_kind=kinds))
+    table = server_log_table(item)
+    assert [tuple(table.header), *map(tuple, table.rows)] == [
+        ("client action", "times", "with a record", "records", "server's log level"),
+        ("bad_message", "4", "4", "4", "ERROR 4 (4 expected)"),
+        ("close", "4", "0", "0", "nothing"),
+        ("mid_reply", "4", "4", "8", "INFO 1, ERROR 7"),
+    ]
+    assert not server_log_table(judge(gathered([])).item("server_log"))
 
 
 def test_storms_are_part_of_the_plan_and_the_command(tmp_path: Path) -> None:
@@ -78,12 +113,12 @@ def test_storms_have_a_table_in_every_form(tmp_path: Path, capsys: pytest.Captur
     ]
     whole = interval(0, seconds=30, lifecycle=events, gauges={"sessions_up": 10.0})
     run = gathered([whole], manifest(run_plan=plan(storms=storms)))
-    published = JudgedRun(path=tmp_path, results=tmp_path, evidence=run, verdict=judge(run))
+    published = JudgedRun(path=tmp_path, results=tmp_path, run=run, verdict=judge(run))
     print_verdict(published)
     rows = [
-        ("5 s", "reset", "50 %", "10", "10", "1.40 s", "1.90 s", "1.90 s", "10"),
-        ("10.5 s", "fin", "100 %", "10", "7", "1.40 s", "-", "-", "5"),
-        ("20 s", "slow_reader", "25 %", "4", "stayed up", "-", "-", "-", "-"),
+        ("5 s", "reset", "50%", "10", "10", "1.4 s", "1.9 s", "1.9 s", "10"),
+        ("10.5 s", "fin", "100%", "10", "7", "1.4 s", "-", "-", "5"),
+        ("20 s", "slow_reader", "25%", "4", "stayed up", "-", "-", "-", "-"),
     ]
     page, markdown, printed = html(published), summary(published), capsys.readouterr().out
     for row in rows:

@@ -13,6 +13,7 @@ import pytest
 from loadtest.errors import RunNotFound
 from loadtest.results.data import RunData
 from loadtest.results.reader import read_manifest
+from loadtest.ruling import Ruling
 from loadtest.runs.baselines import (
     MAX_READ,
     MAX_TOLD,
@@ -25,7 +26,7 @@ from loadtest.runs.baselines import (
 )
 from loadtest.runs.pins import pin
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.items import Item, Ruling
+from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.run import judge
 from tests.support.recorded_runs import recorded
 from tests.support.rundirs import write_run
@@ -235,7 +236,7 @@ def test_where_no_messages_are_planned_none_are_missed() -> None:
 def test_a_run_that_failed_latency_is_the_regression_itself() -> None:
     """Its own evidence cannot tell, the verdict that it was given can."""
     given = judge(run())
-    slower = Item(item="latency", verdict=Ruling.FAIL, summary="service p50 changed by +271 %")
+    slower: AnyItem = Item(item="latency", verdict=Ruling.FAIL, summary="service p50 changed by +271 %")
     items = [slower if item.item == "latency" else item for item in given.items]
     found = suitability(run(), msgspec.structs.replace(given, items=items))
     assert (found.sound, found.rank) == (False, (0, True))

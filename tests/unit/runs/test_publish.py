@@ -15,12 +15,13 @@ from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.directory import VERDICT
 from loadtest.results.reader import read_run
+from loadtest.ruling import Ruling
 from loadtest.runs.find import read_verdict
 from loadtest.runs.publish import publish, write_verdict
 from loadtest.session.recorder import ErrorTally
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
-from loadtest.verdict.items import ITEMS, Ruling
+from loadtest.verdict.items import ITEMS
 from loadtest.verdict.run import judge
 from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
 from tests.support.runs import manifest, plan, tally
@@ -229,7 +230,7 @@ def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
     assert "baseline `v1.0`" in text
     for expected in ("12 x no reply", "first at 00:12 in session lt-17", 'example: {"type": "chat"}'):
         assert f"    {expected}" in text
-    assert re.search(r"\| service p50 \| [\d.]+ ms \| [\d.]+ ms \| \+\d+\.\d % \| .* \| FAIL \|", text)
+    assert re.search(r"\| service p50 \| [\d.]+ ms \| [\d.]+ ms \| \+\d+\.\d% \| .* \| FAIL \|", text)
     assert re.search(r"\| service \| 5,500 \|(.* ms \|){6}", text)
     for kind in KINDS:
         assert re.search(rf"\| `{kind}` \| dropped \| \d+ \| \d+ \|( [\d.]+ s \|){{3}}", text)
@@ -382,11 +383,11 @@ def test_the_drop_kind_table_is_shown_everywhere(
         (failed.path / "summary.md").read_text(),
         (failed.path / "report.html").read_text(),
     )
-    rows = {row["kind"]: row for row in failed.verdict.item("server_log").evidence["by_kind"]}
-    assert rows["mid_reply"]["levels"] == {"ERROR": 2 * rows["mid_reply"]["drops"]}
-    assert rows["close"]["levels"] == {"INFO": rows["close"]["drops"]}
+    rows = {row.kind: row for row in failed.verdict.item("server_log").evidence.by_kind}
+    assert rows["mid_reply"].levels == {"ERROR": 2 * rows["mid_reply"].drops}
+    assert rows["close"].levels == {"INFO": rows["close"].drops}
     for text in shown:
-        assert f"ERROR {2 * rows['mid_reply']['drops']}" in text
+        assert f"ERROR {2 * rows['mid_reply'].drops}" in text
         assert "client action" in text
         assert "Send error (session" in text
 

@@ -168,7 +168,7 @@ def test_bad_rules_are_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_rules_file_is_refused(tmp_path: Path) -> None:
     """A file that is not there is a usage error."""
-    with pytest.raises(InvalidSetting, match="cannot be read"):
+    with pytest.raises(InvalidSetting, match="must be a file that can be read"):
         load_rules(tmp_path / "none.toml")
 
 

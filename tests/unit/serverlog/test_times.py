@@ -62,7 +62,7 @@ def test_since_takes_an_age_or_a_time() -> None:
 
 def test_since_refuses_the_rest() -> None:
     """What is neither is refused with what to write instead."""
-    with pytest.raises(InvalidSetting, match="Use 10m"):
+    with pytest.raises(InvalidSetting, match="must be an age such as 10m"):
         parse_since("lately", 0)
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.statistics.comparison import ASSUMED_NOISE, Decision, NoiseFloor, compare, noise_floor
+from loadtest.ruling import Ruling
+from loadtest.statistics.comparison import ASSUMED_NOISE, NoiseFloor, compare, noise_floor
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.statistics.sequential import LOOKS
@@ -37,7 +38,7 @@ def test_interval_over_pairs_is_students_own_example() -> None:
     result = compare(P50, pairs_with([hours / 10 for hours in sleep]), rng=rng(), gates=1)
     shown = [result.change_ratio or 0.0, result.low_ratio or 0.0, result.high_ratio or 0.0]
     assert [math.log1p(ratio) for ratio in shown] == pytest.approx([0.158, 0.0700, 0.2460], abs=5e-4)
-    assert result.decision is Decision.FAIL
+    assert result.decision is Ruling.FAIL
 
 
 @pytest.mark.parametrize(("noise", "reach"), [(ASSUMED_NOISE, 1.960), (NoiseFloor(0.05, runs=8), 2.365)])
@@ -45,7 +46,7 @@ def test_one_pair_has_at_least_the_noise_of_two_runs(noise: NoiseFloor, reach: f
     """Without noise within the runs the interval is √2 noise floors wide, by the normal or the t table."""
     result = compare(P50, [(steady(1e6), steady(1e6))], rng=rng(), noise=noise)
     assert math.log1p(result.high_ratio or 0.0) == pytest.approx(reach * math.sqrt(2) * 0.05, rel=1e-3)
-    assert result.decision is Decision.INCONCLUSIVE
+    assert result.decision is Ruling.INCONCLUSIVE
 
 
 def test_a_fail_shares_its_error_with_the_other_gates() -> None:
@@ -65,14 +66,14 @@ def test_two_pairs_thin_the_noise_out() -> None:
 @pytest.mark.parametrize(
     ("differences", "decision"),
     [
-        ([0.00, 0.01, -0.01, 0.00, 0.01, -0.01], Decision.PASS),
-        ([-0.30, -0.31, -0.29, -0.30, -0.28, -0.32], Decision.PASS),
-        ([0.10, 0.11, 0.09, 0.10, 0.11, 0.09], Decision.FAIL),
-        ([0.10, -0.25, 0.35, 0.20, -0.10, 0.30], Decision.INCONCLUSIVE),
-        ([0.03, 0.06, 0.05, 0.02, 0.04, 0.05], Decision.INCONCLUSIVE),
+        ([0.00, 0.01, -0.01, 0.00, 0.01, -0.01], Ruling.PASS),
+        ([-0.30, -0.31, -0.29, -0.30, -0.28, -0.32], Ruling.PASS),
+        ([0.10, 0.11, 0.09, 0.10, 0.11, 0.09], Ruling.FAIL),
+        ([0.10, -0.25, 0.35, 0.20, -0.10, 0.30], Ruling.INCONCLUSIVE),
+        ([0.03, 0.06, 0.05, 0.02, 0.04, 0.05], Ruling.INCONCLUSIVE),
     ],
 )
-def test_decisions_follow_interval_and_margin(differences: list[float], decision: Decision) -> None:
+def test_decisions_follow_interval_and_margin(differences: list[float], decision: Ruling) -> None:
     """Below the margin for sure, above it and above zero for sure, and whatever lies between."""
     assert compare(P50, pairs_with(differences), rng=rng()).decision is decision
 
@@ -84,8 +85,8 @@ def test_more_pairs_is_the_number_that_settles_it() -> None:
     assert result.more_pairs is not None
     deviation = float(np.std(spread, ddof=1))
     for pairs, decision in (
-        (4 + result.more_pairs, Decision.PASS),
-        (3 + result.more_pairs, Decision.INCONCLUSIVE),
+        (4 + result.more_pairs, Ruling.PASS),
+        (3 + result.more_pairs, Ruling.INCONCLUSIVE),
     ):
         ends = [deviation * math.sqrt((pairs - 1) / 2), -deviation * math.sqrt((pairs - 1) / 2)]
         assert compare(P50, pairs_with([*ends, *[0.0] * (pairs - 2)]), rng=rng()).decision is decision
@@ -95,27 +96,27 @@ def test_more_pairs_is_the_number_that_settles_it() -> None:
 def test_more_pairs_lead_to_the_next_look() -> None:
     """In a duel that looks at 4, 8 and 12 the answer is a look, or beyond the last one."""
     result = compare(P50, pairs_with([0.02, -0.02, 0.01, -0.01]), rng=rng(), looks=LOOKS)
-    assert (result.decision, result.more_pairs) == (Decision.INCONCLUSIVE, 4)
+    assert (result.decision, result.more_pairs) == (Ruling.INCONCLUSIVE, 4)
 
 
 def test_a_change_on_the_margin_is_settled_by_no_number_of_pairs() -> None:
     """Where the estimate is the margin, nothing is promised."""
     result = compare(P50, pairs_with([math.log(1.05) + off for off in (0.2, -0.2, 0.2, -0.2)]), rng=rng())
-    assert (result.decision, result.more_pairs) == (Decision.INCONCLUSIVE, None)
+    assert (result.decision, result.more_pairs) == (Ruling.INCONCLUSIVE, None)
     assert "too close to the margin" in result.reason
 
 
 def test_early_looks_ask_for_more() -> None:
     """What fails four pairs looked at once does not stop a duel at its first look."""
     pairs = pairs_with([0.10, 0.12, 0.08, 0.10])
-    assert compare(P50, pairs, rng=rng()).decision is Decision.FAIL
-    assert compare(P50, pairs, rng=rng(), looks=LOOKS).decision is Decision.INCONCLUSIVE
+    assert compare(P50, pairs, rng=rng()).decision is Ruling.FAIL
+    assert compare(P50, pairs, rng=rng(), looks=LOOKS).decision is Ruling.INCONCLUSIVE
 
 
 def test_a_change_below_the_absolute_margin_passes() -> None:
     """A tenth more of 400 µs is 40 µs, which no user sees."""
     pairs = [(steady(400), steady(440))] * 4
-    assert compare(P50, pairs, rng=rng()).decision is Decision.PASS
+    assert compare(P50, pairs, rng=rng()).decision is Ruling.PASS
 
 
 def test_values_are_the_percentiles_of_the_runs() -> None:
@@ -143,7 +144,7 @@ def test_too_little_data_is_inconclusive_and_says_what_is_missing(
 ) -> None:
     """Empty, silent, short and thin runs are never judged, and leave no NaN."""
     result = compare(P99, [(steady(400), candidate)], rng=rng())
-    assert result.decision is Decision.INCONCLUSIVE
+    assert result.decision is Ruling.INCONCLUSIVE
     assert reason in result.reason
     assert_finite(result)
 
@@ -159,7 +160,7 @@ def test_gaps_in_a_run_are_no_obstacle() -> None:
     """Every third second silent, the rest equal: judged like the rest."""
     gappy = SecondlyHistograms.from_mappings([{1000: 50}, {1010: 50}, {}] * 20)
     result = compare(P50, [(gappy, gappy)] * 4, rng=rng())
-    assert result.decision is Decision.PASS
+    assert result.decision is Ruling.PASS
 
 
 @given(seconds, st.integers(1, 5), st.sampled_from(GATES), st.sampled_from([None, LOOKS]))
@@ -172,7 +173,7 @@ def test_a_run_never_fails_against_itself(
         [{value: 40 * count for value, count in second.items()} for second in values]
     )
     result = compare(gate, [(run, run)] * pairs, rng=rng(), looks=looks, resamples=50)
-    assert result.decision is not Decision.FAIL
+    assert result.decision is not Ruling.FAIL
     assert_finite(result)
 
 

@@ -107,4 +107,4 @@ def test_a_matrix_that_makes_no_sense_is_refused(
     """Shapes that do not fit, values that do not rise and negative counts are named."""
     with pytest.raises(InvalidSetting) as caught:
         SecondlyHistograms(np.array(counts), np.array(values_us))
-    assert caught.value.name == named
+    assert caught.value.option == named

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from loadtest.errors import InvalidSetting
-from loadtest.statistics.comparison import Decision, compare
+from loadtest.ruling import Ruling
+from loadtest.statistics.comparison import compare
 from loadtest.statistics.sequential import (
     LOOKS,
     critical_values,
@@ -96,7 +97,7 @@ def test_looks_far_before_the_end_spend_next_to_nothing(budget: int) -> None:
     assert 0.03 < levels[-1] <= 0.05
     early = compare(P50, pairs_with([0.30, 0.31, 0.29, 0.30]), rng=rng(), looks=looks)
     assert_finite(early)
-    assert early.decision is Decision.FAIL or budget > 5
+    assert early.decision is Ruling.FAIL or budget > 5
 
 
 def test_more_pairs_than_planned_are_refused() -> None:

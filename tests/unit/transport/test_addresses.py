@@ -38,7 +38,7 @@ def test_what_is_refused(text: str) -> None:
     """What is no address, goes backwards or makes too many is told with its text, and takes no time."""
     with pytest.raises(InvalidSetting) as caught:
         expand(["127.0.0.1", text])
-    assert caught.value.name == "source-ip"
+    assert caught.value.option == "--ws-source-ip"
     assert caught.value.value == text
 
 
@@ -51,7 +51,7 @@ def test_a_range_has_all_its_addresses_up_to_the_limit(first: int, more: int) ->
         found = expand([text])
         assert [int(ipaddress.IPv4Address(address)) for address in found] == list(range(first, last + 1))
     else:
-        with pytest.raises(InvalidSetting, match=f"over {LIMIT}"):
+        with pytest.raises(InvalidSetting, match=f"at most {LIMIT}"):
             expand([text])
 
 

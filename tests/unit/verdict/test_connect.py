@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from loadtest.ruling import Ruling
 from loadtest.verdict.connect import MAX_FAILED_RATIO
-from loadtest.verdict.items import Ruling
+from loadtest.verdict.evidence import ErrorSeen
 from loadtest.verdict.run import judge
 from tests.support.rulings import ruling, told
 from tests.support.runs import sound, tally
@@ -45,12 +46,6 @@ def test_no_session_established_is_inconclusive() -> None:
 def test_errors_are_told_with_an_example_and_their_first() -> None:
     """The three commonest errors, each with count, example, session and time of the first."""
     errors = [tally("connect", f"error {count}", count, at_s=count) for count in (1, 4, 2, 3)]
-    found = judge(sound({"connect.failed": 10}, errors=errors)).item("connect").evidence["errors"]
-    assert [error["count"] for error in found] == [4, 3, 2]
-    assert found[0] == {
-        "error": "error 4",
-        "count": 4,
-        "example": "an example",
-        "session": "s-1",
-        "at_s": 4.0,
-    }
+    found = judge(sound({"connect.failed": 10}, errors=errors)).item("connect").evidence.errors
+    assert [error.count for error in found] == [4, 3, 2]
+    assert found[0] == ErrorSeen(error="error 4", count=4, example="an example", session="s-1", at_s=4.0)

@@ -10,8 +10,9 @@ import pytest
 from loadtest.engine.monitor import Health
 from loadtest.results.data import RunData
 from loadtest.results.interval import pack
+from loadtest.ruling import Ruling
 from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import Generator, Ruling
+from loadtest.verdict.items import Generator
 from loadtest.verdict.run import judge
 from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, sound
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import OWN_LIMITS
-from loadtest.verdict.items import Ruling, unaccounted
+from loadtest.verdict.items import unaccounted
 from loadtest.verdict.messaging import OUTCOMES
 from loadtest.verdict.run import judge
 from tests.support.rulings import ruling, told
@@ -43,7 +44,7 @@ def test_attempts_that_could_not_be_made_are_inconclusive(item: str, cause: str)
     found = verdict.item(item)
     assert found.verdict is Ruling.INCONCLUSIVE
     assert {"out_of_ports": "--ws-source-ip", "out_of_files": "ulimit -n"}[cause] in found.summary
-    assert found.evidence["counts"][cause] == 50
+    assert found.evidence.counts[cause] == 50
     assert not verdict.generator.valid
     assert f"50 attempts of the item {item} could not be made" in verdict.generator.problems[0]
 

@@ -8,7 +8,9 @@ from functools import cache
 import pytest
 
 from loadtest.results.data import RunData
-from loadtest.verdict.items import Ruling
+from loadtest.ruling import Ruling
+from loadtest.verdict.evidence import PassedOver
+from loadtest.verdict.latency import BaselineSearch
 from loadtest.verdict.run import judge
 from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan, sound
 
@@ -45,7 +47,7 @@ def test_without_a_baseline_latency_is_not_judged() -> None:
     """It is measured all the same."""
     item = judge(timed()).item("latency")
     assert item.verdict is Ruling.NOT_JUDGED
-    assert item.evidence["percentiles"]["service"]["samples"] == 1200
+    assert item.evidence.percentiles["service"]["samples"] == 1200
 
 
 def test_latency_without_messages_is_not_judged() -> None:
@@ -75,13 +77,13 @@ def test_a_much_slower_run_fails_and_names_its_gates() -> None:
     item = judge(timed(2.0, seed=2), timed(revision="v0.9")).item("latency")
     assert item.verdict is Ruling.FAIL
     assert "service p50 changed by +98.2 %" in item.summary
-    gate = item.evidence["gates"][0]
-    assert gate["decision"] == "FAIL"
-    assert gate["change_ratio"] == pytest.approx(1.0, abs=0.05)
-    assert gate["low_ratio"] < gate["change_ratio"] < gate["high_ratio"]
-    assert gate["margin_ratio"] == pytest.approx(0.05)
-    assert gate["candidate_us"] == pytest.approx(2 * gate["baseline_us"], rel=0.05)
-    assert item.evidence["baseline"]["revision"] == "v0.9"
+    gate = item.evidence.gates[0]
+    assert gate.decision is Ruling.FAIL
+    assert gate.change_ratio == pytest.approx(1.0, abs=0.05)
+    assert gate.low_ratio < gate.change_ratio < gate.high_ratio
+    assert gate.margin_ratio == pytest.approx(0.05)
+    assert gate.candidate_us == pytest.approx(2 * gate.baseline_us, rel=0.05)
+    assert item.evidence.baseline.revision == "v0.9"
 
 
 def test_a_single_pair_cannot_tell_a_few_percent() -> None:
@@ -89,8 +91,8 @@ def test_a_single_pair_cannot_tell_a_few_percent() -> None:
     item = judge(timed(seed=2), timed(revision="v0.9")).item("latency")
     assert item.verdict is Ruling.INCONCLUSIVE
     assert "more interleaved pairs would settle it" in item.summary
-    assert item.evidence["gates"][0]["more_pairs"] > 0
-    assert item.evidence["noise"]["service p50"].endswith("assumed")
+    assert item.evidence.gates[0].more_pairs > 0
+    assert item.evidence.noise["service p50"].endswith("assumed")
 
 
 def test_earlier_runs_tell_the_noise_and_settle_it() -> None:
@@ -98,17 +100,17 @@ def test_earlier_runs_tell_the_noise_and_settle_it() -> None:
     earlier = (timed(seed=seed, revision="v0.9") for seed in range(3, 11))
     item = judge(timed(seed=2), timed(revision="v0.9"), earlier=earlier).item("latency")
     assert item.verdict is Ruling.PASS
-    assert item.evidence["noise"]["service p50"].endswith("measured over 8 runs")
+    assert item.evidence.noise["service p50"].endswith("measured over 8 runs")
 
 
 def test_too_few_outages_leave_their_gate_out() -> None:
     """A short run's outages do not make it inconclusive; the evidence says what was left out."""
     some = judge(timed(2.0, outages=1), timed(outages=1)).item("latency")
-    assert [gate["tag"] for gate in some.evidence["gates"]] == ["service"] * 3
-    assert some.evidence["left_out"] == ["outage p95: 20 outages, 200 are needed"]
+    assert [gate.tag for gate in some.evidence.gates] == ["service"] * 3
+    assert some.evidence.left_out == ["outage p95: 20 outages, 200 are needed"]
     many = judge(timed(2.0, outages=10), timed(outages=10)).item("latency")
-    assert [gate["gate"] for gate in many.evidence["gates"]][-1] == "outage p95"
-    assert many.evidence["left_out"] == []
+    assert [gate.gate for gate in many.evidence.gates][-1] == "outage p95"
+    assert many.evidence.left_out == []
 
 
 def test_too_few_round_trips_are_inconclusive() -> None:
@@ -127,19 +129,20 @@ def test_a_margin_that_is_a_time_is_told_as_one() -> None:
     assert item.summary.endswith(
         "; the margin of service p50, p90 and p99 is 0.2 ms, which is more than 5 %, 10 % and 20 % there"
     )
-    gate = item.evidence["gates"][0]
-    assert (gate["relative_margin_ratio"], gate["absolute_margin_us"]) == (0.05, 200.0)
-    assert gate["margin_ratio"] == pytest.approx(200 / gate["baseline_us"])
+    gate = item.evidence.gates[0]
+    assert (gate.relative_margin_ratio, gate.absolute_margin_us) == (0.05, 200.0)
+    assert gate.margin_ratio == pytest.approx(200 / gate.baseline_us)
     assert "the margin of" not in judge(timed(2.0, seed=2), timed()).item("latency").summary
 
 
 def test_how_a_baseline_was_found_is_evidence() -> None:
     """Where it is and by which rule, what was passed over, and why there is none."""
-    found = {"path": "results/v0.9/x", "rule": "a rule", "passed_over": [{"run_id": "y"}]}
-    evidence = judge(timed(2.0), timed(revision="v0.9"), found=found).item("latency").evidence
-    assert (evidence["baseline"]["path"], evidence["baseline"]["rule"]) == ("results/v0.9/x", "a rule")
-    assert evidence["passed_over"] == [{"run_id": "y"}]
-    none = judge(timed(), found={"rule": "nobody asked"}).item("latency")
+    search = BaselineSearch(path="results/v0.9/x", rule="a rule", passed_over=[PassedOver(run_id="y")])
+    evidence = judge(timed(2.0), timed(revision="v0.9"), search=search).latency.evidence
+    assert evidence.baseline is not None
+    assert (evidence.baseline.path, evidence.baseline.rule) == ("results/v0.9/x", "a rule")
+    assert evidence.passed_over == [PassedOver(run_id="y")]
+    none = judge(timed(), search=BaselineSearch(rule="nobody asked")).latency
     assert (none.verdict, none.summary) == (Ruling.NOT_JUDGED, "nobody asked")
     assert judge(timed()).item("latency").summary == "no baseline to compare with"
 

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.report.tables import gates
 from loadtest.results.data import RunData
-from loadtest.verdict.items import Ruling
+from loadtest.ruling import Ruling
 from loadtest.verdict.latency import (
     Pair,
     changes,
@@ -59,16 +60,20 @@ def test_pairs_are_judged_by_their_spread() -> None:
     assert slower.verdict is Ruling.FAIL
     assert "service p50 changed by +" in slower.summary
     assert equal.verdict is Ruling.PASS
-    assert [told["pair"] for told in equal.evidence["runs"]] == [1, 2, 3, 4]
-    assert equal.evidence["left_out"] == ["outage p95: 0 outages, 200 are needed"]
+    assert [one.pair for one in equal.evidence.runs or ()] == [1, 2, 3, 4]
+    assert equal.evidence.left_out == ["outage p95: 0 outages, 200 are needed"]
 
 
 def test_an_early_look_asks_for_more() -> None:
     """What four pairs show when they are all, they do not yet show as the first look of twelve."""
-    at_once = judge_pairs(pairs(4, 1.3)).evidence["gates"][0]
-    early = judge_pairs(pairs(4, 1.3), looks=(4, 8, 12)).evidence["gates"][0]
-    assert early["low_ratio"] < at_once["low_ratio"] < at_once["high_ratio"] < early["high_ratio"]
-    assert early["change_ratio"] == at_once["change_ratio"]
+    at_once, *_ = gates(judge_pairs(pairs(4, 1.3)))
+    early, *_ = gates(judge_pairs(pairs(4, 1.3), looks=(4, 8, 12)))
+    assert early.low_ratio is not None
+    assert at_once.low_ratio is not None
+    assert at_once.high_ratio is not None
+    assert early.high_ratio is not None
+    assert early.low_ratio < at_once.low_ratio < at_once.high_ratio < early.high_ratio
+    assert early.change_ratio == at_once.change_ratio
 
 
 def test_pairs_of_unlike_plans_are_not_judged() -> None:
@@ -88,7 +93,7 @@ def test_a_run_that_lost_a_worker_does_not_count() -> None:
     assert not is_fit(spoiled)
     item = judge_pairs([*pairs(4), spoiled])
     assert item.verdict is Ruling.PASS
-    assert item.evidence["spoiled"] == ["pair 5, candidate: worker 1 was lost"]
+    assert item.evidence.spoiled == ["pair 5, candidate: worker 1 was lost"]
     assert judge_pairs([spoiled]).verdict is Ruling.INCONCLUSIVE
 
 
@@ -103,7 +108,7 @@ def test_a_run_that_was_not_made_to_its_end_does_not_count(how: dict[str, Any], 
     """Among several, and as the only one."""
     before, after = pair()
     spoiled = (before, timing(replaced(timed(1.0, 1), msgspec.structs.replace(after.manifest, **how))))
-    assert judge_pairs([*pairs(4), spoiled]).evidence["spoiled"] == [f"pair 5, candidate: {said}"]
+    assert judge_pairs([*pairs(4), spoiled]).evidence.spoiled == [f"pair 5, candidate: {said}"]
     alone = judge_pairs([spoiled])
     assert (alone.verdict, alone.summary.endswith(said)) == (Ruling.INCONCLUSIVE, True)
 

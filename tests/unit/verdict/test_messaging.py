@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadtest.results.interval import pack
+from loadtest.ruling import Ruling
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.items import Ruling
 from loadtest.verdict.messaging import FAILINGS, MIN_ANSWERED, OUTCOMES
 from loadtest.verdict.run import judge
 from tests.support.fake_link import Link
@@ -67,9 +67,9 @@ def test_a_servers_fault_goes_from_the_wire_to_the_verdict(fault: str, found: st
     link.send(200).hear().sweep(60 * NS_PER_S).stop()
     verdict = judge(gathered([pack(link.recorder.swap(link.now_ns))])).item("messaging")
     assert verdict.verdict is Ruling.FAIL
-    assert verdict.evidence["counts"][found] == 1
-    assert verdict.evidence["unaccounted"] == 0
-    assert verdict.evidence["errors"][0]["session"] == "session-0"
+    assert verdict.evidence.counts[found] == 1
+    assert verdict.evidence.unaccounted == 0
+    assert verdict.evidence.errors[0].session == "session-0"
 
 
 def test_messages_that_hang_until_their_connection_ends_are_inconclusive() -> None:

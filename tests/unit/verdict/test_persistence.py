@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.verdict.items import Ruling
+from loadtest.ruling import Ruling
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from loadtest.verdict.run import judge
 from tests.support.rulings import ruling
@@ -30,7 +30,7 @@ def test_without_history_the_identity_alone_is_judged() -> None:
     item = judge(sound({"persistence.histories": 0, "persistence.acknowledged": 0})).item("persistence")
     assert item.verdict is Ruling.PASS
     assert "identity only" in item.summary
-    assert item.evidence["judged_by"] == "identity only"
+    assert item.evidence.judged_by == "identity only"
 
 
 @pytest.mark.parametrize(("dialect", "checked"), [("echo", 0), ("somebodys-own", 0)])

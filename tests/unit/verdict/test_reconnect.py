@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from loadtest.drops.plan import Storm
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.items import Ruling
 from loadtest.verdict.run import judge
 from tests.support.rulings import NO_DROPS, ruling, told
 from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound
@@ -136,5 +136,5 @@ def test_outages_are_told_in_numbers() -> None:
         )
     ).item("reconnect")
     assert "100 of 100 outages resumed, p50 1.00 s, p95 1.00 s" in item.summary
-    assert item.evidence["percentiles"]["outage"]["samples"] == 100
-    assert item.evidence["herd_peak_per_s"] == 0
+    assert item.evidence.percentiles["outage"]["samples"] == 100
+    assert item.evidence.herd_peak_per_s == 0

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS
-from loadtest.verdict.items import ITEMS, Item, Ruling, Verdict, whole
+from loadtest.verdict.evidence import ServerLogEvidence
+from loadtest.verdict.items import ITEMS, Item, Verdict, whole
 from loadtest.verdict.messaging import FAILINGS
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 from tests.support.rulings import ruling, told
@@ -49,7 +51,13 @@ def test_the_worst_item_is_the_run() -> None:
 
 def test_the_server_logs_item_counts_like_any_other() -> None:
     """The item is judged elsewhere and handed in."""
-    log_item = Item(item="server_log", verdict=Ruling.FAIL, summary="3 ERROR lines for normal disconnects")
+    summary = "3 ERROR lines for normal disconnects"
+    log_item = Item(
+        item="server_log",
+        verdict=Ruling.FAIL,
+        summary=summary,
+        evidence=ServerLogEvidence(disconnect_errors=3),
+    )
     verdict = judge(sound(), log_item=log_item)
     assert verdict.item("server_log") is log_item
     assert (verdict.verdict, verdict.exit_code) == (Ruling.FAIL, 1)
@@ -148,7 +156,7 @@ def test_the_worst_of_the_candidates_runs_counts(rulings: list[Ruling], ruling: 
     """One run that fails fails the item, and is named."""
     found = pooled("connect", baseline=items([P]), candidate=items(rulings))
     assert (found.verdict, found.summary) == (ruling, summary)
-    assert [told["run"] for told in found.evidence.get("seen", [])] == [
+    assert [seen.run for seen in found.evidence.seen or ()] == [
         of_run.run for of_run in items(rulings) if ruling in (F, I) and of_run.item.verdict is ruling
     ]
 
@@ -158,4 +166,4 @@ def test_what_the_baseline_fails_is_told_beside_it() -> None:
     found = pooled("connect", baseline=items([F, P]), candidate=items([P, P]))
     assert found.verdict is P
     assert found.summary == "in 2 of 2 runs: PASS 1; the baseline fails it in 1 of 2 runs"
-    assert found.evidence["baseline_failed"][0]["run"] == "v2/run1"
+    assert [seen.run for seen in found.evidence.baseline_failed or ()] == ["v2/run1"]

@@ -1,12 +1,13 @@
 """The verdict on a server's log."""
 
-import json
 import random
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import pytest
 
+from loadtest.ruling import Ruling
 from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.matching import END_OF_RUN, DropMade
@@ -14,23 +15,34 @@ from loadtest.serverlog.records import Counts, Level, LogRecord
 from loadtest.serverlog.rules import LogClass, load_rules
 from loadtest.serverlog.times import SECOND_NS
 from loadtest.verdict import server_log
-from loadtest.verdict.server_log import Account, Window, drop_table, judge
+from loadtest.verdict.evidence import KindEvidence, ServerLogEvidence
+from loadtest.verdict.items import Item
+from loadtest.verdict.server_log import judge
 from tests.support.places import LOGS
+from tests.support.runs import gathered, interval, manifest, plan
 
 TABLE = load_rules()
 START_NS = 1_795_443_815 * SECOND_NS
-WINDOW = Window(start_ns=START_NS, end_ns=START_NS + 120 * SECOND_NS)
+END_NS = START_NS + 120 * SECOND_NS
 QUIET = ("close", "tab_close", "fin", "reset", "half_open", "mid_message")
 
 Classified = list[tuple[LogRecord, LogClass]]
 
 
 def judged(
-    log: Classified, made: list[DropMade], *, window: Window = WINDOW, reading: ReadStats | None = None
-) -> Account:
+    log: Classified,
+    made: list[DropMade],
+    *,
+    start_ns: int = START_NS,
+    end_ns: int = END_NS,
+    reading: ReadStats | None = None,
+    **planned: Any,
+) -> Item[ServerLogEvidence]:
     """The verdict on a log by what is kept of it, after a way through a file."""
-    written = msgspec.json.encode(extract(log))
-    return judge(msgspec.json.decode(written, type=list[KeptRecord]), made, window=window, reading=reading)
+    of = manifest(started_unix_ns=start_ns, run_plan=plan(**planned))
+    run = gathered([interval(0, seconds=-(-(end_ns - start_ns) // SECOND_NS))], of)
+    kept = msgspec.json.decode(msgspec.json.encode(extract(log)), type=list[KeptRecord])
+    return judge(run, kept, made, reading=reading)
 
 
 def drops(kinds: tuple[str, ...] = (*QUIET, "mid_reply"), each: int = 4) -> list[DropMade]:
@@ -90,9 +102,9 @@ def log_of(
     return found
 
 
-def kind_rows(found: Account) -> dict[str, dict[str, object]]:
+def kind_rows(found: Item[ServerLogEvidence]) -> dict[str, KindEvidence]:
     """The table by drop kind."""
-    return {row["kind"]: row for row in found.evidence["by_kind"]}
+    return {row.kind: row for row in found.evidence.by_kind}
 
 
 def test_before_fails_by_mid_reply_alone() -> None:
@@ -101,10 +113,10 @@ def test_before_fails_by_mid_reply_alone() -> None:
     found = judged(log_of(made, before), made)
     assert found.verdict == "FAIL"
     assert "8 ERROR records for mere disconnects (after mid_reply)" in found.summary
-    assert found.evidence["disconnect_errors"] == 8
-    assert found.evidence["real_errors"] == 0
-    assert kind_rows(found)["mid_reply"]["levels"] == {"INFO": 4, "ERROR": 8}
-    assert kind_rows(found)["close"]["levels"] == {"INFO": 4}
+    assert found.evidence.disconnect_errors == 8
+    assert found.evidence.real_errors == 0
+    assert kind_rows(found)["mid_reply"].levels == {"INFO": 4, "ERROR": 8}
+    assert kind_rows(found)["close"].levels == {"INFO": 4}
 
 
 @pytest.mark.parametrize("uvicorn", [True, False])
@@ -113,8 +125,8 @@ def test_after_passes(uvicorn: bool) -> None:
     made = drops()
     found = judged(log_of(made, after, uvicorn=uvicorn), made)
     assert found.verdict == "PASS", found.summary
-    assert found.evidence["info_ratio"] == 1
-    assert all(row["drops_with_record"] == 4 for row in kind_rows(found).values())
+    assert found.evidence.info_ratio == 1
+    assert all(row.drops_with_record == 4 for row in kind_rows(found).values())
 
 
 @pytest.mark.parametrize("offset_s", [0.3, -2.0, 3_600.0, -28_800.0])
@@ -123,7 +135,7 @@ def test_a_server_with_another_clock_is_judged_alike(offset_s: float) -> None:
     made = drops()
     found = judged(log_of(made, after, offset_s=offset_s), made)
     assert found.verdict == "PASS", found.summary
-    assert found.evidence["clock_offset_s"] == pytest.approx(offset_s, abs=0.1)
+    assert found.evidence.clock_offset_s == pytest.approx(offset_s, abs=0.1)
     assert (f"clock is {offset_s:+.0f} s off" in found.summary) is (abs(offset_s) >= 1)
 
 
@@ -132,9 +144,9 @@ def test_a_bad_message_is_expected_to_be_an_error(handling: object) -> None:
     """The errors that bad messages are made to cause are shown and do not count."""
     made = drops(("close", "bad_message"), each=10)
     found = judged(log_of(made, handling), made)
-    assert found.evidence["real_errors"] == 0
-    assert found.evidence["expected_errors"] == 10
-    assert kind_rows(found)["bad_message"]["levels"]["ERROR"] == 10  # type: ignore[index]
+    assert found.evidence.real_errors == 0
+    assert found.evidence.expected_errors == 10
+    assert kind_rows(found)["bad_message"].levels["ERROR"] == 10
     assert found.verdict == "PASS", found.summary
 
 
@@ -145,7 +157,7 @@ def test_real_errors_count_against_the_allowance() -> None:
     found = judged(log, made)
     assert found.verdict == "FAIL"
     assert found.summary == "1 real errors, 0 allowed"
-    assert found.evidence["first_real_errors"][0]["text"] == "database is locked"
+    assert found.evidence.first_real_errors[0].text == "database is locked"
     assert judged(log, made, reading=ReadStats(allowed_errors=1)).verdict == "PASS"
 
 
@@ -204,7 +216,7 @@ def test_too_many_records_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     made = drops()
     found = judged(log_of(made, after), made)
     assert found.verdict == "INCONCLUSIVE"
-    assert found.evidence["unjudged_records"] > 0
+    assert found.evidence.unjudged_records > 0
 
 
 def test_what_was_seen_to_be_wrong_fails_whatever_is_missing() -> None:
@@ -227,7 +239,7 @@ def test_a_log_without_times() -> None:
         DropMade(at_ns=START_NS, session="8d116ece-1738-47d9-bd9c-172411e20b8f", kind="bad_message"),
     ]
     verdict = judged(recorded, bad)
-    assert (verdict.evidence["disconnect_errors"], verdict.evidence["real_errors"]) == (2, 0)
+    assert (verdict.evidence.disconnect_errors, verdict.evidence.real_errors) == (2, 0)
 
 
 def test_a_recorded_run() -> None:
@@ -243,10 +255,9 @@ def test_a_recorded_run() -> None:
         for record, log_class in recorded
         if record.session and record.at_ns and log_class is not LogClass.ABRUPT
     ]
-    window = Window(start_ns=made[0].at_ns, end_ns=made[-1].at_ns)
-    found = judged(recorded, made * 2, window=window)
+    found = judged(recorded, made * 2, start_ns=made[0].at_ns, end_ns=made[-1].at_ns)
     assert found.verdict == "PASS", found.summary
-    assert {kind: row["levels"] for kind, row in kind_rows(found).items()} == {
+    assert {kind: row.levels for kind, row in kind_rows(found).items()} == {
         "close": {"INFO": 2},
         "tab_close": {"INFO": 2},
         "fin": {"INFO": 2},
@@ -256,31 +267,28 @@ def test_a_recorded_run() -> None:
     }
 
 
-def test_the_table_reads_from_action_to_level() -> None:
-    """The table by drop kind is made from the evidence alone, after a way through JSON."""
-    made = drops(("close", "mid_reply", "bad_message"))
-    found = judged(log_of(made, before, uvicorn=False), made)
-    assert drop_table(json.loads(json.dumps(found.evidence))) == [
-        ("client action", "times", "with a record", "records", "server's log level"),
-        ("bad_message", "4", "4", "4", "ERROR 4 (4 expected)"),
-        ("close", "4", "0", "0", "nothing"),
-        ("mid_reply", "4", "4", "8", "ERROR 8"),
-    ]
+def test_a_run_without_drops_is_judged_by_its_errors_only() -> None:
+    """A log without any cannot show how disconnects are logged."""
+    calm: dict[str, Any] = {"drop_every_s": 0.0, "drops": {}}
+    found = judged([line(START_NS, "INFO", "connection open")], [], **calm)
+    assert found.verdict is Ruling.NOT_JUDGED
+    assert found.summary == "no drops are planned, and no error was logged in 1 records"
+    assert judged([line(START_NS, "ERROR", "database is locked")], [], **calm).verdict is Ruling.FAIL
 
 
 def test_evidence_holds_no_secret() -> None:
     """What a log says of tokens does not reach the verdict."""
     made = drops()
     log = [*log_of(made, after), line(made[0].at_ns, "ERROR", "refused token=s3cr3t-value for /ws")]
-    assert "s3cr3t-value" not in json.dumps(judged(log, made).evidence)
+    assert "s3cr3t-value" not in str(judged(log, made).evidence)
 
 
 def test_the_runs_end_is_a_row_of_its_own() -> None:
     """Sessions that close with the run are no drops: their records do not swell the last drops' counts."""
     made = drops()
-    ends = [DropMade(at_ns=WINDOW.end_ns, session=drop.session, kind=END_OF_RUN) for drop in made]
+    ends = [DropMade(at_ns=END_NS, session=drop.session, kind=END_OF_RUN) for drop in made]
     closes = [
-        line(WINDOW.end_ns - SECOND_NS // 2, "INFO", text)
+        line(END_NS - SECOND_NS // 2, "INFO", text)
         for end in ends
         for text in (
             "connection closed",
@@ -289,10 +297,10 @@ def test_the_runs_end_is_a_row_of_its_own() -> None:
     ]
     found = judged([*log_of(made, after), *closes], [*made, *ends])
     rows = kind_rows(found)
-    assert found.evidence["drops"] == len(made)
+    assert found.evidence.drops == len(made)
     assert list(rows)[-1] == END_OF_RUN
-    assert rows[END_OF_RUN]["drops_with_record"] == len(ends)
-    assert rows["close"]["records"] == 8
+    assert rows[END_OF_RUN].drops_with_record == len(ends)
+    assert rows["close"].records == 8
     assert judged(closes, ends).verdict == "INCONCLUSIVE"
 
 

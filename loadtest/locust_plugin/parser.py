@@ -1,0 +1,68 @@
+"""The table of settings as options of Locust's parser.
+
+An option that is not given leaves the attribute of the user class as it is, so every option's default is
+None. Values from the command line, the environment and the web form all arrive as text.
+"""
+
+import argparse
+from typing import Any
+
+from loadtest.options import SETTINGS, TABLE, Setting
+from loadtest.values import Flag
+
+NOT_IN_WEB_FORM = tuple(row.destination for row in SETTINGS.values() if row.name and not row.in_web_form)
+"""Where Locust's parsed options hold what names files and commands: these stay those of the process's start,
+whatever a web request says."""
+
+RUN_DESTINATION = "ws_run"
+"""Where a master puts what its workers must know of a run; Locust sends all custom options to them."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options to Locust's parser."""
+    group: Any = parser.add_argument_group(
+        "WebSocket options",
+        "Each overrides an attribute of the user class. In the environment: LOCUST_WS_… (LOCUST_WS_RATE=2).",
+    )
+    for rows in TABLE.values():
+        for row in rows:
+            if row.name:
+                _add(group, row)
+    group.add_argument(f"--{RUN_DESTINATION}", dest=RUN_DESTINATION, default="", help=argparse.SUPPRESS)
+
+
+def _add(group: Any, row: Setting) -> None:
+    form: dict[str, Any] = {"metavar": row.kind.metavar, "default": None}
+    if isinstance(row.kind, Flag):
+        form = {"action": "store_true", "default": False}
+    elif row.repeatable:
+        form["action"] = "append"
+    action = group.add_argument(
+        row.option,
+        dest=row.destination,
+        env_var=row.variable,
+        help=f"{row.help} [default: {row.shown_default}]".replace("%", "%%"),
+        **form,
+    )
+    if row.in_web_form:  # marked as Locust's parser marks its own options, which it does not do in a group
+        action.include_in_web_ui = True
+        action.is_secret = row.secret
+        action.is_required = False
+        action.is_multiple = False
+
+
+def given_values(options: argparse.Namespace) -> dict[str, Any]:
+    """Return {attribute: value} for the options that were given.
+
+    Raises:
+        InvalidSetting: a value is not what the option takes.
+    """
+    given: dict[str, Any] = {}
+    for attribute, row in SETTINGS.items():
+        text = getattr(options, row.destination, None) if row.name else None
+        if text in (None, "", []):
+            continue
+        value = row.read(text)
+        if value is not False:  # a flag that is not given leaves the attribute as it is, too
+            given[attribute] = value
+    return given

@@ -1,0 +1,375 @@
+"""The table of settings: one row a setting.
+
+Every place that lists settings reads them from here: the parser of the --ws-… options, their names in the
+environment and the fields of Locust's web form (`locust_plugin.parser`), the attributes of `WebSocketUser`,
+the checks of their values (`locust_plugin.load_settings`), the options that set a run's plan
+(`results.manifest.Plan`), `loadtest options`, and docs/options.md. A new setting is one row, and its use.
+
+What a value means does not belong here: rows hold kinds and bounds, and the module that uses a value parses
+its text. Such a module names the option in its errors: `--ws-backoff`.
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from loadtest.errors import HIDDEN, InvalidSetting
+from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Whole, seconds
+
+
+class Group(StrEnum):
+    """The headings of lists of settings, in their order."""
+
+    SERVER = "Server under test"
+    LOAD = "Load"
+    DROPS = "Drops and reconnecting"
+    CONNECTION = "Connection"
+    VERDICT = "Verdict"
+    SERVER_LOG = "Server log"
+    OUTPUT = "Output"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    Args:
+        name: of the option, without `--ws-`; empty for a setting that is a class attribute only.
+        attribute: of the user class, which the option overrides.
+        kind: of its value, with the bounds.
+        default: of the attribute.
+        help: what it does, in sentences; without the default and the bounds, which are written beside it.
+        plan_field: the field of a run's plan that holds it, empty where runs may differ in it.
+        default_text: how the default is shown, where it does not speak for itself.
+        secret: whether it is masked in the web form and kept out of every file and error.
+        repeatable: whether it can be given more than once; its value is a tuple.
+        in_web_form: whether it is shown there. What reads files of this machine or runs programs on it is
+            not: such settings are those of the process's start, whatever a web request says.
+    """
+
+    name: str
+    attribute: str
+    kind: Kind
+    default: Any
+    help: str
+    _: KW_ONLY
+    plan_field: str = ""
+    default_text: str = ""
+    secret: bool = False
+    repeatable: bool = False
+    in_web_form: bool = True
+
+    @property
+    def option(self) -> str:
+        """Its name as a person types it."""
+        return f"--ws-{self.name}" if self.name else f"WebSocketUser.{self.attribute}"
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment, empty where it has no option."""
+        return f"LOCUST_WS_{self.name.replace('-', '_').upper()}" if self.name else ""
+
+    @property
+    def destination(self) -> str:
+        """Its name in Locust's parsed options, empty where it has no option."""
+        return f"ws_{self.name.replace('-', '_')}" if self.name else ""
+
+    @property
+    def allowed(self) -> str:
+        """The bounds or the choices, empty where there are none."""
+        return str(self.kind) if isinstance(self.kind, Number | Choice) else ""
+
+    @property
+    def shown_default(self) -> str:
+        """The default, for a person; `none` where there is none."""
+        return self.default_text or written(self.default) or "none"
+
+    def read(self, given: Any) -> Any:
+        """Return the value that was given, as text or as a Python object.
+
+        Raises:
+            InvalidSetting: it is not what the setting takes.
+        """
+        if given is None and self.default is None:
+            return None
+        try:
+            if self.repeatable:
+                return tuple(self.kind.read(one, self.option) for one in _several(given))
+            return self.kind.read(given[-1] if isinstance(given, list) else given, self.option)
+        except InvalidSetting as error:
+            if self.secret:
+                raise InvalidSetting(error.option, HIDDEN, error.problem, error.hint) from None
+            raise
+
+
+def _several(given: Any) -> Iterable[Any]:
+    """Return the values of a setting that can be given more than once, of which one may stand alone."""
+    if isinstance(given, Mapping):
+        return given.items()
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return given
+    return [given] if given != "" else ()
+
+
+TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
+    Group.SERVER: (
+        Setting(
+            *("dialect", "dialect", Text("NAME", or_object=True), "emergence"),
+            "What the server speaks: emergence, echo, or a subclass of loadtest.Dialect in your locustfile.",
+            plan_field="dialect",
+        ),
+        Setting(
+            *("path", "path", Text("PATH"), None),
+            "Path and query of the WebSocket endpoint.",
+            plan_field="path",
+            default_text="the dialect's",
+        ),
+        Setting(
+            *("token", "token", Text("TOKEN", or_object=True), None),
+            "Token to log in with. As an attribute it may be a function that returns one, async or not. It "
+            "is called before each attempt, on the engine's thread, and must neither block nor use gevent.",
+            secret=True,
+        ),
+        Setting(
+            *("header", "headers", Pair("NAME:VALUE", ":"), ()),
+            "Header to add to each upgrade request.",
+            secret=True,
+            repeatable=True,
+        ),
+        Setting(
+            *("subprotocol", "subprotocols", Text("NAME"), ()),
+            "Subprotocol to offer to the server.",
+            repeatable=True,
+        ),
+        Setting(
+            *("revision", "revision", Text("NAME"), None),
+            "Version of the server under test.",
+            default_text="git describe",
+        ),
+    ),
+    Group.LOAD: (
+        Setting(
+            *("sessions", "sessions", Whole(1, 100_000), 20),
+            "WebSocket sessions per Locust user.",
+            plan_field="sessions_per_user",
+        ),
+        Setting(
+            *("rate", "rate", Number(1e-6, 10_000, "messages per second per session", or_zero=True), 1.0),
+            "Messages per second per session; 0 sends none.",
+            plan_field="rate",
+        ),
+        Setting(
+            *("arrivals", "arrivals", Choice(("constant", "poisson", "closed")), "constant"),
+            "When messages are sent: evenly, at random times, or (closed) as soon as the last reply is in.",
+            plan_field="arrivals",
+        ),
+        Setting(
+            *("in-flight", "in_flight", Whole(0, 1000, "requests"), 0),
+            "Requests that a session may have under way; 0 for any number.",
+            plan_field="in_flight",
+        ),
+        Setting(
+            *("message-bytes", "message_bytes", Whole(1, 2**20, "bytes"), 64),
+            "Approximate size of a request.",
+            plan_field="message_bytes",
+        ),
+        Setting(
+            *("reply-timeout", "reply_timeout_s", seconds(0.001, 3600), 10.0),
+            "Time after which a request without a reply is lost.",
+            plan_field="reply_timeout_s",
+        ),
+        Setting(
+            *("warmup", "warmup_s", seconds(0, 3600), 3.0),
+            "Time at the start of a run that the latency verdict leaves out.",
+            plan_field="warmup_s",
+        ),
+        Setting(
+            *("seed", "seed", Whole(-(2**63), 2**63 - 1), 1),
+            "Seed of drops, arrivals and jitter: the same seed gives the same plan.",
+            plan_field="seed",
+        ),
+    ),
+    Group.DROPS: (
+        Setting(
+            *("drop-every", "drop_every_s", seconds(0, 1e9), 20.0),
+            "Mean time a session stays connected before it is dropped; 0 for no drops.",
+            plan_field="drop_every_s",
+        ),
+        Setting(
+            *("drops", "drops", Text("KIND=WEIGHT,…", or_object=True), None),
+            "Kinds of drops and how often each occurs relative to the others: close=2,reset=1.",
+            plan_field="drops",
+            default_text="the seven kinds that a sound server takes without an error",
+        ),
+        Setting(
+            *("storm", "storms", Text("SHARE@SECONDS[:KIND]"), ()),
+            "Drop a share of all sessions at one moment of the run: 0.5@30, or 50%@30:fin. The kind is reset "
+            "unless given.",
+            plan_field="storms",
+            repeatable=True,
+        ),
+        Setting(
+            *("backoff", "backoff", Text("POLICY", or_object=True), "exponential(1,2,8)"),
+            "When clients reconnect: none, constant(SECONDS), or "
+            "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or equal.",
+            plan_field="backoff",
+        ),
+    ),
+    Group.CONNECTION: (
+        Setting(
+            *("open-timeout", "open_timeout_s", seconds(0.001, 3600), 10.0),
+            "Time limit of an attempt to connect.",
+            plan_field="open_timeout_s",
+        ),
+        Setting(
+            *("connect-concurrency", "connect_concurrency", Whole(1, 100_000, "attempts"), 256),
+            "Attempts to connect at the same time, per process.",
+        ),
+        Setting(
+            *("source-ip", "source_ips", Text("IP"), ()),
+            "Local addresses to connect from, in turn: IP, FIRST-LAST or NETWORK/BITS.",
+            repeatable=True,
+        ),
+        Setting(
+            *("tls-ca", "tls_ca", FilePath(), None),
+            "Certificates to trust instead of the system's (PEM).",
+            default_text="the system's",
+            in_web_form=False,
+        ),
+        Setting(
+            *("tls-cert", "tls_cert", FilePath(), None),
+            "Client certificate (PEM).",
+            in_web_form=False,
+        ),
+        Setting(
+            *("tls-key", "tls_key", FilePath(), None),
+            "Private key of the client certificate (PEM).",
+            default_text="in the certificate's file",
+            in_web_form=False,
+        ),
+        Setting(
+            *("tls-insecure", "tls_insecure", Flag(), False),
+            "Accept any server certificate.",
+        ),
+        Setting(
+            *("", "max_message_bytes", Whole(1, 2**30, "bytes"), 2**20),
+            "Largest message that is accepted from the server.",
+        ),
+        Setting(
+            *("", "ping_interval_s", seconds(0.1, 86_400), 20.0),
+            "Time between keepalive pings.",
+        ),
+        Setting(
+            *("", "ping_timeout_s", seconds(0.1, 86_400), 20.0),
+            "Time after which a ping without a pong ends the connection.",
+        ),
+    ),
+    Group.VERDICT: (
+        Setting(
+            *("baseline", "baseline", Text("RUN"), None),
+            "Run directory or revision to compare with, or none.",
+            default_text="the pinned run, else one of an earlier revision",
+            in_web_form=False,
+        ),
+        Setting(
+            *("margin", "margins", Text("QUANTILE=SHARE%[/TIMEms]"), ()),
+            "How much slower than the baseline still counts as unchanged at p50, p90, p99 or outage: a share "
+            "(p50=8%), a time (p99=2ms), or the larger of both (p99=15%/2ms).",
+            default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
+            repeatable=True,
+        ),
+    ),
+    Group.SERVER_LOG: (
+        Setting(
+            *("server-log", "server_logs", Text("FILE"), ()),
+            "Log of the server, followed from the start of the run and judged; - for standard input.",
+            repeatable=True,
+            in_web_form=False,
+        ),
+        Setting(
+            *("server-log-cmd", "server_log_cmd", Text("COMMAND"), None),
+            "Command that prints the server's log, such as 'docker logs -f --tail 0 NAME'; stopped after the "
+            "run. One that ends by itself ('gcloud logging read … --format=json') runs again then.",
+            in_web_form=False,
+        ),
+        Setting(
+            *("server-log-format", "server_log_format", Text("FORMAT"), "auto"),
+            "Format of the server's log: auto, json, or a format string of Python's logging.",
+            in_web_form=False,
+        ),
+        Setting(
+            *("server-log-rules", "server_log_rules", FilePath(), None),
+            "Your own rules for what log records mean (TOML, see 'loadtest check-log --help').",
+            default_text="the built-in rules",
+            in_web_form=False,
+        ),
+        Setting(
+            *("server-log-errors", "server_log_errors", Whole(0, 10**9, "errors"), 0),
+            "Real errors in the server's log that are allowed.",
+            in_web_form=False,
+        ),
+    ),
+    Group.OUTPUT: (
+        Setting(
+            *("results", "results", FilePath("DIR"), "results"),
+            "Folder for run directories.",
+            in_web_form=False,
+        ),
+    ),
+}
+"""All settings, by the headings of lists."""
+
+_ROWS = [row for rows in TABLE.values() for row in rows]
+
+SETTINGS: Final[Mapping[str, Setting]] = {row.attribute: row for row in _ROWS}
+"""All settings by attribute."""
+
+LOCUST_OPTIONS: Final[Mapping[str, str]] = {"users": "-u", "spawn_rate": "-r", "duration_s": "-t"}
+"""The fields of a run's plan that options of Locust set."""
+
+_OF_PLAN = {row.plan_field: row for row in _ROWS if row.plan_field}
+
+
+def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of all settings by attribute, each checked by its row.
+
+    Raises:
+        InvalidSetting: one is not what its setting takes.
+    """
+    return {attribute: row.read(values[attribute]) for attribute, row in SETTINGS.items()}
+
+
+def options_of(plan_fields: Iterable[str]) -> list[str]:
+    """Return the options that set these fields of a run's plan."""
+    return [LOCUST_OPTIONS.get(name) or _OF_PLAN[name].option for name in plan_fields]
+
+
+def command_options(plan: Mapping[str, Any]) -> list[str]:
+    """Return the options that repeat a run's plan, quoted for a shell, a line for each group.
+
+    Args:
+        plan: by the names of its fields.
+    """
+    lines = []
+    for rows in TABLE.values():
+        given = [(row.option, written(plan[row.plan_field])) for row in rows if row.plan_field]
+        if given:
+            lines.append(" ".join(f"{option} {shlex.quote(value)}" for option, value in given if value))
+    return lines
+
+
+def written(value: Any) -> str:
+    """Write a value as an option takes it; read back, it is exactly the same."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value).removesuffix(".0")
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={written(one)}" for name, one in value.items())
+    if isinstance(value, tuple | list):
+        return ",".join(map(written, value))
+    return str(value)

@@ -1,0 +1,226 @@
+"""Kinds of value: how a setting's value is read, and what it must be.
+
+Values come as text (command line, environment, web form) or as Python objects (class attributes). `read`
+takes either, so that a value is checked the same wherever it comes from. The text of a kind finishes the
+sentence "--ws-rate must be …", in errors and in the documentation.
+
+`Number.read` is the one range check of the package: it refuses what is out of range, NaN, infinity, and text
+that is not a number. Which settings exist does not belong here; that is `loadtest.options`.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from loadtest.errors import HIDDEN, InvalidSetting
+
+
+class Kind(Protocol):
+    """What a value is."""
+
+    @property
+    def metavar(self) -> str:
+        """The placeholder for a value in a command's help, empty for a flag, which takes none."""
+
+    def read(self, given: Any, option: str) -> Any:
+        """Return the value.
+
+        Args:
+            given: text, or a Python object.
+            option: the name that errors give.
+
+        Raises:
+            InvalidSetting: it is not of this kind.
+        """
+
+    def __str__(self) -> str:
+        """Finish the sentence "It must be …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A finite number within bounds.
+
+    Args:
+        least, most: the bounds, which are allowed themselves; `most` may be infinite.
+        unit: of the value, in the plural.
+        metavar: its placeholder in a command's help.
+        or_zero: whether 0 is allowed, too.
+        above: whether `least` itself is not allowed.
+    """
+
+    least: float = 0
+    most: float = math.inf
+    unit: str = ""
+    _: KW_ONLY
+    metavar: str = "N"
+    or_zero: bool = False
+    above: bool = False
+
+    def admits(self, value: float) -> bool:
+        """Tell whether a number is within the bounds."""
+        if not math.isfinite(value):
+            return False
+        in_range = self.least < value <= self.most if self.above else self.least <= value <= self.most
+        return in_range or (self.or_zero and value == 0)
+
+    def read(self, given: Any, option: str, part: str = "", hint: str = "") -> float:
+        """Return the number; see `Kind.read`.
+
+        Args:
+            part: of the setting, where the number is not all of it: `weight of close`.
+            hint: what to do, for the error.
+        """
+        try:
+            if isinstance(given, bool):
+                raise TypeError
+            value = self._converted(given)
+            admitted = self.admits(value)
+        except (TypeError, ValueError, OverflowError):  # no number, or more than a float holds
+            admitted = False
+        if not admitted:
+            problem = f"{part} must be {self}" if part else f"must be {self}"
+            raise InvalidSetting(option, given, problem, hint)
+        return value
+
+    def _converted(self, given: Any) -> float:
+        return float(given)
+
+    def __str__(self) -> str:
+        least, most = _plain(self.least), _plain(self.most)
+        if math.isinf(self.most):
+            limits = f"above {least}" if self.above else f"{least} or more"
+        else:
+            limits = f"above {least} and at most {most}" if self.above else f"{least}–{most}"
+        return f"{'0 or ' if self.or_zero else ''}{limits} {self.unit}".rstrip()
+
+
+class Whole(Number):
+    """A whole number within bounds."""
+
+    __slots__ = ()
+
+    def read(self, given: Any, option: str, part: str = "", hint: str = "") -> int:
+        """Return the number; see `Number.read`."""
+        return int(Number.read(self, given, option, part, hint))
+
+    def _converted(self, given: Any) -> int:
+        value = int(given)
+        if not isinstance(given, str | bytes) and value != given:
+            raise ValueError
+        return value
+
+    def __str__(self) -> str:
+        return f"a whole number, {Number.__str__(self)}"
+
+
+def seconds(least: float, most: float = math.inf, *, or_zero: bool = False, above: bool = False) -> Number:
+    """Return the kind of a duration."""
+    return Number(least, most, "seconds", metavar="SECONDS", or_zero=or_zero, above=above)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of some names."""
+
+    names: Sequence[str]
+    metavar: str = "NAME"
+
+    def read(self, given: Any, option: str, part: str = "") -> str:
+        """Return the name; see `Number.read`."""
+        if given not in self.names:
+            problem = f"{part} must be {self}" if part else f"must be {self}"
+            raise InvalidSetting(option, given, problem)
+        return str(given)
+
+    def __str__(self) -> str:
+        return " or ".join(filter(None, (", ".join(self.names[:-1]), self.names[-1])))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text.
+
+    Args:
+        metavar: its placeholder in a command's help.
+        or_object: whether a locustfile may give a Python object instead; whoever uses it checks it.
+    """
+
+    metavar: str = "TEXT"
+    or_object: bool = False
+
+    def read(self, given: Any, option: str) -> Any:
+        """Return it as it is."""
+        if not (self.or_object or isinstance(given, str)):
+            raise InvalidSetting(option, given, f"must be {self}")
+        return given
+
+    def __str__(self) -> str:
+        return "text"
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """The path of a file or a folder."""
+
+    metavar: str = "FILE"
+
+    def read(self, given: Any, option: str) -> Path:
+        """Return the path."""
+        if not (given and isinstance(given, str | os.PathLike)):
+            raise InvalidSetting(option, given, f"must be {self}")
+        return Path(given)
+
+    def __str__(self) -> str:
+        return "a path"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A name and a value, written with a separator between them, or given as a tuple.
+
+    Args:
+        metavar: the form, such as NAME:VALUE.
+        separator: between the two.
+    """
+
+    metavar: str
+    separator: str
+
+    def read(self, given: Any, option: str) -> tuple[str, str]:
+        """Return name and value without the blanks around them; errors do not show them."""
+        match given.split(self.separator, 1) if isinstance(given, str) else given:
+            case [str() as name, str() as value] if name.strip():
+                return name.strip(), value.strip()
+        raise InvalidSetting(option, HIDDEN, f"must be {self}")
+
+    def __str__(self) -> str:
+        return self.metavar
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """On or off."""
+
+    metavar: str = ""
+
+    def read(self, given: Any, option: str) -> bool:
+        """Return whether it is on."""
+        text = str(given).lower()
+        if text in ("true", "1", "yes", "on"):
+            return True
+        if text in ("false", "0", "no", "off"):
+            return False
+        raise InvalidSetting(option, given, f"must be {self}")
+
+    def __str__(self) -> str:
+        return "true or false"
+
+
+def _plain(number: float) -> str:
+    """Write a number without an exponent."""
+    return f"{Decimal(str(number)).normalize():f}" if math.isfinite(number) else str(number)

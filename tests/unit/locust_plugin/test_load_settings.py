@@ -1,0 +1,137 @@
+"""Settings, from option, environment, web form and user class to the engine's plan and run.json."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
+from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
+from loadtest.locust_plugin.parser import given_values
+from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
+from loadtest.results.manifest import Plan, comparability_hash
+from loadtest.statistics.margins import GATES, parse_margins
+
+EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)
+
+
+def settings_of(**values: Any) -> LoadSettings:
+    """Return the settings of a user class; attributes not told are those of `WebSocketUser`."""
+    usual = {attribute: row.default for attribute, row in SETTINGS.items()}
+    return load_settings(usual | {"revision": "v1"} | values, "ws://127.0.0.1:9")
+
+
+def given(*texts: str) -> dict[str, Any]:
+    """Return what the options say where --ws-storm was given so many times."""
+    return given_values(argparse.Namespace(ws_storm=list(texts) or None))
+
+
+def test_by_default_there_is_no_storm() -> None:
+    """Neither in the plan of the engine nor in the manifest."""
+    settings = settings_of()
+    assert settings.engine.drops == DropPlan()
+    assert settings.plan.storms == ()
+    assert given() == {}
+
+
+@pytest.mark.parametrize(
+    "storms",
+    ["50%@30,0.2@10:fin", ("0.5@30", "0.2@10:fin"), given("0.5@30", "0.2@10:fin")["storms"]],
+    ids=["text", "texts", "options"],
+)
+def test_storms_are_in_the_engines_plan_and_in_run_json(storms: Any) -> None:
+    """However they are given, engine and manifest hold the same storms, in the order of time."""
+    settings = settings_of(storms=storms, seed=7)
+    assert settings.engine.drops == DropPlan(seed=7, storms=(EARLY, LATE))
+    assert settings.plan.storms == (EARLY, LATE)
+    assert settings.plan.drops_planned
+
+
+def test_storms_make_runs_incomparable_and_their_order_does_not() -> None:
+    """Who compares runs compares the same storms."""
+    hashes = [comparability_hash(settings_of(storms=storms).plan) for storms in ("", "1@5,1@6", "1@6,1@5")]
+    assert hashes[0] != hashes[1] == hashes[2]
+
+
+def test_storms_without_any_other_drops_are_drops() -> None:
+    """A plan of a storm alone drops sessions on purpose."""
+    assert settings_of(storms="0.5@30", drop_every_s=0.0).plan.drops_planned
+    assert not settings_of(drop_every_s=0.0).plan.drops_planned
+
+
+def test_a_plan_of_ones_own_keeps_its_storms_until_others_are_asked_for() -> None:
+    """Storms are added to a user's own plan; a cleared field of the web form takes them away."""
+    own = OnceInTurn(4.0, storms=(EARLY,))
+    assert settings_of(drops=own).engine.drops is own
+    assert settings_of(drops=own, storms="0.5@30").engine.drops == OnceInTurn(4.0, storms=(LATE,))
+    assert settings_of(drops=own, **given("")).engine.drops == OnceInTurn(4.0)
+
+
+@pytest.mark.parametrize(
+    "margins",
+    ["p50=8%,outage=50ms", ("p50=8%", "outage=50ms")],
+    ids=["text", "texts"],
+)
+def test_margins_are_settings_and_no_part_of_the_plan(margins: Any) -> None:
+    """However they are given; runs that are judged by others stay comparable."""
+    settings, usual = settings_of(margins=margins), settings_of()
+    assert settings.gates == parse_margins(["p50=8%,outage=50ms"])
+    assert usual.gates == GATES
+    assert settings.plan == usual.plan
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-A": "1", "X-B": "2"}, [("X-A", "1"), ("X-B", "2")], ["X-A: 1", "X-B:2"]], ids=str
+)
+def test_headers_are_pairs_or_texts(headers: Any) -> None:
+    """A mapping, pairs, or texts as the option takes them."""
+    assert settings_of(headers=headers).engine.headers == (("X-A", "1"), ("X-B", "2"))
+
+
+def test_one_text_is_one_value() -> None:
+    """A text where several may be given is not taken for its letters."""
+    settings = settings_of(server_logs="server.log", subprotocols="chat", source_ips="127.0.0.2")
+    assert settings.log.paths == ("server.log",)
+    assert settings.engine.subprotocols == ("chat",)
+    assert settings.engine.source_ips == ("127.0.0.2",)
+
+
+def test_whole_numbers_and_texts_are_numbers() -> None:
+    """A plan is the same whether a locustfile says 2, 2.0 or "2"."""
+    plans = [settings_of(rate=rate, drop_every_s=rate).plan for rate in (2, 2.0, "2")]
+    assert len({comparability_hash(plan) for plan in plans}) == 1
+
+
+def test_every_field_of_the_plan_has_its_setting() -> None:
+    """A setting of the plan is in Plan, and a field of Plan is a setting or one of Locust's own."""
+    of_settings = [row.plan_field for row in SETTINGS.values() if row.plan_field]
+    assert sorted([*of_settings, *LOCUST_OPTIONS]) == sorted(Plan.__struct_fields__)
+
+
+def test_a_plan_is_as_comparable_as_ever() -> None:
+    """The default plan has the hash that it had before there was a table of settings."""
+    plan = msgspec.structs.replace(
+        settings_of(sessions=10, rate=5).plan, users=5, spawn_rate=5.0, duration_s=15.0
+    )
+    assert comparability_hash(plan) == "ad4b924faf0596cb1b7fd8d1995b6ad0c108bd68600d80b604913d13903b3b4b"
+
+
+def test_the_options_of_a_plan_repeat_it() -> None:
+    """Read by the parser, the command's options give the same plan, to the last digit."""
+    odd = {
+        "rate": 0.1234567891,
+        "drops": "fin=0.3333333,close",
+        "storms": "0.3@7.25:fin",
+        "arrivals": "poisson",
+    }
+    before = settings_of(**odd, backoff="constant(0.7)", seed=-3, path="/a'b?c={session_id}").plan
+    words = shlex.split(" ".join(command_options(msgspec.structs.asdict(before))))
+    parser = argparse.ArgumentParser()
+    for row in SETTINGS.values():
+        if row.name:
+            parser.add_argument(row.option, dest=row.destination)
+    assert settings_of(**given_values(parser.parse_args(words))).plan == before
