@@ -1,4 +1,4 @@
-"""What several test modules share: the loop that asynchronous tests run on, and a certificate authority."""
+"""What several test modules share: the order of tests, their loop, and a certificate authority."""
 
 import asyncio
 import os
@@ -13,6 +13,12 @@ import trustme
 from tests.support.peers import open_sockets, until
 from tests.support.turns import turn
 
+# With few numbers a pool of threads in each process costs more CPU than it saves. Read when numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+SLOWEST_FIRST = ("e2e", "wire", "unit")
+"""Folders in the order in which their files are given out; what waits long must not begin last."""
+
 pytest_plugins = ["tests.support.external", "tests.support.golden"]
 
 
@@ -24,6 +30,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         folder = folder.parent
     with turn(folder, alone=item.get_closest_marker("alone") is not None):
         return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the folders with real runs first; within a folder the order stays."""
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from loadtest.ruling import Ruling
 from loadtest.statistics.bootstrap import RESAMPLES, Spread, sampling_spread
+from loadtest.statistics.distributions import student_quantile
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.quantiles import RESOLUTION_US, SecondlyHistograms
 from loadtest.statistics.sequential import ERROR, nominal_level
@@ -264,8 +264,8 @@ def _estimate(
     error = pair_deviation / math.sqrt(count)
     return _Estimate(
         difference=difference,
-        low=difference + error * float(stdtrit(pair_spread.freedom, levels.to_fail(count))),
-        high=difference - error * float(stdtrit(pair_spread.freedom, levels.to_pass(count))),
+        low=difference + error * float(student_quantile(pair_spread.freedom, levels.to_fail(count))),
+        high=difference - error * float(student_quantile(pair_spread.freedom, levels.to_pass(count))),
         pair_deviation=pair_deviation,
         pairs=count,
     )
@@ -299,7 +299,7 @@ def _more_pairs(estimate: _Estimate, margin: float, *, levels: _Levels) -> int |
     passing = estimate.difference <= margin
     room = margin - estimate.difference if passing else estimate.difference
     pairs, errors = np.array(levels.later(estimate.pairs)).reshape(-1, 2).T
-    reach = -stdtrit(pairs - 1, errors if passing else errors / levels.gates)
+    reach = -student_quantile(pairs - 1, errors if passing else errors / levels.gates)
     settled = pairs[reach * estimate.pair_deviation / np.sqrt(pairs) < room]
     return int(settled[0]) - estimate.pairs if settled.size else None
 

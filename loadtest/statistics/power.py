@@ -11,10 +11,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from loadtest.statistics.bootstrap import sampling_spread
 from loadtest.statistics.comparison import ASSUMED_NOISE, MIN_PAIRS, MIN_SECONDS, NoiseFloor
+from loadtest.statistics.distributions import student_quantile
 from loadtest.statistics.margins import Gate
 from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.statistics.sequential import ERROR
@@ -133,7 +133,8 @@ def feasibility(
 def _reach(pairs: int, noise: NoiseFloor) -> float:
     """Return how many deviations of a pair the margin must be away."""
     freedom = pairs - 1 if pairs >= MIN_PAIRS else noise.freedom
-    return float(stdtrit(freedom, 1 - ERROR / 2) + stdtrit(freedom, _CHANCE)) / math.sqrt(pairs)
+    quantiles = (student_quantile(freedom, share) for share in (1 - ERROR / 2, _CHANCE))
+    return float(sum(quantiles)) / math.sqrt(pairs)
 
 
 def _pairs_needed(pairs: int, margin: float, *, run_variance: float, noise: NoiseFloor) -> int | None:

@@ -10,14 +10,13 @@ Sequential Methods", 2000, section 4.4). At 4, 8, 12 these levels are 0.00021, 0
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
 
 from loadtest.errors import InvalidSetting
+from loadtest.statistics.distributions import normal_quantile, normal_share, root
 
 LOOKS = (4, 8, 12)
 ERROR = 0.05
@@ -58,7 +57,7 @@ def nominal_level(pairs: int, looks: tuple[int, ...], error: float = ERROR) -> f
             "pairs", pairs, f"must be at most {max(looks, default=0)}, the last look planned"
         )
     fractions = [look / looks[-1] for look in (*(look for look in looks if look < pairs), pairs)]
-    return 2.0 * float(ndtr(-critical_values(fractions, error)[-1]))
+    return 2.0 * normal_share(-critical_values(fractions, error)[-1])
 
 
 def critical_values(fractions: Sequence[float], error: float = ERROR) -> tuple[float, ...]:
@@ -72,20 +71,21 @@ def critical_values(fractions: Sequence[float], error: float = ERROR) -> tuple[f
     spent = [spent_error(fraction, error) for fraction in fractions]
     for look, (before, now) in enumerate(pairwise((0.0, *spent)), start=1):
         # Between spending all on this look alone, and only what this look adds.
-        least, most = -float(ndtri(now / 2.0)), -float(ndtri(max(now - before, _NOTHING) / 2.0))
-        so_far = (tuple(critical), tuple(fractions[:look]), now)
+        least = -normal_quantile(now / 2.0)
+        most = -normal_quantile(max(now - before, _NOTHING) / 2.0)
         alone = before * now < _NEGLIGIBLE
-        critical.append(most if alone else float(brentq(_overspent, least, most, args=so_far, xtol=1e-9)))
+        overspent = partial(_overspent, taken=tuple(critical), fractions=fractions[:look], spent=now)
+        critical.append(most if alone else root(overspent, least, most))
     return tuple(critical)
 
 
-def _overspent(z: float, taken: tuple[float, ...], fractions: tuple[float, ...], spent: float) -> float:
+def _overspent(z: float, *, taken: tuple[float, ...], fractions: Sequence[float], spent: float) -> float:
     return crossing_probability((*taken, z), fractions) - spent
 
 
 def spent_error(fraction: float, error: float = ERROR) -> float:
     """Return the two-sided error spent up to a fraction: 2 (2 - 2 Φ(z / √t)), z at error / 4 (1983)."""
-    return 4.0 * float(ndtr(ndtri(error / 4.0) / math.sqrt(fraction)))
+    return 4.0 * normal_share(normal_quantile(error / 4.0) / math.sqrt(fraction))
 
 
 def crossing_probability(critical: Sequence[float], fractions: Sequence[float]) -> float:

@@ -6,7 +6,8 @@ import itertools
 import json
 from pathlib import Path
 
-from tests.support.locusts import BRISK, LocustProcess
+from tests.support.locusts import BRISK, LocustProcess, written_intervals
+from tests.support.serverclient import wait_for
 
 JUMPING = """
 import time
@@ -27,11 +28,20 @@ class User(WebSocketUser):
 """From its third second on, the wall clock jumps by two hours each second, back and forth."""
 
 
+def _events(results: Path) -> str:
+    return "".join(path.read_text() for path in results.glob("*/*/events.jsonl"))
+
+
 def test_a_jumping_wall_clock_changes_nothing(tmp_path: Path) -> None:
     """Intervals follow each other without a gap, every time lies within the run, and the verdict stands."""
     locustfile = tmp_path / "jumping.py"
     locustfile.write_text(JUMPING)
-    with LocustProcess(tmp_path / "results", *BRISK, seconds=10, locustfile=locustfile) as locust:
+    results = tmp_path / "results"
+    # Without --run-time: Locust's own clock is that of the wall, so that the first jump would end the run.
+    with LocustProcess(results, *BRISK, seconds=None, locustfile=locustfile) as locust:
+        wait_for(lambda: len(written_intervals(results)) > 6, what="intervals of some seconds")
+        wait_for(lambda: _events(results).count('"resumed"') > 12, what="a dozen resumes")
+        locust.interrupt()
         finished = locust.wait()
     assert finished.exit_code == 0, finished.output
     lines = (finished.run / "intervals.jsonl").read_bytes().splitlines()

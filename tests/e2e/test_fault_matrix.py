@@ -2,17 +2,20 @@
 
 The servers and runs of the matrix are started together, since they mostly wait: the suite stays short, and
 that the verdicts hold on a busy machine is part of what is shown. Those that judge latency, and their
-baseline, run alone: on a busy machine the generator rightly says that it cannot tell.
+baseline, run beside each other and nothing else: on a busy machine the generator rightly says that it cannot
+tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from loadtest.cli import main
 from loadtest.drops.plan import DEFAULT_WEIGHTS
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, Finished, LocustProcess
@@ -27,37 +30,50 @@ FAULTS = {
     "refuse_reconnect=0.5": "reconnect",
     "forget_session": "persistence",
 }
+SOUND = ""
 LATENCY_FAULTS = ("latency=30", "latency_tail=0.1:60")
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
-    """A run against the server without fault; the baseline of the latency faults."""
-    with ServerProcess() as server, _run(tmp_path_factory.mktemp("sound"), server) as locust:
-        yield locust.wait()
+def timed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
+    """A run against the server without fault, and one with each fault of latency, at the same time.
+
+    At six messages a second the twelve seconds after the warm-up make the thousand samples of a p99. They are
+    made again where a busy machine made a load generator unfit to measure.
+    """
+    for _ in range(3):
+        runs = _runs(tmp_path_factory, (SOUND, *LATENCY_FAULTS), "--ws-rate", "6", seconds=13)
+        if all(run.verdict["generator"]["valid"] for run in runs.values()):
+            break
+    return runs
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory, sound: Finished) -> dict[str, Finished]:
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
     """A run against the server with each fault but those of latency, all at the same time."""
+    return _runs(tmp_path_factory, FAULTS, "--ws-rate", "5", seconds=10)
+
+
+def _runs(
+    folders: pytest.TempPathFactory, faults: Iterable[str], *arguments: str, seconds: int
+) -> dict[str, Finished]:
     with ExitStack() as stack:
         processes = {}
-        for fault in FAULTS:
-            server = stack.enter_context(ServerProcess(faults=(fault,)))
-            processes[fault] = stack.enter_context(_run(tmp_path_factory.mktemp("faulty"), server))
+        for fault in faults:
+            server = stack.enter_context(ServerProcess(faults=(fault,) if fault else ()))
+            locust = LocustProcess(
+                folders.mktemp("matrix"), "--host", server.url, *BRISK, *arguments, seconds=seconds
+            )
+            processes[fault] = stack.enter_context(locust)
         return {fault: process.wait(150) for fault, process in processes.items()}
 
 
-def _run(results: Path, server: ServerProcess, *arguments: str) -> LocustProcess:
-    # Five messages a second make the thousand samples that a p99 is judged by.
-    return LocustProcess(results, "--host", server.url, *BRISK, "--ws-rate", "5", *arguments)
-
-
 @pytest.mark.alone
-def test_sound_server_passes_every_judged_item(sound: Finished) -> None:
+def test_sound_server_passes_every_judged_item(timed: dict[str, Finished]) -> None:
     """Without a fault, under all default kinds of drops at once, the run passes with exit code 0."""
+    sound = timed[SOUND]
     assert sound.exit_code == 0, sound.output
     assert sound.rulings == {
         **dict.fromkeys(JUDGED, "PASS"),
@@ -79,13 +95,10 @@ def test_fault_fails_its_own_item_only(faulty: dict[str, Finished], fault: str, 
 
 @pytest.mark.alone
 @pytest.mark.parametrize("fault", LATENCY_FAULTS)
-def test_latency_fault_fails_latency_only(tmp_path: Path, sound: Finished, fault: str) -> None:
+def test_latency_fault_fails_latency_only(timed: dict[str, Finished], fault: str) -> None:
     """Slow replies fail `latency` against the sound run, and nothing else."""
-    with (
-        ServerProcess(faults=(fault,)) as server,
-        _run(tmp_path, server, "--ws-baseline", str(sound.run)) as locust,
-    ):
-        run = locust.wait()
-    failed = {name for name, ruling in run.rulings.items() if ruling == "FAIL"}
-    assert failed == {"latency"}, run.output
-    assert run.exit_code == 1
+    run = timed[fault]
+    told = CliRunner().invoke(main, ["report", str(run.run), "--baseline", str(timed[SOUND].run), "--json"])
+    failed = {item["item"] for item in json.loads(told.stdout)["items"] if item["verdict"] == "FAIL"}
+    assert failed == {"latency"}, told.stdout
+    assert told.exit_code == 1

@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,11 @@ def _intervals(results: Path) -> list[dict[str, Any]]:
 
 
 def _stopped(results: Path, *arguments: str) -> Finished:
-    """Run for 12 s, of which the process is stopped for 2."""
+    """Run for 9 s, of which the process is stopped for 2."""
     with ServerProcess() as server:
         arguments = (*arguments, "--host", server.url)
-        with LocustProcess(results, *arguments, seconds=12) as locust:
-            wait_for(lambda: len(_intervals(results)) >= 5, what="five intervals")
+        with LocustProcess(results, *arguments, seconds=9) as locust:
+            wait_for(lambda: len(_intervals(results)) >= 4, what="four intervals")
             locust.interrupt(signal.SIGSTOP)
             time.sleep(STOPPED_S)
             locust.interrupt(signal.SIGCONT)
@@ -44,16 +45,26 @@ def _stopped(results: Path, *arguments: str) -> Finished:
 
 
 @pytest.fixture(scope="module")
-def in_peace(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A run without drops, with two messages a second and session."""
-    return _stopped(tmp_path_factory.mktemp("peace"), *PEACE, "--ws-rate", "2")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Finished, Finished]:
+    """The two runs, made at the same time."""
+    peace, drops = tmp_path_factory.mktemp("peace"), tmp_path_factory.mktemp("drops")
+    dropping = ("--ws-drop-every", "4", "--ws-backoff", "constant(0.3)", "--ws-sessions", "5")
+    with ThreadPoolExecutor() as threads:
+        in_peace = threads.submit(_stopped, peace, *PEACE, "--ws-rate", "2")
+        with_drops = threads.submit(_stopped, drops, *PEACE, *dropping, "--ws-arrivals", "closed")
+    return in_peace.result(), with_drops.result()
 
 
 @pytest.fixture(scope="module")
-def with_drops(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+def in_peace(both: tuple[Finished, Finished]) -> Finished:
+    """A run without drops, with two messages a second and session."""
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def with_drops(both: tuple[Finished, Finished]) -> Finished:
     """A run with drops whose sessions wait for each reply, so that no message is planned and none is late."""
-    drops = ("--ws-drop-every", "4", "--ws-backoff", "constant(0.3)", "--ws-sessions", "5")
-    return _stopped(tmp_path_factory.mktemp("drops"), *PEACE, *drops, "--ws-arrivals", "closed")
+    return both[1]
 
 
 @pytest.fixture(params=["in_peace", "with_drops"])

@@ -27,14 +27,14 @@ FILES = {
 }
 
 
-def _wait_for(path: Path, pattern: str, text: str, timeout_s: float = 60) -> None:
-    """Wait until a file of the run holds a text."""
+def _wait_for(path: Path, pattern: str, text: str, count: int = 1, timeout_s: float = 60) -> None:
+    """Wait until a file of the run holds a text so many times."""
     deadline_s = time.monotonic() + timeout_s
     while time.monotonic() < deadline_s:
-        if any(text in found.read_text() for found in path.glob(pattern)):
+        if any(found.read_text().count(text) >= count for found in path.glob(pattern)):
             return
         time.sleep(0.05)
-    raise AssertionError(f"no {text!r} in {pattern}")
+    raise AssertionError(f"fewer than {count} of {text!r} in {pattern}")
 
 
 def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path) -> None:
@@ -91,11 +91,13 @@ def test_server_killed_and_started_again(tmp_path: Path) -> None:
     results = tmp_path / "results"
     with ServerProcess(database=database) as server:
         arguments = (*BRISK, "--ws-drop-every", "0", "--host", server.url)
-        with LocustProcess(results, *arguments, seconds=22) as locust:
-            _wait_for(results, "*/*/intervals.jsonl", '"start_ns":5')
+        with LocustProcess(results, *arguments, seconds=None) as locust:
+            _wait_for(results, "*/*/intervals.jsonl", '"start_ns":3')
             server.kill()
             time.sleep(3)
             with ServerProcess(database=database, port=server.port):
+                _wait_for(results, "*/*/events.jsonl", '"resumed"', 20)
+                locust.interrupt()
                 finished = locust.wait()
     assert finished.exit_code == 0, finished.output
     assert finished.counts["reconnect.outages"] == finished.counts["reconnect.resumed"] == 20
@@ -139,15 +141,21 @@ def test_unwritable_results_folder_is_a_usage_error(tmp_path: Path) -> None:
 
 
 def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
-    """Locust's --json has the run's true counts and sub-millisecond times, and no drop is a failure."""
-    with LocustProcess(tmp_path, *BRISK, "--json", seconds=10) as locust:
-        finished = locust.wait()
+    """Locust's --json has the run's true counts and sub-millisecond times, and no drop is a failure.
+
+    Against a server that pushes at every half second: by default only the few connections that live for five
+    seconds see a push, and on a busy machine none may.
+    """
+    with ServerProcess(push_every_s=0.5) as server:
+        arguments = (*BRISK, "--json", "--host", server.url)
+        with LocustProcess(tmp_path, *arguments, seconds=6) as locust:
+            finished = locust.wait()
     start = finished.output.index("[\n")
     entries = {entry["name"]: entry for entry in json.JSONDecoder().raw_decode(finished.output[start:])[0]}
     assert entries["round trip"]["num_requests"] == finished.counts["messaging.answered"]
     assert entries["connect"]["num_requests"] == finished.counts["connect.established"] == 20
     assert entries["reconnect"]["num_requests"] == finished.counts["reconnect.resumed"] > 0
-    assert entries["push"]["num_requests"] == finished.counts["messaging.pushes"]
+    assert entries["push"]["num_requests"] == finished.counts["messaging.pushes"] > 0
     assert sum(entry["num_failures"] for entry in entries.values()) == 0
     fastest_ms = entries["round trip"]["min_response_time"]
     assert fastest_ms > 0

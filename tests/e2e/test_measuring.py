@@ -15,6 +15,8 @@ from loadtest.results.reader import read_run
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
 
+ECHO = ("--ws-dialect", "echo", "--ws-drop-every", "0")
+
 
 def _wait_for_interval(results: Path, number: int) -> None:
     """Wait until a run has written so many intervals."""
@@ -43,12 +45,12 @@ def test_a_frozen_server_shows_in_response_time_only(tmp_path: Path) -> None:
     Service time, which counts from the actual send, has a single slow request a session, beyond its p99;
     response time, which counts from the planned send, has all of them. The report says so.
     """
-    arguments = ("--ws-dialect", "echo", "--ws-rate", "20", "--ws-in-flight", "1", "--ws-drop-every", "0")
+    arguments = (*ECHO, "--ws-sessions", "10", "--ws-rate", "20", "--ws-in-flight", "1")
     with (
         ServerProcess() as server,
-        LocustProcess(tmp_path, *arguments, "--host", server.url, seconds=15) as locust,
+        LocustProcess(tmp_path, *arguments, "--host", server.url, seconds=11) as locust,
     ):
-        _wait_for_interval(tmp_path, 5)
+        _wait_for_interval(tmp_path, 3)
         with _frozen(server.pid):
             time.sleep(2)
         finished = locust.wait()
@@ -61,8 +63,8 @@ def test_a_frozen_server_shows_in_response_time_only(tmp_path: Path) -> None:
 
 def _saturated(results: Path, server: ServerProcess, *arguments: str) -> Finished:
     """Run far more than a core can do: fifty thousand messages a second."""
-    load = ("--ws-dialect", "echo", "--ws-sessions", "50", "--ws-rate", "500", "--ws-drop-every", "0")
-    with LocustProcess(results, *load, *arguments, "--host", server.url, seconds=9) as locust:
+    load = (*ECHO, "--ws-sessions", "50", "--ws-rate", "500", "--ws-warmup", "1")
+    with LocustProcess(results, *load, *arguments, "--host", server.url, seconds=5) as locust:
         return locust.wait()
 
 

@@ -33,7 +33,7 @@ from tests.support.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
 MID_REPLY = ("dropped", "mid_reply")
-SECONDS = 10
+SECONDS = 8
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from loadtest.drops.plan import DropPlan, Storm
@@ -12,17 +13,21 @@ from tests.support.ports import free_port
 
 # Whole runs.
 
-AT_S = 10.0
+AT_S = 6.0
 
 
 SHARE_RATIO = 0.5
 
 
-def storm_run(results: Path, *arguments: str) -> Finished:
+def storm_run(results: Path, *, distributed: bool) -> Finished:
     """Make a run of 40 sessions in which half of them are dropped at once, and nothing else happens."""
     with ServerProcess() as server:
+        port = str(free_port())
+        workers = ("--processes", "2", "--master-port", port, "--master-bind-port", port)
         storm = ("--ws-drop-every", "0", "--ws-storm", f"{SHARE_RATIO:.0%}@{AT_S:g}", "--host", server.url)
-        with LocustProcess(results, *BRISK, *storm, *arguments, seconds=14, users=4) as locust:
+        with LocustProcess(
+            results, *BRISK, *storm, *(workers if distributed else ()), seconds=9, users=4
+        ) as locust:
             return locust.wait()
 
 
@@ -38,10 +43,10 @@ def numbers_of(finished: Finished, event: str, *, before_s: float = float("inf")
 def test_a_storm_is_the_same_in_every_run_and_for_any_workers(tmp_path: Path) -> None:
     """One process and two workers, same seed: the same half of the sessions goes at its moment."""
     plan = DropPlan(0, storms=(Storm(at_s=AT_S, share_ratio=SHARE_RATIO),))
-    port = str(free_port())
-    two_workers = ("--processes", "2", "--master-port", port, "--master-bind-port", port)
-    for name, arguments in (("alone", ()), ("shared", two_workers)):
-        finished = storm_run(tmp_path / name, *arguments)
+    with ThreadPoolExecutor() as threads:
+        alone = threads.submit(storm_run, tmp_path / "alone", distributed=False)
+        shared = threads.submit(storm_run, tmp_path / "shared", distributed=True)
+    for finished in (alone.result(), shared.result()):
         assert finished.rulings["reconnect"] == "PASS", finished.output
         up, met = set(numbers_of(finished, "connected", before_s=AT_S)), numbers_of(finished, "dropped")
         assert len(met) > 10

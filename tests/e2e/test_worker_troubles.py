@@ -96,7 +96,7 @@ def test_a_worker_may_join_late_and_stall_for_a_while(tmp_path: Path) -> None:
     master = ("--master", "--expect-workers", "1", "--master-bind-port", port)
     with ServerProcess() as server, ExitStack() as workers:
         arguments = (*BRISK, "--ws-drop-every", "0", "--host", server.url, *master)
-        with LocustProcess(tmp_path, *arguments, seconds=20, users=4) as locust:
+        with LocustProcess(tmp_path, *arguments, seconds=None, users=4) as locust:
             worker = ("--worker", "--master-port", port)
             workers.enter_context(LocustProcess(tmp_path, *worker, seconds=None))
             before = _wait_for_intervals(tmp_path, 0, 1)
@@ -105,6 +105,8 @@ def test_a_worker_may_join_late_and_stall_for_a_while(tmp_path: Path) -> None:
             late.interrupt(signal.SIGSTOP)
             _wait_for_intervals(tmp_path, 0, len(_intervals(tmp_path, 0)) + 6)
             late.interrupt(signal.SIGCONT)
+            _wait_for_intervals(tmp_path, 1, len(_intervals(tmp_path, 1)) + 2)
+            locust.interrupt()
             finished = locust.wait()
         counted = counters(server.url)
     assert joined[0]["start_ns"] >= before[-1]["stop_ns"], "its clock is not that of the run"

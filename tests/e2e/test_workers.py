@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -49,7 +50,7 @@ def test_two_workers_add_up_to_the_servers_own_counters(tmp_path: Path) -> None:
     """With --processes 2 the master's one run directory holds what the server counted, without loss."""
     with ServerProcess() as server:
         arguments = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--host", server.url)
-        with LocustProcess(tmp_path, *arguments, *two_workers(), seconds=8, users=4) as locust:
+        with LocustProcess(tmp_path, *arguments, *two_workers(), seconds=6, users=4) as locust:
             finished = locust.wait()
         counted = counters(server.url)
     assert finished.exit_code == 0, finished.output
@@ -76,7 +77,10 @@ def test_a_users_plan_is_the_same_whichever_worker_it_lands_on(tmp_path: Path) -
                 kinds.setdefault(number, []).append(event["kind"])
         return kinds
 
-    alone, shared = plan(tmp_path / "alone", distributed=False), plan(tmp_path / "shared", distributed=True)
+    with ThreadPoolExecutor() as threads:
+        one = threads.submit(plan, tmp_path / "alone", distributed=False)
+        two = threads.submit(plan, tmp_path / "shared", distributed=True)
+    alone, shared = one.result(), two.result()
     both = alone.keys() & shared.keys()
     assert len(both) > 20
     for number in both:
@@ -88,7 +92,7 @@ def test_a_killed_worker_makes_what_it_saw_unknown(tmp_path: Path) -> None:
     """A worker killed in the middle: the run goes on, and nothing passes that it could have seen fail."""
     with ServerProcess() as server:
         arguments = (*BRISK, "--host", server.url, *two_workers())
-        with LocustProcess(tmp_path, *arguments, seconds=14, users=4) as locust:
+        with LocustProcess(tmp_path, *arguments, seconds=9, users=4) as locust:
             _wait_for_both_workers(tmp_path)
             victim = min(psutil.Process(locust.process.pid).children(), key=lambda child: child.pid)
             os.kill(victim.pid, signal.SIGKILL)

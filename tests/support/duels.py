@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +65,8 @@ class MadeUpRuns:
         return write_run(settings.results, of=of, **usual | dict(self.special.get(key, {})))
 
     def _manifest(self, settings: DuelSettings, role: str) -> Any:
-        started_unix_ns = START_UNIX_NS + next(_seconds) * NS_PER_S
+        earlier = len(list(settings.results.glob("*/*/run.json")))
+        started_unix_ns = START_UNIX_NS + earlier * NS_PER_S
         return manifest(
             run_id=f"{role}-{started_unix_ns // NS_PER_S}",
             revision={"a": settings.a, "b": settings.b}[role].revision,
@@ -76,9 +76,6 @@ class MadeUpRuns:
                 self.plan, users=settings.users, duration_s=float(settings.duration_s)
             ),
         )
-
-
-_seconds = count()
 
 
 def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[DuelResult, list[str]]:

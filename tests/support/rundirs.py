@@ -6,10 +6,13 @@ import random
 from array import array
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
+import msgspec
+
 from loadtest.results.environment import utc_text
-from loadtest.results.interval import pack
+from loadtest.results.interval import PackedInterval, pack
 from loadtest.results.log_file import LogWriter, read_drops
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_manifest
@@ -53,20 +56,34 @@ def write_run(
         gauges: of every second, in the place of those of a sound run.
     """
     of = of or manifest()
-    rng = random.Random(of.run_id)
     with RunWriter(results, of) as writer:
-        for second in range(seconds):
-            interval = _second(rng, second, slower_ratio)
-            interval.gauges |= gauges or {}
+        for second, packed in enumerate(_packed(of.run_id, seconds, slower_ratio)):
             if second == 0:
-                interval.counts["connect.attempts"] = interval.counts["connect.established"] = SESSIONS
-                interval.errors = {(tally.item, tally.error): tally for tally in errors}
+                first = _first(random.Random(of.run_id), slower_ratio)
+                first.errors = {(tally.item, tally.error): tally for tally in errors}
                 for name, count in (counts or {}).items():
-                    interval.counts[name] += count
-            writer.append(pack(interval))
+                    first.counts[name] += count
+                packed = pack(first)
+            writer.append(msgspec.structs.replace(packed, gauges=packed.gauges | (gauges or {})))
         if complete:
             writer.finish(utc_text(of.started_unix_ns + seconds * NS_PER_S))
         return writer.path
+
+
+@lru_cache(maxsize=64)
+def _packed(run_id: str, seconds: int, slower_ratio: float) -> tuple[PackedInterval, ...]:
+    """Return the seconds of a run, which many tests write again."""
+    rng = random.Random(run_id)
+    return tuple(
+        pack(_second(rng, second, slower_ratio) if second else _first(rng, slower_ratio))
+        for second in range(seconds)
+    )
+
+
+def _first(rng: random.Random, slower_ratio: float) -> Interval:
+    interval = _second(rng, 0, slower_ratio)
+    interval.counts["connect.attempts"] = interval.counts["connect.established"] = SESSIONS
+    return interval
 
 
 def write_server_log(run: Path, *, wrong_kind: str = "", reading: ReadStats | None = None) -> None:

@@ -1,0 +1,23 @@
+"""The distributions against published tables."""
+
+import pytest
+
+from loadtest.statistics.distributions import normal_quantile, normal_share, root, student_quantile
+
+
+@pytest.mark.parametrize(("z", "share"), [(0.0, 0.5), (1.0, 0.841345), (1.959964, 0.975), (-3.0, 0.00135)])
+def test_normal(z: float, share: float) -> None:
+    """Both ways, as Abramowitz and Stegun (1964), table 26.1, have it."""
+    assert normal_share(z) == pytest.approx(share, abs=1e-6)
+    assert normal_quantile(share) == pytest.approx(z, abs=1e-3)
+
+
+@pytest.mark.parametrize(("freedom", "t"), [(1, 12.706), (3, 3.182), (10, 2.228), (120, 1.980)])
+def test_student(freedom: float, t: float) -> None:
+    """The two-sided 5% points of Abramowitz and Stegun (1964), table 26.10."""
+    assert student_quantile(freedom, 0.975) == pytest.approx(t, abs=1e-3)
+
+
+def test_root() -> None:
+    """To nine decimals."""
+    assert root(lambda x: x * x - 2, 0, 2) == pytest.approx(2**0.5, abs=1e-9)
