@@ -97,7 +97,7 @@ class Setting:
         try:
             if self.repeatable:
                 return tuple(self.kind.read(one, self.option) for one in _several(given))
-            return self.kind.read(given[-1] if isinstance(given, list) else given, self.option)
+            return self.kind.read(given[-1] if isinstance(given, list) and given else given, self.option)
         except InvalidSetting as error:
             if self.secret:
                 raise InvalidSetting(error.option, HIDDEN, error.problem, error.hint) from None
@@ -354,7 +354,7 @@ def command_options(plan: Mapping[str, Any]) -> list[str]:
     """
     lines = []
     for rows in TABLE.values():
-        given = [(row.option, written(plan[row.plan_field])) for row in rows if row.plan_field]
+        given = [(row.option, written(plan[row.plan_field])) for row in rows if row.name and row.plan_field]
         if given:
             lines.append(" ".join(f"{option} {shlex.quote(value)}" for option, value in given if value))
     return lines

@@ -1,7 +1,7 @@
 """The Locust plugin. Only importer of locust and gevent; nothing is imported here, since Locust patches.
 
 user              WebSocketUser, the class that locustfiles subclass
-options           the --ws-… options, and how they override a user class's attributes
+parser            the table of settings (loadtest.options) as options of Locust's parser
 load_settings     from those to what the engine and the run directory need, checked before anything starts
 lifecycle         Locust's events, tied to all of these
 load              this process's engine: sessions start and stop, intervals come out
