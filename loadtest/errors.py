@@ -1,19 +1,21 @@
-"""Every error of the tool's own, in one tree.
+"""The tool's own exceptions, in one tree.
 
     LoadtestError                 exit code 5: the tool itself failed
-    ├── UsageError                exit code 2: what was asked cannot be done as asked
+    ├── UsageError                exit code 2: the request cannot be carried out as given
     │   ├── InvalidSetting        an option, attribute or argument has a bad value
-    │   ├── RunNotFound           no run directory by that path or revision
-    │   ├── RunUnreadable         a run directory is damaged or of another schema
-    │   ├── RunsNotComparable     two runs were made with unlike plans
+    │   ├── RunNotFound           no run directory and no revision has that name
+    │   ├── RunUnreadable         a file of a run is damaged or has another schema
+    │   ├── RunsNotComparable     two runs were made with different plans
     │   └── ResultsUnwritable     the results folder cannot be written
-    ├── IllegalStep               a session was handed an event its state has no row for
-    ├── ConnectFailed             one attempt to connect failed (data for the session, never fatal)
-    └── ServerNotStarted          the reference server did not come up
+    ├── IllegalStep               a session got an event that its state has no row for
+    ├── ConnectFailed             one connection attempt failed (data for the session, never fatal)
+    ├── MalformedInterval         a worker sent bytes that cannot be read
+    └── ServerNotStarted          the reference server did not start
 
-What the server under test does wrong is data in the results, not an exception; `ConnectFailed` is
-the one carrier between the transport that meets a refusal and the session that counts it.
-Errors hold fields; `__str__` writes the sentence, which names the value, the limit and what to change.
+What the target does wrong is data in the results, not an exception; `ConnectFailed` only carries a refusal
+from the transport to the session that counts it. Exceptions of other libraries are translated where they
+enter. Errors hold fields, so that they can be pickled and tested. `__str__` writes one line: what is wrong
+with which value, what is allowed, and what to do. A UsageError that no code tells apart holds just that line.
 """
 
 from pathlib import Path
@@ -29,13 +31,17 @@ _VALUES.maxdict = 20
 
 
 class LoadtestError(Exception):
-    """Base of all errors raised by this package."""
+    """Base of all errors that this package raises.
+
+    Attributes:
+        exit_code: of a command that ends with this error.
+    """
 
     exit_code = 5
 
 
 class UsageError(LoadtestError):
-    """What was asked cannot be done as asked."""
+    """The request cannot be carried out as given."""
 
     exit_code = 2
 
@@ -68,7 +74,12 @@ class InvalidSetting(UsageError):
 
 
 class RunNotFound(UsageError):
-    """There is no such run."""
+    """No run directory and no revision has this name.
+
+    Args:
+        wanted: the name as typed.
+        results: the folder that was searched.
+    """
 
     def __init__(self, wanted: str, results: Path) -> None:
         super().__init__(wanted, results)
@@ -77,13 +88,17 @@ class RunNotFound(UsageError):
 
     def __str__(self) -> str:
         return (
-            f"no run {self.wanted!r}: neither a run directory nor a revision with a complete run "
-            f"under {self.results}. `loadtest list` shows what is there"
+            f"no run or revision {self.wanted!r} in {self.results}/. Run 'loadtest list' to see what is there"
         )
 
 
 class RunUnreadable(UsageError):
-    """A run directory cannot be read."""
+    """A file of a run cannot be read.
+
+    Args:
+        path: the file.
+        problem: why; follows the path and a colon.
+    """
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(path, problem)
@@ -95,7 +110,11 @@ class RunUnreadable(UsageError):
 
 
 class RunsNotComparable(UsageError):
-    """Two runs differ in what makes runs comparable."""
+    """Two runs were made with different plans.
+
+    Args:
+        fields: the options in which they differ.
+    """
 
     def __init__(self, fields: list[str]) -> None:
         super().__init__(fields)
@@ -103,13 +122,18 @@ class RunsNotComparable(UsageError):
 
     def __str__(self) -> str:
         return (
-            f"the runs are not comparable, they differ in: {', '.join(self.fields)}. "
+            f"the runs are not comparable: their plans differ in {', '.join(self.fields)}. "
             "Repeat one with the other's settings"
         )
 
 
 class ResultsUnwritable(UsageError):
-    """The results folder cannot be written."""
+    """The results folder, or a file in it, cannot be written.
+
+    Args:
+        path: the folder or file.
+        problem: the system's words.
+    """
 
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(path, problem)
@@ -124,7 +148,12 @@ class ResultsUnwritable(UsageError):
 
 
 class IllegalStep(LoadtestError):
-    """A session was handed an event that its state does not allow; nothing was changed."""
+    """A session got an event that its state does not allow; nothing was changed.
+
+    Args:
+        state: name of the state.
+        event: name of the event's class.
+    """
 
     def __init__(self, state: str, event: str) -> None:
         super().__init__(state, event)
@@ -136,7 +165,11 @@ class IllegalStep(LoadtestError):
 
 
 class ConnectFailed(LoadtestError):
-    """An attempt to connect failed; `refused` says how."""
+    """A connection attempt failed.
+
+    Args:
+        refused: in which phase and why.
+    """
 
     def __init__(self, refused: Refused) -> None:
         super().__init__(refused)
@@ -146,8 +179,30 @@ class ConnectFailed(LoadtestError):
         return f"{self.refused.phase}: {self.refused.cause} ({self.refused.detail})"
 
 
+class MalformedInterval(LoadtestError):
+    """A worker sent an interval that cannot be read.
+
+    Args:
+        problem: what is wrong with its bytes.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"a worker sent an interval that cannot be read: {self.problem}. "
+            "Run the same version of loadtest on the master and on all workers"
+        )
+
+
 class ServerNotStarted(LoadtestError):
-    """The reference server did not come up."""
+    """The reference server did not start.
+
+    Args:
+        problem: why, with the end of its log.
+    """
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)

@@ -1,9 +1,12 @@
-"""The records that pass between a session and the engine around it.
+"""Events and actions: everything that passes between a session and the engine around it.
 
-A session is told what happened (past tense) and answers with what it asks for (imperative); it never
-touches a socket, a clock or a random number of its own. The records are msgspec structs: frozen, slotted,
-and at 0.1 µs apiece five times cheaper to make than frozen dataclasses, which counts on the way of every
-message. Times are integer nanoseconds of the engine's monotonic clock. Nothing here has behaviour.
+The engine hands a session an event (past tense: Received, Lost), and the session answers with actions
+(imperative: Send, Reconnect). A session never touches a socket, a clock or a random number itself, so it can
+be tested without any of them (the sans-I/O pattern of h11 and wsproto).
+
+Records are msgspec structs: frozen, slotted, and at 0.1 µs each five times cheaper to make than frozen
+dataclasses, which counts on the path of every message. `_ns` fields are integer nanoseconds of the engine's
+monotonic clock, `_s` fields float seconds. No behaviour here: `loadtest.session.machine` has the state table.
 """
 
 from msgspec import Struct
@@ -13,10 +16,11 @@ Data = str | bytes
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """Who a session is; the same on every connection of it.
+    """Who a session is, on all of its connections.
 
-    `number` counts the sessions of a run from 0 over all workers and selects the session's part of the
-    plan; `session_id` and `thread_id` are what a server is told, unique to the run.
+    Args:
+        number: counts the sessions of a run from 0 over all workers; selects the session's part of the plan.
+        session_id, thread_id: what the server is told, unique to the run.
     """
 
     number: int
@@ -25,7 +29,13 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """What one connection attempt asks of the server; made anew, with a new token, at each attempt."""
+    """What one connection attempt asks for; made anew, with a fresh token, for each attempt.
+
+    Args:
+        path: with the query, from the first slash on.
+        headers: name and value, added to the upgrade request.
+        subprotocols: offered in this order.
+    """
 
     path: str
     headers: tuple[tuple[str, str], ...] = ()
@@ -33,12 +43,15 @@ class Endpoint(Struct, frozen=True, kw_only=True):
 
 
 class Drop(Struct, frozen=True, kw_only=True):
-    """One drop of the plan: what is done to a session's connection, and when.
+    """One planned drop of a session's connection.
 
-    `ordinal` counts the drops of a session from 0; `after_s` is how long the session has been established
-    when it is dropped; `detect_s` how long its client takes to notice, and `hold_s` how long the condition
-    lasts on the wire, where the kind has such a time. Seconds. `storm` is the number of the storm that it
-    belongs to, None for a session's own.
+    Args:
+        kind: name of the drop kind.
+        ordinal: counts the drops of a session from 0.
+        after_s: from the moment the session is established until it is dropped.
+        detect_s: until its client notices, 0 for kinds without such a time.
+        hold_s: how long the condition lasts on the wire, 0 for kinds without such a time.
+        storm: number of the storm that it belongs to, None for the session's own drops.
     """
 
     kind: str
@@ -50,7 +63,7 @@ class Drop(Struct, frozen=True, kw_only=True):
 
 
 class Phases(Struct, frozen=True, kw_only=True):
-    """How long each step of opening a WebSocket took, in nanoseconds; 0 for a step that was not needed."""
+    """How long each phase of opening a WebSocket took; 0 for a phase that was not needed."""
 
     dns_ns: int = 0
     tcp_ns: int = 0
@@ -58,15 +71,15 @@ class Phases(Struct, frozen=True, kw_only=True):
     upgrade_ns: int = 0
 
 
-# What a session is told.
+# Events: what a session is told.
 
 
 class Started(Struct, frozen=True):
-    """The session shall begin."""
+    """The session starts."""
 
 
 class Opened(Struct, frozen=True):
-    """An attempt succeeded: the WebSocket is open, the application has yet to say so."""
+    """An attempt succeeded: the WebSocket is open; the session is not yet established."""
 
     phases: Phases
 
@@ -74,9 +87,11 @@ class Opened(Struct, frozen=True):
 class Refused(Struct, frozen=True, kw_only=True):
     """An attempt failed before the WebSocket was open.
 
-    `phase` is one of dns, tcp, tls, upgrade, token; `cause` a short stable word to count by (refused,
-    timeout, http_503, …), `detail` one bounded line for a person; `unreachable` says that nothing was there
-    to answer, which an outage of the server explains.
+    Args:
+        phase: dns, tcp, tls, upgrade or token.
+        cause: short stable word to count by: refused, timeout, http_503, …
+        detail: one bounded line for a person, without secrets.
+        unreachable: whether nothing answered at all, as while the server is down.
     """
 
     phase: str
@@ -86,16 +101,18 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 class Received(Struct, frozen=True):
-    """A whole message arrived."""
+    """A complete message arrived."""
 
     data: Data
 
 
 class Lost(Struct, frozen=True, kw_only=True):
-    """The connection ended and the session did not ask for it.
+    """The connection ended without the session asking for it.
 
-    `code` is the close code as RFC 6455 section 7.1.5 defines it (1006 without a close frame), `cause` a
-    short stable word to count by: the code as text, or reset, eof, ping_timeout, protocol_error.
+    Args:
+        code: the WebSocket connection close code, 1006 without a close frame (RFC 6455 section 7.1.5).
+        reason: from the close frame, as it came.
+        cause: short stable word to count by: the code as text, or reset, eof, ping_timeout, protocol_error.
     """
 
     code: int
@@ -104,23 +121,27 @@ class Lost(Struct, frozen=True, kw_only=True):
 
 
 class Due(Struct, frozen=True):
-    """The pace says that a message is due; `planned_ns` is when it was due."""
+    """A message is due.
+
+    Args:
+        planned_ns: when it was due; the event may come later.
+    """
 
     planned_ns: int
 
 
 class DropDue(Struct, frozen=True):
-    """The plan says that the session is to be dropped now."""
+    """A drop of the plan is due."""
 
     drop: Drop
 
 
 class Detected(Struct, frozen=True):
-    """The session's client has noticed that its dropped connection is gone."""
+    """The client noticed that its dropped connection is gone."""
 
 
 class Recovered(Struct, frozen=True):
-    """A disturbance that does not disconnect is over."""
+    """A drop that keeps the connection, such as `slow_reader`, is over."""
 
 
 class RetryDue(Struct, frozen=True):
@@ -128,19 +149,19 @@ class RetryDue(Struct, frozen=True):
 
 
 class EstablishTimedOut(Struct, frozen=True):
-    """The application did not say in time that the session is established."""
+    """The application did not establish the session in time."""
 
 
 class Swept(Struct, frozen=True):
-    """Time passed: requests older than the reply timeout are to be given up."""
+    """A regular tick: requests older than the reply timeout are given up."""
 
 
 class Stopped(Struct, frozen=True):
-    """The session shall end in good order."""
+    """The run is ending: the session closes in good order."""
 
 
 class Drained(Struct, frozen=True):
-    """The time that a stopping session had for its last replies is over."""
+    """The time for the last replies of a stopping session is over."""
 
 
 Event = (
@@ -161,11 +182,11 @@ Event = (
 )
 
 
-# What a session asks for.
+# Actions: what a session asks for.
 
 
 class Connect(Struct, frozen=True):
-    """Open a WebSocket; answered by Opened or Refused, and after Opened by EstablishTimedOut if due."""
+    """Open a WebSocket. Answered by Opened or Refused; after Opened, EstablishTimedOut may follow."""
 
 
 class Send(Struct, frozen=True):
@@ -175,33 +196,33 @@ class Send(Struct, frozen=True):
 
 
 class PerformDrop(Struct, frozen=True):
-    """Drop the connection as the plan says; answered by Detected, or Recovered if it stays connected."""
+    """Perform a drop. Answered by Detected, or by Recovered if the connection stays up."""
 
     drop: Drop
 
 
 class Settle(Struct, frozen=True):
-    """The session is established: plan its next drop from now on."""
+    """The session is established: count the time to its next drop from now."""
 
 
 class Reconnect(Struct, frozen=True):
-    """Let `after_s` seconds pass, then say RetryDue."""
+    """Wait `after_s` seconds. Answered by RetryDue."""
 
     after_s: float
 
 
 class Close(Struct, frozen=True):
-    """Close the connection with this code; the session expects nothing more of it."""
+    """Close the connection with this code; its further events are ignored."""
 
     code: int
 
 
 class Drain(Struct, frozen=True):
-    """Let the last replies arrive, then say Drained."""
+    """Wait for the last replies. Answered by Drained."""
 
 
 class Finish(Struct, frozen=True):
-    """The session has ended; nothing more will be asked."""
+    """The session has ended; no action follows."""
 
 
 Action = Connect | Send | PerformDrop | Settle | Reconnect | Close | Drain | Finish

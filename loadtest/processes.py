@@ -1,7 +1,9 @@
-"""Processes that a duel starts: in a group of their own, with a log, and gone when it ends.
+"""Child processes: each in a session and process group of its own, and gone with all that it started.
 
-A Ctrl-C in the terminal reaches the duel alone, which then ends its processes; whatever they have started
-themselves is in their group and ends with them. No shell reads a command.
+A Ctrl-C in the terminal reaches this process alone, which then ends its children. No shell reads a command.
+A child is ended in steps: SIGTERM to its group, a grace period, SIGKILL to its group, and its exit status is
+collected. All of it is plain `subprocess`, without threads or signal handlers: it works in any thread, beside
+forked workers, and in a process that gevent has patched (there in the main thread, gevent's own limit).
 """
 
 import os
@@ -9,53 +11,52 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
-from loadtest.results.directory import writing
-
-LOOK_EVERY_S = 0.1
-"""How often to look at processes that are waited for: unnoticed beside a run that measures."""
-
-_TAIL_BYTES = 4000
+PIPE = subprocess.PIPE
+"""As `output`: the child's output can be read from `Process.output`."""
 
 
 class Process:
-    """A running process; a context manager that ends it.
+    """A child process; a context manager that ends it.
 
     Args:
-        command: its words.
-        log: file that gets all its output.
-        environment: added to this process's own.
-        grace_s: seconds between SIGTERM and SIGKILL at its end, 0 for SIGKILL at once.
+        command: program and arguments.
+        output: takes its standard output: an open file, or PIPE.
+        errors: takes its standard error; None for `output`.
+        environment: the child's whole environment; None for this process's own.
+        grace_s: between SIGTERM and SIGKILL when it is ended; 0 for SIGKILL at once.
+
+    Attributes:
+        pid: process id.
+        output: the reading end where `output` is PIPE, unbuffered; else None.
 
     Raises:
         OSError: the command cannot be started.
-        ResultsUnwritable: the log cannot be written.
     """
 
     def __init__(
         self,
         command: Sequence[str],
         *,
-        log: Path,
+        output: IO[bytes] | int,
+        errors: IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         grace_s: float = 0.0,
     ) -> None:
-        self.log = log
         self._grace_s = grace_s
-        with writing(log):
-            output = log.open("wb")
-        with output:
-            self._process = subprocess.Popen(  # noqa: S603 - words that the user gave, no shell
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,
-            )
+        self._process = subprocess.Popen(  # noqa: S603 - the user's own command, or our own interpreter
+            list(command),
+            bufsize=0,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if errors is None else errors,
+            env=environment,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self.output = self._process.stdout
 
     @property
     def exit_status(self) -> int | None:
@@ -63,38 +64,41 @@ class Process:
         return self._process.poll()
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait until it ends and return its exit status, None if it has not ended by then."""
+        """Wait until it ends and return its exit status, None if it still runs after `timeout_s`."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
-    def last_words(self) -> str:
-        """Return the last line of its output that speaks of an error, else the last that says anything."""
-        try:
-            with self.log.open("rb") as file:
-                file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
-                lines = file.read(_TAIL_BYTES).decode(errors="replace").splitlines()
-        except OSError:
-            return "(its output cannot be read)"
-        said = [line.strip() for line in reversed(lines) if line.strip()]
-        errors = [line for line in said if "error" in line.lower()]
-        return next(iter([*errors, *said]), "(nothing)")
+    def stop(self) -> int:
+        """End it and all that it started, after its grace period at most; return its exit status."""
+        return self._end(self._grace_s)
 
-    def end(self) -> None:
-        """End it and all that it started."""
+    def kill(self) -> int:
+        """End it and all that it started with SIGKILL; return its exit status."""
+        return self._end(0.0)
+
+    def _end(self, grace_s: float) -> int:
         try:
-            if self._grace_s and self.exit_status is None:
+            if grace_s and self.exit_status is None:
                 self._signal(signal.SIGTERM)
-                self.wait(self._grace_s)
+                self.wait(grace_s)
         finally:
-            # Also where it has ended by itself: what it started may still be there.
+            # Also if it has ended by itself: what it started may still run.
             self._signal(signal.SIGKILL)
-            self._process.wait()
+            status = self._process.wait()
+        return status
 
     def _signal(self, number: signal.Signals) -> None:
+        """Signal the group, unless its id is another's by now.
+
+        No new process gets the id of a group that has members (POSIX, fork()). So if the child is reaped and
+        a process has its id, the group is gone.
+        """
+        if self._process.returncode is not None and _exists(self.pid):
+            return
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self.pid, number)
 
     def __enter__(self) -> Self:
         return self
@@ -102,4 +106,23 @@ class Process:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.end()
+        self.stop()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def tail(file: IO[bytes], limit: int) -> str:
+    """Return the last `limit` bytes of a file as text; the file's position stays where it is.
+
+    A child that writes to the same open file shares its position, which must not move under its writes.
+    """
+    length = os.fstat(file.fileno()).st_size
+    return os.pread(file.fileno(), limit, max(0, length - limit)).decode(errors="replace")

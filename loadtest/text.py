@@ -1,35 +1,157 @@
-"""Foreign text made harmless, once for each place where it is shown.
+"""Foreign text made safe, secrets kept out of it, and one way to write a number.
 
-Errors, close reasons, revisions and excerpts come from servers and from files that anyone may have written.
-A control character can clear a terminal, a direction override can turn a sentence round, a pipe can break a
-table, markup can become a link. Nothing of that is ever removed silently: what cannot be shown is shown as
-its escape, what is too long ends in an ellipsis. HTML is the business of the template's autoescape and XML
-that of ElementTree; both get `printable` text, because neither format can carry control characters.
+Errors, close reasons, log records and revisions come from servers and from files that anyone may have
+written. A control character can clear a terminal, a direction override can reverse a sentence, a pipe can
+break a table, markup can become a link, an error can quote a token. So foreign text passes here twice:
+
+    where it enters a record or a file    one_line, or public_line where a secret may be in it
+    where it is shown                     one_line in a terminal, markdown_* in Markdown, and in HTML and XML
+                                          one_line and then the escaping of their libraries
+
+`one_line` removes nothing silently: line ends and tabs become spaces, other characters that cannot be printed
+become their escapes, and a text that is too long ends in "...". It is idempotent. Secrets are removed before
+a text is cut, since a cut could leave the beginning of one.
+
+This module imports nothing of the package and knows no domain word. What a text means is for others.
 """
 
 import re
-import unicodedata
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from urllib.parse import quote, urlsplit, urlunsplit
 
 LINE_LENGTH = 200
+"""Characters kept of a foreign text, unless its place calls for another limit."""
 
-# Control, format (direction overrides, zero widths), surrogate, private, unassigned; line and paragraph ends.
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+HIDDEN = "***"
+"""What stands in the place of a secret."""
+
+_ELLIPSIS = "..."
+
+
+def one_line(text: str, limit: int = LINE_LENGTH) -> str:
+    """Return the text as one line of printable characters, at most `limit` (3 or more) of them."""
+    head = text[: limit + 1]
+    if not head.isprintable():  # the hot path: a log of a million lines comes by here
+        head = _escaped(head)
+    return head if len(head) <= limit else f"{head[: limit - len(_ELLIPSIS)]}{_ELLIPSIS}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(one if one.isprintable() else _escape(one) for one in text)
+
+
+def _escape(character: str) -> str:
+    return " " if character.isspace() else character.encode("unicode_escape").decode("ascii")
+
+
+# Secrets.
+
+_MIN_PREFIX = 4
+"""Characters that a text must end with to count as the beginning of a secret that was cut off."""
+
+_SPELLINGS: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda secret: quote(secret, safe="", errors="replace"),  # in a URL
+    _escaped,  # after one_line
+)
+"""How a text may spell a secret."""
+
+_LIKELY_SECRET = re.compile(
+    r"eyJ[\w.-]{8,}"  # a JWT
+    r"|(?i:\bbearer\s+)[^\s\"']+"
+    r"|(?i:\bjwt[\"']?,\s?[\"']?)[^\s\"']+"  # the subprotocols ["jwt", TOKEN]
+    r"|(?i:\b(?:access_token|token|api_key|apikey|key|secret|password|passwd|authorization|cookie|jwt))"
+    r"[\"']?\s?[=:]\s?[\"']?(?i:(?:bearer|basic)\s+)?[^\s\"'&,;]+"
+)
+
+
+class Secrets:
+    """Known secrets in all their spellings, indexed so that thousands of them cost a text little.
+
+    Args:
+        secrets: tokens, passwords, header values; empty ones are ignored.
+    """
+
+    __slots__ = ("_by_start", "_short", "_sorted")
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        spelled = {spell(secret) for secret in secrets if secret for spell in _SPELLINGS}
+        self._sorted = sorted(spelled)
+        self._short = [text for text in self._sorted if len(text) < _MIN_PREFIX]
+        self._by_start: dict[str, list[str]] = {}
+        for text in self._sorted:
+            if len(text) >= _MIN_PREFIX:
+                self._by_start.setdefault(text[:_MIN_PREFIX], []).append(text)
+
+    def in_text(self, text: str) -> list[str]:
+        """Return the spellings that occur in a text, the longest first."""
+        if len(self._by_start) < len(text):
+            starts = [start for start in self._by_start if start in text]
+        else:
+            windows = {text[at : at + _MIN_PREFIX] for at in range(len(text))}
+            starts = [start for start in windows if start in self._by_start]
+        candidates = [*self._short, *(secret for start in starts for secret in self._by_start[start])]
+        return sorted((secret for secret in candidates if secret in text), key=len, reverse=True)
+
+    def beginning_at_end(self, text: str) -> int:
+        """Return how many of the last characters of a text are the beginning of a secret, or 0."""
+        longest = max(map(len, self._sorted), default=0)
+        for at in range(max(0, len(text) - longest), len(text) - _MIN_PREFIX + 1):
+            if text[at : at + _MIN_PREFIX] in self._by_start:
+                end = text[at:]
+                found = bisect_left(self._sorted, end)
+                if found < len(self._sorted) and self._sorted[found].startswith(end):
+                    return len(end)
+        return 0
+
+
+def without_secrets(text: str, secrets: Secrets) -> str:
+    """Return the text with `***` for every known secret, also for the beginning of one at a cut end."""
+    for secret in secrets.in_text(text):
+        text = text.replace(secret, HIDDEN)
+    body = text.removesuffix(_ELLIPSIS)
+    if cut := secrets.beginning_at_end(body):
+        return f"{body[:-cut]}{HIDDEN}{text[len(body) :]}"
+    return text
+
+
+def public_line(text: str, secrets: Secrets, limit: int = LINE_LENGTH) -> str:
+    """Return foreign text as it may be stored: `one_line` without secrets."""
+    return one_line(without_secrets(text, secrets), limit)
+
+
+def without_likely_secrets(text: str) -> str:
+    """Return the text with a remark for whatever looks like a JWT, a bearer token or a named secret."""
+    return _LIKELY_SECRET.sub("[secret removed]", text)
+
+
+def public_url(url: str) -> str:
+    """Return the URL without userinfo, query and fragment, where tokens and passwords live."""
+    try:
+        parts = urlsplit(url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    except ValueError:  # not a URL: no part of it is known to be public
+        return HIDDEN
+
+
+def public_path(path: str) -> str:
+    """Return a path with `***` for each value in its query but a dialect's `{placeholder}`."""
+    bare, mark, query = path.partition("#")[0].partition("?")
+    return bare + mark + "&".join(map(_public_parameter, query.split("&")))
+
+
+def _public_parameter(parameter: str) -> str:
+    name, equals, value = parameter.partition("=")
+    if not equals:  # "?TOKEN" is as good a place for a secret as any
+        return HIDDEN if parameter else ""
+    return parameter if value.startswith("{") and value.endswith("}") else f"{name}={HIDDEN}"
+
+
+# Markdown.
+
 _MARKDOWN_PROSE = re.compile(r"([\\`*_{}\[\]<>|~#$!&])")
 _BACKTICKS = re.compile(r"`+")
-
-
-def printable(text: str, limit: int = LINE_LENGTH) -> str:
-    """Return the text as one line of printable characters, at most `limit` of them."""
-    head = text[: limit + 1]
-    if not (head.isascii() and head.isprintable()):
-        head = "".join(_shown(character) for character in head)
-    return head if len(head) <= limit else f"{head[: limit - 3]}..."
-
-
-def _shown(character: str) -> str:
-    if unicodedata.category(character) in _UNPRINTABLE:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
 
 
 def markdown_code(text: str, limit: int = LINE_LENGTH) -> str:
@@ -37,7 +159,7 @@ def markdown_code(text: str, limit: int = LINE_LENGTH) -> str:
 
     The fence is longer than any run of backticks inside (CommonMark 0.31 section 6.1).
     """
-    line = printable(text, limit)
+    line = one_line(text, limit)
     if not line.strip():
         return ""
     longest = max((len(run) for run in _BACKTICKS.findall(line)), default=0)
@@ -47,61 +169,61 @@ def markdown_code(text: str, limit: int = LINE_LENGTH) -> str:
 
 
 def markdown_cell(text: str, limit: int = LINE_LENGTH) -> str:
-    """Return foreign text as a code span for a cell of a table.
+    """Return foreign text as a code span for a table cell.
 
-    Pipes are escaped there even in code: tables are cut into cells before anything else is read (GitHub
-    Flavored Markdown section 4.10).
+    Pipes are escaped even in code: a table is cut into cells before anything else is read (GitHub Flavored
+    Markdown section 4.10).
     """
     return markdown_code(text, limit).replace("|", "\\|")
 
 
 def markdown_prose(text: str, limit: int = 1000) -> str:
-    """Return a sentence of our own, which may quote foreign words, with its punctuation escaped."""
-    line = _MARKDOWN_PROSE.sub(r"\\\1", printable(text, limit))
+    """Return a sentence of the tool's own, which may quote foreign words, with its punctuation escaped."""
+    line = _MARKDOWN_PROSE.sub(r"\\\1", one_line(text, limit))
     return line.replace("://", ":\\//").replace("@", "`@`")
 
 
+# Numbers: 100%, 1,234, 2.5 ms, 00:30.
+
 UNKNOWN = "-"
+"""Written for a number that is not known."""
 
 
 def count(number: int) -> str:
-    """Write a whole number, thousands apart."""
+    """Write a whole number: `1,234`."""
     return f"{number:,}"
 
 
 def counted(number: int, noun: str) -> str:
-    """Write so many of something, in the plural but for one."""
+    """Write a number of things: `1 run`, `1,234 runs`."""
     return f"{count(number)} {noun}{'s' * (number != 1)}"
 
 
 def span(us: float | None) -> str:
-    """Write a time given in microseconds, in milliseconds or, from one second on, in seconds."""
+    """Write a time given in microseconds: `2.5 ms`, from one second on `1.23 s`."""
     if us is None:
         return UNKNOWN
     return f"{_figures(us / 1e6)} s" if us >= 1_000_000 else f"{_figures(us / 1000)} ms"
 
 
 def clock(seconds: float) -> str:
-    """Write a duration as minutes and seconds, with hours where there are any."""
+    """Write a duration: `00:30`, from one hour on `1:00:30`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
 def change(ratio: float | None) -> str:
-    """Write a relative change with its sign, in percent."""
+    """Write a relative change: `+1.2%`."""
     # Adding zero makes a rounded -0.0 a 0.0.
-    return UNKNOWN if ratio is None else f"{round(100 * ratio, 1) + 0.0:+,.1f} %"
+    return UNKNOWN if ratio is None else f"{round(100 * ratio, 1) + 0.0:+,.1f}%"
 
 
 def share(ratio: float | None) -> str:
-    """Write a ratio in percent."""
-    return UNKNOWN if ratio is None else f"{100 * ratio:.3g} %"
+    """Write a ratio: `100%`, `0.05%`, `1,200%`."""
+    return UNKNOWN if ratio is None else f"{_figures(100 * ratio)}%"
 
 
 def _figures(value: float) -> str:
-    if value >= 100:
-        return f"{value:,.0f}"
-    if value >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
+    """Write three significant figures, or all before the point: `1,234`, `95`, `2.5`, `0.064`."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -44,7 +44,7 @@ def _errors_as_exit_codes(ctx: click.Context) -> Iterator[None]:
 @click.group(
     cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(package_name="loadtest", message="%(prog)s %(version)s")
+@click.version_option(package_name="loadtest-ws", message="%(prog)s %(version)s")
 def main() -> None:
     """Test whether a WebSocket server still connects, answers, takes clients back and remembers them.
 

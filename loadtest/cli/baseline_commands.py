@@ -1,4 +1,4 @@
-"""`loadtest baseline`: the run that others are compared with."""
+"""`loadtest baseline`: pin the run that others are compared with, or show which one it is."""
 
 from pathlib import Path
 
@@ -9,11 +9,12 @@ from loadtest.cli.shared_options import json_option, print_sheet_as, results_opt
 
 @click.group()
 def baseline() -> None:
-    """Pin the run that others are compared with, or see which one that would be.
+    """Pin the run that others are compared with, or show which one it is.
 
-    A run is compared with what was asked for (--ws-baseline), else with the run pinned for its plan, else
-    with the newest complete run of another revision with its plan that can be compared with: that has enough
-    samples, was made by a load generator that kept up, and did not itself fail connect, messaging or latency.
+    The baseline of a run is the first of: the one given (--ws-baseline); the run pinned for its plan; the
+    newest sound run of another revision with the same plan. Sound means: complete, enough samples, a load
+    generator that kept up, and connect, messaging and latency not failed. If no run is sound, the best one is
+    used.
     """
 
 
@@ -22,10 +23,11 @@ def baseline() -> None:
 @results_option
 @json_option
 def baseline_set(run: str, results: Path, as_json: bool) -> None:
-    """Pin RUN, a run directory or a revision, for its plan, in place of what is pinned for it.
+    """Pin RUN as the baseline of its plan.
 
-    A copy goes to DIR/baselines, which git tracks; its reports can be made again with `loadtest report`.
-    What speaks against comparing with RUN is told; it is pinned all the same.
+    RUN is a run directory or a revision, which stands for its newest complete run. It is copied to
+    DIR/baselines, which git tracks, and replaces the run pinned for the plan before. `loadtest report` makes
+    the reports of a copy. Whatever speaks against RUN as a baseline is shown as a warning.
 
     \b
     Example:
@@ -42,10 +44,10 @@ def baseline_set(run: str, results: Path, as_json: bool) -> None:
 @results_option
 @json_option
 def baseline_show(run: str | None, results: Path, as_json: bool) -> None:
-    """Show which run RUN would be compared with and why, what is passed over, and all pinned runs.
+    """Show the baseline of RUN and the reason for it.
 
-    RUN is a run directory, a revision, or the beginning of a plan's comparability hash; by default the newest
-    run.
+    RUN is a run directory, a revision or the beginning of a plan's hash; by default the newest complete run.
+    The runs passed over and all pinned runs are shown, too.
 
     \b
     Examples:
@@ -63,9 +65,9 @@ def baseline_show(run: str | None, results: Path, as_json: bool) -> None:
 @results_option
 @json_option
 def baseline_clear(run: str | None, results: Path, as_json: bool) -> None:
-    """Remove the pinned copy of RUN, a run, its id or a revision; without RUN, all of them.
+    """Remove the pinned copies of RUN, or all of them.
 
-    The runs themselves stay.
+    RUN is a run directory, a run id or a revision. The original runs stay.
     """
     from loadtest.runs import pins
 

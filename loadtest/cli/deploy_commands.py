@@ -1,4 +1,4 @@
-"""`loadtest check-log` and `probe`: what is asked right after a deploy."""
+"""`loadtest check-log` and `probe`: checks right after a deploy."""
 
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ from loadtest.cli.shared_options import (
 @click.option(
     "--since",
     metavar="WHEN",
-    help="Only records from then on: 10m, 1h or 2d ago, or a time (UTC, if it names no zone).",
+    help="Only records since then: 10m, 1h or 2d ago, or a time (UTC unless it names a zone).",
 )
 @click.option("--revision", metavar="NAME", help="Only records of this revision (Cloud Run's revision_name).")
 @format_option
@@ -40,21 +40,21 @@ def check_log(
     as_json: bool,
     markdown: bool,
 ) -> None:
-    """Tell in a server's log the clients that left from the server's errors, without any run.
+    """Tell client disconnects from real errors in a server log, without a run.
 
-    FILE is a log, also gzipped, or - for standard input: text of Python's logging or uvicorn, JSON lines, or
-    what `gcloud logging read --format=json` prints. With several, each is a column: BEFORE AFTER.
-
-    \b
-    OK         no real error, no disconnect logged as an error, 95 % of disconnects at INFO or below
-    DEGRADED   not so, or no record to judge
-    CRITICAL   a record at CRITICAL, or 5 real errors that are over 5 % of all records
-
-    Exit code, that of the last FILE: 0 OK, 1 DEGRADED or CRITICAL, 2 usage error, 4 nothing to judge.
+    FILE is a log, gzipped or not, or - for standard input: text from Python's logging or uvicorn, JSON lines,
+    or the output of `gcloud logging read --format=json`. Several logs are shown side by side: BEFORE AFTER.
 
     \b
-    A rule of your own says what a text means: graceful, abrupt, send_to_gone_client (a client left),
-    cancelled_at_shutdown, real_error or other. * stands for anything, ^ and $ for the ends:
+    OK         no real error, no disconnect logged as an error, 95% of disconnects at INFO or below
+    DEGRADED   anything else, or no record to judge
+    CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records
+
+    Exit code (of the last FILE): 0 OK, 1 DEGRADED or CRITICAL, 2 usage error, 4 nothing to judge.
+
+    \b
+    A rule of your own gives a text its class: graceful, abrupt, send_to_gone_client (a client left),
+    cancelled_at_shutdown, real_error or other. * matches anything, ^ and $ match the ends:
       [[rule]]
       class = "abrupt"
       message = "peer * went away"          # or exception = "…", frames = "…" of its traceback
@@ -88,41 +88,41 @@ def check_log(
 
 
 @click.command()
-@click.option("--host", metavar="URL", help="wss://HOST[:PORT]  [default: a reference server of its own]")
+@click.option("--host", metavar="URL", help="wss://HOST[:PORT]  [default: a reference server that it starts]")
 @click.option("--dialect", metavar="NAME", help="What the server speaks: emergence (default) or echo.")
 @click.option(
     "--locustfile",
     "-f",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="With a WebSocketUser, whose dialect, path and token are taken.",
+    help="File with a WebSocketUser, whose dialect, path and token are used.",
 )
-@click.option("--path", metavar="PATH", help="Of the WebSocket endpoint.  [default: the dialect's]")
-@click.option("--health-path", metavar="PATH", help="Of the health endpoint.  [default: the dialect's]")
+@click.option("--path", metavar="PATH", help="Path of the WebSocket endpoint.  [default: the dialect's]")
+@click.option("--health-path", metavar="PATH", help="Path of the health endpoint.  [default: the dialect's]")
 @click.option(
     "--token",
     envvar="LOCUST_WS_TOKEN",
     show_envvar=True,
-    help="To log in with. Better given in the environment.",
+    help="Token to log in with. Better set in the environment.",
 )
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Of each upgrade; repeatable.")
-@click.option("--sessions", default=14, show_default=True, help="Each is dropped once, the kinds in turn.")
+@click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
 @click.option(
     "--tls-ca", type=click.Path(path_type=Path), metavar="FILE", help="Certificates to trust (PEM)."
 )
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Client certificate (PEM).")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key (PEM).")
 @click.option("--tls-insecure", is_flag=True, help="Accept any server certificate.")
-@click.option("--server-log", "server_logs", multiple=True, metavar="FILE", help="Judge it, too; repeatable.")
-@click.option("--server-log-cmd", metavar="COMMAND", help="Prints the server's log: 'docker logs -f NAME'.")
-@click.option("--revision", metavar="NAME", help="Of the server.  [default: git describe]")
+@click.option("--server-log", "server_logs", multiple=True, metavar="FILE", help="Log to judge; repeatable.")
+@click.option("--server-log-cmd", metavar="COMMAND", help="Command printing the log: 'docker logs -f NAME'.")
+@click.option("--revision", metavar="NAME", help="Version of the server.  [default: git describe]")
 @click.option(
     "--results",
     default="results/probes",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder of all probes, apart from the runs, with which they are not to be compared.",
+    help="Folder of all probes; runs are kept elsewhere, since the two cannot be compared.",
 )
 @json_option
 @click.pass_context
@@ -136,10 +136,11 @@ def probe(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Do in under a minute what a person does after a deploy, and judge it.
+    """Check a deployment in under a minute.
 
-    Asks the health endpoint, connects some sessions, lets them talk, drops each once (every default kind of
-    drop), and sees them come back as they were. It is a short run: its directory holds the same reports.
+    Asks the health endpoint, connects a few sessions, lets them talk, drops each once (all default kinds of
+    drops in turn), and checks that they come back with their history. A probe is a short run and writes the
+    same reports.
 
     Exit code: 0 passed, 1 failed or not healthy, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 

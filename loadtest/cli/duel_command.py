@@ -18,16 +18,16 @@ from loadtest.cli.shared_options import (
 @click.command()
 @click.option("--a", "a_url", metavar="URL", help="The baseline: ws://HOST[:PORT] or wss://HOST[:PORT].")
 @click.option("--b", "b_url", metavar="URL", help="The candidate.")
-@click.option("--a-cmd", metavar="COMMAND", help="Starts the baseline on port {port}, which is also $PORT.")
-@click.option("--b-cmd", metavar="COMMAND", help="Starts the candidate.")
+@click.option("--a-cmd", metavar="COMMAND", help="Command to start the baseline on port {port} ($PORT).")
+@click.option("--b-cmd", metavar="COMMAND", help="Command to start the candidate.")
 @click.option("--a-revision", metavar="NAME", help="Version of the baseline.  [default: a]")
 @click.option("--b-revision", metavar="NAME", help="Version of the candidate.  [default: b]")
-@click.option("--pairs", default=12, show_default=True, help="Pairs of runs at most.")
+@click.option("--pairs", default=12, show_default=True, help="Maximum number of pairs of runs.")
 @click.option(
     "--duration",
     default="30s",
     show_default=True,
-    help="Of each run: 30s, 5m or 1h30m; at least the warm-up and 10 s.",
+    help="Duration of each run: 30s, 5m or 1h30m; at least 10 s longer than the warm-up.",
 )
 @click.option("-u", "--users", default=5, show_default=True, help="Locust users of each run.")
 @click.option(
@@ -35,7 +35,7 @@ from loadtest.cli.shared_options import (
     type=click.Choice(["abba", "parallel"]),
     default="abba",
     show_default=True,
-    help="In turn, a b, b a, and so on; or both of a pair at once, which is faster and shares the host.",
+    help="Runs in turn (a b, b a, ...), or both of a pair at once: faster, but they share the host.",
 )
 @click.option(
     "--locustfile",
@@ -49,7 +49,7 @@ from loadtest.cli.shared_options import (
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="For a server that a command starts.",
+    help="Time for a server to start.",
 )
 @margin_option("5%, 10%, 20% and 20%, each 0.2ms at least")
 @markdown_option
@@ -74,16 +74,15 @@ def duel(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Compare two deployments, a (the baseline) and b (the candidate), by runs made in turn or at once.
+    """Compare two deployments, a (the baseline) and b (the candidate), by pairs of runs.
 
-    Each run is an ordinary one of headless Locust, with the same plan and seed; what follows -- goes to it as
-    it is. Runs are paired, and the pairs looked at after 4, 8 and 12: the duel ends as soon as the verdict is
-    settled, or when all pairs are run. What is known and what is missing is told on standard error.
+    Each run is a headless Locust run with the same plan and seed; arguments after -- are passed to Locust.
+    After 4, 8 and 12 pairs the duel looks at the result, and ends as soon as the verdict is settled. Progress
+    is printed to standard error.
 
-    A command is started as it is, without a shell; it has to stay in the foreground and to listen on
-    127.0.0.1, and is stopped at the end.
-    Ctrl-C ends a duel with a verdict on the pairs that were made. The duel is kept under DIR/duels, its runs
-    with all others; `loadtest report DIR/duels/NAME` judges it again.
+    Commands are started without a shell. They must stay in the foreground and listen on 127.0.0.1; they are
+    stopped at the end. Ctrl-C ends the duel with a verdict on the pairs made so far. The duel is kept in
+    DIR/duels, its runs with all others. `loadtest report DIR/duels/NAME` judges it again.
 
     Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 

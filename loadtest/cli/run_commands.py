@@ -1,4 +1,4 @@
-"""`loadtest list`, `report`, `compare`, `trend`: all runs, one of them, two of them, those of a plan."""
+"""`loadtest list`, `report`, `compare` and `trend`: commands on runs that were made."""
 
 from pathlib import Path
 
@@ -14,31 +14,26 @@ from loadtest.cli.shared_options import (
     results_option,
     rules_option,
 )
-from loadtest.report.terminal import new_console, print_table
-from loadtest.runs.find import Listing, listing_tables
 
 
 @click.command("list")
 @results_option
 @json_option
 def list_command(results: Path, as_json: bool) -> None:
-    """List the runs, the newest first.
+    """List all runs, newest first.
 
-    A run is named by its directory, which stands under DIR as REVISION/START-ID, or by its revision: its
-    newest complete run. Pinned baselines are marked.
+    Other commands take a run as RUN: its directory, DIR/REVISION/START-ID, or its revision, which stands for
+    the newest complete run. Pinned baselines are marked.
 
     \b
     Examples:
       loadtest list
       loadtest list --json | jq -r '.runs[] | select(.verdict == "FAIL") | .path'
     """
-    from loadtest.runs.find import list_runs
+    from loadtest.runs.find import list_runs, listing_sheet
 
     listing = list_runs(results)
-    if as_json:
-        print_json(listing)
-    else:
-        print_listing(listing)
+    print_sheet_as(listing_sheet(listing, results), listing, as_json=as_json)
 
 
 @click.command()
@@ -46,8 +41,8 @@ def list_command(results: Path, as_json: bool) -> None:
 @click.option(
     "--baseline",
     metavar="RUN",
-    help="Run directory or revision to compare with, or none.  [default: what it was compared with before, "
-    "else as `loadtest baseline show` says]",
+    help="Run directory or revision to compare with, or none.  [default: the baseline of the last report, "
+    "else see `loadtest baseline --help`]",
 )
 @click.option(
     "--server-log",
@@ -55,7 +50,7 @@ def list_command(results: Path, as_json: bool) -> None:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Judge this server's log, too, in place of one that the run had; - is standard input; repeatable.",
+    help="Also judge this server log, replacing one that the run had; - is standard input; repeatable.",
 )
 @format_option
 @rules_option
@@ -72,13 +67,15 @@ def report(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Judge RUN again from its files, rebuild its reports, and print the verdict.
+    """Judge RUN again from its files, write its reports anew, and print the verdict.
 
-    RUN may be the folder of a duel, too, which is then judged again from the files of its runs.
-    RUN is a run directory, complete or not, or a revision: its newest complete run. A run is judged with the
-    margins that it was made with, which its run.json keeps, a duel with its own. The run's directory gets
-    verdict.json, summary.md (for a pull request or $GITHUB_STEP_SUMMARY), junit.xml (a case per item;
-    INCONCLUSIVE is an error, NOT_JUDGED is skipped) and report.html. --json prints what verdict.json holds.
+    RUN is a run directory, complete or not; a revision, which stands for its newest complete run; or the
+    directory of a duel, which is judged again from the files of its runs. Margins are those of the run or
+    duel.
+
+    The run directory gets verdict.json, summary.md (for a pull request or $GITHUB_STEP_SUMMARY), junit.xml
+    (one case per item; INCONCLUSIVE is an error, NOT_JUDGED is skipped) and report.html. --json prints
+    verdict.json.
 
     Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
@@ -101,7 +98,7 @@ def report(
     folder = find_duel(run, results)
     if folder is not None:
         if baseline or server_logs:
-            raise click.UsageError("--baseline and --server-log are for a run, and this is a duel")
+            raise click.UsageError("--baseline and --server-log cannot be used with a duel")
         record = rejudge(folder)
         print_sheet_as(duel_sheet(record, folder), record, as_json=as_json)
         ctx.exit(record.exit_code)
@@ -125,16 +122,16 @@ def report(
     nargs=2,
     multiple=True,
     metavar="BASELINE CANDIDATE",
-    help="Compare these, too, as a further pair of runs; repeatable.",
+    help="Another pair of runs to compare; repeatable.",
 )
 @click.option(
     "--all",
     "all_runs",
     is_flag=True,
-    help="Compare all complete runs of both revisions with the plan of CANDIDATE, paired in order of start.",
+    help="Compare all complete runs of both revisions with CANDIDATE's plan, paired in order of start.",
 )
 @click.option(
-    "--force", is_flag=True, help="Compare runs of unlike plans, too; the outcome is INCONCLUSIVE at best."
+    "--force", is_flag=True, help="Compare runs with different plans; the result is INCONCLUSIVE at best."
 )
 @margin_option("what CANDIDATE was judged with")
 @markdown_option
@@ -155,16 +152,16 @@ def compare(
 ) -> None:
     """Compare the latency of CANDIDATE with that of BASELINE.
 
-    Both are run directories, or revisions: their newest complete run. Each gated quantile is shown with both
-    values, the change with its interval, the margin and the verdict: PASS if the whole interval is below the
-    margin, FAIL if the change is above it and surely a change, else INCONCLUSIVE. Runs that were made with
-    unlike plans are refused, and the fields named.
+    Each is a run directory or a revision, which stands for its newest complete run. Runs with different plans
+    are refused. For each gated quantile you see both values, the change with its interval, the margin and the
+    verdict: PASS if the whole interval is below the margin, FAIL if the change is significant and above the
+    margin, else INCONCLUSIVE.
 
-    The margins are those that CANDIDATE was judged with (--ws-margin), of its last run where several are
-    compared; --margin changes them for this comparison.
+    The margins are those that CANDIDATE (with several pairs, its last run) was made with (--ws-margin). To
+    change them for this comparison, use --margin.
 
-    Several runs of each, made in turn, tell much more than one pair: from four pairs on the interval comes
-    from their own spread. `loadtest duel` makes them, and stops when it is settled.
+    Several pairs of runs, made in turn, tell much more than one: from four pairs on, the interval comes from
+    their own spread. `loadtest duel` makes such pairs and stops as soon as the verdict is settled.
 
     Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
@@ -179,7 +176,7 @@ def compare(
     from loadtest.runs import compare
 
     if all_runs and more_pairs:
-        raise click.UsageError("--all and --pair exclude each other")
+        raise click.UsageError("--all and --pair cannot be used together")
     pairs = (
         compare.all_pairs(baseline, candidate, results)
         if all_runs
@@ -194,16 +191,16 @@ def compare(
 @click.option(
     "--plan",
     metavar="RUN|HASH",
-    help="Run whose plan is meant, or the beginning of its comparability hash.  [default: the newest run]",
+    help="A run of the plan, or the beginning of the plan's hash.  [default: the newest complete run]",
 )
 @markdown_option
 @results_option
 @json_option
 def trend(plan: str | None, markdown: bool, results: Path, as_json: bool) -> None:
-    """Show the runs of one plan in the order of time, and where their latency changed.
+    """Show the runs of one plan, oldest first, and where their latency changed.
 
-    Changes are found by a permutation test at each gated quantile, and marked at the first run after them;
-    a series needs six runs, and three on each side of a change.
+    A permutation test finds changes in each gated quantile; the first run after a change is marked. It takes
+    at least six runs, three of them on each side of the change.
 
     \b
     Examples:
@@ -214,14 +211,3 @@ def trend(plan: str | None, markdown: bool, results: Path, as_json: bool) -> Non
 
     found = trend.trend(plan, results)
     print_sheet_as(trend.trend_sheet(found), found, as_json=as_json, markdown=markdown)
-
-
-def print_listing(listing: Listing) -> None:
-    """Print the runs of a results folder for a person."""
-    console = new_console()
-    for table in listing_tables(listing):
-        if table:
-            print_table(console, table)
-            console.print()
-    if not listing.runs:
-        console.print("no runs yet: `locust -f locustfiles/ws.py --headless -u 5 -r 5 -t 30s` makes one")

@@ -1,4 +1,4 @@
-"""What commands share: options and their names, and printing for a machine, a pull request or a person."""
+"""What commands share: options, and printing for a machine, a pull request or a person."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +20,9 @@ results_option = click.option(
     help="Folder of all runs.",
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document and nothing else on standard output."
+    "--json", "as_json", is_flag=True, help="Print one JSON document to standard output, and nothing else."
 )
-markdown_option = click.option("--markdown", is_flag=True, help="Print Markdown, for a pull request.")
+markdown_option = click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
 
 
 def margin_option(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -36,7 +36,7 @@ def margin_option(default: str) -> Callable[[Callable[..., None]], Callable[...,
         "margins",
         multiple=True,
         metavar="QUANTILE=SHARE%[/TIMEms]",
-        help="How much slower is still unchanged at p50, p90, p99 or outage: a share (p50=8%), a time "
+        help="Slowdown that counts as unchanged at p50, p90, p99 or outage: a share (p50=8%), a time "
         f"(p99=2ms), or the larger of both (p99=15%/2ms); repeatable.  [default: {default}]",
     )
 
@@ -47,13 +47,13 @@ format_option = click.option(
     default="auto",
     show_default=True,
     metavar="FORMAT",
-    help="How the log is written: auto, json, or a format string of Python's logging.",
+    help="Format of the log: auto, json, or a format string of Python's logging.",
 )
 rules_option = click.option(
     "--rules",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Rules of your own (TOML), tried before those built in.",
+    help="Your own rules (TOML), tried before the built-in ones.",
 )
 
 
@@ -63,7 +63,7 @@ def print_json(document: object) -> None:
 
 def check_output(*, as_json: bool, markdown: bool) -> None:
     if markdown and as_json:
-        raise click.UsageError("--markdown and --json exclude each other")
+        raise click.UsageError("--markdown and --json cannot be used together")
 
 
 def print_sheet_as(sheet: "Sheet", document: object, *, as_json: bool, markdown: bool = False) -> None:

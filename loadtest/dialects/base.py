@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from loadtest.errors import InvalidSetting
 from loadtest.events import Data, Endpoint, Identity
+from loadtest.text import one_line
 
 UNNUMBERED = -1
 """The sequence number of a request that no ledger knows (see `loadtest.drops.kinds.Wire.sample`)."""
@@ -86,7 +87,7 @@ MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 def unreadable(data: Data) -> Unreadable:
     """Return the Unreadable of a message."""
     text = data if isinstance(data, str) else repr(bytes(data[:EXCERPT_LENGTH]))
-    return Unreadable(text[:EXCERPT_LENGTH])
+    return Unreadable(one_line(text, EXCERPT_LENGTH))
 
 
 class Dialect(ABC):

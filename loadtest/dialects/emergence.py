@@ -31,6 +31,7 @@ from loadtest.dialects.base import (
     unreadable,
 )
 from loadtest.events import Data, Endpoint, Identity
+from loadtest.text import one_line
 
 
 class _Payload(msgspec.Struct):
@@ -139,7 +140,9 @@ class Emergence(Dialect):
             case "ws:session_restored":
                 return Restored(sequences=list(_sequences(payload.messages)), count=payload.history_count)
             case "ws:auth_required":
-                return AuthRequired((payload.reason or "the server requires another token")[:EXCERPT_LENGTH])
+                return AuthRequired(
+                    one_line(payload.reason or "the server requires another token", EXCERPT_LENGTH)
+                )
             case kind if kind.startswith("ws:"):
                 return Push(number=payload.push_id, sent_at_ms=payload.sent_at_ms)
             case _:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from loadtest.duel.logged_process import LOOK_EVERY_S, LoggedProcess
 from loadtest.duel.settings import DuelSettings, Side
 from loadtest.errors import LoadtestError, RunUnreadable, UsageError
-from loadtest.processes import LOOK_EVERY_S, Process
 from loadtest.results.directory import MANIFEST, folder_name
 from loadtest.results.reader import read_manifest
-from loadtest.text import printable
+from loadtest.text import one_line
 
 _OVERTIME_S = 120.0
 """What a run may take beyond its duration: starting, closing its sessions, its reports."""
@@ -35,7 +35,7 @@ _PROGRAM = re.compile(r"^(?:\S+: )?error: ", re.IGNORECASE)
 class _Turn:
     side: Side
     known: frozenset[Path]
-    process: Process
+    process: LoggedProcess
 
 
 class MakeRuns(Protocol):
@@ -72,7 +72,9 @@ def run_at_once(
         for role in roles:
             known = frozenset(_runs_of(sides[role], settings.results))
             command = _command(settings, sides[role], urls[role])
-            turns.append(_Turn(sides[role], known, stack.enter_context(Process(command, log=logs[role]))))
+            turns.append(
+                _Turn(sides[role], known, stack.enter_context(LoggedProcess(command, log=logs[role])))
+            )
         _wait(turns, settings.duration_s)
     return {turn.side.role: _made(turn, settings.results) for turn in turns}
 
@@ -120,7 +122,7 @@ def _refusal(turn: _Turn) -> str:
 
 
 def _last_words(turn: _Turn) -> str:
-    said = printable(turn.process.last_words())
+    said = one_line(turn.process.last_words())
     return f"{said} (the run of {turn.side.role}; its output is in {turn.process.log})"
 
 

@@ -11,7 +11,6 @@ from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.duel.stopping import next_look
 from loadtest.report.advice import told_items
 from loadtest.report.tables import Sheet, gate_table, gates, pair_table, verdict_table
-from loadtest.results.manifest import redact
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
@@ -49,7 +48,7 @@ def pairs_of(count: int) -> str:
 
 
 def _where(url: str) -> str:
-    return redact(url) if url else "from its command"
+    return text.public_url(url) if url else "from its command"
 
 
 def turn_line(settings: DuelSettings, number: int, roles: Sequence[str]) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from loadtest.duel.logged_process import LOOK_EVERY_S, LoggedProcess
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting
-from loadtest.processes import LOOK_EVERY_S, Process
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.transport.target import LOOPBACK, Target, check_reachable, free_port, is_free
 
 _GRACE_S = 5.0
@@ -45,7 +45,7 @@ class Servers:
 
     def __init__(self, sides: Sequence[Side], *, folder: Path, timeout_s: float) -> None:
         self.urls = {side.role: side.url for side in sides if side.url}
-        self._processes: dict[str, Process] = {}
+        self._processes: dict[str, LoggedProcess] = {}
         with ExitStack() as stack:
             for side in sides:
                 if side.command:
@@ -86,10 +86,10 @@ class Servers:
         self._stack.close()
 
 
-def _process(side: Side, port: int, folder: Path) -> Process:
+def _process(side: Side, port: int, folder: Path) -> LoggedProcess:
     words = [word.replace(_PLACEHOLDER, str(port)) for word in side.command]
     try:
-        return Process(
+        return LoggedProcess(
             words,
             log=folder / f"server-{side.role}.log",
             environment={"PORT": str(port)},
@@ -101,7 +101,7 @@ def _process(side: Side, port: int, folder: Path) -> Process:
         raise InvalidSetting(f"--{side.role}-cmd", side.command[0], problem, hint) from error
 
 
-def _listens_in_time(side: Side, process: Process, port: int, timeout_s: float) -> bool:
+def _listens_in_time(side: Side, process: LoggedProcess, port: int, timeout_s: float) -> bool:
     """Wait until the server accepts connections, and tell whether it does or has ended.
 
     Raises:
@@ -125,8 +125,8 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _failed(side: Side, process: Process, problem: str) -> InvalidSetting:
-    hint = f"Its output is in {process.log}: {printable(process.last_words())}"
+def _failed(side: Side, process: LoggedProcess, problem: str) -> InvalidSetting:
+    hint = f"Its output is in {process.log}: {one_line(process.last_words())}"
     if not any(_PLACEHOLDER in word for word in side.command):
         hint = f"The port to listen on is {{port}} in the command, or $PORT. {hint}"
     return InvalidSetting(f"--{side.role}-cmd", " ".join(side.command), problem, hint)

@@ -1,12 +1,12 @@
-"""The event loop in its native thread, and the door through which other threads talk to it.
+"""The event loop in its native thread, and the calls by which other threads reach it.
 
-Everything on the loop belongs to the loop's thread: sessions, timers, sockets, the recorder. From outside,
-calls come in through `call_soon_threadsafe`; out go interval after interval, through a callback that runs
-on the loop's thread and must only hand over. No lock is shared with anyone: under gevent, a greenlet that
-holds one across a switch would stop the loop.
+Sessions, timers, sockets and the recorder belong to the loop's thread. Calls from outside come in through
+`call_soon_threadsafe`. Intervals go out through a callback that runs on the loop's thread and must only hand
+them over. No lock is shared with other threads: under gevent, a greenlet that holds one across a switch would
+stop the loop.
 
-The thread is started by a function that the caller gives, because only the caller knows how a real thread
-is made where Python's own threads have been patched.
+The caller passes the function that starts the thread: only the caller knows how to start a real thread where
+Python's own have been patched.
 """
 
 import _thread
@@ -19,10 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-import anyio.abc
 
 from loadtest.drops.plan import DropPlan
-from loadtest.engine.link import Dropping, Link
+from loadtest.engine.link import Dropping, Link, LinkContext
 from loadtest.engine.monitor import Health, most_connections
 from loadtest.engine.timers import Timers
 from loadtest.errors import ConnectFailed, LoadtestError
@@ -87,7 +86,7 @@ class Engine:
         settings: of the run.
         start_ns: what the monotonic clock showed at the run's start.
         on_interval: takes each interval, on the loop's thread; must not block.
-        on_failure: told, on the loop's thread, that the loop has died; `failure` says of what.
+        on_failure: called on the loop's thread when the loop has died; `failure` says why.
         start_thread: starts a native thread.
     """
 
@@ -103,7 +102,6 @@ class Engine:
         self.settings = settings
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
-        self.drain_s = 1.0
         self.failure: BaseException | None = None
         self._tokens: dict[int, str] = {}  # the latest of each session
         self._start_ns = start_ns
@@ -140,7 +138,7 @@ class Engine:
     def add(self, identities: Iterable[Identity]) -> None:
         """Start these sessions."""
         for identity in identities:
-            link = self._slice(identity.number)[identity.number] = Link(identity, self)
+            link = self._slice(identity.number)[identity.number] = Link(identity, self._context)
             link.start()
 
     def _slice(self, number: int) -> dict[int, Link]:
@@ -148,22 +146,21 @@ class Engine:
 
     def stop(self, numbers: Iterable[int], drain_s: float, done: Callable[[], None]) -> None:
         """Stop these sessions with time for their last replies; `done` is called when all have gone."""
-        self.drain_s = drain_s
         links = [link for number in numbers if (link := self._slice(number).get(number)) is not None]
         group = _Stopping({link.session.identity.number for link in links}, done)
         self._loop.call_later(drain_s + _GONE_GRACE_S, self._stop_waiting, group)
         for link in links:
             self._stopping.setdefault(link.session.identity.number, []).append(group)
-            link.stop()
+            link.stop(drain_s)
             if link.ended:
-                self.ended(link)
+                self._ended(link)
         group.look()
 
     def _stop_waiting(self, group: "_Stopping") -> None:
         for number in tuple(group.remaining):
             link = self._slice(number)[number]
             link.abort()
-            self.ended(link)
+            self._ended(link)
 
     def flush(self, done: Callable[[], None]) -> None:
         """Hand over what was recorded up to now, then call `done`."""
@@ -183,8 +180,26 @@ class Engine:
 
     # For links.
 
-    def fail(self, error: Exception) -> None:
-        """End the thread because of a defect; the first one is told."""
+    def _link_context(self) -> LinkContext:
+        settings = self.settings
+        return LinkContext(
+            conduct=settings.conduct,
+            drops=settings.drops,
+            open_timeout_s=settings.open_timeout_s,
+            ping_interval_ns=settings.ping_interval_ns,
+            ping_timeout_ns=settings.ping_timeout_ns,
+            clock=self.clock,
+            timers=self._timers,
+            recorder=self.recorder,
+            droppings=self.droppings,
+            connect=self._connect,
+            open=self._open,
+            ended=self._ended,
+            fail=self._fail,
+        )
+
+    def _fail(self, error: Exception) -> None:
+        """End the thread because of a defect; the first one is reported."""
         if self.failure is None:
             self.failure = error
             self._closing.set()
@@ -193,7 +208,7 @@ class Engine:
         """Return nanoseconds since the run's start."""
         return time.monotonic_ns() - self._start_ns
 
-    def ended(self, link: Link) -> None:
+    def _ended(self, link: Link) -> None:
         """Take note that a link's session has ended and its connection is gone."""
         number = link.session.identity.number
         groups = self._stopping.pop(number, ())
@@ -203,7 +218,7 @@ class Engine:
             group.remaining.discard(number)
             group.look()
 
-    def connect(self, link: Link, epoch: int) -> None:
+    def _connect(self, link: Link, epoch: int) -> None:
         """Have the link opened as soon as fewer than `connect_concurrency` attempts are under way.
 
         Those that wait have no task yet: a crowd's tasks would weigh as much as its sessions.
@@ -219,10 +234,10 @@ class Engine:
                 link, epoch = self._waiting.popleft()
                 await link.open(epoch)
         except Exception as error:  # a defect, of a user's dialect or of ours, told as it was raised
-            self.fail(error)
+            self._fail(error)
         self._openers -= 1
 
-    async def open(self, identity: Identity) -> tuple[Connection, Phases]:
+    async def _open(self, identity: Identity) -> tuple[Connection, Phases]:
         """Ask for a token, then open a WebSocket for this session.
 
         Raises:
@@ -260,20 +275,11 @@ class Engine:
             self._on_failure()
 
     async def _main(self) -> None:
-        settings = self.settings
         self._loop = asyncio.get_running_loop()
         self._closing = anyio.Event()
-        self._dialer = Dialer(
-            settings.target,
-            clock=self.clock,
-            timeout_s=settings.open_timeout_s,
-            headers=settings.headers,
-            subprotocols=settings.subprotocols,
-            max_message_bytes=settings.max_message_bytes,
-            source_ips=settings.source_ips,
-            most_connections=most_connections(),
-        )
-        self.timers = Timers(self._loop, self._start_ns)
+        self._dialer = self._new_dialer()
+        self._timers = Timers(self._loop, self._start_ns)
+        self._context = self._link_context()
         self.recorder.swap(self.clock())
         self._health = Health()
         self._loop.set_exception_handler(self._unhandled)
@@ -286,17 +292,30 @@ class Engine:
                 self._tasks.cancel_scope.cancel()
         finally:
             self._let_go()
-            self.timers.close()
+            self._timers.close()
             self._health.close()
             await self._dialer.close()
         if self.failure is not None:
             raise self.failure
 
+    def _new_dialer(self) -> Dialer:
+        settings = self.settings
+        return Dialer(
+            settings.target,
+            clock=self.clock,
+            timeout_s=settings.open_timeout_s,
+            headers=settings.headers,
+            subprotocols=settings.subprotocols,
+            max_message_bytes=settings.max_message_bytes,
+            source_ips=settings.source_ips,
+            most_connections=most_connections(),
+        )
+
     def _unhandled(self, _loop: object, context: dict[str, Any]) -> None:
         """Take what asyncio would log, on this thread: a defect, or an error of a socket that is gone."""
         error = context.get("exception")
         if isinstance(error, Exception) and not isinstance(error, OSError):
-            self.fail(error)
+            self._fail(error)
 
     # loadtest.engine.timers.Timed
 
@@ -314,11 +333,11 @@ class Engine:
             self._hand_over()
 
     def _schedule_sweep(self, last_ns: int) -> None:
-        self.timers.schedule(max(last_ns, self.clock()) + NS_PER_S // SWEEPS_PER_S, self, "sweep")
+        self._timers.schedule(max(last_ns, self.clock()) + NS_PER_S // SWEEPS_PER_S, self, "sweep")
 
     def _schedule_interval(self) -> None:
         """Intervals end on whole seconds of the run, so that those of all workers coincide."""
-        self.timers.schedule((self.clock() // NS_PER_S + 1) * NS_PER_S, self, "interval")
+        self._timers.schedule((self.clock() // NS_PER_S + 1) * NS_PER_S, self, "interval")
 
     def _sweep(self) -> None:
         self._swept = (self._swept + 1) % SWEEPS_PER_S

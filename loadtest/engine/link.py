@@ -1,19 +1,22 @@
-"""The shell around one session: it feeds what happens, and performs what the session asks for.
+"""The I/O around one session: it feeds events to the session and carries out the session's actions.
 
-A link has at most one connection at a time. A dropped connection may linger (a half-open socket is held for
-a while) in the hands of its `Dropping`, when the session has long gone on to the next.
+A link has at most one connection at a time. A dropped connection may outlive that: its `Dropping` holds it (a
+half-open socket stays open for a while) when the session has long gone on to the next.
 
-Timers of the past are told from those that count by the epoch, which changes whenever the session begins
-something new: what fires with another epoch is stale and passed over.
+The epoch tells stale timers from current ones. It changes whenever the session begins something new, and a
+timer of another epoch is ignored. Links know nothing of the engine but their `LinkContext`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from loadtest.drops.kinds import DETECTED, DropKind, Steps
+from loadtest.drops.plan import DropPlan
+from loadtest.engine.timers import Timers
 from loadtest.errors import ConnectFailed
 from loadtest.events import (
     Action,
@@ -33,6 +36,7 @@ from loadtest.events import (
     Lost,
     Opened,
     PerformDrop,
+    Phases,
     Received,
     Reconnect,
     Recovered,
@@ -44,12 +48,10 @@ from loadtest.events import (
     Swept,
 )
 from loadtest.session.machine import Session, State
+from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.session.traffic import SessionConfig
 from loadtest.transport.connection import Connection
-
-if TYPE_CHECKING:
-    from loadtest.engine.engine import Engine
-
 
 _ENDED = State.ENDED  # on the hot path, where an enum's attribute costs as much as a call
 
@@ -65,14 +67,59 @@ class What(IntEnum):
     DRAIN = 5
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkContext:
+    """What all links of an engine share.
+
+    Args:
+        conduct: how sessions behave.
+        drops: the plan of drops.
+        open_timeout_s: from the open WebSocket to the established session.
+        ping_interval_ns: between keepalive pings.
+        ping_timeout_ns: for their pongs.
+        clock: returns nanoseconds since the run's start.
+        timers: wake links and droppings.
+        recorder: takes what sessions record.
+        droppings: those under way; a dropping enters and leaves by itself.
+        connect: has a link's `open` called with this epoch once it is its turn.
+        open: opens a WebSocket for a session; raises ConnectFailed.
+        ended: told when a link's session has ended and its connection is gone.
+        fail: told of a defect, which ends the engine.
+    """
+
+    conduct: SessionConfig
+    drops: DropPlan
+    open_timeout_s: float
+    ping_interval_ns: int
+    ping_timeout_ns: int
+    clock: Callable[[], int]
+    timers: Timers
+    recorder: Recorder
+    droppings: set[Dropping]
+    connect: Callable[[Link, int], None]
+    open: Callable[[Identity], Awaitable[tuple[Connection, Phases]]]
+    ended: Callable[[Link], None]
+    fail: Callable[[Exception], None]
+
+
 class Link:
     """One session, its connection and its timers."""
 
-    __slots__ = ("_connection", "_dropping", "_drops", "_engine", "_epoch", "_messages", "session")
+    __slots__ = (
+        "_connection",
+        "_context",
+        "_drain_s",
+        "_dropping",
+        "_drops",
+        "_epoch",
+        "_messages",
+        "session",
+    )
 
-    def __init__(self, identity: Identity, engine: Engine) -> None:
-        self.session = Session(identity, engine.settings.conduct, engine.recorder)
-        self._engine = engine
+    def __init__(self, identity: Identity, context: LinkContext) -> None:
+        self.session = Session(identity, context.conduct, context.recorder)
+        self._context = context
+        self._drain_s = 0.0
         self._connection: Connection | None = None
         self._dropping: Dropping | None = None
         self._epoch = 0
@@ -88,8 +135,9 @@ class Link:
         """Begin the session."""
         self._feed(Started())
 
-    def stop(self) -> None:
-        """End the session in good order."""
+    def stop(self, drain_s: float) -> None:
+        """End the session in good order, with this much time for its last replies."""
+        self._drain_s = drain_s
         if self.session.state not in (State.DRAINING, State.ENDED):
             self._feed(Stopped())
 
@@ -106,21 +154,21 @@ class Link:
             return
         self._feed(Swept())
         if self._connection is not None and self._dropping is None:
-            settings = self._engine.settings
+            context = self._context
             self._connection.keep_alive(
-                interval_ns=settings.ping_interval_ns, timeout_ns=settings.ping_timeout_ns
+                interval_ns=context.ping_interval_ns, timeout_ns=context.ping_timeout_ns
             )
 
     def _feed(self, event: Event) -> None:
         try:
-            for action in self.session.handle(event, self._engine.clock()):
+            for action in self.session.handle(event, self._context.clock()):
                 if action.__class__ is Send:
                     if self._connection is not None:
                         self._connection.send(action.data)
                 else:
                     _PERFORM[action.__class__](self, action)
         except Exception as error:  # a defect, of a user's dialect or of ours: no run can be trusted after it
-            self._engine.fail(error)
+            self._context.fail(error)
 
     # loadtest.transport.connection.Listener
 
@@ -137,7 +185,7 @@ class Link:
             self._dropping.noticed = True
             self._dropping = None
         if self.session.state is State.ENDED:
-            self._engine.ended(self)
+            self._context.ended(self)
         else:
             self._feed(lost)
 
@@ -158,8 +206,8 @@ class Link:
                 self._feed(RetryDue())
             case What.ESTABLISH:
                 # After a pause of the whole process, what has come meanwhile is read first (`fail_after`).
-                late_s = (self._engine.clock() - due_ns) / NS_PER_S
-                self._later(min(late_s, self._engine.settings.open_timeout_s), What.GIVE_UP)
+                late_s = (self._context.clock() - due_ns) / NS_PER_S
+                self._later(min(late_s, self._context.open_timeout_s), What.GIVE_UP)
             case What.GIVE_UP:
                 if self.session.state is State.ESTABLISHING:
                     self._feed(EstablishTimedOut())
@@ -167,8 +215,8 @@ class Link:
                 self._feed(Drained())
 
     def _later(self, after_s: float, what: What, detail: Drop | None = None) -> None:
-        due_ns = self._engine.clock() + int(after_s * NS_PER_S)
-        self._engine.timers.schedule(due_ns, self, (what, self._epoch, detail))
+        due_ns = self._context.clock() + int(after_s * NS_PER_S)
+        self._context.timers.schedule(due_ns, self, (what, self._epoch, detail))
 
     def _message_due(self, due_ns: int) -> None:
         if self.session.state in (State.DRAINING, State.ENDED):
@@ -177,24 +225,24 @@ class Link:
         self._feed(Due(due_ns))
 
     def _plan_message(self, previous_ns: int) -> None:
-        gap_ns = self._engine.settings.conduct.pace.gap_ns(self.session.identity.number, self._messages)
+        gap_ns = self._context.conduct.pace.gap_ns(self.session.identity.number, self._messages)
         if gap_ns is not None:
             self._messages += 1
-            self._engine.timers.schedule(previous_ns + gap_ns, self, What.MESSAGE)
+            self._context.timers.schedule(previous_ns + gap_ns, self, What.MESSAGE)
 
     # What the session asks for.
 
     def _connect(self, _action: Connect) -> None:
         self._epoch += 1
-        self._engine.connect(self, self._epoch)
+        self._context.connect(self, self._epoch)
 
     async def open(self, epoch: int) -> None:
         """Open a WebSocket, unless the session meanwhile gave up waiting."""
-        engine = self._engine
+        context = self._context
         if epoch != self._epoch:
             return
         try:
-            connection, phases = await engine.open(self.session.identity)
+            connection, phases = await context.open(self.session.identity)
         except ConnectFailed as failure:
             if epoch == self._epoch and self.session.state is State.CONNECTING:
                 self._feed(failure.refused)
@@ -203,16 +251,16 @@ class Link:
             connection.abort()
             return
         self._connection = connection
-        self._later(engine.settings.open_timeout_s, What.ESTABLISH)
+        self._later(context.open_timeout_s, What.ESTABLISH)
         self._feed(Opened(phases))
         connection.attach(self)
 
     def _settle(self, _action: Settle) -> None:
         if self._messages == 0:
-            self._plan_message(self._engine.clock())
+            self._plan_message(self._context.clock())
         self._epoch += 1
-        now_s = self._engine.clock() / NS_PER_S
-        drop = self._engine.settings.drops.next_drop(self.session.identity.number, self._drops, now_s)
+        now_s = self._context.clock() / NS_PER_S
+        drop = self._context.drops.next_drop(self.session.identity.number, self._drops, now_s)
         if drop is not None:
             self._later(drop.after_s, What.DROP, drop)
 
@@ -221,7 +269,7 @@ class Link:
         self._drops += 1
         self._epoch += 1
         self._connection.sample = self.session.sample
-        self._dropping = Dropping(action.drop, self._connection, self)
+        self._dropping = Dropping(action.drop, self._connection, self, self._context)
         self._dropping.go_on()
 
     def drop_detected(self) -> None:
@@ -258,7 +306,7 @@ class Link:
 
     def _drain(self, _action: Drain) -> None:
         self._epoch += 1
-        self._later(self._engine.drain_s, What.DRAIN)
+        self._later(self._drain_s, What.DRAIN)
 
     def _finish(self, _action: Finish) -> None:
         self._epoch += 1
@@ -266,7 +314,7 @@ class Link:
             self._dropping.abandon()
             self._release()
         if self.ended:
-            self._engine.ended(self)
+            self._context.ended(self)
 
 
 _PERFORM: dict[type[Action], Callable[[Link, Any], None]] = {
@@ -283,26 +331,26 @@ _PERFORM: dict[type[Action], Callable[[Link, Any], None]] = {
 class Dropping:
     """A drop under way: it takes the kind's steps, also when the session has gone on without it."""
 
-    __slots__ = ("_connection", "_engine", "_link", "_steps", "disconnects", "noticed")
+    __slots__ = ("_connection", "_context", "_link", "_steps", "disconnects", "noticed")
 
-    def __init__(self, drop: Drop, connection: Connection, link: Link) -> None:
+    def __init__(self, drop: Drop, connection: Connection, link: Link, context: LinkContext) -> None:
         kind = DropKind.kinds[drop.kind]()
         self.disconnects = kind.disconnects
         self.noticed = False  # the session knows, one way or another
         self._connection = connection
         self._link = link
-        self._engine = link._engine
+        self._context = context
         self._steps: Steps = kind.steps(connection, drop)
-        self._engine.droppings.add(self)
+        self._context.droppings.add(self)
 
     def go_on(self) -> None:
         """Take the steps up to the next wait."""
         for step in self._steps:
             if step != DETECTED:
-                self._engine.timers.schedule(self._engine.clock() + int(float(step) * NS_PER_S), self, None)
+                self._context.timers.schedule(self._context.clock() + int(float(step) * NS_PER_S), self, None)
                 return
             self._notice()
-        self._engine.droppings.discard(self)
+        self._context.droppings.discard(self)
         self._notice()
 
     def _notice(self) -> None:
@@ -322,7 +370,7 @@ class Dropping:
         """Take no further step."""
         self.noticed = True
         self._steps = iter(())
-        self._engine.droppings.discard(self)
+        self._context.droppings.discard(self)
 
     def abandon(self) -> None:
         """Take no further step; the socket goes with a reset."""

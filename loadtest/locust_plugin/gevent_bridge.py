@@ -1,9 +1,9 @@
-"""Calls from a native thread into gevent.
+"""Calls from a native thread into gevent's.
 
-gevent's own primitives are not for other threads, and a `queue.Queue` of a native thread never wakes a
-greenlet. What works is libev's async watcher, the one thing of a hub that may be touched from outside:
-the caller appends to a deque (atomic under the GIL) and sends; a greenlet of the hub's thread then makes
-the calls, in order.
+gevent's primitives must not be used from other threads, and a `queue.Queue` that a native thread fills never
+wakes a greenlet. libev's async watcher does, the one part of a hub that other threads may touch (libev,
+ev_async_send): the caller appends to a deque, which is atomic under the GIL, and sends; a greenlet of the
+hub's thread then makes the calls, in order.
 """
 
 from collections import deque
@@ -15,14 +15,14 @@ from gevent.event import Event
 from gevent.monkey import get_original
 
 start_native_thread: Callable[..., Any] = get_original("_thread", "start_new_thread")
-"""Starts a real thread although `threading` is patched."""
+"""Starts a real thread, although Locust has patched `threading`."""
 
 
-class Bridge:
-    """Made in the thread that is to make the calls.
+class GeventCalls:
+    """Calls to be made in gevent's thread, in which this object must be created.
 
     Args:
-        failed: takes what a call raised; the calls after it are made all the same.
+        failed: takes the exception of a call; the calls after it are made nevertheless.
     """
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
@@ -34,7 +34,7 @@ class Bridge:
         self._greenlet = gevent.spawn(self._make_calls)
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Have this called in gevent's thread; to be used from any other."""
+        """Have this called in gevent's thread; from any thread."""
         self._calls.append((function, arguments))
         self._watcher.send()
 
@@ -50,7 +50,7 @@ class Bridge:
                     self._failed(error)
 
     def close(self) -> None:
-        """Make no more calls."""
+        """Make no further calls."""
         self._greenlet.kill()
         self._watcher.stop()
         self._watcher.close()

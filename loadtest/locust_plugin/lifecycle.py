@@ -1,307 +1,96 @@
-"""Locust's events, tied to the load this process makes and the record that is kept of it.
+"""The runs of a process, from Locust's events: what every process does, and a local run.
 
-    role     load  record
-    local    yes   yes
-    master   no    yes
-    worker   yes   no; it sends its intervals to the master
+A run begins with Locust's `test_start` and ends with its `test_stop`; with the web UI a process may have
+many. What a run consists of depends on the process:
 
-A run begins with Locust's `test_start` and ends with its `test_stop`; the web UI may have many in one
-process. What workers send is the business of `loadtest.locust_plugin.workers`.
+    process  load  recording  lifecycle
+    local    yes   yes        LocalLifecycle
+    master   no    yes        MasterLifecycle, in workers
+    worker   yes   no         WorkerLifecycle, in workers: it sends its intervals to the master
+
+Nothing here knows which process it is in; `roles` decides that.
 """
 
-import argparse
 import logging
-import signal
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import gevent
 import msgspec
 from locust.env import Environment
-from locust.runners import STATE_INIT, MasterRunner, WorkerRunner
-from locust.util.timespan import parse_timespan
 
-from loadtest.errors import LoadtestError, UsageError
+from loadtest.errors import LoadtestError
 from loadtest.locust_plugin import stats
+from loadtest.locust_plugin.configuration import PLACEHOLDER_URL, Configuration
 from loadtest.locust_plugin.load import Load, RunInfo
-from loadtest.locust_plugin.load_settings import LoadSettings, check_storms, described_revision, load_settings
-from loadtest.locust_plugin.log_watch import LogWatch, check_logs
-from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, RUN_DESTINATION, given_values
-from loadtest.locust_plugin.recording import Record
-from loadtest.locust_plugin.reference_server import OwnServer
+from loadtest.locust_plugin.load_settings import LoadSettings, described_revision
+from loadtest.locust_plugin.log_watch import LogWatch
+from loadtest.locust_plugin.recording import Recording
+from loadtest.locust_plugin.reference_server import ReferenceServer
 from loadtest.locust_plugin.web import refuse_bad_settings
-from loadtest.locust_plugin.workers import GRACE_S, Crew, Delivery
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
-from loadtest.results.directory import check_writable
 from loadtest.results.environment import new_manifest
-from loadtest.results.interval import PackedInterval, cleaned
+from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import Plan
 from loadtest.results.writer import RunWriter
-from loadtest.runs.baselines import NO_BASELINE
-from loadtest.runs.find import resolve
-from loadtest.transport.target import check_reachable, check_source
+from loadtest.text import Secrets, public_line
 
 logger = logging.getLogger("loadtest")
 
 SWITCH_INTERVAL_S = 1e-4
 """How long a thread may keep the GIL when another wants it: Python's 5 ms would stall the engine's loop."""
 
-_conductors: dict[int, "Conductor"] = {}
+_GIVE_UP_S = 0.1
+"""Until a run that could not begin is ended: Locust is still starting it, and would go on to start users."""
 
 
-def of(environment: Environment) -> "Conductor":
-    """Return the conductor of an environment; a worker's first users may be a moment earlier."""
-    while id(environment) not in _conductors:
-        gevent.sleep(0.01)
-    return _conductors[id(environment)]
+class Lifecycle(ABC):
+    """The runs of an environment, as far as all processes do the same.
 
-
-def attach(environment: Environment, base: type) -> None:
-    """Tie a conductor to an environment that has a user class of this base."""
-    classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
-    if classes:
-        _heed_interrupts()
-        _conductors[id(environment)] = Conductor(environment, classes)
-
-
-@cache
-def _heed_interrupts() -> None:
-    """Take Ctrl-C between two greenlets' turns, and raise it where Locust waits.
-
-    Python would raise it in the middle of whatever runs, which may be the writing of an interval or a
-    finalizer: the one would lose what was recorded, the other the interrupt.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else somebody ignores it, or knows
-        gevent.signal_handler(signal.SIGINT, _interrupt, gevent.getcurrent())
-
-
-def _interrupt(main: Any) -> None:
-    if any(conductor.concluding for conductor in _conductors.values()):
-        logger.warning("the verdict is being made, which takes a moment")
-    else:
-        gevent.kill(main, KeyboardInterrupt)
-
-
-class Conductor:
-    """What a process does for the runs of its environment.
+    Args:
+        environment: Locust's, with its runner.
+        classes: the environment's subclasses of WebSocketUser.
 
     Attributes:
-        concluding: whether the verdict on a run is being made.
+        concluding: whether the verdict is being made, which Ctrl-C must not interrupt.
+        judged: the last run that ended, with its verdict; always None on a worker.
     """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
-        self._environment = environment
-        self._classes = classes
-        self._runner: Any = environment.runner
-        self._load: Load | None = None
-        self._record: Record | None = None
-        self._own_server = OwnServer()
-        self._settings: LoadSettings | None = None
-        # Of the process's start: no web request names files or commands, here or on a worker.
-        self._given = {name: getattr(self._options, name, None) for name in NOT_IN_WEB_FORM}
-        self._published: JudgedRun | None = None
         self.concluding = False
-        self._failure: str | None = None  # why the tool itself has failed, whatever the verdict says
-        is_master, is_worker = isinstance(self._runner, MasterRunner), isinstance(self._runner, WorkerRunner)
-        self._crew = Crew(self._runner, self._append) if is_master else None
-        self._delivery = Delivery(self._runner, self._deliver_last) if is_worker else None
+        self.judged: JudgedRun | None = None
+        self._environment = environment
+        self._runner: Any = environment.runner
+        self._configuration = Configuration(environment, classes)
+        self._load: Load | None = None
+        self._failure: str | None = None  # why the tool itself has failed in this run
+
+    @abstractmethod
+    def check(self) -> None:
+        """Check all settings before anything starts.
+
+        Raises:
+            LoadtestError: a run could not begin.
+        """
+
+    def listen(self) -> None:
+        """Listen to Locust's events from now on."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        self._check()
-        self._listen()
-        self._catch_up()
-
-    @property
-    def _options(self) -> Any:
-        return self._environment.parsed_options
-
-    def _check(self) -> None:
-        """Refuse bad settings before anything starts; a worker gets them from its master later."""
-        if self._delivery is not None:
-            return
-        try:
-            settings = self._configure(self._host() or "ws://127.0.0.1")
-            check_writable(settings.results)
-            check_logs(settings.log)
-            check_storms(settings.plan.storms, self._run_time_s)
-            if settings.baseline not in (None, NO_BASELINE):
-                resolve(settings.baseline, settings.results)
-            if self._crew is None:
-                for address in settings.engine.source_ips:
-                    check_source(address)
-            if self._host() and self._options.headless:
-                check_reachable(settings.engine.target)
-        except LoadtestError as error:
-            _exit(error)
-
-    def _listen(self) -> None:
         events = self._environment.events
         events.test_start.add_listener(self._on_test_start)
-        events.test_stopping.add_listener(self._on_test_stopping)
         events.test_stop.add_listener(self._on_test_stop)
         events.quitting.add_listener(self._on_quitting)
-        events.quit.add_listener(self._on_quit)
-        if self._crew is not None:
-            events.worker_connect.add_listener(self._on_worker_connect)
-        web_ui = self._environment.web_ui
-        if web_ui is not None and web_ui.app is not None:
-            refuse_bad_settings(web_ui.app, self._check_form)
 
-    def _catch_up(self) -> None:
-        """Begin in a worker that joined a run under way: Locust did so before anybody could listen."""
-        if self._delivery is not None and self._runner.worker_state != STATE_INIT:
-            self._on_test_start()
-
-    # Settings.
-
-    def _check_form(self, form: Mapping[str, str]) -> None:
-        """Refuse what Locust would take from its form and a run could not begin with."""
-        changes = {name: text for name, text in form.items() if name.startswith("ws_")}
-        settings = self._configure(
-            form.get("host") or self._host() or "ws://127.0.0.1", {**changes, **self._given}
-        )
-        with suppress(ValueError):  # which Locust tells
-            run_time = form.get("run_time")
-            check_storms(settings.plan.storms, parse_timespan(run_time) if run_time else None)
-
-    def _user_class(self) -> Any:
-        if len(self._classes) > 1:
-            names = ", ".join(kind.__name__ for kind in self._classes)
-            raise UsageError(
-                f"a run has one kind of WebSocketUser, and there are {len(self._classes)}: {names}. "
-                "Name one at the end of the command line"
-            )
-        return self._classes[0]
-
-    def _host(self) -> str | None:
-        host: str | None = self._environment.host or self._user_class().host
-        return host
-
-    def _configure(self, host: str, changes: Mapping[str, Any] | None = None) -> LoadSettings:
-        """Return the settings; those of options are as they were given, with these changes."""
-        options = argparse.Namespace(**{**vars(self._options), **(changes or {})})
-        return load_settings(self._user_class().values() | given_values(options), host)
-
-    # A run begins.
-
-    def _on_test_start(self, **_kwargs: Any) -> None:
-        if self._record is not None or self._load is not None:
-            self._on_test_stop()  # Locust's form was sent twice: the first run ends here
-        stats.install(self._environment.stats)
-        self._failure = None
-        try:
-            self._begin()
-        except LoadtestError as error:
-            logger.error("%s", error)
-            self._failure = str(error)
-            if self._delivery is not None:
-                self._delivery.failed(self._failure)
-            self._environment.process_exit_code = error.exit_code
-            # Not at once: Locust is within its own start, and would go on to start users.
-            give_up = self._runner.quit if self._options.headless else self._runner.stop
-            gevent.spawn_later(0.1, give_up)
-
-    def _begin(self) -> None:
-        delivery = self._delivery
-        facts = self._begin_record() if delivery is None else self._facts_from_master()
-        if delivery is not None:
-            delivery.run_id = facts.run_id
-        if self._crew is not None:
-            return
-        self._load = Load(
-            self._settings or self._configure(self._host() or ""),
-            facts,
-            worker=None if delivery is None else self._runner.worker_index,
-            environment=self._environment,
-            deliver=self._append if delivery is None else delivery.interval,
-            failed=self._on_failure,
-        )
-
-    def _facts_from_master(self) -> RunInfo:
-        text = getattr(self._options, RUN_DESTINATION, "")
-        try:
-            return msgspec.json.decode(text, type=RunInfo)
-        except msgspec.MsgspecError as error:
-            raise LoadtestError(
-                "the master sent no facts of the run: do all run the same locustfile and version?"
-            ) from error
-
-    def _begin_record(self) -> RunInfo:
-        """Make the run directory, start the reference server if there is no target, and tell the workers."""
-        vars(self._options).update(self._given)
-        host = self._host() or self._start_server()
-        settings = self._settings = self._configure(host)
-        if settings.revision is None:
-            logger.info("without --ws-revision the server counts as what `git describe` says here")
-        manifest = new_manifest(
-            revision=settings.revision or described_revision(),
-            target=str(settings.engine.target),
-            plan=self._plan(settings),
-            gates=settings.gates,
-        )
-        writer = RunWriter(settings.results, manifest)
-        self._record = Record(writer, self._log_watch(writer.path))
-        self._published = None
-        logger.info("run %s against %s", self._record.writer.path, manifest.target)
-        workers = 1 if self._crew is None else self._crew.begin(manifest.run_id)
-        facts = RunInfo(run_id=manifest.run_id, workers=workers)
-        self._tell_workers(facts)
-        return facts
-
-    def _plan(self, settings: LoadSettings) -> Plan:
-        """Return the plan with what Locust's own options say of it."""
-        return msgspec.structs.replace(
-            settings.plan,
-            users=self._runner.target_user_count,
-            spawn_rate=float(self._options.spawn_rate or 1),
-            duration_s=self._run_time_s,
-        )
-
-    @property
-    def _run_time_s(self) -> float | None:
-        return float(self._options.run_time) if self._options.run_time else None
-
-    def _tell_workers(self, facts: RunInfo) -> None:
-        """Have these facts go to whichever worker Locust now sends the options."""
-        setattr(self._options, RUN_DESTINATION, msgspec.json.encode(facts).decode())
-
-    def _on_worker_connect(self, **_kwargs: Any) -> None:
-        """A worker that joins a run under way must know how long it has gone."""
-        if self._record is not None:
-            facts = msgspec.structs.replace(self._facts_from_master(), elapsed_ns=self._record.elapsed_ns)
-            self._tell_workers(facts)
-
-    def _log_watch(self, run: Path) -> LogWatch | None:
-        """Follow the logs that were given, and that of our own server."""
-        assert self._settings is not None
-        log, own = self._settings.log, self._own_server.move_log(run)
-        if own is not None:
-            log = replace(log, paths=(str(own), *log.paths))
-        return LogWatch(log, run, self._secrets) if log.given else None
-
-    def _secrets(self) -> Sequence[str]:
-        if self._load is not None:
-            return self._load.secrets
-        return self._settings.secrets if self._settings is not None else ()
-
-    def _start_server(self) -> str:
-        url = self._environment.host = self._own_server.start(self._configure("ws://127.0.0.1").results)
-        return url
-
-    def _stop_server(self) -> None:
-        if self._own_server.stop():
-            self._environment.host = None
-
-    # Users come and go.
+    # For users.
 
     def start_sessions(self) -> Sequence[int]:
-        """Start the sessions of a user and return their numbers."""
+        """Start the sessions of a user; return their numbers."""
         return self._load.start_user() if self._load is not None else ()
 
     def stop_sessions(self, numbers: Sequence[int]) -> None:
@@ -309,92 +98,84 @@ class Conductor:
         if self._load is not None:
             self._load.stop_user(numbers)
 
-    # Intervals.
-
-    def _append(self, packed: PackedInterval) -> None:
-        """Write an interval; a record with a gap is worth nothing, so a failure ends the run."""
-        if self._record is None or self._failure is not None:
-            return
-        try:
-            self._record.append(packed)
-        except Exception as error:
-            self._on_failure(error)
-
-    # A run ends.
-
-    def _on_test_stopping(self, **_kwargs: Any) -> None:
-        if self._crew is not None and self._record is not None:
-            self._crew.finish(GRACE_S + (self._environment.stop_timeout or 0.0))
-
-    def _deliver_last(self) -> None:
-        """Finish this worker's load and say so."""
-        assert self._delivery is not None
-        if self._load is not None:
-            self._load.finish()
-            self._load = None
-        if self._failure is None:  # a broken worker has not delivered all, and counts as missing
-            self._delivery.finished()
-
-    def _on_test_stop(self, **_kwargs: Any) -> None:
-        if self._delivery is not None:
-            self._deliver_last()
-            return
-        if self._load is not None:
-            self._load.finish()
-        if self._record is not None:
-            self._conclude(self._record)
-        self._load = None
-        self._stop_server()
-
-    def _conclude(self, record: Record) -> None:
-        assert self._settings is not None
-        self._record = None
-        self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
-        missing = () if self._crew is None else self._crew.missing
-        self.concluding = True
-        try:
-            self._published = record.finish(
-                str(self._settings.results), self._settings.baseline, missing, failure=self._failure
-            )
-        finally:
-            self.concluding = False
-        if self._failure is None:
-            self._environment.process_exit_code = self._published.verdict.exit_code
-        if not self._options.headless:
-            print_verdict(self._published, to_stderr=True)
+    # A run.
 
     @property
-    def published(self) -> JudgedRun | None:
-        """The last run that ended, judged."""
-        return self._published
+    @abstractmethod
+    def _under_way(self) -> bool:
+        """Whether a run has begun and not ended."""
 
+    @abstractmethod
+    def _begin(self) -> None:
+        """Begin a run.
+
+        Raises:
+            LoadtestError: it cannot begin.
+        """
+
+    @abstractmethod
+    def _end(self) -> None:
+        """End the run under way, if there is one."""
+
+    @abstractmethod
     def _on_quitting(self, **_kwargs: Any) -> None:
         """End a run that Ctrl-C or SIGTERM interrupts; Locust would stop it only after this event."""
-        if self._delivery is not None:
-            self._deliver_last()
-        elif self._record is not None:
-            self._runner.quit()
-        self._stop_server()
 
-    def _on_quit(self, **_kwargs: Any) -> None:
-        if self._published is not None and self._options.headless:
-            print_verdict(self._published, to_stderr=self._options.json)
+    def _on_test_start(self, **_kwargs: Any) -> None:
+        if self._under_way:
+            self._end()  # Locust's web form was sent twice
+        stats.install(self._environment.stats)
+        self._failure = None
+        try:
+            self._begin()
+        except LoadtestError as error:
+            logger.error("%s", error)
+            self._failed(str(error), error.exit_code)
+            give_up = self._runner.quit if self._configuration.options.headless else self._runner.stop
+            gevent.spawn_later(_GIVE_UP_S, give_up)
 
-    def _on_failure(self, failure: BaseException) -> None:
-        """End the run because the tool itself has failed; what was raised may quote a secret."""
-        if self._failure is not None:  # it is told again when the load is finished
+    def _on_test_stop(self, **_kwargs: Any) -> None:
+        self._end()
+
+    def _start_load(self, settings: LoadSettings, info: RunInfo, worker: int | None = None) -> None:
+        self._load = Load(
+            settings,
+            info,
+            worker=worker,
+            environment=self._environment,
+            deliver=self._deliver,
+            failed=self._fail,
+        )
+
+    @abstractmethod
+    def _deliver(self, packed: PackedInterval) -> None:
+        """Take an interval of this process's load."""
+
+    # The tool itself fails.
+
+    @property
+    def _secrets(self) -> Sequence[str]:
+        """Texts that must not reach a file or a log."""
+        return self._load.secrets if self._load is not None else ()
+
+    def _fail(self, failure: BaseException) -> None:
+        """End the run because the tool itself has failed; the exception's text may quote a secret."""
+        if self._failure is not None:  # a load that has failed says so again when it is finished
             return
-        self._failure = cleaned(_described(failure), self._secrets())
-        self._environment.process_exit_code = LoadtestError.exit_code
-        if self._delivery is not None:
-            gevent.spawn(self._delivery.failed, self._failure)
+        why = public_line(_described(failure), Secrets(self._secrets))
+        self._failed(why, LoadtestError.exit_code)
         gevent.spawn(self._runner.quit)
         where = "".join(traceback.format_tb(failure.__traceback__))
-        logger.critical("the load generator failed: %s\n%s", self._failure, where)
+        logger.critical("Load generator failed: %s\n%s", why, where)
+
+    def _failed(self, why: str, exit_code: int) -> None:
+        """Note that the run has failed."""
+        self._failure = why
+        self._environment.process_exit_code = exit_code
 
 
 def _described(failure: BaseException) -> str:
-    """Return what an exception says, whatever a user's own does when it is asked."""
+    """Return an exception's name and text, if its text can be had: its class may be the user's."""
     name = type(failure).__name__
     try:
         return f"{name}: {failure}"
@@ -402,6 +183,129 @@ def _described(failure: BaseException) -> str:
         return name
 
 
-def _exit(error: LoadtestError) -> NoReturn:
-    print(f"Error: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+class RecordingLifecycle(Lifecycle):
+    """The runs of a process that keeps the run directory: it records them, and makes their verdicts."""
+
+    def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
+        super().__init__(environment, classes)
+        self._recording: Recording | None = None
+        self._settings: LoadSettings | None = None  # of the last run that began
+        self._server = ReferenceServer(environment)
+
+    def listen(self) -> None:
+        """Listen to Locust's events and its web form from now on."""
+        super().listen()
+        self._environment.events.quit.add_listener(self._on_quit)
+        web_ui = self._environment.web_ui
+        if web_ui is not None and web_ui.app is not None:
+            refuse_bad_settings(web_ui.app, self._configuration.check_form)
+
+    @property
+    def _under_way(self) -> bool:
+        return self._recording is not None or self._load is not None
+
+    @property
+    def _secrets(self) -> Sequence[str]:
+        if self._load is None and self._settings is not None:
+            return self._settings.secrets
+        return super()._secrets
+
+    def _begin_recording(self) -> tuple[LoadSettings, str]:
+        """Make the run directory, for a reference server if there is no host; return settings and run id."""
+        configuration = self._configuration
+        configuration.restore()
+        host = configuration.host or self._server.start(configuration.settings(PLACEHOLDER_URL).results)
+        settings = self._settings = configuration.settings(host)
+        if settings.revision is None:
+            logger.info("no --ws-revision given: the revision is `git describe` of this directory")
+        manifest = new_manifest(
+            revision=settings.revision or described_revision(),
+            target=str(settings.engine.target),
+            plan=self._plan(settings),
+            gates=settings.gates,
+        )
+        writer = RunWriter(settings.results, manifest)
+        self._recording = Recording(writer, self._log_watch(settings, writer.path))
+        self.judged = None
+        logger.info("run %s against %s", writer.path, manifest.target)
+        return settings, manifest.run_id
+
+    def _plan(self, settings: LoadSettings) -> Plan:
+        """Return the plan with what Locust's own options add to it."""
+        return msgspec.structs.replace(
+            settings.plan,
+            users=self._runner.target_user_count,
+            spawn_rate=float(self._configuration.options.spawn_rate or 1),
+            duration_s=self._configuration.run_time_s,
+        )
+
+    def _log_watch(self, settings: LoadSettings, run: Path) -> LogWatch | None:
+        """Follow the given logs and the reference server's; None if there is none."""
+        log, reference = settings.log, self._server.move_log(run)
+        if reference is not None:
+            log = replace(log, paths=(str(reference), *log.paths))
+        return LogWatch(log, run, lambda: self._secrets) if log.given else None
+
+    def _deliver(self, packed: PackedInterval) -> None:
+        """Write an interval; a recording with a gap is worth nothing, so a failure ends the run."""
+        if self._recording is None or self._failure is not None:
+            return
+        try:
+            self._recording.append(packed)
+        except Exception as error:
+            self._fail(error)
+
+    def _end(self) -> None:
+        if self._load is not None:
+            self._load.finish()
+        if self._recording is not None:
+            self._conclude(self._recording)
+        self._load = None
+        self._server.stop()
+
+    @property
+    def _missing_workers(self) -> Iterable[int]:
+        """Workers whose part of the run is not known in full."""
+        return ()
+
+    def _conclude(self, recording: Recording) -> None:
+        assert self._settings is not None  # set before the recording
+        self._recording = None
+        self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
+        self.concluding = True
+        try:
+            self.judged = recording.finish(
+                str(self._settings.results),
+                self._settings.baseline,
+                self._missing_workers,
+                failure=self._failure,
+            )
+        finally:
+            self.concluding = False
+        if self._failure is None:
+            self._environment.process_exit_code = self.judged.verdict.exit_code
+        if not self._configuration.options.headless:
+            print_verdict(self.judged, to_stderr=True)
+
+    def _on_quitting(self, **_kwargs: Any) -> None:
+        if self._recording is not None:
+            self._runner.quit()
+        self._server.stop()
+
+    def _on_quit(self, **_kwargs: Any) -> None:
+        """Print the verdict below Locust's own tables."""
+        options = self._configuration.options
+        if self.judged is not None and options.headless:
+            print_verdict(self.judged, to_stderr=options.json)
+
+
+class LocalLifecycle(RecordingLifecycle):
+    """The runs of a process that does all by itself."""
+
+    def check(self) -> None:
+        """Check all settings, and that the source addresses are this machine's."""
+        self._configuration.check(connects=True)
+
+    def _begin(self) -> None:
+        settings, run_id = self._begin_recording()
+        self._start_load(settings, RunInfo(run_id=run_id, workers=1))

@@ -1,8 +1,8 @@
-"""The load that this process makes: its engine, and what comes out of it.
+"""The load of this process: its engine, driven from gevent's thread, and the intervals it records.
 
-A local run and every worker has one. Sessions are numbered over all processes of a run, so that a user's
-part of the plan is the same whichever worker it lands on: with N workers, worker w numbers its k-th user
-k x N + w, which is how Locust deals its users out.
+A local run and every worker has one. Sessions are numbered over all processes of a run, so that a user's part
+of the plan does not depend on the worker that runs it: with N workers, worker w numbers its k-th user
+k x N + w, which is how Locust distributes users.
 """
 
 import functools
@@ -23,7 +23,7 @@ from loadtest.engine.monitor import raise_files_limit
 from loadtest.errors import LoadtestError
 from loadtest.events import Identity
 from loadtest.locust_plugin import stats
-from loadtest.locust_plugin.gevent_bridge import Bridge, start_native_thread
+from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.results.interval import PackedInterval, pack
 from loadtest.session.recorder import Interval
@@ -32,22 +32,22 @@ from loadtest.transport.target import check_source
 logger = logging.getLogger(__name__)
 
 _LATECOMER = 10_000_000
-"""First user number of a worker that joined after the start, beyond the reach of those that were there."""
+"""First user number of a worker that joined after the start: above the numbers of all that were there."""
 
 _ENGINE_START_S = 10.0
 _DEFAULT_DRAIN_S = 1.0
 _MAX_DRAIN_S = 5.0
 _STOP_MARGIN_S = 5.0
-"""Beyond drain and closing handshakes, before stopping is given up."""
+"""Beyond drain and closing handshakes, until the engine counts as hung."""
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What every process of a run must know; the master decides it.
+    """What all processes of a run must agree on; the master decides it.
 
     Args:
         run_id: short and unique.
-        workers: that were there at the start; 1 for a local run.
-        elapsed_ns: how long the run had gone when a worker was told, by the master's monotonic clock; hosts'
+        workers: number of workers at the start; 1 for a local run.
+        elapsed_ns: since the run's start when the worker joined, by the master's monotonic clock: hosts'
             wall clocks may differ and jump.
     """
 
@@ -61,17 +61,20 @@ class Load:
 
     Args:
         settings: of the run.
-        facts: of the run.
+        info: of the run.
         worker: this worker's number, None in a local run.
         environment: Locust's.
         deliver: takes every interval, folded, in gevent's thread.
         failed: called in gevent's thread if the engine dies.
+
+    Raises:
+        LoadtestError: a source address is not this machine's, or the engine does not start.
     """
 
     def __init__(
         self,
         settings: LoadSettings,
-        facts: RunInfo,
+        info: RunInfo,
         *,
         worker: int | None,
         environment: Environment,
@@ -79,7 +82,7 @@ class Load:
         failed: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
-        self._facts = facts
+        self._info = info
         self._worker = worker
         self._environment = environment
         self._deliver = deliver
@@ -87,44 +90,47 @@ class Load:
         self._users = itertools.count()
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
-        self._finishing = RLock()  # Ctrl-C in a worker's terminal and its master's word may come at once
+        self._finishing = RLock()  # Ctrl-C in a worker's terminal and its master's request may come together
         self._check_limits()
-        self._bridge = Bridge(failed)
+        self._gevent = GeventCalls(failed)
         self._engine = Engine(
             settings.engine,
-            start_ns=time.monotonic_ns() - facts.elapsed_ns,
-            on_interval=functools.partial(self._bridge.call, self._take),
-            on_failure=functools.partial(self._bridge.call, self._on_failure),
+            start_ns=time.monotonic_ns() - info.elapsed_ns,
+            on_interval=functools.partial(self._gevent.call, self._take),
+            on_failure=functools.partial(self._gevent.call, self._on_failure),
             start_thread=start_native_thread,
         )
+        self._start_engine()
+
+    def _start_engine(self) -> None:
         ready = Event()
-        self._engine.start(functools.partial(self._bridge.call, ready.set))
+        self._engine.start(functools.partial(self._gevent.call, ready.set))
         if not ready.wait(_ENGINE_START_S):
             raise LoadtestError(f"the engine did not start within {_ENGINE_START_S:g} s")
 
     def _check_limits(self) -> None:
-        """Raise what the system limits, and keep what is there now out of garbage collection's way."""
+        """Raise the limit of open files, and exempt what exists now from garbage collection."""
         for address in self._settings.engine.source_ips:
             check_source(address)
         most, sessions = raise_files_limit(), self._settings.sessions
         level = logging.WARNING if sessions > most else logging.INFO
-        logger.log(level, "`ulimit -n` allows %d connections; a user holds %d sessions", most, sessions)
+        logger.log(level, "`ulimit -n` allows %d connections; each user holds %d sessions", most, sessions)
         gc.collect()
         gc.freeze()
 
     @property
     def secrets(self) -> Sequence[str]:
-        """Texts that must not reach a file or a log: those of the settings, and the latest tokens."""
+        """Texts that must not reach a file or a log: secrets of the settings, and sessions' latest tokens."""
         return (*self._settings.secrets, *self._engine.tokens)
 
     def start_user(self) -> Sequence[int]:
-        """Start the sessions of one more user and return their numbers."""
+        """Start the sessions of another user; return their numbers."""
         if self._finished:
             return ()
         user = self._user_number(next(self._users))
         first = user * self._settings.sessions
         numbers = range(first, first + self._settings.sessions)
-        run_id = self._facts.run_id
+        run_id = self._info.run_id
         identities = [
             Identity(number=n, session_id=f"{run_id}-{n:06d}", thread_id=f"{run_id}-t{n:06d}")
             for n in numbers
@@ -134,7 +140,7 @@ class Load:
         return numbers
 
     def _user_number(self, nth: int) -> int:
-        worker, workers = self._worker or 0, self._facts.workers
+        worker, workers = self._worker or 0, self._info.workers
         return nth * workers + worker if worker < workers else _LATECOMER * (worker + 1) + nth
 
     def stop_user(self, numbers: Sequence[int]) -> None:
@@ -144,25 +150,25 @@ class Load:
             return
         drain_s = self._drain_s()
         self._ask(functools.partial(self._engine.call, self._engine.stop, remaining, drain_s), drain_s)
-        for number in remaining:  # only now, so that whoever finishes meanwhile waits for them, too
+        for number in remaining:  # only now: a `finish` meanwhile must wait for them, too
             self._running.pop(number, None)
 
     def _drain_s(self) -> float:
-        """Time for last replies: half of what --stop-timeout gives, the rest is for closing."""
+        """Seconds for last replies: half of --stop-timeout; the other half is for closing."""
         stop_timeout_s: float = self._environment.stop_timeout or 0.0
         return min(stop_timeout_s / 2, _MAX_DRAIN_S) if stop_timeout_s else _DEFAULT_DRAIN_S
 
     def _ask(self, call: Callable[[Callable[[], None]], None], takes_s: float) -> bool:
-        """Make a call that tells when it is done, wait for that, and return whether it was done in time."""
+        """Make a call that reports when it is done; wait for that, and return whether it came in time."""
         done = Event()
-        call(functools.partial(self._bridge.call, done.set))
+        call(functools.partial(self._gevent.call, done.set))
         in_time: bool = done.wait(takes_s + _STOP_MARGIN_S)
         if not in_time:
             logger.error("the engine did not answer within %g s", takes_s + _STOP_MARGIN_S)
         return in_time
 
     def finish(self) -> None:
-        """Stop what still runs, deliver the last interval, and end the engine's thread."""
+        """Stop all sessions, deliver the last interval, and end the engine's thread."""
         with self._finishing:
             if not self._finished:
                 self.stop_user(list(self._running))
@@ -172,9 +178,9 @@ class Load:
     def _end(self) -> None:
         if self._engine.failure is None:
             if not self._ask(functools.partial(self._engine.call, self._engine.flush), 0):
-                self._failed(LoadtestError("the engine did not deliver what it recorded last"))
+                self._failed(LoadtestError("the engine did not deliver its last interval"))
             self._engine.call(self._engine.close)
-        self._bridge.close()
+        self._gevent.close()
         if self._engine.failure is not None:
             self._on_failure()
 

@@ -1,9 +1,9 @@
-"""The server's log, followed while a run goes, in the process that keeps the record: local run or master.
+"""The server's log, followed while a run goes, in the process that records it: a local run or a master.
 
-A greenlet looks for what is new about once a second; nothing of it happens on the engine's thread, and each
-look is short, so that what is measured does not feel it. When the load is over the server still has something
-to say, of the sockets that went with the run's end above all: the log is followed until it falls silent. A
-command that had ended before, one that prints what there is (`gcloud logging read`), is run once more then.
+A greenlet reads what is new about once a second, in short turns and never on the engine's thread, so that
+measurements are not disturbed. When the load is over the server still logs, above all the ends of the last
+connections: the log is followed until it falls silent. A command that ended earlier, such as one that prints
+what there is (`gcloud logging read`), is run once more then.
 """
 
 import logging
@@ -26,18 +26,18 @@ logger = logging.getLogger("loadtest")
 
 LOOK_EVERY_S = 1.0
 BEHIND_PAUSE_S = 0.05
-"""Between looks at a log that has more to read: a megabyte a second, an eighth of a core's time."""
+"""Between reads of a log that has more to read: a megabyte per second, an eighth of a core's time."""
 
 SILENT_S = 2.0
-"""After this without a record that matters the log has said it all; `docker logs` and pipes lag by less."""
+"""A log without a relevant record for this long has fallen silent; `docker logs` and pipes lag by less."""
 
 MAX_GRACE_S = 15.0
 COMMAND_GRACE_S = 15.0
-"""For a command that is run when the load is over, to print everything and end."""
+"""For a command that is run once more, to print everything and end."""
 
 
 def check_logs(settings: LogSettings) -> None:
-    """Refuse what cannot be followed, before a run.
+    """Check that all logs can be followed, before a run.
 
     Raises:
         InvalidSetting: a log cannot be followed, the command is not found, or format or rules are malformed.
@@ -47,7 +47,7 @@ def check_logs(settings: LogSettings) -> None:
     for path in settings.paths:
         source_of(path).close()
         if path != "-" and not Path(path).exists():
-            logger.warning("the server's log %s does not exist yet; it is read once it does", path)
+            logger.warning("server log %s does not exist yet: it will be read once it does", path)
     if settings.command is not None:
         command_words(settings.command)
 
@@ -60,7 +60,7 @@ class _Followed:
 
 
 class LogWatch:
-    """Follows the logs of a run and writes down what they say.
+    """Follows the logs of a run and records what they say.
 
     Args:
         settings: what to follow.
@@ -98,7 +98,7 @@ class LogWatch:
             gevent.sleep(BEHIND_PAUSE_S if behind else LOOK_EVERY_S)
 
     def _look(self) -> bool:
-        """Take what is new, and tell whether the logs still have something to say."""
+        """Read what is new; return whether the logs have not fallen silent."""
         speaking = False
         for followed in self._followed:
             telling = self._take(followed, followed.follower.poll(time.time_ns()))
@@ -106,7 +106,7 @@ class LogWatch:
         return speaking
 
     def _take(self, followed: _Followed, records: list[LogRecord], after_ns: int = 0) -> bool:
-        """Keep what matters of some records, and tell whether anything did."""
+        """Record what is relevant of some records; return whether anything was."""
         classified = [
             (record, self._rules.classify(record))
             for record in records
@@ -119,7 +119,7 @@ class LogWatch:
         return any(logged.log_class is not LogClass.OTHER for logged in kept)
 
     def finish(self) -> None:
-        """Follow the logs until they fall silent, then let go of them."""
+        """Follow the logs until they fall silent, then close them."""
         self._greenlet.kill()
         silent_s, over_s = time.monotonic() + SILENT_S, time.monotonic() + MAX_GRACE_S
         while time.monotonic() < min(silent_s, over_s):
@@ -140,7 +140,7 @@ class LogWatch:
         self._writer.finish(reading)
 
     def _read_again(self, before: _Followed, command: str) -> None:
-        """Run the command once more, and take what is newer than what it had printed before."""
+        """Run the command once more; record what is newer than what it printed before."""
         before.follower.close(time.time_ns())
         self._followed[-1] = followed = self._command(command)
         over_s = time.monotonic() + COMMAND_GRACE_S

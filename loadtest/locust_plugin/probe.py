@@ -18,7 +18,7 @@ from locust.util.load_locustfile import load_locustfile
 
 from loadtest.drops.plan import DEFAULT_WEIGHTS, OnceInTurn
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.locust_plugin import lifecycle, stats
+from loadtest.locust_plugin import roles, stats
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.report.judged_run import JudgedRun
@@ -89,20 +89,24 @@ def probe(
     _SESSIONS.read(sessions, "--sessions")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
     plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
-    kind = type("ProbeUser", (base,), plan)
+    return _run(type("ProbeUser", (base,), plan), sessions, health_path)
+
+
+def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> Probed:
+    """Make the run of one user of this class."""
     environment = Environment(
         user_classes=[kind],
         parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
     )
     runner = environment.create_local_runner()
-    lifecycle.attach(environment, WebSocketUser)
+    roles.attach(environment, WebSocketUser)
     try:
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
         health = _health(environment, kind, health_path)
     finally:
         runner.quit()
-    published = lifecycle.of(environment).published
+    published = roles.lifecycle_of(environment).judged
     exit_code = LoadtestError.exit_code if published is None else environment.process_exit_code or 0
     return Probed(health, published, exit_code or int(health is not None and not health.ok))
 

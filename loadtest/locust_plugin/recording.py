@@ -1,13 +1,13 @@
-"""The record of a run, in the process that keeps it: a local run, or the master.
+"""The recording of a run, in the process that keeps the run directory: a local run, or a master.
 
-Intervals of all processes go into the run directory as they come; every few seconds a line says what goes
-on; at the end the verdict is made from the files alone.
+Intervals of all processes are written as they arrive. Every few seconds a progress line is logged. At the end
+the verdict is made from the files alone.
 """
 
 import logging
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import gevent
@@ -20,17 +20,29 @@ from loadtest.results.interval import PackedInterval
 from loadtest.results.writer import RunWriter
 from loadtest.runs.publish import publish
 
+logger = logging.getLogger("loadtest")
+
+PROGRESS_EVERY_S = 5.0
+_RECENT = 5
+"""Intervals of each process that the progress line's rate and percentiles cover."""
+
+_LOST = ("messaging.lost", "messaging.corrupted", "messaging.duplicated", "messaging.reordered")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a run stands.
+    """Progress of a run.
 
     Args:
-        up: sessions established now; `connecting` those on their first connection attempt, `in_outage`
-            those dropped or lost and not yet back.
-        sent: messages since the start; `sent_per_s` over the last seconds.
-        lost: requests that no drop explains; `drops` made, both since the start.
-        p50_us, p99_us: service time over the last seconds, None where there was no reply.
+        elapsed_s: since the start.
+        up: sessions that are established.
+        connecting: sessions on their first connection attempts.
+        in_outage: sessions dropped or lost, and not back yet.
+        sent: messages since the start.
+        sent_per_s: messages per second over the last seconds.
+        lost: messages since the start that no drop explains: lost, corrupted, duplicated or reordered.
+        drops: since the start.
+        p50_us, p99_us: service time over the last seconds, None if there was no reply.
     """
 
     elapsed_s: float
@@ -46,7 +58,7 @@ class Progress:
 
 
 def progress_line(now: Progress) -> str:
-    """Return the line, without its line end."""
+    """Return the progress line, without a line end."""
     return (
         f"{text.clock(now.elapsed_s)} up={now.up} connecting={now.connecting} outage={now.in_outage} "
         f"sent={now.sent} rate={now.sent_per_s:.1f}/s lost={now.lost} drops={now.drops} "
@@ -58,21 +70,12 @@ def _latency(us: float | None) -> str:
     return text.UNKNOWN if us is None else f"{us / 1000:.2f}ms"
 
 
-logger = logging.getLogger("loadtest")
-
-PROGRESS_EVERY_S = 5.0
-_RECENT = 5
-"""Intervals of each process that the progress line's rate and percentiles look back on."""
-
-_LOST = ("messaging.lost", "messaging.corrupted", "messaging.duplicated", "messaging.reordered")
-
-
-class Record:
-    """A run being recorded.
+class Recording:
+    """The recording of a run under way.
 
     Args:
-        writer: of its directory.
-        log_watch: of the server's log, None where there is none.
+        writer: of the run directory.
+        log_watch: follows the server's log; None if there is none.
     """
 
     def __init__(self, writer: RunWriter, log_watch: LogWatch | None = None) -> None:
@@ -81,15 +84,15 @@ class Record:
         self._log_watch = log_watch
         self._counts: Counter[str] = Counter()
         self._recent: dict[int | None, deque[PackedInterval]] = {}
-        self._progress = gevent.spawn(self._tell_progress)
+        self._progress = gevent.spawn(self._log_progress)
 
     @property
     def elapsed_ns(self) -> int:
-        """How long the run has gone."""
+        """Nanoseconds since the run's start."""
         return time.monotonic_ns() - self._began_ns
 
     def append(self, packed: PackedInterval) -> None:
-        """Take an interval of any process."""
+        """Write an interval of any process."""
         self.writer.append(packed)
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
@@ -102,7 +105,14 @@ class Record:
         *,
         failure: str | None = None,
     ) -> JudgedRun:
-        """End the run directory, complete unless the tool itself has failed; make its verdict and reports."""
+        """Complete the run directory; make its verdict and reports.
+
+        Args:
+            results: folder of all runs.
+            baseline: what to compare with, as `--ws-baseline` takes it.
+            missing_workers: numbers of the workers whose part is not known in full.
+            failure: why the tool itself failed, which leaves the directory incomplete; None if it did not.
+        """
         self._progress.kill()
         if failure is None:
             self.writer.finish(utc_text(time.time_ns()), missing_workers)
@@ -112,38 +122,49 @@ class Record:
             self._log_watch.finish()
         return publish(self.writer.path, results=results, baseline=baseline)
 
-    def _tell_progress(self) -> None:
+    def _log_progress(self) -> None:
         while True:
             gevent.sleep(PROGRESS_EVERY_S)
             logger.info(progress_line(self.progress()))
 
     def progress(self) -> Progress:
-        """Return where the run stands."""
-        latest = [intervals[-1] for intervals in self._recent.values()]
+        """Return the run's progress."""
+        gauges = self._gauges()
         recent = [interval for intervals in self._recent.values() for interval in intervals]
-        gauges: dict[str, float] = defaultdict(float)
-        for interval in latest:
-            for name, value in interval.gauges.items():
-                gauges[name] += value
-        seconds = max((interval.stop_ns for interval in recent), default=0) - min(
-            (interval.start_ns for interval in recent), default=0
-        )
-        sent = sum(interval.counts.get("messaging.sent", 0) for interval in recent)
-        service = histograms.merged(
-            histograms.decode(interval.histograms["service"])
-            for interval in recent
-            if "service" in interval.histograms
-        )
-        percentiles = histograms.percentiles_us(service, (50, 99))
+        percentiles = _service_percentiles_us(recent)
         return Progress(
             elapsed_s=self.elapsed_ns / 1e9,
             up=int(gauges["sessions_up"]),
             connecting=int(gauges["sessions"] - gauges["sessions_up"] - gauges["sessions_in_outage"]),
             in_outage=int(gauges["sessions_in_outage"]),
             sent=self._counts["messaging.sent"],
-            sent_per_s=sent / seconds * 1e9 if seconds else 0.0,
+            sent_per_s=_sent_per_s(recent),
             lost=sum(self._counts[name] for name in _LOST),
             drops=sum(count for name, count in self._counts.items() if name.startswith("drops.")),
             p50_us=percentiles.get(50),
             p99_us=percentiles.get(99),
         )
+
+    def _gauges(self) -> Mapping[str, float]:
+        """Return the sums of all processes' latest gauges."""
+        gauges: dict[str, float] = defaultdict(float)
+        for intervals in self._recent.values():
+            for name, value in intervals[-1].gauges.items():
+                gauges[name] += value
+        return gauges
+
+
+def _sent_per_s(intervals: Sequence[PackedInterval]) -> float:
+    start_ns = min((interval.start_ns for interval in intervals), default=0)
+    stop_ns = max((interval.stop_ns for interval in intervals), default=0)
+    sent = sum(interval.counts.get("messaging.sent", 0) for interval in intervals)
+    return sent / (stop_ns - start_ns) * 1e9 if stop_ns > start_ns else 0.0
+
+
+def _service_percentiles_us(intervals: Sequence[PackedInterval]) -> Mapping[float, float]:
+    service = histograms.merged(
+        histograms.decode(interval.histograms["service"])
+        for interval in intervals
+        if "service" in interval.histograms
+    )
+    return histograms.percentiles_us(service, (50, 99))

@@ -1,9 +1,9 @@
 """Locust's statistics as a view of the run's own data.
 
-One event for each message would cost Locust 3 µs and a switch of threads; instead each interval becomes one
-delta entry a row, merged with `StatsEntry.extend`, which is how Locust merges its workers. Times are in
-milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. Deliberate
-drops are no failures; what fails is what a verdict would hold against the server.
+A Locust event per message would cost 3 µs and a switch of threads. Instead each interval becomes one delta
+entry per row, merged with `StatsEntry.extend`, as Locust merges the statistics of its workers. Times are in
+milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. Deliberate drops
+are not failures; a failure is what the verdict would count against the server.
 """
 
 import math
@@ -21,7 +21,15 @@ METHOD = "WS"
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row of the table: which counts are its requests and its failures, and which histograms its times."""
+    """A row of Locust's table.
+
+    Args:
+        name: in the table.
+        item: of the errors that are listed for the row.
+        requests: counts that make up its requests.
+        failures: counts that make up its failures.
+        tags: of the histograms that hold its times.
+    """
 
     name: str
     item: str
@@ -71,21 +79,21 @@ ROWS = (
 
 
 _SECONDS_KEPT = 60
-"""Seconds whose requests are counted apart: Locust looks at the last twelve, for the present rate."""
+"""Seconds for which each second's requests are kept: Locust's current rate is of the last twelve."""
 
 
 class Entry(StatsEntry):
-    """A row whose times are printed with their fractions, and whose memory does not grow with the run."""
+    """A row that prints fractions of milliseconds, and whose memory does not grow with the run."""
 
     def extend(self, other: StatsEntry) -> None:
-        """Add what happened since; forget the single seconds of long ago."""
+        """Add a delta; drop counts per second that are no longer needed."""
         super().extend(other)
         for per_second in (self.num_reqs_per_sec, self.num_fail_per_sec):
             for second in tuple(per_second)[:-_SECONDS_KEPT]:
                 del per_second[second]
 
     def to_string(self, current: bool = True) -> str:
-        """Return the row of Locust's table, with its widths."""
+        """Return the row of Locust's table, in its column widths."""
         left, marks, rest = super().to_string(current).split("|", 2)
         del marks
         times = (
@@ -98,7 +106,7 @@ class Entry(StatsEntry):
         return f"{left}|{shown} |{rest}"
 
     def percentile(self) -> str:
-        """Return the row of Locust's percentile table, with its widths."""
+        """Return the row of Locust's percentile table, in its column widths."""
         whole = super().percentile()
         # The name column's width is Locust's and follows the terminal: keep what precedes the first number.
         width = len(whole) - sum(max(6, len(str(int(self._at(p))))) + 1 for p in PERCENTILES_TO_REPORT)
@@ -115,7 +123,7 @@ def _three_digits(ms: float) -> str:
 
 
 def install(stats: RequestStats) -> None:
-    """Make the rows of our own kind, at the start of a run, when Locust has just cleared its table."""
+    """Put empty rows into Locust's table, which it clears at the start of a run."""
     for row in ROWS:
         stats.entries[row.name, METHOD] = Entry(stats, row.name, METHOD, stats.use_response_times_cache)
     stats.total = Entry(stats, "Aggregated", "", stats.use_response_times_cache)
@@ -165,7 +173,7 @@ def _fill_times(delta: Any, row: _Row, packed: PackedInterval) -> None:
 def _rounded(ms: float) -> float:
     """Round to two significant digits, as Locust does from 10 ms on.
 
-    Locust keeps twenty copies of each row's times: with a third digit they would take up to 30 MB.
+    Locust keeps twenty copies of each row's times, which with a third digit would take up to 30 MB.
     """
     return round(ms, 1 - math.floor(math.log10(ms))) if ms > 0 else 0.0
 

@@ -14,7 +14,7 @@ from locust.env import Environment
 
 from loadtest.dialects.base import Dialect
 from loadtest.drops.plan import DropPlan
-from loadtest.locust_plugin import lifecycle, parser
+from loadtest.locust_plugin import parser, roles
 from loadtest.options import SETTINGS
 from loadtest.session.schedule import Backoff
 
@@ -92,11 +92,11 @@ class WebSocketUser(User):
 
     def on_start(self) -> None:
         """Start the sessions."""
-        self._numbers = lifecycle.of(self.environment).start_sessions()
+        self._numbers = roles.lifecycle_of(self.environment).start_sessions()
 
     def on_stop(self) -> None:
         """Stop the sessions: close 1000, after their last replies."""
-        lifecycle.of(self.environment).stop_sessions(self._numbers)
+        roles.lifecycle_of(self.environment).stop_sessions(self._numbers)
 
     @task
     def hold(self) -> None:
@@ -113,7 +113,7 @@ def _plain(cls: type, name: str) -> Any:
 
 
 def _attach(environment: Environment, **_kwargs: Any) -> None:
-    lifecycle.attach(environment, WebSocketUser)
+    roles.attach(environment, WebSocketUser)
 
 
 events.init_command_line_parser.add_listener(parser.add_options)

@@ -1,7 +1,7 @@
-"""Locust's web form: a setting that cannot be is refused where it was typed.
+"""Locust's web form refuses bad settings, with a message beside it.
 
-Locust starts a run with whatever its form holds and answers success; what is wrong with a setting would stand
-in its log only, while the page shows a run that never begins.
+Locust itself starts a run with whatever its form holds and answers success: a bad setting would be in the log
+only, and the page would show a run that never begins.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,11 +12,11 @@ from loadtest.errors import LoadtestError
 
 
 def refuse_bad_settings(app: Flask, check: Callable[[Mapping[str, str]], object]) -> None:
-    """Have the form's values checked before Locust takes them.
+    """Check the form's values before Locust takes them.
 
     Args:
-        app: of Locust's web UI.
-        check: takes the form; raises a LoadtestError with what to say.
+        app: Locust's web UI.
+        check: takes the form; raises a LoadtestError, whose text the page shows.
     """
 
     def refuse() -> Response | None:

@@ -1,169 +1,118 @@
-"""The workers of a distributed run: what they send to their master, and what the master makes of it.
+"""A distributed run: the lifecycles of a master and of its workers.
 
-A worker sends its intervals, and once it has stopped, that there will be no more. Locust gives its workers
-half a second for their last report, which closing sessions may exceed; so a stopping master asks them to
-finish, in a message of its own, and waits until all have.
-
-Nobody is trusted to be there to the end. Whoever took part and has not said that it is through, or sent what
-cannot be read, is missing: what it did is not known in full, and the verdict says so.
+The master keeps the run directory and makes no load; workers make the load and keep nothing. Workers get
+their options from the master, so a worker checks nothing before its run begins. A worker may join a run under
+way; the master tells it how long the run has gone, so that its clock is the run's.
 """
 
-import logging
-import time
-from collections.abc import Callable
-from importlib import metadata
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import gevent
 import msgspec
-from gevent.event import Event
-from locust.runners import STATE_MISSING
+from locust.env import Environment
+from locust.runners import STATE_INIT
 
-from loadtest.results.interval import MalformedInterval, PackedInterval, decode, encode
-
-logger = logging.getLogger("loadtest")
-
-INTERVALS_MESSAGE = "loadtest_intervals"
-FINISH_MESSAGE = "loadtest_finish"
-
-GRACE_S = 10.0
-"""How long a master waits for its workers' last intervals, beyond --stop-timeout."""
-
-_LOOK_EVERY_S = 0.5
-"""While waiting, for workers that have died: they send nothing more, and Locust notices after seconds."""
-
-VERSION = metadata.version("loadtest")
+from loadtest.errors import LoadtestError
+from loadtest.locust_plugin.lifecycle import Lifecycle, RecordingLifecycle
+from loadtest.locust_plugin.load import RunInfo
+from loadtest.locust_plugin.parser import RUN_DESTINATION
+from loadtest.locust_plugin.worker_messages import GRACE_S, MasterConnection, Workers
+from loadtest.results.interval import PackedInterval
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a worker tells its master: one of the last three.
+class MasterLifecycle(RecordingLifecycle):
+    """The runs of a master: it records what its workers send."""
 
-    Args:
-        version: of loadtest.
-        run_id: of the run it speaks of; empty if it never learnt of it.
-        interval: what it recorded in one.
-        failed: why there will be no more, though not all was sent.
-        finished: there will be no more.
-    """
+    def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
+        super().__init__(environment, classes)
+        self._workers = Workers(self._runner, self._deliver)
+        self._info: RunInfo | None = None  # of the run under way
 
-    version: str
-    run_id: str = ""
-    interval: bytes | None = None
-    failed: str | None = None
-    finished: bool = False
+    def check(self) -> None:
+        """Check all settings; source addresses are the workers' matter."""
+        self._configuration.check(connects=False)
 
+    def listen(self) -> None:
+        """Listen to Locust's events and its web form from now on."""
+        super().listen()
+        self._environment.events.test_stopping.add_listener(self._on_test_stopping)
+        self._environment.events.worker_connect.add_listener(self._on_worker_connect)
 
-class Crew:
-    """The workers, as their master sees them.
+    def _begin(self) -> None:
+        _, run_id = self._begin_recording()
+        self._info = RunInfo(run_id=run_id, workers=self._workers.begin(run_id))
+        self._send_with_options(self._info)
 
-    Args:
-        runner: Locust's, of the master.
-        take: takes every interval of every worker.
-    """
+    def _send_with_options(self, info: RunInfo) -> None:
+        """Have Locust send this to workers: it sends them all parsed options."""
+        setattr(self._configuration.options, RUN_DESTINATION, msgspec.json.encode(info).decode())
 
-    def __init__(self, runner: Any, take: Callable[[PackedInterval], None]) -> None:
-        self._runner = runner
-        self._take = take
-        self._run_id = ""
-        self._present: set[int] = set()  # that took part in the run
-        self._finished: set[int] = set()
-        self._unreadable: set[int] = set()
-        self._heard = Event()
-        runner.register_message(INTERVALS_MESSAGE, self._on_message)
+    def _on_worker_connect(self, **_kwargs: Any) -> None:
+        """Have a worker that joins a run under way told how long the run has gone."""
+        if self._recording is not None and self._info is not None:
+            elapsed_ns = self._recording.elapsed_ns
+            self._send_with_options(msgspec.structs.replace(self._info, elapsed_ns=elapsed_ns))
 
-    def begin(self, run_id: str) -> int:
-        """A run begins with those that are there; return how many numbers are given out.
-
-        Who joins later is known by what it sends.
-        """
-        self._run_id = run_id
-        self._present = {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
-        self._finished.clear()
-        self._unreadable.clear()
-        given_out: int = self._runner.worker_index_max
-        return max(1, given_out)
+    def _on_test_stopping(self, **_kwargs: Any) -> None:
+        if self._recording is not None:
+            self._workers.finish(GRACE_S + (self._environment.stop_timeout or 0.0))
 
     @property
-    def missing(self) -> set[int]:
-        """The numbers of those whose part is not known in full."""
-        return self._present - (self._finished - self._unreadable)
+    def _missing_workers(self) -> Iterable[int]:
+        return self._workers.missing
 
-    def _on_message(self, msg: Any, **_kwargs: Any) -> None:
-        """Take what a worker says; what cannot be understood makes it missing."""
-        worker = self._runner.get_worker_index(msg.node_id)
+
+class WorkerLifecycle(Lifecycle):
+    """The runs of a worker: it sends its load's intervals to the master."""
+
+    def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
+        super().__init__(environment, classes)
+        self._master = MasterConnection(self._runner, self._end)
+
+    def check(self) -> None:
+        """Check nothing: the settings come from the master, with the run."""
+
+    def listen(self) -> None:
+        """Listen to Locust's events; begin at once if the run was under way before."""
+        super().listen()
+        if self._runner.worker_state != STATE_INIT:
+            self._on_test_start()
+
+    @property
+    def _under_way(self) -> bool:
+        return self._load is not None
+
+    def _begin(self) -> None:
+        info = self._run_info()
+        self._master.run_id = info.run_id
+        settings = self._configuration.settings(self._configuration.host or "")
+        self._start_load(settings, info, self._runner.worker_index)
+
+    def _run_info(self) -> RunInfo:
+        text = getattr(self._configuration.options, RUN_DESTINATION, "")
         try:
-            self._heed(worker, msgspec.convert(msg.data, Message))
-        except (msgspec.ValidationError, MalformedInterval) as problem:
-            self._complain(worker, str(problem))
-        self._heard.set()
+            return msgspec.json.decode(text, type=RunInfo)
+        except msgspec.MsgspecError as error:
+            raise LoadtestError(
+                "the master sent no run information: "
+                "use the same locustfile and the same version of loadtest on master and workers"
+            ) from error
 
-    def _heed(self, worker: int, message: Message) -> None:
-        if message.version != VERSION:
-            self._complain(worker, f"it runs version {message.version} of loadtest, not {VERSION}")
-            return
-        if message.run_id not in ("", self._run_id):
-            return  # of an earlier run, for which it is too late
-        self._present.add(worker)
-        if message.interval is not None:
-            self._take(msgspec.structs.replace(decode(message.interval), worker=worker))
-        if message.failed is not None:
-            self._complain(worker, f"its load generator failed: {message.failed}")
-        if message.finished:
-            self._finished.add(worker)
+    def _deliver(self, packed: PackedInterval) -> None:
+        self._master.send_interval(packed)
 
-    def _complain(self, worker: int, problem: str) -> None:
-        if worker not in self._unreadable:
-            logger.error("worker %s: %s", worker, problem)
-        self._present.add(worker)
-        self._unreadable.add(worker)
+    def _end(self) -> None:
+        """Finish this worker's load and tell the master."""
+        if self._load is not None:
+            self._load.finish()
+            self._load = None
+        if self._failure is None:  # a failed worker has not sent all, and counts as missing
+            self._master.send_finished()
 
-    def finish(self, grace_s: float) -> None:
-        """Ask all to finish, and wait until those that are alive have, or the time is up."""
-        self._runner.send_message(FINISH_MESSAGE, None)
-        deadline_s = time.monotonic() + grace_s
-        while not self._all_finished and time.monotonic() < deadline_s:
-            self._heard.clear()
-            self._heard.wait(_LOOK_EVERY_S)
+    def _on_quitting(self, **_kwargs: Any) -> None:
+        self._end()
 
-    @property
-    def _all_finished(self) -> bool:
-        alive = [client for client in self._runner.clients.all if client.state != STATE_MISSING]
-        numbers = {self._runner.get_worker_index(client.id) for client in alive}
-        return numbers <= self._finished | self._unreadable
-
-
-class Delivery:
-    """A worker's way to its master.
-
-    Args:
-        runner: Locust's, of the worker.
-        finish: called when the master asks to finish.
-
-    Attributes:
-        run_id: of the present run.
-    """
-
-    def __init__(self, runner: Any, finish: Callable[[], None]) -> None:
-        self.run_id = ""
-        self._runner = runner
-        self._finish = finish
-        runner.register_message(FINISH_MESSAGE, self._on_finish, concurrent=True)
-
-    def _on_finish(self, **_kwargs: Any) -> None:
-        self._finish()
-
-    def interval(self, packed: PackedInterval) -> None:
-        """Send an interval."""
-        self._tell(interval=encode(packed))
-
-    def finished(self) -> None:
-        """Say that there will be no more."""
-        self._tell(finished=True)
-
-    def failed(self, why: str) -> None:
-        """Say that this worker has failed, so that what it has not sent is lost."""
-        self._tell(failed=why)
-
-    def _tell(self, **what: Any) -> None:
-        message = Message(version=VERSION, run_id=self.run_id, **what)
-        told = msgspec.to_builtins(message, builtin_types=(bytes,))
-        self._runner.send_message(INTERVALS_MESSAGE, told)
+    def _failed(self, why: str, exit_code: int) -> None:
+        super()._failed(why, exit_code)
+        gevent.spawn(self._master.send_failed, why)

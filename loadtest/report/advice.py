@@ -13,7 +13,7 @@ from loadtest import text
 from loadtest.report.tables import counts, gates, interval, margin
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence, ServerLogEvidence
 from loadtest.verdict.items import AnyItem, Generator, Item
 
@@ -51,10 +51,10 @@ def count_lines(item: AnyItem) -> Iterator[str]:
 
 def _error_lines(item: AnyItem) -> Iterator[str]:
     for error in item.evidence.errors if isinstance(item.evidence, CountedEvidence) else ():
-        yield f"{text.count(error.count)} x {printable(error.error)}"
-        yield f"    first at {text.clock(error.at_s)} in session {printable(error.session)}"
+        yield f"{text.count(error.count)} x {one_line(error.error)}"
+        yield f"    first at {text.clock(error.at_s)} in session {one_line(error.session)}"
         if error.example:
-            yield f"    example: {printable(error.example)}"
+            yield f"    example: {one_line(error.example)}"
 
 
 def _gate_lines(item: AnyItem) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _log_lines(item: AnyItem) -> Iterator[str]:
     if not isinstance(found, ServerLogEvidence):
         return
     for logged in (*found.first_disconnect_errors, *found.first_real_errors):
-        where = f"{printable(logged.file)} line" if logged.file else "line"
-        yield f"{where} {logged.line}: {printable(logged.text)}"
+        where = f"{one_line(logged.file)} line" if logged.file else "line"
+        yield f"{where} {logged.line}: {one_line(logged.text)}"
 
 
 _FIGURES = {

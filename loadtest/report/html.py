@@ -1,5 +1,6 @@
 """report.html: one file that needs nothing else, from a template that escapes everything it is given."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from loadtest.report.tables import (
     storm_table,
 )
 from loadtest.ruling import Ruling
-from loadtest.text import printable
+from loadtest.text import one_line
 
 QUESTIONS = {
     "connect": "Do sessions connect?",
@@ -41,7 +42,7 @@ QUESTIONS = {
 def _shown(value: Any) -> Any:
     """Make control characters visible in whatever the template prints."""
     markup = hasattr(value, "__html__")  # what a macro made is escaped already
-    return printable(value, len(value)) if isinstance(value, str) and not markup else value
+    return one_line(value, sys.maxsize) if isinstance(value, str) and not markup else value
 
 
 _environment = Environment(

@@ -14,7 +14,7 @@ from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
 from loadtest.ruling import Ruling
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.verdict.items import AnyItem
 
 _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
@@ -33,7 +33,7 @@ def junit(published: JudgedRun) -> bytes:
         ("target", manifest.target),
         ("verdict", str(verdict.verdict)),
     ):
-        SubElement(properties, "property", name=name, value=printable(value))
+        SubElement(properties, "property", name=name, value=one_line(value))
     for item in published.items:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
@@ -60,14 +60,14 @@ def _suite_attributes(published: JudgedRun) -> dict[str, str]:
             for ruling, name in _ELEMENTS.items()
         },
         "time": f"{published.run.length_s:.3f}",
-        "timestamp": printable(manifest.started_at).removesuffix("Z"),
+        "timestamp": one_line(manifest.started_at).removesuffix("Z"),
     }
 
 
 def _case(item: AnyItem, step: str) -> Element:
     case = Element("testcase", classname="loadtest", name=item.item, time="0")
     element = _ELEMENTS.get(item.verdict)
-    message = printable(item.summary, _TEXT_LIMIT)
+    message = one_line(item.summary, _TEXT_LIMIT)
     if element is None:
         SubElement(case, "system-out").text = message
     elif element == "skipped":
@@ -79,4 +79,4 @@ def _case(item: AnyItem, step: str) -> Element:
 
 
 def _lines(lines: list[str]) -> str:
-    return "\n".join(printable(line, _TEXT_LIMIT) for line in lines if line)
+    return "\n".join(one_line(line, _TEXT_LIMIT) for line in lines if line)

@@ -27,7 +27,7 @@ from loadtest.report.tables import (
     storm_table,
 )
 from loadtest.ruling import Ruling
-from loadtest.text import markdown_cell, markdown_code, markdown_prose, printable
+from loadtest.text import markdown_cell, markdown_code, markdown_prose, one_line
 from loadtest.verdict.items import AnyItem
 
 _SIGNS = {
@@ -87,7 +87,7 @@ def _finding(item: AnyItem, step: str) -> Iterator[str]:
     yield f"### {_signed(item.verdict)}: {item.item}"
     yield ""
     # Lines indented by four are code whatever they hold, and need no escape (CommonMark 0.31 section 4.4).
-    yield from (f"    {printable(line, 600)}" for line in lines)
+    yield from (f"    {one_line(line, 600)}" for line in lines)
     if lines:
         yield ""
     if step:
@@ -118,7 +118,7 @@ def _origin(published: JudgedRun) -> Iterator[str]:
     yield "### Repeat"
     yield ""
     lines = command_lines(run.manifest, own_server=published.own_server)
-    yield from (f"    {printable(line, 4096)}" for line in lines)
+    yield from (f"    {one_line(line, 4096)}" for line in lines)
     yield ""
     yield "Secrets (token, headers) are not kept and must be given again."
     yield ""
@@ -135,7 +135,7 @@ def sheet(of: Sheet) -> str:
     for table in of.tables:
         lines += table_lines(table)
     if of.again:
-        lines += ["Again:", "", f"    {printable(of.again, 4096)}", ""]
+        lines += ["Again:", "", f"    {one_line(of.again, 4096)}", ""]
     return "\n".join(lines)
 
 

@@ -217,7 +217,7 @@ def interval(gate: GateResult) -> str:
     """Return the interval of a quantile's change, in percent."""
     if gate.low_ratio is None or gate.high_ratio is None:
         return text.UNKNOWN
-    low, high = (text.change(ratio).removesuffix(" %") for ratio in (gate.low_ratio, gate.high_ratio))
+    low, high = (text.change(ratio).removesuffix("%") for ratio in (gate.low_ratio, gate.high_ratio))
     return f"{low} to {high}"
 
 

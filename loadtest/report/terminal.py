@@ -1,7 +1,7 @@
 """What is printed at the end of a run: the verdict table, what to act on, where the rest is.
 
 Drawn by rich, which leaves colours out where the output is no terminal or NO_COLOR is set, and keeps to 80
-columns where it knows no width. No markup is ever read from a text: everything is a `Text` of printable
+columns where it knows no width. No markup is ever read from a text: everything is a `Text` of one_line
 characters, so that no server can colour, clear or forge a person's terminal.
 """
 
@@ -27,7 +27,7 @@ from loadtest.report.tables import (
     verdict_table,
 )
 from loadtest.ruling import Ruling
-from loadtest.text import printable
+from loadtest.text import one_line
 from loadtest.verdict.items import AnyItem
 
 _STYLES = {
@@ -74,7 +74,7 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
 def _print_failure(console: Console, published: JudgedRun) -> None:
     lines = advice.failure_lines(published.run)
     for style, line in zip(("bold red", ""), lines, strict=False):
-        console.print(Text(printable(line, _SUMMARY_LIMIT), style))
+        console.print(Text(one_line(line, _SUMMARY_LIMIT), style))
     if lines:
         console.print()
 
@@ -155,7 +155,7 @@ def _ruling(ruling: Ruling) -> Text:
 
 
 def _text(text: str, limit: int = 200) -> Text:
-    return Text(printable(text, limit))
+    return Text(one_line(text, limit))
 
 
 def print_sheet(sheet: Sheet) -> None:

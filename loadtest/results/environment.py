@@ -13,6 +13,9 @@ import psutil
 from loadtest.results.manifest import Host, Manifest, Plan
 from loadtest.statistics.margins import GATES, Gate, margins_of
 
+DISTRIBUTION = "loadtest-ws"
+"""The package's name on the index, where another project is called `loadtest`."""
+
 LIBRARIES = (
     "loadtest",
     "locust",
@@ -68,7 +71,7 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = metadata.version(name)
+            found[name] = metadata.version(DISTRIBUTION if name == "loadtest" else name)
         except metadata.PackageNotFoundError:
             continue
     return found

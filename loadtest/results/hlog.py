@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from loadtest import histograms
-from loadtest.histograms import Histogram, decoded
+from loadtest.histograms import Histogram
 from loadtest.session.schedule import NS_PER_S
 
 _US_PER_MS = 1000
@@ -64,4 +64,4 @@ def parsed(text: str) -> Entry | None:
     match = _LINE.fullmatch(text.rstrip("\r\n"))
     if match is None:
         raise ValueError("is no line of an interval log (Tag=TAG,START,LENGTH,MAX,HISTOGRAM)")
-    return Entry(match[1], round(float(match[2]) * NS_PER_S), decoded(match[5]))
+    return Entry(match[1], round(float(match[2]) * NS_PER_S), histograms.decode(match[5]))

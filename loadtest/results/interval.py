@@ -9,29 +9,26 @@ import math
 import zlib
 from collections.abc import Iterable
 from typing import Annotated
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta, Struct
 
 from loadtest import histograms
-from loadtest.errors import LoadtestError
+from loadtest.errors import MalformedInterval
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
+from loadtest.text import LINE_LENGTH, Secrets, public_line
 
-TEXT_LIMIT = 200
+TEXT_LIMIT = LINE_LENGTH
 """Characters of a foreign text that are kept."""
 
 BYTES_LIMIT = 64 << 20
 """Bytes of an interval: far more than a second of the largest run."""
 
-_MIN_PREFIX = 4
-"""Characters of a secret that a cut text must end with to count as the secret's beginning."""
-
 _EARLY_NS = 10_000_000
 
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-Encoded = Annotated[str, Meta(max_length=histograms.TEXT_LIMIT)]
+Encoded = Annotated[str, Meta(max_length=histograms.ENCODED_LIMIT)]
 Name = Annotated[str, Meta(max_length=TEXT_LIMIT)]
 Difference = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -53,17 +50,6 @@ class IntervalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     counts: dict[Name, Difference] = {}
     errors: list[ErrorTally] = []
     gauges: dict[Name, float] = {}
-
-
-class MalformedInterval(LoadtestError):
-    """Bytes that a worker sent are no interval."""
-
-    def __init__(self, problem: str) -> None:
-        super().__init__(problem)
-        self.problem = problem
-
-    def __str__(self) -> str:
-        return f"a worker sent an interval that cannot be read: {self.problem}. Do all run the same version?"
 
 
 class PackedInterval(Struct, frozen=True, kw_only=True):
@@ -97,7 +83,7 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str
     counts = {name: count for name, count in interval.counts.items() if count}
     if clamped:
         counts["latency.clamped"] = counts.get("latency.clamped", 0) + clamped
-    hidden = _spellings(secrets)
+    hidden = Secrets(secrets)
     return PackedInterval(
         start_ns=interval.start_ns,
         stop_ns=interval.stop_ns,
@@ -108,11 +94,6 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str
         errors=[_cleaned_error(tally, hidden) for tally in interval.errors.values()],
         gauges={name: value for name, value in interval.gauges.items() if math.isfinite(value)},
     )
-
-
-def cleaned(text: str, secrets: Iterable[str]) -> str:
-    """Return a foreign text as it may be written: bounded, encodable, without these secrets."""
-    return _cleaned(text, _spellings(secrets))
 
 
 def encode(packed: PackedInterval) -> bytes:
@@ -132,7 +113,7 @@ def decode(data: bytes) -> PackedInterval:
     try:
         packed = _decoder.decode(_decompressed(data))
         for text in packed.histograms.values():
-            histograms.decoded(text)
+            histograms.decode(text)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, zlib.error) as problem:
         raise MalformedInterval(str(problem)) from problem
     return packed
@@ -167,36 +148,15 @@ def _folded(interval: Interval) -> tuple[dict[str, str], int]:
     return encoded, clamped
 
 
-def _spellings(secrets: Iterable[str]) -> list[str]:
-    """Return the secrets as a text may spell them, the longest first."""
-    spelled = {form for secret in secrets if secret for form in (secret, quote(secret, safe=""))}
-    return sorted(spelled, key=len, reverse=True)
-
-
-def _cleaned_event(record: Lifecycle, hidden: list[str]) -> Lifecycle:
+def _cleaned_event(record: Lifecycle, hidden: Secrets) -> Lifecycle:
     if record.detail is None:
         return record
-    return msgspec.structs.replace(record, detail=_cleaned(record.detail, hidden))
+    return msgspec.structs.replace(record, detail=public_line(record.detail, hidden, TEXT_LIMIT))
 
 
-def _cleaned_error(tally: ErrorTally, hidden: list[str]) -> ErrorTally:
+def _cleaned_error(tally: ErrorTally, hidden: Secrets) -> ErrorTally:
     return msgspec.structs.replace(
-        tally, error=_cleaned(tally.error, hidden), example=_cleaned(tally.example, hidden)
+        tally,
+        error=public_line(tally.error, hidden, TEXT_LIMIT),
+        example=public_line(tally.example, hidden, TEXT_LIMIT),
     )
-
-
-def _cleaned(text: str, hidden: list[str]) -> str:
-    """Return a foreign text as it may be written: bounded, encodable, without secrets."""
-    text = text.encode("utf-8", "replace").decode()
-    for secret in hidden:
-        if secret[:_MIN_PREFIX] in text:  # with thousands of tokens the rest would take the loop's time
-            text = _without_cut_secret(text.replace(secret, "***"), secret)
-    return text[:TEXT_LIMIT]
-
-
-def _without_cut_secret(text: str, secret: str) -> str:
-    """Take away the beginning of a secret that a bound cut off at the text's end."""
-    for length in range(min(len(secret) - 1, len(text)), _MIN_PREFIX - 1, -1):
-        if text.endswith(secret[:length]):
-            return text[:-length] + "***"
-    return text

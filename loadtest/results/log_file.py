@@ -15,11 +15,11 @@ from typing import Self
 import msgspec
 
 from loadtest.results import directory
-from loadtest.results.interval import cleaned
 from loadtest.results.reader import read_lines
 from loadtest.serverlog.extract import KeptRecord, ReadStats
 from loadtest.serverlog.matching import END_OF_RUN, MAX_SIGHTINGS, DropMade
 from loadtest.session.recorder import Lifecycle
+from loadtest.text import Secrets, public_line
 
 RECORDS_LIMIT = 2 * MAX_SIGHTINGS
 """Lines kept: twice what is judged, because a log that is piped in may begin before the run."""
@@ -53,23 +53,25 @@ class LogWriter:
 
     def append(self, kept: Iterable[KeptRecord]) -> None:
         """Write what was kept of some records."""
-        secrets = tuple(self._secrets())
+        secrets = Secrets(self._secrets())
         lines = []
         for logged in kept:
             if self._written >= RECORDS_LIMIT:
                 self._left_out += logged.count
                 continue
             self._written += 1
-            texts = {name: cleaned(getattr(logged, name), secrets) for name in ("session", "file", "text")}
+            texts = {
+                name: public_line(getattr(logged, name), secrets) for name in ("session", "file", "text")
+            }
             lines.append(msgspec.structs.replace(logged, **texts))
         self._write(lines)
 
     def finish(self, reading: ReadStats) -> None:
         """Write how the reading went, and close the file."""
-        secrets = tuple(self._secrets())
+        secrets = Secrets(self._secrets())
         told = {
-            "files": [cleaned(name, secrets) for name in reading.files],
-            "problems": [cleaned(problem, secrets) for problem in reading.problems],
+            "files": [public_line(name, secrets) for name in reading.files],
+            "problems": [public_line(problem, secrets) for problem in reading.problems],
         }
         self._write([msgspec.structs.replace(reading, **told, left_out=self._left_out)])
         self.close()

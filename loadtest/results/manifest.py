@@ -8,7 +8,6 @@ comparison is for. Looking at the host or the clock does not belong here; `loadt
 
 from hashlib import sha256
 from typing import Annotated, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -18,14 +17,13 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
+from loadtest.text import public_path, public_url
 
 SCHEMA: Literal[1] = 1
 
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Amount = Annotated[float, Meta(ge=0, le=1e12)]
-
-_REDACTED = "***"
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -176,8 +174,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:
-        plan = msgspec.structs.replace(self.plan, path=_redacted_path(self.plan.path))
-        msgspec.structs.force_setattr(self, "target", redact(self.target))
+        plan = msgspec.structs.replace(self.plan, path=public_path(self.plan.path))
+        msgspec.structs.force_setattr(self, "target", public_url(self.target))
         msgspec.structs.force_setattr(self, "plan", plan)
         msgspec.structs.force_setattr(self, "comparability_hash", comparability_hash(plan))
 
@@ -209,25 +207,3 @@ def comparability_hash(plan: Plan) -> str:
 def differing_fields(one: Plan, other: Plan) -> list[str]:
     """Return the names of the plan's fields in which two runs differ, in the plan's order."""
     return [name for name in Plan.__struct_fields__ if getattr(one, name) != getattr(other, name)]
-
-
-def redact(url: str) -> str:
-    """Return the URL without userinfo, query and fragment: where tokens and passwords live."""
-    try:
-        parts = urlsplit(url)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    except ValueError:  # not a URL: nothing of it can be trusted to be public
-        return _REDACTED
-
-
-def _redacted_path(path: str) -> str:
-    """Return the path with `***` for each value in its query that is no placeholder of the dialect."""
-    bare, mark, query = path.partition("#")[0].partition("?")
-    return bare + mark + "&".join(map(_redacted_parameter, query.split("&")))
-
-
-def _redacted_parameter(parameter: str) -> str:
-    name, equals, value = parameter.partition("=")
-    if not equals:  # "?TOKEN" is as good a place for a secret as any
-        return _REDACTED if parameter else ""
-    return parameter if value.startswith("{") and value.endswith("}") else f"{name}={_REDACTED}"

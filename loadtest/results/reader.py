@@ -140,7 +140,7 @@ class Gathering:
             row[value_us] = row.get(value_us, 0) + count
 
     def _add(self, tag: str, histogram: Histogram) -> None:
-        total = self._histograms.setdefault(tag, histograms.new_histogram())
+        total: Histogram = self._histograms.setdefault(tag, histograms.new_histogram())
         try:
             total.add(histogram)
         except OverflowError as problem:

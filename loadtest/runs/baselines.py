@@ -1,8 +1,12 @@
-"""Which run another is compared with when its reports are made, and why.
+"""The baseline of a run: which run it is compared with, and why.
 
-It is the run that was asked for, else the one that the run was compared with before, else the one that the
-rule chooses (`choose_baseline`): a report that is made again must not change because a later run exists. If
-a baseline that nobody asked for cannot be read, a note says so and the report is made without it.
+A run's first report chooses by rule (`choose_baseline`): the baseline that was given, else the run pinned for
+the plan, else the newest complete run of another revision with the same plan against which nothing speaks. If
+something speaks against all of them, the newest of the best is taken: without any baseline latency would not
+be judged where it should be INCONCLUSIVE. Runs passed over are kept with the reason.
+
+A later report keeps to the baseline of the last verdict unless another one is given: it must not change
+because a later run exists. A baseline that nobody gave and that is unreadable becomes a note, not an error.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,12 +32,12 @@ from loadtest.verdict.latency import OPTIONAL_TAGS, BaselineSearch, Timing, lack
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suitability:
-    """What speaks against comparing with a run.
+    """What speaks against a run as a baseline.
 
     Args:
         unjudged: how many gated quantiles cannot be judged against it.
-        lack: why not, empty where all can.
-        failings: what it failed itself, a sentence an item.
+        lack: why not, empty if all can.
+        failings: a sentence for each item that the run itself failed.
     """
 
     unjudged: int
@@ -42,17 +46,17 @@ class Suitability:
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """The smaller, the better to compare with."""
+        """Sort key: the smaller, the better the baseline."""
         return self.unjudged, bool(self.failings)
 
     @property
     def sound(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether nothing speaks against the run."""
         return not any(self.rank)
 
     @property
     def problems(self) -> list[str]:
-        """All that speaks against it."""
+        """Everything that speaks against the run, a sentence each."""
         return [*([self.lack] if self.lack else []), *self.failings]
 
 
@@ -86,15 +90,15 @@ def _lack(run: Timing) -> tuple[int, str]:
 NO_BASELINE = "none"
 
 MAX_READ = 5
-"""Runs that are read in search of a sound baseline, damaged ones among them: older ones say little of how the
-server was before."""
+"""Runs to read in search of a sound baseline, damaged ones included: older ones say little about how the
+server was before the change."""
 
 MAX_TOLD = 20
-"""Runs that are told to have been passed over: any number may have been killed, for which none is read."""
+"""Runs passed over that are listed: any number may be incomplete, and those are not read."""
 
 
 class Rule(StrEnum):
-    """By which rule a baseline was chosen."""
+    """The rule by which a baseline was chosen; the text is kept in verdict.json."""
 
     ASKED = "it was asked for"
     PINNED = "it is pinned for this plan"
@@ -104,7 +108,7 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The run directory to compare with, and why this one."""
+    """The run directory to compare with, and the rule that chose it."""
 
     path: Path
     rule: Rule
@@ -112,14 +116,14 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The baseline, None for no comparison; and the `MAX_TOLD` newest of what was passed over for it."""
+    """The baseline, None for no comparison, and the newest `MAX_TOLD` runs passed over for it."""
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
 
 
 def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
-    """Return the run pinned for the plan, else the fittest complete run of another revision with the plan."""
+    """Return what a run is compared with if no baseline was given."""
     others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
     if pinned is not None:
@@ -128,10 +132,7 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> Choice:
-    """Return the newest sound run, else the newest of the best; candidates come newest first.
-
-    A poor baseline is better than none: latency is then INCONCLUSIVE, where it would be NOT_JUDGED.
-    """
+    """Return the newest sound candidate, else the newest of the best; candidates come newest first."""
     looked_at = list(_looked_at(candidates))
     fit = [(run, found.rank) for run, found, _ in looked_at if found is not None]
     best, _ = min(fit, key=lambda one: one[1], default=(None, None))
@@ -146,7 +147,7 @@ def _fittest(candidates: Iterable[FoundRun]) -> Choice:
 
 
 def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
-    """Yield runs up to a sound one, how fit each is, None for not at all, and what speaks against it."""
+    """Yield runs up to the first sound one, with their suitability, None if unusable, and the reasons."""
     read = 0
     for run in candidates:
         if not run.manifest.complete:
@@ -166,14 +167,15 @@ def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suita
 
 
 def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> Choice:
-    """Return the run to compare a run with and why.
+    """Return the run to compare a run with, and why.
 
     Args:
-        manifest: of the run that is judged.
-        wanted: a run directory, a revision, `none`; None or empty to choose by the rule.
+        results: the folder of all runs.
+        manifest: of the run to judge.
+        wanted: a run directory, a revision or `none`; None or empty to choose by rule.
 
     Raises:
-        RunNotFound: what is wanted does not exist.
+        RunNotFound: no run or revision has that name.
     """
     if wanted == NO_BASELINE:
         return Choice()
@@ -185,14 +187,16 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
 def earlier_runs(
     results: Path, manifest: Manifest, *, before_unix_ns: int, least: int = MIN_RUNS, most: int = 20
 ) -> list[Path]:
-    """Return complete runs of this run's revision and plan besides itself, the newest first.
+    """Return other complete runs of this run's revision and plan, newest first.
 
-    They tell how much runs differ that should not: the noise floor of a comparison.
+    They show how much runs differ that should be alike: the noise floor of a comparison.
 
     Args:
-        before_unix_ns: when what is judged was made; what was run later must not change a verdict.
-        least: where there are fewer, none are returned: they would be read for nothing.
-        most: how many are enough.
+        results: the folder of all runs.
+        manifest: of the run.
+        before_unix_ns: only runs that started before; later ones must not change a verdict.
+        least: return none if there are fewer, since too few are of no use.
+        most: return at most this many.
     """
     found = [
         run.path
@@ -209,12 +213,12 @@ NONE_ASKED = "no comparison was asked for"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """A baseline.
+    """A baseline that was looked for.
 
     Args:
         search: how it was found, or why there is none.
-        run: its data, None without a baseline.
-        notes: what a reader must know about it.
+        run: its data, None if there is no baseline.
+        notes: for the verdict's notes.
     """
 
     search: BaselineSearch
@@ -223,17 +227,17 @@ class Found:
 
 
 def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None) -> Found:
-    """Return the baseline, if there is one.
+    """Return the baseline of a run, if it has one.
 
     Args:
-        manifest: of the run that is judged.
+        manifest: of the run to judge.
         results: the folder of all runs.
-        wanted: a run directory, a revision, `none`, or None to leave the choice to the rule.
-        before: an earlier verdict on the run, which is kept to unless another baseline is wanted.
+        wanted: a run directory, a revision or `none`; None to choose by rule.
+        before: the run's last verdict, whose baseline is kept unless another one is wanted.
 
     Raises:
-        RunNotFound: what is wanted does not exist.
-        RunUnreadable: what is wanted is damaged.
+        RunNotFound: no run or revision has the wanted name.
+        RunUnreadable: the wanted run is damaged.
     """
     if before is not None and not wanted:
         return _as_before(before, results)
@@ -284,7 +288,7 @@ def _none(passed_over: Sequence[PassedOver] = (), *notes: str, rule: str | None 
 
 
 def readable(paths: Iterable[Path]) -> Iterator[RunData]:
-    """Yield the data of runs, one at a time, passing over damaged ones."""
+    """Yield the data of runs, one at a time, skipping damaged ones."""
     for path in paths:
         with suppress(RunUnreadable):
             yield read_run(path)

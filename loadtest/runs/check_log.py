@@ -137,7 +137,7 @@ class LogReport(Struct, kw_only=True):
         if not self.records:
             return "no record was selected" if self.skipped else "no record was found: name the log's format"
         if self.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
-            return f"{self.reading.damaged_ratio():.0%} of the log could not be read: name its format"
+            return f"{text.share(self.reading.damaged_ratio())} of the log could not be read: name its format"
         return ""
 
     @property
@@ -294,11 +294,7 @@ def _levels(report: LogReport, log_class: LogClass) -> str:
 
 def _with_rate(report: LogReport, count: int) -> str:
     rate = report.per_hour(count)
-    return text.count(count) if rate is None else f"{text.count(count)} ({rate:.1f} an hour)"
-
-
-def _ratio(value: float | None) -> str:
-    return text.UNKNOWN if value is None else f"{value:.1%}"
+    return text.count(count) if rate is None else f"{text.count(count)} ({rate:,.1f} an hour)"
 
 
 def _moment(at_ns: int | None) -> str:
@@ -313,11 +309,11 @@ _ROWS: tuple[tuple[str, Callable[[LogReport], str]], ...] = (
     ("records", lambda report: _with_rate(report, report.records)),
     ("errors", lambda report: _with_rate(report, report.errors)),
     ("warnings", lambda report: _with_rate(report, report.warnings)),
-    ("apparent error ratio", lambda report: _ratio(report.apparent_error_ratio)),
+    ("apparent error ratio", lambda report: text.share(report.apparent_error_ratio)),
     ("real errors", lambda report: _with_rate(report, report.real_errors)),
     ("disconnects", lambda report: _with_rate(report, report.disconnects)),
     ("disconnects logged as errors", lambda report: text.count(report.disconnect_errors)),
-    ("disconnects at INFO or below", lambda report: _ratio(report.info_ratio)),
+    ("disconnects at INFO or below", lambda report: text.share(report.info_ratio)),
     ("unreadable", lambda report: text.count(report.reading.broken + report.reading.cut)),
     ("not selected", lambda report: text.count(report.skipped)),
 )

@@ -1,9 +1,9 @@
-"""Runs beside each other, one pair or several: `loadtest compare`.
+"""Compare the latency of runs, one pair or several: `loadtest compare`.
 
-One pair is compared as a verdict would: the item `latency` of the candidate against the baseline. Several are
-compared pair by pair, from four on with an interval from their own spread. Runs of unlike plans are refused.
-Where a person insists, the candidate's plan is held to be that of all, and the outcome is never PASS: a
-slower baseline plan would make any candidate look good.
+One pair is judged as in a verdict: item `latency` of the candidate against the baseline. Several are judged
+pair by pair, from four pairs on with an interval from their own spread. Different plans are refused; with
+`force`, the candidate's plan stands for all, and the result is never PASS: a baseline whose plan is
+slower would make any candidate look good. The statistics are in `loadtest.verdict.latency` and below it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest import text
-from loadtest.errors import InvalidSetting, RunsNotComparable, UsageError
+from loadtest.errors import RunsNotComparable, UsageError
 from loadtest.options import options_of
 from loadtest.report.tables import Sheet, Table, Untrusted, bounded, gate_table, gates, pair_table
 from loadtest.results.data import RunData
@@ -22,7 +22,7 @@ from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import earlier_runs, readable
-from loadtest.runs.find import find_runs, once, resolve
+from loadtest.runs.find import find_runs, once, resolve, started_utc
 from loadtest.statistics.margins import Gate, margins_of, parse_margins
 from loadtest.verdict import latency
 from loadtest.verdict.evidence import LatencyEvidence, Percentiles, RunNamed
@@ -38,7 +38,7 @@ class ComparedRun(RunNamed, frozen=True, kw_only=True):
 
 
 class ComparedPair(Struct, frozen=True, kw_only=True):
-    """Two runs that were compared with each other."""
+    """Two runs that were compared."""
 
     baseline: ComparedRun
     candidate: ComparedRun
@@ -48,10 +48,10 @@ class Compared(Struct, frozen=True, kw_only=True):
     """What `compare --json` prints.
 
     Args:
-        baseline, candidate: the runs of the first pair, which are all where two runs were compared.
+        baseline, candidate: the runs of the first pair.
         pairs: all pairs, in order.
         item: `latency`, as in verdict.json, of the candidate against the baseline.
-        differing_fields: of the plans; empty unless the comparison was forced.
+        differing_fields: fields in which the plans differ; empty unless the comparison was forced.
     """
 
     verdict: Ruling
@@ -69,54 +69,58 @@ class Compared(Struct, frozen=True, kw_only=True):
 
 
 RunPaths = tuple[Path, Path]
-"""The directories of a baseline's run and of a candidate's."""
+"""The directories of a baseline run and of a candidate run."""
+
+
+_SEE_OTHERS = "Run 'loadtest list' to see others"
 
 
 def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPaths]:
-    """Return the pairs of runs that a person named.
+    """Return the pairs of runs that arguments name.
 
     Args:
-        wanted: baseline and candidate of each: run directories, or revisions, which stand for their newest
-            complete run.
+        wanted: baseline and candidate of each pair: run directories, or revisions, which stand for their
+            newest complete run.
+        results: the folder of all runs.
 
     Raises:
-        RunNotFound: there is no such run.
-        InvalidSetting: a run is named twice.
+        RunNotFound: no run or revision has that name.
+        UsageError: a run is named twice.
     """
     pairs: list[RunPaths] = []
     for names in wanted:
         baseline, candidate = (resolve(name, results) for name in names)
-        hint = "Name another run; `loadtest list` shows them"
         if baseline.resolve() == candidate.resolve():
-            raise InvalidSetting("CANDIDATE", names[1], "is the same run as the baseline", hint)
+            raise UsageError(f"baseline and candidate are the same run ({names[1]}). {_SEE_OTHERS}")
         used = {path.resolve() for pair in pairs for path in pair}
         for name, path in zip(names, (baseline, candidate), strict=True):
             if path.resolve() in used:
-                raise InvalidSetting("--pair", name, "is in another pair, too", hint)
+                raise UsageError(f"--pair names a run that is in another pair ({name}). {_SEE_OTHERS}")
         pairs.append((baseline, candidate))
     return pairs
 
 
 def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
-    """Return all complete runs of two revisions with one plan, paired in the order of their starts.
+    """Return all complete runs of two revisions with one plan, paired in the order in which they started.
 
-    The plan is that of the candidate's newest run; where one has more runs than the other, its newest count.
+    The plan is that of the candidate's newest run. If one revision has more runs, its newest are used.
 
     Args:
-        baseline, candidate: revisions, or runs that stand for theirs.
+        baseline, candidate: revisions, or run directories, which stand for their revision and plan.
+        results: the folder of all runs.
 
     Raises:
-        RunNotFound: there is no such run.
-        UsageError: the baseline has no run of that plan.
+        RunNotFound: no run or revision has that name.
+        UsageError: both are of one revision, or the baseline has no complete run with that plan.
     """
     before, after = (read_manifest(resolve(name, results)) for name in (baseline, candidate))
     alike = once(find_runs(results).of_plan(after.comparability_hash))
     runs = [[run.path for run in alike if run.manifest.revision == of.revision] for of in (before, after)]
     if before.revision == after.revision:
-        raise InvalidSetting("CANDIDATE", candidate, "is of the baseline's revision", "Name another revision")
+        raise UsageError(f"baseline and candidate are the same revision ({after.revision}). {_SEE_OTHERS}")
     if not all(runs):
         raise UsageError(
-            f"no complete run of {before.revision} has the plan of {after.revision}'s newest run. "
+            f"revision {before.revision!r} has no complete run with the plan of {after.revision!r}. "
             "Repeat it with the same settings"
         )
     return list(reversed(list(zip(*runs, strict=False))))
@@ -128,16 +132,15 @@ def compare(
     """Compare the latency of the runs of two revisions, pair by pair.
 
     Args:
-        pairs: in the order in which they were run, at least one.
+        pairs: at least one, in the order in which they were made.
         results: the folder of all runs.
-        force: compare runs of unlike plans, too.
-        margins: as `parse_margins` takes them. What they leave open is as in the verdict of the candidate,
-            of its last run where there are several.
+        force: compare runs with different plans.
+        margins: as `parse_margins` takes them; others are those of the candidate's last run.
 
     Raises:
         InvalidSetting: a margin is malformed or out of range.
         RunUnreadable: a file of a run is damaged.
-        RunsNotComparable: the plans differ, and `force` is not set.
+        RunsNotComparable: the plans differ and `force` is not set.
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
     gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
@@ -187,7 +190,7 @@ def _with_plan(run: Timing, plan: Plan) -> Timing:
 
 
 def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
-    """Return runs like the baseline that were made before the last of these, for the noise."""
+    """Return runs like the baseline that were made before the last of these: they tell the noise."""
     last_unix_ns = max(manifest.started_unix_ns for manifest in manifests)
     return readable(earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns))
 
@@ -217,11 +220,17 @@ def comparison_sheet(compared: Compared) -> Sheet:
 
 def _run_table(pairs: Sequence[ComparedPair]) -> Table:
     rows = (
-        (role, *map(Untrusted, (run.revision, run.run_id, run.started_at)), "yes" if run.complete else "no")
+        (
+            role,
+            Untrusted(run.revision),
+            Untrusted(run.run_id),
+            started_utc(run.started_at),
+            "yes" if run.complete else "no",
+        )
         for pair in pairs
         for role, run in (("baseline", pair.baseline), ("candidate", pair.candidate))
     )
-    return bounded("Runs", ("run", "revision", "id", "started", "complete"), "lllll", rows)
+    return bounded("Runs", ("role", "revision", "id", "started (UTC)", "complete"), "lllll", rows)
 
 
 def _percentile_table(latency: LatencyEvidence) -> Table:

@@ -1,7 +1,11 @@
-"""Which runs there are, and which one a person means.
+"""Find runs: all of a results folder, and the one that a RUN argument names. `loadtest list` prints them.
 
-Pinned runs are copies under results/baselines/ and otherwise runs like any other. Where runs are counted, a
-run counts once.
+A RUN argument is a run directory or a revision; a revision stands for its newest complete run. Some commands
+also take the beginning of a plan's comparability hash. Pinned baselines are copies of runs under
+results/baselines/ and otherwise runs like any other; `once` drops a copy whose original is there too.
+
+Only run.json and verdict.json are read here. Which run serves as a baseline is decided in
+`loadtest.runs.baselines`.
 """
 
 import re
@@ -14,7 +18,7 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import RunNotFound, RunUnreadable, UsageError
-from loadtest.report.tables import Table, Untrusted
+from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.results import directory
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_manifest
@@ -23,17 +27,17 @@ from loadtest.verdict.items import Verdict
 
 
 def read_verdict(path: Path) -> Verdict | None:
-    """Read a run directory's verdict.json, None where there is none.
+    """Return a run's verdict.json, None if it has none.
 
     Raises:
-        RunUnreadable: it is damaged, or of another schema.
+        RunUnreadable: the file is damaged or has another schema.
     """
     file = path / directory.VERDICT
     return read_json(file, Verdict) if file.is_file() else None
 
 
 def given_verdict(path: Path) -> Verdict | None:
-    """Return the verdict in a run's verdict.json, None if there is none or it cannot be read."""
+    """Return a run's verdict.json, None if it has none or it is unreadable."""
     try:
         return read_verdict(path)
     except RunUnreadable:
@@ -41,12 +45,18 @@ def given_verdict(path: Path) -> Verdict | None:
 
 
 _PLAN = re.compile(r"[0-9a-f]{6,64}")
-"""The beginning of a comparability hash, long enough to be meant."""
+"""The beginning of a comparability hash, long enough not to be a revision by accident."""
+
+HASH_SHOWN = 12
+"""Characters of a comparability hash that tell plans apart."""
+
+MAKE_RUN = "locust -f locustfiles/ws.py --headless -u 5 -r 5 -t 30s"
+"""The command to suggest where there is no run yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRun:
-    """A run directory with its manifest; `pinned` says that it lies under results/baselines/."""
+    """A run directory and its manifest; `pinned` if it is under results/baselines/."""
 
     path: Path
     manifest: Manifest
@@ -55,32 +65,32 @@ class FoundRun:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The runs of a results folder, the newest first, and those whose run.json cannot be read."""
+    """The runs of a results folder, newest first, and those whose run.json is unreadable."""
 
     runs: Sequence[FoundRun]
     unreadable: Sequence[RunUnreadable]
 
     def newest_complete(self, revision: str, *, besides: str = "") -> FoundRun | None:
-        """Return the newest complete run of a revision that has not this run id."""
+        """Return the newest complete run of a revision, leaving out the run with id `besides`."""
         return next((run for run in self.of_revision(revision, besides) if run.manifest.complete), None)
 
     def of_revision(self, revision: str, besides: str = "") -> Iterator[FoundRun]:
-        """Yield the runs of a revision, complete or not, the newest first."""
+        """Yield the runs of a revision, complete or not, newest first."""
         return (
             run for run in self.runs if run.manifest.revision == revision and run.manifest.run_id != besides
         )
 
     def of_plan(self, comparability_hash: str) -> list[FoundRun]:
-        """Return the complete runs of a plan, the newest first."""
+        """Return the complete runs of a plan, newest first."""
         return [run for run in self.with_plan(comparability_hash) if run.manifest.complete]
 
     def with_plan(self, comparability_hash: str) -> Iterator[FoundRun]:
-        """Yield the runs of a plan, complete or not, the newest first."""
+        """Yield the runs of a plan, complete or not, newest first."""
         return (run for run in self.runs if run.manifest.comparability_hash == comparability_hash)
 
 
 def find_runs(results: Path) -> Catalogue:
-    """Return all runs under a results folder; an empty catalogue where there is no such folder."""
+    """Return all runs of a results folder; none if the folder does not exist."""
     runs, unreadable = [], []
     for path in _run_directories(results):
         try:
@@ -93,22 +103,23 @@ def find_runs(results: Path) -> Catalogue:
 
 
 def _run_directories(results: Path) -> Iterator[Path]:
-    """Yield the folders with a run.json: those of a revision, and those pinned, with or without it."""
+    """Yield the folders with a run.json, at results/REVISION/RUN and results/baselines/REVISION/RUN."""
     for pattern in ("*/*", f"{directory.BASELINES}/*/*"):
         for manifest in sorted(results.glob(f"{pattern}/{directory.MANIFEST}")):
             yield manifest.parent
 
 
 def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
-    """Return the run directory that a person means.
+    """Return the run directory that a RUN argument names.
 
     Args:
-        wanted: a run directory, as a path or as one below the results folder; or a revision, which stands
-            for its newest complete run.
-        besides: id of a run that is not meant.
+        wanted: a run directory, as a path or below the results folder; or a revision, which stands for its
+            newest complete run.
+        results: the folder of all runs.
+        besides: id of a run to leave out.
 
     Raises:
-        RunNotFound: there is none.
+        RunNotFound: no run directory and no revision has that name.
         UsageError: the revision has no complete run.
     """
     for path in (Path(wanted), results / wanted):
@@ -122,38 +133,39 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
     if incomplete is None:
         raise RunNotFound(wanted, results)
     raise UsageError(
-        f"no run of {wanted!r} under {results} was ended in good order. To read one all the same, as far as "
-        f"it got, give its directory; the newest is {incomplete.path}"
+        f"revision {wanted!r} has no complete run in {results}/. To use an incomplete one, name its "
+        f"directory; the newest is {incomplete.path}"
     )
 
 
 def _is_run(path: Path) -> bool:
     try:
         return (path / directory.MANIFEST).is_file()
-    except (OSError, ValueError):  # a revision may be text that no path can be
+    except (OSError, ValueError):  # a revision may be too long for a path, or hold a NUL
         return False
 
 
 def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
-    """Return the run whose plan a person means.
+    """Return the run whose plan an argument names.
 
     Args:
-        wanted: a run as for `resolve`, the beginning of a comparability hash, which stands for its newest
-            complete run, or None for the newest complete run of all.
+        wanted: a run as for `resolve`; the beginning of a comparability hash, which stands for the newest
+            complete run of that plan; or None for the newest complete run of all.
+        results: the folder of all runs.
 
     Raises:
-        RunNotFound: there is no such run or plan.
-        UsageError: several plans begin so, or there is no run at all.
+        RunNotFound: no run, revision or plan has that name.
+        UsageError: the name fits several plans, or there is no complete run at all.
     """
     complete = [run for run in once(find_runs(results).runs) if run.manifest.complete]
     if wanted is None:
         if not complete:
-            raise UsageError(f"there is no complete run under {results} yet. A headless Locust run makes one")
+            raise UsageError(f"no complete run in {results}/ yet. To make one, run: {MAKE_RUN}")
         return complete[0]
     if _PLAN.fullmatch(wanted):
         of_plan = [run for run in complete if run.manifest.comparability_hash.startswith(wanted)]
         if len({run.manifest.comparability_hash for run in of_plan}) > 1:
-            raise UsageError(f"the hashes of several plans begin with {wanted}: give more of it")
+            raise UsageError(f"several plans begin with {wanted}. Give more characters of the hash")
         if of_plan:
             return of_plan[0]
     path = resolve(wanted, results)
@@ -161,7 +173,7 @@ def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
 
 
 def once(runs: Iterable[FoundRun]) -> list[FoundRun]:
-    """Return the runs in their order, each once: a pinned copy only where the run itself is gone."""
+    """Return the runs in their order, each once: a pinned copy only if the original is gone."""
     found: dict[str, FoundRun] = {}
     for run in runs:
         known = found.get(run.manifest.run_id)
@@ -174,10 +186,10 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     """A run in the list.
 
     Args:
-        duration_s: from start to end; None for a run that was not ended in good order.
-        verdict: None where there is none yet, or where it cannot be read.
-        failure: what made the tool itself give up, None if nothing did.
-        pinned: whether it is a pinned baseline.
+        duration_s: from start to end, None for an incomplete run.
+        verdict: None if there is none yet, or if it is unreadable.
+        failure: why the tool itself failed, None if it did not.
+        pinned: whether this is a pinned baseline.
     """
 
     revision: str
@@ -193,7 +205,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
 
 
 class Damaged(Struct, frozen=True, kw_only=True):
-    """A run directory whose run.json cannot be read."""
+    """A run directory whose run.json is unreadable."""
 
     path: str
     problem: str
@@ -208,7 +220,7 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 
 def list_runs(results: Path) -> Listing:
-    """Return the runs under a results folder, the newest first."""
+    """Return the runs of a results folder, newest first."""
     catalogue = find_runs(results)
     return Listing(
         runs=[_listed(run) for run in catalogue.runs],
@@ -253,12 +265,26 @@ def _ending(run: ListedRun) -> str:
     return "yes" if run.complete else "no"
 
 
-def listing_tables(listing: Listing) -> Iterator[Table]:
-    """Yield the runs, and those that cannot be read."""
+def started_utc(started_at: str) -> Untrusted:
+    """Return a manifest's time (ISO 8601) to the minute, for a table."""
+    return Untrusted(started_at[:16].replace("T", " "))
+
+
+def listing_sheet(listing: Listing, results: Path) -> Sheet:
+    """Return the runs of a results folder, and those that are unreadable, as tables."""
+    if not (listing.runs or listing.unreadable):
+        how = f"To make one, run: {MAKE_RUN}"
+        return Sheet(headline=f"no runs in {results}/ yet", lines=[how], tables=())
+    unreadable = f", {text.count(len(listing.unreadable))} unreadable" if listing.unreadable else ""
+    runs = text.counted(len(listing.runs), "run")
+    return Sheet(headline=f"{runs} in {results}/{unreadable}", lines=(), tables=list(_tables(listing)))
+
+
+def _tables(listing: Listing) -> Iterator[Table]:
     rows = [
         (
             Untrusted(run.revision),
-            Untrusted(run.started_at[:16].replace("T", " ")),
+            started_utc(run.started_at),
             text.UNKNOWN if run.duration_s is None else text.clock(run.duration_s),
             text.count(run.sessions),
             run.verdict or text.UNKNOWN,
@@ -270,4 +296,4 @@ def listing_tables(listing: Listing) -> Iterator[Table]:
     header = ("revision", "started (UTC)", "length", "sessions", "verdict", "complete", "id")
     yield Table(header, "llrrlll", rows, "Runs")
     unreadable = [(Untrusted(one.path), Untrusted(one.problem)) for one in listing.unreadable]
-    yield Table(("cannot be read", "why"), "ll", unreadable, "Unreadable runs")
+    yield Table(("unreadable", "problem"), "ll", unreadable, "Unreadable runs")

@@ -1,8 +1,8 @@
-"""Baselines that are kept: copies of runs under results/baselines/, the one folder there that git tracks.
+"""Pinned baselines: copies of runs under results/baselines/, the one folder there that git tracks.
 
-A copy holds what a comparison needs, its data and the verdict; reports are made again from it with
-`loadtest report`. One run is pinned for a plan: pinning another takes its place, so that nobody has to guess
-which of two baselines was meant.
+A copy holds the run's data and its verdict, not its reports; `loadtest report` makes those again. A plan has
+at most one pinned run: pinning another replaces it, so there is never a choice between two. Which run serves
+as a baseline when none is pinned is decided in `loadtest.runs.baselines`.
 """
 
 import shlex
@@ -14,12 +14,20 @@ from pathlib import Path
 from msgspec import Struct
 
 from loadtest import text
-from loadtest.errors import InvalidSetting, RunUnreadable, UsageError
+from loadtest.errors import RunUnreadable, UsageError
 from loadtest.report.tables import Sheet, Table, Untrusted, bounded
 from loadtest.results import directory
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.baselines import choose_baseline, suitability
-from loadtest.runs.find import FoundRun, find_runs, given_verdict, resolve, run_of_plan
+from loadtest.runs.find import (
+    HASH_SHOWN,
+    FoundRun,
+    find_runs,
+    given_verdict,
+    resolve,
+    run_of_plan,
+    started_utc,
+)
 from loadtest.verdict.evidence import PassedOver
 
 _KEPT = (
@@ -34,27 +42,27 @@ _KEPT = (
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A run that was pinned, and those whose place it took."""
+    """A pinned run, and the runs that it replaced."""
 
     path: Path
     replaced: Sequence[Path]
 
 
 def pin(run: Path, results: Path) -> Pinned:
-    """Keep a run as the baseline of its plan.
+    """Pin a run as the baseline of its plan.
 
     Args:
         run: its directory.
         results: the folder of all runs.
 
     Raises:
-        RunUnreadable: it is no run.
-        InvalidSetting: it was not ended in good order.
-        ResultsUnwritable: it cannot be copied.
+        RunUnreadable: the directory is not a run.
+        UsageError: the run is incomplete.
+        ResultsUnwritable: the run cannot be copied.
     """
     manifest = read_manifest(run)
     if not manifest.complete:
-        raise InvalidSetting("RUN", str(run), "must be a complete run")
+        raise UsageError(f"{run} is incomplete and cannot be a baseline. Pin a complete run")
     kept = results / directory.BASELINES / directory.folder_name(manifest.revision) / run.resolve().name
     others = [
         one.path
@@ -69,10 +77,10 @@ def pin(run: Path, results: Path) -> Pinned:
 
 
 def unpin(runs: Sequence[FoundRun]) -> None:
-    """Take kept baselines away; the runs that they are copies of stay.
+    """Remove pinned copies; the original runs stay.
 
     Raises:
-        ResultsUnwritable: one cannot be removed.
+        ResultsUnwritable: a copy cannot be removed.
     """
     for run in runs:
         assert run.pinned, "only copies are removed"
@@ -80,7 +88,7 @@ def unpin(runs: Sequence[FoundRun]) -> None:
 
 
 def _copy(run: Path, kept: Path) -> None:
-    """Copy what is kept; the copy is there whole or not at all."""
+    """Copy a run so that the copy exists completely or not at all."""
     beside = kept.with_name(f".{kept.name}.partial")
     with directory.writing(kept):
         shutil.rmtree(beside, ignore_errors=True)
@@ -99,10 +107,6 @@ def _remove(kept: Path) -> None:
             kept.parent.rmdir()
 
 
-_HASH_SHOWN = 12
-"""Characters of a comparability hash that tell plans apart."""
-
-
 class NamedRun(Struct, frozen=True, kw_only=True):
     """A run and its plan."""
 
@@ -117,12 +121,12 @@ class BaselineChoice(Struct, frozen=True, kw_only=True):
     """What `baseline show --json` prints.
 
     Args:
-        run: the run that was asked about.
-        baseline: what it would be compared with, None for nothing.
-        rule: why that one, or why none.
-        problems: what speaks against comparing with it.
-        passed_over: the runs that the rule did not take, the newest first.
-        pinned: all pinned runs, the newest first.
+        run: the run in question.
+        baseline: what it is compared with, None for nothing.
+        rule: why this baseline, or why none.
+        problems: what speaks against this baseline.
+        passed_over: the runs that the rule did not take, newest first.
+        pinned: all pinned runs, newest first.
     """
 
     run: NamedRun
@@ -138,7 +142,8 @@ class BaselineChange(Struct, frozen=True, kw_only=True):
     """What `baseline set --json` and `baseline clear --json` print.
 
     Args:
-        problems: what speaks against comparing with what was pinned.
+        pinned, removed: directories of the copies.
+        problems: what speaks against the pinned run as a baseline.
     """
 
     pinned: list[str]
@@ -148,14 +153,18 @@ class BaselineChange(Struct, frozen=True, kw_only=True):
 
 
 def set_baseline(wanted: str, results: Path) -> BaselineChange:
-    """Pin a run as the baseline of its plan, in the place of the one that is pinned for it.
+    """Pin a run as the baseline of its plan, replacing the one that is pinned for it.
 
-    What speaks against it is told, and no obstacle: who pins a run may know why.
+    What speaks against the run is reported but does not prevent pinning: whoever pins a run may have reasons.
+
+    Args:
+        wanted: a run directory or a revision.
+        results: the folder of all runs.
 
     Raises:
-        RunNotFound: there is no such run.
-        InvalidSetting: it was not ended in good order.
-        ResultsUnwritable: it cannot be copied.
+        RunNotFound: no run or revision has that name.
+        UsageError: the run is incomplete.
+        ResultsUnwritable: the run cannot be copied.
     """
     run = resolve(wanted, results)
     problems = _problems(run)
@@ -165,7 +174,7 @@ def set_baseline(wanted: str, results: Path) -> BaselineChange:
 
 
 def _problems(run: Path) -> list[str]:
-    """Return what speaks against comparing with a run."""
+    """Return what speaks against a run as a baseline."""
     try:
         return suitability(read_run(run), given_verdict(run)).problems
     except RunUnreadable as problem:
@@ -173,14 +182,21 @@ def _problems(run: Path) -> list[str]:
 
 
 def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
-    """Remove the pinned copy of a run, or of a revision's runs, or all of them.
+    """Remove the pinned copy of a run, of a revision's runs, or all of them.
+
+    Args:
+        wanted: a run directory, a run id or a revision; None for all.
+        results: the folder of all runs.
 
     Raises:
-        UsageError: nothing of that name is pinned.
+        UsageError: no pinned run has that name.
+        ResultsUnwritable: a copy cannot be removed.
     """
     kept = [run for run in find_runs(results).runs if run.pinned and _is_meant(run, wanted)]
     if wanted is not None and not kept:
-        raise UsageError(f"no pinned run {wanted!r}: `loadtest baseline show` lists those that are")
+        raise UsageError(
+            f"no pinned run {wanted!r} in {results}/. Run 'loadtest baseline show' to see which are pinned"
+        )
     unpin(kept)
     return BaselineChange(pinned=[], removed=[str(run.path) for run in kept])
 
@@ -191,13 +207,15 @@ def _is_meant(run: FoundRun, wanted: str | None) -> bool:
 
 
 def show_baseline(wanted: str | None, results: Path) -> BaselineChoice:
-    """Return what a run would be compared with now.
+    """Return what a run is compared with, and why.
 
     Args:
         wanted: a run, or the beginning of a plan's hash; None for the newest complete run.
+        results: the folder of all runs.
 
     Raises:
-        RunNotFound: there is no such run.
+        RunNotFound: no run, revision or plan has that name.
+        UsageError: the name fits several plans, or there is no complete run.
     """
     run = run_of_plan(wanted, results)
     choice = choose_baseline(results, run.manifest)
@@ -224,16 +242,15 @@ def _named(run: FoundRun) -> NamedRun:
 
 
 def choice_sheet(choice: BaselineChoice) -> Sheet:
-    """Return the choice, and the pinned runs."""
+    """Return the baseline of a run and the reason for it, what was passed over, and the pinned runs."""
     run, baseline = choice.run, choice.baseline
-    compared = "with nothing" if baseline is None else f"with {baseline.revision} ({baseline.path})"
-    shown = [("the run", run), *([] if baseline is None else [("its baseline", baseline)])]
+    found = (
+        "has no baseline" if baseline is None else f"is compared with {baseline.revision} ({baseline.path})"
+    )
+    shown = [("run", run), *([] if baseline is None else [("baseline", baseline)])]
     return Sheet(
-        headline=f"{run.revision} ({run.path}) would be compared {compared}",
-        lines=[
-            choice.rule if baseline is None else f"because {choice.rule}",
-            *(f"Warning: {problem}" for problem in choice.problems),
-        ],
+        headline=f"{run.revision} ({run.path}) {found}",
+        lines=[f"Reason: {choice.rule}", *(f"Warning: {problem}" for problem in choice.problems)],
         tables=[
             _table("Choice", shown),
             _passed_over_table(choice.passed_over),
@@ -244,26 +261,29 @@ def choice_sheet(choice: BaselineChoice) -> Sheet:
 
 def _passed_over_table(runs: Iterable[PassedOver]) -> Table:
     rows = [(*map(Untrusted, (run.revision, run.run_id, run.path)), run.why) for run in runs]
-    return bounded("Passed over", ("passed over", "id", "directory", "why"), "llll", rows)
+    return bounded("Passed over", ("passed over", "id", "directory", "reason"), "llll", rows)
 
 
 def _table(title: str, runs: Iterable[tuple[str, NamedRun]]) -> Table:
     rows: Sequence[Sequence[str]] = [
         (
             what,
-            *map(Untrusted, (run.revision, run.run_id, run.started_at, run.comparability_hash[:_HASH_SHOWN])),
+            Untrusted(run.revision),
+            Untrusted(run.run_id),
+            started_utc(run.started_at),
+            Untrusted(run.comparability_hash[:HASH_SHOWN]),
         )
         for what, run in runs
     ]
-    return bounded(title, ("run", "revision", "id", "started", "plan"), "lllll", rows)
+    return bounded(title, ("role", "revision", "id", "started (UTC)", "plan"), "lllll", rows)
 
 
 def change_sheet(change: BaselineChange) -> Sheet:
-    """Return what was pinned and removed."""
+    """Return what was pinned and what was removed."""
     if change.pinned:
         kept = change.pinned[0]
         warnings = [f"Warning: {problem}" for problem in change.problems]
-        lines = [*_removed(change), *warnings, f"Keep it: git add {shlex.quote(kept)}"]
+        lines = [*_removed(change), *warnings, f"To keep it: git add {shlex.quote(kept)}"]
         return Sheet(headline=f"pinned {kept}", lines=lines, tables=())
     cleared = f"{text.counted(len(change.removed), 'baseline')} cleared"
     return Sheet(headline=cleared, lines=_removed(change), tables=())

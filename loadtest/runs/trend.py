@@ -1,6 +1,8 @@
-"""The runs of a plan in the order of time, and where their latency changed: `loadtest trend`.
+"""The runs of one plan over time, and where their latency changed: `loadtest trend`.
 
-A run counts once, whether it is pinned or not; one that was killed or is damaged does not count.
+The complete, readable runs of a plan make a series of quantiles, oldest first; a pinned copy does not count
+again. `loadtest.statistics.changes` finds the change points. Here runs are read and shown: no statistics, and
+no verdict on a change, since nobody said which revision should be as fast as which.
 """
 
 import math
@@ -15,24 +17,24 @@ from loadtest.errors import RunUnreadable
 from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import FoundRun, find_runs, once, read_verdict, run_of_plan
+from loadtest.runs.find import HASH_SHOWN, FoundRun, find_runs, once, read_verdict, run_of_plan, started_utc
 from loadtest.statistics.changes import ChangePoint, change_points
 from loadtest.statistics.margins import GATES
 from loadtest.verdict.latency import timing
 
 
 def changes_in(series: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[ChangePoint, ...]]:
-    """Return the change points by gate, oldest first; the same whenever they are asked for.
+    """Return the change points of each gate, oldest first; the same result for the same series.
 
     Args:
-        series: ln-quantile by gate of each run, oldest run first; None where a run has none.
+        series: ln(quantile in µs) by gate, one mapping a run, oldest run first; None if a run has none.
     """
     rng = np.random.default_rng(0)
     return {str(gate): change_points([run.get(str(gate)) for run in series], rng=rng) for gate in GATES}
 
 
 MAX_RUNS = 200
-"""The newest runs of a plan that are looked at: half a year of one a day, read in a minute."""
+"""How many of a plan's newest runs are read: half a year of one a day, in about a minute."""
 
 MARK = "←"
 
@@ -44,8 +46,8 @@ class TrendRun(Struct, frozen=True, kw_only=True):
     """A run of the series.
 
     Args:
-        quantiles_us: by gate, None where the run has too few samples of it.
-        verdict: its own, None where there is none.
+        quantiles_us: by gate, None if the run has too few samples.
+        verdict: of the run, None if it has none.
     """
 
     started_at: str
@@ -57,13 +59,15 @@ class TrendRun(Struct, frozen=True, kw_only=True):
 
 
 class TrendChange(Struct, frozen=True, kw_only=True):
-    """From one run on, a quantile is another.
+    """A change of one quantile.
 
     Args:
         index: of the first run after the change, in the series.
-        before, after: revisions of the runs on both sides of it.
+        before, after: revisions of the last run before it and the first run after it.
+        run_id: of the first run after it.
         before_us, after_us: medians of the stretches before and after.
-        p_value: how often shuffled runs look as changed as these.
+        change_ratio: relative change of these medians.
+        p_value: share of shuffled series with a change at least as large, in (0, 1].
     """
 
     gate: str
@@ -78,7 +82,7 @@ class TrendChange(Struct, frozen=True, kw_only=True):
 
 
 class Trend(Struct, frozen=True, kw_only=True):
-    """What `trend --json` prints; runs from the oldest to the newest."""
+    """What `trend --json` prints; runs oldest first."""
 
     comparability_hash: str
     runs: list[TrendRun]
@@ -87,14 +91,15 @@ class Trend(Struct, frozen=True, kw_only=True):
 
 
 def trend(wanted: str | None, results: Path) -> Trend:
-    """Return the series of a plan's runs, and where it changed.
+    """Return the series of a plan's runs and its changes.
 
     Args:
         wanted: a run, or the beginning of a plan's hash; None for the plan of the newest complete run.
         results: the folder of all runs.
 
     Raises:
-        RunNotFound: there is no such run.
+        RunNotFound: no run, revision or plan has that name.
+        UsageError: the name fits several plans, or there is no complete run.
     """
     plan = run_of_plan(wanted, results).manifest.comparability_hash
     newest = once(find_runs(results).of_plan(plan))[:MAX_RUNS]
@@ -147,13 +152,13 @@ def _changes(runs: Sequence[TrendRun], series: Sequence[Mapping[str, float | Non
 
 
 def trend_sheet(found: Trend) -> Sheet:
-    """Return the series with its changes marked, and what changed."""
+    """Return the series as a table with its changes marked, and a line for each change."""
     lines = [_told(change) for change in found.changes]
     if len(found.runs) < _MIN_RUNS:
-        lines.append(f"A change can be found in {_MIN_RUNS} runs or more")
+        lines.append(f"finding a change takes at least {_MIN_RUNS} runs")
     runs, changes = text.counted(len(found.runs), "run"), text.counted(len(found.changes), "change")
     return Sheet(
-        headline=f"{runs} of plan {found.comparability_hash[:12]}, {changes}",
+        headline=f"{runs} of plan {found.comparability_hash[:HASH_SHOWN]}, {changes}",
         lines=lines,
         tables=[_series_table(found)],
     )
@@ -163,7 +168,7 @@ def _series_table(found: Trend) -> Table:
     marked = {(change.index, change.gate) for change in found.changes}
     rows = [
         (
-            Untrusted(run.started_at[:16].replace("T", " ")),
+            started_utc(run.started_at),
             Untrusted(run.revision),
             *(
                 f"{MARK} {text.span(us)}" if (index, gate) in marked else text.span(us)
@@ -175,7 +180,7 @@ def _series_table(found: Trend) -> Table:
     ]
     header = ("started (UTC)", "revision", *map(str, GATES), "verdict")
     few = any(us is None for run in found.runs for us in run.quantiles_us.values())
-    note = f"{text.UNKNOWN} stands for too few samples." if few else ""
+    note = f"{text.UNKNOWN} means too few samples." if few else ""
     return Table(header, f"ll{'r' * len(GATES)}l", rows, "Runs", note=note)
 
 

@@ -14,5 +14,5 @@ application that started this tool, before and after its hotfix. Loopback only.
     handling         how disconnects and errors are logged, before and after the hotfix
     app              the ASGI application
     service          the process around it
-    process          that process as a child
+    server_process   that process as a child
 """

@@ -3,15 +3,19 @@
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from loadtest.server.faults import Faults
 from loadtest.server.handling import Handling
 from loadtest.server.server_settings import ServerSettings
 from loadtest.server.storage import Storage
 
-if TYPE_CHECKING:
-    from loadtest.server.client import Connection
+
+class LiveConnection(Protocol):
+    """A session's newest open connection, as the next one finds it."""
+
+    def retire(self) -> None:
+        """Start to close, because a newer connection of the session has taken over."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class Backend:
     counters: Counters
     database_up_at_s: float
     """On the event loop's clock: the end of the fault `database_down`."""
-    live: dict[str, "Connection"] = field(default_factory=dict)
+    live: dict[str, LiveConnection] = field(default_factory=dict)
     """The newest open connection of each session."""
 
     def database_is_up(self) -> bool:

@@ -8,9 +8,10 @@ such when nobody catches or formats an exception.
 """
 
 from loadtest.serverlog.formats import Entry
-from loadtest.serverlog.records import MAX_MESSAGE, MAX_NAME, Counts, Level, LogRecord, clean, session_in
+from loadtest.serverlog.records import MAX_MESSAGE, MAX_NAME, Counts, Level, LogRecord, session_in
 from loadtest.serverlog.times import SECOND_NS
 from loadtest.serverlog.tracebacks import Tail, starts_traceback
+from loadtest.text import one_line
 
 PIECES_WITHIN_NS = 2 * SECOND_NS
 """Pieces of one traceback are written at once; carriers stamp them within milliseconds."""
@@ -127,22 +128,26 @@ class Assembly:
         tail = entry.tail
         exception = tail.exception if tail else ""
         traceback = tail.text() if tail else ""
-        message = clean(entry.message, MAX_MESSAGE) or exception or clean(traceback, MAX_MESSAGE)
+        message = _line(entry.message, MAX_MESSAGE) or exception or _line(traceback, MAX_MESSAGE)
         record = LogRecord(
             line=entry.line,
             level=entry.level or Level.INFO,
             message=message,
             at_ns=entry.at_ns,
             arrival=entry.arrival,
-            logger=clean(entry.logger, MAX_NAME) if entry.logger else "",
-            session=clean(entry.session, MAX_NAME) if entry.session else session_in(message),
-            revision=clean(entry.revision, MAX_NAME) if entry.revision else "",
-            service=clean(entry.service, MAX_NAME) if entry.service else "",
+            logger=_line(entry.logger, MAX_NAME) if entry.logger else "",
+            session=_line(entry.session, MAX_NAME) if entry.session else session_in(message),
+            revision=_line(entry.revision, MAX_NAME) if entry.revision else "",
+            service=_line(entry.service, MAX_NAME) if entry.service else "",
             exception=exception,
             traceback=traceback,
         )
         self._counts.records += 1
         self._done.append(record)
+
+
+def _line(text: str, limit: int) -> str:
+    return one_line(text.strip(), limit)
 
 
 def _first_line(piece: Entry) -> str:

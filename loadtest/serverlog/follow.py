@@ -10,14 +10,12 @@ import os
 import select
 import shlex
 import shutil
-import signal
 import stat
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from loadtest.errors import InvalidSetting
+from loadtest.processes import PIPE, Process
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, LogRecord
 
@@ -28,7 +26,8 @@ POLL_BYTES = CHUNK
 CLOSE_BYTES = 64 * 1024 * 1024
 """What is read at most on closing, from a command that prints faster than it is read."""
 
-STOP_S = 5.0
+GRACE_S = 5.0
+"""Between SIGTERM and SIGKILL when a command is stopped."""
 
 _LOG_OPTION = "--ws-server-log"
 _COMMAND_OPTION = "--ws-server-log-cmd"
@@ -184,19 +183,12 @@ class CommandOutput:
         self.problem = ""
         words = command_words(command)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - running the user's command is what is asked
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                start_new_session=True,
-            )
+            self._process = Process(words, output=PIPE, grace_s=GRACE_S)
         except OSError as error:
             problem = f"cannot be started: {error.strerror}"
             raise InvalidSetting(_COMMAND_OPTION, words[0], problem, _COMMAND_HINT) from error
-        assert self._process.stdout is not None
-        self._output = self._process.stdout
+        assert self._process.output is not None
+        self._output = self._process.output
         os.set_blocking(self._output.fileno(), False)
 
     def read(self) -> bytes:
@@ -211,29 +203,17 @@ class CommandOutput:
         return chunk
 
     def close(self) -> None:
-        """Stop the command if it still runs, and wait until it is gone."""
+        """Stop the command and all that it started, and wait until they are gone."""
         if self.ended and not self._output.closed:
             self._note_status()
         self.ended = True
-        if not self._output.closed:
-            self._output.close()
-        if self._process.poll() is None:  # else its number may be another's by now
-            self._signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_S)
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the command and to all that it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+        self._output.close()
+        self._process.stop()
 
     def _note_status(self) -> None:
-        """A command that closed its output by itself ends at once; how, is worth telling if it failed."""
-        with suppress(subprocess.TimeoutExpired):
-            if status := self._process.wait(STOP_S):
-                self.problem = f"the command ended with status {status}"
+        """A command that closed its output by itself ends at once; its status is a problem if it failed."""
+        if status := self._process.wait(GRACE_S):
+            self.problem = f"the command ended with status {status}"
 
 
 def command_words(command: str) -> list[str]:

@@ -11,6 +11,8 @@ from enum import IntEnum
 
 from msgspec import Struct
 
+from loadtest.text import LINE_LENGTH, one_line, without_likely_secrets
+
 MAX_MESSAGE = 2_000
 """Characters kept of a message; the longest of the texts that the rules look for ends well before."""
 
@@ -95,14 +97,6 @@ class Counts(Struct, kw_only=True):
         return Counts(**{name: count + getattr(other, name) for name, count in self.as_dict().items()})
 
 
-def clean(text: str, limit: int) -> str:
-    """Text without control characters or lone surrogates, on one line, of at most `limit` characters."""
-    text = text[:limit].strip()
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
 _SESSION = re.compile(r"""(?:\(session |\bsession(?:_id)?=)["']?([^\s,;:()"'\[\]{}<>]{1,128})""")
 
 
@@ -114,18 +108,9 @@ def session_in(message: str) -> str:
     return found[1] if found else ""
 
 
-_SECRET = re.compile(
-    r"eyJ[\w.-]{8,}"  # a JWT
-    r"|(?i:\bbearer\s+)[^\s\"']+"
-    r"|(?i:\bjwt[\"']?,\s?[\"']?)[^\s\"']+"  # the subprotocols ["jwt", TOKEN]
-    r"|(?i:\b(?:access_token|token|api_key|apikey|key|secret|password|passwd|authorization|cookie|jwt))"
-    r"[\"']?\s?[=:]\s?[\"']?(?i:(?:bearer|basic)\s+)?[^\s\"'&,;]+"
-)
-
-
-def excerpt(record: LogRecord, limit: int = 200) -> str:
-    """One line of a record for a report: message and exception, no secret, at most `limit` characters."""
+def excerpt(record: LogRecord, limit: int = LINE_LENGTH) -> str:
+    """One line of a record for a report: message and exception, without what looks like a secret."""
     text = record.message
     if record.exception and record.exception not in text:
         text = f"{text} | {record.exception}"
-    return _SECRET.sub("[secret removed]", text[: 3 * limit])[:limit]
+    return one_line(without_likely_secrets(text), limit)

@@ -10,7 +10,8 @@ them may be a real fault. Memory is bounded however long a traceback is: the fir
 import re
 from collections.abc import Iterable
 
-from loadtest.serverlog.records import MAX_MESSAGE, clean
+from loadtest.serverlog.records import MAX_MESSAGE
+from loadtest.text import one_line
 
 _STARTS = ("Traceback (most recent call last)", "Exception Group Traceback (most recent call last)")
 _LINKS = ("The above exception was the direct cause", "During handling of the above exception")
@@ -63,7 +64,8 @@ class Tail:
     def text(self) -> str:
         """The kept lines, printable, and how many were left out."""
         left_out = [f"... {self._left_out} lines left out"] if self._left_out else []
-        return "\n".join(map(_printable, [*self._first, *left_out, *self._last]))
+        lines = [*self._first, *left_out, *self._last]
+        return "\n".join(one_line(line, self.MAX_LINE) for line in lines)
 
     def _follow(self, line: str) -> None:
         if "Exception Group Traceback (most recent" in line:
@@ -82,10 +84,6 @@ class Tail:
         if not self._within:
             self.stray = bare
         elif not self._many:
-            self.exception = clean(bare, MAX_MESSAGE)
+            self.exception = one_line(bare.strip(), MAX_MESSAGE)
             self._many = bare.endswith("sub-exceptions)")
         self._within = False
-
-
-def _printable(line: str) -> str:
-    return line if line.isprintable() else "".join(char if char.isprintable() else " " for char in line)

@@ -22,6 +22,7 @@ from websockets.typing import BytesLike
 from websockets.uri import parse_uri
 
 from loadtest.events import Data, Lost
+from loadtest.text import one_line
 from loadtest.transport.frames import BINARY, LIBRARY, PING, PONG, TEXT, Masks, Splitter, masked_frame
 
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() sends RST (socket(7), SO_LINGER)
@@ -331,7 +332,7 @@ class Connection(asyncio.Protocol):
             cause = "protocol_error"
         else:
             cause = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "eof"
-        self._end(Lost(code=ABNORMAL_CLOSURE, reason=str(error)[:120], cause=cause))
+        self._end(Lost(code=ABNORMAL_CLOSURE, reason=one_line(str(error), 120), cause=cause))
         self._loop.call_later(_CLOSE_GRACE_S, self.abort)
 
     def _end(self, lost: Lost) -> None:

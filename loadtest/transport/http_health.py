@@ -5,6 +5,7 @@ import time
 
 from msgspec import Struct
 
+from loadtest.text import one_line
 from loadtest.transport.target import Target
 
 _TIMEOUT_S = 10.0
@@ -44,7 +45,7 @@ def ask_health(target: Target, path: str) -> Health:
         connection.request("GET", path)
         status = connection.getresponse().status
     except (OSError, UnicodeError, http.client.HTTPException) as error:
-        problem = f"{type(error).__name__}: {error}"[:200]
+        problem = one_line(f"{type(error).__name__}: {error}")
     finally:
         connection.close()
     took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)

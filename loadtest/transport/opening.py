@@ -24,6 +24,7 @@ from websockets.uri import WebSocketURI
 
 from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint, Phases, Refused
+from loadtest.text import LINE_LENGTH, Secrets, public_line
 from loadtest.transport.connection import Connection
 from loadtest.transport.target import Target
 
@@ -95,7 +96,7 @@ def is_ipv6(address: Address) -> bool:
     return ":" in address[0]
 
 
-DETAIL_LENGTH = 200
+DETAIL_LENGTH = LINE_LENGTH
 
 _CAUSES = {
     errno.ECONNREFUSED: "refused",
@@ -355,15 +356,12 @@ def _refused_upgrade(error: InvalidHandshake, secret: str | None) -> ConnectFail
 def _failed(
     phase: str, cause: str, detail: str, secret: str | None, *, answered: bool = False
 ) -> ConnectFailed:
-    if secret:  # before anything is cut, which might leave a part of it
-        detail = detail.replace(secret, "***")
-    excerpt = detail[: 4 * DETAIL_LENGTH]
-    printable = "".join(character if character.isprintable() else " " for character in excerpt)
+    known = Secrets([secret] if secret else [])
     return ConnectFailed(
         Refused(
             phase=phase,
             cause=cause,
-            detail=" ".join(printable.split())[:DETAIL_LENGTH],
+            detail=public_line(" ".join(detail.split()), known, DETAIL_LENGTH),
             unreachable=not answered and cause in _UNREACHABLE,
         )
     )

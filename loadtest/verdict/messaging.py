@@ -1,4 +1,4 @@
-"""The item `messaging`: does each message on an undisturbed connection get its reply, intact, once, in order?"""
+"""The item `messaging`: does each message on an undisturbed connection get its reply, once and intact?"""
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling

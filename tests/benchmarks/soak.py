@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.benchmarks.locust_process import Measured, core, measured
 
 EVERY_S = 5.0

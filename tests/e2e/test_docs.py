@@ -16,7 +16,7 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from loadtest.options import SETTINGS
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess
 from tests.support.places import ROOT
 

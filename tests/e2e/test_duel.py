@@ -174,7 +174,7 @@ def _wait_for_messages(results: Path) -> None:
         ),
         (
             ("--a", "ws://127.0.0.1:9", "--b", "ws://127.0.0.1:9", "--json", "--markdown"),
-            "exclude each other",
+            "cannot be used together",
         ),
     ],
 )

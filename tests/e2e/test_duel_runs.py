@@ -11,7 +11,7 @@ import pytest
 from loadtest.duel.locust_runs import run_at_once
 from loadtest.duel.settings import DuelSettings, Side
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.transport.target import free_port
 
 

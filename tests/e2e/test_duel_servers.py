@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
 import socket
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from loadtest.duel.logged_process import LoggedProcess
 from loadtest.duel.servers import Servers
 from loadtest.duel.settings import Side
 from loadtest.errors import InvalidSetting, ResultsUnwritable
-from loadtest.processes import Process
 from loadtest.transport.target import Target, Tls, check_reachable, free_port, is_free
+from tests.support.children import is_running, python
+from tests.support.serverclient import wait_for
 
 LISTENS = """
 import os, socket, sys
@@ -25,11 +21,6 @@ server = socket.create_server(("127.0.0.1", int(sys.argv[1] if len(sys.argv) > 1
 while True:
     server.accept()[0].close()
 """
-
-
-def python(code: str, *arguments: str) -> list[str]:
-    """Return a command that runs some Python."""
-    return [sys.executable, "-c", code, *arguments]
 
 
 def side(role: str, *command: str, url: str = "") -> Side:
@@ -40,24 +31,6 @@ def side(role: str, *command: str, url: str = "") -> Side:
 def servers(folder: Path, *sides: Side, timeout_s: float = 30.0) -> Servers:
     """Start the servers of these sides."""
     return Servers(sides, folder=folder, timeout_s=timeout_s)
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Wait until it is so."""
-    deadline_s = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline_s, what
-        time.sleep(0.02)
-
-
-def is_gone(pid: int) -> bool:
-    """Tell whether a process has ended."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_each_server_gets_a_port_of_its_own(tmp_path: Path) -> None:
@@ -154,7 +127,7 @@ def test_a_server_that_never_listens_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting, match=r"^--a-cmd did not listen on 127.0.0.1:\d+ within 1 s \(got "):
         servers(tmp_path, side("a", *command), timeout_s=1)
     for pid in (tmp_path / "server-a.log").read_text().split():
-        assert is_gone(int(pid))
+        assert not is_running(int(pid))
 
 
 def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
@@ -162,53 +135,9 @@ def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
     code = LISTENS.replace("while True", "for _ in range(2)") + "raise SystemExit(3)"
     with servers(tmp_path, side("a", *python(code))) as running:
         check_reachable(Target.parse(running.urls["a"], Tls()))
-        wait_until(lambda: bool(running.ended()), "the server to end")
+        wait_for(running.ended, what="the server to end")
         assert "ended with exit status 3" in running.ended()["a"]
         assert "server-a.log" in running.ended()["a"]
-
-
-PARENT = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-print(child.pid, flush=True)
-time.sleep(600)
-"""
-
-
-def child_of(process: Process) -> int:
-    """Return the id of the process that another has started and printed."""
-    wait_until(lambda: process.log.read_text().endswith("\n"), "the child")
-    return int(process.log.read_text())
-
-
-@pytest.mark.parametrize("grace_s", [0.0, 5.0])
-def test_what_a_process_started_ends_with_it(tmp_path: Path, grace_s: float) -> None:
-    """Its whole group, at once or after a SIGTERM."""
-    with Process(python(PARENT), log=tmp_path / "log", grace_s=grace_s) as process:
-        child = child_of(process)
-        assert not is_gone(child)
-    wait_until(lambda: is_gone(child), "the child to end")
-    assert process.exit_status == -(signal.SIGTERM if grace_s else signal.SIGKILL)
-
-
-def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
-    """After its grace."""
-    code = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); "
-        "time.sleep(600)"
-    )
-    with Process(python(code), log=tmp_path / "log", grace_s=0.2) as process:
-        wait_until(lambda: (tmp_path / "log").stat().st_size > 0, "it to ignore SIGTERM")
-    assert process.exit_status == -signal.SIGKILL
-
-
-def test_a_group_is_ended_after_its_first_process(tmp_path: Path) -> None:
-    """What a launcher left behind when it ended by itself is ended, too."""
-    with Process(python(PARENT.replace("time.sleep(600)\n", "\n")), log=tmp_path / "log") as process:
-        child = child_of(process)
-        assert process.wait(30) == 0
-        assert not is_gone(child)
-    wait_until(lambda: is_gone(child), "the child to end")
 
 
 @pytest.mark.parametrize(
@@ -224,7 +153,7 @@ def test_last_words_are_an_error_or_the_last_that_says_anything(
 ) -> None:
     """Bounded, whatever the output holds."""
     code = f"import sys; sys.stdout.buffer.write({output})"
-    with Process(python(code), log=tmp_path / "log") as process:
+    with LoggedProcess(python(code), log=tmp_path / "log") as process:
         process.wait(30)
         assert process.last_words() == words
 
@@ -232,12 +161,4 @@ def test_last_words_are_an_error_or_the_last_that_says_anything(
 def test_a_log_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """Before anything is started."""
     with pytest.raises(ResultsUnwritable):
-        Process(["true"], log=tmp_path / "nowhere" / "log")
-
-
-def test_commands_are_not_for_a_shell(tmp_path: Path) -> None:
-    """What a shell would run is a word like any other."""
-    words = shlex.split("echo 'one; two' $HOME `id`")
-    with Process(words, log=tmp_path / "log") as process:
-        assert process.wait(30) == 0
-    assert (tmp_path / "log").read_text() == "one; two $HOME `id`\n"
+        LoggedProcess(["true"], log=tmp_path / "nowhere" / "log")

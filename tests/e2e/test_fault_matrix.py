@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.drops.plan import DEFAULT_WEIGHTS
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, Finished, LocustProcess
 
 FAULTS = {

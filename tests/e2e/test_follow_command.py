@@ -123,7 +123,7 @@ def test_all_that_a_command_started_is_stopped() -> None:
 def test_it_works_from_a_plain_process(log: Path) -> None:
     """Nothing in it needs threads or an event loop: another process may follow."""
     code = (
-        "import sys\nfrom loadtest.serverlog import follow\n"
+        "import sys\nfrom loadtest.serverlog.follow import follow\n"
         "f = follow(sys.argv[1]); open(sys.argv[1], 'a').write('INFO:     a\\n')\n"
         "print(len(f.poll(1) + f.close(1)))"
     )

@@ -14,7 +14,7 @@ import pytest
 
 from loadtest.results.interval import second_of
 from loadtest.results.reader import read_run
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
 from tests.support.serverclient import wait_for
 

@@ -14,18 +14,18 @@ from tests.support.places import ROOT
 SCRIPT = """
 import json, sys
 from locust.stats import RequestStats
-from loadtest.results import pack
-from loadtest.locust_plugin import table
+from loadtest.results.interval import pack
+from loadtest.locust_plugin import stats as view
 from tests.support.runs import interval
 
 stats = RequestStats()
-table.install(stats)
+view.install(stats)
 stats.reset_all()
-table.time.time = lambda: stats.start_time + second
+view.time.time = lambda: stats.start_time + second
 for second, part in enumerate(json.load(sys.stdin)):
     counts = {"messaging.answered": len(part)}
-    table.feed(stats, pack(interval(second, samples_us={"service": part}, counts=counts)))
-row = stats.entries["round trip", table.METHOD]
+    view.feed(stats, pack(interval(second, samples_us={"service": part}, counts=counts)))
+row = stats.entries["round trip", view.METHOD]
 at_ms = {share: row.get_response_time_percentile(share) for share in (0.01, 0.5, 0.99)}
 kept = [len(entry.num_reqs_per_sec) for entry in (row, stats.total)]
 kept += [len(entry.num_fail_per_sec) for entry in (row, stats.total)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess
 from tests.support.serverclient import counters
 
@@ -192,7 +192,7 @@ def test_a_defect_of_the_users_ends_the_run_and_is_told(tmp_path: Path) -> None:
 INTERRUPTED = """
 import os, signal
 from loadtest import WebSocketUser
-from loadtest.results import RunWriter
+from loadtest.results.writer import RunWriter
 
 append, calls = RunWriter.append, []
 

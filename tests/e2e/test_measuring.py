@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.results.reader import read_run
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
 
 

@@ -25,7 +25,7 @@ import pytest
 from loadtest.drops.plan import DEFAULT_WEIGHTS
 from loadtest.ruling import Ruling
 from loadtest.runs.publish import attach_logs, publish
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.serverlog.rules import load_rules
 from tests.support.locusts import BRISK, Finished, LocustProcess
 from tests.support.places import LOGS, ROOT

@@ -14,11 +14,12 @@ import pytest
 from click.testing import CliRunner
 from websockets.exceptions import ConnectionClosed
 
-from loadtest import server
 from loadtest.cli import main
 from loadtest.errors import InvalidSetting, ResultsUnwritable, ServerNotStarted
-from loadtest.server.process import ServerProcess, _options
+from loadtest.server import service
+from loadtest.server.server_process import ServerProcess, _options
 from loadtest.server.server_settings import ServerSettings
+from tests.support.children import is_running
 from tests.support.serverclient import (
     PATIENCE_S,
     RawClient,
@@ -32,15 +33,6 @@ from tests.support.serverclient import (
 )
 
 LARGE = frame('{"type":"chat_message","payload":{"text":"%s"}}' % ("x" * 50_000))
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    # A child of nobody may wait as a zombie for an init that does not reap.
-    return b") Z " not in Path(f"/proc/{pid}/stat").read_bytes() if Path("/proc/self").exists() else True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -134,7 +126,7 @@ def test_it_does_not_outlive_a_killed_parent() -> None:
         [
             sys.executable,
             "-c",
-            "import time\nfrom loadtest.server import ServerProcess\n"
+            "import time\nfrom loadtest.server.server_process import ServerProcess\n"
             "server = ServerProcess()\nprint(server.pid, flush=True)\ntime.sleep(600)",
         ],
         stdout=subprocess.PIPE,
@@ -152,7 +144,7 @@ def test_it_starts_and_stops_in_a_process_that_gevent_has_patched() -> None:
     script = (
         "from gevent import monkey; monkey.patch_all()\n"
         "import gevent, urllib.request\n"
-        "from loadtest.server import ServerProcess\n"
+        "from loadtest.server.server_process import ServerProcess\n"
         "def use():\n"
         "    with ServerProcess() as server:\n"
         "        url = server.url.replace('ws://', 'http://') + '/api/health'\n"
@@ -251,7 +243,7 @@ def test_a_secret_is_in_no_message() -> None:
 def test_the_childs_options_are_those_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `ServerProcess` hands to its child is read there as the same settings."""
     served: list[ServerSettings] = []
-    monkeypatch.setattr(server, "serve", served.append)
+    monkeypatch.setattr(service, "serve", served.append)
     unusual = ServerSettings(
         host="::1",
         port=1234,
@@ -283,7 +275,7 @@ def test_errors_become_exit_codes(monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(_: ServerSettings) -> None:
             raise error
 
-        monkeypatch.setattr(server, "serve", fail)
+        monkeypatch.setattr(service, "serve", fail)
         result = CliRunner().invoke(main, ["serve"])
         return result.exit_code, result.stderr
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loadtest.drops.plan import DropPlan, Storm
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.session.schedule import NS_PER_S
 from tests.support.locusts import BRISK, Finished, LocustProcess
 from tests.support.ports import free_port

@@ -12,9 +12,8 @@ from tests.support.places import ROOT
 SCRIPT = """
 import json
 from types import SimpleNamespace
-from loadtest.results import pack
-from loadtest.results.interval import encode
-from loadtest.locust_plugin.workers import VERSION, Crew
+from loadtest.results.interval import encode, pack
+from loadtest.locust_plugin.worker_messages import VERSION, Workers
 from tests.support.runs import interval
 
 class Runner:
@@ -28,8 +27,8 @@ class Runner:
         return int(node_id)
 
 runner, taken = Runner(), []
-crew = Crew(runner, taken.append)
-crew.begin("now")
+workers = Workers(runner, taken.append)
+workers.begin("now")
 
 def say(worker, data):
     runner.heard(SimpleNamespace(node_id=str(worker), data=data))
@@ -40,7 +39,7 @@ say(0, usual | {"interval": packed})
 say(0, usual | {"finished": True})
 say(1, usual | {"run_id": "before", "interval": packed})
 say(1, usual | {"run_id": "before", "finished": True})
-missing = {"sound": sorted(crew.missing)}
+missing = {"sound": sorted(workers.missing)}
 for number, wrong in enumerate([
     None, [], "text", {},
     usual | {"interval": "no bytes"}, usual | {"interval": b"junk"}, usual | {"interval": 3},
@@ -48,7 +47,7 @@ for number, wrong in enumerate([
 ], start=10):
     say(number, wrong)
     say(number, usual | {"finished": True})
-print(json.dumps([missing, sorted(crew.missing), [one.worker for one in taken]]))
+print(json.dumps([missing, sorted(workers.missing), [one.worker for one in taken]]))
 """
 
 

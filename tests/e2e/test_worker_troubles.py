@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess, written_intervals
 from tests.support.ports import free_port
 from tests.support.serverclient import counters
@@ -18,13 +18,13 @@ import os, signal
 from locust import events
 import loadtest
 from loadtest.dialects.emergence import Emergence
-from loadtest.locust_plugin import crew
+from loadtest.locust_plugin import worker_messages
 
 trouble = os.environ.get("TROUBLE")
 if trouble == "another version":
-    crew.VERSION = "0.0"
+    worker_messages.VERSION = "0.0"
 if trouble == "garbage":
-    crew.encode = lambda packed: b"no interval"
+    worker_messages.encode = lambda packed: b"no interval"
 
 class Dialect(Emergence):
     def read(self, data):
@@ -83,9 +83,9 @@ def test_workers_that_cannot_be_counted_on_are_missing(tmp_path: Path) -> None:
     assert len(finished.manifest["missing_workers"]) == 5, finished.output
     (sound,) = {0, 1, 2, 3, 4, 5} - set(finished.manifest["missing_workers"])
     assert len(_intervals(results, sound)) >= 5
-    assert finished.output.count("it runs version 0.0 of loadtest") == 1
+    assert finished.output.count("it has version 0.0 of loadtest") == 1
     assert finished.output.count("an interval that cannot be read") == 1
-    assert "its load generator failed: ZeroDivisionError: a defect of this worker's" in finished.output
+    assert "load generator failed: ZeroDivisionError: a defect of this worker's" in finished.output
     assert set(finished.rulings.values()) <= {"INCONCLUSIVE", "NOT_JUDGED"}
     assert finished.exit_code == 4
 

@@ -13,6 +13,7 @@ from loadtest.errors import (
     IllegalStep,
     InvalidSetting,
     LoadtestError,
+    MalformedInterval,
     ResultsUnwritable,
     RunNotFound,
     RunsNotComparable,
@@ -32,14 +33,14 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
     (
         RunNotFound("v1", Path("results")),
         2,
-        "no run 'v1': neither a run directory nor a revision with a complete run under results. "
-        "`loadtest list` shows what is there",
+        "no run or revision 'v1' in results/. Run 'loadtest list' to see what is there",
     ),
     (RunUnreadable(Path("a/run.json"), "is not JSON"), 2, "a/run.json: is not JSON"),
     (
         RunsNotComparable(["rate", "drops"]),
         2,
-        "the runs are not comparable, they differ in: rate, drops. Repeat one with the other's settings",
+        "the runs are not comparable: their plans differ in rate, drops. "
+        "Repeat one with the other's settings",
     ),
     (
         ResultsUnwritable(Path("/results"), "Permission denied"),
@@ -52,6 +53,12 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         ConnectFailed(Refused(phase="tcp", cause="refused", detail="no one listens on port 1")),
         5,
         "tcp: refused (no one listens on port 1)",
+    ),
+    (
+        MalformedInterval("it does not end"),
+        5,
+        "a worker sent an interval that cannot be read: it does not end. "
+        "Run the same version of loadtest on the master and on all workers",
     ),
     (ServerNotStarted("port 1 is taken"), 5, "the reference server did not start: port 1 is taken"),
 ]

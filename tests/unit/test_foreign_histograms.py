@@ -9,7 +9,6 @@ import zlib
 import pytest
 
 from loadtest import histograms
-from loadtest.histograms import decoded
 
 # Histograms from outside.
 
@@ -32,7 +31,7 @@ def _payload(
 
 def test_a_histogram_made_by_the_specification_is_read() -> None:
     """Ten samples in the bucket of 2 µs: skip two (zigzag -2), then the count 10."""
-    assert histograms.buckets(decoded(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
+    assert histograms.buckets(histograms.decode(_encoded(_payload(bytes([3, 20]))))) == {2: 10}
 
 
 @pytest.mark.parametrize(
@@ -59,4 +58,4 @@ def test_a_histogram_made_by_the_specification_is_read() -> None:
 def test_hostile_histograms_are_refused(text: str) -> None:
     """Bombs, other ranges and broken streams raise ValueError before the library meets them."""
     with pytest.raises(ValueError, match=r"histogram|base64|padding|data"):
-        decoded(text)
+        histograms.decode(text)

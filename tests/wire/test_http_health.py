@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from loadtest.transport.http_health import ask_health
 from loadtest.transport.target import Target, Tls
 

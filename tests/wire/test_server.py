@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.serverclient import (
     PATIENCE_S,
     Client,

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from loadtest.server.faults import Faults
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.serverclient import PATIENCE_S, Client, counters, get, joined, message, opened, wait_for
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.server.process import ServerProcess
+from loadtest.server.server_process import ServerProcess
 from tests.support.serverclient import RawClient, close_frame, counters, frame, joined, message, wait_for
 
 SMALL = frame('{"type":"chat_message","payload":{"text":"x"}}')

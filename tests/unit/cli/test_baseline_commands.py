@@ -60,7 +60,7 @@ def test_the_choice_and_its_rule_are_shown(tmp_path: Path) -> None:
     assert shown(tmp_path, choice["run"]["comparability_hash"][:12]) == choice
     text = run(tmp_path, "baseline", "show", "v2").output
     assert f"v2 ({tmp_path}/v2/" in text.replace("\n", "")
-    assert "because it is the newest complete run" in text
+    assert "Reason: it is the newest complete run" in text
 
 
 def test_a_pinned_run_is_what_others_are_compared_with(tmp_path: Path) -> None:
@@ -96,12 +96,12 @@ def test_baselines_are_cleared_by_name(tmp_path: Path, name: str | None) -> None
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("baseline", "set", "nowhere"), "no run 'nowhere'"),
+        (("baseline", "set", "nowhere"), "no run or revision 'nowhere'"),
         (("baseline", "clear", "nowhere"), "no pinned run 'nowhere'"),
         (("baseline", "clear", "v1"), "no pinned run 'v1'"),
-        (("baseline", "show", "nowhere"), "no run 'nowhere'"),
-        (("baseline", "show", "abcdef012"), "no run 'abcdef012'"),
-        (("trend", "--plan", "nowhere"), "no run 'nowhere'"),
+        (("baseline", "show", "nowhere"), "no run or revision 'nowhere'"),
+        (("baseline", "show", "abcdef012"), "no run or revision 'abcdef012'"),
+        (("trend", "--plan", "nowhere"), "no run or revision 'nowhere'"),
     ],
 )
 def test_what_is_not_there_is_told(tmp_path: Path, words: tuple[str, ...], says: str) -> None:
@@ -184,7 +184,7 @@ def test_without_runs_there_is_nothing_to_show(tmp_path: Path) -> None:
     """It says what makes one."""
     result = run(tmp_path, "baseline", "show")
     assert result.exit_code == 2
-    assert "there is no complete run under" in result.stderr
+    assert "no complete run in" in result.stderr
 
 
 def test_a_verdict_says_what_it_compared_with_and_why(

@@ -48,10 +48,10 @@ def test_before_and_after_stand_in_two_columns() -> None:
 
 
 def test_one_form_at_a_time() -> None:
-    """--json and --markdown exclude each other."""
+    """--json and --markdown cannot be used together."""
     result = check(BEFORE, "--json", "--markdown")
     assert result.exit_code == 2
-    assert "exclude each other" in result.output
+    assert "cannot be used together" in result.output
 
 
 def test_json_is_what_alerting_reads() -> None:

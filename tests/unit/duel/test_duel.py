@@ -218,7 +218,7 @@ def test_it_says_at_first_whether_it_can_tell(tmp_path: Path) -> None:
     assert before.startswith(
         "forecast: 12 pairs may be too few to show that an unchanged server is unchanged"
     )
-    assert "no earlier run of 5 users and 00:30 is known; run-to-run noise of 5 % is assumed" in before
+    assert "no earlier run of 5 users and 00:30 is known; run-to-run noise of 5% is assumed" in before
     assert "6.5 % can be told from noise, the margin is 5 %, or 0.2 ms where that is more: too few" in before
     assert "judging by the first pair" in after
     known: dict[str, Any] = {"arguments": ("--ws-warmup", "5")}

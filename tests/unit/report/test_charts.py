@@ -192,10 +192,10 @@ def test_storms_are_marked_where_they_came() -> None:
     check([chart])
     x = x_scale(0, 20)
     assert [(mark.at, mark.label) for mark in chart.marks] == [
-        (x.at(at_s), "storm 50 %") for at_s in (18.0, 18.5, 19.5)
+        (x.at(at_s), "storm 50%") for at_s in (18.0, 18.5, 19.5)
     ]
     assert len({mark.y for mark in chart.marks} - {None}) == 3
-    assert chart.description.endswith("50 % of them at 18 s, 50 % of them at 18.5 s, 50 % of them at 19.5 s.")
+    assert chart.description.endswith("50% of them at 18 s, 50% of them at 18.5 s, 50% of them at 19.5 s.")
 
 
 def test_many_storms_and_none() -> None:

@@ -41,8 +41,8 @@ def test_margins_that_are_times_are_each_told() -> None:
     table = gate_table(gates)
     assert [row[-2] for row in table.rows] == ["0.5 ms", "0.5 ms", "0.8 ms"]
     assert table.note.endswith(
-        " A margin is 0.5 ms at least, which is 50 % of service p50 (else 5 %), 50 % of service p90 (else "
-        "0 %). A margin is 0.8 ms at least, which is 50 % of service p99 (else 20 %)."
+        " A margin is 0.5 ms at least, which is 50% of service p50 (else 5%), 50% of service p90 (else "
+        "0%). A margin is 0.8 ms at least, which is 50% of service p99 (else 20%)."
     )
 
 
@@ -116,9 +116,9 @@ def test_storms_have_a_table_in_every_form(tmp_path: Path, capsys: pytest.Captur
     published = JudgedRun(path=tmp_path, results=tmp_path, run=run, verdict=judge(run))
     print_verdict(published)
     rows = [
-        ("5 s", "reset", "50 %", "10", "10", "1.40 s", "1.90 s", "1.90 s", "10"),
-        ("10.5 s", "fin", "100 %", "10", "7", "1.40 s", "-", "-", "5"),
-        ("20 s", "slow_reader", "25 %", "4", "stayed up", "-", "-", "-", "-"),
+        ("5 s", "reset", "50%", "10", "10", "1.4 s", "1.9 s", "1.9 s", "10"),
+        ("10.5 s", "fin", "100%", "10", "7", "1.4 s", "-", "-", "5"),
+        ("20 s", "slow_reader", "25%", "4", "stayed up", "-", "-", "-", "-"),
     ]
     page, markdown, printed = html(published), summary(published), capsys.readouterr().out
     for row in rows:

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest import histograms
-from loadtest.results.interval import BYTES_LIMIT, MalformedInterval, PackedInterval, decode, encode, pack
+from loadtest.errors import MalformedInterval
+from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, pack
 from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
 from tests.support.runs import interval, tally

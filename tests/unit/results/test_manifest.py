@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.drops.plan import Storm
-from loadtest.results.manifest import Manifest, Plan, comparability_hash, differing_fields, redact
+from loadtest.results.manifest import Manifest, Plan, comparability_hash, differing_fields
 from loadtest.statistics.margins import GATES, Margin, parse_margins
 from tests.support.runs import PLAN, manifest, plan
 
@@ -73,20 +73,6 @@ def test_storms_that_cannot_be_are_not_read(storm: str) -> None:
     plain["plan"]["storms"] = [msgspec.json.decode(storm)]
     with pytest.raises(msgspec.ValidationError, match=r"plan\.storms"):
         msgspec.convert(plain, type=Manifest)
-
-
-@pytest.mark.parametrize(
-    ("url", "public"),
-    [
-        ("wss://staging.example.org", "wss://staging.example.org"),
-        ("wss://user:pass@host:8443/a/b?token=x#y", "wss://host:8443/a/b"),
-        ("ws://[::1]:80/x", "ws://[::1]:80/x"),
-        ("ws://TOKEN@[::1", "***"),
-    ],
-)
-def test_urls_are_redacted(url: str, public: str) -> None:
-    """Userinfo, query and fragment go; what is no URL goes whole."""
-    assert redact(url) == public
 
 
 @settings(deadline=None)

@@ -51,7 +51,7 @@ def test_both_hours_side_by_side() -> None:
     counts, before, after = sheet.tables
     rows = {label: cells for label, *cells in counts.rows}
     assert [Path(name).name for name in counts.header[1:]] == [BEFORE.name, AFTER.name]
-    assert rows["apparent error ratio"] == ["11.2%", "0.0%"]
+    assert rows["apparent error ratio"] == ["11.2%", "0%"]
     assert rows["disconnects logged as errors"] == ["9", "0"]
     assert rows["status"] == ["DEGRADED", "OK"]
     assert any(text.startswith("Send error (session") for *_, text in before.rows)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.cli.run_commands import print_listing
 from loadtest.errors import RunNotFound, UsageError
+from loadtest.report.terminal import print_sheet
 from loadtest.results.directory import MANIFEST
-from loadtest.runs.find import find_runs, list_runs, resolve
+from loadtest.runs.find import find_runs, list_runs, listing_sheet, resolve
 from tests.support.recorded_runs import recorded
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest
@@ -46,7 +46,7 @@ def test_a_revision_with_killed_runs_only_names_the_newest(tmp_path: Path) -> No
     """It can be read by its directory, so the error says which that is."""
     recorded(tmp_path, "a", "v1", at_s=0, complete=False)
     newest = recorded(tmp_path, "b", "v1", at_s=1, complete=False)
-    with pytest.raises(UsageError, match=rf"'v1'.* give its directory; the newest is {newest}$"):
+    with pytest.raises(UsageError, match=rf"'v1'.* name its directory; the newest is {newest}$"):
         resolve("v1", tmp_path)
     assert resolve(str(newest), tmp_path) == newest
 
@@ -57,6 +57,6 @@ def test_a_failed_tool_is_seen_in_the_list(tmp_path: Path, capsys: pytest.Captur
         write_run(tmp_path, of=manifest(run_id=run_id, failure=failure), seconds=1, complete=complete)
     listing = list_runs(tmp_path)
     assert {run.run_id: run.failure for run in listing.runs} == {"a": None, "b": None, "c": "disk full"}
-    print_listing(listing)
+    print_sheet(listing_sheet(listing, tmp_path))
     rows = {line.split()[-1]: line for line in capsys.readouterr().out.splitlines() if "v1.0" in line}
     assert [re.split("  +", rows[run_id].strip())[-2] for run_id in "abc"] == ["yes", "no", "tool failed"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.errors import InvalidSetting, ResultsUnwritable, RunUnreadable
+from loadtest.errors import ResultsUnwritable, RunUnreadable, UsageError
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.find import FoundRun, find_runs, resolve
 from loadtest.runs.pins import pin, unpin
@@ -55,7 +55,7 @@ def test_pinning_again_changes_nothing(tmp_path: Path) -> None:
 def test_only_complete_runs_are_pinned(tmp_path: Path) -> None:
     """A run that was killed, and a folder that is no run, are refused."""
     killed = write_run(tmp_path, seconds=1, complete=False)
-    with pytest.raises(InvalidSetting, match="must be a complete run"):
+    with pytest.raises(UsageError, match="is incomplete and cannot be a baseline"):
         pin(killed, tmp_path)
     with pytest.raises(RunUnreadable):
         pin(tmp_path, tmp_path)

@@ -230,7 +230,7 @@ def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
     assert "baseline `v1.0`" in text
     for expected in ("12 x no reply", "first at 00:12 in session lt-17", 'example: {"type": "chat"}'):
         assert f"    {expected}" in text
-    assert re.search(r"\| service p50 \| [\d.]+ ms \| [\d.]+ ms \| \+\d+\.\d % \| .* \| FAIL \|", text)
+    assert re.search(r"\| service p50 \| [\d.]+ ms \| [\d.]+ ms \| \+\d+\.\d% \| .* \| FAIL \|", text)
     assert re.search(r"\| service \| 5,500 \|(.* ms \|){6}", text)
     for kind in KINDS:
         assert re.search(rf"\| `{kind}` \| dropped \| \d+ \| \d+ \|( [\d.]+ s \|){{3}}", text)

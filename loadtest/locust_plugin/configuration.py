@@ -1,0 +1,114 @@
+"""The settings of this process's runs, from the user class and the options that Locust has parsed.
+
+Locust's web form may change most options between runs. Options that name files and commands are excepted:
+they keep their values of the process's start, here and on workers, whatever a web request says.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from locust.env import Environment
+from locust.util.timespan import parse_timespan
+
+from loadtest.errors import UsageError
+from loadtest.locust_plugin.load_settings import LoadSettings, check_storms, load_settings
+from loadtest.locust_plugin.log_watch import check_logs
+from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, given_values
+from loadtest.results.directory import check_writable
+from loadtest.runs.baselines import NO_BASELINE
+from loadtest.runs.find import resolve
+from loadtest.transport.target import check_reachable, check_source
+
+PLACEHOLDER_URL = "ws://127.0.0.1"
+"""As host, to have the other settings where none is given yet."""
+
+
+class Configuration:
+    """The settings of an environment's runs.
+
+    Args:
+        environment: Locust's, with its parsed options.
+        classes: the environment's subclasses of WebSocketUser.
+    """
+
+    def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
+        self._environment = environment
+        self._classes = classes
+        self._at_start = {name: getattr(self.options, name, None) for name in NOT_IN_WEB_FORM}
+
+    @property
+    def options(self) -> Any:
+        """Locust's parsed options."""
+        return self._environment.parsed_options
+
+    @property
+    def host(self) -> str | None:
+        """URL of the server, None if there is none yet."""
+        host: str | None = self._environment.host or self._user_class().host
+        return host
+
+    @property
+    def run_time_s(self) -> float | None:
+        """Seconds that a run lasts, None until somebody stops it."""
+        return float(self.options.run_time) if self.options.run_time else None
+
+    def _user_class(self) -> Any:
+        if len(self._classes) > 1:
+            names = ", ".join(kind.__name__ for kind in self._classes)
+            raise UsageError(
+                f"a run must have one kind of WebSocketUser (got {len(self._classes)}: {names}). "
+                "Name one at the end of the command line"
+            )
+        return self._classes[0]
+
+    def settings(self, host: str, changes: Mapping[str, Any] | None = None) -> LoadSettings:
+        """Return the settings.
+
+        Args:
+            host: URL of the server.
+            changes: to the parsed options, by destination.
+
+        Raises:
+            UsageError: a setting has a bad value, or there are several user classes.
+        """
+        options = argparse.Namespace(**{**vars(self.options), **(changes or {})})
+        return load_settings(self._user_class().values() | given_values(options), host)
+
+    def check(self, *, connects: bool) -> None:
+        """Check everything that can be checked before a run.
+
+        Args:
+            connects: whether this process is to connect, so that it must have the source addresses.
+
+        Raises:
+            LoadtestError: a run could not begin.
+        """
+        settings = self.settings(self.host or PLACEHOLDER_URL)
+        check_writable(settings.results)
+        check_logs(settings.log)
+        check_storms(settings.plan.storms, self.run_time_s)
+        if settings.baseline not in (None, NO_BASELINE):
+            resolve(settings.baseline, settings.results)
+        for address in settings.engine.source_ips if connects else ():
+            check_source(address)
+        if self.host and self.options.headless:
+            check_reachable(settings.engine.target)
+
+    def check_form(self, form: Mapping[str, str]) -> None:
+        """Check the values of Locust's web form.
+
+        Raises:
+            LoadtestError: a run could not begin with them.
+        """
+        changes = {name: text for name, text in form.items() if name.startswith("ws_")}
+        host = form.get("host") or self.host or PLACEHOLDER_URL
+        settings = self.settings(host, {**changes, **self._at_start})
+        with suppress(ValueError):  # Locust itself refuses a bad run time
+            run_time = form.get("run_time")
+            check_storms(settings.plan.storms, parse_timespan(run_time) if run_time else None)
+
+    def restore(self) -> None:
+        """Give the options that are not in the web form their values of the process's start."""
+        vars(self.options).update(self._at_start)

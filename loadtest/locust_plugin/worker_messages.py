@@ -1,0 +1,171 @@
+"""The messages between a master and its workers, and what each side makes of them.
+
+A worker sends its intervals, then that it has finished. Locust gives its workers half a second for their last
+report, and closing sessions may take longer: so a stopping master asks its workers to finish, in a message of
+its own, and waits for them.
+
+A worker that took part and has not finished, or sent something unreadable, is missing: its part of the run is
+not known in full, and the verdict says so. What workers send is foreign input, and never an exception here.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import msgspec
+from gevent.event import Event
+from locust.runners import STATE_MISSING
+
+from loadtest.errors import MalformedInterval
+from loadtest.results.environment import DISTRIBUTION
+from loadtest.results.interval import PackedInterval, decode, encode
+
+logger = logging.getLogger("loadtest")
+
+INTERVALS_MESSAGE = "loadtest_intervals"
+FINISH_MESSAGE = "loadtest_finish"
+
+GRACE_S = 10.0
+"""How long a master waits for its workers to finish, beyond --stop-timeout."""
+
+_LOOK_EVERY_S = 0.5
+"""While waiting: for workers that died, which send nothing more. Locust notices after some seconds."""
+
+VERSION = metadata.version(DISTRIBUTION)
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """From a worker to its master: one of the last three.
+
+    Args:
+        version: the worker's, of loadtest.
+        run_id: the run that this is about; empty if the worker never got one.
+        interval: encoded.
+        failed: why the worker has failed; what it has not sent is lost.
+        finished: whether all intervals have been sent.
+    """
+
+    version: str
+    run_id: str = ""
+    interval: bytes | None = None
+    failed: str | None = None
+    finished: bool = False
+
+
+class Workers:
+    """The workers, as their master sees them.
+
+    Args:
+        runner: the master's, of Locust.
+        take: takes every interval, with its worker's number.
+    """
+
+    def __init__(self, runner: Any, take: Callable[[PackedInterval], None]) -> None:
+        self._runner = runner
+        self._take = take
+        self._run_id = ""
+        self._present: set[int] = set()  # that took part in the run
+        self._finished: set[int] = set()
+        self._unreadable: set[int] = set()
+        self._received = Event()
+        runner.register_message(INTERVALS_MESSAGE, self._on_message)
+
+    def begin(self, run_id: str) -> int:
+        """Begin a run with the workers that are connected; return how many numbers Locust has given out.
+
+        A worker that joins later is noticed by its first message.
+        """
+        self._run_id = run_id
+        self._present = {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
+        self._finished.clear()
+        self._unreadable.clear()
+        numbers: int = self._runner.worker_index_max
+        return max(1, numbers)
+
+    @property
+    def missing(self) -> set[int]:
+        """Numbers of the workers whose part of the run is not known in full."""
+        return self._present - (self._finished - self._unreadable)
+
+    def _on_message(self, msg: Any, **_kwargs: Any) -> None:
+        """Take a worker's message; one that cannot be read makes the worker missing."""
+        worker = self._runner.get_worker_index(msg.node_id)
+        try:
+            self._take_message(worker, msgspec.convert(msg.data, Message))
+        except (msgspec.ValidationError, MalformedInterval) as problem:
+            self._complain(worker, str(problem))
+        self._received.set()
+
+    def _take_message(self, worker: int, message: Message) -> None:
+        if message.version != VERSION:
+            problem = f"it has version {message.version} of loadtest, the master {VERSION}: install the same"
+            self._complain(worker, problem)
+            return
+        if message.run_id not in ("", self._run_id):
+            return  # too late: of an earlier run
+        self._present.add(worker)
+        if message.interval is not None:
+            self._take(msgspec.structs.replace(decode(message.interval), worker=worker))
+        if message.failed is not None:
+            self._complain(worker, f"load generator failed: {message.failed}")
+        if message.finished:
+            self._finished.add(worker)
+
+    def _complain(self, worker: int, problem: str) -> None:
+        if worker not in self._unreadable:
+            logger.error("worker %s: %s", worker, problem)
+        self._present.add(worker)
+        self._unreadable.add(worker)
+
+    def finish(self, grace_s: float) -> None:
+        """Ask all workers to finish; wait until those that are alive have, for `grace_s` at most."""
+        self._runner.send_message(FINISH_MESSAGE, None)
+        deadline_s = time.monotonic() + grace_s
+        while not self._all_finished and time.monotonic() < deadline_s:
+            self._received.clear()
+            self._received.wait(_LOOK_EVERY_S)
+
+    @property
+    def _all_finished(self) -> bool:
+        alive = [client for client in self._runner.clients.all if client.state != STATE_MISSING]
+        numbers = {self._runner.get_worker_index(client.id) for client in alive}
+        return numbers <= self._finished | self._unreadable
+
+
+class MasterConnection:
+    """The master, as a worker sees it.
+
+    Args:
+        runner: the worker's, of Locust.
+        finish: called when the master asks to finish.
+
+    Attributes:
+        run_id: the run under way.
+    """
+
+    def __init__(self, runner: Any, finish: Callable[[], None]) -> None:
+        self.run_id = ""
+        self._runner = runner
+        self._finish = finish
+        runner.register_message(FINISH_MESSAGE, self._on_finish, concurrent=True)
+
+    def _on_finish(self, **_kwargs: Any) -> None:
+        self._finish()
+
+    def send_interval(self, packed: PackedInterval) -> None:
+        """Send an interval."""
+        self._send(interval=encode(packed))
+
+    def send_finished(self) -> None:
+        """Send that all intervals have been sent."""
+        self._send(finished=True)
+
+    def send_failed(self, why: str) -> None:
+        """Send that this worker has failed."""
+        self._send(failed=why)
+
+    def _send(self, **content: Any) -> None:
+        message = Message(version=VERSION, run_id=self.run_id, **content)
+        self._runner.send_message(INTERVALS_MESSAGE, msgspec.to_builtins(message, builtin_types=(bytes,)))

@@ -1,0 +1,403 @@
+"""What lifecycles do with Locust's events, without a Locust process: stories, run by `python -m`.
+
+They need a process of their own, since importing Locust patches the standard library. Runners and loads are
+doubles; environments, their events, recordings and verdicts are real. Prints, as JSON, what went wrong in
+each story: null, or a traceback.
+"""
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+import traceback
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import gevent
+import msgspec
+import pytest
+from locust.env import Environment
+from locust.runners import STATE_INIT, STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
+
+from loadtest.errors import LoadtestError
+from loadtest.locust_plugin import lifecycle, roles
+from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
+from loadtest.locust_plugin.load import RunInfo
+from loadtest.locust_plugin.parser import RUN_DESTINATION
+from loadtest.locust_plugin.user import WebSocketUser
+from loadtest.locust_plugin.worker_messages import FINISH_MESSAGE, INTERVALS_MESSAGE, VERSION
+from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
+from loadtest.results.interval import encode, pack
+from loadtest.results.reader import read_manifest
+from tests.support.runs import interval
+
+
+class Runner:
+    """A double of any of Locust's runners."""
+
+    target_user_count = 3
+    worker_index = 4
+    worker_index_max = 2
+
+    def __init__(self, worker_state: str = STATE_INIT) -> None:
+        self.worker_state = worker_state
+        self.calls: list[str] = []
+        self.sent: list[tuple[str, Any]] = []
+        self.listeners: dict[str, Callable[..., None]] = {}
+        self.clients = SimpleNamespace(all=[])
+
+    def quit(self) -> None:
+        """Take note."""
+        self.calls.append("quit")
+
+    def stop(self) -> None:
+        """Take note."""
+        self.calls.append("stop")
+
+    def register_message(self, name: str, listener: Callable[..., None], concurrent: bool = False) -> None:
+        """Take the listener."""
+        self.listeners[name] = listener
+
+    def send_message(self, name: str, data: Any) -> None:
+        """Take the message."""
+        self.sent.append((name, data))
+
+    def get_worker_index(self, node_id: str) -> int:
+        """Return a worker's number."""
+        return int(node_id)
+
+    def receive(self, worker: int, **content: Any) -> None:
+        """Hand a worker's message to the master."""
+        message = SimpleNamespace(node_id=str(worker), data={"version": VERSION, **content})
+        self.listeners[INTERVALS_MESSAGE](message)
+
+
+class Load:
+    """A double of the load: ten sessions a user, one interval at the end."""
+
+    latest: "Load"
+    breaks = False
+    secrets = ("s3cr3t",)
+
+    def __init__(self, _settings: object, info: RunInfo, *, worker: int | None, **told: Any) -> None:
+        Load.latest = self
+        self.info, self.worker, self.told = info, worker, told
+        self.finished = 0
+
+    def start_user(self) -> Sequence[int]:
+        """Return the sessions' numbers."""
+        return range(10)
+
+    def stop_user(self, numbers: Sequence[int]) -> None:
+        """Forget them."""
+
+    def finish(self) -> None:
+        """Deliver the last interval, or fail."""
+        self.finished += 1
+        if self.breaks:
+            self.told["failed"](ZeroDivisionError("s3cr3t defect"))
+        else:
+            self.told["deliver"](pack(interval(0), self.worker))
+
+
+def environment_in(results: Path, runner: Any, **options: Any) -> Environment:
+    """Return an environment with a user class that names a host which is never connected to."""
+    kind = type("User", (WebSocketUser,), {"results": results, "host": "ws://127.0.0.1:9", "revision": "v1"})
+    usual = {"headless": False, "spawn_rate": 1, "run_time": None, "json": False}
+    environment = Environment(user_classes=[kind], parsed_options=argparse.Namespace(**{**usual, **options}))
+    environment.runner = runner
+    return environment
+
+
+def listening(kind: type[Lifecycle], environment: Environment) -> Any:
+    """Return a lifecycle that listens to the environment's events."""
+    made = kind(environment, environment.user_classes)
+    made.check()
+    made.listen()
+    return made
+
+
+def runs_in(results: Path) -> list[Mapping[str, Any]]:
+    """Return the manifests of all runs, in order."""
+    found = sorted(results.glob("*/*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+    return [msgspec.to_builtins(read_manifest(path.parent)) for path in found]
+
+
+def each_role_has_its_lifecycle(_results: Path) -> None:
+    """By the class of Locust's runner."""
+    roles_by_runner = {
+        LocalRunner: LocalLifecycle,
+        MasterRunner: MasterLifecycle,
+        WorkerRunner: WorkerLifecycle,
+    }
+    for runner, kind in roles_by_runner.items():
+        assert roles._role(object.__new__(runner)) is kind
+
+
+def a_user_waits_for_its_lifecycle(results: Path) -> None:
+    """Whoever asks before Locust's `init` gets the lifecycle once there is one; others need not wait."""
+    environment = environment_in(results, Runner())
+    early = gevent.spawn(roles.lifecycle_of, environment)
+    gevent.sleep(0)
+    assert not early.ready()
+    roles.attach(environment, WebSocketUser)
+    assert early.get(timeout=5) is roles.lifecycle_of(environment)
+
+
+def a_user_does_not_wait_for_ever(results: Path) -> None:
+    """An environment that never gets its lifecycle is an error that says what to look for."""
+    with patch.object(roles, "START_S", 0.01), pytest.raises(LoadtestError, match="`init`"):
+        roles.lifecycle_of(environment_in(results, Runner()))
+
+
+def an_environment_without_our_users_is_left_alone(_results: Path) -> None:
+    """It has no lifecycle, and no listener."""
+    environment = Environment(user_classes=[])
+    roles.attach(environment, WebSocketUser)
+    assert vars(environment).get("loadtest_lifecycle") is None
+
+
+def a_lifecycle_goes_with_its_environment(results: Path) -> None:
+    """Nothing else keeps it; a second environment has another."""
+    first, second = (environment_in(results, Runner()) for _ in range(2))
+    for environment in (first, second):
+        roles.attach(environment, WebSocketUser)
+    assert roles.lifecycle_of(first) is not roles.lifecycle_of(second)
+    watched = weakref.ref(roles.lifecycle_of(first))
+    del first, environment
+    gc.collect()
+    assert watched() is None
+    assert roles.lifecycle_of(second) in roles._lifecycles
+
+
+def a_local_run_is_recorded_and_judged(results: Path) -> None:
+    """From test_start to test_stop; the exit code is the verdict's."""
+    environment = environment_in(results, Runner())
+    local = listening(LocalLifecycle, environment)
+    assert local.start_sessions() == ()
+    environment.events.test_start.fire(environment=environment)
+    assert Load.latest.worker is None
+    assert Load.latest.info.workers == 1
+    assert local.start_sessions() == range(10)
+    environment.events.test_stop.fire(environment=environment)
+    (run,) = runs_in(results)
+    assert run["complete"] is True
+    assert run["plan"]["users"] == Runner.target_user_count
+    assert run["run_id"] == Load.latest.info.run_id
+    assert Load.latest.finished == 1
+    assert local.judged is not None
+    assert environment.process_exit_code == local.judged.verdict.exit_code
+    assert local.start_sessions() == ()
+
+
+def a_start_ends_the_run_before_it(results: Path) -> None:
+    """Locust's web form may be sent twice."""
+    environment = environment_in(results, Runner())
+    listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    first = Load.latest
+    environment.events.test_start.fire(environment=environment)
+    assert first.finished == 1
+    environment.events.test_stop.fire(environment=environment)
+    assert [run["complete"] for run in runs_in(results)] == [True, True]
+
+
+def an_interrupted_run_is_ended_by_locust(results: Path) -> None:
+    """At `quitting` the runner is told to quit, whose test_stop ends the run; without a run it is not."""
+    runner = Runner()
+    environment = environment_in(results, runner)
+    listening(LocalLifecycle, environment)
+    environment.events.quitting.fire(environment=environment)
+    assert runner.calls == []
+    environment.events.test_start.fire(environment=environment)
+    environment.events.quitting.fire(environment=environment)
+    assert runner.calls == ["quit"]
+
+
+def a_defect_ends_the_run_without_its_secret(results: Path) -> None:
+    """The run directory is incomplete and says why; the exit code is the tool's own."""
+    runner = Runner()
+    environment = environment_in(results, runner)
+    listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    for _ in range(2):
+        Load.latest.told["failed"](ZeroDivisionError("s3cr3t defect"))
+    gevent.sleep(0)
+    environment.events.test_stop.fire(environment=environment)
+    assert runner.calls == ["quit"]
+    assert environment.process_exit_code == LoadtestError.exit_code
+    (run,) = runs_in(results)
+    assert run["complete"] is False
+    assert "ZeroDivisionError: *** defect" in json.dumps(run)
+
+
+def a_run_that_cannot_begin_is_given_up(results: Path) -> None:
+    """Headless Locust quits, with the error's exit code; the web UI stops the run."""
+    for headless, call in ((True, "quit"), (False, "stop")):
+        runner = Runner()
+        environment = environment_in(results, runner, headless=headless, ws_rate="fast")
+        LocalLifecycle(environment, environment.user_classes).listen()
+        environment.events.test_start.fire(environment=environment)
+        assert environment.process_exit_code == 2
+        assert runner.calls == []  # Locust is still starting the run
+        gevent.sleep(2 * lifecycle._GIVE_UP_S)
+        assert runner.calls == [call]
+    assert runs_in(results) == []
+
+
+def a_master_records_what_its_workers_send(results: Path) -> None:
+    """It has no load; a worker that is not heard of again is missing."""
+    runner = Runner()
+    runner.clients.all = [SimpleNamespace(id=str(number), state="running") for number in range(2)]
+    environment = environment_in(results, runner)
+    master = listening(MasterLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
+    assert (info.workers, info.elapsed_ns) == (2, 0)
+    assert master.start_sessions() == ()
+    runner.receive(0, run_id=info.run_id, interval=encode(pack(interval(0), 7)))
+    runner.receive(0, run_id=info.run_id, finished=True)
+    environment.events.test_stop.fire(environment=environment)
+    (run,) = runs_in(results)
+    assert run["missing_workers"] == [1]
+    assert [worker["worker"] for worker in run["workers"]] == [0]
+
+
+def a_master_tells_a_late_worker_the_time(results: Path) -> None:
+    """What Locust sends to a worker that connects holds how long the run has gone."""
+    environment = environment_in(results, Runner())
+    listening(MasterLifecycle, environment)
+    environment.events.worker_connect.fire(client_id="early")
+    assert not hasattr(environment.parsed_options, RUN_DESTINATION)
+    environment.events.test_start.fire(environment=environment)
+    environment.events.worker_connect.fire(client_id="late")
+    info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
+    assert info.elapsed_ns > 0
+    environment.events.test_stop.fire(environment=environment)
+
+
+def a_stopping_master_waits_for_its_workers(results: Path) -> None:
+    """It asks them to finish, and goes on as soon as all that are alive have."""
+    runner = Runner()
+    runner.clients.all = [SimpleNamespace(id="0", state="running"), SimpleNamespace(id="1", state="missing")]
+    environment = environment_in(results, runner)
+    listening(MasterLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    stopping = gevent.spawn(environment.events.test_stopping.fire, environment=environment)
+    gevent.sleep(0)
+    assert [name for name, _ in runner.sent] == [FINISH_MESSAGE]
+    assert not stopping.ready()
+    runner.receive(0, finished=True)
+    stopping.get(timeout=5)
+    environment.events.test_stop.fire(environment=environment)
+    assert runs_in(results)[0]["missing_workers"] == [1]
+
+
+def worker_of(results: Path, runner: Runner, info: RunInfo | None = None) -> Environment:
+    """Return a worker's environment, with what its master has sent."""
+    text = msgspec.json.encode(info).decode() if info is not None else ""
+    return environment_in(results, runner, **{RUN_DESTINATION: text})
+
+
+def sent_by(runner: Runner) -> list[dict[str, Any]]:
+    """Return what a worker has sent, without its version."""
+    assert all(name == INTERVALS_MESSAGE for name, _ in runner.sent)
+    return [{key: value for key, value in data.items() if key != "version"} for _, data in runner.sent]
+
+
+def a_worker_sends_its_intervals(results: Path) -> None:
+    """Then that it has finished: as often as it is asked to, with one load."""
+    runner = Runner()
+    environment = worker_of(results, runner, RunInfo(run_id="now", workers=2))
+    listening(WorkerLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    assert Load.latest.worker == Runner.worker_index
+    runner.listeners[FINISH_MESSAGE]()
+    environment.events.test_stop.fire(environment=environment)
+    assert Load.latest.finished == 1
+    first, *others = sent_by(runner)
+    assert first.keys() == {"run_id", "interval"}
+    assert others == [{"run_id": "now", "finished": True}] * 2
+    assert runs_in(results) == []
+
+
+def a_worker_that_joins_late_has_its_load_before_its_users(results: Path) -> None:
+    """Its first users wait until the run has begun here, and start their sessions then."""
+    runner = Runner(STATE_RUNNING)
+    environment = worker_of(results, runner, RunInfo(run_id="now", workers=2, elapsed_ns=5))
+    sessions = gevent.spawn(lambda: roles.lifecycle_of(environment).start_sessions())
+    gevent.sleep(0)
+    with patch.object(roles, "_role", return_value=WorkerLifecycle):
+        roles.attach(environment, WebSocketUser)
+    assert sessions.get(timeout=5) == range(10)
+    assert Load.latest.info.elapsed_ns == 5
+
+
+def a_worker_without_run_information_says_so(results: Path) -> None:
+    """Its master is of another version, or has another locustfile."""
+    runner = Runner()
+    environment = worker_of(results, runner)
+    listening(WorkerLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    gevent.sleep(0)
+    environment.events.test_stop.fire(environment=environment)
+    (message,) = sent_by(runner)
+    assert "no run information" in message["failed"]
+    assert environment.process_exit_code == LoadtestError.exit_code
+
+
+def a_failed_worker_does_not_claim_to_have_finished(results: Path) -> None:
+    """It says why, without secrets, and what it has not sent is missing."""
+    runner = Runner()
+    environment = worker_of(results, runner, RunInfo(run_id="now", workers=2))
+    listening(WorkerLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    Load.latest.breaks = True
+    environment.events.quitting.fire(environment=environment)
+    gevent.sleep(0)
+    assert sent_by(runner) == [{"run_id": "now", "failed": "ZeroDivisionError: *** defect"}]
+    assert runner.calls == ["quit"]
+
+
+STORIES: tuple[Callable[[Path], None], ...] = (
+    each_role_has_its_lifecycle,
+    a_user_waits_for_its_lifecycle,
+    a_user_does_not_wait_for_ever,
+    an_environment_without_our_users_is_left_alone,
+    a_lifecycle_goes_with_its_environment,
+    a_local_run_is_recorded_and_judged,
+    a_start_ends_the_run_before_it,
+    an_interrupted_run_is_ended_by_locust,
+    a_defect_ends_the_run_without_its_secret,
+    a_run_that_cannot_begin_is_given_up,
+    a_master_records_what_its_workers_send,
+    a_master_tells_a_late_worker_the_time,
+    a_stopping_master_waits_for_its_workers,
+    a_worker_sends_its_intervals,
+    a_worker_without_run_information_says_so,
+    a_failed_worker_does_not_claim_to_have_finished,
+    a_worker_that_joins_late_has_its_load_before_its_users,
+)
+
+
+def main() -> None:
+    """Tell every story in a results folder of its own, and print what went wrong."""
+    problems: dict[str, str | None] = {}
+    for story in STORIES:
+        with tempfile.TemporaryDirectory() as folder, patch.object(lifecycle, "Load", Load):
+            try:
+                story(Path(folder))
+            except BaseException:
+                problems[story.__name__] = traceback.format_exc()
+            else:
+                problems[story.__name__] = None
+    json.dump(problems, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

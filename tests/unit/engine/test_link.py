@@ -1,0 +1,212 @@
+"""A link between its session and its context: what it asks for, and what is too late to count."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+
+from loadtest.dialects.echo import Echo
+from loadtest.dialects.emergence import Emergence
+from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan
+from loadtest.engine.link import Dropping, Link, LinkContext
+from loadtest.errors import ConnectFailed
+from loadtest.events import Data, Identity, Lost, Phases, Refused
+from loadtest.session.machine import State
+from loadtest.session.recorder import Recorder
+from loadtest.session.schedule import NS_PER_S
+from tests.support.fake_link import conduct
+
+LOST = Lost(code=1006, reason="", cause="eof")
+PHASES = msgspec.convert({field.name: 1 for field in msgspec.structs.fields(Phases)}, Phases)
+
+
+class Connection:
+    """A double: it keeps what is sent, and how it ended."""
+
+    sample = None
+
+    def __init__(self) -> None:
+        self.sent: list[Data] = []
+        self.calls: list[str] = []
+
+    def send(self, data: Data) -> None:
+        """Keep it."""
+        self.sent.append(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_arguments, **_options: self.calls.append(name)
+
+
+class World:
+    """A context of doubles: a clock and timers that a test turns, connections that it gives."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.now_ns = 0
+        self.heap: list[tuple[int, int, Any, object]] = []
+        self.waiting: list[tuple[Link, int]] = []
+        self.connection: Any = Connection()
+        self.refusal: ConnectFailed | None = None
+        self.ended: list[Link] = []
+        self.failures: list[Exception] = []
+        usual: dict[str, Any] = {
+            "conduct": conduct(dialect=Echo()),
+            "drops": DropPlan(0.0, DEFAULT_WEIGHTS, seed=1),
+            "open_timeout_s": 10.0,
+            "ping_interval_ns": 20 * NS_PER_S,
+            "ping_timeout_ns": 20 * NS_PER_S,
+            "clock": lambda: self.now_ns,
+            "timers": self,
+            "recorder": Recorder(),
+            "droppings": set[Dropping](),
+            "connect": lambda link, epoch: self.waiting.append((link, epoch)),
+            "open": self.open,
+            "ended": self.ended.append,
+            "fail": self.failures.append,
+        }
+        self.link = Link(
+            Identity(number=0, session_id="session", thread_id="thread"), LinkContext(**{**usual, **changes})
+        )
+
+    async def open(self, _identity: Identity) -> tuple[Any, Phases]:
+        """Give the connection, or refuse."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.connection, PHASES
+
+    def schedule(self, due_ns: int, whom: Any, what: object) -> None:
+        """Take a timer."""
+        heapq.heappush(self.heap, (due_ns, len(self.heap), whom, what))
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass and timers fire."""
+        until_ns = self.now_ns + int(seconds * NS_PER_S)
+        while self.heap and self.heap[0][0] <= until_ns:
+            self.now_ns, _, whom, what = heapq.heappop(self.heap)
+            whom.fire(what, self.now_ns)
+        self.now_ns = until_ns
+
+    def start(self) -> World:
+        """Start the session, and open its connection."""
+        self.link.start()
+        self.open_next()
+        return self
+
+    def open_next(self) -> None:
+        """Have the attempt that waits made."""
+        link, epoch = self.waiting.pop(0)
+        at_once(link.open(epoch))
+
+
+def at_once(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing."""
+    with pytest.raises(StopIteration):
+        coroutine.send(None)
+
+
+def test_a_session_is_opened_in_its_turn_and_sends() -> None:
+    """The context is asked to connect; from then on messages are sent when they are due."""
+    world = World()
+    world.link.start()
+    assert [link for link, _ in world.waiting] == [world.link]
+    world.open_next()
+    assert world.link.session.state is State.STEADY
+    assert world.connection.calls == ["attach"]
+    world.pass_s(3.5)
+    assert len(world.connection.sent) in (3, 4)
+    assert world.failures == []
+
+
+def test_a_refused_attempt_is_made_again() -> None:
+    """After the backoff, with another turn."""
+    world = World()
+    world.refusal = ConnectFailed(Refused(phase="tcp", cause="refused", detail="refused", unreachable=True))
+    world.start()
+    assert world.waiting == []
+    world.pass_s(60)
+    assert len(world.waiting) == 1
+    world.refusal = None
+    world.open_next()
+    assert world.link.session.state is State.STEADY
+
+
+def test_an_attempt_of_the_past_is_not_made() -> None:
+    """A session that was stopped while it waited for its turn opens nothing."""
+    world = World()
+    world.link.start()
+    world.link.stop(1.0)
+    world.open_next()
+    assert world.connection.calls == []
+    assert world.link.ended
+
+
+def test_a_connection_that_comes_too_late_is_aborted() -> None:
+    """The session was stopped while it was opened."""
+    world = World()
+
+    async def opened_late(_identity: Identity) -> tuple[Any, Phases]:
+        world.link.stop(1.0)
+        return world.connection, PHASES
+
+    world = World(open=opened_late)
+    world.start()
+    assert world.connection.calls == ["abort"]
+    assert world.link.ended
+
+
+@pytest.mark.parametrize("drain_s", [0.5, 2.0])
+def test_last_replies_have_the_time_they_are_given(drain_s: float) -> None:
+    """With a request under way the session drains for so long, then closes; its end is told once."""
+    world = World().start()
+    world.pass_s(1.5)
+    assert world.connection.sent
+    world.link.stop(drain_s)
+    world.link.stop(9.0)  # is draining already
+    world.pass_s(drain_s - 0.1)
+    assert "close" not in world.connection.calls
+    world.pass_s(0.2)
+    assert "close" in world.connection.calls
+    assert not world.link.ended
+    world.link.lost(LOST)
+    assert world.link.ended
+    assert world.ended == [world.link]
+
+
+def test_timers_of_a_lost_connection_do_not_count() -> None:
+    """The time to be established is up for a connection that was lost before; the next one has its own."""
+    world = World(conduct=conduct(dialect=Emergence())).start()
+    world.pass_s(8)
+    world.link.lost(LOST)
+    world.pass_s(1.5)
+    world.open_next()
+    world.pass_s(9)
+    assert world.link.session.state is State.ESTABLISHING
+    world.pass_s(2)
+    assert world.link.session.state is not State.ESTABLISHING
+    assert world.failures == []
+
+
+def test_a_defect_is_told_to_the_context() -> None:
+    """Of a user's dialect for one; the link itself raises nothing."""
+
+    class Broken(Echo):
+        def read(self, data: Data) -> Any:
+            raise ZeroDivisionError
+
+    world = World(conduct=conduct(dialect=Broken())).start()
+    world.link.received("anything")
+    assert [type(failure) for failure in world.failures] == [ZeroDivisionError]
+
+
+def test_a_sweep_keeps_the_connection_alive() -> None:
+    """With the context's ping times; an ended session's is left alone."""
+    world = World().start()
+    world.link.sweep()
+    assert world.connection.calls.count("keep_alive") == 1
+    world.link.lost(LOST)
+    world.link.stop(0.0)
+    world.link.sweep()
+    assert world.connection.calls.count("keep_alive") == 1
