@@ -97,7 +97,7 @@ class Setting:
         try:
             if self.repeatable:
                 return tuple(self.kind.read(one, self.option) for one in _several(given))
-            return self.kind.read(given[-1] if isinstance(given, list) else given, self.option)
+            return self.kind.read(given[-1] if isinstance(given, list) and given else given, self.option)
         except InvalidSetting as error:
             if self.secret:
                 raise InvalidSetting(error.option, HIDDEN, error.problem, error.hint) from None
@@ -352,7 +352,7 @@ def command_options(plan: Mapping[str, Any]) -> list[str]:
     Args:
         plan: by the names of its fields.
     """
-    given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items()]
+    given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
     return [f"{option} {shlex.quote(value)}" for option, value in given if value]
 
 

@@ -50,6 +50,8 @@ def test_a_row_is_sound(row: Setting) -> None:
 def test_a_value_that_is_given_twice_counts_once() -> None:
     """Where a setting has one value, the last one that was given wins."""
     assert SETTINGS["rate"].read(["2", "3"]) == 3.0
+    with pytest.raises(InvalidSetting):
+        SETTINGS["rate"].read([])
 
 
 @pytest.mark.parametrize(
