@@ -385,6 +385,7 @@ def storm_sentence(run: RunData) -> str:
 
 
 def storms_until_end(run: RunData) -> Sequence[Storm]:
+    """Return the planned storms that came before the run's end."""
     return [one.storm for one in run.storms if one.storm.at_s <= run.length_s]
 
 
