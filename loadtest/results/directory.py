@@ -84,10 +84,10 @@ def write_json(path: Path, value: object) -> None:
         ResultsUnwritable: it cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-    beside = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.partial")
     with writing(path):
-        with beside.open("wb") as file:
+        with partial.open("wb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        partial.replace(path)

@@ -89,15 +89,15 @@ def unpin(runs: Sequence[FoundRun]) -> None:
 
 def _copy(run: Path, kept: Path) -> None:
     """Copy a run's files. The copy appears only once it is complete."""
-    beside = kept.with_name(f".{kept.name}.partial")
+    partial = kept.with_name(f".{kept.name}.partial")
     with directory.writing(kept):
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         for name in _KEPT:
             if (run / name).is_file():
-                shutil.copyfile(run / name, beside / name)
+                shutil.copyfile(run / name, partial / name)
         shutil.rmtree(kept, ignore_errors=True)
-        beside.rename(kept)
+        partial.rename(kept)
 
 
 def _remove(kept: Path) -> None:

@@ -81,8 +81,8 @@ def attach_logs(
         ResultsUnwritable: server_log.jsonl cannot be written.
     """
     counts = Counts()
-    with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as beside:
-        with LogWriter(Path(beside)) as writer:
+    with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as folder:
+        with LogWriter(Path(folder)) as writer:
             for file in files:
                 reader = LogReader(format=format, option="--format")
                 for batch in _batches(read(file, reader, option="--server-log")):
