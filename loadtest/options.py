@@ -97,7 +97,7 @@ class Setting:
         try:
             if self.repeatable:
                 return tuple(self.kind.read(one, self.option) for one in _several(given))
-            return self.kind.read(given[-1] if isinstance(given, list) else given, self.option)
+            return self.kind.read(given[-1] if isinstance(given, list) and given else given, self.option)
         except InvalidSetting as error:
             if self.secret:
                 raise InvalidSetting(error.option, HIDDEN, error.problem, error.hint) from None
@@ -347,17 +347,13 @@ def options_of(plan_fields: Iterable[str]) -> list[str]:
 
 
 def command_options(plan: Mapping[str, Any]) -> list[str]:
-    """Return the options that repeat a run's plan, quoted for a shell, a line for each group.
+    """Return the options that repeat a run's plan, each with its value quoted for a shell.
 
     Args:
         plan: by the names of its fields.
     """
-    lines = []
-    for rows in TABLE.values():
-        given = [(row.option, written(plan[row.plan_field])) for row in rows if row.plan_field]
-        if given:
-            lines.append(" ".join(f"{option} {shlex.quote(value)}" for option, value in given if value))
-    return lines
+    given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
+    return [f"{option} {shlex.quote(value)}" for option, value in given if value]
 
 
 def written(value: Any) -> str:

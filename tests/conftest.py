@@ -13,7 +13,7 @@ import trustme
 from tests.support.peers import open_sockets, until
 from tests.support.turns import turn
 
-# A pool of threads in each process costs more CPU than it saves here. Read when numpy is imported.
+# With few numbers, numpy's threads in each process cost more CPU than they save. Read as numpy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SLOWEST_FIRST = ("e2e", "wire", "unit")

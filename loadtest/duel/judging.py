@@ -41,7 +41,7 @@ SUMMARY = "summary.md"
 
 Text = Annotated[str, Meta(max_length=4096)]
 
-_EVIDENCE: dict[str, Any] = {
+EVIDENCE: dict[str, Any] = {
     "connect": PooledEvidence[ConnectEvidence],
     "messaging": PooledEvidence[MessagingEvidence],
     "reconnect": PooledEvidence[ReconnectEvidence],
@@ -68,12 +68,14 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     """What duel.json holds.
 
     Args:
+        schema: version of this file's form.
         a, b: revisions of the baseline and of the candidate.
         order: `abba` or `parallel`.
         pairs_planned: at most.
         looks: numbers of pairs at which the duel looks.
         duration_s: of each run.
         margins: by gated quantile, what the pairs are judged by; where one is missing, the default.
+        started_at: ISO 8601, UTC.
         started_unix_ns: the wall clock at its start; runs made later say nothing about its noise.
         pairs: that were run to their end.
         end: why it ended, empty while it goes.
@@ -101,7 +103,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Give the evidence of a duel that was read its type."""
-        self.items[:] = [typed(item, _EVIDENCE.get(item.item, Any)) for item in self.items]
+        self.items[:] = [typed(item, EVIDENCE.get(item.item, Any)) for item in self.items]
 
     @property
     def exit_code(self) -> int:

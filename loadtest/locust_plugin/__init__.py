@@ -1,7 +1,7 @@
 """The Locust plugin, the only importer of locust and gevent.
 
     user              WebSocketUser, the class that locustfiles subclass
-    options           the --ws-… options, and how they override a user class's attributes
+    parser            the table of settings (loadtest.options) as options of Locust's parser
     load_settings     from those to what the engine and the run directory need, checked before anything starts
     configuration     the settings of this process's runs: user class and options
     roles             local, master or worker: which lifecycle a process has

@@ -66,7 +66,7 @@ def _gate_lines(item: AnyItem) -> Iterator[str]:
         yield (
             f"{gate.decision} {gate.gate}: {text.span(gate.baseline_us)} -> "
             f"{text.span(gate.candidate_us)}, {text.change(gate.change_ratio)} "
-            f"({interval(gate)} %), margin {margin(gate)}{share}"
+            f"({interval(gate)}%), margin {margin(gate)}{share}"
         )
 
 

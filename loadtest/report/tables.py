@@ -315,7 +315,7 @@ def environment_table(run: RunData) -> Table:
 
 
 def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
-    """Return the command that makes such a run again, a line for each group of options.
+    """Return the command that makes such a run again, in lines of a readable length.
 
     Args:
         manifest: of the run.
@@ -333,8 +333,17 @@ def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
     ]
     if margins := margins_text(manifest.gates):
         options.append(f"--ws-margin {shlex.quote(margins)}")
-    lines = [head, *(f"  {line}" for line in options)]
+    lines = [head]
+    for option in options:
+        if lines[1:] and len(f"{lines[-1]} {option} \\") <= _COMMAND_WIDTH:
+            lines[-1] += f" {option}"
+        else:
+            lines.append(f"  {option}")
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
+
+
+_COMMAND_WIDTH = 90
+"""Columns of a command in a report."""
 
 
 _TOLD = 5
@@ -343,7 +352,7 @@ _TOLD = 5
 
 def storm_table(run: RunData) -> Table:
     """Return how each storm went, empty where none was planned."""
-    header = ("storm at", "kind", "planned", "dropped", "back", "50 % back", "95 %", "100 %", "peak/s")
+    header = ("storm at", "kind", "planned", "dropped", "back", "50% back", "95%", "100%", "peak/s")
     note = (
         "Times count from the storm's moment, and shares are of those dropped; a dash stands where so many "
         "never came back. The peak is of all attempts to connect in one second until they were back."

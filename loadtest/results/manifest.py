@@ -141,6 +141,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     """What run.json holds.
 
     Args:
+        schema: version of this file's form.
         run_id: unique, short, fit for a folder's name.
         revision: the version of the server under test.
         target: URL; what is secret in it is taken out.

@@ -70,10 +70,14 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Counts(Struct, kw_only=True):
-    """How reading went.
+    """How reading a log went.
 
-    `broken` ones could not be read, `undecodable` ones were not UTF-8 and read all the same, `cut`
-    ones were too long, and `stray` lines have no known format and belong to no traceback.
+    Args:
+        lines, records: how many were read.
+        broken: records that could not be read.
+        undecodable: lines that were not UTF-8; they are read all the same.
+        cut: records that were too long.
+        stray: lines of no known format that belong to no traceback.
     """
 
     lines: int = 0

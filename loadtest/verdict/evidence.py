@@ -1,10 +1,10 @@
-"""What a verdict rests on, item by item: each `evidence` of verdict.json, duel.json and `compare --json`.
+"""The evidence of each item: what verdict.json, duel.json and `compare --json` hold as `evidence`.
 
-Other programs read it by the names of the fields, reports by the attributes. A verdict.json may have been
-written by another version, or by anybody: every field has a default, fields that are not known are passed
-over, and a value of another type makes the file unreadable. The JSON is a contract. Where a structure omits
-defaults, None stands for a field that is not written, and a field that is always written has a default from a
-factory, which msgspec does not omit. Rules and texts do not belong here.
+The JSON is a contract: programs read it by field name, reports by attribute. A verdict.json may come from
+another version or from anybody, so every field has a default, unknown fields are ignored, and a value of
+another type makes the file unreadable. In a Struct with `omit_defaults`, None means "not written"; a field
+that is always written gets its default from a factory, which msgspec does not omit. Rules and texts do not
+belong here.
 """
 
 from typing import Any, Generic, Self, TypeVar
@@ -27,7 +27,13 @@ def _empty() -> dict[Any, Any]:
 
 
 class ErrorSeen(Struct, frozen=True, kw_only=True):
-    """One error: how often it was met, and example, session and time of the first."""
+    """An error of one shape.
+
+    Args:
+        error: its shape.
+        count: how often it occurred.
+        example, session, at_s: text, session and second of the first occurrence.
+    """
 
     error: str = ""
     count: int = 0
@@ -37,7 +43,7 @@ class ErrorSeen(Struct, frozen=True, kw_only=True):
 
 
 class CountedEvidence(Struct, frozen=True, kw_only=True):
-    """What the four items have that are judged by counting.
+    """The part that the items judged by counting have in common.
 
     Args:
         counts: by the names of `loadtest.session.recorder.COUNTS` without the item's; no zeros.
@@ -51,7 +57,13 @@ class CountedEvidence(Struct, frozen=True, kw_only=True):
 
 
 class ConnectEvidence(CountedEvidence, frozen=True, kw_only=True):
-    """Of `connect`; `unaccounted` attempts have no ending."""
+    """Evidence of `connect`.
+
+    Args:
+        unaccounted: attempts without an outcome.
+        sessions_planned: users times sessions per user.
+        percentiles: of connecting, in milliseconds.
+    """
 
     unaccounted: int = 0
     sessions_planned: int = 0
@@ -59,14 +71,26 @@ class ConnectEvidence(CountedEvidence, frozen=True, kw_only=True):
 
 
 class MessagingEvidence(CountedEvidence, frozen=True, kw_only=True):
-    """Of `messaging`; `unaccounted` requests have no outcome."""
+    """Evidence of `messaging`.
+
+    Args:
+        unaccounted: requests without an outcome.
+        percentiles: of round trips and push delays, in milliseconds.
+    """
 
     unaccounted: int = 0
     percentiles: Percentiles = {}
 
 
 class OutagesOfKind(Struct, frozen=True, kw_only=True):
-    """Outages with the same beginning: `drop` and its kind, or `loss` and its cause."""
+    """Outages with the same cause.
+
+    Args:
+        trigger: `drop` or `loss`.
+        name: kind of the drop, or cause of the loss.
+        begun, resumed: how many.
+        p50_ms, p95_ms, max_ms: length of those that were resumed.
+    """
 
     trigger: str = ""
     name: str = ""
@@ -81,6 +105,7 @@ class StormEvidence(Struct, frozen=True, kw_only=True):
     """How a storm went.
 
     Args:
+        at_s, share_ratio, kind: as planned: second of the run, share of all sessions, kind of the drop.
         dropped: sessions that it met.
         back: of these, that came back.
         back_p50_s, back_p95_s, back_p100_s: until so many of them were back, None if they never were.
@@ -99,11 +124,14 @@ class StormEvidence(Struct, frozen=True, kw_only=True):
 
 
 class ReconnectEvidence(CountedEvidence, frozen=True, kw_only=True):
-    """Of `reconnect`.
+    """Evidence of `reconnect`.
 
     Args:
         unaccounted: outages without an outcome.
         drops, losses: how many, by kind and by cause.
+        outages: by cause.
+        storms: in the order of the plan.
+        percentiles: of outages and resumes, in milliseconds.
         herd_peak_per_s, herd_peak_at_s: the most connection attempts in one second, and when.
         phases: of the outages that ended, by phase.
     """
@@ -120,13 +148,22 @@ class ReconnectEvidence(CountedEvidence, frozen=True, kw_only=True):
 
 
 class PersistenceEvidence(CountedEvidence, frozen=True, kw_only=True):
-    """Of `persistence`; `judged_by` says whether the server keeps a history."""
+    """Evidence of `persistence`.
+
+    Args:
+        judged_by: identity alone, or the history too if the server keeps one.
+    """
 
     judged_by: str = ""
 
 
 class RunNamed(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Which run was compared."""
+    """A run that was compared.
+
+    Args:
+        revision, run_id, started_at: from its manifest.
+        complete: whether it ended in good order.
+    """
 
     revision: str = field(default_factory=str)
     run_id: str = field(default_factory=str)
@@ -146,7 +183,13 @@ class RunNamed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BaselineEvidence(RunNamed, frozen=True, kw_only=True, omit_defaults=True):
-    """The run that latency was compared with; where it lies, and by which rule it was chosen."""
+    """The run that latency was compared with.
+
+    Args:
+        path: its directory.
+        rule: by which it was chosen.
+        percentiles: by tag, in milliseconds.
+    """
 
     path: str | None = None
     rule: str | None = None
@@ -154,7 +197,12 @@ class BaselineEvidence(RunNamed, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PassedOver(Struct, frozen=True, kw_only=True):
-    """A run that the rule did not take for the baseline."""
+    """A run that the rule did not choose as the baseline.
+
+    Args:
+        revision, run_id, path: which run.
+        why: it was not chosen.
+    """
 
     revision: str = ""
     run_id: str = ""
@@ -163,7 +211,13 @@ class PassedOver(Struct, frozen=True, kw_only=True):
 
 
 class PairEvidence(Struct, frozen=True, kw_only=True):
-    """A pair of runs: whether it counts, and by gate how much the quantile changed."""
+    """A pair of runs.
+
+    Args:
+        pair: its number, from 1.
+        fit: whether it counts: the load generator kept up in both runs.
+        change_ratios: by gate, how much the quantile changed from baseline to candidate.
+    """
 
     pair: int = 0
     fit: bool = False
@@ -173,10 +227,17 @@ class PairEvidence(Struct, frozen=True, kw_only=True):
 
 
 class GateResult(Struct, frozen=True, kw_only=True):
-    """A gated quantile, compared; the figures are explained at `loadtest.statistics.comparison.Comparison`.
+    """A gated quantile, compared (`loadtest.statistics.comparison.Comparison`).
 
     Args:
         gate: its name, "service p50".
+        tag, quantile: what the name says: histogram, and a quantile from 0 to 1.
+        reason: for the decision.
+        baseline_us, candidate_us: the quantile on both sides.
+        change_ratio: how much it changed, 0.05 for 5% slower.
+        low_ratio, high_ratio: interval of the change.
+        more_pairs: how many more pairs of runs would settle it, None if unknown.
+        baseline_samples, candidate_samples: in the histograms.
         margin_ratio: the margin in force, as a share of the baseline.
         relative_margin_ratio, absolute_margin_us: what it comes from: the larger of both.
     """
@@ -207,16 +268,17 @@ class GateResult(Struct, frozen=True, kw_only=True):
 
 
 class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Of `latency`.
+    """Evidence of `latency`.
 
     Args:
-        percentiles, passed_over: of a run.
-        rule: by which there is no baseline; empty if there just was none.
-        baseline: of a run that has one.
-        runs: of several pairs, each of them.
-        pairs, spoiled: how many count, and why others do not.
-        gates, left_out: what was compared, and what could not be.
-        noise: by gate, how much runs differ that should not.
+        percentiles: of the run, by tag, in milliseconds.
+        passed_over: runs that the rule did not choose as the baseline.
+        rule: why there is no baseline; empty if no run was suitable.
+        baseline: the run it was compared with.
+        runs: each pair, if there are several.
+        pairs, spoiled: how many pairs count, and why others do not.
+        gates, left_out: quantiles that were compared, and those that could not be.
+        noise: by gate, how much runs differ that should be alike.
     """
 
     percentiles: Percentiles | None = None
@@ -232,7 +294,13 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
-    """A record of the server's log; `drop` is the kind of the drop that it belongs to, if any."""
+    """A record of the server's log.
+
+    Args:
+        file, line: where it begins.
+        level, text: as logged; the text is bounded.
+        drop: kind of the drop that it belongs to, None if it belongs to none.
+    """
 
     file: str = ""
     line: int = 0
@@ -242,7 +310,14 @@ class LogLine(Struct, frozen=True, kw_only=True):
 
 
 class KindEvidence(Struct, frozen=True, kw_only=True):
-    """What the server logged of one kind of drop; `levels` counts the records by level."""
+    """What the server logged about one kind of drop.
+
+    Args:
+        kind: of the drops.
+        drops, drops_with_record: how many were made, and how many have a record in the log.
+        records, levels: records about them, and their number by level.
+        expected_errors: errors that these drops were made to cause.
+    """
 
     kind: str = ""
     drops: int = 0
@@ -253,16 +328,19 @@ class KindEvidence(Struct, frozen=True, kw_only=True):
 
 
 class ServerLogEvidence(Struct, frozen=True, kw_only=True):
-    """Of `server_log`, where a log was given.
+    """Evidence of `server_log`, if a log was given.
 
     Args:
+        by_kind: records by kind of drop.
+        cancelled_at_shutdown_errors: errors of tasks that the server cancelled as it shut down.
         disconnect_records: records that a client's leaving caused; of these:
         disconnect_levels, disconnect_errors, first_disconnect_errors: their levels; those at ERROR or worse.
         info_ratio: the share at INFO or below, None without any.
         real_errors, first_real_errors: errors that no client's leaving caused, and no drop was made to cause.
         expected_errors: those that a drop was made to cause.
         drops: that the run made.
-        records: in the run's time; of these, `untimed_records` have no time.
+        records: in the run's time.
+        untimed_records: of these, those without a time.
         unjudged_records: that were too many.
         clock_offset_s: how far the server's clock is ahead, None if unknown.
         covered_ratio: the share of drops near which the log has any record.
@@ -295,7 +373,12 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
 
 
 class ItemSeen(Struct, Generic[_Evidence], frozen=True, kw_only=True):
-    """What was found of an item in one run; `evidence` is that run's."""
+    """What one run showed of an item.
+
+    Args:
+        run: its directory.
+        summary, evidence: of the item in that run's verdict.
+    """
 
     run: str
     summary: str
@@ -303,12 +386,12 @@ class ItemSeen(Struct, Generic[_Evidence], frozen=True, kw_only=True):
 
 
 class PooledEvidence(Struct, Generic[_Evidence], frozen=True, kw_only=True, omit_defaults=True):
-    """Of an item over a duel's runs of the candidate.
+    """Evidence of an item over the candidate's runs of a duel.
 
     Args:
-        runs: how many, by what was found in them.
-        seen: the first runs in which the item failed or cannot be told, whichever decided.
-        baseline_failed: the first runs of the baseline that fail the item, too.
+        runs: how many, by verdict.
+        seen: the first runs whose verdict on the item decided, FAIL or INCONCLUSIVE.
+        baseline_failed: the first runs of the baseline that fail the item too.
     """
 
     runs: dict[Ruling, int] = field(default_factory=_empty)

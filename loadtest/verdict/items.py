@@ -43,6 +43,7 @@ class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):
     """One item's verdict.
 
     Args:
+        item: its name.
         summary: one sentence for a person.
         evidence: what it rests on; an empty mapping if there is none.
     """
@@ -61,6 +62,7 @@ class Generator(Struct, frozen=True, kw_only=True):
     """Whether the load generator was itself fit to measure.
 
     Args:
+        valid: whether it was.
         problems: why it was not, and what to change; a sentence each.
         figures: what was measured, by name with unit.
     """
@@ -74,6 +76,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """What verdict.json holds.
 
     Args:
+        schema: version of this file's form.
         revision: of the server under test.
         baseline: revision of the baseline, None without one.
         items: in the order of `ITEMS`.

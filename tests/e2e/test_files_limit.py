@@ -9,7 +9,7 @@ from loadtest.engine import monitor
 
 RAISED = """
 import resource
-from loadtest.engine import raise_files_limit
+from loadtest.engine.monitor import raise_files_limit
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 told = raise_files_limit()

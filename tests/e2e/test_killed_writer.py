@@ -23,8 +23,8 @@ def test_a_killed_run_loses_nothing_that_was_appended(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from loadtest.results import pack\n"
-        "from loadtest.results import RunWriter\n"
+        "from loadtest.results.interval import pack\n"
+        "from loadtest.results.writer import RunWriter\n"
         "from tests.support.runs import manifest\n"
         "from tests.support.stories import story\n"
         "writer = RunWriter(Path(sys.argv[1]), manifest())\n"

