@@ -196,7 +196,8 @@ class Ledger:
 
         Args:
             sequences: requests in the part of the history that the server sent, which may be only its end.
-            count: how many requests the whole history holds; None if the server does not say.
+            count: messages in the whole history, None if the server does not say. They may include requests
+                that were never acknowledged, so a shortfall is a lower bound.
         """
         present = set(sequences)
         expected = list(self.acknowledged.since(min(present))) if present else []
