@@ -109,8 +109,10 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
         attempt: number of the attempt since the session was last established, from 1.
         final: whether the session gave up for good.
         outage_ns: from the drop or loss until the session was established again.
-        detect_ns, wait_ns: parts of an outage: until the client noticed, and the backoff delays.
-        dns_ns, tcp_ns, tls_ns, upgrade_ns, resume_ns: duration of each phase of the attempt.
+        detect_ns: part of the outage until the client noticed.
+        wait_ns: sum of the outage's backoff delays.
+        dns_ns, tcp_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if skipped.
+        resume_ns: from the open WebSocket until the session was established.
     """
 
     at_ns: int
