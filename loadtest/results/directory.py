@@ -27,6 +27,9 @@ BASELINES = "baselines"
 DUELS = "duels"
 """The folder of duel records; the runs of a duel are stored with all other runs."""
 
+_TAKEN = (BASELINES, DUELS, "readme.md")
+"""Names in the results folder that are not a revision's; results/README.md is part of the project."""
+
 _NAME_LIMIT = 80
 
 
@@ -61,7 +64,7 @@ def check_writable(results: Path) -> None:
 def folder_name(revision: str) -> str:
     """Return a revision's folder name: its letters, digits, dots, dashes and underscores."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", revision).strip(".-")[:_NAME_LIMIT]
-    return f"{name}-" if name.lower() in (BASELINES, DUELS) else name or "unknown"
+    return f"{name}-" if name.lower() in _TAKEN else name or "unknown"
 
 
 def make_directory(results: Path, manifest: Manifest) -> Path:
