@@ -171,7 +171,7 @@ def _is_blocked(item: AnyItem, connect: AnyItem) -> bool:
 
 
 def _blocks_others(connect: AnyItem) -> bool:
-    """Whether sessions did not connect. A `connect` that is merely INCONCLUSIVE blocks no other item."""
+    """Whether `connect` prevents judging other items: it is FAIL, or no session was established."""
     return connect.verdict is Ruling.FAIL or _none_established(connect)
 
 
