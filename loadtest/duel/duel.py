@@ -168,7 +168,7 @@ class Duel:
         outcome = Outcome(
             fit=pair.fit,
             failed=bool(pair.failed_items),
-            hopeless=bool(pair.lacks),
+            hopeless=pair.fit and bool(pair.lacks),
             latency=None if look is None else look.verdict,
         )
         self._outcomes.append(outcome)

@@ -327,7 +327,7 @@ def _hint(data: bytes) -> str:
         schema = msgspec.json.decode(data, type=dict[str, object]).get("schema")
     except _MALFORMED:
         return ""
-    return "" if schema == 1 else f" (its schema is {schema}, this version reads 1)"
+    return "" if schema in (None, 1) else f" (its schema is {schema}, this version reads 1)"
 
 
 def read_lines(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtest.errors import RunUnreadable
 from loadtest.report.html import html
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
@@ -70,6 +71,8 @@ def attach_logs(
 ) -> None:
     """Attach a server's log to a run. It replaces the log that the run had, once it has been read to the end.
 
+    The number of real errors that the run allows stays as it was.
+
     Args:
         run: the run directory.
         files: logs to read; `-` is standard input.
@@ -80,7 +83,7 @@ def attach_logs(
         InvalidSetting: a file cannot be read, or the format is unknown or malformed.
         ResultsUnwritable: server_log.jsonl cannot be written.
     """
-    counts = Counts()
+    counts, allowed_errors = Counts(), _allowed_errors(run)
     with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as folder:
         with LogWriter(Path(folder)) as writer:
             for file in files:
@@ -89,8 +92,18 @@ def attach_logs(
                     classified = ((record, rules.classify(record)) for record in batch)
                     writer.append(extract(classified, file.name if len(files) > 1 else ""))
                 counts = counts.plus(reader.counts)
-            writer.finish(ReadStats(files=[file.name for file in files], counts=counts))
+            names = [file.name for file in files]
+            writer.finish(ReadStats(files=names, counts=counts, allowed_errors=allowed_errors))
         writer.path.replace(run / writer.path.name)
+
+
+def _allowed_errors(run: Path) -> int:
+    """Return how many real errors a run allows; 0 if the log that it has cannot be read."""
+    try:
+        log = read_server_log(run)
+    except RunUnreadable:  # the log is about to be replaced
+        return 0
+    return log.reading.allowed_errors if log is not None and log.reading is not None else 0
 
 
 def _batches(records: Iterator[LogRecord]) -> Iterator[list[LogRecord]]:

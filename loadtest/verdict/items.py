@@ -179,7 +179,5 @@ def imbalance(left: int, begun: str) -> str:
         left: the result of `unaccounted`, not 0.
         begun: number and name of what was started, such as "200 outages".
     """
-    return (
-        f"the books do not balance: {left} of {begun} have no outcome. "
-        "A worker was lost, or this is an error in the tool"
-    )
+    problem = f"{left} of {begun} have no outcome" if left > 0 else f"{begun} have {-left} outcomes too many"
+    return f"the books do not balance: {problem}. A worker was lost, or this is an error in the tool"

@@ -112,7 +112,8 @@ def judge(
     if failures:
         ruling, summary = Ruling.FAIL, "; ".join(failures)
     elif not run.manifest.plan.drops_planned:
-        summary = f"no drops are planned, and no error was logged in {evidence.records} records"
+        errors = f"{evidence.real_errors} allowed" if evidence.real_errors else "no"
+        summary = f"no drops are planned, and {errors} error was logged in {evidence.records} records"
         return Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=evidence)
     elif doubts:
         ruling, summary = Ruling.INCONCLUSIVE, "; ".join(doubts)

@@ -14,10 +14,13 @@ from loadtest.errors import ResultsUnwritable, RunNotFound, RunUnreadable
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.directory import VERDICT
+from loadtest.results.log_file import read_server_log
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
 from loadtest.runs.find import read_verdict
-from loadtest.runs.publish import publish, write_verdict
+from loadtest.runs.publish import attach_logs, publish, write_verdict
+from loadtest.serverlog.extract import ReadStats
+from loadtest.serverlog.rules import load_rules
 from loadtest.session.recorder import ErrorTally
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
@@ -473,3 +476,20 @@ def test_a_verdict_is_written_and_read(tmp_path: Path) -> None:
     (path / VERDICT).write_text("{")
     with pytest.raises(RunUnreadable, match=VERDICT):
         read_verdict(path)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_log_attached_later_keeps_the_runs_allowance(tmp_path: Path, damaged: bool) -> None:
+    """Real errors that the run allows are allowed in the new log too; a damaged log allows none."""
+    run = write_run(tmp_path)
+    write_server_log(run, reading=ReadStats(allowed_errors=3))
+    if damaged:
+        (run / "server_log.jsonl").write_text("{}\n{}\n")
+    log = tmp_path / "server.log"
+    log.write_text("INFO:     connection open\n")
+    attach_logs(run, [log], rules=load_rules())
+    attached = read_server_log(run)
+    assert attached is not None
+    assert attached.reading is not None
+    assert attached.reading.files == ["server.log"]
+    assert attached.reading.allowed_errors == (0 if damaged else 3)

@@ -273,7 +273,11 @@ def test_a_run_without_drops_is_judged_by_its_errors_only() -> None:
     found = judged([line(START_NS, "INFO", "connection open")], [], **calm)
     assert found.verdict is Ruling.NOT_JUDGED
     assert found.summary == "no drops are planned, and no error was logged in 1 records"
-    assert judged([line(START_NS, "ERROR", "database is locked")], [], **calm).verdict is Ruling.FAIL
+    error = line(START_NS, "ERROR", "database is locked")
+    assert judged([error], [], **calm).verdict is Ruling.FAIL
+    allowed = judged([error], [], reading=ReadStats(allowed_errors=1), **calm)
+    assert allowed.verdict is Ruling.NOT_JUDGED
+    assert allowed.summary == "no drops are planned, and 1 allowed error was logged in 1 records"
 
 
 def test_evidence_holds_no_secret() -> None:
