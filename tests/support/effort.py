@@ -1,14 +1,14 @@
-"""How hard property tests try."""
+"""Settings of property tests."""
 
 from hypothesis import HealthCheck, settings
 
 
 def effort(examples: int, *, steps: int = 50) -> settings:
-    """Return the settings of a property test: this many examples, and nothing that a busy machine can fail.
+    """Return settings for a property test, without the deadlines that fail on a busy machine.
 
     Args:
-        examples: how many are tried.
-        steps: of one walk of a state machine.
+        examples: number of examples.
+        steps: number of steps in each run of a state machine.
     """
     return settings(
         max_examples=examples,
