@@ -7,7 +7,7 @@ In a locustfile:
     class ChatUser(WebSocketUser):
         dialect = "emergence"
 
-An application of your own speaks a `Dialect`, drops of your own are a `DropKind`.
+To test your own application, subclass `Dialect`. To add a kind of drop, subclass `DropKind`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the Locust adapter when it is asked for: importing Locust patches the standard library."""
+    """Import the Locust adapter only on first use: importing Locust patches the standard library."""
     if name == "WebSocketUser":
         from loadtest.locust_plugin.user import WebSocketUser
 

@@ -3,19 +3,20 @@
     LoadtestError                 exit code 5: the tool itself failed
     ├── UsageError                exit code 2: the request cannot be carried out as given
     │   ├── InvalidSetting        an option, attribute or argument has a bad value
-    │   ├── RunNotFound           no run directory and no revision has that name
+    │   ├── RunNotFound           no run directory or revision has that name
     │   ├── RunUnreadable         a file of a run is damaged or has another schema
     │   ├── RunsNotComparable     two runs were made with different plans
     │   └── ResultsUnwritable     the results folder cannot be written
-    ├── IllegalStep               a session got an event that its state has no row for
-    ├── ConnectFailed             one connection attempt failed (data for the session, never fatal)
+    ├── IllegalStep               a session got an event that its state does not allow
+    ├── ConnectFailed             a connection attempt failed (data for the session, never fatal)
     ├── MalformedInterval         a worker sent bytes that cannot be read
     └── ServerNotStarted          the reference server did not start
 
-What the target does wrong is data in the results, not an exception; `ConnectFailed` only carries a refusal
-from the transport to the session that counts it. Exceptions of other libraries are translated where they
-enter. Errors hold fields, so that they can be pickled and tested. `__str__` writes one line: what is wrong
-with which value, what is allowed, and what to do. A UsageError that no code tells apart holds just that line.
+The target's failures are data in the results, not exceptions; `ConnectFailed` only carries a refusal from
+the transport to the session, which counts it. Exceptions of other libraries are translated where they enter.
+Errors hold fields, so that they can be pickled and tested. `__str__` writes one line: what is wrong with
+which value, what is allowed, and what to do. Raise UsageError itself, with just that line, for a mistake that
+no code needs to tell apart.
 """
 
 from pathlib import Path
@@ -27,14 +28,14 @@ from loadtest.events import Refused
 _VALUES = Repr()
 _VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 200
 _VALUES.maxdict = 20
-"""Writes what somebody gave; a whole file that was given by mistake is cut short."""
+"""Writes the values given by users, shortened in case someone passed a whole file by mistake."""
 
 
 class LoadtestError(Exception):
     """Base of all errors that this package raises.
 
     Attributes:
-        exit_code: of a command that ends with this error.
+        exit_code: exit code of a command that ends with this error.
     """
 
     exit_code = 5
@@ -47,17 +48,17 @@ class UsageError(LoadtestError):
 
 
 HIDDEN: Final = ...
-"""In place of a value that must not be shown, or where there is none."""
+"""Stands in `InvalidSetting.value` for a secret value, or for no value."""
 
 
 class InvalidSetting(UsageError):
-    """A setting has a value that it must not have.
+    """A setting has an invalid value.
 
     Args:
-        option: as a person types it: `--ws-rate`, `--margin`.
-        value: as it was given, or `HIDDEN`.
-        problem: what the value must be, or what is wrong with it: the sentence goes on after the option.
-        hint: what to do, where `problem` does not say so.
+        option: as the user types it: `--ws-rate`, `--margin`.
+        value: as given, or `HIDDEN`.
+        problem: what the value must be, or what is wrong with it; continues the sentence after the option.
+        hint: what to do, if `problem` does not say it.
     """
 
     def __init__(self, option: str, value: object, problem: str, hint: str = "") -> None:
@@ -74,7 +75,7 @@ class InvalidSetting(UsageError):
 
 
 class RunNotFound(UsageError):
-    """No run directory and no revision has this name.
+    """No run directory or revision has this name.
 
     Args:
         wanted: the name as typed.
@@ -97,7 +98,7 @@ class RunUnreadable(UsageError):
 
     Args:
         path: the file.
-        problem: why; follows the path and a colon.
+        problem: why, written after the path and a colon.
     """
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -113,7 +114,7 @@ class RunsNotComparable(UsageError):
     """Two runs were made with different plans.
 
     Args:
-        fields: the options in which they differ.
+        fields: options in which the plans differ.
     """
 
     def __init__(self, fields: list[str]) -> None:
@@ -132,7 +133,7 @@ class ResultsUnwritable(UsageError):
 
     Args:
         path: the folder or file.
-        problem: the system's words.
+        problem: the system's error message.
     """
 
     def __init__(self, path: Path, problem: str) -> None:
@@ -152,7 +153,7 @@ class IllegalStep(LoadtestError):
 
     Args:
         state: name of the state.
-        event: name of the event's class.
+        event: class name of the event.
     """
 
     def __init__(self, state: str, event: str) -> None:
@@ -168,7 +169,7 @@ class ConnectFailed(LoadtestError):
     """A connection attempt failed.
 
     Args:
-        refused: in which phase and why.
+        refused: the phase and the cause.
     """
 
     def __init__(self, refused: Refused) -> None:
@@ -183,7 +184,7 @@ class MalformedInterval(LoadtestError):
     """A worker sent an interval that cannot be read.
 
     Args:
-        problem: what is wrong with its bytes.
+        problem: what is wrong with the bytes.
     """
 
     def __init__(self, problem: str) -> None:
@@ -201,7 +202,7 @@ class ServerNotStarted(LoadtestError):
     """The reference server did not start.
 
     Args:
-        problem: why, with the end of its log.
+        problem: why, with the last lines of its log.
     """
 
     def __init__(self, problem: str) -> None:

@@ -1,12 +1,12 @@
-"""Events and actions: everything that passes between a session and the engine around it.
+"""Events and actions: everything that passes between a session and the engine.
 
-The engine hands a session an event (past tense: Received, Lost), and the session answers with actions
-(imperative: Send, Reconnect). A session never touches a socket, a clock or a random number itself, so it can
-be tested without any of them (the sans-I/O pattern of h11 and wsproto).
+The engine passes a session an event (past tense: Received, Lost), and the session returns actions
+(imperative: Send, Reconnect). A session uses no socket, clock or random numbers itself, so it can be tested
+without them (the sans-I/O pattern of h11 and wsproto).
 
-Records are msgspec structs: frozen, slotted, and at 0.1 µs each five times cheaper to make than frozen
-dataclasses, which counts on the path of every message. `_ns` fields are integer nanoseconds of the engine's
-monotonic clock, `_s` fields float seconds. No behaviour here: `loadtest.session.machine` has the state table.
+Records are frozen msgspec structs. Creating one takes 0.1 µs, a fifth of a frozen dataclass, which matters on
+the hot path. `_ns` fields are integer nanoseconds of the run's clock or durations, `_s` fields are float
+seconds. No behaviour here: `loadtest.session.machine` has the state table.
 """
 
 from msgspec import Struct
@@ -16,11 +16,11 @@ Data = str | bytes
 
 
 class Identity(Struct, frozen=True, kw_only=True):
-    """Who a session is, on all of its connections.
+    """Identity of a session, the same on all its connections.
 
     Args:
-        number: counts the sessions of a run from 0 over all workers; selects the session's part of the plan.
-        session_id, thread_id: what the server is told, unique to the run.
+        number: number of the session, from 0, unique across workers; selects its part of the plan.
+        session_id, thread_id: ids sent to the server, unique across runs.
     """
 
     number: int
@@ -29,12 +29,12 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """What one connection attempt asks for; made anew, with a fresh token, for each attempt.
+    """What one connection attempt requests; created for each attempt, with a fresh token.
 
     Args:
-        path: with the query, from the first slash on.
-        headers: name and value, added to the upgrade request.
-        subprotocols: offered in this order.
+        path: path and query, from the first slash on.
+        headers: (name, value) pairs, added to the upgrade request.
+        subprotocols: subprotocols to offer, in this order.
     """
 
     path: str
@@ -47,11 +47,11 @@ class Drop(Struct, frozen=True, kw_only=True):
 
     Args:
         kind: name of the drop kind.
-        ordinal: counts the drops of a session from 0.
-        after_s: from the moment the session is established until it is dropped.
-        detect_s: until its client notices, 0 for kinds without such a time.
-        hold_s: how long the condition lasts on the wire, 0 for kinds without such a time.
-        storm: number of the storm that it belongs to, None for the session's own drops.
+        ordinal: number of the drop within the session, from 0.
+        after_s: seconds from when the session is established until it is dropped.
+        detect_s: seconds until its client notices, 0 for kinds without this delay.
+        hold_s: seconds that the condition lasts on the connection, 0 for kinds without it.
+        storm: number of the storm that it belongs to, from 0; None for the session's own drops.
     """
 
     kind: str
@@ -63,7 +63,7 @@ class Drop(Struct, frozen=True, kw_only=True):
 
 
 class Phases(Struct, frozen=True, kw_only=True):
-    """How long each phase of opening a WebSocket took; 0 for a phase that was not needed."""
+    """Duration of each phase of opening a WebSocket; 0 for a phase that was skipped."""
 
     dns_ns: int = 0
     tcp_ns: int = 0
@@ -71,7 +71,7 @@ class Phases(Struct, frozen=True, kw_only=True):
     upgrade_ns: int = 0
 
 
-# Events: what a session is told.
+# Events: from the engine to a session.
 
 
 class Started(Struct, frozen=True):
@@ -90,8 +90,8 @@ class Refused(Struct, frozen=True, kw_only=True):
     Args:
         phase: dns, tcp, tls, upgrade or token.
         cause: short stable word to count by: refused, timeout, http_503, …
-        detail: one bounded line for a person, without secrets.
-        unreachable: whether nothing answered at all, as while the server is down.
+        detail: one bounded line for people, without the token.
+        unreachable: whether the server sent no response, as when it is down.
     """
 
     phase: str
@@ -107,12 +107,13 @@ class Received(Struct, frozen=True):
 
 
 class Lost(Struct, frozen=True, kw_only=True):
-    """The connection ended without the session asking for it.
+    """The connection ended before the session closed it.
 
     Args:
         code: the WebSocket connection close code, 1006 without a close frame (RFC 6455 section 7.1.5).
-        reason: from the close frame, as it came.
-        cause: short stable word to count by: the code as text, or reset, eof, ping_timeout, protocol_error.
+        reason: reason from the close frame, unchanged, or what was wrong with the server's data.
+        cause: short stable word to count by: the code as text, or reset, eof, tls, ping_timeout, not_reading,
+            protocol_error, message_too_big, invalid_utf8.
     """
 
     code: int
@@ -124,7 +125,7 @@ class Due(Struct, frozen=True):
     """A message is due.
 
     Args:
-        planned_ns: when it was due; the event may come later.
+        planned_ns: planned time of sending; the event may come later.
     """
 
     planned_ns: int
@@ -137,7 +138,7 @@ class DropDue(Struct, frozen=True):
 
 
 class Detected(Struct, frozen=True):
-    """The client noticed that its dropped connection is gone."""
+    """The client noticed the loss of its dropped connection."""
 
 
 class Recovered(Struct, frozen=True):
@@ -157,7 +158,7 @@ class Swept(Struct, frozen=True):
 
 
 class Stopped(Struct, frozen=True):
-    """The run is ending: the session closes in good order."""
+    """The session must end: the run, or its user, is stopping."""
 
 
 class Drained(Struct, frozen=True):
@@ -182,11 +183,11 @@ Event = (
 )
 
 
-# Actions: what a session asks for.
+# Actions: from a session to the engine.
 
 
 class Connect(Struct, frozen=True):
-    """Open a WebSocket. Answered by Opened or Refused; after Opened, EstablishTimedOut may follow."""
+    """Open a WebSocket. Followed by Opened or Refused; after Opened, EstablishTimedOut may follow."""
 
 
 class Send(Struct, frozen=True):
@@ -196,17 +197,17 @@ class Send(Struct, frozen=True):
 
 
 class PerformDrop(Struct, frozen=True):
-    """Perform a drop. Answered by Detected, or by Recovered if the connection stays up."""
+    """Perform a drop. Followed by Detected, or by Recovered if the connection survives."""
 
     drop: Drop
 
 
 class Settle(Struct, frozen=True):
-    """The session is established: count the time to its next drop from now."""
+    """Start the time to the next drop: the session is established."""
 
 
 class Reconnect(Struct, frozen=True):
-    """Wait `after_s` seconds. Answered by RetryDue."""
+    """Wait `after_s` seconds. Followed by RetryDue."""
 
     after_s: float
 
@@ -218,11 +219,11 @@ class Close(Struct, frozen=True):
 
 
 class Drain(Struct, frozen=True):
-    """Wait for the last replies. Answered by Drained."""
+    """Wait for the last replies. Followed by Drained."""
 
 
 class Finish(Struct, frozen=True):
-    """The session has ended; no action follows."""
+    """End the session; no further action follows."""
 
 
 Action = Connect | Send | PerformDrop | Settle | Reconnect | Close | Drain | Finish

@@ -1,16 +1,16 @@
-"""HDR histograms of latency: fold, merge, percentiles, and the codec. The only user of hdrhistogram.
+"""HDR histograms of latency: fold, merge, percentiles, and the codec. Only this module imports hdrh.
 
 A histogram holds microseconds from 1 µs to one hour with 3 significant digits (0.1%), in 23,552 counts.
-Samples arrive as raw nanoseconds. numpy folds them in one go, which gives the same counts as recording them
-one by one at a hundredth of the cost. Values outside the range are clamped to its ends and counted: the
-library's `record_value` returns False for them and loses them. Percentiles are read off the cumulative
-counts: the values of the library's own loop, many times faster.
+Samples arrive as raw nanoseconds. numpy folds them all at once, with the same counts as recording them one by
+one at a hundredth of the cost. Values out of range are clamped to its ends and counted, whereas the library's
+`record_value` returns False and discards them. Percentiles come from the cumulative counts: the same values
+as the library's own loop, many times faster.
 
 Layout of the counts (HdrHistogram.java): bucket b covers the values whose bit length is b + 11, in 1,024
 slots of 2**b µs each; bucket 0 has another 1,024 slots below, for the values from 0 on.
 
-Encoded histograms come from other processes and from files, so `decode` checks them before the library sees
-them. Nothing here is fast enough for a loop that measures: fold and encode elsewhere. No file formats here
+Encoded histograms come from other processes and files, so `decode` checks them before the library sees them.
+Never call this module on the engine's loop: it is too slow for that. No file formats here
 (`loadtest.results.hlog`), no statistics (`loadtest.statistics`).
 """
 
@@ -27,14 +27,14 @@ import numpy as np
 from hdrh.histogram import HdrHistogram
 
 Histogram: TypeAlias = Any
-"""An HdrHistogram of this module's range and precision: the library has no types."""
+"""An HdrHistogram with this module's range and precision; Any because the library has no types."""
 
 LOWEST_US = 1
 HIGHEST_US = 3_600_000_000
 DIGITS = 3
 
 ENCODED_LIMIT = 1 << 19
-"""Characters of an encoded histogram: 23,552 counts of 9 bytes, incompressible, in base64 are 283,000."""
+"""Maximum characters of an encoded histogram: 23,552 counts of 9 bytes, incompressible, take 283,000."""
 
 _NS_PER_US = 1000
 
@@ -51,10 +51,10 @@ _MASK: int = _SHAPE.sub_bucket_mask
 
 
 def fold(samples_ns: array[int]) -> tuple[Histogram, int]:
-    """Return the histogram of these samples, and how many were clamped to its range.
+    """Return the histogram of these samples, and how many of them were clamped to its range.
 
     Args:
-        samples_ns: shape (n,), signed 64-bit nanoseconds of any value; rounded to the nearest microsecond.
+        samples_ns: shape (n,), signed 64-bit nanoseconds, any value; rounded to the nearest microsecond.
     """
     histogram = new_histogram()
     if not samples_ns:
@@ -69,7 +69,7 @@ def fold(samples_ns: array[int]) -> tuple[Histogram, int]:
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
-    """Return the sum; empty histograms add nothing (the library's `add` would set the minimum to 0)."""
+    """Return the sum. Empty histograms are skipped: the library's `add` would set the minimum to 0."""
     total = new_histogram()
     for histogram in histograms:
         if histogram.get_total_count():
@@ -80,8 +80,8 @@ def merged(histograms: Iterable[Histogram]) -> Histogram:
 def percentiles_us(histogram: Histogram, percentiles: Sequence[float]) -> dict[float, int]:
     """Return {percentile: value in µs} in ascending order; empty for an empty histogram.
 
-    A value is the highest one equivalent to the sample of rank `round(percentile / 100 * n)`, at least 1; at
-    percentile 0 it is the lowest one (HdrHistogram's getValueAtPercentile).
+    Each value is the highest one equivalent to the sample of rank `round(percentile / 100 * n)`, at least 1;
+    at percentile 0 it is the lowest equivalent one (HdrHistogram's getValueAtPercentile).
 
     Args:
         percentiles: each in [0, 100], in any order.
@@ -142,10 +142,10 @@ _MAX_SAMPLES = 2**53
 
 
 def decode(text: str) -> Histogram:
-    """Read what `encode`, or another HdrHistogram library, wrote.
+    """Read a histogram that `encode` or another HdrHistogram library wrote.
 
     Raises:
-        ValueError: the text is not a histogram, or one of another range or precision.
+        ValueError: the text is not a histogram, or has another range or precision.
     """
     if len(text) > ENCODED_LIMIT:
         raise ValueError(f"a histogram of {len(text):,} characters is over the limit of {ENCODED_LIMIT:,}")
@@ -160,7 +160,7 @@ def decode(text: str) -> Histogram:
 
 
 def _check(data: bytes) -> None:
-    """Check both headers of the V2 form and the size of what they announce."""
+    """Check both headers of the V2 form, and that the sizes they give are right."""
     if len(data) < _OUTER.size:
         raise ValueError("a histogram is cut short")
     cookie, length = _OUTER.unpack_from(data)

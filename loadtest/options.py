@@ -1,12 +1,12 @@
-"""The table of settings: one row a setting.
+"""The table of settings: one row per setting.
 
-Every place that lists settings reads them from here: the parser of the --ws-… options, their names in the
+Everything that lists settings reads this table: the parser of the --ws-… options, their names in the
 environment and the fields of Locust's web form (`locust_plugin.parser`), the attributes of `WebSocketUser`,
 the checks of their values (`locust_plugin.load_settings`), the options that set a run's plan
-(`results.manifest.Plan`), `loadtest options`, and docs/options.md. A new setting is one row, and its use.
+(`results.manifest.Plan`), `loadtest options`, and docs/options.md. To add a setting, add a row and use it.
 
-What a value means does not belong here: rows hold kinds and bounds, and the module that uses a value parses
-its text. Such a module names the option in its errors: `--ws-backoff`.
+The meaning of a value does not belong here. Rows hold kinds and bounds; the module that uses a value parses
+its text, and names the option in its errors: `--ws-backoff`.
 """
 
 import shlex
@@ -20,7 +20,7 @@ from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Wh
 
 
 class Group(StrEnum):
-    """The headings of lists of settings, in their order."""
+    """Headings in lists of settings, in order."""
 
     SERVER = "Server under test"
     LOAD = "Load"
@@ -36,17 +36,17 @@ class Setting:
     """One setting.
 
     Args:
-        name: of the option, without `--ws-`; empty for a setting that is a class attribute only.
-        attribute: of the user class, which the option overrides.
-        kind: of its value, with the bounds.
-        default: of the attribute.
-        help: what it does, in sentences; without the default and the bounds, which are written beside it.
-        plan_field: the field of a run's plan that holds it, empty where runs may differ in it.
-        default_text: how the default is shown, where it does not speak for itself.
+        name: option name without `--ws-`; empty for a setting that is only a class attribute.
+        attribute: attribute of the user class; the option overrides it.
+        kind: kind of its value, with the bounds.
+        default: default of the attribute.
+        help: what it does, in sentences, without the default and the bounds, which are shown beside it.
+        plan_field: field of a run's plan that holds it; empty if comparable runs may differ in it.
+        default_text: how to show the default, if its value does not explain itself.
         secret: whether it is masked in the web form and kept out of every file and error.
-        repeatable: whether it can be given more than once; its value is a tuple.
-        in_web_form: whether it is shown there. What reads files of this machine or runs programs on it is
-            not: such settings are those of the process's start, whatever a web request says.
+        repeatable: whether it can be given more than once; its value is then a tuple.
+        in_web_form: whether the web form shows it. Settings that read files or run programs on this machine
+            are not shown: a web request must not change what they were when the process started.
     """
 
     name: str
@@ -63,40 +63,43 @@ class Setting:
 
     @property
     def option(self) -> str:
-        """Its name as a person types it."""
+        """The option as the user types it, or the attribute if there is none."""
         return f"--ws-{self.name}" if self.name else f"WebSocketUser.{self.attribute}"
 
     @property
     def variable(self) -> str:
-        """Its name in the environment, empty where it has no option."""
+        """The environment variable; empty if there is no option."""
         return f"LOCUST_WS_{self.name.replace('-', '_').upper()}" if self.name else ""
 
     @property
     def destination(self) -> str:
-        """Its name in Locust's parsed options, empty where it has no option."""
+        """The name in Locust's parsed options; empty if there is no option."""
         return f"ws_{self.name.replace('-', '_')}" if self.name else ""
 
     @property
     def allowed(self) -> str:
-        """The bounds or the choices, empty where there are none."""
+        """The bounds or the choices; empty if there are none."""
         return str(self.kind) if isinstance(self.kind, Number | Choice) else ""
 
     @property
     def shown_default(self) -> str:
-        """The default, for a person; `none` where there is none."""
+        """The default as shown to users; `none` if there is none."""
         return self.default_text or written(self.default) or "none"
 
     def read(self, given: Any) -> Any:
-        """Return the value that was given, as text or as a Python object.
+        """Return the checked value.
+
+        Args:
+            given: text, a Python object, or a list of those; without `repeatable` the last one counts.
 
         Raises:
-            InvalidSetting: it is not what the setting takes.
+            InvalidSetting: the setting does not accept the value.
         """
         if given is None and self.default is None:
             return None
         try:
             if self.repeatable:
-                return tuple(self.kind.read(one, self.option) for one in _several(given))
+                return tuple(self.kind.read(one, self.option) for one in _each(given))
             return self.kind.read(given[-1] if isinstance(given, list) and given else given, self.option)
         except InvalidSetting as error:
             if self.secret:
@@ -104,8 +107,8 @@ class Setting:
             raise
 
 
-def _several(given: Any) -> Iterable[Any]:
-    """Return the values of a setting that can be given more than once, of which one may stand alone."""
+def _each(given: Any) -> Iterable[Any]:
+    """Return the values of a repeatable setting, which may be given as a mapping, a list or one value."""
     if isinstance(given, Mapping):
         return given.items()
     if isinstance(given, Iterable) and not isinstance(given, str):
@@ -319,7 +322,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
     ),
 }
-"""All settings, by the headings of lists."""
+"""All settings, by heading."""
 
 _ROWS = [row for rows in TABLE.values() for row in rows]
 
@@ -327,7 +330,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {row.attribute: row for row in _ROWS}
 """All settings by attribute."""
 
 LOCUST_OPTIONS: Final[Mapping[str, str]] = {"users": "-u", "spawn_rate": "-r", "duration_s": "-t"}
-"""The fields of a run's plan that options of Locust set."""
+"""The fields of a run's plan that Locust's own options set."""
 
 _OF_PLAN = {row.plan_field: row for row in _ROWS if row.plan_field}
 
@@ -336,7 +339,7 @@ def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of all settings by attribute, each checked by its row.
 
     Raises:
-        InvalidSetting: one is not what its setting takes.
+        InvalidSetting: a setting does not accept its value.
     """
     return {attribute: row.read(values[attribute]) for attribute, row in SETTINGS.items()}
 
@@ -347,17 +350,17 @@ def options_of(plan_fields: Iterable[str]) -> list[str]:
 
 
 def command_options(plan: Mapping[str, Any]) -> list[str]:
-    """Return the options that repeat a run's plan, each with its value quoted for a shell.
+    """Return the options that reproduce a run's plan, with values quoted for a shell.
 
     Args:
-        plan: by the names of its fields.
+        plan: the plan's fields by name.
     """
     given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
     return [f"{option} {shlex.quote(value)}" for option, value in given if value]
 
 
 def written(value: Any) -> str:
-    """Write a value as an option takes it; read back, it is exactly the same."""
+    """Return a value as its option takes it; reading the text gives the same value."""
     if value is None:
         return ""
     if isinstance(value, float):

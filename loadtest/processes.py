@@ -1,9 +1,10 @@
-"""Child processes: each in a session and process group of its own, and gone with all that it started.
+"""Child processes: each has its own session and process group, and the whole group is ended with it.
 
-A Ctrl-C in the terminal reaches this process alone, which then ends its children. No shell reads a command.
-A child is ended in steps: SIGTERM to its group, a grace period, SIGKILL to its group, and its exit status is
-collected. All of it is plain `subprocess`, without threads or signal handlers: it works in any thread, beside
-forked workers, and in a process that gevent has patched (there in the main thread, gevent's own limit).
+Ctrl-C in the terminal reaches only this process, which then ends its children. Commands run without a shell.
+Ending a child takes these steps: SIGTERM to its group, a grace period, SIGKILL to its group, and collecting
+its exit status. This is plain `subprocess` without threads or signal handlers, so it works in any thread,
+beside forked workers, and in a process that gevent has patched (there only in the main thread, a limit of
+gevent).
 """
 
 import os
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 
 PIPE = subprocess.PIPE
-"""As `output`: the child's output can be read from `Process.output`."""
+"""Pass it as `output` to read the child's output from `Process.output`."""
 
 
 class Process:
@@ -23,14 +24,14 @@ class Process:
 
     Args:
         command: program and arguments.
-        output: takes its standard output: an open file, or PIPE.
-        errors: takes its standard error; None for `output`.
-        environment: the child's whole environment; None for this process's own.
-        grace_s: between SIGTERM and SIGKILL when it is ended; 0 for SIGKILL at once.
+        output: where its standard output goes: an open file, or PIPE.
+        errors: where its standard error goes; None for the same place as `output`.
+        environment: the child's whole environment; None to inherit this process's.
+        grace_s: seconds between SIGTERM and SIGKILL in `stop`; 0 for SIGKILL at once.
 
     Attributes:
         pid: process id.
-        output: the reading end where `output` is PIPE, unbuffered; else None.
+        output: the reading end of the pipe, unbuffered; None without PIPE.
 
     Raises:
         OSError: the command cannot be started.
@@ -60,22 +61,22 @@ class Process:
 
     @property
     def exit_status(self) -> int | None:
-        """Its exit status, None while it runs."""
+        """Exit status, None while the process runs."""
         return self._process.poll()
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait until it ends and return its exit status, None if it still runs after `timeout_s`."""
+        """Wait for the process to end; return its exit status, or None if it still runs after `timeout_s`."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self) -> int:
-        """End it and all that it started, after its grace period at most; return its exit status."""
+        """End the process and its group, after the grace period at most; return its exit status."""
         return self._end(self._grace_s)
 
     def kill(self) -> int:
-        """End it and all that it started with SIGKILL; return its exit status."""
+        """End the process and its group with SIGKILL; return its exit status."""
         return self._end(0.0)
 
     def _end(self, grace_s: float) -> int:
@@ -84,16 +85,16 @@ class Process:
                 self._signal(signal.SIGTERM)
                 self.wait(grace_s)
         finally:
-            # Also if it has ended by itself: what it started may still run.
+            # Even if the process has already ended: its descendants may still run.
             self._signal(signal.SIGKILL)
             status = self._process.wait()
         return status
 
     def _signal(self, number: signal.Signals) -> None:
-        """Signal the group, unless its id is another's by now.
+        """Signal the group, unless its id may belong to another group by now.
 
-        No new process gets the id of a group that has members (POSIX, fork()). So if the child is reaped and
-        a process has its id, the group is gone.
+        The system does not reuse the id of a group that has members (POSIX, fork()). So if the child has been
+        reaped and a process has its id, the group no longer exists.
         """
         if self._process.returncode is not None and _exists(self.pid):
             return
@@ -120,9 +121,9 @@ def _exists(pid: int) -> bool:
 
 
 def tail(file: IO[bytes], limit: int) -> str:
-    """Return the last `limit` bytes of a file as text; the file's position stays where it is.
+    """Return the last `limit` bytes of a file as text, without moving its position.
 
-    A child that writes to the same open file shares its position, which must not move under its writes.
+    A child that writes to the same open file shares that position.
     """
     length = os.fstat(file.fileno()).st_size
     return os.pread(file.fileno(), limit, max(0, length - limit)).decode(errors="replace")

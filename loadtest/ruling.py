@@ -1,7 +1,8 @@
-"""PASS, FAIL, INCONCLUSIVE or NOT_JUDGED: what was found of a quantile, an item, a run or a duel.
+"""PASS, FAIL, INCONCLUSIVE or NOT_JUDGED: the result for a quantile, an item, a run or a duel.
 
-FAIL > INCONCLUSIVE > PASS, and NOT_JUDGED counts for nothing. INCONCLUSIVE has an exit code of its own: a
-pipeline that reads nothing else must not take "cannot tell" for "passed". Rules do not belong here.
+The worst result wins: FAIL, then INCONCLUSIVE, then PASS; NOT_JUDGED is ignored. INCONCLUSIVE has its own
+exit code, so that a pipeline that reads only exit codes cannot mistake it for a pass. Rules do not belong
+here.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from enum import StrEnum
 
 
 class Ruling(StrEnum):
-    """What was found."""
+    """Result of a judgement."""
 
     PASS = "PASS"  # noqa: S105 - a ruling, not a password
     FAIL = "FAIL"
@@ -18,7 +19,7 @@ class Ruling(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """0 pass, 1 fail, 4 inconclusive; of Locust and of `loadtest` alike."""
+        """Exit code of Locust and `loadtest`: 0 pass, 1 fail, 4 inconclusive or not judged."""
         return {Ruling.PASS: 0, Ruling.FAIL: 1}.get(self, 4)
 
 
@@ -26,6 +27,6 @@ _WORST_FIRST = (Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.PASS)
 
 
 def worst(rulings: Iterable[Ruling]) -> Ruling:
-    """Return the ruling on a whole by those on its parts; NOT_JUDGED where none of them was judged."""
+    """Return the ruling on a whole from those on its parts; NOT_JUDGED if no part was judged."""
     found = set(rulings)
     return next((one for one in _WORST_FIRST if one in found), Ruling.NOT_JUDGED)

@@ -1,18 +1,18 @@
-"""Foreign text made safe, secrets kept out of it, and one way to write a number.
+"""Make untrusted text safe, keep secrets out of it, and write numbers in one way.
 
 Errors, close reasons, log records and revisions come from servers and from files that anyone may have
 written. A control character can clear a terminal, a direction override can reverse a sentence, a pipe can
-break a table, markup can become a link, an error can quote a token. So foreign text passes here twice:
+break a table, markup can become a link, an error can quote a token. So untrusted text is treated twice:
 
-    where it enters a record or a file    one_line, or public_line where a secret may be in it
-    where it is shown                     one_line in a terminal, markdown_* in Markdown, and in HTML and XML
-                                          one_line and then the escaping of their libraries
+    where it enters a record or a file    one_line, or public_line if it may hold a secret
+    where it is shown                     one_line in a terminal, markdown_* in Markdown; in HTML and XML
+                                          one_line, then the escaping of their libraries
 
-`one_line` removes nothing silently: line ends and tabs become spaces, other characters that cannot be printed
-become their escapes, and a text that is too long ends in "...". It is idempotent. Secrets are removed before
-a text is cut, since a cut could leave the beginning of one.
+`one_line` removes nothing silently: line ends and tabs become spaces, other unprintable characters become
+escapes, and a text that is too long ends in "...". It is idempotent. Secrets are removed before a text is
+cut, because a cut could leave the beginning of one.
 
-This module imports nothing of the package and knows no domain word. What a text means is for others.
+This module imports nothing from the package and contains no domain terms.
 """
 
 import re
@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable
 from urllib.parse import quote, urlsplit, urlunsplit
 
 LINE_LENGTH = 200
-"""Characters kept of a foreign text, unless its place calls for another limit."""
+"""Characters kept of an untrusted text by default."""
 
 HIDDEN = "***"
-"""What stands in the place of a secret."""
+"""Replaces a secret."""
 
 _ELLIPSIS = "..."
 
@@ -32,7 +32,7 @@ _ELLIPSIS = "..."
 def one_line(text: str, limit: int = LINE_LENGTH) -> str:
     """Return the text as one line of printable characters, at most `limit` (3 or more) of them."""
     head = text[: limit + 1]
-    if not head.isprintable():  # the hot path: a log of a million lines comes by here
+    if not head.isprintable():  # the hot path: called for every line of a server's log
         head = _escaped(head)
     return head if len(head) <= limit else f"{head[: limit - len(_ELLIPSIS)]}{_ELLIPSIS}"
 
@@ -48,14 +48,14 @@ def _escape(character: str) -> str:
 # Secrets.
 
 _MIN_PREFIX = 4
-"""Characters that a text must end with to count as the beginning of a secret that was cut off."""
+"""Minimum length for the end of a text to count as the beginning of a secret that was cut off."""
 
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     str,
     lambda secret: quote(secret, safe="", errors="replace"),  # in a URL
     _escaped,  # after one_line
 )
-"""How a text may spell a secret."""
+"""The forms in which a text may contain a secret."""
 
 _LIKELY_SECRET = re.compile(
     r"eyJ[\w.-]{8,}"  # a JWT
@@ -67,7 +67,7 @@ _LIKELY_SECRET = re.compile(
 
 
 class Secrets:
-    """Known secrets in all their spellings, indexed so that thousands of them cost a text little.
+    """Known secrets in all their spellings, indexed so that searching for thousands of them is cheap.
 
     Args:
         secrets: tokens, passwords, header values; empty ones are ignored.
@@ -85,7 +85,7 @@ class Secrets:
                 self._by_start.setdefault(text[:_MIN_PREFIX], []).append(text)
 
     def in_text(self, text: str) -> list[str]:
-        """Return the spellings that occur in a text, the longest first."""
+        """Return the spellings that occur in a text, longest first."""
         if len(self._by_start) < len(text):
             starts = [start for start in self._by_start if start in text]
         else:
@@ -95,7 +95,7 @@ class Secrets:
         return sorted((secret for secret in candidates if secret in text), key=len, reverse=True)
 
     def beginning_at_end(self, text: str) -> int:
-        """Return how many of the last characters of a text are the beginning of a secret, or 0."""
+        """Return how many characters at the end of a text are the beginning of a secret, or 0."""
         longest = max(map(len, self._sorted), default=0)
         for at in range(max(0, len(text) - longest), len(text) - _MIN_PREFIX + 1):
             if text[at : at + _MIN_PREFIX] in self._by_start:
@@ -107,7 +107,7 @@ class Secrets:
 
 
 def without_secrets(text: str, secrets: Secrets) -> str:
-    """Return the text with `***` for every known secret, also for the beginning of one at a cut end."""
+    """Return the text with `***` for every known secret, including one cut off at the end."""
     for secret in secrets.in_text(text):
         text = text.replace(secret, HIDDEN)
     body = text.removesuffix(_ELLIPSIS)
@@ -117,33 +117,33 @@ def without_secrets(text: str, secrets: Secrets) -> str:
 
 
 def public_line(text: str, secrets: Secrets, limit: int = LINE_LENGTH) -> str:
-    """Return foreign text as it may be stored: `one_line` without secrets."""
+    """Return untrusted text that is safe to store: one line, without secrets."""
     return one_line(without_secrets(text, secrets), limit)
 
 
 def without_likely_secrets(text: str) -> str:
-    """Return the text with a remark for whatever looks like a JWT, a bearer token or a named secret."""
+    """Return the text with `[secret removed]` for anything like a JWT, a bearer token or a named secret."""
     return _LIKELY_SECRET.sub("[secret removed]", text)
 
 
 def public_url(url: str) -> str:
-    """Return the URL without userinfo, query and fragment, where tokens and passwords live."""
+    """Return the URL without userinfo, query and fragment, which may hold tokens and passwords."""
     try:
         parts = urlsplit(url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-    except ValueError:  # not a URL: no part of it is known to be public
+    except ValueError:  # not a URL: any part of it may be secret
         return HIDDEN
 
 
 def public_path(path: str) -> str:
-    """Return a path with `***` for each value in its query but a dialect's `{placeholder}`."""
+    """Return a path with `***` for each value in its query, except a dialect's `{placeholder}`."""
     bare, mark, query = path.partition("#")[0].partition("?")
     return bare + mark + "&".join(map(_public_parameter, query.split("&")))
 
 
 def _public_parameter(parameter: str) -> str:
     name, equals, value = parameter.partition("=")
-    if not equals:  # "?TOKEN" is as good a place for a secret as any
+    if not equals:  # the secret may be alone, as in "?TOKEN"
         return HIDDEN if parameter else ""
     return parameter if value.startswith("{") and value.endswith("}") else f"{name}={HIDDEN}"
 
@@ -155,9 +155,9 @@ _BACKTICKS = re.compile(r"`+")
 
 
 def markdown_code(text: str, limit: int = LINE_LENGTH) -> str:
-    """Return foreign text as a code span: no links, mentions or HTML.
+    """Return untrusted text as a code span: no links, mentions or HTML.
 
-    The fence is longer than any run of backticks inside (CommonMark 0.31 section 6.1).
+    The fence is longer than any run of backticks in the text (CommonMark 0.31 section 6.1).
     """
     line = one_line(text, limit)
     if not line.strip():
@@ -169,16 +169,16 @@ def markdown_code(text: str, limit: int = LINE_LENGTH) -> str:
 
 
 def markdown_cell(text: str, limit: int = LINE_LENGTH) -> str:
-    """Return foreign text as a code span for a table cell.
+    """Return untrusted text as a code span for a table cell.
 
-    Pipes are escaped even in code: a table is cut into cells before anything else is read (GitHub Flavored
+    Pipes are escaped even in code: tables are split into cells before inline code is parsed (GitHub Flavored
     Markdown section 4.10).
     """
     return markdown_code(text, limit).replace("|", "\\|")
 
 
 def markdown_prose(text: str, limit: int = 1000) -> str:
-    """Return a sentence of the tool's own, which may quote foreign words, with its punctuation escaped."""
+    """Return a sentence of the tool, which may quote untrusted text, with its punctuation escaped."""
     line = _MARKDOWN_PROSE.sub(r"\\\1", one_line(text, limit))
     return line.replace("://", ":\\//").replace("@", "`@`")
 
@@ -186,7 +186,7 @@ def markdown_prose(text: str, limit: int = 1000) -> str:
 # Numbers: 100%, 1,234, 2.5 ms, 00:30.
 
 UNKNOWN = "-"
-"""Written for a number that is not known."""
+"""Written for an unknown number."""
 
 
 def count(number: int) -> str:
@@ -195,19 +195,19 @@ def count(number: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number of things: `1 run`, `1,234 runs`."""
+    """Write a count with its noun: `1 run`, `1,234 runs`."""
     return f"{count(number)} {noun}{'s' * (number != 1)}"
 
 
 def span(us: float | None) -> str:
-    """Write a time given in microseconds: `2.5 ms`, from one second on `1.23 s`."""
+    """Write a time given in microseconds: `2.5 ms`; from one second on, `1.23 s`."""
     if us is None:
         return UNKNOWN
     return f"{_figures(us / 1e6)} s" if us >= 1_000_000 else f"{_figures(us / 1000)} ms"
 
 
 def clock(seconds: float) -> str:
-    """Write a duration: `00:30`, from one hour on `1:00:30`."""
+    """Write a duration in seconds as `00:30`; from one hour on, as `1:00:30`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
@@ -215,7 +215,7 @@ def clock(seconds: float) -> str:
 
 def change(ratio: float | None) -> str:
     """Write a relative change: `+1.2%`."""
-    # Adding zero makes a rounded -0.0 a 0.0.
+    # Adding zero turns a rounded -0.0 into 0.0.
     return UNKNOWN if ratio is None else f"{round(100 * ratio, 1) + 0.0:+,.1f}%"
 
 
@@ -225,5 +225,5 @@ def share(ratio: float | None) -> str:
 
 
 def _figures(value: float) -> str:
-    """Write three significant figures, or all before the point: `1,234`, `95`, `2.5`, `0.064`."""
+    """Write three significant figures, or the whole integer part: `1,234`, `95`, `2.5`, `0.064`."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,11 +1,11 @@
 """Kinds of value: how a setting's value is read, and what it must be.
 
 Values come as text (command line, environment, web form) or as Python objects (class attributes). `read`
-takes either, so that a value is checked the same wherever it comes from. The text of a kind finishes the
-sentence "--ws-rate must be …", in errors and in the documentation.
+accepts both, so every source is checked in the same way. A kind's text completes the sentence "--ws-rate must
+be …" in errors and in the documentation.
 
-`Number.read` is the one range check of the package: it refuses what is out of range, NaN, infinity, and text
-that is not a number. Which settings exist does not belong here; that is `loadtest.options`.
+`Number.read` is the package's only range check: it refuses values out of range, NaN, infinity, and text that
+is not a number. Which settings exist does not belong here; see `loadtest.options`.
 """
 
 import math
@@ -20,25 +20,25 @@ from loadtest.errors import HIDDEN, InvalidSetting
 
 
 class Kind(Protocol):
-    """What a value is."""
+    """A kind of value."""
 
     @property
     def metavar(self) -> str:
-        """The placeholder for a value in a command's help, empty for a flag, which takes none."""
+        """The placeholder for a value in a command's help; empty for a flag, which takes no value."""
 
     def read(self, given: Any, option: str) -> Any:
         """Return the value.
 
         Args:
-            given: text, or a Python object.
-            option: the name that errors give.
+            given: text or a Python object.
+            option: name of the option in errors.
 
         Raises:
-            InvalidSetting: it is not of this kind.
+            InvalidSetting: the value is not of this kind.
         """
 
     def __str__(self) -> str:
-        """Finish the sentence "It must be …"."""
+        """Complete the sentence "It must be …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class Number:
     """A finite number within bounds.
 
     Args:
-        least, most: the bounds, which are allowed themselves; `most` may be infinite.
-        unit: of the value, in the plural.
-        metavar: its placeholder in a command's help.
-        or_zero: whether 0 is allowed, too.
-        above: whether `least` itself is not allowed.
+        least, most: inclusive bounds; `most` may be infinite.
+        unit: unit of the value, in the plural.
+        metavar: placeholder in a command's help.
+        or_zero: whether 0 is also allowed.
+        above: whether `least` itself is excluded.
     """
 
     least: float = 0
@@ -62,7 +62,7 @@ class Number:
     above: bool = False
 
     def admits(self, value: float) -> bool:
-        """Tell whether a number is within the bounds."""
+        """Return whether a number is within the bounds."""
         if not math.isfinite(value):
             return False
         in_range = self.least < value <= self.most if self.above else self.least <= value <= self.most
@@ -72,15 +72,15 @@ class Number:
         """Return the number; see `Kind.read`.
 
         Args:
-            part: of the setting, where the number is not all of it: `weight of close`.
-            hint: what to do, for the error.
+            part: the part of the setting that the number is, if not all of it: `weight of close`.
+            hint: what to do; added to the error.
         """
         try:
             if isinstance(given, bool):
                 raise TypeError
             value = self._converted(given)
             admitted = self.admits(value)
-        except (TypeError, ValueError, OverflowError):  # no number, or more than a float holds
+        except (TypeError, ValueError, OverflowError):  # not a number, or too large for a float
             admitted = False
         if not admitted:
             problem = f"{part} must be {self}" if part else f"must be {self}"
@@ -119,13 +119,13 @@ class Whole(Number):
 
 
 def seconds(least: float, most: float = math.inf, *, or_zero: bool = False, above: bool = False) -> Number:
-    """Return the kind of a duration."""
+    """Return the kind of a duration in seconds; see `Number`."""
     return Number(least, most, "seconds", metavar="SECONDS", or_zero=or_zero, above=above)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of some names."""
+    """One of a set of names."""
 
     names: Sequence[str]
     metavar: str = "NAME"
@@ -146,15 +146,15 @@ class Text:
     """Text.
 
     Args:
-        metavar: its placeholder in a command's help.
-        or_object: whether a locustfile may give a Python object instead; whoever uses it checks it.
+        metavar: placeholder in a command's help.
+        or_object: whether a locustfile may give a Python object instead; the module that uses it checks it.
     """
 
     metavar: str = "TEXT"
     or_object: bool = False
 
     def read(self, given: Any, option: str) -> Any:
-        """Return it as it is."""
+        """Return the text or object unchanged."""
         if not (self.or_object or isinstance(given, str)):
             raise InvalidSetting(option, given, f"must be {self}")
         return given
@@ -181,18 +181,18 @@ class FilePath:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A name and a value, written with a separator between them, or given as a tuple.
+    """A name and a value: text with a separator between them, or a tuple.
 
     Args:
         metavar: the form, such as NAME:VALUE.
-        separator: between the two.
+        separator: text between name and value.
     """
 
     metavar: str
     separator: str
 
     def read(self, given: Any, option: str) -> tuple[str, str]:
-        """Return name and value without the blanks around them; errors do not show them."""
+        """Return name and value without surrounding blanks; errors hide them, as they may be secret."""
         match given.split(self.separator, 1) if isinstance(given, str) else given:
             case [str() as name, str() as value] if name.strip():
                 return name.strip(), value.strip()
@@ -222,5 +222,5 @@ class Flag:
 
 
 def _plain(number: float) -> str:
-    """Write a number without an exponent."""
+    """Return a number as text, without an exponent."""
     return f"{Decimal(str(number)).normalize():f}" if math.isfinite(number) else str(number)

@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 SLOWEST_FIRST = ("e2e", "wire", "unit")
 """Folders in the order their files are distributed: tests that wait long must not start last."""
 
-pytest_plugins = ["tests.support.external", "tests.support.golden"]
+pytest_plugins = ["tests.support.effort", "tests.support.external", "tests.support.golden"]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

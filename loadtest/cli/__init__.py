@@ -1,8 +1,9 @@
-"""The command line: each command parses its options, calls the package, prints, and leaves with an exit code.
+"""The command line: each command parses its options, calls the package, prints the result, and exits.
 
-Exit codes: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed. Errors of the package
-carry theirs and print one line; anything else is a defect, prints its traceback and leaves with 5. Nothing is
-computed here. A command imports what it needs when it runs, so that the others need not wait for it.
+Exit codes: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed. A `LoadtestError`
+prints one line and exits with its own code; any other exception is a defect, prints its traceback and exits
+with 5. Nothing is computed here. A command imports what it needs only when it runs, so that the others start
+fast.
 """
 
 import contextlib
@@ -32,7 +33,7 @@ def _errors_as_exit_codes(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
-        raise  # click's own
+        raise  # click handles these itself
     except LoadtestError as error:
         click.echo(f"Error: {error}", err=True)
         ctx.exit(error.exit_code)

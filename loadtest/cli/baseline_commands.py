@@ -1,4 +1,4 @@
-"""`loadtest baseline`: pin the run that others are compared with, or show which one it is."""
+"""`loadtest baseline`: pin, show or clear the run that others are compared with."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`loadtest duel`: two deployments against each other."""
+"""`loadtest duel`: compare two deployments."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""`loadtest options`: the settings of a run."""
+"""`loadtest options`: list the settings of a run."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""`loadtest list`, `report`, `compare` and `trend`: commands on runs that were made."""
+"""`loadtest list`, `report`, `compare` and `trend`: commands on finished runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`loadtest serve`: the reference server."""
+"""`loadtest serve`: run the reference server."""
 
 from pathlib import Path
 from typing import Any

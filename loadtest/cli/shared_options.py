@@ -1,4 +1,4 @@
-"""What commands share: options, and printing for a machine, a pull request or a person."""
+"""Options and output functions that commands share."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def margin_option(default: str) -> Callable[[Callable[..., None]], Callable[...,
     """Return the option that sets margins.
 
     Args:
-        default: what is said of it in the help.
+        default: description of the default, for the help.
     """
     return click.option(
         "--margin",
@@ -58,16 +58,29 @@ rules_option = click.option(
 
 
 def print_json(document: object) -> None:
+    """Print a document as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
 
 
 def check_output(*, as_json: bool, markdown: bool) -> None:
+    """Refuse `--markdown` with `--json`.
+
+    Raises:
+        UsageError: both are given.
+    """
     if markdown and as_json:
         raise click.UsageError("--markdown and --json cannot be used together")
 
 
 def print_sheet_as(sheet: "Sheet", document: object, *, as_json: bool, markdown: bool = False) -> None:
-    """Print the same for a machine, for a pull request, or for a person."""
+    """Print a result as JSON, as Markdown, or as tables for the terminal.
+
+    Args:
+        sheet: the result as tables.
+        document: the result as an object for JSON.
+        as_json: whether to print JSON.
+        markdown: whether to print Markdown.
+    """
     from loadtest.report import markdown as in_markdown
     from loadtest.report.terminal import print_sheet
 

@@ -1,11 +1,11 @@
 """Dialects: what applications speak over WebSocket.
 
-    base       what a dialect must answer: `Dialect`, and what a message can mean
-    echo       any server that returns what it gets
+    base       the base class `Dialect`, and the kinds of incoming messages
+    echo       any server that returns what it receives
     emergence  the chat application of the reference server
 
-A dialect of your own is a subclass in your locustfile, known by its `name` as soon as it is defined. Those
-that come with the package are known once they are imported, which is done here.
+To add your own, subclass `Dialect` in your locustfile; defining the class registers it by its `name`. The
+built-in dialects are registered by importing them here.
 """
 
 from loadtest.dialects import echo, emergence

@@ -1,9 +1,8 @@
-"""What a dialect must say, and what it reads in the server's messages.
+"""The base class of dialects, and the kinds of incoming messages.
 
-The session asks its dialect four things: how to address an attempt (`endpoint`), what to say first
-(`greeting`), how a request is written (`request`), and what a message of the server means (`read`). A
-server's message is foreign input: `read` answers `Unreadable` instead of raising, and what it keeps of the
-text is bounded.
+A dialect does four things: it addresses an attempt (`endpoint`), writes the first messages of a connection
+(`greeting`), writes requests (`request`), and interprets the server's messages (`read`). A server's message
+is untrusted input: `read` returns `Unreadable` instead of raising, with a bounded excerpt of the text.
 """
 
 from abc import ABC, abstractmethod
@@ -18,20 +17,22 @@ from loadtest.events import Data, Endpoint, Identity
 from loadtest.text import one_line
 
 UNNUMBERED = -1
-"""The sequence number of a request that no ledger knows (see `loadtest.drops.kinds.Wire.sample`)."""
+"""The sequence number of requests outside the ledger (see `loadtest.drops.kinds.Wire.sample`)."""
 
 
 class Established(Struct, frozen=True, kw_only=True):
-    """The server says that the session is up, and who it is as the server knows it, None if it does not."""
+    """The server says that the session is established, and under which ids; None if it does not say."""
 
     session_id: str | None = None
     thread_id: str | None = None
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """The server says what it remembers: sequence numbers of this session's requests, oldest first.
+    """The server restores the session's history.
 
-    `sequences` may be the tail only; `count` is how many it has in all, if it says.
+    Args:
+        sequences: sequence numbers of the session's requests, oldest first; may be only the newest ones.
+        count: number of messages in the whole history, None if the server does not say.
     """
 
     sequences: list[int]
@@ -39,10 +40,11 @@ class Restored(Struct, frozen=True, kw_only=True):
 
 
 class Reply(Struct, frozen=True):
-    """An answer, or the end of a streamed one.
+    """A reply, or the end of a streamed one.
 
-    `sequence` says whose; None stands for the oldest outstanding request. `content` is what `Dialect.intact`
-    compares with the request, None where there is nothing to compare.
+    Args:
+        sequence: of the request; None for the oldest outstanding one.
+        content: what `Dialect.intact` compares with the request, None if there is nothing to compare.
     """
 
     sequence: int | None
@@ -50,14 +52,15 @@ class Reply(Struct, frozen=True):
 
 
 class StreamPart(Struct, frozen=True):
-    """The start or a piece of a streamed answer; its end is a Reply."""
+    """The start or a part of a streamed reply; its end is a Reply."""
 
 
 class Push(Struct, frozen=True, kw_only=True):
-    """Something the server sent on its own.
+    """A message that the server sent on its own.
 
-    `number` counts the pushes of a connection if the server counts them, `sent_at_ms` is the server's
-    clock at sending (Unix milliseconds) if it says.
+    Args:
+        number: counts the pushes of a connection, None if the server does not count.
+        sent_at_ms: the server's clock at sending in milliseconds, None if it does not say.
     """
 
     number: int | None = None
@@ -65,13 +68,13 @@ class Push(Struct, frozen=True, kw_only=True):
 
 
 class AuthRequired(Struct, frozen=True):
-    """The server refuses the token."""
+    """The server rejects the token."""
 
     detail: str
 
 
 class Unreadable(Struct, frozen=True):
-    """A message that this dialect does not know; `excerpt` is bounded."""
+    """A message that the dialect cannot read, with a bounded excerpt."""
 
     excerpt: str
 
@@ -81,28 +84,28 @@ Incoming = Established | Restored | Reply | StreamPart | Push | AuthRequired | U
 EXCERPT_LENGTH = 120
 
 MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""What msgspec raises for foreign JSON: wrong types, bad encoding, nesting without end."""
+"""What msgspec raises for untrusted JSON: wrong types, bad encoding, too deep nesting."""
 
 
 def unreadable(data: Data) -> Unreadable:
-    """Return the Unreadable of a message."""
+    """Return an Unreadable with an excerpt of the message."""
     text = data if isinstance(data, str) else repr(bytes(data[:EXCERPT_LENGTH]))
     return Unreadable(one_line(text, EXCERPT_LENGTH))
 
 
 class Dialect(ABC):
-    """What an application speaks.
+    """An application's protocol over WebSocket.
 
     Attributes:
-        name: what `--ws-dialect` calls it.
-        default_path: of the WebSocket endpoint when `--ws-path` is not given.
-        health_path: of the endpoint that answers HTTP while the server is well, None where there is none.
-        establishes: whether the server announces an established session (it sends what `read` answers
-            with Established); otherwise an open WebSocket is an established session.
+        name: its name for `--ws-dialect`.
+        default_path: path of the WebSocket endpoint unless `--ws-path` is given.
+        health_path: path of the HTTP health endpoint, None if there is none.
+        establishes: whether the server announces an established session (`read` then returns Established);
+            otherwise a session is established once its WebSocket is open.
         identifies: whether sessions have an identity that outlives connections; without one,
             `persistence` is not judged.
-        keeps_history: whether the server restores a session's messages when it comes back.
-        queues: whether clients of this application send messages that fell due in an outage after it;
+        keeps_history: whether the server restores a session's messages after a reconnect.
+        queues: whether clients of this application send messages that fall due in an outage afterwards;
             otherwise those are missed.
         pushes: whether the server sends messages on its own.
         forbidding_close_codes: close codes after which a client must not reconnect.
@@ -126,34 +129,34 @@ class Dialect(ABC):
             Dialect.dialects[cls.name] = cls
 
     def __init__(self, *, path: str | None = None, message_bytes: int = 64) -> None:
-        """Make the one instance of a run.
+        """Create the dialect; a run has one instance, shared by its sessions.
 
         Args:
-            path: of the endpoint, with query; None for the dialect's own.
-            message_bytes: about how long a request shall be.
+            path: path of the endpoint, with query; None for `default_path`.
+            message_bytes: approximate size of a request.
         """
         self.path = self.default_path if path is None else path
         self.message_bytes = message_bytes
 
     def endpoint(self, identity: Identity, token: str | None) -> Endpoint:
-        """Return path, headers and subprotocols of one attempt; called anew for each."""
+        """Return path, headers and subprotocols of one attempt; called before each."""
         headers = (("Authorization", f"Bearer {token}"),) if token else ()
         return Endpoint(path=self.path, headers=headers)
 
     def greeting(self, identity: Identity) -> tuple[Data, ...]:
-        """Return what the client sends first on each connection."""
+        """Return the messages that the client sends first on each connection."""
         return ()
 
     @abstractmethod
     def request(self, identity: Identity, sequence: int) -> Data:
-        """Write the request with this sequence number, or with UNNUMBERED."""
+        """Return the request with this sequence number, which may be UNNUMBERED."""
 
     @abstractmethod
     def read(self, data: Data) -> Iterable[Incoming]:
-        """Say what a message of the server means, in order; never raise."""
+        """Interpret a message from the server: return its parts in order; never raise."""
 
     def intact(self, sent: Data, content: object) -> bool:
-        """Return whether a reply's content is what this request must be answered with."""
+        """Return whether a reply's content is the right answer to this request."""
         return True
 
 
@@ -161,7 +164,7 @@ def dialect_named(name: str) -> type[Dialect]:
     """Return the dialect's class.
 
     Raises:
-        InvalidSetting: it is unknown.
+        InvalidSetting: the name is unknown.
     """
     try:
         return Dialect.dialects[name]

@@ -1,7 +1,7 @@
-"""`echo`: any server that returns what it gets.
+"""`echo`: any server that returns what it receives.
 
 It has no session identity, so `persistence` is not judged. A request is a JSON object with its sequence
-number and padding, but the server need not know JSON: the reply must be the request, byte for byte.
+number and padding, but the server need not parse JSON: the reply must equal the request, byte for byte.
 """
 
 import msgspec
@@ -18,7 +18,7 @@ _decode = msgspec.json.Decoder(_Numbered).decode
 
 
 class Echo(Dialect):
-    """A server that returns what it gets."""
+    """A server that returns what it receives."""
 
     name = "echo"
 

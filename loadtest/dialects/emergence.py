@@ -1,4 +1,4 @@
-"""`emergence`: the chat application that this tool was first made for.
+"""`emergence`: the chat application that this tool was first written for.
 
     GET /ws/{session_id}?thread_id=…       subprotocols ["jwt", TOKEN]; the server echoes "jwt"
     <- {"type":"ws:session_established","payload":{"session_id","thread_id"}}
@@ -7,8 +7,8 @@
     <- {"type":"ws:ack","payload":{"received":true,"echo":MESSAGE}}                  without a chat backend
     <- ws:chat_stream_start, ws:chat_stream_chunk…, ws:chat_stream_end               with one
 
-One frame may hold several objects, one a line. A bad token is accepted, then told `ws:auth_required` and
-closed with 4401; inactivity closes with 4408.
+One message may hold several objects, one per line. With a bad token the upgrade succeeds, then the server
+sends `ws:auth_required` and closes with 4401. After inactivity it closes with 4408.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ from loadtest.text import one_line
 
 
 class _Payload(msgspec.Struct):
-    """The fields of all messages of the server that matter here; others are passed over."""
+    """The fields used here, of all server messages; other fields are ignored."""
 
     session_id: str | None = None
     thread_id: str | None = None
@@ -80,7 +80,7 @@ _decode_request = msgspec.json.Decoder(_Request).decode
 
 
 class Emergence(Dialect):
-    """The chat application of the package's beginnings, and its reference server."""
+    """The chat application that this tool was first written for, and the reference server."""
 
     name = "emergence"
     default_path = "/ws/{session_id}?thread_id={thread_id}"
@@ -93,7 +93,7 @@ class Emergence(Dialect):
     forbidding_close_codes = frozenset({1008, 4401, 4408})
 
     message_type = "chat_message"
-    """The type of a request; with a chat backend its answer is a stream."""
+    """The type of a request; with a chat backend its reply is a stream."""
 
     def __init__(self, *, path: str | None = None, message_bytes: int = 64) -> None:
         super().__init__(path=path, message_bytes=message_bytes)
@@ -110,7 +110,7 @@ class Emergence(Dialect):
         return f"{self._head}{sequence}{self._tail}"
 
     def read(self, data: Data) -> list[Incoming]:
-        # Not splitlines: JSON text may hold U+2028 and other line ends as they are.
+        # Not splitlines: JSON strings may hold U+2028 and other line separators unescaped.
         lines = data.split("\n") if isinstance(data, str) else data.split(b"\n")
         if len(lines) == 1:
             return [self._meaning(data)]
@@ -154,14 +154,14 @@ class Emergence(Dialect):
         echo = bytes(content)  # type: ignore[call-overload]  # a msgspec.Raw
         if echo == (sent.encode() if isinstance(sent, str) else sent):
             return True
-        try:  # a server may write the same object in another way
+        try:  # a server may format the same object differently
             return bool(msgspec.json.decode(echo) == msgspec.json.decode(sent))
         except MALFORMED:
             return False
 
 
 def _unfamiliar(line: Data) -> Incoming:
-    """Take a message whose payload is not as expected: fine for one that this dialect has no use for."""
+    """Interpret an unexpected payload: a Push if its `ws:` type is unknown, else Unreadable."""
     try:
         kind = _decode_type(line).type
     except MALFORMED:
@@ -170,7 +170,7 @@ def _unfamiliar(line: Data) -> Incoming:
 
 
 def _sequences(messages: list[Any]) -> Iterator[int]:
-    """Yield the sequence numbers in restored messages; others' and unnumbered messages have none."""
+    """Yield the sequence numbers of restored messages; others' and unnumbered ones have none."""
     for message in messages:
         payload = message.get("payload") if isinstance(message, dict) else None
         sequence = payload.get("sequence") if isinstance(payload, dict) else None

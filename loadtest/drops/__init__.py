@@ -1,7 +1,7 @@
-"""Drops: connections that are ended on purpose, in the ways in which real clients lose theirs.
+"""Drops: connections disturbed or ended on purpose, in the ways in which real clients lose theirs.
 
-    kinds  what each kind of drop does to the wire
-    plan   the seeded plan of who is dropped when, storms included
+    kinds  what each kind of drop does to the connection
+    plan   the seeded plan: which session is dropped when, storms included
 
 Pure: a drop touches the socket only through `Wire`; the plan says when, and the engine carries it out.
 """

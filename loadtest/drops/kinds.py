@@ -1,9 +1,9 @@
 """The ways in which real clients lose their connection.
 
-A kind is one class: what it does to the wire, as a generator that yields how many seconds to wait before
-going on and `DETECTED` once the session's client has noticed. It sees the wire through `Wire`, which the
-transport implements; it does no I/O of its own. A kind of a user's own subclasses `DropKind`, gives it a
-`name` and is known from then on: the engine has no list of kinds. Who is dropped when does not belong here.
+A kind is one class with a generator: it acts on the connection and yields the seconds to wait before going
+on, and `DETECTED` once the session's client has noticed. It acts through `Wire`, which the transport
+implements, and does no I/O of its own. To add a kind, subclass `DropKind` and give it a `name`; defining the
+class registers it. Which session is dropped when does not belong here.
 """
 
 import random
@@ -16,10 +16,10 @@ from loadtest.values import Choice
 
 
 class Wire(Protocol):
-    """A connection as a drop sees it: what can be done to it that a well-behaved client would not do.
+    """A connection as a drop sees it, with operations that a well-behaved client does not use.
 
-    `sample` is a request as the session's dialect writes it, unknown to the ledger, for kinds that need
-    the server to be busy.
+    Attributes:
+        sample: a request in the session's dialect, outside its ledger, for kinds that need a busy server.
     """
 
     sample: Data
@@ -28,42 +28,42 @@ class Wire(Protocol):
         """Begin the closing handshake; the server's answer ends the connection."""
 
     def send_message(self, data: Data) -> None:
-        """Send a whole message, which the session's ledger does not know."""
+        """Send a whole message that is not in the session's ledger."""
 
     def write_raw(self, data: bytes) -> None:
         """Write bytes to the socket as they are, without framing."""
 
     def pause_reading(self) -> None:
-        """Stop reading from the socket, so that the kernel's buffer fills."""
+        """Stop reading from the socket, so that the kernel's receive buffer fills."""
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading."""
 
     def go_silent(self) -> None:
-        """Stop reading, writing and keepalive, and leave the socket open."""
+        """Stop reading, writing and keepalive; leave the socket open."""
 
     def fin(self) -> None:
-        """Close the socket in good order: FIN, no close frame."""
+        """Close the TCP connection with FIN, without a close frame."""
 
     def reset(self) -> None:
-        """Close the socket with RST, dropping what is unsent."""
+        """Close the TCP connection with RST, discarding unsent data."""
 
 
 DETECTED: Final = "detected"
-"""What a kind yields once the session's client has noticed the loss."""
+"""Yielded by a kind once the session's client has noticed the loss."""
 
 Steps = Iterator[float | str]
 
 MASK: Final = bytes(4)
-"""The mask of hand-made frames: RFC 6455 section 5.3 lets it be any value, and zero leaves the payload."""
+"""The mask of hand-made frames. RFC 6455 section 5.3 allows any value; zero leaves the payload as it is."""
 
 
 class DropKind(ABC):
     """A way to lose a connection.
 
     Attributes:
-        name: what options, files and reports call it.
-        disconnects: False when the connection lives on.
+        name: the kind's name in options, files and reports.
+        disconnects: False if the connection survives.
     """
 
     name: ClassVar[str]
@@ -77,12 +77,12 @@ class DropKind(ABC):
             DropKind.kinds[cls.name] = cls
 
     def times(self, rng: random.Random) -> tuple[float, float]:
-        """Return (detect_s, hold_s) of one drop."""
+        """Return (detect_s, hold_s) of one drop in seconds; see `loadtest.events.Drop`."""
         return (0.0, 0.0)
 
     @abstractmethod
     def steps(self, wire: Wire, drop: Drop) -> Steps:
-        """Do it to the wire: yield seconds to wait, and DETECTED once the client has noticed."""
+        """Perform the drop: yield seconds to wait, and DETECTED once the client has noticed."""
 
 
 class CloseDrop(DropKind):
@@ -92,14 +92,14 @@ class CloseDrop(DropKind):
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.send_close(1000)
-        # The server's answer ends the wait; a server that never answers must not hold the session.
+        # The server's answer ends the wait early; a server that never answers must not block the session.
         yield 2.0
         yield DETECTED
         wire.fin()
 
 
 class TabClose(DropKind):
-    """A closed tab: browsers send 1001 and do not wait for the answer."""
+    """A closed browser tab: browsers send 1001 and do not wait for the answer."""
 
     name = "tab_close"
 
@@ -110,7 +110,7 @@ class TabClose(DropKind):
 
 
 class Fin(DropKind):
-    """A killed process: the kernel closes the socket, nobody says goodbye."""
+    """A killed process: the kernel closes the socket, without a close frame."""
 
     name = "fin"
 
@@ -120,7 +120,7 @@ class Fin(DropKind):
 
 
 class Reset(DropKind):
-    """A crash or a NAT table entry that is gone."""
+    """A crash, or a NAT table entry that expired."""
 
     name = "reset"
 
@@ -130,9 +130,10 @@ class Reset(DropKind):
 
 
 class HalfOpen(DropKind):
-    """A lost network: the client comes back on a new one while its old socket lingers, silent.
+    """A lost network: the client reconnects while its old socket stays open, silent.
 
-    The old socket is held long enough for the usual server ping (20 s and 20 s more) to time out.
+    The old socket is held open long enough for the usual server ping (after 20 s, with a timeout of 20 s) to
+    time out.
     """
 
     name = "half_open"
@@ -149,7 +150,7 @@ class HalfOpen(DropKind):
 
 
 class MidMessage(DropKind):
-    """A network lost while sending: a frame whose second half never comes."""
+    """A network lost while sending: the second half of a frame never arrives."""
 
     name = "mid_message"
 
@@ -162,7 +163,7 @@ class MidMessage(DropKind):
 
 
 class MidReply(DropKind):
-    """A network lost while receiving: the server is sending as the socket goes."""
+    """A network lost while receiving: the socket closes while the server is sending."""
 
     name = "mid_reply"
 
@@ -170,9 +171,9 @@ class MidReply(DropKind):
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.pause_reading()
-        # Two bursts. A server with long answers is soon stuck in a send, as nobody reads. One with short
-        # answers has answered the first burst, and is at work on the second when the reset follows it in the
-        # loop's next turn; 4 ms later, uvicorn would be done with it.
+        # Two bursts. A server with long answers soon blocks in a send, as the client does not read. One with
+        # short answers has answered the first burst and is handling the second when the reset follows in the
+        # loop's next iteration; 4 ms later, uvicorn would have finished.
         for wait_s in (0.05, 0.0):
             for _ in range(self.requests):
                 wire.send_message(wire.sample)
@@ -182,7 +183,7 @@ class MidReply(DropKind):
 
 
 class SlowReader(DropKind):
-    """A phone in a tunnel: it stops reading for a while, then goes on."""
+    """A phone in a tunnel: it stops reading for a while, then resumes."""
 
     name = "slow_reader"
     disconnects = False
@@ -197,7 +198,7 @@ class SlowReader(DropKind):
 
 
 class ProtocolErrorDrop(DropKind):
-    """A broken client: a frame that RFC 6455 forbids; the server closes with 1002 or 1007."""
+    """A broken client: it sends a frame that RFC 6455 forbids; the server closes with 1002 or 1007."""
 
     name = "protocol_error"
 
@@ -215,7 +216,7 @@ class ProtocolErrorDrop(DropKind):
 
 
 class BadMessage(DropKind):
-    """A broken client: a text that the application cannot read; a real fault for its log."""
+    """A broken client: it sends text that the application cannot read; a real error in the server's log."""
 
     name = "bad_message"
 
@@ -230,12 +231,12 @@ def check_kind(kind: str, option: str) -> None:
     """Refuse an unknown kind as the value of an option.
 
     Raises:
-        InvalidSetting: it is unknown.
+        InvalidSetting: the kind is unknown.
     """
     Choice(sorted(DropKind.kinds)).read(kind, option, "kind")
 
 
 def disconnects(kind: str | None) -> bool:
-    """Tell whether a drop begins an outage; of a kind that this process does not know, it is taken to."""
+    """Return whether a drop begins an outage; True for a kind that this process does not know."""
     known = None if kind is None else DropKind.kinds.get(kind)
     return known is None or known.disconnects

@@ -1,11 +1,12 @@
-"""The seeded plan of who loses the connection when: each session's own drops, and the storms over all.
+"""The seeded plan of drops: each session's own drops, and storms that drop many sessions at once.
 
-The plan is a function of the seed, the session's number and the drop's ordinal, so it is the same on both
-revisions whatever the timing was. A drop's time counts from when the session was (again) established, so a
-slow reconnect shifts the plan of its session but never changes it. Storms have fixed times of the run.
+A session's own drops depend only on the seed, the session's number and the drop's ordinal, so they are the
+same on both revisions, whatever the timing. A drop's time counts from when the session was (again)
+established, so a slow reconnect delays them but does not change them. Storms happen at fixed times of the run
+and drop the sessions that are established then.
 
-A drop that a storm forestalls is not made up for: the session counts on to its next ordinal, with a new time.
-As these times are exponential, hence memoryless, sessions are dropped by the plan as often as without storms.
+A storm that comes before a session's own drop replaces it: the session goes on with its next ordinal and a
+new time. As these times are exponential, hence memoryless, own drops are as frequent as without storms.
 """
 
 import random
@@ -27,10 +28,10 @@ _STORM: Final = "--ws-storm"
 _DROPS: Final = "--ws-drops"
 
 MAX_STORMS: Final = 20
-"""Storms a run can have: whenever a session is established, it looks through those to come."""
+"""Maximum number of storms per run: each time a session is established, all of them are checked."""
 
 LATEST_S: Final = 604_800
-"""A week: beyond the end of any run, and far within what a timer can be set to."""
+"""A week: longer than any run, and well within a timer's range."""
 
 _SHARE = Number(0, 1, "(100%)", above=True)
 _MOMENT = seconds(0, LATEST_S)
@@ -41,9 +42,9 @@ class Storm(Struct, frozen=True, kw_only=True, order=True):
     """A share of all sessions, dropped at one moment.
 
     Args:
-        at_s: since the run's start.
-        share_ratio: of the sessions, in (0, 1].
-        kind: of the drop.
+        at_s: seconds since the run's start.
+        share_ratio: share of the sessions, in (0, 1].
+        kind: kind of the drop.
     """
 
     at_s: Annotated[float, Meta(ge=0, le=LATEST_S)]
@@ -51,16 +52,16 @@ class Storm(Struct, frozen=True, kw_only=True, order=True):
     kind: Annotated[str, Meta(max_length=4096)] = "reset"
 
     def __str__(self) -> str:
-        """Return what `--ws-storm` takes for exactly this storm."""
+        """Return the storm as `--ws-storm` takes it."""
         share, seconds = (repr(number).removesuffix(".0") for number in (self.share_ratio, self.at_s))
         return f"{share}@{seconds}:{self.kind}"
 
 
 def check_storms(storms: Sequence[Storm]) -> None:
-    """Refuse too many storms, and one that is out of range.
+    """Refuse too many storms, or a storm that is out of range.
 
     Raises:
-        InvalidSetting: there is one.
+        InvalidSetting: a storm is out of range, or there are more than `MAX_STORMS`.
     """
     if len(storms) > MAX_STORMS:
         raise InvalidSetting(_STORM, len(storms), f"must be at most {MAX_STORMS} storms")
@@ -77,10 +78,10 @@ def _check_storm(storm: Storm, given: str) -> None:
 
 
 def parse_storms(texts: Iterable[str]) -> tuple[Storm, ...]:
-    """Read storms as `--ws-storm` takes them: a text is one, several with commas between them, or blank.
+    """Read storms as `--ws-storm` takes them: each text holds any number of storms, separated by commas.
 
     Raises:
-        InvalidSetting: one is malformed or out of range.
+        InvalidSetting: a storm is malformed or out of range, or there are too many.
     """
     parts = (part.strip() for text in texts for part in text.split(","))
     storms = tuple(_parsed(part) for part in parts if part)
@@ -115,7 +116,7 @@ DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {
     "mid_message": 1.0,
     "mid_reply": 1.0,
 }
-"""Every kind that a sound server must take quietly; the broken clients and the slow reader are asked for."""
+"""The kinds that a sound server handles without errors; broken clients and slow readers are opt-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,10 @@ class DropPlan:
     """The drops of a run.
 
     Args:
-        every_s: mean seconds that a session is established before it is dropped; 0 for no drops.
-        weights: how often each kind comes, relative to the others.
+        every_s: mean seconds that a session stays established before its own drop; 0 for no own drops.
+        weights: how often each kind occurs, relative to the others.
         seed: of the run.
-        storms: over all sessions; in whatever order they are given, they are numbered from 0 in that of time.
+        storms: in any order; they are sorted by time and numbered from 0.
     """
 
     every_s: float = 20.0
@@ -146,37 +147,45 @@ class DropPlan:
             raise InvalidSetting(_DROPS, dict(self.weights), problem, "For no drops use --ws-drop-every 0")
 
     def drop(self, session: int, ordinal: int) -> Drop | None:
-        """Return this session's (from 0) own drop with this ordinal (from 0), None if there are none."""
+        """Return a session's own drop.
+
+        Args:
+            session: the session's number, from 0.
+            ordinal: the drop's number within the session, from 0.
+
+        Returns:
+            The drop, or None if the session has none.
+        """
         if self.every_s == 0:
             return None
         rng = random.Random(f"{self.seed}/drop/{session}/{ordinal}")
         after_s = rng.expovariate(1 / self.every_s)
-        kinds = sorted(self.weights)  # the order in which they were written means nothing
+        kinds = sorted(self.weights)  # the order in which the user wrote them must not matter
         kind = rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
         return _drawn(kind, ordinal, after_s, rng)
 
     def next_drop(self, session: int, ordinal: int, now_s: float) -> Drop | None:
-        """Return what drops a session that is established now: its own drop, or a storm before that.
+        """Return the next drop of a session established now: a storm's, if one comes before its own.
 
         Args:
-            session, ordinal: as of `drop`.
-            now_s: since the run's start.
+            session, ordinal: see `drop`.
+            now_s: seconds since the run's start.
         """
         drop = self.drop(session, ordinal)
         for number, storm in enumerate(self.storms):
             after_s = storm.at_s - now_s
             if drop is not None and after_s >= drop.after_s:
                 break
-            if after_s > 0 and self._meets(number, session):
+            if after_s > 0 and self._affects(number, session):
                 rng = random.Random(f"{self.seed}/storm/{number}/{session}")
                 return _drawn(storm.kind, ordinal, after_s, rng, storm=number)
         return drop
 
-    def _meets(self, number: int, session: int) -> bool:
-        """Tell whether a session is a member of a storm.
+    def _affects(self, number: int, session: int) -> bool:
+        """Return whether a storm drops a session.
 
-        A hash says so: this is asked whenever a session is established, storm by storm, on the loop that
-        measures, and to seed a generator would take ten times as long.
+        A hash decides: this runs for every storm each time a session is established, on the loop that
+        measures, and seeding a generator would take ten times as long.
         """
         text = f"{self.seed}/storm/{number}/{session}"
         drawn = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
@@ -185,10 +194,10 @@ class DropPlan:
 
 @dataclass(frozen=True, slots=True)
 class OnceInTurn(DropPlan):
-    """Each session is dropped once, by the kinds in turn, so that a few sessions show them all."""
+    """Drops each session once, cycling through the kinds, so that a few sessions cover them all."""
 
     def drop(self, session: int, ordinal: int) -> Drop | None:
-        """Return the only drop of this session, at about `every_s`."""
+        """Return the session's only drop, at 0.5 to 1.5 times `every_s`."""
         if ordinal or self.every_s == 0:
             return None
         rng = random.Random(f"{self.seed}/once/{session}")
@@ -209,10 +218,10 @@ def _drawn(kind: str, ordinal: int, after_s: float, rng: random.Random, *, storm
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Read weights as `--ws-drops` takes them: `close=2,reset=1,half_open`; a bare kind weighs 1.
+    """Read weights as `--ws-drops` takes them: `close=2,reset=1,half_open`; a kind without a weight has 1.
 
     Raises:
-        InvalidSetting: unknown or repeated kind, malformed weight, or no kind at all.
+        InvalidSetting: a kind is unknown or repeated, a weight is malformed, or no kind has a weight above 0.
     """
     weights: dict[str, float] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

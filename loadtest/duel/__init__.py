@@ -1,13 +1,13 @@
-"""Two deployments against each other: runs in turn or at once, pair by pair, until the verdict is settled.
+"""Compare two deployments by pairs of runs, in turn or at the same time, until the verdict is settled.
 
-    settings        what was asked for
-    duel            doing it, pair by pair
-    stopping        what comes next, given the pairs so far
+    settings        the settings of a duel
+    duel            runs a duel, pair by pair
+    stopping        decides what comes next, given the pairs so far
     judging         the verdict, from the runs' files; duel.json
-    servers         servers started from commands
-    locust_runs     Locust, for each run
+    servers         starts and stops the servers given as commands
+    locust_runs     starts Locust for each run
     logged_process  a child process with a log
-    output          lines while it goes, tables at its end
+    output          progress lines, and tables at the end
 
-Each run is an ordinary one, made by headless Locust in a process of its own; Locust is never imported here.
+Each run is an ordinary one, made by headless Locust in its own process; Locust is never imported here.
 """

@@ -1,7 +1,7 @@
-"""The course of a duel: servers up, pair after pair, a look where one is due, servers down, the verdict.
+"""Runs a duel: starts the servers, runs pair after pair, looks when a look is due, and judges at the end.
 
-What happens next is decided by `loadtest.duel.stopping`; here it is done, written down after every pair, and
-told as it goes. Ctrl-C, SIGTERM and SIGHUP end the runs under way; the pairs before stay and are judged.
+`loadtest.duel.stopping` decides what comes next; this module does it, saves the record after every pair and
+reports progress. Ctrl-C, SIGTERM and SIGHUP stop the runs in progress; the completed pairs are judged.
 """
 
 import signal
@@ -47,9 +47,9 @@ class DuelResult:
     """A duel that has ended.
 
     Args:
-        folder: where it is written down.
-        record: what is written down.
-        failure: of the tool or of its use, which ended it after some pairs; None for none.
+        folder: folder of the duel.
+        record: content of its duel.json.
+        failure: the error that ended the duel after at least one pair, None if there was none.
     """
 
     folder: Path
@@ -63,17 +63,18 @@ def fight(
     """Run a duel to its end.
 
     Args:
-        tell: called with each line that says how it goes.
-        make_runs: makes the runs of some sides at once.
+        settings: settings of the duel.
+        tell: called with each line of progress.
+        make_runs: makes the runs of some sides at the same time.
 
     Raises:
-        UsageError: before the first pair was through: a command starts no server, Locust refuses its
-            arguments, results cannot be written.
-        LoadtestError: before the first pair was through: Locust failed.
+        UsageError: before the first pair was complete: a command starts no server, Locust refuses its
+            arguments, or results cannot be written.
+        LoadtestError: before the first pair was complete: Locust failed.
     """
     check_writable(settings.results)
     duel = Duel(settings, tell, make_runs)
-    with _ended_as_by_ctrl_c():
+    with _signals_as_ctrl_c():
         failure = duel.run()
     if failure is not None and not duel.record.pairs:
         raise failure
@@ -81,11 +82,11 @@ def fight(
 
 
 class Duel:
-    """A duel.
+    """A running duel.
 
     Attributes:
-        folder: where it is written down.
-        record: what is written down so far.
+        folder: folder of the duel.
+        record: content of its duel.json so far.
     """
 
     def __init__(self, settings: DuelSettings, tell: Callable[[str], None], make_runs: MakeRuns) -> None:
@@ -109,18 +110,18 @@ class Duel:
         self._outcomes: list[Outcome] = []
 
     def run(self) -> LoadtestError | None:
-        """Run it to its end, leave it written down and judged, and return what made it fail, if anything."""
+        """Run the duel to its end, judge and save it, and return the error that ended it, if any."""
         failure: LoadtestError | None = None
         end: End | None = None
         try:
             _write(self.folder, self.record)
             self._tell_all(output.opening_lines(self._settings))
-            prospect = Prospect(self._settings, self.record.started_unix_ns)
-            self._tell_all(prospect.before())
+            forecast = Prospect(self._settings, self.record.started_unix_ns)
+            self._tell_all(forecast.before())
             with Servers(
                 self._settings.sides, folder=self.folder, timeout_s=self._settings.start_timeout_s
             ) as servers:
-                end = self._run_pairs(servers, prospect)
+                end = self._run_pairs(servers, forecast)
         except KeyboardInterrupt:
             end = end or End.INTERRUPTED
         except LoadtestError as error:
@@ -129,17 +130,17 @@ class Duel:
             self._conclude(end)
         return failure
 
-    def _run_pairs(self, servers: Servers, prospect: Prospect) -> End:
+    def _run_pairs(self, servers: Servers, forecast: Prospect) -> End:
         while True:
             step = next_step(self._outcomes, pairs=self._settings.pairs, order=self._settings.order)
             if isinstance(step, End):
                 return step
             if step.number == 2:
-                self._tell_all(prospect.after(self._pairs[0].a.timing))
+                self._tell_all(forecast.after(self._pairs[0].a.timing))
             try:
-                self._enter(self._run_pair(step, servers.urls))
+                self._record_pair(self._run_pair(step, servers.urls))
             except LoadtestError:
-                if not servers.ended():  # of which it would be the consequence
+                if not servers.ended():  # else the run failed because its server ended
                     raise
             ended = servers.ended()
             if ended:
@@ -156,8 +157,8 @@ class Duel:
         names = {role: str(path.relative_to(self._settings.results)) for role, path in made.items()}
         return RunPair(a=names["a"], b=names["b"])
 
-    def _enter(self, runs: RunPair) -> None:
-        """Read a pair and write it down, look if it is time to, and tell what it brought."""
+    def _record_pair(self, runs: RunPair) -> None:
+        """Read a completed pair, save it in the record, look if a look is due, and report the result."""
         pair = read_pair(runs, self._settings.results)
         self._pairs.append(pair)
         self.record = msgspec.structs.replace(self.record, pairs=[*self.record.pairs, runs])
@@ -175,7 +176,7 @@ class Duel:
         self._tell(output.standing_line(fit, look, looks=self._settings.looks))
 
     def _look(self) -> AnyItem | None:
-        """Judge latency if this is a number of pairs at which the duel looks."""
+        """Judge latency if a look is due, else return None."""
         fit = [pair.fit for pair in self._pairs]
         if not is_look(fit, pairs=self._settings.pairs, looks=self._settings.looks):
             return None
@@ -192,14 +193,14 @@ class Duel:
 
 
 def rejudge(folder: Path) -> DuelRecord:
-    """Judge a duel again from the files of its runs, and write it down anew.
+    """Judge a duel again from the files of its runs, and save the result.
 
     Args:
-        folder: of the duel, where it lies in the results folder.
+        folder: folder of the duel, inside its results folder.
 
     Raises:
-        RunUnreadable: a file of it, or of one of its runs, is missing or damaged.
-        ResultsUnwritable: it cannot be written.
+        RunUnreadable: a file of the duel, or of one of its runs, is missing or damaged.
+        ResultsUnwritable: the record cannot be written.
     """
     record, results = read_record(folder), folder.resolve().parents[1]
     again = judged(record, [read_pair(pair, results) for pair in record.pairs], results=results)
@@ -214,16 +215,16 @@ def _write(folder: Path, record: DuelRecord) -> None:
 
 
 @contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Have a cancelled CI job or a closed terminal end a duel as Ctrl-C does; what is ignored stays so."""
-    heeded = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
-    with _handled(heeded, signal.default_int_handler):
+def _signals_as_ctrl_c() -> Iterator[None]:
+    """Make SIGTERM (a cancelled CI job) and SIGHUP (a closed terminal) act like Ctrl-C, unless ignored."""
+    active = [number for number in _ENDINGS if signal.getsignal(number) is not signal.SIG_IGN]
+    with _handled(active, signal.default_int_handler):
         yield
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Have another Ctrl-C wait for the verdict, which takes a second or two and would be lost."""
+    """Ignore further signals while the verdict is made and saved, which takes a second or two."""
     with _handled(_ENDINGS, signal.SIG_IGN):
         yield
 

@@ -1,8 +1,8 @@
-"""A duel's verdict, from its runs' files alone.
+"""The verdict of a duel, made from duel.json and the files of its runs alone.
 
-`latency` is judged over the pairs, every other item over the candidate's runs; the whole is that of any run.
-A server that ended by itself is its side's failure: the candidate's fails `connect`, the baseline's leaves
-nothing to compare with.
+`latency` is judged over the pairs, every other item over the candidate's runs; the overall verdict follows
+from the items as in any run. If the candidate's server ends by itself, `connect` is FAIL. If the baseline's
+does, a note says so.
 """
 
 import re
@@ -49,15 +49,15 @@ EVIDENCE: dict[str, Any] = {
     "latency": LatencyEvidence,
     "server_log": PooledEvidence[ServerLogEvidence],
 }
-"""What the items of a duel rest on."""
+"""Type of evidence by item of a duel."""
 
 
 class RunPair(Struct, frozen=True, kw_only=True):
-    """The runs of a pair, as directories below the results folder.
+    """The runs of a pair, as directories relative to the results folder.
 
     Args:
-        a: of the baseline.
-        b: of the candidate.
+        a: run of the baseline.
+        b: run of the candidate.
     """
 
     a: Text
@@ -65,23 +65,25 @@ class RunPair(Struct, frozen=True, kw_only=True):
 
 
 class DuelRecord(Struct, frozen=True, kw_only=True):
-    """What duel.json holds.
+    """The content of duel.json.
 
     Args:
-        schema: version of this file's form.
-        a, b: revisions of the baseline and of the candidate.
+        schema: version of the file format.
+        a: revision of the baseline.
+        b: revision of the candidate.
         order: `abba` or `parallel`.
-        pairs_planned: at most.
+        pairs_planned: maximum number of pairs.
         looks: numbers of pairs at which the duel looks.
-        duration_s: of each run.
-        margins: by gated quantile, what the pairs are judged by; where one is missing, the default.
-        started_at: ISO 8601, UTC.
-        started_unix_ns: the wall clock at its start; runs made later say nothing about its noise.
-        pairs: that were run to their end.
-        end: why it ended, empty while it goes.
-        ended_servers: what is to say of servers that ended by themselves, by role.
-        verdict, items: of the candidate against the baseline; None and empty until it ended.
-        notes: what a person must know besides the items.
+        duration_s: duration of each run, in seconds.
+        margins: margins that the pairs are judged by, by gated quantile; others are the defaults.
+        started_at: start time, ISO 8601 in UTC.
+        started_unix_ns: start in Unix time (ns); only runs made before it count for the noise floor.
+        pairs: the completed pairs.
+        end: why the duel ended, empty while it is running.
+        ended_servers: messages about servers that ended by themselves, by role.
+        verdict: verdict on the candidate against the baseline, null until the duel has ended.
+        items: verdicts on the items, empty until the duel has ended.
+        notes: further remarks for people.
     """
 
     schema: Literal[1] = 1
@@ -102,7 +104,7 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     notes: list[Text] = []
 
     def __post_init__(self) -> None:
-        """Give the evidence of a duel that was read its type."""
+        """Convert the evidence of items that were read from JSON."""
         self.items[:] = [typed(item, EVIDENCE.get(item.item, Any)) for item in self.items]
 
     @property
@@ -112,19 +114,20 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        """The quantiles that the pairs are judged by, with their margins."""
+        """The gates with the margins that the pairs are judged by."""
         return gates_with(self.margins)
 
     def item(self, name: str) -> AnyItem:
-        """Return an item of a duel that has ended by name."""
+        """Return an item by name. The duel must have ended."""
         return next(item for item in self.items if item.item == name)
 
 
 def find_duel(wanted: str, results: Path) -> Path | None:
-    """Return the folder of a duel, if that is what a person means.
+    """Return the folder of a duel, None if `wanted` is not a duel.
 
     Args:
-        wanted: a folder, as a path or as one below the results folder; or something else.
+        wanted: a folder, as a path or relative to the results folder, or any other text.
+        results: the folder of all runs.
     """
     return next((path for path in (Path(wanted), results / wanted) if _is_duel(path)), None)
 
@@ -132,15 +135,15 @@ def find_duel(wanted: str, results: Path) -> Path | None:
 def _is_duel(path: Path) -> bool:
     try:
         return (path / RECORD).is_file()
-    except (OSError, ValueError):  # a revision may be text that no path can be
+    except (OSError, ValueError):  # a revision may be text that cannot be a path
         return False
 
 
 def make_folder(results: Path, started_at: str) -> Path:
-    """Make the folder of a new duel and return it.
+    """Create the folder of a new duel and return its path.
 
     Raises:
-        ResultsUnwritable: it cannot be made.
+        ResultsUnwritable: it cannot be created.
     """
     folder = results / DUELS / f"{re.sub(r'[-:]', '', started_at)}-{secrets.token_hex(4)}"
     with writing(folder):
@@ -172,7 +175,7 @@ def read_record(folder: Path) -> DuelRecord:
     """Read duel.json.
 
     Raises:
-        RunUnreadable: it is damaged, or of another schema.
+        RunUnreadable: duel.json is missing or damaged, or has another schema.
     """
     return read_json(folder / RECORD, DuelRecord)
 
@@ -182,11 +185,13 @@ POOLED = tuple(item for item in ITEMS if item != "latency")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DuelRun:
-    """A run of a duel, read.
+    """A run of a duel, with its data.
 
     Args:
-        name: its directory below the results folder.
-        path: that directory.
+        name: run directory relative to the results folder.
+        path: the run directory.
+        timing: the part of the run that latency is judged by.
+        verdict: verdict on the run.
     """
 
     name: str
@@ -197,29 +202,29 @@ class DuelRun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DuelPair:
-    """The runs of a pair, read."""
+    """The runs of a pair, with their data."""
 
     a: DuelRun
     b: DuelRun
 
     @property
     def timings(self) -> Pair:
-        """What is compared of them."""
+        """The part of both runs that latency is judged by."""
         return self.a.timing, self.b.timing
 
     @property
     def fit(self) -> bool:
-        """Whether the load generator was fit to measure in both."""
+        """Whether the pair counts (`loadtest.verdict.latency.is_fit`)."""
         return is_fit(self.timings)
 
     @property
     def failed_items(self) -> list[str]:
-        """The items besides latency that the candidate failed."""
+        """The items other than latency that the candidate failed."""
         return [name for name in POOLED if self.b.verdict.item(name).verdict is Ruling.FAIL]
 
     @property
     def lacks(self) -> list[str]:
-        """What the runs have too little of for any number of them to be judged."""
+        """Why no number of such runs can be judged: too few samples, or no messages; empty if they can."""
         if not self.a.timing.manifest.plan.messages_planned:
             return ["no messages are planned (rate 0)"]
         gates = (gate for gate in GATES if gate.tag not in OPTIONAL_TAGS)
@@ -244,7 +249,7 @@ def _read(name: str, results: Path) -> DuelRun:
 
 
 def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> Item[LatencyEvidence]:
-    """Judge latency over the pairs so far, with the error that is due at this number of them."""
+    """Judge latency over the pairs so far, at the error level of a look at this number of pairs."""
     if not pairs:
         return Item(
             item="latency",
@@ -264,10 +269,12 @@ def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Pa
 
 
 def earlier_timings(baseline: Manifest, results: Path, *, before_unix_ns: int) -> Iterator[Timing]:
-    """Return the runs, one at a time, that tell how much the baseline's runs differ by themselves.
+    """Yield earlier runs of the baseline's revision and plan, for the noise floor, reading one at a time.
 
     Args:
-        before_unix_ns: when the duel began, whose own runs do not count.
+        baseline: manifest of a run of the baseline.
+        results: the folder of all runs.
+        before_unix_ns: start of the duel: its own runs do not count.
     """
     return map(timing, readable(earlier_runs(results, baseline, before_unix_ns=before_unix_ns)))
 
@@ -276,8 +283,8 @@ def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> D
     """Return the record with the verdict on its pairs.
 
     Args:
-        record: of the duel.
-        pairs: its pairs, read.
+        record: record of the duel.
+        pairs: its pairs, with their data.
         results: the folder of all runs.
     """
     pooled_items = {name: _pooled(name, pairs) for name in POOLED}

@@ -1,8 +1,8 @@
-"""One run of a duel: headless Locust in a process of its own, as anybody starts it, and the run it leaves.
+"""Make the runs of a duel: headless Locust in its own process, as you would start it yourself.
 
-Locust has its own process because it patches the standard library, and because a run must not know whether a
-duel asked for it. A run that was not finished is killed: its directory then says that it is not complete, and
-nothing will ever be compared with it.
+Locust needs its own process because it patches the standard library, and because a run must not depend on
+whether a duel started it. If a duel ends early, its runs in progress are killed. Their run directories stay
+incomplete, so they are never chosen as a baseline.
 """
 
 import re
@@ -22,13 +22,13 @@ from loadtest.results.reader import read_manifest
 from loadtest.text import one_line
 
 _OVERTIME_S = 120.0
-"""What a run may take beyond its duration: starting, closing its sessions, its reports."""
+"""Seconds that a run may take beyond its duration: starting, closing sessions, writing reports."""
 
 _VERDICTS = (0, 1, 4)
-"""Exit codes of a run that was made and judged."""
+"""Exit codes of a run that was completed and judged: PASS, FAIL, INCONCLUSIVE."""
 
 _PROGRAM = re.compile(r"^(?:\S+: )?error: ", re.IGNORECASE)
-"""How a line begins in which a program says what is wrong with its arguments."""
+"""Prefix of the line in which argparse reports an argument error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class _Turn:
 
 
 class MakeRuns(Protocol):
-    """Makes a run of each of these sides, all at once, and returns their directories."""
+    """Makes a run of each given side, all at the same time, and returns the run directories by role."""
 
     def __call__(
         self,
@@ -55,16 +55,17 @@ class MakeRuns(Protocol):
 def run_at_once(
     settings: DuelSettings, roles: Sequence[str], *, urls: Mapping[str, str], logs: Mapping[str, Path]
 ) -> dict[str, Path]:
-    """Make a run of each of these sides, all at once, and return their directories.
+    """Make a run of each given side, all at the same time, and return the run directories by role.
 
     Args:
-        roles: of the sides.
-        urls: where each is.
-        logs: file for Locust's output of each.
+        settings: settings of the duel.
+        roles: sides to run.
+        urls: URL of each side, by role.
+        logs: file for Locust's output, by role.
 
     Raises:
         UsageError: Locust refused its arguments or its locustfile.
-        LoadtestError: Locust failed, or did not end. The runs of the others are broken off.
+        LoadtestError: Locust failed or did not end. The other runs are killed.
     """
     sides = {side.role: side for side in settings.sides}
     turns: list[_Turn] = []
@@ -76,11 +77,11 @@ def run_at_once(
                 _Turn(sides[role], known, stack.enter_context(LoggedProcess(command, log=logs[role])))
             )
         _wait(turns, settings.duration_s)
-    return {turn.side.role: _made(turn, settings.results) for turn in turns}
+    return {turn.side.role: _new_run(turn, settings.results) for turn in turns}
 
 
 def _command(settings: DuelSettings, side: Side, url: str) -> list[str]:
-    """Return the words; what the duel sets comes last, where it wins over abbreviations of the same."""
+    """Return Locust's command line. The duel's options come last and so override abbreviated ones."""
     return [
         *(sys.executable, "-m", "locust", "-f", str(settings.locustfile)),
         *settings.arguments,
@@ -91,7 +92,12 @@ def _command(settings: DuelSettings, side: Side, url: str) -> list[str]:
 
 
 def _wait(turns: Sequence[_Turn], duration_s: int) -> None:
-    """Wait until all have ended well, or the first has not."""
+    """Wait until all runs have ended.
+
+    Raises:
+        UsageError: Locust refused its arguments.
+        LoadtestError: Locust failed, or did not end in time.
+    """
     deadline_s = time.monotonic() + duration_s + _OVERTIME_S
     while under_way := [turn for turn in turns if _is_under_way(turn)]:
         if time.monotonic() > deadline_s:
@@ -101,9 +107,10 @@ def _wait(turns: Sequence[_Turn], duration_s: int) -> None:
 
 
 def _is_under_way(turn: _Turn) -> bool:
-    """Tell whether Locust still runs.
+    """Return whether Locust is still running.
 
     Raises:
+        UsageError: it refused its arguments.
         LoadtestError: it has ended without a verdict.
     """
     status = turn.process.exit_status
@@ -116,7 +123,7 @@ def _is_under_way(turn: _Turn) -> bool:
 
 def _refusal(turn: _Turn) -> str:
     said = _last_words(turn)
-    if "unrecognized" in said and "--ws-results" in said:  # which come with the class
+    if "unrecognized" in said and "--ws-results" in said:  # the class adds these options
         return "the locustfile has no WebSocketUser"
     return _PROGRAM.sub("", said)
 
@@ -130,12 +137,12 @@ def _runs_of(side: Side, results: Path) -> set[Path]:
     return {path.parent for path in (results / folder_name(side.revision)).glob(f"*/{MANIFEST}")}
 
 
-def _made(turn: _Turn, results: Path) -> Path:
-    """Return the one run of the side's revision that was not there before."""
+def _new_run(turn: _Turn, results: Path) -> Path:
+    """Return the run directory of the side's revision that did not exist before."""
     found = [
         path for path in _runs_of(turn.side, results) - turn.known if _revision(path) == turn.side.revision
     ]
-    if not found:  # a locustfile that fails ends with the exit code of a failed verdict
+    if not found:  # Locust exits with 1 for a failing locustfile, too
         raise UsageError(f"Locust made no run with a WebSocketUser: {_last_words(turn)}")
     if len(found) > 1:
         raise LoadtestError(

@@ -1,4 +1,4 @@
-"""A child process of a duel, with its output in a log file beside duel.json."""
+"""A child process of a duel, with its output in a log file next to duel.json."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from loadtest.processes import Process, tail
 from loadtest.results.directory import writing
 
 LOOK_EVERY_S = 0.1
-"""How often to look at processes that are waited for: unnoticed beside a run that measures."""
+"""Interval of polling a process: rare enough not to disturb a measurement."""
 
 _TAIL_BYTES = 4000
 
@@ -18,9 +18,9 @@ class LoggedProcess(Process):
 
     Args:
         command: program and arguments.
-        log: file for all its output.
-        environment: added to this process's own.
-        grace_s: between SIGTERM and SIGKILL when it is ended; 0 for SIGKILL at once.
+        log: file for standard output and standard error.
+        environment: variables added to the environment of this process.
+        grace_s: seconds between SIGTERM and SIGKILL when it is stopped; 0 for SIGKILL at once.
 
     Raises:
         OSError: the command cannot be started.
@@ -43,7 +43,7 @@ class LoggedProcess(Process):
             super().__init__(command, output=output, environment=whole, grace_s=grace_s)
 
     def last_words(self) -> str:
-        """Return the last line of its output that mentions an error, else its last line that is not blank."""
+        """Return the last output line that mentions an error, else the last line that is not blank."""
         try:
             with self.log.open("rb") as file:
                 lines = tail(file, _TAIL_BYTES).splitlines()

@@ -1,4 +1,4 @@
-"""How a duel is told: a line a run and a look while it goes, tables at its end, for terminal and Markdown."""
+"""Output of a duel: lines for each run and look while it runs, tables at its end."""
 
 import math
 import shlex
@@ -22,11 +22,11 @@ from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import OPTIONAL_TAGS, Timing, changes, lack, noise_floors, resolvable, timing
 
 _SECONDS_BESIDE = 5
-"""What Locust takes beyond a run's duration: starting, closing, reports."""
+"""Seconds that Locust takes beyond a run's duration: starting, closing sessions, writing reports."""
 
 
 def opening_lines(settings: DuelSettings) -> Iterator[str]:
-    """Yield what is going to happen."""
+    """Yield the lines printed first: what is compared, how often, and how long it takes at most."""
     a, b = (f"{_named(side)} ({_where(side.url)})" for side in settings.sides)
     runs = settings.pairs * (1 if settings.order is Order.PARALLEL else 2)
     most_s = runs * (settings.duration_s + _SECONDS_BESIDE)
@@ -52,14 +52,14 @@ def _where(url: str) -> str:
 
 
 def turn_line(settings: DuelSettings, number: int, roles: Sequence[str]) -> str:
-    """Return which runs begin."""
+    """Return the line printed when runs start."""
     names = " and ".join(_named(side) for side in settings.sides if side.role in roles)
     verb = "runs" if len(roles) == 1 else "run at once"
     return f"pair {number} of {settings.pairs}: {names} {verb} for {text.clock(settings.duration_s)}"
 
 
 def pair_lines(number: int, pair: DuelPair) -> Iterator[str]:
-    """Yield what each run of a pair showed."""
+    """Yield the results of each run of a pair, and why the pair does not count, if so."""
     for role, run in (("a", pair.a), ("b", pair.b)):
         quantiles = ", ".join(f"{name} {_of_run(run, name)}" for name in ("p50", "p90", "p99"))
         yield f"pair {number}, {role}: {_rulings(run)}; service {quantiles}; {run.path}"
@@ -75,21 +75,22 @@ def _of_run(run: DuelRun, name: str) -> str:
 
 
 def _rulings(run: DuelRun) -> str:
-    """Return the run's verdict, with how items failed, and with the names of those that cannot be told."""
+    """Return the run's verdict with the items that failed and the names of those that are INCONCLUSIVE."""
     items = run.verdict.items
     found = [f"{item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
-    untold = [item.item for item in items if item.verdict is Ruling.INCONCLUSIVE]
-    if untold:
-        found.append(f"cannot tell {', '.join(untold)}")
+    inconclusive = [item.item for item in items if item.verdict is Ruling.INCONCLUSIVE]
+    if inconclusive:
+        found.append(f"cannot tell {', '.join(inconclusive)}")
     return f"{run.verdict.verdict} ({'; '.join(found)})" if found else str(run.verdict.verdict)
 
 
 def standing_line(fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Sequence[int]) -> str:
-    """Return what is known so far, and what is missing.
+    """Return the state after a pair: the result of the look, or the mean changes so far.
 
     Args:
         fit: the pairs that count.
-        look: what a look found, None where none was due.
+        look: the item judged at this look, None if no look was due.
+        looks: the numbers of pairs at which the duel looks.
     """
     counted = pairs_of(len(fit))
     if look is not None:
@@ -102,14 +103,14 @@ def standing_line(fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Seque
 
 
 def _mean(pairs: Sequence[DuelPair], gate: str) -> float | None:
-    """Return the mean change over the pairs, in logarithms, where each of them has one."""
+    """Return the geometric mean of the change over the pairs in which it is known."""
     found = [changes(pair.timings)[gate] for pair in pairs]
     known = [math.log1p(ratio) for ratio in found if ratio is not None]
     return math.expm1(math.fsum(known) / len(known)) if known else None
 
 
 def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
-    """Return the tables of a duel under its verdict."""
+    """Return the verdict of a duel with its tables."""
     latency: Item[LatencyEvidence] = record.item("latency")
     return Sheet(
         headline=f"verdict of {record.b} against {record.a}",
@@ -130,35 +131,35 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
 
 
 class Prospect:
-    """What is known of a duel's chances.
+    """Power forecast of a duel, printed before the first run and again after the first pair.
 
     Args:
-        settings: of the duel.
-        started_unix_ns: the wall clock at its start.
+        settings: settings of the duel.
+        started_unix_ns: the duel's start in Unix time.
     """
 
     def __init__(self, settings: DuelSettings, started_unix_ns: int) -> None:
         self._settings = settings
         self._started_unix_ns = started_unix_ns
-        self._like = _alike(settings)
+        self._like = _similar_run(settings)
 
     def before(self) -> Iterator[str]:
-        """Yield what is to say before the first run."""
+        """Yield the forecast before the first run, based on an earlier run if there is a similar one."""
         if self._like is None:
             users, duration = self._settings.users, text.clock(self._settings.duration_s)
-            yield from self._told(None, f"no earlier run of {users} users and {duration} is known")
+            yield from self._lines(None, f"no earlier run of {users} users and {duration} is known")
         else:
             manifest = self._like.manifest
-            yield from self._told(self._like, f"judging by run {manifest.run_id} of {manifest.revision}")
+            yield from self._lines(self._like, f"judging by run {manifest.run_id} of {manifest.revision}")
 
     def after(self, first: Timing) -> Iterator[str]:
-        """Yield what is to say once the baseline's first run has shown the plan; nothing that was said."""
+        """Yield the forecast based on the baseline's first run; nothing if `before` used the same plan."""
         hash_before = None if self._like is None else self._like.manifest.comparability_hash
         if first.manifest.comparability_hash != hash_before:
-            yield from self._told(first, "judging by the first pair")
+            yield from self._lines(first, "judging by the first pair")
 
-    def _told(self, like: Timing | None, source: str) -> Iterator[str]:
-        found = self._found(like)
+    def _lines(self, like: Timing | None, source: str) -> Iterator[str]:
+        found = self._forecasts(like)
         lacks = [like is not None and lack(one.gate, [like]) for one in found]
         enough = all(one.feasible for one in found) and not any(lacks)
         pairs, verb = pairs_of(self._settings.pairs), "should be enough" if enough else "may be too few"
@@ -167,7 +168,7 @@ class Prospect:
         for one, missing in zip(found, lacks, strict=True):
             yield f"  {one.gate}: cannot be judged, {missing}" if missing else f"  {one}"
 
-    def _found(self, like: Timing | None) -> Sequence[Feasibility]:
+    def _forecasts(self, like: Timing | None) -> Sequence[Feasibility]:
         if like is None:
             warmup_s, noise = self._settings.warmup_s, {}
         else:
@@ -188,14 +189,14 @@ def _assumed(found: Sequence[Feasibility]) -> str:
     return f"; {noise} is assumed until {MIN_RUNS} earlier runs tell it"
 
 
-def _alike(settings: DuelSettings) -> Timing | None:
-    """Return the newest complete run that is alike, of the baseline's revision if any is."""
-    runs = [run for run in once(find_runs(settings.results).runs) if _is_alike(run, settings)]
+def _similar_run(settings: DuelSettings) -> Timing | None:
+    """Return the newest complete run with the same users and duration, preferring the baseline's revision."""
+    runs = [run for run in once(find_runs(settings.results).runs) if _is_similar(run, settings)]
     runs.sort(key=lambda run: run.manifest.revision != settings.a.revision)
     return next(map(timing, readable(run.path for run in runs)), None)
 
 
-def _is_alike(run: FoundRun, settings: DuelSettings) -> bool:
+def _is_similar(run: FoundRun, settings: DuelSettings) -> bool:
     manifest = run.manifest
     return (
         manifest.complete

@@ -1,9 +1,9 @@
-"""The two deployments: where they are, started from a command where there is one, and stopped at the end.
+"""The servers of a duel: those given as commands are started, and stopped at the end.
 
-A command gets a free port of the loopback address, as `{port}` in its words and as PORT in its environment;
-its server has to listen there on 127.0.0.1. Nobody can hold the port for it until then: where another program
-has taken it meanwhile, the server is started again on another. Both servers run all the time, so that the one
-that is not being measured costs nothing but its idling.
+A command gets a free port, as `{port}` in its arguments and as PORT in its environment; its server must
+listen on that port of 127.0.0.1. The port cannot be reserved: if another program takes it first, the server
+is started again on another port. Both servers run during the whole duel, so while one is measured the other
+only idles.
 """
 
 import time
@@ -22,22 +22,22 @@ from loadtest.transport.target import LOOPBACK, Target, check_reachable, free_po
 _GRACE_S = 5.0
 _TRIES = 3
 _SETTLE_S = 1.0
-"""How long a server must live on once its port is listened on: it may be another that listens, and the server
-about to find that out and end."""
+"""How long a server must stay alive once something listens on its port: that may be another program, and the
+server is about to fail on it."""
 
 _PLACEHOLDER = "{port}"
 
 
 class Servers:
-    """The deployments of a duel while it goes; a context manager that stops those it started.
+    """The servers of a running duel; a context manager that stops those it started.
 
     Args:
-        sides: of the duel.
-        folder: where their logs go.
-        timeout_s: how long each may take to listen.
+        sides: the two sides of the duel.
+        folder: folder for the servers' logs.
+        timeout_s: seconds that each server may take to listen.
 
     Attributes:
-        urls: where each is, by role.
+        urls: URL of each side, by role.
 
     Raises:
         InvalidSetting: a command does not start a server that listens in time.
@@ -54,7 +54,7 @@ class Servers:
             self._stack = stack.pop_all()
 
     def _start(self, side: Side, stack: ExitStack, *, folder: Path, timeout_s: float) -> int:
-        """Start a side's server, leave its end to the stack, and return the port on which it listens."""
+        """Start a side's server, register its shutdown on the stack, and return its port."""
         for _ in range(_TRIES):
             port = free_port()
             with ExitStack() as unless_it_listens:
@@ -63,14 +63,15 @@ class Servers:
                     stack.push(unless_it_listens.pop_all())
                     self._processes[side.role] = process
                     return port
-            # One that went well has gone to the background, and what listens there may be its own.
+            # Retry only if another program has the port: after exit status 0 it may be the server itself,
+            # gone to the background.
             if process.exit_status == 0 or is_free(port):
                 break
         problem = f"ended with exit status {process.exit_status} instead of listening on port {port}"
         raise _failed(side, process, problem)
 
     def ended(self) -> dict[str, str]:
-        """Return what is to say of the servers that have ended by themselves, by role."""
+        """Return a message for each server that has ended by itself, by role."""
         return {
             role: f"the server ended with exit status {process.exit_status}; its output is in {process.log}"
             for role, process in self._processes.items()
@@ -102,10 +103,10 @@ def _process(side: Side, port: int, folder: Path) -> LoggedProcess:
 
 
 def _listens_in_time(side: Side, process: LoggedProcess, port: int, timeout_s: float) -> bool:
-    """Wait until the server accepts connections, and tell whether it does or has ended.
+    """Wait for the server to listen. Return True if it listens and stays alive, False if it has ended.
 
     Raises:
-        InvalidSetting: it does not in time.
+        InvalidSetting: it does not listen in time.
     """
     deadline_s = time.monotonic() + timeout_s
     while process.exit_status is None:

@@ -1,7 +1,7 @@
-"""What a person asks of a duel, checked before anything is started.
+"""Settings of a duel, checked before anything is started.
 
-Locust checks its own arguments at the first run. Two things are checked before: options that the duel itself
-sets, which would have two values, and a duration too short for latency to be judged.
+Locust checks its own arguments at the first run. Two mistakes are found earlier: options that the duel itself
+sets, and a duration that is too short to judge latency.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from loadtest.transport.target import Target, Tls
 from loadtest.values import Whole, seconds
 
 LOCUSTFILE = Path(__file__).parent / "user" / "locustfile.py"
-"""The default user, from an installed package too."""
+"""The locustfile of the default user; it is part of the installed package."""
 
 MAX_PAIRS = 1_000
 
@@ -44,7 +44,7 @@ _OWN_OPTIONS = {
     "--ws-baseline": "it compares a with b",
     "--ws-margin": "use --margin",
 }
-"""Options of Locust that a duel sets, and what to do instead."""
+"""Options of Locust that the duel sets itself, and what to use instead."""
 
 WARMUP = SETTINGS["warmup_s"]
 
@@ -55,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class Order(StrEnum):
-    """How the runs of the two follow each other."""
+    """Order of the runs: in turn (a b, b a, …), or both of a pair at the same time."""
 
     ABBA = "abba"
     PARALLEL = "parallel"
@@ -67,9 +67,13 @@ class Side:
 
     Args:
         role: `a`, the baseline, or `b`, the candidate.
-        revision: its name.
-        url: where it is, empty where `command` starts it.
-        command: starts it on a port, `{port}` in it and PORT in its environment; words, no shell.
+        revision: version of the deployment.
+        url: URL of the deployment, empty if `command` starts it.
+        command: program and arguments that start it on the port `{port}` (also in the environment as PORT);
+            run without a shell.
+
+    Raises:
+        InvalidSetting: the revision is empty, or the URL is malformed.
     """
 
     role: str
@@ -85,7 +89,7 @@ class Side:
 
     @classmethod
     def given(cls, role: str, *, url: str | None, command: str | None, revision: str | None) -> "Side":
-        """Return a side as it was given on the command line: with a URL, or with a command.
+        """Create a side from the command line, where either a URL or a command is given.
 
         Raises:
             InvalidSetting: both or neither are given, or one of them is malformed.
@@ -109,18 +113,22 @@ def _words(option: str, command: str) -> Sequence[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuelSettings:
-    """A duel, as it was asked for.
+    """Settings of a duel.
 
     Args:
         a, b: the baseline and the candidate.
-        pairs: at most.
-        duration_s: of each run.
+        pairs: maximum number of pairs.
+        duration_s: duration of each run, in seconds.
         users: Locust users of each run.
-        gates: with the margins that the pairs are judged by.
-        arguments: for Locust, as they are.
-        locustfile: with the user class.
+        order: whether runs are made in turn or at the same time.
+        gates: gates with the margins that the pairs are judged by.
+        arguments: further arguments for Locust, passed on unchanged.
+        locustfile: file with the user class.
         results: the folder of all runs.
-        start_timeout_s: how long a server that a command starts may take to listen.
+        start_timeout_s: seconds that a server started by a command may take to listen.
+
+    Raises:
+        InvalidSetting: a setting is out of range or set by the duel itself, or the runs are too short.
     """
 
     a: Side
@@ -152,7 +160,7 @@ class DuelSettings:
         self._check_warmup()
 
     def _check_warmup(self) -> None:
-        """Refuse runs that leave too little time for their latency to be judged."""
+        """Refuse runs that are too short after their warm-up to judge latency."""
         warmup_s = self.warmup_s
         least_s = math.ceil(MIN_SECONDS + warmup_s)
         if self.duration_s < least_s:
@@ -162,7 +170,7 @@ class DuelSettings:
 
     @property
     def warmup_s(self) -> float:
-        """The warm-up of each run, as far as it is known: as given for Locust, else the default user's."""
+        """The warm-up of each run in seconds: as given for Locust, else the default user's; 0 if unknown."""
         parser = _Parser(add_help=False)
         parser.add_argument(WARMUP.option, dest=WARMUP.attribute)
         given = parser.parse_known_args(self.arguments)[0].warmup_s
@@ -181,10 +189,10 @@ class DuelSettings:
 
 
 def parse_duration(text: str) -> int:
-    """Return the seconds of `30`, `30s`, `5m` or `1h30m`.
+    """Parse a duration such as `30`, `30s`, `5m` or `1h30m` into seconds.
 
     Raises:
-        InvalidSetting: it is written differently.
+        InvalidSetting: the text has another form.
     """
     match = _WRITTEN_DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):

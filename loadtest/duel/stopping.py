@@ -1,10 +1,11 @@
-"""What comes next in a duel, given the pairs so far. Pure.
+"""Decides what comes next in a duel, given the pairs so far. Pure.
 
-Runs of a pair follow each other as a b, b a, a b, … (ABBA): what drifts evenly over time, a host that warms
-up or fills up, weighs on both alike. Or they run at once, and share every disturbance.
-A duel looks at 4, 8 and 12 pairs (`loadtest.statistics.sequential`) and never in between, which would err
-more often than it says. It ends as soon as more pairs could change nothing: latency is settled at a look, the
-candidate has failed another item, which no latency makes good, or no number of pairs would ever do.
+Runs are made in the order a b, b a, a b, … (ABBA), so that a steady drift, such as a host warming up or
+filling up, affects both sides equally. Or both runs of a pair are made at the same time and share every
+disturbance. A duel looks at 4, 8 and 12 pairs and after the last (`loadtest.statistics.sequential`), never in
+between: extra looks would raise the error rate above the stated one. It ends as soon as more pairs cannot
+change the verdict: latency is settled at a look, the candidate has failed another item, or the runs are too
+short for any number of pairs.
 """
 
 from collections.abc import Sequence
@@ -15,18 +16,19 @@ from loadtest.duel.settings import Order
 from loadtest.ruling import Ruling
 
 MAX_UNFIT = 3
-"""Pairs in a row that a saturated load generator may spoil: one is a busy neighbour, three are a rule."""
+"""Spoiled pairs in a row that end a duel: one may be a busy neighbour, three show a load generator too
+weak."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a pair brought.
+    """The outcome of a pair.
 
     Args:
-        fit: whether the load generator was fit to measure, so that the pair counts.
-        failed: whether the candidate failed an item besides latency.
-        hopeless: whether the runs hold too little for any number of them to be judged.
-        latency: verdict of the look after this pair, None where there was no look.
+        fit: whether the pair counts: the load generator was fit to measure.
+        failed: whether the candidate failed an item other than latency.
+        hopeless: whether each run has too few samples, so that no number of pairs can be judged.
+        latency: verdict of the look after this pair, None if there was no look.
     """
 
     fit: bool = True
@@ -49,18 +51,24 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """The next pair: its number from 1 on, and its runs, those to be made at once together."""
+    """The next pair.
+
+    Args:
+        number: number of the pair, from 1.
+        turns: groups of roles in order; the runs of a group are made at the same time.
+    """
 
     number: int
     turns: Sequence[Sequence[str]]
 
 
 def next_step(outcomes: Sequence[Outcome], *, pairs: int, order: Order) -> Pairing | End:
-    """Return the next pair to run, or why there is none.
+    """Return the next pair to run, or why the duel ends.
 
     Args:
-        outcomes: of the pairs so far, in order.
-        pairs: at most.
+        outcomes: outcomes of the pairs so far, in order.
+        pairs: maximum number of pairs.
+        order: order of the runs.
     """
     if outcomes:
         last = outcomes[-1]
@@ -81,12 +89,12 @@ def _turns(index: int, order: Order) -> Sequence[Sequence[str]]:
 
 
 def is_look(fit: Sequence[bool], *, pairs: int, looks: Sequence[int]) -> bool:
-    """Tell whether a duel looks now: at its looks, when the last pair made up their number, and at its end.
+    """Return whether the duel looks now: when a pair that counts completes a planned number, and at the end.
 
     Args:
-        fit: of the pairs so far, whether each counts.
-        pairs: at most.
-        looks: numbers of pairs that count at which is looked.
+        fit: for each pair so far, whether it counts; at least one.
+        pairs: maximum number of pairs.
+        looks: planned looks, as numbers of pairs that count.
     """
     if len(fit) >= pairs:
         return any(fit)
@@ -94,5 +102,5 @@ def is_look(fit: Sequence[bool], *, pairs: int, looks: Sequence[int]) -> bool:
 
 
 def next_look(fit: int, looks: Sequence[int]) -> int | None:
-    """Return the number of pairs of the next look, None after the last."""
+    """Return the number of pairs at the next look, None after the last."""
     return next((look for look in looks if look > fit), None)

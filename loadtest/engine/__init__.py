@@ -1,10 +1,10 @@
-"""The engine: one event loop in one native thread, which owns clock, timers and sockets of all sessions.
+"""The engine: one event loop in one native thread. It owns the clock, timers and sockets of all sessions.
 
-    engine   runs the loop; what other threads talk to
-    link     carries out what one session asks for
+    engine   runs the loop and takes calls from other threads
+    link     carries out the actions of one session
     timers   one timer queue for all sessions
-    monitor  whether the load generator is still fit to measure
+    monitor  samples the load generator's own health
 
 anyio structures the engine's tasks: groups, cancel scopes, events, sleeping. asyncio is used for what anyio
-does not have: the loop with its callbacks and timers, transports, protocols and their futures.
+lacks: the loop's callbacks and timers, transports, protocols and their futures.
 """

@@ -1,12 +1,12 @@
 """The event loop in its native thread, and the calls by which other threads reach it.
 
-Sessions, timers, sockets and the recorder belong to the loop's thread. Calls from outside come in through
-`call_soon_threadsafe`. Intervals go out through a callback that runs on the loop's thread and must only hand
-them over. No lock is shared with other threads: under gevent, a greenlet that holds one across a switch would
-stop the loop.
+Sessions, timers, sockets and the recorder belong to the loop's thread. Calls from other threads come in
+through `call_soon_threadsafe`. Intervals go out through a callback that runs on the loop's thread and must
+only hand them over. Never share a lock with other threads: under gevent, a greenlet that holds it across a
+switch would stop the loop.
 
-The caller passes the function that starts the thread: only the caller knows how to start a real thread where
-Python's own have been patched.
+The caller passes the function that starts the thread, because only the caller knows how to start a native one
+when Python's threads are monkey-patched.
 """
 
 import _thread
@@ -37,32 +37,32 @@ from loadtest.transport.target import Target
 TokenSource = Callable[[], str | Awaitable[str | None] | None]
 
 SWEEPS_PER_S = 20
-"""Each sweep looks at a twentieth of the sessions, so that all are swept once a second, and none for long."""
+"""Each sweep covers a twentieth of the sessions: all are swept once a second, and no sweep takes long."""
 
 _PAUSE_NS = NS_PER_S // 4
-"""A wake later than this is a pause of the whole process: replies that came in time wait to be read."""
+"""A wake later than this means that the whole process paused: replies may have arrived unread."""
 
 _GONE_GRACE_S = 2.5
-"""How long stopping waits for closing handshakes beyond the drain; a little over a connection's own grace."""
+"""How long stopping waits for closing handshakes after the drain; just over a connection's own grace."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """What the engine needs to know.
+    """Settings of the engine.
 
     Args:
         target: the server.
         conduct: how sessions behave.
         drops: the plan of drops.
-        token: asked for a token before each attempt; may return an awaitable.
+        token: returns a token, or an awaitable of one; called before each attempt.
         headers: added to every upgrade request.
-        subprotocols: offered besides the dialect's.
+        subprotocols: offered in addition to the dialect's.
         source_ips: local addresses to connect from, in turn.
-        open_timeout_s: for an attempt up to the open WebSocket, and again up to the established session.
-        max_message_bytes: the largest message that is accepted.
-        ping_interval_ns: between keepalive pings.
-        ping_timeout_ns: for their pongs.
-        connect_concurrency: attempts at the same time; others wait their turn.
+        open_timeout_s: limit for each of: getting a token, opening the WebSocket, establishing the session.
+        max_message_bytes: size of the largest message accepted.
+        ping_interval_ns: time between keepalive pings.
+        ping_timeout_ns: time allowed for their pongs.
+        connect_concurrency: maximum number of simultaneous attempts; others wait.
     """
 
     target: Target
@@ -80,13 +80,13 @@ class EngineSettings:
 
 
 class Engine:
-    """Runs sessions on a loop of its own.
+    """Runs sessions on its own event loop.
 
     Args:
-        settings: of the run.
-        start_ns: what the monotonic clock showed at the run's start.
-        on_interval: takes each interval, on the loop's thread; must not block.
-        on_failure: called on the loop's thread when the loop has died; `failure` says why.
+        settings: settings of the run.
+        start_ns: the monotonic clock's time at the run's start.
+        on_interval: called with each interval on the loop's thread; must not block.
+        on_failure: called on the loop's thread when the loop has failed; `failure` holds the exception.
         start_thread: starts a native thread.
     """
 
@@ -103,37 +103,37 @@ class Engine:
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
         self.failure: BaseException | None = None
-        self._tokens: dict[int, str] = {}  # the latest of each session
+        self._tokens: dict[int, str] = {}  # the latest token of each session, by number
         self._start_ns = start_ns
         self._on_interval = on_interval
         self._on_failure = on_failure
         self._start_thread = start_thread
-        self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by number, for the sweep
+        self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by session number
         self._stopping: dict[int, list[_Stopping]] = {}  # by session number
-        self._waiting: deque[tuple[Link, int]] = deque()  # for an attempt to connect, with their epochs
+        self._waiting: deque[tuple[Link, int]] = deque()  # links to open, with their epochs
         self._openers = 0
         self._swept = 0
-        self._paused = False  # before the last sweep, which was left out
+        self._paused = False  # whether the last sweep was skipped because of a pause
 
     # From any thread.
 
     def start(self, ready: Callable[[], None]) -> None:
-        """Start the thread; `ready` is called on it once calls can be made."""
+        """Start the thread; it calls `ready` once `call` can be used."""
         self._ready = ready
         self._start_thread(self._run, ())
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Have a method of this engine called on the loop's thread.
+        """Call a method of this engine on the loop's thread.
 
         Raises:
-            LoadtestError: the loop does not run (any more).
+            LoadtestError: the loop is not running.
         """
         try:
             self._loop.call_soon_threadsafe(function, *arguments)
         except (AttributeError, RuntimeError) as error:
             raise LoadtestError(f"the engine is not running ({self.failure or error})") from error
 
-    # On the loop's thread: what is called from outside.
+    # On the loop's thread, through `call`.
 
     def add(self, identities: Iterable[Identity]) -> None:
         """Start these sessions."""
@@ -145,7 +145,13 @@ class Engine:
         return self._slices[number % SWEEPS_PER_S]
 
     def stop(self, numbers: Iterable[int], drain_s: float, done: Callable[[], None]) -> None:
-        """Stop these sessions with time for their last replies; `done` is called when all have gone."""
+        """Stop these sessions and call `done` when all have ended.
+
+        Args:
+            numbers: of the sessions.
+            drain_s: how long to wait for their last replies.
+            done: called on the loop's thread.
+        """
         links = [link for number in numbers if (link := self._slice(number).get(number)) is not None]
         group = _Stopping({link.session.identity.number for link in links}, done)
         self._loop.call_later(drain_s + _GONE_GRACE_S, self._stop_waiting, group)
@@ -154,7 +160,7 @@ class Engine:
             link.stop(drain_s)
             if link.ended:
                 self._ended(link)
-        group.look()
+        group.check()
 
     def _stop_waiting(self, group: "_Stopping") -> None:
         for number in tuple(group.remaining):
@@ -163,15 +169,15 @@ class Engine:
             self._ended(link)
 
     def flush(self, done: Callable[[], None]) -> None:
-        """Hand over what was recorded up to now, then call `done`."""
+        """Hand over the interval recorded so far, then call `done`."""
         self._hand_over()
         done()
 
     def close(self) -> None:
-        """Let go of every connection and end the thread."""
+        """Abort all connections and end the thread."""
         self._closing.set()
 
-    def _let_go(self) -> None:
+    def _abort_all(self) -> None:
         for dropping in tuple(self.droppings):
             dropping.abandon()
         for links in self._slices:
@@ -199,29 +205,29 @@ class Engine:
         )
 
     def _fail(self, error: Exception) -> None:
-        """End the thread because of a defect; the first one is reported."""
+        """End the thread because of a defect; only the first one is reported."""
         if self.failure is None:
             self.failure = error
             self._closing.set()
 
     def clock(self) -> int:
-        """Return nanoseconds since the run's start."""
+        """Return the run's clock: nanoseconds since its start."""
         return time.monotonic_ns() - self._start_ns
 
     def _ended(self, link: Link) -> None:
-        """Take note that a link's session has ended and its connection is gone."""
+        """Take note that a link's session has ended and its connection is closed."""
         number = link.session.identity.number
         groups = self._stopping.pop(number, ())
         if groups:
             del self._slice(number)[number]
         for group in groups:
             group.remaining.discard(number)
-            group.look()
+            group.check()
 
     def _connect(self, link: Link, epoch: int) -> None:
-        """Have the link opened as soon as fewer than `connect_concurrency` attempts are under way.
+        """Open the link as soon as fewer than `connect_concurrency` attempts are in progress.
 
-        Those that wait have no task yet: a crowd's tasks would weigh as much as its sessions.
+        Waiting links have no task yet: in a mass reconnect, tasks would take as much memory as the sessions.
         """
         self._waiting.append((link, epoch))
         if self._openers < self.settings.connect_concurrency:
@@ -233,15 +239,15 @@ class Engine:
             while self._waiting:
                 link, epoch = self._waiting.popleft()
                 await link.open(epoch)
-        except Exception as error:  # a defect, of a user's dialect or of ours, told as it was raised
+        except Exception as error:  # a defect in the tool or a user's dialect; reported as raised
             self._fail(error)
         self._openers -= 1
 
     async def _open(self, identity: Identity) -> tuple[Connection, Phases]:
-        """Ask for a token, then open a WebSocket for this session.
+        """Get a token, then open a WebSocket for this session.
 
         Raises:
-            ConnectFailed: it did not open.
+            ConnectFailed: there was no token, or the WebSocket did not open.
         """
         token = await self._token(identity.number)
         endpoint = self.settings.conduct.dialect.endpoint(identity, token)
@@ -253,7 +259,7 @@ class Engine:
                 token = self.settings.token()
                 token = await token if inspect.isawaitable(token) else token
         except Exception as error:
-            # The source is the user's code and may fail in any way: that attempt has failed, and is counted.
+            # The token source is the user's code and may raise anything: count a failed attempt.
             detail = f"the token source raised {type(error).__name__}"
             raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
         if token:
@@ -262,7 +268,7 @@ class Engine:
 
     @property
     def tokens(self) -> frozenset[str]:
-        """The sessions' tokens, to be kept out of what is written."""
+        """The latest token of each session, to be removed from everything written."""
         return frozenset(self._tokens.values())
 
     # The thread.
@@ -291,7 +297,7 @@ class Engine:
                 await self._closing.wait()
                 self._tasks.cancel_scope.cancel()
         finally:
-            self._let_go()
+            self._abort_all()
             self._timers.close()
             self._health.close()
             await self._dialer.close()
@@ -312,7 +318,7 @@ class Engine:
         )
 
     def _unhandled(self, _loop: object, context: dict[str, Any]) -> None:
-        """Take what asyncio would log, on this thread: a defect, or an error of a socket that is gone."""
+        """Handle what asyncio would log: a defect ends the engine, an error of a closed socket is ignored."""
         error = context.get("exception")
         if isinstance(error, Exception) and not isinstance(error, OSError):
             self._fail(error)
@@ -320,13 +326,13 @@ class Engine:
     # loadtest.engine.timers.Timed
 
     def fire(self, what: object, due_ns: int) -> None:
-        """Sweep, or end an interval."""
+        """Sweep, or end the interval."""
         if what == "sweep":
             late_ns = self.clock() - due_ns
             self._health.woke(late_ns)
             self._schedule_sweep(due_ns)
             self._paused = late_ns > _PAUSE_NS and not self._paused
-            if not self._paused:  # else what has come is read first, and the next sweep finds it
+            if not self._paused:  # after a pause, read what arrived first; sweep next time
                 self._sweep()
         else:
             self._schedule_interval()
@@ -336,7 +342,7 @@ class Engine:
         self._timers.schedule(max(last_ns, self.clock()) + NS_PER_S // SWEEPS_PER_S, self, "sweep")
 
     def _schedule_interval(self) -> None:
-        """Intervals end on whole seconds of the run, so that those of all workers coincide."""
+        """End intervals on whole seconds of the run, so that those of all workers coincide."""
         self._timers.schedule((self.clock() // NS_PER_S + 1) * NS_PER_S, self, "interval")
 
     def _sweep(self) -> None:
@@ -365,14 +371,14 @@ class Engine:
 
 
 class _Stopping:
-    """Sessions that are stopped together."""
+    """A group of sessions stopped together."""
 
     def __init__(self, remaining: set[int], done: Callable[[], None]) -> None:
         self.remaining = remaining
         self._done: Callable[[], None] | None = done
 
-    def look(self) -> None:
-        """Tell, once, when none remains."""
+    def check(self) -> None:
+        """Call `done` once, when no session remains."""
         if not self.remaining and self._done is not None:
             done, self._done = self._done, None
             done()

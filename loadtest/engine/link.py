@@ -1,10 +1,10 @@
-"""The I/O around one session: it feeds events to the session and carries out the session's actions.
+"""The I/O around one session: a link passes events to the session and carries out its actions.
 
-A link has at most one connection at a time. A dropped connection may outlive that: its `Dropping` holds it (a
-half-open socket stays open for a while) when the session has long gone on to the next.
+A link has at most one connection at a time. A dropped connection may outlive it: its `Dropping` keeps it (a
+half-open socket stays open for a while) after the session has moved on to the next one.
 
-The epoch tells stale timers from current ones. It changes whenever the session begins something new, and a
-timer of another epoch is ignored. Links know nothing of the engine but their `LinkContext`.
+The epoch tells stale timers from current ones: it changes whenever the session begins something new, and
+timers of another epoch are ignored. Links see only their `LinkContext`, never the engine.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _ENDED = State.ENDED  # on the hot path, where an enum's attribute costs as much
 
 
 class What(IntEnum):
-    """What a link can be woken for."""
+    """Reasons to wake a link."""
 
     MESSAGE = 0
     DROP = 1
@@ -69,22 +69,22 @@ class What(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkContext:
-    """What all links of an engine share.
+    """Shared by all links of an engine.
 
     Args:
         conduct: how sessions behave.
         drops: the plan of drops.
-        open_timeout_s: from the open WebSocket to the established session.
-        ping_interval_ns: between keepalive pings.
-        ping_timeout_ns: for their pongs.
+        open_timeout_s: time allowed from the open WebSocket to the established session.
+        ping_interval_ns: time between keepalive pings.
+        ping_timeout_ns: time allowed for their pongs.
         clock: returns nanoseconds since the run's start.
-        timers: wake links and droppings.
-        recorder: takes what sessions record.
-        droppings: those under way; a dropping enters and leaves by itself.
-        connect: has a link's `open` called with this epoch once it is its turn.
+        timers: the queue that wakes links and droppings.
+        recorder: records what sessions measure.
+        droppings: drops in progress; each adds and removes itself.
+        connect: queues a link; its `open` is called with this epoch when its turn comes.
         open: opens a WebSocket for a session; raises ConnectFailed.
-        ended: told when a link's session has ended and its connection is gone.
-        fail: told of a defect, which ends the engine.
+        ended: called when a link's session has ended and its connection is closed.
+        fail: called with a defect; ends the engine.
     """
 
     conduct: SessionConfig
@@ -123,12 +123,12 @@ class Link:
         self._connection: Connection | None = None
         self._dropping: Dropping | None = None
         self._epoch = 0
-        self._messages = 0  # planned so far
-        self._drops = 0  # made so far
+        self._messages = 0  # messages planned so far
+        self._drops = 0  # drops performed so far
 
     @property
     def ended(self) -> bool:
-        """Whether the session has ended and its connection is gone."""
+        """Whether the session has ended and its connection is closed."""
         return self.session.state is State.ENDED and self._connection is None
 
     def start(self) -> None:
@@ -136,20 +136,20 @@ class Link:
         self._feed(Started())
 
     def stop(self, drain_s: float) -> None:
-        """End the session in good order, with this much time for its last replies."""
+        """Stop the session, waiting at most `drain_s` for its last replies."""
         self._drain_s = drain_s
         if self.session.state not in (State.DRAINING, State.ENDED):
             self._feed(Stopped())
 
     def abort(self) -> None:
-        """Let go of the connection at once."""
+        """Detach from the connection and abort it."""
         if self._connection is not None:
             self._connection.detach()
             self._connection.abort()
             self._connection = None
 
     def sweep(self) -> None:
-        """Look for what is overdue: replies, and the pong of a ping."""
+        """Check for overdue replies and pongs."""
         if self.session.state is State.ENDED:
             return
         self._feed(Swept())
@@ -167,18 +167,18 @@ class Link:
                         self._connection.send(action.data)
                 else:
                     _PERFORM[action.__class__](self, action)
-        except Exception as error:  # a defect, of a user's dialect or of ours: no run can be trusted after it
+        except Exception as error:  # a defect in the tool or a user's dialect: the run is no longer valid
             self._context.fail(error)
 
     # loadtest.transport.connection.Listener
 
     def received(self, data: Data) -> None:
-        """A message came on this link's connection."""
+        """Pass on a message from this link's connection."""
         if self.session.state is not _ENDED:
             self._feed(Received(data))
 
     def lost(self, lost: Lost) -> None:
-        """This link's connection ended."""
+        """Handle the end of this link's connection."""
         self._connection = None
         self._epoch += 1
         if self._dropping is not None:
@@ -192,11 +192,11 @@ class Link:
     # loadtest.engine.timers.Timed
 
     def fire(self, what: object, due_ns: int) -> None:
-        """Wake for a message, or for something of an epoch."""
+        """Handle a timer: a due message, or an event that belongs to an epoch."""
         if what is What.MESSAGE:
             self._message_due(due_ns)
             return
-        kind, epoch, detail = cast("tuple[What, int, Drop]", what)  # as `_later` scheduled it
+        kind, epoch, detail = cast("tuple[What, int, Drop]", what)  # scheduled by `_later`
         if epoch != self._epoch:
             return
         match kind:
@@ -205,7 +205,7 @@ class Link:
             case What.RETRY:
                 self._feed(RetryDue())
             case What.ESTABLISH:
-                # After a pause of the whole process, what has come meanwhile is read first (`fail_after`).
+                # After a pause of the whole process, read first what arrived meanwhile (see `fail_after`).
                 late_s = (self._context.clock() - due_ns) / NS_PER_S
                 self._later(min(late_s, self._context.open_timeout_s), What.GIVE_UP)
             case What.GIVE_UP:
@@ -220,7 +220,7 @@ class Link:
 
     def _message_due(self, due_ns: int) -> None:
         if self.session.state in (State.DRAINING, State.ENDED):
-            return  # the pace of a stopping session ends
+            return  # a stopping session sends no more
         self._plan_message(due_ns)
         self._feed(Due(due_ns))
 
@@ -230,14 +230,14 @@ class Link:
             self._messages += 1
             self._context.timers.schedule(previous_ns + gap_ns, self, What.MESSAGE)
 
-    # What the session asks for.
+    # The session's actions.
 
     def _connect(self, _action: Connect) -> None:
         self._epoch += 1
         self._context.connect(self, self._epoch)
 
     async def open(self, epoch: int) -> None:
-        """Open a WebSocket, unless the session meanwhile gave up waiting."""
+        """Open a WebSocket, unless the session has moved on since it asked."""
         context = self._context
         if epoch != self._epoch:
             return
@@ -273,17 +273,17 @@ class Link:
         self._dropping.go_on()
 
     def drop_detected(self) -> None:
-        """The session's client has noticed its drop."""
+        """Tell the session that its client has noticed the drop."""
         self._release()
         self._feed(Detected())
 
     def drop_recovered(self) -> None:
-        """The disturbance is over."""
+        """Tell the session that the disturbance is over."""
         self._dropping = None
         self._feed(Recovered())
 
     def _release(self) -> None:
-        """Leave the connection to whoever still holds it."""
+        """Detach from the connection without closing it: a dropping or a closing handshake still uses it."""
         self._dropping = None
         if self._connection is not None:
             self._connection.detach()
@@ -301,7 +301,7 @@ class Link:
             self._dropping.cancel()
             self._dropping = None
         if self.session.state is not State.ENDED:
-            self._release()  # an ended session's connection stays the link's own until it is gone
+            self._release()  # the link of an ended session keeps its connection until it has closed
         connection.close(action.code)
 
     def _drain(self, _action: Drain) -> None:
@@ -329,14 +329,14 @@ _PERFORM: dict[type[Action], Callable[[Link, Any], None]] = {
 
 
 class Dropping:
-    """A drop under way: it takes the kind's steps, also when the session has gone on without it."""
+    """A drop in progress; it runs the kind's steps to the end, even after the session has moved on."""
 
     __slots__ = ("_connection", "_context", "_link", "_steps", "disconnects", "noticed")
 
     def __init__(self, drop: Drop, connection: Connection, link: Link, context: LinkContext) -> None:
         kind = DropKind.kinds[drop.kind]()
         self.disconnects = kind.disconnects
-        self.noticed = False  # the session knows, one way or another
+        self.noticed = False  # whether the session knows already, from the drop or from the lost connection
         self._connection = connection
         self._link = link
         self._context = context
@@ -344,7 +344,7 @@ class Dropping:
         self._context.droppings.add(self)
 
     def go_on(self) -> None:
-        """Take the steps up to the next wait."""
+        """Run the steps up to the next wait."""
         for step in self._steps:
             if step != DETECTED:
                 self._context.timers.schedule(self._context.clock() + int(float(step) * NS_PER_S), self, None)
@@ -363,16 +363,16 @@ class Dropping:
             self._link.drop_recovered()
 
     def fire(self, _what: object, _due_ns: int) -> None:
-        """The wait is over."""
+        """Go on after a wait."""
         self.go_on()
 
     def cancel(self) -> None:
-        """Take no further step."""
+        """Run no further steps."""
         self.noticed = True
         self._steps = iter(())
         self._context.droppings.discard(self)
 
     def abandon(self) -> None:
-        """Take no further step; the socket goes with a reset."""
+        """Run no further steps and reset the socket."""
         self.cancel()
         self._connection.reset()

@@ -1,13 +1,13 @@
-"""The generator watching itself: what could make its own numbers wrong, sampled once an interval.
+"""Health of the load generator: what could distort its measurements, sampled once per interval.
 
-    loop_lag_p99_ms    how late the loop woke for what it had planned: of twenty wakes a second the latest
+    loop_lag_p99_ms    how late the loop woke: the latest of the interval's sweeps, twenty a second
     stall_max_ms       longest time that the engine could not run: stopped, starved, or the machine asleep
-    cpu_ratio          of a core, by the engine's thread; its queue begins to show in latency above 0.8
-    process_cpu_ratio  of a core, by the whole process, whose threads share one interpreter lock
-    steal_ratio        of all cores, taken away by the hypervisor
-    gc_pause_max_ms    longest pause for garbage collection, whichever thread met it
-    files_ratio        connections, open or being dialled, of those that the files allow
-    ports_ratio        the same of those that the local ports allow
+    cpu_ratio          share of a core used by the engine's thread; above 0.8 queueing shows in latency
+    process_cpu_ratio  share of a core used by the whole process, whose threads share one GIL
+    steal_ratio        share of all cores taken by the hypervisor
+    gc_pause_max_ms    longest pause for garbage collection, in any thread
+    files_ratio        connections, open or being dialled, relative to the limit on open files
+    ports_ratio        the same, relative to the number of local ports
 
 Nothing is judged here; `loadtest.verdict.generator` does that from the run's files.
 """
@@ -22,23 +22,23 @@ from pathlib import Path
 import psutil
 
 OTHER_FILES = 100
-"""Files that a process needs besides its connections: for its records, and to look at itself."""
+"""Files that a process needs besides its connections, for its records and for these gauges."""
 
 OPEN_MAX = 10_240
-"""What macOS lets a process open where its hard limit says "any number", which it refuses (setrlimit(2))."""
+"""Limit to set on macOS, which reports an unlimited hard limit and then refuses it (setrlimit(2))."""
 
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-"""First and last of the ports that Linux gives to connections (ip(7)), over IPv6 too."""
+"""First and last local port that Linux gives to connections (ip(7)), for IPv6 too."""
 
 _IANA_PORTS = 65_535 - 49_152 + 1
-"""Of RFC 6335, section 6: what other systems use."""
+"""Size of the dynamic port range of RFC 6335, section 6, which other systems use."""
 
 _CLOCK_THAT_GOES_ON = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""A clock that goes on while the machine sleeps, as `time.monotonic` does not, on Linux and on macOS."""
+"""A clock that runs while the machine sleeps; `time.monotonic` does not, on Linux and macOS."""
 
 
 def raise_files_limit() -> int:
-    """Let this process open as many files as the system allows it; return how many connections that makes."""
+    """Raise the soft limit on open files as far as allowed; return how many connections that permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in (hard, OPEN_MAX):
         if _number(wanted) <= _number(soft):
@@ -50,7 +50,7 @@ def raise_files_limit() -> int:
 
 
 def most_connections() -> int:
-    """Return how many connections this process may hold at a time."""
+    """Return how many connections this process may hold open at the same time."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, _number(soft) - OTHER_FILES)
 
@@ -60,7 +60,7 @@ def _number(limit: int) -> int:
 
 
 def local_ports() -> int:
-    """Return how many ports the system has for the connections of one local address to one of a server."""
+    """Return how many local ports the system has for connections from one local to one server address."""
     try:
         first, last = map(int, PORT_RANGE.read_text().split())
     except (OSError, ValueError):
@@ -69,10 +69,10 @@ def local_ports() -> int:
 
 
 class Health:
-    """Made, and sampled, on the engine's thread."""
+    """Gauges of the load generator. Create and sample it on the engine's thread."""
 
     def __init__(self) -> None:
-        self._lag_ns = self._stall_ns = 0  # the longest
+        self._lag_ns = self._stall_ns = 0  # the longest in this interval
         self._woke_thread_ns = self._thread_ns = time.thread_time_ns()
         self._process_ns = time.process_time_ns()
         self._asleep_ns = _asleep_ns()
@@ -83,7 +83,7 @@ class Health:
         gc.callbacks.append(self._watch_gc)
 
     def woke(self, lag_ns: int) -> None:
-        """Take note of how late the loop woke, and of what it did not itself compute meanwhile."""
+        """Record how late the loop woke, and how much of that it was not computing itself (a stall)."""
         thread_ns = time.thread_time_ns()
         self._lag_ns = max(self._lag_ns, lag_ns)
         self._stall_ns = max(self._stall_ns, lag_ns - (thread_ns - self._woke_thread_ns))
@@ -100,9 +100,9 @@ class Health:
         """Return the gauges of the interval that ends now, and begin the next.
 
         Args:
-            elapsed_ns: how long the interval was.
-            connections: open or being dialled.
-            address_pairs: of a local address and one of the server, each with all ports for itself.
+            elapsed_ns: length of the interval.
+            connections: connections that are open or being dialled.
+            address_pairs: pairs of local and server address; each pair has all local ports.
         """
         thread_ns, process_ns, host = time.thread_time_ns(), time.process_time_ns(), psutil.cpu_times()
         asleep_ns = _asleep_ns()
@@ -122,12 +122,12 @@ class Health:
         return gauges
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching garbage collection."""
         gc.callbacks.remove(self._watch_gc)
 
 
 def _asleep_ns() -> int:
-    """Return how long the machine has slept, from a moment that is the same for all readings."""
+    """Return how long the machine has slept since a fixed moment; only differences are meaningful."""
     return time.clock_gettime_ns(_CLOCK_THAT_GOES_ON) - time.monotonic_ns()
 
 

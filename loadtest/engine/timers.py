@@ -1,8 +1,9 @@
-"""The one queue of everything that is due later: messages, drops, retries, sweeps.
+"""One timer queue for everything that is due later: messages, drops, retries, sweeps.
 
-A heap of plain tuples, no timer object per message. The loop's own timers are 1 ms coarse, so the heap's
-earliest entry is armed on a Linux timerfd (timerfd_create(2)), which the loop watches like a socket: send
-slip falls from 0.6 ms to 0.05 ms at the median. Where there is no timerfd, the loop's timers serve.
+It is a heap of plain tuples, without a timer object per message. The loop's own timers have a resolution of
+1 ms, so a Linux timerfd (timerfd_create(2)) is armed for the heap's earliest entry, and the loop watches it
+like a socket. This cuts the median send slip from 0.6 ms to 0.05 ms. Without a timerfd, the loop's timers are
+used.
 """
 
 import asyncio
@@ -19,17 +20,17 @@ from loadtest.session.schedule import NS_PER_S
 
 
 class Timed(Protocol):
-    """What can be woken."""
+    """Something that a timer can wake."""
 
     def fire(self, what: object, due_ns: int) -> None:
-        """Do `what`, which was due at this time of the run's clock."""
+        """Handle `what`, which was due at `due_ns` of the run's clock."""
 
 
 class Alarm(Protocol):
-    """Something that calls back once at a time."""
+    """A single timer that calls back at the time it is set to."""
 
     def set(self, due_ns: int) -> None:
-        """Call back at this time of the monotonic clock instead of any earlier setting."""
+        """Call back at this time of the monotonic clock; replaces any earlier setting."""
 
     def close(self) -> None:
         """Never call back again."""
@@ -47,17 +48,17 @@ class _Itimerspec(ctypes.Structure):
 
 
 class TimerfdAlarm:
-    """A Linux timerfd, exact to tens of microseconds.
+    """A Linux timerfd, accurate to tens of microseconds.
 
     Raises:
-        OSError: there is no timerfd on this system.
+        OSError: this system has no timerfd.
     """
 
     _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
     _FLAGS = os.O_NONBLOCK | os.O_CLOEXEC
 
     def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-        # PyDLL keeps the GIL: giving it up for a microsecond's call would invite another thread to take it.
+        # PyDLL keeps the GIL: releasing it for a call of a microsecond would let another thread take it.
         library = ctypes.PyDLL(None, use_errno=True)
         if not hasattr(library, "timerfd_create"):
             raise OSError(errno.ENOSYS, "no timerfd on this system")
@@ -71,7 +72,7 @@ class TimerfdAlarm:
         loop.add_reader(self._descriptor, callback)
 
     def set(self, due_ns: int) -> None:
-        """Call back at this time; setting it anew also takes back a call that is due."""
+        """Call back at this time. Setting it also clears an expiry, so the descriptor need not be read."""
         self._spec.value_s, self._spec.value_ns = divmod(max(due_ns, 1), NS_PER_S)
         self._settime(self._descriptor, self._ABSOLUTE, self._reference, None)
 
@@ -82,7 +83,7 @@ class TimerfdAlarm:
 
 
 class LoopAlarm:
-    """The loop's own timer, coarse to a millisecond."""
+    """The loop's own timer, with a resolution of a millisecond."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
         self._loop = loop
@@ -96,13 +97,13 @@ class LoopAlarm:
         self._handle = self._loop.call_later(delay_s, self._callback)
 
     def close(self) -> None:
-        """Cancel the call."""
+        """Cancel the timer."""
         if self._handle is not None:
             self._handle.cancel()
 
 
 def best_alarm(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> Alarm:
-    """Return the most exact alarm that this system has."""
+    """Return the most accurate alarm that this system has."""
     try:
         return TimerfdAlarm(loop, callback)
     except OSError:
@@ -110,18 +111,18 @@ def best_alarm(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) ->
 
 
 class Timers:
-    """The queue.
+    """The timer queue.
 
     Args:
-        loop: whose thread fires.
-        start_ns: what the monotonic clock showed when the run's clock was 0.
-        alarm: makes the alarm.
+        loop: the loop whose thread calls `fire`.
+        start_ns: the monotonic clock's time when the run's clock was 0.
+        alarm: creates the alarm.
     """
 
     NEVER = 2**63
 
     AT_ONCE = 256
-    """Entries that fire before the loop looks at its sockets again: no backlog keeps replies waiting."""
+    """Entries fired before the loop reads its sockets again, so that a backlog does not delay replies."""
 
     def __init__(
         self,
@@ -131,12 +132,12 @@ class Timers:
     ) -> None:
         self._start_ns = start_ns
         self._heap: list[tuple[int, int, Timed, object]] = []
-        self._order = itertools.count()  # breaks ties, so that what is due is never compared
+        self._order = itertools.count()  # breaks ties, so that the entries' other items are never compared
         self._armed_ns = self.NEVER
         self._alarm = alarm(loop, self._wake)
 
     def schedule(self, due_ns: int, whom: Timed, what: object) -> None:
-        """Fire `whom` with `what` at this time of the run's clock."""
+        """Call `whom.fire(what, due_ns)` at this time of the run's clock."""
         heapq.heappush(self._heap, (due_ns, next(self._order), whom, what))
         if due_ns < self._armed_ns:
             self._arm(due_ns)
@@ -147,7 +148,7 @@ class Timers:
 
     def _wake(self) -> None:
         heap = self._heap
-        # While waking, nothing is armed by `schedule`: what is pushed is met below or armed at the end.
+        # Keeps `schedule` from arming meanwhile: new entries are fired below, or armed at the end.
         self._armed_ns = -1
         now_ns = time.monotonic_ns() - self._start_ns
         try:
@@ -160,6 +161,6 @@ class Timers:
             self._arm(heap[0][0] if heap else self.NEVER // 2)
 
     def close(self) -> None:
-        """Fire nothing any more."""
+        """Discard all entries and close the alarm."""
         self._heap.clear()
         self._alarm.close()

@@ -1,8 +1,8 @@
 """What a verdict means and what to do next, item by item, as lines of text.
 
-Every item but `server_log` needs sessions that connect. If they did not, an item that could not be judged
-says first that it depends on `connect`: a reader who is advised both to run longer and to repair the server
-would do the wrong one first. verdict.json keeps each summary as it was made; this is about what people read.
+Every item but `server_log` needs sessions that connect. If they do not, an INCONCLUSIVE item says first that
+it depends on `connect`: if people were advised both to run longer and to repair the server, they would start
+with the wrong one. This changes only what people read; verdict.json keeps the original summaries.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from loadtest.verdict.items import AnyItem, Generator, Item
 
 
 def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:
-    """Yield the baseline and the rule that chose it, and the runs that the rule passed over."""
+    """Yield the baseline with the rule that chose it, and the newest run that the rule did not choose."""
     baseline, passed_over = latency.evidence.baseline, latency.evidence.passed_over
     if baseline and baseline.path:
         yield (
@@ -38,12 +38,12 @@ def item_lines(item: AnyItem) -> list[str]:
 
 
 def finding_lines(item: AnyItem) -> list[str]:
-    """Return what was found: the commonest errors, the first lines of a server's log."""
+    """Return findings: the most frequent errors, the first wrong records of the server's log."""
     return [*_error_lines(item), *_log_lines(item)]
 
 
 def count_lines(item: AnyItem) -> Iterator[str]:
-    """Yield the counts of an item, if it has any."""
+    """Yield a line with the item's counts, if it has any."""
     found = counts(item)
     if found:
         yield "counts: " + ", ".join(f"{name} {text.count(count)}" for name, count in found.items())
@@ -88,7 +88,7 @@ _FIGURES = {
     "files_ratio": "{} of the open files allowed",
     "ports_ratio": "{} of the local ports",
 }
-"""Text for figures of the load generator whose names do not say enough."""
+"""Text for load generator figures whose names are not clear enough."""
 
 
 def generator_line(generator: Generator) -> str:
@@ -98,7 +98,7 @@ def generator_line(generator: Generator) -> str:
 
 
 def _figure(name: str, value: float) -> str:
-    """Write a figure with the unit that its name ends with."""
+    """Format a figure with the unit at the end of its name."""
     plain = name.removesuffix("_ratio").removesuffix("_ms").replace("_", " ")
     shown = text.share(value) if name.endswith("_ratio") else f"{value:.3g}"
     unit = " ms" if name.endswith("_ms") else ""
@@ -106,7 +106,7 @@ def _figure(name: str, value: float) -> str:
 
 
 def failure_lines(run: RunData) -> list[str]:
-    """Return what made the tool itself fail, and what the rest is worth then; empty if it did not."""
+    """Return why the tool itself failed, and what the report then covers; empty if it did not fail."""
     failure = run.manifest.failure
     if failure is None:
         return []
@@ -118,7 +118,7 @@ def failure_lines(run: RunData) -> list[str]:
 
 
 def herd_line(run: RunData) -> str:
-    """Return when the most connections were attempted at once, empty where none was."""
+    """Return the peak of connection attempts per second and its time, empty without attempts."""
     if run.herd_peak_s is None:
         return ""
     peak, at = text.count(run.herd_peak), text.clock(run.herd_peak_s)
@@ -152,56 +152,56 @@ _FIRST_RUN = (
 _NAME_ONE = "one that was passed over can be named with --ws-baseline DIRECTORY"
 
 _INDEPENDENT = ("connect", "server_log")
-"""Items that do not wait for connect: a server writes its log whoever connects."""
+"""Items that do not depend on `connect`: a server writes its log whether or not clients connect."""
 
 
 def told_items(items: Sequence[AnyItem]) -> list[AnyItem]:
-    """Return a verdict's items for people: those that depend on `connect` say so."""
+    """Return the items as shown to people: those that depend on a failed `connect` say so."""
     connect = _connect(items)
-    return [_waiting(item, connect) if _waits(item, connect) else item for item in items]
+    return [_blocked(item, connect) if _is_blocked(item, connect) else item for item in items]
 
 
 def _connect(items: Sequence[AnyItem]) -> AnyItem:
     return next(item for item in items if item.item == "connect")
 
 
-def _waits(item: AnyItem, connect: AnyItem) -> bool:
-    """Whether an item cannot be judged because sessions may not have connected."""
-    return item.verdict is Ruling.INCONCLUSIVE and item.item not in _INDEPENDENT and _in_the_way(connect)
+def _is_blocked(item: AnyItem, connect: AnyItem) -> bool:
+    """Whether an item is INCONCLUSIVE because sessions did not connect."""
+    return item.verdict is Ruling.INCONCLUSIVE and item.item not in _INDEPENDENT and _blocks_others(connect)
 
 
-def _in_the_way(connect: AnyItem) -> bool:
-    """Whether sessions did not connect. That it is unknown for some of them stops no other item."""
-    return connect.verdict is Ruling.FAIL or _nobody(connect)
+def _blocks_others(connect: AnyItem) -> bool:
+    """Whether `connect` prevents judging other items: it is FAIL, or no session was established."""
+    return connect.verdict is Ruling.FAIL or _none_established(connect)
 
 
-def _nobody(connect: AnyItem) -> bool:
+def _none_established(connect: AnyItem) -> bool:
     found = counts(connect)
     return bool(found.get("attempts")) and not found.get("established")
 
 
-def _waiting(item: AnyItem, connect: AnyItem) -> AnyItem:
+def _blocked(item: AnyItem, connect: AnyItem) -> AnyItem:
     depends = f"it depends on connect, which is {connect.verdict}"
-    if _nobody(connect):  # whatever it lacks, it lacks for that
+    if _none_established(connect):  # this explains whatever else the item lacks
         return replace(item, summary=f"no session was established: {depends}")
     return replace(item, summary=f"{depends}; then: {item.summary}")
 
 
 def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
-    """Return what to do about an item, empty if its summary or that of `connect` says it."""
+    """Return what to do about an item, empty if its summary or that of `connect` says so."""
     waits = item.verdict is not Ruling.FAIL and item.item not in _INDEPENDENT
-    if waits and _in_the_way(_connect(items)):
+    if waits and _blocks_others(_connect(items)):
         return ""
     if item.item == "latency" and item.verdict is not Ruling.FAIL:
-        return _of_latency(item)
+        return _latency_step(item)
     return _STEPS.get((item.item, item.verdict), "")
 
 
-def _of_latency(item: Item[LatencyEvidence]) -> str:
+def _latency_step(item: Item[LatencyEvidence]) -> str:
     if item.verdict is Ruling.INCONCLUSIVE:
         undecided = [gate for gate in gates(item) if gate.decision is Ruling.INCONCLUSIVE]
         can_tell = undecided and all(gate.change_ratio is not None for gate in undecided)
-        return _SETTLE if can_tell else ""  # more runs that are too short would not tell either
+        return _SETTLE if can_tell else ""  # more runs that are too short would not help
     if item.verdict is Ruling.PASS or item.evidence.baseline or item.evidence.rule:
         return ""
     return f"{_FIRST_RUN}; {_NAME_ONE}" if item.evidence.passed_over else _FIRST_RUN

@@ -1,7 +1,7 @@
-"""The report's charts, from a run's data: latency over time, its percentiles, sessions, outages.
+"""The report's charts: latency over time, latency by percentile, sessions over time, outage durations.
 
-Each chart says in words what it shows. Long runs are summed up into at most `POINTS_LIMIT` points, and
-percentiles are taken of the sums, never averaged.
+Each chart has a description in words. Long runs are reduced to at most `POINTS_LIMIT` points; percentiles are
+computed from summed histograms, never averaged.
 """
 
 import math
@@ -14,18 +14,18 @@ from loadtest.report.tables import storm_sentence, storms_until_end
 from loadtest.results.data import RunData, Second, Series
 
 Point = tuple[float, float | None]
-"""x and y in the units of the data; no y where there is a gap."""
+"""x and y in the units of the data; y is None at a gap."""
 
 WIDTH, HEIGHT = 480.0, 230.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 470.0, 12.0, 190.0
-_LETTER = 6.6  # units that a letter of a label takes at 12 pixels, at most on average
+_LETTER = 6.6  # upper bound of the average width of a letter at 12 pixels
 _MARK_TOP, _MARK_ROW, _MARK_ROWS = 28.0, 14.0, 4  # below the label of the y axis
 _MIN_SPAN = 1e-6  # an axis shorter than a microsecond has no ticks worth naming
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Maps [low, high] of the data onto [start, end] of the drawing, straight or by logarithm."""
+    """Maps [low, high] of the data to [start, end] of the drawing, linearly or logarithmically."""
 
     low: float
     high: float
@@ -34,7 +34,7 @@ class Scale:
     logarithmic: bool = False
 
     def at(self, value: float) -> float:
-        """Return the place of a value; beyond the ends it is held at them."""
+        """Return the position of a value; values outside the scale are clamped to its ends."""
         held = min(max(value, self.low), self.high)
         low, high = self.low, self.high
         if self.logarithmic:
@@ -44,7 +44,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A labelled place on an axis."""
+    """A labelled position on an axis."""
 
     at: float
     label: str
@@ -52,7 +52,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """A line or an area: its name in the legend, its style, and its SVG path."""
+    """A line or an area: its name in the legend, its CSS classes, and its SVG path."""
 
     name: str
     style: str
@@ -61,7 +61,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An upright bar with what it stands for in words."""
+    """A vertical bar; `label` says in words what it shows."""
 
     x: float
     y: float
@@ -72,13 +72,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment on the x axis: a line from top to bottom and, where there is room, its label.
+    """A moment on the x axis: a vertical line and, if there is room, its label.
 
     Args:
-        at: where the line stands.
-        label: what happened then.
-        y: where the label stands, None where it would cover another.
-        before: whether the label ends at the line instead of beginning there.
+        at: x position of the line.
+        label: what happened at this moment.
+        y: y position of the label, None if it would cover another label.
+        before: whether the label is to the left of the line instead of to the right.
     """
 
     at: float
@@ -92,10 +92,14 @@ class Chart:
     """Everything the template needs to draw one chart.
 
     Args:
-        title: what is drawn; `description` says in a sentence what is to be seen.
-        marks: moments that explain what is seen.
-        x_label, y_label: quantity and unit of the axes.
-        note: what a person may need to know to read it.
+        title: what the chart shows.
+        description: what can be seen in it, in a sentence.
+        x_label, y_label: quantity and unit of each axis.
+        x_ticks, y_ticks: ticks of each axis.
+        shapes: lines and areas.
+        bars: bars of a histogram.
+        marks: moments that explain what can be seen.
+        note: remark that helps to read the chart.
     """
 
     title: str
@@ -113,17 +117,17 @@ class Chart:
 
 
 def x_scale(low: float, high: float) -> Scale:
-    """Return a straight x axis over this range."""
+    """Return a linear x axis over this range."""
     return Scale(low, high if high > low + _MIN_SPAN else low + 1, _LEFT, _RIGHT)
 
 
 def y_scale(high: float) -> Scale:
-    """Return a straight y axis from 0."""
+    """Return a linear y axis from 0."""
     return Scale(0, high if high > _MIN_SPAN else 1, _BOTTOM, _TOP)
 
 
 def y_logarithmic(values: Sequence[float]) -> Scale:
-    """Return a logarithmic y axis that spans these positive values, half a decade at least."""
+    """Return a logarithmic y axis for these positive values, spanning at least half a decade."""
     low, high = (min(values), max(values)) if values else (1.0, 10.0)
     low, high = low / 1.15, high * 1.15
     widen = max(1.0, math.sqrt(10**0.5 / (high / low)))
@@ -131,7 +135,7 @@ def y_logarithmic(values: Sequence[float]) -> Scale:
 
 
 def ticks(scale: Scale, label: Callable[[float], str], *, about: int = 6) -> list[Tick]:
-    """Return about so many round values (1, 2, 5 times a power of ten) on the axis."""
+    """Return about `about` ticks at round values: 1, 2, 5 times a power of ten, or more if logarithmic."""
     values = _log_values(scale, about) if scale.logarithmic else _straight_values(scale, about)
     return [Tick(scale.at(value), label(value)) for value in values]
 
@@ -155,7 +159,7 @@ def _log_values(scale: Scale, about: int) -> list[float]:
 
 
 def marks(moments: Sequence[tuple[float, str]], x: Scale) -> list[Mark]:
-    """Return a mark for each moment and label, in this order; no label covers another."""
+    """Return a mark for each moment and label, in order; a label that would cover another is left out."""
     taken: list[list[tuple[float, float]]] = [[] for _ in range(_MARK_ROWS)]
     found = []
     for moment, label in moments:
@@ -173,7 +177,7 @@ def marks(moments: Sequence[tuple[float, str]], x: Scale) -> list[Mark]:
 
 
 def line(points: Sequence[Point], x: Scale, y: Scale) -> str:
-    """Return the path through the points; it is interrupted at gaps, a lone point stays a dot."""
+    """Return the SVG path through the points, interrupted at gaps; a single point becomes a dot."""
     parts = []
     pen_down = False
     for index, (along, value) in enumerate(points):
@@ -188,7 +192,7 @@ def line(points: Sequence[Point], x: Scale, y: Scale) -> str:
 
 
 def area(points: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
-    """Return the path of the area between the points, as steps, and the axis."""
+    """Return the SVG path of the area between the points, drawn as steps, and the x axis."""
     if not points:
         return ""
     floor = y.at(0)
@@ -229,7 +233,7 @@ def latency_over_time(run: RunData) -> Chart | None:
     total = run.percentiles_us("service", (50, 99))
     return Chart(
         title="Latency over time",
-        description=f"Service time of steady sessions second by second: {_told(total)} over the whole run "
+        description=f"Service time of steady sessions second by second: {_listed(total)} over the whole run "
         f"after its warm-up; the highest p99 of a second was {text.span(1000 * max(values))}.",
         x_label="seconds since the start",
         y_label="ms",
@@ -240,7 +244,7 @@ def latency_over_time(run: RunData) -> Chart | None:
 
 
 def _steps(run: RunData, tag: str) -> list[Second]:
-    """Return a tag's rows, summed up so that there are not too many."""
+    """Return a tag's rows, added up into at most `POINTS_LIMIT` rows."""
     rows = run.seconds.get(tag, ())
     step_s = _step_s(run, run.row_s)
     sums: dict[int, Counter[int]] = {}
@@ -259,7 +263,7 @@ def _percentiles(rows: Iterable[Second], percentile: float) -> list[Point]:
 
 
 def percentile_curve(run: RunData) -> Chart | None:
-    """Return service and response time by percentile, as HdrHistogram's users plot it."""
+    """Return service and response time by percentile, in HdrHistogram's usual plot."""
     samples = run.samples("service")
     if not samples:
         return None
@@ -272,8 +276,8 @@ def percentile_curve(run: RunData) -> Chart | None:
     x, y = x_scale(0, reach), y_logarithmic(values)
     return Chart(
         title="Latency by percentile",
-        description="Service time: " + _told(run.percentiles_us("service", (50, 99, 99.9))) + ". "
-        "Response time: " + _told(run.percentiles_us("response", (50, 99, 99.9))) + ".",
+        description="Service time: " + _listed(run.percentiles_us("service", (50, 99, 99.9))) + ". "
+        "Response time: " + _listed(run.percentiles_us("response", (50, 99, 99.9))) + ".",
         x_label="percentile",
         y_label="ms",
         x_ticks=[Tick(x.at(at), label) for at, label in _tails(reach)],
@@ -286,7 +290,7 @@ def percentile_curve(run: RunData) -> Chart | None:
 
 
 def _curve(run: RunData, tag: str, reach: float) -> list[Point]:
-    """Return the values where the tail above is 10^-x, x evenly spaced."""
+    """Return the values whose upper tail is 10^-x, for evenly spaced x in [0, reach]."""
     places = [reach * number / 60 for number in range(61)]
     percentiles = {place: 100 * (1 - 10**-place) for place in places}
     at_us = run.percentiles_us(tag, list(percentiles.values()))
@@ -299,7 +303,7 @@ def _tails(reach: float) -> list[tuple[float, str]]:
 
 
 def sessions_over_time(run: RunData) -> Chart | None:
-    """Return sessions up and in an outage by second, with the attempts to connect."""
+    """Return sessions up and in an outage over time, with connection attempts per second."""
     step_s = _step_s(run, 1)
     up = _summed(run.gauges.get("sessions_up", {}), run.length_s, step_s)
     in_outage = _summed(run.gauges.get("sessions_in_outage", {}), run.length_s, step_s)
@@ -329,12 +333,12 @@ def sessions_over_time(run: RunData) -> Chart | None:
 
 
 def _step_s(run: RunData, row_s: int) -> int:
-    """Return how many seconds a point stands for, a multiple of `row_s`."""
+    """Return the seconds per point, a multiple of `row_s`."""
     return row_s * max(1, math.ceil(run.length_s / row_s / POINTS_LIMIT))
 
 
 def _attempts(run: RunData, step_s: int) -> list[tuple[float, float]]:
-    """Return the attempts to connect in the busiest second of each step."""
+    """Return the connection attempts in the busiest second of each step."""
     busiest: Counter[int] = Counter()
     for second, attempts in run.attempts_per_s.items():
         if 0 <= second < run.length_s:
@@ -346,9 +350,10 @@ def _attempts(run: RunData, step_s: int) -> list[tuple[float, float]]:
 def _summed(
     by_worker: Mapping[int | None, Series], length_s: float, step_s: int
 ) -> list[tuple[float, float]]:
-    """Return a gauge at each step's end, summed over the workers; one silent for a step keeps its value.
+    """Return a gauge at the end of each step, summed over the workers.
 
-    It is read when an interval ends: drawn at its start, a storm's drops would seem to come before the storm.
+    A worker without a value in a step keeps its last one. Gauges are read when an interval ends: drawn at the
+    interval's start, a storm's drops would seem to come before the storm.
     """
     totals = [0.0] * math.ceil(length_s / step_s)
     for series in by_worker.values():
@@ -365,7 +370,7 @@ def _summed(
 
 
 def outage_distribution(run: RunData) -> Chart | None:
-    """Return how many outages took how long."""
+    """Return the distribution of outage durations."""
     histogram = run.histograms.get("outage")
     if histogram is None:
         return None
@@ -377,7 +382,7 @@ def outage_distribution(run: RunData) -> Chart | None:
     told = run.percentiles_us("outage", (50, 95, 100))
     return Chart(
         title="How long outages took",
-        description=f"{run.samples('outage')} outages ended, {_told(told)}.",
+        description=f"{run.samples('outage')} outages ended, {_listed(told)}.",
         x_label="seconds from drop or loss to established again",
         y_label="outages",
         x_ticks=ticks(scale, _plain),
@@ -414,7 +419,7 @@ def _bars(heights: Mapping[int, int], y: Scale) -> list[Bar]:
     ]
 
 
-def _told(percentiles_us: Mapping[float, int]) -> str:
+def _listed(percentiles_us: Mapping[float, int]) -> str:
     told = [
         f"{'max' if percentile == 100 else f'p{percentile:g}'} {text.span(us)}"
         for percentile, us in percentiles_us.items()

@@ -1,4 +1,4 @@
-"""report.html: one file that needs nothing else, from a template that escapes everything it is given."""
+"""report.html: one self-contained file, made from a template that escapes every value."""
 
 import sys
 from pathlib import Path
@@ -40,8 +40,8 @@ QUESTIONS = {
 
 
 def _shown(value: Any) -> Any:
-    """Make control characters visible in whatever the template prints."""
-    markup = hasattr(value, "__html__")  # what a macro made is escaped already
+    """Make control characters visible in every text that the template prints."""
+    markup = hasattr(value, "__html__")  # output of a macro is already escaped
     return one_line(value, sys.maxsize) if isinstance(value, str) and not markup else value
 
 

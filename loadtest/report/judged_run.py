@@ -1,4 +1,4 @@
-"""A run that was read and judged: what every report is drawn from."""
+"""A run with its data and verdict: the input of every report."""
 
 import shlex
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from loadtest.results.data import RunData
 from loadtest.verdict.items import AnyItem, Verdict
 
 OWN_SERVER_LOG = "server.log"
-"""The file that a run directory has where Locust started a reference server for the run."""
+"""Log in the run directory if Locust started a reference server for the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -19,6 +19,8 @@ class JudgedRun:
     Args:
         path: the run directory.
         results: the folder of all runs.
+        run: the run's data.
+        verdict: the verdict on the run.
     """
 
     path: Path
@@ -28,14 +30,14 @@ class JudgedRun:
 
     @property
     def items(self) -> list[AnyItem]:
-        """The items for people: those that depend on `connect` say so."""
+        """The items as shown to people: those that depend on a failed `connect` say so."""
         return told_items(self.verdict.items)
 
     @property
     def again(self) -> str:
-        """The command that makes the reports again."""
+        """The command that makes the reports again, quoted for a shell."""
         command = f"loadtest report {shlex.quote(str(self.path))}"
-        if self.results == Path("results"):  # the command's default
+        if self.results == Path("results"):  # default of the command
             return command
         return f"{command} --results {shlex.quote(str(self.results))}"
 

@@ -1,11 +1,11 @@
-"""junit.xml: a case per item, for CI that shows test reports.
+"""junit.xml: one test case per item, for CI systems that show test reports.
 
-    PASS          a case that passed
+    PASS          a passed case
     FAIL          <failure>
-    INCONCLUSIVE  <error>: a CI that reads nothing else must not take "cannot tell" for "passed"
-    NOT_JUDGED    <skipped>: nobody asked for it
+    INCONCLUSIVE  <error>: a CI system that reads nothing else must not take "cannot tell" for "passed"
+    NOT_JUDGED    <skipped>: not requested, or not planned
 
-The format is that of JUnit's Ant task as Jenkins, GitLab and GitHub's actions read it.
+The format is that of JUnit's Ant task, as read by Jenkins, GitLab and GitHub actions.
 """
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
@@ -73,8 +73,8 @@ def _case(item: AnyItem, step: str) -> Element:
     elif element == "skipped":
         SubElement(case, element, message=message)
     else:
-        told = SubElement(case, element, message=message, type=str(item.verdict))
-        told.text = _lines([item.summary, *advice.item_lines(item), step])
+        problem = SubElement(case, element, message=message, type=str(item.verdict))
+        problem.text = _lines([item.summary, *advice.item_lines(item), step])
     return case
 
 

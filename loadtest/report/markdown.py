@@ -1,7 +1,7 @@
-"""summary.md: for a pull request or $GITHUB_STEP_SUMMARY. The verdict first, then what led to it.
+"""summary.md, for a pull request or $GITHUB_STEP_SUMMARY: the verdict first, then the evidence.
 
-GitHub Flavored Markdown. Foreign text stands in code spans, everything else is escaped, so that nothing from
-a server or a file becomes a link, a mention, HTML, or a cell too many.
+GitHub Flavored Markdown. Untrusted text goes into code spans and everything else is escaped, so that text
+from a server or a file cannot become a link, a mention, HTML or an extra cell.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +34,7 @@ _SIGNS = {
     Ruling.PASS: "✅",
     Ruling.FAIL: "❌",
     Ruling.INCONCLUSIVE: "⚠️",
-    Ruling.NOT_JUDGED: "➖",  # noqa: RUF001 - the sign is meant
+    Ruling.NOT_JUDGED: "➖",  # noqa: RUF001 - the heavy minus sign is intended
 }
 
 
@@ -86,7 +86,7 @@ def _finding(item: AnyItem, step: str) -> Iterator[str]:
         return
     yield f"### {_signed(item.verdict)}: {item.item}"
     yield ""
-    # Lines indented by four are code whatever they hold, and need no escape (CommonMark 0.31 section 4.4).
+    # Lines indented by four spaces are code and need no escaping (CommonMark 0.31 section 4.4).
     yield from (f"    {one_line(line, 600)}" for line in lines)
     if lines:
         yield ""
@@ -127,7 +127,7 @@ def _origin(published: JudgedRun) -> Iterator[str]:
 
 
 def sheet(of: Sheet) -> str:
-    """Return tables under their headline."""
+    """Return a sheet as Markdown: headline, sentences, tables."""
     ruling = "" if of.ruling is None else f"{_signed(of.ruling)}: "
     lines = [f"## {ruling}{markdown_prose(of.headline)}", ""]
     for line in of.lines:
@@ -140,7 +140,7 @@ def sheet(of: Sheet) -> str:
 
 
 def table_lines(table: Table) -> Iterator[str]:
-    """Return a table with its title, nothing for an empty one."""
+    """Yield a table under its title, nothing for an empty table."""
     if not table:
         return
     yield f"### {markdown_prose(table.title)}"

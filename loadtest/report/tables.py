@@ -1,8 +1,8 @@
-"""The tables of a report, made once, for the terminal, Markdown and HTML to draw each in its own way.
+"""The tables of a report, built once for terminal, Markdown and HTML.
 
-A table is rows of text. A cell that came from outside is marked `Untrusted`, so that Markdown can put it into
-a code span; nothing is escaped here, that is for whoever draws. Rows are bounded: a run has some dozens of
-kinds, causes and errors, a hostile file may have thousands.
+A table is rows of text. Cells from outside are marked `Untrusted`, so that Markdown can put them into code
+spans. Nothing is escaped here: each output format does that. The number of rows is limited, because a real
+run has a few dozen kinds, causes and errors, but a hostile file may have thousands.
 """
 
 import shlex
@@ -44,28 +44,28 @@ TAG_MEANINGS = {
     "push": "push delay above its connection's smallest",
     "send_slip": "actual minus planned send",
 }
-"""The tags of a run in the order of the latency table, and what each measures."""
+"""What each tag measures, in the order of the latency table."""
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
 
 
 class Untrusted(str):
-    """A text that came from outside: from a server, or from a file that anyone may have written."""
+    """Text from outside: from a server, or from a file that anyone may have written."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table to be drawn.
+    """A table for any output format.
 
     Args:
-        header: of the columns.
-        aligns: a letter a column, `l` or `r`.
-        rows: as many cells each as the header has.
-        title: what it shows.
-        more: how many rows were left out at the end.
-        note: what a person must know to read it.
+        header: names of the columns.
+        aligns: one letter per column, `l` or `r`.
+        rows: rows with one cell per column.
+        title: what the table shows.
+        more: number of rows left out at the end.
+        note: remark that helps to read the table.
     """
 
     header: Sequence[str]
@@ -81,13 +81,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """Tables under one headline, to be drawn.
+    """Tables under one headline, for any output format.
 
     Args:
-        headline: what it is about.
-        ruling: what was found, None where nothing is judged.
-        lines: sentences for a person.
-        again: the command that shows it again, empty where there is none.
+        headline: what the tables are about.
+        tables: the tables; empty ones are not shown.
+        ruling: the verdict, None if nothing is judged.
+        lines: sentences for people.
+        again: the command that shows the sheet again, empty if there is none.
     """
 
     headline: str
@@ -104,13 +105,13 @@ def bounded(title: str, header: Sequence[str], aligns: str, rows: Iterable[Seque
 
 
 def verdict_table(items: Iterable[AnyItem]) -> Table:
-    """Return item, verdict and summary."""
+    """Return the table of items: name, verdict, summary."""
     rows = [(item.item, str(item.verdict), item.summary) for item in items]
     return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
 
 
 def latency_table(run: RunData) -> Table:
-    """Return the percentiles of each tag that has samples."""
+    """Return the percentiles of each tag with samples."""
     header = ("latency", "samples", "p50", "p90", "p95", "p99", "p99.9", "max", "what it measures")
     rows = [
         (
@@ -126,7 +127,7 @@ def latency_table(run: RunData) -> Table:
 
 
 def outage_table(run: RunData) -> Table:
-    """Return the outages by what began them: drops of the plan first, then losses."""
+    """Return the outages by trigger and cause: drops first, then losses."""
     rows = [
         (
             Untrusted(group.name),
@@ -144,7 +145,7 @@ def outage_table(run: RunData) -> Table:
 
 
 def phase_table(run: RunData) -> Table:
-    """Return the phases of the outages that ended, without those that were not needed."""
+    """Return the phases of the outages that ended, without phases that never took time."""
     rows = [
         (phase, *(text.span(1000 * in_ms) for in_ms in times.values()))
         for phase, times in run.phase_table().items()
@@ -154,7 +155,7 @@ def phase_table(run: RunData) -> Table:
 
 
 def error_table(errors: Iterable[ErrorTally]) -> Table:
-    """Return the errors, the commonest first, with the first of each."""
+    """Return the errors in the given order, with the first occurrence of each."""
     rows = (
         (
             tally.item,
@@ -193,7 +194,7 @@ def gates(item: AnyItem) -> Sequence[GateResult]:
 def gate_table(compared: Sequence[GateResult]) -> Table:
     """Return each gated quantile: both values, the change with its interval, the margin, the verdict.
 
-    It is empty where one side has no values at all: there is no change to show.
+    The table is empty if no quantile has values on both sides: there is no change to show.
     """
     if not any(gate.baseline_us and gate.candidate_us for gate in compared):
         return Table((), "", ())
@@ -222,12 +223,12 @@ def interval(gate: GateResult) -> str:
 
 
 def margin(gate: GateResult) -> str:
-    """Return the margin in force: a time, or a share of the baseline."""
+    """Return the margin in force as text: a time, or a share of the baseline."""
     return text.span(gate.absolute_margin_us) if gate.absolute else text.share(gate.margin_ratio)
 
 
 def _margin_note(compared: Sequence[GateResult]) -> str:
-    """Return which samples the values are from, and what share each absolute margin is."""
+    """Return the note: which samples the values come from, and the share that each absolute margin is."""
     notes = ["Values are of whole seconds after the warm-up."]
     absolute = [gate for gate in compared if gate.absolute]
     for least in dict.fromkeys(map(margin, absolute)):
@@ -241,7 +242,7 @@ def _margin_note(compared: Sequence[GateResult]) -> str:
 
 
 def pair_table(pairs: Sequence[PairEvidence]) -> Table:
-    """Return pairs of runs, with the change of each quantile in each."""
+    """Return the pairs of runs, with the change of each quantile in each pair."""
     names = list(dict.fromkeys(name for pair in pairs for name in pair.change_ratios))
     rows = (
         (
@@ -258,7 +259,7 @@ def pair_table(pairs: Sequence[PairEvidence]) -> Table:
 
 
 def server_log_table(item: AnyItem) -> Table:
-    """Return client action against the server's log level, empty if no server log was judged."""
+    """Return the log levels for each client action; empty if no server log was judged."""
     kinds = item.evidence.by_kind if isinstance(item.evidence, ServerLogEvidence) else []
     rows = (
         (kind.kind, str(kind.drops), str(kind.drops_with_record), str(kind.records), _levels(kind))
@@ -274,7 +275,7 @@ def _levels(kind: KindEvidence) -> str:
 
 
 def plan_table(plan: Plan) -> Table:
-    """Return what the run was to do."""
+    """Return the settings of the plan."""
     rows = [
         ("dialect", Untrusted(plan.dialect)),
         ("path", Untrusted(plan.path)),
@@ -296,7 +297,7 @@ def plan_table(plan: Plan) -> Table:
 
 
 def environment_table(run: RunData) -> Table:
-    """Return where, when and with what the run was made."""
+    """Return where, when and with which versions the run was made."""
     manifest, host = run.manifest, run.manifest.host
     rows = [
         ("revision", Untrusted(manifest.revision)),
@@ -315,10 +316,10 @@ def environment_table(run: RunData) -> Table:
 
 
 def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
-    """Return the command that makes such a run again, in lines of a readable length.
+    """Return the shell command that repeats the run, in lines of readable length.
 
     Args:
-        manifest: of the run.
+        manifest: manifest of the run.
         own_server: whether the target was a reference server that Locust started for the run.
     """
     plan = manifest.plan
@@ -343,15 +344,15 @@ def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
 
 
 _COMMAND_WIDTH = 90
-"""Columns of a command in a report."""
+"""Maximum line length of a command in a report, in columns."""
 
 
-_TOLD = 5
-"""Storms that a sentence names."""
+_STORMS_NAMED = 5
+"""Maximum number of storms that a sentence names."""
 
 
 def storm_table(run: RunData) -> Table:
-    """Return how each storm went, empty where none was planned."""
+    """Return how each storm went; empty if none was planned."""
     header = ("storm at", "kind", "planned", "dropped", "back", "50% back", "95%", "100%", "peak/s")
     note = (
         "Times count from the storm's moment, and shares are of those dropped; a dash stands where so many "
@@ -374,16 +375,17 @@ def _row(one: StormRecovery) -> tuple[str, ...]:
 
 
 def storm_sentence(run: RunData) -> str:
-    """Return which storms came, empty where none did."""
+    """Return a sentence naming the storms that came before the run's end, empty if there were none."""
     come = storms_until_end(run)
     if not come:
         return ""
-    told = [f"{text.share(storm.share_ratio)} of them at {_moment(storm)}" for storm in come[:_TOLD]]
-    more = f" and {len(come) - _TOLD} more" if len(come) > _TOLD else ""
-    return f"Storms were to drop {', '.join(told)}{more}."
+    named = [f"{text.share(storm.share_ratio)} of them at {_moment(storm)}" for storm in come[:_STORMS_NAMED]]
+    more = f" and {len(come) - _STORMS_NAMED} more" if len(come) > _STORMS_NAMED else ""
+    return f"Storms were to drop {', '.join(named)}{more}."
 
 
 def storms_until_end(run: RunData) -> Sequence[Storm]:
+    """Return the planned storms that came before the run's end."""
     return [one.storm for one in run.storms if one.storm.at_s <= run.length_s]
 
 

@@ -1,8 +1,8 @@
-"""What is printed at the end of a run: the verdict table, what to act on, where the rest is.
+"""Terminal output at the end of a run: the verdict table, what to act on, and where to find the rest.
 
-Drawn by rich, which leaves colours out where the output is no terminal or NO_COLOR is set, and keeps to 80
-columns where it knows no width. No markup is ever read from a text: everything is a `Text` of one_line
-characters, so that no server can colour, clear or forge a person's terminal.
+rich draws it. It omits colours if the output is not a terminal or NO_COLOR is set, and uses 80 columns if the
+width is unknown. Text is never parsed as markup: everything is a `Text` that went through `one_line`, so that
+a server cannot colour, clear or fake the terminal.
 """
 
 import sys
@@ -38,13 +38,13 @@ _STYLES = {
 }
 _SUMMARY_LIMIT = 600
 _UNBROKEN = frozenset({"item", "verdict", "started", "started (UTC)", "complete", "quantile", "interval, %"})
-"""Columns that are never broken into lines, whatever else must make room."""
+"""Columns that are never wrapped; others become narrower instead."""
 
 _MANY_COLUMNS = 7
 
 
 def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
-    """Print a run's verdict for a person."""
+    """Print a run's verdict for people."""
     verdict, manifest = published.verdict, published.run.manifest
     console = new_console(to_stderr=to_stderr)
     _print_failure(console, published)
@@ -95,7 +95,7 @@ def _print_item(console: Console, item: AnyItem, step: str) -> None:
 
 
 def _print_where(console: Console, published: JudgedRun) -> None:
-    """Say where the run is and how to look again; paths are not broken, so that they can be copied."""
+    """Print where the run is and how to show it again; paths are not wrapped, so that they can be copied."""
     latency = published.verdict.latency
     step = next_step(latency, published.verdict.items)
     if latency.verdict is Ruling.NOT_JUDGED and step:
@@ -110,7 +110,7 @@ def _print_where(console: Console, published: JudgedRun) -> None:
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; verdicts are coloured."""
+    """Print a table, with coloured verdicts."""
     console.print(_drawn(table, console.width))
     if table.more:
         console.print(_text(f"... and {table.more} more"))
@@ -119,10 +119,10 @@ def print_table(console: Console, table: Table) -> None:
 
 
 def _drawn(table: Table, width: int) -> RichTable:
-    """Return the table; many columns that would be wider than the terminal stand closer together."""
+    """Return the table for rich; a table of many columns wider than the terminal gets narrower gaps."""
     widths = [max(map(len, column)) for column in zip(table.header, *table.rows, strict=True)]
     dense = len(widths) >= _MANY_COLUMNS and sum(widths) + 2 * len(widths) > width
-    gap = 0 if dense else 1  # beside the space that parts any two columns
+    gap = 0 if dense else 1  # in addition to the space between any two columns
     drawn = RichTable(
         box=SIMPLE_HEAD, padding=(0, gap, 0, 0), pad_edge=False, header_style="bold", show_edge=False
     )
@@ -135,7 +135,7 @@ def _drawn(table: Table, width: int) -> RichTable:
 
 
 def new_console(*, to_stderr: bool = False) -> Console:
-    """Return the console of standard output or standard error, which never fails for an encoding."""
+    """Return a console for standard output or standard error that replaces what it cannot encode."""
     stream = sys.stderr if to_stderr else sys.stdout
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
@@ -159,7 +159,7 @@ def _text(text: str, limit: int = 200) -> Text:
 
 
 def print_sheet(sheet: Sheet) -> None:
-    """Print tables and, where they end on a screen, their headline and what it means."""
+    """Print tables, then the headline and what it means: at the end, so that they stay in view."""
     console = new_console()
     for table in sheet.tables:
         if table:

@@ -1,22 +1,22 @@
-"""The run directory: what a run writes as it goes, and what is read back from it.
+"""The run directory: what a run writes while it runs, and what is read back from it.
 
     results/<revision>/<20261123T142335Z>-<run id>/
-        run.json         the manifest; complete: false until the run was ended in good order
-        latency.hlog     an HdrHistogram interval log, a line a second and tag
-        events.jsonl     a line a lifecycle event
-        intervals.jsonl  a line a second and process: counts, errors, gauges
-        server_log.jsonl what is kept of the server's log, where one was given
-        verdict.json     what was concluded; rebuilt from the files above
+        run.json         the manifest; `complete` is false until the run has ended normally
+        latency.hlog     an HdrHistogram interval log, one line per second and tag
+        events.jsonl     one line per lifecycle event
+        intervals.jsonl  one line per second and process: counts, errors, gauges
+        server_log.jsonl records kept from the server's log, if one was given
+        verdict.json     the verdict; can be rebuilt from the files above
 
     manifest     run.json: plan, target, versions, host, comparability
-    environment  what the manifest says of host, versions and time
-    interval     one process's interval, folded, on its way to the directory
-    data         everything a run's files say, summed up
-    directory    names of folders and files, and writing them safely
-    hlog         the interval log's lines
+    environment  host, versions and time, for the manifest
+    interval     one process's interval, folded into histograms and ready to ship
+    data         `RunData`: everything a run's files say, aggregated
+    directory    names of folders and files, and atomic writes
+    hlog         lines of the interval log
     log_file     server_log.jsonl: the server's records, and the drops they are judged against
-    writer       a run as it goes
-    reader       from the files to `RunData`
+    writer       writes a run directory during the run
+    reader       reads a run directory as `RunData`
 
-The directory is the single truth: verdicts and reports are made from these files alone.
+The directory is the single source of truth: verdicts and reports are made from these files alone.
 """

@@ -1,8 +1,9 @@
-"""What a run is judged and reported from: everything in its files, summed up, and nothing else.
+"""`RunData`: everything in a run's files, aggregated. Verdicts and reports use nothing else.
 
-`RunData` is made by `loadtest.results.reader` and never changed. It is bounded however long the run
-was: one histogram a tag, one sparse histogram a second for the tags that are compared or drawn, and two
-numbers a second for each gauge. Deciding what a number means belongs to `loadtest.verdict`.
+`loadtest.results.reader` builds a `RunData`; it is never changed afterwards. Its size is bounded for runs of
+any length: one histogram per tag, one sparse histogram per second (or longer row) for the tags that are
+compared or drawn, and two numbers per second for each gauge. What a number means is decided in
+`loadtest.verdict`, never here.
 """
 
 import math
@@ -22,12 +23,13 @@ from loadtest.session.recorder import ErrorTally, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 
 SHARES = (0.5, 0.95, 1.0)
+"""Shares of the dropped sessions for which a storm's recovery time is reported."""
 
 _MAX = 2**62  # nanoseconds or occurrences, far beyond any run
 
 
 def plausible(number: int | None) -> int:
-    """Return a time or a count that a file holds, kept within what can be reckoned with."""
+    """Clamp a time or a count read from a file to [0, 2**62], so that sums cannot overflow; None is 0."""
     return min(max(number or 0, 0), _MAX)
 
 
@@ -37,11 +39,12 @@ class StormRecovery:
 
     Args:
         storm: as planned.
-        met: sessions that it dropped; members that were not connected at its moment are not among them.
-        back: of these, that were established again.
-        back_after_s: until so large a share of those met was back, by share; None if it never was.
-        peak_per_s: attempts to connect in the busiest second between its moment and the last return, or the
-            run's end where some did not return; 0 where nobody was away.
+        met: number of sessions it dropped. Sessions that were not connected at that moment do not count.
+        back: how many of these were established again.
+        back_after_s: seconds from the storm until this share of the dropped sessions was back, by share
+            (`SHARES`); None if that share never came back.
+        peak_per_s: connection attempts in the busiest second between the storm and the last session's return,
+            or the run's end if some never returned; 0 if no session was disconnected.
     """
 
     storm: Storm
@@ -52,21 +55,21 @@ class StormRecovery:
 
     @property
     def disconnects(self) -> bool:
-        """Whether those it met were away at all: a slow reader keeps its connection."""
+        """Whether the storm disconnects sessions; a slow reader keeps its connection."""
         return disconnects(self.storm.kind)
 
 
 class Recoveries:
-    """Sums them up, event by event, in the order of the file."""
+    """Builds the `StormRecovery` of each storm from lifecycle events, in file order."""
 
     def __init__(self, storms: tuple[Storm, ...]) -> None:
         self._storms = storms
         self._met: Counter[int] = Counter()
-        self._away: dict[str, int] = {}  # the storm that a session is away because of
+        self._away: dict[str, int] = {}  # by disconnected session, the storm that dropped it
         self._back_ns: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
 
     def event(self, record: Lifecycle) -> None:
-        """Enter a lifecycle event."""
+        """Add a lifecycle event."""
         number = record.storm
         if record.event == "dropped" and number is not None and 0 <= number < len(self._storms):
             self._met[number] += 1
@@ -76,7 +79,7 @@ class Recoveries:
             self._back_ns[self._away.pop(record.session)].append(plausible(record.at_ns))
 
     def of(self, attempts_per_s: Counter[int]) -> list[StormRecovery]:
-        """Return how each planned storm went, in the order of their times."""
+        """Return how each planned storm went, ordered by time."""
         return [self._one(number, storm, attempts_per_s) for number, storm in enumerate(self._storms)]
 
     def _one(self, number: int, storm: Storm, attempts_per_s: Counter[int]) -> StormRecovery:
@@ -98,16 +101,16 @@ def _at(back_s: list[float], rank: int) -> float | None:
 
 
 SECONDS_TAGS = ("service", "response", "outage")
-"""Tags kept second by second: those that gates compare and those that reports draw over time."""
+"""Tags kept per second: those that gates compare and those that reports draw over time."""
 
 STEADY_TAGS = frozenset({"service", "response", "send_slip", "collateral", "push", "after_resume"})
-"""Tags whose histogram leaves the warm-up out; connecting and coming back count from the first second."""
+"""Tags whose total histogram excludes the warm-up. Connects and reconnects count from the first second."""
 
 
 class Second(Struct, frozen=True):
-    """One second's values of a tag: when it began, since the run's start, and {value in µs: count}.
+    """A tag's values in one row: its start in seconds since the run's start, and {value in µs: count}.
 
-    In runs of many hours it stands for `RunData.row_s` seconds.
+    A row is one second; in runs of many hours it is `RunData.row_s` seconds.
     """
 
     start_s: float
@@ -143,14 +146,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageGroup:
-    """Outages with the same beginning.
+    """Outages with the same trigger and cause.
 
     Args:
-        trigger: `drop` where the run dropped the connection, `loss` where server or network did.
-        name: the drop's kind, or the loss's cause.
-        begun: how often it happened.
-        resumed: how often the session was established again after it.
-        p50_us, p95_us, max_us: of the outages that ended; None if none did.
+        trigger: `drop` if the run dropped the connection, `loss` if the server or the network did.
+        name: the kind of drop, or the cause of the loss.
+        begun: number of outages.
+        resumed: how many of them ended with the session established again.
+        p50_us, p95_us, max_us: duration of the outages that ended; None if none did.
     """
 
     trigger: str
@@ -164,22 +167,24 @@ class OutageGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunData:
-    """Everything that is known of a run.
+    """Everything known about a run.
 
     Args:
-        manifest: its run.json.
-        length_s: from its start to the end of its last interval.
-        counts: by the names of `loadtest.session.recorder.COUNTS`, `drops.KIND` and `losses.CAUSE`; no zeros.
-        errors: of all processes together, the commonest first.
-        histograms: by tag; see `STEADY_TAGS` for what they leave out. Tags without samples are left out.
-        seconds: by tag of `SECONDS_TAGS`, the rows with samples, warm-up included, in order.
-        row_s: seconds in such a row: 1, but a power of two in runs of many hours.
-        gauges: by name and worker (None in a run of one process).
-        attempts_per_s: attempts to connect by second of the run; seconds without are left out.
-        outages: by what began them.
-        phases: by phase of an outage (detect, wait, dns, tcp, tls, upgrade, resume), of those that ended.
-        storms: how each of the plan's went, in the order of their times.
-        warnings: what was wrong with the files and could be passed over.
+        manifest: the content of run.json.
+        length_s: seconds from the run's start to the end of its last interval.
+        counts: by name (`loadtest.session.recorder.COUNTS`, `drops.KIND`, `losses.CAUSE`), without zeros.
+        errors: of all processes together, most frequent first.
+        histograms: values in µs, by tag. Tags without samples are left out; `STEADY_TAGS` exclude the
+            warm-up.
+        seconds: by tag of `SECONDS_TAGS`, the rows that have samples, in order, including the warm-up.
+        row_s: seconds per row: 1, or a higher power of two in runs of many hours.
+        gauges: by name, then by worker (None in a run of one process).
+        attempts_per_s: connection attempts by second of the run; seconds without attempts are left out.
+        outages: grouped by trigger and cause.
+        phases: durations in µs by phase (detect, wait, dns, tcp, tls, upgrade, resume) of the outages that
+            ended.
+        storms: how each planned storm went, ordered by time.
+        warnings: problems with the files that did not prevent reading them.
     """
 
     manifest: Manifest
@@ -197,11 +202,11 @@ class RunData:
     warnings: Sequence[str] = ()
 
     def count(self, name: str) -> int:
-        """Return a count, 0 where nothing was counted."""
+        """Return a count by name, 0 if there is none."""
         return self.counts.get(name, 0)
 
     def counts_of(self, prefix: str) -> dict[str, int]:
-        """Return the counts of `prefix.NAME` by NAME: of an item, of `drops` or of `losses`."""
+        """Return the counts `prefix.NAME` by NAME. The prefix is an item, `drops` or `losses`."""
         return {
             name.removeprefix(f"{prefix}."): count
             for name, count in self.counts.items()
@@ -209,7 +214,7 @@ class RunData:
         }
 
     def samples(self, tag: str) -> int:
-        """Return how many values a tag has."""
+        """Return the number of samples of a tag."""
         histogram = self.histograms.get(tag)
         return 0 if histogram is None else int(histogram.get_total_count())
 
@@ -221,21 +226,21 @@ class RunData:
         return {} if histogram is None else histograms.percentiles_us(histogram, percentiles)
 
     def errors_of(self, item: str, most: int = 3) -> list[ErrorTally]:
-        """Return an item's commonest errors."""
+        """Return an item's most frequent errors."""
         return [tally for tally in self.errors if tally.item == item][:most]
 
     @property
     def herd_peak(self) -> int:
-        """The most attempts to connect in one second."""
+        """The highest number of connection attempts in one second."""
         return max(self.attempts_per_s.values(), default=0)
 
     @property
     def herd_peak_s(self) -> int | None:
-        """The second of the run with the most attempts to connect, None without attempts."""
+        """The second of the run with the most connection attempts, None without attempts."""
         return max(self.attempts_per_s, key=lambda second: self.attempts_per_s[second], default=None)
 
     def after_warmup(self, tag: str) -> list[dict[int, int]]:
-        """Return {value in µs: count} for every row after the warm-up, silent ones included."""
+        """Return {value in µs: count} for each whole row after the warm-up, empty rows included."""
         first = math.ceil(self.manifest.plan.warmup_s / self.row_s)
         rows: list[dict[int, int]] = [{} for _ in range(max(0, int(self.length_s // self.row_s) - first))]
         for second in self.seconds.get(tag, ()):
@@ -255,7 +260,7 @@ class RunData:
         }
 
     def phase_table(self, percentiles: Sequence[float] = (50, 95, 100)) -> dict[str, dict[str, float]]:
-        """Return {phase: {"p50_ms": …}} of the outages that ended."""
+        """Return {phase: {"p50_ms": …}} for the outages that ended."""
         return {
             phase: _in_ms(histograms.percentiles_us(histogram, percentiles))
             for phase, histogram in self.phases.items()

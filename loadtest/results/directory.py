@@ -1,7 +1,7 @@
-"""Names of a run's folders and files, and writing them so that a reader never sees half of one.
+"""Names of a run's folders and files, and atomic writes: a reader never sees a partial JSON file.
 
-A revision is text that somebody chose, a branch name or worse: the folder's name is made of its harmless
-characters, and run.json holds the text itself.
+A revision is arbitrary text, often a branch name. Its folder's name keeps only the safe characters; run.json
+holds the full text.
 """
 
 import contextlib
@@ -23,19 +23,25 @@ INTERVALS = "intervals.jsonl"
 SERVER_LOG = "server_log.jsonl"
 VERDICT = "verdict.json"
 BASELINES = "baselines"
-"""The folder of pinned runs, beside those of the revisions."""
+"""The folder of pinned runs, next to the folders of the revisions."""
 DUELS = "duels"
-"""The folder of what is written of duels; their runs lie with all others."""
+"""The folder of duel records; the runs of a duel are stored with all other runs."""
+
+_TAKEN = (BASELINES, DUELS, "readme.md")
+"""Names in the results folder that are not a revision's; results/README.md is part of the project."""
 
 _NAME_LIMIT = 80
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Translate what the system says of a failed write.
+    """Translate an OSError of the block into `ResultsUnwritable`.
+
+    Args:
+        path: named in the error.
 
     Raises:
-        ResultsUnwritable: something of this path could not be written.
+        ResultsUnwritable: the block raised an OSError.
     """
     try:
         yield
@@ -44,10 +50,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def check_writable(results: Path) -> None:
-    """Make sure that runs can be written there; the folder is made if need be.
+    """Check that runs can be written to a results folder; create it if it does not exist.
 
     Raises:
-        ResultsUnwritable: they cannot.
+        ResultsUnwritable: the folder cannot be created or written to.
     """
     with writing(results):
         results.mkdir(parents=True, exist_ok=True)
@@ -56,16 +62,16 @@ def check_writable(results: Path) -> None:
 
 
 def folder_name(revision: str) -> str:
-    """Return a folder's name for a revision: letters, digits, dot, dash and underscore of it."""
+    """Return a revision's folder name: its letters, digits, dots, dashes and underscores."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", revision).strip(".-")[:_NAME_LIMIT]
-    return f"{name}-" if name.lower() in (BASELINES, DUELS) else name or "unknown"
+    return f"{name}-" if name.lower() in _TAKEN else name or "unknown"
 
 
 def make_directory(results: Path, manifest: Manifest) -> Path:
-    """Make the directory of a new run and return it.
+    """Create the directory of a new run and return its path.
 
     Raises:
-        ResultsUnwritable: it cannot be made.
+        ResultsUnwritable: it cannot be created.
     """
     started = re.sub(r"[-:]|\.\d+", "", manifest.started_at)
     path = results / folder_name(manifest.revision) / f"{started}-{folder_name(manifest.run_id)}"
@@ -75,16 +81,16 @@ def make_directory(results: Path, manifest: Manifest) -> Path:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write a file as JSON for people; it is there whole or not at all.
+    """Write a value as indented JSON, atomically: readers see the whole file or none.
 
     Raises:
         ResultsUnwritable: it cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-    beside = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.partial")
     with writing(path):
-        with beside.open("wb") as file:
+        with partial.open("wb") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        partial.replace(path)

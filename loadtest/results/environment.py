@@ -1,4 +1,4 @@
-"""What a manifest says of where and when a run was made: host, versions, UTC, the run's id."""
+"""The environment of a run, for its manifest: host, versions, start time in UTC, run id."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ from loadtest.results.manifest import Host, Manifest, Plan
 from loadtest.statistics.margins import GATES, Gate, margins_of
 
 DISTRIBUTION = "loadtest-ws"
-"""The package's name on the index, where another project is called `loadtest`."""
+"""The package's name on PyPI, where `loadtest` is another project."""
 
 LIBRARIES = (
     "loadtest",
@@ -38,14 +38,14 @@ def new_manifest(
     gates: Sequence[Gate] = GATES,
     started_unix_ns: int | None = None,
 ) -> Manifest:
-    """Return the manifest of a run that begins.
+    """Return the manifest of a run that is about to start.
 
     Args:
-        revision: of the server under test.
-        target: its URL; secrets are taken out.
-        plan: of the run.
-        gates: with the margins that its latency is judged by.
-        started_unix_ns: wall clock at the run's start, from which its times count; None for now.
+        revision: version of the server under test.
+        target: URL of the server; the manifest removes secrets from it.
+        plan: the plan of the run.
+        gates: quantiles and margins that latency is judged by.
+        started_unix_ns: wall clock at the run's start, the zero of all its times; None for now.
     """
     started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
     return Manifest(
@@ -62,12 +62,12 @@ def new_manifest(
 
 
 def utc_text(unix_ns: int) -> str:
-    """Return a wall clock time as ISO 8601 in UTC, to the second."""
+    """Format a Unix time in nanoseconds as ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that matter, without importing them."""
+    """Return the versions of Python and of `LIBRARIES`, without importing them."""
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -78,7 +78,7 @@ def versions() -> dict[str, str]:
 
 
 def host() -> Host:
-    """Return what this machine is."""
+    """Describe this machine."""
     return Host(
         system=platform.system(),
         release=platform.release(),

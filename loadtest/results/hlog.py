@@ -2,10 +2,11 @@
 
     Tag=service,12.000,1.001,5.743,HISTFAAAA…       tag, start, length, maximum, histogram
 
-Start and length are seconds since the run's start (`BaseTime`), histograms count microseconds, and the
-maximum is in milliseconds, as the field's tools print and expect it. Format: HistogramLogWriter.java of
-https://github.com/HdrHistogram/HdrHistogram. The lines are ours because the Python library's writer knows no
-tags and rounds the maximum down to whole units; its reader, and Java's, read them.
+Start is in seconds since the run's start (`BaseTime`), length in seconds. Histograms count microseconds; the
+maximum is in milliseconds, as HdrHistogram's tools print and expect it. Format: HistogramLogWriter.java of
+https://github.com/HdrHistogram/HdrHistogram. This module writes the lines itself because the Python library's
+writer does not support tags and rounds the maximum down to whole units. Its reader, and Java's, can read
+them.
 """
 
 import re
@@ -29,7 +30,12 @@ class Entry(NamedTuple):
 
 
 def head(started_unix_ns: int, started_at: str) -> str:
-    """Return the lines at the log's beginning."""
+    """Return the header lines of the log.
+
+    Args:
+        started_unix_ns: the run's start in Unix time.
+        started_at: the same as ISO 8601, for people.
+    """
     started_s = f"{started_unix_ns / NS_PER_S:.3f}"
     return (
         "#[Histogram log format version 1.3]\n"
@@ -41,12 +47,13 @@ def head(started_unix_ns: int, started_at: str) -> str:
 
 
 def line(tag: str, *, start_ns: int, stop_ns: int, histogram: Histogram, text: str | None = None) -> str:
-    """Return the line of one interval and tag.
+    """Return the line for one interval and tag.
 
     Args:
-        start_ns, stop_ns: of the interval, since the run's start.
-        histogram: what was recorded, not empty.
-        text: the histogram encoded, if that is known.
+        tag: name of the measurement.
+        start_ns, stop_ns: limits of the interval, in ns since the run's start.
+        histogram: values in µs; must not be empty.
+        text: the encoded histogram, if already known; saves encoding it again.
     """
     start_s, length_s = start_ns / NS_PER_S, (stop_ns - start_ns) / NS_PER_S
     max_ms = histogram.get_max_value() / _US_PER_MS
@@ -54,10 +61,10 @@ def line(tag: str, *, start_ns: int, stop_ns: int, histogram: Histogram, text: s
 
 
 def parsed(text: str) -> Entry | None:
-    """Return what a line holds, None for a comment or the legend.
+    """Parse a line; return None for a comment, the legend or a blank line.
 
     Raises:
-        ValueError: it is no line of this log.
+        ValueError: the text is not a line of an interval log.
     """
     if text.startswith(_COMMENT) or not text.strip():
         return None

@@ -1,8 +1,8 @@
-"""One interval of one process, folded and ready to travel: from an engine to the writer of the run.
+"""One interval of one process, folded into histograms, on its way from the engine to the run's writer.
 
-Workers send it to the master as bytes, a run in one process hands it on as it is; the writer knows no other
-form, so there is one road. Folding takes milliseconds: never on a loop that measures. What leaves a process
-here is cleaned: texts are bounded, and secrets are taken out of them.
+Workers send it to the master as bytes; a run in one process passes the object on. The writer accepts only
+this form. Folding takes milliseconds, so it must never happen on the measuring event loop. Before an
+interval leaves its process, texts from outside are truncated and secrets removed from them.
 """
 
 import math
@@ -20,12 +20,12 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.text import LINE_LENGTH, Secrets, public_line
 
 TEXT_LIMIT = LINE_LENGTH
-"""Characters of a foreign text that are kept."""
+"""Maximum length, in characters, of a text that came from outside."""
 
 BYTES_LIMIT = 64 << 20
-"""Bytes of an interval: far more than a second of the largest run."""
+"""Maximum size of a decompressed interval, in bytes: far more than one second of the largest run."""
 
-_EARLY_NS = 10_000_000
+_EARLY_NS = 10_000_000  # how early the timer that ends an interval may fire
 
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Encoded = Annotated[str, Meta(max_length=histograms.ENCODED_LIMIT)]
@@ -34,9 +34,12 @@ Difference = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 def second_of(start_ns: int) -> int:
-    """Return the second of the run to which an interval belongs that started then.
+    """Return the second of the run that an interval belongs to.
 
-    Intervals start on whole seconds, or later on a busy loop; a timer may also be a little early.
+    Intervals start on whole seconds, or later if the loop is busy. A timer may also fire slightly early.
+
+    Args:
+        start_ns: start of the interval, in ns since the run's start.
     """
     return (start_ns + _EARLY_NS) // NS_PER_S
 
@@ -53,12 +56,12 @@ class IntervalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PackedInterval(Struct, frozen=True, kw_only=True):
-    """What one process recorded in one interval, with latency folded into histograms.
+    """What one process recorded in one interval, with samples folded into histograms.
 
     Args:
-        start_ns, stop_ns: since the run's start.
+        start_ns, stop_ns: limits of the interval, in ns since the run's start.
         worker: number of the worker, None in a run of one process.
-        histograms: by tag, HdrHistogram's V2 compressed form in base64; empty ones are left out.
+        histograms: by tag, in HdrHistogram's V2 compressed format as base64; empty ones are left out.
     """
 
     start_ns: Nanoseconds
@@ -72,12 +75,12 @@ class PackedInterval(Struct, frozen=True, kw_only=True):
 
 
 def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str] = ()) -> PackedInterval:
-    """Fold an interval for shipping and writing.
+    """Fold an interval into histograms and sanitize its texts.
 
     Args:
-        interval: ended by `Recorder.swap`; it is not changed.
-        worker: number of this process's worker, None in a run of one process.
-        secrets: tokens that must not leave the process in a text.
+        interval: ended by `Recorder.swap`; not modified.
+        worker: number of this worker, None in a run of one process.
+        secrets: texts, such as tokens, that must not leave the process.
     """
     encoded, clamped = _folded(interval)
     counts = {name: count for name, count in interval.counts.items() if count}
@@ -97,18 +100,18 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str
 
 
 def encode(packed: PackedInterval) -> bytes:
-    """Return the interval as bytes, for the way from a worker to the master.
+    """Serialize an interval, to send it from a worker to the master.
 
-    Compressed at the fastest level: a second with thousands of lifecycle events is their names over and over.
+    The fastest compression level is enough: thousands of lifecycle events repeat the same field names.
     """
     return zlib.compress(_encoder.encode(packed), level=1)
 
 
 def decode(data: bytes) -> PackedInterval:
-    """Read what `encode` wrote.
+    """Parse the bytes that `encode` returned.
 
     Raises:
-        MalformedInterval: it is something else, or beyond its bounds.
+        MalformedInterval: the bytes are not an interval, or a value is out of range.
     """
     try:
         packed = _decoder.decode(_decompressed(data))
@@ -120,11 +123,11 @@ def decode(data: bytes) -> PackedInterval:
 
 
 def _decompressed(data: bytes) -> bytes:
-    """Return the whole of what was compressed, which is bounded like what comes.
+    """Decompress at most `BYTES_LIMIT` bytes.
 
     Raises:
-        ValueError: it is too long, or not whole.
-        zlib.error: it is something else.
+        ValueError: the data is longer, truncated, or followed by other bytes.
+        zlib.error: the data is not in zlib format.
     """
     decompressor = zlib.decompressobj()
     plain = decompressor.decompress(data, BYTES_LIMIT)
@@ -138,7 +141,7 @@ _decoder = msgspec.msgpack.Decoder(PackedInterval)
 
 
 def _folded(interval: Interval) -> tuple[dict[str, str], int]:
-    """Return the encoded histograms, and how many samples were clamped."""
+    """Return the encoded histograms by tag, and the number of clamped samples."""
     encoded, clamped = {}, 0
     for tag, samples_ns in interval.samples.items():
         if samples_ns:

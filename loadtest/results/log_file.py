@@ -1,10 +1,11 @@
-"""server_log.jsonl: what a run keeps of the server's log, and the drops that it is judged against.
+"""server_log.jsonl: the records a run keeps of the server's log, and the drops they are judged against.
 
     {"type": "logged", "level": 40, "log_class": "real_error", "at_ns": …, "text": "…"}     a record
-    {"type": "logged", "level": 20, "log_class": "other", "at_ns": …, "count": 17}          others of a second
+    {"type": "logged", "level": 20, "log_class": "other", "at_ns": …, "count": 17}          others, per second
     {"type": "reading", "files": ["server.log"], "counts": {…}}                             the last line
 
-Written as the log is read, so that of a killed run there is what had come until then, without the last line.
+Lines are written while the log is read, so a killed run keeps everything up to that point except the last
+line.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +23,7 @@ from loadtest.session.recorder import Lifecycle
 from loadtest.text import Secrets, public_line
 
 RECORDS_LIMIT = 2 * MAX_SIGHTINGS
-"""Lines kept: twice what is judged, because a log that is piped in may begin before the run."""
+"""Maximum number of lines kept: twice what is judged, because a piped log may begin before the run."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(KeptRecord | ReadStats).decode
@@ -30,17 +31,17 @@ _decode_event = msgspec.json.Decoder(Lifecycle).decode
 
 
 class LogWriter:
-    """Writes a run's server_log.jsonl anew.
+    """Writes a run's server_log.jsonl, replacing an existing one.
 
     Args:
         run: the run directory.
         secrets: returns the texts that must not be written.
 
     Attributes:
-        path: the file.
+        path: path of the file.
 
     Raises:
-        ResultsUnwritable: it cannot be written; later, `append` and `finish` raise the same.
+        ResultsUnwritable: the file cannot be written; `append` and `finish` raise it too.
     """
 
     def __init__(self, run: Path, secrets: Callable[[], Iterable[str]] = tuple) -> None:
@@ -52,7 +53,7 @@ class LogWriter:
             self._file = self.path.open("wb")
 
     def append(self, kept: Iterable[KeptRecord]) -> None:
-        """Write what was kept of some records."""
+        """Write kept records; those beyond `RECORDS_LIMIT` are only counted."""
         secrets = Secrets(self._secrets())
         lines = []
         for logged in kept:
@@ -67,13 +68,13 @@ class LogWriter:
         self._write(lines)
 
     def finish(self, reading: ReadStats) -> None:
-        """Write how the reading went, and close the file."""
+        """Write the last line, the reading's statistics, and close the file."""
         secrets = Secrets(self._secrets())
-        told = {
+        public = {
             "files": [public_line(name, secrets) for name in reading.files],
             "problems": [public_line(problem, secrets) for problem in reading.problems],
         }
-        self._write([msgspec.structs.replace(reading, **told, left_out=self._left_out)])
+        self._write([msgspec.structs.replace(reading, **public, left_out=self._left_out)])
         self.close()
 
     def close(self) -> None:
@@ -94,17 +95,17 @@ class LogWriter:
 
 @dataclass(frozen=True, slots=True)
 class ServerLog:
-    """What a run kept of the server's log; `reading` is None if the run was killed."""
+    """The records a run kept of the server's log; `reading` is None if the run was killed."""
 
     records: list[KeptRecord]
     reading: ReadStats | None
 
 
 def read_server_log(run: Path) -> ServerLog | None:
-    """Read a run's server_log.jsonl, None where no log was given.
+    """Read a run's server_log.jsonl; return None if the run has none.
 
     Raises:
-        RunUnreadable: it is damaged.
+        RunUnreadable: the file is damaged.
     """
     file = run / directory.SERVER_LOG
     if not file.is_file():
@@ -124,10 +125,14 @@ def read_server_log(run: Path) -> ServerLog | None:
 
 
 def read_drops(run: Path, *, started_unix_ns: int, ended_unix_ns: int) -> list[DropMade]:
-    """Read which drops a run made, and which sessions ended with it.
+    """Read the drops of a run, and add an end-of-run drop for each session that ever connected.
+
+    Args:
+        run: the run directory.
+        started_unix_ns, ended_unix_ns: the run's start and end in Unix time.
 
     Raises:
-        RunUnreadable: its events are damaged.
+        RunUnreadable: events.jsonl is damaged.
     """
     drops: list[DropMade] = []
     sessions: dict[str, None] = {}

@@ -1,9 +1,9 @@
-"""The manifest of a run: what run.json holds, and what makes two runs comparable.
+"""The manifest of a run: the content of run.json, and what makes two runs comparable.
 
-A manifest never holds a secret: it takes userinfo, query and fragment out of the target, and every value
-out of the path's query that is no placeholder, before anything can write it. The comparability hash covers
-the plan only: two runs of one plan against two hosts or revisions, or over more workers, are what a
-comparison is for. Looking at the host or the clock does not belong here; `loadtest.results` fills those in.
+A manifest never holds a secret. On creation it removes userinfo, query and fragment from the target, and
+every value in the path's query that is not a placeholder. The comparability hash covers the plan only:
+comparing one plan across hosts, revisions or numbers of workers is the purpose of a comparison. This module
+never reads the host or the clock; `loadtest.results.environment` does.
 """
 
 from hashlib import sha256
@@ -30,23 +30,24 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What a run does to a server: everything that must be alike for two runs to be comparable.
 
     Args:
-        dialect: name of what the server speaks.
-        path: of the endpoint, as the dialect takes it, with its placeholders.
-        users, sessions_per_user: Locust users, and the sessions each holds.
-        spawn_rate: users started a second.
-        rate: messages a second and session.
-        arrivals: `constant`, `poisson`, or `closed`: the next message follows the reply.
-        in_flight: requests a session may have under way, 0 for any number.
-        message_bytes: about how long a request is.
-        drop_every_s: mean seconds between the drops of a session, 0 for none.
-        drops: weight by drop kind; empty for none.
-        storms: at which a share of all sessions is dropped, in the order of their times.
-        backoff: the policy, as text.
-        reply_timeout_s: after which a message without reply is lost.
-        open_timeout_s: for an attempt to connect.
-        seed: of the drop plan and the arrivals.
+        dialect: name of the dialect, the application protocol the server speaks.
+        path: path of the endpoint, with the dialect's placeholders.
+        users: number of Locust users.
+        sessions_per_user: sessions of each user.
+        spawn_rate: users started per second.
+        rate: messages per second and session.
+        arrivals: `constant`, `poisson`, or `closed` (the next message follows the reply).
+        in_flight: maximum requests in flight per session, 0 for no limit.
+        message_bytes: approximate size of a request, in bytes.
+        drop_every_s: mean seconds between the drops of a session, 0 for no drops.
+        drops: weight by kind of drop; empty for no drops.
+        storms: planned drops of a share of all sessions at once, ordered by time.
+        backoff: the reconnect policy, as text.
+        reply_timeout_s: seconds after which a message without a reply counts as lost.
+        open_timeout_s: timeout of a connection attempt, in seconds.
+        seed: seed of the drop plan and the arrivals.
         warmup_s: seconds at the start that the latency comparison leaves out.
-        duration_s: planned, None where a person ends the run.
+        duration_s: planned duration in seconds, null if a person stops the run.
     """
 
     dialect: Text
@@ -70,49 +71,51 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def sessions(self) -> int:
-        """Sessions of all users together."""
+        """Number of sessions of all users together."""
         return self.users * self.sessions_per_user
 
     @property
     def drops_planned(self) -> bool:
-        """Whether sessions are dropped on purpose."""
+        """Whether the plan drops sessions, one by one or in storms."""
         own = self.drop_every_s > 0 and any(weight > 0 for weight in self.drops.values())
         return own or bool(self.storms)
 
     @property
     def drops_disconnect(self) -> bool:
-        """Whether sessions lose their connections by drops of their own: a longer run has more of them."""
+        """Whether drops outside storms disconnect sessions: a longer run has more of these."""
         kinds = (kind for kind, weight in self.drops.items() if weight > 0)
         return self.drop_every_s > 0 and any(map(disconnects, kinds))
 
     @property
     def outages_planned(self) -> bool:
-        """Whether sessions have to come back: a slow reader keeps its connection."""
+        """Whether planned drops disconnect sessions; a slow reader keeps its connection."""
         return self.drops_disconnect or any(disconnects(storm.kind) for storm in self.storms)
 
     @property
     def messages_planned(self) -> bool:
-        """Whether sessions send anything."""
+        """Whether sessions send messages."""
         return self.rate > 0 or self.arrivals == "closed"
 
     @property
     def reconnects(self) -> bool:
-        """Whether the backoff policy lets sessions come back."""
+        """Whether the backoff policy lets sessions reconnect."""
         return self.backoff != "none"
 
     @property
     def dialect_class(self) -> type[Dialect] | None:
-        """The dialect, None where this process does not know it (a user's own, read back elsewhere)."""
+        """The dialect's class, None if it is not registered in this process (a user's own, for example)."""
         return Dialect.dialects.get(self.dialect)
 
 
 class Host(Struct, frozen=True, kw_only=True):
-    """The machine that made the load.
+    """The machine that generated the load.
 
     Args:
-        system, release, machine: as `uname` gives them.
-        cpus: logical ones.
-        memory_mb: in all.
+        system: operating system, as in `uname`.
+        release: release of the operating system, as in `uname`.
+        machine: hardware type, as in `uname`.
+        cpus: number of logical CPUs.
+        memory_mb: total memory in MiB.
     """
 
     system: Text = ""
@@ -123,12 +126,13 @@ class Host(Struct, frozen=True, kw_only=True):
 
 
 class WorkerShare(Struct, frozen=True, kw_only=True):
-    """What one process contributed.
+    """What one process contributed to a run.
 
     Args:
-        worker: its number, None for a run in one process.
-        intervals: how many it delivered.
-        sent, answered: messages.
+        worker: number of the worker, null in a run of one process.
+        intervals: number of intervals it delivered.
+        sent: messages it sent.
+        answered: messages that were answered.
     """
 
     worker: int | None
@@ -138,23 +142,26 @@ class WorkerShare(Struct, frozen=True, kw_only=True):
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """What run.json holds.
+    """The content of run.json.
 
     Args:
-        schema: version of this file's form.
-        run_id: unique, short, fit for a folder's name.
-        revision: the version of the server under test.
-        target: URL; what is secret in it is taken out.
-        started_at, ended_at: ISO 8601, UTC.
-        started_unix_ns: the wall clock at the run's start, from which all other times count.
-        complete: whether the run was ended in good order.
-        versions: of this tool and its libraries, by name.
-        workers: each process's share, filled in at the end.
-        missing_workers: those that did not deliver all they recorded: what they did last is not known.
-        failure: what made the tool itself give up, None if nothing did.
-        margins: by gated quantile, what its latency is judged by; where one is missing, the default. They
-            change nothing of what is measured, and are no part of the plan.
-        comparability_hash: always that of the plan.
+        schema: version of the file format.
+        run_id: short unique id, usable in a folder name.
+        revision: version of the server under test.
+        target: URL of the server, without secrets.
+        started_at: start time, ISO 8601 in UTC.
+        ended_at: end time, ISO 8601 in UTC, or null.
+        started_unix_ns: wall clock at the run's start in Unix time (ns), the zero of all other times.
+        plan: what the run was to do.
+        complete: whether the run ended normally.
+        versions: versions of Python, this tool and its libraries, by name.
+        host: the machine that generated the load.
+        workers: what each process contributed, filled in at the end.
+        missing_workers: workers that did not deliver everything they recorded.
+        failure: the error that made the tool itself fail, null if it did not.
+        margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
+            affect what is measured, so they are not part of the plan.
+        comparability_hash: hash of the plan; always computed from it.
     """
 
     schema: Literal[1] = SCHEMA
@@ -182,29 +189,29 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
     @property
     def gates(self) -> tuple[Gate, ...]:
-        """The quantiles that its latency is judged by, with their margins."""
+        """The quantiles that latency is judged by, with their margins."""
         return gates_with(self.margins)
 
     @property
     def unended(self) -> str:
-        """Why it was not made to its end, empty if it was."""
+        """Why the run did not end normally, empty if it did."""
         if self.failure is not None:
             return "the tool itself failed before the run's end"
         return "" if self.complete else "the run was not ended in good order"
 
 
 def comparability_hash(plan: Plan) -> str:
-    """Return SHA-256 over the plan's canonical JSON (keys sorted, no blanks) and the schema, in hex.
+    """Return the SHA-256, in hex, of the plan and the schema as canonical JSON (sorted keys, no whitespace).
 
-    A plan without storms has no such key: its hash is that of runs from before there were storms.
+    The key `storms` is left out if there are none, so that runs made before storms existed keep their hash.
     """
-    told = msgspec.to_builtins(plan)
+    fields = msgspec.to_builtins(plan)
     if not plan.storms:
-        del told["storms"]
-    canonical = msgspec.json.encode({"schema": SCHEMA, "plan": told}, order="sorted")
+        del fields["storms"]
+    canonical = msgspec.json.encode({"schema": SCHEMA, "plan": fields}, order="sorted")
     return sha256(canonical).hexdigest()
 
 
 def differing_fields(one: Plan, other: Plan) -> list[str]:
-    """Return the names of the plan's fields in which two runs differ, in the plan's order."""
+    """Return the names of the fields in which two plans differ, in field order."""
     return [name for name in Plan.__struct_fields__ if getattr(one, name) != getattr(other, name)]

@@ -1,8 +1,8 @@
-"""From a run directory to its evidence. Files are foreign: any of them may be damaged, cut short or hostile.
+"""Read a run directory as `RunData`. No file is trusted: any may be damaged, truncated or hostile.
 
-A last line without its end is what a killed run leaves: it is passed over and told as a warning. Anything
-else that cannot be read is `RunUnreadable`, with the file, the line and what is wrong. Files are read line
-by line, and lines have a limit.
+A killed run may leave an incomplete last line: it is skipped with a warning. Anything else that cannot be
+read raises `RunUnreadable` with the file, the line and the problem. Files are read line by line, and the
+length of a line is limited.
 """
 
 from array import array
@@ -35,23 +35,26 @@ from loadtest.session.schedule import NS_PER_S
 
 OTHER = "other"
 NAMES_LIMIT = 1000
-"""Different counts, errors, gauges or causes kept: a run has some dozens."""
+"""Maximum number of distinct counts, errors, gauges or causes: a real run has a few dozen. Further counts,
+errors and causes are added up as `OTHER`; further gauges are dropped."""
 
 ROWS_LIMIT = 7200
-"""Rows a tag is kept in: two hours of single seconds, about 100 MB at most."""
+"""Maximum number of rows per tag: two hours of one-second rows, about 100 MB at most."""
 
 PHASES = ("detect", "wait", "dns", "tcp", "tls", "upgrade", "resume")
 
 _HOUR_NS = 3600 * NS_PER_S
-"""An interval, or a gap before one, over this is told: those of a process that runs take about a second."""
+"""An interval, or a gap before one, longer than this gives a warning; a running process writes one per
+second."""
 
 _WEEK_NS = 168 * _HOUR_NS
-"""Over this a line is damaged: nobody leaves a stopped run for longer. One line can make rows coarser by that
-(128 s instead of 1 s) and no more; how many rows there are has its limit whatever comes."""
+"""An interval or gap longer than this means a damaged line: no one leaves a run suspended for longer. This
+bounds how much one bad line can coarsen the rows (128 s instead of 1 s); `ROWS_LIMIT` bounds their number in
+any case."""
 
 
 class Gathering:
-    """Sums up a run. Feed it every line, then take the `evidence`."""
+    """Aggregates a run. Add every line, intervals first, then call `evidence`."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
@@ -61,7 +64,7 @@ class Gathering:
         self._gauges: dict[tuple[str, int | None], Series] = {}
         self._histograms: dict[str, Histogram] = {}
         self._rows: dict[str, dict[int, dict[int, int]]] = {tag: {} for tag in SECONDS_TAGS}
-        self._row_s = 0  # known once the run's length is
+        self._row_s = 0  # 0 until the run's length is known
         self._attempts: Counter[int] = Counter()
         self._outages = _Outages()
         self._recoveries = Recoveries(manifest.plan.storms)
@@ -70,14 +73,14 @@ class Gathering:
         self._longest_ns = 0
 
     def warn(self, text: str) -> None:
-        """Enter something that is wrong with the files but can be passed over."""
+        """Add a warning about a problem that does not prevent reading the run."""
         self._warnings.append(text)
 
     def interval(self, line: IntervalLine) -> None:
-        """Enter what one process counted in one interval.
+        """Add what one process counted in one interval.
 
         Raises:
-            ValueError: it lies outside of any possible run.
+            ValueError: its times are impossible.
         """
         if not line.start_ns <= line.stop_ns <= line.start_ns + _WEEK_NS:
             raise ValueError("an interval ends before it starts, or takes over a week")
@@ -116,10 +119,10 @@ class Gathering:
         )
 
     def histogram(self, tag: str, second: int, histogram: Histogram) -> None:
-        """Enter what a tag has in one second of the run, after all intervals.
+        """Add a tag's histogram of one second. Add all intervals first: they give the run's length.
 
         Raises:
-            ValueError: its counts cannot be right.
+            ValueError: its counts are inconsistent or overflow.
         """
         if tag not in TAGS or not histogram.get_total_count():
             return
@@ -133,7 +136,7 @@ class Gathering:
             self._add(tag, histogram)
 
     def _row(self, tag: str, second: int, buckets: dict[int, int]) -> None:
-        if second * NS_PER_S > self._stop_ns:  # no interval knows of it
+        if second * NS_PER_S > self._stop_ns:  # no interval covers this second
             return
         row = self._rows[tag].setdefault(second // self._row_s, {})
         for value_us, count in buckets.items():
@@ -147,9 +150,9 @@ class Gathering:
             raise ValueError(f"a histogram's counts are beyond reason: {problem}") from problem
 
     def event(self, record: Lifecycle) -> None:
-        """Enter a lifecycle event."""
+        """Add a lifecycle event."""
         if record.event == "attempt":
-            latest_ns = self._stop_ns + _HOUR_NS  # a killed run may have no interval for its last
+            latest_ns = self._stop_ns + _HOUR_NS  # a killed run may lack the last interval
             if 0 <= record.at_ns <= latest_ns:
                 self._attempts[record.at_ns // NS_PER_S] += 1
         else:
@@ -157,7 +160,7 @@ class Gathering:
             self._recoveries.event(record)
 
     def evidence(self) -> RunData:
-        """Return what was entered so far."""
+        """Return everything added so far."""
         gauges: defaultdict[str, dict[int | None, Series]] = defaultdict(dict)
         for (name, worker), series in self._gauges.items():
             gauges[name][worker] = series
@@ -178,11 +181,11 @@ class Gathering:
             outages=self._outages.groups(),
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
-            warnings=(*self._warnings, *self._standing()),
+            warnings=(*self._warnings, *self._standstill_warning()),
         )
 
-    def _standing(self) -> Iterator[str]:
-        """Yield how often and how long nothing was recorded."""
+    def _standstill_warning(self) -> Iterator[str]:
+        """Yield a warning if nothing was recorded for over an hour."""
         if self._standstills:
             times = "once" if self._standstills == 1 else f"{self._standstills} times"
             longest = f"{self._longest_ns / _HOUR_NS:.1f} hours at the longest"
@@ -193,11 +196,11 @@ class Gathering:
 
 
 class _Outages:
-    """How outages began and how long they took."""
+    """Aggregates outages by trigger and cause, and their phases."""
 
     def __init__(self) -> None:
         self._begun: Counter[tuple[str, str]] = Counter()
-        self._open: dict[str, tuple[str, str]] = {}  # what disturbed a session last
+        self._open: dict[str, tuple[str, str]] = {}  # by session, what began its outage
         self._outages_ns: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
         self._phases_ns: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
 
@@ -247,7 +250,7 @@ class _Outages:
 
 
 def _row_s(stop_ns: int) -> int:
-    """Return how many seconds a row must hold for a run of this length, a power of two."""
+    """Return the seconds per row for a run of this length: the smallest sufficient power of two."""
     row_s = 1
     while stop_ns > ROWS_LIMIT * row_s * NS_PER_S:
         row_s *= 2
@@ -255,10 +258,10 @@ def _row_s(stop_ns: int) -> int:
 
 
 LINE_LIMIT = 1 << 20
-"""Bytes of a line: the longest are intervals with a hundred errors of 200 characters."""
+"""Maximum length of a line in bytes: the longest are intervals with a hundred errors of 200 characters."""
 
 FILE_LIMIT = 1 << 22
-"""Bytes of run.json and verdict.json."""
+"""Maximum size in bytes of a JSON file: run.json, verdict.json, duel.json."""
 
 _Record = TypeVar("_Record")
 _MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
@@ -271,7 +274,7 @@ def read_run(path: Path) -> RunData:
     """Read a run directory, complete or not.
 
     Raises:
-        RunUnreadable: a file of it is missing or damaged, or of another schema.
+        RunUnreadable: a file is missing or damaged, or has another schema.
     """
     gathering = Gathering(read_manifest(path))
 
@@ -294,16 +297,16 @@ def read_manifest(path: Path) -> Manifest:
     """Read a run directory's run.json.
 
     Raises:
-        RunUnreadable: there is none, it is damaged, or of another schema.
+        RunUnreadable: the file is missing or damaged, or has another schema.
     """
     return read_json(path / directory.MANIFEST, Manifest)
 
 
 def read_json(file: Path, kind: type[_Record]) -> _Record:
-    """Read a file of JSON as a record of this kind.
+    """Read a JSON file as a record of this type.
 
     Raises:
-        RunUnreadable: it is missing, damaged, or of another schema.
+        RunUnreadable: the file is missing, damaged or too large, or has another schema.
     """
     try:
         with file.open("rb") as opened:
@@ -319,7 +322,7 @@ def read_json(file: Path, kind: type[_Record]) -> _Record:
 
 
 def _hint(data: bytes) -> str:
-    """Return what the schema number tells of an unreadable file."""
+    """Return a hint for the error if an unreadable file has another schema number."""
     try:
         schema = msgspec.json.decode(data, type=dict[str, object]).get("schema")
     except _MALFORMED:
@@ -330,10 +333,15 @@ def _hint(data: bytes) -> str:
 def read_lines(
     file: Path, enter: Callable[[bytes], None], warn: Callable[[str], None] = lambda _text: None
 ) -> None:
-    """Have each line of a file entered; a ValueError or an error of msgspec says that it is malformed.
+    """Call `enter` with each line of a file.
+
+    Args:
+        file: file to read.
+        enter: raises a ValueError or an error of msgspec if the line is malformed.
+        warn: called with a warning if the last line is malformed and incomplete; that line is skipped.
 
     Raises:
-        RunUnreadable: a line but the last, cut short one is malformed, or the file cannot be read.
+        RunUnreadable: a line is too long, a complete line is malformed, or the file cannot be read.
     """
     try:
         for number, line in enumerate(_lines(file), start=1):

@@ -1,9 +1,9 @@
-"""Writes a run directory as the run goes, so that a killed run can be read up to its last second.
+"""Writes a run directory during the run, so that a killed run can be read up to its last second.
 
-Every append is flushed before it returns. Counts, errors, gauges and events are written as they come, a
-line each; histograms of several workers for the same second are merged into one line first, which waits
-until all of them have delivered that second, or ten newer ones have come. What comes later than that is
-written as a line of its own, never lost: readers add up lines of the same second.
+Every write is flushed at once. Counts, errors, gauges and events are written as they arrive. Histograms wait:
+those of several workers for the same second are merged into one line per tag, once every worker has delivered
+that second, or once a second more than `HORIZON_S` newer has arrived. Later histograms are not lost but
+written as separate lines; readers add up all lines of a second.
 """
 
 from collections.abc import Iterable
@@ -21,30 +21,30 @@ from loadtest.results.interval import IntervalLine, PackedInterval, second_of
 from loadtest.results.manifest import Manifest, WorkerShare
 
 HORIZON_S = 10
-"""Newer seconds for which a second waits for the workers that have not delivered it."""
+"""How many seconds to wait for workers that have not delivered a second yet."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class RunWriter:
-    """A run being written; it belongs to one thread.
+    """Writes the files of one run. Not thread-safe: use it from one thread.
 
     Args:
         results: the folder of all runs.
-        manifest: of this run; it is written at once, as not complete.
+        manifest: manifest of the run; written at once, as incomplete.
 
     Attributes:
         path: the run directory.
 
     Raises:
-        ResultsUnwritable: it cannot be written; later, `append` and `finish` raise the same.
+        ResultsUnwritable: the directory cannot be written; `append` and `finish` raise it too.
     """
 
     def __init__(self, results: Path, manifest: Manifest) -> None:
         self.path = directory.make_directory(results, manifest)
         self._manifest = msgspec.structs.replace(manifest, complete=False, ended_at=None)
         self._shares: dict[int | None, WorkerShare] = {}
-        self._newest: dict[int | None, int] = {}  # by worker, the newest second that it delivered
+        self._newest: dict[int | None, int] = {}  # by worker, the newest second delivered
         self._waiting: dict[int, list[PackedInterval]] = {}  # by second
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
         self._files: list[BinaryIO] = []
@@ -94,11 +94,11 @@ class RunWriter:
         )
 
     def _is_due(self, second: int) -> bool:
-        """Tell whether no more is to be expected of a second."""
-        if None in self._newest:  # one process: nobody else to wait for
+        """Return whether a second can be written: every worker has delivered it, or the wait is over."""
+        if None in self._newest:  # a run of one process: no other worker to wait for
             return True
         newest = max(self._newest.values())
-        # A second is held until a newer one comes: the workers that deliver it first are not yet all.
+        # Hold a second until a newer one arrives: at first not all workers have reported yet.
         delivered = newest > second and all(reached >= second for reached in self._newest.values())
         return delivered or newest > second + HORIZON_S
 
@@ -112,17 +112,17 @@ class RunWriter:
         self._write(self._hlog, "".join(lines).encode())
 
     def finish(self, ended_at: str, missing_workers: Iterable[int] = ()) -> None:
-        """Write what still waits, and mark the run as complete.
+        """Write the waiting histograms and mark the run as complete.
 
         Args:
-            ended_at: ISO 8601, UTC (`loadtest.results.environment.utc_text`).
-            missing_workers: those that did not deliver all they recorded.
+            ended_at: ISO 8601 in UTC (`loadtest.results.environment.utc_text`).
+            missing_workers: workers that did not deliver everything they recorded.
         """
         self._end(ended_at=ended_at, complete=True, missing_workers=sorted(missing_workers))
 
     def fail(self, failure: str, missing_workers: Iterable[int] = ()) -> None:
-        """Write what still waits of a run that the tool cannot go on with, and why; it stays incomplete."""
-        with suppress(ResultsUnwritable):  # it may be what failed
+        """Write the waiting histograms and why the tool failed; the run stays incomplete."""
+        with suppress(ResultsUnwritable):  # this may be the failure itself
             self._end(failure=failure, missing_workers=sorted(missing_workers))
 
     def _end(self, **changes: Any) -> None:
@@ -138,7 +138,7 @@ class RunWriter:
     def close(self) -> None:
         """Close the files; a run that was not finished stays incomplete."""
         for file in self._files:
-            # What could not be written was told by `append`; closing would only tell it again.
+            # `append` has already raised for data that could not be written.
             with suppress(OSError):
                 file.close()
 

@@ -1,10 +1,10 @@
-"""What people do with runs: find them, publish them, compare them.
+"""What you can do with runs that were made: find, publish and compare them.
 
-find       the runs of a results folder, and which one a person means
+find       the runs of a results folder, and the one that a RUN argument names
 baselines  which run another is compared with, and why
-pins       baselines that are kept
-publish    read, judge, and write verdict.json and the reports
-compare    runs beside each other
+pins       pinned baselines
+publish    judge a run, and write verdict.json and the reports
+compare    compare pairs of runs
 trend      the runs of a plan over time
 check_log  a server's log, judged without a run
 """

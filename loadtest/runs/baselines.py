@@ -1,12 +1,13 @@
-"""The baseline of a run: which run it is compared with, and why.
+"""Choose the baseline of a run: the run it is compared with, and why.
 
-A run's first report chooses by rule (`choose_baseline`): the baseline that was given, else the run pinned for
-the plan, else the newest complete run of another revision with the same plan against which nothing speaks. If
-something speaks against all of them, the newest of the best is taken: without any baseline latency would not
-be judged where it should be INCONCLUSIVE. Runs passed over are kept with the reason.
+A run's first report chooses by rule (`choose_baseline`): the baseline that you give, else the run pinned for
+the plan, else the newest sound run of another revision with the same plan. A run is sound if it is complete
+and has no problems as a baseline. If none is sound, the newest of the best is used: without a baseline,
+latency would be NOT_JUDGED where it should be INCONCLUSIVE. Runs that were not chosen are recorded with the
+reason.
 
-A later report keeps to the baseline of the last verdict unless another one is given: it must not change
-because a later run exists. A baseline that nobody gave and that is unreadable becomes a note, not an error.
+A later report keeps the baseline of the last verdict unless you give another one: its verdict must not change
+because newer runs exist. An unreadable baseline is an error if you gave it, else a note.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,12 +33,12 @@ from loadtest.verdict.latency import OPTIONAL_TAGS, BaselineSearch, Timing, lack
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suitability:
-    """What speaks against a run as a baseline.
+    """How suitable a run is as a baseline.
 
     Args:
-        unjudged: how many gated quantiles cannot be judged against it.
-        lack: why not, empty if all can.
-        failings: a sentence for each item that the run itself failed.
+        unjudged: number of gated quantiles that cannot be judged against it.
+        lack: why they cannot be judged (the reason of the last one), empty if all can.
+        failings: one sentence for each item that the run itself failed.
     """
 
     unjudged: int
@@ -46,25 +47,27 @@ class Suitability:
 
     @property
     def rank(self) -> tuple[int, bool]:
-        """Sort key: the smaller, the better the baseline."""
+        """Sort key: smaller is better."""
         return self.unjudged, bool(self.failings)
 
     @property
     def sound(self) -> bool:
-        """Whether nothing speaks against the run."""
+        """Whether the run has no problems as a baseline."""
         return not any(self.rank)
 
     @property
     def problems(self) -> list[str]:
-        """Everything that speaks against the run, a sentence each."""
+        """What makes the run a poor baseline, one sentence each."""
         return [*([self.lack] if self.lack else []), *self.failings]
 
 
 def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
-    """Return how fit a run is to be compared with.
+    """Return how suitable a run is as a baseline.
 
     Args:
-        given: the verdict in its verdict.json, for its latency, which its data alone cannot tell.
+        run: the run's data; the items connect and messaging are judged from it.
+        given: the verdict in its verdict.json. Only its item `latency` is used: the run's data alone cannot
+            give it.
     """
     unjudged, why = _lack(timing(run))
     items: list[AnyItem] = [connect.judge(run), messaging.judge(run)]
@@ -75,7 +78,7 @@ def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
 
 
 def _lack(run: Timing) -> tuple[int, str]:
-    """Return how many gated quantiles cannot be judged, and why."""
+    """Return the number of gated quantiles that cannot be judged, and why the last of them cannot."""
     gates = [gate for gate in GATES if gate.tag not in OPTIONAL_TAGS]
     if not run.manifest.plan.messages_planned:
         return 0, ""
@@ -84,21 +87,22 @@ def _lack(run: Timing) -> tuple[int, str]:
     lacks = [
         f"{gate} cannot be judged against it: {missing}" for gate in gates if (missing := lack(gate, [run]))
     ]
-    return len(lacks), lacks[-1] if lacks else ""  # the last needs the most
+    return len(lacks), lacks[-1] if lacks else ""  # the last gate needs the most samples
 
 
 NO_BASELINE = "none"
 
 MAX_READ = 5
-"""Runs to read in search of a sound baseline, damaged ones included: older ones say little about how the
-server was before the change."""
+"""Maximum number of runs to read, damaged ones included, in search of a sound baseline: older runs say little
+about the server just before the change."""
 
 MAX_TOLD = 20
-"""Runs passed over that are listed: any number may be incomplete, and those are not read."""
+"""Maximum number of runs to list as not chosen: incomplete runs are not read, so `MAX_READ` does not limit
+them."""
 
 
 class Rule(StrEnum):
-    """The rule by which a baseline was chosen; the text is kept in verdict.json."""
+    """The rule that chose a baseline; verdict.json holds the text."""
 
     ASKED = "it was asked for"
     PINNED = "it is pinned for this plan"
@@ -116,14 +120,14 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The baseline, None for no comparison, and the newest `MAX_TOLD` runs passed over for it."""
+    """The baseline, None for no comparison, and the newest `MAX_TOLD` runs that were not chosen."""
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
 
 
 def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
-    """Return what a run is compared with if no baseline was given."""
+    """Return the baseline of a run if none was given."""
     others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
     if pinned is not None:
@@ -132,13 +136,17 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> Choice:
-    """Return the newest sound candidate, else the newest of the best; candidates come newest first."""
-    looked_at = list(_looked_at(candidates))
-    fit = [(run, found.rank) for run, found, _ in looked_at if found is not None]
+    """Return the newest sound candidate, else the newest of the best.
+
+    Args:
+        candidates: newest first.
+    """
+    examined = list(_examined(candidates))
+    fit = [(run, found.rank) for run, found, _ in examined if found is not None]
     best, _ = min(fit, key=lambda one: one[1], default=(None, None))
     passed_over = tuple(
         PassedOver(revision=run.manifest.revision, run_id=run.manifest.run_id, path=str(run.path), why=why)
-        for run, _, why in islice(takewhile(lambda one: one[0] is not best, looked_at), MAX_TOLD)
+        for run, _, why in islice(takewhile(lambda one: one[0] is not best, examined), MAX_TOLD)
     )
     if best is None:
         return Choice(None, passed_over)
@@ -146,8 +154,8 @@ def _fittest(candidates: Iterable[FoundRun]) -> Choice:
     return Choice(Baseline(best.path, rule), passed_over)
 
 
-def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
-    """Yield runs up to the first sound one, with their suitability, None if unusable, and the reasons."""
+def _examined(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
+    """Yield runs up to the first sound one, each with its suitability (None if unusable) and its problems."""
     read = 0
     for run in candidates:
         if not run.manifest.complete:
@@ -167,11 +175,11 @@ def _looked_at(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suita
 
 
 def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> Choice:
-    """Return the run to compare a run with, and why.
+    """Return the baseline of a run, and why it was chosen.
 
     Args:
         results: the folder of all runs.
-        manifest: of the run to judge.
+        manifest: manifest of the run to judge.
         wanted: a run directory, a revision or `none`; None or empty to choose by rule.
 
     Raises:
@@ -189,13 +197,13 @@ def earlier_runs(
 ) -> list[Path]:
     """Return other complete runs of this run's revision and plan, newest first.
 
-    They show how much runs differ that should be alike: the noise floor of a comparison.
+    They measure the run-to-run noise: the noise floor of a comparison.
 
     Args:
         results: the folder of all runs.
-        manifest: of the run.
-        before_unix_ns: only runs that started before; later ones must not change a verdict.
-        least: return none if there are fewer, since too few are of no use.
+        manifest: manifest of the run.
+        before_unix_ns: return only runs that started before; later ones must not change a verdict.
+        least: return none if there are fewer: too few cannot measure the noise.
         most: return at most this many.
     """
     found = [
@@ -213,12 +221,12 @@ NONE_ASKED = "no comparison was asked for"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
-    """A baseline that was looked for.
+    """The result of looking for a baseline.
 
     Args:
-        search: how it was found, or why there is none.
-        run: its data, None if there is no baseline.
-        notes: for the verdict's notes.
+        search: how the baseline was found, or why there is none.
+        run: data of the baseline, None if there is none.
+        notes: remarks to add to the verdict's notes.
     """
 
     search: BaselineSearch
@@ -227,13 +235,13 @@ class Found:
 
 
 def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before: Verdict | None) -> Found:
-    """Return the baseline of a run, if it has one.
+    """Return the baseline of a run with its data, if it has one.
 
     Args:
-        manifest: of the run to judge.
+        manifest: manifest of the run to judge.
         results: the folder of all runs.
         wanted: a run directory, a revision or `none`; None to choose by rule.
-        before: the run's last verdict, whose baseline is kept unless another one is wanted.
+        before: the run's last verdict. Its baseline is kept unless `wanted` names another one.
 
     Raises:
         RunNotFound: no run or revision has the wanted name.

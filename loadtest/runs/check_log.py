@@ -1,15 +1,15 @@
-"""A server's log judged by itself, without any run: what `loadtest check-log` finds.
+"""Judge a server's log by itself, without a run: `loadtest check-log`.
 
     status     when                                                                            exit code
-    CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5 % of all records        1
-    DEGRADED   a real error, a mere disconnect logged as ERROR, or under 95 % of the disconnect
+    CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records         1
+    DEGRADED   a real error, a disconnect logged as ERROR, or under 95% of the disconnect
                records at INFO or below                                                                1
     OK         none of these                                                                           0
-    DEGRADED   no record to judge: an empty selection is never OK                                      4
+    DEGRADED   no record to judge, or over half of the log unreadable: never OK                        4
 
-A real error is a record at ERROR or worse that no client's leaving and no shutdown caused; what one would
-read off the levels alone (the apparent error ratio) stands beside it. Records are counted as they are read
-and then forgotten, so a log of any length takes the same memory.
+A real error is a record at ERROR or worse that neither a client's disconnect nor a shutdown caused. The
+apparent error ratio, which counts by level alone, is shown for comparison. Records are counted as they are
+read and not kept, so a log of any length takes the same memory.
 """
 
 import re
@@ -31,7 +31,7 @@ from loadtest.verdict.server_log import INFO_RATIO, MAX_DAMAGED_RATIO
 CRITICAL_ERRORS = 5
 CRITICAL_RATIO = 0.05
 
-_MIN_SPAN_S = 60  # a rate an hour from less than a minute says nothing
+_MIN_SPAN_S = 60  # an hourly rate from less than a minute is meaningless
 _MAX_SHAPES = 500
 _SHAPE = 120
 _EXAMPLES = 5
@@ -40,7 +40,7 @@ _RANK = {log_class: rank for rank, log_class in enumerate(LogClass)} | {LogClass
 
 
 class Example(Struct, kw_only=True):
-    """Records alike but for numbers and identities: how many there are, and the first."""
+    """Records that differ only in numbers and ids: their count, and the first of them."""
 
     log_class: LogClass
     level: Level
@@ -51,7 +51,7 @@ class Example(Struct, kw_only=True):
 
 
 class LogReport(Struct, kw_only=True):
-    """What a check found; filled record by record with `add`."""
+    """The result of a check. Add records with `add`."""
 
     files: tuple[str, ...] = ()
     service: str = ""
@@ -70,7 +70,7 @@ class LogReport(Struct, kw_only=True):
             self.first_ns = record.at_ns if self.first_ns is None else min(self.first_ns, record.at_ns)
             self.last_ns = record.at_ns if self.last_ns is None else max(self.last_ns, record.at_ns)
         if record.level >= Level.WARNING:
-            self._exemplify(record, log_class, file)
+            self._add_example(record, log_class, file)
 
     @property
     def records(self) -> int:
@@ -79,27 +79,27 @@ class LogReport(Struct, kw_only=True):
 
     @property
     def errors(self) -> int:
-        """How many of them are at ERROR or worse."""
+        """How many records are at ERROR or worse."""
         return self._count(lambda _, level: level >= Level.ERROR)
 
     @property
     def warnings(self) -> int:
-        """How many of them are at WARNING."""
+        """How many records are at WARNING."""
         return self._count(lambda _, level: level == Level.WARNING)
 
     @property
     def real_errors(self) -> int:
-        """How many of the errors are errors."""
+        """How many records at ERROR or worse are real errors."""
         return self._count(lambda log_class, level: level >= Level.ERROR and log_class is LogClass.REAL_ERROR)
 
     @property
     def disconnects(self) -> int:
-        """How many records tell that a client left."""
+        """How many records were caused by a client's disconnect."""
         return self._count(lambda log_class, _: log_class in DISCONNECTS)
 
     @property
     def disconnect_errors(self) -> int:
-        """How many of those are logged as ERROR or worse."""
+        """How many disconnect records are at ERROR or worse."""
         return self._count(lambda log_class, level: log_class in DISCONNECTS and level >= Level.ERROR)
 
     @property
@@ -110,12 +110,12 @@ class LogReport(Struct, kw_only=True):
 
     @property
     def apparent_error_ratio(self) -> float:
-        """The error rate that the levels alone show."""
+        """The share of records at ERROR or worse, in [0, 1]; 0 without records."""
         return self.errors / self.records if self.records else 0.0
 
     @property
     def hours(self) -> float | None:
-        """From the first record to the last, None if that is less than a minute or unknown."""
+        """Hours from the first record to the last, None if less than a minute or unknown."""
         if self.first_ns is None or self.last_ns is None:
             return None
         span_s = (self.last_ns - self.first_ns) / SECOND_NS
@@ -123,7 +123,7 @@ class LogReport(Struct, kw_only=True):
 
     @property
     def status(self) -> str:
-        """OK, DEGRADED or CRITICAL; the module's head says when."""
+        """OK, DEGRADED or CRITICAL, as described in the module's docstring."""
         fatal = self._count(lambda _, level: level >= Level.CRITICAL)
         many = self.real_errors >= CRITICAL_ERRORS and self.real_errors > CRITICAL_RATIO * self.records
         if fatal or many:
@@ -133,7 +133,7 @@ class LogReport(Struct, kw_only=True):
 
     @property
     def doubt(self) -> str:
-        """Why nothing can be said, else nothing."""
+        """Why the log cannot be judged, empty if it can."""
         if not self.records:
             return "no record was selected" if self.skipped else "no record was found: name the log's format"
         if self.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
@@ -142,19 +142,23 @@ class LogReport(Struct, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """0 if the status is OK, 1 if not, 4 if nothing can be said."""
+        """0 if the status is OK, 1 if not, 4 if the log cannot be judged and nothing wrong was found."""
         if self.status == "OK":
             return 0
         wrong = self.real_errors or self.disconnect_errors or self.status == "CRITICAL"
         return 4 if self.doubt and not wrong else 1
 
     def worst(self) -> list[Example]:
-        """The examples that most want looking at: grave first, real errors first, frequent first."""
+        """Return the worst examples: by level, then real errors first, then by frequency."""
         order = sorted(self.examples.values(), key=lambda e: (-e.level, _RANK[e.log_class], -e.count))
         return order[:_EXAMPLES]
 
     def to_json(self, now_ns: int) -> dict[str, Any]:
-        """The report for programs; its first fields are those that alerting reads."""
+        """Return the report for programs. Alerting reads the first fields.
+
+        Args:
+            now_ns: time of the report, in Unix time.
+        """
         return {
             "timestamp": iso(now_ns),
             "service": self.service,
@@ -177,10 +181,10 @@ class LogReport(Struct, kw_only=True):
         }
 
     def per_hour(self, count: int) -> float | None:
-        """A count as a rate."""
+        """Return a count as a rate per hour, None if the log's duration is unknown."""
         return count / self.hours if self.hours else None
 
-    def _exemplify(self, record: LogRecord, log_class: LogClass, file: str) -> None:
+    def _add_example(self, record: LogRecord, log_class: LogClass, file: str) -> None:
         shape = (
             f"{record.level.name} {_VARYING.sub('#', record.message[:_SHAPE])} {record.exception[:_SHAPE]}"
         )
@@ -198,7 +202,7 @@ class LogReport(Struct, kw_only=True):
             example.count += 1
 
     def levels(self, log_class: LogClass) -> dict[str, int]:
-        """How many records of a class stand at which level."""
+        """Return the number of records of a class by level."""
         return {level.name: n for level in Level if (n := self.found[log_class, level])}
 
     def _count(self, wanted: Callable[[LogClass, Level], bool]) -> int:
@@ -212,13 +216,18 @@ def _example_json(example: Example) -> dict[str, Any]:
 
 
 class Selection(Struct, frozen=True, kw_only=True):
-    """Which records are checked: those of a time on (Unix), those of one revision."""
+    """Which records are checked.
+
+    Args:
+        since_ns: records from this Unix time on; None for all.
+        revision: records of this revision of the server; None for all.
+    """
 
     since_ns: int | None = None
     revision: str | None = None
 
     def takes(self, record: LogRecord) -> bool:
-        """Whether a record is checked; one without a time is not, where a time is asked for."""
+        """Whether a record is checked. With `since_ns`, a record without a time is not."""
         if self.since_ns is not None and (record.at_ns is None or record.at_ns < self.since_ns):
             return False
         return self.revision is None or record.revision == self.revision
@@ -231,11 +240,16 @@ def check(
     selection: Selection | None = None,
     format: str = "auto",  # noqa: A002 - the setting's name
 ) -> LogReport:
-    """Read files, all of one server, and count what they hold; `-` is standard input.
+    """Check the logs of one server.
+
+    Args:
+        paths: files to read; `-` is standard input.
+        rules: rules that classify records.
+        selection: which records to check; None for all.
+        format: `auto`, `json`, or a format string of Python's logging.
 
     Raises:
         InvalidSetting: a file cannot be read, or the format is unknown or malformed.
-
     """
     report = LogReport(files=tuple(map(str, paths)))
     selection = selection or Selection()
@@ -251,7 +265,7 @@ def check(
 
 
 def check_sheet(reports: Sequence[LogReport]) -> Sheet:
-    """Return what checks found: a column for each report, and the records that most want looking at."""
+    """Return reports as tables: one column per report, and the worst records of each."""
     last = reports[-1]
     return Sheet(
         headline=f"{_name(last)}: {_status(last)}", tables=[_counts(reports), *map(_examples, reports)]

@@ -1,9 +1,9 @@
 """Compare the latency of runs, one pair or several: `loadtest compare`.
 
-One pair is judged as in a verdict: item `latency` of the candidate against the baseline. Several are judged
-pair by pair, from four pairs on with an interval from their own spread. Different plans are refused; with
-`force`, the candidate's plan stands for all, and the result is never PASS: a baseline whose plan is
-slower would make any candidate look good. The statistics are in `loadtest.verdict.latency` and below it.
+One pair is judged like the item `latency` of a verdict. Several are judged pair by pair; from four pairs on,
+the interval comes from their own spread. Runs with different plans are refused. With `force` they are
+compared under the candidate's plan, and the result is never PASS: a baseline with a slower plan would make
+any candidate look good. No statistics here: they are in `loadtest.verdict.latency` and `loadtest.statistics`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +32,7 @@ from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timin
 
 
 class ComparedRun(RunNamed, frozen=True, kw_only=True):
-    """Which run was compared, and its directory."""
+    """A run that was compared, with its directory."""
 
     path: str
 
@@ -48,9 +48,10 @@ class Compared(Struct, frozen=True, kw_only=True):
     """What `compare --json` prints.
 
     Args:
+        verdict: verdict on latency.
         baseline, candidate: the runs of the first pair.
         pairs: all pairs, in order.
-        item: `latency`, as in verdict.json, of the candidate against the baseline.
+        item: the item `latency`, as in verdict.json.
         differing_fields: fields in which the plans differ; empty unless the comparison was forced.
     """
 
@@ -76,11 +77,11 @@ _SEE_OTHERS = "Run 'loadtest list' to see others"
 
 
 def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPaths]:
-    """Return the pairs of runs that arguments name.
+    """Return the pairs of runs that the arguments name.
 
     Args:
-        wanted: baseline and candidate of each pair: run directories, or revisions, which stand for their
-            newest complete run.
+        wanted: baseline and candidate of each pair, each a run directory or a revision (its newest complete
+            run).
         results: the folder of all runs.
 
     Raises:
@@ -101,17 +102,17 @@ def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPat
 
 
 def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
-    """Return all complete runs of two revisions with one plan, paired in the order in which they started.
+    """Return all complete runs of two revisions with the same plan, paired in order of their start.
 
-    The plan is that of the candidate's newest run. If one revision has more runs, its newest are used.
+    The plan is that of the run that `candidate` names. If one revision has more runs, its newest are used.
 
     Args:
-        baseline, candidate: revisions, or run directories, which stand for their revision and plan.
+        baseline, candidate: revisions, or run directories of these revisions.
         results: the folder of all runs.
 
     Raises:
         RunNotFound: no run or revision has that name.
-        UsageError: both are of one revision, or the baseline has no complete run with that plan.
+        UsageError: both are the same revision, or the baseline has no complete run with that plan.
     """
     before, after = (read_manifest(resolve(name, results)) for name in (baseline, candidate))
     alike = once(find_runs(results).of_plan(after.comparability_hash))
@@ -135,7 +136,7 @@ def compare(
         pairs: at least one, in the order in which they were made.
         results: the folder of all runs.
         force: compare runs with different plans.
-        margins: as `parse_margins` takes them; others are those of the candidate's last run.
+        margins: margins as for `parse_margins`; the rest are those of the candidate's last run.
 
     Raises:
         InvalidSetting: a margin is malformed or out of range.
@@ -150,7 +151,7 @@ def compare(
     judged = _one_pair if len(pairs) == 1 else _several_pairs
     item = judged(pairs, results, gates)
     if differing:
-        item = _doubted(item, differing)
+        item = _inconclusive_at_best(item, differing)
     named = [
         ComparedPair(
             baseline=ComparedRun.of(before, path=str(paths[0])),
@@ -190,20 +191,26 @@ def _with_plan(run: Timing, plan: Plan) -> Timing:
 
 
 def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
-    """Return runs like the baseline that were made before the last of these: they tell the noise."""
+    """Yield earlier runs of the baseline's revision and plan, for the noise floor.
+
+    Args:
+        manifests: the compared runs, the baseline first. Only runs that started before the last of them
+            count.
+        results: the folder of all runs.
+    """
     last_unix_ns = max(manifest.started_unix_ns for manifest in manifests)
     return readable(earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns))
 
 
-def _doubted(item: Item[LatencyEvidence], differing: list[str]) -> Item[LatencyEvidence]:
-    """Return the item for unlike plans: INCONCLUSIVE at best."""
+def _inconclusive_at_best(item: Item[LatencyEvidence], differing: list[str]) -> Item[LatencyEvidence]:
+    """Return the item for runs with different plans: INCONCLUSIVE at best."""
     verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
     summary = f"unlike plans ({', '.join(options_of(differing))}): {item.summary}"
     return msgspec.structs.replace(item, verdict=verdict, summary=summary)
 
 
 def comparison_sheet(compared: Compared) -> Sheet:
-    """Return which runs were compared, the gated quantiles, and what each pair or each run showed."""
+    """Return the compared runs, the gated quantiles, and the results of each pair or run, as tables."""
     several, latency = len(compared.pairs) > 1, compared.item.evidence
     tables = (
         _run_table(compared.pairs),
@@ -234,7 +241,7 @@ def _run_table(pairs: Sequence[ComparedPair]) -> Table:
 
 
 def _percentile_table(latency: LatencyEvidence) -> Table:
-    """Return the percentiles beside those that are gated; these are of whole seconds only, and shown once."""
+    """Return the percentiles without a gate; those with one, of whole seconds, have a table of their own."""
     before = latency.baseline.percentiles if latency.baseline else {}
     gated = {gate.gate for gate in latency.gates or ()}
     rows = [

@@ -1,11 +1,10 @@
-"""Find runs: all of a results folder, and the one that a RUN argument names. `loadtest list` prints them.
+"""Find runs: all runs of a results folder (`loadtest list`), or the one that a RUN argument names.
 
-A RUN argument is a run directory or a revision; a revision stands for its newest complete run. Some commands
-also take the beginning of a plan's comparability hash. Pinned baselines are copies of runs under
-results/baselines/ and otherwise runs like any other; `once` drops a copy whose original is there too.
+A RUN argument is a run directory or a revision; a revision means its newest complete run. Some commands also
+accept the beginning of a plan's comparability hash. Pinned baselines are copies of runs under
+results/baselines/, and otherwise runs like any other; `once` drops a copy if the original still exists.
 
-Only run.json and verdict.json are read here. Which run serves as a baseline is decided in
-`loadtest.runs.baselines`.
+Only run.json and verdict.json are read here. Choosing a baseline belongs to `loadtest.runs.baselines`.
 """
 
 import re
@@ -45,13 +44,13 @@ def given_verdict(path: Path) -> Verdict | None:
 
 
 _PLAN = re.compile(r"[0-9a-f]{6,64}")
-"""The beginning of a comparability hash, long enough not to be a revision by accident."""
+"""The beginning of a comparability hash, long enough to be rarely mistaken for a revision."""
 
 HASH_SHOWN = 12
-"""Characters of a comparability hash that tell plans apart."""
+"""Characters of a comparability hash to show: enough to distinguish plans."""
 
 MAKE_RUN = "locust -f locustfiles/ws.py --headless -u 5 -r 5 -t 30s"
-"""The command to suggest where there is no run yet."""
+"""The command to suggest if there are no runs yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Catalogue:
 
 
 def find_runs(results: Path) -> Catalogue:
-    """Return all runs of a results folder; none if the folder does not exist."""
+    """Return all runs of a results folder, newest first; none if the folder does not exist."""
     runs, unreadable = [], []
     for path in _run_directories(results):
         try:
@@ -113,7 +112,7 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
     """Return the run directory that a RUN argument names.
 
     Args:
-        wanted: a run directory, as a path or below the results folder; or a revision, which stands for its
+        wanted: a run directory, as a path or relative to the results folder; or a revision, which means its
             newest complete run.
         results: the folder of all runs.
         besides: id of a run to leave out.
@@ -141,7 +140,7 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
 def _is_run(path: Path) -> bool:
     try:
         return (path / directory.MANIFEST).is_file()
-    except (OSError, ValueError):  # a revision may be too long for a path, or hold a NUL
+    except (OSError, ValueError):  # a revision may be too long for a path, or contain NUL
         return False
 
 
@@ -149,8 +148,8 @@ def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
     """Return the run whose plan an argument names.
 
     Args:
-        wanted: a run as for `resolve`; the beginning of a comparability hash, which stands for the newest
-            complete run of that plan; or None for the newest complete run of all.
+        wanted: a run as for `resolve`; the beginning of a comparability hash, which means the newest complete
+            run of that plan; or None for the newest complete run of any plan.
         results: the folder of all runs.
 
     Raises:
@@ -173,7 +172,7 @@ def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
 
 
 def once(runs: Iterable[FoundRun]) -> list[FoundRun]:
-    """Return the runs in their order, each once: a pinned copy only if the original is gone."""
+    """Return each run once, in the same order: a pinned copy only if the original is gone."""
     found: dict[str, FoundRun] = {}
     for run in runs:
         known = found.get(run.manifest.run_id)
@@ -186,8 +185,9 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     """A run in the list.
 
     Args:
-        duration_s: from start to end, None for an incomplete run.
-        verdict: None if there is none yet, or if it is unreadable.
+        duration_s: seconds from start to end, None if the end is unknown.
+        sessions: number of planned sessions.
+        verdict: verdict on the run, None if there is none or it is unreadable.
         failure: why the tool itself failed, None if it did not.
         pinned: whether this is a pinned baseline.
     """
@@ -250,7 +250,7 @@ def _duration_s(manifest: Manifest) -> float | None:
     try:
         ended = datetime.fromisoformat(manifest.ended_at)
         return max(0.0, ended.timestamp() - manifest.started_unix_ns // 10**9)
-    except (ValueError, OverflowError, OSError):  # run.json may hold any text there
+    except (ValueError, OverflowError, OSError):  # run.json may hold any text
         return None
 
 
@@ -266,12 +266,12 @@ def _ending(run: ListedRun) -> str:
 
 
 def started_utc(started_at: str) -> Untrusted:
-    """Return a manifest's time (ISO 8601) to the minute, for a table."""
+    """Shorten a manifest's time (ISO 8601) to the minute, for a table."""
     return Untrusted(started_at[:16].replace("T", " "))
 
 
 def listing_sheet(listing: Listing, results: Path) -> Sheet:
-    """Return the runs of a results folder, and those that are unreadable, as tables."""
+    """Return the runs of a results folder, and the unreadable ones, as tables."""
     if not (listing.runs or listing.unreadable):
         how = f"To make one, run: {MAKE_RUN}"
         return Sheet(headline=f"no runs in {results}/ yet", lines=[how], tables=())

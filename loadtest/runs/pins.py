@@ -1,8 +1,8 @@
-"""Pinned baselines: copies of runs under results/baselines/, the one folder there that git tracks.
+"""Pinned baselines: copies of runs under results/baselines/, the only folder in results/ that git tracks.
 
 A copy holds the run's data and its verdict, not its reports; `loadtest report` makes those again. A plan has
-at most one pinned run: pinning another replaces it, so there is never a choice between two. Which run serves
-as a baseline when none is pinned is decided in `loadtest.runs.baselines`.
+at most one pinned run: pinning another one replaces it. `loadtest.runs.baselines` chooses the baseline if
+none is pinned.
 """
 
 import shlex
@@ -36,7 +36,7 @@ _KEPT = (
     directory.INTERVALS,
     directory.SERVER_LOG,
     directory.VERDICT,
-    directory.MANIFEST,  # last: it makes a folder a run
+    directory.MANIFEST,  # last: a folder with a manifest is a run
 )
 
 
@@ -52,7 +52,7 @@ def pin(run: Path, results: Path) -> Pinned:
     """Pin a run as the baseline of its plan.
 
     Args:
-        run: its directory.
+        run: the run directory.
         results: the folder of all runs.
 
     Raises:
@@ -88,16 +88,16 @@ def unpin(runs: Sequence[FoundRun]) -> None:
 
 
 def _copy(run: Path, kept: Path) -> None:
-    """Copy a run so that the copy exists completely or not at all."""
-    beside = kept.with_name(f".{kept.name}.partial")
+    """Copy a run's files. The copy appears only once it is complete."""
+    partial = kept.with_name(f".{kept.name}.partial")
     with directory.writing(kept):
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
         for name in _KEPT:
             if (run / name).is_file():
-                shutil.copyfile(run / name, beside / name)
+                shutil.copyfile(run / name, partial / name)
         shutil.rmtree(kept, ignore_errors=True)
-        beside.rename(kept)
+        partial.rename(kept)
 
 
 def _remove(kept: Path) -> None:
@@ -121,11 +121,11 @@ class BaselineChoice(Struct, frozen=True, kw_only=True):
     """What `baseline show --json` prints.
 
     Args:
-        run: the run in question.
-        baseline: what it is compared with, None for nothing.
-        rule: why this baseline, or why none.
-        problems: what speaks against this baseline.
-        passed_over: the runs that the rule did not take, newest first.
+        run: the run whose baseline is shown.
+        baseline: the run it is compared with, None for none.
+        rule: why this baseline was chosen, or why there is none.
+        problems: what makes this baseline a poor one, one sentence each.
+        passed_over: runs that the rule did not choose, newest first.
         pinned: all pinned runs, newest first.
     """
 
@@ -143,7 +143,7 @@ class BaselineChange(Struct, frozen=True, kw_only=True):
 
     Args:
         pinned, removed: directories of the copies.
-        problems: what speaks against the pinned run as a baseline.
+        problems: what makes the pinned run a poor baseline, one sentence each.
     """
 
     pinned: list[str]
@@ -153,9 +153,9 @@ class BaselineChange(Struct, frozen=True, kw_only=True):
 
 
 def set_baseline(wanted: str, results: Path) -> BaselineChange:
-    """Pin a run as the baseline of its plan, replacing the one that is pinned for it.
+    """Pin a run as the baseline of its plan, replacing the run that is pinned for it.
 
-    What speaks against the run is reported but does not prevent pinning: whoever pins a run may have reasons.
+    Problems of the run as a baseline are reported but do not prevent pinning: the user may have reasons.
 
     Args:
         wanted: a run directory or a revision.
@@ -174,7 +174,7 @@ def set_baseline(wanted: str, results: Path) -> BaselineChange:
 
 
 def _problems(run: Path) -> list[str]:
-    """Return what speaks against a run as a baseline."""
+    """Return what makes a run a poor baseline, one sentence each."""
     try:
         return suitability(read_run(run), given_verdict(run)).problems
     except RunUnreadable as problem:
@@ -207,10 +207,10 @@ def _is_meant(run: FoundRun, wanted: str | None) -> bool:
 
 
 def show_baseline(wanted: str | None, results: Path) -> BaselineChoice:
-    """Return what a run is compared with, and why.
+    """Return the baseline of a run and the reason for it.
 
     Args:
-        wanted: a run, or the beginning of a plan's hash; None for the newest complete run.
+        wanted: a run as for `resolve`, or the beginning of a plan's hash; None for the newest complete run.
         results: the folder of all runs.
 
     Raises:
@@ -242,7 +242,7 @@ def _named(run: FoundRun) -> NamedRun:
 
 
 def choice_sheet(choice: BaselineChoice) -> Sheet:
-    """Return the baseline of a run and the reason for it, what was passed over, and the pinned runs."""
+    """Return the baseline of a run with the reason, runs that were not chosen, and pinned runs, as tables."""
     run, baseline = choice.run, choice.baseline
     found = (
         "has no baseline" if baseline is None else f"is compared with {baseline.revision} ({baseline.path})"

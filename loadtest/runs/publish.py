@@ -1,8 +1,8 @@
-"""From a run directory to its verdict and reports; and a server's log that is attached after the run.
+"""Publish a run: write its verdict and reports. Also attach a server's log after the run.
 
-Some logs can be read only afterwards (`gcloud logging read`). `attach_logs` then writes what the run
-directory keeps of a log, and everything else is as if the log had been followed during the run. Nothing is
-judged here.
+Some logs are available only afterwards (`gcloud logging read`). `attach_logs` writes the same file as
+following the log during the run does, so that everything else works as usual. The rules of judging are not
+here but in `loadtest.verdict`.
 """
 
 import itertools
@@ -44,14 +44,14 @@ def write_verdict(path: Path, verdict: Verdict) -> Path:
     return file
 
 
-_AT_ONCE = 10_000
+_AT_ONCE = 10_000  # records classified in one batch
 
 
 def log_item(path: Path, run: RunData) -> Item[ServerLogEvidence] | None:
-    """Return the item `server_log` from what a run keeps of the server's log, None if it keeps none.
+    """Judge the server's log that a run directory holds; return None if it holds none.
 
     Raises:
-        RunUnreadable: it is damaged.
+        RunUnreadable: server_log.jsonl or events.jsonl is damaged.
     """
     log = read_server_log(path)
     if log is None:
@@ -68,17 +68,21 @@ def attach_logs(
     rules: RuleTable,
     format: str = "auto",  # noqa: A002 - the setting's name
 ) -> None:
-    """Give a run the server's log, read from files or, for `-`, from standard input.
+    """Attach a server's log to a run. It replaces the log that the run had, once it has been read to the end.
 
-    It takes the place of what the run kept of a log before, once it has been read to its end.
+    Args:
+        run: the run directory.
+        files: logs to read; `-` is standard input.
+        rules: rules that classify records.
+        format: `auto`, `json`, or a format string of Python's logging.
 
     Raises:
         InvalidSetting: a file cannot be read, or the format is unknown or malformed.
-        ResultsUnwritable: it cannot be kept.
+        ResultsUnwritable: server_log.jsonl cannot be written.
     """
     counts = Counts()
-    with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as beside:
-        with LogWriter(Path(beside)) as writer:
+    with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as folder:
+        with LogWriter(Path(folder)) as writer:
             for file in files:
                 reader = LogReader(format=format, option="--format")
                 for batch in _batches(read(file, reader, option="--server-log")):
@@ -99,12 +103,12 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
 
     Args:
         path: the run directory, complete or not.
-        results: the folder of all runs, where baselines are looked for.
-        baseline: a run directory, a revision, `none`, or None to leave the choice to the rule.
+        results: the folder of all runs, which is searched for baselines.
+        baseline: a run directory, a revision, `none`, or None to choose by rule.
 
     Raises:
-        RunUnreadable: a file of the run, or of the baseline that was asked for, is damaged.
-        RunNotFound: there is no such baseline.
+        RunUnreadable: a file of the run, or of the given baseline, is damaged.
+        RunNotFound: the given baseline does not exist.
         ResultsUnwritable: a report cannot be written.
     """
     run = read_run(path)
@@ -124,7 +128,7 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
 
 
 def _earlier(baseline: RunData | None, judged: RunData, results: Path) -> Iterator[RunData]:
-    """Yield earlier runs like the baseline, from which its noise floor is measured."""
+    """Yield earlier runs of the baseline's revision and plan, for the noise floor."""
     if baseline is not None:
         before_unix_ns = judged.manifest.started_unix_ns
         yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))

@@ -1,8 +1,8 @@
 """The runs of one plan over time, and where their latency changed: `loadtest trend`.
 
-The complete, readable runs of a plan make a series of quantiles, oldest first; a pinned copy does not count
-again. `loadtest.statistics.changes` finds the change points. Here runs are read and shown: no statistics, and
-no verdict on a change, since nobody said which revision should be as fast as which.
+The complete, readable runs of a plan make a series of quantiles, oldest first; pinned copies do not count
+twice. `loadtest.statistics.changes` finds the change points; this module reads and shows the runs. It never
+judges a change, because it cannot know which revisions should be equally fast.
 """
 
 import math
@@ -24,30 +24,30 @@ from loadtest.verdict.latency import timing
 
 
 def changes_in(series: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[ChangePoint, ...]]:
-    """Return the change points of each gate, oldest first; the same result for the same series.
+    """Return the change points of each gate, oldest first. The result is deterministic.
 
     Args:
-        series: ln(quantile in µs) by gate, one mapping a run, oldest run first; None if a run has none.
+        series: ln(quantile in µs) by gate, one mapping per run, oldest run first; None if unknown.
     """
     rng = np.random.default_rng(0)
     return {str(gate): change_points([run.get(str(gate)) for run in series], rng=rng) for gate in GATES}
 
 
 MAX_RUNS = 200
-"""How many of a plan's newest runs are read: half a year of one a day, in about a minute."""
+"""Maximum number of runs to read, newest first: half a year of daily runs, in about a minute."""
 
 MARK = "←"
 
 _MIN_RUNS = 6
-"""Three on each side of a change (`loadtest.statistics.changes`)."""
+"""Runs needed to find a change: three on each side (`loadtest.statistics.changes`)."""
 
 
 class TrendRun(Struct, frozen=True, kw_only=True):
     """A run of the series.
 
     Args:
-        quantiles_us: by gate, None if the run has too few samples.
-        verdict: of the run, None if it has none.
+        quantiles_us: quantile by gate, None if the run has too few samples.
+        verdict: verdict on the run, None if it has none.
     """
 
     started_at: str
@@ -62,10 +62,11 @@ class TrendChange(Struct, frozen=True, kw_only=True):
     """A change of one quantile.
 
     Args:
-        index: of the first run after the change, in the series.
-        before, after: revisions of the last run before it and the first run after it.
-        run_id: of the first run after it.
-        before_us, after_us: medians of the stretches before and after.
+        gate: name of the gate.
+        index: index in the series of the first run after the change.
+        before, after: revisions of the last run before and the first run after the change.
+        run_id: id of the first run after the change.
+        before_us, after_us: medians over the runs between this change and its neighbours.
         change_ratio: relative change of these medians.
         p_value: share of shuffled series with a change at least as large, in (0, 1].
     """
@@ -82,7 +83,7 @@ class TrendChange(Struct, frozen=True, kw_only=True):
 
 
 class Trend(Struct, frozen=True, kw_only=True):
-    """What `trend --json` prints; runs oldest first."""
+    """What `trend --json` prints. Runs are oldest first."""
 
     comparability_hash: str
     runs: list[TrendRun]
@@ -94,7 +95,8 @@ def trend(wanted: str | None, results: Path) -> Trend:
     """Return the series of a plan's runs and its changes.
 
     Args:
-        wanted: a run, or the beginning of a plan's hash; None for the plan of the newest complete run.
+        wanted: a run as for `resolve`, or the beginning of a plan's hash; None for the plan of the newest
+            complete run.
         results: the folder of all runs.
 
     Raises:
@@ -153,7 +155,7 @@ def _changes(runs: Sequence[TrendRun], series: Sequence[Mapping[str, float | Non
 
 def trend_sheet(found: Trend) -> Sheet:
     """Return the series as a table with its changes marked, and a line for each change."""
-    lines = [_told(change) for change in found.changes]
+    lines = [_change_line(change) for change in found.changes]
     if len(found.runs) < _MIN_RUNS:
         lines.append(f"finding a change takes at least {_MIN_RUNS} runs")
     runs, changes = text.counted(len(found.runs), "run"), text.counted(len(found.changes), "change")
@@ -184,7 +186,7 @@ def _series_table(found: Trend) -> Table:
     return Table(header, f"ll{'r' * len(GATES)}l", rows, "Runs", note=note)
 
 
-def _told(change: TrendChange) -> str:
+def _change_line(change: TrendChange) -> str:
     where = (
         f"between {change.before} and {change.after}"
         if change.before != change.after

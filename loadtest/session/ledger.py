@@ -1,21 +1,21 @@
-"""The ledger of one session: what became of every request, across all its connections.
+"""The ledger of one session: the outcome of every request, across all its connections.
 
 A request has a sequence number; its outcome is one of
 
-    answered    its own intact reply came, once, in order, in time
-    lost        no reply in time on a connection that was healthy
-    late        the reply came after the reply timeout, so it was called lost before
-    lost_in_outage   the connection went before the reply came; a drop or loss explains it
-    recovered   the reply came on a later connection, so it was called lost_in_outage before
-    duplicated  the reply came again on the same connection
-    redelivered the reply came again after a resume
-    reordered   the reply came after that of a later request
-    corrupted   the reply is not what was asked for
-    unmatched   a reply to nothing that was asked
+    answered        its own intact reply arrived once, in order and in time
+    lost            no reply arrived in time on a healthy connection
+    late            the reply arrived after the timeout; replaces lost
+    lost_in_outage  the connection ended before the reply; a drop or loss explains it
+    recovered       the reply arrived on a later connection; replaces lost_in_outage
+    duplicated      the reply arrived again on the same connection
+    redelivered     the reply arrived again after a resume
+    reordered       the reply arrived after that of a later request
+    corrupted       the reply does not match the request
+    unmatched       the reply belongs to no known request
 
-Only outcomes that no drop explains count against `messaging`; a reply that came again after a resume, or
-an acknowledged request that is missing from the restored state, counts against `persistence`. Memory is
-bounded: the outstanding requests, and the acknowledged numbers as ranges.
+Outcomes that a drop explains do not count against `messaging`. A reply that arrives again after a resume, or
+an acknowledged request missing from the restored state, counts against `persistence`. Memory is bounded: the
+ledger keeps outstanding requests, a limited number of given-up ones, and acknowledged numbers as ranges.
 """
 
 from bisect import bisect_right
@@ -28,7 +28,7 @@ from loadtest.events import Data
 
 
 class Outcome(StrEnum):
-    """What became of a request; the value is the name in files."""
+    """Outcome of a request; the value is its name in files."""
 
     ANSWERED = "answered"
     LOST = "lost"
@@ -46,7 +46,7 @@ _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs
 
 
 class Request(Struct, frozen=True):
-    """A request under way. Times in nanoseconds of the run's clock."""
+    """An outstanding request. Times in nanoseconds of the run's clock."""
 
     planned_ns: int
     sent_ns: int
@@ -54,7 +54,7 @@ class Request(Struct, frozen=True):
 
 
 class Restoration(Struct, frozen=True, kw_only=True):
-    """What the restored state says of the acknowledged requests."""
+    """Comparison of the restored state with the acknowledged requests."""
 
     acknowledged: int
     missing: int
@@ -63,9 +63,9 @@ class Restoration(Struct, frozen=True, kw_only=True):
 
 
 class Ranges:
-    """A set of integers that mostly grow, kept as half-open ranges; the oldest are forgotten at `LIMIT`.
+    """A set of mostly increasing integers, stored as half-open ranges.
 
-    `total` goes on counting what was forgotten.
+    Beyond `LIMIT` ranges the lowest one is forgotten; `total` still counts its members.
     """
 
     LIMIT = 64
@@ -83,7 +83,7 @@ class Ranges:
     def add(self, number: int) -> None:
         """Add a number that is not in the set."""
         self.total += 1
-        if self._stops and self._stops[-1] == number:  # the usual case: the next one in order
+        if self._stops and self._stops[-1] == number:  # the usual case: the next number in order
             self._stops[-1] = number + 1
             return
         at = bisect_right(self._starts, number)
@@ -103,18 +103,18 @@ class Ranges:
                 del self._starts[0], self._stops[0]
 
     def since(self, number: int) -> Iterable[int]:
-        """Yield the members from this number on, in order."""
+        """Yield the members that are not below this number, in order."""
         for start, stop in zip(self._starts, self._stops, strict=True):
             yield from range(max(start, number), stop)
 
 
 class Ledger:
-    """Of one session. Sequence numbers count from 0 and are never used twice."""
+    """One session's ledger. Sequence numbers count from 0 and are never reused."""
 
     __slots__ = ("_answered_before", "_highest", "_overdue", "acknowledged", "next_sequence", "pending")
 
     OVERDUE_LIMIT = 256
-    """Given-up requests remembered, so that a late reply is told from an unmatched one."""
+    """Given-up requests remembered, to tell a late reply from an unmatched one."""
 
     def __init__(self) -> None:
         self.next_sequence = 0
@@ -125,17 +125,22 @@ class Ledger:
         self._answered_before = 0  # sequences below this were sent on earlier connections
 
     def sent(self, planned_ns: int, now_ns: int, data: Data) -> None:
-        """Enter the request with the next sequence number."""
+        """Record a sent request under the next sequence number."""
         self.pending[self.next_sequence] = Request(planned_ns, now_ns, data)
         self.next_sequence += 1
 
     def answered(
         self, sequence: int | None, content: object, intact: Callable[[Data, object], bool]
     ) -> tuple[Outcome, Request | None]:
-        """Enter a reply; without a sequence number it belongs to the oldest outstanding request.
+        """Record a reply and return its outcome.
 
         Args:
-            intact: tells whether this content answers what was sent.
+            sequence: of the request; None for the oldest outstanding one.
+            content: of the reply.
+            intact: tells whether this content answers the data that was sent.
+
+        Returns:
+            The outcome, and the request if it was outstanding.
         """
         if sequence is None:
             sequence = next(iter(self.pending), -1)
@@ -160,11 +165,11 @@ class Ledger:
         return Outcome.UNMATCHED
 
     def expired(self, sent_before_ns: int) -> list[tuple[int, Request]]:
-        """Give up the requests sent before this time and return them."""
+        """Give up requests sent before this time, and return them with their sequence numbers."""
         given_up = []
         for sequence, request in self.pending.items():
             if request.sent_ns >= sent_before_ns:
-                break  # a dict keeps the order of sending
+                break  # a dict keeps insertion order, which is the order of sending
             given_up.append((sequence, request))
         for sequence, _ in given_up:
             del self.pending[sequence]
@@ -172,7 +177,7 @@ class Ledger:
         return given_up
 
     def disconnected(self) -> int:
-        """Give up all outstanding requests because the connection went; return how many."""
+        """Give up all outstanding requests because the connection ended; return how many."""
         count = len(self.pending)
         for sequence in self.pending:
             self._remember(sequence, Outcome.LOST_IN_OUTAGE)
@@ -187,11 +192,12 @@ class Ledger:
             del self._overdue[next(iter(self._overdue))]
 
     def restored(self, sequences: list[int], count: int | None) -> Restoration:
-        """Compare what the server restored with what it had acknowledged.
+        """Compare the server's restored history with the requests it had acknowledged.
 
         Args:
-            sequences: the requests in the restored history, which may be the tail of it only.
-            count: how many there are in all, if the server says.
+            sequences: requests in the part of the history that the server sent, which may be only its end.
+            count: messages in the whole history, None if the server does not say. They may include requests
+                that were never acknowledged, so a shortfall is a lower bound.
         """
         present = set(sequences)
         expected = list(self.acknowledged.since(min(present))) if present else []

@@ -1,16 +1,16 @@
-"""A session: one client's conversation, over all its connections. Pure: no socket, no clock, no randomness.
+"""A session's state machine, across all its connections. Pure: no socket, no clock, no randomness.
 
     NEW ──> CONNECTING ──> ESTABLISHING ──> STEADY <──> STALLED
                 ^  │             │           │   │
                 │  v             v           │   └──> DRAINING ──> ENDED
               WAITING <──────────┴─ DROPPING <┘
 
-`handle` is the one door: it takes what happened and the time, looks the step up in the table at the end
-(state x event), and returns what the session asks for. An event that the state has no step for raises
-IllegalStep and changes nothing. What is worth knowing afterwards goes to the recorder on the way.
+`handle` is the only entry point: it takes an event and the time, looks the step up in the table at the end
+(state x event), and returns actions for the engine to carry out. An event without a step in the current
+state raises IllegalStep and changes nothing. Measurements go to the recorder.
 
-`loadtest.session.reconnecting` gets the session its connection, and gets it back; `loadtest.session.traffic`
-talks on it.
+`loadtest.session.reconnecting` handles connecting and reconnecting; `loadtest.session.traffic` handles the
+messages on a connection.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ NORMAL_CLOSURE = 1000
 
 
 class State(StrEnum):
-    """Where a session is."""
+    """State of a session; the value is its name in the recorder's population."""
 
     NEW = "new"
     CONNECTING = "connecting"
@@ -76,7 +76,7 @@ _STEADY = State.STEADY  # on the hot path, where an enum's attribute costs as mu
 
 
 class Session:
-    """One client's conversation. Feed it with `handle`; perform what it asks for, in order."""
+    """One client's session. Pass events to `handle` and carry out the returned actions in order."""
 
     __slots__ = (
         "_attempts",
@@ -97,14 +97,18 @@ class Session:
         self._attempts = Attempts(identity, conduct.backoff, recorder)
         self._traffic = Traffic(identity, conduct, recorder)
         self._steps = _TABLE[State.NEW]
-        self._known_as: Established | None = None  # the identity that the server gave first
+        self._known_as: Established | None = None  # the identity that the server first assigned
         recorder.population[State.NEW] += 1
 
     def handle(self, event: Event, now_ns: int) -> Actions:
-        """Take what happened at `now_ns` and return what the session asks for.
+        """Handle an event and return the actions to carry out, in order.
+
+        Args:
+            event: what happened.
+            now_ns: when, in nanoseconds of the run's clock.
 
         Raises:
-            IllegalStep: this event cannot come in this state; nothing was changed.
+            IllegalStep: the current state does not allow this event; nothing was changed.
         """
         step = self._steps.get(event.__class__)
         if step is None:
@@ -113,7 +117,7 @@ class Session:
 
     @property
     def sample(self) -> Data:
-        """A request that no ledger knows (`loadtest.drops.kinds.Wire.sample`)."""
+        """A request outside the ledger, for drops to send (`loadtest.drops.kinds.Wire.sample`)."""
         return self._traffic.sample
 
     def _enter(self, state: State) -> None:
@@ -222,7 +226,7 @@ class Session:
         return self._on_received(event, now_ns) or self._look_if_drained()
 
     def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
-        """What a dropped connection still brings counts, but the unreadable may answer what the drop did."""
+        """Count messages that still arrive; unreadable ones may be answers to what the drop sent."""
         for incoming in self._dialect.read(event.data):
             if isinstance(incoming, Reply):
                 self._traffic.replied(incoming, now_ns, steady=False)

@@ -1,9 +1,9 @@
-"""A session's attempts to connect, and the outages they end: a reconnect as a transaction. Pure.
+"""A session's connection attempts and outages: a reconnect is a transaction. Pure.
 
-An outage begins when the connection is dropped or lost; every attempt belongs to it, failed ones too, and it
-ends in exactly one of: resumed, gave up, forbidden, or cut off by the end of the run. Its length and the time
-of each phase go to the recorder. Without an outage the attempts are those of a first connection, and count
-for `connect`: each ends in exactly one of established, failed, or cut off by the end of the run.
+An outage begins when the connection is dropped or lost. All attempts until it ends belong to it, failed ones
+too. It ends in exactly one way: resumed, gave up, forbidden, or cut off by the end of the run. Its length and
+the time of each phase go to the recorder. Attempts outside an outage are those of a first connection and
+count for `connect`: each ends as established, failed, or cut off by the end of the run.
 """
 
 from typing import Any
@@ -15,11 +15,11 @@ from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorde
 from loadtest.session.schedule import NS_PER_S, Backoff
 
 OVERDUE_ATTEMPTS = 3
-"""An outage that the end of the run finds with this many failed attempts counts as not come back."""
+"""An outage with at least this many failed attempts at the end of the run counts as overdue."""
 
 
 class Outage(Struct):
-    """A reconnect under way. Times in nanoseconds of the run's clock."""
+    """An outage in progress. Times in nanoseconds of the run's clock."""
 
     began_ns: int
     detected_ns: int
@@ -28,7 +28,7 @@ class Outage(Struct):
 
 
 class Attempts:
-    """Of one session."""
+    """One session's connection attempts."""
 
     __slots__ = (
         "_backoff",
@@ -55,16 +55,16 @@ class Attempts:
 
     @property
     def item(self) -> str:
-        """What the present attempts count for."""
+        """The item that the current attempts count for."""
         return "connect" if self.outage is None else "reconnect"
 
     def log(self, event: str, now_ns: int, **fields: Any) -> None:
-        """Enter a lifecycle event of this session."""
+        """Record a lifecycle event of this session."""
         session = self._identity.session_id
         self._recorder.lifecycle(Lifecycle(at_ns=now_ns, event=event, session=session, **fields))
 
     def error(self, error: str, now_ns: int, example: str = "") -> None:
-        """Count an error of what the present attempts count for."""
+        """Count an error for the current item."""
         session = self._identity.session_id
         self._recorder.error(self.item, error, session=session, at_ns=now_ns, example=example)
 
@@ -72,7 +72,7 @@ class Attempts:
         self._recorder.counts[f"{self.item}.{name}"] += 1
 
     def begin(self, now_ns: int) -> None:
-        """An attempt begins."""
+        """Begin an attempt."""
         self._made += 1
         self._began_ns = now_ns
         self._count("attempts")
@@ -81,7 +81,10 @@ class Attempts:
         self.log("attempt", now_ns, attempt=self._made)
 
     def opened(self, phases: Phases, now_ns: int) -> None:
-        """The WebSocket is open; what the attempt waited for its turn with the generator is not its time."""
+        """Record an open WebSocket.
+
+        The attempt is dated from its first phase: time spent queued in the load generator is not part of it.
+        """
         self._phases = phases
         self._opened_ns = now_ns
         self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
@@ -89,12 +92,12 @@ class Attempts:
     def failed(
         self, cause: str, phase: str, detail: str, now_ns: int, *, forbidden: bool = False
     ) -> float | None:
-        """The attempt failed; return the seconds to wait for the next, None to give up."""
+        """Record a failed attempt; return the seconds to wait before the next, or None to give up."""
         self._count("failed")
         if cause in OWN_LIMITS:
             self._count(cause)
         self.error(f"{phase}: {cause}", now_ns, detail)
-        retry = self._made + (self.outage is not None)  # an outage has waited before its first attempt
+        retry = self._made + (self.outage is not None)  # an outage also waits before its first attempt
         delay_s = None if forbidden else self._delay_s(retry)
         self.log(
             "failed",
@@ -110,12 +113,12 @@ class Attempts:
         return delay_s
 
     def unreachable(self) -> None:
-        """Nothing was there to answer: in an outage, the server's own explains the failed attempt."""
+        """Count an unanswered attempt in an outage: a server that is down explains it."""
         if self.outage is not None:
             self._count("unreachable")
 
     def established(self, now_ns: int) -> bool:
-        """The application says that the session is established; return whether that ended an outage."""
+        """Record that the session is established; return whether that ended an outage."""
         outage = self.outage
         if outage is None:
             self._count("established")
@@ -152,15 +155,19 @@ class Attempts:
         }
 
     def interrupted(self, now_ns: int) -> None:
-        """The connection was dropped or lost: an outage begins."""
+        """Begin an outage: the connection was dropped or lost."""
         self.outage = Outage(began_ns=now_ns, detected_ns=now_ns)
         self._outages += 1
         self._recorder.outages_open += 1
         self._count("outages")
 
     def detected(self, now_ns: int) -> float | None:
-        """The client has noticed; return the seconds to wait for the first attempt, None to give up."""
-        assert self.outage is not None  # every way here began one
+        """Record that the client noticed the loss.
+
+        Returns:
+            Seconds to wait before the first attempt, or None to give up.
+        """
+        assert self.outage is not None  # `interrupted` has begun one
         self.outage.detected_ns = now_ns
         delay_s = self._delay_s(1)
         if delay_s is None:
@@ -169,7 +176,7 @@ class Attempts:
         return delay_s
 
     def forbidden(self, code: int, reason: str, now_ns: int) -> None:
-        """The close code forbids to come back."""
+        """End the outage: the close code forbids reconnecting."""
         self.error(f"close code {code} forbids reconnecting", now_ns, reason)
         self.log("failed", now_ns, cause="forbidden", code=code, final=True)
         self._give_up(forbidden=True)
@@ -190,10 +197,10 @@ class Attempts:
             self._recorder.outages_open -= 1
 
     def cut_off(self, now_ns: int, *, trying: bool) -> None:
-        """The run ends; say whether the session should have been up by then.
+        """End the attempts with the run; record whether the session should have been up by then.
 
         Args:
-            trying: whether an attempt is under way.
+            trying: whether an attempt is in progress.
         """
         failed = max(0, self._made - trying)
         hangs = trying and now_ns - self._began_ns > HANGING_NS

@@ -1,11 +1,11 @@
-"""What a process records in memory between two ticks of the recording: samples, counts, lifecycle, errors.
+"""What a process records in memory during one interval: samples, counts, lifecycle, errors, gauges.
 
-Sessions write here on the hot path, so writing is an append or an addition; once a second the engine swaps
-the `Interval` for an empty one and hands it on. Latency samples stay raw nanoseconds until then and are
-folded into HDR histograms off the loop (`loadtest.histograms`): 0.03 µs a sample instead of 0.95 µs.
-Different errors are bounded, the rest grows with what happened in a second. No I/O and no clock here.
+Sessions write here on the hot path, so writing is an append or an addition. Once a second the engine swaps
+the `Interval` for an empty one and hands it on. Latency samples stay raw nanoseconds until they are folded
+into HDR histograms off the loop (`loadtest.histograms`): 0.03 µs per sample instead of 0.95 µs. The number of
+distinct errors is bounded; the rest grows with the events of one interval. No I/O and no clock here.
 
-Counts are named `item.what`; the table of names is `COUNTS`.
+Counts are named `item.what`; `COUNTS` lists them.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from loadtest.session.schedule import NS_PER_S
 TAGS: Final = (
     "service",  # round trip from the actual send, sessions in steady state
     "response",  # the same from the planned send
-    "connect",  # first connection: start of the attempt to established
-    "outage",  # drop or loss to established again
-    "resume",  # WebSocket open to established again
+    "connect",  # first connection: from the start of the attempt until established
+    "outage",  # from the drop or loss until established again
+    "resume",  # from the open WebSocket until established again
     "send_slip",  # actual send minus planned send
     "push",  # one-way delay of a push above the smallest of its connection (RFC 3393's reference)
     "collateral",  # service time of sessions in steady state while others are in an outage
@@ -33,10 +33,10 @@ TAGS: Final = (
 """The histograms of a run: the tags in latency.hlog."""
 
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
-"""Causes of failed attempts that are the load generator's own; each is counted besides `failed`."""
+"""Causes of failed attempts that lie in the load generator; each is counted in addition to `failed`."""
 
 HANGING_NS: Final = 2 * NS_PER_S
-"""What the end finds this old without an answer, an attempt or a request, is no longer merely under way."""
+"""Age from which an unanswered attempt or request counts as hanging when its connection or the run ends."""
 
 COUNTS: Final = {
     "connect.attempts": "attempts of sessions that were never established",
@@ -89,28 +89,30 @@ COUNTS: Final = {
     "persistence.repeated": "requests that stand in a restored history twice",
     "latency.clamped": "samples beyond the histograms' range, counted at its end",
 }
-"""Every count there is, with its meaning; besides these, `drops.KIND` and `losses.CAUSE`."""
+"""All counts with their meaning, except `drops.KIND` and `losses.CAUSE`."""
 
 
 class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of events.jsonl: what happened to a session. Fields that do not apply are left out.
+    """One line of events.jsonl: an event in a session's life. Fields that do not apply are left out.
 
     Args:
         at_ns: nanoseconds since the run's start.
         event: `attempt`, `connected`, `failed`, `dropped`, `lost` or `resumed`.
-        session: its session id.
-        kind: of a drop.
-        ordinal: which of the session's drops it was, from 0.
-        storm: number of the storm that the drop belongs to.
-        cause: of a loss, or of a failed attempt.
+        session: session id.
+        kind: kind of the drop.
+        ordinal: number of the drop within the session, from 0.
+        storm: number of the storm that the drop belongs to, from 0.
+        cause: cause of the loss or of the failed attempt.
         code: close code with which the server ended the connection.
-        phase: in which an attempt failed.
-        detail: what the system or the server said.
+        phase: phase in which the attempt failed.
+        detail: message from the system or the server.
         attempt: number of the attempt since the session was last established, from 1.
         final: whether the session gave up for good.
         outage_ns: from the drop or loss until the session was established again.
-        detect_ns, wait_ns: of an outage: until the client noticed, and what the policy made it wait.
-        dns_ns, tcp_ns, tls_ns, upgrade_ns, resume_ns: of an attempt: how long each phase took.
+        detect_ns: part of the outage until the client noticed.
+        wait_ns: sum of the outage's backoff delays.
+        dns_ns, tcp_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if skipped.
+        resume_ns: from the open WebSocket until the session was established.
     """
 
     at_ns: int
@@ -136,7 +138,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ErrorTally(Struct, kw_only=True):
-    """How often one error was met, and the first of them."""
+    """How often one error occurred, with its first occurrence."""
 
     item: str
     error: str
@@ -160,15 +162,15 @@ class Interval:
 
 
 class Recorder:
-    """The current interval of one process and what outlives intervals.
+    """The current interval of one process, and the state that outlives intervals.
 
     Attributes:
         population: sessions by state name.
-        outages_open: sessions that are in an outage now.
+        outages_open: sessions in an outage now.
     """
 
     ERRORS_LIMIT = 100
-    """Different errors kept an interval; later ones are tallied together as "other errors"."""
+    """Distinct errors kept per interval; further ones are counted together as "other errors"."""
 
     def __init__(self) -> None:
         self.population: defaultdict[str, int] = defaultdict(int)
@@ -176,7 +178,7 @@ class Recorder:
         self.swap(0)
 
     def swap(self, now_ns: int) -> Interval:
-        """Return the current interval, ended now, and begin the next."""
+        """End the current interval, return it, and begin the next."""
         ended: Interval = getattr(self, "_interval", None) or Interval(start_ns=now_ns)
         ended.stop_ns = now_ns
         self._interval = Interval(start_ns=now_ns)
@@ -186,15 +188,15 @@ class Recorder:
         return ended
 
     def samples(self, tag: str) -> array[int]:
-        """Return the array that takes this tag's samples, in nanoseconds, until the next swap."""
+        """Return the array to append this tag's samples to, in nanoseconds, until the next swap."""
         return self._interval.samples[tag]
 
     def lifecycle(self, record: Lifecycle) -> None:
-        """Enter one lifecycle event."""
+        """Record one lifecycle event."""
         self._interval.lifecycle.append(record)
 
     def error(self, item: str, error: str, *, session: str, at_ns: int, example: str = "") -> None:
-        """Count an error of an item; `error` is a bounded text without varying parts."""
+        """Count an error of an item; `error` is a short fixed text, the varying parts go into `example`."""
         errors = self._interval.errors
         tally = errors.get((item, error))
         if tally is None and len(errors) >= self.ERRORS_LIMIT:

@@ -1,10 +1,11 @@
 """When things are due: the pace of messages and the backoff of reconnect attempts.
 
-Both are pure functions of a seed and of counters (which session, which message, which attempt), never of
-what happened before, so that the same seed gives the same plan on every revision and on any worker, and
-no session carries a generator's state (2.5 KiB for Python's own). Uniform draws come from BLAKE2b over
-the labels. The pace is an open loop: it goes on while replies are outstanding, as Schroeder, Wierman and
-Harchol-Balter, "Open Versus Closed: A Cautionary Tale" (NSDI 2006) ask; `closed` is for measuring cost.
+Both are pure functions of a seed and counters (session, message, attempt) and do not depend on earlier
+events. So the same seed gives the same plan on every revision and every worker, and no session holds the
+state of a random generator (2.5 KiB for Python's own). Uniform draws are BLAKE2b hashes of the labels.
+
+The pace is an open loop: messages are sent while replies are outstanding, as Schroeder, Wierman and
+Harchol-Balter, "Open Versus Closed: A Cautionary Tale" (NSDI 2006) recommend; `closed` is for measuring cost.
 """
 
 import math
@@ -24,9 +25,9 @@ Jitter = Literal["none", "full", "equal"]
 
 
 def uniform(seed: int, purpose: str, *counters: int) -> float:
-    """Return the number in [0, 1) that belongs to these labels, the same whenever and wherever asked."""
+    """Return a number in [0, 1) that depends only on these labels."""
     label = f"{seed}/{purpose}/{'/'.join(map(str, counters))}".encode()
-    # 53 bits, all that a float holds: of 64, the highest would round to 1.
+    # 53 bits, the precision of a float: the highest 64-bit values would round to 1.
     return (int.from_bytes(blake2b(label, digest_size=8).digest(), "big") >> 11) / 2**53
 
 
@@ -35,9 +36,9 @@ class Pace:
     """When the messages of a session are due.
 
     Args:
-        rate: messages a second and session, 0 for none. Ignored by `closed`.
-        arrivals: `constant` (even, each session at its own phase), `poisson` (exponential gaps), or
-            `closed` (the next message as soon as the last is answered: an open question at a time).
+        rate: messages per second per session, 0 for none. Ignored by `closed`.
+        arrivals: `constant` (even gaps, each session with its own phase), `poisson` (exponential gaps), or
+            `closed` (the next message as soon as the last is answered, so one outstanding request).
         seed: of the run.
     """
 
@@ -55,10 +56,10 @@ class Pace:
         return self.arrivals == "closed"
 
     def gap_ns(self, session: int, message: int) -> int | None:
-        """Return the time from the message before (message 0: from the start) to this one.
+        """Return the time from the previous message to this one; for message 0, from the start of the pace.
 
         Returns:
-            Nanoseconds, or None when the pace plans no message by time.
+            Nanoseconds, or None if messages are not planned by time.
         """
         if self.closed or self.rate == 0:
             return None
@@ -75,16 +76,17 @@ class Pace:
 class Backoff:
     """When the next attempt to reconnect is due, and when to give up.
 
-    The delay before attempt n (from 1) is base x factor^(n-1), at most `cap_s`. Jitter as in "Exponential
+    The delay before attempt n (from 1) is base x factor^(n-1), at most `cap_s`. Jitter follows "Exponential
     Backoff And Jitter" (AWS Architecture Blog, 2015): `full` draws from [0, delay], `equal` from
-    [delay/2, delay]. The default is what the browser client of the `emergence` application does.
+    [delay/2, delay]. The defaults are those of the `emergence` application's browser client.
 
     Args:
         base_s: seconds before the first attempt.
-        factor: growth from attempt to attempt, 1 for a constant delay.
+        factor: growth of the delay from attempt to attempt; 1 for a constant delay.
         cap_s: longest delay in seconds.
         jitter: `none`, `full` or `equal`.
-        max_attempts: attempts before giving up; 0 never reconnects.
+        max_attempts: attempts before giving up, without the first attempt of a first connection; 0 never
+            reconnects.
         seed: of the run.
     """
 
@@ -103,10 +105,10 @@ class Backoff:
         _JITTER.read(self.jitter, _OPTION, "jitter")
 
     def longest_s(self, attempt: int) -> float:
-        """Return the longest delay in seconds that the policy allows before this attempt (from 1)."""
+        """Return the longest possible delay before this attempt (from 1), in seconds."""
         try:
             return min(self.cap_s, self.base_s * self.factor ** (attempt - 1))
-        except OverflowError:  # 2^1024 is more than a float holds, and than any cap
+        except OverflowError:  # factor^n exceeds a float, and so any cap
             return self.cap_s if self.base_s else 0.0
 
     def delay_s(self, attempt: int, *, session: int, outage: int) -> float | None:
@@ -129,7 +131,7 @@ class Backoff:
 
 
 def _exact(number: float) -> str:
-    """Write a number so that it is read back as it was, and the same whether it was an int or a float."""
+    """Write a number so that reading it gives the same value; int and float give the same text."""
     return repr(float(number)).removesuffix(".0")
 
 
@@ -144,7 +146,7 @@ _ARGUMENTS = ("base", "factor", "cap", "jitter", "max_attempts")
 def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
     """Read a policy as `--ws-backoff` takes it: `none`, `constant(2)`, `exponential(1,2,8,full)`.
 
-    Arguments go by position (base, factor, cap, jitter, max_attempts) or by name.
+    Arguments are given by position (base, factor, cap, jitter, max_attempts) or by name.
 
     Raises:
         InvalidSetting: the text is not a policy.

@@ -1,12 +1,12 @@
 """A session's messages: requests out, replies and pushes in, across its connections. Pure, and the hot path.
 
-`Traffic` keeps the ledger and the queue of messages that wait, decides which round trips tell the latency
-of an undisturbed session, and compares what a server restores after a resume with what it acknowledged.
-The session around it knows whether there is a connection; this module only knows what is said on it.
+`Traffic` keeps the ledger and the queue of waiting messages, decides which round trips count as latency of an
+undisturbed session, and compares what a server restores after a resume with what it had acknowledged. The
+session around it tracks the connection; this module sees only the messages.
 
-A message that fell due in an outage is sent after it, if clients of this application queue. Its round trip
-then tells the outage, not the server's latency, so neither `service` nor `response` gets it; nor the first
-round trip after a resume, which has a histogram of its own.
+A message that falls due in an outage is sent afterwards if the dialect queues. Its round trip measures the
+outage rather than the server, so it goes into neither `service` nor `response`. Nor does the first round trip
+after a resume, which has its own histogram.
 """
 
 import math
@@ -37,11 +37,11 @@ class SessionConfig:
     """How all sessions of a run behave.
 
     Args:
-        dialect: what they speak.
-        pace: when their messages are due.
-        backoff: when they try to come back.
-        reply_timeout_ns: after which a request without reply is lost.
-        in_flight: requests a session may have under way, 0 for any number; more wait their turn.
+        dialect: protocol of the application.
+        pace: when messages are due.
+        backoff: when clients reconnect.
+        reply_timeout_ns: time after which a request without a reply is lost.
+        in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
     """
 
     dialect: Dialect
@@ -55,10 +55,10 @@ _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs
 
 
 class Traffic:
-    """The messages of one session. Methods return the messages to send now."""
+    """One session's messages. Methods return the messages to send now."""
 
     QUEUE_LIMIT = 1000
-    """Messages that may wait; beyond it they are missed."""
+    """Messages that may wait; further ones are missed."""
 
     __slots__ = (
         "_closed",
@@ -85,22 +85,22 @@ class Traffic:
         self._ledger = Ledger()
         self._closed = conduct.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
-        self._queued = 0  # messages that fell due in the present disturbance and wait
-        self._steady_since_ns = 0  # messages planned before tell no latency
+        self._queued = 0  # messages that fell due in the current disturbance and wait
+        self._steady_since_ns = 0  # messages planned earlier do not count as latency
         self._first_after_resume = False
-        self._owed = 0  # acknowledged requests that the server has yet to restore after a resume
+        self._owed = 0  # acknowledged requests that the server should restore after a resume, until it does
         self._last_push: int | None = None
         self._least_push_ms: float | None = None
-        self.refusal = ""  # why the server turned the session away, if it said so
+        self.refusal = ""  # why the server refused the session, if it gave a reason
 
     @property
     def outstanding(self) -> int:
-        """Requests under way."""
+        """Number of outstanding requests."""
         return len(self._ledger.pending)
 
     @property
     def sample(self) -> Data:
-        """A request that no ledger knows (`loadtest.drops.kinds.Wire.sample`)."""
+        """A request outside the ledger, for drops to send (`loadtest.drops.kinds.Wire.sample`)."""
         return self._dialect.request(self._identity, UNNUMBERED)
 
     def error(self, item: str, error: str, now_ns: int, example: str = "") -> None:
@@ -110,7 +110,7 @@ class Traffic:
     # Out.
 
     def due(self, planned_ns: int, now_ns: int) -> Sequence[Send]:
-        """A message is due and the session is connected."""
+        """Send a message that is due on an open connection, or let it wait for its turn."""
         self._recorder.counts["messaging.planned"] += 1
         in_flight = self._conduct.in_flight
         if in_flight and len(self._ledger.pending) >= in_flight:
@@ -121,7 +121,7 @@ class Traffic:
         return (self._send(planned_ns, now_ns),)
 
     def due_disconnected(self, planned_ns: int) -> None:
-        """A message is due and there is no connection to send it on."""
+        """Queue or miss a message that is due without a usable connection."""
         counts = self._recorder.counts
         counts["messaging.planned"] += 1
         held = self._dialect.queues and self._hold(planned_ns)
@@ -129,7 +129,7 @@ class Traffic:
         counts["messaging.queued" if held else "messaging.missed"] += 1
 
     def _hold(self, planned_ns: int) -> bool:
-        """Let a message wait, if there is room."""
+        """Queue a message; return whether there was room."""
         if self._queue is None:
             self._queue = deque()
         if len(self._queue) >= self.QUEUE_LIMIT:
@@ -145,7 +145,7 @@ class Traffic:
         return Send(data)
 
     def in_turn(self, now_ns: int) -> Sequence[Send]:
-        """Send the messages whose turn it is: those that waited, or the next of a closed loop."""
+        """Return the messages that can be sent now: waiting ones, or the next of a closed loop."""
         if self._closed:
             if self._ledger.pending:
                 return ()
@@ -162,13 +162,13 @@ class Traffic:
     # In.
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Take a reply; a session in steady state answers it with the message whose turn it now is."""
+        """Record a reply; in steady state, return the messages that can be sent now."""
         outcome, request = self._ledger.answered(reply.sequence, reply.content, self._dialect.intact)
         if request is None:
             self._misanswered(outcome, reply, now_ns)
             return ()
         if self._owed:
-            self._history_missing(now_ns)  # what is answered now was asked after the resume
+            self._history_missing(now_ns)  # this request was sent after the resume
         if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
@@ -190,7 +190,7 @@ class Traffic:
 
     def _misanswered(self, outcome: Outcome, reply: Reply, now_ns: int) -> None:
         if reply.sequence == UNNUMBERED:
-            return  # the answer to what a drop sent
+            return  # the reply to a drop's sample
         counts = self._recorder.counts
         given_up_as = _CORRECTED.get(outcome)
         if given_up_as is not None:
@@ -201,10 +201,10 @@ class Traffic:
             self.error(item, f"reply {outcome}", now_ns, f"request {reply.sequence}")
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Give up the requests that are older than the reply timeout."""
+        """Give up requests older than the reply timeout; return the messages that can be sent now."""
         sent_before_ns = now_ns - self._conduct.reply_timeout_ns
         if sent_before_ns < self._steady_since_ns:
-            return ()  # while a slow reader did not read, no reply could come in time
+            return ()  # a stalled session was not reading, so replies could not arrive in time
         given_up = self._ledger.expired(sent_before_ns)
         for sequence, request in given_up:
             self._recorder.counts["messaging.lost"] += 1
@@ -212,7 +212,7 @@ class Traffic:
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
-        """Take what is neither a reply nor the word that the session is established."""
+        """Record a message other than a reply; Established is ignored here."""
         match incoming:
             case Push():
                 self._pushed(incoming, now_ns)
@@ -224,14 +224,14 @@ class Traffic:
                 self._recorder.counts["messaging.unreadable"] += 1
                 self.error("messaging", "unreadable message", now_ns, excerpt)
             case StreamPart() | Established() | Reply():
-                pass  # replies go to `replied`; a session that is told again that it is up is what it was
+                pass  # replies go to `replied`; a repeated Established changes nothing
 
     def _pushed(self, push: Push, now_ns: int) -> None:
         self._recorder.counts["messaging.pushes"] += 1
         if push.number is not None:
             self._follow_pushes(push.number, now_ns)
         if push.sent_at_ms is not None and math.isfinite(push.sent_at_ms):
-            # RFC 3393: of clocks that do not agree, the delay above the smallest one can be known.
+            # RFC 3393: with unsynchronised clocks, only the delay above the smallest one is known.
             apart_ms = now_ns / 1e6 - push.sent_at_ms
             least_ms = apart_ms if self._least_push_ms is None else min(apart_ms, self._least_push_ms)
             self._least_push_ms = least_ms
@@ -254,31 +254,31 @@ class Traffic:
     # Across connections.
 
     def interrupted(self, now_ns: int) -> None:
-        """The connection ends here, or the session: what was asked long ago should have been answered.
+        """Count requests that have been outstanding for long when the connection or the session ends.
 
-        It is not lost yet, since the reply timeout is not over; but it must not look as if only the end had
-        kept the reply away.
+        They are not lost, since the reply timeout is not over. But the end of the connection does not explain
+        their missing replies either.
         """
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
-            return  # while a slow reader did not read, no reply could come
+            return  # a stalled session was not reading, so replies could not arrive
         hanging = sum(request.sent_ns < before_ns for request in self._ledger.pending.values())
         if hanging:
             self._recorder.counts["messaging.hanging"] += hanging
             self.error("messaging", "no reply before the connection ended", now_ns, f"{hanging} requests")
 
     def disconnected(self) -> None:
-        """The connection went; what was under way is lost, and the outage explains it."""
+        """Give up the outstanding requests: the outage explains them."""
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
 
     def opened(self) -> None:
-        """A new connection: its pushes count anew, and the server owes what it acknowledged before."""
+        """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
         self._last_push = self._least_push_ms = None
         self._owed = self._ledger.acknowledged.total if self._dialect.keeps_history else 0
         self.refusal = ""
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
-        """A disturbance is over: messages planned before now tell no latency."""
+        """End a disturbance: messages planned before now do not count as latency."""
         self._steady_since_ns = now_ns
         if self._queued:
             self._recorder.counts["messaging.released"] += self._queued
@@ -310,16 +310,16 @@ class Traffic:
         self._owed = 0
 
     def unfinished(self) -> None:
-        """The session ends: what is under way is neither answered nor lost."""
+        """End the session: outstanding requests are neither answered nor lost."""
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 
 
 MAX_PUSH_NS = 2.0**62
-"""A server's clock may say anything; this fits an array, and the histogram counts it as clamped."""
+"""Cap on a push's delay, as a server's clock may show any time: it fits the array and counts as clamped."""
 
 MAX_PUSH_GAP = 1_000_000
-"""A server's push number may be anything; a larger gap counts as this many."""
+"""Cap on the missing pushes counted for one gap, as a server may send any number."""
 
 _CORRECTED = {Outcome.LATE: Outcome.LOST, Outcome.RECOVERED: Outcome.LOST_IN_OUTAGE}
-"""What was counted when the request was given up, and is taken back now that its reply came."""
+"""The count from when the request was given up, which is taken back when its reply arrives."""

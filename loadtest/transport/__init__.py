@@ -1,13 +1,13 @@
-"""The WebSocket on a socket, and the ways to break it. Only home of websockets and socket.
+"""The WebSocket on a socket, and the ways to break it. Only this package imports websockets and socket.
 
-    target       a URL, and how TLS is done with it
+    target       the server's URL and the TLS settings
     addresses    local addresses to connect from
-    opening      names resolved, sockets connected, TLS and the upgrade done, phase by phase
+    opening      DNS, TCP, TLS and the upgrade, phase by phase
     connection   one open WebSocket
     frames       the fast path for whole, unfragmented data frames
     http_health  the health endpoint
 
-One transport for everything: the sans-I/O protocol of the websockets library, driven by an own
-asyncio.Protocol. That costs half the CPU of the library's high-level client, and hands the socket to the
-drops and each step's time to the recorder.
+One transport serves everything: the websockets library's sans-I/O protocol, driven by our own
+asyncio.Protocol. It takes half the CPU of the library's high-level client, and gives the drops access to the
+socket and the recorder the time of each phase.
 """

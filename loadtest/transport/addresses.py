@@ -1,11 +1,11 @@
-"""Local addresses to connect from, as people write them: one, a range, or a network. Pure.
+"""Local addresses to connect from, as users write them: one, a range, or a network. Pure.
 
     192.0.2.7               one
-    127.0.0.2-127.0.0.9     both ends and all between
-    10.1.0.0/28             the network's hosts: without its own and the broadcast address, where it has them
+    127.0.0.2-127.0.0.9     a range, both ends included
+    10.1.0.0/28             the network's hosts, without the network and broadcast addresses if it has them
 
-One address has some 28,000 ports for connections to one target; more connections need more addresses.
-Whether an address is this machine's own is for the socket to say.
+One address has about 28,000 ports for connections to one target; more connections need more addresses.
+Whether an address belongs to this machine is checked elsewhere (`loadtest.transport.target.check_source`).
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from loadtest.errors import InvalidSetting
 
 LIMIT = 1024
-"""Addresses in all: 28 million connections to one target."""
+"""Maximum number of addresses: enough for 28 million connections to one target."""
 
 _OPTION = "--ws-source-ip"
 
@@ -22,26 +22,26 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def expand(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return every address that is meant, in order, each once.
+    """Return all addresses that the texts name, in order, without duplicates.
 
     Raises:
-        InvalidSetting: a text is not an address, or all of them are more than `LIMIT`.
+        InvalidSetting: a text is malformed, or there are more than `LIMIT` addresses.
     """
     found: dict[str, None] = {}
     for text in texts:
-        for address in _meant(text.strip()):
+        for address in _addresses(text.strip()):
             found[str(address)] = None
             if len(found) > LIMIT:
                 raise InvalidSetting(_OPTION, text, f"must be at most {LIMIT} addresses in all")
     return tuple(found)
 
 
-def _meant(text: str) -> Iterator[Address]:
+def _addresses(text: str) -> Iterator[Address]:
     first, dash, last = text.partition("-")
     try:
         if "/" in text:
             yield from ipaddress.ip_network(text).hosts()
-        elif dash and "%" not in text:  # the name of an IPv6 zone may hold a dash
+        elif dash and "%" not in text:  # an IPv6 zone's name may contain a dash
             yield from _between(text, ipaddress.ip_address(first), ipaddress.ip_address(last))
         else:
             yield ipaddress.ip_address(text)

@@ -1,8 +1,8 @@
 """One WebSocket: websockets' sans-I/O protocol between an asyncio transport and a listener.
 
-The connection tells its listener of whole messages and, once, of its end; after `detach` it tells nothing,
-so that a socket may linger while its session is long on another one. It is also the `Wire` that drops do
-their harm to. What breaks here is the server's doing and becomes a `Lost`; nothing raises into the loop.
+The connection passes whole messages to its listener and reports its end once. After `detach` it reports
+nothing more, so a socket may stay open after its session has moved on to another one. It is also the `Wire`
+that drops act on. Errors here are the server's and become a `Lost`; no exception reaches the loop.
 """
 
 import asyncio
@@ -27,48 +27,55 @@ from loadtest.transport.frames import BINARY, LIBRARY, PING, PONG, TEXT, Masks, 
 
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() sends RST (socket(7), SO_LINGER)
 _CLOSE_GRACE_S = 2.0
-"""How long the server may take to close the TCP connection after the closing handshake (RFC 6455, 7.1.1)."""
+"""How long the server may take to close TCP after a close frame, ours or its own (RFC 6455, 7.1.1)."""
 
 _UNSENT_LIMIT = 2**20
-"""Bytes of pongs that may wait for a server which pings without reading; beyond it the connection is lost."""
+"""Bytes that may wait to be sent when a server pings without reading; beyond it the connection is lost."""
 
 _PING = b"loadtest"
 
 _MASKS = Masks()
-_ANY_URI = parse_uri("ws://localhost/")  # of a protocol that has no upgrade to make
+_ANY_URI = parse_uri("ws://localhost/")  # for a protocol that starts after the upgrade
 
 ABNORMAL_CLOSURE = 1006
 
 
-def _unheard(_message: Data) -> None:
-    """Take a message that nobody wants to hear."""
+def _discard(_message: Data) -> None:
+    """Discard a message of a connection without a listener."""
 
 
 class Listener(Protocol):
-    """Who hears what a connection has to say."""
+    """Receives a connection's messages and its end."""
 
     def received(self, data: Data) -> None:
-        """A whole message came."""
+        """Handle a whole message."""
 
     def lost(self, lost: Lost) -> None:
-        """The connection ended; nothing more will come."""
+        """Handle the end of the connection; it is the last call."""
 
 
 class Connection(asyncio.Protocol):
     """A WebSocket from the first byte of the upgrade on.
 
     Args:
-        client: the library's protocol, which has yet to connect.
+        client: the library's protocol, before the upgrade.
         clock: returns monotonic nanoseconds.
-        sockets: is told when the socket has closed, by no longer having this connection in it.
+        sockets: the open connections; this one removes itself when its socket has closed.
+
+    Attributes:
+        opened: done when the upgrade has ended, well or not; None afterwards.
+        answered: whether the server answered the upgrade request, well or not.
+        error: the exception that the socket ended with.
+        loss: how the connection ended, None while it has not.
+        sample: see `loadtest.drops.kinds.Wire`.
     """
 
     __slots__ = (
         "_client",
         "_clock",
+        "_deliver",
         "_early",
         "_fragments",
-        "_hear",
         "_listener",
         "_loop",
         "_open",
@@ -95,42 +102,42 @@ class Connection(asyncio.Protocol):
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._listener: Listener | None = None
-        self._early: list[Data] | None = []  # what came with the upgrade's answer, before a listener
-        self._hear: Callable[[Data], None] = self._early.append
+        self._early: list[Data] | None = []  # messages before a listener is attached
+        self._deliver: Callable[[Data], None] = self._early.append
         self._transport: asyncio.Transport | None = None
-        self._tcp: asyncio.Transport | None = None  # below TLS, or the same
-        self._fragments = bytearray()  # of a message whose end has yet to come
-        self._text = False  # whether those are text
+        self._tcp: asyncio.Transport | None = None  # the one below TLS, or the same
+        self._fragments = bytearray()  # of an unfinished message
+        self._text = False  # whether the fragments are text
         self._silent = False
         self._splitter: Splitter | None = None  # once the WebSocket is open
-        self._tail = b""  # of the answer to the upgrade, as far as its blank line may begin there
+        self._tail = b""  # last bytes of the upgrade response, where its blank line may begin
         self._pinged_ns = clock()
-        self._ping_sent_ns = 0  # of the ping that waits for its pong
+        self._ping_sent_ns = 0  # 0 unless a ping waits for its pong
         self.opened: asyncio.Future[None] | None = self._loop.create_future()
-        self.answered = False  # whether the server's answer to the upgrade came, good or bad
-        self.error: Exception | None = None  # what the socket ended with
-        self.loss: Lost | None = None  # how the connection ended
+        self.answered = False
+        self.error: Exception | None = None
+        self.loss: Lost | None = None
         self.sample: Data = ""
 
-    # What the engine asks.
+    # For the engine.
 
     def attach(self, listener: Listener) -> None:
-        """Tell this listener from now on, and what came so far."""
-        self._listener, self._hear = listener, listener.received
+        """Report to this listener from now on, and pass on the messages received so far."""
+        self._listener, self._deliver = listener, listener.received
         early, self._early = self._early or (), None
         for message in early:
-            self._hear(message)  # which is nobody any more once the listener detaches
+            self._deliver(message)  # the listener may detach on the way; the rest is then discarded
         if self.loss is not None and self._listener is not None:
             self.detach()
             listener.lost(self.loss)
 
     def detach(self) -> None:
-        """Tell nobody any more."""
+        """Report nothing more."""
         self._listener = None
-        self._hear = _unheard
+        self._deliver = _discard
 
     def send(self, data: Data) -> None:
-        """Send a whole message, unless the connection is closing."""
+        """Send a whole message; do nothing if the connection is closing."""
         if not self._open or self._transport is None:
             return
         if isinstance(data, str):
@@ -140,13 +147,13 @@ class Connection(asyncio.Protocol):
         self._transport.write(frame)
 
     def close(self, code: int) -> None:
-        """Close in good order: the closing handshake, then TCP, each within its time."""
+        """Close with the closing handshake; abort if that and closing TCP take longer than the grace."""
         self.resume_reading()
         self.send_close(code)
         self._loop.call_later(_CLOSE_GRACE_S, self.abort)
 
     def abort(self) -> None:
-        """Close the socket at once, if it still is open."""
+        """Close the socket at once, if it is still open."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -162,7 +169,7 @@ class Connection(asyncio.Protocol):
         return self._transport
 
     def keep_alive(self, *, interval_ns: int, timeout_ns: int) -> None:
-        """Send a ping when one is due; give the connection up when one was not answered in time."""
+        """Send a ping if one is due; end the connection if a pong is overdue."""
         if self._silent or self.loss is not None:
             return
         now_ns = self._clock()
@@ -174,16 +181,16 @@ class Connection(asyncio.Protocol):
             self._pinged_ns = self._ping_sent_ns = now_ns
             self._transport.write(masked_frame(PING, _PING, _MASKS.next()))
 
-    # What the transport tells.
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the TCP connection, then perhaps TLS above it; the upgrade request is sent by `upgrade`."""
-        self._transport = transport  # type: ignore[assignment]  # a stream's transport always is one
+        """Take the TCP transport, then the TLS one if any; `upgrade` sends the upgrade request."""
+        self._transport = transport  # type: ignore[assignment]  # always a Transport for streams
         if self._tcp is None:
             self._tcp = self._transport
 
     def upgrade(self, headers: tuple[tuple[str, str], ...]) -> None:
-        """Send the upgrade request; these headers replace the protocol's own of the same name."""
+        """Send the upgrade request; these headers replace the library's of the same name."""
         client = self._library
         request = client.connect()
         for name, _ in headers:
@@ -195,7 +202,7 @@ class Connection(asyncio.Protocol):
         self._flush(client)
 
     def data_received(self, data: bytes) -> None:
-        """Pass on whole messages, and feed the library's protocol with all else."""
+        """Pass on whole messages, and feed everything else to the library's protocol."""
         if self._splitter is None:
             data = self._answer_received(data)
             if self._splitter is None:
@@ -204,7 +211,7 @@ class Connection(asyncio.Protocol):
             if opcode == TEXT:
                 self._text_received(piece)
             elif opcode == BINARY:
-                self._hear(piece)
+                self._deliver(piece)
             elif opcode == LIBRARY:
                 self._feed(piece)
             elif opcode == PING:
@@ -213,7 +220,7 @@ class Connection(asyncio.Protocol):
                 self._ping_sent_ns = 0
 
     def _answer_received(self, data: bytes) -> bytes:
-        """Feed the library's protocol with the answer to the upgrade; return what follows a good one."""
+        """Feed the upgrade response to the library's protocol; return the bytes after a successful one."""
         end = (self._tail + data).find(b"\r\n\r\n") + 4 - len(self._tail)
         if end >= 4 - len(self._tail):
             self._feed(data[:end])
@@ -229,7 +236,7 @@ class Connection(asyncio.Protocol):
         return b""
 
     def _feed(self, data: bytes) -> None:
-        """Feed the library's protocol and pass on what it made of the bytes."""
+        """Feed the library's protocol, then handle its output and events."""
         client = self._library
         client.receive_data(data)
         self._flush(client)
@@ -244,10 +251,10 @@ class Connection(asyncio.Protocol):
 
     @property
     def _library(self) -> ClientProtocol:
-        """The library's protocol: that of the upgrade, or one that takes over between two frames.
+        """The library's protocol: the one of the upgrade, or a new one that takes over between two frames.
 
-        Most open connections never need one again, so that of the upgrade is let go: it is a third of what
-        an idle session weighs.
+        Most open connections never need it again, so the one of the upgrade is released: it takes a third of
+        an idle session's memory.
         """
         if self._client is None:
             limit = self._splitter.limit if self._splitter is not None else None
@@ -255,7 +262,7 @@ class Connection(asyncio.Protocol):
         return self._client
 
     def _pong(self, payload: bytes) -> None:
-        """Answer a ping (RFC 6455, section 5.5.2), unless the server does not read what it asks for."""
+        """Answer a ping (RFC 6455, section 5.5.2); end the connection if too many pongs are unsent."""
         if self._transport is None or self._silent:
             return
         self._transport.write(masked_frame(PONG, payload, _MASKS.next()))
@@ -265,11 +272,11 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def eof_received(self) -> bool:
-        """Take the server's FIN: the transport closes itself."""
+        """Handle the server's FIN: returning False makes the transport close itself."""
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Take the end of the socket."""
+        """Handle the end of the socket."""
         self._sockets.discard(self)
         self.error = error
         if self._splitter is None:
@@ -280,7 +287,7 @@ class Connection(asyncio.Protocol):
         self._transport = self._tcp = None
 
     def _finish_upgrade(self) -> None:
-        """Wake who waits for the upgrade; it looks at the protocol to see how it went."""
+        """Wake the task that waits for the upgrade; it checks the result itself."""
         if self.opened is not None and not self.opened.done():
             self.opened.set_result(None)
 
@@ -305,7 +312,7 @@ class Connection(asyncio.Protocol):
         if text:
             self._text_received(data)
         else:
-            self._hear(bytes(data))
+            self._deliver(bytes(data))
 
     def _text_received(self, data: BytesLike) -> None:
         try:
@@ -315,12 +322,12 @@ class Connection(asyncio.Protocol):
             self._flush(self._library)
             self._protocol_failed(error)
             return
-        self._hear(message)
+        self._deliver(message)
 
     def _close_received(self) -> None:
         close = self._library.close_rcvd or Close(ABNORMAL_CLOSURE, "")
         self._end(Lost(code=int(close.code), reason=close.reason, cause=str(int(close.code))))
-        # The server closes the TCP connection first (RFC 6455, section 7.1.1), so TIME_WAIT stays with it.
+        # The server should close TCP first (RFC 6455, section 7.1.1), so that TIME_WAIT stays on its side.
         self._loop.call_later(_CLOSE_GRACE_S, self.abort)
 
     def _protocol_failed(self, error: Exception) -> None:
@@ -336,7 +343,7 @@ class Connection(asyncio.Protocol):
         self._loop.call_later(_CLOSE_GRACE_S, self.abort)
 
     def _end(self, lost: Lost) -> None:
-        """Tell the end, once."""
+        """Report the end of the connection, once."""
         if self.loss is not None:
             return
         self.loss = lost
@@ -349,8 +356,8 @@ class Connection(asyncio.Protocol):
     def _flush(self, client: ClientProtocol) -> None:
         transport = self._transport
         for data in client.data_to_send():
-            # What stands for the end of the stream is empty: who gave up the upgrade aborts, and after the
-            # closing handshake the server ends.
+            # Empty data asks for EOF. It is ignored: a failed upgrade is aborted by its caller, and after the
+            # closing handshake the server closes TCP.
             if data and transport is not None and not self._silent:
                 transport.write(data)
 
@@ -369,7 +376,7 @@ class Connection(asyncio.Protocol):
             self._flush(self._library)
 
     def send_message(self, data: Data) -> None:
-        """Send a message that no ledger knows."""
+        """Send a message outside the ledger."""
         self.send(data)
 
     def write_raw(self, data: bytes) -> None:
@@ -378,12 +385,12 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def pause_reading(self) -> None:
-        """Stop reading from the socket; under TLS, too, whose own transport would go on reading ahead."""
+        """Stop reading from the socket; below TLS, whose own transport would keep reading ahead."""
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read again."""
+        """Resume reading."""
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.resume_reading()
 
@@ -394,9 +401,9 @@ class Connection(asyncio.Protocol):
         self.pause_reading()
 
     def fin(self) -> None:
-        """Close the socket in good order, after what is still to be written; TLS does not say goodbye.
+        """Close the socket with FIN after sending what is buffered, without a TLS close_notify.
 
-        A killed process cannot, and TLS's own transport would wait for the server's answer before the FIN.
+        A killed process sends none, and TLS's own transport would wait for the server's before the FIN.
         """
         if self._tcp is not None:
             self._tcp.close()

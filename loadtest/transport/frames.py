@@ -1,11 +1,12 @@
 """The fast path: whole, unfragmented data frames, pings and pongs, without the library's protocol.
 
 Nearly every frame of a load test is a whole text message. Reading and writing those here costs 1 µs instead
-of 9, and a connection that meets nothing else needs no protocol object; everything else (close frames,
-fragments, what RFC 6455 forbids or the size limit refuses) goes to websockets' protocol, byte for byte. It
-gets whole frames only, so it always stands between two frames, and never sees one that was read here; once a
-frame is faulty, or closes, it gets all that follows. That both ways read the same from any stream, cut
-anywhere, is tested.
+of 9, and a connection with nothing else needs no protocol object. Everything else (close frames, fragments,
+what RFC 6455 forbids or the size limit refuses) goes to websockets' protocol, byte for byte.
+
+The library gets only whole frames, never one that was read here, so it is always between two frames. From the
+first faulty frame or close frame on, it gets all bytes. Tests check that both paths read the same from any
+stream, cut anywhere.
 """
 
 import os
@@ -15,7 +16,7 @@ from typing import Final
 
 try:
     from websockets.speedups import apply_mask
-except ImportError:  # built without a C compiler
+except ImportError:  # websockets was built without a C compiler
     from websockets.utils import apply_mask
 
 LIBRARY: Final = 0
@@ -36,25 +37,25 @@ Piece = tuple[int, bytes]
 
 
 class Splitter:
-    """Cuts what a server sends into whole messages and what is for the library.
+    """Splits a server's bytes into whole messages, pings and pongs, and bytes for the library.
 
     Args:
-        limit: largest message in bytes; a larger one is for the library to refuse.
+        limit: largest message in bytes; the library refuses a larger one.
     """
 
     __slots__ = ("_between", "_fragmented", "_needed", "_others", "_rest", "_short", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._rest = bytearray()  # the beginning of a frame whose end has yet to come
-        self._needed = 0  # how long that has to grow before it is worth looking at
-        self._between = True  # two whole messages: nothing of an earlier one is open
-        self._short = min(limit, 125) + 2  # the longest frame of the usual case
+        self._rest = bytearray()  # the beginning of an incomplete frame
+        self._needed = 0  # length of the rest from which it is worth parsing
+        self._between = True  # between two whole messages, none is in progress
+        self._short = min(limit, 125) + 2  # the longest frame that takes the shortcut in `feed`
         self._fragmented = False  # within a fragmented message
-        self._others = False  # all that follows is for the library
+        self._others = False  # whether all further bytes are for the library
 
     def feed(self, data: bytes) -> Sequence[Piece]:
-        """Take bytes and return the pieces that are now whole, in order."""
+        """Take bytes and return the pieces that are now complete, in order."""
         size = len(data)
         # The usual case first: one short text frame, and nothing else.
         if self._between and 1 < size <= self._short and data[1] == size - 2 and data[0] == _WHOLE_TEXT:
@@ -93,9 +94,9 @@ class Splitter:
         return pieces
 
     def _is_sound(self, first: int, second: int) -> bool:
-        """Tell whether a frame's first bytes are as RFC 6455 section 5.2 wants them, and do not close."""
+        """Return whether these first bytes are of a valid frame (RFC 6455 section 5.2) other than close."""
         opcode, fin = first & 15, first & _FIN
-        if first & 0x70 or second & 0x80:  # reserved bits; a server's frame that is masked
+        if first & 0x70 or second & 0x80:  # reserved bits set, or a masked server frame
             return False
         if opcode >= _CLOSE:
             return opcode in (PING, PONG) and bool(fin) and second < 126
@@ -103,7 +104,7 @@ class Splitter:
 
 
 def _extent(data: bytes, at: int) -> tuple[int, int]:
-    """Return where the payload of the frame at this place starts and ends, (0, 0) while that is not known."""
+    """Return start and end of the payload of the frame at `at`; (0, 0) if its header is incomplete."""
     if len(data) - at < 2:
         return 0, 0
     length = data[at + 1] & 0x7F
@@ -117,7 +118,7 @@ def _extent(data: bytes, at: int) -> tuple[int, int]:
 
 
 class Masks:
-    """Random masking keys (RFC 6455 section 5.3), drawn from the system many at a time."""
+    """Random masking keys (RFC 6455 section 5.3), drawn from the system in batches."""
 
     __slots__ = ("_keys",)
 
@@ -125,7 +126,7 @@ class Masks:
         self._keys: Iterator[tuple[bytes]] = iter(())
 
     def next(self) -> bytes:
-        """Return 4 random bytes, drawn for this frame alone."""
+        """Return 4 random bytes; each key is used once."""
         for (key,) in self._keys:
             return key
         self._keys = struct.iter_unpack("4s", os.urandom(4 * _MASKS_AT_ONCE))

@@ -1,4 +1,4 @@
-"""A server's health endpoint, asked once over HTTP. It blocks: not for a loop that measures."""
+"""One HTTP request to a server's health endpoint. It blocks, so never call it on the engine's loop."""
 
 import http.client
 import time
@@ -12,13 +12,13 @@ _TIMEOUT_S = 10.0
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """What a health endpoint answered.
+    """Response of a health endpoint.
 
     Args:
-        path: that was asked for.
-        status: the HTTP status, None without an answer.
-        took_ms: until the answer, or until there was none.
-        problem: why there was no answer, else nothing.
+        path: path requested.
+        status: HTTP status, None without a response.
+        took_ms: milliseconds until the response or the failure.
+        problem: why there was no response; empty otherwise.
     """
 
     path: str
@@ -28,7 +28,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether the server says that it is well."""
+        """Whether the status is 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
 
 def ask_health(target: Target, path: str) -> Health:
-    """Send one GET request; redirects are not followed, and the body is not read."""
+    """Send one GET request, without following redirects or reading the body."""
     connection = _connection(target)
     started_ns = time.monotonic_ns()
     status, problem = None, ""

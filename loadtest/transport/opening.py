@@ -1,8 +1,8 @@
-"""Opening a WebSocket: DNS, TCP, TLS and the upgrade, each timed, and every refusal told in one form.
+"""Opening a WebSocket: DNS, TCP, TLS and the upgrade, each timed, with one form for every failure.
 
-Foreign exceptions are translated here, once, into `ConnectFailed`, which carries the phase that failed, a
-short stable cause to count by, and a bounded line for a person. A body that the server sent with a refusal
-is quoted in part, with the token taken out.
+Exceptions of other libraries are translated here, once, into `ConnectFailed`: the phase that failed, a short
+stable cause to count by, and a bounded line for people. The line quotes the beginning of the server's
+response, without the token.
 """
 
 import asyncio
@@ -33,18 +33,18 @@ Address = tuple[str, int]
 
 
 class Names:
-    """The target's addresses: asked for once an interval, and used in turn.
+    """The target's addresses: resolved at most once every `FRESH_S`, and used in turn.
 
-    Once an answer is known, it serves until DNS has given the next: who asks again does not wait for it, and
-    where the question fails it is put again an interval later.
+    A known answer is used until DNS has returned the next one: attempts do not wait for a refresh. If a
+    refresh fails, it is repeated after `FRESH_S`.
 
-    A name with several addresses stands for several front ends, among which many clients, each with its own
-    DNS, would spread: so does this one, which would else aim a whole run at the first. Only addresses of the
-    family that the system prefers take turns (RFC 6724); those of the other are for when all of these fail.
+    A name with several addresses usually has several front ends, and real clients spread over them. So do
+    these attempts; otherwise the whole run would go to the first address. Only addresses of the family that
+    the system prefers are used in turn (RFC 6724); the others are tried when all of these fail.
     """
 
     FRESH_S = 30.0
-    """How long an answer serves, so that reconnecting crowds do not ask for each attempt."""
+    """How long an answer is used, so that a mass reconnect does not resolve the name for each attempt."""
 
     def __init__(self, target: Target, clock: Callable[[], int]) -> None:
         self._target = target
@@ -53,10 +53,17 @@ class Names:
         self._question: asyncio.Future[None] | None = None
         self._asked_ns = 0
         self._turn = itertools.count()
-        self.in_turn = 1  # addresses
+        self.in_turn = 1  # number of addresses used in turn
 
     async def addresses(self, source: Address | None) -> list[Address]:
-        """Return the addresses that an attempt from this local one, or from any, should try, in order."""
+        """Return the addresses that an attempt should try, in order.
+
+        Args:
+            source: the local address, whose family the addresses must have; None for any.
+
+        Raises:
+            OSError: the name cannot be resolved.
+        """
         found = await self._found()
         wanted = is_ipv6(found[0] if source is None else source)
         first = [address for address in found if is_ipv6(address) == wanted]
@@ -66,7 +73,7 @@ class Names:
         return [*first[at:], *first[:at], *others]
 
     async def _found(self) -> list[Address]:
-        """Return the latest answer, and see to it that DNS is asked again in time; wait for the first one."""
+        """Return the latest answer, waiting only for the first one; refresh an old one in the background."""
         now_ns = self._clock()
         fresh = bool(self._known) and now_ns - self._asked_ns <= self.FRESH_S * 1e9
         question = self._question
@@ -74,7 +81,7 @@ class Names:
             self._asked_ns = now_ns
             question = self._question = asyncio.ensure_future(self._ask())
         if not self._known:
-            # Shielded: an attempt that gives up must not take the answer from the others.
+            # Shielded: an attempt that times out must not cancel the query of the others.
             await asyncio.shield(question)
         return self._known
 
@@ -82,7 +89,7 @@ class Names:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
-        except UnicodeError:  # a label of no or more than 63 characters
+        except UnicodeError:  # a label is empty or longer than 63 characters
             raise socket.gaierror(socket.EAI_NONAME, "this cannot be a host's name") from None
         except OSError:
             if not self._known:
@@ -92,7 +99,7 @@ class Names:
 
 
 def is_ipv6(address: Address) -> bool:
-    """Tell an IPv6 address from one of IPv4."""
+    """Return whether an address is IPv6 rather than IPv4."""
     return ":" in address[0]
 
 
@@ -105,17 +112,17 @@ _CAUSES = {
     errno.ENETUNREACH: "unreachable",
     errno.ETIMEDOUT: "timeout",
     errno.EADDRNOTAVAIL: "out_of_ports",
-    errno.EADDRINUSE: "out_of_ports",  # so says the system where a source address was asked for
+    errno.EADDRINUSE: "out_of_ports",  # the system's error when a source address was given
     errno.EMFILE: "out_of_files",
     errno.ENFILE: "out_of_files",
 }
 _UNREACHABLE = {"refused", "reset", "unreachable", "timeout", "eof"}
-"""Causes that a server which is down explains, unless it answered before."""
+"""Causes that a server which is down explains, unless it has answered the upgrade."""
 
 
 @dataclass(slots=True)
 class _Attempt:
-    """An attempt under way: its phase, and how long the earlier ones took."""
+    """An attempt in progress: its phase, and how long the earlier phases took."""
 
     clock: Callable[[], int]
     phase: str = "dns"
@@ -131,11 +138,11 @@ class _Attempt:
 
 @contextmanager
 def fail_after(timeout_s: float) -> Iterator[None]:
-    """Give up what is waited for after this time, but not because this process itself stood still.
+    """Time out after `timeout_s`, but not because this process itself was paused.
 
-    Who was stopped, or put to sleep with its machine, wakes with the time long up and the answer unread, and
-    the loop looks at its timers first. So what the deadline is late by is granted once more, up to the time
-    itself: what came meanwhile is read, and what could not be done meanwhile gets done.
+    A process that was stopped, or whose machine slept, wakes with the deadline passed and the answer unread,
+    and the loop runs its timers before it reads. So the deadline is extended once by as much as it fired
+    late, at most by `timeout_s`: what arrived meanwhile is read, and unfinished work can finish.
 
     Raises:
         TimeoutError: the time is up.
@@ -145,11 +152,11 @@ def fail_after(timeout_s: float) -> Iterator[None]:
     timer: asyncio.TimerHandle
     with anyio.CancelScope() as scope:
 
-        def be_up() -> None:
+        def extend_once() -> None:
             nonlocal timer
             timer = loop.call_later(min(loop.time() - due_s, timeout_s), scope.cancel)
 
-        timer = loop.call_at(due_s, be_up)
+        timer = loop.call_at(due_s, extend_once)
         try:
             yield
         finally:
@@ -164,12 +171,12 @@ class Dialer:
     Args:
         target: the server.
         clock: returns monotonic nanoseconds.
-        timeout_s: for one attempt, from DNS to the end of the upgrade.
+        timeout_s: time allowed for one attempt, from DNS to the end of the upgrade.
         headers: added to every upgrade request.
-        subprotocols: offered besides the dialect's.
-        max_message_bytes: the largest message that is accepted.
+        subprotocols: offered in addition to the dialect's.
+        max_message_bytes: size of the largest message accepted.
         source_ips: local addresses to connect from, in turn; empty for the system's choice.
-        most_connections: at a time; beyond them attempts fail as if no file were left.
+        most_connections: maximum number at the same time; beyond it attempts fail with `out_of_files`.
     """
 
     def __init__(
@@ -193,9 +200,9 @@ class Dialer:
         self._names = Names(target, clock)
         self._source_ips = tuple(source_ips)
         self._sources = itertools.cycle((address, 0) for address in source_ips)
-        self._sockets: set[Connection] = set()  # open ones, also those that nobody listens to any more
+        self._sockets: set[Connection] = set()  # open ones, including those without a listener
         self._most_connections = most_connections
-        self._dialling = 0  # connections that are not yet among the sockets
+        self._dialling = 0  # connections that are not yet in `_sockets`
 
     @property
     def connections(self) -> int:
@@ -204,10 +211,10 @@ class Dialer:
 
     @property
     def address_pairs(self) -> int:
-        """Pairs of a local address and one of the server whose ports these connections share.
+        """Number of local/server address pairs; each pair has its own set of local ports.
 
-        A local address that is asked for is bound to a port before anybody knows whereto it will connect, so
-        its ports are for all of the server's addresses together (ip(7), IP_BIND_ADDRESS_NO_PORT).
+        A configured local address is bound to a port before its destination is known, so all server addresses
+        share its ports and only local addresses count (ip(7), IP_BIND_ADDRESS_NO_PORT).
         """
         return len(self._source_ips) or self._names.in_turn
 
@@ -215,11 +222,14 @@ class Dialer:
         """Open one WebSocket.
 
         Args:
-            endpoint: what to ask of the server.
-            secret: the token, to be kept out of what is told of a refusal.
+            endpoint: path, headers and subprotocols to request.
+            secret: the token, to be removed from the details of a failure.
+
+        Returns:
+            The open connection, and how long each phase took.
 
         Raises:
-            ConnectFailed: it did not open.
+            ConnectFailed: the WebSocket did not open.
         """
         attempt = _Attempt(self._clock)
         try:
@@ -253,17 +263,17 @@ class Dialer:
             await self._upgrade(connection, endpoint)
         except BaseException:
             connection.abort()
-            self._sockets.discard(connection)  # of a TLS handshake given up, no end is told
+            self._sockets.discard(connection)  # an aborted TLS handshake does not call connection_lost
             raise
         attempt.enter("established")
         return connection
 
     async def close(self) -> None:
-        """Close every socket at once, and return when all are closed."""
+        """Abort every connection, and return when all sockets are closed, after 1 s at most."""
         for connection in tuple(self._sockets):
             connection.detach()
             connection.abort()
-        with anyio.move_on_after(1):  # in truth a few turns of the loop
+        with anyio.move_on_after(1):  # usually a few iterations of the loop
             while self._sockets:
                 await anyio.sleep(0)
 
@@ -298,7 +308,7 @@ class Dialer:
     async def _connect(
         self, addresses: list[Address], source: Address | None, client: ClientProtocol
     ) -> Connection:
-        """Return a TCP connection to the first address that takes one."""
+        """Return a TCP connection to the first address that accepts one."""
         failure = OSError(errno.EHOSTUNREACH, "the target has no address of the source address's family")
         for address in addresses:
             try:

@@ -1,4 +1,4 @@
-"""Where to connect: the server's URL, checked before the first connection, and what TLS is to trust."""
+"""The server's URL and TLS settings, checked before the first connection."""
 
 import socket
 import ssl
@@ -13,12 +13,12 @@ _SECURE_SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """What TLS is to trust and to show.
+    """TLS settings: certificates to trust and to present.
 
     Args:
-        ca: file of certificates to trust instead of the system's.
-        cert: client certificate (PEM), with `key` or with the key in the same file.
-        key: its private key (PEM).
+        ca: file of certificates (PEM) to trust instead of the system's.
+        cert: client certificate (PEM); its key is in `key` or in the same file.
+        key: private key of the client certificate (PEM).
         insecure: whether to accept any server certificate.
     """
 
@@ -28,10 +28,10 @@ class Tls:
     insecure: bool = False
 
     def context(self) -> ssl.SSLContext:
-        """Return the context of all connections of a run.
+        """Return the TLS context for all connections of a run.
 
         Raises:
-            InvalidSetting: a file is missing or does not hold a certificate.
+            InvalidSetting: a file is missing or not valid, or there is a key without a certificate.
         """
         try:
             context = ssl.create_default_context(cafile=self.ca)
@@ -56,10 +56,10 @@ def _bad_file(option: str, path: Path | None, error: OSError) -> InvalidSetting:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server under test, without any path.
+    """The server under test, without a path.
 
     Args:
-        host: name or address.
+        host: host name or IP address.
         port: TCP port.
         tls: the TLS context for wss, None for ws.
     """
@@ -70,13 +70,15 @@ class Target:
 
     @classmethod
     def parse(cls, url: str, tls: Tls, *, option: str = "--host") -> "Target":
-        """Read a `ws://`, `wss://`, `http://` or `https://` URL; its path, if any, is not used.
+        """Read a `ws://`, `wss://`, `http://` or `https://` URL; its path, if any, is ignored.
 
         Args:
-            option: the name that errors give.
+            url: as typed.
+            tls: settings for `wss://` and `https://`.
+            option: name of the option in errors.
 
         Raises:
-            InvalidSetting: it is not such a URL.
+            InvalidSetting: the URL is not valid or holds credentials, or a TLS setting is not valid.
         """
         problem = "must be ws://HOST[:PORT] or wss://HOST[:PORT]"
         hint = "The path goes into --ws-path"
@@ -98,10 +100,10 @@ class Target:
 
 
 def check_source(address: str) -> None:
-    """Make sure that this machine can connect from an address.
+    """Check that this machine can connect from an address.
 
     Raises:
-        InvalidSetting: the address is not its own.
+        InvalidSetting: the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:
@@ -113,10 +115,10 @@ def check_source(address: str) -> None:
 
 
 def check_reachable(target: Target, timeout_s: float = 5.0) -> None:
-    """Make sure that something listens at the target, so that a typo ends a run before it begins.
+    """Check that something listens at the target, so that a typo ends a run before it begins.
 
     Raises:
-        InvalidSetting: nothing does.
+        InvalidSetting: the host name is not valid, or no TCP connection succeeded within `timeout_s`.
     """
     try:
         socket.create_connection((target.host, target.port), timeout_s).close()
@@ -132,7 +134,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback address that nothing listens on now."""
+    """Return a TCP port of the loopback address that is free now."""
     with socket.socket() as bound:
         bound.bind((LOOPBACK, 0))
         port: int = bound.getsockname()[1]
@@ -140,9 +142,9 @@ def free_port() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on a TCP port of the loopback address."""
+    """Return whether a server could listen on this TCP port of the loopback address."""
     with socket.socket() as bound:
-        # As servers do: connections that have ended there do not keep the port, a listener does.
+        # As servers do: connections in TIME_WAIT do not block the port, a listener does.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((LOOPBACK, port))

@@ -1,9 +1,9 @@
-"""Verdicts: from a run's data to PASS, FAIL, INCONCLUSIVE or NOT_JUDGED, item by item. Pure.
+"""Verdicts: judge a run's data, item by item, as PASS, FAIL, INCONCLUSIVE or NOT_JUDGED. No I/O.
 
-evidence   what each item rests on, as data
-items      verdict.json as data, and what the rules share
+evidence   types of the evidence of each item
+items      types of verdict.json, and functions that the items share
 connect, messaging, reconnect, persistence, latency, server_log
            one item each: its limits and its rule
 generator  whether the load generator was fit to measure
-run        the verdict on a run, and an item over the runs of a duel
+run        the verdict on a run, and an item pooled over the runs of a duel
 """

@@ -1,4 +1,4 @@
-"""The item `connect`: do sessions connect, until the application says that they are established?"""
+"""The item `connect`: do sessions connect, up to the point where the application confirms them?"""
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
@@ -9,11 +9,12 @@ from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 MAX_FAILED_RATIO = 0.001
-"""Failed attempts over all: clients retry, so one stray failure in a large run is no finding; in a run of
-under a thousand attempts every failure is over it, because a local server has no reason to refuse any."""
+"""Share of attempts that may fail. Clients retry, so one stray failure in a large run is acceptable. In a run
+of fewer than 1,000 attempts every failure exceeds the limit, because a local server has no reason to refuse
+any."""
 
 ENDINGS = ("established", "failed", "cut_short", "unresolved")
-"""Every attempt has exactly one of these in the end."""
+"""Every attempt ends with exactly one of these outcomes."""
 
 
 def judge(run: RunData) -> Item[ConnectEvidence]:
@@ -38,7 +39,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     attempts, established = run.count("connect.attempts"), run.count("connect.established")
     failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
     own, unresolved = own_failures(run, "connect"), run.count("connect.unresolved")
-    # A session gives up after a failed attempt: no more than `own` did so by the generator's fault.
+    # Each session gives up after a failed attempt, so the load generator caused at most `own` of these.
     if gave_up > own or failed - own > MAX_FAILED_RATIO * attempts:
         return Ruling.FAIL, f"{failed} of {attempts} attempts failed, {gave_up} sessions gave up"
     if own:

@@ -1,10 +1,10 @@
-"""The evidence of each item: what verdict.json, duel.json and `compare --json` hold as `evidence`.
+"""The evidence of each item: the field `evidence` in verdict.json, duel.json and `compare --json`.
 
 The JSON is a contract: programs read it by field name, reports by attribute. A verdict.json may come from
-another version or from anybody, so every field has a default, unknown fields are ignored, and a value of
-another type makes the file unreadable. In a Struct with `omit_defaults`, None means "not written"; a field
-that is always written gets its default from a factory, which msgspec does not omit. Rules and texts do not
-belong here.
+another version or an untrusted source, so every field has a default, unknown fields are ignored, and a value
+of the wrong type makes the file unreadable. In a Struct with `omit_defaults`, None means "not written"; a
+field that must always be written gets its default from a factory, which msgspec does not omit. Rules and
+texts never belong here.
 """
 
 from typing import Any, Generic, Self, TypeVar
@@ -22,17 +22,19 @@ Percentiles = dict[str, dict[str, int | float]]
 
 
 def _empty() -> dict[Any, Any]:
-    """Return the default of a mapping that is written even if it is empty, unlike that of `dict` itself."""
+    """Default factory of a mapping that is written even if empty; msgspec omits that of `dict` itself."""
     return {}
 
 
 class ErrorSeen(Struct, frozen=True, kw_only=True):
-    """An error of one shape.
+    """Errors of the same kind.
 
     Args:
-        error: its shape.
-        count: how often it occurred.
-        example, session, at_s: text, session and second of the first occurrence.
+        error: the error, without the parts that vary.
+        count: number of occurrences.
+        example: full text of the first occurrence.
+        session: session of the first occurrence.
+        at_s: time of the first occurrence, in seconds since the run's start.
     """
 
     error: str = ""
@@ -43,12 +45,12 @@ class ErrorSeen(Struct, frozen=True, kw_only=True):
 
 
 class CountedEvidence(Struct, frozen=True, kw_only=True):
-    """The part that the items judged by counting have in common.
+    """Fields shared by the items that are judged by counting.
 
     Args:
-        counts: by the names of `loadtest.session.recorder.COUNTS` without the item's; no zeros.
-        errors: the three commonest, the commonest first.
-        limits: what was allowed or needed.
+        counts: by the names of `loadtest.session.recorder.COUNTS` without the item's prefix; no zeros.
+        errors: the three most frequent errors, most frequent first.
+        limits: limits of the rule, by name: what was allowed or needed.
     """
 
     counts: dict[str, int] = {}
@@ -60,9 +62,9 @@ class ConnectEvidence(CountedEvidence, frozen=True, kw_only=True):
     """Evidence of `connect`.
 
     Args:
-        unaccounted: attempts without an outcome.
+        unaccounted: number of attempts without an outcome; negative if some have more than one.
         sessions_planned: users times sessions per user.
-        percentiles: of connecting, in milliseconds.
+        percentiles: time to connect, in milliseconds.
     """
 
     unaccounted: int = 0
@@ -74,8 +76,8 @@ class MessagingEvidence(CountedEvidence, frozen=True, kw_only=True):
     """Evidence of `messaging`.
 
     Args:
-        unaccounted: requests without an outcome.
-        percentiles: of round trips and push delays, in milliseconds.
+        unaccounted: number of requests without an outcome; negative if some have more than one.
+        percentiles: round trips and push delays, in milliseconds.
     """
 
     unaccounted: int = 0
@@ -83,13 +85,14 @@ class MessagingEvidence(CountedEvidence, frozen=True, kw_only=True):
 
 
 class OutagesOfKind(Struct, frozen=True, kw_only=True):
-    """Outages with the same cause.
+    """Outages with the same trigger and cause.
 
     Args:
         trigger: `drop` or `loss`.
         name: kind of the drop, or cause of the loss.
-        begun, resumed: how many.
-        p50_ms, p95_ms, max_ms: length of those that were resumed.
+        begun: number of outages.
+        resumed: number of outages after which the session was established again.
+        p50_ms, p95_ms, max_ms: duration of the resumed outages; null if there are none.
     """
 
     trigger: str = ""
@@ -105,11 +108,15 @@ class StormEvidence(Struct, frozen=True, kw_only=True):
     """How a storm went.
 
     Args:
-        at_s, share_ratio, kind: as planned: second of the run, share of all sessions, kind of the drop.
-        dropped: sessions that it met.
-        back: of these, that came back.
-        back_p50_s, back_p95_s, back_p100_s: until so many of them were back, None if they never were.
-        attempts_peak_per_s: connection attempts in the busiest second until then.
+        at_s: planned time, in seconds since the run's start.
+        share_ratio: planned share of all sessions.
+        kind: kind of the drop.
+        dropped: number of sessions dropped.
+        back: how many of these came back.
+        back_p50_s: seconds until 50% of them were back, null if they never were.
+        back_p95_s: seconds until 95% of them were back, null if they never were.
+        back_p100_s: seconds until all of them were back, null if they never were.
+        attempts_peak_per_s: connection attempts in the busiest second until all were back.
     """
 
     at_s: float = 0.0
@@ -127,13 +134,15 @@ class ReconnectEvidence(CountedEvidence, frozen=True, kw_only=True):
     """Evidence of `reconnect`.
 
     Args:
-        unaccounted: outages without an outcome.
-        drops, losses: how many, by kind and by cause.
-        outages: by cause.
-        storms: in the order of the plan.
-        percentiles: of outages and resumes, in milliseconds.
-        herd_peak_per_s, herd_peak_at_s: the most connection attempts in one second, and when.
-        phases: of the outages that ended, by phase.
+        unaccounted: number of outages without an outcome; negative if some have more than one.
+        drops: number of drops, by kind.
+        losses: number of connections lost, by cause.
+        outages: grouped by trigger and cause.
+        storms: how each storm went, in the order of the plan.
+        percentiles: duration of outages and resumes, in milliseconds.
+        herd_peak_per_s: the highest number of connection attempts in one second.
+        herd_peak_at_s: the second of the run with that number, null without attempts.
+        phases: duration of the phases of the outages that ended, by phase, in milliseconds.
     """
 
     unaccounted: int = 0
@@ -151,7 +160,7 @@ class PersistenceEvidence(CountedEvidence, frozen=True, kw_only=True):
     """Evidence of `persistence`.
 
     Args:
-        judged_by: identity alone, or the history too if the server keeps one.
+        judged_by: `identity only`, or `identity and history` if the server keeps a history.
     """
 
     judged_by: str = ""
@@ -161,8 +170,10 @@ class RunNamed(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A run that was compared.
 
     Args:
-        revision, run_id, started_at: from its manifest.
-        complete: whether it ended in good order.
+        revision: version of the server under test.
+        run_id: id of the run.
+        started_at: start time, ISO 8601 in UTC.
+        complete: whether the run ended normally.
     """
 
     revision: str = field(default_factory=str)
@@ -172,7 +183,7 @@ class RunNamed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @classmethod
     def of(cls, manifest: Manifest, **more: Any) -> Self:
-        """Return a run by its manifest."""
+        """Create it from a manifest."""
         return cls(
             revision=manifest.revision,
             run_id=manifest.run_id,
@@ -186,9 +197,9 @@ class BaselineEvidence(RunNamed, frozen=True, kw_only=True, omit_defaults=True):
     """The run that latency was compared with.
 
     Args:
-        path: its directory.
-        rule: by which it was chosen.
-        percentiles: by tag, in milliseconds.
+        path: its run directory.
+        rule: the rule that chose it.
+        percentiles: its percentiles by tag, in milliseconds.
     """
 
     path: str | None = None
@@ -200,8 +211,10 @@ class PassedOver(Struct, frozen=True, kw_only=True):
     """A run that the rule did not choose as the baseline.
 
     Args:
-        revision, run_id, path: which run.
-        why: it was not chosen.
+        revision: version of the server under test.
+        run_id: id of the run.
+        path: its run directory.
+        why: why it was not chosen.
     """
 
     revision: str = ""
@@ -214,9 +227,12 @@ class PairEvidence(Struct, frozen=True, kw_only=True):
     """A pair of runs.
 
     Args:
-        pair: its number, from 1.
-        fit: whether it counts: the load generator kept up in both runs.
-        change_ratios: by gate, how much the quantile changed from baseline to candidate.
+        pair: number of the pair, from 1.
+        fit: whether the pair counts: both runs are complete, and the load generator kept up in both.
+        baseline: the run of the baseline.
+        candidate: the run of the candidate.
+        change_ratios: by gate, the relative change of the quantile from baseline to candidate; null if
+            unknown.
     """
 
     pair: int = 0
@@ -227,19 +243,26 @@ class PairEvidence(Struct, frozen=True, kw_only=True):
 
 
 class GateResult(Struct, frozen=True, kw_only=True):
-    """A gated quantile, compared (`loadtest.statistics.comparison.Comparison`).
+    """The comparison of one gated quantile (`loadtest.statistics.comparison.Comparison`).
 
     Args:
-        gate: its name, "service p50".
-        tag, quantile: what the name says: histogram, and a quantile from 0 to 1.
-        reason: for the decision.
-        baseline_us, candidate_us: the quantile on both sides.
-        change_ratio: how much it changed, 0.05 for 5% slower.
-        low_ratio, high_ratio: interval of the change.
-        more_pairs: how many more pairs of runs would settle it, None if unknown.
-        baseline_samples, candidate_samples: in the histograms.
-        margin_ratio: the margin in force, as a share of the baseline.
-        relative_margin_ratio, absolute_margin_us: what it comes from: the larger of both.
+        gate: name of the gate, such as "service p50".
+        tag: tag of the histogram.
+        quantile: quantile in [0, 1].
+        decision: verdict on this quantile.
+        reason: reason for the decision.
+        baseline_us: value of the quantile in the baseline.
+        candidate_us: value of the quantile in the candidate.
+        change_ratio: relative change; 0.05 means 5% slower.
+        low_ratio: lower end of the interval of the change.
+        high_ratio: upper end of the interval of the change.
+        more_pairs: how many more pairs of runs would settle it, null if unknown.
+        baseline_samples: number of samples of the baseline.
+        candidate_samples: number of samples of the candidate.
+        margin_ratio: the margin in force as a share of the baseline: the larger of the relative and the
+            absolute margin.
+        relative_margin_ratio: the relative margin, as a share of the baseline.
+        absolute_margin_us: the absolute margin, a time.
     """
 
     gate: str = ""
@@ -271,14 +294,16 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Evidence of `latency`.
 
     Args:
-        percentiles: of the run, by tag, in milliseconds.
+        percentiles: percentiles of the run by tag, in milliseconds.
         passed_over: runs that the rule did not choose as the baseline.
         rule: why there is no baseline; empty if no run was suitable.
-        baseline: the run it was compared with.
-        runs: each pair, if there are several.
-        pairs, spoiled: how many pairs count, and why others do not.
-        gates, left_out: quantiles that were compared, and those that could not be.
-        noise: by gate, how much runs differ that should be alike.
+        baseline: the run that this one was compared with.
+        runs: each pair of runs, if pairs were compared.
+        pairs: number of pairs that count.
+        spoiled: pairs that do not count, with the reasons.
+        gates: quantiles that were compared.
+        left_out: quantiles that could not be compared, with the reasons.
+        noise: run-to-run noise by gate, as text.
     """
 
     percentiles: Percentiles | None = None
@@ -294,12 +319,14 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
-    """A record of the server's log.
+    """A record of the server's log, for people.
 
     Args:
-        file, line: where it begins.
-        level, text: as logged; the text is bounded.
-        drop: kind of the drop that it belongs to, None if it belongs to none.
+        file: name of the log.
+        line: number of the record's first line.
+        level: level of the record.
+        text: text of the record, truncated.
+        drop: kind of the drop that the record was matched with, null for none.
     """
 
     file: str = ""
@@ -313,10 +340,12 @@ class KindEvidence(Struct, frozen=True, kw_only=True):
     """What the server logged about one kind of drop.
 
     Args:
-        kind: of the drops.
-        drops, drops_with_record: how many were made, and how many have a record in the log.
-        records, levels: records about them, and their number by level.
-        expected_errors: errors that these drops were made to cause.
+        kind: kind of drop.
+        drops: number of drops made.
+        drops_with_record: number of drops with at least one record in the log.
+        records: number of records about these drops.
+        levels: number of these records by level.
+        expected_errors: number of errors that these drops are meant to cause.
     """
 
     kind: str = ""
@@ -332,21 +361,27 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
 
     Args:
         by_kind: records by kind of drop.
-        cancelled_at_shutdown_errors: errors of tasks that the server cancelled as it shut down.
-        disconnect_records: records that a client's leaving caused; of these:
-        disconnect_levels, disconnect_errors, first_disconnect_errors: their levels; those at ERROR or worse.
-        info_ratio: the share at INFO or below, None without any.
-        real_errors, first_real_errors: errors that no client's leaving caused, and no drop was made to cause.
-        expected_errors: those that a drop was made to cause.
-        drops: that the run made.
-        records: in the run's time.
-        untimed_records: of these, those without a time.
-        unjudged_records: that were too many.
-        clock_offset_s: how far the server's clock is ahead, None if unknown.
-        covered_ratio: the share of drops near which the log has any record.
-        matched_by: how many records were matched to drops by `session`, by `time`, by neither (`none`).
-        files, reading, problems: what was read, and how that went.
-        allowed_errors: how many real errors the run lets pass.
+        cancelled_at_shutdown_errors: number of records of tasks that the server cancelled at shutdown.
+        disconnect_records: number of records caused by a client's disconnect.
+        disconnect_levels: number of disconnect records by level.
+        disconnect_errors: number of disconnect records at ERROR or worse.
+        first_disconnect_errors: the first disconnect records at ERROR or worse.
+        info_ratio: share of disconnect records at INFO or below, null without disconnect records.
+        real_errors: number of errors that neither a client's disconnect nor a drop meant to cause an error
+            explains.
+        first_real_errors: the first of the real errors.
+        expected_errors: number of errors that a drop is meant to cause.
+        drops: number of drops the run made.
+        records: number of records within the run.
+        untimed_records: how many of these have no time.
+        unjudged_records: number of records that exceeded a limit and were not judged.
+        clock_offset_s: how far the server's clock is ahead, in seconds; null if unknown.
+        covered_ratio: share of drops with any record near them in the log.
+        matched_by: number of records matched with drops by `session`, by `time`, or not at all (`none`).
+        files: names of the logs.
+        reading: statistics of reading the logs.
+        problems: problems with reading the logs.
+        allowed_errors: number of real errors that the run allows.
     """
 
     disconnect_records: int = 0
@@ -376,8 +411,9 @@ class ItemSeen(Struct, Generic[_Evidence], frozen=True, kw_only=True):
     """What one run showed of an item.
 
     Args:
-        run: its directory.
-        summary, evidence: of the item in that run's verdict.
+        run: its run directory.
+        summary: summary of the item in that run's verdict.
+        evidence: evidence of the item in that run's verdict.
     """
 
     run: str
@@ -389,9 +425,9 @@ class PooledEvidence(Struct, Generic[_Evidence], frozen=True, kw_only=True, omit
     """Evidence of an item over the candidate's runs of a duel.
 
     Args:
-        runs: how many, by verdict.
-        seen: the first runs whose verdict on the item decided, FAIL or INCONCLUSIVE.
-        baseline_failed: the first runs of the baseline that fail the item too.
+        runs: number of runs by verdict.
+        seen: the first runs with the deciding verdict, if that is FAIL or INCONCLUSIVE.
+        baseline_failed: the first runs of the baseline that failed the item.
     """
 
     runs: dict[Ruling, int] = field(default_factory=_empty)

@@ -1,10 +1,10 @@
-"""Whether the load generator was itself fit to measure: a slow client makes any server look slow.
+"""Whether the load generator was fit to measure: a slow client makes any server look slow.
 
-What it looks at is in the run's files: how late messages were sent, how late the loop woke, whether it stood
-still, what it used of cores, files and ports, and whether it sent what was planned. A problem makes latency
-INCONCLUSIVE, never PASS, and nothing else: what got lost or came back is true whatever the client's pace was.
-The exception is attempts to connect for which it had no port or no file left: they say nothing of the server,
-and are not held against it.
+Everything judged here comes from the run's files: how late messages were sent, how late the event loop woke,
+whether it stalled, its use of CPU, files and ports, and whether it sent what was planned. A problem makes
+latency INCONCLUSIVE and affects no other item: losses and reconnects are facts however slow the client was.
+The exception is connection attempts for which the client had no port or file left: they say nothing about the
+server and do not count against it.
 """
 
 import math
@@ -17,35 +17,37 @@ from loadtest.verdict.items import Generator
 MAX_SLIP_MS = 5.0
 MAX_LAG_MS = 5.0
 MAX_CPU_RATIO = 0.8
-"""Of a core. Above these the client's own queue shows in the percentiles; the first two are times that a
-person would call a slow reply on a local network, the third is where queues begin to build."""
+"""Share of a core. Above these three limits the client's own queueing shows in the percentiles: 5 ms is what
+people would call a slow reply on a local network, and at 80% of a core queues begin to build."""
 
 MAX_PROCESS_CPU_RATIO = 0.9
-"""Of a core, by all threads of a process: they share one interpreter lock, so near a whole core the engine
-waits for the others, and round trips took four times as long before the loop was late by the limit. It does
-not fire on a sound run: the engine has its own limit of 0.8, and beside it Locust, folding histograms and
-compressing (much of it without the lock, and counted all the same) took 0.02 at 20,000 messages or 700
-reconnects a second. Only what else a user's code computes in the process can make up the rest."""
+"""Share of a core, for all threads of a process. They share the GIL, so near a full core the engine waits for
+the others: in measurements, round trips took four times as long before the loop lag reached its limit. A
+healthy run stays below: the engine has its own limit of 0.8, and Locust, folding histograms and compression
+(counted although mostly done without the GIL) took 0.02 at 20,000 messages or 700 reconnects per second. Only
+other computation in the user's code can use the rest."""
 
 MAX_STALL_MS = 1000.0
-"""Once is enough: of a process that stood still for a second, every round trip and every outage under way
-tells the pause. That hardly shows in the p99 of a long run's round trips, but outages are few."""
+"""One stall is a problem: if a process stalls for a second, every round trip and outage in progress includes
+the pause. That hardly shows in the p99 of a long run's round trips, but outages are few."""
 
 MAX_STEAL_RATIO = 0.1
-"""Of all cores: a tenth taken away is a tenth of the moments in which a reply could not be read."""
+"""Share of all cores: if a tenth is stolen, replies cannot be read during a tenth of the time."""
 
 MAX_FILES_RATIO = 0.9
 MAX_PORTS_RATIO = 0.9
-"""Near its end: beyond all of them attempts fail by the client's fault. Ports are also used by what cannot be
-seen here, other processes with the same target and connections closed within the last minute (TIME_WAIT)."""
+"""Shares of the limits for open files and local ports: once they are exhausted, attempts fail through the
+client's fault. Ports are also used by connections that are not visible here: those of other processes to the
+same target, and those closed within the last minute (TIME_WAIT)."""
 
 MIN_ACHIEVED_RATIO = 0.95
 
 BAD_SECONDS_RATIO = 0.2
 MIN_BAD_SECONDS = 3
-"""A gauge is a problem if it is over its limit in a fifth of the seconds, and in three at least. The engine
-watches twenty wakes a second and the gauge is their latest: over the limit in a fifth of the seconds is one
-wake in a hundred, the run's p99. A backup or a neighbour on a shared host is a hiccup of a second or two."""
+"""A gauge is a problem if it exceeds its limit in more than a fifth of the seconds, and in at least three.
+The engine measures twenty wakes per second, and the loop lag of a second is the latest of them: over the
+limit in a fifth of the seconds means one wake in a hundred, the run's p99. A backup job or a neighbour on a
+shared host causes a hiccup of a second or two."""
 
 
 _MORE_PORTS = "add addresses with --ws-source-ip"
@@ -57,17 +59,17 @@ _OWN_REMEDIES = {
 
 
 def own_failures(run: RunData, item: str) -> int:
-    """Return how many of an item's failed attempts the load generator itself could not make."""
+    """Return how many of an item's attempts failed because the load generator ran out of files or ports."""
     return sum(run.count(f"{item}.{cause}") for cause in OWN_LIMITS)
 
 
 def own_reason(run: RunData, item: str) -> str:
-    """Return why it could not, and what to do about it."""
+    """Return why these attempts could not be made, and what to do about it."""
     return "; ".join(_OWN_REMEDIES[cause] for cause in OWN_LIMITS if run.count(f"{item}.{cause}"))
 
 
 def judge_generator(run: RunData) -> Generator:
-    """Judge the load generator by what it recorded of itself after the warm-up."""
+    """Judge the load generator by what it recorded about itself after the warm-up."""
     figures: dict[str, float | None] = {
         "send_slip_p99_ms": _slip_ms(run),
         "achieved_ratio": _achieved_ratio(run),
@@ -165,7 +167,9 @@ _GAUGES = (
 
 @dataclass(frozen=True, slots=True)
 class _Observed:
-    """What a process's gauge showed: seconds, those over the limit, and what only the tolerated exceeded."""
+    """A gauge of one process: seconds observed, seconds over the limit, and the value exceeded only in the
+    tolerated share of seconds.
+    """
 
     where: str
     seconds: int
@@ -175,7 +179,7 @@ class _Observed:
 
 
 def _worst(run: RunData, gauge: _Gauge) -> _Observed | None:
-    """Return what the worst process showed, None if none showed anything after the warm-up."""
+    """Return the gauge of the worst process, None if no process has values after the warm-up."""
     warmup_s = run.manifest.plan.warmup_s
     observed = []
     for worker, series in run.gauges.get(gauge.name, {}).items():
@@ -196,7 +200,7 @@ def _slip_ms(run: RunData) -> float | None:
 
 
 def _achieved_ratio(run: RunData) -> float | None:
-    """Return the share of planned messages that were sent, or that an outage kept from being sent."""
+    """Return the share of planned messages that were sent, or could not be sent because of an outage."""
     planned = run.count("messaging.planned")
     if not planned:
         return None

@@ -1,8 +1,8 @@
-"""verdict.json as data: a verdict, its items, the load generator; and what the items' rules share.
+"""Types of verdict.json (verdict, items, load generator), and functions that the items' rules share.
 
-Each item rests on its own kind of evidence (`loadtest.verdict.evidence`). A verdict that is read has typed
-evidence too; an item that only another version knows keeps what was read. An item's rule is in its own
-module.
+Each item has its own type of evidence (`loadtest.verdict.evidence`). Reading a verdict.json converts the
+evidence to these types; an item that only another version knows keeps its evidence as read. The rule of an
+item is in its own module, never here.
 """
 
 from collections.abc import Iterable
@@ -34,18 +34,19 @@ EVIDENCE: dict[str, type[Struct]] = {
     "latency": LatencyEvidence,
     "server_log": ServerLogEvidence,
 }
-"""The evidence of each item, in the order in which people read the items."""
+"""Type of evidence by item, in the order in which items are reported."""
 
 ITEMS = tuple(EVIDENCE)
 
 
 class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):
-    """One item's verdict.
+    """The verdict on one item.
 
     Args:
-        item: its name.
-        summary: one sentence for a person.
-        evidence: what it rests on; an empty mapping if there is none.
+        item: name of the item.
+        verdict: verdict on the item.
+        summary: one sentence for people.
+        evidence: the data behind the verdict; an empty object if there is none.
     """
 
     item: str
@@ -55,16 +56,16 @@ class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):
 
 
 AnyItem = Item[Any]
-"""An item of any kind."""
+"""An item with any type of evidence."""
 
 
 class Generator(Struct, frozen=True, kw_only=True):
-    """Whether the load generator was itself fit to measure.
+    """Whether the load generator was fit to measure.
 
     Args:
-        valid: whether it was.
-        problems: why it was not, and what to change; a sentence each.
-        figures: what was measured, by name with unit.
+        valid: whether it was fit.
+        problems: why it was not, and what to change; one sentence each.
+        figures: measured values by name; the name ends with the unit. null if not measured.
     """
 
     valid: bool
@@ -73,15 +74,16 @@ class Generator(Struct, frozen=True, kw_only=True):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """What verdict.json holds.
+    """The content of verdict.json.
 
     Args:
-        schema: version of this file's form.
-        revision: of the server under test.
-        baseline: revision of the baseline, None without one.
-        items: in the order of `ITEMS`.
-        verdict: of the whole run.
-        notes: what else a reader must know.
+        schema: version of the file format.
+        revision: version of the server under test.
+        baseline: revision of the baseline, null if there is none.
+        items: verdicts on the items, in the order of `ITEMS`.
+        generator: whether the load generator was fit to measure.
+        verdict: verdict on the run as a whole.
+        notes: further remarks for people.
     """
 
     schema: Literal[1] = 1
@@ -93,7 +95,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Convert the evidence of a verdict that was read."""
+        """Convert the evidence of items that were read from JSON."""
         self.items[:] = [typed(item, _kind(item)) for item in self.items]
 
     @property
@@ -107,22 +109,23 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.item("latency")
 
     def item(self, name: str) -> AnyItem:
-        """Return an item by name; one that another version did not judge is NOT_JUDGED."""
+        """Return an item by name; NOT_JUDGED if another version did not judge it."""
         lacking: AnyItem = Item(item=name, verdict=Ruling.NOT_JUDGED, summary="it was not judged")
         return next((item for item in self.items if item.item == name), typed(lacking, _kind(lacking)))
 
 
 def _kind(item: AnyItem) -> Any:
-    """Return the type of an item's evidence, `Any` for an unknown item."""
+    """Return the type of an item's evidence; `Any` for an unknown item or a server_log without a log."""
     without_log = item.item == "server_log" and item.evidence == {}
     return Any if without_log else EVIDENCE.get(item.item, Any)
 
 
 def typed(item: AnyItem, kind: Any) -> AnyItem:
-    """Return an item with its evidence converted to this type, unless it is a structure already.
+    """Return an item with its evidence converted to this type, unless it is a Struct already.
 
     Raises:
-        ValueError: it cannot be converted. msgspec turns this into a ValidationError of the document.
+        ValueError: the evidence cannot be converted. msgspec reports this as a ValidationError of the
+            document.
     """
     if isinstance(item.evidence, Struct):
         return item
@@ -133,13 +136,13 @@ def typed(item: AnyItem, kind: Any) -> AnyItem:
 
 
 def whole(items: Iterable[AnyItem]) -> Ruling:
-    """Return the verdict of a run with these items; nothing judged is INCONCLUSIVE."""
+    """Return the overall verdict of these items; INCONCLUSIVE if none was judged."""
     found = worst(item.verdict for item in items)
     return Ruling.INCONCLUSIVE if found is Ruling.NOT_JUDGED else found
 
 
 def errors_seen(run: RunData, item: str) -> list[ErrorSeen]:
-    """Return an item's three commonest errors."""
+    """Return an item's three most frequent errors."""
     return [
         ErrorSeen(
             error=tally.error,
@@ -153,9 +156,17 @@ def errors_seen(run: RunData, item: str) -> list[ErrorSeen]:
 
 
 def unaccounted(run: RunData, item: str, begun: str, endings: Iterable[str]) -> int:
-    """Accounting check: return how many of what began have no outcome, below 0 how many have one too many.
+    """Accounting check: every started attempt, request and outage must have exactly one outcome.
 
-    A run that did not end in good order still had some under way; they are not an error.
+    Args:
+        run: the run.
+        item: prefix of the counts.
+        begun: name of the count of starts.
+        endings: names of the counts of outcomes.
+
+    Returns:
+        How many lack an outcome; negative if there are more outcomes than starts. In a run that did not end
+        normally some were still in progress, so missing outcomes do not count.
     """
     left = run.count(f"{item}.{begun}") - sum(run.count(f"{item}.{ending}") for ending in endings)
     return left if run.manifest.complete else min(left, 0)
@@ -165,8 +176,8 @@ def imbalance(left: int, begun: str) -> str:
     """Return the summary for a failed accounting check.
 
     Args:
-        left: how many have no ending.
-        begun: how many of what were begun, "200 outages".
+        left: the result of `unaccounted`, not 0.
+        begun: number and name of what was started, such as "200 outages".
     """
     return (
         f"the books do not balance: {left} of {begun} have no outcome. "

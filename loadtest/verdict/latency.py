@@ -1,10 +1,10 @@
-"""The item `latency`: is it unchanged against the baseline, by each gated quantile?
+"""The item `latency`: is latency unchanged against the baseline, at each gated quantile?
 
-A gate that fails fails the item; one that is INCONCLUSIVE leaves the item INCONCLUSIVE. The gate on outages
-is left out if a run had too few of them: a short run has some dozens, its p95 needs 200, and the service
-gates are worth having without it. Pairs of runs that an overloaded load generator spoiled do not count. The
-evidence names both. The summary names a plan's fields by their options, and says once what several gates
-share.
+A gate that FAILs fails the item; otherwise, a gate that is INCONCLUSIVE makes the item INCONCLUSIVE. The gate
+on outages is left out if a run has too few of them: a short run has a few dozen, p95 needs 200, and the
+service gates are useful without it. Pairs of runs spoiled by an overloaded load generator do not count. The
+evidence lists gates left out and spoiled pairs. The summary names the plan's fields by their options, and
+states once what several gates share.
 """
 
 import math
@@ -43,22 +43,24 @@ from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Generator, Item
 
 OPTIONAL_TAGS = frozenset({"outage"})
-"""Tags whose gates are left out where samples are too few."""
+"""Tags whose gates are left out if there are too few samples."""
 
 SHOWN_TAGS = ("service", "response", "outage")
-"""Tags whose percentiles are shown beside a comparison."""
+"""Tags whose percentiles are shown next to a comparison."""
 
 _SAMPLES = {"service": "round trips", "outage": "outages"}
-"""What the samples of a gated tag are."""
+"""What the samples of each gated tag are called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Timing:
-    """A run, as far as its latency goes.
+    """The part of a run that latency is judged by.
 
     Args:
-        intervals: after the warm-up, by tag of the gates.
-        percentiles: of `SHOWN_TAGS`, as in verdict.json.
+        manifest: manifest of the run.
+        generator: whether the load generator was fit to measure.
+        intervals: histograms per row after the warm-up, by gated tag.
+        percentiles: percentiles of `SHOWN_TAGS`, as in verdict.json.
     """
 
     manifest: Manifest
@@ -68,18 +70,23 @@ class Timing:
 
     @property
     def problems(self) -> list[str]:
-        """Why its latency cannot be judged: an overloaded generator, a lost worker, a run cut off."""
+        """Why its latency cannot be judged: overloaded load generator, lost worker, incomplete run."""
         unended = [self.manifest.unended] if self.manifest.unended else []
         lost = [f"worker {worker} was lost" for worker in self.manifest.missing_workers]
         return [*self.generator.problems, *unended, *lost]
 
     def ln_quantile(self, gate: Gate) -> float | None:
-        """Return a gated quantile's logarithm, None without samples."""
+        """Return ln(quantile in µs) of a gate, None without samples."""
         return self.intervals[gate.tag].ln_quantile(gate.quantile)
 
 
 def timing(run: RunData, generator: Generator | None = None) -> Timing:
-    """Return what of a run its latency is judged by."""
+    """Return the part of a run that latency is judged by.
+
+    Args:
+        run: the run.
+        generator: the verdict on its load generator; None to judge it here.
+    """
     return Timing(
         manifest=run.manifest,
         generator=generator or judge_generator(run),
@@ -89,7 +96,11 @@ def timing(run: RunData, generator: Generator | None = None) -> Timing:
 
 
 def noise_floors(earlier: Iterable[Timing]) -> dict[str, NoiseFloor]:
-    """Return the noise floor by gate: measured over enough earlier runs, taken one by one, else assumed."""
+    """Return the noise floor by gate: measured if there are enough earlier runs, else assumed.
+
+    Args:
+        earlier: runs of the same revision and plan; iterated once, one run in memory at a time.
+    """
     ln_quantiles: dict[str, list[float | None]] = {str(gate): [] for gate in GATES}
     for run in earlier:
         for gate in GATES:
@@ -98,7 +109,7 @@ def noise_floors(earlier: Iterable[Timing]) -> dict[str, NoiseFloor]:
 
 
 def lack(gate: Gate, runs: Sequence[Timing]) -> str:
-    """Return which samples of a gate some of these runs lack, empty if none."""
+    """Return why some of these runs have too few samples for a gate, empty if all have enough."""
     intervals = [run.intervals[gate.tag] for run in runs]
     samples, busy = min(run.samples for run in intervals), min(run.busy for run in intervals)
     if samples < gate.least_samples:
@@ -116,14 +127,15 @@ def resolvable(
     duration_s: float,
     gates: Sequence[Gate] = GATES,
 ) -> list[Feasibility]:
-    """Return for each gate that such runs can be judged by whether so many pairs can tell.
+    """Forecast for each gate whether this many pairs of runs can resolve its margin.
 
     Args:
-        like: an earlier run of the plan; without it the gates on outages are left out, of which nobody knows
-            how many there will be.
-        noise: by gate.
-        duration_s: of each run, without its warm-up.
-        gates: with the margins that are to be resolved.
+        like: an earlier run of the plan; without one, the gates on outages are left out, because the number
+            of outages is unknown.
+        noise: noise floor by gate.
+        pairs: planned number of pairs.
+        duration_s: duration of each run without its warm-up, in seconds.
+        gates: gates with the margins to resolve.
     """
     rng = np.random.default_rng(0)
     return [
@@ -141,7 +153,7 @@ def resolvable(
 
 
 Pair = tuple[Timing, Timing]
-"""A run of the baseline, and one of the candidate."""
+"""A run of the baseline and a run of the candidate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,9 +161,9 @@ class BaselineSearch:
     """How the baseline was found, or why there is none.
 
     Args:
-        path: its run directory.
-        rule: that chose it, or that chose none.
-        passed_over: runs that the rule did not take, the newest first.
+        path: run directory of the baseline, None if there is none.
+        rule: why this run was chosen, or why none was.
+        passed_over: runs that the rule did not choose, newest first.
     """
 
     path: str | None = None
@@ -167,11 +179,13 @@ def judge(
     earlier: Iterable[RunData] = (),
     search: BaselineSearch | None = None,
 ) -> Item[LatencyEvidence]:
-    """Judge a run's latency against its baseline's, by the margins in its own manifest.
+    """Judge a run's latency against that of its baseline, by the margins in the run's own manifest.
 
     Args:
-        generator: of this run.
-        earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
+        run: the candidate.
+        baseline: the run to compare with, None for NOT_JUDGED.
+        generator: the verdict on this run's load generator.
+        earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
         search: how the baseline was found, or why there is none.
     """
     search = search or BaselineSearch()
@@ -204,27 +218,27 @@ def judge_pairs(
 
     Args:
         pairs: in the order in which they were run, at least one.
-        gates: with the margins that they are judged by, whatever the runs' own manifests say.
-        earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
-        looks: the numbers of pairs at which a duel looks; None for pairs that are looked at once.
+        gates: gates with the margins to use; the margins in the runs' own manifests are ignored.
+        earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
+        looks: the numbers of pairs at which a duel looks; None if the pairs are judged only once.
     """
     runs = [_pair(number, pair) for number, pair in enumerate(pairs, start=1)]
     return _judged(pairs, gates=gates, earlier=earlier, looks=looks, evidence=LatencyEvidence(runs=runs))
 
 
 def changes(pair: Pair) -> dict[str, float | None]:
-    """Return how much each gated quantile changed from one run to the other, None where that is unknown."""
+    """Return the relative change of each gated quantile within a pair, None if unknown."""
     found: dict[str, float | None] = {}
     for gate in GATES:
         before, after = (run.ln_quantile(gate) for run in pair)
         known = before is not None and after is not None
-        # Latencies are between a microsecond and an hour: no exponent here overflows.
+        # Latencies are between a microsecond and an hour, so expm1 cannot overflow.
         found[str(gate)] = math.expm1(after - before) if known else None  # type: ignore[operator]
     return found
 
 
 def is_fit(pair: Pair) -> bool:
-    """Whether the load generator was fit to measure in both runs, and all its workers reported."""
+    """Whether a pair counts: both runs are complete, no worker was lost, and the load generator was fit."""
     return not any(run.problems for run in pair)
 
 
@@ -236,7 +250,7 @@ def _judged(
     looks: tuple[int, ...] | None = None,
     evidence: LatencyEvidence,
 ) -> Item[LatencyEvidence]:
-    """Return the item, with what was compared added to the evidence."""
+    """Return the item, with the comparison added to the evidence."""
     plan = pairs[0][1].manifest.plan
     if not plan.messages_planned:
         return _item(Ruling.NOT_JUDGED, "no messages are planned (rate 0)", evidence)
@@ -282,7 +296,7 @@ def _obstacle(pairs: Sequence[Pair]) -> str:
 
 
 def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:
-    """Return the fields in which any of these runs' plans differ, empty if all are alike."""
+    """Return the fields in which the plans of any of these runs differ, empty if they are all the same."""
     plans = [manifest.plan for pair in pairs for manifest in pair]
     found = [differing_fields(plans[-1], plan) for plan in plans]
     return [name for name in Plan.__struct_fields__ if any(name in names for names in found)]
@@ -296,7 +310,7 @@ def _compared(
     looks: tuple[int, ...] | None,
     seed: int,
 ) -> tuple[list[GateResult], list[str]]:
-    """Return what was found of each gate, and which gates were left out and why."""
+    """Return the result of each gate, and the gates that were left out with the reasons."""
     rng = np.random.default_rng(abs(seed))
     compared, left_out = [], []
     for gate in gates:
@@ -311,7 +325,7 @@ def _compared(
 
 
 def _result(gate: Gate, found: Comparison) -> GateResult:
-    """Return a comparison as verdict.json has it: the same figures, and where the margin comes from."""
+    """Convert a comparison to its form in verdict.json, and add the parts of the margin."""
     return replace(
         msgspec.convert(found, GateResult, from_attributes=True),
         gate=str(gate),
@@ -323,14 +337,14 @@ def _result(gate: Gate, found: Comparison) -> GateResult:
 def _summary(decisive: Sequence[GateResult]) -> str:
     judged = [one for one in decisive if one.change_ratio is not None]
     lacking = [one for one in decisive if one.change_ratio is None]
-    told = [f"{one.gate} {one.reason}" for one in judged]
-    if lacking:  # the last needs the most, and says how much
-        told.append(f"{_names(lacking)} cannot be judged, {lacking[-1].reason}")
-    return "; ".join([*told, *_absolute_margins(judged)])
+    parts = [f"{one.gate} {one.reason}" for one in judged]
+    if lacking:  # the last gate needs the most samples, and its reason says how many
+        parts.append(f"{_names(lacking)} cannot be judged, {lacking[-1].reason}")
+    return "; ".join([*parts, *_absolute_margins(judged)])
 
 
 def _absolute_margins(judged: Sequence[GateResult]) -> Iterator[str]:
-    """Yield where the margin is a time: a percentage that is far from the usual one needs its reason."""
+    """Yield a sentence for each absolute margin in force: it explains a percentage unlike the usual one."""
     absolute = [one for one in judged if one.absolute]
     for time_us in dict.fromkeys(one.absolute_margin_us or 0 for one in absolute):
         alike = [one for one in absolute if one.absolute_margin_us == time_us]
@@ -339,7 +353,7 @@ def _absolute_margins(judged: Sequence[GateResult]) -> Iterator[str]:
 
 
 def _names(compared: Sequence[GateResult]) -> str:
-    """Return the names of gates, each tag once."""
+    """Join the names of gates, naming each tag once."""
     tags = dict.fromkeys(one.tag for one in compared)
     quantiles = {tag: [f"p{100 * one.quantile:g}" for one in compared if one.tag == tag] for tag in tags}
     return _and(f"{tag} {_and(of_tag)}" for tag, of_tag in quantiles.items())

@@ -18,12 +18,12 @@ FAILINGS = {
     "pushes_missing": "pushes missing",
     "pushes_duplicated": "pushes twice or out of order",
 }
-"""What must not happen, not once: TCP delivers in order and whole, so an undisturbed connection owes every
-message, and a server that loses one in a million loses it by a fault. What a drop or an outage explains is
-counted elsewhere (`lost_in_outage`, `recovered`) and is no failing."""
+"""Findings of which one is enough for FAIL: TCP delivers everything in order, so on an undisturbed connection
+every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
+an outage are counted separately (`lost_in_outage`, `recovered`) and do not fail the item."""
 
 MIN_ANSWERED = 100
-"""Fewer answers show too little: a server that loses 3 % still gets through 100 messages once in 20 runs."""
+"""Answers needed for PASS: a server that loses 3% of messages still answers 100 in a row in 1 of 20 runs."""
 
 OUTCOMES = (
     "answered",
@@ -35,10 +35,10 @@ OUTCOMES = (
     "lost_in_outage",
     "unfinished",
 )
-"""Every request sent has exactly one of these in the end."""
+"""Every request sent ends with exactly one of these outcomes."""
 
 MAX_HANGING_RATIO = 0.001
-"""Of the messages sent: a drop that comes in the middle of a hiccup is no finding, one in a thousand is."""
+"""Share of sent messages that may be hanging: one drop in a hiccup is chance, more than 1 in 1,000 is not."""
 
 PUSHES_EXPECTED_AFTER_S = 60
 
@@ -90,7 +90,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
 
 
 def _hanging(run: RunData, sent: int) -> int:
-    """Return how many messages hung where replies usually come soon, 0 if so few as to be chance."""
+    """Return the number of hanging messages, 0 if so few that it may be chance, or if replies are slow."""
     hanging = run.count("messaging.hanging")
     usual_us = run.percentiles_us("service", (99,)).get(99, 0)
     few = hanging <= max(1, MAX_HANGING_RATIO * sent)

@@ -1,8 +1,8 @@
-"""The item `persistence`: is a session still the same after a reconnect, with nothing forgotten or repeated?
+"""The item `persistence`: is a session the same after a reconnect, with nothing forgotten or repeated?
 
-It is judged by what the server says when the session is back: who it takes the client for, and what it
-restores of the requests that it had acknowledged. Where the server keeps no history, only the identity can
-be judged, and the item says so.
+It is judged by what the server sends when a session resumes: the session's identity, and the history of the
+requests that it had acknowledged. If the server keeps no history, only the identity is judged, and the
+summary says so.
 """
 
 from loadtest.results.data import RunData
@@ -18,14 +18,14 @@ FAILINGS = {
     "redelivered": "replies were delivered again",
     "repeated": "requests stand in the restored history twice",
 }
-"""What must not happen, not once: an acknowledgement is a promise that a restart or a drop does not undo."""
+"""Findings of which one is enough for FAIL: an acknowledgement must survive a drop or a restart."""
 
 MIN_CHECKED = 10
-"""Fewer resumes show too little, as in `reconnect`."""
+"""Checked resumes needed for PASS, as many as `reconnect` needs: fewer prove too little."""
 
 
 def judge(run: RunData) -> Item[PersistenceEvidence]:
-    """Judge what the server told resumed sessions."""
+    """Judge the identity and history that the server sent to resumed sessions."""
     verdict, summary = _ruling(run)
     return Item(
         item="persistence",

@@ -1,4 +1,4 @@
-"""The item `reconnect`: does each client come back by itself after a drop, within its backoff's bound?"""
+"""The item `reconnect`: does each client reconnect by itself after a drop, within its backoff's limits?"""
 
 import math
 from collections.abc import Sequence
@@ -16,23 +16,24 @@ FAILINGS = {
     "forbidden": "were forbidden to come back by their close code",
     "overdue": "were not back at the end after three failed attempts or more",
 }
-"""Outages that ended badly, not one of which is allowed: a client that has run through its backoff, or must
-not come back, is a user who sits before a dead page."""
+"""Outcomes of which one is enough for FAIL: a client that exhausts its backoff, or must not reconnect, leaves
+its user with a dead page."""
 
 ENDINGS = ("resumed", *FAILINGS, "cut_short", "unresolved")
-"""Every outage has exactly one of these in the end."""
+"""Every outage ends with exactly one of these outcomes."""
 
 MAX_REFUSED_RATIO = 0.01
-"""Attempts that a living server refused, over all. Ten times the share of `connect`, because the attempts of
-a herd meet connection limits and restarts that the backoff is there for. Attempts at an address where
-nothing answers are not counted: a server that is down is an outage, not a refusal."""
+"""Share of attempts that a reachable server may refuse. Ten times that of `connect`, because many clients
+reconnecting at once hit connection limits and restarts, which backoff is there to handle. Attempts to an
+address where nothing answers do not count: a server that is down is an outage, not a refusal."""
 
 MIN_RESUMED = 10
-"""Fewer resumes show too little where drops were planned: seven kinds of drop, some of them once."""
+"""Resumes needed for PASS if drops are planned: with the seven default kinds of drop, ten outages show some
+kinds once."""
 
 
 def judge(run: RunData) -> Item[ReconnectEvidence]:
-    """Judge outages, whatever began them."""
+    """Judge all outages, whether begun by a drop or a loss."""
     verdict, summary = _ruling(run)
     return Item(
         item="reconnect",
@@ -62,7 +63,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
 def _ruling(run: RunData) -> tuple[Ruling, str]:
     plan = run.manifest.plan
     outages, resumed = run.count("reconnect.outages"), run.count("reconnect.resumed")
-    missed = _missed(run)
+    missed = _storm_without_sessions(run)
     if not outages and not plan.outages_planned and missed is None:
         return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
     failings = _failings(run)
@@ -95,14 +96,14 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     return Ruling.PASS, _success(run, outages, resumed)
 
 
-def _missed(run: RunData) -> Storm | None:
-    """Return a storm that met nobody, None if there is none; a run may have been killed before it."""
+def _storm_without_sessions(run: RunData) -> Storm | None:
+    """Return the first storm that dropped no session, None if there is none or the run is incomplete."""
     storms = run.storms if run.manifest.complete else ()
     return next((one.storm for one in storms if not one.met), None)
 
 
 def more_outages(plan: Plan) -> str:
-    """Return what makes a run have more outages; storms do not come again because it is longer."""
+    """Return advice for getting more outages; a longer run does not repeat storms."""
     if plan.outages_planned and not plan.drops_disconnect:
         return "run with more sessions, or with larger or more storms"
     return "run longer, with more sessions or more frequent drops"
@@ -114,7 +115,7 @@ def _failings(run: RunData) -> list[str]:
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
-        # As many as `own` may have stayed away by the generator's fault; no close code is its fault.
+        # Up to `own` outages may be the load generator's fault; a close code never is.
         if (count := run.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
         and (reconnects or name == "forbidden")
     ]
@@ -134,22 +135,22 @@ def _success(run: RunData, outages: int, resumed: int) -> str:
 
 
 def _worst(storms: Sequence[StormRecovery]) -> str:
-    """Return how that storm went after which it took the longest until all were back."""
+    """Describe the storm with the longest recovery."""
     met = [one for one in storms if one.met]
     if not met:
         return ""
-    worst = max(met, key=_away_s)
+    worst = max(met, key=_recovery_s)
     more = f", the worst of {len(met)} storms" if len(met) > 1 else ""
-    return f"; storm at {worst.storm.at_s:g} s: {worst.met} {_calm(worst)}{more}"
+    return f"; storm at {worst.storm.at_s:g} s: {worst.met} {_recovery_text(worst)}{more}"
 
 
-def _away_s(one: StormRecovery) -> float:
-    """Return until when some were away, counted from the storm; endless where not all came back."""
+def _recovery_s(one: StormRecovery) -> float:
+    """Return the seconds until all sessions were back: inf if some never were, 0 if none disconnected."""
     all_s = one.back_after_s[1.0]
     return 0.0 if not one.disconnects else math.inf if all_s is None else all_s
 
 
-def _calm(one: StormRecovery) -> str:
+def _recovery_text(one: StormRecovery) -> str:
     if not one.disconnects:
         return "disturbed"
     all_s = one.back_after_s[1.0]

@@ -1,4 +1,4 @@
-"""The verdict on a run: every item, the load generator, the whole; and an item over the runs of a duel."""
+"""The verdict on a run: items, load generator and overall ruling; and an item pooled over a duel's runs."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ _RUNS_SHOWN = 3
 
 
 class ItemOfRun(NamedTuple):
-    """One item's verdict in one run; `run` names its directory."""
+    """The verdict on one item in one run; `run` is its directory."""
 
     run: str
     item: AnyItem
@@ -27,11 +27,11 @@ class ItemOfRun(NamedTuple):
 def pooled(
     name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]
 ) -> Item[PooledEvidence[Any]]:
-    """Judge an item over the runs of a candidate.
+    """Judge an item over all runs of a candidate.
 
     Args:
-        name: of the item.
-        baseline, candidate: its verdict in each of their runs.
+        name: name of the item.
+        baseline, candidate: the item's verdict in each run of that side.
     """
     counts = Counter(of_run.item.verdict for of_run in candidate)
     ruling = worst(counts)
@@ -65,7 +65,8 @@ def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen[Any]]:
 
 CUT_SHORT_RATIO = 0.1
 CUT_SHORT_S = 5.0
-"""Of the planned duration, and seconds at least: Locust's own start and end take two or three of any run."""
+"""A run is reported as cut short if it lacks more than this share of its planned duration and more than 5 s:
+Locust's own start and end take two or three seconds of every run."""
 
 
 def judge(
@@ -79,14 +80,14 @@ def judge(
     """Judge a run.
 
     Args:
-        run: its data; the margins of its latency are in its manifest.
-        baseline: of the run it is compared with, None to leave latency unjudged.
+        run: the run's data; its manifest holds the margins that latency is judged by.
+        baseline: data of the run to compare with, None to leave latency unjudged.
         log_item: the item `server_log`, None if no log was given.
-        earlier: runs of the baseline's revision and plan, for the noise floor; taken one at a time.
+        earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
         search: how the baseline was found, or why there is none.
 
     Returns:
-        The same verdict for the same data: the bootstrap's randomness comes from the plan's seed.
+        The verdict. It is the same for the same data: the bootstrap is seeded with the plan's seed.
     """
     generator = judge_generator(run)
     items: list[AnyItem] = [
@@ -97,8 +98,8 @@ def judge(
         latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
-    unseen = _unseen(run)
-    items = [_held_back(item, unseen) for item in items] if unseen else items
+    unseen = _incomplete(run)
+    items = [_downgraded(item, unseen) for item in items] if unseen else items
     return Verdict(
         revision=run.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
@@ -109,20 +110,20 @@ def judge(
     )
 
 
-def _unseen(run: RunData) -> str:
-    """Return why the run's data is not complete, empty if it is."""
+def _incomplete(run: RunData) -> str:
+    """Return why the run's data is incomplete, empty if it is complete."""
     lost = _lost(run)
     return run.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
 
 
 def _lost(run: RunData) -> str:
-    """Return the workers whose data is missing, empty if none is."""
+    """Return the workers with missing data, as text; empty if there are none."""
     missing = ", ".join(map(str, run.manifest.missing_workers))
     return missing and f"worker {missing}"
 
 
-def _held_back(item: AnyItem, unseen: str) -> AnyItem:
-    """Return the item, INCONCLUSIVE if it passed on incomplete data."""
+def _downgraded(item: AnyItem, unseen: str) -> AnyItem:
+    """Return the item with PASS turned into INCONCLUSIVE, because the run's data is incomplete."""
     if item.verdict is not Ruling.PASS:
         return item
     return msgspec.structs.replace(

@@ -1,11 +1,11 @@
-"""The item `server_log`: does the server log a disconnect as a disconnect, and only faults as errors?
+"""The item `server_log`: does the server log disconnects as such, and only faults as errors?
 
-Records that a client's disconnect caused must not be at ERROR or worse, and nearly all of them must be at
-INFO or below. Real errors are counted apart; the run says how many it allows. A `bad_message` drop is meant
-to cause a real error, which does not count. A wrong record is a FAIL, whatever else the log lacks. A log
-with too few drops, without records near them, or that cannot be read is INCONCLUSIVE, never PASS. A run that
-plans no drops is judged by its errors only. Files are read elsewhere: an extract of the log and the drops
-come in.
+Records caused by a client's disconnect must not be at ERROR or worse, and nearly all of them must be at INFO
+or below. Real errors are counted separately; the run says how many it allows. A `bad_message` drop is meant
+to cause a real error, which does not count. A wrong record is a FAIL, whatever else the log lacks. A log with
+too few drops, without records near them, or that cannot be read is INCONCLUSIVE, never PASS. A run that plans
+no drops can only FAIL or be NOT_JUDGED. No file is read here: the extract of the log and the drops are
+arguments.
 """
 
 from collections import Counter
@@ -34,25 +34,25 @@ from loadtest.verdict.evidence import KindEvidence, LogLine, ServerLogEvidence
 from loadtest.verdict.items import Item
 
 INFO_RATIO = 0.95
-"""The share of disconnect records that must stand at INFO or below."""
+"""Share of disconnect records that must be at INFO or below."""
 
 MIN_DROPS = 10
-"""Below this a plan has hardly drawn each kind once, and silence proves nothing."""
+"""Drops needed for PASS: with fewer, some kinds were hardly drawn once, and a clean log proves nothing."""
 
 COVER_S = 5
 MIN_COVERED_RATIO = 0.9
-"""A client is back within seconds of a drop, and servers log that: a log that has no record within
-COVER_S seconds of more than a tenth of the drops was not written, or not read, through the whole run."""
+"""Clients reconnect within seconds of a drop, and servers log that. A log without any record within COVER_S
+seconds of a drop, for more than a tenth of the drops, was not written or not read during the whole run."""
 
 MIN_UNTIMED_RATIO = 0.5
-"""A log without times covers a run if it has disconnect records for half of the drops."""
+"""A log without times covers the run if it has disconnect records for at least half of the drops."""
 
 MAX_DAMAGED_RATIO = 0.5
 GRACE_NS = 60 * SECOND_NS
-"""How long after the run the server may still log what it caused."""
+"""How long after the run's end the server may still log its consequences."""
 
 _FIRST = 5
-_MAX_CLOCK_OFFSET_NS = 15 * 3_600 * SECOND_NS  # a time without a zone may be any zone's
+_MAX_CLOCK_OFFSET_NS = 15 * 3_600 * SECOND_NS  # a time without a time zone may be local to any zone
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -63,12 +63,17 @@ class Window(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, run: RunData) -> Self:
-        """Return a run's window."""
+        """Create the window of a run."""
         start_ns = run.manifest.started_unix_ns
         return cls(start_ns=start_ns, end_ns=start_ns + int(run.length_s * SECOND_NS))
 
     def holds(self, at_ns: int, slack_ns: int = SECOND_NS) -> bool:
-        """Whether the server may have logged at a moment what the run caused, give or take."""
+        """Whether a record at this time can be about the run.
+
+        Args:
+            at_ns: Unix time.
+            slack_ns: tolerance on both sides, for the offset of the server's clock.
+        """
         return self.start_ns - slack_ns <= at_ns <= self.end_ns + GRACE_NS + slack_ns
 
 
@@ -91,10 +96,11 @@ def judge(
     """Judge a server's log against the drops that a run made.
 
     Args:
-        log: what was kept of it, in any order, read once. Records outside the run's time do not count,
-            records without a time do.
-        drops: the drops made, and the ends of sessions with the run, in any order.
-        reading: how reading the log went, None if that is not known: the run was killed.
+        run: the run; its plan says whether drops were planned.
+        log: records kept from the log, in any order; iterated once. Records outside the run's time do not
+            count, records without a time do.
+        drops: the drops made, and the sessions' ends with the run, in any order.
+        reading: statistics of reading the log, None if unknown because the run was killed.
     """
     reading = reading or ReadStats()
     window = Window.of(run)
@@ -118,7 +124,7 @@ def judge(
 
 
 def _collect(log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Window) -> _Collected:
-    """Return the records within the run's window, whatever the zone of their clock."""
+    """Return the records that are in the run's window in some time zone, or name a session of the run."""
     collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
     sessions = {drop.session for drop in drops}
     for logged in log:
@@ -211,7 +217,7 @@ def _evidence(
 
 
 def _expect_untimed(real: list[Sighting], drops: Sequence[DropMade]) -> None:
-    """Mark errors with neither time nor session as expected, as many as drops were made to cause."""
+    """Mark errors without time and session as expected, as many as drops are meant to cause."""
     faults = sum(drop.kind == EXPECTED_FAULT for drop in drops) - sum(s.expected for s in real)
     nameless = [s for s in real if s.at_ns is None and not s.session and s.drop is None]
     for sighting in nameless[: max(0, faults)]:
@@ -268,7 +274,7 @@ def _failures(evidence: ServerLogEvidence) -> list[str]:
 
 
 def _kinds(evidence: ServerLogEvidence) -> str:
-    """Return which drops the first wrong records came from."""
+    """Return the kinds of drop that caused the first wrong records, as text."""
     kinds = sorted({line.drop for line in evidence.first_disconnect_errors if line.drop})
     return f" (after {', '.join(kinds)})" if kinds else ""
 

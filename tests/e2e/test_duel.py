@@ -62,7 +62,7 @@ WIDE = tuple(f"--margin={quantile}=50%/5ms" for quantile in ("p50", "p90", "p99"
 
 def fit_pair(results: Path, b_fault: str) -> tuple[int, dict[str, Any], str]:
     """Run a duel of one pair, again where a busy machine made the load generator unfit to measure."""
-    for attempt in range(4):
+    for attempt in range(3):
         exit_code, document, told = duel(results / str(attempt), 1, *WIDE, b_fault=b_fault)
         if "does not count" not in told:
             break
@@ -113,8 +113,11 @@ def test_a_slower_server_fails_where_it_is_slower(
 ) -> None:
     """A delay of every reply is seen at every quantile, one of some replies in the tail only."""
     exit_code, document, told = slower[fault]
-    assert exit_code == 1, told
     failed = {gate for gate, decision in decisions(document).items() if decision == "FAIL"}
+    if "does not count" in told:
+        assert (exit_code, failed) == (4, set()), told
+        pytest.skip("this machine was too busy to measure, thrice, and the duel said so")
+    assert exit_code == 1, told
     much_slower, unchanged = FAULTS[fault]
     assert failed >= much_slower
     assert not failed & unchanged

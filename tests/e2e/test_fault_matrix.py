@@ -9,7 +9,7 @@ tell.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 
 import pytest
@@ -45,9 +45,14 @@ def timed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
     """
     for _ in range(3):
         runs = _runs(tmp_path_factory, (SOUND, *LATENCY_FAULTS), "--ws-rate", "6", seconds=13)
-        if all(run.verdict["generator"]["valid"] for run in runs.values()):
+        if _fit(runs):
             break
     return runs
+
+
+def _fit(runs: Mapping[str, Finished]) -> bool:
+    """Tell whether the load generator of each run was fit to measure."""
+    return all(run.verdict["generator"]["valid"] for run in runs.values())
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +104,10 @@ def test_latency_fault_fails_latency_only(timed: dict[str, Finished], fault: str
     """Slow replies fail `latency` against the sound run, and nothing else."""
     run = timed[fault]
     told = CliRunner().invoke(main, ["report", str(run.run), "--baseline", str(timed[SOUND].run), "--json"])
-    failed = {item["item"] for item in json.loads(told.stdout)["items"] if item["verdict"] == "FAIL"}
+    rulings = {item["item"]: item["verdict"] for item in json.loads(told.stdout)["items"]}
+    failed = {item for item, ruling in rulings.items() if ruling == "FAIL"}
+    if not _fit(timed):
+        assert (rulings["latency"], failed) == ("INCONCLUSIVE", set()), told.stdout
+        pytest.skip("this machine was too busy to measure, thrice, and the runs said so")
     assert failed == {"latency"}, told.stdout
     assert told.exit_code == 1

@@ -199,11 +199,11 @@ def _usage_errors(folder: Path) -> dict[str, tuple[str, ...]]:
     """Return what must be refused, by what the one line says."""
     (folder / "rules.toml").write_text('[[rule]]\nclass = "nice"\n')
     return {
-        "its folder does not exist": ("--ws-server-log", str(folder / "no" / "server.log")),
-        "is no regular file": ("--ws-server-log", str(folder)),
-        "there is no such program": ("--ws-server-log-cmd", "no-such-program-anywhere -f"),
-        "is no table of rules": ("--ws-server-log-rules", str(folder / "rules.toml")),
-        "is no known log format": ("--ws-server-log-format", "morse"),
+        "must be in a folder that exists": ("--ws-server-log", str(folder / "no" / "server.log")),
+        "must be a regular file": ("--ws-server-log", str(folder)),
+        "program not found": ("--ws-server-log-cmd", "no-such-program-anywhere -f"),
+        "must hold rules": ("--ws-server-log-rules", str(folder / "rules.toml")),
+        "--ws-server-log-format must be auto, json": ("--ws-server-log-format", "morse"),
         "--ws-server-log-errors": ("--ws-server-log-errors", "many"),
     }
 

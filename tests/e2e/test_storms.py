@@ -63,5 +63,8 @@ def test_a_storm_after_the_end_is_refused(tmp_path: Path) -> None:
     with LocustProcess(tmp_path, "--ws-storm", "0.5@7", seconds=7, users=1) as locust:
         finished = locust.wait()
     assert finished.exit_code == 2
-    assert "--ws-storm: '0.5@7:reset' comes when the run is over (--run-time 7s)" in finished.output
+    assert (
+        "--ws-storm must come before the end of the run (--run-time 7s) (got '0.5@7:reset')"
+        in finished.output
+    )
     assert not list(tmp_path.rglob("*.*")), "neither a run nor a server's log"

@@ -1,18 +1,30 @@
-"""Settings of property tests."""
+"""Settings of property tests.
+
+There are two hypothesis profiles: `ci` tries every example that a test asks for and is the default if CI is
+set; `dev` tries a third of them. `pytest --hypothesis-profile=ci` selects one.
+"""
+
+import math
+import os
 
 from hypothesis import HealthCheck, settings
+
+FULL = 100
+"""Examples in the profile `ci`."""
+
+for _name, _examples in (("ci", FULL), ("dev", FULL // 3)):
+    settings.register_profile(
+        _name, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def effort(examples: int, *, steps: int = 50) -> settings:
     """Return settings for a property test, without the deadlines that fail on a busy machine.
 
     Args:
-        examples: number of examples.
+        examples: number of examples in the profile `ci`.
         steps: number of steps in each run of a state machine.
     """
-    return settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+    share = settings.default.max_examples / FULL if settings.default is not None else 1.0
+    return settings(max_examples=math.ceil(examples * share), stateful_step_count=steps)

@@ -101,10 +101,11 @@ def test_a_secret_cut_off_leaves_no_beginning(before: str, tokens: list[str], da
         assert public.endswith(f"***{end}")
 
 
-@given(NASTY, st.text("Zz9", min_size=8, max_size=20), st.integers(3, 60))
+@given(NASTY, st.text("XYZ", min_size=8, max_size=20), st.integers(3, 60))
 def test_a_cut_of_the_tools_own_leaves_no_beginning(before: str, token: str, limit: int) -> None:
     """Secrets go before the line is cut."""
-    shown = public_line(before.replace("Z", "").replace("z", "") + token, Secrets([token]), limit)
+    other = "".join(one for one in before if one not in "XYZ")  # and no escape has them
+    shown = public_line(other + token, Secrets([token]), limit)
     assert token[:4] not in shown
 
 

@@ -1,11 +1,11 @@
-"""The default user of `loadtest duel`: that of locustfiles/ws.py, wherever the package is installed.
+"""The default user of `loadtest duel`: the same as in locustfiles/ws.py, but part of the installed package.
 
-It is alone in its folder because Locust puts a locustfile's folder in front of all others while it reads the
-file: beside modules of this package it would hide the standard library's `statistics`.
+It has a folder of its own because Locust puts the locustfile's folder first in `sys.path` while it loads the
+file. Next to modules of this package it could shadow the standard library's, such as `statistics`.
 """
 
 from loadtest.locust_plugin.user import WebSocketUser
 
 
 class DefaultUser(WebSocketUser):
-    """Twenty sessions, a message a second each, dropped every 20 s on average."""
+    """Twenty sessions per user, each sending one message per second and dropped every 20 s on average."""

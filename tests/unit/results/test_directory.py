@@ -50,13 +50,14 @@ def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:
 @example("baselines")
 @example("duels")
 @example("Baselines")
+@example("README.md")
 @example("..")
 @example("")
 def test_any_revision_makes_a_harmless_folder(revision: str) -> None:
-    """One folder, of harmless characters, never hidden, never that of the pinned runs."""
+    """One folder, of harmless characters, never hidden, never a name that the results folder uses itself."""
     name = folder_name(revision)
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,80}", name)
-    assert name.lower() not in ("baselines", "duels")
+    assert name.lower() not in ("baselines", "duels", "readme.md")
 
 
 def test_the_revision_itself_is_in_the_manifest(tmp_path: Path) -> None:
