@@ -1,13 +1,13 @@
-"""Hold WebSocket sessions against a server, drop them, and see whether they come back as they were.
+"""Holds WebSocket sessions against a server, drops them, and checks that they reconnect and resume.
 
     locust -f locustfiles/ws.py --host wss://staging.example.org
 
-Without --host it tests the reference server that comes with the package. Settings are the --ws-… options
-(`loadtest options` shows them) or attributes of the class.
+Without --host it tests the reference server that comes with the package. Set options with --ws-… (see
+`loadtest options`) or as attributes of the class.
 """
 
 from loadtest import WebSocketUser
 
 
 class ChatUser(WebSocketUser):
-    """Twenty sessions of the chat application, a message a second each, dropped every 20 s on average."""
+    """Twenty chat sessions, each with one message per second and a drop every 20 s on average."""

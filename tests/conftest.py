@@ -1,4 +1,4 @@
-"""What several test modules share: the order of tests, their loop, and a certificate authority."""
+"""Shared by all tests: their order, event loop, and a certificate authority."""
 
 import asyncio
 import os
@@ -13,18 +13,18 @@ import trustme
 from tests.support.peers import open_sockets, until
 from tests.support.turns import turn
 
-# With few numbers, numpy's threads in each process cost more CPU than they save. Read as numpy is imported.
+# On small arrays, numpy's threads in each process cost more CPU than they save. numpy reads this on import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SLOWEST_FIRST = ("e2e", "wire", "unit")
-"""Folders in the order in which their files are given out; what waits long must not begin last."""
+"""Folders in the order their files are distributed: tests that wait long must not start last."""
 
 pytest_plugins = ["tests.support.effort", "tests.support.external", "tests.support.golden"]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let tests marked `alone` run while no other does, the fixtures of both included."""
+    """Run tests marked `alone` while no other test or fixture runs."""
     folder: Path = item.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # pytest's own way
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
@@ -33,7 +33,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the folders with real runs first; within a folder the order stays."""
+    """Put the folders with real runs first; keep the order within a folder."""
 
     def rank(item: pytest.Item) -> int:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
@@ -44,20 +44,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Asynchronous tests run on the loop that the engine uses."""
+    """Run asynchronous tests on the event loop that the engine uses."""
     return ("asyncio", {"use_uvloop": True})
 
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files of a certificate authority and of a server that it vouches for."""
+    """PEM files of a certificate authority, another authority, and a server with a certificate of the first.
+
+    Args:
+        authority: certificate of the authority that issued the server's.
+        stranger: certificate of an authority that did not.
+        server: the server's key and certificate chain.
+    """
 
     authority: Path
     stranger: Path
     server: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Return what a TLS server on localhost needs."""
+        """Return the TLS context of a server on localhost."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.server)
         return context
@@ -65,7 +71,7 @@ class Certificates:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """An authority, a stranger to the server, and the server's key and certificate in one file."""
+    """Create the certificates once per test session."""
     folder = tmp_path_factory.mktemp("certificates")
     files = Certificates(folder / "authority.pem", folder / "stranger.pem", folder / "server.pem")
     authority = trustme.CA()
@@ -78,14 +84,14 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 def _tasks() -> list[str]:
-    """Return the tasks of this loop but for those of the test runner."""
+    """Return the tasks of this loop except the test runner's."""
     names = [str(task.get_coro()) for task in asyncio.all_tasks()]
     return [name for name in names if "TestRunner" not in name]
 
 
 @pytest.fixture
 async def nothing_left(anyio_backend: object) -> AsyncIterator[None]:
-    """After the test, its loop has no more sockets than before, and no task."""
+    """Check that after the test there are no more sockets than before it, and no tasks."""
     sockets = open_sockets()
     yield
     await until(lambda: open_sockets() <= sockets, "all sockets to be closed")

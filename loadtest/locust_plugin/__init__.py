@@ -2,20 +2,20 @@
 
     user              WebSocketUser, the class that locustfiles subclass
     parser            the table of settings (loadtest.options) as options of Locust's parser
-    load_settings     from those to what the engine and the run directory need, checked before anything starts
+    load_settings     settings for the engine and the run directory, checked before anything starts
     configuration     the settings of this process's runs: user class and options
     roles             local, master or worker: which lifecycle a process has
-    lifecycle         a process's runs, from Locust's events
-    workers           the same of a master and of its workers
-    worker_messages   what a master and its workers send each other
-    load              this process's engine: sessions start and stop, intervals come out
-    recording         the run directory of a local run or a master: intervals go in, the verdict comes out
+    lifecycle         starts and ends a process's runs on Locust's events
+    workers           the lifecycles of a master and its workers
+    worker_messages   the messages between a master and its workers
+    load              this process's engine: starts and stops sessions, delivers intervals
+    recording         the run directory of a local run or a master: intervals in, verdict out
     stats             Locust's own statistics as a view of the same data
     gevent_bridge     calls from the engine's native thread into gevent's
-    log_watch         the server's log, followed while a run goes
+    log_watch         follows the server's log during a run
     reference_server  the reference server of a run without a host
-    web               bad settings refused in Locust's web form
-    probe             a short run after a deploy, by Locust as a library
+    web               refuses bad settings in Locust's web form
+    probe             a short run after a deploy, with Locust as a library
 
 Nothing is imported here: importing locust patches the standard library.
 """

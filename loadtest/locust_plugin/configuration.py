@@ -1,7 +1,7 @@
 """The settings of this process's runs, from the user class and the options that Locust has parsed.
 
-Locust's web form may change most options between runs. Options that name files and commands are excepted:
-they keep their values of the process's start, here and on workers, whatever a web request says.
+Locust's web form may change most options between runs. Options that name files or commands keep the values
+they had when the process started, here and on workers, whatever a web request says.
 """
 
 import argparse
@@ -22,14 +22,14 @@ from loadtest.runs.find import resolve
 from loadtest.transport.target import check_reachable, check_source
 
 PLACEHOLDER_URL = "ws://127.0.0.1"
-"""As host, to have the other settings where none is given yet."""
+"""Host used to check the other settings while no host is known."""
 
 
 class Configuration:
     """The settings of an environment's runs.
 
     Args:
-        environment: Locust's, with its parsed options.
+        environment: Locust's environment, with parsed options.
         classes: the environment's subclasses of WebSocketUser.
     """
 
@@ -45,13 +45,13 @@ class Configuration:
 
     @property
     def host(self) -> str | None:
-        """URL of the server, None if there is none yet."""
+        """URL of the server; None if not known yet."""
         host: str | None = self._environment.host or self._user_class().host
         return host
 
     @property
     def run_time_s(self) -> float | None:
-        """Seconds that a run lasts, None until somebody stops it."""
+        """Duration of a run in seconds; None if it lasts until stopped."""
         return float(self.options.run_time) if self.options.run_time else None
 
     def _user_class(self) -> Any:
@@ -68,7 +68,7 @@ class Configuration:
 
         Args:
             host: URL of the server.
-            changes: to the parsed options, by destination.
+            changes: values that replace parsed options, by destination.
 
         Raises:
             UsageError: a setting has a bad value, or there are several user classes.
@@ -80,10 +80,10 @@ class Configuration:
         """Check everything that can be checked before a run.
 
         Args:
-            connects: whether this process is to connect, so that it must have the source addresses.
+            connects: whether this process opens connections; if so, the source addresses must be its own.
 
         Raises:
-            LoadtestError: a run could not begin.
+            LoadtestError: a run could not begin with these settings.
         """
         settings = self.settings(self.host or PLACEHOLDER_URL)
         check_writable(settings.results)
@@ -110,5 +110,5 @@ class Configuration:
             check_storms(settings.plan.storms, parse_timespan(run_time) if run_time else None)
 
     def restore(self) -> None:
-        """Give the options that are not in the web form their values of the process's start."""
+        """Reset the options that are not in the web form to their values at process start."""
         vars(self.options).update(self._at_start)

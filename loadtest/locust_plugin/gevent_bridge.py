@@ -1,9 +1,9 @@
-"""Calls from a native thread into gevent's.
+"""Calls from a native thread into gevent's thread.
 
-gevent's primitives must not be used from other threads, and a `queue.Queue` that a native thread fills never
-wakes a greenlet. libev's async watcher does, the one part of a hub that other threads may touch (libev,
-ev_async_send): the caller appends to a deque, which is atomic under the GIL, and sends; a greenlet of the
-hub's thread then makes the calls, in order.
+gevent's primitives must not be used from other threads, and a `queue.Queue` filled by a native thread never
+wakes a greenlet. libev's async watcher does; it is the only part of a hub that other threads may touch
+(libev, ev_async_send). The caller appends to a deque, which is atomic under the GIL, and signals the watcher;
+a greenlet in the hub's thread then makes the calls in order.
 """
 
 from collections import deque
@@ -15,14 +15,14 @@ from gevent.event import Event
 from gevent.monkey import get_original
 
 start_native_thread: Callable[..., Any] = get_original("_thread", "start_new_thread")
-"""Starts a real thread, although Locust has patched `threading`."""
+"""Starts a real thread even though Locust has patched `threading`."""
 
 
 class GeventCalls:
-    """Calls to be made in gevent's thread, in which this object must be created.
+    """Runs calls in gevent's thread. Create it in that thread.
 
     Args:
-        failed: takes the exception of a call; the calls after it are made nevertheless.
+        failed: called with the exception of a call that raised; later calls are still made.
     """
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
@@ -34,7 +34,7 @@ class GeventCalls:
         self._greenlet = gevent.spawn(self._make_calls)
 
     def call(self, function: Callable[..., None], *arguments: object) -> None:
-        """Have this called in gevent's thread; from any thread."""
+        """Schedule a call in gevent's thread. Thread-safe."""
         self._calls.append((function, arguments))
         self._watcher.send()
 
@@ -50,7 +50,7 @@ class GeventCalls:
                     self._failed(error)
 
     def close(self) -> None:
-        """Make no further calls."""
+        """Stop making calls; pending ones are dropped."""
         self._greenlet.kill()
         self._watcher.stop()
         self._watcher.close()

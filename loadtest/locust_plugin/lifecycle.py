@@ -1,7 +1,7 @@
-"""The runs of a process, from Locust's events: what every process does, and a local run.
+"""Starts and ends a process's runs on Locust's events: the part all processes share, and local runs.
 
-A run begins with Locust's `test_start` and ends with its `test_stop`; with the web UI a process may have
-many. What a run consists of depends on the process:
+A run begins with Locust's `test_start` and ends with its `test_stop`. With the web UI, one process may have
+many runs. What a run consists of depends on the process:
 
     process  load  recording  lifecycle
     local    yes   yes        LocalLifecycle
@@ -44,22 +44,22 @@ from loadtest.text import Secrets, public_line
 logger = logging.getLogger("loadtest")
 
 SWITCH_INTERVAL_S = 1e-4
-"""How long a thread may keep the GIL when another wants it: Python's 5 ms would stall the engine's loop."""
+"""How long a thread may hold the GIL while another waits: Python's default of 5 ms would stall the engine."""
 
 _GIVE_UP_S = 0.1
-"""Until a run that could not begin is ended: Locust is still starting it, and would go on to start users."""
+"""Delay before ending a run that could not begin: Locust is still starting it and would then start users."""
 
 
 class Lifecycle(ABC):
-    """The runs of an environment, as far as all processes do the same.
+    """Lifecycle of an environment's runs: what all processes have in common.
 
     Args:
-        environment: Locust's, with its runner.
+        environment: Locust's environment, with its runner.
         classes: the environment's subclasses of WebSocketUser.
 
     Attributes:
-        concluding: whether the verdict is being made, which Ctrl-C must not interrupt.
-        judged: the last run that ended, with its verdict; always None on a worker.
+        concluding: whether the verdict is being made; Ctrl-C must not interrupt that.
+        judged: the last run that ended, with its verdict; None before that, and always on a worker.
     """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
@@ -69,7 +69,7 @@ class Lifecycle(ABC):
         self._runner: Any = environment.runner
         self._configuration = Configuration(environment, classes)
         self._load: Load | None = None
-        self._failure: str | None = None  # why the tool itself has failed in this run
+        self._failure: str | None = None  # why the tool itself failed in this run
 
     @abstractmethod
     def check(self) -> None:
@@ -87,10 +87,10 @@ class Lifecycle(ABC):
         events.test_stop.add_listener(self._on_test_stop)
         events.quitting.add_listener(self._on_quitting)
 
-    # For users.
+    # Called by users.
 
     def start_sessions(self) -> Sequence[int]:
-        """Start the sessions of a user; return their numbers."""
+        """Start a user's sessions; return their numbers."""
         return self._load.start_user() if self._load is not None else ()
 
     def stop_sessions(self, numbers: Sequence[int]) -> None:
@@ -98,32 +98,32 @@ class Lifecycle(ABC):
         if self._load is not None:
             self._load.stop_user(numbers)
 
-    # A run.
+    # Start and end of a run.
 
     @property
     @abstractmethod
     def _under_way(self) -> bool:
-        """Whether a run has begun and not ended."""
+        """Whether a run has begun and not yet ended."""
 
     @abstractmethod
     def _begin(self) -> None:
         """Begin a run.
 
         Raises:
-            LoadtestError: it cannot begin.
+            LoadtestError: the run cannot begin.
         """
 
     @abstractmethod
     def _end(self) -> None:
-        """End the run under way, if there is one."""
+        """End the current run, if there is one."""
 
     @abstractmethod
     def _on_quitting(self, **_kwargs: Any) -> None:
-        """End a run that Ctrl-C or SIGTERM interrupts; Locust would stop it only after this event."""
+        """End a run interrupted by Ctrl-C or SIGTERM; Locust would stop it only after this event."""
 
     def _on_test_start(self, **_kwargs: Any) -> None:
         if self._under_way:
-            self._end()  # Locust's web form was sent twice
+            self._end()  # Locust's web form was submitted twice
         stats.install(self._environment.stats)
         self._failure = None
         try:
@@ -149,18 +149,18 @@ class Lifecycle(ABC):
 
     @abstractmethod
     def _deliver(self, packed: PackedInterval) -> None:
-        """Take an interval of this process's load."""
+        """Handle an interval of this process's load."""
 
-    # The tool itself fails.
+    # Failures of the tool itself.
 
     @property
     def _secrets(self) -> Sequence[str]:
-        """Texts that must not reach a file or a log."""
+        """Texts that must not appear in a file or a log."""
         return self._load.secrets if self._load is not None else ()
 
     def _fail(self, failure: BaseException) -> None:
         """End the run because the tool itself has failed; the exception's text may quote a secret."""
-        if self._failure is not None:  # a load that has failed says so again when it is finished
+        if self._failure is not None:  # a failed load reports its failure again when it is finished
             return
         why = public_line(_described(failure), Secrets(self._secrets))
         self._failed(why, LoadtestError.exit_code)
@@ -169,13 +169,13 @@ class Lifecycle(ABC):
         logger.critical("Load generator failed: %s\n%s", why, where)
 
     def _failed(self, why: str, exit_code: int) -> None:
-        """Note that the run has failed."""
+        """Record that the run has failed."""
         self._failure = why
         self._environment.process_exit_code = exit_code
 
 
 def _described(failure: BaseException) -> str:
-    """Return an exception's name and text, if its text can be had: its class may be the user's."""
+    """Return an exception's name and text; only the name if `__str__` of a user's exception raises."""
     name = type(failure).__name__
     try:
         return f"{name}: {failure}"
@@ -184,16 +184,16 @@ def _described(failure: BaseException) -> str:
 
 
 class RecordingLifecycle(Lifecycle):
-    """The runs of a process that keeps the run directory: it records them, and makes their verdicts."""
+    """Lifecycle in a process that keeps the run directory: it records runs and makes their verdicts."""
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
         self._recording: Recording | None = None
-        self._settings: LoadSettings | None = None  # of the last run that began
+        self._settings: LoadSettings | None = None  # of the latest run
         self._server = ReferenceServer(environment)
 
     def listen(self) -> None:
-        """Listen to Locust's events and its web form from now on."""
+        """Listen to Locust's events from now on, and check its web form."""
         super().listen()
         self._environment.events.quit.add_listener(self._on_quit)
         web_ui = self._environment.web_ui
@@ -211,7 +211,11 @@ class RecordingLifecycle(Lifecycle):
         return super()._secrets
 
     def _begin_recording(self) -> tuple[LoadSettings, str]:
-        """Make the run directory, for a reference server if there is no host; return settings and run id."""
+        """Create the run directory, after starting a reference server if there is no host.
+
+        Returns:
+            The settings and the run id.
+        """
         configuration = self._configuration
         configuration.restore()
         host = configuration.host or self._server.start(configuration.settings(PLACEHOLDER_URL).results)
@@ -231,7 +235,7 @@ class RecordingLifecycle(Lifecycle):
         return settings, manifest.run_id
 
     def _plan(self, settings: LoadSettings) -> Plan:
-        """Return the plan with what Locust's own options add to it."""
+        """Return the plan completed from Locust's own options."""
         return msgspec.structs.replace(
             settings.plan,
             users=self._runner.target_user_count,
@@ -240,14 +244,14 @@ class RecordingLifecycle(Lifecycle):
         )
 
     def _log_watch(self, settings: LoadSettings, run: Path) -> LogWatch | None:
-        """Follow the given logs and the reference server's; None if there is none."""
+        """Follow the given logs and the reference server's; return None if there are none."""
         log, reference = settings.log, self._server.move_log(run)
         if reference is not None:
             log = replace(log, paths=(str(reference), *log.paths))
         return LogWatch(log, run, lambda: self._secrets) if log.given else None
 
     def _deliver(self, packed: PackedInterval) -> None:
-        """Write an interval; a recording with a gap is worth nothing, so a failure ends the run."""
+        """Write an interval; a failure ends the run, because a recording with a gap is useless."""
         if self._recording is None or self._failure is not None:
             return
         try:
@@ -265,13 +269,13 @@ class RecordingLifecycle(Lifecycle):
 
     @property
     def _missing_workers(self) -> Iterable[int]:
-        """Workers whose part of the run is not known in full."""
+        """Numbers of workers whose part of the run is incomplete."""
         return ()
 
     def _conclude(self, recording: Recording) -> None:
-        assert self._settings is not None  # set before the recording
+        assert self._settings is not None  # set before the recording starts
         self._recording = None
-        self._environment.process_exit_code = LoadtestError.exit_code  # should the conclusion itself fail
+        self._environment.process_exit_code = LoadtestError.exit_code  # in case the conclusion itself fails
         self.concluding = True
         try:
             self.judged = recording.finish(
@@ -300,10 +304,10 @@ class RecordingLifecycle(Lifecycle):
 
 
 class LocalLifecycle(RecordingLifecycle):
-    """The runs of a process that does all by itself."""
+    """Lifecycle of a run in a single process, which makes the load and records it."""
 
     def check(self) -> None:
-        """Check all settings, and that the source addresses are this machine's."""
+        """Check all settings, and that the source addresses belong to this machine."""
         self._configuration.check(connects=True)
 
     def _begin(self) -> None:

@@ -1,8 +1,8 @@
-"""The load of this process: its engine, driven from gevent's thread, and the intervals it records.
+"""The load of this process: its engine, controlled from gevent's thread, and the intervals it records.
 
-A local run and every worker has one. Sessions are numbered over all processes of a run, so that a user's part
-of the plan does not depend on the worker that runs it: with N workers, worker w numbers its k-th user
-k x N + w, which is how Locust distributes users.
+A local run has one, and so has every worker. Sessions are numbered across all processes of a run, so that a
+user's part of the plan does not depend on the worker that runs it: with N workers, worker w gives its k-th
+user the number k x N + w, which is how Locust distributes users.
 """
 
 import functools
@@ -32,13 +32,13 @@ from loadtest.transport.target import check_source
 logger = logging.getLogger(__name__)
 
 _LATECOMER = 10_000_000
-"""First user number of a worker that joined after the start: above the numbers of all that were there."""
+"""First user number of a worker that joined late: above all numbers of the workers present at the start."""
 
 _ENGINE_START_S = 10.0
 _DEFAULT_DRAIN_S = 1.0
 _MAX_DRAIN_S = 5.0
 _STOP_MARGIN_S = 5.0
-"""Beyond drain and closing handshakes, until the engine counts as hung."""
+"""Time on top of the drain, for closing handshakes; after it the engine counts as hung."""
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +47,8 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         run_id: short and unique.
         workers: number of workers at the start; 1 for a local run.
-        elapsed_ns: since the run's start when the worker joined, by the master's monotonic clock: hosts'
-            wall clocks may differ and jump.
+        elapsed_ns: time since the run's start when the worker joined, by the master's monotonic clock, since
+            wall clocks differ between hosts and may jump.
     """
 
     run_id: str
@@ -60,15 +60,15 @@ class Load:
     """The sessions of this process.
 
     Args:
-        settings: of the run.
-        info: of the run.
-        worker: this worker's number, None in a local run.
-        environment: Locust's.
-        deliver: takes every interval, folded, in gevent's thread.
-        failed: called in gevent's thread if the engine dies.
+        settings: the run's settings.
+        info: what all processes of the run share.
+        worker: this worker's number; None in a local run.
+        environment: Locust's environment.
+        deliver: called in gevent's thread with every interval, packed.
+        failed: called in gevent's thread if the engine fails.
 
     Raises:
-        LoadtestError: a source address is not this machine's, or the engine does not start.
+        LoadtestError: a source address does not belong to this machine, or the engine did not start.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Load:
         self._users = itertools.count()
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
-        self._finishing = RLock()  # Ctrl-C in a worker's terminal and its master's request may come together
+        self._finishing = RLock()  # Ctrl-C in a worker's terminal and the master's request may coincide
         self._check_limits()
         self._gevent = GeventCalls(failed)
         self._engine = Engine(
@@ -109,7 +109,7 @@ class Load:
             raise LoadtestError(f"the engine did not start within {_ENGINE_START_S:g} s")
 
     def _check_limits(self) -> None:
-        """Raise the limit of open files, and exempt what exists now from garbage collection."""
+        """Check source addresses, raise the open files limit, and exempt existing objects from collection."""
         for address in self._settings.engine.source_ips:
             check_source(address)
         most, sessions = raise_files_limit(), self._settings.sessions
@@ -120,11 +120,11 @@ class Load:
 
     @property
     def secrets(self) -> Sequence[str]:
-        """Texts that must not reach a file or a log: secrets of the settings, and sessions' latest tokens."""
+        """Texts that must not appear in a file or a log: secrets in settings, and sessions' latest tokens."""
         return (*self._settings.secrets, *self._engine.tokens)
 
     def start_user(self) -> Sequence[int]:
-        """Start the sessions of another user; return their numbers."""
+        """Start the next user's sessions; return their numbers."""
         if self._finished:
             return ()
         user = self._user_number(next(self._users))
@@ -150,16 +150,16 @@ class Load:
             return
         drain_s = self._drain_s()
         self._ask(functools.partial(self._engine.call, self._engine.stop, remaining, drain_s), drain_s)
-        for number in remaining:  # only now: a `finish` meanwhile must wait for them, too
+        for number in remaining:  # only now: a concurrent `finish` must wait for them too
             self._running.pop(number, None)
 
     def _drain_s(self) -> float:
-        """Seconds for last replies: half of --stop-timeout; the other half is for closing."""
+        """Seconds to wait for last replies: half of --stop-timeout; the other half is for closing."""
         stop_timeout_s: float = self._environment.stop_timeout or 0.0
         return min(stop_timeout_s / 2, _MAX_DRAIN_S) if stop_timeout_s else _DEFAULT_DRAIN_S
 
     def _ask(self, call: Callable[[Callable[[], None]], None], takes_s: float) -> bool:
-        """Make a call that reports when it is done; wait for that, and return whether it came in time."""
+        """Make a call that takes a done-callback; wait for it and return whether it came in time."""
         done = Event()
         call(functools.partial(self._gevent.call, done.set))
         in_time: bool = done.wait(takes_s + _STOP_MARGIN_S)

@@ -1,6 +1,6 @@
-"""From a user class and the options to what the engine and the run directory need, checked in full.
+"""Settings for the engine and the run directory, made from the user class and the options.
 
-Everything that can be wrong with a setting is found here, before the first connection.
+Every mistake in a setting is found here, before the first connection.
 """
 
 import shutil
@@ -29,11 +29,11 @@ class LogSettings:
     """The server's log: where it is and how it is read.
 
     Args:
-        paths: files, `-` for standard input.
-        command: that prints it.
-        format: as `loadtest.serverlog.log_reader.LogReader` takes it.
-        rules: a user's own.
-        allowed_errors: real errors that are let pass.
+        paths: log files; `-` is standard input.
+        command: a command that prints the log.
+        format: as for `loadtest.serverlog.log_reader.LogReader`.
+        rules: file with the user's own rules.
+        allowed_errors: how many real errors the verdict allows.
     """
 
     paths: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class LogSettings:
 
     @property
     def given(self) -> bool:
-        """Whether there is a log at all."""
+        """Whether a log was given."""
         return bool(self.paths) or self.command is not None
 
 
@@ -53,15 +53,15 @@ class LoadSettings:
     """The settings of a run, checked.
 
     Args:
-        engine: what the engine is told.
-        sessions: that each user holds.
-        plan: what makes runs comparable; without users, spawn rate and duration, which Locust knows.
+        engine: the engine's settings.
+        sessions: sessions per user.
+        plan: what makes runs comparable; users, spawn rate and duration are filled in later from Locust.
         revision: version of the server under test.
-        baseline: what to compare with: a run directory, a revision, `none`, or None for the rule.
+        baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
-        results: where run directories go.
-        secrets: texts that must not reach a file or a log.
-        log: the server's.
+        results: folder of run directories.
+        secrets: texts that must not appear in a file or a log.
+        log: the server's log.
     """
 
     engine: EngineSettings
@@ -76,14 +76,14 @@ class LoadSettings:
 
 
 def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
-    """Check all values and put them together.
+    """Check all values and build the settings.
 
     Args:
         values: by attribute name of `WebSocketUser`.
         host: URL of the server.
 
     Raises:
-        InvalidSetting: one of them is not what its setting takes.
+        InvalidSetting: a value is malformed or out of range.
     """
     values = read_values(values)
     engine = _engine(values, host)
@@ -135,7 +135,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
 
 
 def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
-    """Return the plan; what Locust's own options say of it is not known here."""
+    """Return the plan without the values of Locust's own options, which are not known here."""
     conduct, drops = engine.conduct, engine.drops
     return Plan(
         dialect=conduct.dialect.name,
@@ -186,7 +186,7 @@ def _drops(drops: str | Mapping[str, float] | DropPlan | None, every_s: float, s
 
 
 def _with_storms(drops: DropPlan, storms: Sequence[str]) -> DropPlan:
-    """Add storms to a plan; where none are asked for, a plan of the user's own keeps those it has."""
+    """Return the plan with these storms in place of its own; unchanged if there are none."""
     if not storms:
         return drops
     return replace(drops, storms=parse_storms(storms))
@@ -196,7 +196,7 @@ def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
     """Refuse a storm that would come after the end of the run.
 
     Raises:
-        InvalidSetting: one would.
+        InvalidSetting: a storm is planned at or after the end.
     """
     for storm in storms:
         if run_time_s is not None and storm.at_s >= run_time_s:
@@ -213,9 +213,9 @@ def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
 
 
 def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:
-    """Return the token, and what else a server might quote: words of headers, values of the path's query.
+    """Return the token and other texts a server might quote: words of headers, values of the path's query.
 
-    Those too short to be a secret are left out: taking them away would garble every text.
+    Headers and query values under 8 characters are left out: hiding them would garble other text.
     """
     shortest = 8
     values = [value for _, value in headers]
@@ -226,11 +226,11 @@ def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> 
 
 
 def described_revision() -> str:
-    """Return `git describe` of the current directory, else `unknown`."""
+    """Return `git describe` of the current directory, or `unknown`."""
     git = shutil.which("git")
     if git is None:
         return "unknown"
-    told = subprocess.run(  # noqa: S603  # a fixed command, no shell
+    described = subprocess.run(  # noqa: S603  # a fixed command, no shell
         [git, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, check=False
     )
-    return told.stdout.strip() or "unknown"
+    return described.stdout.strip() or "unknown"

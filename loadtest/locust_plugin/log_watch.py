@@ -1,9 +1,9 @@
-"""The server's log, followed while a run goes, in the process that records it: a local run or a master.
+"""Follows the server's log during a run, in the process that records the run: a local run or a master.
 
-A greenlet reads what is new about once a second, in short turns and never on the engine's thread, so that
-measurements are not disturbed. When the load is over the server still logs, above all the ends of the last
-connections: the log is followed until it falls silent. A command that ended earlier, such as one that prints
-what there is (`gcloud logging read`), is run once more then.
+A greenlet reads new lines about once a second, a little at a time and never on the engine's thread, so that
+measurements are not disturbed. The server goes on logging after the load has ended, above all the ends of the
+last connections, so the log is followed until it falls silent. A command that has ended by then, such as one
+that prints the log so far (`gcloud logging read`), is run once more.
 """
 
 import logging
@@ -26,14 +26,14 @@ logger = logging.getLogger("loadtest")
 
 LOOK_EVERY_S = 1.0
 BEHIND_PAUSE_S = 0.05
-"""Between reads of a log that has more to read: a megabyte per second, an eighth of a core's time."""
+"""Between reads while a log has more to read: about 1 MB per second, at an eighth of a core."""
 
 SILENT_S = 2.0
-"""A log without a relevant record for this long has fallen silent; `docker logs` and pipes lag by less."""
+"""A log with no relevant record for this long counts as silent; `docker logs` and pipes lag by less."""
 
 MAX_GRACE_S = 15.0
 COMMAND_GRACE_S = 15.0
-"""For a command that is run once more, to print everything and end."""
+"""How long a command that is run once more may take to print everything and end."""
 
 
 def check_logs(settings: LogSettings) -> None:
@@ -60,15 +60,15 @@ class _Followed:
 
 
 class LogWatch:
-    """Follows the logs of a run and records what they say.
+    """Follows the logs of a run and records their relevant lines.
 
     Args:
-        settings: what to follow.
+        settings: which logs to follow, and how to read them.
         run: the run directory.
         secrets: returns the texts that must not be written.
 
     Raises:
-        InvalidSetting: a log cannot be followed, or the command not be started.
+        InvalidSetting: a log cannot be followed, or the command cannot be started.
     """
 
     def __init__(self, settings: LogSettings, run: Path, secrets: Callable[[], Iterable[str]]) -> None:
@@ -86,7 +86,7 @@ class LogWatch:
         self._greenlet = gevent.spawn(self._keep_looking)
 
     def _command(self, command: str) -> _Followed:
-        """Start the command; only its program is named in files, since its arguments may hold secrets."""
+        """Start the command. Files name only its program, since its arguments may contain secrets."""
         return _Followed(
             Path(command_words(command)[0]).name, follow_command(command, format=self._settings.format)
         )
@@ -98,15 +98,18 @@ class LogWatch:
             gevent.sleep(BEHIND_PAUSE_S if behind else LOOK_EVERY_S)
 
     def _look(self) -> bool:
-        """Read what is new; return whether the logs have not fallen silent."""
-        speaking = False
+        """Read new records; return whether any log had a relevant one or has more to read."""
+        active = False
         for followed in self._followed:
-            telling = self._take(followed, followed.follower.poll(time.time_ns()))
-            speaking = speaking or telling or followed.follower.behind
-        return speaking
+            relevant = self._take(followed, followed.follower.poll(time.time_ns()))
+            active = active or relevant or followed.follower.behind
+        return active
 
     def _take(self, followed: _Followed, records: list[LogRecord], after_ns: int = 0) -> bool:
-        """Record what is relevant of some records; return whether anything was."""
+        """Keep what matters of these records; return whether any was relevant.
+
+        Records at or before `after_ns` are skipped.
+        """
         classified = [
             (record, self._rules.classify(record))
             for record in records
@@ -140,7 +143,7 @@ class LogWatch:
         self._writer.finish(reading)
 
     def _read_again(self, before: _Followed, command: str) -> None:
-        """Run the command once more; record what is newer than what it printed before."""
+        """Run the command once more; keep records newer than the newest of its first run."""
         before.follower.close(time.time_ns())
         self._followed[-1] = followed = self._command(command)
         over_s = time.monotonic() + COMMAND_GRACE_S

@@ -1,7 +1,7 @@
 """The table of settings as options of Locust's parser.
 
-An option that is not given leaves the attribute of the user class as it is, so every option's default is
-None. Values from the command line, the environment and the web form all arrive as text.
+An option that is not given leaves the user class's attribute unchanged, so the options default to None and
+flags to False. Values from the command line, the environment and the web form all arrive as text.
 """
 
 import argparse
@@ -11,11 +11,11 @@ from loadtest.options import SETTINGS, TABLE, Setting
 from loadtest.values import Flag
 
 NOT_IN_WEB_FORM = tuple(row.destination for row in SETTINGS.values() if row.name and not row.in_web_form)
-"""Where Locust's parsed options hold what names files and commands: these stay those of the process's start,
+"""Destinations of the options that name files or commands: these keep their values from process start,
 whatever a web request says."""
 
 RUN_DESTINATION = "ws_run"
-"""Where a master puts what its workers must know of a run; Locust sends all custom options to them."""
+"""Option that carries a run's information from master to workers; Locust sends them all custom options."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def _add(group: Any, row: Setting) -> None:
         help=f"{row.help} [default: {row.shown_default}]".replace("%", "%%"),
         **form,
     )
-    if row.in_web_form:  # marked as Locust's parser marks its own options, which it does not do in a group
+    if row.in_web_form:  # set by hand: Locust's parser does not set these on options in a group
         action.include_in_web_ui = True
         action.is_secret = row.secret
         action.is_required = False
@@ -55,7 +55,7 @@ def given_values(options: argparse.Namespace) -> dict[str, Any]:
     """Return {attribute: value} for the options that were given.
 
     Raises:
-        InvalidSetting: a value is not what the option takes.
+        InvalidSetting: a value is malformed or out of range.
     """
     given: dict[str, Any] = {}
     for attribute, row in SETTINGS.items():
@@ -63,6 +63,6 @@ def given_values(options: argparse.Namespace) -> dict[str, Any]:
         if text in (None, "", []):
             continue
         value = row.read(text)
-        if value is not False:  # a flag that is not given leaves the attribute as it is, too
+        if value is not False:  # a flag that is not given leaves the attribute unchanged too
             given[attribute] = value
     return given

@@ -1,8 +1,9 @@
-"""`loadtest probe`: in under a minute what a person does by hand after a deploy.
+"""`loadtest probe`: the checks you would make by hand after a deploy, in under a minute.
 
-A few sessions connect and talk, each is dropped once, the kinds in turn, and all must be back in their
-sessions. It is a run like any other, by Locust as a library: with a run directory, the server's log, a
-verdict and reports. It ends as soon as there is enough to judge; before that the health endpoint is asked.
+A few sessions connect and exchange messages. Each is dropped once, with the kinds of drop in turn, and each
+must reconnect and resume. It is a run like any other, with Locust as a library: it has a run directory, the
+server's log, a verdict and reports. It ends as soon as there is enough to judge, right after a request to the
+health endpoint.
 """
 
 import argparse
@@ -28,26 +29,27 @@ from loadtest.verdict import messaging
 from loadtest.verdict.reconnect import MIN_RESUMED
 
 DROPPED_AFTER_S = 4.0
-"""On average: long enough to have talked before, short enough for a person who waits."""
+"""Mean time to a session's drop: long enough to exchange messages first, short enough to wait for."""
 
 MAX_S = 20.0
-"""Until what has not come back by then is told as it is; a verdict within the minute."""
+"""Longest wait for sessions to reconnect, so that a probe usually ends within a minute."""
 
 SETTLE_S = 1.0
-"""After the last resume, for the first replies on the new connections."""
+"""Pause after the last resume, for the first replies on the new connections."""
 
 _SESSIONS = Whole(MIN_RESUMED, 100_000)
-"""Fewer could not be judged."""
+"""With fewer sessions reconnecting could not be judged."""
 
 _USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none", "storms": ()}
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a probe found; `published` is None if it did not get as far as a run.
+    """Result of a probe.
 
     Args:
-        health: of the health endpoint, None where there is none.
+        health: the health endpoint's answer; None if there is no such endpoint.
+        published: the judged run; None if the run could not begin.
         exit_code: 0 pass, 1 fail, 4 inconclusive, 5 the tool itself failed.
     """
 
@@ -56,7 +58,7 @@ class Probed:
     exit_code: int
 
     def to_json(self) -> dict[str, Any]:
-        """Return it for programs; `verdict` is what verdict.json holds."""
+        """Return the result for programs; `verdict` is the content of verdict.json."""
         return {
             "exit_code": self.exit_code,
             "health": self.health,
@@ -75,14 +77,15 @@ def probe(
     """Probe a server.
 
     Args:
-        host: its URL, None for that of the user class, else a reference server of its own.
-        values: attributes of `WebSocketUser` by name.
-        health_path: None for that of the dialect.
-        locustfile: with the user class whose dialect, path and token are taken.
+        host: the server's URL; None uses the user class's host, or starts a reference server if it has none.
+        values: attributes of `WebSocketUser` by name; `sessions` is required.
+        health_path: path of the health endpoint; None uses the dialect's.
+        locustfile: a file whose one user class supplies all settings not in `values`.
 
     Raises:
-        UsageError: the locustfile cannot be loaded, or has no user class, or several.
-        SystemExit: a setting is wrong; the one line that says so has been printed.
+        UsageError: the locustfile cannot be loaded or does not have exactly one user class, or there are too
+            few sessions.
+        SystemExit: a setting is wrong; a one-line message has been printed.
     """
     base = WebSocketUser if locustfile is None else _user_class(locustfile)
     sessions = values["sessions"]
@@ -93,7 +96,7 @@ def probe(
 
 
 def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> Probed:
-    """Make the run of one user of this class."""
+    """Run one user of this class."""
     environment = Environment(
         user_classes=[kind],
         parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
@@ -114,7 +117,7 @@ def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> P
 def _user_class(locustfile: Path) -> type[WebSocketUser]:
     try:
         classes, *_ = load_locustfile(str(locustfile))
-    except Exception as error:  # whatever a person's file does when it is run
+    except Exception as error:  # a user's file may raise anything
         raise UsageError(f"{locustfile} cannot be loaded: {type(error).__name__}: {error}") from error
     found = [kind for kind in classes.values() if issubclass(kind, WebSocketUser)]
     if len(found) != 1:
@@ -133,7 +136,7 @@ def _health(environment: Any, kind: type[WebSocketUser], path: str | None) -> He
 
 
 def _wait(environment: Any, sessions: int) -> None:
-    """Wait until every session is back and enough was said, or until the time is over."""
+    """Wait until every session has reconnected and enough messages were answered, for at most MAX_S."""
     over_s = time.monotonic() + MAX_S
     while environment.process_exit_code is None and time.monotonic() < over_s:
         gevent.sleep(0.2)

@@ -1,7 +1,7 @@
 """The recording of a run, in the process that keeps the run directory: a local run, or a master.
 
-Intervals of all processes are written as they arrive. Every few seconds a progress line is logged. At the end
-the verdict is made from the files alone.
+Intervals of all processes are written as they arrive, and a progress line is logged every few seconds. At the
+end the verdict is made from the files alone.
 """
 
 import logging
@@ -34,15 +34,15 @@ class Progress:
     """Progress of a run.
 
     Args:
-        elapsed_s: since the start.
+        elapsed_s: seconds since the start.
         up: sessions that are established.
-        connecting: sessions on their first connection attempts.
-        in_outage: sessions dropped or lost, and not back yet.
-        sent: messages since the start.
-        sent_per_s: messages per second over the last seconds.
-        lost: messages since the start that no drop explains: lost, corrupted, duplicated or reordered.
-        drops: since the start.
-        p50_us, p99_us: service time over the last seconds, None if there was no reply.
+        connecting: sessions that have not been established yet.
+        in_outage: sessions dropped or lost that have not resumed yet.
+        sent: messages sent since the start.
+        sent_per_s: messages sent per second over the last seconds.
+        lost: messages lost, corrupted, duplicated or reordered since the start, and not because of a drop.
+        drops: drops made since the start.
+        p50_us, p99_us: service time over the last seconds; None if there was no reply.
     """
 
     elapsed_s: float
@@ -71,11 +71,11 @@ def _latency(us: float | None) -> str:
 
 
 class Recording:
-    """The recording of a run under way.
+    """Records the current run.
 
     Args:
-        writer: of the run directory.
-        log_watch: follows the server's log; None if there is none.
+        writer: writer of the run directory.
+        log_watch: follows the server's log; None if no log was given.
     """
 
     def __init__(self, writer: RunWriter, log_watch: LogWatch | None = None) -> None:
@@ -92,7 +92,7 @@ class Recording:
         return time.monotonic_ns() - self._began_ns
 
     def append(self, packed: PackedInterval) -> None:
-        """Write an interval of any process."""
+        """Write an interval, from any process."""
         self.writer.append(packed)
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
@@ -105,13 +105,13 @@ class Recording:
         *,
         failure: str | None = None,
     ) -> JudgedRun:
-        """Complete the run directory; make its verdict and reports.
+        """Complete the run directory, then make its verdict and reports.
 
         Args:
             results: folder of all runs.
-            baseline: what to compare with, as `--ws-baseline` takes it.
-            missing_workers: numbers of the workers whose part is not known in full.
-            failure: why the tool itself failed, which leaves the directory incomplete; None if it did not.
+            baseline: what to compare with, as for `--ws-baseline`.
+            missing_workers: numbers of the workers whose part of the run is incomplete.
+            failure: why the tool itself failed, which marks the run incomplete; None if it did not.
         """
         self._progress.kill()
         if failure is None:
@@ -146,7 +146,7 @@ class Recording:
         )
 
     def _gauges(self) -> Mapping[str, float]:
-        """Return the sums of all processes' latest gauges."""
+        """Return the latest gauges, summed over all processes."""
         gauges: dict[str, float] = defaultdict(float)
         for intervals in self._recent.values():
             for name, value in intervals[-1].gauges.items():

@@ -1,4 +1,4 @@
-"""The reference server of a run without a host: started before the run, stopped after it."""
+"""The reference server of a run without a host: started before the run and stopped after it."""
 
 import logging
 import os
@@ -13,10 +13,10 @@ logger = logging.getLogger("loadtest")
 
 
 class ReferenceServer:
-    """The environment's host while a run without a host goes; may be started again for the next run.
+    """Serves as the environment's host during a run without one; can be started again for the next run.
 
     Args:
-        environment: Locust's.
+        environment: Locust's environment, whose `host` is set while the server runs.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -25,10 +25,10 @@ class ReferenceServer:
         self._log = Path()
 
     def start(self, results: Path) -> str:
-        """Start it and return its URL.
+        """Start the server and return its URL.
 
         Args:
-            results: folder of all runs, for its log until the run has a directory.
+            results: folder of all runs; holds the server's log until the run has a directory.
         """
         self._log = results / f".server-{os.getpid()}.log"
         self._process = ServerProcess(log_path=self._log)
@@ -37,11 +37,11 @@ class ReferenceServer:
         return url
 
     def move_log(self, run: Path) -> Path | None:
-        """Move its log into the run directory and return its path; None if the server is not running."""
+        """Move the log into the run directory and return its path; None if the server is not running."""
         return None if self._process is None else self._log.rename(run / OWN_SERVER_LOG)
 
     def stop(self) -> None:
-        """Stop it, if it runs; a log that was not moved into a run directory is deleted."""
+        """Stop the server if it runs, and delete a log that was not moved into a run directory."""
         process, self._process = self._process, None
         if process is not None:
             process.stop()

@@ -1,7 +1,7 @@
-"""Which role a process has in Locust, and the lifecycle that goes with it.
+"""Chooses a process's lifecycle by its role in Locust: local, master or worker.
 
-A lifecycle lives as long as its environment, on which it is kept. A worker connects to its master before
-Locust's `init` event, so its first users may start before it has a lifecycle: they wait for it.
+A lifecycle is stored on its environment and lives as long. A worker connects to its master before Locust's
+`init` event, so its first users may start before there is a lifecycle; they wait for it.
 """
 
 import logging
@@ -26,17 +26,17 @@ START_S = 60.0
 """How long a user waits for its environment's lifecycle: longer than any `init` listener should take."""
 
 _ATTRIBUTE = "loadtest_lifecycle"
-"""Of an environment: an AsyncResult that is set once it has a lifecycle."""
+"""Attribute of an environment: an AsyncResult, set once the environment has a lifecycle."""
 
 _lifecycles: "WeakSet[Lifecycle]" = WeakSet()
-"""Those of this process, for Ctrl-C."""
+"""This process's lifecycles, for the Ctrl-C handler."""
 
 
 def attach(environment: Environment, base: type) -> None:
-    """Give an environment with a user class of this base its lifecycle.
+    """Give an environment its lifecycle if one of its user classes has this base.
 
     Raises:
-        SystemExit: a setting has a bad value; the line that says so has been printed.
+        SystemExit: a setting has a bad value; a one-line message has been printed.
     """
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     if not classes:
@@ -50,7 +50,7 @@ def attach(environment: Environment, base: type) -> None:
         sys.exit(error.exit_code)
     lifecycle.listen()
     _lifecycles.add(lifecycle)
-    _result(environment).set(lifecycle)  # last: a worker that joined late has begun its run by now
+    _result(environment).set(lifecycle)  # last: users that wait for it need a run that has begun
 
 
 def _role(runner: object) -> type[Lifecycle]:
@@ -60,10 +60,10 @@ def _role(runner: object) -> type[Lifecycle]:
 
 
 def lifecycle_of(environment: Environment) -> Lifecycle:
-    """Return the lifecycle of an environment; wait for it if need be.
+    """Return an environment's lifecycle, waiting for it if necessary.
 
     Raises:
-        LoadtestError: it has none after START_S.
+        LoadtestError: there is none after START_S.
     """
     try:
         lifecycle: Lifecycle = _result(environment).get(timeout=START_S)
@@ -81,12 +81,12 @@ def _result(environment: Environment) -> Any:
 
 @cache
 def _handle_interrupts() -> None:
-    """Take Ctrl-C between two greenlets' turns, and raise it where Locust waits.
+    """Handle Ctrl-C between greenlet switches, and raise it in the greenlet in which Locust waits.
 
-    Python would raise it in the middle of whatever runs, which may be the writing of an interval or a
-    finalizer: the one would lose what was recorded, the other the interrupt.
+    Python would raise it in the middle of whatever runs. In the writing of an interval that would lose what
+    was recorded; in a finalizer the interrupt itself would be lost.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, or handled
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored or already handled
         gevent.signal_handler(signal.SIGINT, _interrupt, gevent.getcurrent())
 
 

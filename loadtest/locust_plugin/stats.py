@@ -1,7 +1,7 @@
 """Locust's statistics as a view of the run's own data.
 
-A Locust event per message would cost 3 µs and a switch of threads. Instead each interval becomes one delta
-entry per row, merged with `StatsEntry.extend`, as Locust merges the statistics of its workers. Times are in
+A Locust event per message would cost 3 µs and a thread switch. Instead each interval becomes one delta entry
+per row, merged with `StatsEntry.extend`, as Locust merges the statistics of its workers. Times are in
 milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. Deliberate drops
 are not failures; a failure is what the verdict would count against the server.
 """
@@ -24,11 +24,11 @@ class _Row:
     """A row of Locust's table.
 
     Args:
-        name: in the table.
-        item: of the errors that are listed for the row.
-        requests: counts that make up its requests.
-        failures: counts that make up its failures.
-        tags: of the histograms that hold its times.
+        name: the row's name in the table.
+        item: verdict item whose errors are listed for the row.
+        requests: names of the counts that add up to its requests.
+        failures: names of the counts that add up to its failures.
+        tags: tags of the histograms with its times.
     """
 
     name: str
@@ -79,21 +79,21 @@ ROWS = (
 
 
 _SECONDS_KEPT = 60
-"""Seconds for which each second's requests are kept: Locust's current rate is of the last twelve."""
+"""How many seconds of per-second counts are kept: Locust's current rate covers the last twelve."""
 
 
 class Entry(StatsEntry):
-    """A row that prints fractions of milliseconds, and whose memory does not grow with the run."""
+    """A row that prints fractions of milliseconds and whose memory does not grow with the run."""
 
     def extend(self, other: StatsEntry) -> None:
-        """Add a delta; drop counts per second that are no longer needed."""
+        """Add a delta; delete per-second counts that are no longer needed."""
         super().extend(other)
         for per_second in (self.num_reqs_per_sec, self.num_fail_per_sec):
             for second in tuple(per_second)[:-_SECONDS_KEPT]:
                 del per_second[second]
 
     def to_string(self, current: bool = True) -> str:
-        """Return the row of Locust's table, in its column widths."""
+        """Return the row for Locust's table, in its column widths."""
         left, marks, rest = super().to_string(current).split("|", 2)
         del marks
         times = (
@@ -106,9 +106,9 @@ class Entry(StatsEntry):
         return f"{left}|{shown} |{rest}"
 
     def percentile(self) -> str:
-        """Return the row of Locust's percentile table, in its column widths."""
+        """Return the row for Locust's percentile table, in its column widths."""
         whole = super().percentile()
-        # The name column's width is Locust's and follows the terminal: keep what precedes the first number.
+        # Locust fits the name column to the terminal: derive its width from what precedes the first number.
         width = len(whole) - sum(max(6, len(str(int(self._at(p))))) + 1 for p in PERCENTILES_TO_REPORT)
         shown = " ".join(f"{_three_digits(self._at(p)):>6}" for p in PERCENTILES_TO_REPORT)
         head = f"{self.method or '':<{STATS_TYPE_WIDTH}} {self.name}"
@@ -123,7 +123,7 @@ def _three_digits(ms: float) -> str:
 
 
 def install(stats: RequestStats) -> None:
-    """Put empty rows into Locust's table, which it clears at the start of a run."""
+    """Put empty rows into Locust's table, which Locust clears at the start of a run."""
     for row in ROWS:
         stats.entries[row.name, METHOD] = Entry(stats, row.name, METHOD, stats.use_response_times_cache)
     stats.total = Entry(stats, "Aggregated", "", stats.use_response_times_cache)
@@ -171,9 +171,9 @@ def _fill_times(delta: Any, row: _Row, packed: PackedInterval) -> None:
 
 
 def _rounded(ms: float) -> float:
-    """Round to two significant digits, as Locust does from 10 ms on.
+    """Round to two significant digits, as Locust does from 10 ms upwards.
 
-    Locust keeps twenty copies of each row's times, which with a third digit would take up to 30 MB.
+    Locust keeps twenty copies of each row's times; with a third digit they would take up to 30 MB.
     """
     return round(ms, 1 - math.floor(math.log10(ms))) if ms > 0 else 0.0
 

@@ -1,7 +1,7 @@
 """`WebSocketUser`: the class that locustfiles subclass.
 
-A user holds sessions; all their work is done by the engine's thread, never by the user's greenlet, which
-only starts and stops them and sleeps in between. A user may have tasks of its own, HTTP requests for one.
+A user holds sessions. The engine's thread does all their work; the user's greenlet only starts and stops them
+and sleeps in between. A user may have tasks of its own, for example HTTP requests.
 """
 
 import textwrap
@@ -43,7 +43,7 @@ class WebSocketUser(User):
     abstract = True
     wait_time = constant(3600)
 
-    # For type checkers and editors; the values are those of the table.
+    # For type checkers and editors; the values come from the table of settings.
     dialect: ClassVar[str | type[Dialect] | Dialect]
     path: ClassVar[str | None]
     token: ClassVar[str | Callable[[], str | Awaitable[str | None] | None] | None]
@@ -95,7 +95,7 @@ class WebSocketUser(User):
         self._numbers = roles.lifecycle_of(self.environment).start_sessions()
 
     def on_stop(self) -> None:
-        """Stop the sessions: close 1000, after their last replies."""
+        """Stop the sessions: wait for their last replies, then close with 1000."""
         roles.lifecycle_of(self.environment).stop_sessions(self._numbers)
 
     @task
@@ -104,7 +104,7 @@ class WebSocketUser(User):
 
 
 def _plain(cls: type, name: str) -> Any:
-    """Return a class attribute as it was written: a function, not a method of the class."""
+    """Return a class attribute as written in the class body: a function, not a bound method."""
     for base in cls.__mro__:
         if name in vars(base):
             value = vars(base)[name]

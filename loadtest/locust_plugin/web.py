@@ -1,7 +1,7 @@
-"""Locust's web form refuses bad settings, with a message beside it.
+"""Makes Locust's web form refuse bad settings and show why.
 
-Locust itself starts a run with whatever its form holds and answers success: a bad setting would be in the log
-only, and the page would show a run that never begins.
+Locust itself starts a run with whatever the form contains and answers success: a bad setting would appear
+only in the log, and the page would show a run that never begins.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,11 +12,11 @@ from loadtest.errors import LoadtestError
 
 
 def refuse_bad_settings(app: Flask, check: Callable[[Mapping[str, str]], object]) -> None:
-    """Check the form's values before Locust takes them.
+    """Check the form's values before Locust uses them.
 
     Args:
-        app: Locust's web UI.
-        check: takes the form; raises a LoadtestError, whose text the page shows.
+        app: the Flask app of Locust's web UI.
+        check: called with the form; if it raises a LoadtestError, the page shows its text.
     """
 
     def refuse() -> Response | None:

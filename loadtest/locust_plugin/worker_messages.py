@@ -1,11 +1,12 @@
-"""The messages between a master and its workers, and what each side makes of them.
+"""The messages between a master and its workers, and how each side handles them.
 
-A worker sends its intervals, then that it has finished. Locust gives its workers half a second for their last
-report, and closing sessions may take longer: so a stopping master asks its workers to finish, in a message of
-its own, and waits for them.
+A worker sends its intervals, then a message that it has finished. Locust gives workers half a second for
+their last report, but closing sessions may take longer. So a master that stops sends its workers a finish
+message and waits for them.
 
-A worker that took part and has not finished, or sent something unreadable, is missing: its part of the run is
-not known in full, and the verdict says so. What workers send is foreign input, and never an exception here.
+A worker that took part but has not finished, has failed, or sent something unreadable counts as missing: its
+part of the run is incomplete, and the verdict says so. Messages from workers are foreign input; a bad one
+never raises here.
 """
 
 import logging
@@ -31,19 +32,19 @@ GRACE_S = 10.0
 """How long a master waits for its workers to finish, beyond --stop-timeout."""
 
 _LOOK_EVERY_S = 0.5
-"""While waiting: for workers that died, which send nothing more. Locust notices after some seconds."""
+"""How often a waiting master checks for workers that died; Locust notices these after some seconds."""
 
 VERSION = metadata.version(DISTRIBUTION)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """From a worker to its master: one of the last three.
+    """Message from a worker to its master, with one of `interval`, `failed` and `finished` set.
 
     Args:
-        version: the worker's, of loadtest.
-        run_id: the run that this is about; empty if the worker never got one.
-        interval: encoded.
-        failed: why the worker has failed; what it has not sent is lost.
+        version: the worker's version of loadtest.
+        run_id: the run it belongs to; empty if the worker has had none.
+        interval: an encoded interval.
+        failed: why the worker has failed; intervals it has not sent are lost.
         finished: whether all intervals have been sent.
     """
 
@@ -55,27 +56,30 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Workers:
-    """The workers, as their master sees them.
+    """A master's view of its workers.
 
     Args:
-        runner: the master's, of Locust.
-        take: takes every interval, with its worker's number.
+        runner: Locust's master runner.
+        take: called with every interval, which has its worker's number.
     """
 
     def __init__(self, runner: Any, take: Callable[[PackedInterval], None]) -> None:
         self._runner = runner
         self._take = take
         self._run_id = ""
-        self._present: set[int] = set()  # that took part in the run
+        self._present: set[int] = set()  # took part in the run
         self._finished: set[int] = set()
         self._unreadable: set[int] = set()
         self._received = Event()
         runner.register_message(INTERVALS_MESSAGE, self._on_message)
 
     def begin(self, run_id: str) -> int:
-        """Begin a run with the workers that are connected; return how many numbers Locust has given out.
+        """Begin a run with the connected workers.
 
-        A worker that joins later is noticed by its first message.
+        A worker that joins later is added on its first message.
+
+        Returns:
+            How many worker numbers Locust has assigned so far, at least 1.
         """
         self._run_id = run_id
         self._present = {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
@@ -86,11 +90,11 @@ class Workers:
 
     @property
     def missing(self) -> set[int]:
-        """Numbers of the workers whose part of the run is not known in full."""
+        """Numbers of the workers whose part of the run is incomplete."""
         return self._present - (self._finished - self._unreadable)
 
     def _on_message(self, msg: Any, **_kwargs: Any) -> None:
-        """Take a worker's message; one that cannot be read makes the worker missing."""
+        """Handle a worker's message; one that cannot be read makes the worker missing."""
         worker = self._runner.get_worker_index(msg.node_id)
         try:
             self._take_message(worker, msgspec.convert(msg.data, Message))
@@ -104,7 +108,7 @@ class Workers:
             self._complain(worker, problem)
             return
         if message.run_id not in ("", self._run_id):
-            return  # too late: of an earlier run
+            return  # from an earlier run, arrived too late
         self._present.add(worker)
         if message.interval is not None:
             self._take(msgspec.structs.replace(decode(message.interval), worker=worker))
@@ -120,7 +124,7 @@ class Workers:
         self._unreadable.add(worker)
 
     def finish(self, grace_s: float) -> None:
-        """Ask all workers to finish; wait until those that are alive have, for `grace_s` at most."""
+        """Ask all workers to finish; wait at most `grace_s` seconds for those that are alive."""
         self._runner.send_message(FINISH_MESSAGE, None)
         deadline_s = time.monotonic() + grace_s
         while not self._all_finished and time.monotonic() < deadline_s:
@@ -135,14 +139,14 @@ class Workers:
 
 
 class MasterConnection:
-    """The master, as a worker sees it.
+    """A worker's connection to its master.
 
     Args:
-        runner: the worker's, of Locust.
-        finish: called when the master asks to finish.
+        runner: Locust's worker runner.
+        finish: called when the master asks the worker to finish.
 
     Attributes:
-        run_id: the run under way.
+        run_id: the run that messages belong to; set it when a run begins.
     """
 
     def __init__(self, runner: Any, finish: Callable[[], None]) -> None:
@@ -159,11 +163,11 @@ class MasterConnection:
         self._send(interval=encode(packed))
 
     def send_finished(self) -> None:
-        """Send that all intervals have been sent."""
+        """Report that all intervals have been sent."""
         self._send(finished=True)
 
     def send_failed(self, why: str) -> None:
-        """Send that this worker has failed."""
+        """Report that this worker has failed."""
         self._send(failed=why)
 
     def _send(self, **content: Any) -> None:

@@ -1,8 +1,8 @@
-"""A distributed run: the lifecycles of a master and of its workers.
+"""Distributed runs: the lifecycles of a master and its workers.
 
-The master keeps the run directory and makes no load; workers make the load and keep nothing. Workers get
-their options from the master, so a worker checks nothing before its run begins. A worker may join a run under
-way; the master tells it how long the run has gone, so that its clock is the run's.
+The master keeps the run directory and makes no load; workers make the load and keep no files. Workers get
+their options from the master, so a worker checks nothing before its run begins. A worker may join during a
+run; the master sends it the time since the run's start, so that both use the same run clock.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from loadtest.results.interval import PackedInterval
 
 
 class MasterLifecycle(RecordingLifecycle):
-    """The runs of a master: it records what its workers send."""
+    """Lifecycle of a master: it records what its workers send."""
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
@@ -30,11 +30,11 @@ class MasterLifecycle(RecordingLifecycle):
         self._info: RunInfo | None = None  # of the run under way
 
     def check(self) -> None:
-        """Check all settings; source addresses are the workers' matter."""
+        """Check all settings except source addresses, which must exist on the workers only."""
         self._configuration.check(connects=False)
 
     def listen(self) -> None:
-        """Listen to Locust's events and its web form from now on."""
+        """Listen to Locust's events from now on, and check its web form."""
         super().listen()
         self._environment.events.test_stopping.add_listener(self._on_test_stopping)
         self._environment.events.worker_connect.add_listener(self._on_worker_connect)
@@ -45,11 +45,11 @@ class MasterLifecycle(RecordingLifecycle):
         self._send_with_options(self._info)
 
     def _send_with_options(self, info: RunInfo) -> None:
-        """Have Locust send this to workers: it sends them all parsed options."""
+        """Put this into the parsed options, all of which Locust sends to workers."""
         setattr(self._configuration.options, RUN_DESTINATION, msgspec.json.encode(info).decode())
 
     def _on_worker_connect(self, **_kwargs: Any) -> None:
-        """Have a worker that joins a run under way told how long the run has gone."""
+        """Update the elapsed time for a worker that joins during a run."""
         if self._recording is not None and self._info is not None:
             elapsed_ns = self._recording.elapsed_ns
             self._send_with_options(msgspec.structs.replace(self._info, elapsed_ns=elapsed_ns))
@@ -64,17 +64,17 @@ class MasterLifecycle(RecordingLifecycle):
 
 
 class WorkerLifecycle(Lifecycle):
-    """The runs of a worker: it sends its load's intervals to the master."""
+    """Lifecycle of a worker: it sends its load's intervals to the master."""
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
         self._master = MasterConnection(self._runner, self._end)
 
     def check(self) -> None:
-        """Check nothing: the settings come from the master, with the run."""
+        """Check nothing: the settings come from the master when a run begins."""
 
     def listen(self) -> None:
-        """Listen to Locust's events; begin at once if the run was under way before."""
+        """Listen to Locust's events from now on; begin at once if a run is already under way."""
         super().listen()
         if self._runner.worker_state != STATE_INIT:
             self._on_test_start()
@@ -107,7 +107,7 @@ class WorkerLifecycle(Lifecycle):
         if self._load is not None:
             self._load.finish()
             self._load = None
-        if self._failure is None:  # a failed worker has not sent all, and counts as missing
+        if self._failure is None:  # a failed worker has not sent everything and counts as missing
             self._master.send_finished()
 
     def _on_quitting(self, **_kwargs: Any) -> None:

@@ -1,8 +1,8 @@
-"""The ASGI application: its routes, the two HTTP answers, and the life of what they share.
+"""The ASGI application: its routes, its two HTTP endpoints, and the lifespan of their shared state.
 
     /ws/{session_id}   WebSocket: the `emergence` application
     /, /echo           WebSocket: echo
-    /api/health        200 while sessions are taken, 503 while the database is down
+    /api/health        200 while sessions are accepted, 503 while the database is down
     /api/counters      the server's own exact counts
 
 It knows nothing of ports, processes or signals; any ASGI server can run it.
@@ -72,10 +72,10 @@ def _json(content: object, *, status: int = 200) -> Response:
 
 
 class _CancellationEndsHere:
-    """Stops a WebSocket handler's cancellation at the last frame before the ASGI server.
+    """Suppresses a WebSocket handler's cancellation just before it reaches the ASGI server.
 
-    The task ends here either way; uvicorn would log the cancellation, which is its own or our shutdown's
-    doing, as an ERROR with a traceback.
+    The task ends here either way. uvicorn would log the cancellation, which comes from its shutdown or ours,
+    as an ERROR with a traceback.
     """
 
     def __init__(self, app: ASGIApp) -> None:

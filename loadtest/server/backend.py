@@ -1,4 +1,4 @@
-"""What all connections of one server share: its settings, its database, its faults, its counts."""
+"""State shared by all connections of one server: settings, database, faults and counters."""
 
 import asyncio
 from collections import Counter
@@ -12,10 +12,10 @@ from loadtest.server.storage import Storage
 
 
 class LiveConnection(Protocol):
-    """A session's newest open connection, as the next one finds it."""
+    """A session's newest open connection, as seen by the connection that replaces it."""
 
     def retire(self) -> None:
-        """Start to close, because a newer connection of the session has taken over."""
+        """Start closing, because a newer connection of the session has taken over."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -23,34 +23,34 @@ class Counters:
     """Counts since the process started. `connections_accepted` = `connections_open` + all `disconnects`."""
 
     connections_accepted: int = 0
-    """Upgrades not refused: answered with 101, unless the client was gone by then."""
+    """Upgrades not refused: answered with 101 unless the client was already gone."""
     connections_open: int = 0
-    """Accepted, and their handler has not ended yet."""
+    """Accepted connections whose handler has not ended yet."""
     connections_refused: int = 0
     """Upgrades answered with an HTTP error by this application."""
     logins_refused: int = 0
-    """Accepted, told `ws:auth_required` and closed with 4401."""
+    """Connections accepted, sent `ws:auth_required` and closed with 4401."""
     sessions_created: int = 0
     sessions_resumed: int = 0
-    """Connections of a session that the database knew."""
+    """Connections to a session already in the database."""
     takeovers: int = 0
-    """Connections that found an older one of their session still open."""
+    """Connections that replaced an older one of their session that was still open."""
     messages_received: int = 0
-    """Text or binary messages read, on any endpoint and readable or not."""
+    """Text or binary messages received on any endpoint, whether readable or not."""
     messages_stored: int = 0
     """Messages committed to the database."""
     replies_sent: int = 0
-    """Replies handed to a connection that was open; a duplicated one counts twice, a stream once."""
+    """Replies sent on an open connection; a duplicated reply counts twice, a stream once."""
     pushes_sent: int = 0
-    """Pushes handed to a connection that was open."""
+    """Pushes sent on an open connection."""
     sends_failed: int = 0
-    """Connections on which a send found the client gone."""
+    """Connections on which a send failed."""
     errors: int = 0
     """Handlers that ended with a real fault."""
     disconnects: Counter[str] = field(default_factory=Counter)
-    """Ended connections by close code, as the application saw it (1006: gone without a close frame)."""
+    """Ended connections by close code as the application saw it (1006: no close frame)."""
     faults: Counter[str] = field(default_factory=Counter)
-    """How often each `--fault` struck."""
+    """How often each `--fault` struck; `database_down` is not counted."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,10 +63,10 @@ class Backend:
     handling: Handling
     counters: Counters
     database_up_at_s: float
-    """On the event loop's clock: the end of the fault `database_down`."""
+    """When the fault `database_down` ends, on the event loop's clock."""
     live: dict[str, LiveConnection] = field(default_factory=dict)
     """The newest open connection of each session."""
 
     def database_is_up(self) -> bool:
-        """Whether the fault `database_down` is over, or was never asked for."""
+        """Whether the fault `database_down` is over or was not requested."""
         return asyncio.get_running_loop().time() >= self.database_up_at_s

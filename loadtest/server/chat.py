@@ -1,14 +1,14 @@
 """The `emergence` endpoint, `/ws/{session_id}`: sessions with a login, a thread, history, replies and pushes.
 
-Before the upgrade is answered, impossible ids are refused with 400, and everyone with 503 while the database
-is down. A wrong login is accepted, told so and closed with 4401, because a browser sees the close code of an
-open WebSocket but not the status of a refused one.
+Malformed ids are refused with 400 before the upgrade, and every upgrade is refused with 503 while the
+database is down. A connection with a wrong login is accepted, sent the reason and closed with 4401, because a
+browser sees the close code of an open WebSocket but not the status of a refused one.
 
-One session talks on one connection, its newest. A client whose network was lost comes back while its old
-connection still looks open (half-open), so the new one takes over at once, and the old one's end must not
-touch what belongs to the new. The old one is closed with 1008: it may be a healthy second tab, and a code
-that clients reconnect after would have two tabs evict each other for ever; where the client is gone, the
-close frees the server of a socket that its keepalive would have to find out about.
+A session uses one connection, its newest. A client that lost its network reconnects while its old connection
+still looks open (half-open), so the new one takes over at once, and the end of the old one must not affect
+state of the new one. The old one is closed with 1008: it may be a healthy second tab, and after a code that
+clients reconnect on, two tabs would evict each other for ever. If the client is gone, the close frees a
+socket that the server would otherwise hold until its keepalive fails.
 """
 
 import hmac
@@ -24,7 +24,7 @@ from loadtest.server.outbox import Outbox
 
 
 async def echo(websocket: WebSocket) -> None:
-    """Serve one upgrade request to its end; to the faults each is a first connect."""
+    """Serve one echo connection; for the faults, each counts as a first connect."""
     backend: Backend = websocket.app.state.backend
     if backend.faults.strikes("refuse_connect"):
         await refuse(websocket, backend, status=503, body="try again later")
@@ -48,12 +48,12 @@ async def echo(websocket: WebSocket) -> None:
 CLOSE_LOGIN = 4401
 
 _LOGIN = "jwt"
-# Ids go into the log and the database: bounded, and without what could forge a log line.
+# Ids go into the log and the database: bounded, and without characters that could forge a log line.
 _ID = re.compile(r"[A-Za-z0-9._~:@-]{1,128}")
 
 
 async def emergence(websocket: WebSocket) -> None:
-    """Serve one upgrade request of `/ws/{session_id}?thread_id=…` to its end."""
+    """Serve one connection to `/ws/{session_id}?thread_id=…`."""
     backend: Backend = websocket.app.state.backend
     session_id = websocket.path_params["session_id"]
     wanted_thread_id = websocket.query_params.get("thread_id") or _fresh_thread_id()
@@ -108,11 +108,13 @@ def _fresh_thread_id() -> str:
 
 
 class Conversation:
-    """What is said on one connection of one session.
+    """The conversation on one connection of one session.
 
-    Arguments:
-        thread_id: the session's, or None if the session is new.
-        wanted_thread_id: what a new session's is to be.
+    Args:
+        connection: the accepted connection.
+        backend: the server's shared state.
+        thread_id: the session's thread id; None if the session is new.
+        wanted_thread_id: the thread id for a new session.
     """
 
     def __init__(
@@ -126,7 +128,7 @@ class Conversation:
         self._outbox = Outbox(connection.reply, backend.faults)
 
     async def hold(self) -> None:
-        """Introduce the session and answer its messages, in order, until the connection ends."""
+        """Send the session's introduction, then answer its messages in order until the connection ends."""
         self._take_over()
         try:
             await self._connection.send(await self._introduction())
@@ -150,7 +152,7 @@ class Conversation:
         if self._thread_id is None and await storage.create(session_id, self._wanted_thread_id):
             self._backend.counters.sessions_created += 1
             return json_lines.established(session_id, self._wanted_thread_id)
-        # A first connection may have been overtaken by another one since it asked for the session.
+        # Another connection may have created the session since this one looked it up.
         thread_id = self._thread_id or await storage.thread_of(session_id) or self._wanted_thread_id
         self._backend.counters.sessions_resumed += 1
         established = json_lines.established(session_id, thread_id)

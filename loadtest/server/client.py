@@ -1,11 +1,12 @@
-"""One accepted WebSocket from its accept to its cleanup, whatever is spoken on it.
+"""One WebSocket from its accept to its cleanup, independent of the protocol spoken on it.
 
-Sends never raise: the first one that fails marks the connection as gone and is handed to the handling, and
-later ones are dropped in silence. The handler goes on to its next receive, as the application does; starlette
-has closed the socket by then and raises RuntimeError, which is how one lost client made two ERROR lines.
+Sends never raise. The first failure marks the connection as gone and is passed to the handling; later sends
+are dropped silently. The handler goes on to its next receive, as the application does. By then starlette has
+closed the socket and raises RuntimeError, which is how one lost client caused two ERROR lines.
 
-Pushes are timed by the event loop's own timer queue, so no task waits for a connection's next push. A push
-whose predecessor still waits for a slow reader is skipped: a silent client holds back one frame and no more.
+Pushes are scheduled on the event loop's timer queue, so no task waits for a connection's next push. A push is
+skipped while the previous one still waits for a slow reader, so a client that does not read holds back one
+frame at most.
 """
 
 import asyncio
@@ -29,13 +30,13 @@ _T = TypeVar("_T")
 
 
 async def refuse(websocket: WebSocket, backend: Backend, *, status: int, body: str) -> None:
-    """Answer the upgrade with an HTTP error instead (ASGI's WebSocket denial response)."""
+    """Refuse the upgrade with an HTTP error (ASGI's WebSocket denial response)."""
     backend.counters.connections_refused += 1
     await websocket.send_denial_response(PlainTextResponse(body, status))
 
 
 class Connection:
-    """One WebSocket of one session; `session` is its name in the log."""
+    """One WebSocket of one session; `session` names it in the log."""
 
     def __init__(self, websocket: WebSocket, session: str, backend: Backend) -> None:
         self.session = session
@@ -54,10 +55,10 @@ class Connection:
         return self._close_code is not None
 
     async def run(self, talk: Callable[[], Awaitable[None]], *, subprotocol: str | None = None) -> None:
-        """Accept, talk until the connection ends, and account for how it ended.
+        """Accept, run `talk` until the connection ends, and count how it ended.
 
         Raises:
-            CancelledError: a shutdown cancelled it; the handling has logged it.
+            CancelledError: a shutdown cancelled it; the handling has logged that.
         """
         counters = self._backend.counters
         counters.connections_accepted += 1
@@ -87,16 +88,16 @@ class Connection:
             await self.close(CLOSE_FAULT)
 
     async def receive_text(self) -> str:
-        """Return the next message, which has to be text.
+        """Return the next message, which must be text.
 
         Raises:
-            BadMessage: it is binary.
-            WebSocketDisconnect: the connection ended, or was silent for too long and was closed with 4408.
-            RuntimeError: starlette's, after a send that failed.
+            BadMessage: the message is binary.
+            WebSocketDisconnect: the connection ended, or was inactive for too long and was closed with 4408.
+            RuntimeError: starlette's, after a failed send.
         """
         try:
             text = await self._unless_inactive(self._websocket.receive_text())
-        except KeyError:  # how starlette's receive_text() meets a binary message
+        except KeyError:  # starlette's receive_text() on a binary message
             raise json_lines.BadMessage("a binary frame, not a JSON object") from None
         self._backend.counters.messages_received += 1
         return text
@@ -125,7 +126,7 @@ class Connection:
         raise WebSocketDisconnect(CLOSE_INACTIVE)
 
     async def send(self, frame: json_lines.Frame) -> bool:
-        """Send one frame; return whether the connection took it."""
+        """Send one frame; return whether it was sent."""
         if self._gone:
             return False
         try:
@@ -142,14 +143,14 @@ class Connection:
         return True
 
     async def reply(self, reply: json_lines.Reply) -> None:
-        """Send the frames that answer one message."""
+        """Send the frames of one reply; stop at the first that fails."""
         for frame in reply:
             if not await self.send(frame):
                 return
         self._backend.counters.replies_sent += 1
 
     async def close(self, code: int, reason: str = "") -> None:
-        """Close from this side; a client that is gone already is fine."""
+        """Close from this side; it is no error if the client has already gone."""
         self._gone = True
         self._close_code = code
         try:
@@ -159,14 +160,14 @@ class Connection:
                 raise
 
     def retire(self) -> None:
-        """Start to close, quietly, because a newer connection of the session has taken over."""
+        """Start closing, because a newer connection of the session has taken over; log nothing."""
         if not self._gone:
             self._closing = asyncio.create_task(
                 self.close(CLOSE_TAKEN_OVER, "taken over by a newer connection")
             )
 
     def start_pushes(self) -> None:
-        """Push a notification every `push_every_s` from now on, until the connection ends."""
+        """Push a notification every `push_every_s` seconds until the connection ends."""
         if self._backend.settings.push_every_s:
             self._push_after(asyncio.get_running_loop().time())
 

@@ -1,10 +1,10 @@
-"""Faults: the one thing that the server does wrong on purpose, so that a check can be seen to catch it.
+"""Deliberate faults of the server, used to show that a check catches them.
 
-A fault is written `NAME` or `NAME=VALUE`. Ratio faults strike at random, each from its own generator seeded
-with its name: the n-th decision of a fault is the same in every run, and switching on a second fault does
-not move the first. `struck` counts what really happened, so a test can compare exact totals.
+A fault is written `NAME` or `NAME=VALUE`. Ratio faults strike at random, each with its own generator seeded
+with its name: the n-th decision of a fault is the same in every run, and adding a second fault does not
+change the first. `struck` counts how often a fault struck, so a test can compare exact totals.
 
-This module decides; the modules that carry the decision out ask `strikes(...)` where it matters.
+This module only decides; the modules that implement a fault call `strikes(...)`.
 """
 
 import random
@@ -33,16 +33,16 @@ KNOWN: Mapping[str, tuple[Number, ...]] = {
 
 
 def usage(name: str) -> str:
-    """Return how the fault `name` is written, such as `latency_tail=RATIO:MS`."""
+    """Return how to write the fault `name`, for example `latency_tail=RATIO:MS`."""
     numbers = ":".join(number.metavar for number in KNOWN[name])
     return f"{name}={numbers}" if numbers else name
 
 
 def parse_faults(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
-    """Return the values of each fault by its name, in the units of its usage.
+    """Return the values of each fault by name, in the units of its usage.
 
     Raises:
-        InvalidSetting: one is unknown, given twice, or has a value out of range.
+        InvalidSetting: a fault is unknown, given twice, or has a value out of range.
     """
     faults: dict[str, tuple[float, ...]] = {}
     for text in texts:
@@ -66,19 +66,19 @@ def _values(text: str, name: str, parts: list[str]) -> tuple[float, ...]:
 
 
 class Faults:
-    """The faults of one running server, drawing and counting."""
+    """The faults of one running server: draws whether they strike, and counts."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._values = parse_faults(texts)
         self._randoms = {name: random.Random(name) for name in self._values}
         self.struck: Counter[str] = Counter()
         self.delays_replies = bool(self._values.keys() & {"latency", "latency_tail"})
-        """Whether replies may have to wait, so that each connection needs a queue for them."""
+        """Whether replies may be delayed, so that each connection needs a queue for them."""
         self.database_down_s = self._values.get("database_down", (0.0,))[0]
-        """How long after its start the server is to say that its database is down."""
+        """How long after its start the server reports its database as down."""
 
     def strikes(self, name: str) -> bool:
-        """Draw whether the fault strikes now; one without a ratio always does, one not asked for never."""
+        """Draw whether the fault strikes now: always if it has no ratio, never if it was not requested."""
         values = self._values.get(name)
         if values is None or (values and self._randoms[name].random() >= values[0]):
             return False
@@ -86,7 +86,7 @@ class Faults:
         return True
 
     def reply_delay_s(self) -> float:
-        """Draw how long the next reply is kept back, in seconds."""
+        """Draw the delay of the next reply, in seconds."""
         delay_ms = 0.0
         if "latency" in self._values:
             self.struck["latency"] += 1

@@ -1,17 +1,18 @@
 """How the application handled and logged the end of a connection, before and after its hotfix.
 
-A WebSocket handler ends in one of four ways, and telling them apart is all that the hotfix was about:
+A WebSocket handler ends in one of four ways. The hotfix was about telling them apart:
 
-    DISCONNECTED   starlette's WebSocketDisconnect: the client closed, vanished, or was found gone in a send
-    AFTER_CLOSE    RuntimeError of starlette or uvicorn: the handler used a socket that was closed already
+    DISCONNECTED   starlette's WebSocketDisconnect: the client closed, vanished, or was found gone by a send
+    AFTER_CLOSE    RuntimeError of starlette or uvicorn: the handler used a socket that was already closed
     GONE           OSError of the transport: uvicorn's ClientDisconnected (websockets' ConnectionClosed is
                    its cause), ConnectionResetError, BrokenPipeError, a TCP timeout
     FAULT          anything else: a real error, the only one that deserves ERROR and a traceback
 
-Before, a failed send was an ERROR, and so was the RuntimeError that followed when the handler went on to
-receive on the socket that the failed send had closed: two ERROR lines for one client that lost its network
-while a reply was on its way. After, the first three are INFO. Cancellation, which is no Exception, comes from
-a shutdown; it is never swallowed here. The log texts are contracts, read by `loadtest check-log`.
+Before the hotfix, a failed send was an ERROR, and so was the RuntimeError that followed when the handler went
+on to receive on the socket that the failed send had closed: two ERROR lines for one client that lost its
+network while a reply was on its way. After the hotfix, the first three are INFO. Cancellation, which is not
+an Exception, comes from a shutdown and is never swallowed here. The log texts are contracts: `loadtest
+check-log` reads them.
 """
 
 import enum
@@ -26,7 +27,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 LOG = logging.getLogger("loadtest.server")
 
 # starlette 0.40 to 1.10 (websockets.py) and uvicorn 0.30 to 0.54 (websockets_impl.py, wsproto_impl.py). Newer
-# starlettes have a subclass for theirs, but the text is what all have in common.
+# versions of starlette raise a subclass of RuntimeError, but all versions share the text.
 _AFTER_CLOSE_TEXTS = ("WebSocket is not connected", 'Cannot call "', "Unexpected ASGI message")
 
 
@@ -40,7 +41,7 @@ class Ending(enum.Enum):
 
 
 def ending_of(error: Exception) -> Ending:
-    """Tell a client that went away from a real fault."""
+    """Return how a handler that raised this error ended."""
     match error:
         case WebSocketDisconnect():
             return Ending.DISCONNECTED
@@ -52,7 +53,7 @@ def ending_of(error: Exception) -> Ending:
 
 
 def close_code_of(error: Exception) -> int:
-    """Return the close code that the error stands for (RFC 6455, section 7.4.1)."""
+    """Return the close code that corresponds to the error (RFC 6455, section 7.4.1)."""
     match error:
         case WebSocketDisconnect(code=code):
             return code
@@ -60,27 +61,27 @@ def close_code_of(error: Exception) -> int:
 
 
 class Handling(Protocol):
-    """What the application does with what it catches: it logs, each version in its own way."""
+    """How a version of the application logs the exceptions it catches."""
 
     def send_failed(self, session: str, error: Exception) -> None:
-        """A send raised; the socket is marked as gone and the handler goes on to its next receive."""
+        """Log a send that raised; the handler goes on to its next receive."""
 
     def ended(self, session: str, error: Exception) -> None:
-        """The handler raised and is over."""
+        """Log the exception that ended the handler."""
 
     def cancelled(self, session: str) -> None:
-        """The handler was cancelled by a shutdown."""
+        """Log that a shutdown cancelled the handler."""
 
 
 class HandlingBefore:
-    """Before the hotfix: a disconnect met in the wrong place is an ERROR."""
+    """Before the hotfix: a disconnect anywhere but in a receive is an ERROR."""
 
     def send_failed(self, session: str, error: Exception) -> None:
-        """Log any failure of a send as ERROR."""
+        """Log any failed send as ERROR."""
         LOG.error("Send error (session %s) -> cleanup: %s", session, error, extra=_tagged(session))
 
     def ended(self, session: str, error: Exception) -> None:
-        """Log all but a WebSocketDisconnect as ERROR, without a traceback."""
+        """Log everything except a WebSocketDisconnect as ERROR, without a traceback."""
         match error:
             case WebSocketDisconnect():
                 return
@@ -94,7 +95,7 @@ class HandlingBefore:
 
 
 class HandlingAfter:
-    """After the hotfix: whatever a client can cause by leaving is INFO."""
+    """After the hotfix: everything a client can cause by leaving is INFO."""
 
     def send_failed(self, session: str, error: Exception) -> None:
         """Log a client that is gone as INFO, a real fault as ERROR."""

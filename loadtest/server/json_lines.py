@@ -1,9 +1,9 @@
-"""What the `emergence` application says and reads on the wire, as text; nothing here does I/O.
+"""The wire format of the `emergence` application, as text; nothing here does I/O.
 
-A frame is one or several JSON objects, one a line; a client's frame is exactly one object. A client's
-message is kept as the text it came in and spliced into replies unparsed: it was decoded once to see that it
-is JSON (RFC 8259), so the splice is JSON too. The one repair is that line breaks between tokens are taken
-out, because a reader of our frames splits them at line breaks.
+A server's frame has one or more JSON objects, one per line; a client's frame is exactly one object. A
+client's message is kept as received and spliced into replies as text: it was decoded once to check that it is
+JSON (RFC 8259), so the result is JSON too. The only change is that line breaks between tokens are removed,
+because readers of the server's frames split them at line breaks.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class BadMessage(ValueError):
-    """A client sent a frame that the application cannot read."""
+    """A frame from a client that the application cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What a session has said: how many messages in all, and the newest of them as stored, oldest first."""
+    """A session's messages: how many there are, and the newest of them as stored, oldest first."""
 
     count: int
     newest_messages: list[str]
@@ -35,14 +35,14 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A client's message: its JSON text on one line, and the same decoded."""
+    """A client's message: its JSON text on one line, and its decoded content."""
 
     text: str
     content: dict[str, Any]
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The payload where it is an object, else an empty one."""
+        """The payload; empty if it is missing or not an object."""
         payload = self.content.get("payload")
         return payload if isinstance(payload, dict) else {}
 
@@ -51,7 +51,7 @@ def parse(text: str) -> Message:
     """Read a client's frame.
 
     Raises:
-        BadMessage: not a JSON object, or one nested deeper than the decoder goes.
+        BadMessage: the frame is not a JSON object, or is nested too deeply for the decoder.
     """
     try:
         content = _decode(text)
@@ -63,7 +63,7 @@ def parse(text: str) -> Message:
 
 
 def answer(message: Message) -> Reply:
-    """Return the reply to a message: a stream to `chat_stream`, an acknowledgement to all else."""
+    """Return the reply to a message: a stream for `chat_stream`, an acknowledgement for any other type."""
     if message.content.get("type") == "chat_stream":
         return _stream(message)
     return (f'{{"type":"ws:ack","payload":{{"received":true,"echo":{message.text}}}}}',)
@@ -81,12 +81,12 @@ def _stream(message: Message) -> Reply:
 
 
 def established(session_id: str, thread_id: str) -> str:
-    """Return the first object a client gets."""
+    """Return the first object sent on a connection, for a new or a resumed session."""
     return _object("ws:session_established", {"session_id": session_id, "thread_id": thread_id})
 
 
 def restored(session_id: str, thread_id: str, history: History) -> str:
-    """Return the object that hands a session its history."""
+    """Return the object that carries a resumed session's history."""
     return (
         f'{{"type":"ws:session_restored","payload":{{"session_id":{_json(session_id)},'
         f'"thread_id":{_json(thread_id)},"messages":[{",".join(history.newest_messages)}],'
@@ -95,7 +95,7 @@ def restored(session_id: str, thread_id: str, history: History) -> str:
 
 
 def login_required(reason: str) -> str:
-    """Return what a client with a bad token is told before the close with 4401."""
+    """Return the object sent to a client with a bad token, before the close with 4401."""
     return _object("ws:auth_required", {"reason": reason})
 
 
@@ -105,7 +105,7 @@ def notification(push_id: int, *, sent_at_ms: float) -> str:
 
 
 def corrupted(message: Message) -> Message:
-    """Return the message with its text changed: what the fault `corrupt_reply` echoes."""
+    """Return the message with its text changed, for the fault `corrupt_reply`."""
     content = dict(message.content)
     if message.payload:
         content["payload"] = {**message.payload, "text": _spoiled(message.payload.get("text", ""))}
@@ -115,7 +115,7 @@ def corrupted(message: Message) -> Message:
 
 
 def corrupted_frame(frame: Frame) -> Frame:
-    """Return an echo's frame changed: a JSON object stays one, anything else differs in its end."""
+    """Return the frame changed: a JSON object stays a JSON object, anything else gets a different end."""
     if isinstance(frame, bytes):
         return frame[:-1] + bytes([frame[-1] ^ 1]) if frame else b"\0"
     try:

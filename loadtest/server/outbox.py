@@ -1,8 +1,8 @@
-"""The way of replies to a connection, where most faults strike: lost, doubled, out of order, late.
+"""Delivery of replies to a connection. Most faults strike here: replies lost, duplicated, reordered or late.
 
-Without faults a reply is sent at once, by the handler itself, which thereby feels a slow reader. A delayed
-reply goes through a bounded queue: delays of successive replies overlap, and their order stays. A reply that
-is held back leaves after the session's next one; with none in sight it leaves by itself after a while.
+Without faults the handler itself sends a reply at once, so a slow reader slows the handler down. A delayed
+reply goes through a bounded queue: delays of successive replies overlap, and their order is kept. A reply
+held back for reordering is sent after the session's next one, or on its own after a timeout.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from loadtest.server.faults import Faults
 from loadtest.server.json_lines import Reply
 
 HOLD_AT_MOST_S = 3.0
-"""Sessions often send one message a second, so the next reply is near; a lone last reply must not be lost."""
+"""Sessions often send one message a second, so another reply follows soon; a last reply must not be lost."""
 
 _DELAYED_AT_MOST = 1024
 
 
 class Outbox:
-    """The replies of one connection; `close` it when the connection ends."""
+    """Delivers the replies of one connection; call `close` when the connection ends."""
 
     def __init__(self, send: Callable[[Reply], Awaitable[None]], faults: Faults) -> None:
         self._send = send
@@ -30,7 +30,7 @@ class Outbox:
         self._sending: asyncio.Task[None] | None = None
 
     async def deliver(self, reply: Reply) -> None:
-        """Send one reply, or do to it what the faults say."""
+        """Send one reply, subject to the faults."""
         if self._faults.strikes("lose_reply"):
             return
         if self._held is None and self._faults.strikes("reorder_reply"):
@@ -42,7 +42,7 @@ class Outbox:
         await self._release()
 
     def close(self) -> None:
-        """Drop what has not been sent."""
+        """Drop replies that have not been sent."""
         for pending in (self._hold_timer, self._releasing, self._sending):
             if pending is not None:
                 pending.cancel()

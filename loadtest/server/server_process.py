@@ -1,8 +1,8 @@
 """The reference server as a child process, for tests and for runs without a host.
 
-The child prints where it listens to its standard output, a file that this process reads until the line is
-there. The child watches its parent's process id, so it does not outlive a parent that was killed. The login
-token travels in the environment, where a list of processes does not show it.
+The child prints its URL to its standard output, a file that this process polls until the line appears. The
+child watches its parent's process id, so it does not outlive a parent that was killed. The login token is
+passed in the environment, where process listings do not show it.
 """
 
 import os
@@ -20,7 +20,7 @@ from loadtest.server.server_settings import ServerSettings
 TOKEN_VARIABLE = "LOADTEST_SERVE_TOKEN"  # noqa: S105 - its name, not its value
 
 GRACE_S = 15.0
-"""Between SIGTERM and SIGKILL: more than the server gives its connections to close."""
+"""Between SIGTERM and SIGKILL: longer than the server gives its connections to close."""
 
 _ANNOUNCEMENT = "listening on "
 _LINE_BYTES = 200
@@ -33,16 +33,16 @@ class ServerProcess(Process):
 
     Args:
         arguments: further arguments for `loadtest serve`.
-        log_path: file to which its log is appended; None for one that is gone with the server.
-        start_timeout_s: how long it may take to listen.
-        settings: fields of `ServerSettings`; the default port is 0, a free one.
+        log_path: file to which the log is appended; None discards it when the server ends.
+        start_timeout_s: how long the server may take until it listens.
+        settings: fields of `ServerSettings`; the default port is 0, which picks a free one.
 
     Attributes:
-        url: where it listens.
+        url: the URL it listens on.
 
     Raises:
-        InvalidSetting: a setting is impossible.
-        ServerNotStarted: it ended, or did not listen in time; with the end of its log.
+        InvalidSetting: a setting is out of range or malformed.
+        ServerNotStarted: it ended or did not listen in time; the error quotes the end of its log.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class ServerProcess(Process):
         return port
 
     def _listening_at(self, output: IO[bytes], log: IO[bytes], timeout_s: float) -> str:
-        """Wait until it listens; return its URL."""
+        """Wait until the server listens; return its URL."""
         deadline_s = time.monotonic() + timeout_s
         while True:
-            # pread: the child shares the file's position, which must not move under its writes.
+            # pread does not move the file position, which is shared with the child that writes.
             line, line_end, _ = os.pread(output.fileno(), _LINE_BYTES, 0).decode().partition("\n")
             if line_end:
                 return line.removeprefix(_ANNOUNCEMENT)

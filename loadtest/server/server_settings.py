@@ -1,10 +1,10 @@
-"""Settings of the reference server, which check themselves.
+"""The reference server's settings, checked on construction.
 
 The command line, the Python API and the child process all build a `ServerSettings`. Errors name the options
 of `loadtest serve`.
 
-The server is for loopback only: it has no TLS, trusts its clients and logs what they do. That is a
-property of the settings, not of the socket, so it is refused here.
+The server is for loopback only: it has no TLS, trusts its clients and logs what they do. Other addresses are
+refused here, before a socket is opened.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ _PORT = Whole(0, 65_535)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What a reference server is to do; see `loadtest serve --help` for each option.
+    """Settings of a reference server; `loadtest serve --help` describes each option.
 
     Raises:
         InvalidSetting: a value is out of range or malformed.
@@ -38,14 +38,14 @@ class ServerSettings:
 
     host: str = "127.0.0.1"
     port: int = 8765
-    """0 lets the system choose a free one."""
+    """0 lets the system choose a free port."""
     database: Path | None = None
-    """None: a temporary database, gone when the server ends."""
+    """None: a temporary database, deleted when the server ends."""
     handling: HandlingName = "after"
     faults: tuple[str, ...] = ()
     """Each `NAME` or `NAME=VALUE`, as on the command line."""
     token: str | None = field(default=None, repr=False)
-    """None: no login is asked for."""
+    """None: no login is required."""
     push_every_s: float = 5.0
     """0: no pushes."""
     inactivity_timeout_s: float = 300.0
@@ -56,7 +56,7 @@ class ServerSettings:
     ws_implementation: WebSocketImplementation = "websockets"
     log_format: LogFormat = "text"
     parent_pid: int | None = None
-    """The server stops by itself once this is no longer its parent process."""
+    """The server stops once this is no longer its parent process."""
 
     def __post_init__(self) -> None:
         _check_host(self.host)

@@ -1,8 +1,8 @@
-"""The process around the application: its port, its log, its event loop, its signals and its end.
+"""The process around the application: port, log, event loop, signals and shutdown.
 
 SIGTERM and SIGINT stop it: uvicorn closes every connection with 1012 and waits for the handlers. A client
-that does not read would keep it waiting for ever, so after a grace the handlers left are cancelled and their
-sockets dropped. Standard output holds one line, which says where the server listens once it does.
+that does not read would keep it waiting for ever, so after a grace period the remaining handlers are
+cancelled and their sockets aborted. Standard output gets one line, the URL, once the server listens.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from loadtest.server.storage import check_database
 from loadtest.text import one_line
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # that uvicorn and websockets are to drop it is why it is tested here
+    warnings.simplefilter("ignore")  # both will drop it: a reason to test against it, not to avoid it
     from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
 
 _MAX_MESSAGE = 2000
@@ -40,7 +40,7 @@ def configure_log(log_format: LogFormat) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):  # uvicorn gave them levels of their own
+    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):  # uvicorn has set their levels
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
@@ -69,15 +69,15 @@ class _JsonFormatter(logging.Formatter):
 
 
 class PatientWebSocketProtocol(WebSocketProtocol):
-    """uvicorn's `websockets` implementation, with two faults of its foundation mended.
+    """uvicorn's `websockets` implementation with two bugs fixed.
 
-    It stands on websockets' legacy protocol, where clients that are merely slow or hasty make the log say
-    ERROR though nothing is wrong with the server (seen with websockets 17):
+    It uses websockets' legacy protocol, in which a slow or hasty client causes ERROR lines although nothing
+    is wrong with the server (seen with websockets 17):
 
-    - Only one coroutine may wait for a full write buffer to drain; a second one, be it the keepalive ping,
-      the answer to a client's ping, or a push beside a reply, meets an AssertionError. Here they queue up.
-    - Closing a connection whose client was gone before the handshake ended meets an AttributeError. Here
-      there is nothing to close.
+    - Only one coroutine may wait for a full write buffer to drain. A second one (a keepalive ping, the answer
+      to a client's ping, or a push beside a reply) raises AssertionError. Here they wait in turn.
+    - Closing a connection whose client left before the handshake ended raises AttributeError. Here the close
+      does nothing.
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
@@ -89,7 +89,7 @@ class PatientWebSocketProtocol(WebSocketProtocol):
             await super()._drain()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Perform the closing handshake, if there was an opening one."""
+        """Perform the closing handshake if the opening handshake was completed."""
         if hasattr(self, "transfer_data_task"):
             await super().close(code, reason)
 
@@ -102,12 +102,12 @@ _WATCH_EVERY_S = 0.2
 
 
 def serve(settings: ServerSettings) -> None:
-    """Serve until SIGTERM or SIGINT, or until the parent process that the settings may name is gone.
+    """Serve until SIGTERM or SIGINT, or until the parent process named in the settings has ended.
 
     Call it from the main thread; it takes over the process's log and standard output.
 
     Raises:
-        UsageError: the port, the database or the WebSocket implementation cannot be had.
+        UsageError: the port is taken, the database unusable, or the WebSocket implementation not installed.
     """
     if settings.database is not None:
         check_database(settings.database)
@@ -133,7 +133,7 @@ async def _watch(server: uvicorn.Server, url: str, parent_pid: int | None) -> No
     while not server.started:
         await asyncio.sleep(0.01)
     gc.collect()
-    gc.freeze()  # what start-up made stays for good; the collector need not stop the loop to look at it again
+    gc.freeze()  # objects made at start-up live for ever; the collector need not stop the loop to scan them
     print(f"listening on {url}", flush=True)
     while not server.should_exit:
         await asyncio.sleep(_WATCH_EVERY_S)
@@ -155,7 +155,7 @@ def _configure(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
         ws_max_size=MESSAGE_BYTES_AT_MOST,
         ws_ping_interval=settings.ping_interval_s or None,
         ws_ping_timeout=settings.ping_timeout_s,
-        lifespan="off",  # _serve runs it, so that what it raises is an exception and not a log line
+        lifespan="off",  # _serve runs it, so that its failure is an exception and not a log line
         log_config=None,
         log_level="critical",  # until configure_log
         proxy_headers=False,
@@ -187,7 +187,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _allow_many_sockets() -> None:
-    """Raise the soft limit of open files, often 1024, to the hard one: a socket is a file."""
+    """Raise the soft limit of open files, often 1024, to the hard limit: every socket counts as a file."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -197,8 +197,8 @@ def _allow_many_sockets() -> None:
 
 @contextlib.contextmanager
 def _stopped_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    # uvicorn has its own handlers while it serves, and raises what they caught once more when it is done: for
-    # these, which end nothing. The default ones would end the process with the signal instead of with 0.
+    # uvicorn installs its own handlers while it serves, and afterwards raises the caught signals again. These
+    # handlers absorb them; the default ones would end the process with the signal instead of exit code 0.
     def stop(*_: object) -> None:
         server.should_exit = True
 

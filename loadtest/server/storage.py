@@ -1,12 +1,12 @@
 """Sessions and their messages in SQLite, so that they outlive connections and the server itself.
 
-Acknowledged means committed. Every message waits for the transaction it is in, but messages of many sessions
-share one (group commit): while one transaction runs, what comes in collects for the next, so the cost per
-message falls as the load rises and a lone message waits for nobody. A batch is one INSERT over a JSON array:
-one statement is one transaction in autocommit mode, and one trip to aiosqlite's thread instead of three.
+Acknowledged means committed. Every message waits for its transaction, but messages of many sessions share one
+(group commit): while one transaction runs, new messages collect for the next. So the cost per message falls
+as the load rises, and a lone message does not wait. A batch is one INSERT over a JSON array: in autocommit
+mode one statement is one transaction, and takes one trip to aiosqlite's thread instead of three.
 
-Write-ahead log and synchronous=NORMAL: a commit survives the death of the process (SIGKILL), not that of the
-operating system, which is what a reference server needs. https://www.sqlite.org/wal.html
+With a write-ahead log and synchronous=NORMAL, a commit survives the death of the process (SIGKILL) but not a
+crash of the operating system. A reference server needs no more. https://www.sqlite.org/wal.html
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from loadtest.server.json_lines import History
 
 RESTORED_MESSAGES = 100
 RESTORED_BYTES = 768 * 1024
-"""Keeps the frame that restores a session below the 1 MiB that WebSocket clients take by default."""
+"""Keeps the frame that restores a session below 1 MiB, the default limit of many WebSocket clients."""
 
 # 256 messages of 1 MiB, every character escaped, stay below SQLite's limit of 10^9 bytes a value.
 _BATCH = 256
-_APPLICATION_ID = 0x6C745753  # "ltWS": tells our databases from other programs'
+_APPLICATION_ID = 0x6C745753  # "ltWS": distinguishes our databases from other programs'
 
 _SCHEMA = f"""
 PRAGMA journal_mode = WAL;
@@ -54,7 +54,7 @@ _CREATE = """
 INSERT INTO sessions (session_id, thread_id) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING session_id
 """
 
-# One statement, so that the count and the messages are of the same moment.
+# One statement, so that count and messages are consistent.
 _HISTORY = """
 SELECT total, message
 FROM (SELECT count(*) AS total FROM messages WHERE session_id = ?1) LEFT JOIN (
@@ -66,10 +66,10 @@ ORDER BY id
 
 
 def check_database(path: Path) -> None:
-    """See that `path` is, or can become, a database of ours.
+    """Check that `path` is one of the server's databases or can become one.
 
     Raises:
-        InvalidSetting: it cannot, with the reason that SQLite gives.
+        InvalidSetting: it is not and cannot; the error quotes SQLite's reason.
     """
     try:
         with closing(sqlite3.connect(path)) as database:
@@ -87,7 +87,7 @@ def check_database(path: Path) -> None:
 
 
 class Storage:
-    """An open database. Make one with `open_storage`."""
+    """An open database. Create it with `open_storage`."""
 
     def __init__(self, database: aiosqlite.Connection) -> None:
         self._database = database
@@ -103,14 +103,14 @@ class Storage:
         return True
 
     async def thread_of(self, session_id: str) -> str | None:
-        """Return the session's thread id, or None if there is no such session."""
+        """Return the session's thread id, or None if the session does not exist."""
         query = "SELECT thread_id FROM sessions WHERE session_id = ?"
         for (thread_id,) in await self._database.execute_fetchall(query, (session_id,)):
             return str(thread_id)
         return None
 
     async def create(self, session_id: str, thread_id: str) -> bool:
-        """Create the session; return False if there is one, which stays as it is."""
+        """Create the session; return False and change nothing if it exists."""
         return bool(list(await self._database.execute_fetchall(_CREATE, (session_id, thread_id))))
 
     async def forget(self, session_id: str) -> None:
@@ -119,20 +119,20 @@ class Storage:
         await self._database.execute_fetchall("DELETE FROM sessions WHERE session_id = ?", (session_id,))
 
     async def history(self, session_id: str) -> History:
-        """Return the session's history, with at most 100 messages and fewer where they are large."""
+        """Return the session's history, limited to RESTORED_MESSAGES messages and RESTORED_BYTES bytes."""
         limits = (session_id, RESTORED_MESSAGES, RESTORED_BYTES)
         rows = list(await self._database.execute_fetchall(_HISTORY, limits))
         return History(rows[0][0], [message for _, message in rows if message is not None])
 
     def append(self, session_id: str, message: str) -> asyncio.Future[None]:
-        """Store a message; the future is done once it is committed, or holds SQLite's error."""
+        """Store a message; the future is done once it is committed, or has SQLite's error."""
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((session_id, message, committed))
         self._work.set()
         return committed
 
     async def write(self) -> None:
-        """Commit what is appended, batch by batch, until cancelled."""
+        """Commit appended messages batch by batch, until cancelled."""
         while True:
             await self._work.wait()
             batch, self._pending = self._pending[:_BATCH], self._pending[_BATCH:]
@@ -148,7 +148,7 @@ class Storage:
         except sqlite3.Error as error:
             failure = error
         for *_, committed in batch:
-            if committed.done():  # its connection was cancelled meanwhile
+            if committed.done():  # its connection was cancelled in the meantime
                 continue
             if failure is None:
                 committed.set_result(None)
@@ -158,7 +158,7 @@ class Storage:
 
 @asynccontextmanager
 async def open_storage(path: Path | None) -> AsyncIterator[Storage]:
-    """Open the database at `path`, or SQLite's own nameless temporary one, which leaves nothing behind."""
+    """Open the database at `path`; None opens an unnamed temporary one, which SQLite deletes on close."""
     async with aiosqlite.connect("" if path is None else path, isolation_level=None) as database:
         await database.executescript(_SCHEMA)
         storage = Storage(database)

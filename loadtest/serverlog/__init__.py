@@ -1,12 +1,17 @@
-"""Server logs: read, followed, classified, and matched with the drops made. Pure but for `follow`.
+"""Server logs: read, followed during a run, classified, and matched with drops.
 
-carriers    from bytes to lines and JSON objects
-formats     text formats; payloads: JSON records; times: their timestamps
-assembly    records of several lines; tracebacks: what stands in them
+Only `follow`, `log_reader.read` and `rules.load_rules` do I/O.
+
+carriers    bytes to lines and JSON objects
+formats     text formats
+payloads    JSON records
+times       timestamps of both
+assembly    records that span several lines
+tracebacks  the lines under a record's head
 records     a record: time, level, logger, text, session
 log_reader  all of these together: from a file to records
 rules       what a record means (rules.toml)
-follow      a file or a command, followed while a run goes
+follow      follows a file or a command during a run
 extract     what a run keeps of its server's log
-matching    which record tells of which drop
+matching    which drop caused which record
 """

@@ -1,10 +1,10 @@
-"""Heads and the lines under them, put together into records.
+"""Assembles heads and the lines under them into records.
 
-Where a log is lines, what follows a head belongs to it. Where a carrier wraps each line (Cloud Logging's
-`textPayload`), a traceback comes in pieces, entries of their own, and `gcloud logging read` prints the
-newest entry first: then the pieces come before their head, the last line first. The order is told from
-the entries' own times. A traceback that has no head is a record of its own, at level ERROR: Python prints
-such when nobody catches or formats an exception.
+In a log of plain lines, the lines after a head belong to it. If a carrier wraps each line (Cloud Logging's
+`textPayload`), a traceback comes in pieces, each an entry of its own. `gcloud logging read` prints the newest
+entry first: then the pieces come before their head, last line first. The order is inferred from the entries'
+times. A traceback without a head becomes a record of its own at level ERROR: Python prints one when an
+exception is neither caught nor formatted.
 """
 
 from loadtest.serverlog.formats import Entry
@@ -14,14 +14,14 @@ from loadtest.serverlog.tracebacks import Tail, starts_traceback
 from loadtest.text import one_line
 
 PIECES_WITHIN_NS = 2 * SECOND_NS
-"""Pieces of one traceback are written at once; carriers stamp them within milliseconds."""
+"""Pieces of one traceback are written together; carriers stamp them within milliseconds of each other."""
 
 _MAX_PIECES = 400
 _SURE = 5
 
 
 class Assembly:
-    """Takes heads and tails in the order of the log and gives whole records."""
+    """Takes heads, lines and pieces in the order of the log, and returns complete records."""
 
     def __init__(self, counts: Counts) -> None:
         self._counts = counts
@@ -29,10 +29,10 @@ class Assembly:
         self._open: Entry | None = None
         self._pieces: list[Entry] = []
         self._last_ns: int | None = None
-        self._order = 0  # above 0 the oldest comes first, below 0 the newest
+        self._order = 0  # above 0: oldest entry first; below 0: newest first
 
     def head(self, entry: Entry) -> None:
-        """A record begins."""
+        """Take the head of a record, which completes the one before."""
         if entry.raw:
             self._note_order(entry)
         if self._open is not None:
@@ -42,7 +42,7 @@ class Assembly:
         self._open = entry
 
     def line(self, number: int, text: str) -> None:
-        """A line that is no head: it belongs to the record before it."""
+        """Take a line that is not a head: it belongs to the record before it."""
         if starts_traceback(text) and not self._takes(text):
             self._begin_headless(number)
         if self._open is None:
@@ -58,7 +58,7 @@ class Assembly:
         self._counts.stray += tail.stray is not before
 
     def piece(self, entry: Entry) -> None:
-        """An entry of its own that holds a part of a traceback."""
+        """Take a part of a traceback that came as an entry of its own."""
         if not entry.message and entry.tail is None:
             return
         self._note_order(entry)
@@ -75,12 +75,12 @@ class Assembly:
             self._open = entry
 
     def take(self) -> list[LogRecord]:
-        """The records that are whole now."""
+        """Return the records that are complete now."""
         done, self._done = self._done, []
         return done
 
     def flush(self) -> list[LogRecord]:
-        """Nothing follows for now: the last record is whole too."""
+        """Complete the last record, since nothing follows for now; return all complete records."""
         if self._open is not None:
             self._finish(self._open)
             self._open = None
@@ -90,10 +90,10 @@ class Assembly:
         return self.take()
 
     def _takes(self, traceback_line: str) -> bool:
-        """Whether a traceback that begins belongs to the open record.
+        """Whether a traceback that begins here belongs to the open record.
 
-        Not if that one has its own already, and not if text without any format stands between it and an
-        ordinary head: so does asyncio's "Task exception was never retrieved" come under uvicorn.
+        It does not if that record already has one, or if unformatted text stands between it and a head below
+        ERROR: this is how asyncio's "Task exception was never retrieved" appears under uvicorn.
         """
         if self._open is None or self._open.tail is None:
             return self._open is not None
@@ -157,7 +157,7 @@ def _first_line(piece: Entry) -> str:
 
 
 def _belongs(head: Entry, piece: Entry) -> bool:
-    """Whether a piece continues a head: same revision and moment, and not graver than the head says."""
+    """Whether a piece continues a head: same revision, same time, and level not above the head's."""
     if head.revision != piece.revision:
         return False
     apart = head.at_ns is not None and piece.at_ns is not None and abs(head.at_ns - piece.at_ns)
@@ -175,7 +175,7 @@ def _extend(head: Entry, piece: Entry) -> None:
 
 
 def _joined(pieces: list[Entry]) -> Entry:
-    """One record of pieces that came last line first and found no head."""
+    """Return one record made of pieces that came last line first and have no head."""
     oldest = pieces[-1]
     whole = Entry(
         message="",

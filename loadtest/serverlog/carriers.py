@@ -1,50 +1,56 @@
-"""Bytes of a log cut into what may each hold a record: lines, or the objects of a JSON array.
+"""Cuts a log's bytes into frames that may each be a record: lines, or the objects of a JSON array.
 
-Both take chunks of any size and keep no more than one frame in memory. A frame that is too long is cut
-(a line keeps its beginning, an object is left out) and counted; what follows it is read again.
+Both kinds take chunks of any size and hold at most one frame in memory. A frame that is too long is cut
+(a line keeps its beginning, an object is dropped) and counted; reading continues after it.
 
-The output of `gcloud logging read --format=json` is one array, and a day of it does not fit in memory;
-JSON libraries read an array whole or stop at its first damaged element. So the objects are found by their
-braces, with strings skipped: a raw newline cannot stand in a JSON string, hence one that does ends a
-damaged element, and reading goes on with the next.
+The output of `gcloud logging read --format=json` is one array, and a day of it does not fit in memory.
+JSON libraries read an array whole or stop at its first damaged element. So objects are found by their braces,
+with strings skipped. A raw newline is not allowed in a JSON string, so one there marks a damaged element, and
+reading continues with the next.
 """
 
 import re
 from typing import Protocol
 
 MAX_FRAME = 512 * 1024
-"""Bytes of a line or object; Cloud Logging's largest entry has 256 KiB."""
+"""Bytes of a line or object; Cloud Logging's entries have at most 256 KiB."""
 
 Frame = tuple[int, bytes]
-"""The number of the line it begins on, from 1, and its bytes."""
+"""Number of the frame's first line, starting at 1, and its bytes."""
 
 
 class Frames(Protocol):
-    """Cuts a log's bytes into frames."""
+    """Cuts a log's bytes into frames.
+
+    Attributes:
+        lines: number of lines read.
+        cut: number of frames that were too long.
+        broken: number of damaged frames.
+    """
 
     lines: int
     cut: int
     broken: int
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Take further bytes; returns the frames that are whole now."""
+        """Take more bytes; return the frames that are complete now."""
 
     def flush(self) -> list[Frame]:
-        """No more bytes come; returns what was left."""
+        """Return what is left at the end of the log."""
 
 
 class LineFrames:
-    """Every line is a frame."""
+    """Makes a frame of every line."""
 
     def __init__(self) -> None:
         self.lines = 0
         self.cut = 0
         self.broken = 0
         self._rest = b""
-        self._skipping = False  # within a line that is already cut
+        self._skipping = False  # inside a line that has been cut
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Take further bytes; returns the lines that are whole now."""
+        """Take more bytes; return the lines that are complete now."""
         whole = (self._rest + chunk).split(b"\n")
         self._rest = whole.pop()
         first = self.lines + 1
@@ -60,7 +66,7 @@ class LineFrames:
         return frames
 
     def flush(self) -> list[Frame]:
-        """Returns the last line if no newline ended it."""
+        """Return the last line if it has no newline."""
         rest, skipping = self._rest, self._skipping
         self._rest, self._skipping = b"", False
         if not rest or skipping:
@@ -86,7 +92,7 @@ _INSIDE = re.compile(rb'["\\\n]')
 
 
 class ObjectFrames:
-    """Every JSON object that stands in no other is a frame: those of an array, or one after the other."""
+    """Makes a frame of every top-level JSON object: the elements of an array, or a sequence of objects."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -102,7 +108,7 @@ class ObjectFrames:
         self._counted = 0  # up to where this chunk's lines are counted
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Take further bytes; returns the objects that are whole now."""
+        """Take more bytes; return the objects that are complete now."""
         frames: list[Frame] = []
         self._start = self._counted = 0
         position = 1 if self._escaped and chunk else 0
@@ -118,7 +124,7 @@ class ObjectFrames:
         return frames
 
     def flush(self) -> list[Frame]:
-        """An object that never ended is damaged."""
+        """Count an object that never ended as damaged; return nothing."""
         if self._depth:
             self._drop()
         return []
@@ -173,7 +179,7 @@ class ObjectFrames:
     def _hold(self, part: bytes) -> None:
         self._held_bytes += len(part)
         if self._held_bytes > MAX_FRAME:
-            self._held = [b"{"]  # it is left out; that it was there is remembered
+            self._held = [b"{"]  # too long: drop its bytes
         else:
             self._held.append(part)
 

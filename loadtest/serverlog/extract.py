@@ -1,9 +1,8 @@
-"""What a run directory keeps of a server's log: what the judgement needs, bounded and without secrets.
+"""What a run directory keeps of a server's log: what the verdict needs, bounded and without secrets.
 
-A record that matters, because a client's leaving caused it or because it stands at ERROR or worse, is kept by
-itself. Of all others only their number in each second is kept: that the server logged at all is what tells
-whether a log covers the run. So an extract is small whatever the server is chatty about, and nothing of a
-conversation gets into it.
+A record is kept on its own if a client's leaving caused it or if its level is ERROR or higher. All others are
+only counted per second: that the server logged anything shows that the log covers the run. So an extract is
+small however much the server logs, and contains no part of a conversation.
 """
 
 from collections import Counter
@@ -20,14 +19,14 @@ Text = Annotated[str, Meta(max_length=MAX_NAME)]
 Moment = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _LATEST_NS = 2**62
-"""In the year 2116: a log may hold any number for a time, and what is beyond belongs to no run."""
+"""In the year 2116. A log may contain any number as a time; a later one belongs to no run."""
 
 
 class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="logged", gc=False):
-    """A record that matters, or `count` others of one second.
+    """A record kept on its own, or `count` other records of one second.
 
-    `text` is an excerpt, given from WARNING upwards; `file` says of which log, where there are several. The
-    rest is as in `LogRecord`.
+    `text` is an excerpt, present from WARNING upwards; `file` names the log if there are several. The other
+    fields are as in `LogRecord`.
     """
 
     level: Level
@@ -42,14 +41,14 @@ class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="log
 
 
 class ReadStats(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
-    """How the reading of a run's logs went, once it is over.
+    """Summary of reading a run's logs.
 
     Args:
-        files: what was read, by name.
-        counts: of all of them together.
-        problems: of the sources themselves, a sentence each.
-        allowed_errors: how many real errors the run lets pass.
-        left_out: records that matter and were too many to keep.
+        files: names of the logs.
+        counts: reading counts over all logs.
+        problems: problems with the sources themselves, one sentence each.
+        allowed_errors: how many real errors the run allows.
+        left_out: records that should have been kept but were too many.
     """
 
     files: list[Text] = []
@@ -60,7 +59,12 @@ class ReadStats(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="read
 
 
 def extract(classified: Iterable[tuple[LogRecord, LogClass]], file: str = "") -> list[KeptRecord]:
-    """Return what is to be kept of some records."""
+    """Return what to keep of these classified records.
+
+    Args:
+        classified: records with their classes.
+        file: name of their log; empty if there is only one.
+    """
     kept = []
     others: Counter[tuple[int | None, bool]] = Counter()
     for record, log_class in classified:

@@ -1,9 +1,9 @@
-"""A server's log read while a run goes: a growing file, standard input, or a command's output.
+"""Follows a server's log during a run: a growing file, standard input, or a command's output.
 
-A source gives the bytes that are there and never waits, so that whoever runs it, a thread, a greenlet or a
-loop, decides when to look again; there are no threads here. A file that is renamed and made anew
-(rotation) is read to its end before the new one is begun; one that is truncated is read from its start.
-A file that exists already is read from its end on: what stands in it is older than the run.
+A source returns the bytes that are available and never waits, so the caller (a thread, greenlet or event
+loop) decides when to poll again; there are no threads here. A file that is renamed and created anew
+(rotation) is read to its end before the new one; a truncated file is read from its start. A file that exists
+at the start is read from its end: what is in it is older than the run.
 """
 
 import os
@@ -21,10 +21,10 @@ from loadtest.serverlog.records import Counts, LogRecord
 
 CHUNK = 64 * 1024
 POLL_BYTES = CHUNK
-"""What one poll reads at most: a few milliseconds' work, which a run that measures does not feel."""
+"""Bytes that make a poll stop reading: a few milliseconds of work, too little to disturb measurements."""
 
 CLOSE_BYTES = 64 * 1024 * 1024
-"""What is read at most on closing, from a command that prints faster than it is read."""
+"""Limit on bytes read when closing, for a command that prints faster than it is read."""
 
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL when a command is stopped."""
@@ -35,29 +35,29 @@ _COMMAND_HINT = "For pipes use sh -c '…'"
 
 
 class Source(Protocol):
-    """Where a log's bytes come from."""
+    """Source of a log's bytes."""
 
     ended: bool
-    """Nothing more will come."""
+    """Whether no more bytes will come."""
 
     problem: str
-    """What went wrong with the source itself, else nothing."""
+    """What went wrong with the source itself; empty if nothing."""
 
     def read(self) -> bytes:
-        """The bytes that are there, at most CHUNK; none if there are none for now."""
+        """Return the bytes available, about CHUNK at most; empty if there are none for now."""
 
     def close(self) -> None:
-        """Let go of what is held; what is still to be read is lost."""
+        """Release all resources; unread bytes are lost."""
 
 
 class FileSource:
     """A growing file, which need not exist yet."""
 
     def __init__(self, path: Path) -> None:
-        """Follow `path` from its present end.
+        """Follow `path` from its current end.
 
         Raises:
-            InvalidSetting: it is there and cannot be read, is no regular file, or its folder is not there.
+            InvalidSetting: it exists but is not a readable regular file, or its folder does not exist.
 
         """
         self.ended = False
@@ -75,7 +75,7 @@ class FileSource:
             self._file.seek(0, os.SEEK_END)
 
     def read(self) -> bytes:
-        """The bytes written since; a new file's are parted from the old one's by a newline."""
+        """Return bytes written since the last read; a newline separates an old file's from a new one's."""
         if self._file is None:
             self._reopen()
             return self._file.read(CHUNK) if self._file is not None else b""
@@ -102,7 +102,7 @@ class FileSource:
             return None
 
     def _reopen(self) -> None:
-        """Open what has the name now; while the run goes, what cannot be read is a problem and no error."""
+        """Open the file that has the name now; a failure goes to `problem` and is not raised."""
         self._file = None
         try:
             self._file = self._opened()
@@ -112,9 +112,10 @@ class FileSource:
             self.problem = f"{self._path} cannot be read any more: {reason}"
 
     def _turned(self) -> bytes:
-        """Look at the file's end whether it was rotated or truncated.
+        """At the end of the file, check whether it was rotated or truncated; return the first new bytes.
 
-        A rotated file may be written to for a moment longer, so it must be quiet twice.
+        A rotated file may still be written to for a moment, so two reads must find nothing before it is
+        closed.
         """
         assert self._file is not None
         try:
@@ -137,13 +138,13 @@ class FileSource:
 
 
 class StandardInput:
-    """What is piped into the tool; asked whether it has bytes, so that others' reads of it may still wait."""
+    """Standard input. It stays in blocking mode for other readers, and is polled with select instead."""
 
     def __init__(self, descriptor: int = 0) -> None:
         """Read from a descriptor.
 
         Raises:
-            InvalidSetting: it is a terminal.
+            InvalidSetting: the descriptor is a terminal.
 
         """
         if os.isatty(descriptor):
@@ -154,7 +155,7 @@ class StandardInput:
         self._descriptor = descriptor
 
     def read(self) -> bytes:
-        """The bytes that are there."""
+        """Return the bytes available."""
         if self.ended or not select.select([self._descriptor], [], [], 0)[0]:
             return b""
         chunk = os.read(self._descriptor, CHUNK)
@@ -162,21 +163,21 @@ class StandardInput:
         return chunk
 
     def close(self) -> None:
-        """Standard input is not ours to close."""
+        """Stop reading; standard input itself stays open."""
         self.ended = True
 
 
 class CommandOutput:
-    """What a command prints, on standard output and error: `docker logs` writes to both."""
+    """A command's standard output and error: `docker logs` writes to both."""
 
     def __init__(self, command: str) -> None:
-        """Start `command`, split into words as a shell does; no shell runs it.
+        """Start `command`, split into words as a shell would; no shell runs it.
 
-        It gets a session of its own, so that Ctrl-C does not end it before the run, and that closing ends
-        all that it started.
+        It gets a session of its own, so that Ctrl-C does not end it before the run, and so that `close` ends
+        all processes it started.
 
         Raises:
-            InvalidSetting: it cannot be started.
+            InvalidSetting: the command cannot be started.
 
         """
         self.ended = False
@@ -192,7 +193,7 @@ class CommandOutput:
         os.set_blocking(self._output.fileno(), False)
 
     def read(self) -> bytes:
-        """The bytes that are there."""
+        """Return the bytes available."""
         if self.ended:
             return b""
         try:
@@ -203,7 +204,7 @@ class CommandOutput:
         return chunk
 
     def close(self) -> None:
-        """Stop the command and all that it started, and wait until they are gone."""
+        """Stop the command and all processes it started, and wait for their end."""
         if self.ended and not self._output.closed:
             self._note_status()
         self.ended = True
@@ -211,16 +212,16 @@ class CommandOutput:
         self._process.stop()
 
     def _note_status(self) -> None:
-        """A command that closed its output by itself ends at once; its status is a problem if it failed."""
+        """Record a failure of a command that closed its output itself, and so is about to end."""
         if status := self._process.wait(GRACE_S):
             self.problem = f"the command ended with status {status}"
 
 
 def command_words(command: str) -> list[str]:
-    """Split a command into words, of which the first is a program that is there.
+    """Split a command into words and check that its program exists.
 
     Raises:
-        InvalidSetting: it cannot be started.
+        InvalidSetting: the quoting is malformed, or the program is not found.
 
     """
     try:
@@ -235,9 +236,10 @@ def command_words(command: str) -> list[str]:
 
 
 class Follower:
-    """Records as they come from a source.
+    """Reads records from a source as they come.
 
-    `behind` says that the last poll left something to read: poll again soon.
+    Attributes:
+        behind: whether the last poll may have left something to read, so that you should poll again soon.
     """
 
     def __init__(self, source: Source, *, format: str = "auto") -> None:  # noqa: A002
@@ -248,31 +250,34 @@ class Follower:
 
     @property
     def counts(self) -> Counts:
-        """How reading goes."""
+        """Reading counts so far."""
         return self._reader.counts
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
+        """Whether no more bytes will come."""
         return self._source.ended
 
     @property
     def problem(self) -> str:
-        """What went wrong with the source, for the report; a command's status is known after close."""
+        """What went wrong with the source, for the report; a command's status is included after `close`."""
         return self._source.problem
 
     def poll(self, now_ns: int) -> list[LogRecord]:
-        """The records that have come since; does not wait.
+        """Return new records without waiting.
 
-        `now_ns` is Unix time: a record without a time of its own gets it. The newest record may still grow a
-        traceback, and is given once a poll finds nothing new. An empty answer means to look again later.
+        The newest record may still get a traceback, so it is returned only when a later record begins or a
+        poll finds nothing new.
+
+        Args:
+            now_ns: Unix time, given to records without a time of their own.
         """
         records, read = self._take(POLL_BYTES, now_ns)
         self.behind = read >= POLL_BYTES
         return records if read else self._reader.pause()
 
     def close(self, now_ns: int) -> list[LogRecord]:
-        """Read what is there, then let go of the source; returns the last records."""
+        """Read what is available, close the source, and return the last records."""
         try:
             records, _ = self._take(CLOSE_BYTES, now_ns)
         finally:
@@ -292,17 +297,17 @@ def source_of(server_log: str) -> Source:
     """Return the source that `--ws-server-log` names: a path, or `-` for standard input.
 
     Raises:
-        InvalidSetting: it cannot be followed.
+        InvalidSetting: the log cannot be followed.
 
     """
     return StandardInput() if server_log == "-" else FileSource(Path(server_log))
 
 
 def follow(server_log: str, *, format: str = "auto") -> Follower:  # noqa: A002
-    """Follow what `--ws-server-log` names."""
+    """Follow the log that `--ws-server-log` names."""
     return Follower(source_of(server_log), format=format)
 
 
 def follow_command(command: str, *, format: str = "auto") -> Follower:  # noqa: A002
-    """Follow what the command of `--ws-server-log-cmd` prints."""
+    """Follow the output of the command given by `--ws-server-log-cmd`."""
     return Follower(CommandOutput(command), format=format)

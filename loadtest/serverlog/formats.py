@@ -1,12 +1,12 @@
-"""Text formats: a line's head told by the `%`-format that Python's logging wrote it with.
+"""Text formats: parses the head of a line by the `%`-format with which Python's logging wrote it.
 
 A format such as `%(asctime)s - %(name)s - %(levelname)s - %(message)s` becomes a regular expression with
-one group for each field. Every field but the message stops at the character that follows it in the
-format, and is bounded, so no line, however made, takes more than time linear in its length. A line that
-no format matches belongs to the record before it.
+one group per field. Every field except the message ends at the character that follows it in the format, and
+is bounded, so parsing any line takes time linear in its length. A line that no format matches belongs to the
+record before it.
 
-Python's logging only writes; parsers that are kept up read web servers' access logs or `str.format`
-templates, none reads logging's formats with their times, levels and continuation lines.
+Python's logging has no parser, and maintained libraries parse web servers' access logs or `str.format`
+templates; none parses logging's formats with their times, levels and continuation lines.
 """
 
 import re
@@ -20,7 +20,7 @@ from loadtest.serverlog.tracebacks import Tail
 
 
 class Entry(Struct, kw_only=True, gc=False):
-    """A record being read: its head, and the lines under it as far as they have come."""
+    """A record being read: its head and the lines under it so far."""
 
     message: str
     level: Level | None = None
@@ -31,7 +31,7 @@ class Entry(Struct, kw_only=True, gc=False):
     service: str = ""
     line: int = 0
     arrival: bool = False
-    raw: bool = False  # a line of text that the log's carrier wrapped: the next may continue it
+    raw: bool = False  # a line of text wrapped by a carrier: the next entry may continue it
     tail: Tail | None = None
 
 
@@ -54,7 +54,7 @@ KNOWN_FORMATS = {
     "name-first": "%(asctime)s %(name)s %(levelname)s %(message)s",
     "plain": "%(asctime)s %(levelname)s %(message)s",
 }
-"""The formats that are tried on a log of which nothing is known; the first that fits best is taken."""
+"""The formats tried on an unknown log, the best fit for its first lines first; ties keep this order."""
 
 _FIELD = re.compile(r"%\((\w+)\)[#0\- +]*\d*(?:\.\d+)?[a-zA-Z]")
 _TIME = (
@@ -73,24 +73,24 @@ _PATTERNS = {
 }
 _GROUPS = {"name": "logger", "session": "session", "session_id": "session"}
 _MAX_HEAD = 4096
-"""Characters of a line that are matched; the message that is kept is shorter."""
+"""Characters of a line that are matched; messages are cut shorter later."""
 
 
 class TextFormat:
-    """One way in which heads are written."""
+    """One text format of heads."""
 
     def __init__(self, template: str) -> None:
         """Compile `template`, a format string of Python's logging.
 
         Raises:
-            ValueError: the format is malformed; the text finishes the sentence "It must …".
+            ValueError: the format is malformed; the text completes "It …", for example "must have …".
 
         """
         self.template = template
         self._match = re.compile(_expression(template)).fullmatch
 
     def parse(self, text: str) -> Entry | None:
-        """The entry that begins with this line, None if the line is no head in this format."""
+        """Return the entry that begins with this line; None if it is not a head in this format."""
         found = self._match(text, 0, min(len(text), _MAX_HEAD))
         if found is None:
             return None
@@ -116,7 +116,7 @@ class TextFormat:
 
 
 def _expression(template: str) -> str:
-    """The regular expression that matches what a format string writes."""
+    """Return a regular expression that matches the output of a format string."""
     parts: list[str] = []
     position = 0
     seen: set[str] = set()
@@ -130,7 +130,7 @@ def _expression(template: str) -> str:
 
 
 def _literal(text: str) -> str:
-    """A format's text between fields; a run of spaces matches more of them, as padding makes."""
+    """Return the expression for text between fields; spaces also match the extra spaces of padding."""
     return re.sub(r"(?:\\ )+", " {1,16}", re.escape(text.replace("%%", "%")))
 
 
@@ -149,15 +149,15 @@ def _group(name: str, template: str, end: int, seen: set[str]) -> str:
 
 
 def known_formats() -> list[TextFormat]:
-    """Every known format, the most telling first."""
+    """Return all known formats, in the order of KNOWN_FORMATS."""
     return [TextFormat(template) for template in KNOWN_FORMATS.values()]
 
 
 def by_fitness(formats: Sequence[TextFormat], lines: Sequence[str]) -> list[TextFormat]:
-    """The formats in the order in which to try them: by how many of the lines each reads as a head."""
+    """Return the formats in the order to try them: most of these lines read as heads first."""
     return sorted(formats, key=lambda known: -heads(known, lines))
 
 
 def heads(known: TextFormat, lines: Sequence[str]) -> int:
-    """How many of the lines a format reads as heads."""
+    """Return how many of the lines a format reads as heads."""
     return sum(known.parse(line) is not None for line in lines)

@@ -1,10 +1,10 @@
-"""A server's log read: bytes in, records out, in constant memory, whatever the bytes are.
+"""Reads a server's log: bytes in, records out, in constant memory for any input.
 
-The first bytes decide how the log is laid out (lines, or JSON objects in an array) and in which encoding;
-the first lines decide which text format is tried first and whether a carrier (`docker logs -t`, `kubectl
-logs --timestamps`) put a time before each line. Lines of JSON and of text may be mixed, as they are where
-an application logs JSON and uvicorn does not. Nothing that a log holds stops the reading: what cannot be
-read is counted. The reader is fed and never waits, so that a file, a pipe and a growing log use the same.
+The first bytes decide the layout (lines, or JSON objects in an array) and the encoding. The first lines
+decide which text format is tried first, and whether a carrier (`docker logs -t`, `kubectl logs --timestamps`)
+put a time before each line. JSON lines and text lines may be mixed, as they are if an application logs JSON
+and uvicorn does not. Nothing in a log stops the reader: what it cannot read, it counts. The reader is fed
+bytes and never waits, so it serves files, pipes and growing logs alike.
 """
 
 import codecs
@@ -40,14 +40,14 @@ _PIECE = re.compile(
 
 
 class LogReader:
-    """Reads one log; fed with its bytes in chunks of any size."""
+    """Reads one log, fed in chunks of any size."""
 
     def __init__(self, *, format: str = "auto", option: str = "--ws-server-log-format") -> None:  # noqa: A002 - the setting's name
-        """Set how to read.
+        """Choose the format.
 
         Args:
             format: `auto`, `json`, a name in KNOWN_FORMATS, or a format string of Python's logging.
-            option: the name that errors give.
+            option: the option named in errors.
 
         Raises:
             InvalidSetting: the format is unknown or malformed.
@@ -64,10 +64,12 @@ class LogReader:
         self._read_at_ns: int | None = None
 
     def feed(self, chunk: bytes, *, read_at_ns: int | None = None) -> list[LogRecord]:
-        """Take further bytes; returns the records that are whole now.
+        """Take more bytes; return the records that are complete now.
 
-        `read_at_ns` is the Unix time at which the bytes were read, given when a log is followed: records
-        without a time of their own get it.
+        Args:
+            chunk: the bytes.
+            read_at_ns: Unix time when they were read, if the log is being followed; records without a time of
+                their own get it.
         """
         self._read_at_ns = read_at_ns
         if self._frames is not None:
@@ -76,16 +78,16 @@ class LogReader:
         return self._begin() if len(self._head) >= _SNIFFED else []
 
     def note_damage(self) -> None:
-        """The bytes ended before the log did: its file is cut off or damaged."""
+        """Count a file that is truncated or damaged, so that its bytes end early."""
         self._broken += 1
         self.counts.broken += 1
 
     def pause(self) -> list[LogRecord]:
-        """Nothing more comes for a while: returns the record that waited for further lines."""
+        """Return the record that was waiting for more lines, since none come for a while."""
         return self._assembly.flush()
 
     def finish(self) -> list[LogRecord]:
-        """Nothing more comes at all; returns what was left."""
+        """Return the remaining records at the end of the log."""
         records: list[LogRecord] = []
         if self._frames is None and self._head:
             records += self._begin(last=True)
@@ -107,7 +109,7 @@ class LogReader:
         return self._take(frames.feed(head))
 
     def _plain(self, chunk: bytes) -> bytes:
-        """Bytes as UTF-8 and without NULs, which a log truncated under its writer begins with."""
+        """Return bytes as UTF-8 without NULs; a log truncated while being written begins with NULs."""
         if self._decoder is not None:
             chunk = self._decoder.decode(chunk).encode("utf-8", "replace")
         return chunk.replace(b"\0", b"") if b"\0" in chunk else chunk
@@ -125,7 +127,7 @@ class LogReader:
         return self._assembly.take()
 
     def _sample(self, frames: list[Frame]) -> None:
-        """Learn from the first lines which format to try first, and whether each has a carrier's time."""
+        """Choose from the first lines which format to try first, and whether a carrier stamped each line."""
         lines = [bare for _, frame in frames if (bare := _without_escapes(frame).strip())]
         plain = [line.decode("utf-8", "replace") for line in lines if line[:1] != b"{"]
         if lines and all(map(_STAMP.match, lines)):
@@ -154,7 +156,7 @@ class LogReader:
             self._head_of(entry, number, stamp_ns)
 
     def _object(self, number: int, frame: bytes, stamp_ns: int | None) -> bool:
-        """Read a frame as JSON; False if it is none."""
+        """Read a frame as JSON; return False if it is text."""
         data = decode(frame)
         entry = entry_of(data) if data is not None else None
         if entry is None:
@@ -169,7 +171,7 @@ class LogReader:
         return True
 
     def _unwrap(self, entry: Entry) -> bool:
-        """Read the line of text that a carrier wrapped; False if it only continues another."""
+        """Parse a line of text wrapped by a carrier; return False if it continues another entry."""
         inner = self._parsed(entry.message) if entry.message else None
         if inner is None:
             return bool(entry.message) and _PIECE.match(entry.message) is None
@@ -221,7 +223,7 @@ def _formats(name: str, option: str) -> list[TextFormat]:
 
 
 def layout(head: bytes) -> Frames | None:
-    """How a log that begins with these bytes is cut into frames; None if more of it must be seen."""
+    """Return the framing for a log that begins with these bytes; None if more bytes are needed."""
     text = head.lstrip()
     first, after = text[:1], text[1:].lstrip()
     if first == b"[" and after:
@@ -236,12 +238,14 @@ def _without_escapes(frame: bytes) -> bytes:
 
 
 def read(path: Path, reader: LogReader, *, option: str = "FILE") -> Iterator[LogRecord]:
-    """Yield every record of a file, which may be gzipped, or for `-` of standard input.
+    """Yield every record of a file, which may be gzipped.
 
-    What was wrong with it is in `reader.counts`.
+    Damage is counted in `reader.counts`.
 
     Args:
-        option: that names the file, for errors.
+        path: the file; `-` is standard input.
+        reader: a new reader for this file.
+        option: the option named in errors.
 
     Raises:
         InvalidSetting: the file cannot be opened or read.

@@ -1,11 +1,12 @@
-"""Log records brought together with the drops that caused them.
+"""Matches log records with the drops that caused them.
 
-A drop is made on the tool's clock and its record written on the server's, later by as long as the server
-took to notice. Where records name sessions, a drop and its records are of one session and near in time;
-else nearness in time alone decides. The difference of the clocks is not known beforehand. The true one
-makes many pairs of drop and record equally far apart, wrong pairs spread out: so it is the median of the
-densest two seconds among all pairs' distances. It holds the server's time to notice too, some
-milliseconds; drops that a server notices late by their nature are left out. Pure: no clock, no file.
+A drop has a time on the tool's clock. Its record has a time on the server's clock, later by the time the
+server took to notice. If records name sessions, a drop and its records must have the same session and be
+close in time; otherwise closeness in time alone decides. The offset between the clocks is not known in
+advance. Correct pairs of drop and record all lie about one offset apart, while wrong pairs are spread out: so
+the offset is the median of the densest two seconds of all pairs' distances. It includes the server's time to
+notice, some milliseconds; kinds of drop that a server can only notice late are left out of it. Pure: no
+clock, no files.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,23 +21,23 @@ from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
 
 LATE_KINDS = frozenset({"half_open"})
-"""The server learns of these from its own ping, and a ping's time after the drop."""
+"""The server notices these only through its own ping, so up to a ping's interval and timeout later."""
 
 END_OF_RUN = "end of the run"
-"""What stands for a drop's kind where a session was closed because the run was over."""
+"""Used as the kind of drop for a session closed at the end of the run."""
 
 EXPECTED_FAULT = "bad_message"
-"""The kind whose drops make a sound server log a real error."""
+"""The kind of drop on which a correct server logs a real error."""
 
 EARLY_NS = 2 * SECOND_NS
-"""A record may seem this much older than its drop: clocks differ, and logs are stamped to the second."""
+"""How much earlier than its drop a record may appear: clocks differ, and some logs have whole seconds."""
 
 REACH_NS = 5 * SECOND_NS
 LATE_REACH_NS = 60 * SECOND_NS
-"""How long after a drop its record may come; uvicorn finds a silent client dead after 20 + 20 s."""
+"""How long after a drop its record may come; uvicorn gives up a silent client after 20 + 20 s."""
 
 BURST_NS = SECOND_NS
-"""A drop's records follow each other within this; the application logs a failed send twice."""
+"""A drop's records follow each other within this time; the application logs a failed send twice."""
 
 _DENSE_NS = 2 * SECOND_NS
 _MAX_PAIRS = 200_000
@@ -45,7 +46,7 @@ _MAX_NEAR = 64
 
 
 class DropMade(Struct, frozen=True, kw_only=True):
-    """One drop that the tool made, or the close of a session at the run's end; Unix time."""
+    """A drop made by the tool, or the close of a session at the end of the run; `at_ns` is Unix time."""
 
     at_ns: int
     session: str
@@ -53,7 +54,7 @@ class DropMade(Struct, frozen=True, kw_only=True):
 
 
 class Sighting(Struct, kw_only=True, gc=False):
-    """A record that matters for the judgement; `drop` is the index of the drop that it belongs to."""
+    """A record that the verdict depends on; `drop` is the index of its drop, None without one."""
 
     level: Level
     log_class: LogClass
@@ -64,11 +65,11 @@ class Sighting(Struct, kw_only=True, gc=False):
     line: int = 0
     text: str = ""
     drop: int | None = None
-    expected: bool = False  # a real error that a drop was made to cause
+    expected: bool = False  # a real error that its drop should cause
 
 
 def clock_offset_ns(sightings: Iterable[Sighting], drops: Sequence[DropMade]) -> int | None:
-    """How far the server's clock is ahead of the tool's, None if no record could be paired with a drop."""
+    """Return how far the server's clock is ahead of the tool's; None if no record pairs with a drop."""
     own = [s for s in sightings if s.at_ns is not None and not s.arrival and s.log_class in DISCONNECTS]
     prompt = [drop for drop in drops if drop.kind not in LATE_KINDS and drop.kind != END_OF_RUN]
     distances = _session_distances(own, prompt) or _time_distances(own, prompt)
@@ -95,7 +96,7 @@ def _time_distances(sightings: list[Sighting], drops: list[DropMade]) -> list[in
 
 
 def _densest(distances: list[int]) -> int | None:
-    """The median of the two seconds that hold most distances, of equals those nearest to zero."""
+    """Return the median of the two seconds with the most distances; of equals, those closest to zero."""
     if not distances:
         return None
     distances.sort()
@@ -109,9 +110,14 @@ def _densest(distances: list[int]) -> int | None:
 
 
 def match(sightings: Sequence[Sighting], drops: Sequence[DropMade]) -> Counter[str]:
-    """Set each sighting's `drop`, and whether it was expected; times are already on the tool's clock.
+    """Set each sighting's `drop` and `expected`.
 
-    Returns how many were matched by `session`, by `time`, and how many by neither (`none`).
+    Args:
+        sightings: records, with times already on the tool's clock.
+        drops: the drops to match them with.
+
+    Returns:
+        How many were matched by `session`, by `time`, and not at all (`none`).
     """
     matcher = _Matcher(drops)
     by: Counter[str] = Counter(session=0, time=0, none=0)
@@ -121,14 +127,14 @@ def match(sightings: Sequence[Sighting], drops: Sequence[DropMade]) -> Counter[s
 
 
 class _Timeline:
-    """Drops by time, of which those that a record may belong to are found quickly."""
+    """Drops sorted by time, to find those that a record may belong to."""
 
     def __init__(self, drops: Sequence[DropMade], indexes: Iterable[int]) -> None:
         self.indexes = sorted(indexes, key=lambda index: drops[index].at_ns)
         self._times = [drops[index].at_ns for index in self.indexes]
 
     def before(self, at_ns: int, reach_ns: int) -> list[int]:
-        """The last drops, some dozens at most, that a record of this moment may belong to."""
+        """Return the latest drops, _MAX_NEAR at most, that a record of this time may belong to."""
         first = bisect_left(self._times, at_ns - reach_ns)
         last = bisect_right(self._times, at_ns + EARLY_NS)
         return self.indexes[max(first, last - _MAX_NEAR) : last]
@@ -145,10 +151,10 @@ class _Matcher:
         self._late = _Timeline(drops, late)
         self._prompt = _Timeline(drops, set(range(len(drops))) - late)
         self._taken: Counter[tuple[int, bool]] = Counter()
-        self._last: dict[str, tuple[int, int]] = {}  # a session's last matched record: when, which drop
+        self._last: dict[str, tuple[int, int]] = {}  # a session's last matched record: its time and drop
 
     def place(self, sighting: Sighting) -> str:
-        """Match one sighting; returns by what."""
+        """Match one sighting; return how: `session`, `time` or `none`."""
         named = sighting.session in self._of_session
         index = self._choose(sighting, self._candidates(sighting))
         if index is None:
@@ -166,16 +172,17 @@ class _Matcher:
         if own is not None:
             return own.indexes if sighting.at_ns is None else own.before(sighting.at_ns, LATE_REACH_NS)
         if sighting.session or sighting.at_ns is None:
-            return []  # another client's, or nothing to go by
+            return []  # another client's session, or no time to match by
         late = self._late.before(sighting.at_ns, LATE_REACH_NS)
         return late + self._prompt.before(sighting.at_ns, REACH_NS)
 
     def _choose(self, sighting: Sighting, indexes: list[int]) -> int | None:
-        """The drop that a record most likely belongs to.
+        """Return the drop that a record most likely belongs to.
 
-        A real error belongs to a drop that was made to cause one, if one is near. A record right after
-        another of its session belongs to the same drop. Else it is the nearest drop before it of which no
-        record is known yet, the run's end last, else the nearest before it.
+        A real error belongs to a nearby drop that should cause one, if there is one. Any other record shortly
+        after another one of its session belongs to the same drop. Otherwise it belongs to the nearest drop
+        without a record so far, with the end of the run as last choice; otherwise to the nearest drop, except
+        that a real error without a session then stays unmatched.
         """
         near = [index for index in indexes if self._near(sighting, self._drops[index])]
         if sighting.log_class is LogClass.REAL_ERROR:
@@ -208,7 +215,13 @@ class _Matcher:
 
 
 def covered_ratio(drops: Sequence[DropMade], seconds: Set[int], within_s: int) -> float:
-    """The share of drops near which the log has any record; `seconds` are those with one, tool's clock."""
+    """Return the share of drops near which the log has any record; 0 without drops.
+
+    Args:
+        drops: the drops, on the tool's clock.
+        seconds: the Unix seconds with a record, on the tool's clock.
+        within_s: how many seconds before or after a drop count as near.
+    """
     covered = 0
     for drop in drops:
         second = drop.at_ns // SECOND_NS

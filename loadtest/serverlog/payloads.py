@@ -1,10 +1,10 @@
-"""JSON objects of a log, read by the names that loggers give their fields.
+"""Reads JSON objects of a log by the field names that loggers use.
 
-One reading serves structlog, python-json-logger, Cloud Run's structured lines, the entries that
-`gcloud logging read --format=json` prints (whose text is in `textPayload` or `jsonPayload`) and docker's
-`{"log": …}`: their names do not contradict each other. Decoding is msgspec's, with the standard library as
-second try for what Python's own json writes and the standard forbids (NaN, lone surrogates). Objects are
-bounded in bytes and in brackets before they are decoded, and depth by the interpreter's own guard.
+One set of names serves structlog, python-json-logger, Cloud Run's structured lines, the entries printed by
+`gcloud logging read --format=json` (with their text in `textPayload` or `jsonPayload`) and docker's
+`{"log": …}`, because they do not conflict. msgspec decodes; the standard library is the fallback for what
+Python's json writes although the standard forbids it (NaN, lone surrogates). The size and number of brackets
+of an object are limited before decoding; the interpreter's recursion limit guards against depth.
 """
 
 import json
@@ -30,11 +30,11 @@ _TRACEBACK = ("exception", "exc_info", "stack_trace", "traceback", "stacktrace")
 
 _SMALL = 4096
 _MAX_BRACKETS = 20_000
-"""A real entry has some dozens of brackets; this many objects and lists take a few MB at most."""
+"""A real entry has some dozens of brackets; this many objects and lists take up a few MB."""
 
 
 def decode(frame: bytes) -> dict[str, Any] | None:
-    """The JSON object of a frame, None if it is none or a bomb; never raises."""
+    """Return the JSON object of a frame; None if it is not one or has too many brackets. Never raises."""
     if len(frame) > _SMALL and frame.count(b"[") + frame.count(b"{") > _MAX_BRACKETS:
         return None
     try:
@@ -52,7 +52,7 @@ def _lenient(frame: bytes) -> object:
 
 
 def entry_of(data: Object) -> Entry | None:
-    """The entry that an object holds, None if nothing in it is a log's."""
+    """Return the entry in an object; None if it has no text, traceback or level."""
     payload = data.get("jsonPayload")
     inner: Object = payload if isinstance(payload, dict) else data
     raw = _first(data, _RAW_TEXT)
@@ -82,7 +82,7 @@ def entry_of(data: Object) -> Entry | None:
 
 
 def _put_text(entry: Entry, text: str) -> None:
-    """A text's first line is the message; what stands under it, or a bare traceback, is the tail."""
+    """Set the message to the text's first line, and add the rest, or a bare traceback, to the tail."""
     head, newline, rest = text.partition("\n")
     if starts_traceback(text):
         head, rest = "", text
@@ -117,7 +117,7 @@ def _name(value: object) -> str:
 
 
 def _level(value: object) -> Level | None:
-    """A level by name or by logging's number; Cloud Logging's DEFAULT says that there is none."""
+    """Return a level given by name or by logging's number; None if unknown, as Cloud Logging's DEFAULT."""
     if isinstance(value, str):
         return LEVELS.get(value) or LEVELS.get(value.strip().upper()[:MAX_NAME])
     if isinstance(value, (int, float)) and 0 < value <= 60:
@@ -137,7 +137,7 @@ def _time(data: Object) -> int | None:
 
 
 def _seconds_and_nanos(seconds: object, nanos: object) -> int | None:
-    """Cloud Logging's other way to write a time in structured lines."""
+    """Return a time from Cloud Logging's other notation in structured lines."""
     try:
         at_ns = int(str(seconds)[:12]) * SECOND_NS + int(str(nanos or 0)[:9])
     except ValueError:
@@ -152,7 +152,7 @@ def _labels(data: Object) -> Object:
 
 
 def _request(data: Object) -> str:
-    """Cloud Run's request log has no text: its method, address and status make one."""
+    """Return method, URL and status as text for a record of Cloud Run's request log, which has no text."""
     request = data.get("httpRequest")
     if not isinstance(request, dict):
         return ""
@@ -160,7 +160,7 @@ def _request(data: Object) -> str:
 
 
 def _tail(value: object) -> Tail | None:
-    """A traceback as text, or as structlog's list of exceptions, the one that counts first."""
+    """Return a traceback given as text or as structlog's list of exceptions, of which the first counts."""
     if isinstance(value, list):
         value = _structured(value)
     if not isinstance(value, str) or not value:

@@ -1,9 +1,9 @@
-"""One record of a server's log, whatever format it was written in.
+"""A record of a server's log, independent of the log's format.
 
-A record is what a server said at one moment: its head line and the traceback or further lines under it.
-Everything in it came from outside, so every text is bounded and holds no control character; the text of
-a report goes through `excerpt` as well, which hides what looks like a secret. Levels are Python's five.
-Nothing here reads files or knows what a record means (that is `rules`).
+A record is a head line and the traceback or other lines under it. Everything in it is foreign input, so every
+text is bounded and has no control characters except a traceback's line breaks. Text for a report also goes
+through `excerpt`, which hides likely secrets. Levels are Python's five. Nothing here reads files or knows
+what a record means; `rules` does.
 """
 
 import re
@@ -14,14 +14,14 @@ from msgspec import Struct
 from loadtest.text import LINE_LENGTH, one_line, without_likely_secrets
 
 MAX_MESSAGE = 2_000
-"""Characters kept of a message; the longest of the texts that the rules look for ends well before."""
+"""Characters kept of a message: more than any text that the built-in rules look for."""
 
 MAX_NAME = 200
-"""Characters kept of a logger, session, revision or service; Cloud Run's own names end at 63."""
+"""Characters kept of a logger, session, revision or service; Cloud Run's names have at most 63."""
 
 
 class Level(IntEnum):
-    """How grave the server says a record is; the values are those of Python's logging."""
+    """Level of a record, with the values of Python's logging."""
 
     DEBUG = 10
     INFO = 20
@@ -45,15 +45,21 @@ _OTHER_NAMES = {
 }
 _NAMES = {level.name: level for level in Level} | _OTHER_NAMES
 LEVELS: dict[str, Level] = _NAMES | {name.lower(): level for name, level in _NAMES.items()}
-"""A level by any name that Python's loggers, loguru or Cloud Logging give it."""
+"""Levels by all their names in Python's logging, loguru and Cloud Logging."""
 
 
 class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
-    """What the server logged at one moment.
+    """A record of a server's log; texts that the log does not have are empty.
 
-    `at_ns` is Unix time, None where the log carries none; `arrival` says that it is the moment at which
-    the line was read here and not the server's own time. Texts that a log does not carry are empty.
-    `exception` is the line that ends the traceback (`KeyError: 'x'`), the last of a chain.
+    Args:
+        line: number of its first line in the log, starting at 1.
+        level: its level; INFO if the log gives none.
+        message: the head's message on one line.
+        at_ns: Unix time; None if unknown.
+        arrival: whether `at_ns` is when the tool read the line, not the server's own time.
+        logger, session, revision, service: names as logged.
+        exception: the last line of the traceback (`KeyError: 'x'`), of the last exception in a chain.
+        traceback: the lines under the head, shortened.
     """
 
     line: int
@@ -70,14 +76,14 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Counts(Struct, kw_only=True):
-    """How reading a log went.
+    """Counts of reading a log.
 
     Args:
-        lines, records: how many were read.
+        lines, records: number of lines and records read.
         broken: records that could not be read.
-        undecodable: lines that were not UTF-8; they are read all the same.
+        undecodable: lines that were not UTF-8; they are read nevertheless.
         cut: records that were too long.
-        stray: lines of no known format that belong to no traceback.
+        stray: lines in no known format that belong to no traceback.
     """
 
     lines: int = 0
@@ -88,16 +94,16 @@ class Counts(Struct, kw_only=True):
     stray: int = 0
 
     def damaged_ratio(self) -> float:
-        """The share of what should have been records that could not be read as such."""
+        """Return the share of broken, cut and stray among these and all records, in [0, 1]."""
         lost = self.broken + self.cut + self.stray
         return lost / (lost + self.records) if lost else 0.0
 
     def as_dict(self) -> dict[str, int]:
-        """The counts by name, for a report."""
+        """Return the counts by name, for a report."""
         return {name: getattr(self, name) for name in self.__struct_fields__}
 
     def plus(self, other: "Counts") -> "Counts":
-        """The counts of two logs together."""
+        """Return the sum of two logs' counts."""
         return Counts(**{name: count + getattr(other, name) for name, count in self.as_dict().items()})
 
 
@@ -105,7 +111,7 @@ _SESSION = re.compile(r"""(?:\(session |\bsession(?:_id)?=)["']?([^\s,;:()"'\[\]
 
 
 def session_in(message: str) -> str:
-    """The session that a message names as `session=S`, `session_id=S` or `(session S)`; else nothing."""
+    """Return the session in a message with `session=S`, `session_id=S` or `(session S)`; empty if none."""
     if "session" not in message:
         return ""
     found = _SESSION.search(message)
@@ -113,7 +119,7 @@ def session_in(message: str) -> str:
 
 
 def excerpt(record: LogRecord, limit: int = LINE_LENGTH) -> str:
-    """One line of a record for a report: message and exception, without what looks like a secret."""
+    """Return one line for a report: message and exception, without likely secrets."""
     text = record.message
     if record.exception and record.exception not in text:
         text = f"{text} | {record.exception}"

@@ -1,13 +1,14 @@
-"""What a record means: one readable table of texts, read from `rules.toml`.
+"""Classifies records by a readable table of texts, `rules.toml`.
 
-A rule names a class and the text that shows it: in the message, in the exception that ends the
-traceback, or in the traceback's frames; a rule that names several needs all of them. A pattern is plain
-text found anywhere; `*` stands for anything between, `^` at its beginning and `$` at its end bind it to
-the text's. There are no regular expressions: a pattern is a few searches one after the other, so that no
-log and no user's rule can take more than linear time.
+A rule has a class and the texts that identify it: in the message, in the exception that ends the traceback,
+or anywhere in the traceback. A rule with several of these needs all of them. A pattern is plain text found
+anywhere; `*` matches anything in between, `^` and `$` anchor it to the start and end. There are no regular
+expressions: a pattern is a short sequence of text searches, so no log and no user's rule can take more than
+linear time.
 
-The first rule that fits decides, a user's own before ours. What no rule knows is a real error if it is
-logged as ERROR or worse, and nothing to judge otherwise: an unknown text never hides a fault.
+The first matching rule decides; the user's own come before the built-in ones. A record that no rule matches
+is a real error if its level is ERROR or higher, and is not judged otherwise: an unknown text never hides a
+fault.
 """
 
 import tomllib
@@ -24,7 +25,7 @@ from loadtest.serverlog.records import Level, LogRecord
 
 
 class LogClass(StrEnum):
-    """What a record is about."""
+    """Class of a record."""
 
     GRACEFUL = "graceful"
     ABRUPT = "abrupt"
@@ -35,13 +36,19 @@ class LogClass(StrEnum):
 
 
 DISCONNECTS = frozenset({LogClass.GRACEFUL, LogClass.ABRUPT, LogClass.SEND_TO_GONE_CLIENT})
-"""The classes of records that a client's leaving causes; none of them is an error of the server."""
+"""Classes of records that are caused by a client's leaving; none is an error of the server."""
 
 
 class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"log_class": "class"}):
-    """One row of the table; each text is one pattern or a list of which one must fit.
+    """A row of the table; each text is a pattern, or a list of patterns of which one must match.
 
-    `source` says which program writes such records and when, `example` is one as it stands in a log.
+    Args:
+        log_class: the class of records that match.
+        message: patterns for the record's message.
+        exception: patterns for the exception that ends the traceback.
+        frames: patterns for the traceback.
+        source: which program writes such records, and when.
+        example: such a record as it appears in a log.
     """
 
     log_class: LogClass
@@ -57,7 +64,7 @@ class _Table(Struct, forbid_unknown_fields=True):
 
 
 class Pattern:
-    """One pattern, taken apart for searching."""
+    """A pattern, compiled for searching."""
 
     def __init__(self, text: str) -> None:
         at_start, at_end = text.startswith("^"), text.endswith("$")
@@ -70,7 +77,7 @@ class Pattern:
         self.needle = next((part for part in (self._head, *self._between, self._tail) if part), "")
 
     def fits(self, text: str) -> bool:
-        """Whether the text holds all parts, in order and without overlap."""
+        """Whether the text has all parts, in order and without overlap."""
         if self._whole is not None:
             return text == self._whole
         if not (text.startswith(self._head) and text.endswith(self._tail)):
@@ -97,7 +104,7 @@ def _fit(patterns: Patterns, text: str) -> bool:
 
 
 class RuleTable:
-    """The rules in the order in which they are tried."""
+    """The rules, in the order they are tried."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
@@ -108,9 +115,9 @@ class RuleTable:
         self._needles = tuple(dict.fromkeys(pattern.needle for pattern in messages))
 
     def rule_for(self, record: LogRecord) -> Rule | None:
-        """The first rule that fits a record.
+        """Return the first rule that matches a record; None if none does.
 
-        Most records hold no text of any rule; one look for the first part of each pattern settles that.
+        Most records match no rule; a search for the first part of each pattern settles that quickly.
         """
         if record.traceback:
             return self._first(self._any, record)
@@ -131,7 +138,7 @@ class RuleTable:
         return None
 
     def classify(self, record: LogRecord) -> LogClass:
-        """What a record is about."""
+        """Return the class of a record."""
         rule = self.rule_for(record)
         if rule is not None:
             return rule.log_class
@@ -139,13 +146,14 @@ class RuleTable:
 
 
 def load_rules(path: Path | None = None, *, option: str = "--ws-server-log-rules") -> RuleTable:
-    """Return the built-in rules, after those of a user's file if one is given.
+    """Return the built-in rules, preceded by those of a user's file if one is given.
 
     Args:
-        option: the name that errors give.
+        path: the user's file; None for the built-in rules only.
+        option: the option named in errors.
 
     Raises:
-        InvalidSetting: the file cannot be read or does not hold rules.
+        InvalidSetting: the file cannot be read or does not contain rules.
     """
     built_in = (files(__package__) / "rules.toml").read_text(encoding="utf-8")
     own = parse_rules(built_in, "rules.toml", option=option)
@@ -163,11 +171,12 @@ def parse_rules(text: str, name: str, *, option: str) -> list[Rule]:
     """Return the rules of a TOML text.
 
     Args:
-        name: of the file, for errors.
-        option: that names the file, for errors.
+        text: content of a rules file.
+        name: the file's name, for errors.
+        option: the option named in errors.
 
     Raises:
-        InvalidSetting: it does not hold rules.
+        InvalidSetting: the text does not contain rules.
     """
     hint = 'Write rules as [[rule]] with class = "graceful" and message, exception or frames = "text"'
     try:

@@ -1,10 +1,10 @@
-"""Points in time as logs write them, read into Unix nanoseconds.
+"""Parses the times in logs into Unix nanoseconds.
 
-ISO 8601 in the ways of Python's logging (`2026-11-23 14:23:35,123`), of JSON loggers and of Cloud Logging
-(`2026-11-23T14:23:35.123456789Z`), the access logs' `23/Nov/2026:14:23:35 +0000`, and numbers since 1970.
-A log's lines share their seconds, so a second once read is remembered: a time costs well under a
-microsecond. A time without a zone is taken as UTC, which servers in containers run in, or as the zone
-that the caller names; what remains of a difference shows as clock offset. No clock is read here.
+Accepts ISO 8601 as written by Python's logging (`2026-11-23 14:23:35,123`), JSON loggers and Cloud Logging
+(`2026-11-23T14:23:35.123456789Z`), access logs' `23/Nov/2026:14:23:35 +0000`, and numbers since 1970.
+Neighbouring lines share their seconds, so parsed seconds are cached: a time takes well under a microsecond.
+A time without a zone is taken as UTC, the usual zone in containers; any difference shows up as clock offset.
+No clock is read here.
 """
 
 import re
@@ -19,9 +19,9 @@ _AGO = re.compile(r"(\d{1,6})\s?(s|m|h|d)")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-@lru_cache(maxsize=64)  # a log's lines are in order, but for a few
+@lru_cache(maxsize=64)  # a log's lines are nearly in order
 def _second(text: str) -> int | None:
-    """Unix time of `YYYY-MM-DD?HH:MM:SS` taken as UTC."""
+    """Return the Unix time of `YYYY-MM-DD?HH:MM:SS`, taken as UTC; None if it is malformed."""
     try:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except (ValueError, OverflowError):
@@ -30,7 +30,7 @@ def _second(text: str) -> int | None:
 
 @lru_cache(maxsize=64)
 def _access_second(text: str) -> int | None:
-    """Unix time of `23/Nov/2026:14:23:35`, taken as UTC."""
+    """Return the Unix time of `23/Nov/2026:14:23:35`, taken as UTC; None if it is malformed."""
     try:
         moment = datetime.strptime(text.replace(" ", ":"), "%d/%b/%Y:%H:%M:%S")
         return int(moment.replace(tzinfo=UTC).timestamp())
@@ -39,7 +39,7 @@ def _access_second(text: str) -> int | None:
 
 
 def parse_time(text: str) -> int | None:
-    """Unix nanoseconds of a written time, None if it is none; one without a zone is taken to be UTC."""
+    """Return a written time in Unix nanoseconds, UTC if it has no zone; None if it is malformed."""
     iso = text[4:5] == "-"
     length = 19 if iso else 20
     second = _second(text[:19]) if iso else _access_second(text[:20])
@@ -53,10 +53,11 @@ def parse_time(text: str) -> int | None:
 
 
 def number_time(value: float) -> int | None:
-    """Unix nanoseconds of a number of seconds, milliseconds, microseconds or nanoseconds since 1970.
+    """Return a number of seconds, milliseconds, microseconds or nanoseconds since 1970 in Unix nanoseconds.
 
-    Which unit it is follows from the size: seconds reach 1e11 in the year 5138, milliseconds begin there
-    in 1973. Zero and less are no time. A float's digits end at the microsecond.
+    The size tells the unit: 1e11 seconds is the year 5138, 1e11 milliseconds is 1973. Floats are rounded to
+    the microsecond, beyond which they have no digits. Returns None for numbers that are not a time: zero,
+    negative or too large.
     """
     if not 0 < value < 1e19:
         return None
@@ -67,10 +68,10 @@ def number_time(value: float) -> int | None:
 
 
 def parse_since(text: str, now_ns: int) -> int:
-    """The moment that `--since` names: `90s`, `10m`, `1h`, `2d` before now, or a written time.
+    """Return the time given by `--since` in Unix nanoseconds: `90s`, `10m`, `1h`, `2d` before now, or a time.
 
     Raises:
-        InvalidSetting: it is neither of them.
+        InvalidSetting: the text is neither an age nor a time.
 
     """
     ago = _AGO.fullmatch(text.strip())
@@ -84,7 +85,7 @@ def parse_since(text: str, now_ns: int) -> int:
 
 
 def iso(at_ns: int) -> str:
-    """A moment as ISO 8601 in UTC, to the millisecond; empty if no calendar holds it."""
+    """Return a time as ISO 8601 in UTC, to the millisecond; empty if it is out of the calendar's range."""
     try:
         moment = datetime.fromtimestamp(at_ns / SECOND_NS, UTC)
     except (ValueError, OverflowError, OSError):

@@ -1,10 +1,10 @@
 """The lines under a record's head: a Python traceback, or the rest of a message.
 
-What went wrong is said by the traceback's last line. An exception is the first line after
-`Traceback (most recent call last):` that is not indented; a chain ("The above exception was the direct
-cause …") holds several, of which the last was raised to the top and counts. A group of one exception
-counts as that exception (anyio's task groups wrap so); a group of several stays a group, since one of
-them may be a real fault. Memory is bounded however long a traceback is: the first and the last lines stay.
+The exception is the first line after `Traceback (most recent call last):` that is not indented. A chain ("The
+above exception was the direct cause …") has several; the last one reached the top and counts. A group of one
+exception counts as that exception (anyio's task groups wrap exceptions so); a group of several stays a group,
+since one of them may be a real fault. Memory is bounded for any length: the first and the last lines are
+kept.
 """
 
 import re
@@ -24,14 +24,19 @@ def starts_traceback(text: str) -> bool:
 
 
 class Tail:
-    """Collects the lines under one record's head."""
+    """Collects the lines under one record's head.
+
+    Attributes:
+        exception: the line that names the exception; empty without a traceback.
+        stray: the last line outside any traceback.
+    """
 
     MAX_LINES = 60
     MAX_LINE = 300
 
     def __init__(self) -> None:
         self.exception = ""
-        self.stray = ""  # the last line that belongs to no traceback
+        self.stray = ""
         self._first: list[str] = []
         self._last: list[str] = []
         self._left_out = 0
@@ -41,12 +46,12 @@ class Tail:
         self._many = False
 
     def extend(self, lines: Iterable[str]) -> None:
-        """Take further lines, each whole."""
+        """Add complete lines."""
         for line in lines:
             self.add(line)
 
     def add(self, line: str) -> None:
-        """Take one further line."""
+        """Add one line."""
         kept = line[: self.MAX_LINE].rstrip()
         self._follow(kept)
         if len(self._first) < self.MAX_LINES:
@@ -58,11 +63,11 @@ class Tail:
             self._left_out += self.MAX_LINES
 
     def expects(self, line: str) -> bool:
-        """Whether a line belongs here: a new traceback does not, once one has ended and names no other."""
+        """Whether a line belongs here; a second traceback does so only in a chain or group."""
         return not starts_traceback(line) or not self.exception or self._linked or line[:1] == " "
 
     def text(self) -> str:
-        """The kept lines, printable, and how many were left out."""
+        """Return the kept lines, printable, with a note of how many were left out."""
         left_out = [f"... {self._left_out} lines left out"] if self._left_out else []
         lines = [*self._first, *left_out, *self._last]
         return "\n".join(one_line(line, self.MAX_LINE) for line in lines)

@@ -1,14 +1,14 @@
-"""Judging latency: from one-second histograms to PASS, FAIL or "cannot tell yet".
+"""Judging latency: from one-second histograms to PASS, FAIL or INCONCLUSIVE.
 
-The only home of scipy, which is imported at its first use. Pure: no clock, no file, and randomness comes in
+The only home of scipy, which is imported at first use. Pure: no clock and no files; randomness is passed in
 as a generator.
 
     quantiles      one-second histograms as a matrix; percentiles
-    bootstrap      how much a run's quantile varies by its own seconds
-    margins        which quantiles are judged, and how much slower is still unchanged
-    distributions  normal and Student's, from scipy
-    comparison     pairs of runs against a margin, with the noise from run to run
-    sequential     looking early without erring more often
-    power          whether a plan can tell at all
+    bootstrap      sampling variance of a run's quantile, from its own seconds
+    margins        which quantiles are judged, and how much slower still counts as unchanged
+    distributions  the normal and Student's t distribution, from scipy
+    comparison     pairs of runs against a margin, with run-to-run noise
+    sequential     early looks without a higher error rate
+    power          whether a planned comparison can reach a verdict
     changes        change points in a series of runs
 """

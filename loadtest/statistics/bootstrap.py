@@ -1,11 +1,11 @@
-"""How much a run's quantile would vary if its seconds were drawn again: the circular block bootstrap.
+"""Sampling variance of a run's quantile: the circular block bootstrap.
 
-Seconds of a run are not independent: a slow one follows a slow one. Resampling blocks of seconds keeps
+Seconds of a run are not independent: slow seconds follow slow ones. Resampling blocks of seconds preserves
 that (Politis and Romano, "A circular block-resampling procedure for stationary data", 1992: the series is
 a circle, so that every second is drawn equally often). The block length is that of Politis and White,
 "Automatic block-length selection for the dependent bootstrap", Econometric Reviews 23 (2004), with the
 correction of Patton, Politis and White, Econometric Reviews 28 (2009).
-It sees the noise within a run only; what differs from run to run is the noise floor's.
+The bootstrap covers the noise within a run only; the noise floor covers differences between runs.
 """
 
 import math
@@ -17,17 +17,17 @@ import numpy.typing as npt
 from loadtest.statistics.quantiles import Floats, SecondlyHistograms, bucket_widths_us, ln_inside
 
 RESAMPLES = 2_000
-# Weights of this many resamples are held at once: memory stays at a few megabytes for hour-long runs.
+# How many resamples' weights are in memory at once: a few megabytes for hour-long runs.
 _RESAMPLES_AT_ONCE = 256
 # Buckets are first searched in strides, then one by one inside the stride that holds the quantile.
 _STRIDE = 64
-# With fewer blocks than this a variance over blocks says next to nothing.
+# With fewer blocks than this, a variance over blocks is meaningless.
 _MIN_BLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A variance and the degrees of freedom it was estimated with (infinite where it is taken as known)."""
+    """A variance and the degrees of freedom of its estimate (infinite if the variance is taken as known)."""
 
     variance: float
     freedom: float
@@ -38,14 +38,17 @@ def sampling_spread(
 ) -> Spread:
     """Return the variance of a run's ln-quantile that comes from the run's own seconds.
 
+    The factor n / (n - b) corrects for the bootstrap's centring on the sample, as n / (n - 1) does for
+    independent seconds (b = 1).
+
     Args:
-        run: with at least one sample.
+        run: a run with at least one sample.
         quantile: in (0, 1).
         rng: source of all randomness.
-        resamples: how many times the seconds are drawn.
+        resamples: how often the seconds are resampled.
 
-    The factor n / (n - b) undoes the bootstrap's centring on the sample, as n / (n - 1) does where
-    seconds are independent (b = 1).
+    Returns:
+        The variance in squared ln units, and its degrees of freedom.
     """
     seconds = run.counts.shape[0]
     length = block_length(_influence(run, quantile))
@@ -56,11 +59,11 @@ def sampling_spread(
 
 
 def block_length(series: Floats) -> int:
-    """Return the block length that suits the autocorrelation of a series, at least 1.
+    """Return the optimal block length for the autocorrelation of a series, at least 1.
 
-    Politis and White (2004), section 3.2: lags count up to twice the last one that is correlated, weighted
-    with the trapezoid of Politis and Romano (1995); b = (2 G² / D)^(1/3) n^(1/3), for the circular bootstrap
-    D = 4/3 g(0)² (2009 correction, equation 6). Their bound is 3 sqrt(n); this one also asks for five blocks.
+    Politis and White (2004), section 3.2: lags count up to twice the last correlated lag, weighted with the
+    trapezoid of Politis and Romano (1995); b = (2 G² / D)^(1/3) n^(1/3), with D = 4/3 g(0)² for the circular
+    bootstrap (2009 correction, equation 6). Their bound is 3 sqrt(n); this one also requires five blocks.
     """
     n = series.size
     bound = max(1, min(math.ceil(3 * math.sqrt(n)), n // _MIN_BLOCKS))
@@ -80,7 +83,7 @@ def block_length(series: Floats) -> int:
 
 
 def _lags_that_count(covariances: Floats, n: int) -> int:
-    """Return M = 2 m, with m the lag after which K lags in a row are uncorrelated (2004, footnote c)."""
+    """Return M = 2 m, where m is the lag after which K lags in a row are uncorrelated (2004, footnote c)."""
     run_of_lags = max(5, math.ceil(math.sqrt(math.log10(n))))
     most = min(math.ceil(math.sqrt(n)) + run_of_lags, n - 1)
     threshold = 2.0 * math.sqrt(math.log10(n) / n)
@@ -92,10 +95,11 @@ def _lags_that_count(covariances: Floats, n: int) -> int:
 
 
 def _influence(run: SecondlyHistograms, quantile: float) -> Floats:
-    """Return each second's pull on the quantile: values at or below it, less those expected.
+    """Return each second's influence on the quantile: its values at or below it, minus the expected number.
 
     A quantile is, to first order, a mean of these (Bahadur, "A note on quantiles in large samples", 1966),
-    so theirs is the autocorrelation that matters; unlike a quantile a second, they exist for empty seconds.
+    so their autocorrelation is the one that matters. Unlike per-second quantiles, they exist for empty
+    seconds too.
     """
     at_or_below = run.values_us <= (run.percentile_us(quantile) or 0.0)
     return np.asarray(
@@ -106,7 +110,7 @@ def _influence(run: SecondlyHistograms, quantile: float) -> Floats:
 def _resampled_ln_quantiles(
     run: SecondlyHistograms, quantile: float, *, length: int, rng: np.random.Generator, resamples: int
 ) -> Floats:
-    """Return the ln-quantile of each resample; one that drew only silent seconds is left out."""
+    """Return the ln-quantile of each resample, except those that drew only empty seconds."""
     search = QuantileSearch(run, quantile)
     sizes = [min(_RESAMPLES_AT_ONCE, resamples - start) for start in range(0, resamples, _RESAMPLES_AT_ONCE)]
     seconds = run.counts.shape[0]
@@ -114,7 +118,7 @@ def _resampled_ln_quantiles(
 
 
 def _weights(seconds: int, length: int, resamples: int, rng: np.random.Generator) -> Floats:
-    """Return how often each second was drawn, a row a resample: blocks on a circle, cut to length."""
+    """Return how often each second was drawn, one row per resample: blocks on a circle, cut to length."""
     blocks = math.ceil(seconds / length)
     starts = rng.integers(seconds, size=(resamples, blocks, 1))
     drawn = ((starts + np.arange(length)) % seconds).reshape(resamples, -1)[:, :seconds]
@@ -123,7 +127,7 @@ def _weights(seconds: int, length: int, resamples: int, rng: np.random.Generator
 
 
 class QuantileSearch:
-    """Finds the quantile of many reweightings of one run, exactly, without all of its buckets each time."""
+    """Finds exact quantiles of many reweightings of one run, without summing all its buckets each time."""
 
     def __init__(self, run: SecondlyHistograms, quantile: float) -> None:
         self._quantile = quantile
@@ -134,7 +138,7 @@ class QuantileSearch:
         self._coarse = np.add.reduceat(self._counts, np.arange(0, self._values_us.size, _STRIDE), axis=1)
 
     def ln_quantiles(self, weights: Floats) -> Floats:
-        """Return ln of the quantile for each row of weights that drew any sample."""
+        """Return the ln-quantile for each row of weights, except rows that drew no sample."""
         cumulative = np.cumsum(weights @ self._coarse, axis=1)
         drew = cumulative[:, -1] > 0
         weights, cumulative = weights[drew], cumulative[drew]

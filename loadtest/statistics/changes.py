@@ -1,10 +1,11 @@
-"""Where in a series of runs the latency changed: permutation tests for change points.
+"""Change points in a series of runs: where the latency changed, by permutation tests.
 
 The statistic is the largest standardised rank sum over all splits of the series (Pettitt, "A non-parametric
 approach to the change-point problem", Applied Statistics 28, 1979, with each split divided by its own
-deviation so that a change near an end counts as much as one in the middle). Ranks keep one wild run from
-looking like a change. Its p-value comes from permuting the runs; a change found divides the series and each
-part is searched in turn (binary segmentation, as E-divisive does: Matteson and James, JASA 109, 2014).
+deviation so that a change near an end counts as much as one in the middle). Because it uses ranks, a single
+outlier does not look like a change. The p-value comes from permuting the runs. A change that is found splits
+the series, and each part is searched in turn (binary segmentation, as in E-divisive: Matteson and James,
+JASA 109, 2014).
 """
 
 import math
@@ -16,21 +17,21 @@ import numpy as np
 from loadtest.statistics.quantiles import Floats
 
 ERROR = 0.05
-# The least p-value this gives is 1/2000; more would not change a decision at 5 %.
+# The smallest possible p-value is 1/2000; more permutations would not change a decision at 5%.
 _PERMUTATIONS = 1_999
-# A level needs this many runs: one or two could be a noisy host.
+# Least runs on each side of a change: one or two could be a noisy host.
 _MIN_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePoint:
-    """From one run on, the quantile is another.
+    """A lasting change of the quantile.
 
     Args:
-        index: of the first run after the change, in the series given.
-        before_us, after_us: median quantile of the runs of the stretch before and after.
-        change_ratio: after over before, less 1.
-        p_value: how often shuffled runs look as changed as these.
+        index: index of the first run after the change, in the given series.
+        before_us, after_us: median quantile of the runs before and after, up to the neighbouring changes.
+        change_ratio: after / before - 1.
+        p_value: share of permutations that look at least as changed.
     """
 
     index: int
@@ -46,9 +47,9 @@ def change_points(
     """Return the changes in a series of runs, oldest first.
 
     Args:
-        ln_quantiles: one a run, in order, as `SecondlyHistograms.ln_quantile` gives; None is passed over.
+        ln_quantiles: one per run, in order, from `SecondlyHistograms.ln_quantile`; None is skipped.
         rng: source of the permutations.
-        error: how often a series without change may show one.
+        error: significance level of each test, in (0, 1): how often a series without a change may show one.
     """
     known = [i for i, value in enumerate(ln_quantiles) if value is not None and math.isfinite(value)]
     series = np.array([ln_quantiles[i] for i in known], dtype=np.float64)
@@ -56,7 +57,7 @@ def change_points(
     edges = [0, *(split for split, _ in splits), series.size]
     points = []
     for (_, p_value), start, end in zip(splits, edges, edges[2:], strict=False):
-        # Placed anew between its neighbours: they pulled at it when it was found (Bai, 1997, section 4).
+        # Located again between its neighbours, which biased it when it was found (Bai, 1997, section 4).
         split = start + _best_split(_scores(_ranks(series[start:end])[None, :])[0])
         before, after = float(np.median(series[start:split])), float(np.median(series[split:end]))
         points.append(
@@ -74,7 +75,7 @@ def change_points(
 def _splits(
     series: Floats, offset: int, *, rng: np.random.Generator, error: float
 ) -> Iterator[tuple[int, float]]:
-    """Yield each split that shuffling does not explain, with its p-value, searching the parts in turn."""
+    """Yield each significant split with its p-value, searching both parts in turn."""
     if series.size < 2 * _MIN_RUNS:
         return
     ranks = _ranks(series)
@@ -91,7 +92,7 @@ def _splits(
 
 
 def _ranks(series: Floats) -> Floats:
-    """Return the rank of each value from 1 on; equal values share their mean rank."""
+    """Return the rank of each value, starting at 1; equal values share their mean rank."""
     _, places, counts = np.unique(series, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2.0)[places], dtype=np.float64)
 
@@ -101,10 +102,10 @@ def _best_split(scores: Floats) -> int:
 
 
 def _scores(ranks: Floats) -> Floats:
-    """Return |standardised rank sum| of each split that leaves enough runs on both sides, a row a series."""
+    """Return |standardised rank sum| of each split with enough runs on both sides, one row per series."""
     n = ranks.shape[1]
     left = np.arange(_MIN_RUNS, n - _MIN_RUNS + 1)
     sums = np.cumsum(ranks, axis=1)[:, left - 1]
-    # Mean and variance of a Wilcoxon rank sum; ties only make it conservative, the permutations correct it.
+    # Mean and variance of a Wilcoxon rank sum without ties; with ties the permutations keep the test exact.
     deviations = np.sqrt(left * (n - left) * (n + 1) / 12.0)
     return np.asarray(np.abs(sums - left * (n + 1) / 2.0) / deviations, dtype=np.float64)

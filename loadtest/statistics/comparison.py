@@ -1,15 +1,15 @@
-"""Is a quantile unchanged? One or several pairs of runs against a margin.
+"""Is a quantile unchanged? Compares one or more pairs of runs against a margin.
 
-The estimate is the mean over the pairs of d = ln q(candidate) - ln q(baseline). From four pairs on, the
-pairs' own spread gives a t interval, which holds whatever makes runs differ. With fewer, their spread says
-too little: the variance is that of the block bootstrap of each run plus twice the noise floor's, their
-degrees of freedom joined after Welch and Satterthwaite (1946). A measured noise floor already holds
-the sampling error of its runs, so the sum errs on the wide side, by a factor of √2 at the very most.
-PASS needs the whole interval below the margin, FAIL the estimate above the margin and the interval above
-zero; anything else is INCONCLUSIVE. A release fails if any of its gates does, so for FAIL the error is
-divided among the gates (Bonferroni); it passes only if all do, which needs no division (Berger,
-Technometrics 24, 1982). The interval's lower end is therefore further out than its upper end.
-What cannot be known is None, never NaN.
+The estimate is the mean over the pairs of d = ln q(candidate) - ln q(baseline). With four or more pairs, the
+pairs' own spread gives a t interval, which is valid whatever makes runs differ. With fewer, that spread says
+too little: the variance is that of the block bootstrap of each run plus twice the noise floor's, with their
+degrees of freedom combined after Welch and Satterthwaite (1946). A measured noise floor already includes
+the sampling error of its runs, so the interval is too wide, by a factor of √2 at most.
+PASS requires the whole interval below the margin; FAIL requires the estimate above the margin and the
+interval above zero; anything else is INCONCLUSIVE. A release fails if any of its gates does, so for FAIL the
+error is divided among the gates (Bonferroni); it passes only if all do, which needs no division (Berger,
+Technometrics 24, 1982). The interval's lower end is therefore further out than its upper end. Unknown values
+are None, never NaN.
 """
 
 import math
@@ -35,8 +35,8 @@ class NoiseFloor:
     """The standard deviation of a run's ln-quantile from run to run.
 
     Args:
-        deviation_ratio: in ln units, to which a ratio is as good as equal at this size.
-        runs: how many earlier runs it was measured over, 0 where it is assumed.
+        deviation_ratio: in ln units, practically equal to a ratio at this size.
+        runs: how many earlier runs it was measured over; 0 if it is assumed.
     """
 
     deviation_ratio: float
@@ -44,12 +44,12 @@ class NoiseFloor:
 
     @property
     def measured(self) -> bool:
-        """Whether it comes from earlier runs, and not from the assumption."""
+        """Whether it was measured over earlier runs, not assumed."""
         return self.runs > 0
 
     @property
     def freedom(self) -> float:
-        """Degrees of freedom, infinite where it is assumed."""
+        """Degrees of freedom; infinite if it is assumed."""
         return self.runs - 1 if self.measured else math.inf
 
     def __str__(self) -> str:
@@ -61,10 +61,10 @@ ASSUMED_NOISE = NoiseFloor(deviation_ratio=ASSUMED_RATIO, runs=0)
 
 
 def noise_floor(ln_quantiles: Sequence[float | None]) -> NoiseFloor:
-    """Return the noise over earlier runs of the same plan, or the assumed one where there are fewer than 8.
+    """Return the noise over earlier runs of the same plan, or the assumed noise if there are fewer than 8.
 
     Args:
-        ln_quantiles: one a run, from `SecondlyHistograms.ln_quantile`; None for a run without samples.
+        ln_quantiles: one per run, from `SecondlyHistograms.ln_quantile`; None for a run without samples.
     """
     known = [value for value in ln_quantiles if value is not None and math.isfinite(value)]
     if len(known) < MIN_RUNS:
@@ -76,27 +76,31 @@ Pair = tuple[SecondlyHistograms, SecondlyHistograms]
 
 MIN_PAIRS = 4
 MIN_SECONDS = 10
-# A thousand pairs of one-minute runs are more than a day.
+# A thousand pairs of one-minute runs take more than a day.
 _MAX_PAIRS = 1_000
-# e^50 is no latency ratio, but a number that JSON and people can carry.
+# e^50 is far beyond any latency ratio, and still a finite number in JSON.
 _MAX_LN = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """What is known of one gated quantile's change, and the decision.
+    """The change of one gated quantile, and the decision.
 
     Args:
-        baseline_us, candidate_us: HdrHistogram's percentile, the geometric mean of it where there are several
-            runs; None without samples.
-        change_ratio: candidate over baseline less 1, from quantiles interpolated in their bucket, so that it
-            may differ from the two percentiles by a bucket's width; None where there are too few samples.
-        low_ratio, high_ratio: its interval, at this look's level for FAIL and for PASS; None where too few.
+        tag, quantile: the gate's.
+        decision: PASS, FAIL or INCONCLUSIVE.
+        reason: why, for people.
+        pairs: how many pairs were compared.
+        baseline_samples, candidate_samples: number of samples over all runs.
+        baseline_us, candidate_us: HdrHistogram's percentile, with several runs their geometric mean; None
+            without samples.
+        change_ratio: candidate / baseline - 1, from quantiles interpolated within their buckets, so it may
+            differ from the two percentiles by a bucket's width; None with too few samples.
+        low_ratio, high_ratio: interval of the change, at this look's level for FAIL and for PASS; None with
+            too few samples.
         margin_ratio: the margin as a share of the baseline; None without samples.
-        reason: why this decision, for a person.
-        more_pairs: how many further pairs would settle it if the change is what it seems; None if none
-            would, if it is settled, or if it cannot be told.
-        baseline_samples, candidate_samples: over all runs.
+        more_pairs: how many more pairs would settle it if the change is as estimated; None if no number
+            would, if it is settled, or if there are too few samples.
     """
 
     tag: str
@@ -117,7 +121,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Levels:
-    """The one-sided error that a number of pairs may be judged with."""
+    """One-sided error levels for judging a number of pairs."""
 
     looks: tuple[int, ...] | None
     gates: int
@@ -129,7 +133,7 @@ class _Levels:
         return self.to_pass(pairs) / self.gates
 
     def later(self, pairs: int) -> list[tuple[int, float]]:
-        """Return what may be looked at next and its error to pass: the looks, and beyond them any number."""
+        """Return later numbers of pairs, each with its error to pass: planned looks, then all beyond them."""
         planned = [(look, self.to_pass(look)) for look in self.looks or () if look > pairs]
         beyond = range(max(pairs, *(self.looks or (0,))) + 1, _MAX_PAIRS + 1)
         return [later for later in (*planned, *((n, ERROR / 2) for n in beyond)) if later[0] >= MIN_PAIRS]
@@ -159,16 +163,16 @@ def compare(
     """Compare the candidate's quantile with the baseline's.
 
     Args:
-        gate: the quantile and its margin; the tag is only handed on.
-        pairs: (baseline, candidate) of each pair, of the gate's tag, in the order they were run.
-        rng: source of the bootstrap's randomness; not drawn from at four pairs and more.
-        noise: of this quantile, from earlier runs; used below four pairs.
-        looks: numbers of pairs at which this duel looks, when it may stop early; None looks once, now.
-        gates: how many quantiles are judged together, among which the error of a FAIL is divided.
-        resamples: of the bootstrap.
+        gate: the quantile and its margin; the tag only labels the result.
+        pairs: (baseline, candidate) histograms of each pair, for the gate's tag, in the order they were run.
+        rng: source of the bootstrap's randomness; unused with four or more pairs.
+        noise: the quantile's run-to-run noise; used with fewer than four pairs.
+        looks: numbers of pairs at which a duel looks and may stop early; None for a single look, now.
+        gates: how many quantiles are judged together; the error of a FAIL is divided among them.
+        resamples: number of bootstrap resamples.
 
     Raises:
-        InvalidSetting: there are more pairs than the looks plan.
+        InvalidSetting: there are more pairs than the last planned look.
     """
     problem = _too_little(gate, pairs)
     known = _known(gate, pairs, reason=problem)
@@ -193,7 +197,7 @@ def compare(
 
 
 def _known(gate: Gate, pairs: Sequence[Pair], *, reason: str) -> Comparison:
-    """Return what can be said without statistics."""
+    """Return the comparison as far as it needs no statistics, INCONCLUSIVE for this reason."""
     baseline_us = _typical_us(gate, [baseline for baseline, _ in pairs])
     return Comparison(
         tag=gate.tag,
@@ -217,7 +221,7 @@ def _typical_us(gate: Gate, runs: Sequence[SecondlyHistograms]) -> float | None:
 
 
 def _too_little(gate: Gate, pairs: Sequence[Pair]) -> str:
-    """Return what is missing for a judgement, empty if nothing is."""
+    """Return what is missing for a judgement; empty if nothing is."""
     for number, pair in enumerate(pairs, start=1):
         for role, run in zip(("baseline", "candidate"), pair, strict=True):
             if lack := _lack(gate, run):
@@ -256,7 +260,7 @@ def _estimate(
     else:
         runs = [run for pair in pairs for run in pair]
         parts = [sampling_spread(run, gate.quantile, rng=rng, resamples=resamples) for run in runs]
-        # The variance of one pair: its two runs' own, and the noise floor's once for each.
+        # The variance of one pair: sampling variance of its two runs, plus the noise floor once for each.
         own = [Spread(part.variance / count, part.freedom) for part in parts]
         pair_spread = _joined([*own, Spread(2 * noise.deviation_ratio**2, noise.freedom)])
     pair_deviation = math.sqrt(pair_spread.variance)
@@ -286,7 +290,7 @@ def _joined(spreads: Sequence[Spread]) -> Spread:
 
 
 def _decision(estimate: _Estimate, margin: float) -> Ruling:
-    """PASS: surely below the margin. FAIL: above the margin, and surely above zero."""
+    """PASS: interval below the margin. FAIL: estimate above the margin, interval above zero."""
     if estimate.high < margin:
         return Ruling.PASS
     if estimate.difference > margin and estimate.low > 0:
@@ -295,7 +299,7 @@ def _decision(estimate: _Estimate, margin: float) -> Ruling:
 
 
 def _more_pairs(estimate: _Estimate, margin: float, *, levels: _Levels) -> int | None:
-    """Return how many more pairs would bring the interval clear, at the estimate and spread seen so far."""
+    """Return how many more pairs would settle it, if estimate and spread stay the same."""
     passing = estimate.difference <= margin
     room = margin - estimate.difference if passing else estimate.difference
     pairs, errors = np.array(levels.later(estimate.pairs)).reshape(-1, 2).T
@@ -323,5 +327,5 @@ def _reason(
 
 
 def _percent(ln: float) -> str:
-    # Adding zero makes a rounded -0.0 a 0.0.
+    # Adding zero turns a rounded -0.0 into 0.0.
     return f"{round(100 * _ratio(ln), 1) + 0.0:+.1f} %"

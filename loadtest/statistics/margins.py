@@ -1,12 +1,11 @@
 """Which quantiles a release is judged by, and how much each may change before it matters.
 
-A margin is relative or absolute, whichever is more: 5 % of a 0.4 ms median is 20 µs, which no user and
+A margin is relative or absolute, whichever is larger: 5% of a 0.4 ms median is 20 µs, which no user and
 hardly any machine notices. Everything is compared in logarithms, where a margin is ln(1 + margin / baseline).
 
-The quantiles are always the same; their margins are each team's own. `GATES` has the defaults, and a tuple of
-the same gates with other margins is what a comparison is handed where it shall not judge by those. Files hold
-margins by gate. A person names a gate as reports do, by as many words as tell it from the others: `p99`,
-`outage`, `service p50`.
+The quantiles are fixed; each team can set its own margins. `GATES` has the default margins; to judge by
+others, pass a comparison the same gates with other margins. Files store margins by gate. You name a gate as
+reports do, with enough words to identify it: `p99`, `outage`, `service p50`.
 """
 
 import math
@@ -22,22 +21,22 @@ from loadtest.errors import InvalidSetting
 _OPTION: Final = "--ws-margin"
 
 MAX_RATIO: Final = 1.0
-"""Twice as slow: a larger margin is a typing error."""
+"""Twice as slow: a larger margin must be a typing error."""
 
 MAX_US: Final = 60_000_000.0
-"""A minute, far beyond what any of these quantiles should be: more is a typing error, too."""
+"""One minute, far above any sensible value of these quantiles: more must be a typing error too."""
 
 _RANGE = "must be 0–100% and 0–60 s"
 _FORM = "must be QUANTILE=SHARE%, QUANTILE=TIMEms or both, for example p50=8% or p99=15%/2ms"
 
 _UNITS = {"%": ("relative_ratio", 0.01), "ms": ("absolute_us", 1e3), "s": ("absolute_us", 1e6)}
 _DIGITS = 9
-"""Of a ratio or of microseconds: 57 % is 0.57, not what 57 times 0.01 is in binary."""
+"""Decimals of a ratio or of microseconds: 57% is 0.57, not 57 times the binary 0.01."""
 _AMOUNT = re.compile(r"(.+?)\s*(%|ms|s)")
 
 
 class Margin(Struct, frozen=True):
-    """How much slower is still unchanged: the larger of a share of the baseline and a fixed time.
+    """How much slower still counts as unchanged: the larger of a share of the baseline and a fixed time.
 
     Args:
         relative_ratio: share of the baseline, from 0 to 1.
@@ -65,12 +64,15 @@ def _in_range(relative_ratio: float, absolute_us: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A quantile of one tag's latency that is judged, and its margin.
+    """A latency quantile that is judged, and its margin.
 
     Args:
-        tag: of the interval log, `service` or `outage`.
+        tag: tag in the interval log, `service` or `outage`.
         quantile: in (0, 1).
-        margin: what a change is measured against.
+        margin: how much slower still counts as unchanged.
+
+    Raises:
+        InvalidSetting: the quantile is out of range.
     """
 
     tag: str
@@ -87,7 +89,7 @@ class Gate:
 
     @property
     def least_samples(self) -> int:
-        """How many samples a run needs: ten beyond the quantile, so that no single one decides it."""
+        """Samples a run needs: ten beyond the quantile, so that no single sample decides it."""
         return math.ceil(round(10 / min(self.quantile, 1 - self.quantile), 6))
 
 
@@ -100,28 +102,28 @@ GATES: Final = (
 
 
 def margins_of(gates: Iterable[Gate]) -> dict[str, Margin]:
-    """Return the margins by gate, as files hold them."""
+    """Return the margins by gate, as files store them."""
     return {str(gate): gate.margin for gate in gates}
 
 
 def gates_with(margins: Mapping[str, Margin]) -> tuple[Gate, ...]:
-    """Return the gates with these margins; those that are not named keep the default."""
+    """Return the gates with these margins; gates not named keep the default."""
     return tuple(replace(gate, margin=margins.get(str(gate), gate.margin)) for gate in GATES)
 
 
 def parse_margins(
     texts: Iterable[str], gates: Sequence[Gate] = GATES, *, option: str = _OPTION
 ) -> tuple[Gate, ...]:
-    """Return the gates with the margins that a person asks for: `p50=8%`, `p99=2ms`, `outage=30%/50ms`.
+    """Return the gates with margins given as text: `p50=8%`, `p99=2ms`, `outage=30%/50ms`.
 
     Args:
-        texts: each is one, several with commas between them, or blank. A share alone leaves the time as it
-            is, a time alone the share; what is said later wins.
-        gates: with the margins that hold where nothing else is asked for.
-        option: the name that errors give.
+        texts: each has one margin, several separated by commas, or none. A share alone leaves the time
+            unchanged, a time alone the share; later margins win.
+        gates: gates with the margins to start from.
+        option: the option named in errors.
 
     Raises:
-        InvalidSetting: one is malformed or out of range, or its quantile is unknown.
+        InvalidSetting: a margin is malformed or out of range, or its quantile is unknown.
     """
     margins = margins_of(gates)
     for part in (part.strip() for text in texts for part in text.split(",")):
@@ -133,7 +135,7 @@ def parse_margins(
 
 
 def _named(name: str, part: str, option: str) -> str:
-    """Return the one gate that has all these words."""
+    """Return the name of the one gate that has all these words."""
     words = set(name.lower().split())
     found = [gate for gate in map(str, GATES) if words <= set(gate.split())]
     if len(found) != 1:
@@ -142,7 +144,7 @@ def _named(name: str, part: str, option: str) -> str:
 
 
 def _changed(margin: Margin, amounts: str, part: str, option: str) -> Margin:
-    """Return the margin with the share, the time, or both that are given."""
+    """Return the margin with the given share, time, or both."""
     changes: dict[str, float] = {}
     for amount in amounts.split("/"):
         match = _AMOUNT.fullmatch(amount.strip())
@@ -165,5 +167,5 @@ def _changed(margin: Margin, amounts: str, part: str, option: str) -> Margin:
 
 
 def margins_text(gates: Iterable[Gate]) -> str:
-    """Return what `parse_margins` takes for these, empty for the defaults."""
+    """Return the text from which `parse_margins` makes these margins; empty for the defaults."""
     return ",".join(f"{gate}={gate.margin}" for gate in gates if gate not in GATES)

@@ -1,10 +1,10 @@
-"""Can a planned comparison tell at all? Asked before a run, not after an hour of it.
+"""Power of a planned comparison, computed before an hour is spent on runs.
 
-Nothing changed is the common case, and it should PASS: the whole interval must lie below the margin. With
-pairs of deviation s this happens with a chance of 80 % where (t(97.5 %) + t(80 %)) s / √pairs is below
+Most releases change nothing, and should PASS: the whole interval must lie below the margin. If a pair's
+deviation is s, this happens with a probability of 80% when (t(97.5%) + t(80%)) s / √pairs is at most
 ln(1 + margin), the usual sample size formula (Chow, Shao and Wang, "Sample Size Calculations", 2003,
-section 3.2). A pair's variance is twice a run's: the noise floor, which more pairs thin out but longer runs
-do not, and the sampling error of its seconds, which both do.
+section 3.2). A pair's variance is twice a run's. A run's is the noise floor, which more pairs average out but
+longer runs do not, plus the sampling error of its seconds, which both reduce.
 """
 
 import math
@@ -25,16 +25,18 @@ _MAX_PAIRS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feasibility:
-    """What a plan can resolve of one gated quantile, and what would do if it cannot.
+    """The resolution of a plan for one gated quantile, and what to change if it is too coarse.
 
     Args:
+        gate: the quantile and its margin.
+        noise: the quantile's run-to-run noise.
         margin_ratio: the margin as a share of the baseline.
-        baseline_us: the quantile; None where it is not known, and the margin is only the relative one.
         resolution_ratio: the smallest margin at which this plan would PASS an unchanged server 4 times in 5.
-        feasible: whether that is within the margin.
-        pairs_needed: how many pairs of this duration would do; None if it is feasible or over 1000.
-        duration_s_needed: how long the runs would have to be at this number of pairs; None if it is
-            feasible, or if no length would do, or if the sampling error is not known.
+        feasible: whether the resolution is within the margin.
+        baseline_us: the quantile; None if it is not known, and then the margin is the relative one only.
+        pairs_needed: how many pairs of this duration would do; None if feasible or above 1000.
+        duration_s_needed: how long runs must be with this number of pairs; None if feasible, if no duration
+            would do, or if the sampling error is not known.
     """
 
     gate: Gate
@@ -49,11 +51,11 @@ class Feasibility:
     def __str__(self) -> str:
         noise = f" ({self.noise})" if self.noise.measured else ""
         found = "enough" if self.feasible else f"too few, {self._remedy()}"
-        told = f"{self.gate}: {_percent(self.resolution_ratio)} can be told from noise{noise}"
-        return f"{told}, the margin is {self._margin()}: {found}"
+        resolution = f"{self.gate}: {_percent(self.resolution_ratio)} can be told from noise{noise}"
+        return f"{resolution}, the margin is {self._margin()}: {found}"
 
     def _margin(self) -> str:
-        """Name the margin, with the time behind it where that is more than the share, or may be."""
+        """Describe the margin, with the absolute time if that is larger than the share or may be."""
         margin, share = self.gate.margin, _percent(self.margin_ratio)
         time = f"{margin.absolute_us / 1000:g} ms"
         if self.baseline_us is None:
@@ -76,7 +78,7 @@ class Feasibility:
 
 
 def _duration(seconds: float) -> str:
-    """Write a duration, rounded up so that it is enough."""
+    """Format a duration, rounded up so that it suffices."""
     return f"{math.ceil(seconds)} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
 
 
@@ -97,12 +99,12 @@ def feasibility(
 
     Args:
         gate: the quantile and its margin.
-        pairs: planned, at least 1.
-        duration_s: planned for each run, above 0.
+        pairs: planned number of pairs, at least 1.
+        duration_s: planned duration of each run in seconds, above 0.
         rng: source of the bootstrap's randomness.
-        baseline: an earlier run under the same load, for the quantile's value and its sampling error; without
-            it (or with too few samples in it) only the relative margin and the noise floor count.
-        noise: of this quantile.
+        baseline: an earlier run under the same load, for the quantile's value and sampling error; without it,
+            or with too few samples in it, only the relative margin and the noise floor count.
+        noise: the quantile's run-to-run noise.
     """
     sampling, baseline_us = 0.0, None
     margin_ratio = gate.margin.relative_ratio
@@ -131,7 +133,7 @@ def feasibility(
 
 
 def _reach(pairs: int, noise: NoiseFloor) -> float:
-    """Return how many deviations of a pair the margin must be away."""
+    """Return how many deviations of a pair the margin must span."""
     freedom = pairs - 1 if pairs >= MIN_PAIRS else noise.freedom
     quantiles = (student_quantile(freedom, share) for share in (1 - ERROR / 2, _CHANCE))
     return float(sum(quantiles)) / math.sqrt(pairs)

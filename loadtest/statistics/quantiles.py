@@ -1,11 +1,10 @@
-"""One-second latency histograms of a run, as a matrix: a row a second, a column a bucket.
+"""One-second latency histograms of a run, as a matrix with a row per second and a column per bucket.
 
-HdrHistogram's buckets are sparse; only the ones that hold something become columns. A percentile is
-what HdrHistogram's own readers say (Tene's `getValueAtPercentile`), so that a value here and one from
-another tool agree. For differences there is a second, continuous definition, `ln_quantile`: at low
-latencies a bucket is wide beside the margins (1 µs of 50 µs is 2 %), and a quantile that can only sit
-on bucket edges would give a bootstrap and a t test a handful of distinct values to work with.
-Reading `.hlog` files does not belong here.
+HdrHistogram's buckets are sparse; only those with values become columns. A percentile is defined as in
+HdrHistogram's own readers (Tene's `getValueAtPercentile`), so that values agree with those of other tools.
+Differences use a second, continuous definition, `ln_quantile`: at low latencies a bucket is wide compared
+with the margins (1 µs of 50 µs is 2%), and quantiles restricted to bucket edges would give the bootstrap and
+the t test only a handful of distinct values. Reading `.hlog` files does not belong here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,23 +20,26 @@ Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 # HdrHistogram with three significant digits halves its resolution at each power of two from 2048 on:
-# 1024 buckets to the octave, none finer than a microsecond.
+# 1024 buckets per octave, none finer than a microsecond.
 _BUCKETS_PER_OCTAVE = 1024
 RESOLUTION_US = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SecondlyHistograms:
-    """The counted values of one run and tag, second by second.
+    """Histograms of one run and tag, second by second.
 
     Args:
-        counts: shape (intervals, buckets), how many values fell into each; a row of zeros is a silent second.
-        values_us: shape (buckets,), strictly increasing, the highest value equivalent to each bucket.
+        counts: shape (seconds, buckets), number of values in each; a row of zeros is an empty second.
+        values_us: shape (buckets,), strictly increasing, 0 or more: the highest equivalent value of each
+            bucket.
 
-    `totals` is how many values each bucket holds over the whole run.
+    Attributes:
+        totals: shape (buckets,), number of values in each bucket over the whole run.
 
     Raises:
-        InvalidSetting: the shapes do not fit, a count is negative, or the values do not increase.
+        InvalidSetting: the shapes do not match, a count is negative, or the values are negative, not finite
+            or not increasing.
     """
 
     counts: Counts
@@ -54,12 +56,12 @@ class SecondlyHistograms:
             raise InvalidSetting("values_us", float(self.values_us[0]), "must be 0 or more")
         if np.any(self.counts < 0):
             raise InvalidSetting("counts", int(self.counts.min()), "must be 0 or more")
-        # Summed once: every percentile starts from it, and the matrix of an hour is large.
+        # Summed once: every percentile needs it, and the matrix of an hour-long run is large.
         object.__setattr__(self, "totals", self.counts.sum(axis=0, dtype=np.int64))
 
     @classmethod
     def from_mappings(cls, seconds: Sequence[Mapping[int, int]]) -> Self:
-        """Build the matrix from `{highest equivalent value in µs: count}`, a mapping a second."""
+        """Build the matrix from one mapping per second, `{highest equivalent value in µs: count}`."""
         values_us = np.array(sorted(set().union(*seconds)), dtype=np.float64)
         counts = np.zeros((len(seconds), values_us.size), dtype=np.int64)
         for row, second in zip(counts, seconds, strict=True):
@@ -69,16 +71,16 @@ class SecondlyHistograms:
 
     @property
     def samples(self) -> int:
-        """How many values were counted."""
+        """Number of values."""
         return int(self.totals.sum())
 
     @property
     def busy(self) -> int:
-        """How many seconds hold at least one value."""
+        """Number of seconds with at least one value."""
         return int(np.count_nonzero(self.counts.any(axis=1)))
 
     def percentile_us(self, quantile: float) -> float | None:
-        """Return HdrHistogram's value at a quantile in (0, 1], or None where nothing was counted."""
+        """Return HdrHistogram's value at a quantile in (0, 1]; None without samples."""
         cumulative = np.cumsum(self.totals)
         if not self.samples:
             return None
@@ -86,7 +88,7 @@ class SecondlyHistograms:
         return float(self.values_us[np.searchsorted(cumulative, target)])
 
     def ln_quantile(self, quantile: float) -> float | None:
-        """Return the logarithm of the quantile in µs, interpolated in its bucket; None without samples."""
+        """Return ln of the quantile in µs, interpolated within its bucket; None without samples."""
         if not self.samples:
             return None
         cumulative = np.cumsum(self.totals, dtype=np.float64)
@@ -99,13 +101,13 @@ class SecondlyHistograms:
 
 
 def aligned(*runs: SecondlyHistograms) -> tuple[SecondlyHistograms, ...]:
-    """Return the runs on one common bucket axis, the union of theirs."""
+    """Return the runs on a common bucket axis, the union of theirs."""
     axis = np.unique(np.concatenate([run.values_us for run in runs]))
     return tuple(_on_axis(run, axis) for run in runs)
 
 
 def merged(*runs: SecondlyHistograms) -> SecondlyHistograms:
-    """Return the sum of what several recorders counted at once, second by second, as long as the longest."""
+    """Return the sum of concurrent recordings, second by second; as long as the longest of them."""
     length = max(run.counts.shape[0] for run in runs)
     common = aligned(*runs)
     counts = np.zeros((length, common[0].values_us.size), dtype=np.int64)
@@ -115,7 +117,7 @@ def merged(*runs: SecondlyHistograms) -> SecondlyHistograms:
 
 
 def bucket_widths_us(values_us: Floats) -> Floats:
-    """Return how far each bucket reaches down from its highest value, never below the bucket before it."""
+    """Return the width of each bucket, down from its highest value and never beyond the previous bucket's."""
     octave = np.floor(np.log2(np.maximum(values_us, RESOLUTION_US)))
     widths = np.maximum(RESOLUTION_US, 2.0**octave / _BUCKETS_PER_OCTAVE)
     gaps = np.diff(values_us, prepend=-np.inf)
@@ -125,9 +127,14 @@ def bucket_widths_us(values_us: Floats) -> Floats:
 def ln_inside(
     values_us: Floats, widths_us: Floats, buckets: npt.NDArray[np.intp], shares: float | Floats
 ) -> Floats:
-    """Return ln of the points that lie a share in [0, 1] up their buckets, as if values were spread evenly.
+    """Return ln of points within buckets, as if each bucket's values were spread evenly.
 
-    Below the clock's resolution nothing can be told apart, so a microsecond is the least value.
+    Values below the clock's resolution cannot be distinguished, so the smallest result is ln of 1 µs.
+
+    Args:
+        values_us, widths_us: shape (buckets,), highest value and width of each bucket.
+        buckets: indexes of the points' buckets.
+        shares: position of each point in its bucket, from 0 (low end) to 1 (high end).
     """
     points = values_us[buckets] - widths_us[buckets] * (1 - np.asarray(shares))
     return np.asarray(np.log(np.maximum(points, RESOLUTION_US)), dtype=np.float64)

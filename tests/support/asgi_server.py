@@ -1,13 +1,14 @@
-"""A server that we did not write, as far as the wire goes: a plain ASGI function under uvicorn, in a process
-of its own, which reports what the application sees. What it does is in the path of each connection:
+"""A server whose wire protocol is not ours: a plain ASGI function under uvicorn, in its own process.
 
-    /echo               returns what it gets            /close/CODE    accepts, then closes
-    /reply/BYTES/COUNT  answers every message at length  /silent        accepts and says nothing
+It reports what the application sees. The path of a connection selects the behaviour:
+
+    /echo               echoes                           /close/CODE    accepts, then closes
+    /reply/BYTES/COUNT  sends COUNT replies per message  /silent        accepts and sends nothing
     /refuse/STATUS      refuses the upgrade              /session/…     speaks the `emergence` dialect
-    /late/SECONDS       returns what it gets, later
+    /late/SECONDS       echoes after a delay
 
-Standard output gets one JSON object a line: listening, opened, disconnected (with the code that the
-application was given), send_failed. Standard error is uvicorn's own log. The process ends with its parent.
+Standard output gets one JSON object per line: listening, opened, disconnected (with the close code that the
+application received), send_failed. Standard error is uvicorn's own log. The process ends with its parent.
 """
 
 import argparse
@@ -40,13 +41,13 @@ class AsgiServer:
     process: subprocess.Popen[bytes]
 
     def events(self, event: str) -> list[Message]:
-        """Return what the application reported of one event so far."""
+        """Return all reports of an event so far."""
         lines = self.output.read_text().splitlines(keepends=True)
         reports = [json.loads(line) for line in lines if line.endswith("\n")]
         return [report for report in reports if report["event"] == event]
 
     def await_events(self, event: str, count: int = 1) -> list[Message]:
-        """Return what the application reported of one event once there is so much."""
+        """Wait for this many reports of an event and return them all."""
 
         def enough() -> list[Message] | None:
             events = self.events(event)
@@ -57,7 +58,7 @@ class AsgiServer:
 
     @property
     def faults(self) -> list[str]:
-        """The lines of uvicorn's log that tell of an error."""
+        """The lines of uvicorn's log that report an error."""
         lines = self.errors.read_text().splitlines()
         return [line for line in lines if line.startswith(("ERROR", "CRITICAL", "Traceback"))]
 
@@ -69,7 +70,7 @@ class AsgiServer:
 
 @contextmanager
 def asgi_server(folder: Path, *arguments: str, ws: str = "websockets", port: int = 0) -> Iterator[AsgiServer]:
-    """Run the server in a process of its own; the arguments are those of `main`."""
+    """Run the server in its own process; `arguments` are those of `main`."""
     number = len(list(folder.glob("asgi-*.out")))
     output, errors = folder / f"asgi-{number}.out", folder / f"asgi-{number}.err"
     command = [sys.executable, "-m", "tests.support.asgi_server", "--ws", ws, "--port", str(port), *arguments]
@@ -84,7 +85,7 @@ def asgi_server(folder: Path, *arguments: str, ws: str = "websockets", port: int
         process.communicate()
 
 
-# In the process.
+# The code below runs in the server's process.
 
 
 def report(event: str, **fields: Any) -> None:
@@ -93,7 +94,7 @@ def report(event: str, **fields: Any) -> None:
 
 
 async def application(scope: Message, receive: Callable[[], Awaitable[Message]], send: Any) -> None:
-    """Serve one connection, or the start of the server."""
+    """Serve one connection, or the server's lifespan."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -115,10 +116,10 @@ async def application(scope: Message, receive: Callable[[], Awaitable[Message]],
 
 
 async def _refuse(status: int, scope: Message, send: Any) -> None:
-    told = dict(scope["headers"]).get(b"authorization", b"nothing")
+    authorization = dict(scope["headers"]).get(b"authorization", b"nothing")
     headers = [(b"content-type", b"text/plain")]
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": b"no entry for " + told})
+    await send({"type": "websocket.http.response.body", "body": b"no entry for " + authorization})
 
 
 async def _say(send: Any, kind: str, **payload: Any) -> None:
@@ -150,12 +151,12 @@ async def _answer(message: Message, kind: str, arguments: list[str], send: Any) 
         try:
             request = json.loads(said or "")
         except ValueError:
-            return  # what `bad_message` sends
+            return  # sent by the drop `bad_message`
         await _say(send, "ws:ack", received=True, echo=request)
 
 
 def main() -> None:
-    """Serve until the parent goes."""
+    """Serve until the parent process ends."""
     import uvicorn  # not in the tests' own process: some of its implementations warn when imported
 
     parser = argparse.ArgumentParser()

@@ -1,4 +1,4 @@
-"""Child processes of tests, and whether they run."""
+"""Child processes of tests."""
 
 import os
 import sys
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def python(code: str, *arguments: str) -> list[str]:
-    """Return a command that runs some Python."""
+    """Return a command that runs this Python code."""
     return [sys.executable, "-c", code, *arguments]
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process runs; a zombie, which may wait for an init that does not reap, does not."""
+    """Return whether a process is running; a zombie, which may stay if init does not reap, is not."""
     try:
         os.kill(pid, 0)
         status = Path(f"/proc/{pid}/stat").read_text() if Path("/proc/self").exists() else ""

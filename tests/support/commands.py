@@ -1,4 +1,4 @@
-"""Commands run as a shell would run them, in this process."""
+"""Runs `loadtest` commands in this process."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from loadtest.cli import main
 
 
 def run(*arguments: str | Path) -> Result:
-    """Run a command as a shell would, with a narrow terminal."""
+    """Run a command as from a shell with an 80-column terminal."""
     return CliRunner(env={"COLUMNS": "80"}).invoke(
         main, [str(argument) for argument in arguments], prog_name="loadtest"
     )

@@ -1,4 +1,4 @@
-"""How tests of the transport and of the drops open a connection, outside the engine."""
+"""Opens connections without the engine, for tests of the transport and the drops."""
 
 import ssl
 import time
@@ -20,13 +20,13 @@ from tests.support.peers import Ear
 def dialer(
     port: int, tls: ssl.SSLContext | None = None, *, host: str = "localhost", **options: Any
 ) -> Dialer:
-    """Return a dialer to this port of this machine."""
+    """Return a dialer to a port on this machine."""
     options.setdefault("clock", time.monotonic_ns)
     return Dialer(Target(host, port, tls), **options)
 
 
 def trusting(authority: Path) -> ssl.SSLContext:
-    """Return the TLS context of clients that trust this authority."""
+    """Return the TLS context of a client that trusts this authority."""
     return Tls(ca=authority).context()
 
 
@@ -39,7 +39,7 @@ async def opened(
     secret: str | None = None,
     **options: Any,
 ) -> AsyncIterator[tuple[Connection, Ear]]:
-    """Open a connection whose messages and end an `Ear` hears, and close it at the end."""
+    """Open a connection with an `Ear` as its listener; abort it on exit."""
     connection, _ = await opened_with_phases(port, tls, endpoint=endpoint, secret=secret, **options)
     ear = Ear()
     connection.attach(ear)
@@ -57,7 +57,7 @@ async def opened_with_phases(
     secret: str | None = None,
     **options: Any,
 ) -> tuple[Connection, Phases]:
-    """Open a connection, with the time of each phase."""
+    """Open a connection; return it with the duration of each phase."""
     return await dialer(port, tls, **options).open(endpoint or Endpoint(path="/"), secret)
 
 
@@ -69,7 +69,7 @@ async def refused(
     secret: str | None = None,
     **options: Any,
 ) -> Refused:
-    """Fail to open a connection, and return how it was refused."""
+    """Try to open a connection that must be refused; return the refusal."""
     with pytest.raises(ConnectFailed) as caught:
         await opened_with_phases(port, tls, endpoint=endpoint, secret=secret, **options)
     return caught.value.refused

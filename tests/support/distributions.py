@@ -1,4 +1,4 @@
-"""Made-up runs for the statistics: seconds with known distributions, and what all results must be."""
+"""Synthetic runs for tests of the statistics: seconds with known distributions."""
 
 import math
 from collections import Counter
@@ -32,12 +32,12 @@ def rng(seed: int = 1) -> np.random.Generator:
 
 
 def exact(values_us: Sequence[Sequence[int]]) -> SecondlyHistograms:
-    """Build a run from the values of each second, a bucket for every distinct value."""
+    """Build a run from the values of each second, with one bucket per distinct value."""
     return SecondlyHistograms.from_mappings([Counter(second) for second in values_us])
 
 
 def steady(value_us: float, *, each_s: int = 100, length_s: int = 20) -> SecondlyHistograms:
-    """Build a run in which every reply took the same time."""
+    """Build a run in which every reply takes the same time."""
     return SecondlyHistograms.from_mappings([{round(value_us): each_s}] * length_s)
 
 

@@ -1,4 +1,4 @@
-"""Duels with made-up runs in the place of Locust's."""
+"""Duels with synthetic runs instead of Locust's."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ START_UNIX_NS = 1_795_443_815 * NS_PER_S
 
 @dataclass
 class MadeUpRuns:
-    """Makes runs of 20 seconds as two servers would have them.
+    """Writes synthetic runs of 20 seconds for the two sides of a duel.
 
     Args:
-        slower_ratio: latency by side.
-        special: arguments for `write_run` of certain runs, by their number from 1 on and their side.
-        instead: what happens instead of a run, by its number and side.
-        plan: of all runs, but for users and duration.
-        made: the side of each run, in order.
+        slower_ratio: factor on all latencies, by side; 1 by default.
+        special: extra arguments of `write_run`, by the run's number on its side (from 1) and the side.
+        instead: exception to raise instead of a run, by number and side.
+        plan: plan of all runs, except users and duration.
+        made: the side of each run so far, in order.
     """
 
     slower_ratio: Mapping[str, float] = field(default_factory=dict)
@@ -79,8 +79,8 @@ class MadeUpRuns:
 
 
 def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[DuelResult, list[str]]:
-    """Run a duel with made-up runs, of at most twelve pairs, and return it with what it told."""
-    told: list[str] = []
+    """Run a duel with synthetic runs; return its result and its output lines."""
+    lines: list[str] = []
     asked: dict[str, Any] = {"a": A, "b": B, "results": results}
     settings = DuelSettings(**asked | changes)
-    return fight(settings, told.append, make_runs=runs), told
+    return fight(settings, lines.append, make_runs=runs), lines

@@ -1,7 +1,7 @@
-"""How hard property tests try.
+"""Settings of property tests.
 
-Two hypothesis profiles: `ci` tries every example that a test asks for and is taken where CI is set, `dev` a
-third of them. `pytest --hypothesis-profile=ci` chooses one.
+There are two hypothesis profiles: `ci` tries every example that a test asks for and is the default if CI is
+set; `dev` tries a third of them. `pytest --hypothesis-profile=ci` selects one.
 """
 
 import math
@@ -10,7 +10,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 FULL = 100
-"""Examples of the profile that tries all."""
+"""Examples in the profile `ci`."""
 
 for _name, _examples in (("ci", FULL), ("dev", FULL // 3)):
     settings.register_profile(
@@ -20,11 +20,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def effort(examples: int, *, steps: int = 50) -> settings:
-    """Return the settings of a property test, which nothing on a busy machine can fail.
+    """Return settings for a property test, without the deadlines that fail on a busy machine.
 
     Args:
-        examples: how many the profile `ci` tries.
-        steps: of one walk of a state machine.
+        examples: number of examples in the profile `ci`.
+        steps: number of steps in each run of a state machine.
     """
     share = settings.default.max_examples / FULL if settings.default is not None else 1.0
     return settings(max_examples=math.ceil(examples * share), stateful_step_count=steps)

@@ -1,7 +1,7 @@
-"""How tests run an engine outside Locust: started, spoken to from another thread, and certainly ended.
+"""Runs an engine without Locust: starts it, calls it from the test's thread, and always ends it.
 
-Nothing here waits on a lock: another test may have imported locust, which makes greenlets of threads and of
-what they wait with. The engine's thread is a native one all the same, and what it tells is looked at.
+Nothing here waits on a lock: another test may have imported locust, which patches threads and locks to use
+greenlets. The engine's thread is a native one regardless, so its results are polled.
 """
 
 from collections import Counter
@@ -33,12 +33,12 @@ QUICK = Backoff(base_s=0.02, factor=2, cap_s=0.1, max_attempts=1000)
 
 @dataclass(frozen=True, slots=True)
 class Planned(DropPlan):
-    """Drops that a test has written down: of each session, the first few."""
+    """A plan with explicit drops: the first few of each session."""
 
     drops: tuple[tuple[Drop, ...], ...] = ()
 
     def drop(self, session: int, ordinal: int) -> Drop | None:
-        """Return the drop that was written down."""
+        """Return the explicit drop; None if there is none."""
         drops = self.drops[session] if session < len(self.drops) else ()
         return drops[ordinal] if ordinal < len(drops) else None
 
@@ -53,14 +53,14 @@ def settings(
     drops: DropPlan = NO_DROPS,
     **others: Any,
 ) -> EngineSettings:
-    """Return settings for a server on this port of this machine."""
+    """Return settings for a server on a port of this machine."""
     conduct = SessionConfig(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
     others.setdefault("target", Target("127.0.0.1", port))
     return EngineSettings(conduct=conduct, drops=drops, **others)
 
 
 class EngineRun:
-    """An engine that runs, and what it has told."""
+    """A running engine, with the intervals and failures it has reported."""
 
     def __init__(self, settings: EngineSettings, on_interval: Callable[[Interval], None]) -> None:
         self.intervals: list[Interval] = []
@@ -95,30 +95,30 @@ class EngineRun:
         get_original("_thread", "start_new_thread")(run, ())
 
     def ask(self, method: Callable[..., None], *arguments: object) -> None:
-        """Call a method that tells when it is done, and wait for that."""
+        """Call a method that takes a done-callback, and wait until it is called."""
         done: list[bool] = []
         self.engine.call(method, *arguments, lambda: done.append(True))
         wait_for(lambda: done, what=f"the engine to answer {method.__name__}")
         assert len(done) == 1
 
     def add(self, sessions: Iterable[int] | int) -> list[int]:
-        """Start sessions, by their numbers or that many; return the numbers."""
+        """Start sessions, given by their numbers or their count; return the numbers."""
         numbers = list(range(sessions) if isinstance(sessions, int) else sessions)
         named = [Identity(number=n, session_id=f"session-{n}", thread_id=f"thread-{n}") for n in numbers]
         self.engine.call(self.engine.add, named)
         return numbers
 
     def stop(self, sessions: Iterable[int], drain_s: float = 5.0) -> None:
-        """Stop sessions and wait until they have gone."""
+        """Stop sessions and wait until they have ended."""
         self.ask(self.engine.stop, list(sessions), drain_s)
 
     def count(self, name: str) -> int:
-        """Return a count up to now."""
+        """Return one count so far."""
         return self.counts[name]
 
     @property
     def counts(self) -> Counter[str]:
-        """All counts up to now."""
+        """All counts so far."""
         self.ask(self.engine.flush)
         total: Counter[str] = Counter()
         for interval in tuple(self.intervals):
@@ -126,34 +126,34 @@ class EngineRun:
         return total
 
     def await_count(self, name: str, least: int) -> None:
-        """Wait until a count has grown to this."""
+        """Wait until a count is at least this."""
         wait_for(lambda: self.count(name) >= least, what=f"{name} >= {least}")
 
     def await_up(self, sessions: int) -> None:
-        """Wait until so many sessions are in steady state."""
+        """Wait until exactly this many sessions are in steady state."""
         population = self.engine.recorder.population
         wait_for(lambda: population[State.STEADY] == sessions, what=f"{sessions} steady of {population}")
 
     @property
     def errors(self) -> dict[tuple[str, str], ErrorTally]:
-        """The first of each error up to now."""
+        """The first tally of each error so far."""
         self.ask(self.engine.flush)
         return {key: tally for interval in reversed(self.intervals) for key, tally in interval.errors.items()}
 
     def lived(self, event: str) -> list[Lifecycle]:
-        """The lifecycle records of one event up to now."""
+        """Return the lifecycle records of one event so far."""
         self.ask(self.engine.flush)
         return [
             record for interval in self.intervals for record in interval.lifecycle if record.event == event
         ]
 
     def close(self) -> None:
-        """End the engine's thread, and wait for its end."""
+        """End the engine's thread and wait for it."""
         if not self.ended:
             try:
                 self.engine.call(self.engine.close)
             except LoadtestError:
-                assert self.engine.failure is not None  # it is about to end by itself
+                assert self.engine.failure is not None  # the thread is ending by itself
         wait_for(lambda: self.ended, what="the engine's thread to end")
 
 
@@ -161,7 +161,7 @@ class EngineRun:
 def running(
     settings: EngineSettings, on_interval: Callable[[Interval], None] = lambda _: None
 ) -> Iterator[EngineRun]:
-    """Run an engine that must not fail."""
+    """Run an engine; raise its failure, if any, at the end."""
     run = EngineRun(settings, on_interval)
     try:
         yield run

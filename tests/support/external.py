@@ -1,9 +1,9 @@
-"""Tests that need other programs: skipped and counted for a user, run where they are asked for.
+"""Tests that need other programs: skipped by default, run on request.
 
-    @pytest.mark.external("node", "nginx")      the programs, as they are found on the path
+    @pytest.mark.external("node", "nginx")      names of the programs, found on the path
 
-A plain `pytest` skips them and says in one line how many. With `-m external`, `--external` or the environment
-variable LOADTEST_EXTERNAL=1 they run, and a program that is missing fails its test: a skip would hide it.
+A plain `pytest` skips them and prints how many there are. With `-m external`, `--external` or the environment
+variable LOADTEST_EXTERNAL=1 they run, and a missing program fails the test: a skip would hide it.
 """
 
 import os
@@ -32,7 +32,7 @@ def _asked_for(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test that needs other programs, or see that they are there, before any fixture is made."""
+    """Skip a test that needs other programs, or check that they exist, before any fixture is set up."""
     markers = list(item.iter_markers(MARKER))
     if not markers:
         return
@@ -45,7 +45,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say how many tests were left out."""
+    """Print how many tests were skipped for this reason."""
     if _asked_for(config):
         return
     skipped = sum(MARKER in report.keywords for report in terminalreporter.stats.get("skipped", []))

@@ -1,9 +1,9 @@
-"""A server in memory and the link that joins a session to it: no socket, no clock, no sleeping.
+"""An in-memory server and a link that connects a session to it: no sockets, no clock, no sleeping.
 
-`FakeServer` speaks `emergence`, written with the standard library's json; it remembers what it was told and
-can lose, duplicate, reorder, corrupt and forget. `Link` does what the engine does around a session: it
-performs what the session asks for and tells it what happened, and it insists on the session's side of the
-contract (one connection at a time, every message on a connection, nothing after the end).
+`FakeServer` speaks `emergence`, implemented with the standard library's json. It stores messages and can
+lose, duplicate, reorder, corrupt and forget them. `Link` does for a session what the engine does: it performs
+the session's actions and passes it events, and it asserts the session's side of the contract (one connection
+at a time, messages only on a connection, nothing after the end).
 """
 
 import json
@@ -51,11 +51,11 @@ MS = 1_000_000
 STANDARD = SessionConfig(
     dialect=Emergence(), pace=Pace(rate=1.0), backoff=Backoff(), reply_timeout_ns=5 * NS_PER_S, in_flight=0
 )
-"""What the sessions of most tests do."""
+"""Configuration of the sessions in most tests."""
 
 
 def conduct(**changes: Any) -> SessionConfig:
-    """Return the standard conduct with changes."""
+    """Return the standard configuration with changes."""
     return replace(STANDARD, **changes)
 
 
@@ -80,26 +80,26 @@ def refused(cause: str = "http_503", *, unreachable: bool = False) -> Refused:
 
 
 def frame(kind: str, **payload: Any) -> str:
-    """Return a message as an `emergence` server writes it."""
+    """Return a message in the format of an `emergence` server."""
     return json.dumps({"type": kind, "payload": payload})
 
 
 def ack(message: Any) -> str:
-    """Return the server's answer to a message."""
+    """Return the server's reply to a message."""
     return frame("ws:ack", received=True, echo=message)
 
 
 class FakeServer:
-    """An `emergence` server; `faults` says what goes wrong with the reply to a sequence number, once."""
+    """An `emergence` server; `faults` maps a sequence number to the fault of its reply, used once."""
 
     def __init__(self) -> None:
         self.histories: defaultdict[str, list[Any]] = defaultdict(list)
         self.faults: dict[int, str] = {}
-        self.known_as: dict[str, str] = {}  # what it calls a session, where that is not its name
+        self.known_as: dict[str, str] = {}  # a wrong name to call a session by
         self._held: list[str] = []
 
     def greet(self, who: Identity) -> list[str]:
-        """Return what the server says on a new connection."""
+        """Return the server's first frames on a new connection."""
         name = self.known_as.get(who.session_id, who.session_id)
         frames = [frame("ws:session_established", session_id=name, thread_id=who.thread_id)]
         if history := self.histories[who.session_id]:
@@ -121,16 +121,16 @@ class FakeServer:
         return {"lose": [], "duplicate": [reply, reply]}.get(fault or "", [reply]) + held
 
     def again(self, who: Identity, sequence: int) -> str:
-        """Return the reply to a remembered message once more."""
+        """Return the reply to an earlier message again."""
         return ack(self.histories[who.session_id][sequence])
 
     def forget(self, who: Identity) -> None:
-        """Remember nothing of this session."""
+        """Delete this session's history."""
         self.histories[who.session_id].clear()
 
 
 class EchoServer(FakeServer):
-    """A server that returns what it gets."""
+    """A server that echoes."""
 
     def greet(self, who: Identity) -> list[str]:
         return []
@@ -141,7 +141,7 @@ class EchoServer(FakeServer):
 
 
 class Link:
-    """A session joined to a server. Every event takes a millisecond."""
+    """A session connected to a server. Every event takes a millisecond."""
 
     def __init__(
         self,
@@ -155,8 +155,8 @@ class Link:
         self.identity = identity(sum(self.recorder.population.values()))
         self.session = Session(self.identity, behaviour, self.recorder)
         self.now_ns = 0
-        self.inbox: list[Data] = []  # what the server said and the session has yet to hear
-        self.asked: list[Action] = []  # all that the session ever asked for
+        self.inbox: list[Data] = []  # sent by the server, not yet received by the session
+        self.asked: list[Action] = []  # all actions of the session so far
         self.connecting = self.connected = self.finished = self.settled = False
 
     @property
@@ -166,11 +166,11 @@ class Link:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts of the current interval that are not zero."""
+        """The nonzero counts of the current interval."""
         return {name: count for name, count in self.recorder.counts.items() if count}
 
     def counted(self, item: str) -> dict[str, int]:
-        """The counts of one item that are not zero, without its name."""
+        """Return the nonzero counts of one item, without the item's name."""
         return {
             name.removeprefix(f"{item}."): count
             for name, count in self.counts.items()
@@ -178,24 +178,24 @@ class Link:
         }
 
     def samples_ms(self, tag: str) -> list[float]:
-        """The samples of a histogram, in milliseconds."""
+        """Return a histogram's samples in milliseconds."""
         return [sample / MS for sample in self.recorded.samples[tag]]
 
     def errors(self, item: str) -> dict[str, str]:
-        """The errors of an item, with the example of each."""
+        """Return an item's errors, each with its example."""
         return {error: tally.example for (of, error), tally in self.recorded.errors.items() if of == item}
 
     def lived(self, event: str) -> list[Lifecycle]:
-        """The lifecycle records of one event."""
+        """Return the lifecycle records of one event."""
         return [record for record in self.recorded.lifecycle if record.event == event]
 
     @property
     def delays_s(self) -> list[float]:
-        """The delays that the session asked for, in order."""
+        """The reconnect delays that the session requested, in order."""
         return [action.after_s for action in self.asked if isinstance(action, Reconnect)]
 
     def tell(self, event: Event) -> Sequence[Action]:
-        """Say what happened and perform what the session asks for."""
+        """Pass an event to the session and perform the actions it returns."""
         self.now_ns += MS
         if isinstance(event, Opened | Refused):
             assert self.connecting, "an attempt is answered once"
@@ -237,48 +237,48 @@ class Link:
         self.connected = False
         self.inbox.clear()
 
-    # What happens, in the words of tests. Each returns the link, to be chained.
+    # Events by name, for tests. Each method returns the link, so that calls can be chained.
 
     def start(self) -> "Link":
-        """Begin, up to the established session."""
+        """Start the session and establish it."""
         self.tell(Started())
         return self.open().hear()
 
     def open(self) -> "Link":
-        """Let the attempt succeed."""
+        """Let the connection attempt succeed."""
         self.tell(Opened(Phases(tcp_ns=MS, upgrade_ns=2 * MS)))
         self.inbox += self.server.greet(self.identity)
         return self
 
     def hear(self, *, at_most: int | None = None) -> "Link":
-        """Let the session hear what the server said until now."""
+        """Let the session receive what the server has sent so far."""
         frames, self.inbox = self.inbox[:at_most], self.inbox[len(self.inbox[:at_most]) :]
         return self.hear_these(frames)
 
     def hear_these(self, frames: Iterable[Data]) -> "Link":
-        """Let the session hear these frames."""
+        """Let the session receive these frames."""
         for data in frames:
             self.tell(Received(data))
         return self
 
     def send(self, count: int = 1) -> "Link":
-        """Let messages fall due."""
+        """Let this many messages become due."""
         for _ in range(count):
             self.tell(Due(self.now_ns + MS))
         return self
 
     def refuse(self, cause: str = "http_503", *, unreachable: bool = False) -> "Link":
-        """Let the attempt fail."""
+        """Let the connection attempt fail."""
         self.tell(refused(cause, unreachable=unreachable))
         return self
 
     def drop(self, kind: str = "reset") -> "Link":
-        """Let the plan's drop be due."""
+        """Let a planned drop become due."""
         self.tell(DropDue(drop(kind)))
         return self
 
     def detect(self) -> "Link":
-        """Let the client notice its drop."""
+        """Let the client detect its drop."""
         self.tell(Detected())
         return self
 
@@ -288,7 +288,7 @@ class Link:
         return self
 
     def lose(self, code: int = 1006, reason: str = "") -> "Link":
-        """Let the connection go."""
+        """Let the connection be lost."""
         self.tell(lost(code, reason))
         return self
 
@@ -298,16 +298,16 @@ class Link:
         return self
 
     def resume(self) -> "Link":
-        """Let the next attempt succeed, up to the established session."""
+        """Let the next attempt succeed and establish the session."""
         return self.retry().open().hear()
 
     def sweep(self, after_ns: int = 0) -> "Link":
-        """Let time pass, then look for overdue replies."""
+        """Let time pass, then check for overdue replies."""
         self.now_ns += after_ns
         self.tell(Swept())
         return self
 
     def stop(self) -> "Link":
-        """Ask the session to end."""
+        """Stop the session."""
         self.tell(Stopped())
         return self

@@ -1,9 +1,9 @@
-"""What unit tests may not do: talk over a network, start processes, or wait.
+"""Forbids what unit tests must not do: use a network, start processes, or sleep.
 
-Python reports sockets and processes to audit hooks, whatever name a module has imported them under. A hook
-cannot be taken out again, so one is put in once and looks at a switch. Sleeps are not reported before Python
-3.13, and are replaced while the switch is on. What is written in C and asks the system itself (uvloop's own
-connections) is not seen.
+Python reports sockets and processes to audit hooks, whatever name a module imports them under. A hook cannot
+be removed, so it is installed once and checks a switch. Sleeps are not reported before Python 3.13, so they
+are patched while the switch is on. C code that makes system calls itself (uvloop's connections) is not
+detected.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _switch = {"on": False}
 
 
 class Forbidden(BaseException):
-    """A unit test did what unit tests may not do; no `except Exception` of the code under test hides it."""
+    """A unit test did something forbidden; a BaseException, so that `except Exception` cannot hide it."""
 
 
 def _audit(event: str, arguments: tuple[object, ...]) -> None:

@@ -1,9 +1,9 @@
-"""Files of docs/ that are made from the code.
+"""Generates the files of docs/ that are made from the code.
 
     python -m tests.support.generate_docs
 
-writes them; a test fails if a file is not what the code says. A new file is a function that returns its text,
-and its row in `PAGES`.
+A test fails if a file is out of date. To add a file, write a function that returns its text and add a row to
+`PAGES`.
 """
 
 import json
@@ -20,11 +20,11 @@ MADE_BY = "<!-- Made by `python -m tests.support.generate_docs`. Edit the code i
 
 
 _PIPE = "\\|"
-"""A pipe in a cell, even in code (GitHub Flavored Markdown section 4.10)."""
+"""A pipe in a table cell, which must be escaped even in code (GitHub Flavored Markdown, section 4.10)."""
 
 
 def options_page() -> str:
-    """Return the page of all settings."""
+    """Return the page that lists all settings."""
     lines = [
         "# Options",
         "",
@@ -77,7 +77,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "options.md": options_page,
     **{f"schemas/{name}.schema.json": partial(_schema_page, name) for name in FILES},
 }
-"""By the name of the file under docs/."""
+"""Functions that return a file's text, by its path under docs/."""
 
 
 if __name__ == "__main__":

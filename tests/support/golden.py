@@ -1,10 +1,10 @@
-"""Golden files: what people read, kept under tests/data/golden, so that review sees every change in wording.
+"""Golden files: output that people read, kept in tests/data/golden so that reviews show every change.
 
     def test_help(golden: Golden) -> None:
         golden("help.txt", CliRunner().invoke(main, ["--help"]).output)
 
-A test fails with the difference if the text is not that of its file. `pytest --update-golden` writes the
-files anew; `git diff` then shows what has changed.
+A test fails with a diff if the text differs from its file. `pytest --update-golden` rewrites the files; `git
+diff` then shows the changes.
 """
 
 import difflib
@@ -18,11 +18,11 @@ FOLDER = Path(__file__).parent.parent / "data" / "golden"
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """Compares texts with their golden files, or writes the files.
+    """Compares texts with golden files, or writes the files.
 
     Args:
-        update: whether to write them.
-        folder: where they are.
+        update: whether to write the files.
+        folder: folder of the files.
     """
 
     update: bool
@@ -32,8 +32,8 @@ class Golden:
         """Compare a text with the file of this name.
 
         Args:
-            name: relative to the folder.
-            text: lines that are the same on every machine and in every run.
+            name: path relative to the folder.
+            text: text that must be the same on every machine and in every run.
         """
         file = self.folder / name
         if self.update:
@@ -49,11 +49,11 @@ class Golden:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes golden files."""
+    """Add `--update-golden`."""
     parser.addoption("--update-golden", action="store_true", help="write golden files anew")
 
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """Return what compares a text with its golden file."""
+    """Return a function that compares a text with its golden file."""
     return Golden(update=bool(request.config.getoption("--update-golden")))

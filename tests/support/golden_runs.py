@@ -1,4 +1,4 @@
-"""The made-up runs whose verdicts are kept under tests/data/golden/verdicts."""
+"""The synthetic runs whose verdicts are kept in tests/data/golden/verdicts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "overloaded": {"revision": "v1.2", "gauges": {"cpu_ratio": 1.0}},
     "empty": {"revision": "v1.3", "complete": False, "seconds": 0},
 }
-"""Arguments of `write_run` by name; each run starts an hour after the one before."""
+"""Runs by name: arguments of `write_run`, with the manifest's revision and plan. They start an hour apart."""
 
 
 def write_runs(results: Path) -> dict[str, Path]:

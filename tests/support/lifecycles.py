@@ -1,8 +1,8 @@
-"""What lifecycles do with Locust's events, without a Locust process: stories, run by `python -m`.
+"""Tests of lifecycles ("stories") with Locust's events but without a Locust process; run with `python -m`.
 
-They need a process of their own, since importing Locust patches the standard library. Runners and loads are
-doubles; environments, their events, recordings and verdicts are real. Prints, as JSON, what went wrong in
-each story: null, or a traceback.
+They need a separate process, since importing Locust patches the standard library. Runners and loads are test
+doubles; environments, events, recordings and verdicts are real. Prints JSON with the result of each story:
+null, or the traceback of its failure.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from tests.support.runs import interval
 
 
 class Runner:
-    """A double of any of Locust's runners."""
+    """Test double for any of Locust's runners."""
 
     target_user_count = 3
     worker_index = 4
@@ -52,19 +52,19 @@ class Runner:
         self.clients = SimpleNamespace(all=[])
 
     def quit(self) -> None:
-        """Take note."""
+        """Record the call."""
         self.calls.append("quit")
 
     def stop(self) -> None:
-        """Take note."""
+        """Record the call."""
         self.calls.append("stop")
 
     def register_message(self, name: str, listener: Callable[..., None], concurrent: bool = False) -> None:
-        """Take the listener."""
+        """Record the listener."""
         self.listeners[name] = listener
 
     def send_message(self, name: str, data: Any) -> None:
-        """Take the message."""
+        """Record the message."""
         self.sent.append((name, data))
 
     def get_worker_index(self, node_id: str) -> int:
@@ -72,13 +72,13 @@ class Runner:
         return int(node_id)
 
     def receive(self, worker: int, **content: Any) -> None:
-        """Hand a worker's message to the master."""
+        """Deliver a worker's message to the master."""
         message = SimpleNamespace(node_id=str(worker), data={"version": VERSION, **content})
         self.listeners[INTERVALS_MESSAGE](message)
 
 
 class Load:
-    """A double of the load: ten sessions a user, one interval at the end."""
+    """Test double for the load: ten sessions per user, one interval at the end."""
 
     latest: "Load"
     breaks = False
@@ -94,7 +94,7 @@ class Load:
         return range(10)
 
     def stop_user(self, numbers: Sequence[int]) -> None:
-        """Forget them."""
+        """Do nothing."""
 
     def finish(self) -> None:
         """Deliver the last interval, or fail."""
@@ -106,7 +106,7 @@ class Load:
 
 
 def environment_in(results: Path, runner: Any, **options: Any) -> Environment:
-    """Return an environment with a user class that names a host which is never connected to."""
+    """Return an environment with a user class whose host is never connected to."""
     kind = type("User", (WebSocketUser,), {"results": results, "host": "ws://127.0.0.1:9", "revision": "v1"})
     usual = {"headless": False, "spawn_rate": 1, "run_time": None, "json": False}
     environment = Environment(user_classes=[kind], parsed_options=argparse.Namespace(**{**usual, **options}))
@@ -123,13 +123,13 @@ def listening(kind: type[Lifecycle], environment: Environment) -> Any:
 
 
 def runs_in(results: Path) -> list[Mapping[str, Any]]:
-    """Return the manifests of all runs, in order."""
+    """Return the manifests of all runs, oldest first."""
     found = sorted(results.glob("*/*/run.json"), key=lambda path: path.stat().st_mtime_ns)
     return [msgspec.to_builtins(read_manifest(path.parent)) for path in found]
 
 
 def each_role_has_its_lifecycle(_results: Path) -> None:
-    """By the class of Locust's runner."""
+    """The class of Locust's runner decides."""
     roles_by_runner = {
         LocalRunner: LocalLifecycle,
         MasterRunner: MasterLifecycle,
@@ -140,7 +140,7 @@ def each_role_has_its_lifecycle(_results: Path) -> None:
 
 
 def a_user_waits_for_its_lifecycle(results: Path) -> None:
-    """Whoever asks before Locust's `init` gets the lifecycle once there is one; others need not wait."""
+    """A call before Locust's `init` returns the lifecycle once there is one; later calls do not wait."""
     environment = environment_in(results, Runner())
     early = gevent.spawn(roles.lifecycle_of, environment)
     gevent.sleep(0)
@@ -150,20 +150,20 @@ def a_user_waits_for_its_lifecycle(results: Path) -> None:
 
 
 def a_user_does_not_wait_for_ever(results: Path) -> None:
-    """An environment that never gets its lifecycle is an error that says what to look for."""
+    """If an environment never gets a lifecycle, the error names the likely cause."""
     with patch.object(roles, "START_S", 0.01), pytest.raises(LoadtestError, match="`init`"):
         roles.lifecycle_of(environment_in(results, Runner()))
 
 
 def an_environment_without_our_users_is_left_alone(_results: Path) -> None:
-    """It has no lifecycle, and no listener."""
+    """An environment without a WebSocketUser gets no lifecycle."""
     environment = Environment(user_classes=[])
     roles.attach(environment, WebSocketUser)
     assert vars(environment).get("loadtest_lifecycle") is None
 
 
 def a_lifecycle_goes_with_its_environment(results: Path) -> None:
-    """Nothing else keeps it; a second environment has another."""
+    """Nothing else keeps a lifecycle alive, and a second environment has its own."""
     first, second = (environment_in(results, Runner()) for _ in range(2))
     for environment in (first, second):
         roles.attach(environment, WebSocketUser)
@@ -176,7 +176,7 @@ def a_lifecycle_goes_with_its_environment(results: Path) -> None:
 
 
 def a_local_run_is_recorded_and_judged(results: Path) -> None:
-    """From test_start to test_stop; the exit code is the verdict's."""
+    """The run goes from test_start to test_stop, and the exit code is the verdict's."""
     environment = environment_in(results, Runner())
     local = listening(LocalLifecycle, environment)
     assert local.start_sessions() == ()
@@ -208,7 +208,7 @@ def a_start_ends_the_run_before_it(results: Path) -> None:
 
 
 def an_interrupted_run_is_ended_by_locust(results: Path) -> None:
-    """At `quitting` the runner is told to quit, whose test_stop ends the run; without a run it is not."""
+    """`quitting` makes the runner quit, whose test_stop ends the run; without a run it does nothing."""
     runner = Runner()
     environment = environment_in(results, runner)
     listening(LocalLifecycle, environment)
@@ -237,7 +237,7 @@ def a_defect_ends_the_run_without_its_secret(results: Path) -> None:
 
 
 def a_run_that_cannot_begin_is_given_up(results: Path) -> None:
-    """Headless Locust quits, with the error's exit code; the web UI stops the run."""
+    """Headless Locust quits with the error's exit code; with the web UI the run is stopped."""
     for headless, call in ((True, "quit"), (False, "stop")):
         runner = Runner()
         environment = environment_in(results, runner, headless=headless, ws_rate="fast")
@@ -251,7 +251,7 @@ def a_run_that_cannot_begin_is_given_up(results: Path) -> None:
 
 
 def a_master_records_what_its_workers_send(results: Path) -> None:
-    """It has no load; a worker that is not heard of again is missing."""
+    """The master has no load of its own, and a worker that sends nothing is missing."""
     runner = Runner()
     runner.clients.all = [SimpleNamespace(id=str(number), state="running") for number in range(2)]
     environment = environment_in(results, runner)
@@ -269,7 +269,7 @@ def a_master_records_what_its_workers_send(results: Path) -> None:
 
 
 def a_master_tells_a_late_worker_the_time(results: Path) -> None:
-    """What Locust sends to a worker that connects holds how long the run has gone."""
+    """The options that Locust sends to a connecting worker contain the time since the run's start."""
     environment = environment_in(results, Runner())
     listening(MasterLifecycle, environment)
     environment.events.worker_connect.fire(client_id="early")
@@ -282,7 +282,7 @@ def a_master_tells_a_late_worker_the_time(results: Path) -> None:
 
 
 def a_stopping_master_waits_for_its_workers(results: Path) -> None:
-    """It asks them to finish, and goes on as soon as all that are alive have."""
+    """The master asks them to finish, and goes on once all workers that are alive have finished."""
     runner = Runner()
     runner.clients.all = [SimpleNamespace(id="0", state="running"), SimpleNamespace(id="1", state="missing")]
     environment = environment_in(results, runner)
@@ -299,19 +299,19 @@ def a_stopping_master_waits_for_its_workers(results: Path) -> None:
 
 
 def worker_of(results: Path, runner: Runner, info: RunInfo | None = None) -> Environment:
-    """Return a worker's environment, with what its master has sent."""
+    """Return a worker's environment, with the run information from its master."""
     text = msgspec.json.encode(info).decode() if info is not None else ""
     return environment_in(results, runner, **{RUN_DESTINATION: text})
 
 
 def sent_by(runner: Runner) -> list[dict[str, Any]]:
-    """Return what a worker has sent, without its version."""
+    """Return the messages a worker has sent, without their version."""
     assert all(name == INTERVALS_MESSAGE for name, _ in runner.sent)
     return [{key: value for key, value in data.items() if key != "version"} for _, data in runner.sent]
 
 
 def a_worker_sends_its_intervals(results: Path) -> None:
-    """Then that it has finished: as often as it is asked to, with one load."""
+    """It then reports that it has finished, once per request, although the load finishes only once."""
     runner = Runner()
     environment = worker_of(results, runner, RunInfo(run_id="now", workers=2))
     listening(WorkerLifecycle, environment)
@@ -327,7 +327,7 @@ def a_worker_sends_its_intervals(results: Path) -> None:
 
 
 def a_worker_that_joins_late_has_its_load_before_its_users(results: Path) -> None:
-    """Its first users wait until the run has begun here, and start their sessions then."""
+    """The worker's first users wait until its run has begun, then start their sessions."""
     runner = Runner(STATE_RUNNING)
     environment = worker_of(results, runner, RunInfo(run_id="now", workers=2, elapsed_ns=5))
     sessions = gevent.spawn(lambda: roles.lifecycle_of(environment).start_sessions())
@@ -339,7 +339,7 @@ def a_worker_that_joins_late_has_its_load_before_its_users(results: Path) -> Non
 
 
 def a_worker_without_run_information_says_so(results: Path) -> None:
-    """Its master is of another version, or has another locustfile."""
+    """The cause is a master with another version or another locustfile."""
     runner = Runner()
     environment = worker_of(results, runner)
     listening(WorkerLifecycle, environment)
@@ -352,7 +352,7 @@ def a_worker_without_run_information_says_so(results: Path) -> None:
 
 
 def a_failed_worker_does_not_claim_to_have_finished(results: Path) -> None:
-    """It says why, without secrets, and what it has not sent is missing."""
+    """It reports the reason without secrets, and no finished message."""
     runner = Runner()
     environment = worker_of(results, runner, RunInfo(run_id="now", workers=2))
     listening(WorkerLifecycle, environment)
@@ -386,7 +386,7 @@ STORIES: tuple[Callable[[Path], None], ...] = (
 
 
 def main() -> None:
-    """Tell every story in a results folder of its own, and print what went wrong."""
+    """Run every story in its own results folder, and print the results."""
     problems: dict[str, str | None] = {}
     for story in STORIES:
         with tempfile.TemporaryDirectory() as folder, patch.object(lifecycle, "Load", Load):

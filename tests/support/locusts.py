@@ -1,4 +1,4 @@
-"""Headless Locust in a subprocess, as a person or a CI job runs it: started, waited for, and read."""
+"""Runs headless Locust in a subprocess, as you or a CI job would, and reads its results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BRISK = (
     *("--ws-sessions", "10", "--ws-rate", "2", "--ws-drop-every", "4", "--ws-warmup", "1"),
     *("--ws-backoff", "constant(0.3)", "--ws-reply-timeout", "4"),
 )
-"""A plan that shows everything within seconds: two messages a second, a drop every four, quickly back."""
+"""A plan that shows everything within seconds: two messages a second, a drop every 4 s, fast reconnects."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,18 @@ class Finished:
 
     @cached_property
     def run(self) -> Path:
-        """The one run directory that it left."""
+        """The process's one run directory."""
         (manifest,) = self.results.glob("*/*/run.json")
         return manifest.parent
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """What run.json holds."""
+        """The content of run.json."""
         return dict(json.loads((self.run / "run.json").read_bytes()))
 
     @cached_property
     def verdict(self) -> dict[str, Any]:
-        """What verdict.json holds."""
+        """The content of verdict.json."""
         return dict(json.loads((self.run / "verdict.json").read_bytes()))
 
     @cached_property
@@ -54,7 +54,7 @@ class Finished:
         return {item["item"]: item["verdict"] for item in self.verdict["items"]}
 
     def evidence(self, item: str) -> dict[str, Any]:
-        """The evidence of an item."""
+        """Return the evidence of an item."""
         return next(dict(found["evidence"]) for found in self.verdict["items"] if found["item"] == item)
 
     @cached_property
@@ -64,7 +64,7 @@ class Finished:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """The counts of all intervals together."""
+        """The sum of all intervals' counts."""
         total: Counter[str] = Counter()
         for line in (self.run / "intervals.jsonl").read_bytes().splitlines():
             total.update(json.loads(line).get("counts", {}))
@@ -72,7 +72,7 @@ class Finished:
 
 
 def written_intervals(results: Path) -> list[dict[str, Any]]:
-    """Return the intervals that the runs under a folder have written so far, as whole lines."""
+    """Return the intervals that the runs in a folder have written so far, as complete lines."""
     lines = [
         line for path in results.glob("*/*/intervals.jsonl") for line in path.read_text().splitlines(True)
     ]
@@ -80,7 +80,7 @@ def written_intervals(results: Path) -> list[dict[str, Any]]:
 
 
 class LocustProcess:
-    """A headless Locust run under way; a context manager that leaves no process behind."""
+    """A Locust run in a subprocess, headless by default; a context manager that leaves no process behind."""
 
     def __init__(
         self,
@@ -111,16 +111,16 @@ class LocustProcess:
         )
 
     def wait(self, timeout_s: float = 90) -> Finished:
-        """Wait until it ends."""
+        """Wait until the process ends."""
         output, _ = self.process.communicate(timeout=timeout_s)
         return Finished(self.process.returncode, output, self.results)
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Send it a signal, as Ctrl-C or a container runtime does."""
+        """Send the process a signal, as Ctrl-C or a container runtime does."""
         self.process.send_signal(number)
 
     def interrupt_all(self) -> None:
-        """Send SIGINT to it and its workers, as Ctrl-C in a terminal does."""
+        """Send SIGINT to the process and its workers, as Ctrl-C in a terminal does."""
         os.killpg(self.process.pid, signal.SIGINT)
 
     def __enter__(self) -> Self:

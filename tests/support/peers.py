@@ -1,9 +1,8 @@
-"""The other side of a socket, for tests of the transport and of the drops: a bare server that writes exactly
-the bytes it is told to and records what comes, down to FIN and RST.
+"""A bare server for tests of the transport and the drops: scripts decide every byte that it sends.
 
-It runs on the test's own loop (no thread, which gevent might have patched) and speaks TLS through memory
-BIOs, so that under TLS, too, the end of the TCP connection is seen and not only `close_notify`. Client
-frames are read by wsproto, which shares no code with the transport under test.
+It records what it receives, including FIN and RST. It runs on the test's own loop (not in a thread, which
+gevent may have patched) and does TLS through memory BIOs, so that it sees the end of the TCP connection and
+not only `close_notify`. wsproto, which shares no code with the transport under test, parses client frames.
 """
 
 import asyncio
@@ -22,11 +21,11 @@ from wsproto.frame_protocol import FrameProtocol, Opcode
 from loadtest.events import Data, Lost
 
 PATIENCE_S = 20.0
-"""How long a condition may take to come true before a test is given up."""
+"""How long to wait for a condition before the test fails."""
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:
-    """Return the condition's first true value."""
+    """Wait until the condition is true; return its value."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + PATIENCE_S
     while not (value := condition()):
@@ -36,7 +35,7 @@ async def until(condition: Callable[[], Any], what: str) -> Any:
 
 
 def open_sockets() -> int:
-    """Return how many sockets and timers this process has open."""
+    """Return how many sockets and timerfds this process has open."""
     found = 0
     for descriptor in os.listdir("/proc/self/fd"):
         with suppress(FileNotFoundError):  # the descriptor of the listing itself
@@ -46,35 +45,35 @@ def open_sockets() -> int:
 
 
 class Ear:
-    """A listener that keeps what it hears."""
+    """A listener that records messages and the connection's end."""
 
     def __init__(self) -> None:
         self.messages: list[Data] = []
         self.losses: list[Lost] = []
 
     def received(self, data: Data) -> None:
-        """Keep a message; none may come after the end."""
+        """Record a message; none may come after the end."""
         assert not self.losses
         self.messages.append(data)
 
     def lost(self, lost: Lost) -> None:
-        """Keep the end."""
+        """Record the end."""
         self.losses.append(lost)
 
     async def hear(self, count: int) -> list[Data]:
-        """Return the first messages once there are so many."""
+        """Wait for at least this many messages; return all so far."""
         await until(lambda: len(self.messages) >= count, f"{count} messages, heard {self.messages}")
         return self.messages
 
     async def end(self) -> Lost:
-        """Return the end, of which there must be one only."""
+        """Wait for the end and return it; there must be exactly one."""
         await until(lambda: self.losses, "the end of the connection")
         assert len(self.losses) == 1
         return self.losses[0]
 
 
 def server_frame(payload: str | bytes, *, opcode: int = 1, fin: bool = True, bits: int = 0) -> bytes:
-    """Return a frame as servers send them, not masked (RFC 6455, section 5.2)."""
+    """Return a frame as a server sends it, unmasked (RFC 6455, section 5.2)."""
     data = payload.encode() if isinstance(payload, str) else payload
     if len(data) < 126:
         length = bytes([len(data)])
@@ -92,17 +91,17 @@ def close_frame(code: int | None = None, reason: str = "") -> bytes:
 
 
 def client_frames(data: bytes) -> list[tuple[Opcode, bytes | str]]:
-    """Return the frames in what a client sent after the upgrade; of a close frame, the code.
+    """Return opcode and payload of the frames a client sent after the upgrade; for a close, only the code.
 
     Raises:
-        wsproto.frame_protocol.ParseFailed: RFC 6455 forbids them.
+        wsproto.frame_protocol.ParseFailed: the bytes violate RFC 6455.
     """
     protocol = FrameProtocol(client=False, extensions=[])
     protocol.receive_bytes(data)
     frames: list[tuple[Opcode, bytes | str]] = []
     for frame in protocol.received_frames():
         match frame.payload:
-            case tuple((code, _reason)):  # of a close frame
+            case tuple((code, _reason)):  # a close frame's payload
                 frames.append((frame.opcode, struct.pack("!H", code)))
             case str(text):
                 frames.append((frame.opcode, text))
@@ -112,7 +111,7 @@ def client_frames(data: bytes) -> list[tuple[Opcode, bytes | str]]:
 
 
 def switching(request: bytes, *headers: str) -> bytes:
-    """Return the answer that accepts this upgrade request (RFC 6455, section 4.2.2)."""
+    """Return the response that accepts this upgrade request (RFC 6455, section 4.2.2)."""
     key = next(
         line.split(b":", 1)[1].strip()
         for line in request.split(b"\r\n")
@@ -130,12 +129,13 @@ def switching(request: bytes, *headers: str) -> bytes:
 
 
 class Line:
-    """A connection as the bare server has it.
+    """The bare server's side of a connection.
 
     Attributes:
-        peer: the address at the client's end.
-        received: what came after the upgrade, without TLS.
-        end: how the client's side of TCP ended: "fin", "reset", or None as long as it has not.
+        peer: the client's IP address.
+        request: the upgrade request.
+        received: bytes received after the upgrade, decrypted.
+        end: how the client's side of TCP ended: "fin" or "reset"; None if it has not.
         said_goodbye: whether TLS announced the end (close_notify).
     """
 
@@ -151,7 +151,7 @@ class Line:
         self.said_goodbye = False
 
     async def secure(self) -> bool:
-        """Do the server's part of the TLS handshake, if this is a TLS line; return whether it succeeded."""
+        """Do the TLS handshake if this is a TLS connection; return whether it succeeded."""
         while self._tls is not None and self.end is None:
             try:
                 self._tls.do_handshake()
@@ -171,7 +171,7 @@ class Line:
             await self._loop.sock_sendall(self._sock, self._outgoing.read())
 
     async def _receive(self) -> bytes:
-        """Return what the kernel has, b"" at the end."""
+        """Return the next bytes from the socket; empty at the end of TCP."""
         try:
             data = await self._loop.sock_recv(self._sock, 65536)
         except ConnectionResetError:
@@ -182,7 +182,7 @@ class Line:
         return data
 
     async def read(self) -> bytes:
-        """Return the next bytes without TLS, b"" at the end of TCP."""
+        """Return the next bytes, decrypted; empty at the end of TCP."""
         if self._tls is None:
             return await self._receive()
         while not (plain := self._decrypted(self._tls)):
@@ -205,7 +205,7 @@ class Line:
         return plain
 
     async def send(self, data: bytes) -> None:
-        """Send these bytes, under TLS on a TLS line."""
+        """Send these bytes, encrypted on a TLS connection."""
         if self._tls is not None:
             self._tls.write(data)
             await self._pump()
@@ -213,22 +213,22 @@ class Line:
             await self._loop.sock_sendall(self._sock, data)
 
     async def send_bare(self, data: bytes) -> None:
-        """Send these bytes without TLS, whatever the line is."""
+        """Send these bytes unencrypted, even on a TLS connection."""
         await self._loop.sock_sendall(self._sock, data)
 
     async def send_slowly(self, data: bytes) -> None:
-        """Send every byte on its own."""
+        """Send every byte separately."""
         for position in range(len(data)):
             await self.send(data[position : position + 1])
             await asyncio.sleep(0)
 
     async def upgrade(self, *headers: str, then: bytes = b"") -> None:
-        """Read the upgrade request and accept it, with more bytes in the same segment."""
+        """Read the upgrade request and accept it; send `then` together with the response."""
         await self.hear_request()
         await self.send(switching(self.request, *headers) + then)
 
     async def hear_request(self) -> bytes:
-        """Read the upgrade request."""
+        """Read the upgrade request and return it."""
         while b"\r\n\r\n" not in self.request:
             data = await self.read()
             assert data, "the client left before it had asked"
@@ -236,23 +236,23 @@ class Line:
         return self.request
 
     async def record(self) -> None:
-        """Record what comes until the client's side ends."""
+        """Record received bytes until the client's side ends."""
         while data := await self.read():
             self.received += data
 
     async def hear(self, wanted: bytes) -> None:
-        """Record what comes until these bytes are in it."""
+        """Record received bytes until these are among them."""
         while wanted not in self.received:
             data = await self.read()
             assert data, f"the client left before it sent {wanted!r}"
             self.received += data
 
     def fin(self) -> None:
-        """Close the server's side."""
+        """Close the server's side with FIN."""
         self._sock.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """End with RST."""
+        """Close the connection with RST."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._sock.close()
 
@@ -261,15 +261,21 @@ Script = Callable[[Line], Awaitable[None]]
 
 
 class BareServer:
-    """What `bare_server` gives: where it listens and the lines it has had."""
+    """A server made by `bare_server`.
+
+    Attributes:
+        port: the port it listens on.
+        lines: all connections so far, in order.
+        ended: how many scripts have ended.
+    """
 
     def __init__(self, listening: socket.socket) -> None:
         self.port: int = listening.getsockname()[1]
         self.lines: list[Line] = []
-        self.ended = 0  # scripts
+        self.ended = 0
 
     async def line(self, number: int = 0) -> Line:
-        """Return the line with this number once it is there."""
+        """Wait for the connection with this number and return it."""
         await until(lambda: len(self.lines) > number, f"connection {number}")
         return self.lines[number]
 
@@ -278,7 +284,7 @@ class BareServer:
 async def bare_server(
     script: Script, tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1"
 ) -> AsyncIterator[BareServer]:
-    """Run a server whose every connection follows the script; its errors are the test's errors."""
+    """Run a server that runs the script for every connection; its errors fail the test."""
     loop = asyncio.get_running_loop()
     with ExitStack() as sockets:
         listening = sockets.enter_context(socket.create_server((host, 0)))

@@ -1,9 +1,9 @@
-"""Where things are in the source tree."""
+"""Paths in the source tree."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LOGS = ROOT / "tests" / "data" / "logs"
-"""Logs as the programs that they are named after write them."""
+"""Logs written by the programs they are named after."""
 VERDICTS = ROOT / "tests" / "data" / "golden" / "verdicts"
-"""Verdicts on the runs of `tests.support.golden_runs`, as the code made them before evidence had types."""
+"""Verdicts on the runs of `tests.support.golden_runs`, from before evidence had types."""

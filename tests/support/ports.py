@@ -1,4 +1,4 @@
-"""A port that nobody listens on, for programs that cannot be given port 0."""
+"""A free port, for programs that do not accept port 0."""
 
 import socket
 

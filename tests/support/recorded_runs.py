@@ -1,4 +1,4 @@
-"""Small runs in a results folder, told apart by revision, start and pace."""
+"""Small runs in a results folder that differ in revision, start and rate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDED_AT = "2026-11-23T14:24:35Z"
 def recorded(
     results: Path, run_id: str, revision: str, *, at_s: int, complete: bool = True, rate: float = 1.0
 ) -> Path:
-    """Write a run without anything in it."""
+    """Write a minimal run with one interval; return its directory."""
     started_unix_ns = (1_795_443_815 + at_s) * NS_PER_S
     of = manifest(
         run_plan=plan(rate=rate),

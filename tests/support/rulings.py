@@ -1,4 +1,4 @@
-"""What is ruled and told of one item of a made-up run."""
+"""Verdict and summary of one item of a synthetic run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NO_DROPS = manifest(run_plan=plan(drop_every_s=0.0, drops={}))
 
 
 def ruling(item: str, run: RunData) -> Ruling:
-    """Return the ruling on one item."""
+    """Return the verdict of one item."""
     return judge(run).item(item).verdict
 
 

@@ -1,4 +1,4 @@
-"""Made-up run directories, written as a real run writes them, for the tests of what people read."""
+"""Synthetic run directories, written with the code of real runs, for tests of reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOSTILE = (
     "\x1b[2J\x1b]0;owned\x07\u202eevil</script><script>alert(1)</script> | `code` ]]> "
     "[x](http://evil.example) @everyone \x00\x08 [bold red]markup[/bold red] <!-- & " + "A" * 300
 )
-"""What a server could send to break a terminal, a table, a page or an XML file."""
+"""Text with which a server could break a terminal, a table, a web page or an XML file."""
 
 
 def write_run(
@@ -46,14 +46,16 @@ def write_run(
     counts: dict[str, int] | None = None,
     gauges: dict[str, float] | None = None,
 ) -> Path:
-    """Write a run of 100 sessions with a drop of each kind in turn, and return its directory.
+    """Write a run of 100 sessions with drops of all kinds in turn; return its directory.
 
     Args:
-        of: its manifest.
-        slower_ratio: what all latencies are multiplied by.
-        complete: whether the run was ended in good order.
-        errors, counts: of the first second, beside those of a sound run.
-        gauges: of every second, in the place of those of a sound run.
+        results: folder of run directories.
+        of: the run's manifest.
+        seconds: the run's duration.
+        slower_ratio: factor on all service times.
+        complete: whether the run ended normally.
+        errors, counts: added in the first second.
+        gauges: gauges of every second that replace the usual ones.
     """
     of = of or manifest()
     with RunWriter(results, of) as writer:
@@ -72,7 +74,7 @@ def write_run(
 
 @lru_cache(maxsize=64)
 def _packed(run_id: str, seconds: int, slower_ratio: float) -> tuple[PackedInterval, ...]:
-    """Return the seconds of a run, which many tests write again."""
+    """Return a run's seconds; cached, since many tests write the same."""
     rng = random.Random(run_id)
     return tuple(
         pack(_second(rng, second, slower_ratio) if second else _first(rng, slower_ratio))
@@ -87,11 +89,12 @@ def _first(rng: random.Random, slower_ratio: float) -> Interval:
 
 
 def write_server_log(run: Path, *, wrong_kind: str = "", reading: ReadStats | None = None) -> None:
-    """Write what is kept of a log that has an INFO record for each drop, and two at ERROR for one kind.
+    """Write the extract of a server log with an INFO record per drop, but two ERROR records for one kind.
 
     Args:
-        wrong_kind: the kind of drop that the server logs as errors.
-        reading: how reading the log went.
+        run: the run directory.
+        wrong_kind: the kind of drop that the server logs as errors; empty for none.
+        reading: summary of reading the log.
     """
     start_ns = read_manifest(run).started_unix_ns
     with LogWriter(run) as writer:

@@ -1,4 +1,4 @@
-"""Made-up runs for the tests of what is written and concluded: plans, manifests, intervals, evidence."""
+"""Synthetic plans, manifests, intervals and run data, for tests of results and verdicts."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def interval(
     errors: Sequence[ErrorTally] = (),
     gauges: Mapping[str, float] | None = None,
 ) -> Interval:
-    """Return what a process recorded in one second of the run, or in several."""
+    """Return a process's recording of one second of the run, or of several."""
     recorded = Interval(start_ns=second * NS_PER_S, stop_ns=(second + seconds) * NS_PER_S)
     for tag, values_us in (samples_us or {}).items():
         recorded.samples[tag] = array("q", (value_us * 1000 for value_us in values_us))
@@ -80,7 +80,7 @@ def interval(
 
 
 def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None = None) -> RunData:
-    """Return the evidence of these intervals, as if they had been written and read."""
+    """Return the run data of these intervals, as if they had been written and read."""
     gathering = Gathering(of or manifest())
     packed = [one if isinstance(one, PackedInterval) else pack(one) for one in intervals]
     for one in packed:
@@ -121,7 +121,7 @@ SOUND_COUNTS = {
     "drops.close": 100,
     "drops.reset": 100,
 }
-"""Of a run against a sound server."""
+"""Counts of a run against a correct server."""
 
 SOUND_GAUGES = {"loop_lag_p99_ms": 0.5, "cpu_ratio": 0.3}
 
@@ -133,7 +133,7 @@ def sound(
     errors: Sequence[ErrorTally] = (),
     without: Iterable[str] = (),
 ) -> RunData:
-    """Return the evidence of a sound run, with counts changed, or those of whole items left out."""
+    """Return the data of a sound run, with counts changed or whole items left out."""
     changed = {**SOUND_COUNTS, **(changes or {})}
     kept = {name: count for name, count in changed.items() if name.split(".")[0] not in set(without)}
     first = interval(0, seconds=30, counts=kept, errors=errors, gauges=SOUND_GAUGES)
@@ -142,7 +142,7 @@ def sound(
 
 
 def tally(item: str, error: str, count: int = 1, *, at_s: float = 1.0, session: str = "s-1") -> ErrorTally:
-    """Return an error that was met this often."""
+    """Return an error that occurred this often."""
     return ErrorTally(
         item=item,
         error=error,

@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that a run leaves, made from the types that write and read them.
+"""JSON Schemas of the files of runs and duels, made from the types that write and read them.
 
 `python -m tests.support.generate_docs` writes them to docs/schemas/. Descriptions come from the docstrings:
 the first paragraph of a type, and its `Args:` for the fields.
@@ -22,8 +22,8 @@ class File(NamedTuple):
 
     Args:
         kind: the type that writes and reads it.
-        title: what the file is.
-        evidence: the type of an item's evidence by item, empty if the file has no items.
+        title: title of the schema.
+        evidence: types of evidence by item; empty if the file has no items.
     """
 
     kind: type[msgspec.Struct]
@@ -37,10 +37,10 @@ FILES = {
     "events": File(Lifecycle, "A line of events.jsonl: what happened to a session"),
     "duel": File(judging.DuelRecord, "duel.json: two deployments against each other", judging.EVIDENCE),
 }
-"""By name of the schema."""
+"""Files by name of their schema."""
 
 _ITEM = "Item_Any_"
-"""What msgspec calls an item of any kind."""
+"""msgspec's name for an item with any evidence."""
 
 _ARGUMENT = re.compile(r"^(\w+(?:, \w+)*): (.+(?:\n[ \t]+.+)*)", re.MULTILINE)
 
@@ -69,7 +69,7 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _structs(kinds: Iterable[Any]) -> set[type[msgspec.Struct]]:
-    """Return the Structs among these types and all that they hold; a generic one without its arguments."""
+    """Return the Structs among these types and all types they contain, generic ones without arguments."""
     found: set[type[msgspec.Struct]] = set()
     seen: set[object] = set()
     waiting: list[object] = list(msgspec.inspect.multi_type_info(kinds))
@@ -85,7 +85,7 @@ def _structs(kinds: Iterable[Any]) -> set[type[msgspec.Struct]]:
 
 
 def _parts(node: object) -> Iterator[object]:
-    """Yield the types that a type is made of."""
+    """Yield the types that a type contains directly."""
     if isinstance(node, tuple | list):
         yield from node
     elif isinstance(node, msgspec.Struct):
@@ -93,7 +93,7 @@ def _parts(node: object) -> Iterator[object]:
 
 
 def _describe(definition: dict[str, Any], struct: type[msgspec.Struct]) -> None:
-    """Put the docstrings of a type and of its bases into its definition."""
+    """Copy the docstrings of a type and its bases into its definition."""
     for kind in reversed(struct.__mro__):
         head, _, rest = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")
         definition["description"] = _one_line(head)

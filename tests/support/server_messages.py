@@ -1,4 +1,4 @@
-"""Messages to the reference server, however odd their texts."""
+"""Hypothesis strategies for messages to the reference server, with arbitrary text."""
 
 from hypothesis import strategies as st
 

@@ -1,7 +1,7 @@
-"""Clients for the tests of the reference server: one on the `websockets` library, one on a bare socket.
+"""Clients for tests of the reference server: one uses the `websockets` library, one a bare socket.
 
-The first speaks the `emergence` dialect as an application's client would. The second says exactly the bytes
-it is told to, and can vanish as clients in trouble do.
+The first speaks the `emergence` dialect as an application's client would. The second sends exactly the bytes
+given to it, and can vanish like a client that loses its network.
 """
 
 import json
@@ -19,11 +19,11 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 PATIENCE_S = 20.0
-"""How long a condition may take to come true before a test is given up."""
+"""How long to wait for a condition before the test fails."""
 
 
 def wait_for(condition: Callable[[], Any], *, what: str) -> Any:
-    """Return the condition's first true value."""
+    """Wait until the condition is true; return its value."""
     deadline_s = time.monotonic() + PATIENCE_S
     while not (value := condition()):
         assert time.monotonic() < deadline_s, f"waited in vain for {what}"
@@ -32,7 +32,7 @@ def wait_for(condition: Callable[[], Any], *, what: str) -> Any:
 
 
 def get(url: str, path: str) -> tuple[int, Any]:
-    """Return status and JSON of an HTTP resource of the server."""
+    """Return the status and JSON of one of the server's HTTP resources."""
     try:
         with urllib.request.urlopen(url.replace("ws://", "http://") + path, timeout=PATIENCE_S) as response:
             return response.status, json.load(response)
@@ -54,7 +54,7 @@ def message(text: object, sequence: int = 1, kind: str = "chat_message") -> dict
 
 
 class Client:
-    """One connection of a session, already introduced by the server."""
+    """One connection of a session, after the server's introduction."""
 
     def __init__(self, websocket: ClientConnection) -> None:
         self.websocket = websocket
@@ -68,7 +68,7 @@ class Client:
         return [json.loads(line) for line in frame.split("\n")]
 
     def next(self, *kinds: str) -> dict[str, Any]:
-        """Return the next object, or the next of one of the kinds."""
+        """Return the next object, or the next of these kinds."""
         while True:
             if not self._pending:
                 self._pending = self.frame()
@@ -77,7 +77,7 @@ class Client:
                 return found
 
     def send(self, content: object) -> None:
-        """Send one message without waiting."""
+        """Send one message without waiting for a reply."""
         self.websocket.send(content if isinstance(content, str) else json.dumps(content))
 
     def ask(self, content: object) -> dict[str, Any]:
@@ -87,12 +87,12 @@ class Client:
 
     @property
     def thread_id(self) -> str:
-        """The thread that the server says the session has."""
+        """The session's thread id, from the server's introduction."""
         return str(self.introduction[0]["payload"]["thread_id"])
 
     @property
     def restored(self) -> dict[str, Any] | None:
-        """The history that the server gave back."""
+        """The history that the server restored; None if it sent none."""
         return self.introduction[1]["payload"] if len(self.introduction) > 1 else None
 
 
@@ -119,7 +119,13 @@ def opened(url: str, subprotocols: Iterable[str] = ()) -> Iterator[ClientConnect
 
 
 class RawClient:
-    """A WebSocket on a bare socket, by default introduced; a context manager that closes with FIN."""
+    """A WebSocket on a bare socket; a context manager that closes with FIN.
+
+    Args:
+        url: the server's URL.
+        session: the session id.
+        introduced: whether to wait for the server's introduction.
+    """
 
     def __init__(self, url: str, session: str, *, introduced: bool = True) -> None:
         target = urlsplit(url)
@@ -133,7 +139,7 @@ class RawClient:
             self.wait_for(b"ws:session_established")
 
     def wait_for(self, wanted: bytes) -> None:
-        """Read until the bytes came."""
+        """Read until these bytes have been received."""
         received = b""
         while wanted not in received:
             chunk = self.socket.recv(65536)
@@ -146,11 +152,11 @@ class RawClient:
             pass
 
     def send(self, frames: bytes) -> None:
-        """Send frames at once."""
+        """Send these bytes at once."""
         self.socket.sendall(frames)
 
     def flood(self, frame: bytes) -> None:
-        """Send frames without reading, until the server has stopped to read."""
+        """Send frames without reading, until the server stops reading."""
         self.socket.settimeout(0.5)
         try:
             for _ in range(2000):
@@ -160,7 +166,7 @@ class RawClient:
         raise AssertionError("the server never stopped to read")
 
     def reset(self) -> None:
-        """Vanish with a TCP RST."""
+        """Close the connection with RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
@@ -172,7 +178,7 @@ class RawClient:
 
 
 def frame(content: str | bytes, *, first_byte: int = 0x81, masked: bool = True) -> bytes:
-    """Return a client's frame (RFC 6455, section 5.2), by default a whole text frame, masked with zeros."""
+    """Return a client's frame (RFC 6455, section 5.2); by default a final text frame, masked with zeros."""
     data = content.encode() if isinstance(content, str) else content
     mask_bit, mask = (0x80, bytes(4)) if masked else (0, b"")
     if len(data) < 126:

@@ -1,4 +1,4 @@
-"""The table of the session's state machine, written a second time, with an example of every event."""
+"""A second, independent copy of the session's state table, with an example of every event."""
 
 from loadtest.events import (
     Detected,
@@ -69,7 +69,7 @@ ROWS: list[tuple[State, Event, State, list[str]]] = [
     (State.DRAINING, lost(1006), State.ENDED, ["Finish"]),
     (State.DRAINING, Swept(), State.DRAINING, []),
 ]
-"""The table of the state machine, written a second time: state, event, next state, what is asked for."""
+"""The state table: state, event, next state, actions."""
 
 EXAMPLES: dict[type, Event] = {type(event): event for _, event, _, _ in ROWS}
 LEGAL = {(state, type(event)) for state, event, _, _ in ROWS}

@@ -1,4 +1,4 @@
-"""A short run of one session with a drop in it, written and compared, for the tests of run directories."""
+"""A short run of one session with drops, for tests of run directories."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def lived(second: int, event: str, **fields: Any) -> Lifecycle:
 
 
 def story(seconds: int = 8) -> list[Interval]:
-    """Return what one process records in a short run."""
+    """Return the intervals that one process records in a short run."""
     return [
         interval(
             second,
@@ -54,7 +54,7 @@ def written(results: Path, of: Manifest | None = None, *, finished: bool = True)
 
 
 def assert_same(one: RunData, other: RunData) -> None:
-    """Assert that two runs' evidence is alike in all but the manifest."""
+    """Assert that the data of two runs is equal except for the manifest."""
     assert one.counts == other.counts
     assert [msgspec.to_builtins(error) for error in one.errors] == [
         msgspec.to_builtins(error) for error in other.errors
@@ -70,7 +70,7 @@ def assert_same(one: RunData, other: RunData) -> None:
 
 
 def gauges(evidence: RunData) -> dict[tuple[str, int | None], list[float]]:
-    """Return a run's gauges in a form that can be compared."""
+    """Return a run's gauges in a comparable form."""
     return {
         (name, worker): [*series.at_s, *series.values]
         for name, by_worker in evidence.gauges.items()

@@ -1,9 +1,9 @@
-"""Whose turn it is: tests that judge times run alone, all others beside each other.
+"""Turns for tests: tests that judge times run alone, all others in parallel.
 
 The suite runs in several processes, because its real runs mostly wait. A test marked `alone` waits until no
-other runs, and none begins before it has ended: a lock that others share and it does not, behind a turnstile
-that keeps those who come later from overtaking it. Locks are on files, so they hold between processes and go
-with them.
+other test runs, and none starts before it has ended. This is a readers-writer lock, behind a turnstile that
+keeps later tests from overtaking a waiting one. The locks are file locks, so they work across processes and
+are released when a process ends.
 """
 
 import fcntl
@@ -14,11 +14,11 @@ from pathlib import Path
 
 @contextmanager
 def turn(folder: Path, *, alone: bool) -> Iterator[None]:
-    """Wait for a turn, and hold it.
+    """Wait for a turn, then hold it.
 
     Args:
-        folder: that all processes of the suite share.
-        alone: whether nothing else may run meanwhile.
+        folder: a folder shared by all processes of the suite.
+        alone: whether no other test may run at the same time.
     """
     with (folder / "turnstile").open("w") as turnstile, (folder / "room").open("w") as room:
         fcntl.flock(turnstile, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Unit tests talk to nobody, start nothing and wait for nothing."""
+"""Unit tests open no internet sockets, start no processes and never sleep."""
 
 from collections.abc import Iterator
 
@@ -9,6 +9,6 @@ from tests.support.forbidden import forbidden
 
 @pytest.fixture(autouse=True)
 def nothing_outside() -> Iterator[None]:
-    """Let internet sockets, processes and sleeps raise."""
+    """Make internet sockets, processes and sleeps raise."""
     with forbidden():
         yield
