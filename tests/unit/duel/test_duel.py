@@ -128,7 +128,7 @@ def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
 
 def test_a_starved_pair_of_a_saturated_generator_does_not_end_it(tmp_path: Path) -> None:
     """Too few samples say nothing about the plan if the generator was overloaded: the duel goes on."""
-    runs = MadeUpRuns(slower_ratio={"b": 2.0}, special={(1, "b"): {**SATURATED, "seconds": 6}})
+    runs = MadeUpRuns(slower_ratio={"b": 2.0}, special={(1, "b"): {**SATURATED, "seconds": 12}})
     fought, _ = duel(runs, tmp_path)
     assert fought.record.end == "the verdict is settled"
     assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 5)
