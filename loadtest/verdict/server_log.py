@@ -112,8 +112,7 @@ def judge(
     if failures:
         ruling, summary = Ruling.FAIL, "; ".join(failures)
     elif not run.manifest.plan.drops_planned:
-        errors = f"{evidence.real_errors} allowed" if evidence.real_errors else "no"
-        summary = f"no drops are planned, and {errors} error was logged in {evidence.records} records"
+        summary = f"no drops are planned, and {_logged(evidence)}"
         return Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=evidence)
     elif doubts:
         ruling, summary = Ruling.INCONCLUSIVE, "; ".join(doubts)
@@ -297,6 +296,18 @@ def _doubts(evidence: ServerLogEvidence) -> list[str]:
     if evidence.unjudged_records:
         doubts.append(f"the log has more than {MAX_SIGHTINGS} records to judge in the run's time")
     return doubts
+
+
+def _logged(evidence: ServerLogEvidence) -> str:
+    """Return how many errors a log without failures has, in a run that plans no drops."""
+    records = f"{evidence.records} record{'s' * (evidence.records != 1)}"
+    match evidence.real_errors:
+        case 0:
+            return f"no error was logged in {records}"
+        case 1:
+            return f"1 allowed error was logged in {records}"
+        case errors:
+            return f"{errors} allowed errors were logged in {records}"
 
 
 def _success(evidence: ServerLogEvidence) -> str:

@@ -272,12 +272,14 @@ def test_a_run_without_drops_is_judged_by_its_errors_only() -> None:
     calm: dict[str, Any] = {"drop_every_s": 0.0, "drops": {}}
     found = judged([line(START_NS, "INFO", "connection open")], [], **calm)
     assert found.verdict is Ruling.NOT_JUDGED
-    assert found.summary == "no drops are planned, and no error was logged in 1 records"
+    assert found.summary == "no drops are planned, and no error was logged in 1 record"
     error = line(START_NS, "ERROR", "database is locked")
     assert judged([error], [], **calm).verdict is Ruling.FAIL
     allowed = judged([error], [], reading=ReadStats(allowed_errors=1), **calm)
     assert allowed.verdict is Ruling.NOT_JUDGED
-    assert allowed.summary == "no drops are planned, and 1 allowed error was logged in 1 records"
+    assert allowed.summary == "no drops are planned, and 1 allowed error was logged in 1 record"
+    several = judged([error] * 3, [], reading=ReadStats(allowed_errors=3), **calm)
+    assert several.summary == "no drops are planned, and 3 allowed errors were logged in 3 records"
 
 
 def test_evidence_holds_no_secret() -> None:
