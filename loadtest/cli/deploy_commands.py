@@ -169,6 +169,6 @@ def probe(
     else:
         if probed.health is not None:
             click.echo(f"health: {probed.health}\n")
-        if probed.published is not None:
-            print_verdict(probed.published)
+        if probed.judged is not None:
+            print_verdict(probed.judged)
     ctx.exit(probed.exit_code)

@@ -93,7 +93,7 @@ def duel(
       loadtest duel --a ws://127.0.0.1:8001 --a-revision v41 --b ws://127.0.0.1:8002 \\
         --b-revision v42 --margin p50=8%,p99=2ms -- --ws-sessions 10 --ws-rate 5
     """
-    from loadtest.duel.duel import fight
+    from loadtest.duel.duel import run_duel
     from loadtest.duel.output import duel_sheet
     from loadtest.duel.settings import LOCUSTFILE, DuelSettings, Order, Side, parse_duration
     from loadtest.statistics.margins import parse_margins
@@ -109,9 +109,9 @@ def duel(
         locustfile=locustfile or LOCUSTFILE,
         **settings,
     )
-    fought = fight(asked, lambda line: click.echo(line, err=True))
-    sheet = duel_sheet(fought.record, fought.folder)
-    print_sheet_as(sheet, fought.record, as_json=as_json, markdown=markdown)
-    if fought.failure is not None:
-        raise fought.failure
-    ctx.exit(fought.record.exit_code)
+    result = run_duel(asked, lambda line: click.echo(line, err=True))
+    sheet = duel_sheet(result.record, result.folder)
+    print_sheet_as(sheet, result.record, as_json=as_json, markdown=markdown)
+    if result.failure is not None:
+        raise result.failure
+    ctx.exit(result.record.exit_code)

@@ -105,12 +105,12 @@ def report(
     path = resolve(run, results)
     if server_logs:
         attach_logs(path, server_logs, rules=load_rules(rules, option="--rules"), format=log_format)
-    published = publish(path, results=results, baseline=baseline)
+    judged = publish(path, results=results, baseline=baseline)
     if as_json:
-        print_json(published.verdict)
+        print_json(judged.verdict)
     else:
-        print_verdict(published)
-    ctx.exit(published.verdict.exit_code)
+        print_verdict(judged)
+    ctx.exit(judged.verdict.exit_code)
 
 
 @click.command()

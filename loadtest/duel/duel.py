@@ -28,7 +28,7 @@ from loadtest.duel.judging import (
     write_summary,
 )
 from loadtest.duel.locust_runs import MakeRuns, run_at_once
-from loadtest.duel.output import Prospect
+from loadtest.duel.output import Forecast
 from loadtest.duel.servers import Servers
 from loadtest.duel.settings import DuelSettings
 from loadtest.duel.stopping import End, Outcome, Pairing, is_look, next_step
@@ -57,7 +57,7 @@ class DuelResult:
     failure: LoadtestError | None = None
 
 
-def fight(
+def run_duel(
     settings: DuelSettings, tell: Callable[[str], None], *, make_runs: MakeRuns = run_at_once
 ) -> DuelResult:
     """Run a duel to its end.
@@ -116,7 +116,7 @@ class Duel:
         try:
             _write(self.folder, self.record)
             self._tell_all(output.opening_lines(self._settings))
-            forecast = Prospect(self._settings, self.record.started_unix_ns)
+            forecast = Forecast(self._settings, self.record.started_unix_ns)
             self._tell_all(forecast.before())
             with Servers(
                 self._settings.sides, folder=self.folder, timeout_s=self._settings.start_timeout_s
@@ -130,7 +130,7 @@ class Duel:
             self._conclude(end)
         return failure
 
-    def _run_pairs(self, servers: Servers, forecast: Prospect) -> End:
+    def _run_pairs(self, servers: Servers, forecast: Forecast) -> End:
         while True:
             step = next_step(self._outcomes, pairs=self._settings.pairs, order=self._settings.order)
             if isinstance(step, End):

@@ -9,14 +9,14 @@ from loadtest import text
 from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
 from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.duel.stopping import next_look
-from loadtest.report.advice import told_items
+from loadtest.report.advice import shown_items
 from loadtest.report.tables import Sheet, gate_table, gates, pair_table, verdict_table
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
 from loadtest.statistics.comparison import ASSUMED_RATIO, MIN_RUNS
 from loadtest.statistics.margins import GATES
-from loadtest.statistics.power import Feasibility
+from loadtest.statistics.power import Power
 from loadtest.verdict.evidence import LatencyEvidence
 from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import OPTIONAL_TAGS, Timing, changes, lack, noise_floors, resolvable, timing
@@ -122,7 +122,7 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
             *(latency.evidence.spoiled or ()),
         ],
         tables=[
-            verdict_table(told_items(record.items)),
+            verdict_table(shown_items(record.items)),
             gate_table(gates(latency)),
             pair_table(latency.evidence.runs or ()),
         ],
@@ -130,7 +130,7 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
     )
 
 
-class Prospect:
+class Forecast:
     """Power forecast of a duel, printed before the first run and again after the first pair.
 
     Args:
@@ -168,7 +168,7 @@ class Prospect:
         for one, missing in zip(found, lacks, strict=True):
             yield f"  {one.gate}: cannot be judged, {missing}" if missing else f"  {one}"
 
-    def _forecasts(self, like: Timing | None) -> Sequence[Feasibility]:
+    def _forecasts(self, like: Timing | None) -> Sequence[Power]:
         if like is None:
             warmup_s, noise = self._settings.warmup_s, {}
         else:
@@ -182,7 +182,7 @@ class Prospect:
         )
 
 
-def _assumed(found: Sequence[Feasibility]) -> str:
+def _assumed(found: Sequence[Power]) -> str:
     if all(one.noise.measured for one in found):
         return ""
     noise = f"run-to-run noise of {text.share(ASSUMED_RATIO)}"

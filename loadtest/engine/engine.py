@@ -52,7 +52,7 @@ class EngineSettings:
 
     Args:
         target: the server.
-        conduct: how sessions behave.
+        config: how sessions behave.
         drops: the plan of drops.
         token: returns a token, or an awaitable of one; called before each attempt.
         headers: added to every upgrade request.
@@ -66,7 +66,7 @@ class EngineSettings:
     """
 
     target: Target
-    conduct: SessionConfig
+    config: SessionConfig
     drops: DropPlan
     token: TokenSource = lambda: None
     headers: tuple[tuple[str, str], ...] = ()
@@ -189,7 +189,7 @@ class Engine:
     def _link_context(self) -> LinkContext:
         settings = self.settings
         return LinkContext(
-            conduct=settings.conduct,
+            config=settings.config,
             drops=settings.drops,
             open_timeout_s=settings.open_timeout_s,
             ping_interval_ns=settings.ping_interval_ns,
@@ -250,7 +250,7 @@ class Engine:
             ConnectFailed: there was no token, or the WebSocket did not open.
         """
         token = await self._token(identity.number)
-        endpoint = self.settings.conduct.dialect.endpoint(identity, token)
+        endpoint = self.settings.config.dialect.endpoint(identity, token)
         return await self._dialer.open(endpoint, token)
 
     async def _token(self, number: int) -> str | None:

@@ -72,7 +72,7 @@ class LinkContext:
     """Shared by all links of an engine.
 
     Args:
-        conduct: how sessions behave.
+        config: how sessions behave.
         drops: the plan of drops.
         open_timeout_s: time allowed from the open WebSocket to the established session.
         ping_interval_ns: time between keepalive pings.
@@ -87,7 +87,7 @@ class LinkContext:
         fail: called with a defect; ends the engine.
     """
 
-    conduct: SessionConfig
+    config: SessionConfig
     drops: DropPlan
     open_timeout_s: float
     ping_interval_ns: int
@@ -117,7 +117,7 @@ class Link:
     )
 
     def __init__(self, identity: Identity, context: LinkContext) -> None:
-        self.session = Session(identity, context.conduct, context.recorder)
+        self.session = Session(identity, context.config, context.recorder)
         self._context = context
         self._drain_s = 0.0
         self._connection: Connection | None = None
@@ -225,7 +225,7 @@ class Link:
         self._feed(Due(due_ns))
 
     def _plan_message(self, previous_ns: int) -> None:
-        gap_ns = self._context.conduct.pace.gap_ns(self.session.identity.number, self._messages)
+        gap_ns = self._context.config.pace.gap_ns(self.session.identity.number, self._messages)
         if gap_ns is not None:
             self._messages += 1
             self._context.timers.schedule(previous_ns + gap_ns, self, What.MESSAGE)

@@ -95,7 +95,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
         results=values["results"],
-        secrets=_secrets(values["token"], engine.headers, engine.conduct.dialect.path),
+        secrets=_secrets(values["token"], engine.headers, engine.config.dialect.path),
         log=LogSettings(
             paths=values["server_logs"],
             command=values["server_log_cmd"],
@@ -114,7 +114,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
     )
     return EngineSettings(
         target=Target.parse(host, tls),
-        conduct=SessionConfig(
+        config=SessionConfig(
             dialect=_dialect(values),
             pace=Pace(values["rate"], values["arrivals"], seed),
             backoff=_backoff(values["backoff"], seed),
@@ -136,21 +136,21 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
 
 def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
     """Return the plan without the values of Locust's own options, which are not known here."""
-    conduct, drops = engine.conduct, engine.drops
+    config, drops = engine.config, engine.drops
     return Plan(
-        dialect=conduct.dialect.name,
-        path=conduct.dialect.path,
+        dialect=config.dialect.name,
+        path=config.dialect.path,
         users=0,
         sessions_per_user=values["sessions"],
         spawn_rate=0,
-        rate=conduct.pace.rate,
-        arrivals=conduct.pace.arrivals,
-        in_flight=conduct.in_flight,
-        message_bytes=conduct.dialect.message_bytes,
+        rate=config.pace.rate,
+        arrivals=config.pace.arrivals,
+        in_flight=config.in_flight,
+        message_bytes=config.dialect.message_bytes,
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
         storms=drops.storms,
-        backoff=str(conduct.backoff),
+        backoff=str(config.backoff),
         reply_timeout_s=values["reply_timeout_s"],
         open_timeout_s=values["open_timeout_s"],
         seed=values["seed"],

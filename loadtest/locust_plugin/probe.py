@@ -49,12 +49,12 @@ class Probed:
 
     Args:
         health: the health endpoint's answer; None if there is no such endpoint.
-        published: the judged run; None if the run could not begin.
+        judged: the judged run; None if the run could not begin.
         exit_code: 0 pass, 1 fail, 4 inconclusive, 5 the tool itself failed.
     """
 
     health: Health | None
-    published: JudgedRun | None
+    judged: JudgedRun | None
     exit_code: int
 
     def to_json(self) -> dict[str, Any]:
@@ -62,8 +62,8 @@ class Probed:
         return {
             "exit_code": self.exit_code,
             "health": self.health,
-            "run": None if self.published is None else str(self.published.path),
-            "verdict": None if self.published is None else self.published.verdict,
+            "run": None if self.judged is None else str(self.judged.path),
+            "verdict": None if self.judged is None else self.judged.verdict,
         }
 
 
@@ -109,9 +109,9 @@ def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> P
         health = _health(environment, kind, health_path)
     finally:
         runner.quit()
-    published = roles.lifecycle_of(environment).judged
-    exit_code = LoadtestError.exit_code if published is None else environment.process_exit_code or 0
-    return Probed(health, published, exit_code or int(health is not None and not health.ok))
+    judged = roles.lifecycle_of(environment).judged
+    exit_code = LoadtestError.exit_code if judged is None else environment.process_exit_code or 0
+    return Probed(health, judged, exit_code or int(health is not None and not health.ok))
 
 
 def _user_class(locustfile: Path) -> type[WebSocketUser]:
@@ -131,7 +131,7 @@ def _health(environment: Any, kind: type[WebSocketUser], path: str | None) -> He
     if host is None:  # the run could not begin
         return None
     settings = load_settings(kind.values(), host)
-    path = path or settings.engine.conduct.dialect.health_path
+    path = path or settings.engine.config.dialect.health_path
     return None if path is None else ask_health(settings.engine.target, path)
 
 

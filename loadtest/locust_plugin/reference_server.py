@@ -6,7 +6,7 @@ from pathlib import Path
 
 from locust.env import Environment
 
-from loadtest.report.judged_run import OWN_SERVER_LOG
+from loadtest.report.judged_run import REFERENCE_SERVER_LOG
 from loadtest.server.server_process import ServerProcess
 
 logger = logging.getLogger("loadtest")
@@ -38,7 +38,7 @@ class ReferenceServer:
 
     def move_log(self, run: Path) -> Path | None:
         """Move the log into the run directory and return its path; None if the server is not running."""
-        return None if self._process is None else self._log.rename(run / OWN_SERVER_LOG)
+        return None if self._process is None else self._log.rename(run / REFERENCE_SERVER_LOG)
 
     def stop(self) -> None:
         """Stop the server if it runs, and delete a log that was not moved into a run directory."""

@@ -155,7 +155,7 @@ _INDEPENDENT = ("connect", "server_log")
 """Items that do not depend on `connect`: a server writes its log whether or not clients connect."""
 
 
-def told_items(items: Sequence[AnyItem]) -> list[AnyItem]:
+def shown_items(items: Sequence[AnyItem]) -> list[AnyItem]:
     """Return the items as shown to people: those that depend on a failed `connect` say so."""
     connect = _connect(items)
     return [_blocked(item, connect) if _is_blocked(item, connect) else item for item in items]

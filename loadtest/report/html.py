@@ -53,13 +53,13 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.tests["foreign"] = lambda value: isinstance(value, Untrusted)
+_environment.tests["untrusted"] = lambda value: isinstance(value, Untrusted)
 _environment.globals["rulings"] = frozenset(Ruling)
 
 
-def html(published: JudgedRun) -> str:
+def html(judged: JudgedRun) -> str:
     """Return report.html."""
-    verdict, run = published.verdict, published.run
+    verdict, run = judged.verdict, judged.run
     manifest = run.manifest
     return _environment.get_template("report.html").render(
         verdict=verdict,
@@ -73,10 +73,10 @@ def html(published: JudgedRun) -> str:
                 "lines": advice.finding_lines(item),
                 "next": next_step(item, verdict.items),
             }
-            for item in published.items
+            for item in judged.items
         ],
         generator=advice.generator_line(verdict.generator),
-        facts=_facts(published),
+        facts=_facts(judged),
         charts=charts(run),
         compared_with=advice.baseline_lines(verdict.latency),
         gates=gate_table(gates(verdict.latency)),
@@ -89,12 +89,12 @@ def html(published: JudgedRun) -> str:
         errors=error_table(run.errors),
         plan=plan_table(manifest.plan),
         environment=environment_table(run),
-        command=command_lines(manifest, own_server=published.own_server),
+        command=command_lines(manifest, started_reference_server=judged.started_reference_server),
     )
 
 
-def _facts(published: JudgedRun) -> list[tuple[str, str]]:
-    run = published.run
+def _facts(judged: JudgedRun) -> list[tuple[str, str]]:
+    run = judged.run
     percentiles = run.percentiles_us("service", (50, 99))
     return [
         ("sessions", text.count(run.manifest.plan.sessions)),

@@ -4,11 +4,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtest.report.advice import told_items
+from loadtest.report.advice import shown_items
 from loadtest.results.data import RunData
 from loadtest.verdict.items import AnyItem, Verdict
 
-OWN_SERVER_LOG = "server.log"
+REFERENCE_SERVER_LOG = "server.log"
 """Log in the run directory if Locust started a reference server for the run."""
 
 
@@ -31,7 +31,7 @@ class JudgedRun:
     @property
     def items(self) -> list[AnyItem]:
         """The items as shown to people: those that depend on a failed `connect` say so."""
-        return told_items(self.verdict.items)
+        return shown_items(self.verdict.items)
 
     @property
     def again(self) -> str:
@@ -42,6 +42,6 @@ class JudgedRun:
         return f"{command} --results {shlex.quote(str(self.results))}"
 
     @property
-    def own_server(self) -> bool:
+    def started_reference_server(self) -> bool:
         """Whether the run started its own reference server."""
-        return (self.path / OWN_SERVER_LOG).is_file()
+        return (self.path / REFERENCE_SERVER_LOG).is_file()

@@ -21,10 +21,10 @@ _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JU
 _TEXT_LIMIT = 1000
 
 
-def junit(published: JudgedRun) -> bytes:
+def junit(judged: JudgedRun) -> bytes:
     """Return junit.xml."""
-    verdict, manifest = published.verdict, published.run.manifest
-    suite = Element("testsuite", _suite_attributes(published))
+    verdict, manifest = judged.verdict, judged.run.manifest
+    suite = Element("testsuite", _suite_attributes(judged))
     properties = SubElement(suite, "properties")
     for name, value in (
         ("revision", verdict.revision),
@@ -34,10 +34,10 @@ def junit(published: JudgedRun) -> bytes:
         ("verdict", str(verdict.verdict)),
     ):
         SubElement(properties, "property", name=name, value=one_line(value))
-    for item in published.items:
+    for item in judged.items:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
-        *advice.failure_lines(published.run),
+        *advice.failure_lines(judged.run),
         *advice.baseline_lines(verdict.latency),
         advice.generator_line(verdict.generator),
         *verdict.generator.problems,
@@ -50,8 +50,8 @@ def junit(published: JudgedRun) -> bytes:
     return bytes(tostring(suites, encoding="utf-8", xml_declaration=True))
 
 
-def _suite_attributes(published: JudgedRun) -> dict[str, str]:
-    items, manifest = published.verdict.items, published.run.manifest
+def _suite_attributes(judged: JudgedRun) -> dict[str, str]:
+    items, manifest = judged.verdict.items, judged.run.manifest
     return {
         "name": "loadtest",
         "tests": str(len(items)),
@@ -59,7 +59,7 @@ def _suite_attributes(published: JudgedRun) -> dict[str, str]:
             f"{name}s" if name != "skipped" else name: str(sum(item.verdict is ruling for item in items))
             for ruling, name in _ELEMENTS.items()
         },
-        "time": f"{published.run.length_s:.3f}",
+        "time": f"{judged.run.length_s:.3f}",
         "timestamp": one_line(manifest.started_at).removesuffix("Z"),
     }
 

@@ -38,14 +38,14 @@ _SIGNS = {
 }
 
 
-def summary(published: JudgedRun) -> str:
+def summary(judged: JudgedRun) -> str:
     """Return summary.md."""
     parts = (_verdict, _findings, _measured, _origin)
-    return "\n".join(line for part in parts for line in part(published))
+    return "\n".join(line for part in parts for line in part(judged))
 
 
-def _verdict(published: JudgedRun) -> Iterator[str]:
-    verdict, run = published.verdict, published.run
+def _verdict(judged: JudgedRun) -> Iterator[str]:
+    verdict, run = judged.verdict, judged.run
     yield f"## {_signed(verdict.verdict)} {markdown_code(verdict.revision)}"
     yield ""
     for mark, line in zip(("### ", ""), advice.failure_lines(run), strict=False):
@@ -58,7 +58,7 @@ def _verdict(published: JudgedRun) -> Iterator[str]:
         f"{text.count(sum(run.counts_of('drops').values()))} drops, {against}."
     )
     yield ""
-    rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in published.items]
+    rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in judged.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
     for line in advice.baseline_lines(verdict.latency):
@@ -74,10 +74,10 @@ def _signed(ruling: Ruling) -> str:
     return f"{_SIGNS[ruling]} {markdown_prose(ruling)}"
 
 
-def _findings(published: JudgedRun) -> Iterator[str]:
-    for item in published.items:
+def _findings(judged: JudgedRun) -> Iterator[str]:
+    for item in judged.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
-            yield from _finding(item, next_step(item, published.verdict.items))
+            yield from _finding(item, next_step(item, judged.verdict.items))
 
 
 def _finding(item: AnyItem, step: str) -> Iterator[str]:
@@ -95,8 +95,8 @@ def _finding(item: AnyItem, step: str) -> Iterator[str]:
         yield ""
 
 
-def _measured(published: JudgedRun) -> Iterator[str]:
-    run, verdict = published.run, published.verdict
+def _measured(judged: JudgedRun) -> Iterator[str]:
+    run, verdict = judged.run, judged.verdict
     for table in (
         gate_table(gates(verdict.latency)),
         latency_table(run),
@@ -109,15 +109,15 @@ def _measured(published: JudgedRun) -> Iterator[str]:
         yield from table_lines(table)
 
 
-def _origin(published: JudgedRun) -> Iterator[str]:
-    run = published.run
+def _origin(judged: JudgedRun) -> Iterator[str]:
+    run = judged.run
     yield "<details><summary>Plan, environment, how to repeat</summary>"
     yield ""
     yield from table_lines(plan_table(run.manifest.plan))
     yield from table_lines(environment_table(run))
     yield "### Repeat"
     yield ""
-    lines = command_lines(run.manifest, own_server=published.own_server)
+    lines = command_lines(run.manifest, started_reference_server=judged.started_reference_server)
     yield from (f"    {one_line(line, 4096)}" for line in lines)
     yield ""
     yield "Secrets (token, headers) are not kept and must be given again."

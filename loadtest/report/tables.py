@@ -315,18 +315,18 @@ def environment_table(run: RunData) -> Table:
     return bounded("Environment", ("what", "value"), "ll", rows)
 
 
-def command_lines(manifest: Manifest, *, own_server: bool = False) -> list[str]:
+def command_lines(manifest: Manifest, *, started_reference_server: bool = False) -> list[str]:
     """Return the shell command that repeats the run, in lines of readable length.
 
     Args:
         manifest: manifest of the run.
-        own_server: whether the target was a reference server that Locust started for the run.
+        started_reference_server: whether the target was a reference server that Locust started for the run.
     """
     plan = manifest.plan
     head = f"locust -f locustfiles/ws.py --headless -u {plan.users} -r {plan.spawn_rate:g}"
     if plan.duration_s is not None:
         head += f" -t {plan.duration_s:g}s"
-    if not own_server:
+    if not started_reference_server:
         head += f" --host {shlex.quote(manifest.target)}"
     options = [
         *command_options(msgspec.structs.asdict(plan)),

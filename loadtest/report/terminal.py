@@ -43,22 +43,22 @@ _UNBROKEN = frozenset({"item", "verdict", "started", "started (UTC)", "complete"
 _MANY_COLUMNS = 7
 
 
-def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
+def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     """Print a run's verdict for people."""
-    verdict, manifest = published.verdict, published.run.manifest
+    verdict, manifest = judged.verdict, judged.run.manifest
     console = new_console(to_stderr=to_stderr)
-    _print_failure(console, published)
-    print_table(console, verdict_table(published.items))
+    _print_failure(console, judged)
+    print_table(console, verdict_table(judged.items))
     baseline = f" against {verdict.baseline}" if verdict.baseline is not None else ""
     headline = Text.assemble(
         "verdict of ", _text(manifest.revision), _text(baseline), ": ", _ruling(verdict.verdict)
     )
     console.print()
     console.print(headline)
-    for item in published.items:
+    for item in judged.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
-    storms = storm_table(published.run)
+    storms = storm_table(judged.run)
     if storms:
         console.print()
         print_table(console, storms)
@@ -68,11 +68,11 @@ def print_verdict(published: JudgedRun, *, to_stderr: bool = False) -> None:
     console.print(_text(advice.generator_line(verdict.generator), _SUMMARY_LIMIT))
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
         console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
-    _print_where(console, published)
+    _print_where(console, judged)
 
 
-def _print_failure(console: Console, published: JudgedRun) -> None:
-    lines = advice.failure_lines(published.run)
+def _print_failure(console: Console, judged: JudgedRun) -> None:
+    lines = advice.failure_lines(judged.run)
     for style, line in zip(("bold red", ""), lines, strict=False):
         console.print(Text(one_line(line, _SUMMARY_LIMIT), style))
     if lines:
@@ -94,17 +94,17 @@ def _print_item(console: Console, item: AnyItem, step: str) -> None:
         console.print(Padding(Text.assemble(("next: ", "bold"), step), (0, 0, 0, 2), expand=False))
 
 
-def _print_where(console: Console, published: JudgedRun) -> None:
+def _print_where(console: Console, judged: JudgedRun) -> None:
     """Print where the run is and how to show it again; paths are not wrapped, so that they can be copied."""
-    latency = published.verdict.latency
-    step = next_step(latency, published.verdict.items)
+    latency = judged.verdict.latency
+    step = next_step(latency, judged.verdict.items)
     if latency.verdict is Ruling.NOT_JUDGED and step:
         console.print(_text(f"latency was not judged: {step}", _SUMMARY_LIMIT))
     console.print()
     for label, value in (
-        ("results", str(published.path)),
-        ("report", str(published.path / "report.html")),
-        ("again", published.again),
+        ("results", str(judged.path)),
+        ("report", str(judged.path / "report.html")),
+        ("again", judged.again),
     ):
         console.print(_text(f"{label:8} {value}", 4096), soft_wrap=True)
 

@@ -159,7 +159,7 @@ class Gathering:
             self._outages.event(record)
             self._recoveries.event(record)
 
-    def evidence(self) -> RunData:
+    def data(self) -> RunData:
         """Return everything added so far."""
         gauges: defaultdict[str, dict[int | None, Series]] = defaultdict(dict)
         for (name, worker), series in self._gauges.items():
@@ -290,7 +290,7 @@ def read_run(path: Path) -> RunData:
     }
     for name, enter in readers.items():
         read_lines(path / name, enter, gathering.warn)
-    return gathering.evidence()
+    return gathering.data()
 
 
 def read_manifest(path: Path) -> Manifest:

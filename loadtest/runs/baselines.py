@@ -96,7 +96,7 @@ MAX_READ = 5
 """Maximum number of runs to read, damaged ones included, in search of a sound baseline: older runs say little
 about the server just before the change."""
 
-MAX_TOLD = 20
+MAX_PASSED_OVER = 20
 """Maximum number of runs to list as not chosen: incomplete runs are not read, so `MAX_READ` does not limit
 them."""
 
@@ -120,7 +120,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The baseline, None for no comparison, and the newest `MAX_TOLD` runs that were not chosen."""
+    """The baseline, None for no comparison, and the newest `MAX_PASSED_OVER` runs that were not chosen."""
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
@@ -146,7 +146,7 @@ def _fittest(candidates: Iterable[FoundRun]) -> Choice:
     best, _ = min(fit, key=lambda one: one[1], default=(None, None))
     passed_over = tuple(
         PassedOver(revision=run.manifest.revision, run_id=run.manifest.run_id, path=str(run.path), why=why)
-        for run, _, why in islice(takewhile(lambda one: one[0] is not best, examined), MAX_TOLD)
+        for run, _, why in islice(takewhile(lambda one: one[0] is not best, examined), MAX_PASSED_OVER)
     )
     if best is None:
         return Choice(None, passed_over)

@@ -135,9 +135,9 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         search=found.search,
     )
     verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
-    published = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
-    _write(published)
-    return published
+    judged = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
+    _write(judged)
+    return judged
 
 
 def _earlier(baseline: RunData | None, judged: RunData, results: Path) -> Iterator[RunData]:
@@ -147,13 +147,13 @@ def _earlier(baseline: RunData | None, judged: RunData, results: Path) -> Iterat
         yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))
 
 
-def _write(published: JudgedRun) -> None:
-    write_verdict(published.path, published.verdict)
+def _write(judged: JudgedRun) -> None:
+    write_verdict(judged.path, judged.verdict)
     for name, data in (
-        ("summary.md", summary(published).encode()),
-        ("junit.xml", junit(published)),
-        ("report.html", html(published).encode()),
+        ("summary.md", summary(judged).encode()),
+        ("junit.xml", junit(judged)),
+        ("report.html", html(judged).encode()),
     ):
-        file = published.path / name
+        file = judged.path / name
         with writing(file):
             file.write_bytes(data)

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from loadtest.server.faults import Faults
 from loadtest.server.json_lines import Reply
 
-HOLD_AT_MOST_S = 3.0
+MAX_HOLD_S = 3.0
 """Sessions often send one message a second, so another reply follows soon; a last reply must not be lost."""
 
-_DELAYED_AT_MOST = 1024
+_MAX_DELAYED = 1024
 
 
 class Outbox:
@@ -49,7 +49,7 @@ class Outbox:
 
     def _hold(self, reply: Reply) -> None:
         self._held = reply
-        self._hold_timer = asyncio.get_running_loop().call_later(HOLD_AT_MOST_S, self._give_up_holding)
+        self._hold_timer = asyncio.get_running_loop().call_later(MAX_HOLD_S, self._give_up_holding)
 
     def _give_up_holding(self) -> None:
         self._releasing = asyncio.create_task(self._release())
@@ -67,7 +67,7 @@ class Outbox:
             await self._send(reply)
             return
         if self._delayed is None:
-            self._delayed = asyncio.Queue(_DELAYED_AT_MOST)
+            self._delayed = asyncio.Queue(_MAX_DELAYED)
             self._sending = asyncio.create_task(self._send_when_due(self._delayed))
         due_s = asyncio.get_running_loop().time() + self._faults.reply_delay_s()
         await self._delayed.put((due_s, reply))

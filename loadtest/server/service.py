@@ -94,7 +94,7 @@ class PatientWebSocketProtocol(WebSocketProtocol):
             await super().close(code, reason)
 
 
-MESSAGE_BYTES_AT_MOST = 1024 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
 SHUTDOWN_GRACE_S = 3.0
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -152,7 +152,7 @@ def _configure(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         ws=_implementation(settings.ws_implementation),
-        ws_max_size=MESSAGE_BYTES_AT_MOST,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=settings.ping_interval_s or None,
         ws_ping_timeout=settings.ping_timeout_s,
         lifespan="off",  # _serve runs it, so that its failure is an exception and not a log line

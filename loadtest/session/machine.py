@@ -89,13 +89,13 @@ class Session:
         "state",
     )
 
-    def __init__(self, identity: Identity, conduct: SessionConfig, recorder: Recorder) -> None:
+    def __init__(self, identity: Identity, config: SessionConfig, recorder: Recorder) -> None:
         self.identity = identity
         self.state = State.NEW
-        self._dialect = conduct.dialect
+        self._dialect = config.dialect
         self._recorder = recorder
-        self._attempts = Attempts(identity, conduct.backoff, recorder)
-        self._traffic = Traffic(identity, conduct, recorder)
+        self._attempts = Attempts(identity, config.backoff, recorder)
+        self._traffic = Traffic(identity, config, recorder)
         self._steps = _TABLE[State.NEW]
         self._known_as: Established | None = None  # the identity that the server first assigned
         recorder.population[State.NEW] += 1

@@ -62,7 +62,7 @@ class Traffic:
 
     __slots__ = (
         "_closed",
-        "_conduct",
+        "_config",
         "_dialect",
         "_first_after_resume",
         "_identity",
@@ -77,13 +77,13 @@ class Traffic:
         "refusal",
     )
 
-    def __init__(self, identity: Identity, conduct: SessionConfig, recorder: Recorder) -> None:
+    def __init__(self, identity: Identity, config: SessionConfig, recorder: Recorder) -> None:
         self._identity = identity
-        self._conduct = conduct
-        self._dialect = conduct.dialect
+        self._config = config
+        self._dialect = config.dialect
         self._recorder = recorder
         self._ledger = Ledger()
-        self._closed = conduct.pace.closed
+        self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
         self._steady_since_ns = 0  # messages planned earlier do not count as latency
@@ -112,7 +112,7 @@ class Traffic:
     def due(self, planned_ns: int, now_ns: int) -> Sequence[Send]:
         """Send a message that is due on an open connection, or let it wait for its turn."""
         self._recorder.counts["messaging.planned"] += 1
-        in_flight = self._conduct.in_flight
+        in_flight = self._config.in_flight
         if in_flight and len(self._ledger.pending) >= in_flight:
             if not self._hold(planned_ns):
                 self._recorder.counts["messaging.missed"] += 1
@@ -154,7 +154,7 @@ class Traffic:
         if not self._queue:
             return ()
         sends = []
-        while self._queue and not (self._conduct.in_flight and self.outstanding >= self._conduct.in_flight):
+        while self._queue and not (self._config.in_flight and self.outstanding >= self._config.in_flight):
             sends.append(self._send(self._queue.popleft(), now_ns))
         self._queue = self._queue or None
         return sends
@@ -202,7 +202,7 @@ class Traffic:
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Give up requests older than the reply timeout; return the messages that can be sent now."""
-        sent_before_ns = now_ns - self._conduct.reply_timeout_ns
+        sent_before_ns = now_ns - self._config.reply_timeout_ns
         if sent_before_ns < self._steady_since_ns:
             return ()  # a stalled session was not reading, so replies could not arrive in time
         given_up = self._ledger.expired(sent_before_ns)

@@ -24,7 +24,7 @@ _MAX_PAIRS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Feasibility:
+class Power:
     """The resolution of a plan for one gated quantile, and what to change if it is too coarse.
 
     Args:
@@ -86,7 +86,7 @@ def _percent(ratio: float) -> str:
     return f"{100 * ratio:.0f} %" if ratio >= 0.1 else f"{100 * ratio:.2g} %"
 
 
-def feasibility(
+def power_of(
     gate: Gate,
     *,
     pairs: int,
@@ -94,7 +94,7 @@ def feasibility(
     rng: np.random.Generator,
     baseline: SecondlyHistograms | None = None,
     noise: NoiseFloor = ASSUMED_NOISE,
-) -> Feasibility:
+) -> Power:
     """Return whether a plan can judge a quantile against its margin.
 
     Args:
@@ -116,7 +116,7 @@ def feasibility(
     run_variance = noise.deviation_ratio**2 + sampling / duration_s
     resolution = _reach(pairs, noise) * math.sqrt(2 * run_variance)
     feasible = resolution <= margin
-    return Feasibility(
+    return Power(
         gate=gate,
         noise=noise,
         margin_ratio=margin_ratio,

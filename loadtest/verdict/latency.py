@@ -28,7 +28,7 @@ from loadtest.statistics.comparison import (
     noise_floor,
 )
 from loadtest.statistics.margins import GATES, Gate
-from loadtest.statistics.power import Feasibility, feasibility
+from loadtest.statistics.power import Power, power_of
 from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.verdict.evidence import (
     BaselineEvidence,
@@ -126,7 +126,7 @@ def resolvable(
     pairs: int,
     duration_s: float,
     gates: Sequence[Gate] = GATES,
-) -> list[Feasibility]:
+) -> list[Power]:
     """Forecast for each gate whether this many pairs of runs can resolve its margin.
 
     Args:
@@ -139,7 +139,7 @@ def resolvable(
     """
     rng = np.random.default_rng(0)
     return [
-        feasibility(
+        power_of(
             gate,
             pairs=pairs,
             duration_s=duration_s,

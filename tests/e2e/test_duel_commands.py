@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loadtest.duel.duel import fight
+from loadtest.duel.duel import run_duel
 from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.errors import UsageError
 from loadtest.transport.target import Target, Tls, check_reachable
@@ -50,11 +50,13 @@ def test_a_server_that_ends_by_itself_ends_it(
     ending = Side(role=role, revision="v43", command=(sys.executable, "-c", TWO_ARE_ENOUGH))
     a, b = (ending, B) if role == "a" else (A, ending)
     told: list[str] = []
-    fought = fight(DuelSettings(a=a, b=b, results=tmp_path, order=Order.PARALLEL), told.append, make_runs=run)
-    assert (fought.record.exit_code, fought.record.end) == (exit_code, "a server ended")
-    assert fought.failure is None
-    assert len(fought.record.pairs) == (not noticed)
-    notes = [fought.record.item("connect").summary, *fought.record.notes]
+    result = run_duel(
+        DuelSettings(a=a, b=b, results=tmp_path, order=Order.PARALLEL), told.append, make_runs=run
+    )
+    assert (result.record.exit_code, result.record.end) == (exit_code, "a server ended")
+    assert result.failure is None
+    assert len(result.record.pairs) == (not noticed)
+    notes = [result.record.item("connect").summary, *result.record.notes]
     assert any("the server ended with exit status 3; its output is in " in note for note in notes)
 
 

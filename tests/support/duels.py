@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from loadtest.duel.duel import DuelResult, fight
+from loadtest.duel.duel import DuelResult, run_duel
 from loadtest.duel.settings import DuelSettings, Side
 from loadtest.results.environment import utc_text
 from loadtest.results.manifest import Plan
@@ -83,4 +83,4 @@ def duel(runs: MadeUpRuns, results: Path, **changes: Any) -> tuple[DuelResult, l
     lines: list[str] = []
     asked: dict[str, Any] = {"a": A, "b": B, "results": results}
     settings = DuelSettings(**asked | changes)
-    return fight(settings, lines.append, make_runs=runs), lines
+    return run_duel(settings, lines.append, make_runs=runs), lines

@@ -54,9 +54,9 @@ def settings(
     **others: Any,
 ) -> EngineSettings:
     """Return settings for a server on a port of this machine."""
-    conduct = SessionConfig(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
+    config = SessionConfig(dialect or Echo(path="/echo"), pace, backoff, int(reply_timeout_s * 1e9))
     others.setdefault("target", Target("127.0.0.1", port))
-    return EngineSettings(conduct=conduct, drops=drops, **others)
+    return EngineSettings(config=config, drops=drops, **others)
 
 
 class EngineRun:

@@ -54,7 +54,7 @@ STANDARD = SessionConfig(
 """Configuration of the sessions in most tests."""
 
 
-def conduct(**changes: Any) -> SessionConfig:
+def session_config(**changes: Any) -> SessionConfig:
     """Return the standard configuration with changes."""
     return replace(STANDARD, **changes)
 

@@ -99,7 +99,7 @@ def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None
     for one in packed:
         for tag, text in one.histograms.items():
             gathering.histogram(tag, second_of(one.start_ns), histograms.decode(text))
-    return gathering.evidence()
+    return gathering.data()
 
 
 SOUND_COUNTS = {

@@ -138,8 +138,8 @@ def test_a_verdict_says_what_was_passed_over(tmp_path: Path, capsys: pytest.Capt
     short = made(tmp_path, "v2", 1, seconds=7)
     (made(tmp_path, "v3", 2, seconds=20) / "events.jsonl").write_text("no json\n")
     path = made(tmp_path, "v4", 3, seconds=20)
-    published = publish(path, results=tmp_path)
-    latency = published.verdict.item("latency")
+    judged = publish(path, results=tmp_path)
+    latency = judged.verdict.item("latency")
     assert latency.evidence.baseline.revision == "v1"
     assert [one.revision for one in latency.evidence.passed_over] == ["v3", "v2"]
     assert latency.evidence.passed_over[1] == PassedOver(
@@ -148,7 +148,7 @@ def test_a_verdict_says_what_was_passed_over(tmp_path: Path, capsys: pytest.Capt
         path=str(short),
         why="service p99 cannot be judged against it: 200 round trips, 1000 are needed",
     )
-    print_verdict(published)
+    print_verdict(judged)
     line = re.compile(r"Passed over as a baseline: v3 \(.*\): it cannot be read: .*; 1 more in verdict\.json")
     assert line.search(" ".join(capsys.readouterr().out.split()))
     for name in ("report.html", "junit.xml"):
@@ -193,11 +193,11 @@ def test_a_verdict_says_what_it_compared_with_and_why(
     """On the terminal and in every file; the rule stays when the report is made again."""
     baseline = made(tmp_path, "v1", 0, seconds=20)
     path = made(tmp_path, "v2", 1, seconds=20)
-    published = publish(path, results=tmp_path)
-    told = published.verdict.item("latency").evidence.baseline
+    judged = publish(path, results=tmp_path)
+    told = judged.verdict.item("latency").evidence.baseline
     rule = "it is the newest complete run of another revision with this plan"
     assert (told.path, told.rule) == (str(baseline), rule)
-    print_verdict(published)
+    print_verdict(judged)
     assert rule in " ".join(capsys.readouterr().out.split())
     for name in ("summary.md", "report.html", "junit.xml"):
         assert rule in (path / name).read_text(), name

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.duel.duel import DuelResult, fight, rejudge
+from loadtest.duel.duel import DuelResult, rejudge, run_duel
 from loadtest.duel.judging import DuelRecord
 from loadtest.duel.output import duel_sheet
 from loadtest.duel.settings import DuelSettings, Order, Side
@@ -40,13 +40,13 @@ SATURATED = {"gauges": {"cpu_ratio": 1.0}}
 def test_a_slower_candidate_fails_at_the_first_look(tmp_path: Path) -> None:
     """Four pairs in ABBA order, each gate named, and not a run more."""
     runs = MadeUpRuns(slower_ratio={"b": 2.0})
-    fought, told = duel(runs, tmp_path)
+    result, told = duel(runs, tmp_path)
     assert "".join(runs.made) == "abbaabba"
-    assert (fought.record.exit_code, fought.record.end) == (1, "the verdict is settled")
-    assert fought.record.item("latency").verdict is Ruling.FAIL
-    assert fought.record.item("messaging").verdict is Ruling.PASS
+    assert (result.record.exit_code, result.record.end) == (1, "the verdict is settled")
+    assert result.record.item("latency").verdict is Ruling.FAIL
+    assert result.record.item("messaging").verdict is Ruling.PASS
     for quantile in ("p50", "p90", "p99"):
-        assert f"service {quantile} changed by +" in fought.record.item("latency").summary
+        assert f"service {quantile} changed by +" in result.record.item("latency").summary
     assert len([line for line in told if line.startswith("so far")]) == 3
     assert told[-1].startswith("look at 4 pairs: FAIL")
 
@@ -54,61 +54,61 @@ def test_a_slower_candidate_fails_at_the_first_look(tmp_path: Path) -> None:
 def test_a_duel_is_judged_by_its_own_margins(tmp_path: Path) -> None:
     """Not by those of its runs, also when it is judged again; the forecast holds the noise against them."""
     wide = parse_margins(["p50=100%,p90=100%,p99=100%"])
-    fought, told = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, gates=wide, pairs=4)
-    assert fought.record.item("latency").verdict is not Ruling.FAIL
+    result, told = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, gates=wide, pairs=4)
+    assert result.record.item("latency").verdict is not Ruling.FAIL
     assert "the margin is 100 %" in forecasts(told)[0]
-    found = fought.record.item("latency").evidence.gates
+    found = result.record.item("latency").evidence.gates
     assert [gate.relative_margin_ratio for gate in found[:3]] == [1.0, 1.0, 1.0]
-    assert read(fought).gates == wide
-    assert rejudge(fought.folder) == fought.record
+    assert read(result).gates == wide
+    assert rejudge(result.folder) == result.record
     usual, _ = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, pairs=4)
     assert usual.record.item("latency").verdict is Ruling.FAIL
 
 
 def test_a_duel_from_before_there_were_margins_has_the_defaults(tmp_path: Path) -> None:
     """Its duel.json has no such field."""
-    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path, pairs=1)
-    file = fought.folder / "duel.json"
+    result, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path, pairs=1)
+    file = result.folder / "duel.json"
     told = json.loads(file.read_bytes())
     del told["margins"]
     file.write_text(json.dumps(told))
-    assert rejudge(fought.folder).item("latency") == fought.record.item("latency")
+    assert rejudge(result.folder).item("latency") == result.record.item("latency")
 
 
 def test_a_faster_candidate_passes_at_the_first_look(tmp_path: Path) -> None:
     """PASS settles it as FAIL does."""
-    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 0.1}), tmp_path, order=Order.PARALLEL)
-    assert (fought.record.exit_code, len(fought.record.pairs)) == (0, 4)
+    result, _ = duel(MadeUpRuns(slower_ratio={"b": 0.1}), tmp_path, order=Order.PARALLEL)
+    assert (result.record.exit_code, len(result.record.pairs)) == (0, 4)
 
 
 def test_what_cannot_be_told_uses_all_pairs(tmp_path: Path) -> None:
     """Then it is INCONCLUSIVE, and says how many more would settle it."""
     ratios = enumerate((0.5, 2.2, 0.5, 2.2, 0.5), start=1)
     runs = MadeUpRuns(special={(number, "b"): {"slower_ratio": ratio} for number, ratio in ratios})
-    fought, told = duel(runs, tmp_path, pairs=5)
-    assert (fought.record.exit_code, fought.record.end) == (4, "all pairs were run")
-    assert "more interleaved pairs would settle it" in fought.record.item("latency").summary
+    result, told = duel(runs, tmp_path, pairs=5)
+    assert (result.record.exit_code, result.record.end) == (4, "all pairs were run")
+    assert "more interleaved pairs would settle it" in result.record.item("latency").summary
     assert told[-1].startswith("look at 5 pairs: INCONCLUSIVE")
 
 
 def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
     """Whatever its latency; the evidence leads to the run."""
-    fought, told = duel(MadeUpRuns(special={(2, "b"): LOST}), tmp_path)
-    assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 2)
-    found = fought.record.item("messaging")
+    result, told = duel(MadeUpRuns(special={(2, "b"): LOST}), tmp_path)
+    assert (result.record.exit_code, len(result.record.pairs)) == (1, 2)
+    found = result.record.item("messaging")
     assert found.verdict is Ruling.FAIL
-    assert f"in 1 of 2 runs, first {fought.record.pairs[1].b}:" in found.summary
-    assert found.evidence.seen[0].run == fought.record.pairs[1].b
+    assert f"in 1 of 2 runs, first {result.record.pairs[1].b}:" in found.summary
+    assert found.evidence.seen[0].run == result.record.pairs[1].b
     assert found.evidence.seen[0].evidence.errors[0].error == "no reply in 10 s"
-    assert fought.record.item("latency").verdict is Ruling.INCONCLUSIVE
+    assert result.record.item("latency").verdict is Ruling.INCONCLUSIVE
     assert any("FAIL (messaging: " in line for line in told)
 
 
 def test_a_fault_of_the_baseline_is_told(tmp_path: Path) -> None:
     """It does not fail the candidate; where that has it too, it is told beside it."""
-    fought, _ = duel(MadeUpRuns(special={(1, "a"): LOST}, slower_ratio={"b": 0.1}), tmp_path)
-    assert fought.record.item("messaging").verdict is Ruling.PASS
-    assert fought.record.notes == ["the baseline v41 itself fails messaging"]
+    result, _ = duel(MadeUpRuns(special={(1, "a"): LOST}, slower_ratio={"b": 0.1}), tmp_path)
+    assert result.record.item("messaging").verdict is Ruling.PASS
+    assert result.record.notes == ["the baseline v41 itself fails messaging"]
     both, _ = duel(MadeUpRuns(special={(1, "a"): LOST, (1, "b"): LOST}), tmp_path)
     assert both.record.item("messaging").verdict is Ruling.FAIL
     assert both.record.item("messaging").summary.endswith("; the baseline fails it in 1 of 1 runs")
@@ -117,29 +117,29 @@ def test_a_fault_of_the_baseline_is_told(tmp_path: Path) -> None:
 def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
     """The look waits for another pair, and the reason is told."""
     runs = MadeUpRuns(slower_ratio={"b": 2.0}, special={(2, "a"): SATURATED})
-    fought, told = duel(runs, tmp_path)
-    assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 5)
-    evidence = fought.record.item("latency").evidence
+    result, told = duel(runs, tmp_path)
+    assert (result.record.exit_code, len(result.record.pairs)) == (1, 5)
+    evidence = result.record.item("latency").evidence
     assert evidence.pairs == 4
     assert evidence.spoiled[0].startswith("pair 2, baseline: the engine used more than 80%")
     assert any(line.startswith("pair 2 does not count: the engine used") for line in told)
-    assert "not fit to measure in pair 2" in fought.record.notes[0]
+    assert "not fit to measure in pair 2" in result.record.notes[0]
 
 
 def test_a_starved_pair_of_a_saturated_generator_does_not_end_it(tmp_path: Path) -> None:
     """Too few samples say nothing about the plan if the generator was overloaded: the duel goes on."""
     runs = MadeUpRuns(slower_ratio={"b": 2.0}, special={(1, "b"): {**SATURATED, "seconds": 12}})
-    fought, _ = duel(runs, tmp_path)
-    assert fought.record.end == "the verdict is settled"
-    assert (fought.record.exit_code, len(fought.record.pairs)) == (1, 5)
+    result, _ = duel(runs, tmp_path)
+    assert result.record.end == "the verdict is settled"
+    assert (result.record.exit_code, len(result.record.pairs)) == (1, 5)
 
 
 def test_a_generator_that_is_never_fit_ends_it(tmp_path: Path) -> None:
     """INCONCLUSIVE after three pairs, and what to change."""
     runs = MadeUpRuns(special={(number, "b"): SATURATED for number in range(1, 9)})
-    fought, _ = duel(runs, tmp_path)
-    assert (fought.record.exit_code, len(fought.record.pairs)) == (4, 3)
-    assert "use more workers, or a lower rate" in fought.record.item("latency").summary
+    result, _ = duel(runs, tmp_path)
+    assert (result.record.exit_code, len(result.record.pairs)) == (4, 3)
+    assert "use more workers, or a lower rate" in result.record.item("latency").summary
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def test_a_generator_that_is_never_fit_ends_it(tmp_path: Path) -> None:
 )
 def test_runs_that_can_never_tell_end_it(tmp_path: Path, runs: MadeUpRuns, says: str) -> None:
     """Too few samples in one are too few in all: one pair, and what to change."""
-    fought, told = duel(MadeUpRuns(plan=runs.plan), tmp_path)
-    assert fought.record.end == "runs like these can never tell"
-    assert len(fought.record.pairs) == 1
-    assert fought.record.verdict is not Ruling.FAIL
+    result, told = duel(MadeUpRuns(plan=runs.plan), tmp_path)
+    assert result.record.end == "runs like these can never tell"
+    assert len(result.record.pairs) == 1
+    assert result.record.verdict is not Ruling.FAIL
     assert any(says in line for line in told)
 
 
@@ -164,23 +164,23 @@ def test_runs_that_can_never_tell_end_it(tmp_path: Path, runs: MadeUpRuns, says:
 def test_ctrl_c_leaves_the_pairs_so_far_and_their_verdict(tmp_path: Path) -> None:
     """The pair under way does not count."""
     runs = MadeUpRuns(slower_ratio={"b": 3.0}, instead={(3, "b"): KeyboardInterrupt()})
-    fought, _ = duel(runs, tmp_path)
-    assert (len(fought.record.pairs), fought.record.end) == (2, "it was interrupted")
-    assert fought.record.item("messaging").verdict is Ruling.PASS
-    assert fought.record.item("latency").evidence.pairs == 2
-    assert read(fought) == fought.record
+    result, _ = duel(runs, tmp_path)
+    assert (len(result.record.pairs), result.record.end) == (2, "it was interrupted")
+    assert result.record.item("messaging").verdict is Ruling.PASS
+    assert result.record.item("latency").evidence.pairs == 2
+    assert read(result) == result.record
 
 
-def read(fought: DuelResult) -> DuelRecord:
+def read(result: DuelResult) -> DuelRecord:
     """Return what is written of a duel."""
-    return msgspec.json.decode((fought.folder / "duel.json").read_bytes(), type=DuelRecord)
+    return msgspec.json.decode((result.folder / "duel.json").read_bytes(), type=DuelRecord)
 
 
 def test_ctrl_c_before_the_first_pair_leaves_nothing_known(tmp_path: Path) -> None:
     """INCONCLUSIVE, and the reason."""
-    fought, _ = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
-    assert (fought.record.exit_code, fought.record.pairs) == (4, [])
-    assert fought.record.item("latency").summary == "no pair of runs was made to its end"
+    result, _ = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
+    assert (result.record.exit_code, result.record.pairs) == (4, [])
+    assert result.record.item("latency").summary == "no pair of runs was made to its end"
 
 
 def test_sigterm_is_taken_as_ctrl_c(tmp_path: Path) -> None:
@@ -193,18 +193,18 @@ def test_sigterm_is_taken_as_ctrl_c(tmp_path: Path) -> None:
         raise AssertionError("the signal was not taken")
 
     told: list[str] = []
-    fought = fight(DuelSettings(a=A, b=B, results=tmp_path), told.append, make_runs=terminated)
-    assert fought.record.end == "it was interrupted"
+    result = run_duel(DuelSettings(a=A, b=B, results=tmp_path), told.append, make_runs=terminated)
+    assert result.record.end == "it was interrupted"
     assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_failure_of_the_tool_keeps_what_was_run(tmp_path: Path) -> None:
     """The failure is handed on with the verdict so far; before the first pair there is only the failure."""
     failure = LoadtestError("Locust ended with exit status 5")
-    fought, _ = duel(MadeUpRuns(instead={(2, "b"): failure}), tmp_path)
-    assert fought.failure is failure
-    assert len(fought.record.pairs) == 1
-    assert fought.record.end.startswith("it could not go on")
+    result, _ = duel(MadeUpRuns(instead={(2, "b"): failure}), tmp_path)
+    assert result.failure is failure
+    assert len(result.record.pairs) == 1
+    assert result.record.end.startswith("it could not go on")
     with pytest.raises(UsageError, match="--ws-typo"):
         duel(MadeUpRuns(instead={(1, "a"): UsageError("unrecognized arguments: --ws-typo")}), tmp_path)
 
@@ -265,41 +265,41 @@ def test_an_earlier_run_with_too_little_in_it_is_told(tmp_path: Path) -> None:
 
 def test_a_duel_is_judged_again_from_its_files(tmp_path: Path) -> None:
     """The same verdict, wherever the results folder has gone, and what later runs there are."""
-    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path / "results", pairs=1)
+    result, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path / "results", pairs=1)
     duel(MadeUpRuns(slower_ratio={"a": 7.0}), tmp_path / "results", pairs=4)
     moved = (tmp_path / "results").rename(tmp_path / "elsewhere")
-    folder = moved / "duels" / fought.folder.name
+    folder = moved / "duels" / result.folder.name
     (folder / "summary.md").unlink()
-    assert rejudge(folder) == fought.record
+    assert rejudge(folder) == result.record
     assert (folder / "summary.md").is_file()
 
 
 def test_a_duel_without_its_runs_cannot_be_judged(tmp_path: Path) -> None:
     """Which file is missing is told."""
-    fought, _ = duel(MadeUpRuns(), tmp_path, pairs=1)
-    (tmp_path / fought.record.pairs[0].a / "events.jsonl").unlink()
+    result, _ = duel(MadeUpRuns(), tmp_path, pairs=1)
+    (tmp_path / result.record.pairs[0].a / "events.jsonl").unlink()
     with pytest.raises(RunUnreadable, match=r"events\.jsonl"):
-        rejudge(fought.folder)
-    (fought.folder / "duel.json").write_text('{"schema": 2}')
+        rejudge(result.folder)
+    (result.folder / "duel.json").write_text('{"schema": 2}')
     with pytest.raises(RunUnreadable, match="its schema is 2, this version reads 1"):
-        rejudge(fought.folder)
+        rejudge(result.folder)
 
 
 def test_nothing_secret_is_written(tmp_path: Path) -> None:
     """Arguments and commands stay where they were given."""
     secret = "eyJhbGciOiJIUzI1NiJ9.secret"
     b = Side(role="b", revision="v42", url=f"ws://127.0.0.1:2/?token={secret}")
-    fought, told = duel(MadeUpRuns(), tmp_path, pairs=1, b=b, arguments=("--ws-token", secret))
+    result, told = duel(MadeUpRuns(), tmp_path, pairs=1, b=b, arguments=("--ws-token", secret))
     assert secret not in "".join(told)
-    for file in fought.folder.rglob("*"):
+    for file in result.folder.rglob("*"):
         assert secret.encode() not in file.read_bytes()
 
 
 def test_tables_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Items, quantiles and pairs, on a narrow terminal and as Markdown, with hostile names made harmless."""
     a = Side(role="a", revision=HOSTILE, url="ws://127.0.0.1:1")
-    fought, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path, a=a, pairs=2)
-    tables = duel_sheet(fought.record, fought.folder)
+    result, _ = duel(MadeUpRuns(slower_ratio={"b": 2.0}), tmp_path, a=a, pairs=2)
+    tables = duel_sheet(result.record, result.folder)
     print_sheet(tables)
     shown = capsys.readouterr().out
     assert "\x1b[2J" not in shown
@@ -307,8 +307,8 @@ def test_tables_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "2 of 2 pairs of runs of 00:30 (abba)" in shown
     assert [line.split()[0] for line in shown.splitlines() if line.rstrip().endswith("yes")] == ["1", "2"]
     markdown = sheet(tables)
-    assert markdown == (fought.folder / "summary.md").read_text()
+    assert markdown == (result.folder / "summary.md").read_text()
     assert markdown.startswith("## ❌ FAIL: verdict of v42 against ")
     assert "<script>" not in markdown
     assert "### Pairs of runs" in markdown
-    assert json.loads((fought.folder / "duel.json").read_bytes())["verdict"] == "FAIL"
+    assert json.loads((result.folder / "duel.json").read_bytes())["verdict"] == "FAIL"

@@ -18,7 +18,7 @@ from loadtest.events import Data, Identity, Lost, Phases, Refused
 from loadtest.session.machine import State
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
-from tests.support.fake_link import conduct
+from tests.support.fake_link import session_config
 
 LOST = Lost(code=1006, reason="", cause="eof")
 PHASES = msgspec.convert({field.name: 1 for field in msgspec.structs.fields(Phases)}, Phases)
@@ -53,7 +53,7 @@ class World:
         self.ended: list[Link] = []
         self.failures: list[Exception] = []
         usual: dict[str, Any] = {
-            "conduct": conduct(dialect=Echo()),
+            "config": session_config(dialect=Echo()),
             "drops": DropPlan(0.0, DEFAULT_WEIGHTS, seed=1),
             "open_timeout_s": 10.0,
             "ping_interval_ns": 20 * NS_PER_S,
@@ -177,7 +177,7 @@ def test_last_replies_have_the_time_they_are_given(drain_s: float) -> None:
 
 def test_timers_of_a_lost_connection_do_not_count() -> None:
     """The time to be established is up for a connection that was lost before; the next one has its own."""
-    world = World(conduct=conduct(dialect=Emergence())).start()
+    world = World(config=session_config(dialect=Emergence())).start()
     world.pass_s(8)
     world.link.lost(LOST)
     world.pass_s(1.5)
@@ -196,7 +196,7 @@ def test_a_defect_is_told_to_the_context() -> None:
         def read(self, data: Data) -> Any:
             raise ZeroDivisionError
 
-    world = World(conduct=conduct(dialect=Broken())).start()
+    world = World(config=session_config(dialect=Broken())).start()
     world.link.received("anything")
     assert [type(failure) for failure in world.failures] == [ZeroDivisionError]
 

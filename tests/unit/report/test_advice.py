@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.report.advice import next_step, told_items
+from loadtest.report.advice import next_step, shown_items
 from loadtest.report.html import html
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
@@ -91,7 +91,7 @@ def test_what_failed_is_told_whatever_connect_did() -> None:
         latency=(Ruling.INCONCLUSIVE, "service p50 and more: run 2.5 times as long, or so; a margin"),
         server_log=(Ruling.INCONCLUSIVE, "the log ends before the run"),
     )
-    told = {item.item: item.summary for item in told_items(verdict.items)}
+    told = {item.item: item.summary for item in shown_items(verdict.items)}
     assert told["messaging"] == "of 9 messages sent: 2 lost"
     for name in ("reconnect", "latency"):
         found = verdict.item(name).summary
@@ -112,7 +112,7 @@ def test_where_connect_is_only_held_back_nothing_waits_for_it() -> None:
     }
     items = judge(sound(few, of=manifest(missing_workers=[1]))).items
     assert items[0].verdict is items[1].verdict is Ruling.INCONCLUSIVE
-    assert told_items(items) == items
+    assert shown_items(items) == items
     latency = next(item for item in items if item.item == "latency")
     assert next_step(latency, items).startswith("run the same command against the old revision")
 
@@ -121,7 +121,7 @@ def test_who_waits_for_a_connect_that_cannot_tell() -> None:
     """All but the server's log, while no attempt has come to its end."""
     items = judge(sound({"connect.established": 0, "connect.cut_short": 100}, without=["messaging"])).items
     assert items[0].verdict is Ruling.INCONCLUSIVE
-    shown = {item.item: item.summary for item in told_items(items)}
+    shown = {item.item: item.summary for item in shown_items(items)}
     assert shown["connect"] == items[0].summary
     assert shown["messaging"] == "no session was established: it depends on connect, which is INCONCLUSIVE"
     assert next_step(next(item for item in items if item.item == "latency"), items) == ""

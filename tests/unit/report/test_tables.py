@@ -113,14 +113,14 @@ def test_storms_have_a_table_in_every_form(tmp_path: Path, capsys: pytest.Captur
     ]
     whole = interval(0, seconds=30, lifecycle=events, gauges={"sessions_up": 10.0})
     run = gathered([whole], manifest(run_plan=plan(storms=storms)))
-    published = JudgedRun(path=tmp_path, results=tmp_path, run=run, verdict=judge(run))
-    print_verdict(published)
+    judged = JudgedRun(path=tmp_path, results=tmp_path, run=run, verdict=judge(run))
+    print_verdict(judged)
     rows = [
         ("5 s", "reset", "50%", "10", "10", "1.4 s", "1.9 s", "1.9 s", "10"),
         ("10.5 s", "fin", "100%", "10", "7", "1.4 s", "-", "-", "5"),
         ("20 s", "slow_reader", "25%", "4", "stayed up", "-", "-", "-", "-"),
     ]
-    page, markdown, printed = html(published), summary(published), capsys.readouterr().out
+    page, markdown, printed = html(judged), summary(judged), capsys.readouterr().out
     for row in rows:
         assert re.search(" +".join(map(re.escape, row)), printed)
         assert re.search("".join(rf"<td[^>]*>{re.escape(cell)}</td>" for cell in row), page)

@@ -95,7 +95,7 @@ def test_names_are_bounded() -> None:
     gathering.interval(line)
     for number in range(2 * NAMES_LIMIT):
         gathering.event(Lifecycle(at_ns=1, event="lost", session="s", cause=str(number)))
-    found = gathering.evidence()
+    found = gathering.data()
     assert len(found.counts) == NAMES_LIMIT + 1
     assert found.count(OTHER) == NAMES_LIMIT
     assert sum(error.count for error in found.errors) == 2 * NAMES_LIMIT
@@ -225,7 +225,7 @@ def test_numbers_beyond_reason_are_refused_or_held() -> None:
     gathering = Gathering(manifest())
     error = msgspec.structs.replace(tally("connect", "refused", 10**400), at_ns=10**400)
     gathering.interval(IntervalLine(start_ns=0, stop_ns=1, errors=[error]))
-    (kept,) = gathering.evidence().errors_of("connect")
+    (kept,) = gathering.data().errors_of("connect")
     assert (kept.count, kept.at_ns) == (2**62, 2**62)
 
 

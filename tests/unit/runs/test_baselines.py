@@ -15,8 +15,8 @@ from loadtest.results.data import RunData
 from loadtest.results.reader import read_manifest
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import (
+    MAX_PASSED_OVER,
     MAX_READ,
-    MAX_TOLD,
     Baseline,
     Choice,
     Rule,
@@ -122,11 +122,13 @@ def test_damaged_runs_are_read_no_more_than_others(tmp_path: Path) -> None:
 def test_any_number_of_runs_may_have_been_killed(tmp_path: Path) -> None:
     """The run before them is found, and not all of them are told."""
     sound = made(tmp_path, "sound", 0)
-    for number in range(MAX_TOLD + 1):
+    for number in range(MAX_PASSED_OVER + 1):
         recorded(tmp_path, f"killed{number}", "killed", at_s=1 + number, complete=False)
     choice = choose_baseline(tmp_path, read_manifest(made(tmp_path, "new", 99)))
     assert choice.baseline == Baseline(sound, Rule.NEWEST)
-    assert [run_id for run_id, _ in told(choice)] == [f"killed{MAX_TOLD - n}" for n in range(MAX_TOLD)]
+    assert [run_id for run_id, _ in told(choice)] == [
+        f"killed{MAX_PASSED_OVER - n}" for n in range(MAX_PASSED_OVER)
+    ]
 
 
 def test_where_every_run_was_killed_there_is_no_baseline(tmp_path: Path) -> None:

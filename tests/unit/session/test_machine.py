@@ -20,8 +20,8 @@ from tests.support.fake_link import (
     EchoServer,
     FakeServer,
     Link,
-    conduct,
     frame,
+    session_config,
 )
 from tests.support.session_table import EXAMPLES, LEGAL, ROWS
 
@@ -101,7 +101,7 @@ class TestConnecting:
 
     def test_open_is_established_where_nothing_is_announced(self) -> None:
         """A dialect whose server announces nothing is established as soon as the WebSocket is open."""
-        link = Link(conduct(dialect=Echo()), server=EchoServer())
+        link = Link(session_config(dialect=Echo()), server=EchoServer())
         link.tell(Started())
         link.open()
         assert link.session.state is State.STEADY
@@ -113,7 +113,7 @@ class TestConnecting:
             def greeting(self, identity: Identity) -> tuple[Data, ...]:
                 return ("hello",)
 
-        link = Link(conduct(dialect=Greeting()), server=EchoServer()).start()
+        link = Link(session_config(dialect=Greeting()), server=EchoServer()).start()
         link.lose().send().retry().open()
         assert [action.data[:5] for action in link.asked if isinstance(action, Send)] == [
             "hello",
@@ -124,7 +124,7 @@ class TestConnecting:
 
     def test_refused_until_given_up(self) -> None:
         """A session that is never let in tries once, then as often as its policy allows, and gives up."""
-        link = Link(conduct(backoff=Backoff(max_attempts=5)))
+        link = Link(session_config(backoff=Backoff(max_attempts=5)))
         link.tell(Started())
         for _ in range(5):
             link.refuse().retry()
@@ -137,7 +137,7 @@ class TestConnecting:
 
     def test_no_policy_means_one_attempt(self) -> None:
         """With the policy `none` a refused session does not try again."""
-        link = Link(conduct(backoff=parse_backoff("none")))
+        link = Link(session_config(backoff=parse_backoff("none")))
         link.tell(Started())
         link.refuse()
         assert link.finished
@@ -216,7 +216,7 @@ class TestOutages:
 
         def delays_s() -> list[float]:
             recorder = Recorder()
-            behaviour = conduct(backoff=Backoff(jitter="full"))
+            behaviour = session_config(backoff=Backoff(jitter="full"))
             links = [Link(behaviour, recorder=recorder).start().lose().resume().lose() for _ in range(2)]
             return [delay_s for link in links for delay_s in link.delays_s]
 
@@ -225,7 +225,7 @@ class TestOutages:
 
     def test_gives_up(self) -> None:
         """After as many failed attempts as the policy allows the session ends, and its outage with it."""
-        link = Link(conduct(backoff=Backoff(max_attempts=2))).start().lose()
+        link = Link(session_config(backoff=Backoff(max_attempts=2))).start().lose()
         link.retry().refuse("refused", unreachable=True).retry().refuse("timeout")
         assert link.finished
         assert link.counted("reconnect") == {
@@ -239,7 +239,7 @@ class TestOutages:
 
     def test_no_policy_means_no_way_back(self) -> None:
         """With the policy `none` the first loss is the end."""
-        link = Link(conduct(backoff=parse_backoff("none"))).start().send().lose()
+        link = Link(session_config(backoff=parse_backoff("none"))).start().send().lose()
         assert link.finished
         assert link.counted("reconnect") == {"outages": 1, "gave_up": 1}
         assert link.counted("messaging")["lost_in_outage"] == 1
@@ -364,7 +364,7 @@ class TestDisturbances:
     def test_answers_to_the_drop_itself_count_for_nothing(self, dialect: Dialect) -> None:
         """What the server says to a bad message or a burst is neither unreadable nor unmatched."""
         server = EchoServer() if isinstance(dialect, Echo) else FakeServer()
-        link = Link(conduct(dialect=dialect), server=server).start().drop("bad_message")
+        link = Link(session_config(dialect=dialect), server=server).start().drop("bad_message")
         sample = link.session.sample
         link.hear_these(["this is not JSON", *server.answer(link.identity, sample)])
         assert not link.counted("messaging")
@@ -453,7 +453,7 @@ class TestStopping:
 
     @pytest.mark.parametrize(
         "behaviour",
-        [conduct(pace=Pace(rate=0, arrivals="closed")), conduct(in_flight=1)],
+        [session_config(pace=Pace(rate=0, arrivals="closed")), session_config(in_flight=1)],
         ids=["closed", "held"],
     )
     def test_nothing_new_while_draining(self, behaviour: SessionConfig) -> None:

@@ -15,7 +15,7 @@ from loadtest.session.recorder import COUNTS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session.traffic import SessionConfig
 from tests.support.effort import effort
-from tests.support.fake_link import STANDARD, EchoServer, FakeServer, Link, conduct
+from tests.support.fake_link import STANDARD, EchoServer, FakeServer, Link, session_config
 from tests.support.session_table import EXAMPLES, LEGAL
 
 OUTCOMES = (
@@ -50,9 +50,9 @@ IN_OUTAGE = (State.DROPPING, State.WAITING, State.CONNECTING, State.ESTABLISHING
 
 BEHAVIOURS = [
     STANDARD,
-    conduct(in_flight=2, backoff=Backoff(max_attempts=2, jitter="equal")),
-    conduct(pace=Pace(rate=0, arrivals="closed"), backoff=Backoff(max_attempts=0)),
-    conduct(dialect=Echo()),
+    session_config(in_flight=2, backoff=Backoff(max_attempts=2, jitter="equal")),
+    session_config(pace=Pace(rate=0, arrivals="closed"), backoff=Backoff(max_attempts=0)),
+    session_config(dialect=Echo()),
 ]
 
 
@@ -93,7 +93,7 @@ class Sessions(RuleBasedStateMachine):
         named = [*_NEXT[state], "sweep", "fault"]
         if link.connected:
             named += ["hear"] * 4 + ["lose"]
-        if (state, Due) in LEGAL and not link.session._traffic._conduct.pace.closed:
+        if (state, Due) in LEGAL and not link.session._traffic._config.pace.closed:
             named += ["send"] * 3
         return named
 
@@ -212,7 +212,7 @@ class Sessions(RuleBasedStateMachine):
     def in_turn(self) -> None:
         """No session has more under way than it may."""
         for link in self.links:
-            behaviour = link.session._traffic._conduct
+            behaviour = link.session._traffic._config
             limit = 1 if behaviour.pace.closed else behaviour.in_flight
             assert not limit or link.session._traffic.outstanding <= limit
 

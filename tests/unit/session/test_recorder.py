@@ -16,7 +16,7 @@ from loadtest.session.ledger import Outcome
 from loadtest.session.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
 from tests.support.effort import effort
-from tests.support.fake_link import Link, conduct, frame
+from tests.support.fake_link import Link, frame, session_config
 
 ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency")
 
@@ -165,7 +165,7 @@ def tour(recorder: Recorder) -> None:
     wrong_histories(Link(recorder=recorder).start().send(2).hear())
     ways_to_end(recorder)
     Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).lose()
-    missed = Link(conduct(in_flight=1), recorder=recorder).start().drop("slow_reader")
+    missed = Link(session_config(in_flight=1), recorder=recorder).start().drop("slow_reader")
     missed.send(traffic.Traffic.QUEUE_LIMIT + 1)
 
 
@@ -192,8 +192,8 @@ def wrong_histories(link: Link) -> None:
 
 def ways_to_end(recorder: Recorder) -> None:
     """End sessions in every way but the good one."""
-    impatient = conduct(backoff=Backoff(max_attempts=1))
-    never = Link(conduct(backoff=Backoff(max_attempts=2)), recorder=recorder)
+    impatient = session_config(backoff=Backoff(max_attempts=1))
+    never = Link(session_config(backoff=Backoff(max_attempts=2)), recorder=recorder)
     never.tell(Started())
     never.refuse("out_of_ports").retry().refuse("out_of_files").retry().open()
     never.tell(EstablishTimedOut())

@@ -11,7 +11,7 @@ from loadtest.events import Data, Send
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Pace
 from loadtest.session.traffic import MAX_PUSH_GAP, MAX_PUSH_NS, Traffic
-from tests.support.fake_link import MS, conduct, identity
+from tests.support.fake_link import MS, identity, session_config
 
 
 class Unqueued(Emergence):
@@ -26,7 +26,7 @@ class Talk:
     def __init__(self, **changes: Any) -> None:
         self.recorder = Recorder()
         self.dialect = changes.setdefault("dialect", Emergence())
-        self.traffic = Traffic(identity(), conduct(**changes), self.recorder)
+        self.traffic = Traffic(identity(), session_config(**changes), self.recorder)
         self.sent: list[Data] = []
 
     @property
