@@ -16,6 +16,7 @@ from statistics import median_low
 
 from msgspec import Struct
 
+from loadtest.serverlog.extract import KeptRecord
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
@@ -53,24 +54,29 @@ class DropMade(Struct, frozen=True, kw_only=True):
     kind: str
 
 
-class Sighting(Struct, kw_only=True, gc=False):
-    """A record that the verdict depends on; `drop` is the index of its drop, None without one."""
+class Sighting(Struct, gc=False):
+    """A record that the verdict depends on.
 
-    level: Level
-    log_class: LogClass
-    at_ns: int | None = None
-    arrival: bool = False
-    session: str = ""
-    file: str = ""
-    line: int = 0
-    text: str = ""
+    Args:
+        record: what was kept of the record.
+        at_ns: its time on the tool's clock, None without one.
+        drop: index of its drop, None without one.
+        expected: whether it is a real error that its drop should cause.
+    """
+
+    record: KeptRecord
+    at_ns: int | None
     drop: int | None = None
-    expected: bool = False  # a real error that its drop should cause
+    expected: bool = False
 
 
 def clock_offset_ns(sightings: Iterable[Sighting], drops: Sequence[DropMade]) -> int | None:
     """Return how far the server's clock is ahead of the tool's; None if no record pairs with a drop."""
-    own = [s for s in sightings if s.at_ns is not None and not s.arrival and s.log_class in DISCONNECTS]
+    own = [
+        s
+        for s in sightings
+        if s.at_ns is not None and not s.record.arrival and s.record.log_class in DISCONNECTS
+    ]
     prompt = [drop for drop in drops if drop.kind not in LATE_KINDS and drop.kind != END_OF_RUN]
     distances = _session_distances(own, prompt) or _time_distances(own, prompt)
     return _densest(distances)
@@ -79,8 +85,9 @@ def clock_offset_ns(sightings: Iterable[Sighting], drops: Sequence[DropMade]) ->
 def _session_distances(sightings: list[Sighting], drops: list[DropMade]) -> list[int]:
     times: defaultdict[str, list[int]] = defaultdict(list)
     for sighting in sightings:
-        if sighting.session and sighting.at_ns is not None and len(times[sighting.session]) < _MAX_PER_DROP:
-            times[sighting.session].append(sighting.at_ns)
+        session = sighting.record.session
+        if session and sighting.at_ns is not None and len(times[session]) < _MAX_PER_DROP:
+            times[session].append(sighting.at_ns)
     stride = 1 + len(drops) * _MAX_PER_DROP // _MAX_PAIRS
     return [at_ns - drop.at_ns for drop in drops[::stride] for at_ns in times.get(drop.session, ())]
 
@@ -155,23 +162,23 @@ class _Matcher:
 
     def place(self, sighting: Sighting) -> str:
         """Match one sighting; return how: `session`, `time` or `none`."""
-        named = sighting.session in self._of_session
+        named = sighting.record.session in self._of_session
         index = self._choose(sighting, self._candidates(sighting))
         if index is None:
             return "none"
         sighting.drop = index
         self._taken[index, named] += 1
         if named and sighting.at_ns is not None:
-            self._last[sighting.session] = (sighting.at_ns, index)
-        fault = sighting.log_class is LogClass.REAL_ERROR and sighting.level >= Level.ERROR
+            self._last[sighting.record.session] = (sighting.at_ns, index)
+        fault = sighting.record.log_class is LogClass.REAL_ERROR and sighting.record.level >= Level.ERROR
         sighting.expected = fault and self._drops[index].kind == EXPECTED_FAULT
         return "session" if named else "time"
 
     def _candidates(self, sighting: Sighting) -> list[int]:
-        own = self._of_session.get(sighting.session)
+        own = self._of_session.get(sighting.record.session)
         if own is not None:
             return own.indexes if sighting.at_ns is None else own.before(sighting.at_ns, LATE_REACH_NS)
-        if sighting.session or sighting.at_ns is None:
+        if sighting.record.session or sighting.at_ns is None:
             return []  # another client's session, or no time to match by
         late = self._late.before(sighting.at_ns, LATE_REACH_NS)
         return late + self._prompt.before(sighting.at_ns, REACH_NS)
@@ -185,16 +192,16 @@ class _Matcher:
         that a real error without a session then stays unmatched.
         """
         near = [index for index in indexes if self._near(sighting, self._drops[index])]
-        if sighting.log_class is LogClass.REAL_ERROR:
+        if sighting.record.log_class is LogClass.REAL_ERROR:
             faults = [index for index in near if self._drops[index].kind == EXPECTED_FAULT]
-            return self._latest(faults or near, sighting, repeat=bool(sighting.session))
-        last = self._last.get(sighting.session)
+            return self._latest(faults or near, sighting, repeat=bool(sighting.record.session))
+        last = self._last.get(sighting.record.session)
         if last and sighting.at_ns is not None and last[1] in near and sighting.at_ns - last[0] <= BURST_NS:
             return last[1]
         return self._latest(near, sighting, repeat=True)
 
     def _latest(self, indexes: list[int], sighting: Sighting, *, repeat: bool) -> int | None:
-        named = sighting.session in self._of_session
+        named = sighting.record.session in self._of_session
         free = [index for index in indexes if not self._taken[index, named]]
         chosen = free or (indexes if repeat else [])
         if sighting.at_ns is None:

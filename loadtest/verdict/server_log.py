@@ -138,30 +138,16 @@ def _collect(log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Windo
         else:
             (collected.arrival_seconds if logged.arrival else collected.seconds).add(at_ns // SECOND_NS)
         if logged.log_class in DISCONNECTS or logged.level >= Level.ERROR:
-            _take(collected, logged)
+            if len(collected.sightings) < MAX_SIGHTINGS:
+                collected.sightings.append(Sighting(logged, at_ns))
+            else:
+                collected.overflow += logged.count
     return collected
-
-
-def _take(collected: _Collected, logged: KeptRecord) -> None:
-    if len(collected.sightings) >= MAX_SIGHTINGS:
-        collected.overflow += logged.count
-        return
-    sighting = Sighting(
-        level=logged.level,
-        log_class=logged.log_class,
-        at_ns=logged.at_ns,
-        arrival=logged.arrival,
-        session=logged.session,
-        file=logged.file,
-        line=logged.line,
-        text=logged.text,
-    )
-    collected.sightings.append(sighting)
 
 
 def _to_tool_clock(collected: _Collected, offset_ns: int) -> None:
     for sighting in collected.sightings:
-        if sighting.at_ns is not None and not sighting.arrival:
+        if sighting.at_ns is not None and not sighting.record.arrival:
             sighting.at_ns -= offset_ns
     shift = round(offset_ns / SECOND_NS)
     collected.seconds = {second - shift for second in collected.seconds} | collected.arrival_seconds
@@ -170,7 +156,7 @@ def _to_tool_clock(collected: _Collected, offset_ns: int) -> None:
 def _covered_ratio(collected: _Collected, within: list[Sighting], drops: Sequence[DropMade]) -> float:
     if collected.seconds or not drops:
         return covered_ratio(drops, collected.seconds, COVER_S)
-    found = sum(sighting.log_class in DISCONNECTS for sighting in within)
+    found = sum(sighting.record.log_class in DISCONNECTS for sighting in within)
     return min(1.0, found / len(drops) * MIN_COVERED_RATIO / MIN_UNTIMED_RATIO)
 
 
@@ -185,22 +171,23 @@ def _evidence(
     within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
     matched_by = match(within, drops)
     made = [drop for drop in drops if drop.kind != END_OF_RUN]
-    disconnects = [s for s in within if s.log_class in DISCONNECTS]
-    wrong = [s for s in disconnects if s.level >= Level.ERROR]
-    real = [s for s in within if s.log_class is LogClass.REAL_ERROR and s.level >= Level.ERROR]
+    disconnects = [s for s in within if s.record.log_class in DISCONNECTS]
+    wrong = [s for s in disconnects if s.record.level >= Level.ERROR]
+    real = [s for s in within if s.record.log_class is LogClass.REAL_ERROR and s.record.level >= Level.ERROR]
     _expect_untimed(real, drops)
     unexpected = [s for s in real if not s.expected]
-    quiet = sum(s.level <= Level.INFO for s in disconnects)
     return ServerLogEvidence(
         disconnect_records=len(disconnects),
         disconnect_levels=_by_level(disconnects),
         disconnect_errors=len(wrong),
         first_disconnect_errors=_first_lines(wrong, drops),
-        info_ratio=round(quiet / len(disconnects), 4) if disconnects else None,
+        info_ratio=_info_ratio(disconnects),
         real_errors=len(unexpected),
         expected_errors=len(real) - len(unexpected),
         first_real_errors=_first_lines(unexpected, drops),
-        cancelled_at_shutdown_errors=sum(s.log_class is LogClass.CANCELLED_AT_SHUTDOWN for s in within),
+        cancelled_at_shutdown_errors=sum(
+            s.record.log_class is LogClass.CANCELLED_AT_SHUTDOWN for s in within
+        ),
         by_kind=_by_kind(within, drops),
         drops=len(made),
         records=collected.records,
@@ -216,16 +203,25 @@ def _evidence(
     )
 
 
+def _count(sightings: Iterable[Sighting], log_class: LogClass) -> int:
+    return sum(sighting.record.log_class is log_class for sighting in sightings)
+
+
+def _info_ratio(disconnects: list[Sighting]) -> float | None:
+    quiet = sum(s.record.level <= Level.INFO for s in disconnects)
+    return round(quiet / len(disconnects), 4) if disconnects else None
+
+
 def _expect_untimed(real: list[Sighting], drops: Sequence[DropMade]) -> None:
     """Mark errors without time and session as expected, as many as drops are meant to cause."""
     faults = sum(drop.kind == EXPECTED_FAULT for drop in drops) - sum(s.expected for s in real)
-    nameless = [s for s in real if s.at_ns is None and not s.session and s.drop is None]
+    nameless = [s for s in real if s.at_ns is None and not s.record.session and s.drop is None]
     for sighting in nameless[: max(0, faults)]:
         sighting.expected = True
 
 
 def _by_level(sightings: Iterable[Sighting]) -> dict[str, int]:
-    levels = Counter(sighting.level for sighting in sightings)
+    levels = Counter(sighting.record.level for sighting in sightings)
     return {level.name: levels[level] for level in sorted(levels)}
 
 
@@ -251,10 +247,10 @@ def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[KindEvid
 def _first_lines(sightings: list[Sighting], drops: Sequence[DropMade]) -> list[LogLine]:
     return [
         LogLine(
-            file=sighting.file,
-            line=sighting.line,
-            level=sighting.level.name,
-            text=sighting.text,
+            file=sighting.record.file,
+            line=sighting.record.line,
+            level=sighting.record.level.name,
+            text=sighting.record.text,
             drop=None if sighting.drop is None else drops[sighting.drop].kind,
         )
         for sighting in sightings[:_FIRST]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.serverlog.extract import KeptRecord
 from loadtest.serverlog.matching import DropMade, Sighting, clock_offset_ns, covered_ratio, match
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import LogClass
@@ -24,10 +25,13 @@ def seen(
     session: str = "s",
     log_class: LogClass = LogClass.GRACEFUL,
     level: Level = Level.INFO,
+    *,
+    arrival: bool = False,
 ) -> Sighting:
     """A record some seconds into the run."""
     at_ns = None if at_s is None else round((START_S + at_s) * SECOND_NS)
-    return Sighting(level=level, log_class=log_class, at_ns=at_ns, session=session)
+    record = KeptRecord(level=level, log_class=log_class, at_ns=at_ns, arrival=arrival, session=session)
+    return Sighting(record, at_ns)
 
 
 def matched(sightings: list[Sighting], drops: list[DropMade]) -> list[int | None]:
@@ -70,8 +74,7 @@ def test_the_offset_is_found_by_time() -> None:
 
 def test_no_pair_no_offset() -> None:
     """Nothing to pair, or only records timed by the reader itself, gives no offset."""
-    arrival = seen(1.0)
-    arrival.arrival = True
+    arrival = seen(1.0, arrival=True)
     assert clock_offset_ns([], [drop(1)]) is None
     assert clock_offset_ns([arrival], [drop(1)]) is None
     assert clock_offset_ns([seen(1.0)], [drop(1, kind="half_open")]) is None
@@ -162,5 +165,5 @@ def test_a_record_is_matched_only_to_what_may_have_caused_it(
     for sighting in sightings:
         if sighting.drop is not None:
             cause = drops[sighting.drop]
-            assert sighting.session in ("", cause.session)
+            assert sighting.record.session in ("", cause.session)
             assert sighting.at_ns is None or sighting.at_ns >= cause.at_ns - 2 * SECOND_NS
