@@ -30,21 +30,17 @@ def opening_lines(settings: DuelSettings) -> Iterator[str]:
     a, b = (f"{_named(side)} ({_where(side.url)})" for side in settings.sides)
     runs = settings.pairs * (1 if settings.order is Order.PARALLEL else 2)
     most_s = runs * (settings.duration_s + _SECONDS_BESIDE)
+    pairs = text.counted(settings.pairs, "pair")
     looks, each = ", ".join(map(str, settings.looks)), text.clock(settings.duration_s)
     yield f"{b} against {a}"
     yield (
-        f"at most {pairs_of(settings.pairs)} of runs of {each}, {settings.order}, looked at after {looks}: "
+        f"at most {pairs} of runs of {each}, {settings.order}, looked at after {looks}: "
         f"at most {text.clock(most_s)}"
     )
 
 
 def _named(side: Side) -> str:
     return side.role if side.revision == side.role else f"{side.role}, {side.revision}"
-
-
-def pairs_of(count: int) -> str:
-    """Return a number of pairs with its noun."""
-    return f"{count} pair{'s' * (count != 1)}"
 
 
 def _where(url: str) -> str:
@@ -92,7 +88,7 @@ def standing_line(fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Seque
         look: the item judged at this look, None if no look was due.
         looks: the numbers of pairs at which the duel looks.
     """
-    counted = pairs_of(len(fit))
+    counted = text.counted(len(fit), "pair")
     if look is not None:
         return f"look at {counted}: {look.verdict}: {look.summary}"
     names = [str(gate) for gate in GATES if gate.tag not in OPTIONAL_TAGS]
@@ -116,7 +112,7 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
         headline=f"verdict of {record.b} against {record.a}",
         ruling=record.verdict,
         lines=[
-            f"{len(record.pairs)} of {pairs_of(record.pairs_planned)} of runs of "
+            f"{len(record.pairs)} of {text.counted(record.pairs_planned, 'pair')} of runs of "
             f"{text.clock(record.duration_s)} ({record.order}): {record.end}",
             *record.notes,
             *(latency.evidence.spoiled or ()),
@@ -162,7 +158,8 @@ class Forecast:
         found = self._forecasts(like)
         lacks = [like is not None and lack(one.gate, [like]) for one in found]
         enough = all(one.feasible for one in found) and not any(lacks)
-        pairs, verb = pairs_of(self._settings.pairs), "should be enough" if enough else "may be too few"
+        pairs = text.counted(self._settings.pairs, "pair")
+        verb = "should be enough" if enough else "may be too few"
         yield f"forecast: {pairs} {verb} to show that an unchanged server is unchanged"
         yield f"  {source}{_assumed(found)}"
         for one, missing in zip(found, lacks, strict=True):

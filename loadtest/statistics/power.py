@@ -8,10 +8,11 @@ longer runs do not, plus the sampling error of its seconds, which both reduce.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from loadtest import text
 from loadtest.statistics.bootstrap import sampling_spread
 from loadtest.statistics.comparison import ASSUMED_NOISE, MIN_PAIRS, MIN_SECONDS, NoiseFloor
 from loadtest.statistics.distributions import student_quantile
@@ -51,12 +52,12 @@ class Power:
     def __str__(self) -> str:
         noise = f" ({self.noise})" if self.noise.measured else ""
         found = "enough" if self.feasible else f"too few, {self._remedy()}"
-        resolution = f"{self.gate}: {_percent(self.resolution_ratio)} can be told from noise{noise}"
+        resolution = f"{self.gate}: {text.share(self.resolution_ratio)} can be told from noise{noise}"
         return f"{resolution}, the margin is {self._margin()}: {found}"
 
     def _margin(self) -> str:
         """Describe the margin, with the absolute time if that is larger than the share or may be."""
-        margin, share = self.gate.margin, _percent(self.margin_ratio)
+        margin, share = self.gate.margin, text.share(self.margin_ratio)
         time = f"{margin.absolute_us / 1000:g} ms"
         if self.baseline_us is None:
             return f"{share}, or {time} where that is more" if margin.absolute_us else share
@@ -80,10 +81,6 @@ class Power:
 def _duration(seconds: float) -> str:
     """Format a duration, rounded up so that it suffices."""
     return f"{math.ceil(seconds)} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
-
-
-def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.0f} %" if ratio >= 0.1 else f"{100 * ratio:.2g} %"
 
 
 def power_of(
@@ -116,19 +113,20 @@ def power_of(
     run_variance = noise.deviation_ratio**2 + sampling / duration_s
     resolution = _reach(pairs, noise) * math.sqrt(2 * run_variance)
     feasible = resolution <= margin
-    return Power(
+    found = Power(
         gate=gate,
         noise=noise,
         margin_ratio=margin_ratio,
         baseline_us=baseline_us,
         resolution_ratio=math.expm1(resolution),
         feasible=feasible,
-        pairs_needed=None
-        if feasible
-        else _pairs_needed(pairs, margin, run_variance=run_variance, noise=noise),
-        duration_s_needed=None
-        if feasible
-        else _duration_s_needed(pairs, margin, sampling=sampling, noise=noise),
+    )
+    if feasible:
+        return found
+    return replace(
+        found,
+        pairs_needed=_pairs_needed(pairs, margin, run_variance=run_variance, noise=noise),
+        duration_s_needed=_duration_s_needed(pairs, margin, sampling=sampling, noise=noise),
     )
 
 

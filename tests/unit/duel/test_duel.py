@@ -56,7 +56,7 @@ def test_a_duel_is_judged_by_its_own_margins(tmp_path: Path) -> None:
     wide = parse_margins(["p50=100%,p90=100%,p99=100%"])
     result, told = duel(MadeUpRuns(slower_ratio={"b": 1.5}), tmp_path, gates=wide, pairs=4)
     assert result.record.item("latency").verdict is not Ruling.FAIL
-    assert "the margin is 100 %" in forecasts(told)[0]
+    assert "the margin is 100%" in forecasts(told)[0]
     found = result.record.item("latency").evidence.gates
     assert [gate.relative_margin_ratio for gate in found[:3]] == [1.0, 1.0, 1.0]
     assert read(result).gates == wide
@@ -227,7 +227,7 @@ def test_it_says_at_first_whether_it_can_tell(tmp_path: Path) -> None:
         "forecast: 12 pairs may be too few to show that an unchanged server is unchanged"
     )
     assert "no earlier run of 5 users and 00:30 is known; run-to-run noise of 5% is assumed" in before
-    assert "6.5 % can be told from noise, the margin is 5 %, or 0.2 ms where that is more: too few" in before
+    assert "6.48% can be told from noise, the margin is 5%, or 0.2 ms where that is more: too few" in before
     assert "judging by the first pair" in after
     known: dict[str, Any] = {"arguments": ("--ws-warmup", "5")}
     _, again = duel(MadeUpRuns(instead=broken_off), tmp_path, **known)

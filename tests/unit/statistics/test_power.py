@@ -16,7 +16,7 @@ from tests.support.distributions import P50, noisy, rng, steady
 
 
 def test_an_assumed_noise_of_five_percent_cannot_resolve_the_median_in_one_pair() -> None:
-    """(1.960 + 0.842) √2 · 5 % is 19.8 % in ln units, far above 5 %; the pairs it asks for would do."""
+    """(1.960 + 0.842) √2 · 5% is 19.8% in ln units, far above 5%; the pairs it asks for would do."""
     plan = power_of(P50, pairs=1, duration_s=60, rng=rng())
     assert not plan.feasible
     assert plan.resolution_ratio == pytest.approx(math.expm1(0.1981), rel=1e-3)
@@ -24,13 +24,13 @@ def test_an_assumed_noise_of_five_percent_cannot_resolve_the_median_in_one_pair(
     assert power_of(P50, pairs=plan.pairs_needed, duration_s=60, rng=rng()).feasible
     assert not power_of(P50, pairs=plan.pairs_needed - 1, duration_s=60, rng=rng()).feasible
     assert str(plan) == (
-        "service p50: 22 % can be told from noise, the margin is 5 %, or 0.2 ms where that is more: "
+        "service p50: 21.9% can be told from noise, the margin is 5%, or 0.2 ms where that is more: "
         f"too few, it takes {plan.pairs_needed} pairs"
     )
 
 
 def test_a_quiet_machine_resolves_the_margin() -> None:
-    """With a measured noise of 0.5 % one pair is enough."""
+    """With a measured noise of 0.5% one pair is enough."""
     noise = NoiseFloor(0.005, runs=10)
     plan = power_of(P50, pairs=1, duration_s=600, rng=rng(), baseline=noisy(rng(), length_s=100), noise=noise)
     assert plan.feasible
@@ -52,7 +52,7 @@ def test_longer_runs_help_where_their_own_seconds_are_the_noise() -> None:
 
 
 def test_where_nothing_would_do_the_sentence_says_so() -> None:
-    """A noise of 200 % against a margin of a thousandth."""
+    """A noise of 200% against a margin of a thousandth."""
     plan = power_of(
         Gate("service", 0.5, Margin(0.001, 0)), pairs=1, duration_s=60, rng=rng(), noise=NoiseFloor(2.0, 8)
     )
@@ -62,7 +62,7 @@ def test_where_nothing_would_do_the_sentence_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("baseline_us", "says"),
-    [(500, "the margin is 0.2 ms = 40 % of 0.50 ms: "), (9000, "the margin is 5 %: ")],
+    [(500, "the margin is 0.2 ms = 40% of 0.50 ms: "), (9000, "the margin is 5%: ")],
 )
 def test_the_margin_in_force_is_named(baseline_us: int, says: str) -> None:
     """The time where that is more than the share."""
@@ -72,10 +72,10 @@ def test_the_margin_in_force_is_named(baseline_us: int, says: str) -> None:
 @pytest.mark.parametrize(
     ("margin", "says"),
     [
-        (Margin(0.3, 0), "the margin is 30 %: enough"),
+        (Margin(0.3, 0), "the margin is 30%: enough"),
         (
             Margin(0.0, 500),
-            "0 %, or 0.5 ms where that is more: too few, unless the time is more, which a first",
+            "0%, or 0.5 ms where that is more: too few, unless the time is more, which a first",
         ),
     ],
 )
