@@ -19,19 +19,12 @@ from loadtest.results.directory import DUELS, write_json, writing
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.baselines import earlier_runs, readable
-from loadtest.runs.find import read_verdict
+from loadtest.runs.baselines import earlier_runs
+from loadtest.runs.verdict_file import read_verdict
 from loadtest.statistics.comparison import MIN_PAIRS
 from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
-from loadtest.verdict.evidence import (
-    ConnectEvidence,
-    LatencyEvidence,
-    MessagingEvidence,
-    PersistenceEvidence,
-    PooledEvidence,
-    ReconnectEvidence,
-    ServerLogEvidence,
-)
+from loadtest.verdict import items
+from loadtest.verdict.evidence import LatencyEvidence, PooledEvidence
 from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, typed, whole
 from loadtest.verdict.latency import OPTIONAL_TAGS, Pair, Timing, is_fit, judge_pairs, lack, timing
 from loadtest.verdict.run import ItemOfRun, judge, pooled
@@ -41,13 +34,12 @@ SUMMARY = "summary.md"
 
 Text = Annotated[str, Meta(max_length=4096)]
 
+POOLED = tuple(item for item in ITEMS if item != "latency")
+"""The items that are judged over the candidate's runs one by one, not over the pairs."""
+
 EVIDENCE: dict[str, Any] = {
-    "connect": PooledEvidence[ConnectEvidence],
-    "messaging": PooledEvidence[MessagingEvidence],
-    "reconnect": PooledEvidence[ReconnectEvidence],
-    "persistence": PooledEvidence[PersistenceEvidence],
-    "latency": LatencyEvidence,
-    "server_log": PooledEvidence[ServerLogEvidence],
+    name: PooledEvidence[of_run] if name in POOLED else of_run  # type: ignore[valid-type]  # made at run time
+    for name, of_run in items.EVIDENCE.items()
 }
 """Type of evidence by item of a duel."""
 
@@ -180,9 +172,6 @@ def read_record(folder: Path) -> DuelRecord:
     return read_json(folder / RECORD, DuelRecord)
 
 
-POOLED = tuple(item for item in ITEMS if item != "latency")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DuelRun:
     """A run of a duel, with its data.
@@ -276,7 +265,7 @@ def earlier_timings(baseline: Manifest, results: Path, *, before_unix_ns: int) -
         results: the folder of all runs.
         before_unix_ns: start of the duel: its own runs do not count.
     """
-    return map(timing, readable(earlier_runs(results, baseline, before_unix_ns=before_unix_ns)))
+    return map(timing, earlier_runs(results, baseline, before_unix_ns=before_unix_ns))
 
 
 def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> DuelRecord:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest import histograms, text
-from loadtest.report.tables import storm_sentence, storms_until_end
+from loadtest.report.storms import storm_sentence, storms_until_end
 from loadtest.results.data import RunData, Second, Series
 
 Point = tuple[float, float | None]

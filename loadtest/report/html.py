@@ -11,9 +11,9 @@ from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Untrusted,
-    command_lines,
     count_table,
     environment_table,
     error_table,
@@ -24,19 +24,10 @@ from loadtest.report.tables import (
     phase_table,
     plan_table,
     server_log_table,
-    storm_table,
 )
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
-
-QUESTIONS = {
-    "connect": "Do sessions connect?",
-    "messaging": "Does every message get its own intact reply, once and in order?",
-    "reconnect": "Does every client get back by itself after a drop?",
-    "persistence": "Is it still the same session, with nothing forgotten or repeated?",
-    "latency": "Is latency unchanged against the baseline?",
-    "server_log": "Are mere disconnects logged as such, and only faults as errors?",
-}
+from loadtest.verdict.items import KINDS
 
 
 def _shown(value: Any) -> Any:
@@ -68,7 +59,7 @@ def html(judged: JudgedRun) -> str:
         items=[
             {
                 "item": item,
-                "question": QUESTIONS.get(item.item, ""),
+                "question": KINDS[item.item].question,
                 "counts": count_table(item),
                 "lines": advice.finding_lines(item),
                 "next": next_step(item, verdict.items),
@@ -89,7 +80,7 @@ def html(judged: JudgedRun) -> str:
         errors=error_table(run.errors),
         plan=plan_table(manifest.plan),
         environment=environment_table(run),
-        command=command_lines(manifest, started_reference_server=judged.started_reference_server),
+        command=judged.command,
     )
 
 

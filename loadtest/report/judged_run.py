@@ -1,15 +1,23 @@
 """A run with its data and verdict: the input of every report."""
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from loadtest.options import command_options
 from loadtest.report.advice import shown_items
 from loadtest.results.data import RunData
+from loadtest.statistics.margins import margins_text
 from loadtest.verdict.items import AnyItem, Verdict
 
 REFERENCE_SERVER_LOG = "server.log"
 """Log in the run directory if Locust started a reference server for the run."""
+
+_COMMAND_WIDTH = 90
+"""Maximum line length of a command in a report, in columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +50,35 @@ class JudgedRun:
         return f"{command} --results {shlex.quote(str(self.results))}"
 
     @property
+    def command(self) -> list[str]:
+        """The shell command that repeats the run, in lines of readable length."""
+        manifest = self.run.manifest
+        plan = manifest.plan
+        head = f"locust -f locustfiles/ws.py --headless -u {plan.users} -r {plan.spawn_rate:g}"
+        if plan.duration_s is not None:
+            head += f" -t {plan.duration_s:g}s"
+        if not self.started_reference_server:
+            head += f" --host {shlex.quote(manifest.target)}"
+        options = [
+            *command_options(msgspec.structs.asdict(plan)),
+            f"--ws-revision {shlex.quote(manifest.revision)}",
+        ]
+        if margins := margins_text(manifest.gates):
+            options.append(f"--ws-margin {shlex.quote(margins)}")
+        return _broken(head, options)
+
+    @property
     def started_reference_server(self) -> bool:
-        """Whether the run started its own reference server."""
+        """Whether Locust started a reference server for the run."""
         return (self.path / REFERENCE_SERVER_LOG).is_file()
+
+
+def _broken(head: str, options: Sequence[str]) -> list[str]:
+    """Break a shell command into lines of readable length, the head on a line of its own."""
+    lines = [head]
+    for option in options:
+        if lines[1:] and len(f"{lines[-1]} {option} \\") <= _COMMAND_WIDTH:
+            lines[-1] += f" {option}"
+        else:
+            lines.append(f"  {option}")
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]

@@ -10,11 +10,11 @@ from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Sheet,
     Table,
     Untrusted,
-    command_lines,
     environment_table,
     error_table,
     gate_table,
@@ -24,7 +24,6 @@ from loadtest.report.tables import (
     phase_table,
     plan_table,
     server_log_table,
-    storm_table,
 )
 from loadtest.ruling import Ruling
 from loadtest.text import markdown_cell, markdown_code, markdown_prose, one_line
@@ -117,7 +116,7 @@ def _origin(judged: JudgedRun) -> Iterator[str]:
     yield from table_lines(environment_table(run))
     yield "### Repeat"
     yield ""
-    lines = command_lines(run.manifest, started_reference_server=judged.started_reference_server)
+    lines = judged.command
     yield from (f"    {one_line(line, 4096)}" for line in lines)
     yield ""
     yield "Secrets (token, headers) are not kept and must be given again."

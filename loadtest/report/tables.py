@@ -5,22 +5,17 @@ spans. Nothing is escaped here: each output format does that. The number of rows
 run has a few dozen kinds, causes and errors, but a hostile file may have thousands.
 """
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-import msgspec
+from dataclasses import dataclass, field
 
 from loadtest import text
 from loadtest.drops.kinds import disconnects
-from loadtest.drops.plan import Storm
-from loadtest.options import command_options, written
-from loadtest.results.data import RunData, StormRecovery
-from loadtest.results.manifest import Manifest, Plan
+from loadtest.options import written
+from loadtest.results.data import RunData
+from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
-from loadtest.statistics.margins import margins_text
 from loadtest.verdict.evidence import (
     CountedEvidence,
     GateResult,
@@ -313,81 +308,3 @@ def environment_table(run: RunData) -> Table:
         *((name, Untrusted(version)) for name, version in manifest.versions.items()),
     ]
     return bounded("Environment", ("what", "value"), "ll", rows)
-
-
-def command_lines(manifest: Manifest, *, started_reference_server: bool = False) -> list[str]:
-    """Return the shell command that repeats the run, in lines of readable length.
-
-    Args:
-        manifest: manifest of the run.
-        started_reference_server: whether the target was a reference server that Locust started for the run.
-    """
-    plan = manifest.plan
-    head = f"locust -f locustfiles/ws.py --headless -u {plan.users} -r {plan.spawn_rate:g}"
-    if plan.duration_s is not None:
-        head += f" -t {plan.duration_s:g}s"
-    if not started_reference_server:
-        head += f" --host {shlex.quote(manifest.target)}"
-    options = [
-        *command_options(msgspec.structs.asdict(plan)),
-        f"--ws-revision {shlex.quote(manifest.revision)}",
-    ]
-    if margins := margins_text(manifest.gates):
-        options.append(f"--ws-margin {shlex.quote(margins)}")
-    lines = [head]
-    for option in options:
-        if lines[1:] and len(f"{lines[-1]} {option} \\") <= _COMMAND_WIDTH:
-            lines[-1] += f" {option}"
-        else:
-            lines.append(f"  {option}")
-    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
-
-
-_COMMAND_WIDTH = 90
-"""Maximum line length of a command in a report, in columns."""
-
-
-_STORMS_NAMED = 5
-"""Maximum number of storms that a sentence names."""
-
-
-def storm_table(run: RunData) -> Table:
-    """Return how each storm went; empty if none was planned."""
-    header = ("storm at", "kind", "planned", "dropped", "back", "50% back", "95%", "100%", "peak/s")
-    note = (
-        "Times count from the storm's moment, and shares are of those dropped; a dash stands where so many "
-        "never came back. The peak is of all attempts to connect in one second until they were back."
-    )
-    return replace(bounded("Storms", header, "rlrrrrrrr", map(_row, run.storms)), note=note)
-
-
-def _row(one: StormRecovery) -> tuple[str, ...]:
-    times = (None if after_s is None else 1e6 * after_s for after_s in one.back_after_s.values())
-    return (
-        _moment(one.storm),
-        Untrusted(one.storm.kind),
-        text.share(one.storm.share_ratio),
-        text.count(one.met),
-        text.count(one.back) if one.disconnects else "stayed up",
-        *map(text.span, times),
-        text.count(one.peak_per_s) if one.disconnects else text.UNKNOWN,
-    )
-
-
-def storm_sentence(run: RunData) -> str:
-    """Return a sentence naming the storms that came before the run's end, empty if there were none."""
-    come = storms_until_end(run)
-    if not come:
-        return ""
-    named = [f"{text.share(storm.share_ratio)} of them at {_moment(storm)}" for storm in come[:_STORMS_NAMED]]
-    more = f" and {len(come) - _STORMS_NAMED} more" if len(come) > _STORMS_NAMED else ""
-    return f"Storms were to drop {', '.join(named)}{more}."
-
-
-def storms_until_end(run: RunData) -> Sequence[Storm]:
-    """Return the planned storms that came before the run's end."""
-    return [one.storm for one in run.storms if one.storm.at_s <= run.length_s]
-
-
-def _moment(storm: Storm) -> str:
-    return f"{storm.at_s:g} s"

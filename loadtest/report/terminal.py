@@ -17,13 +17,13 @@ from rich.text import Text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Sheet,
     Table,
     gate_table,
     gates,
     server_log_table,
-    storm_table,
     verdict_table,
 )
 from loadtest.ruling import Ruling

@@ -23,6 +23,13 @@ NS_PER_S = 1_000_000_000
 Arrivals = Literal["constant", "poisson", "closed"]
 Jitter = Literal["none", "full", "equal"]
 
+_OPTION = "--ws-backoff"
+_FORM = "none, constant(SECONDS) or exponential(base=1,factor=2,cap=8,jitter=none|full|equal,max_attempts=50)"
+_SECONDS, _FACTOR, _ATTEMPTS = seconds(0), Number(1), Whole(0)
+_JITTER = Choice(("none", "full", "equal"))
+_BACKOFF = re.compile(r"(?P<policy>[a-z]+)(?:\((?P<arguments>[^()]*)\))?")
+_ARGUMENTS = ("base", "factor", "cap", "jitter", "max_attempts")
+
 
 def uniform(seed: int, purpose: str, *counters: int) -> float:
     """Return a number in [0, 1) that depends only on these labels."""
@@ -133,14 +140,6 @@ class Backoff:
 def _exact(number: float) -> str:
     """Write a number so that reading it gives the same value; int and float give the same text."""
     return repr(float(number)).removesuffix(".0")
-
-
-_OPTION = "--ws-backoff"
-_FORM = "none, constant(SECONDS) or exponential(base=1,factor=2,cap=8,jitter=none|full|equal,max_attempts=50)"
-_SECONDS, _FACTOR, _ATTEMPTS = seconds(0), Number(1), Whole(0)
-_JITTER = Choice(("none", "full", "equal"))
-_BACKOFF = re.compile(r"(?P<policy>[a-z]+)(?:\((?P<arguments>[^()]*)\))?")
-_ARGUMENTS = ("base", "factor", "cap", "jitter", "max_attempts")
 
 
 def parse_backoff(text: str, *, seed: int = 1) -> Backoff:

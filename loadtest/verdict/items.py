@@ -26,17 +26,39 @@ from loadtest.verdict.evidence import (
 
 _Evidence = TypeVar("_Evidence")
 
-EVIDENCE: dict[str, type[Struct]] = {
-    "connect": ConnectEvidence,
-    "messaging": MessagingEvidence,
-    "reconnect": ReconnectEvidence,
-    "persistence": PersistenceEvidence,
-    "latency": LatencyEvidence,
-    "server_log": ServerLogEvidence,
-}
-"""Type of evidence by item, in the order in which items are reported."""
 
-ITEMS = tuple(EVIDENCE)
+class ItemKind(Struct, frozen=True):
+    """What is common to an item of all runs.
+
+    Args:
+        question: what the item answers, for people.
+        evidence: type of its evidence.
+    """
+
+    question: str
+    evidence: type[Struct]
+
+
+KINDS = {
+    "connect": ItemKind("Do sessions connect?", ConnectEvidence),
+    "messaging": ItemKind(
+        "Does every message get its own intact reply, once and in order?", MessagingEvidence
+    ),
+    "reconnect": ItemKind("Does every client get back by itself after a drop?", ReconnectEvidence),
+    "persistence": ItemKind(
+        "Is it still the same session, with nothing forgotten or repeated?", PersistenceEvidence
+    ),
+    "latency": ItemKind("Is latency unchanged against the baseline?", LatencyEvidence),
+    "server_log": ItemKind(
+        "Are mere disconnects logged as such, and only faults as errors?", ServerLogEvidence
+    ),
+}
+"""The items by name, in the order in which they are reported."""
+
+ITEMS = tuple(KINDS)
+
+EVIDENCE = {name: kind.evidence for name, kind in KINDS.items()}
+"""Type of evidence by item of a run."""
 
 
 class Item(Struct, Generic[_Evidence], frozen=True, kw_only=True):

@@ -16,6 +16,11 @@ from loadtest.verdict.latency import BaselineSearch
 
 _RUNS_SHOWN = 3
 
+CUT_SHORT_RATIO = 0.1
+CUT_SHORT_S = 5.0
+"""A run is reported as cut short if it lacks more than this share of its planned duration and more than 5 s:
+Locust's own start and end take two or three seconds of every run."""
+
 
 class ItemOfRun(NamedTuple):
     """The verdict on one item in one run; `run` is its directory."""
@@ -61,12 +66,6 @@ def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen[Any]]:
         ItemSeen(run=of_run.run, summary=of_run.item.summary, evidence=of_run.item.evidence)
         for of_run in found[:_RUNS_SHOWN]
     ]
-
-
-CUT_SHORT_RATIO = 0.1
-CUT_SHORT_S = 5.0
-"""A run is reported as cut short if it lacks more than this share of its planned duration and more than 5 s:
-Locust's own start and end take two or three seconds of every run."""
 
 
 def judge(

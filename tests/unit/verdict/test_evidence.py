@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.duel import judging
 from loadtest.duel.judging import DuelRecord
 from loadtest.errors import RunUnreadable
 from loadtest.results.directory import VERDICT
 from loadtest.ruling import Ruling
-from loadtest.runs.find import given_verdict, read_verdict
-from loadtest.verdict.evidence import LatencyEvidence
-from loadtest.verdict.items import EVIDENCE, ITEMS, Verdict
+from loadtest.runs.verdict_file import read_verdict, readable_verdict
+from loadtest.verdict.evidence import ConnectEvidence, LatencyEvidence, PooledEvidence
+from loadtest.verdict.items import EVIDENCE, ITEMS, KINDS, Verdict
 from tests.support.places import VERDICTS
 
 
@@ -34,6 +35,15 @@ def verdict_of(document: Any) -> Verdict:
 def test_a_verdict_that_is_read_is_written_as_it_was(name: str) -> None:
     """Nothing is added, lost or of another type, null and absent included."""
     assert json.loads(msgspec.json.encode(verdict_of(golden(name)))) == golden(name)
+
+
+def test_every_item_has_a_question_and_evidence_of_its_own() -> None:
+    """The reports ask the question; a run and a duel read the evidence."""
+    assert all(kind.question.endswith("?") for kind in KINDS.values())
+    assert len(set(EVIDENCE.values())) == len(KINDS)
+    assert list(judging.EVIDENCE) == list(KINDS)
+    assert judging.EVIDENCE["latency"] is LatencyEvidence
+    assert judging.EVIDENCE["connect"] == PooledEvidence[ConnectEvidence]
 
 
 @pytest.mark.parametrize("item", ITEMS)
@@ -122,7 +132,7 @@ def test_damaged_evidence_is_named(tmp_path: Path, item: str, damage: Callable[[
     (tmp_path / VERDICT).write_text(json.dumps(document))
     with pytest.raises(RunUnreadable, match=f"evidence of {item}: Expected|evidence of {item}: Invalid"):
         read_verdict(tmp_path)
-    assert given_verdict(tmp_path) is None
+    assert readable_verdict(tmp_path) is None
 
 
 @pytest.mark.parametrize("value", [None, True, -1, 0.5, "x", [], {}, [None], {"x": None}])
