@@ -22,13 +22,29 @@ from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import Catalogue, FoundRun, find_runs, given_verdict, once, resolve
+from loadtest.runs.find import Catalogue, FoundRun, find_runs, once, resolve
+from loadtest.runs.verdict_file import readable_verdict
 from loadtest.statistics.comparison import MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.verdict import connect, messaging
 from loadtest.verdict.evidence import BaselineEvidence, PassedOver
 from loadtest.verdict.items import AnyItem, Verdict
 from loadtest.verdict.latency import OPTIONAL_TAGS, BaselineSearch, Timing, lack, timing
+
+NO_BASELINE = "none"
+
+MAX_READ = 5
+"""Maximum number of runs to read, damaged ones included, in search of a sound baseline: older runs say little
+about the server just before the change."""
+
+MAX_PASSED_OVER = 20
+"""Maximum number of runs to list as not chosen: incomplete runs are not read, so `MAX_READ` does not limit
+them."""
+
+MAX_EARLIER = 20
+"""Maximum number of runs to measure the run-to-run noise with."""
+
+NONE_ASKED = "no comparison was asked for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +106,6 @@ def _lack(run: Timing) -> tuple[int, str]:
     return len(lacks), lacks[-1] if lacks else ""  # the last gate needs the most samples
 
 
-NO_BASELINE = "none"
-
-MAX_READ = 5
-"""Maximum number of runs to read, damaged ones included, in search of a sound baseline: older runs say little
-about the server just before the change."""
-
-MAX_PASSED_OVER = 20
-"""Maximum number of runs to list as not chosen: incomplete runs are not read, so `MAX_READ` does not limit
-them."""
-
-
 class Rule(StrEnum):
     """The rule that chose a baseline; verdict.json holds the text."""
 
@@ -119,23 +124,23 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class BaselineChoice:
     """The baseline, None for no comparison, and the newest `MAX_PASSED_OVER` runs that were not chosen."""
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
 
 
-def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> Choice:
+def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> BaselineChoice:
     """Return the baseline of a run if none was given."""
-    others = [run for run in catalogue.with_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
+    others = [run for run in catalogue.of_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
     if pinned is not None:
-        return Choice(Baseline(pinned.path, Rule.PINNED))
+        return BaselineChoice(Baseline(pinned.path, Rule.PINNED))
     return _fittest(run for run in others if run.manifest.revision != of.revision)
 
 
-def _fittest(candidates: Iterable[FoundRun]) -> Choice:
+def _fittest(candidates: Iterable[FoundRun]) -> BaselineChoice:
     """Return the newest sound candidate, else the newest of the best.
 
     Args:
@@ -149,9 +154,9 @@ def _fittest(candidates: Iterable[FoundRun]) -> Choice:
         for run, _, why in islice(takewhile(lambda one: one[0] is not best, examined), MAX_PASSED_OVER)
     )
     if best is None:
-        return Choice(None, passed_over)
+        return BaselineChoice(None, passed_over)
     rule = Rule.NEWEST if best is fit[0][0] else Rule.FITTEST
-    return Choice(Baseline(best.path, rule), passed_over)
+    return BaselineChoice(Baseline(best.path, rule), passed_over)
 
 
 def _examined(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
@@ -163,7 +168,7 @@ def _examined(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitab
             continue
         read += 1
         try:
-            found = suitability(read_run(run.path), given_verdict(run.path))
+            found = suitability(read_run(run.path), readable_verdict(run.path))
         except RunUnreadable as problem:
             yield run, None, f"it cannot be read: {problem}"
         else:
@@ -174,7 +179,7 @@ def _examined(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitab
             return
 
 
-def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> Choice:
+def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> BaselineChoice:
     """Return the baseline of a run, and why it was chosen.
 
     Args:
@@ -186,37 +191,32 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
         RunNotFound: no run or revision has that name.
     """
     if wanted == NO_BASELINE:
-        return Choice()
+        return BaselineChoice()
     if wanted:
-        return Choice(Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED))
+        return BaselineChoice(Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED))
     return _baseline_by_rule(find_runs(results), manifest)
 
 
-def earlier_runs(
-    results: Path, manifest: Manifest, *, before_unix_ns: int, least: int = MIN_RUNS, most: int = 20
-) -> list[Path]:
-    """Return other complete runs of this run's revision and plan, newest first.
+def earlier_runs(results: Path, manifest: Manifest, *, before_unix_ns: int) -> Iterator[RunData]:
+    """Yield other complete runs of this run's revision and plan, newest first, reading one at a time.
 
-    They measure the run-to-run noise: the noise floor of a comparison.
+    They measure the run-to-run noise: the noise floor of a comparison. Fewer than `MIN_RUNS` cannot measure
+    it, so then there are none; damaged runs are skipped.
 
     Args:
         results: the folder of all runs.
         manifest: manifest of the run.
-        before_unix_ns: return only runs that started before; later ones must not change a verdict.
-        least: return none if there are fewer: too few cannot measure the noise.
-        most: return at most this many.
+        before_unix_ns: yield only runs that started before; later ones must not change a verdict.
     """
     found = [
         run.path
-        for run in once(find_runs(results).of_plan(manifest.comparability_hash))
+        for run in once(find_runs(results).complete_of_plan(manifest.comparability_hash))
         if run.manifest.revision == manifest.revision
         and run.manifest.run_id != manifest.run_id
         and run.manifest.started_unix_ns < before_unix_ns
     ]
-    return found[:most] if len(found) >= least else []
-
-
-NONE_ASKED = "no comparison was asked for"
+    if len(found) >= MIN_RUNS:
+        yield from readable(found[:MAX_EARLIER])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -282,7 +282,7 @@ def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
     run = read_run(path)
     notes = [
         f"the baseline {run.manifest.revision} is a poor one: {failing}"
-        for failing in suitability(run, given_verdict(path)).failings
+        for failing in suitability(run, readable_verdict(path)).failings
     ]
     return Found(BaselineSearch(path=str(path), rule=rule, passed_over=passed_over), run, notes)
 

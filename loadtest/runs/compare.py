@@ -21,7 +21,7 @@ from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.baselines import earlier_runs, readable
+from loadtest.runs.baselines import earlier_runs
 from loadtest.runs.find import find_runs, once, resolve, started_utc
 from loadtest.statistics.margins import Gate, margins_of, parse_margins
 from loadtest.verdict import latency
@@ -29,6 +29,8 @@ from loadtest.verdict.evidence import LatencyEvidence, Percentiles, RunNamed
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Item
 from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timing
+
+_SEE_OTHERS = "Run 'loadtest list' to see others"
 
 
 class ComparedRun(RunNamed, frozen=True, kw_only=True):
@@ -73,9 +75,6 @@ RunPaths = tuple[Path, Path]
 """The directories of a baseline run and of a candidate run."""
 
 
-_SEE_OTHERS = "Run 'loadtest list' to see others"
-
-
 def named_pairs(wanted: Sequence[tuple[str, str]], results: Path) -> list[RunPaths]:
     """Return the pairs of runs that the arguments name.
 
@@ -115,7 +114,7 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
         UsageError: both are the same revision, or the baseline has no complete run with that plan.
     """
     before, after = (read_manifest(resolve(name, results)) for name in (baseline, candidate))
-    alike = once(find_runs(results).of_plan(after.comparability_hash))
+    alike = once(find_runs(results).complete_of_plan(after.comparability_hash))
     runs = [[run.path for run in alike if run.manifest.revision == of.revision] for of in (before, after)]
     if before.revision == after.revision:
         raise UsageError(f"baseline and candidate are the same revision ({after.revision}). {_SEE_OTHERS}")
@@ -199,7 +198,7 @@ def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
         results: the folder of all runs.
     """
     last_unix_ns = max(manifest.started_unix_ns for manifest in manifests)
-    return readable(earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns))
+    return earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns)
 
 
 def _inconclusive_at_best(item: Item[LatencyEvidence], differing: list[str]) -> Item[LatencyEvidence]:

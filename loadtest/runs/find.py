@@ -20,28 +20,9 @@ from loadtest.errors import RunNotFound, RunUnreadable, UsageError
 from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.results import directory
 from loadtest.results.manifest import Manifest
-from loadtest.results.reader import read_json, read_manifest
+from loadtest.results.reader import read_manifest
 from loadtest.ruling import Ruling
-from loadtest.verdict.items import Verdict
-
-
-def read_verdict(path: Path) -> Verdict | None:
-    """Return a run's verdict.json, None if it has none.
-
-    Raises:
-        RunUnreadable: the file is damaged or has another schema.
-    """
-    file = path / directory.VERDICT
-    return read_json(file, Verdict) if file.is_file() else None
-
-
-def given_verdict(path: Path) -> Verdict | None:
-    """Return a run's verdict.json, None if it has none or it is unreadable."""
-    try:
-        return read_verdict(path)
-    except RunUnreadable:
-        return None
-
+from loadtest.runs.verdict_file import readable_verdict
 
 _PLAN = re.compile(r"[0-9a-f]{6,64}")
 """The beginning of a comparability hash, long enough to be rarely mistaken for a revision."""
@@ -79,11 +60,11 @@ class Catalogue:
             run for run in self.runs if run.manifest.revision == revision and run.manifest.run_id != besides
         )
 
-    def of_plan(self, comparability_hash: str) -> list[FoundRun]:
+    def complete_of_plan(self, comparability_hash: str) -> list[FoundRun]:
         """Return the complete runs of a plan, newest first."""
-        return [run for run in self.with_plan(comparability_hash) if run.manifest.complete]
+        return [run for run in self.of_plan(comparability_hash) if run.manifest.complete]
 
-    def with_plan(self, comparability_hash: str) -> Iterator[FoundRun]:
+    def of_plan(self, comparability_hash: str) -> Iterator[FoundRun]:
         """Yield the runs of a plan, complete or not, newest first."""
         return (run for run in self.runs if run.manifest.comparability_hash == comparability_hash)
 
@@ -255,7 +236,7 @@ def _duration_s(manifest: Manifest) -> float | None:
 
 
 def _verdict(path: Path) -> Ruling | None:
-    verdict = given_verdict(path)
+    verdict = readable_verdict(path)
     return None if verdict is None else verdict.verdict
 
 

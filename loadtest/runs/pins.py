@@ -23,11 +23,11 @@ from loadtest.runs.find import (
     HASH_SHOWN,
     FoundRun,
     find_runs,
-    given_verdict,
     resolve,
     run_of_plan,
     started_utc,
 )
+from loadtest.runs.verdict_file import readable_verdict
 from loadtest.verdict.evidence import PassedOver
 
 _KEPT = (
@@ -66,7 +66,7 @@ def pin(run: Path, results: Path) -> Pinned:
     kept = results / directory.BASELINES / directory.folder_name(manifest.revision) / run.resolve().name
     others = [
         one.path
-        for one in find_runs(results).of_plan(manifest.comparability_hash)
+        for one in find_runs(results).complete_of_plan(manifest.comparability_hash)
         if one.pinned and one.path.resolve() != kept.resolve()
     ]
     if kept.resolve() != run.resolve():
@@ -176,7 +176,7 @@ def set_baseline(wanted: str, results: Path) -> BaselineChange:
 def _problems(run: Path) -> list[str]:
     """Return what makes a run a poor baseline, one sentence each."""
     try:
-        return suitability(read_run(run), given_verdict(run)).problems
+        return suitability(read_run(run), readable_verdict(run)).problems
     except RunUnreadable as problem:
         return [f"it cannot be read: {problem}"]
 

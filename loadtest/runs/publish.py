@@ -7,7 +7,7 @@ here but in `loadtest.verdict`.
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,32 +18,20 @@ from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.results.data import RunData
-from loadtest.results.directory import VERDICT, write_json, writing
+from loadtest.results.directory import writing
 from loadtest.results.log_file import LogWriter, read_drops, read_server_log
 from loadtest.results.reader import read_run
-from loadtest.runs.baselines import baseline_of, earlier_runs, readable
-from loadtest.runs.find import given_verdict
+from loadtest.runs.baselines import baseline_of, earlier_runs
+from loadtest.runs.verdict_file import readable_verdict, write_verdict
 from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import RuleTable
 from loadtest.verdict import server_log
 from loadtest.verdict.evidence import ServerLogEvidence
-from loadtest.verdict.items import Item, Verdict
+from loadtest.verdict.items import Item
 from loadtest.verdict.run import judge
 from loadtest.verdict.server_log import Window
-
-
-def write_verdict(path: Path, verdict: Verdict) -> Path:
-    """Write verdict.json into a run directory and return the file's path.
-
-    Raises:
-        ResultsUnwritable: it cannot be written.
-    """
-    file = path / VERDICT
-    write_json(file, verdict)
-    return file
-
 
 _AT_ONCE = 10_000  # records classified in one batch
 
@@ -125,26 +113,17 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         ResultsUnwritable: a report cannot be written.
     """
     run = read_run(path)
-    before = given_verdict(path)
+    before = readable_verdict(path)
     found = baseline_of(run.manifest, Path(results), baseline, before=before)
-    verdict = judge(
-        run,
-        found.run,
-        log_item(path, run),
-        earlier=_earlier(found.run, run, Path(results)),
-        search=found.search,
-    )
+    earlier: Iterable[RunData] = ()
+    if found.run is not None:
+        started_unix_ns = run.manifest.started_unix_ns
+        earlier = earlier_runs(Path(results), found.run.manifest, before_unix_ns=started_unix_ns)
+    verdict = judge(run, found.run, log_item(path, run), earlier=earlier, search=found.search)
     verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
     judged = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
     _write(judged)
     return judged
-
-
-def _earlier(baseline: RunData | None, judged: RunData, results: Path) -> Iterator[RunData]:
-    """Yield earlier runs of the baseline's revision and plan, for the noise floor."""
-    if baseline is not None:
-        before_unix_ns = judged.manifest.started_unix_ns
-        yield from readable(earlier_runs(results, baseline.manifest, before_unix_ns=before_unix_ns))
 
 
 def _write(judged: JudgedRun) -> None:

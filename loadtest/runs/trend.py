@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from msgspec import Struct
 
 from loadtest import text
@@ -17,21 +16,11 @@ from loadtest.errors import RunUnreadable
 from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import HASH_SHOWN, FoundRun, find_runs, once, read_verdict, run_of_plan, started_utc
-from loadtest.statistics.changes import ChangePoint, change_points
+from loadtest.runs.find import HASH_SHOWN, FoundRun, find_runs, once, run_of_plan, started_utc
+from loadtest.runs.verdict_file import read_verdict
+from loadtest.statistics.changes import changes_in
 from loadtest.statistics.margins import GATES
 from loadtest.verdict.latency import timing
-
-
-def changes_in(series: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[ChangePoint, ...]]:
-    """Return the change points of each gate, oldest first. The result is deterministic.
-
-    Args:
-        series: ln(quantile in µs) by gate, one mapping per run, oldest run first; None if unknown.
-    """
-    rng = np.random.default_rng(0)
-    return {str(gate): change_points([run.get(str(gate)) for run in series], rng=rng) for gate in GATES}
-
 
 MAX_RUNS = 200
 """Maximum number of runs to read, newest first: half a year of daily runs, in about a minute."""
@@ -104,7 +93,7 @@ def trend(wanted: str | None, results: Path) -> Trend:
         UsageError: the name fits several plans, or there is no complete run.
     """
     plan = run_of_plan(wanted, results).manifest.comparability_hash
-    newest = once(find_runs(results).of_plan(plan))[:MAX_RUNS]
+    newest = once(find_runs(results).complete_of_plan(plan))[:MAX_RUNS]
     runs = list(_read(reversed(newest)))
     series = [
         {gate: None if us is None else math.log(max(us, 1.0)) for gate, us in run.quantiles_us.items()}

@@ -9,11 +9,12 @@ JASA 109, 2014).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from loadtest.statistics.margins import GATES
 from loadtest.statistics.quantiles import Floats
 
 ERROR = 0.05
@@ -70,6 +71,16 @@ def change_points(
             )
         )
     return tuple(points)
+
+
+def changes_in(series: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[ChangePoint, ...]]:
+    """Return the change points of each gate, oldest first. The result is deterministic.
+
+    Args:
+        series: ln(quantile in µs) by gate, one mapping per run, oldest run first; None if unknown.
+    """
+    rng = np.random.default_rng(0)
+    return {str(gate): change_points([run.get(str(gate)) for run in series], rng=rng) for gate in GATES}
 
 
 def _splits(

@@ -16,7 +16,7 @@ from loadtest.results.environment import new_manifest
 from loadtest.results.interval import pack
 from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
-from loadtest.runs.publish import write_verdict
+from loadtest.runs.verdict_file import write_verdict
 from loadtest.session.recorder import Lifecycle
 from loadtest.verdict.run import judge
 from tests.support.runs import gathered, interval, manifest, plan, tally

@@ -14,11 +14,12 @@ from loadtest.errors import RunNotFound
 from loadtest.results.data import RunData
 from loadtest.results.reader import read_manifest
 from loadtest.ruling import Ruling
+from loadtest.runs import baselines
 from loadtest.runs.baselines import (
     MAX_PASSED_OVER,
     MAX_READ,
     Baseline,
-    Choice,
+    BaselineChoice,
     Rule,
     choose_baseline,
     earlier_runs,
@@ -46,7 +47,7 @@ def test_the_baseline_is_the_newest_complete_run_of_another_revision(tmp_path: P
     assert told(choice) == [("d", "it was not ended in good order")]
 
 
-def told(choice: Choice) -> list[tuple[str, str]]:
+def told(choice: BaselineChoice) -> list[tuple[str, str]]:
     """Return the ids of the runs that were passed over, and why."""
     return [(one.run_id, one.why) for one in choice.passed_over]
 
@@ -90,7 +91,7 @@ def test_where_no_run_is_sound_the_best_serves(tmp_path: Path) -> None:
     made(only_short, "short", 0, seconds=7)
     newest = made(only_short, "shorter", 2, seconds=6)
     choice = choose_baseline(only_short, read_manifest(made(only_short, "new", 3)))
-    assert choice == Choice(Baseline(newest, Rule.NEWEST))
+    assert choice == BaselineChoice(Baseline(newest, Rule.NEWEST))
 
 
 def test_the_search_for_a_sound_baseline_ends(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_the_search_for_a_sound_baseline_ends(tmp_path: Path) -> None:
     made(tmp_path, "sound", 0)
     runs = [made(tmp_path, f"short{number}", 1 + number, seconds=1) for number in range(MAX_READ)]
     judged = read_manifest(made(tmp_path, "new", 99))
-    assert choose_baseline(tmp_path, judged) == Choice(Baseline(runs[-1], Rule.NEWEST))
+    assert choose_baseline(tmp_path, judged) == BaselineChoice(Baseline(runs[-1], Rule.NEWEST))
     shutil.rmtree(runs[0])
     choice = choose_baseline(tmp_path, judged)
     assert choice.baseline is not None
@@ -144,10 +145,10 @@ def test_a_pinned_baseline_of_the_plan_comes_first(tmp_path: Path) -> None:
     newest = recorded(tmp_path, "a", "v1", at_s=0)
     recorded(tmp_path / "baselines", "b", "v0", at_s=-5, rate=2.0)
     judged = read_manifest(recorded(tmp_path, "f", "v2", at_s=4))
-    assert choose_baseline(tmp_path, judged) == Choice(Baseline(newest, Rule.NEWEST))
+    assert choose_baseline(tmp_path, judged) == BaselineChoice(Baseline(newest, Rule.NEWEST))
     pinned = recorded(tmp_path / "baselines", "g", "v2", at_s=-9)
-    assert choose_baseline(tmp_path, judged) == Choice(Baseline(pinned, Rule.PINNED))
-    assert choose_baseline(tmp_path, read_manifest(pinned)) == Choice(Baseline(newest, Rule.NEWEST))
+    assert choose_baseline(tmp_path, judged) == BaselineChoice(Baseline(pinned, Rule.PINNED))
+    assert choose_baseline(tmp_path, read_manifest(pinned)) == BaselineChoice(Baseline(newest, Rule.NEWEST))
 
 
 def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
@@ -155,17 +156,23 @@ def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
     other = recorded(tmp_path, "a", "v1", at_s=0, rate=2.0)
     before = recorded(tmp_path, "b", "v2", at_s=1)
     judged = read_manifest(recorded(tmp_path, "c", "v2", at_s=2))
-    assert choose_baseline(tmp_path, judged, "none") == Choice()
-    assert choose_baseline(tmp_path, judged, "v1") == Choice(Baseline(other, Rule.ASKED))
-    assert choose_baseline(tmp_path, judged, str(other)) == Choice(Baseline(other, Rule.ASKED))
-    assert choose_baseline(tmp_path, judged, "v2") == Choice(Baseline(before, Rule.ASKED))
-    assert choose_baseline(tmp_path, judged) == Choice()
+    assert choose_baseline(tmp_path, judged, "none") == BaselineChoice()
+    assert choose_baseline(tmp_path, judged, "v1") == BaselineChoice(Baseline(other, Rule.ASKED))
+    assert choose_baseline(tmp_path, judged, str(other)) == BaselineChoice(Baseline(other, Rule.ASKED))
+    assert choose_baseline(tmp_path, judged, "v2") == BaselineChoice(Baseline(before, Rule.ASKED))
+    assert choose_baseline(tmp_path, judged) == BaselineChoice()
     with pytest.raises(RunNotFound):
         choose_baseline(tmp_path, judged, "v9")
 
 
-def test_earlier_runs_are_those_of_the_same_revision_and_plan(tmp_path: Path) -> None:
-    """They tell the noise from run to run, so nothing else may differ."""
+def test_earlier_runs_are_those_of_the_same_revision_and_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They tell the noise from run to run, so nothing else may differ; a damaged one is passed over."""
+
+    def found(before_unix_ns: int) -> list[str]:
+        return [run.manifest.run_id for run in earlier_runs(tmp_path, judged, before_unix_ns=before_unix_ns)]
+
     runs = [recorded(tmp_path, name, "v1", at_s=at) for at, name in enumerate("abc")]
     recorded(tmp_path, "d", "v2", at_s=5)
     recorded(tmp_path, "e", "v1", at_s=6, rate=2.0)
@@ -173,10 +180,16 @@ def test_earlier_runs_are_those_of_the_same_revision_and_plan(tmp_path: Path) ->
     judged = read_manifest(runs[2])
     pin(runs[1], tmp_path)
     now = judged.started_unix_ns
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=2) == [runs[1], runs[0]]
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now, least=1, most=1) == [runs[1]]
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now - NS_PER_S, least=1) == [runs[0]]
-    assert earlier_runs(tmp_path, judged, before_unix_ns=now) == []
+    assert found(now) == []
+    monkeypatch.setattr(baselines, "MIN_RUNS", 2)
+    assert found(now) == ["b", "a"]
+    assert found(now - NS_PER_S) == []
+    monkeypatch.setattr(baselines, "MIN_RUNS", 1)
+    assert found(now - NS_PER_S) == ["a"]
+    (runs[0] / "intervals.jsonl").write_text("{\n")
+    assert found(now) == ["b"]
+    monkeypatch.setattr(baselines, "MAX_EARLIER", 1)
+    assert found(now) == ["b"]
 
 
 def run(

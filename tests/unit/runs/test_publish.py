@@ -17,8 +17,8 @@ from loadtest.results.directory import VERDICT
 from loadtest.results.log_file import read_server_log
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import read_verdict
-from loadtest.runs.publish import attach_logs, publish, write_verdict
+from loadtest.runs.publish import attach_logs, publish
+from loadtest.runs.verdict_file import read_verdict, write_verdict
 from loadtest.serverlog.extract import ReadStats
 from loadtest.serverlog.rules import load_rules
 from loadtest.session.recorder import ErrorTally
@@ -471,7 +471,7 @@ def test_a_verdict_is_written_and_read(tmp_path: Path) -> None:
     path = written(tmp_path)
     assert read_verdict(path) is None
     verdict = judge(read_run(path))
-    assert write_verdict(path, verdict) == path / VERDICT
+    write_verdict(path, verdict)
     assert read_verdict(path) == verdict == judge(read_run(path))
     (path / VERDICT).write_text("{")
     with pytest.raises(RunUnreadable, match=VERDICT):

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from loadtest.cli import main
 from loadtest.results.environment import utc_text
 from loadtest.runs.pins import pin
-from loadtest.runs.trend import MARK, changes_in, trend, trend_sheet
+from loadtest.runs.trend import MARK, trend, trend_sheet
 from loadtest.session.schedule import NS_PER_S
+from loadtest.statistics.changes import changes_in
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
