@@ -56,16 +56,7 @@ def html(judged: JudgedRun) -> str:
         verdict=verdict,
         manifest=manifest,
         failure=advice.failure_lines(run),
-        items=[
-            {
-                "item": item,
-                "question": KINDS[item.item].question,
-                "counts": count_table(item),
-                "lines": advice.finding_lines(item),
-                "next": next_step(item, verdict.items),
-            }
-            for item in judged.items
-        ],
+        items=_items(judged),
         generator=advice.generator_line(verdict.generator),
         facts=_facts(judged),
         charts=charts(run),
@@ -82,6 +73,19 @@ def html(judged: JudgedRun) -> str:
         environment=environment_table(run),
         command=judged.command,
     )
+
+
+def _items(judged: JudgedRun) -> list[dict[str, Any]]:
+    return [
+        {
+            "item": item,
+            "question": KINDS[item.item].question,
+            "counts": count_table(item),
+            "lines": advice.finding_lines(item),
+            "next": next_step(item, judged.verdict.items),
+        }
+        for item in judged.items
+    ]
 
 
 def _facts(judged: JudgedRun) -> list[tuple[str, str]]:

@@ -103,12 +103,8 @@ def power_of(
             or with too few samples in it, only the relative margin and the noise floor count.
         noise: the quantile's run-to-run noise.
     """
-    sampling, baseline_us = 0.0, None
-    margin_ratio = gate.margin.relative_ratio
-    if baseline and baseline.samples >= gate.least_samples and baseline.busy >= MIN_SECONDS:
-        sampling = sampling_spread(baseline, gate.quantile, rng=rng).variance * baseline.counts.shape[0]
-        baseline_us = baseline.percentile_us(gate.quantile) or 0.0
-        margin_ratio = gate.margin.ratio(baseline_us)
+    sampling, baseline_us = _measured(gate, baseline, rng)
+    margin_ratio = gate.margin.relative_ratio if baseline_us is None else gate.margin.ratio(baseline_us)
     margin = math.log1p(margin_ratio)
     run_variance = noise.deviation_ratio**2 + sampling / duration_s
     resolution = _reach(pairs, noise) * math.sqrt(2 * run_variance)
@@ -128,6 +124,16 @@ def power_of(
         pairs_needed=_pairs_needed(pairs, margin, run_variance=run_variance, noise=noise),
         duration_s_needed=_duration_s_needed(pairs, margin, sampling=sampling, noise=noise),
     )
+
+
+def _measured(
+    gate: Gate, baseline: SecondlyHistograms | None, rng: np.random.Generator
+) -> tuple[float, float | None]:
+    """Return the variance of a second's sampling error and the quantile; 0 and None if they are not known."""
+    if baseline is None or baseline.samples < gate.least_samples or baseline.busy < MIN_SECONDS:
+        return 0.0, None
+    variance = sampling_spread(baseline, gate.quantile, rng=rng).variance * baseline.counts.shape[0]
+    return variance, baseline.percentile_us(gate.quantile) or 0.0
 
 
 def _reach(pairs: int, noise: NoiseFloor) -> float:

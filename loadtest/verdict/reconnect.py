@@ -63,8 +63,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
 def _ruling(run: RunData) -> tuple[Ruling, str]:
     plan = run.manifest.plan
     outages, resumed = run.count("reconnect.outages"), run.count("reconnect.resumed")
-    missed = _storm_without_sessions(run)
-    if not outages and not plan.outages_planned and missed is None:
+    if not outages and not plan.outages_planned and _storm_without_sessions(run) is None:
         return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
     failings = _failings(run)
     if failings:
@@ -76,24 +75,29 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         )
     if not plan.reconnects:
         return Ruling.NOT_JUDGED, f"{outages} outages, and the backoff policy is not to come back"
-    unresolved = run.count("reconnect.unresolved")
-    if unresolved:
-        return Ruling.INCONCLUSIVE, (
+    if doubt := _doubt(run, outages, resumed):
+        return Ruling.INCONCLUSIVE, doubt
+    return Ruling.PASS, _success(run, outages, resumed)
+
+
+def _doubt(run: RunData, outages: int, resumed: int) -> str:
+    """Return why a run without failings cannot PASS, empty if it can."""
+    plan = run.manifest.plan
+    if unresolved := run.count("reconnect.unresolved"):
+        return (
             f"{unresolved} of {outages} outages had a failed attempt, or a long one, before the run's end: "
             "run longer"
         )
-    if missed is not None:
-        return Ruling.INCONCLUSIVE, (
+    if (missed := _storm_without_sessions(run)) is not None:
+        return (
             f"the storm {missed} met no session: it must come when they are up, before the run's end, "
             f"or its share of {plan.sessions} sessions is none"
         )
     if left := unaccounted(run, "reconnect", "outages", ENDINGS):
-        return Ruling.INCONCLUSIVE, imbalance(left, f"{outages} outages")
+        return imbalance(left, f"{outages} outages")
     if plan.outages_planned and resumed < MIN_RESUMED:
-        return Ruling.INCONCLUSIVE, (
-            f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {more_outages(plan)}"
-        )
-    return Ruling.PASS, _success(run, outages, resumed)
+        return f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {more_outages(plan)}"
+    return ""
 
 
 def _storm_without_sessions(run: RunData) -> Storm | None:

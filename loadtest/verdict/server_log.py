@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+import msgspec
 from msgspec import Struct
 
 from loadtest.results.data import RunData
@@ -171,24 +172,8 @@ def _evidence(
     within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
     matched_by = match(within, drops)
     made = [drop for drop in drops if drop.kind != END_OF_RUN]
-    disconnects = [s for s in within if s.record.log_class in DISCONNECTS]
-    wrong = [s for s in disconnects if s.record.level >= Level.ERROR]
-    real = [s for s in within if s.record.log_class is LogClass.REAL_ERROR and s.record.level >= Level.ERROR]
-    _expect_untimed(real, drops)
-    unexpected = [s for s in real if not s.expected]
-    return ServerLogEvidence(
-        disconnect_records=len(disconnects),
-        disconnect_levels=_by_level(disconnects),
-        disconnect_errors=len(wrong),
-        first_disconnect_errors=_first_lines(wrong, drops),
-        info_ratio=_info_ratio(disconnects),
-        real_errors=len(unexpected),
-        expected_errors=len(real) - len(unexpected),
-        first_real_errors=_first_lines(unexpected, drops),
-        cancelled_at_shutdown_errors=sum(
-            s.record.log_class is LogClass.CANCELLED_AT_SHUTDOWN for s in within
-        ),
-        by_kind=_by_kind(within, drops),
+    return msgspec.structs.replace(
+        _seen(within, drops),
         drops=len(made),
         records=collected.records,
         untimed_records=collected.untimed,
@@ -200,6 +185,28 @@ def _evidence(
         reading=reading.counts,
         problems=reading.problems,
         allowed_errors=reading.allowed_errors,
+    )
+
+
+def _seen(within: list[Sighting], drops: Sequence[DropMade]) -> ServerLogEvidence:
+    """Return the evidence that comes from matched records alone."""
+    disconnects = [s for s in within if s.record.log_class in DISCONNECTS]
+    wrong = [s for s in disconnects if s.record.level >= Level.ERROR]
+    real = [s for s in within if s.record.log_class is LogClass.REAL_ERROR and s.record.level >= Level.ERROR]
+    cancelled = [s for s in within if s.record.log_class is LogClass.CANCELLED_AT_SHUTDOWN]
+    _expect_untimed(real, drops)
+    unexpected = [s for s in real if not s.expected]
+    return ServerLogEvidence(
+        disconnect_records=len(disconnects),
+        disconnect_levels=_by_level(disconnects),
+        disconnect_errors=len(wrong),
+        first_disconnect_errors=_first_lines(wrong, drops),
+        info_ratio=_info_ratio(disconnects),
+        real_errors=len(unexpected),
+        expected_errors=len(real) - len(unexpected),
+        first_real_errors=_first_lines(unexpected, drops),
+        cancelled_at_shutdown_errors=len(cancelled),
+        by_kind=_by_kind(within, drops),
     )
 
 
