@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
 
-from loadtest.errors import HIDDEN, InvalidSetting, UsageError
+from loadtest.errors import NOT_SHOWN, InvalidSetting, UsageError
 from loadtest.options import SETTINGS
 from loadtest.statistics.comparison import MIN_SECONDS
 from loadtest.statistics.margins import GATES, Gate
@@ -96,7 +96,7 @@ class Side:
         """
         if bool(url) == bool(command):
             problem = f"or --{role}-cmd must be given, and not both: where {role} is, or how to start it"
-            raise InvalidSetting(f"--{role}", HIDDEN, problem)
+            raise InvalidSetting(f"--{role}", NOT_SHOWN, problem)
         words = _words(f"--{role}-cmd", command) if command else ()
         return cls(role=role, revision=revision or role, url=url or "", command=words)
 
