@@ -121,7 +121,7 @@ def test_a_plan_is_as_comparable_as_ever() -> None:
 
 
 def test_the_options_of_a_plan_repeat_it() -> None:
-    """Read by the parser, the command's options give the same plan, to the last digit."""
+    """Read again, the command's options give the same plan, to the last digit."""
     odd = {
         "rate": 0.1234567891,
         "drops": "fin=0.3333333,close",
