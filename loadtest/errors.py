@@ -47,7 +47,7 @@ class UsageError(LoadtestError):
     exit_code = 2
 
 
-HIDDEN: Final = ...
+NOT_SHOWN: Final = ...
 """Stands in `InvalidSetting.value` for a secret value, or for no value."""
 
 
@@ -56,7 +56,7 @@ class InvalidSetting(UsageError):
 
     Args:
         option: as the user types it: `--ws-rate`, `--margin`.
-        value: as given, or `HIDDEN`.
+        value: as given, or `NOT_SHOWN`.
         problem: what the value must be, or what is wrong with it; continues the sentence after the option.
         hint: what to do, if `problem` does not say it.
     """
@@ -69,7 +69,7 @@ class InvalidSetting(UsageError):
         self.hint = hint
 
     def __str__(self) -> str:
-        got = "" if self.value is HIDDEN else f" (got {_VALUES.repr(self.value)})"
+        got = "" if self.value is NOT_SHOWN else f" (got {_VALUES.repr(self.value)})"
         hint = f". {self.hint}" if self.hint else ""
         return f"{self.option} {self.problem}{got}{hint}"
 

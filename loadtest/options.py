@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from loadtest.errors import HIDDEN, InvalidSetting
+from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Whole, seconds
 
 
@@ -37,11 +37,13 @@ class Setting:
 
     Args:
         name: option name without `--ws-`; empty for a setting that is only a class attribute.
-        attribute: attribute of the user class; the option overrides it.
         kind: kind of its value, with the bounds.
         default: default of the attribute.
         help: what it does, in sentences, without the default and the bounds, which are shown beside it.
-        plan_field: field of a run's plan that holds it; empty if comparable runs may differ in it.
+        attribute: attribute of the user class; the option overrides it. Made from the name unless given:
+            `_s` is added for seconds, `s` for a repeatable setting.
+        in_plan: whether the run's plan holds it; comparable runs must not differ in it.
+        plan_field: field of the plan, if it has another name than the attribute.
         default_text: how to show the default, if its value does not explain itself.
         secret: whether it is masked in the web form and kept out of every file and error.
         repeatable: whether it can be given more than once; its value is then a tuple.
@@ -50,16 +52,23 @@ class Setting:
     """
 
     name: str
-    attribute: str
     kind: Kind
     default: Any
     help: str
     _: KW_ONLY
+    attribute: str = ""
+    in_plan: bool = False
     plan_field: str = ""
     default_text: str = ""
     secret: bool = False
     repeatable: bool = False
     in_web_form: bool = True
+
+    def __post_init__(self) -> None:
+        in_seconds = isinstance(self.kind, Number) and self.kind.unit == "seconds"
+        made = self.name.replace("-", "_") + "_s" * in_seconds + "s" * self.repeatable
+        object.__setattr__(self, "attribute", self.attribute or made)
+        object.__setattr__(self, "plan_field", self.plan_field or self.attribute * self.in_plan)
 
     @property
     def option(self) -> str:
@@ -90,7 +99,7 @@ class Setting:
         """Return the checked value.
 
         Args:
-            given: text, a Python object, or a list of those; without `repeatable` the last one counts.
+            given: text or a Python object; with `repeatable` also a list or a mapping of those.
 
         Raises:
             InvalidSetting: the setting does not accept the value.
@@ -100,10 +109,10 @@ class Setting:
         try:
             if self.repeatable:
                 return tuple(self.kind.read(one, self.option) for one in _each(given))
-            return self.kind.read(given[-1] if isinstance(given, list) and given else given, self.option)
+            return self.kind.read(given, self.option)
         except InvalidSetting as error:
             if self.secret:
-                raise InvalidSetting(error.option, HIDDEN, error.problem, error.hint) from None
+                raise InvalidSetting(error.option, NOT_SHOWN, error.problem, error.hint) from None
             raise
 
 
@@ -119,165 +128,194 @@ def _each(given: Any) -> Iterable[Any]:
 TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
     Group.SERVER: (
         Setting(
-            *("dialect", "dialect", Text("NAME", or_object=True), "emergence"),
+            "dialect",
+            Text("NAME", or_object="a subclass of Dialect"),
+            "emergence",
             "What the server speaks: emergence, echo, or a subclass of loadtest.Dialect in your locustfile.",
-            plan_field="dialect",
+            in_plan=True,
         ),
         Setting(
-            *("path", "path", Text("PATH"), None),
+            "path",
+            Text("PATH"),
+            None,
             "Path and query of the WebSocket endpoint.",
-            plan_field="path",
+            in_plan=True,
             default_text="the dialect's",
         ),
         Setting(
-            *("token", "token", Text("TOKEN", or_object=True), None),
+            "token",
+            Text("TOKEN", or_object="a function that returns one"),
+            None,
             "Token to log in with. As an attribute it may be a function that returns one, async or not. It "
             "is called before each attempt, on the engine's thread, and must neither block nor use gevent.",
             secret=True,
         ),
         Setting(
-            *("header", "headers", Pair("NAME:VALUE", ":"), ()),
+            "header",
+            Pair("NAME:VALUE", ":"),
+            (),
             "Header to add to each upgrade request.",
             secret=True,
             repeatable=True,
         ),
+        Setting("subprotocol", Text("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
         Setting(
-            *("subprotocol", "subprotocols", Text("NAME"), ()),
-            "Subprotocol to offer to the server.",
-            repeatable=True,
-        ),
-        Setting(
-            *("revision", "revision", Text("NAME"), None),
-            "Version of the server under test.",
-            default_text="git describe",
+            "revision", Text("NAME"), None, "Version of the server under test.", default_text="git describe"
         ),
     ),
     Group.LOAD: (
         Setting(
-            *("sessions", "sessions", Whole(1, 100_000), 20),
+            "sessions",
+            Whole(1, 100_000),
+            20,
             "WebSocket sessions per Locust user.",
+            in_plan=True,
             plan_field="sessions_per_user",
         ),
         Setting(
-            *("rate", "rate", Number(1e-6, 10_000, "messages per second per session", or_zero=True), 1.0),
+            "rate",
+            Number(1e-6, 10_000, "messages per second per session", or_zero=True),
+            1.0,
             "Messages per second per session; 0 sends none.",
-            plan_field="rate",
+            in_plan=True,
         ),
         Setting(
-            *("arrivals", "arrivals", Choice(("constant", "poisson", "closed")), "constant"),
+            "arrivals",
+            Choice(("constant", "poisson", "closed")),
+            "constant",
             "When messages are sent: evenly, at random times, or (closed) as soon as the last reply is in.",
-            plan_field="arrivals",
+            in_plan=True,
         ),
         Setting(
-            *("in-flight", "in_flight", Whole(0, 1000, "requests"), 0),
+            "in-flight",
+            Whole(0, 1000, "requests"),
+            0,
             "Requests that a session may have under way; 0 for any number.",
-            plan_field="in_flight",
+            in_plan=True,
         ),
         Setting(
-            *("message-bytes", "message_bytes", Whole(1, 2**20, "bytes"), 64),
-            "Approximate size of a request.",
-            plan_field="message_bytes",
+            "message-bytes", Whole(1, 2**20, "bytes"), 64, "Approximate size of a request.", in_plan=True
         ),
         Setting(
-            *("reply-timeout", "reply_timeout_s", seconds(0.001, 3600), 10.0),
+            "reply-timeout",
+            seconds(0.001, 3600),
+            10.0,
             "Time after which a request without a reply is lost.",
-            plan_field="reply_timeout_s",
+            in_plan=True,
         ),
         Setting(
-            *("warmup", "warmup_s", seconds(0, 3600), 3.0),
+            "warmup",
+            seconds(0, 3600),
+            3.0,
             "Time at the start of a run that the latency verdict leaves out.",
-            plan_field="warmup_s",
+            in_plan=True,
         ),
         Setting(
-            *("seed", "seed", Whole(-(2**63), 2**63 - 1), 1),
+            "seed",
+            Whole(-(2**63), 2**63 - 1),
+            1,
             "Seed of drops, arrivals and jitter: the same seed gives the same plan.",
-            plan_field="seed",
+            in_plan=True,
         ),
     ),
     Group.DROPS: (
         Setting(
-            *("drop-every", "drop_every_s", seconds(0, 1e9), 20.0),
+            "drop-every",
+            seconds(0, 1e9),
+            20.0,
             "Mean time a session stays connected before it is dropped; 0 for no drops.",
-            plan_field="drop_every_s",
+            in_plan=True,
         ),
         Setting(
-            *("drops", "drops", Text("KIND=WEIGHT,…", or_object=True), None),
+            "drops",
+            Text("KIND=WEIGHT,…", or_object="a mapping of weights"),
+            None,
             "Kinds of drops and how often each occurs relative to the others: close=2,reset=1.",
-            plan_field="drops",
+            in_plan=True,
             default_text="the seven kinds that a sound server takes without an error",
         ),
         Setting(
-            *("storm", "storms", Text("SHARE@SECONDS[:KIND]"), ()),
+            "storm",
+            Text("SHARE@SECONDS[:KIND]"),
+            (),
             "Drop a share of all sessions at one moment of the run: 0.5@30, or 50%@30:fin. The kind is reset "
             "unless given.",
-            plan_field="storms",
+            in_plan=True,
             repeatable=True,
         ),
         Setting(
-            *("backoff", "backoff", Text("POLICY", or_object=True), "exponential(1,2,8)"),
+            "backoff",
+            Text("POLICY", or_object="a Backoff"),
+            "exponential(1,2,8)",
             "When clients reconnect: none, constant(SECONDS), or "
             "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or equal.",
-            plan_field="backoff",
+            in_plan=True,
         ),
     ),
     Group.CONNECTION: (
         Setting(
-            *("open-timeout", "open_timeout_s", seconds(0.001, 3600), 10.0),
-            "Time limit of an attempt to connect.",
-            plan_field="open_timeout_s",
+            "open-timeout", seconds(0.001, 3600), 10.0, "Time limit of an attempt to connect.", in_plan=True
         ),
         Setting(
-            *("connect-concurrency", "connect_concurrency", Whole(1, 100_000, "attempts"), 256),
+            "connect-concurrency",
+            Whole(1, 100_000, "attempts"),
+            256,
             "Attempts to connect at the same time, per process.",
         ),
         Setting(
-            *("source-ip", "source_ips", Text("IP"), ()),
+            "source-ip",
+            Text("IP"),
+            (),
             "Local addresses to connect from, in turn: IP, FIRST-LAST or NETWORK/BITS.",
             repeatable=True,
         ),
         Setting(
-            *("tls-ca", "tls_ca", FilePath(), None),
+            "tls-ca",
+            FilePath(),
+            None,
             "Certificates to trust instead of the system's (PEM).",
             default_text="the system's",
             in_web_form=False,
         ),
+        Setting("tls-cert", FilePath(), None, "Client certificate (PEM).", in_web_form=False),
         Setting(
-            *("tls-cert", "tls_cert", FilePath(), None),
-            "Client certificate (PEM).",
-            in_web_form=False,
-        ),
-        Setting(
-            *("tls-key", "tls_key", FilePath(), None),
+            "tls-key",
+            FilePath(),
+            None,
             "Private key of the client certificate (PEM).",
             default_text="in the certificate's file",
             in_web_form=False,
         ),
+        Setting("tls-insecure", Flag(), False, "Accept any server certificate."),
         Setting(
-            *("tls-insecure", "tls_insecure", Flag(), False),
-            "Accept any server certificate.",
-        ),
-        Setting(
-            *("", "max_message_bytes", Whole(1, 2**30, "bytes"), 2**20),
+            "",
+            Whole(1, 2**30, "bytes"),
+            2**20,
             "Largest message that is accepted from the server.",
+            attribute="max_message_bytes",
         ),
+        Setting("", seconds(0.1, 86_400), 20.0, "Time between keepalive pings.", attribute="ping_interval_s"),
         Setting(
-            *("", "ping_interval_s", seconds(0.1, 86_400), 20.0),
-            "Time between keepalive pings.",
-        ),
-        Setting(
-            *("", "ping_timeout_s", seconds(0.1, 86_400), 20.0),
+            "",
+            seconds(0.1, 86_400),
+            20.0,
             "Time after which a ping without a pong ends the connection.",
+            attribute="ping_timeout_s",
         ),
     ),
     Group.VERDICT: (
         Setting(
-            *("baseline", "baseline", Text("RUN"), None),
+            "baseline",
+            Text("RUN"),
+            None,
             "Run directory or revision to compare with, or none.",
             default_text="the pinned run, else one of an earlier revision",
             in_web_form=False,
         ),
         Setting(
-            *("margin", "margins", Text("QUANTILE=SHARE%[/TIMEms]"), ()),
+            "margin",
+            Text("QUANTILE=SHARE%[/TIMEms]"),
+            (),
             "How much slower than the baseline still counts as unchanged at p50, p90, p99 or outage: a share "
             "(p50=8%), a time (p99=2ms), or the larger of both (p99=15%/2ms).",
             default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
@@ -286,40 +324,46 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
     ),
     Group.SERVER_LOG: (
         Setting(
-            *("server-log", "server_logs", Text("FILE"), ()),
+            "server-log",
+            Text("FILE"),
+            (),
             "Log of the server, followed from the start of the run and judged; - for standard input.",
             repeatable=True,
             in_web_form=False,
         ),
         Setting(
-            *("server-log-cmd", "server_log_cmd", Text("COMMAND"), None),
+            "server-log-cmd",
+            Text("COMMAND"),
+            None,
             "Command that prints the server's log, such as 'docker logs -f --tail 0 NAME'; stopped after the "
             "run. One that ends by itself ('gcloud logging read … --format=json') runs again then.",
             in_web_form=False,
         ),
         Setting(
-            *("server-log-format", "server_log_format", Text("FORMAT"), "auto"),
+            "server-log-format",
+            Text("FORMAT"),
+            "auto",
             "Format of the server's log: auto, json, or a format string of Python's logging.",
             in_web_form=False,
         ),
         Setting(
-            *("server-log-rules", "server_log_rules", FilePath(), None),
+            "server-log-rules",
+            FilePath(),
+            None,
             "Your own rules for what log records mean (TOML, see 'loadtest check-log --help').",
             default_text="the built-in rules",
             in_web_form=False,
         ),
         Setting(
-            *("server-log-errors", "server_log_errors", Whole(0, 10**9, "errors"), 0),
+            "server-log-errors",
+            Whole(0, 10**9, "errors"),
+            0,
             "Real errors in the server's log that are allowed.",
             in_web_form=False,
         ),
     ),
     Group.OUTPUT: (
-        Setting(
-            *("results", "results", FilePath("DIR"), "results"),
-            "Folder for run directories.",
-            in_web_form=False,
-        ),
+        Setting("results", FilePath("DIR"), "results", "Folder for run directories.", in_web_form=False),
     ),
 }
 """All settings, by heading."""
@@ -332,7 +376,7 @@ SETTINGS: Final[Mapping[str, Setting]] = {row.attribute: row for row in _ROWS}
 LOCUST_OPTIONS: Final[Mapping[str, str]] = {"users": "-u", "spawn_rate": "-r", "duration_s": "-t"}
 """The fields of a run's plan that Locust's own options set."""
 
-_OF_PLAN = {row.plan_field: row for row in _ROWS if row.plan_field}
+_OF_PLAN = {row.plan_field: row for row in _ROWS if row.in_plan}
 
 
 def read_values(values: Mapping[str, Any]) -> dict[str, Any]:

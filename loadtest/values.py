@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from loadtest.errors import HIDDEN, InvalidSetting
+from loadtest.errors import NOT_SHOWN, InvalidSetting
 
 
 class Kind(Protocol):
@@ -106,7 +106,7 @@ class Whole(Number):
 
     def read(self, given: Any, option: str, part: str = "", hint: str = "") -> int:
         """Return the number; see `Number.read`."""
-        return int(Number.read(self, given, option, part, hint))
+        return int(super().read(given, option, part, hint))
 
     def _converted(self, given: Any) -> int:
         value = int(given)
@@ -115,7 +115,7 @@ class Whole(Number):
         return value
 
     def __str__(self) -> str:
-        return f"a whole number, {Number.__str__(self)}"
+        return f"a whole number, {super().__str__()}"
 
 
 def seconds(least: float, most: float = math.inf, *, or_zero: bool = False, above: bool = False) -> Number:
@@ -147,11 +147,12 @@ class Text:
 
     Args:
         metavar: placeholder in a command's help.
-        or_object: whether a locustfile may give a Python object instead; the module that uses it checks it.
+        or_object: the Python objects that a locustfile may give instead, for errors; empty if none. This kind
+            does not check them: `loadtest.locust_plugin.load_settings` knows their types.
     """
 
     metavar: str = "TEXT"
-    or_object: bool = False
+    or_object: str = ""
 
     def read(self, given: Any, option: str) -> Any:
         """Return the text or object unchanged."""
@@ -160,7 +161,7 @@ class Text:
         return given
 
     def __str__(self) -> str:
-        return "text"
+        return f"text or {self.or_object}" if self.or_object else "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ class Pair:
         match given.split(self.separator, 1) if isinstance(given, str) else given:
             case [str() as name, str() as value] if name.strip():
                 return name.strip(), value.strip()
-        raise InvalidSetting(option, HIDDEN, f"must be {self}")
+        raise InvalidSetting(option, NOT_SHOWN, f"must be {self}")
 
     def __str__(self) -> str:
         return self.metavar

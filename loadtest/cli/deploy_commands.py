@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from loadtest.cli.setting_options import named_as_typed, setting_options
 from loadtest.cli.shared_options import (
     check_output,
     format_option,
@@ -89,7 +90,6 @@ def check_log(
 
 @click.command()
 @click.option("--host", metavar="URL", help="wss://HOST[:PORT]  [default: a reference server that it starts]")
-@click.option("--dialect", metavar="NAME", help="What the server speaks: emergence (default) or echo.")
 @click.option(
     "--locustfile",
     "-f",
@@ -97,25 +97,12 @@ def check_log(
     metavar="FILE",
     help="File with a WebSocketUser, whose dialect, path and token are used.",
 )
-@click.option("--path", metavar="PATH", help="Path of the WebSocket endpoint.  [default: the dialect's]")
 @click.option("--health-path", metavar="PATH", help="Path of the health endpoint.  [default: the dialect's]")
-@click.option(
-    "--token",
-    envvar="LOCUST_WS_TOKEN",
-    show_envvar=True,
-    help="Token to log in with. Better set in the environment.",
-)
-@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Of each upgrade; repeatable.")
 @click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
-@click.option(
-    "--tls-ca", type=click.Path(path_type=Path), metavar="FILE", help="Certificates to trust (PEM)."
+@setting_options(
+    *("dialect", "path", "token", "headers", "tls_ca", "tls_cert", "tls_key", "tls_insecure"),
+    *("server_logs", "server_log_cmd", "revision"),
 )
-@click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Client certificate (PEM).")
-@click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its private key (PEM).")
-@click.option("--tls-insecure", is_flag=True, help="Accept any server certificate.")
-@click.option("--server-log", "server_logs", multiple=True, metavar="FILE", help="Log to judge; repeatable.")
-@click.option("--server-log-cmd", metavar="COMMAND", help="Command printing the log: 'docker logs -f NAME'.")
-@click.option("--revision", metavar="NAME", help="Version of the server.  [default: git describe]")
 @click.option(
     "--results",
     default="results/probes",
@@ -152,18 +139,12 @@ def probe(
       LOCUST_WS_TOKEN=… loadtest probe --host wss://chat.example.org --json | jq -r .verdict.verdict
     """
     from loadtest.locust_plugin.probe import probe as run_probe
-    from loadtest.options import SETTINGS
     from loadtest.report.terminal import print_verdict
 
     click.echo(f"probing {host or 'a reference server of its own'}, within a minute", err=True)
-    header = SETTINGS["headers"].kind
-    given["headers"] = [header.read(text, "--header") for text in given["headers"]]
-    probed = run_probe(
-        host,
-        {"sessions": sessions, **{name: value for name, value in given.items() if value}},
-        health_path=health_path,
-        locustfile=locustfile,
-    )
+    values = {"sessions": sessions, **{name: value for name, value in given.items() if value}}
+    with named_as_typed(ctx):
+        probed = run_probe(host, values, health_path=health_path, locustfile=locustfile)
     if as_json:
         print_json(probed.to_json())
     else:

@@ -5,10 +5,10 @@ from typing import Any
 
 import click
 
+from loadtest.cli.setting_options import setting_option
 from loadtest.cli.shared_options import (
     check_output,
     json_option,
-    margin_option,
     markdown_option,
     print_sheet_as,
     results_option,
@@ -51,7 +51,7 @@ from loadtest.cli.shared_options import (
     metavar="SECONDS",
     help="Time for a server to start.",
 )
-@margin_option("5%, 10%, 20% and 20%, each 0.2ms at least")
+@setting_option("margins")
 @markdown_option
 @results_option
 @json_option

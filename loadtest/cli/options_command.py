@@ -59,5 +59,5 @@ def _document(group: str, setting: Setting) -> dict[str, Any]:
         "repeatable": setting.repeatable,
         "secret": setting.secret,
         "in_web_form": bool(setting.name) and setting.in_web_form,
-        "in_plan": bool(setting.plan_field),
+        "in_plan": setting.in_plan,
     }

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from loadtest.cli.setting_options import setting_option
 from loadtest.cli.shared_options import (
     format_option,
     json_option,
-    margin_option,
     markdown_option,
     print_json,
     print_sheet_as,
@@ -133,7 +133,7 @@ def report(
 @click.option(
     "--force", is_flag=True, help="Compare runs with different plans; the result is INCONCLUSIVE at best."
 )
-@margin_option("what CANDIDATE was judged with")
+@setting_option("margins", "what CANDIDATE was judged with")
 @markdown_option
 @results_option
 @json_option

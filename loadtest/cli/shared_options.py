@@ -1,6 +1,5 @@
 """Options and output functions that commands share."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,22 +22,6 @@ json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document to standard output, and nothing else."
 )
 markdown_option = click.option("--markdown", is_flag=True, help="Print Markdown for a pull request.")
-
-
-def margin_option(default: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return the option that sets margins.
-
-    Args:
-        default: description of the default, for the help.
-    """
-    return click.option(
-        "--margin",
-        "margins",
-        multiple=True,
-        metavar="QUANTILE=SHARE%[/TIMEms]",
-        help="Slowdown that counts as unchanged at p50, p90, p99 or outage: a share (p50=8%), a time "
-        f"(p99=2ms), or the larger of both (p99=15%/2ms); repeatable.  [default: {default}]",
-    )
 
 
 format_option = click.option(

@@ -5,16 +5,18 @@ sets, and a duration that is too short to judge latency.
 """
 
 import argparse
+import contextlib
 import math
+import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import NoReturn
 
-from loadtest.errors import HIDDEN, InvalidSetting, UsageError
+from loadtest.errors import NOT_SHOWN, InvalidSetting, UsageError
 from loadtest.options import SETTINGS
 from loadtest.statistics.comparison import MIN_SECONDS
 from loadtest.statistics.margins import GATES, Gate
@@ -47,6 +49,12 @@ _OWN_OPTIONS = {
 """Options of Locust that the duel sets itself, and what to use instead."""
 
 WARMUP = SETTINGS["warmup_s"]
+
+_CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")
+"""Where Locust looks for options, besides `--config`."""
+
+_SETS_WARMUP = re.compile(rf"""^\s*["']?(--)?{WARMUP.option[2:6]}""", re.MULTILINE)
+"""A line of such a file with the warm-up's option, which Locust takes shortened too."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -96,7 +104,7 @@ class Side:
         """
         if bool(url) == bool(command):
             problem = f"or --{role}-cmd must be given, and not both: where {role} is, or how to start it"
-            raise InvalidSetting(f"--{role}", HIDDEN, problem)
+            raise InvalidSetting(f"--{role}", NOT_SHOWN, problem)
         words = _words(f"--{role}-cmd", command) if command else ()
         return cls(role=role, revision=revision or role, url=url or "", command=words)
 
@@ -170,12 +178,19 @@ class DuelSettings:
 
     @property
     def warmup_s(self) -> float:
-        """The warm-up of each run in seconds: as given for Locust, else the default user's; 0 if unknown."""
+        """The warm-up of each run in seconds, as given for Locust or in the environment; 0 if unknown.
+
+        It is unknown if a locustfile of your own or a configuration file of Locust may set it.
+        """
         parser = _Parser(add_help=False)
-        parser.add_argument(WARMUP.option, dest=WARMUP.attribute)
-        given = parser.parse_known_args(self.arguments)[0].warmup_s
-        unless_given = WARMUP.default if self.locustfile == LOCUSTFILE else 0.0
-        return float(unless_given if given is None else WARMUP.read(given))
+        parser.add_argument(WARMUP.option, dest="warmup", default=os.environ.get(WARMUP.variable) or None)
+        parser.add_argument("--config")
+        given = parser.parse_known_args(self.arguments)[0]
+        if given.warmup is not None:
+            return float(WARMUP.read(given.warmup))
+        files = [*_CONFIG_FILES, *([given.config] if given.config else [])]
+        own = self.locustfile != LOCUSTFILE or _set_warmup(files)
+        return 0.0 if own else float(WARMUP.default)
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -186,6 +201,15 @@ class DuelSettings:
     def looks(self) -> tuple[int, ...]:
         """The numbers of pairs at which the duel looks."""
         return plan_looks(self.pairs)
+
+
+def _set_warmup(files: Iterable[str]) -> bool:
+    """Return whether one of Locust's configuration files sets the warm-up."""
+    for file in files:
+        with contextlib.suppress(OSError, ValueError):  # no such file, or no text
+            if _SETS_WARMUP.search(Path(file).expanduser().read_text(encoding="utf-8")):
+                return True
+    return False
 
 
 def parse_duration(text: str) -> int:

@@ -3,19 +3,20 @@
 Every mistake in a setting is found here, before the first connection.
 """
 
+import inspect
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
-from loadtest.errors import HIDDEN, InvalidSetting
-from loadtest.options import read_values
+from loadtest.errors import NOT_SHOWN, InvalidSetting
+from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.traffic import SessionConfig
@@ -86,6 +87,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         InvalidSetting: a value is malformed or out of range.
     """
     values = read_values(values)
+    _check_objects(values)
     engine = _engine(values, host)
     return LoadSettings(
         engine=engine,
@@ -104,6 +106,29 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
             allowed_errors=values["server_log_errors"],
         ),
     )
+
+
+def _is_dialect(given: object) -> bool:
+    if isinstance(given, type):
+        return issubclass(given, Dialect) and not inspect.isabstract(given)
+    return isinstance(given, Dialect)
+
+
+_OBJECTS: Final[Mapping[str, Callable[[object], bool]]] = {
+    "dialect": _is_dialect,
+    "token": callable,
+    "drops": lambda given: isinstance(given, Mapping | DropPlan),
+    "backoff": lambda given: isinstance(given, Backoff),
+}
+"""By attribute, whether an object may stand in place of a setting's text."""
+
+
+def _check_objects(values: Mapping[str, Any]) -> None:
+    """Refuse objects of a wrong type; without a value, a setting whose default is None keeps it."""
+    for attribute, admits in _OBJECTS.items():
+        given, row = values[attribute], SETTINGS[attribute]
+        if not (isinstance(given, str) or admits(given) or given is row.default):
+            raise InvalidSetting(row.option, NOT_SHOWN if row.secret else given, f"must be {row.kind}")
 
 
 def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
@@ -209,7 +234,7 @@ def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
         if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
             raise InvalidSetting("--ws-header", name, "name must be letters, digits, - and _")
         if any(character in value for character in "\r\n\0"):
-            raise InvalidSetting("--ws-header", HIDDEN, f"value of {name} must not contain a line break")
+            raise InvalidSetting("--ws-header", NOT_SHOWN, f"value of {name} must not contain a line break")
 
 
 def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:

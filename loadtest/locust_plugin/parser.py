@@ -52,17 +52,17 @@ def _add(group: Any, row: Setting) -> None:
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:
-    """Return {attribute: value} for the options that were given.
+    """Return {attribute: value as given} for the options that were given.
 
     Raises:
-        InvalidSetting: a value is malformed or out of range.
+        InvalidSetting: a flag is neither on nor off.
     """
     given: dict[str, Any] = {}
     for attribute, row in SETTINGS.items():
-        text = getattr(options, row.destination, None) if row.name else None
-        if text in (None, "", []):
+        value = getattr(options, row.destination, None) if row.name else None
+        if value in (None, "", []):
             continue
-        value = row.read(text)
-        if value is not False:  # a flag that is not given leaves the attribute unchanged too
-            given[attribute] = value
+        if isinstance(row.kind, Flag) and not row.read(value):
+            continue  # a flag that is not given leaves the attribute unchanged too
+        given[attribute] = value
     return given

@@ -83,9 +83,9 @@ def probe(
         locustfile: a file whose one user class supplies all settings not in `values`.
 
     Raises:
-        UsageError: the locustfile cannot be loaded or does not have exactly one user class, or there are too
-            few sessions.
-        SystemExit: a setting is wrong; a one-line message has been printed.
+        UsageError: the locustfile cannot be loaded or does not have exactly one user class, there are too few
+            sessions, or a setting is wrong.
+        LoadtestError: the run could not begin for another reason.
     """
     base = WebSocketUser if locustfile is None else _user_class(locustfile)
     sessions = values["sessions"]
@@ -102,8 +102,8 @@ def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> P
         parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
     )
     runner = environment.create_local_runner()
-    roles.attach(environment, WebSocketUser)
     try:
+        roles.give_lifecycle(environment, WebSocketUser)
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
         health = _health(environment, kind, health_path)

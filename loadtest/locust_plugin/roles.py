@@ -33,21 +33,30 @@ _lifecycles: "WeakSet[Lifecycle]" = WeakSet()
 
 
 def attach(environment: Environment, base: type) -> None:
-    """Give an environment its lifecycle if one of its user classes has this base.
+    """Give an environment its lifecycle, or exit: Locust only logs what its listeners raise.
 
     Raises:
         SystemExit: a setting has a bad value; a one-line message has been printed.
+    """
+    try:
+        give_lifecycle(environment, base)
+    except LoadtestError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def give_lifecycle(environment: Environment, base: type) -> None:
+    """Give an environment its lifecycle if one of its user classes has this base.
+
+    Raises:
+        LoadtestError: a setting has a bad value, or a run could not begin for another reason.
     """
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     if not classes:
         return
     _handle_interrupts()
     lifecycle = _role(environment.runner)(environment, classes)
-    try:
-        lifecycle.check()
-    except LoadtestError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    lifecycle.check()
     lifecycle.listen()
     _lifecycles.add(lifecycle)
     _result(environment).set(lifecycle)  # last: users that wait for it need a run that has begun

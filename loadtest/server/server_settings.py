@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from loadtest.errors import HIDDEN, InvalidSetting
+from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.server.faults import parse_faults
 from loadtest.values import Whole, seconds
 
@@ -67,7 +67,7 @@ class ServerSettings:
         _POSITIVE_SECONDS.read(self.ping_timeout_s, "--ping-timeout")
         if self.token is not None and not _TOKEN.fullmatch(self.token):
             problem = "must be valid as a WebSocket subprotocol: letters, digits and !#$%&'*+-.^_`|~"
-            raise InvalidSetting("--token", HIDDEN, problem)
+            raise InvalidSetting("--token", NOT_SHOWN, problem)
         parse_faults(self.faults)
 
 

@@ -172,7 +172,7 @@ def compare(
         resamples: number of bootstrap resamples.
 
     Raises:
-        InvalidSetting: there are more pairs than the last planned look.
+        ValueError: there are more pairs than the last planned look.
     """
     problem = _too_little(gate, pairs)
     known = _known(gate, pairs, reason=problem)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from loadtest.errors import InvalidSetting
 
@@ -26,7 +26,7 @@ MAX_RATIO: Final = 1.0
 MAX_US: Final = 60_000_000.0
 """One minute, far above any sensible value of these quantiles: more must be a typing error too."""
 
-_RANGE = "must be 0–100% and 0–60 s"
+_RANGE = f"must be 0–{MAX_RATIO:.0%} and 0–{MAX_US / 1e6:g} s"
 _FORM = "must be QUANTILE=SHARE%, QUANTILE=TIMEms or both, for example p50=8% or p99=15%/2ms"
 
 _UNITS = {"%": ("relative_ratio", 0.01), "ms": ("absolute_us", 1e3), "s": ("absolute_us", 1e6)}
@@ -41,14 +41,17 @@ class Margin(Struct, frozen=True):
     Args:
         relative_ratio: share of the baseline, from 0 to 1.
         absolute_us: time in microseconds.
+
+    Raises:
+        ValueError: share or time is out of range.
     """
 
     relative_ratio: Annotated[float, Meta(ge=0, le=MAX_RATIO)]
     absolute_us: Annotated[float, Meta(ge=0, le=MAX_US)] = 200.0
 
     def __post_init__(self) -> None:
-        if not _in_range(self.relative_ratio, self.absolute_us):
-            raise InvalidSetting(_OPTION, str(self), _RANGE)
+        if not (0 <= self.relative_ratio <= MAX_RATIO and 0 <= self.absolute_us <= MAX_US):
+            raise ValueError(f"margin {_RANGE} (got {self})")
 
     def __str__(self) -> str:
         return f"{100 * self.relative_ratio:.12g}%/{self.absolute_us / 1000:.12g}ms"
@@ -56,10 +59,6 @@ class Margin(Struct, frozen=True):
     def ratio(self, baseline_us: float) -> float:
         """Return the margin as a share of this baseline."""
         return max(self.relative_ratio, self.absolute_us / max(baseline_us, 1.0))
-
-
-def _in_range(relative_ratio: float, absolute_us: float) -> bool:
-    return 0 <= relative_ratio <= MAX_RATIO and 0 <= absolute_us <= MAX_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Gate:
         margin: how much slower still counts as unchanged.
 
     Raises:
-        InvalidSetting: the quantile is out of range.
+        ValueError: the quantile is out of range.
     """
 
     tag: str
@@ -81,8 +80,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile < 1:
-            problem = "must be above 0 and below 1: p99 is 0.99"
-            raise InvalidSetting("quantile", self.quantile, problem)
+            raise ValueError(f"quantile must be above 0 and below 1: p99 is 0.99 (got {self.quantile})")
 
     def __str__(self) -> str:
         return f"{self.tag} p{100 * self.quantile:g}"
@@ -158,12 +156,13 @@ def _changed(margin: Margin, amounts: str, part: str, option: str) -> Margin:
         if field in changes:
             raise InvalidSetting(option, part, "must have at most one share and one time")
         changes[field] = value
-    amounts_of = {"relative_ratio": margin.relative_ratio, "absolute_us": margin.absolute_us} | changes
-    if not _in_range(**amounts_of):
-        raise InvalidSetting(option, part, _RANGE)
-    if not any(amounts_of.values()):
+    try:
+        changed = structs.replace(margin, **changes)
+    except ValueError:
+        raise InvalidSetting(option, part, _RANGE) from None
+    if not (changed.relative_ratio or changed.absolute_us):
         raise InvalidSetting(option, part, "must be above 0: without a margin nothing can pass")
-    return Margin(**amounts_of)
+    return changed
 
 
 def margins_text(gates: Iterable[Gate]) -> str:

@@ -14,8 +14,6 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from loadtest.errors import InvalidSetting
-
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -38,7 +36,7 @@ class SecondlyHistograms:
         totals: shape (buckets,), number of values in each bucket over the whole run.
 
     Raises:
-        InvalidSetting: the shapes do not match, a count is negative, or the values are negative, not finite
+        ValueError: the shapes do not match, a count is negative, or the values are negative, not finite
             or not increasing.
     """
 
@@ -48,14 +46,15 @@ class SecondlyHistograms:
 
     def __post_init__(self) -> None:
         if self.counts.ndim != 2 or self.values_us.shape != self.counts.shape[1:]:
-            problem = f"must have a column for each of {self.values_us.shape} values"
-            raise InvalidSetting("counts", self.counts.shape, problem)
+            raise ValueError(
+                f"counts must have a column for each value: {self.counts.shape}, {self.values_us.shape}"
+            )
         if not np.all(np.isfinite(self.values_us)) or np.any(np.diff(self.values_us) <= 0):
-            raise InvalidSetting("values_us", self.values_us, "must be finite and strictly increasing")
+            raise ValueError("values_us must be finite and strictly increasing")
         if self.values_us.size and self.values_us[0] < 0:
-            raise InvalidSetting("values_us", float(self.values_us[0]), "must be 0 or more")
+            raise ValueError("values_us must be 0 or more")
         if np.any(self.counts < 0):
-            raise InvalidSetting("counts", int(self.counts.min()), "must be 0 or more")
+            raise ValueError("counts must be 0 or more")
         # Summed once: every percentile needs it, and the matrix of an hour-long run is large.
         object.__setattr__(self, "totals", self.counts.sum(axis=0, dtype=np.int64))
 

@@ -15,7 +15,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from loadtest.errors import InvalidSetting
 from loadtest.statistics.distributions import normal_quantile, normal_share, root
 
 LOOKS = (4, 8, 12)
@@ -51,12 +50,10 @@ def nominal_level(pairs: int, looks: tuple[int, ...], error: float = ERROR) -> f
         error: two-sided error of the whole plan, in (0, 1).
 
     Raises:
-        InvalidSetting: there are more pairs than at the last planned look.
+        ValueError: there are more pairs than at the last planned look.
     """
     if not looks or pairs > looks[-1]:
-        raise InvalidSetting(
-            "pairs", pairs, f"must be at most {max(looks, default=0)}, the last look planned"
-        )
+        raise ValueError(f"pairs must be at most {max(looks, default=0)}, the last look (got {pairs})")
     fractions = [look / looks[-1] for look in (*(look for look in looks if look < pairs), pairs)]
     return 2.0 * normal_share(-critical_values(fractions, error)[-1])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loadtest.errors import HIDDEN, InvalidSetting
+from loadtest.errors import NOT_SHOWN, InvalidSetting
 
 _SECURE_SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
 
@@ -88,7 +88,7 @@ class Target:
         except ValueError:
             raise InvalidSetting(option, url, problem, hint) from None
         if parts.username or parts.password:
-            raise InvalidSetting(option, HIDDEN, "must not hold credentials", "Use --ws-header")
+            raise InvalidSetting(option, NOT_SHOWN, "must not hold credentials", "Use --ws-header")
         secure = _SECURE_SCHEMES.get(parts.scheme)
         if secure is None or not parts.hostname or port == 0:
             raise InvalidSetting(option, url, problem, hint)

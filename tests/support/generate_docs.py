@@ -53,7 +53,7 @@ def _table(rows: Sequence[Setting]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for row in rows:
         option = f"`{row.option} {row.kind.metavar}`".replace(" `", "`") if row.name else "(attribute only)"
-        marks = [mark for mark, holds in (("repeatable", row.repeatable), ("plan", row.plan_field)) if holds]
+        marks = [mark for mark, holds in (("repeatable", row.repeatable), ("plan", row.in_plan)) if holds]
         cells = (
             option,
             f"`{row.attribute}`",

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest import errors
 from loadtest.errors import (
-    HIDDEN,
+    NOT_SHOWN,
     ConnectFailed,
     IllegalStep,
     InvalidSetting,
@@ -29,7 +29,7 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         2,
         "--port must be 0–65535 (got -1). 0 takes a free port",
     ),
-    (InvalidSetting("--ws-header", HIDDEN, "must be NAME:VALUE"), 2, "--ws-header must be NAME:VALUE"),
+    (InvalidSetting("--ws-header", NOT_SHOWN, "must be NAME:VALUE"), 2, "--ws-header must be NAME:VALUE"),
     (
         RunNotFound("v1", Path("results")),
         2,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects.base import dialect_named
+from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.drops.plan import DropPlan, Storm, parse_storms, parse_weights
 from loadtest.duel.settings import DuelSettings, Side, parse_duration
 from loadtest.errors import InvalidSetting, UsageError
@@ -45,7 +45,8 @@ def attributes(**values: Any) -> Callable[[], object]:
 
 def options(**texts: Any) -> Callable[[], object]:
     """Return what reads these options."""
-    return lambda: given_values(argparse.Namespace(**{f"ws_{name}": text for name, text in texts.items()}))
+    typed = argparse.Namespace(**{f"ws_{name}": text for name, text in texts.items()})
+    return lambda: load_settings(DEFAULTS | given_values(typed), URL)
 
 
 def target(url: str, tls: Tls | None = None) -> Callable[[], object]:
@@ -101,6 +102,19 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         attributes(path="/a b"),
         attributes(tls_ca=5),
         attributes(dialect="klingon"),
+        attributes(dialect=5),
+        attributes(dialect=int),
+        attributes(dialect=Dialect),
+        attributes(token=5),
+        attributes(token=["secret"]),
+        attributes(drops=5),
+        attributes(backoff=5),
+        attributes(backoff=None),
+        attributes(rate=[1, 2]),
+        attributes(baseline=["v1", "v2"]),
+        attributes(tls_insecure=[True]),
+        attributes(drops=["close", "fin"]),
+        attributes(drops=("close", "fin")),
         call(dialect_named, "klingon"),
     ],
     "Drops": [

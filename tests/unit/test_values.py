@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.errors import HIDDEN, InvalidSetting
+from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Whole, seconds
 
 
@@ -67,7 +67,7 @@ def test_anything_else_is_a_number_or_refused(given: Any) -> None:
         (Whole(1, 9), 7.0, 7),
         (Choice(("a", "b")), "b", "b"),
         (Text(), "any", "any"),
-        (Text(or_object=True), len, len),
+        (Text(or_object="a function"), len, len),
         (FilePath(), "a/b", Path("a/b")),
         (FilePath(), Path("a/b"), Path("a/b")),
         (Pair("NAME:VALUE", ":"), "Cookie: a:b ", ("Cookie", "a:b")),
@@ -103,4 +103,4 @@ def test_what_is_refused(kind: Kind, given: Any) -> None:
     with pytest.raises(InvalidSetting) as refused:
         kind.read(given, "--x")
     assert refused.value.problem == f"must be {kind}"
-    assert refused.value.value is (HIDDEN if isinstance(kind, Pair) else given)
+    assert refused.value.value is (NOT_SHOWN if isinstance(kind, Pair) else given)

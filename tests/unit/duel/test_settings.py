@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -76,6 +77,41 @@ def test_a_locustfile_of_ones_own_may_have_another_warm_up() -> None:
     assert DuelSettings(a=A, b=B, duration_s=10, locustfile=LOCUSTFILE).warmup_s == 0.0
     with pytest.raises(InvalidSetting, match="must be at least 13s"):
         DuelSettings(a=A, b=B, duration_s=10, locustfile=LOCUSTFILE, arguments=("--ws-warmup", "3"))
+
+
+def test_the_environment_may_set_the_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any locustfile; an argument wins."""
+    monkeypatch.setenv("LOCUST_WS_WARMUP", "0")
+    assert DuelSettings(a=A, b=B, duration_s=12).warmup_s == 0.0
+    assert DuelSettings(a=A, b=B, arguments=("--ws-warmup", "4")).warmup_s == 4.0
+    monkeypatch.setenv("LOCUST_WS_WARMUP", "5")
+    with pytest.raises(InvalidSetting, match="must be at least 15s"):
+        DuelSettings(a=A, b=B, duration_s=12, locustfile=LOCUSTFILE)
+    monkeypatch.setenv("LOCUST_WS_WARMUP", "")
+    assert DuelSettings(a=A, b=B).warmup_s == 3.0
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "warmup_s"),
+    [
+        ("locust.conf", "ws-rate = 2\nws-warmup = 0\n", 0.0),
+        ("locust.conf", "  --ws-warm=0\n", 0.0),
+        ("pyproject.toml", '[tool.locust]\n"ws-warmup" = 0\n', 0.0),
+        ("other.conf", "ws-warmup = 0\n", 0.0),
+        ("locust.conf", "ws-rate = 2\n# ws-warmup = 0\n", 3.0),
+        ("unread.conf", "ws-warmup = 0\n", 3.0),
+        (".locust.conf", "ws-warmup = 0\n", 0.0),
+    ],
+)
+def test_a_configuration_file_may_set_the_warm_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str, warmup_s: float
+) -> None:
+    """Locust reads it; the duel then leaves the length of its runs to the user."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tmp_path.joinpath(name).write_text(text, encoding="utf-8")
+    arguments = ("--config", "other.conf")
+    assert DuelSettings(a=A, b=B, arguments=arguments, duration_s=13).warmup_s == warmup_s
 
 
 @pytest.mark.parametrize(

@@ -35,15 +35,15 @@ def test_margins_are_relative_or_absolute_whichever_is_more() -> None:
 @pytest.mark.parametrize("number", [-0.1, math.nan, math.inf])
 def test_a_margin_that_is_none_is_refused(number: float) -> None:
     """Negative and infinite margins would settle everything."""
-    with pytest.raises(InvalidSetting, match="must be 0–100% and 0–60 s"):
+    with pytest.raises(ValueError, match="must be 0–100% and 0–60 s"):
         Margin(number)
-    with pytest.raises(InvalidSetting, match="must be 0–100% and 0–60 s"):
+    with pytest.raises(ValueError, match="must be 0–100% and 0–60 s"):
         Margin(0.05, number)
 
 
 def test_a_quantile_in_percent_is_refused() -> None:
     """99 where 0.99 is meant is a slip that must not go on."""
-    with pytest.raises(InvalidSetting, match=r"0\.99"):
+    with pytest.raises(ValueError, match=r"0\.99"):
         Gate("service", 99, Margin(0.2))
 
 

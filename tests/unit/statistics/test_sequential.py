@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from loadtest.errors import InvalidSetting
 from loadtest.ruling import Ruling
 from loadtest.statistics.comparison import compare
 from loadtest.statistics.sequential import (
@@ -65,7 +64,7 @@ def test_all_error_is_spent_at_the_end_and_little_before() -> None:
 def test_an_unplanned_look_spends_its_share() -> None:
     """Six pairs judge at a level between those of four and eight; more than planned are refused."""
     assert nominal_level(4, LOOKS) < nominal_level(6, LOOKS) < nominal_level(8, LOOKS)
-    with pytest.raises(InvalidSetting, match="13"):
+    with pytest.raises(ValueError, match="13"):
         nominal_level(13, LOOKS)
 
 
@@ -102,5 +101,5 @@ def test_looks_far_before_the_end_spend_next_to_nothing(budget: int) -> None:
 
 def test_more_pairs_than_planned_are_refused() -> None:
     """All error is spent at the last look; another one would have none left."""
-    with pytest.raises(InvalidSetting, match="pairs"):
+    with pytest.raises(ValueError, match="pairs"):
         compare(P50, pairs_with([0.0] * 13), rng=rng(), looks=LOOKS)

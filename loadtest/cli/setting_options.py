@@ -1,0 +1,65 @@
+"""Options of commands that stand for settings of a run, made from the table of settings.
+
+Such an option is called like Locust's, without `ws-`: `--tls-ca` for `--ws-tls-ca`.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from loadtest.errors import InvalidSetting
+from loadtest.options import SETTINGS, Setting, written
+from loadtest.values import Flag
+
+
+def setting_options(*attributes: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds the options of these settings; each has the attribute as its parameter."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for attribute in reversed(attributes):  # click lists the last one first
+            command = setting_option(attribute)(command)
+        return command
+
+    return decorate
+
+
+def setting_option(
+    attribute: str, default_text: str = ""
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds the option of a setting.
+
+    Its value is None, () or False unless it is given. A secret may also be in the environment.
+
+    Args:
+        attribute: attribute of the setting and name of the parameter.
+        default_text: the command's own default, for the help; the setting's unless given.
+    """
+    row = SETTINGS[attribute]
+    form: dict[str, Any] = {"metavar": row.kind.metavar, "multiple": row.repeatable}
+    if isinstance(row.kind, Flag):
+        form = {"is_flag": True}
+    elif row.secret and not row.repeatable:
+        form |= {"envvar": row.variable, "show_envvar": True}
+    default = default_text or row.default_text or written(row.default)
+    shown = f"  [default: {default}]" if default and "metavar" in form else ""
+    repeatable = " Repeatable." if row.repeatable else ""
+    return click.option(_typed(row), attribute, help=f"{row.help}{repeatable}{shown}", **form)
+
+
+@contextlib.contextmanager
+def named_as_typed(ctx: click.Context) -> Iterator[None]:
+    """Give errors about a setting the name of the command's option for it."""
+    options = {option for parameter in ctx.command.params for option in parameter.opts}
+    names = {row.option: _typed(row) for row in SETTINGS.values() if row.name and _typed(row) in options}
+    try:
+        yield
+    except InvalidSetting as error:
+        hint = " ".join(names.get(word, word) for word in error.hint.split(" "))
+        option = names.get(error.option, error.option)
+        raise InvalidSetting(option, error.value, error.problem, hint) from None
+
+
+def _typed(row: Setting) -> str:
+    return f"--{row.name}"
