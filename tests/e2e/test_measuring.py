@@ -38,6 +38,7 @@ def _frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.alone
 def test_a_frozen_server_shows_in_response_time_only(tmp_path: Path) -> None:
     """A server that freezes for 2 s: one request a session waits, and all that were due meanwhile with it.
 
