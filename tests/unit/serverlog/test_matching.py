@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.serverlog.matching import DropMade, Sighting, clock_offset_ns, covered_ratio, match
@@ -146,7 +146,6 @@ times = st.floats(0, 100)
 kinds = st.sampled_from(["close", "bad_message", "half_open"])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(times, st.sampled_from("ab"), kinds)),
     st.lists(st.tuples(st.none() | times, st.sampled_from(["a", "b", "c", ""]), st.sampled_from(LogClass))),
