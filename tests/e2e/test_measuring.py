@@ -14,18 +14,17 @@ import pytest
 from loadtest.results.reader import read_run
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
+from tests.support.serverclient import wait_for
 
 ECHO = ("--ws-dialect", "echo", "--ws-drop-every", "0")
 
 
 def _wait_for_interval(results: Path, number: int) -> None:
     """Wait until a run has written so many intervals."""
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
-        if any(path.read_bytes().count(b"\n") >= number for path in results.glob("*/*/intervals.jsonl")):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the run wrote no intervals")
+    wait_for(
+        lambda: any(path.read_bytes().count(b"\n") >= number for path in results.glob("*/*/intervals.jsonl")),
+        what=f"{number} intervals",
+    )
 
 
 @contextmanager

@@ -27,9 +27,8 @@ from loadtest.ruling import Ruling
 from loadtest.runs.publish import attach_logs, publish
 from loadtest.server.server_process import ServerProcess
 from loadtest.serverlog.rules import load_rules
-from tests.support.locusts import BRISK, Finished, LocustProcess
+from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
 from tests.support.places import LOGS, ROOT
-from tests.support.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
 SAID_GOODBYE = {"close", "tab_close"}
@@ -56,12 +55,6 @@ class Served:
         return {row["kind"]: row for row in self.run.evidence("server_log")["by_kind"]}
 
 
-def _workers() -> tuple[str, ...]:
-    """Return the options for two workers and a master on a port that no other run has."""
-    port = str(free_port())
-    return ("--processes", "2", "--master-bind-port", port, "--master-port", port)
-
-
 def _options(log: Path) -> Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]:
     """Return by name how the server is set, and how the run is given its log."""
     return {
@@ -70,7 +63,7 @@ def _options(log: Path) -> Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]:
         "printed": ({"log_format": "json"}, ("--ws-server-log-cmd", f"cat {log}")),
         "wsproto": (
             {"ws_implementation": "wsproto"},
-            ("--ws-server-log", str(log), *_workers()),
+            ("--ws-server-log", str(log), *two_workers()),
         ),
     }
 
