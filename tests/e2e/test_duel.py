@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,7 @@ from click.testing import CliRunner
 
 from loadtest.cli import main
 from tests.support.places import ROOT
+from tests.support.serverclient import wait_for
 
 SERVE = f"{shlex.quote(sys.executable)} -m loadtest serve --port {{port}}"
 DENSE = ("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "0", "--ws-warmup", "0")
@@ -153,13 +153,12 @@ def test_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
 
 def _wait_for_messages(results: Path) -> None:
     """Wait until both runs have recorded some seconds."""
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
+
+    def recorded() -> bool:
         files = list(results.glob("[ab]/*/intervals.jsonl"))
-        if len(files) == 2 and all(file.read_bytes().count(b"\n") > 1 for file in files):
-            return
-        time.sleep(0.1)
-    raise AssertionError("the runs have not begun")
+        return len(files) == 2 and all(file.read_bytes().count(b"\n") > 1 for file in files)
+
+    wait_for(recorded, what="seconds of both runs")
 
 
 @pytest.mark.parametrize(

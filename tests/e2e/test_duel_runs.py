@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,27 @@ from loadtest.duel.settings import DuelSettings, Side
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.server.server_process import ServerProcess
 from loadtest.transport.target import free_port
+from tests.support.children import python
+from tests.support.places import ROOT
+
+TERMINATED = """
+import os, signal, sys
+from pathlib import Path
+from loadtest.duel.duel import run_duel
+from loadtest.duel.settings import DuelSettings
+from tests.support.duels import A, B
+
+def terminated(*_arguments, **_options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.pause()
+    raise AssertionError("the signal was not taken")
+
+before = signal.getsignal(signal.SIGTERM)
+duel = run_duel(DuelSettings(a=A, b=B, results=Path(sys.argv[1])), print, make_runs=terminated)
+assert duel.record.end == "it was interrupted", duel.record.end
+assert signal.getsignal(signal.SIGTERM) is before
+"""
+"""A duel whose first run is ended with SIGTERM."""
 
 
 def fail(folder: Path, *roles: str, urls: dict[str, str] | None = None, **changes: Any) -> LoadtestError:
@@ -57,3 +79,11 @@ def test_a_locustfile_that_makes_no_run_is_told(tmp_path: Path, source: str, say
     assert isinstance(failure, UsageError)
     assert says in str(failure)
     assert "\n" not in str(failure)
+
+
+def test_sigterm_is_taken_as_ctrl_c(tmp_path: Path) -> None:
+    """A CI job that is cancelled keeps what it has; afterwards SIGTERM is what it was."""
+    done = subprocess.run(
+        python(TERMINATED, str(tmp_path)), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """Tests that need other programs, in a pytest of their own: skipped and counted, or run and failed."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,17 @@ def test_usual():
     pass
 """
 
+SKIPS = """
+import pytest
+
+@pytest.mark.skip(reason="platform")
+def test_marked():
+    pass
+
+def test_while_it_runs():
+    pytest.skip("busy")
+"""
+
 SETTINGS = """
 [pytest]
 addopts = --strict-markers -p tests.support.external -p no:cacheprovider
@@ -37,10 +49,12 @@ markers = external: needs other programs
 LINE = "2 tests need other programs (marker external): skipped; run them with -m external"
 
 
-def _pytest(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def _pytest(
+    folder: Path, *arguments: str, sample: str = SAMPLE, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the sample with these arguments."""
     (folder / "pytest.ini").write_text(SETTINGS)
-    (folder / "test_sample.py").write_text(SAMPLE)
+    (folder / "test_sample.py").write_text(sample)
     usual = {name: text for name, text in os.environ.items() if not name.startswith(("LOADTEST_", "PYTEST_"))}
     return subprocess.run(
         [sys.executable, "-m", "pytest", str(folder), *arguments],
@@ -88,3 +102,14 @@ def test_a_missing_program_fails_where_they_are_asked_for(
     assert "1 error" in done.stdout
     assert "not found on the path: no-such-program" in done.stdout
     assert "other programs" not in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["one process", "workers"])
+def test_a_skip_fails_where_every_test_is_asked_for(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Whatever its reason, which is told: what CI does not run it would not miss."""
+    done = _pytest(tmp_path, *arguments, sample=SKIPS, LOADTEST_EXTERNAL="1")
+    assert done.returncode == 1, done.stdout
+    assert "skipped" not in done.stdout.splitlines()[-1]
+    for reason in ("platform", "busy"):
+        assert re.search(f"skipped, although every test was asked for: .*{reason}", done.stdout)
+    assert _pytest(tmp_path, *arguments, sample=SKIPS).returncode == 0

@@ -13,7 +13,7 @@ import pytest
 
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess
-from tests.support.serverclient import counters
+from tests.support.serverclient import counters, wait_for
 
 FILES = {
     "run.json",
@@ -27,14 +27,12 @@ FILES = {
 }
 
 
-def _wait_for(path: Path, pattern: str, text: str, count: int = 1, timeout_s: float = 60) -> None:
+def _wait_for(path: Path, pattern: str, text: str, count: int = 1) -> None:
     """Wait until a file of the run holds a text so many times."""
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        if any(found.read_text().count(text) >= count for found in path.glob(pattern)):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"fewer than {count} of {text!r} in {pattern}")
+    wait_for(
+        lambda: any(found.read_text().count(text) >= count for found in path.glob(pattern)),
+        what=f"{count} of {text!r} in {pattern}",
+    )
 
 
 def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path) -> None:

@@ -14,18 +14,17 @@ import pytest
 from loadtest.results.reader import read_run
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
+from tests.support.serverclient import wait_for
 
 ECHO = ("--ws-dialect", "echo", "--ws-drop-every", "0")
 
 
 def _wait_for_interval(results: Path, number: int) -> None:
     """Wait until a run has written so many intervals."""
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
-        if any(path.read_bytes().count(b"\n") >= number for path in results.glob("*/*/intervals.jsonl")):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the run wrote no intervals")
+    wait_for(
+        lambda: any(path.read_bytes().count(b"\n") >= number for path in results.glob("*/*/intervals.jsonl")),
+        what=f"{number} intervals",
+    )
 
 
 @contextmanager
@@ -38,6 +37,7 @@ def _frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.alone
 def test_a_frozen_server_shows_in_response_time_only(tmp_path: Path) -> None:
     """A server that freezes for 2 s: one request a session waits, and all that were due meanwhile with it.
 

@@ -27,12 +27,13 @@ from loadtest.ruling import Ruling
 from loadtest.runs.publish import attach_logs, publish
 from loadtest.server.server_process import ServerProcess
 from loadtest.serverlog.rules import load_rules
-from tests.support.locusts import BRISK, Finished, LocustProcess
+from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
 from tests.support.places import LOGS, ROOT
-from tests.support.ports import free_port
 
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
-MID_REPLY = ("dropped", "mid_reply")
+SAID_GOODBYE = {"close", "tab_close"}
+"""Kinds of drops whose client says that it leaves, so that the server never sends to it afterwards."""
+
 SECONDS = 8
 
 
@@ -54,12 +55,6 @@ class Served:
         return {row["kind"]: row for row in self.run.evidence("server_log")["by_kind"]}
 
 
-def _workers() -> tuple[str, ...]:
-    """Return the options for two workers and a master on a port that no other run has."""
-    port = str(free_port())
-    return ("--processes", "2", "--master-bind-port", port, "--master-port", port)
-
-
 def _options(log: Path) -> Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]:
     """Return by name how the server is set, and how the run is given its log."""
     return {
@@ -68,7 +63,7 @@ def _options(log: Path) -> Mapping[str, tuple[dict[str, Any], tuple[str, ...]]]:
         "printed": ({"log_format": "json"}, ("--ws-server-log-cmd", f"cat {log}")),
         "wsproto": (
             {"ws_implementation": "wsproto"},
-            ("--ws-server-log", str(log), *_workers()),
+            ("--ws-server-log", str(log), *two_workers()),
         ),
     }
 
@@ -91,7 +86,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Served]:
 
 
 def test_before_the_hotfix_exactly_the_log_fails(served: dict[str, Served]) -> None:
-    """The ERROR lines of mid_reply drops fail `server_log`, and nothing else fails; the exit code is 1."""
+    """The ERROR lines of mid_reply drops fail `server_log`, and nothing else fails; the exit code is 1.
+
+    A busy server may still be sending to a client that left in another abrupt way, never to one that said so.
+    """
     before = served["before"]
     assert before.run.rulings == {
         **dict.fromkeys(JUDGED, "PASS"),
@@ -99,25 +97,34 @@ def test_before_the_hotfix_exactly_the_log_fails(served: dict[str, Served]) -> N
         "server_log": "FAIL",
     }, before.run.output
     assert before.run.exit_code == 1
-    assert "ERROR records for mere disconnects (after mid_reply)" in before.item["summary"]
-    loud = {kind for kind, row in before.by_kind.items() if "ERROR" in row["levels"]}
-    assert loud == {"mid_reply"}
+    assert re.search(r"ERROR records for mere disconnects \(after .*\bmid_reply\b", before.item["summary"])
+    errors = {kind: row["levels"].get("ERROR", 0) for kind, row in before.by_kind.items()}
+    assert errors["mid_reply"] > sum(errors.values()) / 2
+    assert [errors[kind] for kind in SAID_GOODBYE] == [0, 0]
     assert before.run.evidence("server_log")["real_errors"] == 0
 
 
 def test_mid_reply_drops_meet_the_server_while_it_sends(served: dict[str, Served]) -> None:
-    """Before the hotfix a mid_reply drop makes its two ERROR lines, and so nearly every one of them."""
+    """Before the hotfix a mid_reply drop makes its two ERROR lines, and so nearly every one of them.
+
+    No line is of a session that has only left with a goodbye.
+    """
     before = served["before"]
-    dropped = Counter(
-        event["session"] for event in before.run.events if (event["event"], event.get("kind")) == MID_REPLY
+    dropped, gone = (
+        Counter(
+            event["session"]
+            for event in before.run.events
+            if event["event"] == "dropped" and event["kind"] in kinds
+        )
+        for kinds in ({"mid_reply"}, DEFAULT_WEIGHTS.keys() - SAID_GOODBYE)
     )
     log = before.log.read_text()
     failed = Counter(re.findall(r"ERROR loadtest\.server: Send error \(session (\S+)\)", log))
     after_close = Counter(re.findall(r"ERROR loadtest\.server: WS RuntimeError session=(\S+):", log))
     assert dropped
-    assert failed <= dropped
+    assert failed <= gone
     assert after_close == failed
-    assert failed.total() > 0.7 * dropped.total()
+    assert (failed & dropped).total() > 0.7 * dropped.total()
 
 
 @pytest.mark.parametrize("name", ["after", "printed", "wsproto"])

@@ -8,8 +8,7 @@ from pathlib import Path
 from loadtest.drops.plan import DropPlan, Storm
 from loadtest.server.server_process import ServerProcess
 from loadtest.session.schedule import NS_PER_S
-from tests.support.locusts import BRISK, Finished, LocustProcess
-from tests.support.ports import free_port
+from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
 
 # Whole runs.
 
@@ -22,12 +21,9 @@ SHARE_RATIO = 0.5
 def storm_run(results: Path, *, distributed: bool) -> Finished:
     """Make a run of 40 sessions in which half of them are dropped at once, and nothing else happens."""
     with ServerProcess() as server:
-        port = str(free_port())
-        workers = ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+        workers = two_workers() if distributed else ()
         storm = ("--ws-drop-every", "0", "--ws-storm", f"{SHARE_RATIO:.0%}@{AT_S:g}", "--host", server.url)
-        with LocustProcess(
-            results, *BRISK, *storm, *(workers if distributed else ()), seconds=9, users=4
-        ) as locust:
+        with LocustProcess(results, *BRISK, *storm, *workers, seconds=9, users=4) as locust:
             return locust.wait()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,6 +15,7 @@ from typing import Any
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import LocustProcess
 from tests.support.ports import free_port
+from tests.support.serverclient import wait_for
 
 
 def _ask(url: str, form: dict[str, str] | None = None) -> bytes:
@@ -24,16 +24,14 @@ def _ask(url: str, form: dict[str, str] | None = None) -> bytes:
         return bytes(answer.read())
 
 
-def _until(met: Callable[[], Any], what: str, timeout_s: float = 60) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        try:
-            if met():
-                return
-        except (urllib.error.URLError, ConnectionError):
-            pass  # the web server is not up yet
-        time.sleep(0.1)
-    raise AssertionError(f"waited in vain for {what}")
+def _until(met: Callable[[], Any], what: str) -> None:
+    """Wait until this is true; the web server may not be up yet."""
+
+    def met_by_now() -> Any:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            return met()
+
+    wait_for(met_by_now, what=what)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess, written_intervals
 from tests.support.ports import free_port
-from tests.support.serverclient import counters
+from tests.support.serverclient import counters, wait_for
 
 LOCUSTFILE = """
 import os, signal
@@ -50,13 +49,14 @@ def _intervals(results: Path, worker: int) -> list[dict[str, Any]]:
 
 def _wait_for_intervals(results: Path, worker: int, count: int) -> list[dict[str, Any]]:
     """Wait until a worker has delivered more than so many intervals, and return them."""
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
-        found = _intervals(results, worker)
-        if len(found) > count:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"worker {worker} delivered {len(_intervals(results, worker))} intervals")
+    found: list[dict[str, Any]] = []
+
+    def delivered() -> bool:
+        found[:] = _intervals(results, worker)
+        return len(found) > count
+
+    wait_for(delivered, what=f"more than {count} intervals of worker {worker}")
+    return found
 
 
 def test_workers_that_cannot_be_counted_on_are_missing(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import time
 from array import array
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,16 +17,10 @@ from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
 from loadtest.server.server_process import ServerProcess
 from loadtest.session.recorder import Interval
-from tests.support.locusts import BRISK, LocustProcess, written_intervals
+from tests.support.locusts import BRISK, LocustProcess, two_workers, written_intervals
 from tests.support.ports import free_port
 from tests.support.runs import manifest
-from tests.support.serverclient import counters
-
-
-def two_workers() -> tuple[str, ...]:
-    """Return the options of a master with two workers, on a port that no other run uses."""
-    port = str(free_port())
-    return ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+from tests.support.serverclient import counters, wait_for
 
 
 def test_merged_workers_equal_one_process_that_saw_all(tmp_path: Path) -> None:
@@ -105,12 +98,10 @@ def test_a_killed_worker_makes_what_it_saw_unknown(tmp_path: Path) -> None:
 
 
 def _wait_for_both_workers(results: Path) -> None:
-    deadline_s = time.monotonic() + 60
-    while time.monotonic() < deadline_s:
-        if {interval["worker"] for interval in written_intervals(results)} == {0, 1}:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the workers delivered nothing")
+    wait_for(
+        lambda: {interval["worker"] for interval in written_intervals(results)} == {0, 1},
+        what="intervals of both workers",
+    )
 
 
 def test_ctrl_c_in_a_terminal_loses_nothing(tmp_path: Path) -> None:

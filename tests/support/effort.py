@@ -19,12 +19,17 @@ for _name, _examples in (("ci", FULL), ("dev", FULL // 3)):
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
-def effort(examples: int, *, steps: int = 50) -> settings:
+def effort(examples: int, *, steps: int = 50, same_fixtures: bool = False) -> settings:
     """Return settings for a property test, without the deadlines that fail on a busy machine.
 
     Args:
         examples: number of examples in the profile `ci`.
         steps: number of steps in each run of a state machine.
+        same_fixtures: whether all examples of a test share fixtures that are made once for each test.
     """
     share = settings.default.max_examples / FULL if settings.default is not None else 1.0
-    return settings(max_examples=math.ceil(examples * share), stateful_step_count=steps)
+    chosen = settings(max_examples=math.ceil(examples * share), stateful_step_count=steps)
+    if not same_fixtures:
+        return chosen
+    allowed = [*chosen.suppress_health_check, HealthCheck.function_scoped_fixture]
+    return settings(chosen, suppress_health_check=allowed)

@@ -3,12 +3,14 @@
     @pytest.mark.external("node", "nginx")      names of the programs, found on the path
 
 A plain `pytest` skips them and prints how many there are. With `-m external`, `--external` or the environment
-variable LOADTEST_EXTERNAL=1 they run, and a missing program fails the test: a skip would hide it.
+variable LOADTEST_EXTERNAL=1 they run, and a missing program fails the test: a skip would hide it. Any
+other skip is a failure then, too.
 """
 
 import os
 import re
 import shutil
+from collections.abc import Generator
 
 import pytest
 
@@ -42,6 +44,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
         pytest.fail(f"not found on the path: {', '.join(missing)}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure where every test was asked for."""
+    report = yield
+    if report.skipped and _asked_for(item.config):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, although every test was asked for: {report.longreprtext}"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

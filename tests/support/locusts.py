@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support.places import ROOT
+from tests.support.ports import free_port
 
 LOCUSTFILE = ROOT / "locustfiles" / "ws.py"
 
@@ -69,6 +70,12 @@ class Finished:
         for line in (self.run / "intervals.jsonl").read_bytes().splitlines():
             total.update(json.loads(line).get("counts", {}))
         return total
+
+
+def two_workers() -> tuple[str, ...]:
+    """Return the options of a master with two workers, on a port that no other run uses."""
+    port = str(free_port())
+    return ("--processes", "2", "--master-port", port, "--master-bind-port", port)
 
 
 def written_intervals(results: Path) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import struct
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.frame_protocol import Opcode
 
@@ -13,6 +13,7 @@ from loadtest.events import Data
 from loadtest.transport import connection as connection_module
 from tests.conftest import Certificates
 from tests.support.dialling import opened, trusting
+from tests.support.effort import effort
 from tests.support.peers import (
     BareServer,
     Ear,
@@ -175,7 +176,7 @@ def streams(draw: st.DrawFn) -> tuple[list[Data], bytes, list[int]]:
     return messages, stream, sorted(draw(st.lists(st.integers(0, len(stream)), max_size=4)))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(60, same_fixtures=True)
 @given(streams())
 async def test_any_sound_stream_is_heard(example: tuple[list[Data], bytes, list[int]]) -> None:
     """Any messages in any fragments and segments are heard as they were sent."""
@@ -195,7 +196,7 @@ async def test_any_sound_stream_is_heard(example: tuple[list[Data], bytes, list[
     assert ear.messages == messages
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(60, same_fixtures=True)
 @given(st.binary(max_size=100))
 async def test_no_bytes_break_it(data: bytes) -> None:
     """Whatever bytes come after the upgrade, the connection ends in one of the known ways."""

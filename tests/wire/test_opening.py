@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import ConnectFailed
@@ -20,6 +20,7 @@ from loadtest.transport.opening import DETAIL_LENGTH, Dialer
 from loadtest.transport.target import Tls
 from tests.conftest import Certificates
 from tests.support.dialling import dialer, opened, opened_with_phases, refused, trusting
+from tests.support.effort import effort
 from tests.support.peers import Line, Script, bare_server, close_frame, server_frame, switching, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -568,7 +569,7 @@ async def test_lying_content_length_does_no_harm(length: str) -> None:
     assert refusal.phase == "upgrade"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(60, same_fixtures=True)
 @given(answer=st.binary(max_size=200) | st.binary(max_size=200).map(lambda tail: b"HTTP/1.1 " + tail))
 async def test_no_answer_makes_more_than_a_refusal(answer: bytes) -> None:
     """Whatever bytes a server answers with before it closes, the attempt is refused and nothing else."""

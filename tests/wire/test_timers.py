@@ -7,11 +7,12 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.engine import timers as timers_module
 from loadtest.engine.timers import LoopAlarm, TimerfdAlarm, Timers, best_alarm
+from tests.support.effort import effort
 from tests.support.peers import open_sockets, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("nothing_left")]
@@ -148,7 +149,7 @@ async def test_nothing_fires_after_close(bell: Bell) -> None:
     bell.timers = Timers(asyncio.get_running_loop(), 0)  # for the fixture to close
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(30, same_fixtures=True)
 @given(st.lists(st.integers(-3, 12), max_size=30))
 async def test_any_schedule_fires_in_the_same_order_on_both_alarms(delays: list[int]) -> None:
     """The fallback fires what the timerfd does, in the same order: by time, then by turn."""

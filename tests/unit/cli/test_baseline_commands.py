@@ -13,26 +13,17 @@ from click.testing import CliRunner, Result
 
 from loadtest.cli import main
 from loadtest.report.terminal import print_verdict
-from loadtest.results.environment import utc_text
 from loadtest.runs.publish import publish
-from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.evidence import PassedOver
+from tests.support.recorded_runs import begun
 from tests.support.rundirs import write_run
-from tests.support.runs import manifest, plan
 
 
 def made(
     results: Path, revision: str, at_s: int, *, rate: float = 1.0, seconds: int = 1, **more: Any
 ) -> Path:
     """Write a run."""
-    started_unix_ns = (1_795_443_815 + at_s) * NS_PER_S
-    of = manifest(
-        run_id=f"{revision}at{at_s}",
-        revision=revision,
-        started_unix_ns=started_unix_ns,
-        started_at=utc_text(started_unix_ns),
-        run_plan=plan(rate=rate),
-    )
+    of = begun(f"{revision}at{at_s}", revision, at_s=at_s, rate=rate)
     return write_run(results, of=of, seconds=seconds, **more)
 
 

@@ -13,10 +13,9 @@ import pytest
 
 from loadtest.cli import main
 from loadtest.results.directory import MANIFEST
-from loadtest.results.environment import utc_text
-from loadtest.session.schedule import NS_PER_S
 from tests.support.commands import run
 from tests.support.golden import Golden
+from tests.support.recorded_runs import begun
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
@@ -27,14 +26,7 @@ def made(
     results: Path, revision: str, day: int, *, rate: float = 1.0, seconds: int = 16, slower_ratio: float = 1.0
 ) -> Path:
     """Write a run with an id and a start of its own."""
-    started_unix_ns = (1_795_443_815 + DAY_S * day) * NS_PER_S
-    of = manifest(
-        run_id=f"0a1b2c{day:02}",
-        revision=revision,
-        started_unix_ns=started_unix_ns,
-        started_at=utc_text(started_unix_ns),
-        run_plan=plan(rate=rate),
-    )
+    of = begun(f"0a1b2c{day:02}", revision, at_s=DAY_S * day, rate=rate)
     return write_run(results, of=of, seconds=seconds, slower_ratio=slower_ratio)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.duel.duel import DuelResult, rejudge, run_duel
+from loadtest.duel.duel import DuelResult, rejudge
 from loadtest.duel.judging import DuelRecord
 from loadtest.duel.output import duel_sheet
 from loadtest.duel.settings import DuelSettings, Order, Side
@@ -181,21 +179,6 @@ def test_ctrl_c_before_the_first_pair_leaves_nothing_known(tmp_path: Path) -> No
     result, _ = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
     assert (result.record.exit_code, result.record.pairs) == (4, [])
     assert result.record.item("latency").summary == "no pair of runs was made to its end"
-
-
-def test_sigterm_is_taken_as_ctrl_c(tmp_path: Path) -> None:
-    """A CI job that is cancelled keeps what it has; afterwards SIGTERM is what it was."""
-    before = signal.getsignal(signal.SIGTERM)
-
-    def terminated(*_arguments: Any, **_options: Any) -> dict[str, Path]:
-        os.kill(os.getpid(), signal.SIGTERM)
-        signal.pause()
-        raise AssertionError("the signal was not taken")
-
-    told: list[str] = []
-    result = run_duel(DuelSettings(a=A, b=B, results=tmp_path), told.append, make_runs=terminated)
-    assert result.record.end == "it was interrupted"
-    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_failure_of_the_tool_keeps_what_was_run(tmp_path: Path) -> None:

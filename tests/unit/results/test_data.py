@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest import histograms
@@ -18,6 +18,7 @@ from loadtest.ruling import Ruling
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.run import judge
+from tests.support.effort import effort
 from tests.support.runs import gathered, interval, manifest, plan, tally
 
 WEEK_S = 7 * 24 * 3600
@@ -26,7 +27,7 @@ WEEK_S = 7 * 24 * 3600
 # Summed up.
 
 
-@settings(max_examples=25, deadline=None)
+@effort(25)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 5_000_000)), min_size=1, max_size=200

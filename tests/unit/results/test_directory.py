@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.errors import ResultsUnwritable
@@ -43,7 +43,6 @@ def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:
         written(tmp_path)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200))
 @example("feature/über cool & <b>")
 @example("../../etc")

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest import histograms
@@ -19,6 +19,7 @@ from loadtest.errors import MalformedInterval
 from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, pack
 from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
+from tests.support.effort import effort
 from tests.support.runs import interval, tally
 
 SECRET = "eyJhbGciOi/JIUzI1+NiJ9"
@@ -69,7 +70,6 @@ def test_secrets_do_not_leave_a_process(text: str) -> None:
         assert part.encode() not in sent
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(), max_size=500))
 def test_any_foreign_text_can_be_packed(text: str) -> None:
     """Texts are bounded and made encodable, lone surrogates included."""
@@ -90,7 +90,6 @@ names = st.text(st.characters(codec="ascii"), max_size=20)
 whole_numbers = st.integers(-(2**63), 2**63 - 1)
 
 
-@settings(deadline=None)
 @given(
     worker=st.none() | st.integers(0, 1000),
     counts=st.dictionaries(names, whole_numbers, max_size=5),
@@ -106,7 +105,6 @@ def test_intervals_survive_the_way_from_a_worker(
     assert decode(encode(packed)) == packed
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_bytes_that_are_no_interval_are_refused(data: bytes) -> None:
     """Whatever a worker sends, compressed or not, is an interval or a clear error."""
@@ -115,7 +113,7 @@ def test_bytes_that_are_no_interval_are_refused(data: bytes) -> None:
             assert isinstance(decode(sent), PackedInterval)
 
 
-@settings(max_examples=50, deadline=None)
+@effort(50)
 @given(st.data())
 def test_damaged_intervals_are_refused_or_read(data: st.DataObject) -> None:
     """A damaged interval never raises anything else."""

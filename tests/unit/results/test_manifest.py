@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.drops.plan import Storm
@@ -75,7 +75,6 @@ def test_storms_that_cannot_be_are_not_read(storm: str) -> None:
         msgspec.convert(plain, type=Manifest)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=30))
 def test_no_manifest_holds_a_secret(text: str) -> None:
     """Wherever a token stands in the URL or in the path's query, run.json does not have it."""

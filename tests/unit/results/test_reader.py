@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import RunUnreadable
@@ -15,6 +15,7 @@ from loadtest.results.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST
 from loadtest.results.manifest import WorkerShare
 from loadtest.results.reader import FILE_LIMIT, LINE_LIMIT, read_run
 from loadtest.verdict.run import judge
+from tests.support.effort import effort
 from tests.support.runs import gathered
 from tests.support.stories import ENDED_AT, assert_same, story, written
 
@@ -109,7 +110,7 @@ def test_what_a_later_version_adds_is_passed_over(tmp_path: Path) -> None:
     assert_same(read_run(path), gathered(story()))
 
 
-@settings(max_examples=60, deadline=None)
+@effort(60)
 @given(st.sampled_from([MANIFEST, EVENTS, INTERVALS, HISTOGRAMS]), st.data())
 def test_a_file_cut_short_anywhere_is_read_or_told(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject
@@ -126,7 +127,7 @@ def test_a_file_cut_short_anywhere_is_read_or_told(
         judge(read_run(path))
 
 
-@settings(max_examples=150, deadline=None)
+@effort(150)
 @given(st.sampled_from([MANIFEST, EVENTS, INTERVALS, HISTOGRAMS]), st.data())
 def test_a_file_with_random_damage_is_read_or_told(
     tmp_path_factory: pytest.TempPathFactory, name: str, data: st.DataObject

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import ResultsUnwritable
@@ -19,6 +19,7 @@ from loadtest.results.writer import RunWriter
 from loadtest.runs.verdict_file import write_verdict
 from loadtest.session.recorder import Lifecycle
 from loadtest.verdict.run import judge
+from tests.support.effort import effort
 from tests.support.runs import gathered, interval, manifest, plan, tally
 from tests.support.stories import ENDED_AT, assert_same, story, written
 
@@ -85,7 +86,7 @@ def test_a_run_that_failed_keeps_what_was_delivered(tmp_path: Path) -> None:
     assert len(found.manifest.workers) == 2
 
 
-@settings(max_examples=15, deadline=None)
+@effort(15)
 @given(st.permutations([(second, worker) for second in range(5) for worker in range(3)]))
 def test_workers_in_any_order_add_up_to_one_process(
     tmp_path_factory: pytest.TempPathFactory, order: list[tuple[int, int]]

@@ -29,7 +29,7 @@ from loadtest.runs.pins import pin
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.run import judge
-from tests.support.recorded_runs import recorded
+from tests.support.recorded_runs import begun, recorded
 from tests.support.rundirs import write_run
 from tests.support.runs import SOUND_GAUGES, gathered, interval, manifest, plan
 
@@ -54,9 +54,7 @@ def told(choice: BaselineChoice) -> list[tuple[str, str]]:
 
 def made(results: Path, revision: str, at_s: int, *, seconds: int = 20, **more: Any) -> Path:
     """Write a run that can be compared with if it is long enough."""
-    started_unix_ns = (1_795_443_815 + at_s) * NS_PER_S
-    of = manifest(run_id=revision, revision=revision, started_unix_ns=started_unix_ns)
-    return write_run(results, of=of, seconds=seconds, **more)
+    return write_run(results, of=begun(revision, revision, at_s=at_s), seconds=seconds, **more)
 
 
 def test_the_baseline_is_the_newest_run_that_can_be_compared_with(tmp_path: Path) -> None:

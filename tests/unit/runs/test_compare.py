@@ -16,28 +16,21 @@ from hdrh.log import HistogramLogReader
 from loadtest.cli import main
 from loadtest.errors import UsageError
 from loadtest.report.tables import gates
-from loadtest.results.environment import utc_text
 from loadtest.ruling import Ruling
 from loadtest.runs import compare
 from loadtest.runs.pins import pin
-from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
+from tests.support.recorded_runs import begun
 from tests.support.rundirs import write_run
-from tests.support.runs import manifest, plan
+from tests.support.runs import plan
 
-_seconds = count(1_795_443_815)
+_seconds = count()
 
 
 def made(results: Path, revision: str, slower_ratio: float = 1.0, *, rate: float = 1.0, **more: Any) -> Path:
     """Write a run that begins a second after the one before."""
-    at = next(_seconds)
-    of = manifest(
-        run_id=f"run{at}",
-        revision=revision,
-        started_unix_ns=at * NS_PER_S,
-        started_at=utc_text(at * NS_PER_S),
-        run_plan=plan(rate=rate),
-    )
+    at_s = next(_seconds)
+    of = begun(f"run{at_s:02}", revision, at_s=at_s, rate=rate)
     return write_run(results, of=of, seconds=20, slower_ratio=slower_ratio, **more)
 
 

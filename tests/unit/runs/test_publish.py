@@ -267,6 +267,15 @@ def test_the_command_to_repeat_a_run_is_its_plan(failed: JudgedRun) -> None:
 # A run that the tool itself ended.
 
 
+def test_a_slower_run_fails_latency_only(tmp_path: Path) -> None:
+    """Twice as slow as the baseline that is given: nothing else fails, and the exit code is 1."""
+    baseline = write_run(tmp_path, of=manifest(run_id="base", started_unix_ns=10**18))
+    slower = write_run(tmp_path, of=manifest(run_id="next"), slower_ratio=2.0)
+    verdict = publish(slower, results=tmp_path, baseline=str(baseline)).verdict
+    assert [item.item for item in verdict.items if item.verdict is Ruling.FAIL] == ["latency"]
+    assert verdict.exit_code == 1
+
+
 def test_why_the_tool_failed_stands_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The reason stands right at the top of the page, the summary and what is printed, and in junit.xml."""
     reason = "RuntimeError: my dialect <b>has</b> no reply"

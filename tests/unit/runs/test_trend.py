@@ -12,13 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.cli import main
-from loadtest.results.environment import utc_text
 from loadtest.runs.pins import pin
 from loadtest.runs.trend import MARK, trend, trend_sheet
-from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.changes import changes_in
+from tests.support.recorded_runs import begun
 from tests.support.rundirs import write_run
-from tests.support.runs import manifest, plan
 
 CHANGE = 6
 
@@ -40,14 +38,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(results: Path, number: int, *, rate: float = 1.0, **more: Any) -> Path:
     """Write a run."""
-    started_unix_ns = (1_795_443_815 + 3600 * number) * NS_PER_S
-    of = manifest(
-        run_id=f"run{number:02}",
-        revision=f"v{number // 2}",
-        started_unix_ns=started_unix_ns,
-        started_at=utc_text(started_unix_ns),
-        run_plan=plan(rate=rate),
-    )
+    of = begun(f"run{number:02}", f"v{number // 2}", at_s=3600 * number, rate=rate)
     return write_run(results, of=of, seconds=16, **more)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
 from loadtest.server.json_lines import History
 from loadtest.server.storage import Storage, check_database, open_storage
+from tests.support.effort import effort
 from tests.support.server_messages import OBJECTS
 
 
@@ -27,7 +28,7 @@ def with_storage(path: Path | None, use: Callable[[Storage], Awaitable[Any]]) ->
     return asyncio.run(run())
 
 
-@settings(max_examples=30, deadline=None)
+@effort(30)
 @given(
     st.lists(OBJECTS.map(json.dumps) | OBJECTS.map(lambda content: json.dumps(content, ensure_ascii=False)))
 )

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.serverlog.carriers import MAX_FRAME, Frame, Frames, LineFrames, ObjectFrames
@@ -24,7 +24,6 @@ def fed(frames: Frames, data: bytes, size: int) -> list[Frame]:
     return found + frames.flush()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=20),
     st.integers(1, 30),
@@ -35,7 +34,6 @@ def test_lines_do_not_depend_on_chunks(lines: list[bytes], size: int) -> None:
     assert fed(LineFrames(), data, size) == list(enumerate(lines, 1))
 
 
-@settings(deadline=None)
 @given(objects, st.sampled_from([None, 2]), st.integers(1, 50))
 def test_objects_of_an_array_do_not_depend_on_chunks(
     elements: list[dict[str, Any]], indent: int | None, size: int
@@ -88,7 +86,6 @@ def test_an_object_too_large_is_left_out() -> None:
         assert frames.cut == 1
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([b"{", b"}", b"[", b'"', b"\\", b"\n", b"x", b","]), max_size=60),
     st.integers(1, 9),

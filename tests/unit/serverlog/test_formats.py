@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.serverlog.formats import KNOWN_FORMATS, TextFormat, by_fitness, known_formats
@@ -100,7 +100,6 @@ def test_bad_formats_are_refused(template: str) -> None:
         TextFormat(template)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="-: |[]%.aA0/\t", max_size=5_000))
 def test_no_line_takes_long_or_raises(line: str) -> None:
     """Lines made of what separates fields neither raise nor backtrack without end."""

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
@@ -329,7 +329,6 @@ pieces = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(pieces | st.binary(max_size=40), max_size=40), st.integers(1, 64))
 def test_any_bytes_are_survived(parts: list[bytes], size: int) -> None:
     """No bytes raise; what comes out is bounded, printable, and can be written as UTF-8."""

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.serverlog.extract import KeptRecord
@@ -149,7 +149,6 @@ times = st.floats(0, 100)
 kinds = st.sampled_from(["close", "bad_message", "half_open"])
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(times, st.sampled_from("ab"), kinds)),
     st.lists(st.tuples(st.none() | times, st.sampled_from(["a", "b", "c", ""]), st.sampled_from(LogClass))),

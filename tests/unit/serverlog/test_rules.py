@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
@@ -123,7 +123,6 @@ def test_patterns(pattern: str, text: str, fits: bool) -> None:
     assert Pattern(pattern).fits(text) is fits
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("ab", max_size=3), min_size=1, max_size=4), st.text("ab", max_size=12))
 def test_patterns_fit_as_regular_expressions_would(parts: list[str], text: str) -> None:
     """A pattern fits exactly where the expression with `.*` for each star does."""
@@ -172,7 +171,6 @@ def test_a_missing_rules_file_is_refused(tmp_path: Path) -> None:
         load_rules(tmp_path / "none.toml")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=200), st.text(max_size=200), st.text(max_size=200))
 def test_any_record_has_a_class(message: str, exception: str, traceback: str) -> None:
     """No text raises, and nothing at ERROR is taken for nothing to judge unless a rule says so."""

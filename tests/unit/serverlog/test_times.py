@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
@@ -66,14 +66,12 @@ def test_since_refuses_the_rest() -> None:
         parse_since("lately", 0)
 
 
-@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=4_000_000_000_000))
 def test_iso_and_back(milliseconds: int) -> None:
     """A moment written is the moment read, to the millisecond."""
     assert parse_time(iso(milliseconds * 1_000_000)) == milliseconds * 1_000_000
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.integers(-(10**30), 10**30))
 def test_any_text_and_number_are_survived(text: str, number: int) -> None:
     """No text and no number raises."""

@@ -4,7 +4,7 @@ import asyncio
 import traceback
 from collections.abc import Callable
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.serverlog.tracebacks import Tail
@@ -91,7 +91,6 @@ def test_memory_is_bounded() -> None:
     assert len(text) < 4 * Tail.MAX_LINES * (Tail.MAX_LINE + 1)
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.ruling import Ruling
@@ -13,6 +13,7 @@ from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.statistics.sequential import LOOKS
 from tests.support.distributions import P50, P99, assert_finite, noisy, pairs_with, rng, seconds, steady
+from tests.support.effort import effort
 
 
 def test_noise_is_assumed_below_eight_runs() -> None:
@@ -164,7 +165,6 @@ def test_gaps_in_a_run_are_no_obstacle() -> None:
 
 
 @given(seconds, st.integers(1, 5), st.sampled_from(GATES), st.sampled_from([None, LOOKS]))
-@settings(deadline=None)
 def test_a_run_never_fails_against_itself(
     values: list[dict[int, int]], pairs: int, gate: Gate, looks: tuple[int, ...] | None
 ) -> None:
@@ -178,7 +178,7 @@ def test_a_run_never_fails_against_itself(
 
 
 @given(seconds, seconds)
-@settings(deadline=None, max_examples=20)
+@effort(20)
 def test_any_two_runs_compare_to_finite_numbers(a: list[dict[int, int]], b: list[dict[int, int]]) -> None:
     """No pair of runs makes a NaN, an infinity or an exception."""
     one, two = (SecondlyHistograms.from_mappings([*part, *[{1: 9, 99: 9}] * 10]) for part in (a, b))

@@ -5,17 +5,18 @@ import math
 import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.statistics.quantiles import SecondlyHistograms, aligned, merged
 from tests.support.distributions import exact, latencies_us, quantiles, rng, seconds
+from tests.support.effort import effort
 
 # Intervals
 
 
 @given(st.lists(latencies_us, min_size=1, max_size=60), st.sampled_from([1, 25, 50, 90, 95, 99, 99.9, 100]))
-@settings(max_examples=25, deadline=None)
+@effort(25)
 def test_percentiles_are_those_of_hdrhistogram(values: list[int], percentile: float) -> None:
     """Whatever was recorded, HdrHistogram's own reader names the same percentile."""
     histogram = HdrHistogram(1, 60_000_000, 3)
@@ -46,7 +47,7 @@ def test_quantiles_rise(values: list[dict[int, int]], one: float, other: float) 
 
 
 @given(seconds, seconds, seconds)
-@settings(max_examples=40)
+@effort(40)
 def test_merging_is_associative_and_loses_nothing(
     a: list[dict[int, int]], b: list[dict[int, int]], c: list[dict[int, int]]
 ) -> None:
@@ -60,7 +61,7 @@ def test_merging_is_associative_and_loses_nothing(
 
 
 @given(seconds, seconds, quantiles)
-@settings(max_examples=40)
+@effort(40)
 def test_aligned_runs_keep_their_percentiles(
     a: list[dict[int, int]], b: list[dict[int, int]], quantile: float
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.ruling import Ruling
@@ -98,7 +98,6 @@ def test_a_verdict_is_plain_data() -> None:
     assert {"item", "verdict", "summary", "evidence"} == plain["items"][0].keys()
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(COUNTS)), st.integers(0, 10_000)))
 def test_any_counts_get_a_verdict(counts: dict[str, int]) -> None:
     """No combination of counts is an error, and a count that must be zero is never PASS."""

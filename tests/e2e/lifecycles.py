@@ -1,18 +1,17 @@
-"""Tests of lifecycles ("stories") with Locust's events but without a Locust process; run with `python -m`.
+"""Tests of lifecycles with Locust's events but without a Locust process, in a pytest of their own.
 
-They need a separate process, since importing Locust patches the standard library. Runners and loads are test
-doubles; environments, events, recordings and verdicts are real. Prints JSON with the result of each story:
-null, or the traceback of its failure.
+    python -m gevent.monkey --module pytest -n 0 tests/e2e/lifecycles.py
+
+Importing Locust patches the standard library. Here that comes before all other imports, in a process with no
+other tests: the name of this file keeps it from being collected with them, and `test_lifecycles.py` runs it.
+Runners and loads are test doubles; environments, events, recordings and verdicts are real.
 """
 
 import argparse
 import gc
 import json
-import sys
-import tempfile
-import traceback
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,6 +104,13 @@ class Load:
             self.told["deliver"](pack(interval(0), self.worker))
 
 
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path) -> Iterator[Path]:
+    """A results folder; lifecycles have the test double of the load."""
+    with patch.object(lifecycle, "Load", Load):
+        yield tmp_path
+
+
 def environment_in(results: Path, runner: Any, **options: Any) -> Environment:
     """Return an environment with a user class whose host is never connected to."""
     kind = type("User", (WebSocketUser,), {"results": results, "host": "ws://127.0.0.1:9", "revision": "v1"})
@@ -128,7 +134,7 @@ def runs_in(results: Path) -> list[Mapping[str, Any]]:
     return [msgspec.to_builtins(read_manifest(path.parent)) for path in found]
 
 
-def each_role_has_its_lifecycle(_results: Path) -> None:
+def test_each_role_has_its_lifecycle() -> None:
     """The class of Locust's runner decides."""
     roles_by_runner = {
         LocalRunner: LocalLifecycle,
@@ -136,10 +142,12 @@ def each_role_has_its_lifecycle(_results: Path) -> None:
         WorkerRunner: WorkerLifecycle,
     }
     for runner, kind in roles_by_runner.items():
-        assert roles._role(object.__new__(runner)) is kind
+        made: Any = object.__new__(runner)
+        made.greenlet = None  # Locust's destructor asks for it
+        assert roles._role(made) is kind
 
 
-def a_user_waits_for_its_lifecycle(results: Path) -> None:
+def test_a_user_waits_for_its_lifecycle(results: Path) -> None:
     """A call before Locust's `init` returns the lifecycle once there is one; later calls do not wait."""
     environment = environment_in(results, Runner())
     early = gevent.spawn(roles.lifecycle_of, environment)
@@ -149,20 +157,20 @@ def a_user_waits_for_its_lifecycle(results: Path) -> None:
     assert early.get(timeout=5) is roles.lifecycle_of(environment)
 
 
-def a_user_does_not_wait_for_ever(results: Path) -> None:
+def test_a_user_does_not_wait_for_ever(results: Path) -> None:
     """If an environment never gets a lifecycle, the error names the likely cause."""
     with patch.object(roles, "START_S", 0.01), pytest.raises(LoadtestError, match="`init`"):
         roles.lifecycle_of(environment_in(results, Runner()))
 
 
-def an_environment_without_our_users_is_left_alone(_results: Path) -> None:
+def test_an_environment_without_our_users_is_left_alone() -> None:
     """An environment without a WebSocketUser gets no lifecycle."""
     environment = Environment(user_classes=[])
     roles.attach(environment, WebSocketUser)
     assert vars(environment).get("loadtest_lifecycle") is None
 
 
-def a_lifecycle_goes_with_its_environment(results: Path) -> None:
+def test_a_lifecycle_goes_with_its_environment(results: Path) -> None:
     """Nothing else keeps a lifecycle alive, and a second environment has its own."""
     first, second = (environment_in(results, Runner()) for _ in range(2))
     for environment in (first, second):
@@ -175,7 +183,7 @@ def a_lifecycle_goes_with_its_environment(results: Path) -> None:
     assert roles.lifecycle_of(second) in roles._lifecycles
 
 
-def a_local_run_is_recorded_and_judged(results: Path) -> None:
+def test_a_local_run_is_recorded_and_judged(results: Path) -> None:
     """The run goes from test_start to test_stop, and the exit code is the verdict's."""
     environment = environment_in(results, Runner())
     local = listening(LocalLifecycle, environment)
@@ -195,7 +203,7 @@ def a_local_run_is_recorded_and_judged(results: Path) -> None:
     assert local.start_sessions() == ()
 
 
-def a_start_ends_the_run_before_it(results: Path) -> None:
+def test_a_start_ends_the_run_before_it(results: Path) -> None:
     """Locust's web form may be sent twice."""
     environment = environment_in(results, Runner())
     listening(LocalLifecycle, environment)
@@ -207,7 +215,7 @@ def a_start_ends_the_run_before_it(results: Path) -> None:
     assert [run["complete"] for run in runs_in(results)] == [True, True]
 
 
-def an_interrupted_run_is_ended_by_locust(results: Path) -> None:
+def test_an_interrupted_run_is_ended_by_locust(results: Path) -> None:
     """`quitting` makes the runner quit, whose test_stop ends the run; without a run it does nothing."""
     runner = Runner()
     environment = environment_in(results, runner)
@@ -219,7 +227,7 @@ def an_interrupted_run_is_ended_by_locust(results: Path) -> None:
     assert runner.calls == ["quit"]
 
 
-def a_defect_ends_the_run_without_its_secret(results: Path) -> None:
+def test_a_defect_ends_the_run_without_its_secret(results: Path) -> None:
     """The run directory is incomplete and says why; the exit code is the tool's own."""
     runner = Runner()
     environment = environment_in(results, runner)
@@ -236,7 +244,7 @@ def a_defect_ends_the_run_without_its_secret(results: Path) -> None:
     assert "ZeroDivisionError: *** defect" in json.dumps(run)
 
 
-def a_run_that_cannot_begin_is_given_up(results: Path) -> None:
+def test_a_run_that_cannot_begin_is_given_up(results: Path) -> None:
     """Headless Locust quits with the error's exit code; with the web UI the run is stopped."""
     for headless, call in ((True, "quit"), (False, "stop")):
         runner = Runner()
@@ -250,7 +258,7 @@ def a_run_that_cannot_begin_is_given_up(results: Path) -> None:
     assert runs_in(results) == []
 
 
-def a_master_records_what_its_workers_send(results: Path) -> None:
+def test_a_master_records_what_its_workers_send(results: Path) -> None:
     """The master has no load of its own, and a worker that sends nothing is missing."""
     runner = Runner()
     runner.clients.all = [SimpleNamespace(id=str(number), state="running") for number in range(2)]
@@ -268,7 +276,7 @@ def a_master_records_what_its_workers_send(results: Path) -> None:
     assert [worker["worker"] for worker in run["workers"]] == [0]
 
 
-def a_master_tells_a_late_worker_the_time(results: Path) -> None:
+def test_a_master_tells_a_late_worker_the_time(results: Path) -> None:
     """The options that Locust sends to a connecting worker contain the time since the run's start."""
     environment = environment_in(results, Runner())
     listening(MasterLifecycle, environment)
@@ -281,7 +289,7 @@ def a_master_tells_a_late_worker_the_time(results: Path) -> None:
     environment.events.test_stop.fire(environment=environment)
 
 
-def a_stopping_master_waits_for_its_workers(results: Path) -> None:
+def test_a_stopping_master_waits_for_its_workers(results: Path) -> None:
     """The master asks them to finish, and goes on once all workers that are alive have finished."""
     runner = Runner()
     runner.clients.all = [SimpleNamespace(id="0", state="running"), SimpleNamespace(id="1", state="missing")]
@@ -310,7 +318,7 @@ def sent_by(runner: Runner) -> list[dict[str, Any]]:
     return [{key: value for key, value in data.items() if key != "version"} for _, data in runner.sent]
 
 
-def a_worker_sends_its_intervals(results: Path) -> None:
+def test_a_worker_sends_its_intervals(results: Path) -> None:
     """It then reports that it has finished, once per request, although the load finishes only once."""
     runner = Runner()
     environment = worker_of(results, runner, RunInfo(run_id="now", workers=2))
@@ -326,7 +334,7 @@ def a_worker_sends_its_intervals(results: Path) -> None:
     assert runs_in(results) == []
 
 
-def a_worker_that_joins_late_has_its_load_before_its_users(results: Path) -> None:
+def test_a_worker_that_joins_late_has_its_load_before_its_users(results: Path) -> None:
     """The worker's first users wait until its run has begun, then start their sessions."""
     runner = Runner(STATE_RUNNING)
     environment = worker_of(results, runner, RunInfo(run_id="now", workers=2, elapsed_ns=5))
@@ -338,7 +346,7 @@ def a_worker_that_joins_late_has_its_load_before_its_users(results: Path) -> Non
     assert Load.latest.info.elapsed_ns == 5
 
 
-def a_worker_without_run_information_says_so(results: Path) -> None:
+def test_a_worker_without_run_information_says_so(results: Path) -> None:
     """The cause is a master with another version or another locustfile."""
     runner = Runner()
     environment = worker_of(results, runner)
@@ -351,7 +359,7 @@ def a_worker_without_run_information_says_so(results: Path) -> None:
     assert environment.process_exit_code == LoadtestError.exit_code
 
 
-def a_failed_worker_does_not_claim_to_have_finished(results: Path) -> None:
+def test_a_failed_worker_does_not_claim_to_have_finished(results: Path) -> None:
     """It reports the reason without secrets, and no finished message."""
     runner = Runner()
     environment = worker_of(results, runner, RunInfo(run_id="now", workers=2))
@@ -362,42 +370,3 @@ def a_failed_worker_does_not_claim_to_have_finished(results: Path) -> None:
     gevent.sleep(0)
     assert sent_by(runner) == [{"run_id": "now", "failed": "ZeroDivisionError: *** defect"}]
     assert runner.calls == ["quit"]
-
-
-STORIES: tuple[Callable[[Path], None], ...] = (
-    each_role_has_its_lifecycle,
-    a_user_waits_for_its_lifecycle,
-    a_user_does_not_wait_for_ever,
-    an_environment_without_our_users_is_left_alone,
-    a_lifecycle_goes_with_its_environment,
-    a_local_run_is_recorded_and_judged,
-    a_start_ends_the_run_before_it,
-    an_interrupted_run_is_ended_by_locust,
-    a_defect_ends_the_run_without_its_secret,
-    a_run_that_cannot_begin_is_given_up,
-    a_master_records_what_its_workers_send,
-    a_master_tells_a_late_worker_the_time,
-    a_stopping_master_waits_for_its_workers,
-    a_worker_sends_its_intervals,
-    a_worker_without_run_information_says_so,
-    a_failed_worker_does_not_claim_to_have_finished,
-    a_worker_that_joins_late_has_its_load_before_its_users,
-)
-
-
-def main() -> None:
-    """Run every story in its own results folder, and print the results."""
-    problems: dict[str, str | None] = {}
-    for story in STORIES:
-        with tempfile.TemporaryDirectory() as folder, patch.object(lifecycle, "Load", Load):
-            try:
-                story(Path(folder))
-            except BaseException:
-                problems[story.__name__] = traceback.format_exc()
-            else:
-                problems[story.__name__] = None
-    json.dump(problems, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()
