@@ -309,7 +309,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             Text("RUN"),
             None,
             "Run directory or revision to compare with, or none.",
-            default_text="the pinned run, else one of an earlier revision",
+            default_text="the pinned run, else one of another revision",
             in_web_form=False,
         ),
         Setting(
