@@ -22,6 +22,7 @@ from typing import Any
 
 import gevent
 import msgspec
+from gevent.event import Event
 from locust.env import Environment
 
 from loadtest.errors import LoadtestError
@@ -58,18 +59,23 @@ class Lifecycle(ABC):
         classes: the environment's subclasses of WebSocketUser.
 
     Attributes:
-        concluding: whether the verdict is being made; Ctrl-C must not interrupt that.
         judged: the last run that ended, with its verdict; None before that, and always on a worker.
     """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
-        self.concluding = False
+        self._concluded = Event()
+        self._concluded.set()
         self.judged: JudgedRun | None = None
         self._environment = environment
         self._runner: Any = environment.runner
         self._configuration = Configuration(environment, classes)
         self._load: Load | None = None
         self._failure: str | None = None  # why the tool itself failed in this run
+
+    @property
+    def concluding(self) -> bool:
+        """Whether the verdict is being made; nothing may interrupt that."""
+        return not self._concluded.is_set()
 
     @abstractmethod
     def check(self) -> None:
@@ -276,7 +282,7 @@ class RecordingLifecycle(Lifecycle):
         assert self._settings is not None  # set before the recording starts
         self._recording = None
         self._environment.process_exit_code = LoadtestError.exit_code  # in case the conclusion itself fails
-        self.concluding = True
+        self._concluded.clear()
         try:
             self.judged = recording.finish(
                 str(self._settings.results),
@@ -285,7 +291,7 @@ class RecordingLifecycle(Lifecycle):
                 failure=self._failure,
             )
         finally:
-            self.concluding = False
+            self._concluded.set()
         if self._failure is None:
             self._environment.process_exit_code = self.judged.verdict.exit_code
         if not self._configuration.options.headless:
@@ -294,6 +300,7 @@ class RecordingLifecycle(Lifecycle):
     def _on_quitting(self, **_kwargs: Any) -> None:
         if self._recording is not None:
             self._runner.quit()
+        self._concluded.wait()  # the workers may have quit first: then another greenlet makes the verdict
         self._server.stop()
 
     def _on_quit(self, **_kwargs: Any) -> None:

@@ -32,6 +32,7 @@ from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
 from loadtest.session.recorder import TAGS, ErrorTally, Lifecycle
 from loadtest.session.schedule import NS_PER_S
+from loadtest.text import one_line
 
 OTHER = "other"
 NAMES_LIMIT = 1000
@@ -327,7 +328,8 @@ def _hint(data: bytes) -> str:
         schema = msgspec.json.decode(data, type=dict[str, object]).get("schema")
     except _MALFORMED:
         return ""
-    return "" if schema in (None, 1) else f" (its schema is {schema}, this version reads 1)"
+    known = schema == 1 or not isinstance(schema, int)  # anything else is hostile, not a version
+    return "" if known else f" (its schema is {one_line(str(schema), 20)}, this version reads 1)"
 
 
 def read_lines(

@@ -20,6 +20,7 @@ from unittest.mock import patch
 import gevent
 import msgspec
 import pytest
+from gevent.event import Event
 from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
 
@@ -28,6 +29,7 @@ from loadtest.locust_plugin import lifecycle, roles
 from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
 from loadtest.locust_plugin.load import RunInfo
 from loadtest.locust_plugin.parser import RUN_DESTINATION
+from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.locust_plugin.worker_messages import FINISH_MESSAGE, INTERVALS_MESSAGE, VERSION
 from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
@@ -225,6 +227,30 @@ def test_an_interrupted_run_is_ended_by_locust(results: Path) -> None:
     environment.events.test_start.fire(environment=environment)
     environment.events.quitting.fire(environment=environment)
     assert runner.calls == ["quit"]
+
+
+def test_quitting_waits_for_a_verdict_being_made(results: Path) -> None:
+    """A master whose workers quit first makes the verdict in another greenlet: the process must wait."""
+    environment = environment_in(results, Runner())
+    listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    order: list[str] = []
+    begun = Event()
+    finish = Recording.finish
+
+    def slow_finish(*arguments: Any, **options: Any) -> Any:
+        begun.set()
+        gevent.sleep(0.1)
+        judged = finish(*arguments, **options)
+        order.append("judged")
+        return judged
+
+    with patch.object(Recording, "finish", slow_finish):
+        gevent.spawn(environment.events.test_stop.fire, environment=environment)
+        begun.wait(10)
+        environment.events.quitting.fire(environment=environment)
+        order.append("quit")
+    assert order == ["judged", "quit"]
 
 
 def test_a_defect_ends_the_run_without_its_secret(results: Path) -> None:

@@ -114,6 +114,8 @@ def test_ctrl_c_in_a_terminal_loses_nothing(tmp_path: Path) -> None:
             finished = locust.wait()
         counted = counters(server.url)
     assert finished.manifest["complete"] is True, finished.output
+    assert (finished.run / "verdict.json").is_file(), finished.output
+    assert finished.exit_code in (0, 4), finished.output
     assert finished.manifest["missing_workers"] == []
     assert finished.counts["messaging.sent"] == counted["messages_received"]
     assert finished.evidence("messaging")["unaccounted"] == 0

@@ -88,6 +88,7 @@ def test_a_missing_file_is_told(tmp_path: Path, name: str) -> None:
         ("", "cannot be read"),
         ("[]", "cannot be read"),
         ('{"schema": 2}', "its schema is 2, this version reads 1"),
+        ('{"schema": "\\u001b[31m"}', r"cannot be read: [^(\x1b]*$"),
         ("{}", r"missing required field `\w+`$"),
         (" " * (FILE_LIMIT + 1), "bytes"),
     ],
