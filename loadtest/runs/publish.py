@@ -18,7 +18,7 @@ from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.results.data import RunData
-from loadtest.results.directory import writing
+from loadtest.results.directory import VERDICT, writing
 from loadtest.results.log_file import LogWriter, read_drops, read_server_log
 from loadtest.results.reader import read_run
 from loadtest.runs.baselines import baseline_of, earlier_runs
@@ -34,6 +34,8 @@ from loadtest.verdict.run import judge
 from loadtest.verdict.server_log import Window
 
 _AT_ONCE = 10_000  # records classified in one batch
+
+_FORGOTTEN = "the last verdict.json could not be read, so the baseline was chosen anew"
 
 
 def log_item(path: Path, run: RunData) -> Item[ServerLogEvidence] | None:
@@ -114,13 +116,15 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
     """
     run = read_run(path)
     before = readable_verdict(path)
+    forgotten = before is None and baseline is None and (path / VERDICT).exists()
     found = baseline_of(run.manifest, Path(results), baseline, before=before)
     earlier: Iterable[RunData] = ()
     if found.run is not None:
         started_unix_ns = run.manifest.started_unix_ns
         earlier = earlier_runs(Path(results), found.run.manifest, before_unix_ns=started_unix_ns)
     verdict = judge(run, found.run, log_item(path, run), earlier=earlier, search=found.search)
-    verdict = msgspec.structs.replace(verdict, notes=[*verdict.notes, *found.notes])
+    notes = [*verdict.notes, *found.notes, *([_FORGOTTEN] if forgotten else [])]
+    verdict = msgspec.structs.replace(verdict, notes=notes)
     judged = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
     _write(judged)
     return judged

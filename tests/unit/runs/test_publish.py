@@ -424,10 +424,12 @@ def test_a_damaged_server_log_is_told(tmp_path: Path, line: bytes) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"{", b'{"schema": 9}', b"\xff\x00", b"[" * 100_000])
 def test_a_damaged_verdict_is_replaced(tmp_path: Path, text: bytes) -> None:
-    """An earlier verdict.json that cannot be read is no obstacle to a new one."""
+    """An earlier verdict.json that cannot be read is replaced; a note says that its baseline is forgotten."""
     path = write_run(tmp_path, seconds=1)
+    assert not any("chosen anew" in note for note in publish(path, results=tmp_path).verdict.notes)
     (path / "verdict.json").write_bytes(text)
-    publish(path, results=tmp_path)
+    judged = publish(path, results=tmp_path)
+    assert any("verdict.json could not be read" in note for note in judged.verdict.notes)
     assert json.loads((path / "verdict.json").read_bytes())["schema"] == 1
 
 
