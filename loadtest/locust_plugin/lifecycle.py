@@ -88,6 +88,8 @@ class Lifecycle(ABC):
     def listen(self) -> None:
         """Listen to Locust's events from now on."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
+        # gevent's timers count from the time when its loop last ran: the imports would shorten --run-time.
+        gevent.get_hub().loop.update_now()
         events = self._environment.events
         events.test_start.add_listener(self._on_test_start)
         events.test_stop.add_listener(self._on_test_stop)

@@ -54,3 +54,26 @@ def test_a_jumping_wall_clock_changes_nothing(tmp_path: Path) -> None:
     assert outages_ns
     assert max(outages_ns) < length_ns
     assert finished.counts["latency.clamped"] == 0
+
+SLOW_TO_LOAD = """
+import time
+from loadtest import WebSocketUser
+
+until_s = time.monotonic() + 5
+while time.monotonic() < until_s:
+    pass
+
+class User(WebSocketUser):
+    pass
+"""
+"""Computes for 5 s while Locust loads it, as the imports do on a busy machine."""
+
+
+def test_a_slow_start_takes_nothing_from_the_run_time(tmp_path: Path) -> None:
+    """--run-time counts from its own start, not from when gevent's loop last ran: before the imports."""
+    locustfile = tmp_path / "slow_to_load.py"
+    locustfile.write_text(SLOW_TO_LOAD)
+    with LocustProcess(tmp_path / "results", *BRISK, seconds=6, locustfile=locustfile) as locust:
+        finished = locust.wait()
+    lines = (finished.run / "intervals.jsonl").read_bytes().splitlines()
+    assert json.loads(lines[-1])["stop_ns"] > 2e9, finished.output
