@@ -1,0 +1,88 @@
+"""Runs the examples of docs/dialects.md against servers of their protocols, as a user would.
+
+A server is a program in a process of its own, `tests/support/strangers/NAME.py` or another language's, which
+listens on the port it is given and may be given one fault.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from tests.support.locusts import Finished, LocustProcess
+from tests.support.places import ROOT
+from tests.support.ports import free_port
+
+DIALECTS = ROOT / "docs" / "dialects.md"
+
+PLAN = (
+    *("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "3", "--ws-warmup", "1"),
+    *("--ws-drops", "close=1,fin=1,reset=1", "--ws-backoff", "constant(0.2)", "--ws-reply-timeout", "3"),
+    *("--ws-baseline", "none"),
+)
+"""Enough answers and resumes for every item within a few seconds."""
+
+START_S = 30.0
+"""Time for a server to listen; frameworks import slowly on a busy machine."""
+
+
+def example(heading: str) -> str:
+    """Return the locustfile that stands under a heading of docs/dialects.md."""
+    _, _, rest = DIALECTS.read_text().partition(f"\n## {heading}\n")
+    found = re.search(r"^```python\n(.*?)^```$", rest.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+    assert found is not None, f"docs/dialects.md has no example under the heading {heading!r}"
+    return found[1]
+
+
+@contextmanager
+def stranger(name: str, fault: str | None = None, *, command: Sequence[str] = ()) -> Iterator[str]:
+    """Run a server of another make until the block ends; yield its URL, with http: as clients of HTTP need.
+
+    Args:
+        name: of its module in tests/support/strangers.
+        fault: the one defect that it should have.
+        command: starts it instead, if it is not a Python module; the port and the fault are appended.
+    """
+    port = free_port()
+    program = [*(command or (sys.executable, "-m", f"tests.support.strangers.{name}")), str(port)]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [*program, *((fault,) if fault else ())], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            _wait_until_it_listens(process, port, output)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: IO[bytes]) -> None:
+    deadline_s = time.monotonic() + START_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None:
+                output.seek(0)
+                raise AssertionError(f"the server ended: {output.read().decode(errors='replace')}") from None
+            assert time.monotonic() < deadline_s, "the server never listened"
+            time.sleep(0.05)
+
+
+def run_example(heading: str, url: str, folder: Path, *settings: str, seconds: int = 8) -> Finished:
+    """Run an example's locustfile headless against a server."""
+    locustfile = folder / "locustfile.py"
+    locustfile.write_text(example(heading))
+    given = ("--host", url.replace("http://", "ws://"), *PLAN, *settings)
+    with LocustProcess(folder / "results", *given, seconds=seconds, locustfile=locustfile) as locust:
+        return locust.wait()
