@@ -65,8 +65,8 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         )
     if _keeps_none(run):
         return Ruling.NOT_JUDGED, (
-            f"the server keeps no history: none of {run.count('persistence.history_missing')} resumes restored "
-            f"any; all {checked} resumes were as the same session"
+            f"the server keeps no history: none of {run.count('persistence.history_missing')} resumes "
+            f"restored any; all {checked} resumes were as the same session"
         )
     return Ruling.PASS, _success(run, checked)
 
