@@ -9,6 +9,9 @@ from loadtest.events import Identity
 
 Result = TypeVar("Result")
 
+SizeOf = int | Callable[[int, int], int]
+"""The size in bytes of a request's text: fixed, or by session number and sequence number."""
+
 Blocking = Callable[..., Awaitable[Any]]
 """Calls a function with arguments on a thread of its own; returns an awaitable of its result."""
 
@@ -24,7 +27,7 @@ class DialectSession:
         identity: number and ids of the session.
         run_id: id of the run, part of each marked text.
         seed: of the run.
-        size_of: returns the size in bytes of the text with this sequence number.
+        size_of: size of the texts of requests.
         data: its row of `--ws-data`.
         blocking: how `blocking` runs a function.
 
@@ -41,11 +44,17 @@ class DialectSession:
     """
 
     __slots__ = (
+        "_below",
         "_blocking",
+        "_from",
+        "_head",
+        "_last",
+        "_last_text",
         "_marker",
         "_random",
         "_seed",
         "_size_of",
+        "_tail",
         "connection",
         "cookies",
         "data",
@@ -65,7 +74,7 @@ class DialectSession:
         *,
         run_id: str = "run",
         seed: int = 1,
-        size_of: Callable[[int, int], int] = lambda _session, _sequence: LEAST_BYTES,
+        size_of: SizeOf = LEAST_BYTES,
         data: Mapping[str, str] | None = None,
         blocking: Blocking = _call_here,
     ) -> None:
@@ -81,7 +90,11 @@ class DialectSession:
         self._seed = seed
         self._random: random.Random | None = None
         self._marker = Marker(run_id, identity.number)
+        self._head = self._marker.head
         self._size_of = size_of
+        self._last = -1  # the sequence whose text was made last: replies mostly ask for it again
+        self._last_text = ""
+        self._from, self._below, self._tail = 0, 0, ""  # the range of sequences whose text ends like this
         self._blocking = blocking
 
     @property
@@ -106,14 +119,29 @@ class DialectSession:
             A text of `--ws-message-bytes`, which needs no escaping in JSON or HTML. A server that returns it
             in a reply, a push or a restored history returns it unchanged.
         """
-        return self._marker.text(sequence, self._size_of(self.number, sequence))
+        if sequence == self._last:
+            return self._last_text
+        if not self._from <= sequence < self._below:
+            self._turn_to(sequence)
+        self._last = sequence
+        text = self._last_text = f"{self._head}{sequence}{self._tail}"
+        return text
+
+    def _turn_to(self, sequence: int) -> None:
+        """Set the end of texts from this sequence on, up to the next that needs another."""
+        size_of = self._size_of
+        size = size_of if isinstance(size_of, int) else size_of(self.number, sequence)
+        self._tail = self._marker.tail(sequence, size)
+        digits = len(str(sequence))
+        fixed = isinstance(size_of, int) and sequence > 0
+        self._from, self._below = (10 ** (digits - 1), 10**digits) if fixed else (sequence, sequence + 1)
 
     def sequence_of(self, text: str) -> int | None:
         """Return the sequence number of this session's own text that a text holds; None if it holds none.
 
         Use it where a protocol has no ids, or to tell this session's messages from others' in a room.
         """
-        return self._marker.sequence_of(text)
+        return self._last if text == self._last_text else self._marker.sequence_of(text)
 
     async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call a function that blocks, such as an HTTP client's, on a thread of its own.

@@ -51,10 +51,12 @@ class Marker:
         self._session = str(session)
         self.head = f"[{run_id}.{session}.{nonce}."
 
-    def text(self, sequence: int, size: int) -> str:
-        """Return the marked text of a request, `size` bytes long in UTF-8 if the mark fits."""
-        number = str(sequence)
-        return self.head + number + _tail(size - len(self.head) - len(number))
+    def tail(self, sequence: int, size: int) -> str:
+        """Return what follows a sequence number in a text, to make it `size` bytes long in UTF-8.
+
+        A text is `head`, the number and this. If the mark alone is longer, so is the text.
+        """
+        return _tail(size - len(self.head) - len(str(sequence)))
 
     def sequence_of(self, text: str) -> int | None:
         """Return the sequence number in the first mark of this session; None if there is none."""

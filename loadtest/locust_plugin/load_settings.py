@@ -144,7 +144,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
             backoff=_backoff(values["backoff"], seed),
             reply_timeout_ns=int(values["reply_timeout_s"] * NS_PER_S),
             in_flight=values["in_flight"],
-            size_of=lambda _session, _sequence: values["message_bytes"],
+            size_of=values["message_bytes"],
         ),
         drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
         token=token if callable(token) else lambda: token,

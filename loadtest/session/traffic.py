@@ -11,7 +11,7 @@ after a resume, which has its own histogram.
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest.dialects.base import (
@@ -27,7 +27,7 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
 )
-from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.events import Send
@@ -49,7 +49,7 @@ class SessionConfig:
         backoff: when clients reconnect.
         reply_timeout_ns: time after which a request without a reply is lost.
         in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
-        size_of: returns the size in bytes of the text of a request, by session number and sequence number.
+        size_of: size of the texts of requests.
         data: rows for the sessions, by session number; empty if there are none.
     """
 
@@ -58,7 +58,7 @@ class SessionConfig:
     backoff: Backoff
     reply_timeout_ns: int
     in_flight: int = 0
-    size_of: Callable[[int, int], int] = lambda _session, _sequence: LEAST_BYTES
+    size_of: SizeOf = LEAST_BYTES
     data: Sequence[Mapping[str, str]] = ()
 
 
