@@ -133,6 +133,11 @@ class Session:
         return step(self, event, now_ns)
 
     @property
+    def outstanding(self) -> int:
+        """Number of outstanding requests."""
+        return self._traffic.outstanding
+
+    @property
     def probe(self) -> Data | None:
         """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
         try:
@@ -171,10 +176,14 @@ class Session:
         return [*greeting, *self._establish(Established(), now_ns)]
 
     def _greeting(self) -> list[Action]:
+        given = f"session {self.about.number}"
         try:
-            messages = list(self._dialect.greeting(self.about))
+            greeting = self._dialect.greeting(self.about)
+            messages = list(greeting)
         except Exception as error:
-            raise mistake(self._dialect, "greeting", error, f"session {self.about.number}") from error
+            raise mistake(self._dialect, "greeting", error, given) from error
+        if isinstance(greeting, str | bytes):  # each character would be sent as a message
+            raise wrong_result(self._dialect, "greeting", greeting, "a list of messages", given)
         return [action for message in messages for action in self._send("greeting", message)]
 
     def _send(self, method: str, data: object) -> Actions:
