@@ -48,13 +48,15 @@ def meaning_of(incoming: Any) -> str:
         value = getattr(incoming, field.name)
         if value == field.default:
             continue
-        text = f"[{len(value)}]" if isinstance(value, tuple | list) else _short(value)
+        text = "…" if field.name == "text" else _short(value)  # a text stands in the message beside it
         shown.append(text if field.required else f"{field.name}={text}")
     return f"{type(incoming).__name__}({', '.join(shown)})"
 
 
 def _short(value: Any) -> str:
     """Return a value as Python writes it, with a long text cut within its quotes."""
+    if isinstance(value, tuple | list):
+        return f"[{len(value)}]"
     if isinstance(value, str):
         return f"'{one_line(value, _VALUE)}'"
     return one_line(repr(value), _VALUE)

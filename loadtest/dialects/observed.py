@@ -8,7 +8,7 @@ import functools
 import inspect
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from typing import Any, Protocol
 
 from loadtest.dialects.base import Dialect
@@ -123,20 +123,19 @@ class _Steps:
                 step = functools.partial(steps.throw, error)
 
 
-def place_of(dialect: Dialect, method: str, error: BaseException | None = None) -> str:
-    """Return where in the dialect's code an exception arose, or where a method begins.
+def place_of(dialect: Dialect, method: str, stack: Iterable[traceback.FrameSummary] = ()) -> str:
+    """Return where in the dialect's code something happened: the last of its lines in a stack.
 
     Args:
         dialect: whose method it is.
-        method: its name.
-        error: what it raised, None if it raised nothing.
+        method: its name; its beginning is returned if no line of the dialect is in the stack.
+        stack: of an exception, or of a thread; the innermost frame last.
 
     Returns:
-        File, line, and the line's text if there is an exception; empty if the code is not found.
+        File, line, and the line's text if it is known; empty if the code is not found.
     """
     own = {code.co_filename for code in _codes(type(dialect))}
-    frames = traceback.extract_tb(error.__traceback__) if error is not None else []
-    for frame in reversed(frames):
+    for frame in reversed(list(stack)):
         if frame.filename in own:
             place = f"{_short(frame.filename)}, line {frame.lineno}"
             return f"{place}: {frame.line}" if frame.line else place

@@ -75,7 +75,7 @@ class Raised(Struct, kw_only=True):
 
     problem: str
     place: str
-    count: int
+    count: int = 1
 
 
 class Ending(StrEnum):
@@ -98,10 +98,9 @@ class Conversation(Struct, kw_only=True):
         entries: the transcript.
         omitted: messages that it leaves out.
         ending: how it ended.
-        waiting_for: the method that ran when it ended, None if none did.
         counts: the recorder's counts.
         faults: what a run would count as errors.
-        raised: the exceptions of `read`, and the mistake that ended the conversation.
+        raised: the exceptions of `read`, and what ended the conversation if that was a mistake.
         blocked_ms: longest time that methods held the event loop, of those that held it for long.
         seen: how often something occurred: types that `read` returned, with their fields (`Reply.text`),
             `ignored` messages, `heartbeat` messages, requests with a mark (`request.marked`).
@@ -111,7 +110,6 @@ class Conversation(Struct, kw_only=True):
     entries: list[Entry]
     omitted: int
     ending: Ending
-    waiting_for: str | None
     counts: dict[str, int]
     faults: list[Fault]
     raised: list[Raised]

@@ -11,7 +11,9 @@ timeouts that were met.
 """
 
 import asyncio
+import sys
 import time
+import traceback
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
@@ -46,7 +48,7 @@ LISTEN_ONLY_MESSAGES = 3
 LONGEST_HEARTBEAT_S = 3.0
 """A heartbeat that is due later is not waited for."""
 
-PUZZLED_S = 2.0
+PUZZLED_S = 1.0
 """Wait for the right message after one that the dialect could not read or place; mostly it was the one."""
 
 LONGEST_REPLY_S = 60.0
@@ -168,6 +170,8 @@ class ScriptedSession:
         if time.monotonic() - self._alive_s < BLOCKED_S:
             return False
         self._ending = Ending.BLOCKED
+        frame = sys._current_frames().get(self._thread_id)
+        self._transcript.stuck(BLOCKED_S, traceback.extract_stack(frame) if frame else ())
         return True
 
     def _end_thread(self) -> None:
@@ -191,7 +195,8 @@ class ScriptedSession:
             finally:
                 self._ended = True
 
-        return self._start_native_thread(run, ())
+        self._thread_id = self._start_native_thread(run, ())
+        return self._thread_id
 
     # On the loop's thread.
 
@@ -213,7 +218,7 @@ class ScriptedSession:
         """Go on with the script as far as possible, and look again soon."""
         self._alive_s = time.monotonic()
         try:
-            while self._over():
+            while self._engine.failure is None and self._over():
                 self._over = next(self._script)
         except StopIteration as stop:
             self._ending = stop.value
@@ -296,8 +301,12 @@ class ScriptedSession:
 
     def _listen(self) -> Iterator[Wait]:
         before = self._transcript.heard
-        over = self._pause(LISTEN_ONLY_S)
-        yield lambda: over() or self._transcript.heard >= before + LISTEN_ONLY_MESSAGES
+        over, began_ns = self._pause(LISTEN_ONLY_S), self._clock()
+        yield (
+            lambda: (
+                over() or self._transcript.heard >= before + LISTEN_ONLY_MESSAGES or self._puzzled(began_ns)
+            )
+        )
 
     def _await_heartbeat(self) -> Iterator[Wait]:
         every_s = self._dialect.heartbeat_s

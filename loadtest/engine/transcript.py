@@ -8,6 +8,7 @@ Texts from the server are kept as they came, but bounded; they become public (on
 conversation is over and all secrets are known.
 """
 
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -24,7 +25,7 @@ from loadtest.engine.engine import credentials
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Endpoint, Event, Lost, Opened, Received, Send
 from loadtest.session.machine import State
-from loadtest.session.recorder import Interval, Lifecycle
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import counted
 
@@ -79,6 +80,7 @@ class Transcript:
         self._upgrade: Entry | None = None  # the attempt in progress
         self._incoming: Entry | None = None  # the message in hand
         self._said: Sequence[Any] = ()  # what it was read as
+        self._raising = False  # whether `read` raised
 
     # loadtest.dialects.observed.Observer
 
@@ -111,10 +113,12 @@ class Transcript:
     def raised(self, method: str, session: DialectSession, given: Any, error: Exception) -> None:
         """Keep where an exception arose; one of `read` belongs to the message in hand."""
         self._secrets.update(secrets_of(session))
-        self._places[method] = place_of(self._dialect, method, error)
+        stack = traceback.extract_tb(error.__traceback__)
+        self._places[method] = place_of(self._dialect, method, stack)
         if method == "read":
             found = mistake(self._dialect, method, error, excerpt(given))
             self._mistaken(found)
+            self._raising = True
             self.puzzled_ns = self._clock()
             self._incoming = self._message(What.RECEIVED, given, _problem(found), bad=True)
         elif method != "login":  # a refused login is not a mistake; either is reported by the engine
@@ -134,7 +138,7 @@ class Transcript:
 
     def begin(self, event: Event, state: State, session: DialectSession) -> None:
         """Take note of an event before the session handles it."""
-        self._incoming, self._said = None, ()
+        self._incoming, self._said, self._raising = None, (), False
         if isinstance(event, Opened) and self._upgrade is not None:
             self._upgrade.at_ns = self._clock()
             self._upgrade.meaning = ", ".join(
@@ -148,25 +152,35 @@ class Transcript:
         """Take what the recorder recorded of an event; `state` is the session's before it."""
         self.counts.update(interval.counts)
         for tally in interval.errors.values():
-            if tally.error == "reply unmatched":
-                tally.example += f", awaited: {self._asked!r}"
-            fault = self._faults.setdefault(
-                (tally.item, tally.error),
-                Fault(item=tally.item, error=tally.error, count=0, example=tally.example),
-            )
-            fault.count += tally.count
+            self._failing(tally)
         for record in interval.lifecycle:
             self._happened(record)
         if isinstance(event, Received):
             self._judged(interval)
-            if state is not State.DROPPING:
+            if state is not State.DROPPING:  # then nothing is sent
                 for incoming in self._said:
                     if isinstance(incoming, Send):
                         self._sent(incoming.data, "sent by read")
         else:
-            for tally in interval.errors.values():
-                if tally.item in ("messaging", "persistence"):
-                    self._add(What.ERROR, tally.error, tally.example, bad=True)
+            for tally in _of_messages(interval):
+                self._add(What.ERROR, tally.error, tally.example, bad=True)
+
+    def _failing(self, tally: ErrorTally) -> None:
+        if self._raising:  # the exception is known, with its place
+            return
+        if tally.error == "reply unmatched":
+            tally.example += f", awaited: {self._asked!r}"
+        fault = self._faults.get((tally.item, tally.error))
+        if fault is None:
+            fault = Fault(item=tally.item, error=tally.error, count=0, example=tally.example)
+            self._faults[tally.item, tally.error] = fault
+        fault.count += tally.count
+
+    def stuck(self, seconds: float, stack: Iterable[traceback.FrameSummary]) -> None:
+        """Take note that the running method has held the event loop for so long; `stack` is its thread's."""
+        method = self.running or "read"
+        problem = f"{self._name(method)} has blocked the event loop for {seconds:g} s"
+        self._raised[problem] = Raised(problem=problem, place=place_of(self._dialect, method, stack))
 
     def closed(self, text: str) -> None:
         """Take note that the client closed its connection."""
@@ -189,24 +203,25 @@ class Transcript:
 
     def _failed(self, record: Lifecycle) -> None:
         where = f"{record.phase}: {record.cause}" if record.phase else record.cause or ""
-        if self._upgrade is not None:
-            self._upgrade.meaning, self._upgrade.bad = where, True
+        if self._upgrade is None:
+            self._add(What.FAILED, where, record.detail or "", bad=True)
+        else:
+            self._upgrade.meaning, self._upgrade.bad = record.detail or where, True
             self._upgrade = None
-        self._add(What.FAILED, where, record.detail or "", bad=True)
 
     def _judged(self, interval: Interval) -> None:
         """Complete the entry of the message in hand by what was made of it."""
         entry = self._incoming
         if entry is None:
             return
-        unplaced = [tally for tally in interval.errors.values() if tally.item in ("messaging", "persistence")]
+        errors = _of_messages(interval)
         if any(interval.counts[f"messaging.{name}"] for name in ("unmatched", "unreadable")):
             self.puzzled_ns = self._clock()
         if entry.bad:  # `read` raised, and the entry says so
             return
-        remarks = [f"{tally.error}: {tally.example}" for tally in unplaced] or list(_remarks(interval))
+        remarks = [f"{tally.error}: {tally.example}" for tally in errors] or list(_remarks(interval))
         entry.meaning = "; ".join(filter(None, (entry.meaning, *remarks)))
-        entry.bad = bool(unplaced)
+        entry.bad = bool(errors)
 
     # What is said.
 
@@ -261,7 +276,7 @@ class Transcript:
         method = error.where.rpartition(".")[2]
         place = self._places.get(method) or place_of(self._dialect, method)
         problem = f"{_problem(error)} (given {error.given})"
-        self._raised[_problem(error)] = Raised(problem=problem, place=place, count=1)
+        self._raised[_problem(error)] = Raised(problem=problem, place=place)
 
     def _name(self, method: str) -> str:
         return f"{type(self._dialect).__name__}.{method}"
@@ -285,7 +300,6 @@ class Transcript:
             entries=[public.entry(entry) for entry in self._entries],
             omitted=max(0, self._messages - LIMIT),
             ending=ending,
-            waiting_for=None if self.running is None else self._name(self.running),
             counts=dict(self.counts),
             faults=[public.fault(fault) for fault in self._faults.values()],
             raised=[public.raised(raised) for raised in self._raised.values()],
@@ -315,15 +329,15 @@ def _credentials(session: DialectSession) -> _Credentials:
 
 def _changes(before: _Credentials, after: _Credentials) -> str:
     """Return which credentials were set, by name: their values are secret."""
-    changes = ["set a token"] if after.token not in (before.token, None) else []
+    changes = ["a token"] if after.token not in (before.token, None) else []
     for noun, old, new in (
         ("header", before.headers, after.headers),
         ("cookie", before.cookies, after.cookies),
     ):
         names = [name for name, value in new if (name, value) not in old]
         if names:
-            changes.append(f"set {counted(len(names), noun)} ({', '.join(names)})")
-    return ", ".join(changes)
+            changes.append(f"{counted(len(names), noun)} ({', '.join(names)})")
+    return f"set {', '.join(changes)}" if changes else ""
 
 
 def secrets_of(session: DialectSession) -> set[str]:
@@ -349,11 +363,16 @@ def _text(data: Data) -> str:
     return data[:KEPT] if isinstance(data, str) else repr(bytes(data[:KEPT]))
 
 
+def _of_messages(interval: Interval) -> list[ErrorTally]:
+    """Return the errors that belong to messages; those of attempts are told by lifecycle events."""
+    return [tally for tally in interval.errors.values() if tally.item in ("messaging", "persistence")]
+
+
 def _remarks(interval: Interval) -> Iterable[str]:
     """Yield what was made of a message that is in order."""
     counts = interval.counts
     if counts["messaging.unchecked"]:
-        yield "its text is not checked"
+        yield "no text to check"
     elif counts["messaging.answered"]:
         yield "intact"
     if counts["messaging.recovered"]:

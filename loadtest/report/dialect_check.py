@@ -5,8 +5,8 @@
     00.035  <-        {"type":"ws:session_established",…}
                         Established(session_id='…')
 
-What a received message was read as stands beside it if both fit into the line, else below it. What was sent
-is cut instead: the author knows it.
+What a message was read as stands beside it, if there is room. Where something may be wrong, both are shown as
+far as possible, one below the other.
 """
 
 import textwrap
@@ -28,6 +28,9 @@ _INDENT = 18
 
 _TEXT_RATIO = 0.6
 """Share of the rest of a line that a text may take if what it means stands beside it."""
+
+_DETAIL = 60
+"""Characters of an example that the headline has room for."""
 
 _STYLES = {Level.MISTAKE: "bold red", Level.FAIL: "bold red", Level.NOTE: "yellow"}
 
@@ -84,7 +87,8 @@ class DialectCheck:
             return f"{name}: interrupted"
         if self.exit_code:
             first = next(finding for finding in self.findings if finding.level is Level.FAIL)
-            return f"{name}: the conversation failed: {first.what}"
+            detail = f": {first.detail}" if 0 < len(first.detail) <= _DETAIL else ""
+            return f"{name}: the conversation failed: {first.what}{detail}"
         return f"{name}: the conversation worked: {self._done()}"
 
     def _done(self) -> str:
@@ -93,7 +97,7 @@ class DialectCheck:
         silent = counts.get("messaging.unanswerable", 0)
         said = [f"{answered} of {counted(sent - silent, 'request')} answered"] if sent > silent else []
         said += [f"{counted(silent, 'request')} sent that no reply is expected to"] if silent else []
-        said += [f"{counted(self.conversation.seen.get('Push', 0), 'push')} read"] if not sent else []
+        said += [] if sent else [f"{counted(self.conversation.seen.get('Push', 0), 'message')} read as Push"]
         return ", ".join([*said, "1 resume"])
 
     def to_json(self) -> dict[str, Any]:
@@ -140,7 +144,7 @@ def lines(check: DialectCheck, width: int) -> Iterator[Line]:
         yield from _heading("Findings")
         for finding in check.findings:
             yield from _finding(finding, width)
-    if check.unjudged and check.conversation.counts.get("connect.established"):
+    if check.unjudged and check.conversation.counts.get("connect.established") and check.exit_code != 2:
         yield from _heading("Left unjudged")
         for row in check.unjudged:
             declare = f". Declare: {row.declare}" if row.declare else ""
@@ -160,7 +164,8 @@ def _entry(entry: Entry, width: int) -> Iterator[Line]:
     room = max(20, width - _INDENT)
     column = int(room * _TEXT_RATIO)
     style = "red" if entry.bad else ""
-    text = one_line(entry.text, column) if entry.what is What.SENT else entry.text
+    sound = entry.what is What.SENT or (entry.what is What.RECEIVED and not entry.bad)
+    text = one_line(entry.text, column) if sound else entry.text
     if max(len(text), column if entry.meaning else 0) + 2 + len(entry.meaning) <= room:
         yield Line(text=f"{head}{text:<{column}}  {entry.meaning}".rstrip(), style=style)
         return

@@ -12,7 +12,6 @@ from msgspec import Struct
 
 from loadtest.dialects.base import Dialect
 from loadtest.engine.conversation import Conversation, Ending, Fault, What
-from loadtest.engine.scripted_session import BLOCKED_S
 from loadtest.text import counted, one_line
 
 
@@ -112,8 +111,9 @@ _CONNECTING = {"connect": "could not connect", "reconnect": "could not reconnect
 
 
 def findings(conversation: Conversation) -> list[Finding]:
-    """Return all findings, the gravest first."""
-    found = [*_mistakes(conversation), *_failures(conversation), *_notes(conversation)]
+    """Return the findings, the gravest first. With a mistake, failures are its consequences and left out."""
+    grave = list(_mistakes(conversation)) or list(_failures(conversation))
+    found = [*grave, *_notes(conversation)]
     order = list(Level)
     return sorted(found, key=lambda finding: order.index(finding.level))
 
@@ -121,10 +121,8 @@ def findings(conversation: Conversation) -> list[Finding]:
 def _mistakes(conversation: Conversation) -> Iterator[Finding]:
     for raised in conversation.raised:
         times = f" ({raised.count} times)" if raised.count > 1 else ""
-        yield Finding(level=Level.MISTAKE, what=f"{raised.problem}{times}", detail=raised.place)
-    if conversation.ending is Ending.BLOCKED:
-        what = f"{conversation.waiting_for or 'the dialect'} has blocked the event loop for {BLOCKED_S:g} s"
-        yield Finding(level=Level.MISTAKE, what=what, hint=_UNBLOCK)
+        hint = _UNBLOCK if conversation.ending is Ending.BLOCKED else ""
+        yield Finding(level=Level.MISTAKE, what=f"{raised.problem}{times}", detail=raised.place, hint=hint)
 
 
 _UNBLOCK = "All sessions of a run share the loop. In login, use await session.blocking(function, …)"
@@ -162,7 +160,7 @@ _NO_HISTORY = "no history was restored"
 
 def _failure(conversation: Conversation, fault: Fault) -> Finding:
     times = f" ({fault.count} times)" if fault.count > 1 else ""
-    what = f"{_CONNECTING[fault.item]}: {fault.error}" if fault.item in _CONNECTING else fault.error
+    what = f"{_CONNECTING[fault.item]} ({fault.error})" if fault.item in _CONNECTING else fault.error
     hint = _unheard(conversation) if fault.error == _NO_REPLY else _hint(fault.error)
     level = Level.NOTE if fault.error == _NO_HISTORY else Level.FAIL
     return Finding(level=level, what=f"{what}{times}", detail=fault.example, hint=hint)
@@ -186,13 +184,17 @@ def _last_request(conversation: Conversation) -> int:
     return sent[-1] if sent else 0
 
 
+_IGNORED = 60
+"""Characters shown of an ignored message."""
+
+
 def _notes(conversation: Conversation) -> Iterator[Finding]:
     ignored = conversation.seen.get("ignored", 0)
     if ignored:
         yield Finding(
             level=Level.NOTE,
             what=f"{counted(ignored, 'message')} ignored: read returned None, or an empty list",
-            detail=one_line(", ".join(dict.fromkeys(conversation.ignored))),
+            detail=", ".join(one_line(text, _IGNORED) for text in conversation.ignored),
         )
     for method, took_ms in conversation.blocked_ms.items():
         what = f"{method} took {took_ms:,.0f} ms without a break"
@@ -252,7 +254,7 @@ def _unjudged_pushes(conversation: Conversation, dialect: Dialect) -> _Rows:
     pushes = seen.get("Push", 0)
     if not pushes:
         means = "no Push was read: messages that the server sends on its own are not judged"
-        yield ("pushes", means, "Push(text=…, number=…)")
+        yield ("pushes", means, "Push(text=…, number=…), if it sends any")
         return
     if not (dialect.pushes or type(dialect).overrides("request")):
         yield ("pushes", "a run without requests is judged by its pushes only if", "pushes = True")
