@@ -11,6 +11,7 @@ when Python's threads are monkey-patched.
 
 import _thread
 import asyncio
+import contextlib
 import inspect
 import time
 from collections import deque
@@ -19,18 +20,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import msgspec
 
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.mistakes import described, mistake, wrong_result
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.link import Dropping, Link, LinkContext
 from loadtest.engine.monitor import Health, most_connections
 from loadtest.engine.timers import Timers
-from loadtest.errors import ConnectFailed, LoadtestError
-from loadtest.events import Identity, Phases, Refused
+from loadtest.errors import ConnectFailed, LoadtestError, LoginFailed
+from loadtest.events import Endpoint, Identity, Phases, Refused
 from loadtest.session.machine import State
 from loadtest.session.recorder import Interval, Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.traffic import SessionConfig
+from loadtest.text import Secrets, public_line
 from loadtest.transport.connection import Connection
+from loadtest.transport.cookies import header, updated
 from loadtest.transport.opening import Dialer, fail_after
 from loadtest.transport.target import Target
 
@@ -41,6 +48,9 @@ SWEEPS_PER_S = 20
 
 _PAUSE_NS = NS_PER_S // 4
 """A wake later than this means that the whole process paused: replies may have arrived unread."""
+
+SHORTEST_SECRET = 8
+"""Shorter headers and cookies are not treated as secrets: to hide them would garble other text."""
 
 _GONE_GRACE_S = 2.5
 """How long stopping waits for closing handshakes after the drain; just over a connection's own grace."""
@@ -85,6 +95,7 @@ class Engine:
     Args:
         settings: settings of the run.
         start_ns: the monotonic clock's time at the run's start.
+        run_id: part of the sessions' texts; without dots and brackets.
         on_interval: called with each interval on the loop's thread; must not block.
         on_failure: called on the loop's thread when the loop has failed; `failure` holds the exception.
         start_thread: starts a native thread.
@@ -95,6 +106,7 @@ class Engine:
         settings: EngineSettings,
         *,
         start_ns: int,
+        run_id: str = "run",
         on_interval: Callable[[Interval], None],
         on_failure: Callable[[], None],
         start_thread: Callable[[Callable[[], None], tuple[()]], Any] = _thread.start_new_thread,
@@ -103,8 +115,9 @@ class Engine:
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
         self.failure: BaseException | None = None
-        self._tokens: dict[int, str] = {}  # the latest token of each session, by number
+        self._credentials: dict[int, DialectSession] = {}  # sessions that have any, by number
         self._start_ns = start_ns
+        self._run_id = run_id
         self._on_interval = on_interval
         self._on_failure = on_failure
         self._start_thread = start_thread
@@ -138,8 +151,20 @@ class Engine:
     def add(self, identities: Iterable[Identity]) -> None:
         """Start these sessions."""
         for identity in identities:
-            link = self._slice(identity.number)[identity.number] = Link(identity, self._context)
+            link = Link(self._about(identity), self._context)
+            self._slice(identity.number)[identity.number] = link
             link.start()
+
+    def _about(self, identity: Identity) -> DialectSession:
+        config = self.settings.config
+        return DialectSession(
+            identity,
+            run_id=self._run_id,
+            seed=config.pace.seed,
+            size_of=config.size_of,
+            data=config.data[identity.number] if config.data else None,
+            blocking=self._call_blocking,
+        )
 
     def _slice(self, number: int) -> dict[int, Link]:
         return self._slices[number % SWEEPS_PER_S]
@@ -153,10 +178,10 @@ class Engine:
             done: called on the loop's thread.
         """
         links = [link for number in numbers if (link := self._slice(number).get(number)) is not None]
-        group = _Stopping({link.session.identity.number for link in links}, done)
+        group = _Stopping({link.session.about.number for link in links}, done)
         self._loop.call_later(drain_s + _GONE_GRACE_S, self._stop_waiting, group)
         for link in links:
-            self._stopping.setdefault(link.session.identity.number, []).append(group)
+            self._stopping.setdefault(link.session.about.number, []).append(group)
             link.stop(drain_s)
             if link.ended:
                 self._ended(link)
@@ -216,7 +241,7 @@ class Engine:
 
     def _ended(self, link: Link) -> None:
         """Take note that a link's session has ended and its connection is closed."""
-        number = link.session.identity.number
+        number = link.session.about.number
         groups = self._stopping.pop(number, ())
         if groups:
             del self._slice(number)[number]
@@ -243,33 +268,79 @@ class Engine:
             self._fail(error)
         self._openers -= 1
 
-    async def _open(self, identity: Identity) -> tuple[Connection, Phases]:
-        """Get a token, then open a WebSocket for this session.
+    async def _open(self, about: DialectSession) -> tuple[Connection, Phases]:
+        """Log in, then open a WebSocket for this session.
 
         Raises:
-            ConnectFailed: there was no token, or the WebSocket did not open.
+            ConnectFailed: there was no token, the login failed, or the WebSocket did not open.
+            DialectMistake: `login` or `endpoint` of the dialect raised.
         """
-        token = await self._token(identity.number)
-        endpoint = self.settings.config.dialect.endpoint(identity, token)
-        return await self._dialer.open(endpoint, token)
+        dialect = self.settings.config.dialect
+        about.token = await self._token()
+        if type(dialect).overrides("login"):
+            await self._login(dialect, about)
+        try:
+            endpoint = dialect.endpoint(about)
+        except Exception as error:
+            raise mistake(dialect, "endpoint", error, f"session {about.number}") from error
+        if not isinstance(endpoint, Endpoint):
+            given = f"session {about.number}"
+            raise wrong_result(dialect, "endpoint", endpoint, "loadtest.Endpoint", given)
+        if about.token or about.headers or about.cookies:
+            self._credentials[about.number] = about
+        connection, phases = await self._dialer.open(_with_credentials(endpoint, about), credentials(about))
+        about.cookies = updated(about.cookies, connection.set_cookies)
+        return connection, phases
 
-    async def _token(self, number: int) -> str | None:
+    async def _token(self) -> str | None:
         try:
             with fail_after(self.settings.open_timeout_s):
                 token = self.settings.token()
-                token = await token if inspect.isawaitable(token) else token
+                return await token if inspect.isawaitable(token) else token
         except Exception as error:
             # The token source is the user's code and may raise anything: count a failed attempt.
             detail = f"the token source raised {type(error).__name__}"
             raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
-        if token:
-            self._tokens[number] = token
-        return token
+
+    async def _login(self, dialect: Dialect, about: DialectSession) -> None:
+        try:
+            with fail_after(self.settings.open_timeout_s):
+                await dialect.login(about)
+        except TimeoutError:
+            detail = f"no answer within {self.settings.open_timeout_s:g} s"
+            raise ConnectFailed(Refused(phase="login", cause="timeout", detail=detail)) from None
+        except LoginFailed as failed:
+            raise ConnectFailed(_login_refused("login_failed", failed.detail, about)) from failed
+        except Exception as error:
+            if _is_mistake(error):
+                raise mistake(dialect, "login", error, f"session {about.number}") from error
+            raise ConnectFailed(_login_refused("login_error", described(error), about)) from error
+
+    async def _call_blocking(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function on a native thread of its own; return its result or raise its exception."""
+        result: asyncio.Future[Any] = self._loop.create_future()
+
+        def settle(setter: Callable[[Any], None], value: Any) -> None:
+            if not result.done():  # a login that timed out has cancelled it
+                setter(value)
+
+        def work() -> None:
+            try:
+                done = (result.set_result, function(*arguments))
+            except BaseException as error:
+                done = (result.set_exception, error)
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+                self._loop.call_soon_threadsafe(settle, *done)
+
+        self._start_thread(work, ())
+        return await result
 
     @property
     def tokens(self) -> frozenset[str]:
-        """The latest token of each session, to be removed from everything written."""
-        return frozenset(self._tokens.values())
+        """The sessions' credentials, to be removed from everything written."""
+        return frozenset(
+            secret for about in tuple(self._credentials.values()) for secret in credentials(about)
+        )
 
     # The thread.
 
@@ -368,6 +439,31 @@ class Engine:
                 address_pairs=self._dialer.address_pairs,
             ),
         }
+
+
+def credentials(about: DialectSession) -> tuple[str, ...]:
+    """Return a session's token, and the values of its headers and cookies; short ones are not secrets."""
+    values = (about.token or "", *about.headers.values(), *about.cookies.values())
+    return tuple(value for value in values if len(value) >= SHORTEST_SECRET or value == about.token != "")
+
+
+def _with_credentials(endpoint: Endpoint, about: DialectSession) -> Endpoint:
+    """Return the endpoint with the session's own headers, and its cookies."""
+    cookie = header(about.cookies)
+    own = (*about.headers.items(), *((("Cookie", cookie),) if cookie else ()))
+    return msgspec.structs.replace(endpoint, headers=(*endpoint.headers, *own)) if own else endpoint
+
+
+def _login_refused(cause: str, detail: str, about: DialectSession) -> Refused:
+    return Refused(phase="login", cause=cause, detail=public_line(detail, Secrets(credentials(about))))
+
+
+def _is_mistake(error: Exception) -> bool:
+    """Return whether an exception shows a mistake in the code that raised it, rather than a refused login.
+
+    Python's own ones do, except for those of the system and the network; a library's own report its service.
+    """
+    return type(error).__module__ == "builtins" and not isinstance(error, OSError)
 
 
 class _Stopping:

@@ -3,7 +3,6 @@
 Every mistake in a setting is found here, before the first connection.
 """
 
-import inspect
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -110,7 +109,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
 
 def _is_dialect(given: object) -> bool:
     if isinstance(given, type):
-        return issubclass(given, Dialect) and not inspect.isabstract(given)
+        return issubclass(given, Dialect)
     return isinstance(given, Dialect)
 
 
@@ -132,7 +131,7 @@ def _check_objects(values: Mapping[str, Any]) -> None:
 
 
 def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
-    seed, token = values["seed"], values["token"]
+    seed, token, dialect = values["seed"], values["token"], _dialect(values)
     _check_headers(values["headers"])
     tls = Tls(
         ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
@@ -140,11 +139,12 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
     return EngineSettings(
         target=Target.parse(host, tls),
         config=SessionConfig(
-            dialect=_dialect(values),
-            pace=Pace(values["rate"], values["arrivals"], seed),
+            dialect=dialect,
+            pace=_pace(dialect, values, seed),
             backoff=_backoff(values["backoff"], seed),
             reply_timeout_ns=int(values["reply_timeout_s"] * NS_PER_S),
             in_flight=values["in_flight"],
+            size_of=values["message_bytes"],
         ),
         drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
         token=token if callable(token) else lambda: token,
@@ -171,7 +171,7 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         rate=config.pace.rate,
         arrivals=config.pace.arrivals,
         in_flight=config.in_flight,
-        message_bytes=config.dialect.message_bytes,
+        message_bytes=values["message_bytes"],
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
         storms=drops.storms,
@@ -194,8 +194,15 @@ def _dialect(values: Mapping[str, Any]) -> Dialect:
     if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
         problem = "must be ASCII without spaces and control characters"
         raise InvalidSetting("--ws-path", path, problem, "Percent-encode them")
-    made: Dialect = kind(path=path, message_bytes=values["message_bytes"])
+    made: Dialect = kind(path=path)
     return made
+
+
+def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:
+    """Return when messages are due: never, where the dialect has no requests."""
+    if not type(dialect).overrides("request"):
+        return Pace(0, "constant", seed)
+    return Pace(values["rate"], values["arrivals"], seed)
 
 
 def _backoff(policy: str | Backoff, seed: int) -> Backoff:

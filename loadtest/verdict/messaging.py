@@ -9,14 +9,19 @@ from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 FAILINGS = {
     "lost": "without a reply on a healthy connection",
+    "failed": "answered with an error",
+    "broken_off": "answered with a stream that broke off",
     "late": "answered after the reply timeout",
     "duplicated": "answered twice",
     "reordered": "answered after a later one",
-    "corrupted": "answered with something else",
+    "corrupted": "answered with an altered text",
+    "foreign": "answered with another session's text",
     "unmatched": "replies to nothing that was asked",
     "unreadable": "messages that the dialect does not know",
     "pushes_missing": "pushes missing",
     "pushes_duplicated": "pushes twice or out of order",
+    "pushes_altered": "pushes with an altered text",
+    "pushes_foreign": "pushes with another session's text",
 }
 """Findings of which one is enough for FAIL: TCP delivers everything in order, so on an undisturbed connection
 every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
@@ -27,8 +32,12 @@ MIN_ANSWERED = 100
 
 OUTCOMES = (
     "answered",
+    "unanswerable",
     "reordered",
     "corrupted",
+    "foreign",
+    "failed",
+    "broken_off",
     "late",
     "recovered",
     "lost",
@@ -73,7 +82,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
     if not run.manifest.plan.messages_planned:
-        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
+        return _pushes_ruling(run)
     if answered < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
             f"only {answered} messages were answered, {MIN_ANSWERED} are needed: "
@@ -87,6 +96,19 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
             "tell: lower --ws-reply-timeout, drop less often, or run longer"
         )
     return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
+
+
+def _pushes_ruling(run: RunData) -> tuple[Ruling, str]:
+    """Judge a run without requests by its pushes, if the dialect has any."""
+    dialect, pushes = run.manifest.plan.dialect_class, run.count("messaging.pushes")
+    if dialect is None or not dialect.pushes:
+        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
+    if pushes < MIN_ANSWERED:
+        return Ruling.INCONCLUSIVE, (
+            f"no messages are planned, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
+            "run longer, or with more sessions"
+        )
+    return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
 
 
 def _hanging(run: RunData, sent: int) -> int:
