@@ -151,7 +151,7 @@ class RunsNotComparable(UsageError):
     """Two runs were made with different plans.
 
     Args:
-        fields: options in which the plans differ.
+        fields: options in which the plans differ, or just `version`.
     """
 
     def __init__(self, fields: list[str]) -> None:
@@ -159,6 +159,11 @@ class RunsNotComparable(UsageError):
         self.fields = fields
 
     def __str__(self) -> str:
+        if self.fields == ["version"]:
+            return (
+                "the runs are not comparable: one was made by an older loadtest, which sent other messages. "
+                "Repeat it with this one"
+            )
         return (
             f"the runs are not comparable: their plans differ in {', '.join(self.fields)}. "
             "Repeat one with the other's settings"

@@ -16,7 +16,7 @@ from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, 
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.options import SETTINGS, read_values
-from loadtest.results.manifest import Plan
+from loadtest.results.manifest import PLAN_VERSION, Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
@@ -180,6 +180,7 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         open_timeout_s=values["open_timeout_s"],
         seed=values["seed"],
         warmup_s=values["warmup_s"],
+        version=PLAN_VERSION,
     )
 
 

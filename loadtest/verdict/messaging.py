@@ -27,6 +27,8 @@ FAILINGS = {
 every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
 an outage are counted separately (`lost_in_outage`, `recovered`) and do not fail the item."""
 
+_TAGS = ("service", "response", "after_resume", "first_part", "part_gap", "push")
+
 MIN_ANSWERED = 100
 """Answers needed for PASS: a server that loses 3% of messages still answers 100 in a row in 1 of 20 runs."""
 
@@ -64,7 +66,7 @@ def judge(run: RunData) -> Item[MessagingEvidence]:
             counts=run.counts_of("messaging"),
             unaccounted=_unaccounted(run),
             limits={**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
-            percentiles=run.percentile_table(["service", "response", "after_resume", "push"]),
+            percentiles=run.percentile_table(_TAGS),
             errors=errors_seen(run, "messaging"),
         ),
     )
@@ -95,7 +97,23 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
             f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
             "tell: lower --ws-reply-timeout, drop less often, or run longer"
         )
-    return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
+    return Ruling.PASS, _success(run, answered, sent)
+
+
+def _success(run: RunData, answered: int, sent: int) -> str:
+    """Return what is known of the answers: only those with a text are known to be intact."""
+    dialect, unchecked = run.manifest.plan.dialect_class, run.count("messaging.unchecked")
+    claims = [
+        *(["intact"] if unchecked < answered else []),
+        "once",
+        *(["in order"] if dialect is None or dialect.ordered else []),
+    ]
+    claim = " and ".join(filter(None, [", ".join(claims[:-1]), claims[-1]]))
+    told = f"{answered} of {sent} messages answered, {claim}"
+    if not unchecked:
+        return told
+    without = "no text" if unchecked >= answered else f"{unchecked} without a text"
+    return f"{told}; {without} to check: the dialect gives none"
 
 
 def _pushes_ruling(run: RunData) -> tuple[Ruling, str]:
