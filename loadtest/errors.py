@@ -86,17 +86,18 @@ class DialectMistake(UsageError):
     Args:
         where: class and method: `Chat.request`.
         problem: what is wrong; continues the sentence after the method.
-        given: what the method was given: a request's number, or an excerpt of a message.
+        given: what it was given: a request's number, or an excerpt of a message; empty if it was not called.
     """
 
-    def __init__(self, where: str, problem: str, given: str) -> None:
+    def __init__(self, where: str, problem: str, given: str = "") -> None:
         super().__init__(where, problem, given)
         self.where = where
         self.problem = problem
         self.given = given
 
     def __str__(self) -> str:
-        return f"{DIALECT_MISTAKE}: {self.where} {self.problem} (given {self.given})"
+        given = f" (given {self.given})" if self.given else ""
+        return f"{DIALECT_MISTAKE}: {self.where} {self.problem}{given}"
 
 
 class LoginFailed(LoadtestError):

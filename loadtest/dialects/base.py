@@ -150,7 +150,7 @@ class Dialect:
     Attributes:
         name: its name for `--ws-dialect`.
         default_path: path of the WebSocket endpoint unless `--ws-path` is given. It may hold `{session_id}`,
-            `{thread_id}`, `{number}`, `{user}`, and the columns of `--ws-data`.
+            `{thread_id}`, `{number}`, `{user}`, `{token}`, and the columns of `--ws-data`.
         health_path: path of the HTTP health endpoint, None if there is none.
         subprotocols: to offer, in this order.
         ordered: whether replies come in the order of their requests.
@@ -251,6 +251,7 @@ def filled(path: str, session: DialectSession) -> str:
         "thread_id": session.thread_id,
         "number": str(session.number),
         "user": str(session.user),
+        "token": session.token or "",
     }
 
     def value(found: re.Match[str]) -> str:

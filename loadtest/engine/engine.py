@@ -14,8 +14,9 @@ import asyncio
 import contextlib
 import inspect
 import time
+import types
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,9 @@ SWEEPS_PER_S = 20
 
 _PAUSE_NS = NS_PER_S // 4
 """A wake later than this means that the whole process paused: replies may have arrived unread."""
+
+BLOCKED_S = 0.1
+"""A step of a login that takes longer than this holds up every session, and is named in the report."""
 
 SHORTEST_SECRET = 8
 """Shorter headers and cookies are not treated as secrets: to hide them would garble other text."""
@@ -305,7 +309,9 @@ class Engine:
     async def _login(self, dialect: Dialect, about: DialectSession) -> None:
         try:
             with fail_after(self.settings.open_timeout_s):
-                await dialect.login(about)
+                longest_s = await _timed(dialect.login(about))
+            if longest_s > BLOCKED_S:
+                self._login_blocked(dialect, longest_s, about)
         except TimeoutError:
             detail = f"no answer within {self.settings.open_timeout_s:g} s"
             raise ConnectFailed(Refused(phase="login", cause="timeout", detail=detail)) from None
@@ -315,6 +321,11 @@ class Engine:
             if _is_mistake(error):
                 raise mistake(dialect, "login", error, f"session {about.number}") from error
             raise ConnectFailed(_login_refused("login_error", described(error), about)) from error
+
+    def _login_blocked(self, dialect: Dialect, took_s: float, about: DialectSession) -> None:
+        what = f"{type(dialect).__name__}.login blocked the event loop"
+        example = f"for {took_s * 1000:.0f} ms: call what blocks with `await session.blocking(…)`"
+        self.recorder.error("connect", what, session=about.session_id, at_ns=self.clock(), example=example)
 
     async def _call_blocking(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function on a native thread of its own; return its result or raise its exception."""
@@ -439,6 +450,26 @@ class Engine:
                 address_pairs=self._dialer.address_pairs,
             ),
         }
+
+
+@types.coroutine
+def _timed(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, float]:
+    """Run a coroutine; return its longest step without a switch to others, in seconds."""
+    longest_s = 0.0
+    resume, value = coroutine.send, None
+    while True:
+        began_s = time.monotonic()
+        try:
+            awaited = resume(value)
+        except StopIteration:
+            return longest_s
+        finally:
+            longest_s = max(longest_s, time.monotonic() - began_s)
+        try:
+            value = yield awaited
+            resume = coroutine.send
+        except BaseException as error:  # a timeout, or what the awaited future raised
+            resume, value = coroutine.throw, error
 
 
 def credentials(about: DialectSession) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.mistakes import check_form
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
@@ -185,6 +186,12 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
 
 
 def _dialect(values: Mapping[str, Any]) -> Dialect:
+    dialect = _new_dialect(values)
+    check_form(dialect)
+    return dialect
+
+
+def _new_dialect(values: Mapping[str, Any]) -> Dialect:
     dialect = values["dialect"]
     if isinstance(dialect, Dialect):
         return dialect
