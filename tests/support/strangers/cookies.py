@@ -1,8 +1,8 @@
 """An application on FastAPI that lets in who has logged in, from its own pages only.
 
-POST /login takes user and password and sets a session cookie. /ws wants this cookie and the application's Origin,
-and renews the cookie: each connection uses up the one that it came with. It greets with the user's name and
-returns what it is sent.
+POST /login takes user and password and sets a session cookie. /ws wants this cookie and the application's
+Origin, and renews the cookie: each connection uses up the one that it came with. It greets with the user's
+name and returns what it is sent.
 
 Fault `renewal_lost`: the renewed cookie is sent but not stored.
 """

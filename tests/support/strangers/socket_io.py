@@ -22,7 +22,6 @@ def stored(text: str) -> str:
     return "".join(character if ord(character) < 0x10000 else "?" for character in text)
 
 
-@server.event
 async def connect(sid: str, _environ: object, auth: dict[str, str] | None) -> None:
     """Let in who has the token."""
     if auth != {"token": "secret"}:
@@ -30,11 +29,13 @@ async def connect(sid: str, _environ: object, auth: dict[str, str] | None) -> No
     await server.emit("news", "welcome", to=sid)
 
 
-@server.event
 async def message(_sid: str, said: dict[str, str]) -> dict[str, str]:
     """Acknowledge a message."""
     return {"text": stored(said["text"])}
 
+
+server.on("connect", connect)
+server.on("message", message)
 
 if __name__ == "__main__":
     application = socketio.ASGIApp(server)
