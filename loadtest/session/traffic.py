@@ -82,6 +82,7 @@ class Traffic:
         "_least_push_ms",
         "_ledger",
         "_ordered",
+        "_pushed_text",
         "_queue",
         "_queued",
         "_recorder",
@@ -104,6 +105,7 @@ class Traffic:
         self._first_after_resume = False
         self._last_push: int | None = None
         self._least_push_ms: float | None = None
+        self._pushed_text = -1  # the latest request whose text came in a push of this connection
         self.refusal = ""  # why the server refused the session, if it gave a reason
 
     @property
@@ -343,10 +345,7 @@ class Traffic:
     def _pushed(self, push: Push, now_ns: int) -> None:
         self._recorder.counts["messaging.pushes"] += 1
         if push.text is not None:
-            _, flaw, example = flaws_of(push.text, self._about)
-            if flaw is not None:
-                self._recorder.counts[f"messaging.pushes_{flaw}"] += 1
-                self.error("messaging", f"{flaw} text in a push", now_ns, example)
+            self._check_push(push.text, now_ns)
         if push.number is not None:
             self._follow_pushes(push.number, now_ns)
         if push.sent_at_ms is not None and math.isfinite(push.sent_at_ms):
@@ -356,6 +355,18 @@ class Traffic:
             self._least_push_ms = least_ms
             delay_ns = min((apart_ms - least_ms) * 1e6, MAX_PUSH_NS)
             self._recorder.samples("push").append(int(delay_ns))
+
+    def _check_push(self, text: str, now_ns: int) -> None:
+        own, flaw, example = flaws_of(text, self._about)
+        if flaw is not None:
+            self._recorder.counts[f"messaging.pushes_{flaw}"] += 1
+            self.error("messaging", f"{flaw} text in a push", now_ns, example)
+        elif own and self._ordered:
+            if own[0] < self._pushed_text:
+                self._recorder.counts["messaging.pushes_reordered"] += 1
+                example = f"the text of request {own[0]} came after that of request {self._pushed_text}"
+                self.error("messaging", "push out of order", now_ns, example)
+            self._pushed_text = max(self._pushed_text, own[-1])
 
     def _follow_pushes(self, number: int, now_ns: int) -> None:
         last, self._last_push = self._last_push, number
@@ -394,6 +405,7 @@ class Traffic:
     def opened(self) -> None:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
         self._last_push = self._least_push_ms = None
+        self._pushed_text = -1
         self._history.opened()
         self.refusal = ""
 
