@@ -219,7 +219,7 @@ class Session:
 
     def _identity_changed(self, said: Established, now_ns: int, error: str) -> None:
         self._count("persistence.identity_changed")
-        self._traffic.error("persistence", error, now_ns, f"{said} is not {self._known_as}")
+        self._traffic.error("persistence", error, now_ns, f"{said} instead of {self._known_as}")
 
     # Messages: the hot path.
 

@@ -304,8 +304,7 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            example = f"request {sequence}" + (f" ({request.name})" if request.name else "")
-            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
+            self.error("messaging", _ERRORS[outcome], request.sent_ns, _named(sequence, request))
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
@@ -379,10 +378,10 @@ class Traffic:
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
-        hanging = len(self._ledger.unheard(before_ns))
-        if hanging:
-            self._recorder.counts["messaging.hanging"] += hanging
-            self.error("messaging", "no reply before the connection ended", now_ns, f"{hanging} requests")
+        for sequence, request in self._ledger.unheard(before_ns):
+            self._recorder.counts["messaging.hanging"] += 1
+            example = _named(sequence, request)
+            self.error("messaging", "no reply before the connection ended", request.sent_ns, example)
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
@@ -410,6 +409,10 @@ class Traffic:
         self._history.ended(now_ns)
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
+
+
+def _named(sequence: int, request: Request) -> str:
+    return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
 
 
 MAX_PUSH_NS = 2.0**62
