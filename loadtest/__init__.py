@@ -13,18 +13,23 @@ To test your own application, subclass `Dialect`. To add a kind of drop, subclas
 from typing import TYPE_CHECKING, Any
 
 from loadtest.dialects.base import (
+    MALFORMED,
     AuthRequired,
     Dialect,
     Established,
+    Failed,
     Push,
     Reply,
+    Request,
     Restored,
     StreamPart,
     Unreadable,
+    unreadable,
 )
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.kinds import DETECTED, DropKind, Wire
-from loadtest.errors import LoadtestError
-from loadtest.events import Drop, Endpoint, Identity
+from loadtest.errors import LoadtestError, LoginFailed
+from loadtest.events import Drop, Endpoint, Send
 from loadtest.session.schedule import Backoff
 
 if TYPE_CHECKING:
@@ -32,22 +37,28 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DETECTED",
+    "MALFORMED",
     "AuthRequired",
     "Backoff",
     "Dialect",
+    "DialectSession",
     "Drop",
     "DropKind",
     "Endpoint",
     "Established",
-    "Identity",
+    "Failed",
     "LoadtestError",
+    "LoginFailed",
     "Push",
     "Reply",
+    "Request",
     "Restored",
+    "Send",
     "StreamPart",
     "Unreadable",
     "WebSocketUser",
     "Wire",
+    "unreadable",
 ]
 
 

@@ -3,12 +3,14 @@
     LoadtestError                 exit code 5: the tool itself failed
     ├── UsageError                exit code 2: the request cannot be carried out as given
     │   ├── InvalidSetting        an option, attribute or argument has a bad value
+    │   ├── DialectMistake        a method of a user's dialect raised, or returned something wrong
     │   ├── RunNotFound           no run directory or revision has that name
     │   ├── RunUnreadable         a file of a run is damaged or has another schema
     │   ├── RunsNotComparable     two runs were made with different plans
     │   └── ResultsUnwritable     the results folder cannot be written
     ├── IllegalStep               a session got an event that its state does not allow
     ├── ConnectFailed             a connection attempt failed (data for the session, never fatal)
+    ├── LoginFailed               a dialect's login was refused (data for the session, never fatal)
     ├── MalformedInterval         a worker sent bytes that cannot be read
     └── ServerNotStarted          the reference server did not start
 
@@ -74,6 +76,42 @@ class InvalidSetting(UsageError):
         return f"{self.option} {self.problem}{got}{hint}"
 
 
+DIALECT_MISTAKE: Final = "mistake in the dialect"
+"""How the text of a DialectMistake begins, in run.json too."""
+
+
+class DialectMistake(UsageError):
+    """A method of a dialect raised an exception or returned something wrong: the author must mend it.
+
+    Args:
+        where: class and method: `Chat.request`.
+        problem: what is wrong; continues the sentence after the method.
+        given: what it was given: a request's number, or an excerpt of a message; empty if it was not called.
+    """
+
+    def __init__(self, where: str, problem: str, given: str = "") -> None:
+        super().__init__(where, problem, given)
+        self.where = where
+        self.problem = problem
+        self.given = given
+
+    def __str__(self) -> str:
+        given = f" (given {self.given})" if self.given else ""
+        return f"{DIALECT_MISTAKE}: {self.where} {self.problem}{given}"
+
+
+class LoginFailed(LoadtestError):
+    """A login was refused. Raise it in `Dialect.login`; the attempt to connect then counts as failed.
+
+    Args:
+        detail: why, for people: "HTTP 403: wrong password". It must not hold a secret.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
 class RunNotFound(UsageError):
     """No run directory or revision has this name.
 
@@ -114,7 +152,7 @@ class RunsNotComparable(UsageError):
     """Two runs were made with different plans.
 
     Args:
-        fields: options in which the plans differ.
+        fields: options in which the plans differ, or just `version`.
     """
 
     def __init__(self, fields: list[str]) -> None:
@@ -122,6 +160,11 @@ class RunsNotComparable(UsageError):
         self.fields = fields
 
     def __str__(self) -> str:
+        if self.fields == ["version"]:
+            return (
+                "the runs are not comparable: one was made by an older loadtest, which sent other messages. "
+                "Repeat it with this one"
+            )
         return (
             f"the runs are not comparable: their plans differ in {', '.join(self.fields)}. "
             "Repeat one with the other's settings"

@@ -21,11 +21,13 @@ class Identity(Struct, frozen=True, kw_only=True):
     Args:
         number: number of the session, from 0, unique across workers; selects its part of the plan.
         session_id, thread_id: ids sent to the server, unique across runs.
+        user: number of the Locust user that holds the session, from 0.
     """
 
     number: int
     session_id: str
     thread_id: str
+    user: int = 0
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -153,6 +155,10 @@ class EstablishTimedOut(Struct, frozen=True):
     """The application did not establish the session in time."""
 
 
+class HeartbeatDue(Struct, frozen=True):
+    """The dialect's next heartbeat is due."""
+
+
 class Swept(Struct, frozen=True):
     """A regular tick: requests older than the reply timeout are given up."""
 
@@ -177,6 +183,7 @@ Event = (
     | Recovered
     | RetryDue
     | EstablishTimedOut
+    | HeartbeatDue
     | Swept
     | Stopped
     | Drained

@@ -1,23 +1,26 @@
 """The base class of dialects, and the kinds of incoming messages.
 
-A dialect does four things: it addresses an attempt (`endpoint`), writes the first messages of a connection
-(`greeting`), writes requests (`request`), and interprets the server's messages (`read`). A server's message
-is untrusted input: `read` returns `Unreadable` instead of raising, with a bounded excerpt of the text.
+A dialect logs in (`login`), addresses an attempt (`endpoint`), writes what the client says (`greeting`,
+`request`, `heartbeat`, `probe`), and interprets what the server says (`read`). One instance serves all
+sessions of a run: what belongs to a session stands in `DialectSession.memory`. The server's messages are
+untrusted: whatever `read` quotes of them is bounded.
 """
 
-from abc import ABC, abstractmethod
+import re
 from collections.abc import Iterable
 from typing import ClassVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
 
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.errors import InvalidSetting
-from loadtest.events import Data, Endpoint, Identity
+from loadtest.events import Data, Endpoint, Send
 from loadtest.text import one_line
 
-UNNUMBERED = -1
-"""The sequence number of requests outside the ledger (see `loadtest.drops.kinds.Wire.sample`)."""
+Sequence = int | str | None
+"""Names a request: its sequence number, the same as decimal text, or None for the oldest outstanding one."""
 
 
 class Established(Struct, frozen=True, kw_only=True):
@@ -28,41 +31,64 @@ class Established(Struct, frozen=True, kw_only=True):
 
 
 class Restored(Struct, frozen=True, kw_only=True):
-    """The server restores the session's history.
+    """The server restores the session's history, or a piece of it; oldest first.
 
     Args:
-        sequences: sequence numbers of the session's requests, oldest first; may be only the newest ones.
-        count: number of messages in the whole history, None if the server does not say.
+        texts: texts of this session's requests; texts without a mark of this run are ignored.
+        sequences: sequence numbers of this session's requests, where the server restores no texts.
+        count: number of messages that the server restores, where `texts` or `sequences` are only some of them
+            (those of one role, for example). Needed with `history_window`.
+        complete: whether this is the last piece. If none is, the history ends with the first reply.
     """
 
-    sequences: list[int]
+    texts: tuple[str, ...] | list[str] = ()
+    sequences: tuple[int, ...] | list[int] = ()
     count: int | None = None
+    complete: bool = True
 
 
 class Reply(Struct, frozen=True):
     """A reply, or the end of a streamed one.
 
     Args:
-        sequence: of the request; None for the oldest outstanding one.
-        content: what `Dialect.intact` compares with the request, None if there is nothing to compare.
+        sequence: of the request.
+        text: in which the text of the request must stand, once; None if the reply does not repeat it.
+        whole: whether the text must be that of the request and nothing else.
     """
 
-    sequence: int | None
-    content: object = None
+    sequence: Sequence
+    text: str | None = None
+    whole: bool = False
+
+
+class Failed(Struct, frozen=True):
+    """The server answers a request with an error.
+
+    Args:
+        sequence: of the request.
+        detail: the server's words.
+    """
+
+    sequence: Sequence
+    detail: str
 
 
 class StreamPart(Struct, frozen=True):
-    """The start or a part of a streamed reply; its end is a Reply."""
+    """The start or a part of a streamed reply to this request; its end is a Reply."""
+
+    sequence: Sequence = None
 
 
 class Push(Struct, frozen=True, kw_only=True):
     """A message that the server sent on its own.
 
     Args:
+        text: checked if given: a marked text must be this session's own, and intact.
         number: counts the pushes of a connection, None if the server does not count.
         sent_at_ms: the server's clock at sending in milliseconds, None if it does not say.
     """
 
+    text: str | None = None
     number: int | None = None
     sent_at_ms: float | None = None
 
@@ -79,9 +105,29 @@ class Unreadable(Struct, frozen=True):
     excerpt: str
 
 
-Incoming = Established | Restored | Reply | StreamPart | Push | AuthRequired | Unreadable
+Incoming = Established | Restored | Reply | Failed | StreamPart | Push | Send | AuthRequired | Unreadable
+
+Read = Incoming | Iterable[Incoming] | None
+"""What `Dialect.read` makes of one message; None if it is of no interest."""
+
+
+class Request(Struct, frozen=True):
+    """A request that is more than its data.
+
+    Args:
+        data: the message.
+        name: of this type of message, shown in errors.
+        replies: whether the server replies to it.
+    """
+
+    data: Data
+    name: str = ""
+    replies: bool = True
+
 
 EXCERPT_LENGTH = 120
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What msgspec raises for untrusted JSON: wrong types, bad encoding, too deep nesting."""
@@ -89,36 +135,53 @@ MALFORMED = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 def unreadable(data: Data) -> Unreadable:
     """Return an Unreadable with an excerpt of the message."""
+    return Unreadable(excerpt(data))
+
+
+def excerpt(data: Data) -> str:
+    """Return the beginning of a message on one line, binary data as Python writes bytes."""
     text = data if isinstance(data, str) else repr(bytes(data[:EXCERPT_LENGTH]))
-    return Unreadable(one_line(text, EXCERPT_LENGTH))
+    return one_line(text, EXCERPT_LENGTH)
 
 
-class Dialect(ABC):
-    """An application's protocol over WebSocket.
+class Dialect:
+    """An application's protocol over WebSocket. A run has one instance, shared by its sessions.
 
     Attributes:
         name: its name for `--ws-dialect`.
-        default_path: path of the WebSocket endpoint unless `--ws-path` is given.
+        default_path: path of the WebSocket endpoint unless `--ws-path` is given. It may hold `{session_id}`,
+            `{thread_id}`, `{number}`, `{user}`, `{token}`, and the columns of `--ws-data`.
         health_path: path of the HTTP health endpoint, None if there is none.
+        subprotocols: to offer, in this order.
+        ordered: whether replies come in the order of their requests.
         establishes: whether the server announces an established session (`read` then returns Established);
             otherwise a session is established once its WebSocket is open.
         identifies: whether sessions have an identity that outlives connections; without one,
             `persistence` is not judged.
         keeps_history: whether the server restores a session's messages after a reconnect.
+        history_window: how many messages the server restores at most; None if it restores all.
         queues: whether clients of this application send messages that fall due in an outage afterwards;
             otherwise those are missed.
         pushes: whether the server sends messages on its own.
+        heartbeat_s: seconds between heartbeats, None for none.
+        cleanup_s: seconds after which the server closes connections whose client is gone; None if it
+            does not promise that.
         forbidding_close_codes: close codes after which a client must not reconnect.
     """
 
     name: ClassVar[str]
     default_path: ClassVar[str] = "/"
     health_path: ClassVar[str | None] = None
+    subprotocols: ClassVar[tuple[str, ...]] = ()
+    ordered: ClassVar[bool] = True
     establishes: ClassVar[bool] = False
     identifies: ClassVar[bool] = False
     keeps_history: ClassVar[bool] = False
+    history_window: ClassVar[int | None] = None
     queues: ClassVar[bool] = True
     pushes: ClassVar[bool] = False
+    heartbeat_s: ClassVar[float | None] = None
+    cleanup_s: ClassVar[float | None] = None
     forbidding_close_codes: ClassVar[frozenset[int]] = frozenset({1008})
 
     dialects: ClassVar[dict[str, type["Dialect"]]] = {}
@@ -128,36 +191,73 @@ class Dialect(ABC):
         if "name" in cls.__dict__:
             Dialect.dialects[cls.name] = cls
 
-    def __init__(self, *, path: str | None = None, message_bytes: int = 64) -> None:
-        """Create the dialect; a run has one instance, shared by its sessions.
+    def __init__(self, *, path: str | None = None) -> None:
+        """Create the dialect.
 
         Args:
             path: path of the endpoint, with query; None for `default_path`.
-            message_bytes: approximate size of a request.
         """
         self.path = self.default_path if path is None else path
-        self.message_bytes = message_bytes
 
-    def endpoint(self, identity: Identity, token: str | None) -> Endpoint:
+    async def login(self, session: DialectSession) -> None:
+        """Prepare an attempt; called before each. May set the session's token, headers and cookies.
+
+        Raises:
+            LoginFailed: the login was refused; the attempt fails. So it does with OSError, and with the
+                exceptions of libraries; Python's other ones count as mistakes of the dialect.
+        """
+
+    def endpoint(self, session: DialectSession) -> Endpoint:
         """Return path, headers and subprotocols of one attempt; called before each."""
-        headers = (("Authorization", f"Bearer {token}"),) if token else ()
-        return Endpoint(path=self.path, headers=headers)
+        headers = (("Authorization", f"Bearer {session.token}"),) if session.token else ()
+        return Endpoint(path=filled(self.path, session), headers=headers, subprotocols=self.subprotocols)
 
-    def greeting(self, identity: Identity) -> tuple[Data, ...]:
+    def greeting(self, session: DialectSession) -> Iterable[Data]:
         """Return the messages that the client sends first on each connection."""
         return ()
 
-    @abstractmethod
-    def request(self, identity: Identity, sequence: int) -> Data:
-        """Return the request with this sequence number, which may be UNNUMBERED."""
+    def request(self, session: DialectSession, sequence: int) -> Data | Request:
+        """Return the request with this sequence number. Without it, sessions send none."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def read(self, data: Data) -> Iterable[Incoming]:
-        """Interpret a message from the server: return its parts in order; never raise."""
+    def heartbeat(self, session: DialectSession) -> Data:
+        """Return the message to send each `heartbeat_s` seconds."""
+        raise NotImplementedError
 
-    def intact(self, sent: Data, content: object) -> bool:
-        """Return whether a reply's content is the right answer to this request."""
-        return True
+    def probe(self, session: DialectSession) -> Data | None:
+        """Return a message that makes the server answer, for drops that need a busy server; None for none.
+
+        It is not in the ledger. It should cost the server little, and leave nothing in a history.
+        """
+        return None
+
+    def read(self, session: DialectSession, data: Data) -> Read:
+        """Interpret a message from the server: return what it says, in order."""
+        raise NotImplementedError
+
+    @classmethod
+    def overrides(cls, method: str) -> bool:
+        """Return whether the class has a method of its own in place of the base's."""
+        return getattr(cls, method) is not getattr(Dialect, method)
+
+
+def filled(path: str, session: DialectSession) -> str:
+    """Return a path with the session's ids and data in place of `{session_id}` and the like."""
+    if "{" not in path:
+        return path
+    values = {
+        **session.data,
+        "session_id": session.session_id,
+        "thread_id": session.thread_id,
+        "number": str(session.number),
+        "user": str(session.user),
+        "token": session.token or "",
+    }
+
+    def value(found: re.Match[str]) -> str:
+        return quote(values[found[1]], safe="") if found[1] in values else found[0]
+
+    return _PLACEHOLDER.sub(value, path)
 
 
 def dialect_named(name: str) -> type[Dialect]:

@@ -1,20 +1,12 @@
 """`echo`: any server that returns what it receives.
 
-It has no session identity, so `persistence` is not judged. A request is a JSON object with its sequence
-number and padding, but the server need not parse JSON: the reply must equal the request, byte for byte.
+A request is its marked text and nothing else, and so must its reply be. The server has no session identity,
+so `persistence` is not judged.
 """
 
-import msgspec
-
-from loadtest.dialects.base import MALFORMED, Dialect, Incoming, Reply, unreadable
-from loadtest.events import Data, Identity
-
-
-class _Numbered(msgspec.Struct):
-    sequence: int
-
-
-_decode = msgspec.json.Decoder(_Numbered).decode
+from loadtest.dialects.base import Dialect, Reply, Unreadable, unreadable
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.events import Data
 
 
 class Echo(Dialect):
@@ -22,19 +14,13 @@ class Echo(Dialect):
 
     name = "echo"
 
-    def __init__(self, *, path: str | None = None, message_bytes: int = 64) -> None:
-        super().__init__(path=path, message_bytes=message_bytes)
-        bare = len('{"sequence":00000,"text":""}')
-        self._tail = ',"text":"' + "x" * max(0, message_bytes - bare) + '"}'
+    def request(self, session: DialectSession, sequence: int) -> str:
+        return session.text(sequence)
 
-    def request(self, identity: Identity, sequence: int) -> str:
-        return f'{{"sequence":{sequence}{self._tail}'
+    def probe(self, session: DialectSession) -> str:
+        return "probe"
 
-    def read(self, data: Data) -> tuple[Incoming]:
-        try:
-            return (Reply(_decode(data).sequence, data),)
-        except MALFORMED:
-            return (unreadable(data),)
-
-    def intact(self, sent: Data, content: object) -> bool:
-        return sent == content
+    def read(self, session: DialectSession, data: Data) -> Reply | Unreadable:
+        if isinstance(data, bytes):
+            return unreadable(data)
+        return Reply(session.sequence_of(data), data, whole=True)

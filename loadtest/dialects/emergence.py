@@ -2,18 +2,18 @@
 
     GET /ws/{session_id}?thread_id=…       subprotocols ["jwt", TOKEN]; the server echoes "jwt"
     <- {"type":"ws:session_established","payload":{"session_id","thread_id"}}
-    <- {"type":"ws:session_restored","payload":{"messages":[…],"history_count":N}}   when there is history
-    -> {"type":"chat_message","payload":{"sequence":N,"text":…}}
-    <- {"type":"ws:ack","payload":{"received":true,"echo":MESSAGE}}                  without a chat backend
-    <- ws:chat_stream_start, ws:chat_stream_chunk…, ws:chat_stream_end               with one
+    <- {"type":"ws:session_restored","payload":{"messages":[…],"history_count":N}}  when there is history
+    -> {"type":"chat.message","payload":{"sequence":N,"text":…,"agent_id":…}}
+    <- ws:chat_stream_start, ws:chat_stream_chunk…, ws:chat_stream_end               with a chat backend
+    <- {"type":"ws:ack","payload":{"received":true,"echo":MESSAGE}}   without one; then there is no history
+    <- {"type":"ws:error","payload":{"message":…}}
 
-One message may hold several objects, one per line. With a bad token the upgrade succeeds, then the server
-sends `ws:auth_required` and closes with 4401. After inactivity it closes with 4408.
+One message may hold several objects, one per line. A history holds the newest 200 messages of both roles.
+With a bad token the upgrade succeeds, then the server sends `ws:auth_required` and closes with 4401. After
+inactivity it closes with 4408.
 """
 
-from collections.abc import Iterator
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Iterable
 
 import msgspec
 
@@ -23,15 +23,37 @@ from loadtest.dialects.base import (
     AuthRequired,
     Dialect,
     Established,
+    Failed,
     Incoming,
     Push,
+    Read,
     Reply,
     Restored,
     StreamPart,
+    filled,
     unreadable,
 )
-from loadtest.events import Data, Endpoint, Identity
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.events import Data, Endpoint
 from loadtest.text import one_line
+
+
+class _ChatMessage(msgspec.Struct):
+    """A message of a restored history."""
+
+    role: str = ""
+    content: str = ""
+
+
+class _Chat(msgspec.Struct):
+    """The payload of a request."""
+
+    text: str | None = None
+    sequence: int | None = None
+
+
+class _Request(msgspec.Struct):
+    payload: _Chat = msgspec.field(default_factory=_Chat)
 
 
 class _Payload(msgspec.Struct):
@@ -39,9 +61,11 @@ class _Payload(msgspec.Struct):
 
     session_id: str | None = None
     thread_id: str | None = None
-    messages: list[Any] = []
+    messages: list[_ChatMessage] = []
     history_count: int | None = None
-    echo: msgspec.Raw = msgspec.Raw(b"")
+    echo: _Request | None = None
+    text: str = ""
+    message: str = ""
     push_id: int | None = None
     sent_at_ms: float | None = None
     reason: str | None = None
@@ -50,14 +74,6 @@ class _Payload(msgspec.Struct):
 class _Message(msgspec.Struct):
     type: str
     payload: _Payload = msgspec.field(default_factory=_Payload)
-
-
-class _Numbered(msgspec.Struct):
-    sequence: int | None = None
-
-
-class _Request(msgspec.Struct):
-    payload: _Numbered = msgspec.field(default_factory=_Numbered)
 
 
 class _Typed(msgspec.Struct):
@@ -70,13 +86,13 @@ _KNOWN = {
     "ws:chat_stream_chunk",
     "ws:chat_stream_end",
     "ws:chat_stream_start",
+    "ws:error",
     "ws:session_established",
     "ws:session_restored",
 }
 
 _decode_type = msgspec.json.Decoder(_Typed).decode
 _decode = msgspec.json.Decoder(_Message).decode
-_decode_request = msgspec.json.Decoder(_Request).decode
 
 
 class Emergence(Dialect):
@@ -88,57 +104,72 @@ class Emergence(Dialect):
     establishes = True
     identifies = True
     keeps_history = True
+    history_window = 200
     queues = True
     pushes = True
     forbidding_close_codes = frozenset({1008, 4401, 4408})
 
-    message_type = "chat_message"
-    """The type of a request; with a chat backend its reply is a stream."""
+    message_type = "chat.message"
+    agent_id = "assistant"
 
-    def __init__(self, *, path: str | None = None, message_bytes: int = 64) -> None:
-        super().__init__(path=path, message_bytes=message_bytes)
-        self._head = f'{{"type":"{self.message_type}","payload":{{"sequence":'
-        bare = len(self._head) + len('00000,"text":""}}')
-        self._tail = ',"text":"' + "x" * max(0, message_bytes - bare) + '"}}'
+    LONGEST_ANSWER = 4 * 2**20
+    """Characters of a streamed answer that are kept until its end."""
 
-    def endpoint(self, identity: Identity, token: str | None) -> Endpoint:
-        path = self.path.replace("{session_id}", quote(identity.session_id, safe=""))
-        path = path.replace("{thread_id}", quote(identity.thread_id, safe=""))
-        return Endpoint(path=path, subprotocols=("jwt", token) if token else ())
+    def __init__(self, *, path: str | None = None) -> None:
+        super().__init__(path=path)
+        self._head = f'{{"type":"{self.message_type}","payload":{{"agent_id":"{self.agent_id}","sequence":'
 
-    def request(self, identity: Identity, sequence: int) -> str:
-        return f"{self._head}{sequence}{self._tail}"
+    def endpoint(self, session: DialectSession) -> Endpoint:
+        subprotocols = ("jwt", session.token) if session.token else ()
+        return Endpoint(path=filled(self.path, session), subprotocols=subprotocols)
 
-    def read(self, data: Data) -> list[Incoming]:
+    def request(self, session: DialectSession, sequence: int) -> str:
+        return f'{self._head}{sequence},"text":"{session.text(sequence)}"}}}}'
+
+    def probe(self, session: DialectSession) -> str:
+        """Return a request without text: the server answers it with an error, and stores nothing."""
+        return f'{{"type":"{self.message_type}","payload":{{}}}}'
+
+    def greeting(self, session: DialectSession) -> Iterable[Data]:
+        session.memory.pop("answer", None)  # an answer that the last connection did not finish
+        return ()
+
+    def read(self, session: DialectSession, data: Data) -> Read:
         # Not splitlines: JSON strings may hold U+2028 and other line separators unescaped.
         lines = data.split("\n") if isinstance(data, str) else data.split(b"\n")
         if len(lines) == 1:
-            return [self._meaning(data)]
-        return [self._meaning(line) for line in lines if line.strip()]
+            return self._meaning(session, data)
+        return [self._meaning(session, line) for line in lines if line.strip()]
 
-    def _meaning(self, line: Data) -> Incoming:
+    def _meaning(self, session: DialectSession, line: Data) -> Incoming:
         try:
             message = _decode(line)
-            if message.type == "ws:ack":
-                echo = message.payload.echo
-                return Reply(_decode_request(echo).payload.sequence, echo)
-            return self._rarer_meaning(message, line)
         except MALFORMED:
             return _unfamiliar(line)
+        if message.type == "ws:ack":
+            chat = message.payload.echo.payload if message.payload.echo else _Chat()
+            return Reply(chat.sequence, chat.text, whole=True)
+        return self._rarer_meaning(session, message, line)
 
-    def _rarer_meaning(self, message: _Message, line: Data) -> Incoming:
+    def _rarer_meaning(self, session: DialectSession, message: _Message, line: Data) -> Incoming:
         payload = message.payload
         match message.type:
-            case "ws:chat_stream_end":
-                if not payload.echo:
-                    return Reply(None)
-                return Reply(_decode_request(payload.echo).payload.sequence, payload.echo)
-            case "ws:chat_stream_start" | "ws:chat_stream_chunk":
+            case "ws:chat_stream_start":
+                session.memory["answer"] = payload.text
                 return StreamPart()
+            case "ws:chat_stream_chunk":
+                answer = session.memory.get("answer", "") + payload.text
+                session.memory["answer"] = answer[: self.LONGEST_ANSWER]
+                return StreamPart()
+            case "ws:chat_stream_end":
+                return _answered(session, session.memory.pop("answer", ""))
             case "ws:session_established":
                 return Established(session_id=payload.session_id, thread_id=payload.thread_id)
             case "ws:session_restored":
-                return Restored(sequences=list(_sequences(payload.messages)), count=payload.history_count)
+                texts = [said.content for said in payload.messages if said.role == "user"]
+                return Restored(texts=texts, count=len(payload.messages))
+            case "ws:error":
+                return Failed(None, payload.message or "ws:error without a message")
             case "ws:auth_required":
                 return AuthRequired(
                     one_line(payload.reason or "the server requires another token", EXCERPT_LENGTH)
@@ -148,16 +179,12 @@ class Emergence(Dialect):
             case _:
                 return unreadable(line)
 
-    def intact(self, sent: Data, content: object) -> bool:
-        if content is None:
-            return True
-        echo = bytes(content)  # type: ignore[call-overload]  # a msgspec.Raw
-        if echo == (sent.encode() if isinstance(sent, str) else sent):
-            return True
-        try:  # a server may format the same object differently
-            return bool(msgspec.json.decode(echo) == msgspec.json.decode(sent))
-        except MALFORMED:
-            return False
+
+def _answered(session: DialectSession, answer: str) -> Reply:
+    """Return the end of a streamed answer; an assistant need not repeat what it was asked."""
+    if session.marker.marked(answer):
+        return Reply(session.sequence_of(answer), answer)
+    return Reply(None)
 
 
 def _unfamiliar(line: Data) -> Incoming:
@@ -167,12 +194,3 @@ def _unfamiliar(line: Data) -> Incoming:
     except MALFORMED:
         return unreadable(line)
     return Push() if kind.startswith("ws:") and kind not in _KNOWN else unreadable(line)
-
-
-def _sequences(messages: list[Any]) -> Iterator[int]:
-    """Yield the sequence numbers of restored messages; others' and unnumbered ones have none."""
-    for message in messages:
-        payload = message.get("payload") if isinstance(message, dict) else None
-        sequence = payload.get("sequence") if isinstance(payload, dict) else None
-        if isinstance(sequence, int) and sequence >= 0:
-            yield sequence

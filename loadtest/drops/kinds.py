@@ -19,10 +19,11 @@ class Wire(Protocol):
     """A connection as a drop sees it, with operations that a well-behaved client does not use.
 
     Attributes:
-        sample: a request in the session's dialect, outside its ledger, for kinds that need a busy server.
+        probe: a message that makes the server answer, for kinds that need a busy server; None if the dialect
+            has none.
     """
 
-    sample: Data
+    probe: Data | None
 
     def send_close(self, code: int) -> None:
         """Begin the closing handshake; the server's answer ends the connection."""
@@ -174,9 +175,10 @@ class MidReply(DropKind):
         # Two bursts. A server with long answers soon blocks in a send, as the client does not read. One with
         # short answers has answered the first burst and is handling the second when the reset follows in the
         # loop's next iteration; 4 ms later, uvicorn would have finished.
+        probes = () if wire.probe is None else (wire.probe,) * self.requests
         for wait_s in (0.05, 0.0):
-            for _ in range(self.requests):
-                wire.send_message(wire.sample)
+            for probe in probes:
+                wire.send_message(probe)
             yield wait_s
         wire.reset()
         yield DETECTED

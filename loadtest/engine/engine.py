@@ -11,30 +11,31 @@ when Python's threads are monkey-patched.
 
 import _thread
 import asyncio
-import inspect
+import functools
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.link import Dropping, Link, LinkContext
+from loadtest.engine.login import Login, TokenSource, call_blocking, credentials
 from loadtest.engine.monitor import Health, most_connections
 from loadtest.engine.timers import Timers
-from loadtest.errors import ConnectFailed, LoadtestError
-from loadtest.events import Identity, Phases, Refused
+from loadtest.errors import LoadtestError
+from loadtest.events import Identity, Phases
 from loadtest.session.machine import State
 from loadtest.session.recorder import Interval, Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.traffic import SessionConfig
 from loadtest.transport.connection import Connection
-from loadtest.transport.opening import Dialer, fail_after
+from loadtest.transport.cookies import updated
+from loadtest.transport.opening import Dialer
 from loadtest.transport.target import Target
-
-TokenSource = Callable[[], str | Awaitable[str | None] | None]
 
 SWEEPS_PER_S = 20
 """Each sweep covers a twentieth of the sessions: all are swept once a second, and no sweep takes long."""
@@ -85,6 +86,7 @@ class Engine:
     Args:
         settings: settings of the run.
         start_ns: the monotonic clock's time at the run's start.
+        run_id: part of the sessions' texts; without dots and brackets.
         on_interval: called with each interval on the loop's thread; must not block.
         on_failure: called on the loop's thread when the loop has failed; `failure` holds the exception.
         start_thread: starts a native thread.
@@ -95,6 +97,7 @@ class Engine:
         settings: EngineSettings,
         *,
         start_ns: int,
+        run_id: str = "run",
         on_interval: Callable[[Interval], None],
         on_failure: Callable[[], None],
         start_thread: Callable[[Callable[[], None], tuple[()]], Any] = _thread.start_new_thread,
@@ -103,8 +106,11 @@ class Engine:
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
         self.failure: BaseException | None = None
-        self._tokens: dict[int, str] = {}  # the latest token of each session, by number
+        self._login = Login(
+            settings.config.dialect, settings.token, settings.open_timeout_s, self._login_blocked
+        )
         self._start_ns = start_ns
+        self._run_id = run_id
         self._on_interval = on_interval
         self._on_failure = on_failure
         self._start_thread = start_thread
@@ -138,8 +144,20 @@ class Engine:
     def add(self, identities: Iterable[Identity]) -> None:
         """Start these sessions."""
         for identity in identities:
-            link = self._slice(identity.number)[identity.number] = Link(identity, self._context)
+            link = Link(self._about(identity), self._context)
+            self._slice(identity.number)[identity.number] = link
             link.start()
+
+    def _about(self, identity: Identity) -> DialectSession:
+        config = self.settings.config
+        return DialectSession(
+            identity,
+            run_id=self._run_id,
+            seed=config.pace.seed,
+            size_of=config.size_of,
+            data=config.data[identity.number] if config.data else None,
+            blocking=functools.partial(call_blocking, self._loop, self._start_thread),
+        )
 
     def _slice(self, number: int) -> dict[int, Link]:
         return self._slices[number % SWEEPS_PER_S]
@@ -153,10 +171,10 @@ class Engine:
             done: called on the loop's thread.
         """
         links = [link for number in numbers if (link := self._slice(number).get(number)) is not None]
-        group = _Stopping({link.session.identity.number for link in links}, done)
+        group = _Stopping({link.session.about.number for link in links}, done)
         self._loop.call_later(drain_s + _GONE_GRACE_S, self._stop_waiting, group)
         for link in links:
-            self._stopping.setdefault(link.session.identity.number, []).append(group)
+            self._stopping.setdefault(link.session.about.number, []).append(group)
             link.stop(drain_s)
             if link.ended:
                 self._ended(link)
@@ -214,9 +232,12 @@ class Engine:
         """Return the run's clock: nanoseconds since its start."""
         return time.monotonic_ns() - self._start_ns
 
+    def _login_blocked(self, error: str, example: str, about: DialectSession) -> None:
+        self.recorder.error("connect", error, session=about.session_id, at_ns=self.clock(), example=example)
+
     def _ended(self, link: Link) -> None:
         """Take note that a link's session has ended and its connection is closed."""
-        number = link.session.identity.number
+        number = link.session.about.number
         groups = self._stopping.pop(number, ())
         if groups:
             del self._slice(number)[number]
@@ -243,33 +264,22 @@ class Engine:
             self._fail(error)
         self._openers -= 1
 
-    async def _open(self, identity: Identity) -> tuple[Connection, Phases]:
-        """Get a token, then open a WebSocket for this session.
+    async def _open(self, about: DialectSession) -> tuple[Connection, Phases]:
+        """Log in, then open a WebSocket for this session.
 
         Raises:
-            ConnectFailed: there was no token, or the WebSocket did not open.
+            ConnectFailed: there was no token, the login failed, or the WebSocket did not open.
+            DialectMistake: `login` or `endpoint` of the dialect raised.
         """
-        token = await self._token(identity.number)
-        endpoint = self.settings.config.dialect.endpoint(identity, token)
-        return await self._dialer.open(endpoint, token)
-
-    async def _token(self, number: int) -> str | None:
-        try:
-            with fail_after(self.settings.open_timeout_s):
-                token = self.settings.token()
-                token = await token if inspect.isawaitable(token) else token
-        except Exception as error:
-            # The token source is the user's code and may raise anything: count a failed attempt.
-            detail = f"the token source raised {type(error).__name__}"
-            raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
-        if token:
-            self._tokens[number] = token
-        return token
+        endpoint = await self._login.endpoint(about)
+        connection, phases = await self._dialer.open(endpoint, credentials(about))
+        about.cookies = updated(about.cookies, connection.set_cookies)
+        return connection, phases
 
     @property
     def tokens(self) -> frozenset[str]:
-        """The latest token of each session, to be removed from everything written."""
-        return frozenset(self._tokens.values())
+        """The sessions' credentials, to be removed from everything written."""
+        return self._login.secrets
 
     # The thread.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, cast
 
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.kinds import DETECTED, DropKind, Steps
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.timers import Timers
@@ -32,7 +33,7 @@ from loadtest.events import (
     EstablishTimedOut,
     Event,
     Finish,
-    Identity,
+    HeartbeatDue,
     Lost,
     Opened,
     PerformDrop,
@@ -67,6 +68,13 @@ class What(IntEnum):
     DRAIN = 5
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The reason to wake a link for the dialect's heartbeats on one connection; drops do not end them."""
+
+    connection: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkContext:
     """Shared by all links of an engine.
@@ -97,7 +105,7 @@ class LinkContext:
     recorder: Recorder
     droppings: set[Dropping]
     connect: Callable[[Link, int], None]
-    open: Callable[[Identity], Awaitable[tuple[Connection, Phases]]]
+    open: Callable[[DialectSession], Awaitable[tuple[Connection, Phases]]]
     ended: Callable[[Link], None]
     fail: Callable[[Exception], None]
 
@@ -112,12 +120,13 @@ class Link:
         "_dropping",
         "_drops",
         "_epoch",
+        "_heart",
         "_messages",
         "session",
     )
 
-    def __init__(self, identity: Identity, context: LinkContext) -> None:
-        self.session = Session(identity, context.config, context.recorder)
+    def __init__(self, about: DialectSession, context: LinkContext) -> None:
+        self.session = Session(about, context.config, context.recorder)
         self._context = context
         self._drain_s = 0.0
         self._connection: Connection | None = None
@@ -125,6 +134,7 @@ class Link:
         self._epoch = 0
         self._messages = 0  # messages planned so far
         self._drops = 0  # drops performed so far
+        self._heart = -1  # the connection that heartbeats are planned for
 
     @property
     def ended(self) -> bool:
@@ -196,6 +206,9 @@ class Link:
         if what is What.MESSAGE:
             self._message_due(due_ns)
             return
+        if what.__class__ is Heartbeat:
+            self._heartbeat_due(what)
+            return
         kind, epoch, detail = cast("tuple[What, int, Drop]", what)  # scheduled by `_later`
         if epoch != self._epoch:
             return
@@ -224,8 +237,19 @@ class Link:
         self._plan_message(due_ns)
         self._feed(Due(due_ns))
 
+    def _heartbeat_due(self, heartbeat: Heartbeat) -> None:
+        if heartbeat.connection == self.session.about.connection and self.session.state is not State.ENDED:
+            self._plan_heartbeat(heartbeat)
+            self._feed(HeartbeatDue())
+
+    def _plan_heartbeat(self, heartbeat: Heartbeat) -> None:
+        every_s = self._context.config.dialect.heartbeat_s
+        if every_s is not None:
+            due_ns = self._context.clock() + int(every_s * NS_PER_S)
+            self._context.timers.schedule(due_ns, self, heartbeat)
+
     def _plan_message(self, previous_ns: int) -> None:
-        gap_ns = self._context.config.pace.gap_ns(self.session.identity.number, self._messages)
+        gap_ns = self._context.config.pace.gap_ns(self.session.about.number, self._messages)
         if gap_ns is not None:
             self._messages += 1
             self._context.timers.schedule(previous_ns + gap_ns, self, What.MESSAGE)
@@ -242,7 +266,7 @@ class Link:
         if epoch != self._epoch:
             return
         try:
-            connection, phases = await context.open(self.session.identity)
+            connection, phases = await context.open(self.session.about)
         except ConnectFailed as failure:
             if epoch == self._epoch and self.session.state is State.CONNECTING:
                 self._feed(failure.refused)
@@ -258,9 +282,12 @@ class Link:
     def _settle(self, _action: Settle) -> None:
         if self._messages == 0:
             self._plan_message(self._context.clock())
+        if self._heart != self.session.about.connection:
+            self._heart = self.session.about.connection
+            self._plan_heartbeat(Heartbeat(self._heart))
         self._epoch += 1
         now_s = self._context.clock() / NS_PER_S
-        drop = self._context.drops.next_drop(self.session.identity.number, self._drops, now_s)
+        drop = self._context.drops.next_drop(self.session.about.number, self._drops, now_s)
         if drop is not None:
             self._later(drop.after_s, What.DROP, drop)
 
@@ -268,7 +295,7 @@ class Link:
         assert self._connection is not None  # only a connected session is dropped
         self._drops += 1
         self._epoch += 1
-        self._connection.sample = self.session.sample
+        self._connection.probe = self.session.probe
         self._dropping = Dropping(action.drop, self._connection, self, self._context)
         self._dropping.go_on()
 

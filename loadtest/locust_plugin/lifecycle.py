@@ -25,7 +25,7 @@ import msgspec
 from gevent.event import Event
 from locust.env import Environment
 
-from loadtest.errors import LoadtestError
+from loadtest.errors import LoadtestError, UsageError
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.configuration import PLACEHOLDER_URL, Configuration
 from loadtest.locust_plugin.load import Load, RunInfo
@@ -167,14 +167,20 @@ class Lifecycle(ABC):
         return self._load.secrets if self._load is not None else ()
 
     def _fail(self, failure: BaseException) -> None:
-        """End the run because the tool itself has failed; the exception's text may quote a secret."""
+        """End the run because the tool or the user's dialect has failed; the text may quote a secret."""
         if self._failure is not None:  # a failed load reports its failure again when it is finished
             return
-        why = public_line(_described(failure), Secrets(self._secrets))
-        self._failed(why, LoadtestError.exit_code)
+        secrets = Secrets(self._secrets)
+        if isinstance(failure, UsageError):
+            why = public_line(str(failure), secrets)
+            self._failed(why, failure.exit_code)
+            logger.critical("%s", why)
+        else:
+            why = public_line(_described(failure), secrets)
+            self._failed(why, LoadtestError.exit_code)
+            where = "".join(traceback.format_tb(failure.__traceback__))
+            logger.critical("Load generator failed: %s\n%s", why, where)
         gevent.spawn(self._runner.quit)
-        where = "".join(traceback.format_tb(failure.__traceback__))
-        logger.critical("Load generator failed: %s\n%s", why, where)
 
     def _failed(self, why: str, exit_code: int) -> None:
         """Record that the run has failed."""
@@ -283,6 +289,7 @@ class RecordingLifecycle(Lifecycle):
     def _conclude(self, recording: Recording) -> None:
         assert self._settings is not None  # set before the recording starts
         self._recording = None
+        failed_with = self._environment.process_exit_code
         self._environment.process_exit_code = LoadtestError.exit_code  # in case the conclusion itself fails
         self._concluded.clear()
         try:
@@ -294,8 +301,8 @@ class RecordingLifecycle(Lifecycle):
             )
         finally:
             self._concluded.set()
-        if self._failure is None:
-            self._environment.process_exit_code = self.judged.verdict.exit_code
+        judged_as = self.judged.verdict.exit_code
+        self._environment.process_exit_code = judged_as if self._failure is None else failed_with
         if not self._configuration.options.headless:
             print_verdict(self.judged, to_stderr=True)
 

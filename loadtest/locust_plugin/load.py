@@ -96,6 +96,7 @@ class Load:
         self._engine = Engine(
             settings.engine,
             start_ns=time.monotonic_ns() - info.elapsed_ns,
+            run_id=info.run_id,
             on_interval=functools.partial(self._gevent.call, self._take),
             on_failure=functools.partial(self._gevent.call, self._on_failure),
             start_thread=start_native_thread,
@@ -132,7 +133,7 @@ class Load:
         numbers = range(first, first + self._settings.sessions)
         run_id = self._info.run_id
         identities = [
-            Identity(number=n, session_id=f"{run_id}-{n:06d}", thread_id=f"{run_id}-t{n:06d}")
+            Identity(number=n, session_id=f"{run_id}-{n:06d}", thread_id=f"{run_id}-t{n:06d}", user=user)
             for n in numbers
         ]
         self._running.update(dict.fromkeys(numbers))

@@ -3,7 +3,6 @@
 Every mistake in a setting is found here, before the first connection.
 """
 
-import inspect
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,11 +12,12 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.mistakes import check_form
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.options import SETTINGS, read_values
-from loadtest.results.manifest import Plan
+from loadtest.results.manifest import PLAN_VERSION, Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
@@ -110,7 +110,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
 
 def _is_dialect(given: object) -> bool:
     if isinstance(given, type):
-        return issubclass(given, Dialect) and not inspect.isabstract(given)
+        return issubclass(given, Dialect)
     return isinstance(given, Dialect)
 
 
@@ -132,7 +132,7 @@ def _check_objects(values: Mapping[str, Any]) -> None:
 
 
 def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
-    seed, token = values["seed"], values["token"]
+    seed, token, dialect = values["seed"], values["token"], _dialect(values)
     _check_headers(values["headers"])
     tls = Tls(
         ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
@@ -140,11 +140,12 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
     return EngineSettings(
         target=Target.parse(host, tls),
         config=SessionConfig(
-            dialect=_dialect(values),
-            pace=Pace(values["rate"], values["arrivals"], seed),
+            dialect=dialect,
+            pace=_pace(dialect, values, seed),
             backoff=_backoff(values["backoff"], seed),
             reply_timeout_ns=int(values["reply_timeout_s"] * NS_PER_S),
             in_flight=values["in_flight"],
+            size_of=values["message_bytes"],
         ),
         drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
         token=token if callable(token) else lambda: token,
@@ -171,7 +172,7 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         rate=config.pace.rate,
         arrivals=config.pace.arrivals,
         in_flight=config.in_flight,
-        message_bytes=config.dialect.message_bytes,
+        message_bytes=values["message_bytes"],
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
         storms=drops.storms,
@@ -180,10 +181,17 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         open_timeout_s=values["open_timeout_s"],
         seed=values["seed"],
         warmup_s=values["warmup_s"],
+        version=PLAN_VERSION,
     )
 
 
 def _dialect(values: Mapping[str, Any]) -> Dialect:
+    dialect = _new_dialect(values)
+    check_form(dialect)
+    return dialect
+
+
+def _new_dialect(values: Mapping[str, Any]) -> Dialect:
     dialect = values["dialect"]
     if isinstance(dialect, Dialect):
         return dialect
@@ -194,8 +202,15 @@ def _dialect(values: Mapping[str, Any]) -> Dialect:
     if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
         problem = "must be ASCII without spaces and control characters"
         raise InvalidSetting("--ws-path", path, problem, "Percent-encode them")
-    made: Dialect = kind(path=path, message_bytes=values["message_bytes"])
+    made: Dialect = kind(path=path)
     return made
+
+
+def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:
+    """Return when messages are due: never, where the dialect has no requests."""
+    if not type(dialect).overrides("request"):
+        return Pace(0, "constant", seed)
+    return Pace(values["rate"], values["arrivals"], seed)
 
 
 def _backoff(policy: str | Backoff, seed: int) -> Backoff:

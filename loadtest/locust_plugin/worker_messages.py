@@ -19,7 +19,7 @@ import msgspec
 from gevent.event import Event
 from locust.runners import STATE_MISSING
 
-from loadtest.errors import MalformedInterval
+from loadtest.errors import MalformedInterval, UsageError
 from loadtest.results.environment import DISTRIBUTION
 from loadtest.results.interval import PackedInterval, decode, encode
 
@@ -45,6 +45,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         run_id: the run it belongs to; empty if the worker has had none.
         interval: an encoded interval.
         failed: why the worker has failed; intervals it has not sent are lost.
+        by_user: whether it failed because of a mistake in the user's dialect, which ends the run.
         finished: whether all intervals have been sent.
     """
 
@@ -52,6 +53,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run_id: str = ""
     interval: bytes | None = None
     failed: str | None = None
+    by_user: bool = False
     finished: bool = False
 
 
@@ -61,11 +63,15 @@ class Workers:
     Args:
         runner: Locust's master runner.
         take: called with every interval, which has its worker's number.
+        end: called with the mistake in the user's dialect for which a worker has failed.
     """
 
-    def __init__(self, runner: Any, take: Callable[[PackedInterval], None]) -> None:
+    def __init__(
+        self, runner: Any, take: Callable[[PackedInterval], None], end: Callable[[UsageError], None]
+    ) -> None:
         self._runner = runner
         self._take = take
+        self._end = end
         self._run_id = ""
         self._present: set[int] = set()  # took part in the run
         self._finished: set[int] = set()
@@ -113,6 +119,8 @@ class Workers:
         if message.interval is not None:
             self._take(msgspec.structs.replace(decode(message.interval), worker=worker))
         if message.failed is not None:
+            if message.by_user:
+                self._end(UsageError(message.failed))
             self._complain(worker, f"load generator failed: {message.failed}")
         if message.finished:
             self._finished.add(worker)
@@ -166,9 +174,9 @@ class MasterConnection:
         """Report that all intervals have been sent."""
         self._send(finished=True)
 
-    def send_failed(self, why: str) -> None:
-        """Report that this worker has failed."""
-        self._send(failed=why)
+    def send_failed(self, why: str, *, by_user: bool) -> None:
+        """Report that this worker has failed, and whether because of a mistake in the user's dialect."""
+        self._send(failed=why, by_user=by_user)
 
     def _send(self, **content: Any) -> None:
         message = Message(version=VERSION, run_id=self.run_id, **content)

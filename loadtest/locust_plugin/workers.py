@@ -5,6 +5,7 @@ their options from the master, so a worker checks nothing before its run begins.
 run; the master sends it the time since the run's start, so that both use the same run clock.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 from locust.env import Environment
 from locust.runners import STATE_INIT
 
-from loadtest.errors import LoadtestError
+from loadtest.errors import LoadtestError, UsageError
 from loadtest.locust_plugin.lifecycle import Lifecycle, RecordingLifecycle
 from loadtest.locust_plugin.load import RunInfo
 from loadtest.locust_plugin.parser import RUN_DESTINATION
@@ -26,7 +27,7 @@ class MasterLifecycle(RecordingLifecycle):
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
-        self._workers = Workers(self._runner, self._deliver)
+        self._workers = Workers(self._runner, self._deliver, self._fail)
         self._info: RunInfo | None = None  # of the run under way
 
     def check(self) -> None:
@@ -115,4 +116,5 @@ class WorkerLifecycle(Lifecycle):
 
     def _failed(self, why: str, exit_code: int) -> None:
         super()._failed(why, exit_code)
-        gevent.spawn(self._master.send_failed, why)
+        by_user = exit_code == UsageError.exit_code
+        gevent.spawn(functools.partial(self._master.send_failed, why, by_user=by_user))

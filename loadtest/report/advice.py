@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from loadtest import text
+from loadtest.errors import DIALECT_MISTAKE
 from loadtest.report.tables import counts, gates, interval, margin
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
@@ -111,8 +112,9 @@ def failure_lines(run: RunData) -> list[str]:
     if failure is None:
         return []
     recorded = text.clock(run.length_s)
+    by_user = failure.startswith(DIALECT_MISTAKE)
     return [
-        f"The tool itself failed: {failure}",
+        f"The run ended early: {failure}" if by_user else f"The tool itself failed: {failure}",
         f"What follows is of the {recorded} that it had recorded, and says nothing of what came after.",
     ]
 

@@ -3,14 +3,17 @@
 A request has a sequence number; its outcome is one of
 
     answered        its own intact reply arrived once, in order and in time
+    failed          the server answered with an error
     lost            no reply arrived in time on a healthy connection
-    late            the reply arrived after the timeout; replaces lost
+    broken_off      a streamed reply began, but did not go on in time
+    late            the reply arrived after the timeout; replaces lost and broken_off
     lost_in_outage  the connection ended before the reply; a drop or loss explains it
     recovered       the reply arrived on a later connection; replaces lost_in_outage
     duplicated      the reply arrived again on the same connection
     redelivered     the reply arrived again after a resume
     reordered       the reply arrived after that of a later request
-    corrupted       the reply does not match the request
+    corrupted       the reply is not what was asked for: its text is altered
+    foreign         the reply holds the text of another session
     unmatched       the reply belongs to no known request
 
 Outcomes that a drop explains do not count against `messaging`. A reply that arrives again after a resume, or
@@ -19,19 +22,19 @@ ledger keeps outstanding requests, a limited number of given-up ones, and acknow
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
-
-from loadtest.events import Data
 
 
 class Outcome(StrEnum):
     """Outcome of a request; the value is its name in files."""
 
     ANSWERED = "answered"
+    FAILED = "failed"
     LOST = "lost"
+    BROKEN_OFF = "broken_off"
     LATE = "late"
     LOST_IN_OUTAGE = "lost_in_outage"
     RECOVERED = "recovered"
@@ -39,6 +42,7 @@ class Outcome(StrEnum):
     REDELIVERED = "redelivered"
     REORDERED = "reordered"
     CORRUPTED = "corrupted"
+    FOREIGN = "foreign"
     UNMATCHED = "unmatched"
 
 
@@ -50,16 +54,27 @@ class Request(Struct, frozen=True):
 
     planned_ns: int
     sent_ns: int
-    data: Data
+    name: str = ""
 
 
 class Restoration(Struct, frozen=True, kw_only=True):
-    """Comparison of the restored state with the acknowledged requests."""
+    """Comparison of the restored history with the acknowledged requests.
+
+    Args:
+        acknowledged: requests that the history had to hold.
+        missing: those that it does not hold.
+        repeated: requests that it holds more than once.
+        reordered: requests that stand after a later one.
+        first_missing: the first of the missing ones.
+        first_reordered: the first request that stands after a later one.
+    """
 
     acknowledged: int
     missing: int
     repeated: int
+    reordered: int
     first_missing: int | None
+    first_reordered: int | None
 
 
 class Ranges:
@@ -102,16 +117,24 @@ class Ranges:
             if len(self._starts) > self.LIMIT:
                 del self._starts[0], self._stops[0]
 
-    def since(self, number: int) -> Iterable[int]:
-        """Yield the members that are not below this number, in order."""
-        for start, stop in zip(self._starts, self._stops, strict=True):
-            yield from range(max(start, number), stop)
+    def within(self, first: int, stop: int) -> Iterable[int]:
+        """Yield the members from `first` up to, but not including, `stop`, in order."""
+        for start, end in zip(self._starts, self._stops, strict=True):
+            yield from range(max(start, first), min(end, stop))
 
 
 class Ledger:
     """One session's ledger. Sequence numbers count from 0 and are never reused."""
 
-    __slots__ = ("_answered_before", "_highest", "_overdue", "acknowledged", "next_sequence", "pending")
+    __slots__ = (
+        "_answered_before",
+        "_highest",
+        "_overdue",
+        "acknowledged",
+        "next_sequence",
+        "pending",
+        "streams",
+    )
 
     OVERDUE_LIMIT = 256
     """Given-up requests remembered, to tell a late reply from an unmatched one."""
@@ -119,61 +142,90 @@ class Ledger:
     def __init__(self) -> None:
         self.next_sequence = 0
         self.pending: dict[int, Request] = {}
+        self.streams: dict[int, int] = {}  # when the last part came, of requests whose reply has begun
         self.acknowledged = Ranges()
         self._overdue: dict[int, Outcome] = {}
         self._highest = -1  # the highest sequence answered on this connection
         self._answered_before = 0  # sequences below this were sent on earlier connections
 
-    def sent(self, planned_ns: int, now_ns: int, data: Data) -> None:
+    def sent(self, planned_ns: int, now_ns: int, name: str = "") -> None:
         """Record a sent request under the next sequence number."""
-        self.pending[self.next_sequence] = Request(planned_ns, now_ns, data)
+        self.pending[self.next_sequence] = Request(planned_ns, now_ns, name)
         self.next_sequence += 1
 
-    def answered(
-        self, sequence: int | None, content: object, intact: Callable[[Data, object], bool]
-    ) -> tuple[Outcome, Request | None]:
-        """Record a reply and return its outcome.
+    def sent_unanswerable(self) -> None:
+        """Record a sent request that gets no reply, under the next sequence number."""
+        self.next_sequence += 1
+
+    def oldest(self) -> int:
+        """Return the sequence number of the oldest outstanding request, -1 if there is none."""
+        return next(iter(self.pending), -1)
+
+    def answered(self, sequence: int, flaw: Outcome | None = None, *, ordered: bool = True) -> Outcome:
+        """Record the reply to an outstanding request, which the caller has taken from `pending`.
 
         Args:
-            sequence: of the request; None for the oldest outstanding one.
-            content: of the reply.
-            intact: tells whether this content answers the data that was sent.
+            sequence: of the request.
+            flaw: what is wrong with the reply; FAILED if it is an error.
+            ordered: whether replies come in the order of their requests.
+        """
+        if self.streams:
+            self.streams.pop(sequence, None)
+        if flaw is not None:
+            return flaw
+        self.acknowledged.add(sequence)
+        if sequence < self._highest:
+            return Outcome.REORDERED if ordered else _ANSWERED
+        self._highest = sequence
+        return _ANSWERED
+
+    def unexpected(self, sequence: int, flaw: Outcome | None = None) -> tuple[Outcome, Outcome | None]:
+        """Record a reply to a request that is not outstanding.
 
         Returns:
-            The outcome, and the request if it was outstanding.
+            Its outcome, and the outcome that it replaces, if any.
         """
-        if sequence is None:
-            sequence = next(iter(self.pending), -1)
-        request = self.pending.pop(sequence, None)
-        if request is None:
-            return self._unexpected(sequence), None
-        self.acknowledged.add(sequence)
-        if not intact(request.data, content):
-            return Outcome.CORRUPTED, request
-        if sequence < self._highest:
-            return Outcome.REORDERED, request
-        self._highest = sequence
-        return _ANSWERED, request
-
-    def _unexpected(self, sequence: int) -> Outcome:
         given_up = self._overdue.pop(sequence, None)
         if given_up is not None:
+            if flaw is not None:
+                return flaw, given_up
             self.acknowledged.add(sequence)
-            return Outcome.LATE if given_up is Outcome.LOST else Outcome.RECOVERED
+            recovered = given_up is Outcome.LOST_IN_OUTAGE
+            return (Outcome.RECOVERED if recovered else Outcome.LATE), given_up
         if sequence in self.acknowledged:
-            return Outcome.REDELIVERED if sequence < self._answered_before else Outcome.DUPLICATED
-        return Outcome.UNMATCHED
+            again = Outcome.REDELIVERED if sequence < self._answered_before else Outcome.DUPLICATED
+            return again, None
+        return Outcome.UNMATCHED, None
 
-    def expired(self, sent_before_ns: int) -> list[tuple[int, Request]]:
-        """Give up requests sent before this time, and return them with their sequence numbers."""
-        given_up = []
+    def part(self, sequence: int, now_ns: int) -> int | None:
+        """Record a part of an outstanding request's reply; return when the one before came, if any."""
+        last_ns = self.streams.get(sequence)
+        self.streams[sequence] = now_ns
+        return last_ns
+
+    def gave_up(self, sequence: int) -> bool:
+        """Return whether this request was given up and has not been answered since."""
+        return sequence in self._overdue
+
+    def unheard(self, before_ns: int) -> list[tuple[int, Request]]:
+        """Return the outstanding requests sent before this time, without any part of a reply since then."""
+        found = []
         for sequence, request in self.pending.items():
-            if request.sent_ns >= sent_before_ns:
+            if request.sent_ns >= before_ns:
                 break  # a dict keeps insertion order, which is the order of sending
-            given_up.append((sequence, request))
-        for sequence, _ in given_up:
+            if self.streams.get(sequence, request.sent_ns) < before_ns:
+                found.append((sequence, request))
+        return found
+
+    def expired(self, before_ns: int) -> list[tuple[int, Request, Outcome]]:
+        """Give up the requests that `unheard` returns, and return them with their outcomes."""
+        given_up = []
+        for sequence, request in self.unheard(before_ns):
             del self.pending[sequence]
-            self._remember(sequence, Outcome.LOST)
+            began = self.streams.pop(sequence, None) is not None
+            outcome = Outcome.BROKEN_OFF if began else Outcome.LOST
+            self._remember(sequence, outcome)
+            given_up.append((sequence, request, outcome))
         return given_up
 
     def disconnected(self) -> int:
@@ -182,6 +234,7 @@ class Ledger:
         for sequence in self.pending:
             self._remember(sequence, Outcome.LOST_IN_OUTAGE)
         self.pending.clear()
+        self.streams.clear()
         self._highest = -1
         self._answered_before = self.next_sequence
         return count
@@ -191,23 +244,36 @@ class Ledger:
         if len(self._overdue) > self.OVERDUE_LIMIT:
             del self._overdue[next(iter(self._overdue))]
 
-    def restored(self, sequences: list[int], count: int | None) -> Restoration:
-        """Compare the server's restored history with the requests it had acknowledged.
+    def restored(self, sequences: Sequence[int], count: int | None, window: int | None) -> Restoration:
+        """Compare a restored history with the acknowledged requests of earlier connections.
 
         Args:
-            sequences: requests in the part of the history that the server sent, which may be only its end.
-            count: messages in the whole history, None if the server does not say. They may include requests
-                that were never acknowledged, so a shortfall is a lower bound.
+            sequences: requests in the restored history, in its order.
+            count: number of messages in it, None if there are no others than these requests.
+            window: how many messages the server restores at most, the newest ones; None if it restores all.
         """
         present = set(sequences)
-        expected = list(self.acknowledged.since(min(present))) if present else []
+        length = len(sequences) if count is None else count
+        full = window is not None and length >= window
+        first = min(present, default=0) if full else 0
+        expected = list(self.acknowledged.within(first, self._answered_before))
         missing = [sequence for sequence in expected if sequence not in present]
-        short = max(0, self.acknowledged.total - max(0, count)) if count is not None else 0
-        if not present and count is None:
-            short = self.acknowledged.total
+        behind = _behind(dict.fromkeys(sequences))
         return Restoration(
-            acknowledged=self.acknowledged.total,
-            missing=max(len(missing), short),
+            acknowledged=len(expected),
+            missing=len(missing),
             repeated=len(sequences) - len(present),
+            reordered=len(behind),
             first_missing=missing[0] if missing else None,
+            first_reordered=behind[0] if behind else None,
         )
+
+
+def _behind(sequences: Iterable[int]) -> list[int]:
+    """Return the numbers that stand after a greater one."""
+    highest, found = -1, []
+    for sequence in sequences:
+        if sequence < highest:
+            found.append(sequence)
+        highest = max(highest, sequence)
+    return found

@@ -13,13 +13,25 @@ state raises IllegalStep and changes nothing. Measurements go to the recorder.
 messages on a connection.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from loadtest.dialects.base import Established, Reply, Unreadable
+from msgspec import Struct
+
+from loadtest.dialects.base import (
+    Established,
+    Failed,
+    Incoming,
+    Read,
+    Reply,
+    Unreadable,
+    excerpt,
+)
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.drops.kinds import DropKind
-from loadtest.errors import IllegalStep
+from loadtest.errors import DialectMistake, IllegalStep
 from loadtest.events import (
     Action,
     Close,
@@ -33,7 +45,7 @@ from loadtest.events import (
     EstablishTimedOut,
     Event,
     Finish,
-    Identity,
+    HeartbeatDue,
     Lost,
     Opened,
     PerformDrop,
@@ -53,6 +65,9 @@ from loadtest.session.recorder import Recorder
 from loadtest.session.traffic import SessionConfig, Traffic
 
 Actions = Sequence[Action]
+
+HOPELESS_READS = 20
+"""Messages at which a dialect may raise before any that it reads; then the run ends."""
 
 NORMAL_CLOSURE = 1000
 """RFC 6455 section 7.4.1."""
@@ -85,19 +100,21 @@ class Session:
         "_recorder",
         "_steps",
         "_traffic",
-        "identity",
+        "_was_open",
+        "about",
         "state",
     )
 
-    def __init__(self, identity: Identity, config: SessionConfig, recorder: Recorder) -> None:
-        self.identity = identity
+    def __init__(self, about: DialectSession, config: SessionConfig, recorder: Recorder) -> None:
+        self.about = about
         self.state = State.NEW
         self._dialect = config.dialect
         self._recorder = recorder
-        self._attempts = Attempts(identity, config.backoff, recorder)
-        self._traffic = Traffic(identity, config, recorder)
+        self._attempts = Attempts(about.identity, config.backoff, recorder)
+        self._traffic = Traffic(about, config, recorder)
         self._steps = _TABLE[State.NEW]
         self._known_as: Established | None = None  # the identity that the server first assigned
+        self._was_open = False  # whether the last attempt opened a WebSocket
         recorder.population[State.NEW] += 1
 
     def handle(self, event: Event, now_ns: int) -> Actions:
@@ -116,9 +133,13 @@ class Session:
         return step(self, event, now_ns)
 
     @property
-    def sample(self) -> Data:
-        """A request outside the ledger, for drops to send (`loadtest.drops.kinds.Wire.sample`)."""
-        return self._traffic.sample
+    def probe(self) -> Data | None:
+        """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
+        try:
+            probe = self._dialect.probe(self.about)
+        except Exception as error:
+            raise mistake(self._dialect, "probe", error, f"session {self.about.number}") from error
+        return None if probe is None else self._said("probe", probe)
 
     def _enter(self, state: State) -> None:
         population = self._recorder.population
@@ -133,6 +154,8 @@ class Session:
     # Connecting.
 
     def _on_attempt(self, _event: Started | RetryDue, now_ns: int) -> Actions:
+        self.about.connection += self._was_open
+        self._was_open = False
         self._attempts.begin(now_ns)
         self._enter(State.CONNECTING)
         return (Connect(),)
@@ -140,11 +163,34 @@ class Session:
     def _on_opened(self, event: Opened, now_ns: int) -> Actions:
         self._attempts.opened(event.phases, now_ns)
         self._traffic.opened()
+        self._was_open = True
         self._enter(State.ESTABLISHING)
-        greeting = [Send(data) for data in self._dialect.greeting(self.identity)]
+        greeting = self._greeting()
         if self._dialect.establishes:
             return greeting
         return [*greeting, *self._establish(Established(), now_ns)]
+
+    def _greeting(self) -> list[Action]:
+        try:
+            messages = list(self._dialect.greeting(self.about))
+        except Exception as error:
+            raise mistake(self._dialect, "greeting", error, f"session {self.about.number}") from error
+        return [action for message in messages for action in self._send("greeting", message)]
+
+    def _send(self, method: str, data: object) -> Actions:
+        """Send what a method of the dialect wants to say outside the ledger."""
+        self._count("messaging.other_sent")
+        return (Send(self._said(method, data)),)
+
+    def _said(self, method: str, data: Any) -> Any:
+        """Return data that a method of the dialect returned.
+
+        Raises:
+            DialectMistake: it cannot be sent.
+        """
+        if isinstance(data, str | bytes):
+            return data
+        raise wrong_result(self._dialect, method, data, "str or bytes", f"session {self.about.number}")
 
     def _on_refused(self, event: Refused, now_ns: int) -> Actions:
         if event.unreachable:
@@ -173,17 +219,6 @@ class Session:
 
     # Established.
 
-    def _on_received_establishing(self, event: Received, now_ns: int) -> Actions:
-        actions: list[Action] = []
-        for incoming in self._dialect.read(event.data):
-            if isinstance(incoming, Established) and self.state is State.ESTABLISHING:
-                actions += self._establish(incoming, now_ns)
-            elif isinstance(incoming, Reply):  # to a request of an earlier connection
-                actions += self._traffic.replied(incoming, now_ns, steady=self.state is _STEADY)
-            else:
-                self._traffic.heard(incoming, now_ns)
-        return actions
-
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.STEADY)
         if self._attempts.established(now_ns):
@@ -198,9 +233,16 @@ class Session:
             return
         self._count("persistence.checked")
         if said != self._known_as:
-            self._count("persistence.identity_changed")
-            example = f"{said} is not {self._known_as}"
-            self._traffic.error("persistence", "resumed into another session", now_ns, example)
+            self._identity_changed(said, now_ns, "resumed into another session")
+
+    def _established_again(self, said: Established, now_ns: int) -> None:
+        """Compare what the server says again of a session on the same connection."""
+        if self._dialect.identifies and said != self._known_as:
+            self._identity_changed(said, now_ns, "became another session on an open connection")
+
+    def _identity_changed(self, said: Established, now_ns: int, error: str) -> None:
+        self._count("persistence.identity_changed")
+        self._traffic.error("persistence", error, now_ns, f"{said} is not {self._known_as}")
 
     # Messages: the hot path.
 
@@ -212,36 +254,80 @@ class Session:
         return ()
 
     def _on_received(self, event: Received, now_ns: int) -> Actions:
-        actions: Actions = ()
-        steady = self.state is _STEADY
-        for incoming in self._dialect.read(event.data):
-            if isinstance(incoming, Reply):
-                sends = self._traffic.replied(incoming, now_ns, steady=steady)
-                actions = (*actions, *sends) if actions else sends
-            else:
-                self._traffic.heard(incoming, now_ns)
+        try:
+            read = self._dialect.read(self.about, event.data)
+            if read.__class__ is Reply:
+                self._recorder.has_read = True
+                return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
+            said = _listed(read)
+        except DialectMistake:
+            raise
+        except Exception as error:
+            self._read_raised(error, event.data, now_ns)
+            return ()
+        self._recorder.has_read = True
+        actions: list[Action] = []
+        for incoming in said:
+            actions += self._take(incoming, now_ns)
         return actions
 
-    def _on_received_draining(self, event: Received, now_ns: int) -> Actions:
-        return self._on_received(event, now_ns) or self._look_if_drained()
+    def _read_raised(self, error: Exception, data: Data, now_ns: int) -> None:
+        """Count a message that made the dialect raise as unreadable.
 
-    def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
-        """Count messages that still arrive; unreadable ones may be answers to what the drop sent."""
-        for incoming in self._dialect.read(event.data):
-            if isinstance(incoming, Reply):
-                self._traffic.replied(incoming, now_ns, steady=False)
-            elif not isinstance(incoming, Unreadable):
+        Raises:
+            DialectMistake: the dialect has raised at every one of the first messages.
+        """
+        raised = mistake(self._dialect, "read", error, excerpt(data))
+        self._recorder.reads_raised += 1
+        if not self._recorder.has_read and self._recorder.reads_raised >= HOPELESS_READS:
+            raise raised from error
+        self._traffic.unreadable(str(raised), now_ns, f"{raised.where} raised {type(error).__name__}")
+
+    def _take(self, incoming: Incoming, now_ns: int) -> Actions:
+        match incoming:
+            case Reply():
+                return self._traffic.replied(incoming, now_ns, steady=self.state is _STEADY)
+            case Failed():
+                return self._traffic.failed(incoming, now_ns, steady=self.state is _STEADY)
+            case Send(data):
+                return self._send("read", data)
+            case Established() if self.state is State.ESTABLISHING:
+                return self._establish(incoming, now_ns)
+            case Established():
+                self._established_again(incoming, now_ns)
+            case _:
                 self._traffic.heard(incoming, now_ns)
         return ()
+
+    def _on_received_draining(self, event: Received, now_ns: int) -> Actions:
+        return self._on_received(event, now_ns) or self._look_if_drained(now_ns)
+
+    def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
+        """Count messages that still arrive; errors and unreadable ones may be answers to the drop."""
+        try:
+            said = _listed(self._dialect.read(self.about, event.data))
+        except Exception:
+            return ()
+        for incoming in said:
+            if not isinstance(incoming, Failed | Unreadable | Send):
+                self._take(incoming, now_ns)
+        return ()
+
+    def _on_heartbeat_due(self, _event: HeartbeatDue, _now_ns: int) -> Actions:
+        try:
+            data = self._dialect.heartbeat(self.about)
+        except Exception as error:
+            raise mistake(self._dialect, "heartbeat", error, f"session {self.about.number}") from error
+        return self._send("heartbeat", data)
 
     def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
         return self._traffic.swept(now_ns, steady=self.state is _STEADY)
 
     def _on_swept_draining(self, event: Swept, now_ns: int) -> Actions:
-        return self._on_swept(event, now_ns) or self._look_if_drained()
+        return self._on_swept(event, now_ns) or self._look_if_drained(now_ns)
 
-    def _look_if_drained(self) -> Actions:
-        return () if self._traffic.outstanding else self._finish_stopping()
+    def _look_if_drained(self, now_ns: int) -> Actions:
+        return () if self._traffic.outstanding else self._finish_stopping(now_ns)
 
     # Drops and losses.
 
@@ -263,7 +349,7 @@ class Session:
         return (Settle(), *self._traffic.in_turn(now_ns))
 
     def _on_detected(self, _event: Detected | Lost, now_ns: int) -> Actions:
-        self._traffic.disconnected()
+        self._traffic.disconnected(now_ns)
         return self._wait_or_end(self._attempts.detected(now_ns))
 
     def _on_lost(self, event: Lost, now_ns: int) -> Actions:
@@ -274,7 +360,7 @@ class Session:
         self._attempts.interrupted(now_ns)
         if event.code not in self._dialect.forbidding_close_codes:
             return self._on_detected(event, now_ns)
-        self._traffic.disconnected()
+        self._traffic.disconnected(now_ns)
         self._attempts.forbidden(event.code, event.reason, now_ns)
         return self._wait_or_end(None)
 
@@ -282,30 +368,37 @@ class Session:
 
     def _on_stopped(self, _event: Stopped | Lost, now_ns: int) -> Actions:
         self._attempts.cut_off(now_ns, trying=self.state in (State.CONNECTING, State.ESTABLISHING))
-        self._traffic.unfinished()
+        self._traffic.unfinished(now_ns)
         self._enter(State.ENDED)
         return (Finish(),)
 
     def _on_stopped_open(self, event: Stopped, now_ns: int) -> Actions:
         return (Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
 
-    def _on_stopped_steady(self, _event: Stopped, _now_ns: int) -> Actions:
+    def _on_stopped_steady(self, _event: Stopped, now_ns: int) -> Actions:
         if not self._traffic.outstanding:
-            return self._finish_stopping()
+            return self._finish_stopping(now_ns)
         self._enter(State.DRAINING)
         return (Drain(),)
 
     def _on_drained(self, _event: Drained, now_ns: int) -> Actions:
         self._traffic.interrupted(now_ns)
-        return self._finish_stopping()
+        return self._finish_stopping(now_ns)
 
-    def _finish_stopping(self) -> Actions:
-        self._traffic.unfinished()
+    def _finish_stopping(self, now_ns: int) -> Actions:
+        self._traffic.unfinished(now_ns)
         self._enter(State.ENDED)
         return (Close(NORMAL_CLOSURE), Finish())
 
     def _ignore(self, _event: Event, _now_ns: int) -> Actions:
         return ()
+
+
+def _listed(read: Read) -> Iterable[Incoming]:
+    """Return what a dialect made of a message as a sequence."""
+    if read is None:
+        return ()
+    return (read,) if isinstance(read, Struct) else list(read)
 
 
 _Step = Callable[[Session, Any, int], Actions]
@@ -319,14 +412,16 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Opened: Session._on_opened,
         Refused: Session._on_refused,
         Due: Session._on_due_disconnected,
+        HeartbeatDue: Session._ignore,
         Swept: Session._ignore,
         Stopped: Session._on_stopped,
     },
     State.ESTABLISHING: {
-        Received: Session._on_received_establishing,
+        Received: Session._on_received,
         Lost: Session._on_lost_establishing,
         EstablishTimedOut: Session._on_establish_timed_out,
         Due: Session._on_due_disconnected,
+        HeartbeatDue: Session._ignore,
         Swept: Session._ignore,
         Stopped: Session._on_stopped_open,
     },
@@ -335,6 +430,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Due: Session._on_due,
         DropDue: Session._on_drop_due,
         Lost: Session._on_lost,
+        HeartbeatDue: Session._on_heartbeat_due,
         Swept: Session._on_swept,
         Stopped: Session._on_stopped_steady,
     },
@@ -343,6 +439,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Due: Session._on_due_disconnected,
         Recovered: Session._on_recovered,
         Lost: Session._on_lost,
+        HeartbeatDue: Session._on_heartbeat_due,
         Swept: Session._ignore,
         Stopped: Session._on_stopped_open,
     },
@@ -351,12 +448,14 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Due: Session._on_due_disconnected,
         Detected: Session._on_detected,
         Lost: Session._on_detected,
+        HeartbeatDue: Session._ignore,
         Swept: Session._ignore,
         Stopped: Session._on_stopped,
     },
     State.WAITING: {
         RetryDue: Session._on_attempt,
         Due: Session._on_due_disconnected,
+        HeartbeatDue: Session._ignore,
         Swept: Session._ignore,
         Stopped: Session._on_stopped,
     },
@@ -364,6 +463,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Received: Session._on_received_draining,
         Drained: Session._on_drained,
         Lost: Session._on_stopped,
+        HeartbeatDue: Session._on_heartbeat_due,
         Swept: Session._on_swept_draining,
     },
     State.ENDED: {},

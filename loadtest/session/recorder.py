@@ -29,6 +29,8 @@ TAGS: Final = (
     "push",  # one-way delay of a push above the smallest of its connection (RFC 3393's reference)
     "collateral",  # service time of sessions in steady state while others are in an outage
     "after_resume",  # the first round trip after a resume
+    "first_part",  # from the actual send until the first part of a streamed reply, sessions in steady state
+    "part_gap",  # between two parts of a streamed reply
 )
 """The histograms of a run: the tags in latency.hlog."""
 
@@ -53,6 +55,11 @@ COUNTS: Final = {
     "messaging.released": "messages that waited for an outage's end, and it came",
     "messaging.missed": "messages that fell due in an outage and were not sent",
     "messaging.answered": "requests answered by their own intact reply, once, in order, in time",
+    "messaging.failed": "requests that the server answered with an error",
+    "messaging.broken_off": "requests whose streamed reply began and did not go on",
+    "messaging.unanswerable": "requests that get no reply",
+    "messaging.unchecked": "replies without a text to check",
+    "messaging.other_sent": "other messages sent by the dialect: greetings, heartbeats, answers",
     "messaging.late": "replies after the reply timeout",
     "messaging.lost": "requests without reply on a healthy connection",
     "messaging.lost_in_outage": "requests whose connection went before the reply",
@@ -61,12 +68,15 @@ COUNTS: Final = {
     "messaging.hanging": "of both, requests that had been without a reply for long by then",
     "messaging.duplicated": "replies that came again",
     "messaging.reordered": "replies after that of a later request",
-    "messaging.corrupted": "replies that are not what was asked for",
+    "messaging.corrupted": "replies whose text is not that of the request",
+    "messaging.foreign": "replies with another session's text",
     "messaging.unmatched": "replies to nothing that was asked",
     "messaging.unreadable": "messages that the dialect does not know",
     "messaging.pushes": "pushes received",
     "messaging.pushes_missing": "numbers skipped in a connection's pushes",
     "messaging.pushes_duplicated": "pushes whose number was not new",
+    "messaging.pushes_altered": "pushes with an altered text of their session",
+    "messaging.pushes_foreign": "pushes with another session's text",
     "reconnect.outages": "outages begun",
     "reconnect.resumed": "outages ended by a resume",
     "reconnect.attempts": "attempts in outages",
@@ -87,6 +97,9 @@ COUNTS: Final = {
     "persistence.missing": "acknowledged requests missing from a restored history",
     "persistence.redelivered": "replies delivered again after a resume",
     "persistence.repeated": "requests that stand in a restored history twice",
+    "persistence.reordered": "requests that stand in a restored history after a later one",
+    "persistence.altered": "altered texts in restored histories",
+    "persistence.foreign": "another session's texts in restored histories",
     "latency.clamped": "samples beyond the histograms' range, counted at its end",
 }
 """All counts with their meaning, except `drops.KIND` and `losses.CAUSE`."""
@@ -167,6 +180,8 @@ class Recorder:
     Attributes:
         population: sessions by state name.
         outages_open: sessions in an outage now.
+        has_read: whether a dialect has read a message without raising.
+        reads_raised: messages at which a dialect raised.
     """
 
     ERRORS_LIMIT = 100
@@ -175,6 +190,8 @@ class Recorder:
     def __init__(self) -> None:
         self.population: defaultdict[str, int] = defaultdict(int)
         self.outages_open = 0
+        self.has_read = False
+        self.reads_raised = 0
         self.swap(0)
 
     def swap(self, now_ns: int) -> Interval:

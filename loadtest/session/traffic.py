@@ -11,25 +11,32 @@ after a resume, which has its own histogram.
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest.dialects.base import (
-    UNNUMBERED,
+    EXCERPT_LENGTH,
     AuthRequired,
     Dialect,
-    Established,
+    Failed,
     Incoming,
     Push,
     Reply,
+    Request,
     Restored,
     StreamPart,
     Unreadable,
 )
-from loadtest.events import Data, Identity, Send
-from loadtest.session.ledger import Ledger, Outcome, Request
+from loadtest.dialects.dialect_session import DialectSession, SizeOf
+from loadtest.dialects.marks import LEAST_BYTES, difference
+from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.events import Send
+from loadtest.session.history import History, flaws_of
+from loadtest.session.ledger import Ledger, Outcome
+from loadtest.session.ledger import Request as Sent
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import Backoff, Pace
+from loadtest.text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,8 @@ class SessionConfig:
         backoff: when clients reconnect.
         reply_timeout_ns: time after which a request without a reply is lost.
         in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
+        size_of: size of the texts of requests.
+        data: rows for the sessions, by session number; empty if there are none.
     """
 
     dialect: Dialect
@@ -49,6 +58,8 @@ class SessionConfig:
     backoff: Backoff
     reply_timeout_ns: int
     in_flight: int = 0
+    size_of: SizeOf = LEAST_BYTES
+    data: Sequence[Mapping[str, str]] = ()
 
 
 _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
@@ -61,15 +72,16 @@ class Traffic:
     """Messages that may wait; further ones are missed."""
 
     __slots__ = (
+        "_about",
         "_closed",
         "_config",
         "_dialect",
         "_first_after_resume",
-        "_identity",
+        "_history",
         "_last_push",
         "_least_push_ms",
         "_ledger",
-        "_owed",
+        "_ordered",
         "_queue",
         "_queued",
         "_recorder",
@@ -77,18 +89,19 @@ class Traffic:
         "refusal",
     )
 
-    def __init__(self, identity: Identity, config: SessionConfig, recorder: Recorder) -> None:
-        self._identity = identity
+    def __init__(self, about: DialectSession, config: SessionConfig, recorder: Recorder) -> None:
+        self._about = about
         self._config = config
         self._dialect = config.dialect
+        self._ordered = config.dialect.ordered
         self._recorder = recorder
         self._ledger = Ledger()
+        self._history = History(about, config.dialect, self._ledger, recorder)
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
         self._steady_since_ns = 0  # messages planned earlier do not count as latency
         self._first_after_resume = False
-        self._owed = 0  # acknowledged requests that the server should restore after a resume, until it does
         self._last_push: int | None = None
         self._least_push_ms: float | None = None
         self.refusal = ""  # why the server refused the session, if it gave a reason
@@ -98,14 +111,9 @@ class Traffic:
         """Number of outstanding requests."""
         return len(self._ledger.pending)
 
-    @property
-    def sample(self) -> Data:
-        """A request outside the ledger, for drops to send (`loadtest.drops.kinds.Wire.sample`)."""
-        return self._dialect.request(self._identity, UNNUMBERED)
-
     def error(self, item: str, error: str, now_ns: int, example: str = "") -> None:
         """Count an error of this session."""
-        self._recorder.error(item, error, session=self._identity.session_id, at_ns=now_ns, example=example)
+        self._recorder.error(item, error, session=self._about.session_id, at_ns=now_ns, example=example)
 
     # Out.
 
@@ -139,10 +147,32 @@ class Traffic:
 
     def _send(self, planned_ns: int, now_ns: int) -> Send:
         ledger = self._ledger
-        data = self._dialect.request(self._identity, ledger.next_sequence)
-        ledger.sent(planned_ns, now_ns, data)
+        sequence = ledger.next_sequence
+        try:
+            request = self._dialect.request(self._about, sequence)
+        except Exception as error:
+            raise mistake(self._dialect, "request", error, f"sequence {sequence}") from error
         self._recorder.counts["messaging.sent"] += 1
-        return Send(data)
+        if request.__class__ is str or request.__class__ is bytes:
+            ledger.sent(planned_ns, now_ns)
+            return Send(request)
+        return self._send_request(request, planned_ns, now_ns)
+
+    def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
+        """Send a Request.
+
+        Raises:
+            DialectMistake: the dialect returned something else.
+        """
+        if not isinstance(request, Request) or not isinstance(request.data, str | bytes):
+            given = f"sequence {self._ledger.next_sequence}"
+            raise wrong_result(self._dialect, "request", request, "str, bytes or loadtest.Request", given)
+        if request.replies:
+            self._ledger.sent(planned_ns, now_ns, request.name)
+        else:
+            self._ledger.sent_unanswerable()
+            self._recorder.counts["messaging.unanswerable"] += 1
+        return Send(request.data)
 
     def in_turn(self, now_ns: int) -> Sequence[Send]:
         """Return the messages that can be sent now: waiting ones, or the next of a closed loop."""
@@ -163,19 +193,50 @@ class Traffic:
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Record a reply; in steady state, return the messages that can be sent now."""
-        outcome, request = self._ledger.answered(reply.sequence, reply.content, self._dialect.intact)
+        sequence = reply.sequence
+        if sequence.__class__ is not int:
+            sequence = self._number(sequence)
+        request = self._ledger.pending.pop(sequence, None)
         if request is None:
-            self._misanswered(outcome, reply, now_ns)
+            self._answered_nothing(reply, sequence, now_ns)
             return ()
-        if self._owed:
-            self._history_missing(now_ns)  # this request was sent after the resume
+        text, flaw = reply.text, None
+        if text is None:
+            self._recorder.counts["messaging.unchecked"] += 1
+        elif text != self._about.text(sequence):
+            flaw = self._flaw(reply, text, sequence)
+        outcome = self._ledger.answered(sequence, flaw, ordered=self._ordered)
+        if self._history.expected:
+            self._history.replied(now_ns)
         if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
-            self._misanswered(outcome, reply, now_ns)
+            self._misanswered(outcome, reply, sequence, now_ns, request.name)
         return self.in_turn(now_ns) if steady else ()
 
-    def _round_trip(self, request: Request, now_ns: int, *, steady: bool) -> None:
+    def _number(self, sequence: object) -> int:
+        """Return the sequence number for None (the oldest outstanding one) or decimal text; -1 if unknown.
+
+        Raises:
+            DialectMistake: it is of another type.
+        """
+        if sequence is None:
+            return self._ledger.oldest()
+        if isinstance(sequence, str):
+            return int(sequence) if sequence.isdecimal() and len(sequence) < LONGEST_NUMBER else -1
+        if isinstance(sequence, int):
+            return int(sequence)
+        allowed = "a sequence that is int, str or None"
+        raise wrong_result(self._dialect, "read", sequence, allowed, "a message of the server")
+
+    def _flaw(self, reply: Reply, text: str, sequence: int) -> Outcome | None:
+        """Return what is wrong with a reply's text, None if it holds the request's own."""
+        sent = self._about.text(sequence)
+        if not reply.whole and text.count(sent) == 1:
+            return None
+        return Outcome.FOREIGN if self._about.marker.is_foreign(text) else Outcome.CORRUPTED
+
+    def _round_trip(self, request: Sent, now_ns: int, *, steady: bool) -> None:
         recorder = self._recorder
         recorder.counts["messaging.answered"] += 1
         service_ns = now_ns - request.sent_ns
@@ -188,46 +249,104 @@ class Traffic:
             if steady and recorder.outages_open:
                 recorder.collateral.append(service_ns)
 
-    def _misanswered(self, outcome: Outcome, reply: Reply, now_ns: int) -> None:
-        if reply.sequence == UNNUMBERED:
-            return  # the reply to a drop's sample
-        counts = self._recorder.counts
-        given_up_as = _CORRECTED.get(outcome)
-        if given_up_as is not None:
-            counts[f"messaging.{given_up_as}"] -= 1
+    def _answered_nothing(self, reply: Reply | Failed, sequence: int, now_ns: int) -> None:
+        """Record a reply to a request that is not outstanding."""
+        text, flaw = getattr(reply, "text", None), Outcome.FAILED if isinstance(reply, Failed) else None
+        if isinstance(reply, Reply) and text is not None and self._ledger.gave_up(sequence):
+            intact = text == self._about.text(sequence)
+            flaw = None if intact else self._flaw(reply, text, sequence)
+        outcome, given_up = self._ledger.unexpected(sequence, flaw)
+        if given_up is not None:
+            self._recorder.counts[f"messaging.{given_up}"] -= 1  # replaced by the reply's outcome
+        self._misanswered(outcome, reply, sequence, now_ns)
+
+    def _misanswered(
+        self, outcome: Outcome, reply: Reply | Failed, sequence: int, now_ns: int, name: str = ""
+    ) -> None:
         item = "persistence" if outcome is Outcome.REDELIVERED else "messaging"
-        counts[f"{item}.{outcome}"] += 1
-        if outcome is not Outcome.RECOVERED:
-            self.error(item, f"reply {outcome}", now_ns, f"request {reply.sequence}")
+        self._recorder.counts[f"{item}.{outcome}"] += 1
+        if outcome is Outcome.RECOVERED:
+            return
+        example = f"request {sequence}" if sequence >= 0 else f"reply to {reply.sequence!r}"
+        example += f" ({name})" if name else ""
+        if isinstance(reply, Failed):
+            example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
+        elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
+            example += f": {difference(self._about.text(sequence), reply.text or '')}"
+        self.error(item, _ERRORS.get(outcome, f"reply {outcome}"), now_ns, example)
+
+    def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
+        """Record an error reply; in steady state, return the messages that can be sent now."""
+        sequence = self._number(failed.sequence)
+        request = self._ledger.pending.pop(sequence, None)
+        if request is None:
+            self._answered_nothing(failed, sequence, now_ns)
+            return ()
+        outcome = self._ledger.answered(sequence, Outcome.FAILED)
+        if self._history.expected:
+            self._history.replied(now_ns)
+        self._misanswered(outcome, failed, sequence, now_ns, request.name)
+        return self.in_turn(now_ns) if steady else ()
+
+    def _part(self, part: StreamPart, now_ns: int) -> None:
+        sequence = self._number(part.sequence)
+        request = self._ledger.pending.get(sequence)
+        if request is None:
+            self._part_of_nothing(part, sequence, now_ns)
+            return
+        last_ns = self._ledger.part(sequence, now_ns)
+        if last_ns is not None:
+            self._recorder.samples("part_gap").append(now_ns - last_ns)
+        elif request.planned_ns >= self._steady_since_ns and not self._first_after_resume:
+            self._recorder.samples("first_part").append(now_ns - request.sent_ns)
+
+    def _part_of_nothing(self, part: StreamPart, sequence: int, now_ns: int) -> None:
+        """Record a part of a reply to a request that is not outstanding; given-up ones may still go on."""
+        if part.sequence is not None and not self._ledger.gave_up(sequence):
+            self._recorder.counts["messaging.unmatched"] += 1
+            self.error("messaging", "part of a reply that is not awaited", now_ns, f"{part.sequence!r}")
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
-        """Give up requests older than the reply timeout; return the messages that can be sent now."""
-        sent_before_ns = now_ns - self._config.reply_timeout_ns
-        if sent_before_ns < self._steady_since_ns:
+        """Give up requests without a sign of life for the reply timeout; return what can be sent now."""
+        before_ns = now_ns - self._config.reply_timeout_ns
+        if before_ns < self._steady_since_ns:
             return ()  # a stalled session was not reading, so replies could not arrive in time
-        given_up = self._ledger.expired(sent_before_ns)
-        for sequence, request in given_up:
-            self._recorder.counts["messaging.lost"] += 1
-            self.error("messaging", "no reply in time", request.sent_ns, f"request {sequence}")
+        given_up = self._ledger.expired(before_ns)
+        for sequence, request, outcome in given_up:
+            self._recorder.counts[f"messaging.{outcome}"] += 1
+            example = f"request {sequence}" + (f" ({request.name})" if request.name else "")
+            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
-        """Record a message other than a reply; Established is ignored here."""
+        """Record a message that asks for nothing to be sent; Established is not for here."""
         match incoming:
+            case StreamPart():
+                self._part(incoming, now_ns)
             case Push():
                 self._pushed(incoming, now_ns)
             case Restored():
-                self._compare_history(incoming, now_ns)
+                self._history.restored(incoming, now_ns)
             case AuthRequired(detail):
                 self.refusal = detail
             case Unreadable(excerpt):
-                self._recorder.counts["messaging.unreadable"] += 1
-                self.error("messaging", "unreadable message", now_ns, excerpt)
-            case StreamPart() | Established() | Reply():
-                pass  # replies go to `replied`; a repeated Established changes nothing
+                self.unreadable(excerpt, now_ns)
+            case _:
+                allowed = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
+                raise wrong_result(self._dialect, "read", incoming, allowed, "a message of the server")
+
+    def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
+        """Record a message that the dialect cannot read."""
+        self._recorder.counts["messaging.unreadable"] += 1
+        self.error("messaging", error, now_ns, excerpt)
 
     def _pushed(self, push: Push, now_ns: int) -> None:
         self._recorder.counts["messaging.pushes"] += 1
+        if push.text is not None:
+            _, flaw, example = flaws_of(push.text, self._about)
+            if flaw is not None:
+                self._recorder.counts[f"messaging.pushes_{flaw}"] += 1
+                self.error("messaging", f"{flaw} text in a push", now_ns, example)
         if push.number is not None:
             self._follow_pushes(push.number, now_ns)
         if push.sent_at_ms is not None and math.isfinite(push.sent_at_ms):
@@ -262,19 +381,20 @@ class Traffic:
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
-        hanging = sum(request.sent_ns < before_ns for request in self._ledger.pending.values())
+        hanging = len(self._ledger.unheard(before_ns))
         if hanging:
             self._recorder.counts["messaging.hanging"] += hanging
             self.error("messaging", "no reply before the connection ended", now_ns, f"{hanging} requests")
 
-    def disconnected(self) -> None:
+    def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
+        self._history.ended(now_ns)
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
 
     def opened(self) -> None:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
         self._last_push = self._least_push_ms = None
-        self._owed = self._ledger.acknowledged.total if self._dialect.keeps_history else 0
+        self._history.opened()
         self.refusal = ""
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
@@ -286,31 +406,9 @@ class Traffic:
         if resumed:
             self._first_after_resume = True
 
-    def _compare_history(self, restored: Restored, now_ns: int) -> None:
-        if not self._owed:
-            return
-        self._owed = 0
-        counts = self._recorder.counts
-        found = self._ledger.restored(restored.sequences, restored.count)
-        counts["persistence.histories"] += 1
-        counts["persistence.acknowledged"] += found.acknowledged
-        if found.missing:
-            counts["persistence.missing"] += found.missing
-            first = "" if found.first_missing is None else f", first {found.first_missing}"
-            example = f"{found.missing} of {found.acknowledged}{first}"
-            self.error("persistence", "acknowledged requests are not restored", now_ns, example)
-        if found.repeated:
-            counts["persistence.repeated"] += found.repeated
-            self.error("persistence", "requests restored twice", now_ns, f"{found.repeated} of them")
-
-    def _history_missing(self, now_ns: int) -> None:
-        self._recorder.counts["persistence.history_missing"] += 1
-        example = f"{self._owed} requests were acknowledged"
-        self.error("persistence", "no history was restored", now_ns, example)
-        self._owed = 0
-
-    def unfinished(self) -> None:
+    def unfinished(self, now_ns: int) -> None:
         """End the session: outstanding requests are neither answered nor lost."""
+        self._history.ended(now_ns)
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 
@@ -321,5 +419,14 @@ MAX_PUSH_NS = 2.0**62
 MAX_PUSH_GAP = 1_000_000
 """Cap on the missing pushes counted for one gap, as a server may send any number."""
 
-_CORRECTED = {Outcome.LATE: Outcome.LOST, Outcome.RECOVERED: Outcome.LOST_IN_OUTAGE}
-"""The count from when the request was given up, which is taken back when its reply arrives."""
+LONGEST_NUMBER = 16
+"""Decimal digits that are too many for a sequence number."""
+
+_ERRORS = {
+    Outcome.LOST: "no reply in time",
+    Outcome.BROKEN_OFF: "streamed reply broke off",
+    Outcome.FAILED: "the server answered with an error",
+    Outcome.CORRUPTED: "reply altered",
+    Outcome.FOREIGN: "reply holds another session's text",
+}
+"""The errors of outcomes; of others, "reply" and the outcome."""

@@ -17,6 +17,7 @@ from typing import Protocol
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
+from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 from websockets.typing import BytesLike
 from websockets.uri import parse_uri
@@ -67,7 +68,8 @@ class Connection(asyncio.Protocol):
         answered: whether the server answered the upgrade request, well or not.
         error: the exception that the socket ended with.
         loss: how the connection ended, None while it has not.
-        sample: see `loadtest.drops.kinds.Wire`.
+        probe: see `loadtest.drops.kinds.Wire`.
+        set_cookies: the Set-Cookie headers of the upgrade response.
     """
 
     __slots__ = (
@@ -92,7 +94,8 @@ class Connection(asyncio.Protocol):
         "error",
         "loss",
         "opened",
-        "sample",
+        "probe",
+        "set_cookies",
     )
 
     def __init__(self, client: ClientProtocol, clock: Callable[[], int], sockets: set["Connection"]) -> None:
@@ -117,7 +120,8 @@ class Connection(asyncio.Protocol):
         self.answered = False
         self.error: Exception | None = None
         self.loss: Lost | None = None
-        self.sample: Data = ""
+        self.probe: Data | None = None
+        self.set_cookies: tuple[str, ...] = ()
 
     # For the engine.
 
@@ -243,6 +247,8 @@ class Connection(asyncio.Protocol):
         for event in client.events_received():
             if isinstance(event, Frame):
                 self._frame_received(event)
+            elif isinstance(event, Response):
+                self.set_cookies = tuple(event.headers.get_all("Set-Cookie"))
         if client.parser_exc is not None:
             self._protocol_failed(client.parser_exc)
         if self.opened is not None and (client.state is not CONNECTING or client.handshake_exc is not None):

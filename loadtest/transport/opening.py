@@ -12,7 +12,7 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -218,12 +218,12 @@ class Dialer:
         """
         return len(self._source_ips) or self._names.in_turn
 
-    async def open(self, endpoint: Endpoint, secret: str | None) -> tuple[Connection, Phases]:
+    async def open(self, endpoint: Endpoint, secrets: Collection[str]) -> tuple[Connection, Phases]:
         """Open one WebSocket.
 
         Args:
             endpoint: path, headers and subprotocols to request.
-            secret: the token, to be removed from the details of a failure.
+            secrets: to be removed from the details of a failure.
 
         Returns:
             The open connection, and how long each phase took.
@@ -237,14 +237,14 @@ class Dialer:
                 connection = await self._open(endpoint, attempt)
         except TimeoutError:
             detail = f"no answer within {self._timeout_s:g} s"
-            raise _failed(attempt.phase, "timeout", detail, secret) from None
+            raise _failed(attempt.phase, "timeout", detail, secrets) from None
         except OSError as error:
-            raise _failed(attempt.phase, _cause(error), _text(error), secret) from error
+            raise _failed(attempt.phase, _cause(error), _text(error), secrets) from error
         except EOFError:
             detail = "the connection ended before the server answered"
-            raise _failed(attempt.phase, "eof", detail, secret) from None
+            raise _failed(attempt.phase, "eof", detail, secrets) from None
         except InvalidHandshake as error:
-            raise _refused_upgrade(error, secret) from error
+            raise _refused_upgrade(error, secrets) from error
         return connection, Phases(**attempt.took_ns)
 
     async def _open(self, endpoint: Endpoint, attempt: _Attempt) -> Connection:
@@ -352,21 +352,21 @@ def _text(error: OSError) -> str:
     return f"{text}; {hint}" if hint else text
 
 
-def _refused_upgrade(error: InvalidHandshake, secret: str | None) -> ConnectFailed:
+def _refused_upgrade(error: InvalidHandshake, secrets: Collection[str]) -> ConnectFailed:
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
         location = " ".join(error.response.headers.get_all("Location"))
         body = bytes(error.response.body).decode("utf-8", "replace")
         detail = f"HTTP {status} {location} {body}"
-        return _failed("upgrade", f"http_{status}", detail, secret, answered=True)
+        return _failed("upgrade", f"http_{status}", detail, secrets, answered=True)
     text = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-    return _failed("upgrade", "bad_handshake", text, secret, answered=True)
+    return _failed("upgrade", "bad_handshake", text, secrets, answered=True)
 
 
 def _failed(
-    phase: str, cause: str, detail: str, secret: str | None, *, answered: bool = False
+    phase: str, cause: str, detail: str, secrets: Collection[str], *, answered: bool = False
 ) -> ConnectFailed:
-    known = Secrets([secret] if secret else [])
+    known = Secrets(secrets)
     return ConnectFailed(
         Refused(
             phase=phase,

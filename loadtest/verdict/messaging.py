@@ -9,26 +9,37 @@ from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
 FAILINGS = {
     "lost": "without a reply on a healthy connection",
+    "failed": "answered with an error",
+    "broken_off": "answered with a stream that broke off",
     "late": "answered after the reply timeout",
     "duplicated": "answered twice",
     "reordered": "answered after a later one",
-    "corrupted": "answered with something else",
+    "corrupted": "answered with an altered text",
+    "foreign": "answered with another session's text",
     "unmatched": "replies to nothing that was asked",
     "unreadable": "messages that the dialect does not know",
     "pushes_missing": "pushes missing",
     "pushes_duplicated": "pushes twice or out of order",
+    "pushes_altered": "pushes with an altered text",
+    "pushes_foreign": "pushes with another session's text",
 }
 """Findings of which one is enough for FAIL: TCP delivers everything in order, so on an undisturbed connection
 every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
 an outage are counted separately (`lost_in_outage`, `recovered`) and do not fail the item."""
+
+_TAGS = ("service", "response", "after_resume", "first_part", "part_gap", "push")
 
 MIN_ANSWERED = 100
 """Answers needed for PASS: a server that loses 3% of messages still answers 100 in a row in 1 of 20 runs."""
 
 OUTCOMES = (
     "answered",
+    "unanswerable",
     "reordered",
     "corrupted",
+    "foreign",
+    "failed",
+    "broken_off",
     "late",
     "recovered",
     "lost",
@@ -55,7 +66,7 @@ def judge(run: RunData) -> Item[MessagingEvidence]:
             counts=run.counts_of("messaging"),
             unaccounted=_unaccounted(run),
             limits={**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
-            percentiles=run.percentile_table(["service", "response", "after_resume", "push"]),
+            percentiles=run.percentile_table(_TAGS),
             errors=errors_seen(run, "messaging"),
         ),
     )
@@ -73,7 +84,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
     if not run.manifest.plan.messages_planned:
-        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
+        return _pushes_ruling(run)
     if answered < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
             f"only {answered} messages were answered, {MIN_ANSWERED} are needed: "
@@ -86,7 +97,36 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
             f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
             "tell: lower --ws-reply-timeout, drop less often, or run longer"
         )
-    return Ruling.PASS, f"{answered} of {sent} messages answered, intact, once and in order"
+    return Ruling.PASS, _success(run, answered, sent)
+
+
+def _success(run: RunData, answered: int, sent: int) -> str:
+    """Return what is known of the answers: only those with a text are known to be intact."""
+    dialect, unchecked = run.manifest.plan.dialect_class, run.count("messaging.unchecked")
+    claims = [
+        *(["intact"] if unchecked < answered else []),
+        "once",
+        *(["in order"] if dialect is None or dialect.ordered else []),
+    ]
+    claim = " and ".join(filter(None, [", ".join(claims[:-1]), claims[-1]]))
+    told = f"{answered} of {sent} messages answered, {claim}"
+    if not unchecked:
+        return told
+    without = "no text" if unchecked >= answered else f"{unchecked} without a text"
+    return f"{told}; {without} to check: the dialect gives none"
+
+
+def _pushes_ruling(run: RunData) -> tuple[Ruling, str]:
+    """Judge a run without requests by its pushes, if the dialect has any."""
+    dialect, pushes = run.manifest.plan.dialect_class, run.count("messaging.pushes")
+    if dialect is None or not dialect.pushes:
+        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
+    if pushes < MIN_ANSWERED:
+        return Ruling.INCONCLUSIVE, (
+            f"no messages are planned, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
+            "run longer, or with more sessions"
+        )
+    return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
 
 
 def _hanging(run: RunData, sent: int) -> int:

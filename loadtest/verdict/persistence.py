@@ -1,8 +1,9 @@
 """The item `persistence`: is a session the same after a reconnect, with nothing forgotten or repeated?
 
 It is judged by what the server sends when a session resumes: the session's identity, and the history of the
-requests that it had acknowledged. If the server keeps no history, only the identity is judged, and the
-summary says so.
+requests that it had acknowledged. If the dialect has no history, only the identity is judged, and the
+summary says so. If no resume of the run restored any, the server keeps none, and the item is not judged; an
+empty history after acknowledged requests fails it.
 """
 
 from loadtest.results.data import RunData
@@ -17,6 +18,9 @@ FAILINGS = {
     "missing": "acknowledged requests are missing from the restored history",
     "redelivered": "replies were delivered again",
     "repeated": "requests stand in the restored history twice",
+    "reordered": "requests stand in the restored history after a later one",
+    "altered": "texts in the restored history are altered",
+    "foreign": "texts in the restored history are another session's",
 }
 """Findings of which one is enough for FAIL: an acknowledgement must survive a drop or a restart."""
 
@@ -46,6 +50,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
         if (count := run.count(f"persistence.{name}"))
+        and not (name == "history_missing" and _keeps_none(run))
     ]
     if failings:
         return Ruling.FAIL, f"of {checked} resumes: {', '.join(failings)}"
@@ -58,11 +63,21 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         return Ruling.INCONCLUSIVE, (
             f"only {checked} resumes could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
         )
+    if _keeps_none(run):
+        return Ruling.NOT_JUDGED, (
+            f"the server keeps no history: none of {run.count('persistence.history_missing')} resumes "
+            f"restored any; all {checked} resumes were as the same session"
+        )
     return Ruling.PASS, _success(run, checked)
 
 
 def _histories(run: RunData) -> int:
     return run.count("persistence.histories") + run.count("persistence.history_missing")
+
+
+def _keeps_none(run: RunData) -> bool:
+    """Return whether no resume restored any history: then the server does not keep one."""
+    return bool(run.count("persistence.history_missing")) and not run.count("persistence.histories")
 
 
 def _success(run: RunData, checked: int) -> str:

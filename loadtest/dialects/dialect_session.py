@@ -1,0 +1,152 @@
+"""What a dialect knows of a session: its ids, its credentials, and a memory that outlives connections."""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from loadtest.dialects.marks import LEAST_BYTES, Marker
+from loadtest.events import Identity
+
+Result = TypeVar("Result")
+
+SizeOf = int | Callable[[int, int], int]
+"""The size in bytes of a request's text: fixed, or by session number and sequence number."""
+
+Blocking = Callable[..., Awaitable[Any]]
+"""Calls a function with arguments on a thread of its own; returns an awaitable of its result."""
+
+
+async def _call_here(function: Callable[..., Result], *arguments: Any) -> Result:
+    return function(*arguments)
+
+
+class DialectSession:
+    """A session as its dialect sees it, across all its connections.
+
+    Args:
+        identity: number and ids of the session.
+        run_id: id of the run, part of each marked text.
+        seed: of the run.
+        size_of: size of the texts of requests.
+        data: its row of `--ws-data`.
+        blocking: how `blocking` runs a function.
+
+    Attributes:
+        number: number of the session in the run, from 0.
+        user: number of the Locust user that holds it, from 0.
+        session_id, thread_id: ids made for the session, unique across runs.
+        connection: number of the current connection, or of the next one while there is none; from 0.
+        token: for the next connection attempt; set from `--ws-token` before each `Dialect.login`.
+        headers: sent with each upgrade request, by name.
+        cookies: sent with each upgrade request, by name; responses to upgrades change them as in a browser.
+        memory: for the dialect, which one instance serves all sessions of a run.
+        data: the session's row of `--ws-data` by column; all values are secrets.
+    """
+
+    __slots__ = (
+        "_below",
+        "_blocking",
+        "_from",
+        "_head",
+        "_last",
+        "_last_text",
+        "_marker",
+        "_random",
+        "_seed",
+        "_size_of",
+        "_tail",
+        "connection",
+        "cookies",
+        "data",
+        "headers",
+        "identity",
+        "memory",
+        "number",
+        "session_id",
+        "thread_id",
+        "token",
+        "user",
+    )
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        run_id: str = "run",
+        seed: int = 1,
+        size_of: SizeOf = LEAST_BYTES,
+        data: Mapping[str, str] | None = None,
+        blocking: Blocking = _call_here,
+    ) -> None:
+        self.identity = identity
+        self.number, self.user = identity.number, identity.user
+        self.session_id, self.thread_id = identity.session_id, identity.thread_id
+        self.connection = 0
+        self.token: str | None = None
+        self.headers: dict[str, str] = {}
+        self.cookies: dict[str, str] = {}
+        self.memory: dict[Any, Any] = {}
+        self.data: Mapping[str, str] = {} if data is None else data
+        self._seed = seed
+        self._random: random.Random | None = None
+        self._marker = Marker(run_id, identity.number)
+        self._head = self._marker.head
+        self._size_of = size_of
+        self._last = -1  # the sequence whose text was made last: replies mostly ask for it again
+        self._last_text = ""
+        self._from, self._below, self._tail = 0, 0, ""  # the range of sequences whose text ends like this
+        self._blocking = blocking
+
+    @property
+    def marker(self) -> Marker:
+        """Writes and recognises the session's texts."""
+        return self._marker
+
+    @property
+    def random(self) -> random.Random:
+        """The session's random generator, seeded with the run's seed and the session's number."""
+        if self._random is None:
+            self._random = random.Random(f"{self._seed}/dialect/{self.number}")
+        return self._random
+
+    def text(self, sequence: int) -> str:
+        """Return the text of a request: marked, unique, and the same whenever it is asked for.
+
+        Args:
+            sequence: of the request.
+
+        Returns:
+            A text of `--ws-message-bytes`, which needs no escaping in JSON or HTML. A server that returns it
+            in a reply, a push or a restored history returns it unchanged.
+        """
+        if sequence == self._last:
+            return self._last_text
+        if not self._from <= sequence < self._below:
+            self._turn_to(sequence)
+        self._last = sequence
+        text = self._last_text = f"{self._head}{sequence}{self._tail}"
+        return text
+
+    def _turn_to(self, sequence: int) -> None:
+        """Set the end of texts from this sequence on, up to the next that needs another."""
+        size_of = self._size_of
+        size = size_of if isinstance(size_of, int) else size_of(self.number, sequence)
+        self._tail = self._marker.tail(sequence, size)
+        digits = len(str(sequence))
+        fixed = isinstance(size_of, int) and sequence > 0
+        self._from, self._below = (10 ** (digits - 1), 10**digits) if fixed else (sequence, sequence + 1)
+
+    def sequence_of(self, text: str) -> int | None:
+        """Return the sequence number of this session's own text that a text holds; None if it holds none.
+
+        Use it where a protocol has no ids, or to tell this session's messages from others' in a room.
+        """
+        return self._last if text == self._last_text else self._marker.sequence_of(text)
+
+    async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call a function that blocks, such as an HTTP client's, on a thread of its own.
+
+        Everything else in a dialect runs on the event loop that all sessions share.
+        """
+        result: Result = await self._blocking(function, *arguments)
+        return result

@@ -1,0 +1,110 @@
+"""Marked texts: what requests say, so that a text which comes back shows whose it is, and if it is intact.
+
+    [1b5ef97f.12.9c3a.5.é🙂xxxxxxxxxxxx]
+     run      session  sequence
+
+The brackets hold the run's id, the session's number, a nonce of that session, the request's sequence number,
+one composed and one astral character, and filling up to the wanted size. The last bracket shows a text that
+was cut off, or lengthened. Nothing in it needs escaping in JSON or HTML. The composed character shows servers
+that normalise text (NFC to NFD), the astral one those that store three bytes a character. Everything follows
+from run, session and sequence: no text need be remembered.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import lru_cache
+from hashlib import blake2b
+
+CHARACTERS = "é🙂"
+"""One composed character (two code points in NFD) and one beyond the Basic Multilingual Plane."""
+
+LEAST_BYTES = 48
+"""Smallest size of a marked text: a mark with the largest session and sequence numbers in use fits."""
+
+SHOWN = 40
+"""Characters of a text that an error quotes."""
+
+_MARK = re.compile(r"\[([^.\[\]]{1,32})\.(\d{1,15})\.([0-9a-f]{4})\.(\d{1,15})\.")
+
+
+class Flaw(StrEnum):
+    """What is wrong with a text that came back; the value ends the names of counts."""
+
+    ALTERED = "altered"
+    FOREIGN = "foreign"
+
+
+class Marker:
+    """Writes and recognises the marked texts of one session.
+
+    Args:
+        run_id: of the run, without dots and brackets.
+        session: number of the session.
+    """
+
+    __slots__ = ("_run_id", "_session", "head")
+
+    def __init__(self, run_id: str, session: int) -> None:
+        nonce = blake2b(f"{run_id}/{session}".encode(), digest_size=2).hexdigest()
+        self._run_id = run_id
+        self._session = str(session)
+        self.head = f"[{run_id}.{session}.{nonce}."
+
+    def tail(self, sequence: int, size: int) -> str:
+        """Return what follows a sequence number in a text, to make it `size` bytes long in UTF-8.
+
+        A text is `head`, the number and this. If the mark alone is longer, so is the text.
+        """
+        return _tail(size - len(self.head) - len(str(sequence)))
+
+    def sequence_of(self, text: str) -> int | None:
+        """Return the sequence number in the first mark of this session; None if there is none."""
+        at = text.find(self.head)
+        if at < 0:
+            return None
+        begin = at + len(self.head)
+        digits = text[begin : text.find(".", begin, begin + 20)]
+        return int(digits) if digits.isascii() and digits.isdigit() else None
+
+    def own(self, text: str) -> Iterator[int]:
+        """Yield the sequence numbers in all marks of this session, in order."""
+        for run_id, session, _, sequence in _MARK.findall(text):
+            if run_id == self._run_id and session == self._session:
+                yield int(sequence)
+
+    def marked(self, text: str) -> bool:
+        """Return whether the text bears a mark of this run."""
+        return any(run_id == self._run_id for run_id, *_ in _MARK.findall(text))
+
+    def is_foreign(self, text: str) -> bool:
+        """Return whether the text bears a mark of another session of this run."""
+        return any(
+            run_id == self._run_id and session != self._session for run_id, session, *_ in _MARK.findall(text)
+        )
+
+
+@lru_cache(maxsize=1024)
+def _tail(size: int) -> str:
+    """Return the part of a text after the sequence number, `size` bytes long where that is possible."""
+    return f".{CHARACTERS}{'x' * (size - len(f'.{CHARACTERS}]'.encode()))}]"
+
+
+def difference(sent: str, got: str) -> str:
+    """Return what was sent and what came, from shortly before the first difference.
+
+    Non-ASCII characters are written as escapes, since texts that differ in them may look the same.
+    """
+    mark = _MARK.search(got)
+    came = got[mark.start() :] if mark else got  # a server may put words of its own before the text
+    pairs = enumerate(zip(sent, came, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(len(sent), len(came)))
+    begin = max(0, same - SHOWN // 2)
+    where = f" (character {same + 1} of {len(sent)})"
+    return f"sent {_excerpt(sent, begin)}, got {_excerpt(came, begin)}{where if same else ''}"
+
+
+def _excerpt(text: str, begin: int) -> str:
+    shown = ascii(text[begin : begin + SHOWN])[1:-1]
+    before, after = "…" if begin else "", "…" if len(text) > begin + SHOWN else ""
+    return f'"{before}{shown}{after}"'

@@ -1,0 +1,118 @@
+"""What a server restores after a resume, compared with what it had acknowledged. Pure.
+
+A history may come in one message or in pieces. It is compared when its last piece comes; where no piece says
+that it is the last, with the first reply to a request of the same connection, since servers restore before
+they answer. A connection that answered and then ended without any history has brought none.
+"""
+
+from loadtest.dialects.base import Dialect, Restored
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.marks import Flaw, difference
+from loadtest.session.ledger import Ledger
+from loadtest.session.recorder import Recorder
+
+
+class History:
+    """The restored history of one session.
+
+    Attributes:
+        expected: whether a history is owed on this connection, and none is complete yet.
+    """
+
+    LIMIT = 100_000
+    """Requests in the pieces of one history; a server may send any number of pieces."""
+
+    __slots__ = ("_about", "_count", "_dialect", "_ledger", "_owed", "_recorder", "_sequences", "expected")
+
+    def __init__(self, about: DialectSession, dialect: Dialect, ledger: Ledger, recorder: Recorder) -> None:
+        self._about = about
+        self._dialect = dialect
+        self._ledger = ledger
+        self._recorder = recorder
+        self._owed = 0  # acknowledged requests when the connection opened, until a history has come
+        self._sequences: list[int] | None = None  # of the pieces that have come so far
+        self._count: int | None = None
+        self.expected = False
+
+    def opened(self) -> None:
+        """Begin a connection: the server should restore what it has acknowledged."""
+        self._owed = self._ledger.acknowledged.total if self._dialect.keeps_history else 0
+        self._sequences = self._count = None
+        self.expected = self._owed > 0
+
+    def restored(self, piece: Restored, now_ns: int) -> None:
+        """Check a piece's texts, and compare the history if this completes it."""
+        sequences = self._own(piece.texts, now_ns) if piece.texts else list(piece.sequences)
+        if not self._owed:
+            return
+        so_far = [] if self._sequences is None else self._sequences
+        if len(so_far) + len(sequences) > self.LIMIT:
+            self._error(f"a history of more than {self.LIMIT} requests is not compared", now_ns, "")
+            self._owed = 0
+            return
+        self._sequences = so_far + sequences if so_far else sequences
+        if piece.count is not None:
+            self._count = (self._count or 0) + piece.count
+        if piece.complete:
+            self._compare(now_ns)
+
+    def replied(self, now_ns: int) -> None:
+        """Take note of the first reply on a connection that owes a history."""
+        self.expected = False
+        if self._sequences is not None:
+            self._compare(now_ns)
+
+    def ended(self, now_ns: int) -> None:
+        """End the connection: if it answered, and restored nothing, the history is missing."""
+        if self._owed and not self.expected:
+            self._recorder.counts["persistence.history_missing"] += 1
+            self._error("no history was restored", now_ns, f"{self._owed} requests were acknowledged")
+        self._owed, self._sequences, self.expected = 0, None, False
+
+    def _own(self, texts: tuple[str, ...] | list[str], now_ns: int) -> list[int]:
+        """Return the sequence numbers of this session's texts; count altered and foreign ones."""
+        found = []
+        for text in texts:
+            own, flaw, example = flaws_of(text, self._about)
+            found += own
+            if flaw is not None:
+                self._recorder.counts[f"persistence.{flaw}"] += 1
+                self._error(f"{flaw} text in the restored history", now_ns, example)
+        return found
+
+    def _compare(self, now_ns: int) -> None:
+        found = self._ledger.restored(self._sequences or [], self._count, self._dialect.history_window)
+        self._owed, self._sequences, self.expected = 0, None, False
+        counts = self._recorder.counts
+        counts["persistence.histories"] += 1
+        counts["persistence.acknowledged"] += found.acknowledged
+        for count, name, error, first in (
+            (found.missing, "missing", "acknowledged requests are not restored", found.first_missing),
+            (found.repeated, "repeated", "requests restored twice", None),
+            (found.reordered, "reordered", "requests restored out of order", found.first_reordered),
+        ):
+            if count:
+                counts[f"persistence.{name}"] += count
+                at = "" if first is None else f", first {first}"
+                self._error(error, now_ns, f"{count} of {found.acknowledged}{at}")
+
+    def _error(self, error: str, now_ns: int, example: str) -> None:
+        session = self._about.session_id
+        self._recorder.error("persistence", error, session=session, at_ns=now_ns, example=example)
+
+
+def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, str]:
+    """Check a text that came without being asked for: in a restored history, or in a push.
+
+    Returns:
+        The sequence numbers of this session's own texts in it, what is wrong with it if anything is, and an
+        example of that. A text without a mark of this run has nothing to check.
+    """
+    if about.marker.is_foreign(text):
+        return [], Flaw.FOREIGN, f'of another session: "{text[:200]}"'
+    own = list(about.marker.own(text))
+    for sequence in own:
+        sent = about.text(sequence)
+        if sent not in text:
+            return own, Flaw.ALTERED, f"request {sequence}: {difference(sent, text)}"
+    return own, None, ""
