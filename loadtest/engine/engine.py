@@ -233,7 +233,7 @@ class Engine:
         return time.monotonic_ns() - self._start_ns
 
     def _login_blocked(self, error: str, example: str, about: DialectSession) -> None:
-        self.recorder.error("connect", error, session=about.session_id, at_ns=self.clock(), example=example)
+        self.recorder.error("generator", error, session=about.session_id, at_ns=self.clock(), example=example)
 
     def _ended(self, link: Link) -> None:
         """Take note that a link's session has ended and its connection is closed."""

@@ -144,9 +144,8 @@ def _timed(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, float]:
         try:
             awaited = resume(value)
         except StopIteration:
-            return longest_s
-        finally:
-            longest_s = max(longest_s, time.monotonic() - began_s)
+            return max(longest_s, time.monotonic() - began_s)
+        longest_s = max(longest_s, time.monotonic() - began_s)
         try:
             value = yield awaited
             resume = coroutine.send

@@ -20,6 +20,7 @@ FAILINGS = {
     "unreadable": "messages that the dialect does not know",
     "pushes_missing": "pushes missing",
     "pushes_duplicated": "pushes twice or out of order",
+    "pushes_reordered": "pushes with texts out of order",
     "pushes_altered": "pushes with an altered text",
     "pushes_foreign": "pushes with another session's text",
 }
