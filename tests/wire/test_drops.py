@@ -44,7 +44,7 @@ NEXT = Endpoint(path="/next")
 
 def begin(connection: Connection, kind: str, *, ordinal: int = 0) -> tuple[Steps, float | str | None]:
     """Begin a drop; return its further steps and what it waits for first."""
-    connection.sample = '{"sample":1}'
+    connection.probe = '{"sample":1}'
     drop = Drop(kind=kind, ordinal=ordinal, after_s=0, detect_s=1.5, hold_s=50)
     steps = DropKind.kinds[kind]().steps(connection, drop)
     return steps, next(steps, None)
