@@ -9,7 +9,6 @@ from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps, W
 from loadtest.drops.plan import DropPlan, parse_weights
 from loadtest.events import Data, Drop
 
-
 PROBE = '{"type":"probe"}'
 
 
