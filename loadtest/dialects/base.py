@@ -29,6 +29,11 @@ class Established(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     thread_id: str | None = None
 
+    def __str__(self) -> str:
+        """Return the ids, for people."""
+        ids = [one_line(said) for said in (self.session_id, self.thread_id) if said is not None]
+        return " / ".join(ids) or "a session without id"
+
 
 class Restored(Struct, frozen=True, kw_only=True):
     """The server restores the session's history, or a piece of it; oldest first.

@@ -85,6 +85,9 @@ def check_form(dialect: Dialect) -> None:
         raise DialectMistake(_where(dialect, "login"), "must be async")
     if dialect.heartbeat_s is not None and not kind.overrides("heartbeat"):
         raise DialectMistake(_where(dialect, "heartbeat"), "is missing, but heartbeat_s is set")
+    if dialect.identifies and not dialect.establishes:
+        problem = "needs establishes = True: a session's identity is what Established says"
+        raise DialectMistake(f"{kind.__name__}.identifies", problem)
     for attribute in ("heartbeat_s", "cleanup_s", "history_window"):
         value = getattr(dialect, attribute)
         if value is not None and (

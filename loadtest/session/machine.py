@@ -13,11 +13,9 @@ state raises IllegalStep and changes nothing. Measurements go to the recorder.
 messages on a connection.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
-
-from msgspec import Struct
 
 from loadtest.dialects.base import (
     Established,
@@ -29,9 +27,9 @@ from loadtest.dialects.base import (
     excerpt,
 )
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.dialects.mistakes import mistake
 from loadtest.drops.kinds import DropKind
-from loadtest.errors import DialectMistake, IllegalStep
+from loadtest.errors import IllegalStep
 from loadtest.events import (
     Action,
     Close,
@@ -60,6 +58,7 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
+from loadtest.session import dialect_calls
 from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.traffic import SessionConfig, Traffic
@@ -135,11 +134,7 @@ class Session:
     @property
     def probe(self) -> Data | None:
         """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
-        try:
-            probe = self._dialect.probe(self.about)
-        except Exception as error:
-            raise mistake(self._dialect, "probe", error, f"session {self.about.number}") from error
-        return None if probe is None else self._said("probe", probe)
+        return dialect_calls.probe(self._dialect, self.about)
 
     def _enter(self, state: State) -> None:
         population = self._recorder.population
@@ -165,32 +160,14 @@ class Session:
         self._traffic.opened()
         self._was_open = True
         self._enter(State.ESTABLISHING)
-        greeting = self._greeting()
-        if self._dialect.establishes:
-            return greeting
-        return [*greeting, *self._establish(Established(), now_ns)]
+        greeting = dialect_calls.greeting(self._dialect, self.about)
+        actions = [action for message in greeting for action in self._say(message)]
+        return actions if self._dialect.establishes else [*actions, *self._establish(Established(), now_ns)]
 
-    def _greeting(self) -> list[Action]:
-        try:
-            messages = list(self._dialect.greeting(self.about))
-        except Exception as error:
-            raise mistake(self._dialect, "greeting", error, f"session {self.about.number}") from error
-        return [action for message in messages for action in self._send("greeting", message)]
-
-    def _send(self, method: str, data: object) -> Actions:
-        """Send what a method of the dialect wants to say outside the ledger."""
+    def _say(self, data: Data) -> Actions:
+        """Send what the dialect wants to say outside the ledger."""
         self._count("messaging.other_sent")
-        return (Send(self._said(method, data)),)
-
-    def _said(self, method: str, data: Any) -> Any:
-        """Return data that a method of the dialect returned.
-
-        Raises:
-            DialectMistake: it cannot be sent.
-        """
-        if isinstance(data, str | bytes):
-            return data
-        raise wrong_result(self._dialect, method, data, "str or bytes", f"session {self.about.number}")
+        return (Send(data),)
 
     def _on_refused(self, event: Refused, now_ns: int) -> Actions:
         if event.unreachable:
@@ -242,7 +219,7 @@ class Session:
 
     def _identity_changed(self, said: Established, now_ns: int, error: str) -> None:
         self._count("persistence.identity_changed")
-        self._traffic.error("persistence", error, now_ns, f"{said} is not {self._known_as}")
+        self._traffic.error("persistence", error, now_ns, f"{said} instead of {self._known_as}")
 
     # Messages: the hot path.
 
@@ -256,22 +233,25 @@ class Session:
     def _on_received(self, event: Received, now_ns: int) -> Actions:
         try:
             read = self._dialect.read(self.about, event.data)
-            if read.__class__ is Reply:
-                self._recorder.has_read = True
-                return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
-            said = _listed(read)
-        except DialectMistake:
-            raise
         except Exception as error:
-            self._read_raised(error, event.data, now_ns)
-            return ()
+            return self._read_raised(error, event.data, now_ns)
+        if read.__class__ is Reply:  # the usual case
+            self._recorder.has_read = True
+            return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
+        return self._take_all(read, event.data, now_ns)
+
+    def _take_all(self, read: Read, data: Data, now_ns: int) -> Actions:
+        try:
+            said = dialect_calls.listed(read)
+        except Exception as error:  # a generator of the dialect
+            return self._read_raised(error, data, now_ns)
         self._recorder.has_read = True
         actions: list[Action] = []
         for incoming in said:
             actions += self._take(incoming, now_ns)
         return actions
 
-    def _read_raised(self, error: Exception, data: Data, now_ns: int) -> None:
+    def _read_raised(self, error: Exception, data: Data, now_ns: int) -> Actions:
         """Count a message that made the dialect raise as unreadable.
 
         Raises:
@@ -282,6 +262,7 @@ class Session:
         if not self._recorder.has_read and self._recorder.reads_raised >= HOPELESS_READS:
             raise raised from error
         self._traffic.unreadable(str(raised), now_ns, f"{raised.where} raised {type(error).__name__}")
+        return ()
 
     def _take(self, incoming: Incoming, now_ns: int) -> Actions:
         match incoming:
@@ -290,7 +271,7 @@ class Session:
             case Failed():
                 return self._traffic.failed(incoming, now_ns, steady=self.state is _STEADY)
             case Send(data):
-                return self._send("read", data)
+                return self._say(dialect_calls.answer(self._dialect, self.about, data))
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
             case Established():
@@ -305,7 +286,7 @@ class Session:
     def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
         """Count messages that still arrive; errors and unreadable ones may be answers to the drop."""
         try:
-            said = _listed(self._dialect.read(self.about, event.data))
+            said = dialect_calls.listed(self._dialect.read(self.about, event.data))
         except Exception:
             return ()
         for incoming in said:
@@ -314,11 +295,7 @@ class Session:
         return ()
 
     def _on_heartbeat_due(self, _event: HeartbeatDue, _now_ns: int) -> Actions:
-        try:
-            data = self._dialect.heartbeat(self.about)
-        except Exception as error:
-            raise mistake(self._dialect, "heartbeat", error, f"session {self.about.number}") from error
-        return self._send("heartbeat", data)
+        return self._say(dialect_calls.heartbeat(self._dialect, self.about))
 
     def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
         return self._traffic.swept(now_ns, steady=self.state is _STEADY)
@@ -392,13 +369,6 @@ class Session:
 
     def _ignore(self, _event: Event, _now_ns: int) -> Actions:
         return ()
-
-
-def _listed(read: Read) -> Iterable[Incoming]:
-    """Return what a dialect made of a message as a sequence."""
-    if read is None:
-        return ()
-    return (read,) if isinstance(read, Struct) else list(read)
 
 
 _Step = Callable[[Session, Any, int], Actions]

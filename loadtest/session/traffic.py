@@ -22,18 +22,17 @@ from loadtest.dialects.base import (
     Incoming,
     Push,
     Reply,
-    Request,
     Restored,
     StreamPart,
     Unreadable,
 )
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
-from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.dialects.mistakes import mistake
 from loadtest.events import Send
+from loadtest.session import dialect_calls
 from loadtest.session.history import History, flaws_of
-from loadtest.session.ledger import Ledger, Outcome
-from loadtest.session.ledger import Request as Sent
+from loadtest.session.ledger import Ledger, Outcome, Request
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import Backoff, Pace
 from loadtest.text import one_line
@@ -160,15 +159,9 @@ class Traffic:
             return Send(request)
         return self._send_request(request, planned_ns, now_ns)
 
-    def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
-        """Send a Request.
-
-        Raises:
-            DialectMistake: the dialect returned something else.
-        """
-        if not isinstance(request, Request) or not isinstance(request.data, str | bytes):
-            given = f"sequence {self._ledger.next_sequence}"
-            raise wrong_result(self._dialect, "request", request, "str, bytes or loadtest.Request", given)
+    def _send_request(self, made: object, planned_ns: int, now_ns: int) -> Send:
+        """Send a Request."""
+        request = dialect_calls.request(self._dialect, made, self._ledger.next_sequence)
         if request.replies:
             self._ledger.sent(planned_ns, now_ns, request.name)
         else:
@@ -209,7 +202,7 @@ class Traffic:
             flaw = self._flaw(reply, text, sequence)
         outcome = self._ledger.answered(sequence, flaw, ordered=self._ordered)
         if self._history.expected:
-            self._history.replied(now_ns)
+            self._history.replied()
         if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
@@ -217,19 +210,7 @@ class Traffic:
         return self.in_turn(now_ns) if steady else ()
 
     def _number(self, sequence: object) -> int:
-        """Return the sequence number for None (the oldest outstanding one) or decimal text; -1 if unknown.
-
-        Raises:
-            DialectMistake: it is of another type.
-        """
-        if sequence is None:
-            return self._ledger.oldest()
-        if isinstance(sequence, str):
-            return int(sequence) if sequence.isdecimal() and len(sequence) < LONGEST_NUMBER else -1
-        if isinstance(sequence, int):
-            return int(sequence)
-        allowed = "a sequence that is int, str or None"
-        raise wrong_result(self._dialect, "read", sequence, allowed, "a message of the server")
+        return dialect_calls.number(self._dialect, sequence, self._ledger.oldest())
 
     def _flaw(self, reply: Reply, text: str, sequence: int) -> Outcome | None:
         """Return what is wrong with a reply's text, None if it holds the request's own."""
@@ -238,7 +219,7 @@ class Traffic:
             return None
         return Outcome.FOREIGN if self._about.marker.is_foreign(text) else Outcome.CORRUPTED
 
-    def _round_trip(self, request: Sent, now_ns: int, *, steady: bool) -> None:
+    def _round_trip(self, request: Request, now_ns: int, *, steady: bool) -> None:
         recorder = self._recorder
         recorder.counts["messaging.answered"] += 1
         service_ns = now_ns - request.sent_ns
@@ -269,13 +250,20 @@ class Traffic:
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        example = f"request {sequence}" if sequence >= 0 else f"reply to {reply.sequence!r}"
+        known = outcome is not Outcome.UNMATCHED
+        example = f"request {sequence}" if known else f"sequence {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
         elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
             example += f": {difference(self._about.text(sequence), reply.text or '')}"
-        self.error(item, _ERRORS.get(outcome, f"reply {outcome}"), now_ns, example)
+        answers_nothing = isinstance(reply, Failed) and not known
+        error = (
+            "an error that answers no request"
+            if answers_nothing
+            else _ERRORS.get(outcome, f"reply {outcome}")
+        )
+        self.error(item, error, now_ns, example)
 
     def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Record an error reply; in steady state, return the messages that can be sent now."""
@@ -286,7 +274,7 @@ class Traffic:
             return ()
         outcome = self._ledger.answered(sequence, Outcome.FAILED)
         if self._history.expected:
-            self._history.replied(now_ns)
+            self._history.replied()
         self._misanswered(outcome, failed, sequence, now_ns, request.name)
         return self.in_turn(now_ns) if steady else ()
 
@@ -316,8 +304,7 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            example = f"request {sequence}" + (f" ({request.name})" if request.name else "")
-            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
+            self.error("messaging", _ERRORS[outcome], request.sent_ns, _named(sequence, request))
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
@@ -334,8 +321,7 @@ class Traffic:
             case Unreadable(excerpt):
                 self.unreadable(excerpt, now_ns)
             case _:
-                allowed = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
-                raise wrong_result(self._dialect, "read", incoming, allowed, "a message of the server")
+                raise dialect_calls.not_incoming(self._dialect, incoming)
 
     def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
         """Record a message that the dialect cannot read."""
@@ -392,10 +378,10 @@ class Traffic:
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
-        hanging = len(self._ledger.unheard(before_ns))
-        if hanging:
-            self._recorder.counts["messaging.hanging"] += hanging
-            self.error("messaging", "no reply before the connection ended", now_ns, f"{hanging} requests")
+        for sequence, request in self._ledger.unheard(before_ns):
+            self._recorder.counts["messaging.hanging"] += 1
+            example = _named(sequence, request)
+            self.error("messaging", "no reply before the connection ended", request.sent_ns, example)
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
@@ -425,14 +411,15 @@ class Traffic:
         self._ledger.pending.clear()
 
 
+def _named(sequence: int, request: Request) -> str:
+    return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
+
+
 MAX_PUSH_NS = 2.0**62
 """Cap on a push's delay, as a server's clock may show any time: it fits the array and counts as clamped."""
 
 MAX_PUSH_GAP = 1_000_000
 """Cap on the missing pushes counted for one gap, as a server may send any number."""
-
-LONGEST_NUMBER = 16
-"""Decimal digits that are too many for a sequence number."""
 
 _ERRORS = {
     Outcome.LOST: "no reply in time",
