@@ -20,8 +20,8 @@ _start_new_thread: Callable[..., int] = get_original("_thread", "start_new_threa
 def start_native_thread(function: Callable[..., object], arguments: tuple[object, ...]) -> int:
     """Start a real thread even though Locust has patched `threading`.
 
-    What blocks in it, such as a dialect's login over HTTP, uses patched sockets and so gets a hub of its own: open
-    files, and threads for DNS. Nobody but the thread itself can destroy it.
+    What blocks in it, such as a dialect's login over HTTP, uses patched sockets and so gets a hub of its own:
+    open files, and threads for DNS. Nobody but the thread itself can destroy it.
     """
 
     def run() -> None:
