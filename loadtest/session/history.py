@@ -64,7 +64,7 @@ class History:
 
     def ended(self, now_ns: int) -> None:
         """End the connection: if it answered, and restored nothing, the history is missing."""
-        if self._owed and not self.expected:
+        if self._owed and not self.expected and self._sequences is None:
             self._recorder.counts["persistence.history_missing"] += 1
             self._error("no history was restored", now_ns, f"{self._owed} requests were acknowledged")
         self._owed, self._sequences, self.expected = 0, None, False

@@ -27,6 +27,7 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
 )
+from loadtest.dialects.calls import ALLOWED
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
@@ -224,7 +225,7 @@ class Traffic:
             return self._ledger.oldest()
         if isinstance(sequence, str):
             return int(sequence) if sequence.isdecimal() and len(sequence) < LONGEST_NUMBER else -1
-        if isinstance(sequence, int):
+        if isinstance(sequence, int) and not isinstance(sequence, bool):
             return int(sequence)
         allowed = "a sequence that is int, str or None"
         raise wrong_result(self._dialect, "read", sequence, allowed, "a message of the server")
@@ -267,7 +268,8 @@ class Traffic:
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        example = f"request {sequence}" if sequence >= 0 else f"reply to {reply.sequence!r}"
+        who = f"request {sequence}" if reply.sequence is None else f"request {reply.sequence!r}"
+        example = who if sequence >= 0 else f"reply to {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
@@ -332,8 +334,7 @@ class Traffic:
             case Unreadable(excerpt):
                 self.unreadable(excerpt, now_ns)
             case _:
-                allowed = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
-                raise wrong_result(self._dialect, "read", incoming, allowed, "a message of the server")
+                raise wrong_result(self._dialect, "read", incoming, ALLOWED, "a message of the server")
 
     def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
         """Record a message that the dialect cannot read."""
