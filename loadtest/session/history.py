@@ -107,7 +107,7 @@ class History:
         ):
             if count:
                 counts[f"persistence.{name}"] += count
-                at = "" if first is None else f", first {first}"
+                at = "" if first is None else f", first {first}: {self._about.text(first)[:80]}"
                 self._error(error, now_ns, f"{count} of {found.acknowledged}{at}")
 
     def _error(self, error: str, now_ns: int, example: str) -> None:
