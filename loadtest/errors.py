@@ -86,17 +86,18 @@ class DialectMistake(UsageError):
     Args:
         where: class and method: `Chat.request`.
         problem: what is wrong; continues the sentence after the method.
-        given: what the method was given: a request's number, or an excerpt of a message.
+        given: what it was given: a request's number, or an excerpt of a message; empty if it was not called.
     """
 
-    def __init__(self, where: str, problem: str, given: str) -> None:
+    def __init__(self, where: str, problem: str, given: str = "") -> None:
         super().__init__(where, problem, given)
         self.where = where
         self.problem = problem
         self.given = given
 
     def __str__(self) -> str:
-        return f"{DIALECT_MISTAKE}: {self.where} {self.problem} (given {self.given})"
+        given = f" (given {self.given})" if self.given else ""
+        return f"{DIALECT_MISTAKE}: {self.where} {self.problem}{given}"
 
 
 class LoginFailed(LoadtestError):
@@ -151,7 +152,7 @@ class RunsNotComparable(UsageError):
     """Two runs were made with different plans.
 
     Args:
-        fields: options in which the plans differ.
+        fields: options in which the plans differ, or just `version`.
     """
 
     def __init__(self, fields: list[str]) -> None:
@@ -159,6 +160,11 @@ class RunsNotComparable(UsageError):
         self.fields = fields
 
     def __str__(self) -> str:
+        if self.fields == ["version"]:
+            return (
+                "the runs are not comparable: one was made by an older loadtest, which sent other messages. "
+                "Repeat it with this one"
+            )
         return (
             f"the runs are not comparable: their plans differ in {', '.join(self.fields)}. "
             "Repeat one with the other's settings"

@@ -390,7 +390,8 @@ def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def options_of(plan_fields: Iterable[str]) -> list[str]:
     """Return the options that set these fields of a run's plan."""
-    return [LOCUST_OPTIONS.get(name) or _OF_PLAN[name].option for name in plan_fields]
+    others = {**LOCUST_OPTIONS, "version": "the version of loadtest"}
+    return [others.get(name) or _OF_PLAN[name].option for name in plan_fields]
 
 
 def command_options(plan: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,12 @@
 """Dialects: what applications speak over WebSocket.
 
-    base       the base class `Dialect`, and the kinds of incoming messages
-    echo       any server that returns what it receives
-    emergence  the chat application of the reference server
+    base             the base class `Dialect`, and the kinds of incoming messages
+    dialect_session  what a dialect knows of a session
+    marks            the marked texts of requests
+    calls            calls of a user's dialect
+    mistakes         mistakes in a user's dialect
+    echo             any server that returns what it receives
+    emergence        the chat application of the reference server
 
 To add your own, subclass `Dialect` in your locustfile; defining the class registers it by its `name`. The
 built-in dialects are registered by importing them here.

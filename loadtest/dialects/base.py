@@ -29,6 +29,11 @@ class Established(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     thread_id: str | None = None
 
+    def __str__(self) -> str:
+        """Return the ids, for people."""
+        ids = [one_line(said) for said in (self.session_id, self.thread_id) if said is not None]
+        return " / ".join(ids) or "a session without id"
+
 
 class Restored(Struct, frozen=True, kw_only=True):
     """The server restores the session's history, or a piece of it; oldest first.
@@ -150,7 +155,7 @@ class Dialect:
     Attributes:
         name: its name for `--ws-dialect`.
         default_path: path of the WebSocket endpoint unless `--ws-path` is given. It may hold `{session_id}`,
-            `{thread_id}`, `{number}`, `{user}`, and the columns of `--ws-data`.
+            `{thread_id}`, `{number}`, `{user}`, `{token}`, and the columns of `--ws-data`.
         health_path: path of the HTTP health endpoint, None if there is none.
         subprotocols: to offer, in this order.
         ordered: whether replies come in the order of their requests.
@@ -208,8 +213,12 @@ class Dialect:
         """
 
     def endpoint(self, session: DialectSession) -> Endpoint:
-        """Return path, headers and subprotocols of one attempt; called before each."""
-        headers = (("Authorization", f"Bearer {session.token}"),) if session.token else ()
+        """Return path, headers and subprotocols of one attempt; called before each.
+
+        A token goes into the header `Authorization`, unless the path has a place for it.
+        """
+        bearer = session.token and "{token}" not in self.path
+        headers = (("Authorization", f"Bearer {session.token}"),) if bearer else ()
         return Endpoint(path=filled(self.path, session), headers=headers, subprotocols=self.subprotocols)
 
     def greeting(self, session: DialectSession) -> Iterable[Data]:
@@ -251,6 +260,7 @@ def filled(path: str, session: DialectSession) -> str:
         "thread_id": session.thread_id,
         "number": str(session.number),
         "user": str(session.user),
+        "token": session.token or "",
     }
 
     def value(found: re.Match[str]) -> str:

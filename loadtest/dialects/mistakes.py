@@ -1,4 +1,10 @@
-"""Mistakes in a user's dialect, named as its author's: class, method, exception, message."""
+"""Mistakes in a user's dialect, named as its author's: class, method, exception, message.
+
+`check_form` finds those that show before the first connection: a missing method, or one of another signature.
+"""
+
+import inspect
+from typing import Final
 
 from loadtest.dialects.base import Dialect
 from loadtest.errors import DialectMistake
@@ -44,6 +50,50 @@ def described(error: BaseException) -> str:
     except Exception:
         return name
     return one_line(f"{name}: {text}" if text else name, _LENGTH)
+
+
+_ARGUMENTS: Final = {
+    "login": ("session",),
+    "endpoint": ("session",),
+    "greeting": ("session",),
+    "request": ("session", "sequence"),
+    "heartbeat": ("session",),
+    "probe": ("session",),
+    "read": ("session", "data"),
+}
+"""What each method of a dialect is given, besides itself."""
+
+_OLD_FORM = "see docs/old-dialects.md if it was written for an earlier version"
+
+
+def check_form(dialect: Dialect) -> None:
+    """Check that a dialect's methods can be called as they will be.
+
+    Raises:
+        DialectMistake: a method is missing, takes other arguments, or is not async as it must be.
+    """
+    kind = type(dialect)
+    for method, arguments in _ARGUMENTS.items():
+        try:
+            inspect.signature(getattr(dialect, method)).bind(*arguments)
+        except TypeError:
+            wanted = ", ".join(("self", *arguments))
+            raise DialectMistake(_where(dialect, method), f"must take ({wanted}); {_OLD_FORM}") from None
+    if not kind.overrides("read"):
+        raise DialectMistake(_where(dialect, "read"), "is missing: it says what the server's messages mean")
+    if not inspect.iscoroutinefunction(kind.login):
+        raise DialectMistake(_where(dialect, "login"), "must be async")
+    if dialect.heartbeat_s is not None and not kind.overrides("heartbeat"):
+        raise DialectMistake(_where(dialect, "heartbeat"), "is missing, but heartbeat_s is set")
+    if dialect.identifies and not dialect.establishes:
+        problem = "needs establishes = True: a session's identity is what Established says"
+        raise DialectMistake(f"{kind.__name__}.identifies", problem)
+    for attribute in ("heartbeat_s", "cleanup_s", "history_window"):
+        value = getattr(dialect, attribute)
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int | float) or value <= 0
+        ):
+            raise DialectMistake(f"{kind.__name__}.{attribute}", f"must be None or above 0, not {value!r}")
 
 
 def _where(dialect: Dialect, method: str) -> str:

@@ -4,11 +4,10 @@ The methods of one instance are shadowed by functions that report each call, so 
 class, its name and its state. A call from within another method is part of that one and not reported.
 """
 
-import functools
 import inspect
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol
 
 from loadtest.dialects.base import Dialect
@@ -39,7 +38,7 @@ class Observer(Protocol):
         """Take note of an exception, which goes on to the caller."""
 
     def blocked(self, method: str, took_ns: int) -> None:
-        """Take note of how long a call held the event loop without a break, returned or not."""
+        """Take note of how long a call took, returned or not; `login`, which may wait, is not reported."""
 
 
 def observe(dialect: Dialect, observer: Observer) -> None:
@@ -78,49 +77,16 @@ def _observed_login(call: Callable[..., Coroutine[Any, Any, None]], observer: Ob
     async def login(session: DialectSession) -> None:
         observer.running = "login"
         observer.began("login", session)
-        steps = _Steps(call(session))
         try:
-            await steps
+            await call(session)
         except Exception as error:
             observer.raised("login", session, None, error)
             raise
         finally:
-            observer.blocked("login", steps.longest_ns)
             observer.running = None
         observer.returned("login", session, None, None)
 
     return login
-
-
-class _Steps:
-    """Awaits a coroutine, and times what it does between two waits.
-
-    Attributes:
-        longest_ns: the longest time without a wait so far.
-    """
-
-    def __init__(self, coroutine: Any) -> None:
-        self._coroutine = coroutine
-        self.longest_ns = 0
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        if not inspect.isawaitable(self._coroutine):
-            raise TypeError("login must be a coroutine: declare it with async def")
-        steps = self._coroutine.__await__()
-        step: Callable[[], Any] = steps.__next__
-        while True:
-            began_ns = time.monotonic_ns()
-            try:
-                awaited = step()
-            except StopIteration:
-                return
-            finally:
-                self.longest_ns = max(self.longest_ns, time.monotonic_ns() - began_ns)
-            step = steps.__next__
-            try:
-                yield awaited
-            except BaseException as error:  # a cancellation, which the coroutine must get
-                step = functools.partial(steps.throw, error)
 
 
 def place_of(dialect: Dialect, method: str, stack: Iterable[traceback.FrameSummary] = ()) -> str:

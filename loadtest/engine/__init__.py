@@ -2,6 +2,7 @@
 
     engine   runs the loop and takes calls from other threads
     link     carries out the actions of one session
+    login    what comes before an attempt: token, the dialect's login and endpoint
     timers   one timer queue for all sessions
     monitor  samples the load generator's own health
     scripted_session  one session led by a script, to check a dialect

@@ -101,7 +101,7 @@ class Conversation(Struct, kw_only=True):
         counts: the recorder's counts.
         faults: what a run would count as errors.
         raised: the exceptions of `read`, and what ended the conversation if that was a mistake.
-        blocked_ms: longest time that methods held the event loop, of those that held it for long.
+        blocked_ms: longest time that methods took, of those that held up the event loop for long.
         seen: how often something occurred: types that `read` returned, with their fields (`Reply.text`),
             `ignored` messages, `heartbeat` messages, requests with a mark (`request.marked`).
         ignored: the first ignored messages.

@@ -269,7 +269,7 @@ class ScriptedSession:
         return bool(lost or self._link.session.outstanding)
 
     def _establish(self) -> Iterator[Wait]:
-        began_ns = self._clock()
+        self._dialled_ns = began_ns = self._clock()
         yield lambda: self._state in (State.STEADY, State.ENDED) or self._puzzled(began_ns)
 
     def _talk(self, requests: int) -> Iterator[Wait]:
@@ -300,13 +300,11 @@ class ScriptedSession:
         return self._clock() - puzzled_ns > PUZZLED_S * NS_PER_S
 
     def _listen(self) -> Iterator[Wait]:
-        before = self._transcript.heard
-        over, began_ns = self._pause(LISTEN_ONLY_S), self._clock()
-        yield (
-            lambda: (
-                over() or self._transcript.heard >= before + LISTEN_ONLY_MESSAGES or self._puzzled(began_ns)
-            )
-        )
+        over, heard = self._pause(LISTEN_ONLY_S), self._transcript.heard
+        yield lambda: over() or self._puzzled(self._dialled_ns) or self._heard_enough(heard)
+
+    def _heard_enough(self, before: int) -> bool:
+        return self._transcript.heard >= before + LISTEN_ONLY_MESSAGES
 
     def _await_heartbeat(self) -> Iterator[Wait]:
         every_s = self._dialect.heartbeat_s

@@ -21,7 +21,7 @@ from loadtest.dialects.meanings import facts_of, listed, meaning_of
 from loadtest.dialects.mistakes import mistake
 from loadtest.dialects.observed import place_of
 from loadtest.engine.conversation import Conversation, Ending, Entry, Fault, Public, Raised, What
-from loadtest.engine.engine import credentials
+from loadtest.engine.login import credentials
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Endpoint, Event, Lost, Opened, Received, Send
 from loadtest.session.machine import State
@@ -125,7 +125,7 @@ class Transcript:
             self._add(What.ERROR, _problem(mistake(self._dialect, method, error, "")), bad=True)
 
     def blocked(self, method: str, took_ns: int) -> None:
-        """Keep the longest time that a method held the event loop."""
+        """Keep the longest time that a method took, if it was long."""
         if took_ns > BLOCKING_NS:
             self._blocked_ns[method] = max(took_ns, self._blocked_ns.get(method, 0))
 

@@ -12,11 +12,12 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.mistakes import check_form
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.options import SETTINGS, read_values
-from loadtest.results.manifest import Plan
+from loadtest.results.manifest import PLAN_VERSION, Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
@@ -180,10 +181,17 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         open_timeout_s=values["open_timeout_s"],
         seed=values["seed"],
         warmup_s=values["warmup_s"],
+        version=PLAN_VERSION,
     )
 
 
 def _dialect(values: Mapping[str, Any]) -> Dialect:
+    dialect = _new_dialect(values)
+    check_form(dialect)
+    return dialect
+
+
+def _new_dialect(values: Mapping[str, Any]) -> Dialect:
     dialect = values["dialect"]
     if isinstance(dialect, Dialect):
         return dialect

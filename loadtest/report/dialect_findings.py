@@ -111,9 +111,10 @@ _CONNECTING = {"connect": "could not connect", "reconnect": "could not reconnect
 
 
 def findings(conversation: Conversation) -> list[Finding]:
-    """Return the findings, the gravest first. With a mistake, failures are its consequences and left out."""
-    grave = list(_mistakes(conversation)) or list(_failures(conversation))
-    found = [*grave, *_notes(conversation)]
+    """Return the findings, the gravest first. Failures beside a mistake are left out: mostly its consequences."""
+    mistakes = list(_mistakes(conversation))
+    found = [*mistakes, *_notes(conversation)]
+    found += [one for one in _failures(conversation) if not mistakes or one.level is Level.NOTE]
     order = list(Level)
     return sorted(found, key=lambda finding: order.index(finding.level))
 
@@ -125,7 +126,9 @@ def _mistakes(conversation: Conversation) -> Iterator[Finding]:
         yield Finding(level=Level.MISTAKE, what=f"{raised.problem}{times}", detail=raised.place, hint=hint)
 
 
-_UNBLOCK = "All sessions of a run share the loop. In login, use await session.blocking(function, …)"
+_UNBLOCK = (
+    "All sessions of a run share the loop. What must wait belongs into login: session.blocking(function, …)"
+)
 
 
 def _failures(conversation: Conversation) -> Iterator[Finding]:
@@ -162,7 +165,7 @@ def _failure(conversation: Conversation, fault: Fault) -> Finding:
     times = f" ({fault.count} times)" if fault.count > 1 else ""
     what = f"{_CONNECTING[fault.item]} ({fault.error})" if fault.item in _CONNECTING else fault.error
     hint = _unheard(conversation) if fault.error == _NO_REPLY else _hint(fault.error)
-    level = Level.NOTE if fault.error == _NO_HISTORY else Level.FAIL
+    level = Level.NOTE if fault.error == _NO_HISTORY or fault.item == "generator" else Level.FAIL
     return Finding(level=level, what=f"{what}{times}", detail=fault.example, hint=hint)
 
 
@@ -197,8 +200,8 @@ def _notes(conversation: Conversation) -> Iterator[Finding]:
             detail=", ".join(one_line(text, _IGNORED) for text in conversation.ignored),
         )
     for method, took_ms in conversation.blocked_ms.items():
-        what = f"{method} took {took_ms:,.0f} ms without a break"
-        yield Finding(level=Level.NOTE, what=what, hint=_UNBLOCK)
+        what = f"{method} blocked the event loop"
+        yield Finding(level=Level.NOTE, what=what, detail=f"for {took_ms:,.0f} ms", hint=_UNBLOCK)
 
 
 def unjudged(conversation: Conversation, dialect: Dialect) -> list[Unjudged]:

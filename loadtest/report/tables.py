@@ -35,6 +35,8 @@ TAG_MEANINGS = {
     "outage": "drop or loss to established again",
     "resume": "WebSocket open to established again",
     "after_resume": "first round trip after a resume",
+    "first_part": "request to the first part of a streamed reply",
+    "part_gap": "between two parts of a streamed reply",
     "collateral": "service time while others are in an outage",
     "push": "push delay above its connection's smallest",
     "send_slip": "actual minus planned send",

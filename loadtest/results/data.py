@@ -103,7 +103,9 @@ def _at(back_s: list[float], rank: int) -> float | None:
 SECONDS_TAGS = ("service", "response", "outage")
 """Tags kept per second: those that gates compare and those that reports draw over time."""
 
-STEADY_TAGS = frozenset({"service", "response", "send_slip", "collateral", "push", "after_resume"})
+STEADY_TAGS = frozenset(
+    {"service", "response", "send_slip", "collateral", "push", "after_resume", "first_part", "part_gap"}
+)
 """Tags whose total histogram excludes the warm-up. Connects and reconnects count from the first second."""
 
 

@@ -21,6 +21,12 @@ from loadtest.text import public_path, public_url
 
 SCHEMA: Literal[1] = 1
 
+PLAN_VERSION = 2
+"""Version of plans: runs of another sent other messages, or dropped in another way, with the same settings.
+
+1: texts without marks; drops sent requests of the dialect. 2: marked texts; drops send the dialect's probe.
+"""
+
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Amount = Annotated[float, Meta(ge=0, le=1e12)]
@@ -30,6 +36,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What a run does to a server: everything that must be alike for two runs to be comparable.
 
     Args:
+        version: of what these settings mean on the wire, `PLAN_VERSION` when the run was made.
         dialect: name of the dialect, the application protocol the server speaks.
         path: path of the endpoint, with the dialect's placeholders.
         users: number of Locust users.
@@ -68,6 +75,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     seed: int
     warmup_s: Amount
     duration_s: Amount | None = None
+    version: Count = 1
 
     @property
     def sessions(self) -> int:
@@ -203,11 +211,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
 def comparability_hash(plan: Plan) -> str:
     """Return the SHA-256, in hex, of the plan and the schema as canonical JSON (sorted keys, no whitespace).
 
-    The key `storms` is left out if there are none, so that runs made before storms existed keep their hash.
+    The key `storms` is left out if there are none, and `version` if it is 1, so that runs made before these
+    existed keep their hash.
     """
     fields = msgspec.to_builtins(plan)
     if not plan.storms:
         del fields["storms"]
+    if plan.version == 1:
+        del fields["version"]
     canonical = msgspec.json.encode({"schema": SCHEMA, "plan": fields}, order="sorted")
     return sha256(canonical).hexdigest()
 

@@ -146,7 +146,7 @@ def compare(
     gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
     differing = differing_plans(manifests)
     if differing and not force:
-        raise RunsNotComparable(options_of(differing))
+        raise RunsNotComparable(["version"] if "version" in differing else options_of(differing))
     judged = _one_pair if len(pairs) == 1 else _several_pairs
     item = judged(pairs, results, gates)
     if differing:

@@ -13,25 +13,24 @@ state raises IllegalStep and changes nothing. Measurements go to the recorder.
 messages on a connection.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
-
+from loadtest.dialects import calls
 from loadtest.dialects.base import (
     Established,
     Failed,
     Incoming,
-    Read,
     Reply,
+    StreamPart,
     Unreadable,
     excerpt,
 )
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.dialects.mistakes import mistake
 from loadtest.drops.kinds import DropKind
-from loadtest.errors import DialectMistake, IllegalStep
+from loadtest.errors import DialectMistake, IllegalStep, LoadtestError
 from loadtest.events import (
     Action,
     Close,
@@ -140,11 +139,7 @@ class Session:
     @property
     def probe(self) -> Data | None:
         """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
-        try:
-            probe = self._dialect.probe(self.about)
-        except Exception as error:
-            raise mistake(self._dialect, "probe", error, f"session {self.about.number}") from error
-        return None if probe is None else self._said("probe", probe)
+        return calls.probe(self._dialect, self.about)
 
     def _enter(self, state: State) -> None:
         population = self._recorder.population
@@ -170,36 +165,15 @@ class Session:
         self._traffic.opened()
         self._was_open = True
         self._enter(State.ESTABLISHING)
-        greeting = self._greeting()
+        greeting = [self._say(data) for data in calls.greeting(self._dialect, self.about)]
         if self._dialect.establishes:
             return greeting
         return [*greeting, *self._establish(Established(), now_ns)]
 
-    def _greeting(self) -> list[Action]:
-        given = f"session {self.about.number}"
-        try:
-            greeting = self._dialect.greeting(self.about)
-            messages = list(greeting)
-        except Exception as error:
-            raise mistake(self._dialect, "greeting", error, given) from error
-        if isinstance(greeting, str | bytes):  # each character would be sent as a message
-            raise wrong_result(self._dialect, "greeting", greeting, "a list of messages", given)
-        return [action for message in messages for action in self._send("greeting", message)]
-
-    def _send(self, method: str, data: object) -> Actions:
-        """Send what a method of the dialect wants to say outside the ledger."""
+    def _say(self, data: Data) -> Send:
+        """Send a message outside the ledger."""
         self._count("messaging.other_sent")
-        return (Send(self._said(method, data)),)
-
-    def _said(self, method: str, data: Any) -> Any:
-        """Return data that a method of the dialect returned.
-
-        Raises:
-            DialectMistake: it cannot be sent.
-        """
-        if isinstance(data, str | bytes):
-            return data
-        raise wrong_result(self._dialect, method, data, "str or bytes", f"session {self.about.number}")
+        return Send(data)
 
     def _on_refused(self, event: Refused, now_ns: int) -> Actions:
         if event.unreachable:
@@ -251,7 +225,7 @@ class Session:
 
     def _identity_changed(self, said: Established, now_ns: int, error: str) -> None:
         self._count("persistence.identity_changed")
-        self._traffic.error("persistence", error, now_ns, f"{said} is not {self._known_as}")
+        self._traffic.error("persistence", error, now_ns, f"{said} instead of {self._known_as}")
 
     # Messages: the hot path.
 
@@ -264,23 +238,25 @@ class Session:
 
     def _on_received(self, event: Received, now_ns: int) -> Actions:
         try:
-            read = self._dialect.read(self.about, event.data)
-            if read.__class__ is Reply:
-                self._recorder.has_read = True
-                return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
-            said = _listed(read)
+            read: Any = self._dialect.read(self.about, event.data)
+            if read.__class__ is not Reply:
+                read = calls.listed(self._dialect, read, event.data)
         except DialectMistake:
             raise
         except Exception as error:
-            self._read_raised(error, event.data, now_ns)
-            return ()
+            return self._read_raised(error, event.data, now_ns)
         self._recorder.has_read = True
-        actions: list[Action] = []
-        for incoming in said:
-            actions += self._take(incoming, now_ns)
-        return actions
+        try:
+            if read.__class__ is Reply:
+                return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
+            return [action for incoming in read for action in self._take(incoming, now_ns)]
+        except LoadtestError:
+            raise
+        except Exception:
+            calls.check_fields(self._dialect, read, event.data)
+            raise
 
-    def _read_raised(self, error: Exception, data: Data, now_ns: int) -> None:
+    def _read_raised(self, error: Exception, data: Data, now_ns: int) -> Actions:
         """Count a message that made the dialect raise as unreadable.
 
         Raises:
@@ -291,6 +267,7 @@ class Session:
         if not self._recorder.has_read and self._recorder.reads_raised >= HOPELESS_READS:
             raise raised from error
         self._traffic.unreadable(str(raised), now_ns, f"{raised.where} raised {type(error).__name__}")
+        return ()
 
     def _take(self, incoming: Incoming, now_ns: int) -> Actions:
         match incoming:
@@ -299,7 +276,7 @@ class Session:
             case Failed():
                 return self._traffic.failed(incoming, now_ns, steady=self.state is _STEADY)
             case Send(data):
-                return self._send("read", data)
+                return (self._say(calls.sendable(self._dialect, "read", data, "a message of the server")),)
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
             case Established():
@@ -312,22 +289,18 @@ class Session:
         return self._on_received(event, now_ns) or self._look_if_drained(now_ns)
 
     def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
-        """Count messages that still arrive; errors and unreadable ones may be answers to the drop."""
+        """Count messages that still arrive, except those that may answer what the drop sent."""
         try:
-            said = _listed(self._dialect.read(self.about, event.data))
+            said = calls.listed(self._dialect, self._dialect.read(self.about, event.data), event.data)
         except Exception:
             return ()
         for incoming in said:
-            if not isinstance(incoming, Failed | Unreadable | Send):
+            if not _may_answer_a_drop(incoming):
                 self._take(incoming, now_ns)
         return ()
 
     def _on_heartbeat_due(self, _event: HeartbeatDue, _now_ns: int) -> Actions:
-        try:
-            data = self._dialect.heartbeat(self.about)
-        except Exception as error:
-            raise mistake(self._dialect, "heartbeat", error, f"session {self.about.number}") from error
-        return self._send("heartbeat", data)
+        return (self._say(calls.heartbeat(self._dialect, self.about)),)
 
     def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
         return self._traffic.swept(now_ns, steady=self.state is _STEADY)
@@ -403,11 +376,14 @@ class Session:
         return ()
 
 
-def _listed(read: Read) -> Iterable[Incoming]:
-    """Return what a dialect made of a message as a sequence."""
-    if read is None:
-        return ()
-    return (read,) if isinstance(read, Struct) else list(read)
+def _may_answer_a_drop(incoming: Incoming) -> bool:
+    """Return whether a message may answer what a drop sent: errors, and what names no request."""
+    match incoming:
+        case Failed() | Unreadable() | Send():
+            return True
+        case Reply(sequence=sequence) | StreamPart(sequence=sequence):
+            return sequence is None
+    return False
 
 
 _Step = Callable[[Session, Any, int], Actions]

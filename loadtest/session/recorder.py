@@ -75,6 +75,7 @@ COUNTS: Final = {
     "messaging.pushes": "pushes received",
     "messaging.pushes_missing": "numbers skipped in a connection's pushes",
     "messaging.pushes_duplicated": "pushes whose number was not new",
+    "messaging.pushes_reordered": "pushes with the text of an earlier request than the push before",
     "messaging.pushes_altered": "pushes with an altered text of their session",
     "messaging.pushes_foreign": "pushes with another session's text",
     "reconnect.outages": "outages begun",

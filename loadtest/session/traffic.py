@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadtest.dialects import calls
 from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
@@ -82,6 +83,7 @@ class Traffic:
         "_least_push_ms",
         "_ledger",
         "_ordered",
+        "_pushed_text",
         "_queue",
         "_queued",
         "_recorder",
@@ -104,6 +106,7 @@ class Traffic:
         self._first_after_resume = False
         self._last_push: int | None = None
         self._least_push_ms: float | None = None
+        self._pushed_text = -1  # the latest request whose text came in a push of this connection
         self.refusal = ""  # why the server refused the session, if it gave a reason
 
     @property
@@ -207,7 +210,7 @@ class Traffic:
             flaw = self._flaw(reply, text, sequence)
         outcome = self._ledger.answered(sequence, flaw, ordered=self._ordered)
         if self._history.expected:
-            self._history.replied(now_ns)
+            self._history.replied()
         if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
@@ -215,19 +218,7 @@ class Traffic:
         return self.in_turn(now_ns) if steady else ()
 
     def _number(self, sequence: object) -> int:
-        """Return the sequence number for None (the oldest outstanding one) or decimal text; -1 if unknown.
-
-        Raises:
-            DialectMistake: it is of another type.
-        """
-        if sequence is None:
-            return self._ledger.oldest()
-        if isinstance(sequence, str):
-            return int(sequence) if sequence.isdecimal() and len(sequence) < LONGEST_NUMBER else -1
-        if isinstance(sequence, int):
-            return int(sequence)
-        allowed = "a sequence that is int, str or None"
-        raise wrong_result(self._dialect, "read", sequence, allowed, "a message of the server")
+        return calls.number(self._dialect, sequence, self._ledger.oldest())
 
     def _flaw(self, reply: Reply, text: str, sequence: int) -> Outcome | None:
         """Return what is wrong with a reply's text, None if it holds the request's own."""
@@ -267,13 +258,20 @@ class Traffic:
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        example = f"request {sequence}" if sequence >= 0 else f"reply to {reply.sequence!r}"
+        who = f"request {sequence}" if reply.sequence is None else f"request {reply.sequence!r}"
+        example = who if sequence >= 0 else f"reply to {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
         elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
             example += f": {difference(self._about.text(sequence), reply.text or '')}"
-        self.error(item, _ERRORS.get(outcome, f"reply {outcome}"), now_ns, example)
+        answers_nothing = isinstance(reply, Failed) and outcome is Outcome.UNMATCHED
+        error = (
+            "an error that answers no request"
+            if answers_nothing
+            else _ERRORS.get(outcome, f"reply {outcome}")
+        )
+        self.error(item, error, now_ns, example)
 
     def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Record an error reply; in steady state, return the messages that can be sent now."""
@@ -284,7 +282,7 @@ class Traffic:
             return ()
         outcome = self._ledger.answered(sequence, Outcome.FAILED)
         if self._history.expected:
-            self._history.replied(now_ns)
+            self._history.replied()
         self._misanswered(outcome, failed, sequence, now_ns, request.name)
         return self.in_turn(now_ns) if steady else ()
 
@@ -314,8 +312,7 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            example = f"request {sequence}" + (f" ({request.name})" if request.name else "")
-            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
+            self.error("messaging", _ERRORS[outcome], request.sent_ns, _named(sequence, request))
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
@@ -332,8 +329,7 @@ class Traffic:
             case Unreadable(excerpt):
                 self.unreadable(excerpt, now_ns)
             case _:
-                allowed = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
-                raise wrong_result(self._dialect, "read", incoming, allowed, "a message of the server")
+                raise wrong_result(self._dialect, "read", incoming, calls.ALLOWED, "a message of the server")
 
     def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
         """Record a message that the dialect cannot read."""
@@ -343,10 +339,7 @@ class Traffic:
     def _pushed(self, push: Push, now_ns: int) -> None:
         self._recorder.counts["messaging.pushes"] += 1
         if push.text is not None:
-            _, flaw, example = flaws_of(push.text, self._about)
-            if flaw is not None:
-                self._recorder.counts[f"messaging.pushes_{flaw}"] += 1
-                self.error("messaging", f"{flaw} text in a push", now_ns, example)
+            self._check_push(push.text, now_ns)
         if push.number is not None:
             self._follow_pushes(push.number, now_ns)
         if push.sent_at_ms is not None and math.isfinite(push.sent_at_ms):
@@ -356,6 +349,18 @@ class Traffic:
             self._least_push_ms = least_ms
             delay_ns = min((apart_ms - least_ms) * 1e6, MAX_PUSH_NS)
             self._recorder.samples("push").append(int(delay_ns))
+
+    def _check_push(self, text: str, now_ns: int) -> None:
+        own, flaw, example = flaws_of(text, self._about)
+        if flaw is not None:
+            self._recorder.counts[f"messaging.pushes_{flaw}"] += 1
+            self.error("messaging", f"{flaw} text in a push", now_ns, example)
+        elif own and self._ordered:
+            if own[0] < self._pushed_text:
+                self._recorder.counts["messaging.pushes_reordered"] += 1
+                example = f"the text of request {own[0]} came after that of request {self._pushed_text}"
+                self.error("messaging", "push out of order", now_ns, example)
+            self._pushed_text = max(self._pushed_text, own[-1])
 
     def _follow_pushes(self, number: int, now_ns: int) -> None:
         last, self._last_push = self._last_push, number
@@ -381,10 +386,10 @@ class Traffic:
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
-        hanging = len(self._ledger.unheard(before_ns))
-        if hanging:
-            self._recorder.counts["messaging.hanging"] += hanging
-            self.error("messaging", "no reply before the connection ended", now_ns, f"{hanging} requests")
+        for sequence, request in self._ledger.unheard(before_ns):
+            self._recorder.counts["messaging.hanging"] += 1
+            example = _named(sequence, request)
+            self.error("messaging", "no reply before the connection ended", request.sent_ns, example)
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
@@ -394,6 +399,7 @@ class Traffic:
     def opened(self) -> None:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
         self._last_push = self._least_push_ms = None
+        self._pushed_text = -1
         self._history.opened()
         self.refusal = ""
 
@@ -413,14 +419,15 @@ class Traffic:
         self._ledger.pending.clear()
 
 
+def _named(sequence: int, request: Sent) -> str:
+    return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
+
+
 MAX_PUSH_NS = 2.0**62
 """Cap on a push's delay, as a server's clock may show any time: it fits the array and counts as clamped."""
 
 MAX_PUSH_GAP = 1_000_000
 """Cap on the missing pushes counted for one gap, as a server may send any number."""
-
-LONGEST_NUMBER = 16
-"""Decimal digits that are too many for a sequence number."""
 
 _ERRORS = {
     Outcome.LOST: "no reply in time",

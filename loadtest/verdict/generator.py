@@ -97,6 +97,11 @@ def judge_generator(run: RunData) -> Generator:
             problems.append(f"{gauge.name} was not observed after the warm-up; run longer than the warm-up")
         elif worst and worst.is_problem:
             problems.append(f"{gauge.what}{worst.where} in {worst.bad} of {worst.seconds} s; {gauge.remedy}")
+    if problems:
+        problems += [
+            f"{tally.error} {tally.count} times, first in session {tally.session} {tally.example}"
+            for tally in run.errors_of("generator")
+        ]
     return Generator(valid=not problems, problems=problems, figures=figures)
 
 
