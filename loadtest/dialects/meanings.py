@@ -33,7 +33,7 @@ def facts_of(incoming: Any) -> list[str]:
     return [name, *(f"{name}.{field}" for field in fields if getattr(incoming, field) not in (None, (), []))]
 
 
-_VALUE = 24
+_VALUE = 40
 """Characters shown of a field's value."""
 
 

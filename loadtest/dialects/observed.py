@@ -74,11 +74,15 @@ def _observed(method: str, call: Callable[..., Any], observer: Observer) -> Call
 
 
 def _observed_login(call: Callable[..., Coroutine[Any, Any, None]], observer: Observer) -> Callable[..., Any]:
-    async def login(session: DialectSession) -> None:
-        observer.running = "login"
+    def login(session: DialectSession) -> Any:
         observer.began("login", session)
+        coroutine = call(session)
+        return observed(session, coroutine) if inspect.iscoroutine(coroutine) else coroutine
+
+    async def observed(session: DialectSession, coroutine: Coroutine[Any, Any, None]) -> None:
+        observer.running = "login"
         try:
-            await call(session)
+            await coroutine
         except Exception as error:
             observer.raised("login", session, None, error)
             raise

@@ -111,7 +111,7 @@ _CONNECTING = {"connect": "could not connect", "reconnect": "could not reconnect
 
 
 def findings(conversation: Conversation) -> list[Finding]:
-    """Return the findings, the gravest first. Failures beside a mistake are left out: mostly its consequences."""
+    """Return the findings, the gravest first; without the failures that follow from a mistake."""
     mistakes = list(_mistakes(conversation))
     found = [*mistakes, *_notes(conversation)]
     found += [one for one in _failures(conversation) if not mistakes or one.level is Level.NOTE]
@@ -126,9 +126,7 @@ def _mistakes(conversation: Conversation) -> Iterator[Finding]:
         yield Finding(level=Level.MISTAKE, what=f"{raised.problem}{times}", detail=raised.place, hint=hint)
 
 
-_UNBLOCK = (
-    "All sessions of a run share the loop. What must wait belongs into login: session.blocking(function, …)"
-)
+_UNBLOCK = "All sessions of a run share the loop. In login, await session.blocking(function, …)"
 
 
 def _failures(conversation: Conversation) -> Iterator[Finding]:

@@ -71,6 +71,7 @@ class ChatServer:
         cookie: to set in each response to an upgrade.
     """
 
+    NEWS: ClassVar = {"news": 3, "flood": 500}
     REFUSALS: ClassVar = {"refuses": (403, "no entry"), "not found": (404, "nothing here")}
 
     def __init__(self, fault: str = "", cookie: str = "") -> None:
@@ -86,7 +87,7 @@ class ChatServer:
         self.upgrades.append(request.headers)
         if self.fault in self.REFUSALS:
             status, words = self.REFUSALS[self.fault]
-            return connection.respond(status, words)  # type: ignore[arg-type]  # a number is enough
+            return connection.respond(status, words)
         return None
 
     def set_cookie(self, _connection: ServerConnection, _request: Upgrade, response: Response) -> None:
@@ -109,7 +110,7 @@ class ChatServer:
 
     def _welcome(self, connection: ServerConnection, session: str) -> None:
         match self.fault:
-            case "silent" | "no welcome":
+            case "silent":
                 return
             case "forgets" if self._connections > 1:
                 session += "-again"
@@ -120,13 +121,9 @@ class ChatServer:
                 return
             case "ping":
                 say(connection, {"type": "ping"})
-            case "news":
-                for number in range(3):
-                    say(connection, {"type": "news", "number": number})
-            case "flood":
-                for number in range(500):
-                    say(connection, {"type": "news", "number": number})
         say(connection, {"type": "welcome", "session": session})
+        for number in range(self.NEWS.get(self.fault, 0)):
+            say(connection, {"type": "news", "number": number})
         texts = self._texts[session]
         if self._connections > 1 and self.fault != "no history":
             say(connection, {"type": "history", "texts": texts[1:] if self.fault == "loses" else texts})
