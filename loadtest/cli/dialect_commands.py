@@ -1,5 +1,6 @@
 """`loadtest dialect`: what helps to write a dialect."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def check(
     from loadtest.report.dialect_check import print_check
 
     values = {name: value for name, value in given.items() if value}
+    begin = functools.partial(click.echo, err=True)
     with named_as_typed(ctx):
-        checked = check_dialect(locustfile, host, values, name=user_class)
+        checked = check_dialect(locustfile, host, values, name=user_class, on_start=begin)
     if as_json:
         print_json(checked.to_json())
     else:

@@ -138,7 +138,9 @@ class Public:
         return one_line(without_likely_secrets(whole), SHOWN)
 
     def entry(self, entry: Entry) -> Entry:
-        """Return a public entry."""
+        """Return a public entry. That of a login holds only words of the tool."""
+        if entry.what is What.LOGIN:
+            return entry
         return msgspec.structs.replace(entry, text=self.text(entry.text), meaning=self.text(entry.meaning))
 
     def fault(self, fault: Fault) -> Fault:

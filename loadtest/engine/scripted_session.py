@@ -269,8 +269,8 @@ class ScriptedSession:
         return bool(lost or self._link.session.outstanding)
 
     def _establish(self) -> Iterator[Wait]:
-        self._dialled_ns = began_ns = self._clock()
-        yield lambda: self._state in (State.STEADY, State.ENDED) or self._puzzled(began_ns)
+        self._dialled_ns, self._heard_before = self._clock(), self._transcript.heard
+        yield lambda: self._state in (State.STEADY, State.ENDED) or self._puzzled(self._dialled_ns)
 
     def _talk(self, requests: int) -> Iterator[Wait]:
         if not type(self._dialect).overrides("request"):
@@ -300,11 +300,9 @@ class ScriptedSession:
         return self._clock() - puzzled_ns > PUZZLED_S * NS_PER_S
 
     def _listen(self) -> Iterator[Wait]:
-        over, heard = self._pause(LISTEN_ONLY_S), self._transcript.heard
-        yield lambda: over() or self._puzzled(self._dialled_ns) or self._heard_enough(heard)
-
-    def _heard_enough(self, before: int) -> bool:
-        return self._transcript.heard >= before + LISTEN_ONLY_MESSAGES
+        over, enough = self._pause(LISTEN_ONLY_S), self._heard_before + LISTEN_ONLY_MESSAGES
+        yield lambda: over() or self._puzzled(self._dialled_ns) or self._transcript.heard >= enough
+        yield self._pause(LISTEN_S)
 
     def _await_heartbeat(self) -> Iterator[Wait]:
         every_s = self._dialect.heartbeat_s

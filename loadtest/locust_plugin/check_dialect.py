@@ -7,12 +7,12 @@ session does here by a script (`loadtest.engine.scripted_session`).
 import os
 import secrets
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from loadtest.engine.scripted_session import ScriptedSession
-from loadtest.errors import UsageError
+from loadtest.errors import InvalidSetting, UsageError
 from loadtest.locust_plugin.gevent_bridge import start_native_thread
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.locustfile import user_class
@@ -31,6 +31,7 @@ def check_dialect(
     values: Mapping[str, Any],
     *,
     name: str | None = None,
+    on_start: Callable[[str], None] = lambda _: None,
 ) -> DialectCheck:
     """Hold a conversation by the dialect of a locustfile's user class.
 
@@ -39,22 +40,27 @@ def check_dialect(
         host: the server's URL; None for the user class's.
         values: attributes of `WebSocketUser` that replace the class's.
         name: of the user class; None for the only one.
+        on_start: called with a line about what begins, once nothing is left to refuse.
 
     Raises:
         UsageError: the locustfile has no such class, there is no host, or a setting is wrong.
         LoadtestError: the tool itself failed.
     """
+    if not locustfile.is_file():
+        raise InvalidSetting("LOCUSTFILE", str(locustfile), "must be a file")
     kind = user_class(locustfile, name)
     url = host or kind.host
     if not url:
         raise UsageError("--host must be given: ws://HOST[:PORT] or wss://HOST[:PORT]")
     settings = load_settings({**kind.values(), **values}, url)
+    dialect, target = settings.engine.config.dialect, str(settings.engine.target)
+    on_start(f"checking {type(dialect).__name__} against {target}")
     session = ScriptedSession(settings.engine, run_id=secrets.token_hex(4), start_thread=start_native_thread)
     command = ("locust", "-f", str(locustfile), *_options(host, values), *RUN, *filter(None, (name,)))
     return DialectCheck(
         conversation=session.hold(lambda: settings.secrets),
-        dialect=settings.engine.config.dialect,
-        target=str(settings.engine.target),
+        dialect=dialect,
+        target=target,
         run=shlex.join(command),
     )
 

@@ -26,7 +26,7 @@ from loadtest.text import counted, one_line
 _INDENT = 18
 """Where the text of an entry begins, after time and kind."""
 
-_TEXT_RATIO = 0.6
+_TEXT_RATIO = 0.55
 """Share of the rest of a line that a text may take if what it means stands beside it."""
 
 _DETAIL = 60
@@ -149,14 +149,15 @@ def lines(check: DialectCheck, width: int) -> Iterator[Line]:
         for row in check.unjudged:
             declare = f". Declare: {row.declare}" if row.declare else ""
             yield from _hanging(f"  {row.what:<11}", f"{row.means}{declare}", width)
-    yield from _heading(check.headline, "bold green" if check.exit_code == 0 else "bold red")
+    yield Line(text="")
+    yield from _hanging("", check.headline, width, "bold green" if check.exit_code == 0 else "bold red")
     if check.exit_code == 0:
         yield Line(text=f"next: {check.run}")
 
 
-def _heading(text: str, style: str = "bold") -> Iterator[Line]:
+def _heading(text: str) -> Iterator[Line]:
     yield Line(text="")
-    yield Line(text=text, style=style)
+    yield Line(text=text, style="bold")
 
 
 def _entry(entry: Entry, width: int) -> Iterator[Line]:
@@ -189,7 +190,7 @@ def _hanging(first: str, text: str, width: int, style: str = "") -> Iterator[Lin
 def _wrapped(first: str, further: str, text: str, width: int, style: str = "") -> Iterator[Line]:
     wrapped = textwrap.wrap(
         text,
-        max(width, len(first) + 30),
+        max(width, len(further) + 30),
         initial_indent=first,
         subsequent_indent=further,
         break_on_hyphens=False,

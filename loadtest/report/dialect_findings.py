@@ -219,7 +219,11 @@ _Rows = Iterator[tuple[str, str, str]]
 def _unjudged_messages(conversation: Conversation, dialect: Dialect) -> _Rows:
     seen = conversation.seen
     if not type(dialect).overrides("request"):
-        yield ("replies", "the dialect sends no requests: only connecting and pushes are judged", "request")
+        yield (
+            "replies",
+            "the dialect sends no requests: only connecting and pushes are judged",
+            "request(…)",
+        )
     if seen.get("request.unanswerable"):
         means = "requests with replies=False are sent, and whether they arrive is not judged"
         yield ("replies", means, "Request(data, replies=True), if the server can confirm them")

@@ -23,7 +23,7 @@ from websockets.http11 import Request as Upgrade
 from websockets.http11 import Response
 from websockets.sync.server import ServerConnection, serve
 
-from loadtest import Dialect, DialectSession, Established, Push, Reply, Restored, Send
+from loadtest import Dialect, DialectSession, Established, Push, Reply, Restored, Send, StreamPart
 from loadtest.dialects.base import Incoming
 from loadtest.events import Data
 
@@ -56,6 +56,8 @@ class Chat(Dialect):
                 return Established(session_id=message["session"])
             case "history":
                 return Restored(texts=message["texts"])
+            case "part":
+                return StreamPart()
             case "ping":
                 return Send('{"pong":true}')
             case "news":
@@ -147,6 +149,10 @@ class ChatServer:
                 return
             case "late":
                 time.sleep(0.5)
+            case "endless":
+                while True:
+                    say(connection, {"type": "part"})
+                    time.sleep(0.02)
         say(connection, {"re": number, "text": text})
         if self.fault == "repeats":
             say(connection, {"re": number, "text": text})
