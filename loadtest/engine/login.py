@@ -91,23 +91,16 @@ class Login:
             raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
 
     async def _log_in(self, about: DialectSession) -> None:
-        given = f"session {about.number}"
-        try:
-            login = self._dialect.login(about)
-        except Exception as error:
-            raise mistake(self._dialect, "login", error, given) from error
-        if not inspect.iscoroutine(login):
-            raise wrong_result(self._dialect, "login", login, "a coroutine: write async def", given)
         try:
             with fail_after(self._timeout_s):
-                longest_s = await _timed(login)
+                longest_s = await _timed(self._dialect.login(about))
         except TimeoutError:
             raise _refused("timeout", f"no answer within {self._timeout_s:g} s", about) from None
         except LoginFailed as failed:
             raise _refused("login_failed", failed.detail, about) from failed
         except Exception as error:
             if _is_mistake(error):
-                raise mistake(self._dialect, "login", error, given) from error
+                raise mistake(self._dialect, "login", error, f"session {about.number}") from error
             raise _refused("login_error", described(error), about) from error
         if longest_s > BLOCKED_S:
             what = f"{type(self._dialect).__name__}.login blocked the event loop"

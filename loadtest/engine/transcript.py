@@ -275,8 +275,8 @@ class Transcript:
             return
         method = error.where.rpartition(".")[2]
         place = self._places.get(method) or place_of(self._dialect, method)
-        problem = f"{_problem(error)} (given {error.given})"
-        self._raised[_problem(error)] = Raised(problem=problem, place=place)
+        given = f" (given {error.given})" if error.given else ""
+        self._raised[_problem(error)] = Raised(problem=f"{_problem(error)}{given}", place=place)
 
     def _name(self, method: str) -> str:
         return f"{type(self._dialect).__name__}.{method}"

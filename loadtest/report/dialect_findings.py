@@ -243,7 +243,8 @@ def _unjudged_sessions(conversation: Conversation, dialect: Dialect) -> _Rows:
         yield ("welcome", means, "establishes = True, and return Established()")
     if not dialect.identifies:
         means = "whether a resume leads into the same session is not judged"
-        yield ("identity", means, "identifies = True, and return Established(session_id=…)")
+        also = "" if dialect.establishes else "establishes = "
+        yield ("identity", means, f"{also}identifies = True, and return Established(session_id=…)")
     elif not conversation.seen.get("Established.session_id"):
         means = "identifies = True, but no Established has a session_id: there is nothing to compare"
         yield ("identity", means, "Established(session_id=…)")

@@ -31,6 +31,7 @@ from loadtest.events import Data
 class Chat(Dialect):
     """The dialect of the server, complete."""
 
+    name = "small-chat"
     default_path = "/chat/{session_id}"
     establishes = identifies = keeps_history = True
 

@@ -222,7 +222,6 @@ def test_what_a_method_raises_is_named_with_its_line(method: str) -> None:
 @pytest.mark.parametrize(
     ("method", "result", "problem"),
     [
-        ("login", None, "login returned None (NoneType); it must return a coroutine: write async def"),
         ("endpoint", "/chat", "endpoint returned '/chat' (str); it must return loadtest.Endpoint"),
         ("greeting", "hello", "greeting returned 'hello' (str); it must return an iterable of str or bytes"),
         ("request", {"id": 0}, "request returned {'id': 0} (dict); it must return str, bytes or "),
