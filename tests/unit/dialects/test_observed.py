@@ -121,9 +121,9 @@ def test_a_generator_runs_to_its_end_and_calls_within_are_not_reported() -> None
     """What a generator yields is reported as a list; the heartbeat in the greeting is no heartbeat."""
     dialect, session = Talkative(), dialect_session()
     notes = watched(dialect)
-    assert dialect.greeting(session) == ["beat 1", "hello"]
+    assert list(dialect.greeting(session)) == ["beat 1", "hello"]
     assert [told[:2] for told in notes.told] == [("began", "greeting"), ("returned", "greeting")]
-    assert dialect.read(session, "good") == [Reply(None), Push()]
+    assert list(dialect.read(session, "good")) == [Reply(None), Push()]
 
 
 def test_exceptions_are_reported_and_go_on() -> None:
