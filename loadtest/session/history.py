@@ -8,7 +8,7 @@ history has brought none.
 
 from loadtest.dialects.base import Dialect, Restored
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.dialects.marks import SHOWN, Flaw, difference
+from loadtest.dialects.marks import Flaw, difference
 from loadtest.session.ledger import Ledger
 from loadtest.session.recorder import Recorder
 
@@ -107,12 +107,8 @@ class History:
         ):
             if count:
                 counts[f"persistence.{name}"] += count
-                at = "" if first is None else f", first {self._named(first)}"
+                at = "" if first is None else f", first {first}: {self._about.text(first)[:80]}"
                 self._error(error, now_ns, f"{count} of {found.acknowledged}{at}")
-
-    def _named(self, sequence: int) -> str:
-        """Name a request with the beginning of its text, by which the server's owner can find it."""
-        return f'request {sequence}: "{self._about.text(sequence)[:SHOWN]}…"'
 
     def _error(self, error: str, now_ns: int, example: str) -> None:
         session = self._about.session_id

@@ -17,19 +17,20 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
+from loadtest.dialects import calls
 from loadtest.dialects.base import (
     Established,
     Failed,
     Incoming,
-    Read,
     Reply,
+    StreamPart,
     Unreadable,
     excerpt,
 )
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake
 from loadtest.drops.kinds import DropKind
-from loadtest.errors import IllegalStep
+from loadtest.errors import DialectMistake, IllegalStep, LoadtestError
 from loadtest.events import (
     Action,
     Close,
@@ -58,7 +59,6 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.session import dialect_calls
 from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.traffic import SessionConfig, Traffic
@@ -134,7 +134,7 @@ class Session:
     @property
     def probe(self) -> Data | None:
         """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
-        return dialect_calls.probe(self._dialect, self.about)
+        return calls.probe(self._dialect, self.about)
 
     def _enter(self, state: State) -> None:
         population = self._recorder.population
@@ -160,14 +160,15 @@ class Session:
         self._traffic.opened()
         self._was_open = True
         self._enter(State.ESTABLISHING)
-        greeting = dialect_calls.greeting(self._dialect, self.about)
-        actions = [action for message in greeting for action in self._say(message)]
-        return actions if self._dialect.establishes else [*actions, *self._establish(Established(), now_ns)]
+        greeting = [self._say(data) for data in calls.greeting(self._dialect, self.about)]
+        if self._dialect.establishes:
+            return greeting
+        return [*greeting, *self._establish(Established(), now_ns)]
 
-    def _say(self, data: Data) -> Actions:
-        """Send what the dialect wants to say outside the ledger."""
+    def _say(self, data: Data) -> Send:
+        """Send a message outside the ledger."""
         self._count("messaging.other_sent")
-        return (Send(data),)
+        return Send(data)
 
     def _on_refused(self, event: Refused, now_ns: int) -> Actions:
         if event.unreachable:
@@ -232,24 +233,23 @@ class Session:
 
     def _on_received(self, event: Received, now_ns: int) -> Actions:
         try:
-            read = self._dialect.read(self.about, event.data)
+            read: Any = self._dialect.read(self.about, event.data)
+            if read.__class__ is not Reply:
+                read = calls.listed(self._dialect, read, event.data)
+        except DialectMistake:
+            raise
         except Exception as error:
             return self._read_raised(error, event.data, now_ns)
-        if read.__class__ is Reply:  # the usual case
-            self._recorder.has_read = True
-            return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
-        return self._take_all(read, event.data, now_ns)
-
-    def _take_all(self, read: Read, data: Data, now_ns: int) -> Actions:
-        try:
-            said = dialect_calls.listed(read)
-        except Exception as error:  # a generator of the dialect
-            return self._read_raised(error, data, now_ns)
         self._recorder.has_read = True
-        actions: list[Action] = []
-        for incoming in said:
-            actions += self._take(incoming, now_ns)
-        return actions
+        try:
+            if read.__class__ is Reply:
+                return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
+            return [action for incoming in read for action in self._take(incoming, now_ns)]
+        except LoadtestError:
+            raise
+        except Exception:
+            calls.check_fields(self._dialect, read, event.data)
+            raise
 
     def _read_raised(self, error: Exception, data: Data, now_ns: int) -> Actions:
         """Count a message that made the dialect raise as unreadable.
@@ -271,7 +271,7 @@ class Session:
             case Failed():
                 return self._traffic.failed(incoming, now_ns, steady=self.state is _STEADY)
             case Send(data):
-                return self._say(dialect_calls.answer(self._dialect, self.about, data))
+                return (self._say(calls.sendable(self._dialect, "read", data, "a message of the server")),)
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
             case Established():
@@ -284,18 +284,18 @@ class Session:
         return self._on_received(event, now_ns) or self._look_if_drained(now_ns)
 
     def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
-        """Count messages that still arrive; errors and unreadable ones may be answers to the drop."""
+        """Count messages that still arrive, except those that may answer what the drop sent."""
         try:
-            said = dialect_calls.listed(self._dialect.read(self.about, event.data))
+            said = calls.listed(self._dialect, self._dialect.read(self.about, event.data), event.data)
         except Exception:
             return ()
         for incoming in said:
-            if not isinstance(incoming, Failed | Unreadable | Send):
+            if not _may_answer_a_drop(incoming):
                 self._take(incoming, now_ns)
         return ()
 
     def _on_heartbeat_due(self, _event: HeartbeatDue, _now_ns: int) -> Actions:
-        return self._say(dialect_calls.heartbeat(self._dialect, self.about))
+        return (self._say(calls.heartbeat(self._dialect, self.about)),)
 
     def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
         return self._traffic.swept(now_ns, steady=self.state is _STEADY)
@@ -369,6 +369,16 @@ class Session:
 
     def _ignore(self, _event: Event, _now_ns: int) -> Actions:
         return ()
+
+
+def _may_answer_a_drop(incoming: Incoming) -> bool:
+    """Return whether a message may answer what a drop sent: errors, and what names no request."""
+    match incoming:
+        case Failed() | Unreadable() | Send():
+            return True
+        case Reply(sequence=sequence) | StreamPart(sequence=sequence):
+            return sequence is None
+    return False
 
 
 _Step = Callable[[Session, Any, int], Actions]

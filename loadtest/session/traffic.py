@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadtest.dialects import calls
 from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
@@ -22,17 +23,18 @@ from loadtest.dialects.base import (
     Incoming,
     Push,
     Reply,
+    Request,
     Restored,
     StreamPart,
     Unreadable,
 )
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
-from loadtest.dialects.mistakes import mistake
+from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.events import Send
-from loadtest.session import dialect_calls
 from loadtest.session.history import History, flaws_of
-from loadtest.session.ledger import Ledger, Outcome, Request
+from loadtest.session.ledger import Ledger, Outcome
+from loadtest.session.ledger import Request as Sent
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import Backoff, Pace
 from loadtest.text import one_line
@@ -159,9 +161,15 @@ class Traffic:
             return Send(request)
         return self._send_request(request, planned_ns, now_ns)
 
-    def _send_request(self, made: object, planned_ns: int, now_ns: int) -> Send:
-        """Send a Request."""
-        request = dialect_calls.request(self._dialect, made, self._ledger.next_sequence)
+    def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
+        """Send a Request.
+
+        Raises:
+            DialectMistake: the dialect returned something else.
+        """
+        if not isinstance(request, Request) or not isinstance(request.data, str | bytes):
+            given = f"sequence {self._ledger.next_sequence}"
+            raise wrong_result(self._dialect, "request", request, "str, bytes or loadtest.Request", given)
         if request.replies:
             self._ledger.sent(planned_ns, now_ns, request.name)
         else:
@@ -210,7 +218,7 @@ class Traffic:
         return self.in_turn(now_ns) if steady else ()
 
     def _number(self, sequence: object) -> int:
-        return dialect_calls.number(self._dialect, sequence, self._ledger.oldest())
+        return calls.number(self._dialect, sequence, self._ledger.oldest())
 
     def _flaw(self, reply: Reply, text: str, sequence: int) -> Outcome | None:
         """Return what is wrong with a reply's text, None if it holds the request's own."""
@@ -219,7 +227,7 @@ class Traffic:
             return None
         return Outcome.FOREIGN if self._about.marker.is_foreign(text) else Outcome.CORRUPTED
 
-    def _round_trip(self, request: Request, now_ns: int, *, steady: bool) -> None:
+    def _round_trip(self, request: Sent, now_ns: int, *, steady: bool) -> None:
         recorder = self._recorder
         recorder.counts["messaging.answered"] += 1
         service_ns = now_ns - request.sent_ns
@@ -250,14 +258,14 @@ class Traffic:
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        known = outcome is not Outcome.UNMATCHED
-        example = f"request {sequence}" if known else f"sequence {reply.sequence!r}"
+        who = f"request {sequence}" if reply.sequence is None else f"request {reply.sequence!r}"
+        example = who if sequence >= 0 else f"reply to {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
         elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
             example += f": {difference(self._about.text(sequence), reply.text or '')}"
-        answers_nothing = isinstance(reply, Failed) and not known
+        answers_nothing = isinstance(reply, Failed) and outcome is Outcome.UNMATCHED
         error = (
             "an error that answers no request"
             if answers_nothing
@@ -321,7 +329,7 @@ class Traffic:
             case Unreadable(excerpt):
                 self.unreadable(excerpt, now_ns)
             case _:
-                raise dialect_calls.not_incoming(self._dialect, incoming)
+                raise wrong_result(self._dialect, "read", incoming, calls.ALLOWED, "a message of the server")
 
     def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
         """Record a message that the dialect cannot read."""
@@ -411,7 +419,7 @@ class Traffic:
         self._ledger.pending.clear()
 
 
-def _named(sequence: int, request: Request) -> str:
+def _named(sequence: int, request: Sent) -> str:
     return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
 
 
