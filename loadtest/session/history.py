@@ -2,7 +2,8 @@
 
 A history may come in one message or in pieces. It is compared when its last piece comes; where no piece says
 that it is the last, with the first reply to a request of the same connection, since servers restore before
-they answer. A connection that answered and then ended without any history has brought none.
+they answer. A connection that answered and then ended without any history has brought none. Pieces that are
+cut short prove nothing.
 """
 
 from loadtest.dialects.base import Dialect, Restored
@@ -48,7 +49,7 @@ class History:
         so_far = [] if self._sequences is None else self._sequences
         if len(so_far) + len(sequences) > self.LIMIT:
             self._error(f"a history of more than {self.LIMIT} requests is not compared", now_ns, "")
-            self._owed = 0
+            self._owed, self._sequences, self.expected = 0, None, False
             return
         self._sequences = so_far + sequences if so_far else sequences
         if piece.count is not None:

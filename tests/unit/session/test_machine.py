@@ -6,15 +6,17 @@ from typing import get_args
 import pytest
 
 from loadtest.dialects.base import Dialect
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
-from loadtest.events import Data, Drained, EstablishTimedOut, Event, Identity, Send, Started
+from loadtest.events import Data, Drained, EstablishTimedOut, Event, Received, Send, Started
 from loadtest.session.machine import State
 from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.traffic import SessionConfig
 from tests.support.fake_link import (
+    BEATING,
     MS,
     STANDARD,
     EchoServer,
@@ -28,7 +30,7 @@ from tests.support.session_table import EXAMPLES, LEGAL, ROWS
 
 def link_in(state: State) -> Link:
     """Return a link whose session is in this state; a draining one waits for the reply to request 0."""
-    link = Link()
+    link = Link(BEATING)
     match state:
         case State.CONNECTING:
             link.tell(Started())
@@ -110,17 +112,15 @@ class TestConnecting:
         """What the client says first on each connection goes before any request, and is no request."""
 
         class Greeting(Echo):
-            def greeting(self, identity: Identity) -> tuple[Data, ...]:
-                return ("hello",)
+            def greeting(self, session: DialectSession) -> tuple[Data, ...]:
+                return ("hello", b"again")
 
-        link = Link(session_config(dialect=Greeting()), server=EchoServer()).start()
+        link = Link(session_config(dialect=Greeting()), server=SilentServer()).start()
         link.lose().send().retry().open()
-        assert [action.data[:5] for action in link.asked if isinstance(action, Send)] == [
-            "hello",
-            "hello",
-            '{"seq',
-        ]
+        sent = [action.data for action in link.asked if isinstance(action, Send)]
+        assert sent == ["hello", b"again", "hello", b"again", link.about.text(0)]
         assert link.counted("messaging")["sent"] == 1
+        assert link.counted("messaging")["other_sent"] == 4
 
     def test_refused_until_given_up(self) -> None:
         """A session that is never let in tries once, then as often as its policy allows, and gives up."""
