@@ -320,6 +320,13 @@ class Link:
         self.tell(Started())
         return self.open().hear()
 
+    def start_refused(self, times: int) -> "Link":
+        """Start the session; let this many attempts fail, and the next begin."""
+        self.tell(Started())
+        for _ in range(times):
+            self.refuse().retry()
+        return self
+
     def open(self) -> "Link":
         """Let the connection attempt succeed."""
         self.tell(Opened(Phases(tcp_ns=MS, upgrade_ns=2 * MS)))
