@@ -1,9 +1,9 @@
 """What a server restores after a resume, compared with what it had acknowledged. Pure.
 
-A history may come in one message or in pieces. It is compared when its last piece comes; where no piece says
-that it is the last, with the first reply to a request of the same connection, since servers restore before
-they answer. A connection that answered and then ended without any history has brought none. Pieces that are
-cut short prove nothing.
+A history may come in one message or in pieces. It is compared when its last piece comes. Where no piece ever
+says that it is the last, it is compared when the connection ends, provided that a request of the connection
+was answered by then: servers restore before they answer. A connection that answered and ended without any
+history has brought none.
 """
 
 from loadtest.dialects.base import Dialect, Restored
@@ -17,13 +17,23 @@ class History:
     """The restored history of one session.
 
     Attributes:
-        expected: whether a history is owed on this connection, and none is complete yet.
+        expected: whether a history is owed on this connection, and nothing was answered on it yet.
     """
 
     LIMIT = 100_000
     """Requests in the pieces of one history; a server may send any number of pieces."""
 
-    __slots__ = ("_about", "_count", "_dialect", "_ledger", "_owed", "_recorder", "_sequences", "expected")
+    __slots__ = (
+        "_about",
+        "_count",
+        "_dialect",
+        "_ledger",
+        "_marks_end",
+        "_owed",
+        "_recorder",
+        "_sequences",
+        "expected",
+    )
 
     def __init__(self, about: DialectSession, dialect: Dialect, ledger: Ledger, recorder: Recorder) -> None:
         self._about = about
@@ -33,6 +43,7 @@ class History:
         self._owed = 0  # acknowledged requests when the connection opened, until a history has come
         self._sequences: list[int] | None = None  # of the pieces that have come so far
         self._count: int | None = None
+        self._marks_end = False  # whether a history in pieces has had a last piece
         self.expected = False
 
     def opened(self) -> None:
@@ -49,25 +60,27 @@ class History:
         so_far = [] if self._sequences is None else self._sequences
         if len(so_far) + len(sequences) > self.LIMIT:
             self._error(f"a history of more than {self.LIMIT} requests is not compared", now_ns, "")
-            self._owed, self._sequences, self.expected = 0, None, False
+            self._owed = 0
             return
+        self._marks_end = self._marks_end or (piece.complete and self._sequences is not None)
         self._sequences = so_far + sequences if so_far else sequences
         if piece.count is not None:
             self._count = (self._count or 0) + piece.count
         if piece.complete:
             self._compare(now_ns)
 
-    def replied(self, now_ns: int) -> None:
+    def replied(self) -> None:
         """Take note of the first reply on a connection that owes a history."""
         self.expected = False
-        if self._sequences is not None:
-            self._compare(now_ns)
 
     def ended(self, now_ns: int) -> None:
-        """End the connection: if it answered, and restored nothing, the history is missing."""
-        if self._owed and not self.expected and self._sequences is None:
-            self._recorder.counts["persistence.history_missing"] += 1
-            self._error("no history was restored", now_ns, f"{self._owed} requests were acknowledged")
+        """End the connection: if it answered, what it restored until now was the whole history."""
+        if self._owed and not self.expected:
+            if self._sequences is None:
+                self._recorder.counts["persistence.history_missing"] += 1
+                self._error("no history was restored", now_ns, f"{self._owed} requests were acknowledged")
+            elif not self._marks_end:
+                self._compare(now_ns)
         self._owed, self._sequences, self.expected = 0, None, False
 
     def _own(self, texts: tuple[str, ...] | list[str], now_ns: int) -> list[int]:
@@ -94,7 +107,7 @@ class History:
         ):
             if count:
                 counts[f"persistence.{name}"] += count
-                at = "" if first is None else f", first {first}"
+                at = "" if first is None else f", first {first}: {self._about.text(first)[:80]}"
                 self._error(error, now_ns, f"{count} of {found.acknowledged}{at}")
 
     def _error(self, error: str, now_ns: int, example: str) -> None:

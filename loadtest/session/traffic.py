@@ -208,7 +208,7 @@ class Traffic:
             flaw = self._flaw(reply, text, sequence)
         outcome = self._ledger.answered(sequence, flaw, ordered=self._ordered)
         if self._history.expected:
-            self._history.replied(now_ns)
+            self._history.replied()
         if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
@@ -286,7 +286,7 @@ class Traffic:
             return ()
         outcome = self._ledger.answered(sequence, Outcome.FAILED)
         if self._history.expected:
-            self._history.replied(now_ns)
+            self._history.replied()
         self._misanswered(outcome, failed, sequence, now_ns, request.name)
         return self.in_turn(now_ns) if steady else ()
 

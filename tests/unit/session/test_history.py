@@ -67,6 +67,11 @@ class Resumed:
             if count and name.startswith("persistence.")
         }
 
+    def error(self) -> tuple[str, str]:
+        """Return the only error of `persistence`, with its example."""
+        (error,) = self.errors().items()
+        return error
+
     def errors(self) -> dict[str, str]:
         """The errors of `persistence` with the example of each."""
         errors = self.recorder.swap(0).errors.items()
@@ -110,21 +115,25 @@ class TestCompared:
         resumed = Resumed()
         resumed.restore(resumed.texts([0]))
         assert resumed.found == {**WHOLE, "missing": 2}
-        assert resumed.errors() == {"acknowledged requests are not restored": "2 of 3, first 1"}
+        error, example = resumed.error()
+        assert error == "acknowledged requests are not restored"
+        assert example.startswith("2 of 3, first 1")
 
     def test_every_second_one_missing(self) -> None:
         """A history with holes is not excused by its newest request."""
         resumed = Resumed(10)
         resumed.restore(resumed.texts(range(1, 10, 2)))
         assert resumed.found["missing"] == 5
-        assert resumed.errors() == {"acknowledged requests are not restored": "5 of 10, first 0"}
+        assert resumed.error()[1].startswith("5 of 10, first 0")
 
     def test_reversed(self) -> None:
         """A history in the wrong order is whole, and out of order."""
         resumed = Resumed()
         resumed.restore(resumed.texts([2, 1, 0]))
         assert resumed.found == {**WHOLE, "reordered": 2}
-        assert resumed.errors() == {"requests restored out of order": "2 of 3, first 1"}
+        error, example = resumed.error()
+        assert error == "requests restored out of order"
+        assert example.startswith("2 of 3, first 1")
 
     def test_repeated(self) -> None:
         """A request that stands in a history twice is counted."""
@@ -168,7 +177,7 @@ class TestCompared:
         resumed = Resumed()
         resumed.restore()
         assert resumed.found == {**WHOLE, "missing": 3}
-        assert resumed.errors() == {"acknowledged requests are not restored": "3 of 3, first 0"}
+        assert resumed.error()[1].startswith("3 of 3, first 0")
 
     def test_stored_before_it_was_acknowledged(self) -> None:
         """A request whose reply was lost may stand in the history or not."""
@@ -242,24 +251,43 @@ class TestPieces:
         resumed.restore()
         assert resumed.found == {**WHOLE, "missing": 1}
 
-    def test_without_an_end(self) -> None:
-        """Where no piece is the last, the first reply ends them: servers restore before they answer."""
+    @pytest.mark.parametrize("failed", [False, True])
+    def test_without_an_end(self, failed: bool) -> None:
+        """Where no piece is ever the last, an answered connection's history is what came until its end."""
         resumed = Resumed()
         for sequence in (0, 1):
             resumed.restore(resumed.texts([sequence]), complete=False)
-        resumed.talk()
-        assert resumed.found == {**WHOLE, "missing": 1}
-        resumed.talk()
+        if failed:
+            resumed.traffic.due(5, 5)
+            resumed.traffic.failed(Failed(None, "no"), 6, steady=True)
+        else:
+            resumed.talk()
+        assert resumed.found == {}
         resumed.reconnect()
+        assert resumed.found == {**WHOLE, "missing": 1}
+        resumed.traffic.unfinished(9)
         assert resumed.found == {**WHOLE, "missing": 1}, "once a connection"
 
-    def test_an_error_is_a_reply(self) -> None:
-        """A reply that is an error ends the history, too."""
+    def test_pieces_between_replies(self) -> None:
+        """Replies may come between the pieces."""
         resumed = Resumed()
-        resumed.restore(resumed.texts([0, 1, 2]), complete=False)
-        resumed.traffic.due(5, 5)
-        resumed.traffic.failed(Failed(None, "no"), 6, steady=True)
+        for sequence in (0, 1, 2):
+            resumed.restore(resumed.texts([sequence]), complete=False)
+            resumed.talk()
+        resumed.reconnect()
         assert resumed.found == WHOLE
+
+    def test_cut_short(self) -> None:
+        """Once a server has marked a last piece, a connection that ends before one is not compared."""
+        resumed = Resumed()
+        resumed.restore(resumed.texts([0]), complete=False)
+        resumed.restore(resumed.texts([1, 2]))
+        resumed.talk()
+        resumed.reconnect()
+        resumed.restore(resumed.texts([0]), complete=False)
+        resumed.talk()
+        resumed.reconnect()
+        assert resumed.found == WHOLE, "only the first connection's history"
 
     def test_dropped_between_the_pieces(self) -> None:
         """A connection that ends before a reply and before the last piece is not compared."""
@@ -271,7 +299,7 @@ class TestPieces:
         assert resumed.found == WHOLE, "the next connection begins anew"
 
     def test_pieces_after_the_first_reply(self) -> None:
-        """Pieces that begin after the first reply are compared with the last; without one, not at all."""
+        """Pieces that begin after the first reply are compared with the last, or at the connection's end."""
         for complete in (False, True):
             resumed = Resumed()
             resumed.talk()
@@ -279,7 +307,7 @@ class TestPieces:
             resumed.talk()
             resumed.restore(resumed.texts([1, 2]), complete=complete)
             resumed.reconnect()
-            assert resumed.found == (WHOLE if complete else {})
+            assert resumed.found == WHOLE
 
     def test_order_and_repeats_between_pieces(self) -> None:
         """Order and repeats are found across the pieces."""

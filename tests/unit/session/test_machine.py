@@ -284,7 +284,7 @@ class TestOutages:
             [link.inbox[0], frame("ws:session_restored", messages=[], history_count=0)]
         )
         assert link.counted("persistence") == {"checked": 1, "histories": 1, "acknowledged": 3, "missing": 3}
-        assert link.errors("persistence") == {"acknowledged requests are not restored": "3 of 3, first 0"}
+        assert link.errors("persistence")["acknowledged requests are not restored"].startswith("3 of 3")
 
     def test_no_history_at_all(self) -> None:
         """A server that answers after a resume and restores nothing by the connection's end is found out."""

@@ -199,7 +199,8 @@ def other_messages(link: Link) -> None:
     """Send a heartbeat, get a reply without a text, and pushes with holes and with wrong texts."""
     link.beat().send().hear_these([frame("ws:ack", echo={"payload": {"sequence": 0}})])
     link.hear_these([frame("ws:push", push_id=number) for number in (1, 3, 3)])
-    for text in (dialect_session(99).text(0), link.about.text(0)[:-1]):
+    texts = [link.about.text(sequence) for sequence in (1, 0)]
+    for text in (*texts, texts[0][:-1], dialect_session(99).text(0)):
         link.session._traffic.heard(Push(text=text), link.now_ns)
 
 
