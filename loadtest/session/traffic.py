@@ -258,8 +258,8 @@ class Traffic:
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        who = f"request {sequence}" if reply.sequence is None else f"request {reply.sequence!r}"
-        example = who if sequence >= 0 else f"reply to {reply.sequence!r}"
+        named = sequence if reply.sequence is None else repr(reply.sequence)  # shows text as text
+        example = f"request {named}" if sequence >= 0 else f"reply to {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"

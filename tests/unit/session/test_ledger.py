@@ -104,7 +104,7 @@ class TestOutcomes:
         ]
 
     def test_unordered(self) -> None:
-        """Where replies may overtake each other, none is out of order; one that comes twice is a duplicate."""
+        """Where replies may overtake each other, none is out of order; duplicates are still found."""
         ledger = ledger_with(3)
         found = [outcome(ledger, sequence, ordered=False) for sequence in (2, 0, 1, 1)]
         assert found == [Outcome.ANSWERED] * 3 + [Outcome.DUPLICATED]
@@ -118,7 +118,7 @@ class TestOutcomes:
 
     @pytest.mark.parametrize("flaw", FLAWS)
     def test_flawed(self, flaw: Outcome) -> None:
-        """A reply with a flaw has that outcome; its request is not acknowledged, but answered all the same."""
+        """A reply with a flaw has that outcome; its request is not acknowledged, yet not outstanding."""
         ledger = ledger_with(1)
         assert outcome(ledger, 0, flaw) is flaw
         assert 0 not in ledger.acknowledged
@@ -162,7 +162,7 @@ class TestOutcomes:
 
     @pytest.mark.parametrize("flaw", FLAWS)
     def test_recovered_with_a_flaw(self, flaw: Outcome) -> None:
-        """A flawed reply to a request that was given up has the flaw as its outcome, and acknowledges nothing."""
+        """A flawed reply to a given-up request has the flaw as its outcome, and acknowledges nothing."""
         ledger = ledger_with(1)
         ledger.disconnected()
         assert ledger.unexpected(0, flaw) == (flaw, Outcome.LOST_IN_OUTAGE)
