@@ -36,25 +36,22 @@ class TestCookiesAndOrigin:
     """FastAPI: a login, a cookie that each connection renews, an Origin."""
 
     @staticmethod
-    def _run(fault: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
+    def _run(fault: str | None, folder: Path) -> Finished:
         users = folder / "users.csv"
         rows = [f"user{number},{f'user{number}'[::-1]}\n" for number in range(20)]
         users.write_text("user,password\n" + "".join(rows))
         with stranger("cookies", fault) as url:
-            monkeypatch.setenv("LOGIN_URL", f"{url}/login")
             return run_example("Cookies and Origin", url, folder, "--ws-data", str(users))
 
-    def test_sound(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_sound(self, tmp_path: Path) -> None:
         """Sessions log in once, and come back as the same user with the cookie of their last connection."""
-        finished = self._run(None, tmp_path, monkeypatch)
+        finished = self._run(None, tmp_path)
         _passed(finished, "persistence")
         assert finished.evidence("persistence")["counts"]["checked"] >= 10
 
-    def test_a_renewed_cookie_that_was_not_stored(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_renewed_cookie_that_was_not_stored(self, tmp_path: Path) -> None:
         """Nobody comes back: each upgrade is refused with 403, by a server that is there."""
-        summary, errors = _failed(self._run("renewal_lost", tmp_path, monkeypatch), "reconnect")
+        summary, errors = _failed(self._run("renewal_lost", tmp_path), "reconnect")
         assert "refused by a server that was there" in summary
         assert errors["upgrade: http_403"] == "HTTP 403"
 
