@@ -123,6 +123,13 @@ class TestSocketIo:
         _passed(finished)
         assert finished.counts["messaging.pushes"] >= 20
 
+    def test_a_refused_token(self, tmp_path: Path) -> None:
+        """Nobody connects, for the reason that the server gives."""
+        with stranger("socket_io") as url:
+            finished = run_example("Socket.IO", url, tmp_path, "--ws-token", "stale", seconds=4)
+        _, errors = _failed(finished, "connect")
+        assert errors["established: auth_required"] == "not authorized"
+
     def test_a_database_of_three_byte_characters(self, tmp_path: Path) -> None:
         """The report shows what was sent, what came back, and where they differ."""
         with stranger("socket_io", "three_byte_text") as url:
