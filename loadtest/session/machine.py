@@ -177,16 +177,19 @@ class Session:
 
     def _on_establish_timed_out(self, _event: EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
-        delay_s = self._attempts.failed("establish_timeout", "established", detail, now_ns)
+        delay_s = self._failed("establish_timeout", detail, now_ns)
         return (Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 
     def _on_lost_establishing(self, event: Lost, now_ns: int) -> Actions:
-        refusal = self._traffic.refusal
-        cause = "auth_required" if refusal else f"closed_{event.cause}"
         forbidden = event.code in self._dialect.forbidding_close_codes
-        return self._wait_or_end(
-            self._attempts.failed(cause, "established", refusal or event.reason, now_ns, forbidden=forbidden)
-        )
+        cause = f"closed_{event.cause}"
+        return self._wait_or_end(self._failed(cause, event.reason, now_ns, forbidden=forbidden))
+
+    def _failed(self, cause: str, detail: str, now_ns: int, *, forbidden: bool = False) -> float | None:
+        """Record a failed attempt; if the server has refused the login, this is the cause."""
+        if refusal := self._traffic.refusal:
+            cause, detail = "auth_required", refusal
+        return self._attempts.failed(cause, "established", detail, now_ns, forbidden=forbidden)
 
     def _wait_or_end(self, delay_s: float | None) -> Actions:
         if delay_s is None:
@@ -352,6 +355,12 @@ class Session:
     def _on_stopped_open(self, event: Stopped, now_ns: int) -> Actions:
         return (Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
 
+    def _on_stopped_establishing(self, event: Stopped, now_ns: int) -> Actions:
+        if self._traffic.refusal:  # a server may leave the connection open after that
+            self._failed("", "", now_ns)
+            self._enter(State.WAITING)
+        return self._on_stopped_open(event, now_ns)
+
     def _on_stopped_steady(self, _event: Stopped, now_ns: int) -> Actions:
         if not self._traffic.outstanding:
             return self._finish_stopping(now_ns)
@@ -403,7 +412,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Due: Session._on_due_disconnected,
         HeartbeatDue: Session._ignore,
         Swept: Session._ignore,
-        Stopped: Session._on_stopped_open,
+        Stopped: Session._on_stopped_establishing,
     },
     State.STEADY: {
         Received: Session._on_received,

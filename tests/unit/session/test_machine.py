@@ -9,7 +9,7 @@ from loadtest.dialects.base import Dialect
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
-from loadtest.events import Data, Drained, EstablishTimedOut, Event, Send, Started
+from loadtest.events import Data, Drained, EstablishTimedOut, Event, Send, Started, Stopped
 from loadtest.session.machine import State
 from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
 from loadtest.session.recorder import HANGING_NS, Recorder
@@ -164,6 +164,15 @@ class TestConnecting:
         link = link_in(State.ESTABLISHING)
         link.hear_these([frame("ws:auth_required", reason="token expired")]).lose(4401, "Unauthorized")
         assert link.finished
+        assert link.errors("connect") == {"established: auth_required": "token expired"}
+
+    @pytest.mark.parametrize("end", [EstablishTimedOut(), Stopped()])
+    def test_refused_token_on_a_connection_that_stays_open(self, end: EstablishTimedOut | Stopped) -> None:
+        """A server that refuses without closing has answered: the run need not be longer to show why."""
+        link = link_in(State.ESTABLISHING).hear_these([frame("ws:auth_required", reason="token expired")])
+        link.tell(end)
+        assert not link.connected
+        assert link.counted("connect") == {"attempts": 1, "failed": 1}
         assert link.errors("connect") == {"established: auth_required": "token expired"}
 
     def test_refusal_is_of_its_connection(self) -> None:
