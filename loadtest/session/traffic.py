@@ -312,7 +312,8 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            self.error("messaging", _ERRORS[outcome], request.sent_ns, _named(sequence, request))
+            example = f"{_named(sequence, request)}: {self._about.text(sequence)[:80]}"  # to find in a log
+            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:

@@ -269,7 +269,7 @@ class TestRead:
             (lambda: iter([Push()]), 1),
             (lambda: {Push()}, 1),
         ],
-        ids=str,
+        ids=["None", "one", "empty", "list", "tuple", "generator", "longer generator", "iterator", "set"],
     )
     def test_forms(self, says: Any, pushes: int) -> None:
         """None, one message, or any iterable of them."""
