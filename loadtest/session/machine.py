@@ -95,7 +95,6 @@ class Session:
     __slots__ = (
         "_attempts",
         "_dialect",
-        "_known_as",
         "_recorder",
         "_steps",
         "_traffic",
@@ -112,7 +111,6 @@ class Session:
         self._attempts = Attempts(about.identity, config.backoff, recorder)
         self._traffic = Traffic(about, config, recorder)
         self._steps = _TABLE[State.NEW]
-        self._known_as: Established | None = None  # the identity that the server first assigned
         self._was_open = False  # whether the last attempt opened a WebSocket
         recorder.population[State.NEW] += 1
 
@@ -203,27 +201,11 @@ class Session:
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.STEADY)
         if self._attempts.established(now_ns):
-            self._compare_identity(said, now_ns)
+            self._traffic.history.resumed_as(said, now_ns)
             self._traffic.disturbed(now_ns, resumed=True)
         else:
-            self._known_as = said
+            self._traffic.history.known_as(said)
         return (Settle(), *self._traffic.in_turn(now_ns))
-
-    def _compare_identity(self, said: Established, now_ns: int) -> None:
-        if not self._dialect.identifies:
-            return
-        self._count("persistence.checked")
-        if said != self._known_as:
-            self._identity_changed(said, now_ns, "resumed into another session")
-
-    def _established_again(self, said: Established, now_ns: int) -> None:
-        """Compare what the server says again of a session on the same connection."""
-        if self._dialect.identifies and said != self._known_as:
-            self._identity_changed(said, now_ns, "became another session on an open connection")
-
-    def _identity_changed(self, said: Established, now_ns: int, error: str) -> None:
-        self._count("persistence.identity_changed")
-        self._traffic.error("persistence", error, now_ns, f"{said} instead of {self._known_as}")
 
     # Messages: the hot path.
 
@@ -278,7 +260,7 @@ class Session:
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
             case Established():
-                self._established_again(incoming, now_ns)
+                self._traffic.history.said_again(incoming, now_ns)
             case _:
                 self._traffic.heard(incoming, now_ns)
         return ()

@@ -256,7 +256,7 @@ class TestReplies:
         talk.swept(101)
         talk.swept(102)
         assert talk.counts == {"planned": 1, "sent": 1, "lost": 1}
-        assert talk.errors() == {"no reply in time": "request 0"}
+        assert talk.errors() == {"no reply in time": f"request 0: {talk.about.text(0)}"}
 
     def test_unfinished(self) -> None:
         """What is outstanding when the session ends is neither answered nor lost."""
@@ -607,7 +607,7 @@ class TestStreams:
         talk.swept(371)
         talk.swept(500)
         assert talk.counts == {"planned": 1, "sent": 1, "broken_off": 1}
-        assert talk.errors() == {"streamed reply broke off": "request 0"}
+        assert talk.errors() == {"streamed reply broke off": f"request 0: {talk.about.text(0)}"}
 
     def test_late_after_it_broke_off(self) -> None:
         """The end of a stream that was given up is late, and no longer broken off."""
@@ -681,7 +681,7 @@ class TestRequests:
         errors = talk.errors()
         assert errors["reply altered"].startswith("request 0 (query): sent")
         assert errors["the server answered with an error"] == "request 1 (query): no"
-        assert errors["no reply in time"] == "request 2 (query)"
+        assert errors["no reply in time"] == f"request 2 (query): {talk.about.text(2)}"
 
     def test_unanswerable(self) -> None:
         """A request that gets no reply is never outstanding, lost or late; a reply to it is unmatched."""
