@@ -103,6 +103,9 @@ def _pushes_ruling(run: RunData) -> tuple[Ruling, str]:
     dialect, pushes = run.manifest.plan.dialect_class, run.count("messaging.pushes")
     if dialect is None or not dialect.pushes:
         return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
+    connections_only = not run.manifest.plan.messages_planned and dialect.overrides("request")
+    if pushes < MIN_ANSWERED and connections_only:
+        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
     if pushes < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
             f"no messages are planned, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "

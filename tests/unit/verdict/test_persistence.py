@@ -45,3 +45,41 @@ def test_an_unknown_dialect_is_judged_by_what_it_compared() -> None:
     of = manifest(run_plan=plan(dialect="somebodys-own"))
     assert ruling("persistence", sound(of=of)) is Ruling.PASS
     assert ruling("persistence", sound({"persistence.missing": 1}, of=of)) is Ruling.FAIL
+
+
+NONE_RESTORED = {
+    "persistence.histories": 0,
+    "persistence.acknowledged": 0,
+    "persistence.history_missing": 190,
+}
+
+
+def test_a_server_that_never_restores_keeps_no_history() -> None:
+    """Where no resume of the run brought a history, the item is not judged, with that reason."""
+    item = judge(sound(NONE_RESTORED)).item("persistence")
+    assert item.verdict is Ruling.NOT_JUDGED
+    assert "keeps no history: none of 190 resumes" in item.summary
+
+
+def test_some_resumes_without_a_history_fail() -> None:
+    """A server that restores histories must do so at each resume that owes one."""
+    some = sound({"persistence.histories": 189, "persistence.history_missing": 1})
+    assert ruling("persistence", some) is Ruling.FAIL
+
+
+def test_an_empty_history_fails() -> None:
+    """A history that comes, and holds nothing of what was acknowledged, is not the same as none."""
+    empty = sound({**NONE_RESTORED, "persistence.histories": 190, "persistence.missing": 3000})
+    assert ruling("persistence", empty) is Ruling.FAIL
+
+
+@pytest.mark.parametrize("name", ["identity_changed", "redelivered", "foreign"])
+def test_a_server_without_history_may_fail_all_the_same(name: str) -> None:
+    """Identity and redelivered replies are judged where no history is kept, too."""
+    assert ruling("persistence", sound({**NONE_RESTORED, f"persistence.{name}": 1})) is Ruling.FAIL
+
+
+def test_few_resumes_without_a_history_are_inconclusive() -> None:
+    """Under ten checked resumes it cannot be told whether the server keeps a history."""
+    few = {**NONE_RESTORED, "persistence.checked": 9, "persistence.history_missing": 9}
+    assert ruling("persistence", sound(few)) is Ruling.INCONCLUSIVE
