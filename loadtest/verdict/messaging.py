@@ -130,6 +130,8 @@ def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
     dialect, pushes = run.manifest.plan.dialect_class, run.count("messaging.pushes")
     if dialect is None or not dialect.pushes:
         return Ruling.NOT_JUDGED, reason
+    if pushes < MIN_ANSWERED and not run.manifest.plan.messages_planned and dialect.overrides("request"):
+        return Ruling.NOT_JUDGED, reason  # rate 0 was chosen, and the server may have nothing to push
     if pushes < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
             f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
