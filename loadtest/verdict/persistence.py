@@ -54,8 +54,8 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     ]
     if failings:
         return Ruling.FAIL, f"of {checked} resumes: {', '.join(failings)}"
-    dialect = plan.dialect_class
-    if not (checked if dialect is None else dialect.identifies):
+    promised = run.manifest.promised
+    if not (checked if promised is None else promised.identifies):
         return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"
     if not checked and not (plan.outages_planned and plan.reconnects):
         return Ruling.NOT_JUDGED, "no session came back, and none was planned to"
