@@ -18,6 +18,7 @@ from loadtest.dialects.base import (
     Dialect,
     Established,
     Failed,
+    Incoming,
     Push,
     Reply,
     Request,
@@ -29,7 +30,7 @@ from loadtest.dialects.base import (
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.kinds import DETECTED, DropKind, Wire
 from loadtest.errors import LoadtestError, LoginFailed
-from loadtest.events import Drop, Endpoint, Send
+from loadtest.events import Data, Drop, Endpoint, Send
 from loadtest.session.schedule import Backoff
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "MALFORMED",
     "AuthRequired",
     "Backoff",
+    "Data",
     "Dialect",
     "DialectSession",
     "Drop",
@@ -47,6 +49,7 @@ __all__ = [
     "Endpoint",
     "Established",
     "Failed",
+    "Incoming",
     "LoadtestError",
     "LoginFailed",
     "Push",

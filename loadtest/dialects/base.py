@@ -29,6 +29,11 @@ class Established(Struct, frozen=True, kw_only=True):
     session_id: str | None = None
     thread_id: str | None = None
 
+    def __str__(self) -> str:
+        """Return the ids, for people."""
+        ids = [one_line(said) for said in (self.session_id, self.thread_id) if said is not None]
+        return " / ".join(ids) or "a session without id"
+
 
 class Restored(Struct, frozen=True, kw_only=True):
     """The server restores the session's history, or a piece of it; oldest first.
@@ -208,8 +213,12 @@ class Dialect:
         """
 
     def endpoint(self, session: DialectSession) -> Endpoint:
-        """Return path, headers and subprotocols of one attempt; called before each."""
-        headers = (("Authorization", f"Bearer {session.token}"),) if session.token else ()
+        """Return path, headers and subprotocols of one attempt; called before each.
+
+        A token goes into the header `Authorization`, unless the path has a place for it.
+        """
+        bearer = session.token and "{token}" not in self.path
+        headers = (("Authorization", f"Bearer {session.token}"),) if bearer else ()
         return Endpoint(path=filled(self.path, session), headers=headers, subprotocols=self.subprotocols)
 
     def greeting(self, session: DialectSession) -> Iterable[Data]:

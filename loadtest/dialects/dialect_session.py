@@ -29,6 +29,7 @@ class DialectSession:
         seed: of the run.
         size_of: size of the texts of requests.
         data: its row of `--ws-data`.
+        http_url: of the server, without a path.
         blocking: how `blocking` runs a function.
 
     Attributes:
@@ -39,6 +40,7 @@ class DialectSession:
         token: for the next connection attempt; set from `--ws-token` before each `Dialect.login`.
         headers: sent with each upgrade request, by name.
         cookies: sent with each upgrade request, by name; responses to upgrades change them as in a browser.
+        http_url: of the server of `--host`, for HTTP, without a path: `https://chat.example.org:443`.
         memory: for the dialect, which one instance serves all sessions of a run.
         data: the session's row of `--ws-data` by column; all values are secrets.
     """
@@ -59,6 +61,7 @@ class DialectSession:
         "cookies",
         "data",
         "headers",
+        "http_url",
         "identity",
         "memory",
         "number",
@@ -76,11 +79,13 @@ class DialectSession:
         seed: int = 1,
         size_of: SizeOf = LEAST_BYTES,
         data: Mapping[str, str] | None = None,
+        http_url: str = "http://127.0.0.1",
         blocking: Blocking = _call_here,
     ) -> None:
         self.identity = identity
         self.number, self.user = identity.number, identity.user
         self.session_id, self.thread_id = identity.session_id, identity.thread_id
+        self.http_url = http_url
         self.connection = 0
         self.token: str | None = None
         self.headers: dict[str, str] = {}

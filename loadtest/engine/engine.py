@@ -156,6 +156,7 @@ class Engine:
             seed=config.pace.seed,
             size_of=config.size_of,
             data=config.data[identity.number] if config.data else None,
+            http_url=self.settings.target.http_url,
             blocking=functools.partial(call_blocking, self._loop, self._start_thread),
         )
 

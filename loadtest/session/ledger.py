@@ -128,6 +128,7 @@ class Ledger:
 
     __slots__ = (
         "_answered_before",
+        "_flawed",
         "_highest",
         "_overdue",
         "acknowledged",
@@ -145,6 +146,7 @@ class Ledger:
         self.streams: dict[int, int] = {}  # when the last part came, of requests whose reply has begun
         self.acknowledged = Ranges()
         self._overdue: dict[int, Outcome] = {}
+        self._flawed: Ranges | None = None  # requests whose reply had a flaw; most sessions never have one
         self._highest = -1  # the highest sequence answered on this connection
         self._answered_before = 0  # sequences below this were sent on earlier connections
 
@@ -172,7 +174,7 @@ class Ledger:
         if self.streams:
             self.streams.pop(sequence, None)
         if flaw is not None:
-            return flaw
+            return self._answered_badly(sequence, flaw)
         self.acknowledged.add(sequence)
         if sequence < self._highest:
             return Outcome.REORDERED if ordered else _ANSWERED
@@ -188,14 +190,21 @@ class Ledger:
         given_up = self._overdue.pop(sequence, None)
         if given_up is not None:
             if flaw is not None:
-                return flaw, given_up
+                return self._answered_badly(sequence, flaw), given_up
             self.acknowledged.add(sequence)
             recovered = given_up is Outcome.LOST_IN_OUTAGE
             return (Outcome.RECOVERED if recovered else Outcome.LATE), given_up
-        if sequence in self.acknowledged:
+        if sequence in self.acknowledged or (self._flawed is not None and sequence in self._flawed):
             again = Outcome.REDELIVERED if sequence < self._answered_before else Outcome.DUPLICATED
             return again, None
         return Outcome.UNMATCHED, None
+
+    def _answered_badly(self, sequence: int, flaw: Outcome) -> Outcome:
+        """Record that a request has been answered, though with a flaw: it is not acknowledged."""
+        if self._flawed is None:
+            self._flawed = Ranges()
+        self._flawed.add(sequence)
+        return flaw
 
     def part(self, sequence: int, now_ns: int) -> int | None:
         """Record a part of an outstanding request's reply; return when the one before came, if any."""

@@ -95,8 +95,17 @@ class Target:
         return cls(parts.hostname, port or (443 if secure else 80), tls.context() if secure else None)
 
     def __str__(self) -> str:
+        return f"{'wss' if self.tls else 'ws'}://{self._address}"
+
+    @property
+    def http_url(self) -> str:
+        """The same server's URL for HTTP, without a path or a slash at the end."""
+        return f"{'https' if self.tls else 'http'}://{self._address}"
+
+    @property
+    def _address(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}"
+        return f"{host}:{self.port}"
 
 
 def check_source(address: str) -> None:

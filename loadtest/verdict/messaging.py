@@ -50,7 +50,7 @@ OUTCOMES = (
 """Every request sent ends with exactly one of these outcomes."""
 
 MAX_HANGING_RATIO = 0.001
-"""Share of sent messages that may be hanging: one drop in a hiccup is chance, more than 1 in 1,000 is not."""
+"""Share of messages that may be hanging: one drop in a hiccup is chance, more than 1 in 1,000 is not."""
 
 PUSHES_EXPECTED_AFTER_S = 60
 
@@ -80,6 +80,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         if (count := run.count(f"messaging.{name}"))
     ]
     sent, answered = run.count("messaging.sent"), run.count("messaging.answered")
+    asked = sent - run.count("messaging.unanswerable")
     if failings:
         planned, pushes = run.manifest.plan.messages_planned, run.count("messaging.pushes")
         seen = f"{sent} messages sent" if planned else f"{pushes} pushes received"
@@ -87,23 +88,25 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
     if not run.manifest.plan.messages_planned:
-        return _pushes_ruling(run)
+        return _pushes_ruling(run, "no messages are planned (rate 0)")
+    if sent and not asked:
+        return _pushes_ruling(run, f"none of the {sent} messages sent needs a reply")
     if answered < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
             f"only {answered} messages were answered, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions or a higher rate"
         )
-    if hanging := _hanging(run, sent):
+    if hanging := _hanging(run, asked):
         plan = run.manifest.plan
         return Ruling.INCONCLUSIVE, (
-            f"{hanging} of {sent} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
+            f"{hanging} of {asked} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
             f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
             "tell: lower --ws-reply-timeout, drop less often, or run longer"
         )
-    return Ruling.PASS, _success(run, answered, sent)
+    return Ruling.PASS, _success(run, answered, asked)
 
 
-def _success(run: RunData, answered: int, sent: int) -> str:
+def _success(run: RunData, answered: int, asked: int) -> str:
     """Return what is known of the answers: only those with a text are known to be intact."""
     promised, unchecked = run.manifest.promised, run.count("messaging.unchecked")
     claims = [
@@ -112,21 +115,26 @@ def _success(run: RunData, answered: int, sent: int) -> str:
         *(["in order"] if promised is None or promised.ordered else []),
     ]
     claim = " and ".join(filter(None, [", ".join(claims[:-1]), claims[-1]]))
-    told = f"{answered} of {sent} messages answered, {claim}"
+    told = f"{answered} of {asked} messages answered, {claim}"
     if not unchecked:
         return told
     without = "no text" if unchecked >= answered else f"{unchecked} without a text"
     return f"{told}; {without} to check: the dialect gives none"
 
 
-def _pushes_ruling(run: RunData) -> tuple[Ruling, str]:
-    """Judge a run without requests by its pushes, if the server sends any."""
+def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
+    """Judge a run without replies by its pushes, if the server sends any.
+
+    Args:
+        run: the run.
+        reason: why there are no replies.
+    """
     pushes = run.count("messaging.pushes")
     if not pushes and not _promises_pushes(run):
-        return Ruling.NOT_JUDGED, "no messages are planned (rate 0)"
+        return Ruling.NOT_JUDGED, reason
     if pushes < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
-            f"no messages are planned, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
+            f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions"
         )
     return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
@@ -137,11 +145,11 @@ def _promises_pushes(run: RunData) -> bool:
     return promised is not None and promised.pushes
 
 
-def _hanging(run: RunData, sent: int) -> int:
+def _hanging(run: RunData, asked: int) -> int:
     """Return the number of hanging messages, 0 if so few that it may be chance, or if replies are slow."""
     hanging = run.count("messaging.hanging")
     usual_us = run.percentiles_us("service", (99,)).get(99, 0)
-    few = hanging <= max(1, MAX_HANGING_RATIO * sent)
+    few = hanging <= max(1, MAX_HANGING_RATIO * asked)
     return 0 if few or usual_us * 1000 > HANGING_NS else hanging
 
 
@@ -155,6 +163,7 @@ def _remarks(run: RunData) -> list[str]:
     remarks = [
         f"{count} {what}"
         for count, what in (
+            (run.count("messaging.unanswerable"), "need no reply"),
             (explained, "went down with their connection"),
             (missed, "fell due without a connection"),
             (unfinished, "were under way at the end"),

@@ -2,8 +2,8 @@
 
 It is judged by what the server sends when a session resumes: the session's identity, and the history of the
 requests that it had acknowledged. If the dialect has no history, only the identity is judged, and the
-summary says so. If no resume of the run restored any, the server keeps none, and the item is not judged; an
-empty history after acknowledged requests fails it.
+summary says so. If no resume of the run restored any, nor of the baseline, the server keeps none, and the
+item is not judged. An empty history after acknowledged requests fails it.
 """
 
 from loadtest.results.data import RunData
@@ -28,9 +28,14 @@ MIN_CHECKED = 10
 """Checked resumes needed for PASS, as many as `reconnect` needs: fewer prove too little."""
 
 
-def judge(run: RunData) -> Item[PersistenceEvidence]:
-    """Judge the identity and history that the server sent to resumed sessions."""
-    verdict, summary = _ruling(run)
+def judge(run: RunData, baseline: RunData | None = None) -> Item[PersistenceEvidence]:
+    """Judge the identity and history that the server sent to resumed sessions.
+
+    Args:
+        run: the run's data.
+        baseline: the run to compare with, if any: a server that kept a history must still keep one.
+    """
+    verdict, summary = _ruling(run, baseline)
     return Item(
         item="persistence",
         verdict=verdict,
@@ -44,7 +49,7 @@ def judge(run: RunData) -> Item[PersistenceEvidence]:
     )
 
 
-def _ruling(run: RunData) -> tuple[Ruling, str]:
+def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
     plan, checked = run.manifest.plan, run.count("persistence.checked")
     failings = [
         f"{count} {meaning}"
@@ -54,6 +59,12 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     ]
     if failings:
         return Ruling.FAIL, f"of {checked} resumes: {', '.join(failings)}"
+    restored_before = 0 if baseline is None else baseline.count("persistence.histories")
+    if _keeps_none(run) and restored_before:
+        return Ruling.FAIL, (
+            f"none of {run.count('persistence.history_missing')} resumes restored a history; "
+            f"{restored_before} of the baseline did"
+        )
     promised = run.manifest.promised
     if not (checked if promised is None else promised.identifies):
         return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"

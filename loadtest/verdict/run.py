@@ -93,7 +93,7 @@ def judge(
         connect.judge(run),
         messaging.judge(run),
         reconnect.judge(run),
-        persistence.judge(run),
+        persistence.judge(run, baseline),
         latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]

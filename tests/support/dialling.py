@@ -58,7 +58,7 @@ async def opened_with_phases(
     **options: Any,
 ) -> tuple[Connection, Phases]:
     """Open a connection; return it with the duration of each phase."""
-    return await dialer(port, tls, **options).open(endpoint or Endpoint(path="/"), secret)
+    return await dialer(port, tls, **options).open(endpoint or Endpoint(path="/"), [secret] if secret else [])
 
 
 async def refused(

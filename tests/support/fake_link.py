@@ -1,17 +1,22 @@
 """An in-memory server and a link that connects a session to it: no sockets, no clock, no sleeping.
 
-`FakeServer` speaks `emergence`, implemented with the standard library's json. It stores messages and can
-lose, duplicate, reorder, corrupt and forget them. `Link` does for a session what the engine does: it performs
-the session's actions and passes it events, and it asserts the session's side of the contract (one connection
-at a time, messages only on a connection, nothing after the end).
+`FakeServer` speaks `emergence`, implemented with the standard library's json, with acknowledgements or with
+streamed answers. It stores messages and can lose, duplicate, reorder, corrupt, refuse, break off and forget
+them. `Link` does for a session what the engine does: it performs the session's actions and passes it events,
+and it asserts the session's side of the contract (one connection at a time, messages only on a connection,
+nothing after the end).
 """
 
 import json
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from loadtest.dialects.base import Request
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
 from loadtest.events import (
     Action,
@@ -25,6 +30,7 @@ from loadtest.events import (
     Due,
     Event,
     Finish,
+    HeartbeatDue,
     Identity,
     Lost,
     Opened,
@@ -59,9 +65,28 @@ def session_config(**changes: Any) -> SessionConfig:
     return replace(STANDARD, **changes)
 
 
+class Beating(Emergence):
+    """The chat application, with heartbeats."""
+
+    def heartbeat(self, session: DialectSession) -> Data:
+        """Return a message that the server ignores."""
+        return BEAT
+
+
+BEAT = '{"type":"ws:ping"}'
+
+BEATING = replace(STANDARD, dialect=Beating())
+"""Configuration of sessions with heartbeats."""
+
+
 def identity(number: int = 0) -> Identity:
     """Return the identity of the session with this number."""
     return Identity(number=number, session_id=f"session-{number}", thread_id=f"thread-{number}")
+
+
+def dialect_session(number: int = 0, **options: Any) -> DialectSession:
+    """Return the session with this number as its dialect sees it."""
+    return DialectSession(identity(number), **options)
 
 
 def drop(kind: str) -> Drop:
@@ -90,12 +115,18 @@ def ack(message: Any) -> str:
 
 
 class FakeServer:
-    """An `emergence` server; `faults` maps a sequence number to the fault of its reply, used once."""
+    """An `emergence` server; `faults` maps a sequence number to the fault of its reply, used once.
 
-    def __init__(self) -> None:
+    Args:
+        streams: whether it streams its answers, as with a chat backend, instead of acknowledging.
+    """
+
+    def __init__(self, *, streams: bool = False) -> None:
         self.histories: defaultdict[str, list[Any]] = defaultdict(list)
+        self.requests: defaultdict[str, list[Any]] = defaultdict(list)
         self.faults: dict[int, str] = {}
         self.known_as: dict[str, str] = {}  # a wrong name to call a session by
+        self._streams = streams
         self._held: list[str] = []
 
     def greet(self, who: Identity) -> list[str]:
@@ -109,24 +140,50 @@ class FakeServer:
     def answer(self, who: Identity, data: Data) -> list[str]:
         """Return the replies to a message."""
         message = json.loads(data)
-        self.histories[who.session_id].append(message)
+        if message["type"] != "chat.message":
+            return []
+        text = message["payload"].get("text")
+        if not text:
+            return [frame("ws:error", message="text is missing")]
+        self.requests[who.session_id].append(message)
         fault = self.faults.pop(message["payload"]["sequence"], None)
-        reply = ack(
-            message | {"payload": message["payload"] | {"text": "?"}} if fault == "corrupt" else message
-        )
+        if fault == "refuse":
+            return [frame("ws:error", message="the model is overloaded")]
+        self._remember(who, text)
+        reply = self._reply(message | {"payload": message["payload"] | {"text": _altered(text, fault)}})
         if fault == "reorder":
-            self._held.append(reply)
+            self._held += reply
             return []
         held, self._held = self._held, []
-        return {"lose": [], "duplicate": [reply, reply]}.get(fault or "", [reply]) + held
+        replies = {"lose": [], "break_off": reply[:-1], "duplicate": reply * 2}
+        return replies.get(fault or "", reply) + held
+
+    def _remember(self, who: Identity, text: str) -> None:
+        self.histories[who.session_id] += [
+            {"role": "user", "content": text},
+            {"role": "assistant", "content": f"You said: {text}"},
+        ]
+
+    def _reply(self, message: Any) -> list[str]:
+        if not self._streams:
+            return [ack(message)]
+        text = message["payload"]["text"]
+        chunks = [frame("ws:chat_stream_chunk", text=part) for part in ("You said: ", text[:20], text[20:])]
+        return [frame("ws:chat_stream_start"), *chunks, frame("ws:chat_stream_end")]
 
     def again(self, who: Identity, sequence: int) -> str:
-        """Return the reply to an earlier message again."""
-        return ack(self.histories[who.session_id][sequence])
+        """Return the reply to an earlier message again, as one frame."""
+        return "\n".join(self._reply(self.requests[who.session_id][sequence]))
 
     def forget(self, who: Identity) -> None:
         """Delete this session's history."""
         self.histories[who.session_id].clear()
+
+
+def _altered(text: str, fault: str | None) -> str:
+    if fault == "corrupt":
+        return unicodedata.normalize("NFD", text)
+    return text.replace("[run.", "[run.9", 1) if fault == "confuse" else text
 
 
 class EchoServer(FakeServer):
@@ -137,7 +194,25 @@ class EchoServer(FakeServer):
 
     def answer(self, who: Identity, data: Data) -> list[str]:
         assert isinstance(data, str)
-        return [data]
+        return [] if data == UNANSWERABLE else [data]
+
+
+class SilentServer(EchoServer):
+    """A server that says nothing."""
+
+    def answer(self, who: Identity, data: Data) -> list[str]:
+        return []
+
+
+UNANSWERABLE = "unanswerable"
+
+
+class HalfAnswerable(Echo):
+    """Every second request gets no reply."""
+
+    def request(self, session: DialectSession, sequence: int) -> Any:
+        text = super().request(session, sequence)
+        return Request(UNANSWERABLE, replies=False) if sequence % 2 else text
 
 
 class Link:
@@ -152,8 +227,9 @@ class Link:
     ) -> None:
         self.server = server or FakeServer()
         self.recorder = recorder or Recorder()
-        self.identity = identity(sum(self.recorder.population.values()))
-        self.session = Session(self.identity, behaviour, self.recorder)
+        self.about = dialect_session(sum(self.recorder.population.values()))
+        self.identity = self.about.identity
+        self.session = Session(self.about, behaviour, self.recorder)
         self.now_ns = 0
         self.inbox: list[Data] = []  # sent by the server, not yet received by the session
         self.asked: list[Action] = []  # all actions of the session so far
@@ -244,6 +320,13 @@ class Link:
         self.tell(Started())
         return self.open().hear()
 
+    def start_refused(self, times: int) -> "Link":
+        """Start the session; let this many attempts fail, and the next begin."""
+        self.tell(Started())
+        for _ in range(times):
+            self.refuse().retry()
+        return self
+
     def open(self) -> "Link":
         """Let the connection attempt succeed."""
         self.tell(Opened(Phases(tcp_ns=MS, upgrade_ns=2 * MS)))
@@ -270,6 +353,11 @@ class Link:
     def refuse(self, cause: str = "http_503", *, unreachable: bool = False) -> "Link":
         """Let the connection attempt fail."""
         self.tell(refused(cause, unreachable=unreachable))
+        return self
+
+    def beat(self) -> "Link":
+        """Let a heartbeat become due."""
+        self.tell(HeartbeatDue())
         return self
 
     def drop(self, kind: str = "reset") -> "Link":

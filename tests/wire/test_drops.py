@@ -44,7 +44,7 @@ NEXT = Endpoint(path="/next")
 
 def begin(connection: Connection, kind: str, *, ordinal: int = 0) -> tuple[Steps, float | str | None]:
     """Begin a drop; return its further steps and what it waits for first."""
-    connection.sample = '{"sample":1}'
+    connection.probe = '{"probe":1}'
     drop = Drop(kind=kind, ordinal=ordinal, after_s=0, detect_s=1.5, hold_s=50)
     steps = DropKind.kinds[kind]().steps(connection, drop)
     return steps, next(steps, None)
@@ -232,11 +232,11 @@ async def test_mid_reply_meets_the_server_in_its_reply(tls: dict[str, Any]) -> N
         await until(lambda: failures, "the send to fail")
     assert ear.messages == []
     frames = client_frames(line.received)
-    assert frames[0] == (Opcode.TEXT, '{"sample":1}')
+    assert frames[0] == (Opcode.TEXT, '{"probe":1}')
 
 
 async def test_mid_reply_sends_its_requests(tls: dict[str, Any]) -> None:
-    """`mid_reply` sends two bursts of the dialect's own requests before its RST."""
+    """`mid_reply` sends two bursts of the dialect's probe before its RST."""
     async with joined(recorded, tls) as (server, connection, _):
         steps, _wait = begin(connection, "mid_reply")
         line = await server.line()
@@ -245,7 +245,7 @@ async def test_mid_reply_sends_its_requests(tls: dict[str, Any]) -> None:
         await until(lambda: len(client_frames(line.received)) == 64, "the second burst")
         assert finish(steps) == [DETECTED]
         await ended(server)
-    assert set(client_frames(line.received)) == {(Opcode.TEXT, '{"sample":1}')}
+    assert set(client_frames(line.received)) == {(Opcode.TEXT, '{"probe":1}')}
     assert line.end == "reset"
 
 

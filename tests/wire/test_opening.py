@@ -132,7 +132,7 @@ async def test_source_addresses_are_used_in_turn() -> None:
     async with bare_server(welcome) as server:
         dial = dialer(server.port, source_ips=("127.0.0.2", "127.0.0.3"))
         for _ in range(3):
-            connection, _phases = await dial.open(Endpoint(path="/"), None)
+            connection, _phases = await dial.open(Endpoint(path="/"), [])
             connection.abort()
         assert [line.peer for line in server.lines] == ["127.0.0.2", "127.0.0.3", "127.0.0.2"]
 
@@ -142,7 +142,7 @@ async def test_no_more_connections_than_files() -> None:
     async with bare_server(welcome) as server:
         dial = dialer(server.port, most_connections=3)
         found = await asyncio.gather(
-            *(dial.open(Endpoint(path="/"), None) for _ in range(8)), return_exceptions=True
+            *(dial.open(Endpoint(path="/"), []) for _ in range(8)), return_exceptions=True
         )
         open_ones = [opened[0] for opened in found if not isinstance(opened, BaseException)]
         causes = [failed.refused.cause for failed in found if isinstance(failed, ConnectFailed)]
@@ -150,7 +150,7 @@ async def test_no_more_connections_than_files() -> None:
         assert causes == ["out_of_files"] * 5
         open_ones[0].abort()
         await until(lambda: server.ended, "a connection's end")
-        connection, _ = await dial.open(Endpoint(path="/"), None)
+        connection, _ = await dial.open(Endpoint(path="/"), [])
         for last in (connection, *open_ones[1:]):
             last.abort()
 
@@ -159,7 +159,7 @@ async def test_crowd_opens_at_once() -> None:
     """Many attempts of one dialer at the same time do not get into each other's way."""
     async with bare_server(welcome) as server:
         dial = dialer(server.port)
-        opening = [asyncio.create_task(dial.open(Endpoint(path=f"/{n}"), None)) for n in range(50)]
+        opening = [asyncio.create_task(dial.open(Endpoint(path=f"/{n}"), [])) for n in range(50)]
         for connection, _ in await asyncio.gather(*opening):
             connection.abort()
         asked = {line.request.split(b" ")[1] for line in server.lines}
@@ -203,7 +203,7 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> Names:
 
 async def crowd(dial: Dialer, size: int) -> list[ConnectFailed]:
     """Open so many connections at once, close them, and return the failures."""
-    opening = (dial.open(Endpoint(path="/"), None) for _ in range(size))
+    opening = (dial.open(Endpoint(path="/"), []) for _ in range(size))
     failures = []
     for found in await asyncio.gather(*opening, return_exceptions=True):
         if isinstance(found, ConnectFailed):
@@ -685,7 +685,7 @@ async def test_end_as_soon_as_connected(secure: bool, end: str, certificates: Ce
         dial = dialer(server.port, tls)
         for _ in range(30):
             with pytest.raises(ConnectFailed) as caught:
-                await dial.open(Endpoint(path="/"), None)
+                await dial.open(Endpoint(path="/"), [])
             assert caught.value.refused.cause in ("eof", "reset")
             assert caught.value.refused.unreachable
             assert caught.value.refused.detail
@@ -779,7 +779,7 @@ async def test_cancelled_attempts_leave_nothing(
     async with bare_server(Line.record if silent else patient, server_tls) as server:
         dial = dialer(server.port, client_tls)
         for turns in range(25):
-            opening = asyncio.create_task(dial.open(Endpoint(path="/"), None))
+            opening = asyncio.create_task(dial.open(Endpoint(path="/"), []))
             for _ in range(turns):
                 await asyncio.sleep(0)
             opening.cancel()

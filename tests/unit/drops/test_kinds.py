@@ -9,13 +9,14 @@ from loadtest.drops.kinds import DETECTED, DropKind, ProtocolErrorDrop, Steps, W
 from loadtest.drops.plan import DropPlan, parse_weights
 from loadtest.events import Data, Drop
 
+PROBE = '{"type":"probe"}'
+
 
 class Recording:
     """A wire that writes down what is done to it."""
 
-    sample: Data = '{"sequence":-1}'
-
-    def __init__(self) -> None:
+    def __init__(self, probe: Data | None = PROBE) -> None:
+        self.probe = probe
         self.done: list[Any] = []
 
     def send_close(self, code: int) -> None:
@@ -43,16 +44,16 @@ class Recording:
         self.done.append("reset")
 
 
-def steps_of(kind: str, **times: Any) -> list[Any]:
+def steps_of(kind: str, *, probe: Data | None = PROBE, **times: Any) -> list[Any]:
     """Return what a kind does to the wire and what it yields, in one list, in order."""
-    wire = Recording()
+    wire = Recording(probe)
     drop = Drop(kind=kind, after_s=0.0, **{"ordinal": 0, "detect_s": 0.7, "hold_s": 50.0} | times)
     for step in DropKind.kinds[kind]().steps(wire, drop):
         wire.done.append(step)
     return wire.done
 
 
-BURST = [Recording.sample] * 32
+BURST = [PROBE] * 32
 
 
 MID_MESSAGE = b"\x81\xfe\x03\xe8\0\0\0\0" + b"x" * 500
@@ -80,6 +81,10 @@ class TestKinds:
     def test_steps(self, kind: str, done: list[Any]) -> None:
         """A kind does to the wire what the table of the design says, in that order."""
         assert steps_of(kind) == done
+
+    def test_mid_reply_without_a_probe(self) -> None:
+        """Where the dialect has no message for drops, none is sent; the connection is reset all the same."""
+        assert steps_of("mid_reply", probe=None) == ["pause", 0.05, 0.0, "reset", DETECTED]
 
     def test_every_kind_is_tested(self) -> None:
         """The ten kinds of the design are all there are."""

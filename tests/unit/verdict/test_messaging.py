@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from loadtest import Dialect
+from loadtest.results.data import RunData
 from loadtest.results.interval import pack
 from loadtest.results.manifest import Promises
 from loadtest.ruling import Ruling
@@ -85,6 +87,46 @@ def test_order_is_claimed_only_where_the_dialect_promises_it() -> None:
         promises = Promises(ordered=ordered, identifies=False, pushes=False)
         of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
         assert f"messages answered, {claim};" in told("messaging", sound(of=of))
+
+
+class Unanswering(Dialect):
+    """A server that never replies, and does not speak on its own either."""
+
+    name = "test-unanswering"
+
+
+class Publishing(Dialect):
+    """A server that never replies, but sends its clients what they publish."""
+
+    name = "test-publishing"
+    pushes = True
+
+
+def _unanswered(dialect: type[Dialect], pushes: int) -> RunData:
+    """A run whose 5,000 messages need no reply."""
+    none = dict.fromkeys(("answered", "lost_in_outage", "unfinished"), 0)
+    counts = {**none, "unanswerable": 5000, "pushes": pushes}
+    of = manifest(run_plan=plan(dialect=dialect.name))
+    return sound({f"messaging.{name}": count for name, count in counts.items()}, of=of)
+
+
+def test_messages_that_need_no_reply_are_left_to_pushes() -> None:
+    """Where no message needs a reply, running longer brings none: the pushes are judged, if any are due."""
+    silent = _unanswered(Unanswering, 0)
+    assert ruling("messaging", silent) is Ruling.NOT_JUDGED
+    assert "none of the 5000 messages sent needs a reply" in told("messaging", silent)
+    assert ruling("messaging", _unanswered(Publishing, 5000)) is Ruling.PASS
+    assert "5000 pushes received" in told("messaging", _unanswered(Publishing, 5000))
+    assert ruling("messaging", _unanswered(Publishing, MIN_ANSWERED - 1)) is Ruling.INCONCLUSIVE
+
+
+def test_messages_that_need_no_reply_are_not_counted_as_unanswered() -> None:
+    """Where only some messages need a reply, answers are counted out of these."""
+    some = sound({"messaging.sent": 9000, "messaging.unanswerable": 4000})
+    assert "4890 of 5000 messages answered" in told("messaging", some)
+    assert "4000 need no reply" in told("messaging", some)
+    hanging = sound({"messaging.sent": 9000, "messaging.unanswerable": 4000, "messaging.hanging": 6})
+    assert "6 of 5000 messages had no reply" in told("messaging", hanging)
 
 
 def test_absent_pushes_are_mentioned_in_long_runs() -> None:

@@ -53,3 +53,28 @@ def test_an_unknown_dialect_is_judged_by_what_it_promised() -> None:
     promises = Promises(ordered=True, identifies=True, pushes=False)
     of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
     assert ruling("persistence", sound(of=of, without=["persistence"])) is Ruling.INCONCLUSIVE
+
+
+NO_HISTORY = {
+    "persistence.histories": 0,
+    "persistence.acknowledged": 0,
+    "persistence.history_missing": 20,
+}
+"""No resume brought a history, though each owed one."""
+
+
+def test_a_server_that_restores_nothing_keeps_nothing() -> None:
+    """Without any restored history the item is not judged, and says why; another identity still fails it."""
+    item = judge(sound(NO_HISTORY)).item("persistence")
+    assert item.verdict is Ruling.NOT_JUDGED
+    assert "keeps no history: none of 20 resumes restored any" in item.summary
+    assert ruling("persistence", sound({**NO_HISTORY, "persistence.identity_changed": 1})) is Ruling.FAIL
+
+
+def test_a_history_that_the_baseline_had_must_not_vanish() -> None:
+    """Against a baseline that restored histories, none at all is a regression; so it is beside some."""
+    item = judge(sound(NO_HISTORY), baseline=sound()).item("persistence")
+    assert item.verdict is Ruling.FAIL
+    assert "of the baseline did" in item.summary
+    assert judge(sound(NO_HISTORY), baseline=sound(NO_HISTORY)).item("persistence").verdict is not Ruling.FAIL
+    assert ruling("persistence", sound({"persistence.history_missing": 1})) is Ruling.FAIL

@@ -1,0 +1,94 @@
+"""A GraphQL server by Strawberry (graphql-transport-ws): a query answers at once, a subscription in pieces.
+
+It pings its clients each second, and closes connections on which no pong comes within a second.
+
+Fault `pool_exhausted`: every 20th answer is an error.
+"""
+
+import asyncio
+import itertools
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import strawberry
+import uvicorn
+from strawberry.asgi import GraphQL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, PongMessage
+
+FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+
+answers = itertools.count(1)
+
+
+def answer(text: str) -> str:
+    """Return the answer to a text."""
+    if next(answers) % 20 == 0 and FAULT == "pool_exhausted":
+        raise RuntimeError("connection pool exhausted")
+    return text
+
+
+@strawberry.type
+class Query:
+    """What can be asked."""
+
+    @strawberry.field
+    async def answer(self, text: str) -> str:
+        """Answer at once."""
+        return answer(text)
+
+
+@strawberry.type
+class Subscription:
+    """What can be subscribed to."""
+
+    @strawberry.subscription
+    async def answer(self, text: str) -> AsyncIterator[str]:
+        """Answer in three pieces."""
+        whole = answer(text)
+        for start in range(0, len(whole), step := len(whole) // 3 + 1):
+            await asyncio.sleep(0.01)
+            yield whole[start : start + step]
+
+
+class PingingHandler(BaseGraphQLTransportWSHandler[Any, Any]):
+    """A connection whose client must pong."""
+
+    pinging: asyncio.Task[None] | None = None
+    pongs = 0
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Begin to ping."""
+        await super().handle_connection_init(message)
+        self.pinging = asyncio.create_task(self.ping())
+
+    async def handle_pong(self, message: PongMessage) -> None:
+        """Take note of a pong."""
+        self.pongs += 1
+
+    async def ping(self) -> None:
+        """Ping until a pong is missing."""
+        for pings in itertools.count(1):
+            await self.send_message({"type": "ping"})
+            await asyncio.sleep(1)
+            if self.pongs < pings:
+                await self.websocket.close(code=4408, reason="no pong")
+                return
+
+    async def shutdown(self) -> None:
+        """End the connection."""
+        if self.pinging is not None:
+            self.pinging.cancel()
+        await super().shutdown()
+
+
+class Application(GraphQL[Any, Any]):
+    """The server's endpoint."""
+
+    graphql_transport_ws_handler_class = PingingHandler
+
+
+if __name__ == "__main__":
+    application = Application(strawberry.Schema(query=Query, subscription=Subscription))
+    uvicorn.run(application, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
