@@ -7,6 +7,7 @@ import pytest
 from loadtest.dialects.base import Dialect
 from loadtest.results.data import RunData
 from loadtest.results.interval import pack
+from loadtest.results.manifest import Promises
 from loadtest.ruling import Ruling
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.messaging import FAILINGS, MIN_ANSWERED, OUTCOMES
@@ -48,6 +49,44 @@ def test_no_messages_planned_is_not_judged() -> None:
     silent = sound(of=manifest(run_plan=plan(rate=0.0)), without=["messaging"])
     assert ruling("messaging", silent) is Ruling.NOT_JUDGED
     assert ruling("messaging", sound(without=["messaging"])) is Ruling.INCONCLUSIVE
+
+
+FEED = manifest(
+    run_plan=plan(rate=0.0, dialect="somebodys-own"),
+    promises=Promises(ordered=False, identifies=False, pushes=True),
+)
+"""A run with a dialect of a locustfile, which only listens. This process does not know the dialect."""
+
+
+def test_a_dialect_that_only_listens_is_judged_by_its_pushes() -> None:
+    """It passes with enough of them, also where the report is made without the locustfile."""
+    for pushes, verdict in ((MIN_ANSWERED, Ruling.PASS), (MIN_ANSWERED - 1, Ruling.INCONCLUSIVE)):
+        run = gathered([interval(0, counts={"messaging.pushes": pushes})], FEED)
+        assert ruling("messaging", run) is verdict
+
+
+@pytest.mark.parametrize("promises", [None, Promises(ordered=True, identifies=False, pushes=False)])
+def test_pushes_are_judged_although_the_dialect_forgot_to_promise_them(promises: Promises | None) -> None:
+    """What came is evidence; only where nothing came does the promise matter."""
+    of = manifest(run_plan=plan(rate=0.0, dialect="somebodys-own"), promises=promises)
+    for pushes, verdict in ((MIN_ANSWERED, Ruling.PASS), (0, Ruling.NOT_JUDGED)):
+        run = gathered([interval(0, counts={"messaging.pushes": pushes})], of)
+        assert ruling("messaging", run) is verdict
+
+
+def test_the_summary_of_missing_pushes_speaks_of_pushes() -> None:
+    """A dialect without requests has sent nothing that could be counted."""
+    counts = {"messaging.pushes": 1409, "messaging.pushes_missing": 69}
+    run = gathered([interval(0, counts=counts)], FEED)
+    assert told("messaging", run) == "of 1409 pushes received: 69 pushes missing"
+
+
+def test_order_is_claimed_only_where_the_dialect_promises_it() -> None:
+    """Also in a report made without the locustfile."""
+    for ordered, claim in ((True, "intact, once and in order"), (False, "intact and once")):
+        promises = Promises(ordered=ordered, identifies=False, pushes=False)
+        of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
+        assert f"messages answered, {claim};" in told("messaging", sound(of=of))
 
 
 class Unanswering(Dialect):

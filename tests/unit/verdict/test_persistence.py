@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from loadtest.results.manifest import Promises
 from loadtest.ruling import Ruling
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from loadtest.verdict.run import judge
@@ -45,6 +46,13 @@ def test_an_unknown_dialect_is_judged_by_what_it_compared() -> None:
     of = manifest(run_plan=plan(dialect="somebodys-own"))
     assert ruling("persistence", sound(of=of)) is Ruling.PASS
     assert ruling("persistence", sound({"persistence.missing": 1}, of=of)) is Ruling.FAIL
+
+
+def test_an_unknown_dialect_is_judged_by_what_it_promised() -> None:
+    """A run that recorded an identity is not said to have none because nothing came back."""
+    promises = Promises(ordered=True, identifies=True, pushes=False)
+    of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
+    assert ruling("persistence", sound(of=of, without=["persistence"])) is Ruling.INCONCLUSIVE
 
 
 NONE_RESTORED = {
