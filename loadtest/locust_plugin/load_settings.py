@@ -19,6 +19,7 @@ from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.sizes import Sizes
 from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
 from loadtest.transport.addresses import expand
@@ -162,6 +163,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
 def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
     """Return the plan without the values of Locust's own options, which are not known here."""
     config, drops = engine.config, engine.drops
+    sizes = Sizes.of_setting(values["message_bytes"])
     return Plan(
         dialect=config.dialect.name,
         path=config.dialect.path,
@@ -171,7 +173,7 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         rate=config.pace.rate,
         arrivals=config.pace.arrivals,
         in_flight=config.in_flight,
-        message_bytes=config.dialect.message_bytes,
+        message_bytes=str(sizes) if sizes.fixed is None else sizes.fixed,
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
         storms=drops.storms,
@@ -194,7 +196,8 @@ def _dialect(values: Mapping[str, Any]) -> Dialect:
     if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
         problem = "must be ASCII without spaces and control characters"
         raise InvalidSetting("--ws-path", path, problem, "Percent-encode them")
-    made: Dialect = kind(path=path, message_bytes=values["message_bytes"])
+    sizes = Sizes.of_setting(values["message_bytes"])
+    made: Dialect = kind(path=path, message_bytes=max(size for size, _ in sizes.weights))
     return made
 
 
