@@ -53,7 +53,7 @@ def test_no_messages_planned_is_not_judged() -> None:
 
 FEED = manifest(
     run_plan=plan(rate=0.0, dialect="somebodys-own"),
-    promises=Promises(ordered=False, identifies=False, pushes=True),
+    promises=Promises(ordered=False, identifies=False, pushes=True, requests=False),
 )
 """A run with a dialect of a locustfile, which only listens. This process does not know the dialect."""
 
