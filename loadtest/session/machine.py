@@ -95,7 +95,6 @@ class Session:
     __slots__ = (
         "_attempts",
         "_dialect",
-        "_known_as",
         "_recorder",
         "_steps",
         "_traffic",
@@ -112,7 +111,6 @@ class Session:
         self._attempts = Attempts(about.identity, config.backoff, recorder)
         self._traffic = Traffic(about, config, recorder)
         self._steps = _TABLE[State.NEW]
-        self._known_as: Established | None = None  # the identity that the server first assigned
         self._was_open = False  # whether the last attempt opened a WebSocket
         recorder.population[State.NEW] += 1
 
@@ -182,16 +180,19 @@ class Session:
 
     def _on_establish_timed_out(self, _event: EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
-        delay_s = self._attempts.failed("establish_timeout", "established", detail, now_ns)
+        delay_s = self._failed("establish_timeout", detail, now_ns)
         return (Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 
     def _on_lost_establishing(self, event: Lost, now_ns: int) -> Actions:
-        refusal = self._traffic.refusal
-        cause = "auth_required" if refusal else f"closed_{event.cause}"
         forbidden = event.code in self._dialect.forbidding_close_codes
-        return self._wait_or_end(
-            self._attempts.failed(cause, "established", refusal or event.reason, now_ns, forbidden=forbidden)
-        )
+        cause = f"closed_{event.cause}"
+        return self._wait_or_end(self._failed(cause, event.reason, now_ns, forbidden=forbidden))
+
+    def _failed(self, cause: str, detail: str, now_ns: int, *, forbidden: bool = False) -> float | None:
+        """Record a failed attempt; if the server has refused the login, this is the cause."""
+        if refusal := self._traffic.refusal:
+            cause, detail = "auth_required", refusal
+        return self._attempts.failed(cause, "established", detail, now_ns, forbidden=forbidden)
 
     def _wait_or_end(self, delay_s: float | None) -> Actions:
         if delay_s is None:
@@ -205,27 +206,11 @@ class Session:
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.STEADY)
         if self._attempts.established(now_ns):
-            self._compare_identity(said, now_ns)
+            self._traffic.history.resumed_as(said, now_ns)
             self._traffic.disturbed(now_ns, resumed=True)
         else:
-            self._known_as = said
+            self._traffic.history.known_as(said)
         return (Settle(), *self._traffic.in_turn(now_ns))
-
-    def _compare_identity(self, said: Established, now_ns: int) -> None:
-        if not self._dialect.identifies:
-            return
-        self._count("persistence.checked")
-        if said != self._known_as:
-            self._identity_changed(said, now_ns, "resumed into another session")
-
-    def _established_again(self, said: Established, now_ns: int) -> None:
-        """Compare what the server says again of a session on the same connection."""
-        if self._dialect.identifies and said != self._known_as:
-            self._identity_changed(said, now_ns, "became another session on an open connection")
-
-    def _identity_changed(self, said: Established, now_ns: int, error: str) -> None:
-        self._count("persistence.identity_changed")
-        self._traffic.error("persistence", error, now_ns, f"{said} instead of {self._known_as}")
 
     # Messages: the hot path.
 
@@ -280,7 +265,7 @@ class Session:
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
             case Established():
-                self._established_again(incoming, now_ns)
+                self._traffic.history.said_again(incoming, now_ns)
             case _:
                 self._traffic.heard(incoming, now_ns)
         return ()
@@ -357,6 +342,12 @@ class Session:
     def _on_stopped_open(self, event: Stopped, now_ns: int) -> Actions:
         return (Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
 
+    def _on_stopped_establishing(self, event: Stopped, now_ns: int) -> Actions:
+        if self._traffic.refusal:  # a server may leave the connection open after that
+            self._failed("", "", now_ns)
+            self._enter(State.WAITING)
+        return self._on_stopped_open(event, now_ns)
+
     def _on_stopped_steady(self, _event: Stopped, now_ns: int) -> Actions:
         if not self._traffic.outstanding:
             return self._finish_stopping(now_ns)
@@ -408,7 +399,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Due: Session._on_due_disconnected,
         HeartbeatDue: Session._ignore,
         Swept: Session._ignore,
-        Stopped: Session._on_stopped_open,
+        Stopped: Session._on_stopped_establishing,
     },
     State.STEADY: {
         Received: Session._on_received,

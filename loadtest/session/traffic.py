@@ -78,7 +78,6 @@ class Traffic:
         "_config",
         "_dialect",
         "_first_after_resume",
-        "_history",
         "_last_push",
         "_least_push_ms",
         "_ledger",
@@ -88,6 +87,7 @@ class Traffic:
         "_queued",
         "_recorder",
         "_steady_since_ns",
+        "history",
         "refusal",
     )
 
@@ -98,7 +98,7 @@ class Traffic:
         self._ordered = config.dialect.ordered
         self._recorder = recorder
         self._ledger = Ledger()
-        self._history = History(about, config.dialect, self._ledger, recorder)
+        self.history = History(about, config.dialect, self._ledger, recorder)
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
@@ -209,8 +209,8 @@ class Traffic:
         elif text != self._about.text(sequence):
             flaw = self._flaw(reply, text, sequence)
         outcome = self._ledger.answered(sequence, flaw, ordered=self._ordered)
-        if self._history.expected:
-            self._history.replied()
+        if self.history.expected:
+            self.history.replied()
         if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
@@ -258,8 +258,8 @@ class Traffic:
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        who = f"request {sequence}" if reply.sequence is None else f"request {reply.sequence!r}"
-        example = who if sequence >= 0 else f"reply to {reply.sequence!r}"
+        named = sequence if reply.sequence is None else repr(reply.sequence)  # shows text as text
+        example = f"request {named}" if sequence >= 0 else f"reply to {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
@@ -281,13 +281,14 @@ class Traffic:
             self._answered_nothing(failed, sequence, now_ns)
             return ()
         outcome = self._ledger.answered(sequence, Outcome.FAILED)
-        if self._history.expected:
-            self._history.replied()
+        if self.history.expected:
+            self.history.replied()
         self._misanswered(outcome, failed, sequence, now_ns, request.name)
         return self.in_turn(now_ns) if steady else ()
 
     def _part(self, part: StreamPart, now_ns: int) -> None:
-        sequence = self._number(part.sequence)
+        in_order = part.sequence is None and self._ordered
+        sequence = self._ledger.next_in_order() if in_order else self._number(part.sequence)
         request = self._ledger.pending.get(sequence)
         if request is None:
             self._part_of_nothing(part, sequence, now_ns)
@@ -312,7 +313,8 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            self.error("messaging", _ERRORS[outcome], request.sent_ns, _named(sequence, request))
+            example = f"{_named(sequence, request)}: {self._about.text(sequence)[:80]}"  # to find in a log
+            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
@@ -323,7 +325,7 @@ class Traffic:
             case Push():
                 self._pushed(incoming, now_ns)
             case Restored():
-                self._history.restored(incoming, now_ns)
+                self.history.restored(incoming, now_ns)
             case AuthRequired(detail):
                 self.refusal = detail
             case Unreadable(excerpt):
@@ -393,14 +395,14 @@ class Traffic:
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
-        self._history.ended(now_ns)
+        self.history.ended(now_ns)
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
 
     def opened(self) -> None:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
         self._last_push = self._least_push_ms = None
         self._pushed_text = -1
-        self._history.opened()
+        self.history.opened()
         self.refusal = ""
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
@@ -414,7 +416,7 @@ class Traffic:
 
     def unfinished(self, now_ns: int) -> None:
         """End the session: outstanding requests are neither answered nor lost."""
-        self._history.ended(now_ns)
+        self.history.ended(now_ns)
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 

@@ -36,25 +36,22 @@ class TestCookiesAndOrigin:
     """FastAPI: a login, a cookie that each connection renews, an Origin."""
 
     @staticmethod
-    def _run(fault: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
+    def _run(fault: str | None, folder: Path) -> Finished:
         users = folder / "users.csv"
         rows = [f"user{number},{f'user{number}'[::-1]}\n" for number in range(20)]
         users.write_text("user,password\n" + "".join(rows))
         with stranger("cookies", fault) as url:
-            monkeypatch.setenv("LOGIN_URL", f"{url}/login")
             return run_example("Cookies and Origin", url, folder, "--ws-data", str(users))
 
-    def test_sound(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_sound(self, tmp_path: Path) -> None:
         """Sessions log in once, and come back as the same user with the cookie of their last connection."""
-        finished = self._run(None, tmp_path, monkeypatch)
+        finished = self._run(None, tmp_path)
         _passed(finished, "persistence")
         assert finished.evidence("persistence")["counts"]["checked"] >= 10
 
-    def test_a_renewed_cookie_that_was_not_stored(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_renewed_cookie_that_was_not_stored(self, tmp_path: Path) -> None:
         """Nobody comes back: each upgrade is refused with 403, by a server that is there."""
-        summary, errors = _failed(self._run("renewal_lost", tmp_path, monkeypatch), "reconnect")
+        summary, errors = _failed(self._run("renewal_lost", tmp_path), "reconnect")
         assert "refused by a server that was there" in summary
         assert errors["upgrade: http_403"] == "HTTP 403"
 
@@ -125,6 +122,13 @@ class TestSocketIo:
             finished = run_example("Socket.IO", url, tmp_path, "--ws-token", "secret")
         _passed(finished)
         assert finished.counts["messaging.pushes"] >= 20
+
+    def test_a_refused_token(self, tmp_path: Path) -> None:
+        """Nobody connects, for the reason that the server gives."""
+        with stranger("socket_io") as url:
+            finished = run_example("Socket.IO", url, tmp_path, "--ws-token", "stale", seconds=4)
+        _, errors = _failed(finished, "connect")
+        assert errors["established: auth_required"] == "not authorized"
 
     def test_a_database_of_three_byte_characters(self, tmp_path: Path) -> None:
         """The report shows what was sent, what came back, and where they differ."""

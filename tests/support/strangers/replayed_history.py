@@ -1,4 +1,4 @@
-"""A chat server that replays a session's messages when its client comes back: one a frame, then an end marker.
+"""A chat server that replays a session's messages when its client comes back: one a frame, then an end.
 
     python -m tests.support.strangers.replayed_history PORT [FAULT]
 
