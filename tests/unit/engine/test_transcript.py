@@ -11,7 +11,8 @@ from loadtest.dialects.dialect_session import DialectSession
 from loadtest.engine.conversation import Conversation, Ending, Entry, Public, Raised, What
 from loadtest.engine.transcript import BLOCKING_NS, LIMIT
 from loadtest.errors import LoginFailed
-from loadtest.events import Data, Endpoint, HeartbeatDue
+from loadtest.events import Data, DropDue, Endpoint, HeartbeatDue
+from tests.support.fake_link import drop
 from tests.support.small_chat import Chat
 from tests.support.told import Talk
 
@@ -239,6 +240,14 @@ def test_everything_that_is_said_has_an_entry() -> None:
         ("no text", "request 0 (query)"),
         ('{"pong":true}', "sent by read"),
     ]
+
+
+def test_what_is_not_sent_has_no_entry() -> None:
+    """A client that is closing its connection answers nothing any more."""
+    talk = welcomed()
+    talk.event(DropDue(drop("close")))
+    talk.hears({"type": "ping"})
+    assert last(talk.ends(Ending.INTERRUPTED)).what is What.RECEIVED
 
 
 def test_what_a_message_says_stands_beside_it() -> None:
