@@ -55,6 +55,7 @@ def test_a_jumping_wall_clock_changes_nothing(tmp_path: Path) -> None:
     assert max(outages_ns) < length_ns
     assert finished.counts["latency.clamped"] == 0
 
+
 SLOW_TO_LOAD = """
 import time
 from loadtest import WebSocketUser
