@@ -108,7 +108,7 @@ async def application(scope: Message, receive: Callable[[], Awaitable[Message]],
     headers = {name.decode(): value.decode() for name, value in scope["headers"]}
     accept = {"type": "websocket.accept", "subprotocol": subprotocols[0] if subprotocols else None}
     if kind == "visits":
-        visits = int(headers.get("cookie", "visits=0").rpartition("visits=")[2]) + 1
+        visits = int(headers.get("cookie", "").partition("visits=")[2] or 0) + 1
         accept["headers"] = [(b"set-cookie", f"visits={visits}; Path=/".encode())]
     await send(accept)
     report("opened", path=scope["path"], subprotocols=subprotocols, headers=headers)
