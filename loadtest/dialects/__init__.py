@@ -3,6 +3,7 @@
     base             the base class `Dialect`, and the kinds of incoming messages
     dialect_session  what a dialect knows of a session
     marks            the marked texts of requests
+    calls            calls of a user's dialect
     mistakes         mistakes in a user's dialect
     echo             any server that returns what it receives
     emergence        the chat application of the reference server

@@ -213,8 +213,12 @@ class Dialect:
         """
 
     def endpoint(self, session: DialectSession) -> Endpoint:
-        """Return path, headers and subprotocols of one attempt; called before each."""
-        headers = (("Authorization", f"Bearer {session.token}"),) if session.token else ()
+        """Return path, headers and subprotocols of one attempt; called before each.
+
+        A token goes into the header `Authorization`, unless the path has a place for it.
+        """
+        bearer = session.token and "{token}" not in self.path
+        headers = (("Authorization", f"Bearer {session.token}"),) if bearer else ()
         return Endpoint(path=filled(self.path, session), headers=headers, subprotocols=self.subprotocols)
 
     def greeting(self, session: DialectSession) -> Iterable[Data]:

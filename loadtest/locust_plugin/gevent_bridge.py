@@ -14,8 +14,23 @@ import gevent
 from gevent.event import Event
 from gevent.monkey import get_original
 
-start_native_thread: Callable[..., Any] = get_original("_thread", "start_new_thread")
-"""Starts a real thread even though Locust has patched `threading`."""
+_start_new_thread: Callable[..., int] = get_original("_thread", "start_new_thread")
+
+
+def start_native_thread(function: Callable[..., object], arguments: tuple[object, ...]) -> int:
+    """Start a real thread even though Locust has patched `threading`.
+
+    What blocks in it, such as a dialect's login over HTTP, uses patched sockets and so gets a hub of its own:
+    open files, and threads for DNS. Nobody but the thread itself can destroy it.
+    """
+
+    def run() -> None:
+        try:
+            function(*arguments)
+        finally:
+            gevent.get_hub().destroy()
+
+    return _start_new_thread(run, ())
 
 
 class GeventCalls:

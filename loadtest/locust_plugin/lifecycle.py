@@ -38,7 +38,7 @@ from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.environment import new_manifest
 from loadtest.results.interval import PackedInterval
-from loadtest.results.manifest import Plan
+from loadtest.results.manifest import Plan, promises_of
 from loadtest.results.writer import RunWriter
 from loadtest.text import Secrets, public_line
 
@@ -240,6 +240,7 @@ class RecordingLifecycle(Lifecycle):
             revision=settings.revision or described_revision(),
             target=str(settings.engine.target),
             plan=self._plan(settings),
+            promises=promises_of(settings.engine.config.dialect),
             gates=settings.gates,
         )
         writer = RunWriter(settings.results, manifest)

@@ -10,7 +10,7 @@ from importlib import metadata
 
 import psutil
 
-from loadtest.results.manifest import Host, Manifest, Plan
+from loadtest.results.manifest import Host, Manifest, Plan, Promises
 from loadtest.statistics.margins import GATES, Gate, margins_of
 
 DISTRIBUTION = "loadtest-ws"
@@ -35,6 +35,7 @@ def new_manifest(
     revision: str,
     target: str,
     plan: Plan,
+    promises: Promises | None = None,
     gates: Sequence[Gate] = GATES,
     started_unix_ns: int | None = None,
 ) -> Manifest:
@@ -44,6 +45,7 @@ def new_manifest(
         revision: version of the server under test.
         target: URL of the server; the manifest removes secrets from it.
         plan: the plan of the run.
+        promises: what the run's dialect promises.
         gates: quantiles and margins that latency is judged by.
         started_unix_ns: wall clock at the run's start, the zero of all its times; None for now.
     """
@@ -55,6 +57,7 @@ def new_manifest(
         started_at=utc_text(started_unix_ns),
         started_unix_ns=started_unix_ns,
         plan=plan,
+        promises=promises,
         margins=margins_of(gates),
         versions=versions(),
         host=host(),

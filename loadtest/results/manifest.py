@@ -45,7 +45,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         rate: messages per second and session.
         arrivals: `constant`, `poisson`, or `closed` (the next message follows the reply).
         in_flight: maximum requests in flight per session, 0 for no limit.
-        message_bytes: approximate size of a request, in bytes.
+        message_bytes: size of the text in a request, in bytes; several sizes with their weights as text.
         drop_every_s: mean seconds between the drops of a session, 0 for no drops.
         drops: weight by kind of drop; empty for no drops.
         storms: planned drops of a share of all sessions at once, ordered by time.
@@ -65,7 +65,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     rate: Amount
     arrivals: Arrivals
     in_flight: Count
-    message_bytes: Count
+    message_bytes: Count | Text
     drop_every_s: Amount
     drops: dict[Text, Amount]
     storms: tuple[Storm, ...] = ()
@@ -109,10 +109,33 @@ class Plan(Struct, frozen=True, kw_only=True):
         """Whether the backoff policy lets sessions reconnect."""
         return self.backoff != "none"
 
-    @property
-    def dialect_class(self) -> type[Dialect] | None:
-        """The dialect's class, None if it is not registered in this process (a user's own, for example)."""
-        return Dialect.dialects.get(self.dialect)
+
+class Promises(Struct, frozen=True, kw_only=True):
+    """What the run's dialect promises: the attributes of `loadtest.Dialect` that verdicts depend on.
+
+    A process that makes a report later does not know the dialects of locustfiles.
+
+    Args:
+        ordered: whether replies come in the order of their requests.
+        identifies: whether sessions have an identity that outlives connections.
+        pushes: whether the server sends messages on its own.
+        requests: whether sessions have requests to send.
+    """
+
+    ordered: bool
+    identifies: bool
+    pushes: bool
+    requests: bool = True
+
+
+def promises_of(dialect: Dialect | type[Dialect]) -> Promises:
+    """Return what a dialect promises."""
+    return Promises(
+        ordered=dialect.ordered,
+        identifies=dialect.identifies,
+        pushes=dialect.pushes,
+        requests=dialect.overrides("request"),
+    )
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -161,6 +184,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         ended_at: end time, ISO 8601 in UTC, or null.
         started_unix_ns: wall clock at the run's start in Unix time (ns), the zero of all other times.
         plan: what the run was to do.
+        promises: what its dialect promises, null in files of earlier versions.
         complete: whether the run ended normally.
         versions: versions of Python, this tool and its libraries, by name.
         host: the machine that generated the load.
@@ -179,6 +203,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     started_at: Text
     started_unix_ns: Count
     plan: Plan
+    promises: Promises | None = None
     ended_at: Text | None = None
     complete: bool = False
     versions: dict[Text, Text] = field(default_factory=dict)
@@ -199,6 +224,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def gates(self) -> tuple[Gate, ...]:
         """The quantiles that latency is judged by, with their margins."""
         return gates_with(self.margins)
+
+    @property
+    def promised(self) -> Promises | None:
+        """What the dialect promises; None if an earlier version wrote the file and the dialect is unknown."""
+        if self.promises is not None:
+            return self.promises
+        dialect = Dialect.dialects.get(self.plan.dialect)
+        return None if dialect is None else promises_of(dialect)
 
     @property
     def unended(self) -> str:

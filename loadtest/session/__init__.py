@@ -1,11 +1,10 @@
 """Sessions: one client over all its connections. Pure: time, randomness and bytes are passed in.
 
-machine        the state machine: one table, one entry point for all events
-reconnecting   connection attempts, outages and the backoff policy
-traffic        requests, replies and pushes on a connection
-ledger         every request across reconnects, with its one outcome
-history        what the server restores after a resume, compared with the ledger
-dialect_calls  calls of the user's dialect, whose mistakes are named
-schedule       when messages are due and how long to wait before an attempt
-recorder       what a process records in one interval
+machine       the state machine: one table, one entry point for all events
+reconnecting  connection attempts, outages and the backoff policy
+traffic       requests, replies and pushes on a connection
+ledger        every request across reconnects, with its one outcome
+history       what the server restores after a resume, compared with the ledger
+schedule      when messages are due and how long to wait before an attempt
+recorder      what a process records in one interval
 """

@@ -1,4 +1,4 @@
-"""What a server restores after a resume, compared with what it had acknowledged. Pure.
+"""What a server restores after a resume: the session's identity, and the messages it had acknowledged. Pure.
 
 A history may come in one message or in pieces. It is compared when its last piece comes. Where no piece ever
 says that it is the last, it is compared when the connection ends, provided that a request of the connection
@@ -6,7 +6,7 @@ was answered by then: servers restore before they answer. A connection that answ
 history has brought none.
 """
 
-from loadtest.dialects.base import Dialect, Restored
+from loadtest.dialects.base import Dialect, Established, Restored
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.marks import Flaw, difference
 from loadtest.session.ledger import Ledger
@@ -14,7 +14,7 @@ from loadtest.session.recorder import Recorder
 
 
 class History:
-    """The restored history of one session.
+    """The identity and the restored history of one session.
 
     Attributes:
         expected: whether a history is owed on this connection, and nothing was answered on it yet.
@@ -27,6 +27,7 @@ class History:
         "_about",
         "_count",
         "_dialect",
+        "_known_as",
         "_ledger",
         "_marks_end",
         "_owed",
@@ -40,11 +41,32 @@ class History:
         self._dialect = dialect
         self._ledger = ledger
         self._recorder = recorder
+        self._known_as: Established | None = None  # the identity that the server first assigned
         self._owed = 0  # acknowledged requests when the connection opened, until a history has come
         self._sequences: list[int] | None = None  # of the pieces that have come so far
         self._count: int | None = None
         self._marks_end = False  # whether a history in pieces has had a last piece
         self.expected = False
+
+    def known_as(self, said: Established) -> None:
+        """Take note of the identity that the server assigns first."""
+        self._known_as = said
+
+    def resumed_as(self, said: Established, now_ns: int) -> None:
+        """Compare the identity of a resumed session."""
+        if self._dialect.identifies:
+            self._recorder.counts["persistence.checked"] += 1
+            self._compare_identity(said, now_ns, "resumed into another session")
+
+    def said_again(self, said: Established, now_ns: int) -> None:
+        """Compare what the server says again of a session on the same connection."""
+        if self._dialect.identifies:
+            self._compare_identity(said, now_ns, "became another session on an open connection")
+
+    def _compare_identity(self, said: Established, now_ns: int, error: str) -> None:
+        if said != self._known_as:
+            self._recorder.counts["persistence.identity_changed"] += 1
+            self._error(error, now_ns, f"{said} instead of {self._known_as}")
 
     def opened(self) -> None:
         """Begin a connection: the server should restore what it has acknowledged."""
@@ -107,7 +129,7 @@ class History:
         ):
             if count:
                 counts[f"persistence.{name}"] += count
-                at = "" if first is None else f", first {first}"
+                at = "" if first is None else f", first {first}: {self._about.text(first)[:80]}"
                 self._error(error, now_ns, f"{count} of {found.acknowledged}{at}")
 
     def _error(self, error: str, now_ns: int, example: str) -> None:

@@ -17,19 +17,20 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
+from loadtest.dialects import calls
 from loadtest.dialects.base import (
     Established,
     Failed,
     Incoming,
-    Read,
     Reply,
+    StreamPart,
     Unreadable,
     excerpt,
 )
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake
 from loadtest.drops.kinds import DropKind
-from loadtest.errors import IllegalStep
+from loadtest.errors import DialectMistake, IllegalStep, LoadtestError
 from loadtest.events import (
     Action,
     Close,
@@ -58,7 +59,6 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.session import dialect_calls
 from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.traffic import SessionConfig, Traffic
@@ -95,7 +95,6 @@ class Session:
     __slots__ = (
         "_attempts",
         "_dialect",
-        "_known_as",
         "_recorder",
         "_steps",
         "_traffic",
@@ -112,7 +111,6 @@ class Session:
         self._attempts = Attempts(about.identity, config.backoff, recorder)
         self._traffic = Traffic(about, config, recorder)
         self._steps = _TABLE[State.NEW]
-        self._known_as: Established | None = None  # the identity that the server first assigned
         self._was_open = False  # whether the last attempt opened a WebSocket
         recorder.population[State.NEW] += 1
 
@@ -134,7 +132,7 @@ class Session:
     @property
     def probe(self) -> Data | None:
         """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
-        return dialect_calls.probe(self._dialect, self.about)
+        return calls.probe(self._dialect, self.about)
 
     def _enter(self, state: State) -> None:
         population = self._recorder.population
@@ -160,14 +158,15 @@ class Session:
         self._traffic.opened()
         self._was_open = True
         self._enter(State.ESTABLISHING)
-        greeting = dialect_calls.greeting(self._dialect, self.about)
-        actions = [action for message in greeting for action in self._say(message)]
-        return actions if self._dialect.establishes else [*actions, *self._establish(Established(), now_ns)]
+        greeting = [self._say(data) for data in calls.greeting(self._dialect, self.about)]
+        if self._dialect.establishes:
+            return greeting
+        return [*greeting, *self._establish(Established(), now_ns)]
 
-    def _say(self, data: Data) -> Actions:
-        """Send what the dialect wants to say outside the ledger."""
+    def _say(self, data: Data) -> Send:
+        """Send a message outside the ledger."""
         self._count("messaging.other_sent")
-        return (Send(data),)
+        return Send(data)
 
     def _on_refused(self, event: Refused, now_ns: int) -> Actions:
         if event.unreachable:
@@ -176,16 +175,19 @@ class Session:
 
     def _on_establish_timed_out(self, _event: EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
-        delay_s = self._attempts.failed("establish_timeout", "established", detail, now_ns)
+        delay_s = self._failed("establish_timeout", detail, now_ns)
         return (Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 
     def _on_lost_establishing(self, event: Lost, now_ns: int) -> Actions:
-        refusal = self._traffic.refusal
-        cause = "auth_required" if refusal else f"closed_{event.cause}"
         forbidden = event.code in self._dialect.forbidding_close_codes
-        return self._wait_or_end(
-            self._attempts.failed(cause, "established", refusal or event.reason, now_ns, forbidden=forbidden)
-        )
+        cause = f"closed_{event.cause}"
+        return self._wait_or_end(self._failed(cause, event.reason, now_ns, forbidden=forbidden))
+
+    def _failed(self, cause: str, detail: str, now_ns: int, *, forbidden: bool = False) -> float | None:
+        """Record a failed attempt; if the server has refused the login, this is the cause."""
+        if refusal := self._traffic.refusal:
+            cause, detail = "auth_required", refusal
+        return self._attempts.failed(cause, "established", detail, now_ns, forbidden=forbidden)
 
     def _wait_or_end(self, delay_s: float | None) -> Actions:
         if delay_s is None:
@@ -199,27 +201,11 @@ class Session:
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.STEADY)
         if self._attempts.established(now_ns):
-            self._compare_identity(said, now_ns)
+            self._traffic.history.resumed_as(said, now_ns)
             self._traffic.disturbed(now_ns, resumed=True)
         else:
-            self._known_as = said
+            self._traffic.history.known_as(said)
         return (Settle(), *self._traffic.in_turn(now_ns))
-
-    def _compare_identity(self, said: Established, now_ns: int) -> None:
-        if not self._dialect.identifies:
-            return
-        self._count("persistence.checked")
-        if said != self._known_as:
-            self._identity_changed(said, now_ns, "resumed into another session")
-
-    def _established_again(self, said: Established, now_ns: int) -> None:
-        """Compare what the server says again of a session on the same connection."""
-        if self._dialect.identifies and said != self._known_as:
-            self._identity_changed(said, now_ns, "became another session on an open connection")
-
-    def _identity_changed(self, said: Established, now_ns: int, error: str) -> None:
-        self._count("persistence.identity_changed")
-        self._traffic.error("persistence", error, now_ns, f"{said} instead of {self._known_as}")
 
     # Messages: the hot path.
 
@@ -232,24 +218,23 @@ class Session:
 
     def _on_received(self, event: Received, now_ns: int) -> Actions:
         try:
-            read = self._dialect.read(self.about, event.data)
+            read: Any = self._dialect.read(self.about, event.data)
+            if read.__class__ is not Reply:
+                read = calls.listed(self._dialect, read, event.data)
+        except DialectMistake:
+            raise
         except Exception as error:
             return self._read_raised(error, event.data, now_ns)
-        if read.__class__ is Reply:  # the usual case
-            self._recorder.has_read = True
-            return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
-        return self._take_all(read, event.data, now_ns)
-
-    def _take_all(self, read: Read, data: Data, now_ns: int) -> Actions:
-        try:
-            said = dialect_calls.listed(read)
-        except Exception as error:  # a generator of the dialect
-            return self._read_raised(error, data, now_ns)
         self._recorder.has_read = True
-        actions: list[Action] = []
-        for incoming in said:
-            actions += self._take(incoming, now_ns)
-        return actions
+        try:
+            if read.__class__ is Reply:
+                return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
+            return [action for incoming in read for action in self._take(incoming, now_ns)]
+        except LoadtestError:
+            raise
+        except Exception:
+            calls.check_fields(self._dialect, read, event.data)
+            raise
 
     def _read_raised(self, error: Exception, data: Data, now_ns: int) -> Actions:
         """Count a message that made the dialect raise as unreadable.
@@ -271,11 +256,11 @@ class Session:
             case Failed():
                 return self._traffic.failed(incoming, now_ns, steady=self.state is _STEADY)
             case Send(data):
-                return self._say(dialect_calls.answer(self._dialect, self.about, data))
+                return (self._say(calls.sendable(self._dialect, "read", data, "a message of the server")),)
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
             case Established():
-                self._established_again(incoming, now_ns)
+                self._traffic.history.said_again(incoming, now_ns)
             case _:
                 self._traffic.heard(incoming, now_ns)
         return ()
@@ -284,18 +269,18 @@ class Session:
         return self._on_received(event, now_ns) or self._look_if_drained(now_ns)
 
     def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
-        """Count messages that still arrive; errors and unreadable ones may be answers to the drop."""
+        """Count messages that still arrive, except those that may answer what the drop sent."""
         try:
-            said = dialect_calls.listed(self._dialect.read(self.about, event.data))
+            said = calls.listed(self._dialect, self._dialect.read(self.about, event.data), event.data)
         except Exception:
             return ()
         for incoming in said:
-            if not isinstance(incoming, Failed | Unreadable | Send):
+            if not _may_answer_a_drop(incoming):
                 self._take(incoming, now_ns)
         return ()
 
     def _on_heartbeat_due(self, _event: HeartbeatDue, _now_ns: int) -> Actions:
-        return self._say(dialect_calls.heartbeat(self._dialect, self.about))
+        return (self._say(calls.heartbeat(self._dialect, self.about)),)
 
     def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
         return self._traffic.swept(now_ns, steady=self.state is _STEADY)
@@ -352,6 +337,12 @@ class Session:
     def _on_stopped_open(self, event: Stopped, now_ns: int) -> Actions:
         return (Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
 
+    def _on_stopped_establishing(self, event: Stopped, now_ns: int) -> Actions:
+        if self._traffic.refusal:  # a server may leave the connection open after that
+            self._failed("", "", now_ns)
+            self._enter(State.WAITING)
+        return self._on_stopped_open(event, now_ns)
+
     def _on_stopped_steady(self, _event: Stopped, now_ns: int) -> Actions:
         if not self._traffic.outstanding:
             return self._finish_stopping(now_ns)
@@ -369,6 +360,16 @@ class Session:
 
     def _ignore(self, _event: Event, _now_ns: int) -> Actions:
         return ()
+
+
+def _may_answer_a_drop(incoming: Incoming) -> bool:
+    """Return whether a message may answer what a drop sent: errors, and what names no request."""
+    match incoming:
+        case Failed() | Unreadable() | Send():
+            return True
+        case Reply(sequence=sequence) | StreamPart(sequence=sequence):
+            return sequence is None
+    return False
 
 
 _Step = Callable[[Session, Any, int], Actions]
@@ -393,7 +394,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         Due: Session._on_due_disconnected,
         HeartbeatDue: Session._ignore,
         Swept: Session._ignore,
-        Stopped: Session._on_stopped_open,
+        Stopped: Session._on_stopped_establishing,
     },
     State.STEADY: {
         Received: Session._on_received,

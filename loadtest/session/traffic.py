@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadtest.dialects import calls
 from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
@@ -22,17 +23,18 @@ from loadtest.dialects.base import (
     Incoming,
     Push,
     Reply,
+    Request,
     Restored,
     StreamPart,
     Unreadable,
 )
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
-from loadtest.dialects.mistakes import mistake
+from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.events import Send
-from loadtest.session import dialect_calls
 from loadtest.session.history import History, flaws_of
-from loadtest.session.ledger import Ledger, Outcome, Request
+from loadtest.session.ledger import Ledger, Outcome
+from loadtest.session.ledger import Request as Sent
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import Backoff, Pace
 from loadtest.text import one_line
@@ -76,7 +78,6 @@ class Traffic:
         "_config",
         "_dialect",
         "_first_after_resume",
-        "_history",
         "_last_push",
         "_least_push_ms",
         "_ledger",
@@ -86,6 +87,7 @@ class Traffic:
         "_queued",
         "_recorder",
         "_steady_since_ns",
+        "history",
         "refusal",
     )
 
@@ -96,7 +98,7 @@ class Traffic:
         self._ordered = config.dialect.ordered
         self._recorder = recorder
         self._ledger = Ledger()
-        self._history = History(about, config.dialect, self._ledger, recorder)
+        self.history = History(about, config.dialect, self._ledger, recorder)
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
@@ -159,9 +161,15 @@ class Traffic:
             return Send(request)
         return self._send_request(request, planned_ns, now_ns)
 
-    def _send_request(self, made: object, planned_ns: int, now_ns: int) -> Send:
-        """Send a Request."""
-        request = dialect_calls.request(self._dialect, made, self._ledger.next_sequence)
+    def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
+        """Send a Request.
+
+        Raises:
+            DialectMistake: the dialect returned something else.
+        """
+        if not isinstance(request, Request) or not isinstance(request.data, str | bytes):
+            given = f"sequence {self._ledger.next_sequence}"
+            raise wrong_result(self._dialect, "request", request, "str, bytes or loadtest.Request", given)
         if request.replies:
             self._ledger.sent(planned_ns, now_ns, request.name)
         else:
@@ -201,8 +209,8 @@ class Traffic:
         elif text != self._about.text(sequence):
             flaw = self._flaw(reply, text, sequence)
         outcome = self._ledger.answered(sequence, flaw, ordered=self._ordered)
-        if self._history.expected:
-            self._history.replied()
+        if self.history.expected:
+            self.history.replied()
         if outcome is _ANSWERED:
             self._round_trip(request, now_ns, steady=steady)
         else:
@@ -210,7 +218,7 @@ class Traffic:
         return self.in_turn(now_ns) if steady else ()
 
     def _number(self, sequence: object) -> int:
-        return dialect_calls.number(self._dialect, sequence, self._ledger.oldest())
+        return calls.number(self._dialect, sequence, self._ledger.oldest())
 
     def _flaw(self, reply: Reply, text: str, sequence: int) -> Outcome | None:
         """Return what is wrong with a reply's text, None if it holds the request's own."""
@@ -219,7 +227,7 @@ class Traffic:
             return None
         return Outcome.FOREIGN if self._about.marker.is_foreign(text) else Outcome.CORRUPTED
 
-    def _round_trip(self, request: Request, now_ns: int, *, steady: bool) -> None:
+    def _round_trip(self, request: Sent, now_ns: int, *, steady: bool) -> None:
         recorder = self._recorder
         recorder.counts["messaging.answered"] += 1
         service_ns = now_ns - request.sent_ns
@@ -250,14 +258,14 @@ class Traffic:
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        known = outcome is not Outcome.UNMATCHED
-        example = f"request {sequence}" if known else f"sequence {reply.sequence!r}"
+        named = sequence if reply.sequence is None else repr(reply.sequence)  # shows text as text
+        example = f"request {named}" if sequence >= 0 else f"reply to {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
         elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
             example += f": {difference(self._about.text(sequence), reply.text or '')}"
-        answers_nothing = isinstance(reply, Failed) and not known
+        answers_nothing = isinstance(reply, Failed) and outcome is Outcome.UNMATCHED
         error = (
             "an error that answers no request"
             if answers_nothing
@@ -273,13 +281,14 @@ class Traffic:
             self._answered_nothing(failed, sequence, now_ns)
             return ()
         outcome = self._ledger.answered(sequence, Outcome.FAILED)
-        if self._history.expected:
-            self._history.replied()
+        if self.history.expected:
+            self.history.replied()
         self._misanswered(outcome, failed, sequence, now_ns, request.name)
         return self.in_turn(now_ns) if steady else ()
 
     def _part(self, part: StreamPart, now_ns: int) -> None:
-        sequence = self._number(part.sequence)
+        in_order = part.sequence is None and self._ordered
+        sequence = self._ledger.next_in_order() if in_order else self._number(part.sequence)
         request = self._ledger.pending.get(sequence)
         if request is None:
             self._part_of_nothing(part, sequence, now_ns)
@@ -304,7 +313,8 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            self.error("messaging", _ERRORS[outcome], request.sent_ns, _named(sequence, request))
+            example = f"{_named(sequence, request)}: {self._about.text(sequence)[:80]}"  # to find in a log
+            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
@@ -315,13 +325,13 @@ class Traffic:
             case Push():
                 self._pushed(incoming, now_ns)
             case Restored():
-                self._history.restored(incoming, now_ns)
+                self.history.restored(incoming, now_ns)
             case AuthRequired(detail):
                 self.refusal = detail
             case Unreadable(excerpt):
                 self.unreadable(excerpt, now_ns)
             case _:
-                raise dialect_calls.not_incoming(self._dialect, incoming)
+                raise wrong_result(self._dialect, "read", incoming, calls.ALLOWED, "a message of the server")
 
     def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
         """Record a message that the dialect cannot read."""
@@ -385,14 +395,14 @@ class Traffic:
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
-        self._history.ended(now_ns)
+        self.history.ended(now_ns)
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
 
     def opened(self) -> None:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
         self._last_push = self._least_push_ms = None
         self._pushed_text = -1
-        self._history.opened()
+        self.history.opened()
         self.refusal = ""
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
@@ -406,12 +416,12 @@ class Traffic:
 
     def unfinished(self, now_ns: int) -> None:
         """End the session: outstanding requests are neither answered nor lost."""
-        self._history.ended(now_ns)
+        self.history.ended(now_ns)
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 
 
-def _named(sequence: int, request: Request) -> str:
+def _named(sequence: int, request: Sent) -> str:
     return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
 
 

@@ -82,7 +82,9 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     sent, answered = run.count("messaging.sent"), run.count("messaging.answered")
     asked = sent - run.count("messaging.unanswerable")
     if failings:
-        return Ruling.FAIL, f"of {sent} messages sent: {', '.join(failings)}"
+        planned, pushes = run.manifest.plan.messages_planned, run.count("messaging.pushes")
+        seen = f"{sent} messages sent" if planned else f"{pushes} pushes received"
+        return Ruling.FAIL, f"of {seen}: {', '.join(failings)}"
     if left := _unaccounted(run):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
     if not run.manifest.plan.messages_planned:
@@ -106,11 +108,11 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
 
 def _success(run: RunData, answered: int, asked: int) -> str:
     """Return what is known of the answers: only those with a text are known to be intact."""
-    dialect, unchecked = run.manifest.plan.dialect_class, run.count("messaging.unchecked")
+    promised, unchecked = run.manifest.promised, run.count("messaging.unchecked")
     claims = [
         *(["intact"] if unchecked < answered else []),
         "once",
-        *(["in order"] if dialect is None or dialect.ordered else []),
+        *(["in order"] if promised is None or promised.ordered else []),
     ]
     claim = " and ".join(filter(None, [", ".join(claims[:-1]), claims[-1]]))
     told = f"{answered} of {asked} messages answered, {claim}"
@@ -121,21 +123,33 @@ def _success(run: RunData, answered: int, asked: int) -> str:
 
 
 def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
-    """Judge a run without replies by its pushes, if the dialect has any.
+    """Judge a run without replies by its pushes, if the server sends any.
 
     Args:
         run: the run.
         reason: why there are no replies.
     """
-    dialect, pushes = run.manifest.plan.dialect_class, run.count("messaging.pushes")
-    if dialect is None or not dialect.pushes:
+    pushes = run.count("messaging.pushes")
+    if not pushes and not _promises_pushes(run):
         return Ruling.NOT_JUDGED, reason
+    if pushes < MIN_ANSWERED and not run.manifest.plan.messages_planned and _has_requests(run):
+        return Ruling.NOT_JUDGED, reason  # rate 0 was chosen, and the server may have nothing to push
     if pushes < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
             f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions"
         )
     return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
+
+
+def _has_requests(run: RunData) -> bool:
+    promised = run.manifest.promised
+    return promised is None or promised.requests
+
+
+def _promises_pushes(run: RunData) -> bool:
+    promised = run.manifest.promised
+    return promised is not None and promised.pushes
 
 
 def _hanging(run: RunData, asked: int) -> int:
@@ -163,12 +177,6 @@ def _remarks(run: RunData) -> list[str]:
         )
         if count
     ]
-    dialect = run.manifest.plan.dialect_class
-    if (
-        dialect is not None
-        and dialect.pushes
-        and not run.count("messaging.pushes")
-        and run.length_s > PUSHES_EXPECTED_AFTER_S
-    ):
+    if _promises_pushes(run) and not run.count("messaging.pushes") and run.length_s > PUSHES_EXPECTED_AFTER_S:
         remarks.append("no push was received")
     return remarks

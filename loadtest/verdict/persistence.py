@@ -65,8 +65,8 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
             f"none of {run.count('persistence.history_missing')} resumes restored a history; "
             f"{restored_before} of the baseline did"
         )
-    dialect = plan.dialect_class
-    if not (checked if dialect is None else dialect.identifies):
+    promised = run.manifest.promised
+    if not (checked if promised is None else promised.identifies):
         return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"
     if not checked and not (plan.outages_planned and plan.reconnects):
         return Ruling.NOT_JUDGED, "no session came back, and none was planned to"

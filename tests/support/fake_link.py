@@ -14,7 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from loadtest.dialects.base import Request
 from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
 from loadtest.events import (
     Action,
@@ -192,7 +194,25 @@ class EchoServer(FakeServer):
 
     def answer(self, who: Identity, data: Data) -> list[str]:
         assert isinstance(data, str)
-        return [data]
+        return [] if data == UNANSWERABLE else [data]
+
+
+class SilentServer(EchoServer):
+    """A server that says nothing."""
+
+    def answer(self, who: Identity, data: Data) -> list[str]:
+        return []
+
+
+UNANSWERABLE = "unanswerable"
+
+
+class HalfAnswerable(Echo):
+    """Every second request gets no reply."""
+
+    def request(self, session: DialectSession, sequence: int) -> Any:
+        text = super().request(session, sequence)
+        return Request(UNANSWERABLE, replies=False) if sequence % 2 else text
 
 
 class Link:
@@ -299,6 +319,13 @@ class Link:
         """Start the session and establish it."""
         self.tell(Started())
         return self.open().hear()
+
+    def start_refused(self, times: int) -> "Link":
+        """Start the session; let this many attempts fail, and the next begin."""
+        self.tell(Started())
+        for _ in range(times):
+            self.refuse().retry()
+        return self
 
     def open(self) -> "Link":
         """Let the connection attempt succeed."""

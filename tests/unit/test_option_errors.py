@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.base import dialect_named
 from loadtest.drops.plan import DropPlan, Storm, parse_storms, parse_weights
 from loadtest.duel.settings import DuelSettings, Side, parse_duration
 from loadtest.errors import InvalidSetting, UsageError
@@ -82,6 +82,7 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         *(options(**{name: "-1"}) for name in ("in_flight", "message_bytes", "reply_timeout", "warmup")),
         *(options(**{name: "0"}) for name in ("open_timeout", "connect_concurrency")),
         *(options(**{name: "-1"}) for name in ("drop_every", "server_log_errors")),
+        *(options(message_bytes=text) for text in ("47", "64=9,2000000=1", "64=9,65=0", "64,64=2")),
         options(seed="9" * 300),
         *(attributes(rate=value) for value in (-1.0, None, True, math.nan, "fast")),
         *(attributes(sessions=value) for value in (0, 2.5, None)),
@@ -104,7 +105,6 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         attributes(dialect="klingon"),
         attributes(dialect=5),
         attributes(dialect=int),
-        attributes(dialect=Dialect),
         attributes(token=5),
         attributes(token=["secret"]),
         attributes(drops=5),

@@ -21,14 +21,13 @@ from tests.support.ports import free_port
 CONFIGURATION = """
 # Mosquitto 2.0 does not start without a listener for plain MQTT.
 listener {plain} 127.0.0.1
-
 listener {port} lo
 protocol websockets
 
 allow_anonymous true
 persistence false
-log_type error
-log_type warning
+# The next message with QoS 1 is sent only when the client has acknowledged the last.
+max_inflight_messages 1
 """
 
 CONNECT, PUBACK = 0x10, 0x40

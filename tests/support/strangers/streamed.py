@@ -8,6 +8,7 @@ Faults:
 
 import asyncio
 import json
+import random
 import sys
 from collections.abc import Iterator
 from itertools import count
@@ -19,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 FAULT = sys.argv[2] if len(sys.argv) > 2 else None
 
 DELTA_LENGTH = 16
-PAUSE_S = 0.03
+LONGEST_PAUSE_S = 0.15
 
 answers = count(1)
 
@@ -43,7 +44,7 @@ async def stream(connection: ServerConnection, request: dict[str, Any]) -> None:
         for number, text in enumerate(deltas(request["prompt"])):
             if breaks_off and number == 2:
                 return
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_S))
             await send("delta", text=text)
         await send("done")
     except ConnectionClosed:

@@ -104,7 +104,7 @@ class TestOutcomes:
         ]
 
     def test_unordered(self) -> None:
-        """Where replies may overtake each other, none is out of order; one that comes twice is a duplicate."""
+        """Where replies may overtake each other, none is out of order; duplicates are still found."""
         ledger = ledger_with(3)
         found = [outcome(ledger, sequence, ordered=False) for sequence in (2, 0, 1, 1)]
         assert found == [Outcome.ANSWERED] * 3 + [Outcome.DUPLICATED]
@@ -118,7 +118,7 @@ class TestOutcomes:
 
     @pytest.mark.parametrize("flaw", FLAWS)
     def test_flawed(self, flaw: Outcome) -> None:
-        """A reply with a flaw has that outcome; its request is not acknowledged, but answered all the same."""
+        """A reply with a flaw has that outcome; its request is not acknowledged, yet not outstanding."""
         ledger = ledger_with(1)
         assert outcome(ledger, 0, flaw) is flaw
         assert 0 not in ledger.acknowledged
@@ -162,7 +162,7 @@ class TestOutcomes:
 
     @pytest.mark.parametrize("flaw", FLAWS)
     def test_recovered_with_a_flaw(self, flaw: Outcome) -> None:
-        """A flawed reply to a request that was given up has the flaw as its outcome, and acknowledges nothing."""
+        """A flawed reply to a given-up request has the flaw as its outcome, and acknowledges nothing."""
         ledger = ledger_with(1)
         ledger.disconnected()
         assert ledger.unexpected(0, flaw) == (flaw, Outcome.LOST_IN_OUTAGE)
@@ -243,6 +243,27 @@ class TestStreams:
         ledger.disconnected()
         assert not ledger.streams
         assert ledger.unexpected(0) == (Outcome.RECOVERED, Outcome.LOST_IN_OUTAGE)
+
+    def test_next_in_order(self) -> None:
+        """The request that is answered next is the oldest after the last answered one."""
+        ledger = ledger_with(5)
+        assert ledger.next_in_order() == 0
+        outcome(ledger, 2)
+        assert (ledger.oldest(), ledger.next_in_order()) == (0, 3)
+        outcome(ledger, 4)
+        assert ledger.next_in_order() == -1
+        ledger.disconnected()
+        ledger.sent(5, 5)
+        assert ledger.next_in_order() == 5
+
+    @pytest.mark.parametrize(("ordered", "left"), [(True, {2: 10}), (False, {0: 10, 2: 10})])
+    def test_parts_taken_for_an_older_requests(self, ordered: bool, left: dict[int, int]) -> None:
+        """In order, a reply shows that the parts before it were its own, not those of an older request."""
+        ledger = ledger_with(3)
+        for sequence in (0, 1, 2):
+            ledger.part(sequence, 10)
+        outcome(ledger, 1, ordered=ordered)
+        assert ledger.streams == left
 
     def test_behind_a_stream(self) -> None:
         """Requests behind one whose stream goes on are given up by their own age."""
@@ -374,9 +395,10 @@ class Books(RuleBasedStateMachine):
         before = self.books.get(sequence)
         expected = self.expected(sequence, before, flaw)
         assert outcome(self.ledger, sequence, flaw) == expected
+        if before == "pending":
+            self.parts = {begun: at_ns for begun, at_ns in self.parts.items() if begun > sequence}
         if before in ("pending", "lost", "broken_off", "lost_in_outage"):
             self.books[sequence] = "acknowledged" if flaw is None else "flawed"
-        self.parts.pop(sequence, None)
         if expected is Outcome.ANSWERED:
             self.highest = sequence
 

@@ -15,19 +15,29 @@ from loadtest.session.recorder import COUNTS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session.traffic import SessionConfig
 from tests.support.effort import effort
-from tests.support.fake_link import STANDARD, EchoServer, FakeServer, Link, session_config
+from tests.support.fake_link import (
+    BEATING,
+    STANDARD,
+    Beating,
+    EchoServer,
+    FakeServer,
+    HalfAnswerable,
+    Link,
+    session_config,
+)
 from tests.support.session_table import EXAMPLES, LEGAL
 
 OUTCOMES = (
-    *("answered", "reordered", "corrupted", "late", "recovered"),
-    *("lost", "lost_in_outage", "unfinished"),
+    *("answered", "reordered", "corrupted", "foreign", "failed", "late", "recovered"),
+    *("lost", "broken_off", "lost_in_outage", "unfinished", "unanswerable"),
 )
 ENDINGS = ("resumed", "gave_up", "forbidden", "cut_short", "unresolved", "overdue")
 BLAME = (
     *(f"messaging.{what}" for what in ("lost", "late", "duplicated", "reordered", "corrupted", "unmatched")),
-    *(f"messaging.{what}" for what in ("unreadable", "pushes_missing", "pushes_duplicated")),
+    *(f"messaging.{what}" for what in ("failed", "broken_off", "foreign", "unreadable")),
+    *(f"messaging.pushes_{what}" for what in ("missing", "duplicated", "altered", "foreign")),
     *(f"persistence.{what}" for what in ("identity_changed", "history_missing", "missing", "redelivered")),
-    "persistence.repeated",
+    *(f"persistence.{what}" for what in ("repeated", "reordered", "altered", "foreign")),
 )
 """Counts that no drop, loss or refusal may ever raise."""
 
@@ -53,13 +63,18 @@ BEHAVIOURS = [
     session_config(in_flight=2, backoff=Backoff(max_attempts=2, jitter="equal")),
     session_config(pace=Pace(rate=0, arrivals="closed"), backoff=Backoff(max_attempts=0)),
     session_config(dialect=Echo()),
+    session_config(dialect=HalfAnswerable()),
+    BEATING,
 ]
 
 
 class Sessions(RuleBasedStateMachine):
     """Two sessions on one recorder, taken through whatever their tables allow."""
 
-    faults: tuple[str, ...] = ("lose", "duplicate", "reorder", "corrupt", "forget", "again", "junk")
+    faults: tuple[str, ...] = (
+        *("lose", "duplicate", "reorder", "corrupt", "confuse", "refuse", "break_off"),
+        *("forget", "again", "junk"),
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,11 +82,13 @@ class Sessions(RuleBasedStateMachine):
         self.links: list[Link] = []
         self.totals: dict[str, int] = {}
 
-    @initialize(behaviour=st.sampled_from(BEHAVIOURS), walk=WALKS)
-    def begin(self, behaviour: SessionConfig, walk: bytes) -> None:
+    @initialize(behaviour=st.sampled_from(BEHAVIOURS), streams=st.booleans(), walk=WALKS)
+    def begin(self, behaviour: SessionConfig, streams: bool, walk: bytes) -> None:
         """Make the sessions: one is established and goes on, the other has just begun."""
         server = EchoServer if isinstance(behaviour.dialect, Echo) else FakeServer
-        self.links = [Link(behaviour, server=server(), recorder=self.recorder) for _ in range(2)]
+        self.links = [
+            Link(behaviour, server=server(streams=streams), recorder=self.recorder) for _ in range(2)
+        ]
         self.links[0].start()
         self.links[1].tell(Started())
         self.go_on(which=0, walk=walk)
@@ -93,6 +110,8 @@ class Sessions(RuleBasedStateMachine):
         named = [*_NEXT[state], "sweep", "fault"]
         if link.connected:
             named += ["hear"] * 4 + ["lose"]
+        if isinstance(link.session._dialect, Beating):
+            named.append("beat")
         if (state, Due) in LEGAL and not link.session._traffic._config.pace.closed:
             named += ["send"] * 3
         return named
@@ -122,7 +141,7 @@ class Sessions(RuleBasedStateMachine):
 
     def go_wrong(self, link: Link, choice: int) -> None:
         """Let the server do something wrong, now or with one of the next messages."""
-        remembered = len(link.server.histories[link.identity.session_id])
+        remembered = len(link.server.requests[link.identity.session_id])
         match self.faults[choice % len(self.faults)]:
             case "forget":
                 link.server.forget(link.identity)
@@ -164,21 +183,11 @@ class Sessions(RuleBasedStateMachine):
     @invariant()
     def books_balance(self) -> None:
         """Every request sent has exactly one outcome or is under way; every message planned went or waits."""
-        kinds = (
-            "answered",
-            "reordered",
-            "corrupted",
-            "late",
-            "recovered",
-            "lost",
-            "lost_in_outage",
-            "unfinished",
-        )
-        outcomes = self.total(*(f"messaging.{kind}" for kind in kinds))
+        outcomes = self.total(*(f"messaging.{outcome}" for outcome in OUTCOMES))
         outstanding = sum(link.session._traffic.outstanding for link in self.links)
         assert self.total("messaging.sent") == outcomes + outstanding
         sends = [action for link in self.links for action in link.asked if isinstance(action, Send)]
-        assert self.total("messaging.sent") == len(sends)
+        assert self.total("messaging.sent", "messaging.other_sent") == len(sends)
         waiting = sum(len(link.session._traffic._queue or ()) for link in self.links)
         assert self.total("messaging.planned") == self.total("messaging.sent", "messaging.missed") + waiting
         kept_back = sum(link.session._traffic._queued for link in self.links)

@@ -10,13 +10,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.dialects.base import Push
 from loadtest.events import EstablishTimedOut, Started
 from loadtest.session import machine, reconnecting, traffic
 from loadtest.session.ledger import Outcome
 from loadtest.session.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
 from tests.support.effort import effort
-from tests.support.fake_link import Link, frame, session_config
+from tests.support.fake_link import (
+    BEATING,
+    EchoServer,
+    FakeServer,
+    HalfAnswerable,
+    Link,
+    dialect_session,
+    frame,
+    session_config,
+)
 
 ITEMS = ("connect", "messaging", "reconnect", "persistence", "latency")
 
@@ -127,7 +137,7 @@ def literals(module: ModuleType) -> set[str]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    return {text for text in texts if re.fullmatch(rf"({'|'.join(ITEMS)})\.\w+", text)}
+    return {text for text in texts if re.fullmatch(rf"({'|'.join(ITEMS)})\.\w*[a-z]", text)}
 
 
 class TestCounts:
@@ -162,7 +172,12 @@ class TestCounts:
 def tour(recorder: Recorder) -> None:
     """Take sessions through everything that can happen to them."""
     wrong_replies(Link(recorder=recorder).start())
-    wrong_histories(Link(recorder=recorder).start().send(2).hear())
+    other_messages(Link(BEATING, recorder=recorder).start())
+    Link(session_config(dialect=HalfAnswerable()), server=EchoServer(), recorder=recorder).start().send(2)
+    broken = Link(server=FakeServer(streams=True), recorder=recorder).start()
+    broken.server.faults = {0: "break_off"}
+    broken.send().hear().sweep(6 * NS_PER_S)
+    wrong_histories(Link(recorder=recorder).start().send(3).hear())
     ways_to_end(recorder)
     Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).lose()
     missed = Link(session_config(in_flight=1), recorder=recorder).start().drop("slow_reader")
@@ -170,22 +185,33 @@ def tour(recorder: Recorder) -> None:
 
 
 def wrong_replies(link: Link) -> None:
-    """Get every outcome of a request, and pushes with holes; end with a request under way."""
-    link.server.faults = {0: "duplicate", 1: "reorder", 3: "corrupt", 4: "lose", 5: "lose"}
-    link.send(6).hear().sweep(6 * NS_PER_S).send(2).drop().detect().send().resume()
-    link.hear_these([link.server.again(link.identity, sequence) for sequence in (0, 4, 6)])
+    """Get every outcome of a request; end with a request under way."""
+    faults = ("refuse", "reorder", "duplicate", "corrupt", "lose", "lose", "confuse")
+    link.server.faults = dict(enumerate(faults))
+    link.send(7).hear().sweep(6 * NS_PER_S).send(2).drop().detect().send().resume()
+    link.hear_these([link.server.again(link.identity, sequence) for sequence in (1, 4, 7)])
     link.hear_these([frame("ws:ack", echo={"payload": {"sequence": 99}}), "junk"])
-    link.hear_these([frame("ws:push", push_id=number) for number in (1, 3, 3)])
     link.send().stop()
     link.lose()
 
 
+def other_messages(link: Link) -> None:
+    """Send a heartbeat, get a reply without a text, and pushes with holes and with wrong texts."""
+    link.beat().send().hear_these([frame("ws:ack", echo={"payload": {"sequence": 0}})])
+    link.hear_these([frame("ws:push", push_id=number) for number in (1, 3, 3)])
+    texts = [link.about.text(sequence) for sequence in (1, 0)]
+    for text in (*texts, texts[0][:-1], dialect_session(99).text(0)):
+        link.session._traffic.heard(Push(text=text), link.now_ns)
+
+
 def wrong_histories(link: Link) -> None:
-    """Resume without history, with a part of it twice, and into another session."""
-    history = link.server.histories[link.identity.session_id]
-    link.server.histories[link.identity.session_id] = []
+    """Resume without history, with a wrong one, and into another session."""
+    link.server.forget(link.identity)
     link.lose().resume().send().hear()
-    link.server.histories[link.identity.session_id] = [history[0], history[0]]
+    texts = [link.about.text(sequence) for sequence in (1, 0, 0)]
+    texts += [link.about.text(2)[:-1], dialect_session(99).text(0)]
+    history = link.server.histories[link.identity.session_id]
+    history[:] = [{"role": "user", "content": text} for text in texts]
     link.server.known_as[link.identity.session_id] = "another"
     link.lose().resume()
 

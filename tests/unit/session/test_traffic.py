@@ -1,17 +1,20 @@
 """What is said on a connection: requests out and replies in, without the session around it."""
 
 import math
+import unicodedata
 from typing import Any
 
 import pytest
 
-from loadtest.dialects.base import UNNUMBERED, Push, Reply, Restored, Unreadable
+from loadtest.dialects.base import Dialect, Failed, Push, Reply, Request, StreamPart, Unreadable
 from loadtest.dialects.emergence import Emergence
+from loadtest.dialects.marks import Marker
+from loadtest.errors import DialectMistake
 from loadtest.events import Data, Send
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Pace
 from loadtest.session.traffic import MAX_PUSH_GAP, MAX_PUSH_NS, Traffic
-from tests.support.fake_link import MS, identity, session_config
+from tests.support.fake_link import MS, dialect_session, session_config
 
 
 class Unqueued(Emergence):
@@ -20,13 +23,20 @@ class Unqueued(Emergence):
     queues = False
 
 
+class Unordered(Emergence):
+    """An application whose replies may overtake each other."""
+
+    ordered = False
+
+
 class Talk:
     """Traffic with the counts of its recorder at hand."""
 
     def __init__(self, **changes: Any) -> None:
         self.recorder = Recorder()
         self.dialect = changes.setdefault("dialect", Emergence())
-        self.traffic = Traffic(identity(), session_config(**changes), self.recorder)
+        self.about = dialect_session()
+        self.traffic = Traffic(self.about, session_config(**changes), self.recorder)
         self.sent: list[Data] = []
 
     @property
@@ -43,17 +53,33 @@ class Talk:
         """Let the messages go whose turn it is; return how many."""
         return self._take(self.traffic.in_turn(now_ns))
 
-    def reply(self, sequence: int | None, now_ns: int, *, steady: bool = True, content: object = None) -> int:
+    def reply(
+        self,
+        sequence: Any,
+        now_ns: int,
+        *,
+        steady: bool = True,
+        text: str | None = None,
+        whole: bool = False,
+    ) -> int:
         """Let a reply come; return how many messages are sent in turn."""
-        return self._take(self.traffic.replied(Reply(sequence, content), now_ns, steady=steady))
+        return self._take(self.traffic.replied(Reply(sequence, text, whole), now_ns, steady=steady))
+
+    def fail(self, sequence: Any, now_ns: int, detail: str = "overloaded", *, steady: bool = True) -> int:
+        """Let an error reply come; return how many messages are sent in turn."""
+        return self._take(self.traffic.failed(Failed(sequence, detail), now_ns, steady=steady))
+
+    def part(self, now_ns: int, sequence: Any = None) -> None:
+        """Let a part of a streamed reply come."""
+        self.traffic.heard(StreamPart(sequence), now_ns)
 
     def swept(self, now_ns: int, *, steady: bool = True) -> int:
         """Look for overdue replies; return how many messages are sent in turn."""
         return self._take(self.traffic.swept(now_ns, steady=steady))
 
-    def push(self, now_ns: int, *, number: int | None = None, sent_at_ms: float | None = None) -> None:
+    def push(self, now_ns: int, **fields: Any) -> None:
         """Let a push come."""
-        self.traffic.heard(Push(number=number, sent_at_ms=sent_at_ms), now_ns)
+        self.traffic.heard(Push(**fields), now_ns)
 
     def _take(self, sends: Any) -> int:
         assert all(isinstance(send, Send) for send in sends)
@@ -88,12 +114,13 @@ class TestTimes:
             talk.due(planned_ns, planned_ns)
         talk.reply(1, 10)
         talk.reply(0, 11)
-        talk.reply(2, 12, content=b"{}")
+        talk.reply(2, 12, text="altered")
         talk.reply(2, 13)
         assert talk.samples("service") == [8]
         assert talk.counts == {
             "planned": 3,
             "sent": 3,
+            "unchecked": 2,
             "answered": 1,
             "reordered": 1,
             "corrupted": 1,
@@ -118,7 +145,7 @@ class TestTimes:
         talk.traffic.disturbed(0, resumed=True)
         for planned_ns in (1, 2, 3):
             talk.due(planned_ns, planned_ns)
-        talk.reply(0, 4, content=b"{}")
+        talk.reply(0, 4, text="altered")
         talk.reply(1, 5)
         talk.reply(2, 6)
         assert (talk.samples("after_resume"), talk.samples("service")) == ([3], [3])
@@ -198,7 +225,7 @@ class TestClosedLoop:
         talk = Talk(pace=Pace(rate=0, arrivals="closed"))
         assert talk.in_turn(1) == 1
         assert [talk.reply(sequence, 10) for sequence in (0, 0, 1)] == [1, 0, 1]
-        assert talk.counts == {"planned": 3, "sent": 3, "answered": 2, "duplicated": 1}
+        assert talk.counts == {"planned": 3, "sent": 3, "unchecked": 2, "answered": 2, "duplicated": 1}
 
     def test_goes_on_after_a_loss(self) -> None:
         """A request that is given up is followed by the next, and its late reply by none."""
@@ -220,30 +247,24 @@ class TestClosedLoop:
 class TestReplies:
     """Replies that are not what was asked for."""
 
-    def test_errors_name_the_request(self) -> None:
-        """What is wrong with a reply is told with the number of its request."""
+    def test_reply_timeout(self) -> None:
+        """A request is given up once it is older than the reply timeout, and not before."""
+        talk = Talk(reply_timeout_ns=100)
+        talk.due(0, 0)
+        talk.swept(100)
+        assert talk.counts == {"planned": 1, "sent": 1}
+        talk.swept(101)
+        talk.swept(102)
+        assert talk.counts == {"planned": 1, "sent": 1, "lost": 1}
+        assert talk.errors() == {"no reply in time": f"request 0: {talk.about.text(0)}"}
+
+    def test_unfinished(self) -> None:
+        """What is outstanding when the session ends is neither answered nor lost."""
         talk = Talk()
         talk.due(1, 1)
-        talk.reply(0, 2, content=b"{}")
-        talk.reply(7, 3)
-        assert talk.errors() == {"reply corrupted": "request 0", "reply unmatched": "request 7"}
-
-    def test_reply_without_a_number(self) -> None:
-        """A reply that does not say whose it is belongs to the oldest request, and must fit it."""
-        talk = Talk()
-        for at_ns in (1, 2):
-            talk.due(at_ns, at_ns)
-        talk.reply(None, 3, content=talk.sent[0].encode())  # type: ignore[union-attr]
-        talk.reply(None, 4, content=b'{"payload":{}}')
-        talk.reply(None, 5)
-        assert talk.counts == {"planned": 2, "sent": 2, "answered": 1, "corrupted": 1, "unmatched": 1}
-
-    def test_reply_to_a_drop(self) -> None:
-        """A reply to a request that only a drop knows is nothing."""
-        talk = Talk()
-        talk.reply(UNNUMBERED, 1)
-        assert not talk.counts
-        assert not talk.errors()
+        talk.traffic.unfinished(2)
+        assert talk.traffic.outstanding == 0
+        assert talk.counts == {"planned": 1, "sent": 1, "unfinished": 1}
 
     def test_unreadable(self) -> None:
         """What the dialect does not know is counted, with the bounded excerpt of the first."""
@@ -253,24 +274,479 @@ class TestReplies:
         assert talk.counts == {"unreadable": 2}
         assert talk.errors() == {"unreadable message": "x" * 200}
 
-    def test_no_reply_in_time(self) -> None:
-        """A request is given up once it is older than the reply timeout, and not before."""
-        talk = Talk(reply_timeout_ns=100)
-        talk.due(0, 0)
-        talk.swept(100)
-        assert talk.counts == {"planned": 1, "sent": 1}
-        talk.swept(101)
-        talk.swept(102)
-        assert talk.counts == {"planned": 1, "sent": 1, "lost": 1}
-        assert talk.errors() == {"no reply in time": "request 0"}
+    def test_unordered(self) -> None:
+        """Where replies may overtake each other, the one that comes after a later one is answered."""
+        for dialect, outcome in ((Emergence(), "reordered"), (Unordered(), "answered")):
+            talk = Talk(dialect=dialect)
+            talk.due(1, 1)
+            talk.due(2, 2)
+            talk.reply(1, 3)
+            before = talk.counts.get(outcome, 0)
+            talk.reply(0, 4)
+            assert talk.counts[outcome] == before + 1
 
-    def test_unfinished(self) -> None:
-        """What is under way when the session ends is neither answered nor lost."""
+
+class TestSequences:
+    """How a reply names its request."""
+
+    @pytest.mark.parametrize("named", [1, "1", "001"])
+    def test_by_number_or_text(self, named: Any) -> None:
+        """A sequence number may come as a number or as its decimal text."""
         talk = Talk()
         talk.due(1, 1)
-        talk.traffic.unfinished()
+        talk.due(2, 2)
+        talk.reply(named, 3, text=talk.about.text(1))
+        talk.reply(0, 4)
+        assert (talk.counts["answered"], talk.counts["reordered"]) == (1, 1)
+
+    def test_by_order(self) -> None:
+        """A reply that names no request belongs to the oldest outstanding one, and must fit it."""
+        talk = Talk()
+        for at_ns in (1, 2):
+            talk.due(at_ns, at_ns)
+        talk.reply(None, 3, text=talk.about.text(0))
+        talk.reply(None, 4, text=talk.about.text(0))
+        talk.reply(None, 5)
+        assert talk.counts == {"planned": 2, "sent": 2, "answered": 1, "corrupted": 1, "unmatched": 1}
+        errors = talk.errors()
+        assert errors["reply unmatched"] == "reply to None"
+        assert errors["reply altered"].startswith("request 1: sent")
+
+    @pytest.mark.parametrize(
+        ("named", "example"),
+        [
+            (7, "request 7"),
+            ("7", "request '7'"),
+            (-1, "reply to -1"),
+            ("-1", "reply to '-1'"),
+            ("abc", "reply to 'abc'"),
+            ("", "reply to ''"),
+            ("1.0", "reply to '1.0'"),
+            ("²", "reply to '²'"),
+            (10**30, f"request {10**30}"),
+            ("9" * 5000, "reply to '" + "9" * 190),
+        ],
+    )
+    @pytest.mark.parametrize("refused", [False, True])
+    def test_of_nothing(self, named: Any, example: str, refused: bool) -> None:
+        """A reply or an error to nothing that was asked is unmatched, and shown as the server named it."""
+        talk = Talk()
+        talk.due(1, 1)
+        if refused:
+            talk.fail(named, 2, "no")
+        else:
+            talk.reply(named, 2)
+        assert talk.counts == {"planned": 1, "sent": 1, "unmatched": 1}
+        (shown,) = talk.errors().values()
+        assert shown == (f"{example}: no"[:200] if refused else example)
+
+    def test_number_and_text_are_told_apart(self) -> None:
+        """An error shows whether the server named a request by a number or by text."""
+        shown = []
+        for named in (0, "0"):
+            talk = Talk()
+            talk.due(1, 1)
+            talk.reply(named, 2)
+            talk.reply(named, 3)
+            shown.append(talk.errors()["reply duplicated"])
+        assert shown == ["request 0", "request '0'"]
+
+    @pytest.mark.parametrize("named", [1.5, 0.0, True, b"0", (0,)])
+    @pytest.mark.parametrize("incoming", ["reply", "fail", "part"])
+    def test_of_another_type(self, named: Any, incoming: str) -> None:
+        """A sequence that is not a number, text or None is a mistake of the dialect, and changes nothing."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.due(2, 2)
+        with pytest.raises(DialectMistake, match=r"Emergence\.read returned .*int, str or None"):
+            talk.part(3, named) if incoming == "part" else getattr(talk, incoming)(named, 3)
+        assert talk.traffic.outstanding == 2
+        assert talk.counts == {"planned": 2, "sent": 2}
+
+    def test_a_number_of_another_kind(self) -> None:
+        """A subclass of int is an int."""
+
+        class Number(int):
+            pass
+
+        talk = Talk()
+        talk.due(1, 1)
+        talk.reply(Number(0), 2)
+        assert talk.counts["answered"] == 1
+
+
+class TestTexts:
+    """Replies whose text is checked."""
+
+    @pytest.fixture
+    def talk(self) -> Talk:
+        """Two requests under way."""
+        talk = Talk()
+        for at_ns in (1, 2):
+            talk.due(at_ns, at_ns)
+        return talk
+
+    def test_whole_or_within(self, talk: Talk) -> None:
+        """A reply may say more than the request did, unless it must be that and nothing else."""
+        talk.reply(0, 3, text=f"You said: {talk.about.text(0)}. Well.")
+        talk.reply(1, 4, text=talk.about.text(1), whole=True)
+        assert talk.counts == {"planned": 2, "sent": 2, "answered": 2}
+
+    @pytest.mark.parametrize("more", [" ", "\n", "!", "\0", "]"])
+    @pytest.mark.parametrize("before", [False, True])
+    def test_more_than_the_whole(self, talk: Talk, more: str, before: bool) -> None:
+        """Where a reply must be the text itself, anything before or after it is an alteration."""
+        text = talk.about.text(0)
+        talk.reply(0, 3, text=more + text if before else text + more, whole=True)
+        assert talk.counts["corrupted"] == 1
+        assert "answered" not in talk.counts
+
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_doubled(self, talk: Talk, whole: bool) -> None:
+        """A reply that holds the request's text twice is altered."""
+        talk.reply(0, 3, text=talk.about.text(0) * 2, whole=whole)
+        assert talk.counts == {"planned": 2, "sent": 2, "corrupted": 1}
+
+    @pytest.mark.parametrize("whole", [False, True])
+    @pytest.mark.parametrize(
+        "alter",
+        [
+            lambda text: unicodedata.normalize("NFD", text),
+            lambda text: text[:-1],
+            lambda text: text[:20],
+            lambda text: text.upper(),
+            lambda text: text.replace("🙂", "?"),
+            lambda text: text.encode("cp1252", "replace").decode("cp1252"),
+            lambda text: "",
+            lambda text: "something else",
+        ],
+    )
+    def test_altered(self, talk: Talk, alter: Any, whole: bool) -> None:
+        """A reply whose text is altered is corrupted: no answer, no latency, and not acknowledged."""
+        talk.reply(0, 3, text=alter(talk.about.text(0)), whole=whole)
+        assert talk.counts == {"planned": 2, "sent": 2, "corrupted": 1}
+        assert talk.samples("service") == []
+        assert talk.errors()["reply altered"].startswith("request 0: sent")
+        talk.traffic.disconnected(4)
+        talk.traffic.opened()
+        talk.traffic.unfinished(5)
+        assert not any(name.startswith("persistence") for name in talk.counts), "nothing is owed"
+
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_text_of_another_session(self, talk: Talk, whole: bool) -> None:
+        """A reply with another session's text is foreign, and shows it."""
+        other = dialect_session(1).text(0)
+        talk.reply(0, 3, text=other, whole=whole)
+        assert talk.counts == {"planned": 2, "sent": 2, "foreign": 1}
+        assert "[run.1." in talk.errors()["reply holds another session's text"]
+
+    def test_text_of_another_run(self, talk: Talk) -> None:
+        """A text of another run is no session's of this one: the reply is altered."""
+        talk.reply(0, 3, text=dialect_session(1, run_id="older").text(0))
+        assert talk.counts["corrupted"] == 1
+
+    def test_swapped(self, talk: Talk) -> None:
+        """A reply with the text of another request of the same session is altered."""
+        talk.reply(0, 3, text=talk.about.text(1))
+        talk.reply(1, 3, text=talk.about.text(0))
+        assert talk.counts["corrupted"] == 2
+
+    def test_without_a_text(self, talk: Talk) -> None:
+        """A reply that gives no text is answered, and counted as unchecked."""
+        talk.reply(0, 3)
+        talk.reply(1, 4, text=talk.about.text(1))
+        assert (talk.counts["answered"], talk.counts["unchecked"]) == (2, 1)
+
+    def test_late_with_an_altered_text(self) -> None:
+        """A late reply with an altered text is corrupted, and no longer lost."""
+        talk = Talk(reply_timeout_ns=100)
+        talk.due(0, 0)
+        talk.swept(200)
+        talk.reply(0, 300, text=talk.about.text(0)[:-1])
+        assert talk.counts == {"planned": 1, "sent": 1, "corrupted": 1}
+
+    @pytest.mark.parametrize(
+        ("session", "outcome"), [(0, "recovered"), (1, "foreign")], ids=["own", "another session's"]
+    )
+    def test_recovered(self, talk: Talk, session: int, outcome: str) -> None:
+        """A reply on the next connection is recovered, or what its text says it is."""
+        talk.traffic.disconnected(3)
+        talk.traffic.opened()
+        talk.reply(0, 4, text=dialect_session(session).text(0))
+        assert talk.counts == {"planned": 2, "sent": 2, "lost_in_outage": 1, outcome: 1}
+
+    def test_recovered_with_an_altered_text(self, talk: Talk) -> None:
+        """A reply on the next connection whose text is altered is corrupted, and no longer lost."""
+        talk.traffic.disconnected(3)
+        talk.traffic.opened()
+        talk.reply(0, 4, text=talk.about.text(0)[:-1], whole=True)
+        assert talk.counts == {"planned": 2, "sent": 2, "lost_in_outage": 1, "corrupted": 1}
+        assert talk.errors()["reply altered"].startswith("request 0: sent")
+
+    def test_a_text_that_is_given_twice(self, talk: Talk) -> None:
+        """A duplicate is one whatever its text."""
+        for text in (talk.about.text(0), talk.about.text(0), "altered"):
+            talk.reply(0, 3, text=text)
+        assert talk.counts == {"planned": 2, "sent": 2, "answered": 1, "duplicated": 2}
+
+
+class TestFailed:
+    """Requests that the server answers with an error."""
+
+    def test_failed(self) -> None:
+        """An error reply is an outcome, with the server's words; it is no answer and no latency."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.fail(0, 2, "the model\nis overloaded " + "x" * 500)
+        assert talk.counts == {"planned": 1, "sent": 1, "failed": 1}
+        assert talk.samples("service") == []
+        (example,) = talk.errors().values()
+        assert example.startswith("request 0: the model is overloaded xxx")
+        assert len(example) <= 200
+
+    def test_failed_by_order(self) -> None:
+        """An error that names no request belongs to the oldest outstanding one."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.due(2, 2)
+        talk.fail(None, 3)
+        talk.reply(1, 4)
+        assert talk.counts == {"planned": 2, "sent": 2, "failed": 1, "answered": 1, "unchecked": 1}
+
+    def test_the_next_goes_in_its_turn(self) -> None:
+        """An error ends a request as a reply does: in steady state the next one is sent."""
+        for steady in (True, False):
+            talk = Talk(in_flight=1)
+            talk.due(1, 1)
+            talk.due(2, 2)
+            assert talk.fail(0, 3, steady=steady) == steady
+
+    def test_answered_after_it_failed(self) -> None:
+        """A reply after an error, or an error after a reply, is a duplicate."""
+        talk = Talk()
+        for at_ns in (1, 2):
+            talk.due(at_ns, at_ns)
+        talk.fail(0, 3)
+        talk.reply(0, 4, text=talk.about.text(0))
+        talk.reply(1, 5)
+        talk.fail(1, 6)
+        assert talk.counts["duplicated"] == 2
+        assert talk.errors()["reply duplicated"] == "request 0"
+        assert "unmatched" not in talk.counts
+
+    def test_failed_after_it_was_given_up(self) -> None:
+        """An error that comes late, or on the next connection, replaces the loss."""
+        talk = Talk(reply_timeout_ns=100)
+        talk.due(0, 0)
+        talk.swept(200)
+        talk.fail(0, 300)
+        assert talk.counts == {"planned": 1, "sent": 1, "failed": 1}
+        talk.due(300, 300)
+        talk.traffic.disconnected(301)
+        talk.traffic.opened()
+        talk.fail(1, 302)
+        assert talk.counts == {"planned": 2, "sent": 2, "failed": 2}
+
+    def test_not_acknowledged(self) -> None:
+        """A failed request is not owed in a restored history."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.fail(0, 2)
+        talk.traffic.disconnected(3)
+        talk.traffic.opened()
+        talk.due(4, 4)
+        talk.reply(1, 5)
+        talk.traffic.disconnected(6)
+        assert not any(name.startswith("persistence") for name in talk.counts)
+
+
+class TestStreams:
+    """Replies that come in parts."""
+
+    def test_first_part_and_gaps(self) -> None:
+        """The time to the first part and those between parts are recorded; the reply is timed at its end."""
+        talk = Talk()
+        talk.due(0, 1)
+        for at_ns in (4, 9, 11):
+            talk.part(at_ns)
+        talk.reply(0, 20)
+        assert talk.samples("first_part") == [3]
+        assert talk.samples("part_gap") == [5, 2]
+        assert talk.samples("service") == [19]
+
+    def test_two_at_a_time(self) -> None:
+        """Parts may name their request: each stream has times of its own."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.due(2, 2)
+        for at_ns, sequence in ((5, 0), (6, "1"), (7, 1), (9, "0")):
+            talk.part(at_ns, sequence)
+        assert talk.samples("first_part") == [4, 4]
+        assert talk.samples("part_gap") == [1, 4]
+
+    def test_what_waited_tells_no_first_part(self) -> None:
+        """The first part of what waited for a disturbance's end, or of a resume, tells no latency."""
+        talk = Talk()
+        talk.traffic.due_disconnected(5)
+        talk.traffic.disturbed(10, resumed=True)
+        talk.in_turn(10)
+        talk.part(12)
+        talk.reply(0, 13)
+        talk.due(20, 20)
+        talk.part(24)
+        assert talk.samples("first_part") == [4]
+
+    def test_timeout_counts_from_the_last_part(self) -> None:
+        """A stream that goes on is not given up; one that stops is broken off, once."""
+        talk = Talk(reply_timeout_ns=100)
+        talk.due(0, 0)
+        for at_ns in (90, 180, 270):
+            talk.part(at_ns)
+            talk.swept(at_ns + 100)
+        assert talk.counts == {"planned": 1, "sent": 1}
+        talk.swept(371)
+        talk.swept(500)
+        assert talk.counts == {"planned": 1, "sent": 1, "broken_off": 1}
+        assert talk.errors() == {"streamed reply broke off": f"request 0: {talk.about.text(0)}"}
+
+    def test_late_after_it_broke_off(self) -> None:
+        """The end of a stream that was given up is late, and no longer broken off."""
+        talk = Talk(reply_timeout_ns=100)
+        talk.due(0, 0)
+        talk.part(1)
+        talk.swept(200)
+        talk.part(201, 0)
+        talk.reply(0, 202)
+        assert talk.counts == {"planned": 1, "sent": 1, "late": 1}
+
+    def test_a_lost_reply_among_streams(self) -> None:
+        """Later streams, which name no request, do not keep one alive whose reply was lost."""
+        talk = Talk(reply_timeout_ns=100)
+        talk.due(0, 0)
+        for at_ns in range(10, 200, 10):
+            talk.due(at_ns, at_ns)
+            talk.part(at_ns + 1)
+            talk.part(at_ns + 2)
+            talk.swept(at_ns + 2)
+            talk.reply(at_ns // 10, at_ns + 3, text=talk.about.text(at_ns // 10))
+        assert (talk.counts["answered"], talk.counts["lost"]) == (19, 1)
+        assert talk.errors() == {"no reply in time": f"request 0: {talk.about.text(0)}"}
+
+    def test_unordered_parts_without_a_name(self) -> None:
+        """Where replies may overtake each other, a part that names no request is the oldest one's."""
+        talk = Talk(dialect=Unordered())
+        for at_ns in (1, 2, 3):
+            talk.due(at_ns, at_ns)
+        talk.reply(1, 4)
+        talk.part(7)
+        assert talk.samples("first_part") == [6]
+
+    def test_parts_of_nothing(self) -> None:
+        """A part that names a request which is not awaited is unmatched; one that names none is ignored."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.reply(0, 2)
+        for sequence in (0, 7, "abc"):
+            talk.part(3, sequence)
+        assert talk.counts["unmatched"] == 3
+        assert talk.errors() == {"part of a reply that is not awaited": "0"}
+        talk.part(4)
+        assert talk.counts == {}
+        assert talk.samples("first_part") == []
+
+    def test_part_of_a_given_up_request(self) -> None:
+        """A request that was given up may still be answered in parts."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.traffic.disconnected(2)
+        talk.traffic.opened()
+        talk.part(3, 0)
+        assert "unmatched" not in talk.counts
+
+    def test_a_stream_that_goes_on_does_not_hang(self) -> None:
+        """At the end of a connection a request hangs only if its stream has stopped for long."""
+        for part_s, hanging in ((1, 1), (9, 0)):
+            talk = Talk(reply_timeout_ns=60 * NS_PER_S)
+            talk.due(0, 0)
+            talk.part(part_s * NS_PER_S)
+            talk.traffic.interrupted(10 * NS_PER_S)
+            assert talk.counts.get("hanging", 0) == hanging
+
+
+class TestRequests:
+    """What a dialect's request may be."""
+
+    def made(self, request: Any) -> Talk:
+        """Return a talk of a dialect that makes this request, and two messages that fell due."""
+
+        class Chat(Emergence):
+            def request(self, session: Any, sequence: int) -> Any:
+                return request
+
+        talk = Talk(dialect=Chat())
+        talk.due(1, 1)
+        talk.due(2, 2)
+        return talk
+
+    @pytest.mark.parametrize("data", ["text", b"bytes", ""])
+    def test_data(self, data: Data) -> None:
+        """Text or bytes are sent as they are, alone or in a Request."""
+        assert self.made(data).sent == self.made(Request(data)).sent == [data, data]
+
+    def test_name(self) -> None:
+        """The name of a kind of request is shown in its errors."""
+        talk = self.made(Request("x", name="query"))
+        talk.reply(0, 2, text="altered")
+        talk.fail(1, 3, "no")
+        talk.due(3, 3)
+        talk.swept(60 * NS_PER_S)
+        errors = talk.errors()
+        assert errors["reply altered"].startswith("request 0 (query): sent")
+        assert errors["the server answered with an error"] == "request 1 (query): no"
+        assert errors["no reply in time"] == f"request 2 (query): {talk.about.text(2)}"
+
+    def test_unanswerable(self) -> None:
+        """A request that gets no reply is never outstanding, lost or late; a reply to it is unmatched."""
+        talk = self.made(Request("x", replies=False))
         assert talk.traffic.outstanding == 0
-        assert talk.counts == {"planned": 1, "sent": 1, "unfinished": 1}
+        talk.swept(60 * NS_PER_S)
+        talk.traffic.unfinished(60 * NS_PER_S)
+        assert talk.counts == {"planned": 2, "sent": 2, "unanswerable": 2}
+        talk.reply(0, 61 * NS_PER_S)
+        assert talk.counts["unmatched"] == 1
+
+    @pytest.mark.parametrize("result", [None, 5, ["x"], {"text": "x"}, Request(5)])  # type: ignore[arg-type]  # the point
+    def test_something_else(self, result: Any) -> None:
+        """Anything else is a mistake of the dialect, which is named with its result."""
+        with pytest.raises(DialectMistake) as caught:
+            self.made(result)
+        assert str(caught.value).startswith("mistake in the dialect: Chat.request returned ")
+        assert str(caught.value).endswith(
+            f"({type(result).__name__}); it must return str, bytes or loadtest.Request (given sequence 0)"
+        )
+
+    def test_exception(self) -> None:
+        """An exception is a mistake of the dialect, with class, method, exception and message."""
+
+        class Chat(Emergence):
+            def request(self, session: Any, sequence: int) -> Any:
+                raise KeyError("thread")
+
+        with pytest.raises(DialectMistake) as caught:
+            Talk(dialect=Chat()).due(1, 1)
+        assert str(caught.value) == (
+            "mistake in the dialect: Chat.request raised KeyError: 'thread' (given sequence 0)"
+        )
+        assert isinstance(caught.value.__cause__, KeyError)
+
+    def test_missing(self) -> None:
+        """A dialect without the method says so."""
+
+        class Silent(Dialect):
+            pass
+
+        with pytest.raises(DialectMistake, match=r"Silent\.request is missing"):
+            Talk(dialect=Silent()).due(1, 1)
 
 
 class TestPushes:
@@ -307,6 +783,40 @@ class TestPushes:
         assert all(0 <= sample <= MAX_PUSH_NS for sample in talk.samples("push"))
         assert talk.counts == {"pushes": 4}
 
+    def test_texts(self) -> None:
+        """A push may hold own texts, if they are intact, and texts of no session; not those of another."""
+        talk = Talk()
+        own, other = talk.about.text(0), dialect_session(1).text(0)
+        for text in (
+            own,
+            f"{own} and {talk.about.text(1)}",
+            "news",
+            "",
+            dialect_session(0, run_id="old").text(0),
+        ):
+            talk.push(1, text=text)
+        assert talk.counts == {"pushes": 5}
+        talk.push(2, text=f"news: {other}")
+        talk.push(3, text=own[:-1])
+        talk.push(4, text=unicodedata.normalize("NFD", own))
+        assert talk.counts == {"pushes": 8, "pushes_foreign": 1, "pushes_altered": 2}
+        errors = talk.errors()
+        assert errors["foreign text in a push"] == f'of another session: "news: {other}"'
+        assert errors["altered text in a push"].startswith("request 0: sent")
+
+    def test_texts_belong_to_no_request(self) -> None:
+        """A push answers nothing, even with a request's text."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.push(2, text=talk.about.text(0))
+        assert talk.traffic.outstanding == 1
+
+    def test_hostile_text(self) -> None:
+        """Whatever a push holds, the error's example is bounded."""
+        talk = Talk()
+        talk.push(1, text=Marker("run", 1).head + "0." + "x" * 100_000)
+        assert all(len(example) <= 200 for example in talk.errors().values())
+
     def test_hostile_number(self) -> None:
         """A push number may be anything: no gap counts for more than a bounded number of pushes."""
         talk = Talk()
@@ -314,65 +824,3 @@ class TestPushes:
             talk.push(1, number=number)
         assert talk.counts["pushes_missing"] == 2 * MAX_PUSH_GAP
         assert all(len(example) <= 200 for example in talk.errors().values())
-
-
-class TestHistory:
-    """What the server restores after a resume. The comparison itself is the ledger's."""
-
-    @pytest.fixture
-    def talk(self) -> Talk:
-        """Three acknowledged requests, and a new connection."""
-        talk = Talk()
-        for sequence in range(3):
-            talk.due(sequence, sequence)
-            talk.reply(sequence, sequence)
-        talk.traffic.disconnected()
-        talk.recorder.swap(0)
-        talk.traffic.opened()
-        return talk
-
-    def test_whole(self, talk: Talk) -> None:
-        """A whole history is counted with what it had to hold, once a connection."""
-        for _ in range(2):
-            talk.traffic.heard(Restored(sequences=[0, 1, 2], count=3), 1)
-        assert talk.counts == {"persistence.histories": 1, "persistence.acknowledged": 3}
-
-    def test_holes_and_repeats(self, talk: Talk) -> None:
-        """What is missing and what stands there twice is counted, and the first of it named."""
-        talk.traffic.heard(Restored(sequences=[0, 2, 2], count=3), 1)
-        assert talk.counts["persistence.missing"] == talk.counts["persistence.repeated"] == 1
-        assert talk.errors() == {
-            "acknowledged requests are not restored": "1 of 3, first 1",
-            "requests restored twice": "1 of them",
-        }
-
-    def test_missing(self, talk: Talk) -> None:
-        """A history that has not come by the first answer after the resume is missing, once."""
-        for sequence in (3, 4):
-            talk.due(10, 10)
-            talk.reply(sequence, 11)
-        assert talk.counts["persistence.history_missing"] == 1
-        assert talk.errors() == {"no history was restored": "3 requests were acknowledged"}
-
-    def test_old_replies_prove_nothing(self, talk: Talk) -> None:
-        """A reply to an earlier connection's request may come before the history does."""
-        talk.reply(2, 1)
-        talk.traffic.heard(Restored(sequences=[0, 1, 2]), 1)
-        assert talk.counts["persistence.redelivered"] == talk.counts["persistence.histories"] == 1
-
-    def test_nothing_owed(self) -> None:
-        """A server that has acknowledged nothing, or keeps no history, owes none."""
-
-        class Forgetful(Emergence):
-            keeps_history = False
-
-        for talk in (Talk(), Talk(dialect=Forgetful())):
-            talk.due(0, 0)
-            if not talk.dialect.keeps_history:
-                talk.reply(0, 1)
-            talk.traffic.disconnected()
-            talk.traffic.opened()
-            talk.traffic.heard(Restored(sequences=[]), 2)
-            talk.due(3, 3)
-            talk.reply(1, 4)
-            assert not [name for name in talk.counts if name.startswith("persistence")]

@@ -1,0 +1,169 @@
+"""Calls to a user's dialect: what it raises, and what it returns wrongly, becomes a mistake that names it.
+
+On the hot path the session calls `Dialect.read` itself, and comes here with all that is not simply a Reply.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import UnionType
+from typing import Any, Final
+
+from msgspec import Struct
+
+from loadtest.dialects.base import Dialect, Incoming, excerpt
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.events import Data
+
+ALLOWED: Final = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
+"""What `read` must return."""
+
+LONGEST_NUMBER = 16
+"""Decimal digits that are too many for a sequence number."""
+
+_SCALARS: Final[dict[str, type | UnionType]] = {
+    "count": int | None,
+    "data": str | bytes,
+    "detail": str,
+    "excerpt": str,
+    "number": int | None,
+    "sent_at_ms": int | float | None,
+    "session_id": str | None,
+    "text": str | None,
+    "thread_id": str | None,
+}
+"""Types of the fields of incoming messages by name. `sequence` is checked where it is used."""
+
+_LISTS: Final[dict[str, type]] = {"sequences": int, "texts": str}
+"""Types of the items in those fields that are sequences."""
+
+
+def greeting(dialect: Dialect, session: DialectSession) -> list[Data]:
+    """Return the messages that the dialect sends first.
+
+    Raises:
+        DialectMistake: it raised, or returned something else.
+    """
+    given = _given(session)
+    try:
+        returned = dialect.greeting(session)
+        messages = _listed(returned)
+    except Exception as error:
+        raise mistake(dialect, "greeting", error, given) from error
+    if messages is None:
+        raise wrong_result(dialect, "greeting", returned, "an iterable of str or bytes", given)
+    return [sendable(dialect, "greeting", message, given) for message in messages]
+
+
+def heartbeat(dialect: Dialect, session: DialectSession) -> Data:
+    """Return the dialect's next heartbeat.
+
+    Raises:
+        DialectMistake: it raised, or returned something else.
+    """
+    try:
+        beat = dialect.heartbeat(session)
+    except Exception as error:
+        raise mistake(dialect, "heartbeat", error, _given(session)) from error
+    return sendable(dialect, "heartbeat", beat, _given(session))
+
+
+def probe(dialect: Dialect, session: DialectSession) -> Data | None:
+    """Return the dialect's message for drops, None if it has none.
+
+    Raises:
+        DialectMistake: it raised, or returned something else.
+    """
+    try:
+        message = dialect.probe(session)
+    except Exception as error:
+        raise mistake(dialect, "probe", error, _given(session)) from error
+    return None if message is None else sendable(dialect, "probe", message, _given(session))
+
+
+def sendable(dialect: Dialect, method: str, data: Any, given: str) -> Data:
+    """Return data that a method of the dialect wants to send.
+
+    Raises:
+        DialectMistake: it is neither text nor bytes.
+    """
+    if isinstance(data, str | bytes):
+        return data
+    raise wrong_result(dialect, method, data, "str or bytes", given)
+
+
+def listed(dialect: Dialect, read: Any, data: Data) -> Sequence[Incoming]:
+    """Return what `read` returned as a sequence; a generator runs to its end here.
+
+    Raises:
+        DialectMistake: it returned something else.
+    """
+    if read is None:
+        return ()
+    if isinstance(read, Struct):
+        return (read,)  # type: ignore[return-value]  # of another type, it is refused where it is used
+    found = _listed(read)
+    if found is None:
+        raise wrong_result(dialect, "read", read, ALLOWED, excerpt(data))
+    return found
+
+
+def number(dialect: Dialect, sequence: object, oldest: int) -> int:
+    """Return the sequence number that a reply names.
+
+    Args:
+        dialect: whose `read` has returned the reply.
+        sequence: an int, decimal text, or None for the oldest outstanding request.
+        oldest: number of that request.
+
+    Returns:
+        The number; -1 for a text that is none.
+
+    Raises:
+        DialectMistake: `sequence` is of another type.
+    """
+    if sequence is None:
+        return oldest
+    if isinstance(sequence, str):
+        return int(sequence) if sequence.isdecimal() and len(sequence) < LONGEST_NUMBER else -1
+    if isinstance(sequence, int) and not isinstance(sequence, bool):
+        return int(sequence)
+    allowed = "a sequence that is int, str or None"
+    raise wrong_result(dialect, "read", sequence, allowed, "a message of the server")
+
+
+def check_fields(dialect: Dialect, said: Incoming | Iterable[Incoming], data: Data) -> None:
+    """Check the fields of incoming messages after something in them could not be used.
+
+    Raises:
+        DialectMistake: a field has a value of the wrong type.
+    """
+    for incoming in said if isinstance(said, Iterable) else (said,):
+        for name in incoming.__struct_fields__:
+            value = getattr(incoming, name)
+            if not _is_sound(name, value):
+                kind = f"{type(incoming).__name__} whose {name} is {_name(name)}"
+                raise wrong_result(dialect, "read", incoming, kind, excerpt(data))
+
+
+def _is_sound(name: str, value: Any) -> bool:
+    if name in _LISTS:
+        return isinstance(value, list | tuple) and all(isinstance(item, _LISTS[name]) for item in value)
+    return isinstance(value, _SCALARS.get(name, object))
+
+
+def _name(name: str) -> str:
+    if name in _LISTS:
+        return f"a sequence of {_LISTS[name].__name__}"
+    kind = _SCALARS[name]
+    return kind.__name__ if isinstance(kind, type) else str(kind)
+
+
+def _listed(returned: Any) -> list[Any] | None:
+    """Return an iterable as a list; None if it is not one, or one of the wrong things."""
+    if isinstance(returned, str | bytes | Mapping) or not isinstance(returned, Iterable):
+        return None
+    return list(returned)
+
+
+def _given(session: DialectSession) -> str:
+    return f"session {session.number}"
