@@ -67,6 +67,7 @@ def test_a_foreign_text_is_the_latest_of_another_session() -> None:
     alterations = Alterations(faults)
     assert [alterations.text("a", text) for text in ("a1", "a2")] == ["a1", "a2"]
     assert faults.struck == {}
+    assert alterations.text("a", "") == ""  # nothing that a client could recognise
     assert alterations.text("b", "b1") == "a2"
     assert alterations.text("a", "a3") == "b1"
     assert alterations.text("c", "c1") == "a3"
