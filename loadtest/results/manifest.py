@@ -116,11 +116,13 @@ class Promises(Struct, frozen=True, kw_only=True):
     A process that makes a report later does not know the dialects of locustfiles.
 
     Args:
+        requests: whether sessions send requests; others only listen.
         ordered: whether replies come in the order of their requests.
         identifies: whether sessions have an identity that outlives connections.
         pushes: whether the server sends messages on its own.
     """
 
+    requests: bool
     ordered: bool
     identifies: bool
     pushes: bool
@@ -128,7 +130,12 @@ class Promises(Struct, frozen=True, kw_only=True):
 
 def promises_of(dialect: Dialect | type[Dialect]) -> Promises:
     """Return what a dialect promises."""
-    return Promises(ordered=dialect.ordered, identifies=dialect.identifies, pushes=dialect.pushes)
+    return Promises(
+        requests=dialect.overrides("request"),
+        ordered=dialect.ordered,
+        identifies=dialect.identifies,
+        pushes=dialect.pushes,
+    )
 
 
 class Host(Struct, frozen=True, kw_only=True):

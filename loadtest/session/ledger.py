@@ -163,6 +163,13 @@ class Ledger:
         """Return the sequence number of the oldest outstanding request, -1 if there is none."""
         return next(iter(self.pending), -1)
 
+    def next_in_order(self) -> int:
+        """Return the oldest outstanding request after the last answered one, -1 if there is none.
+
+        An older one has lost its reply: where replies come in order, the parts that come now are not its own.
+        """
+        return next((sequence for sequence in self.pending if sequence > self._highest), -1)
+
     def answered(self, sequence: int, flaw: Outcome | None = None, *, ordered: bool = True) -> Outcome:
         """Record the reply to an outstanding request, which the caller has taken from `pending`.
 
@@ -172,7 +179,7 @@ class Ledger:
             ordered: whether replies come in the order of their requests.
         """
         if self.streams:
-            self.streams.pop(sequence, None)
+            self._stream_ended(sequence, ordered=ordered)
         if flaw is not None:
             return self._answered_badly(sequence, flaw)
         self.acknowledged.add(sequence)
@@ -205,6 +212,12 @@ class Ledger:
             self._flawed = Ranges()
         self._flawed.add(sequence)
         return flaw
+
+    def _stream_ended(self, sequence: int, *, ordered: bool) -> None:
+        """Forget the stream whose reply has come; in order, parts taken for older requests were its own."""
+        for begun in tuple(self.streams):
+            if begun == sequence or (ordered and begun < sequence):
+                del self.streams[begun]
 
     def part(self, sequence: int, now_ns: int) -> int | None:
         """Record a part of an outstanding request's reply; return when the one before came, if any."""

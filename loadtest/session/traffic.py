@@ -287,7 +287,8 @@ class Traffic:
         return self.in_turn(now_ns) if steady else ()
 
     def _part(self, part: StreamPart, now_ns: int) -> None:
-        sequence = self._number(part.sequence)
+        in_order = part.sequence is None and self._ordered
+        sequence = self._ledger.next_in_order() if in_order else self._number(part.sequence)
         request = self._ledger.pending.get(sequence)
         if request is None:
             self._part_of_nothing(part, sequence, now_ns)

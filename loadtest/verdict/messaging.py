@@ -129,15 +129,17 @@ def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
         run: the run.
         reason: why there are no replies.
     """
-    pushes = run.count("messaging.pushes")
+    promised, pushes = run.manifest.promised, run.count("messaging.pushes")
+    if pushes >= MIN_ANSWERED:
+        return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
     if not pushes and not _promises_pushes(run):
         return Ruling.NOT_JUDGED, reason
-    if pushes < MIN_ANSWERED:
-        return Ruling.INCONCLUSIVE, (
-            f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
-            "run longer, or with more sessions"
-        )
-    return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
+    if not run.manifest.plan.messages_planned and (promised is None or promised.requests):
+        return Ruling.NOT_JUDGED, reason  # rate 0 was chosen, and the server may have nothing to push
+    return Ruling.INCONCLUSIVE, (
+        f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
+        "run longer, or with more sessions"
+    )
 
 
 def _promises_pushes(run: RunData) -> bool:

@@ -10,9 +10,11 @@ from loadtest import errors
 from loadtest.errors import (
     NOT_SHOWN,
     ConnectFailed,
+    DialectMistake,
     IllegalStep,
     InvalidSetting,
     LoadtestError,
+    LoginFailed,
     MalformedInterval,
     ResultsUnwritable,
     RunNotFound,
@@ -30,6 +32,11 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         "--port must be 0–65535 (got -1). 0 takes a free port",
     ),
     (InvalidSetting("--ws-header", NOT_SHOWN, "must be NAME:VALUE"), 2, "--ws-header must be NAME:VALUE"),
+    (
+        DialectMistake("Chat.read", "raised KeyError: 'id'", '{"type":"ping"}'),
+        2,
+        'mistake in the dialect: Chat.read raised KeyError: \'id\' (given {"type":"ping"})',
+    ),
     (
         RunNotFound("v1", Path("results")),
         2,
@@ -54,6 +61,7 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         5,
         "tcp: refused (no one listens on port 1)",
     ),
+    (LoginFailed("HTTP 403: wrong password"), 5, "HTTP 403: wrong password"),
     (
         MalformedInterval("it does not end"),
         5,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.base import dialect_named
 from loadtest.drops.plan import DropPlan, Storm, parse_storms, parse_weights
 from loadtest.duel.settings import DuelSettings, Side, parse_duration
 from loadtest.errors import InvalidSetting, UsageError
@@ -104,7 +104,6 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         attributes(dialect="klingon"),
         attributes(dialect=5),
         attributes(dialect=int),
-        attributes(dialect=Dialect),
         attributes(token=5),
         attributes(token=["secret"]),
         attributes(drops=5),

@@ -244,6 +244,27 @@ class TestStreams:
         assert not ledger.streams
         assert ledger.unexpected(0) == (Outcome.RECOVERED, Outcome.LOST_IN_OUTAGE)
 
+    def test_next_in_order(self) -> None:
+        """The request that is answered next is the oldest after the last answered one."""
+        ledger = ledger_with(5)
+        assert ledger.next_in_order() == 0
+        outcome(ledger, 2)
+        assert (ledger.oldest(), ledger.next_in_order()) == (0, 3)
+        outcome(ledger, 4)
+        assert ledger.next_in_order() == -1
+        ledger.disconnected()
+        ledger.sent(5, 5)
+        assert ledger.next_in_order() == 5
+
+    @pytest.mark.parametrize(("ordered", "left"), [(True, {2: 10}), (False, {0: 10, 2: 10})])
+    def test_parts_taken_for_an_older_requests(self, ordered: bool, left: dict[int, int]) -> None:
+        """In order, a reply shows that the parts before it were its own, not those of an older request."""
+        ledger = ledger_with(3)
+        for sequence in (0, 1, 2):
+            ledger.part(sequence, 10)
+        outcome(ledger, 1, ordered=ordered)
+        assert ledger.streams == left
+
     def test_behind_a_stream(self) -> None:
         """Requests behind one whose stream goes on are given up by their own age."""
         ledger = ledger_with(4)
@@ -374,9 +395,10 @@ class Books(RuleBasedStateMachine):
         before = self.books.get(sequence)
         expected = self.expected(sequence, before, flaw)
         assert outcome(self.ledger, sequence, flaw) == expected
+        if before == "pending":
+            self.parts = {begun: at_ns for begun, at_ns in self.parts.items() if begun > sequence}
         if before in ("pending", "lost", "broken_off", "lost_in_outage"):
             self.books[sequence] = "acknowledged" if flaw is None else "flawed"
-        self.parts.pop(sequence, None)
         if expected is Outcome.ANSWERED:
             self.highest = sequence
 

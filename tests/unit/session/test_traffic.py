@@ -619,6 +619,28 @@ class TestStreams:
         talk.reply(0, 202)
         assert talk.counts == {"planned": 1, "sent": 1, "late": 1}
 
+    def test_a_lost_reply_among_streams(self) -> None:
+        """Later streams, which name no request, do not keep one alive whose reply was lost."""
+        talk = Talk(reply_timeout_ns=100)
+        talk.due(0, 0)
+        for at_ns in range(10, 200, 10):
+            talk.due(at_ns, at_ns)
+            talk.part(at_ns + 1)
+            talk.part(at_ns + 2)
+            talk.swept(at_ns + 2)
+            talk.reply(at_ns // 10, at_ns + 3, text=talk.about.text(at_ns // 10))
+        assert (talk.counts["answered"], talk.counts["lost"]) == (19, 1)
+        assert talk.errors() == {"no reply in time": "request 0"}
+
+    def test_unordered_parts_without_a_name(self) -> None:
+        """Where replies may overtake each other, a part that names no request is the oldest one's."""
+        talk = Talk(dialect=Unordered())
+        for at_ns in (1, 2, 3):
+            talk.due(at_ns, at_ns)
+        talk.reply(1, 4)
+        talk.part(7)
+        assert talk.samples("first_part") == [6]
+
     def test_parts_of_nothing(self) -> None:
         """A part that names a request which is not awaited is unmatched; one that names none is ignored."""
         talk = Talk()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest import Dialect
+from loadtest.dialects.base import Dialect
 from loadtest.results.data import RunData
 from loadtest.results.interval import pack
 from loadtest.results.manifest import Promises
@@ -12,7 +12,7 @@ from loadtest.ruling import Ruling
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.messaging import FAILINGS, MIN_ANSWERED, OUTCOMES
 from loadtest.verdict.run import judge
-from tests.support.fake_link import Link
+from tests.support.fake_link import FakeServer, Link
 from tests.support.rulings import ruling, told
 from tests.support.runs import gathered, interval, manifest, plan, sound
 
@@ -53,7 +53,7 @@ def test_no_messages_planned_is_not_judged() -> None:
 
 FEED = manifest(
     run_plan=plan(rate=0.0, dialect="somebodys-own"),
-    promises=Promises(ordered=False, identifies=False, pushes=True),
+    promises=Promises(requests=False, ordered=False, identifies=False, pushes=True),
 )
 """A run with a dialect of a locustfile, which only listens. This process does not know the dialect."""
 
@@ -65,7 +65,9 @@ def test_a_dialect_that_only_listens_is_judged_by_its_pushes() -> None:
         assert ruling("messaging", run) is verdict
 
 
-@pytest.mark.parametrize("promises", [None, Promises(ordered=True, identifies=False, pushes=False)])
+@pytest.mark.parametrize(
+    "promises", [None, Promises(requests=False, ordered=True, identifies=False, pushes=False)]
+)
 def test_pushes_are_judged_although_the_dialect_forgot_to_promise_them(promises: Promises | None) -> None:
     """What came is evidence; only where nothing came does the promise matter."""
     of = manifest(run_plan=plan(rate=0.0, dialect="somebodys-own"), promises=promises)
@@ -84,7 +86,7 @@ def test_the_summary_of_missing_pushes_speaks_of_pushes() -> None:
 def test_order_is_claimed_only_where_the_dialect_promises_it() -> None:
     """Also in a report made without the locustfile."""
     for ordered, claim in ((True, "intact, once and in order"), (False, "intact and once")):
-        promises = Promises(ordered=ordered, identifies=False, pushes=False)
+        promises = Promises(requests=True, ordered=ordered, identifies=False, pushes=False)
         of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
         assert f"messages answered, {claim};" in told("messaging", sound(of=of))
 
@@ -129,6 +131,49 @@ def test_messages_that_need_no_reply_are_not_counted_as_unanswered() -> None:
     assert "6 of 5000 messages had no reply" in told("messaging", hanging)
 
 
+class Quotes(Dialect):
+    """A server that only pushes: the dialect has no requests."""
+
+    name = "test-quotes"
+    pushes = True
+
+
+@pytest.mark.parametrize(
+    ("dialect", "pushes", "expected"),
+    [
+        ("test-quotes", MIN_ANSWERED, Ruling.PASS),
+        ("test-quotes", MIN_ANSWERED - 1, Ruling.INCONCLUSIVE),
+        ("test-quotes", 0, Ruling.INCONCLUSIVE),
+        ("emergence", MIN_ANSWERED, Ruling.PASS),
+        ("emergence", 0, Ruling.NOT_JUDGED),  # rate 0 was chosen, and the server may push or not
+        ("echo", 0, Ruling.NOT_JUDGED),
+        ("somebodys-own", 0, Ruling.NOT_JUDGED),
+    ],
+)
+def test_without_messages_pushes_are_judged(dialect: str, pushes: int, expected: Ruling) -> None:
+    """Where a server pushes and clients only listen, enough pushes without a fault pass."""
+    of = manifest(run_plan=plan(dialect=dialect, rate=0.0))
+    none = dict.fromkeys(("planned", "sent", "answered", "lost_in_outage", "unfinished"), 0)
+    counts = {f"messaging.{name}": count for name, count in {**none, "pushes": pushes}.items()}
+    listening = sound(counts, of=of)
+    assert ruling("messaging", listening) is expected
+
+
+@pytest.mark.parametrize("found", ["missing", "duplicated", "altered", "foreign"])
+def test_faulty_pushes_fail_without_messages(found: str) -> None:
+    """A fault in the pushes fails the item though no message was sent."""
+    of = manifest(run_plan=plan(dialect="test-quotes", rate=0.0))
+    assert ruling("messaging", sound({f"messaging.pushes_{found}": 1}, of=of)) is Ruling.FAIL
+
+
+@pytest.mark.parametrize("outcome", ["unanswerable", "failed", "broken_off", "foreign"])
+def test_books_balance_with_every_outcome(outcome: str) -> None:
+    """Requests with these outcomes are accounted for; without them the books do not balance."""
+    counts = {"messaging.answered": 4790, f"messaging.{outcome}": 100}
+    assert judge(sound(counts)).item("messaging").evidence.unaccounted == 0
+    assert ruling("messaging", sound({"messaging.answered": 4790})) is Ruling.INCONCLUSIVE
+
+
 def test_absent_pushes_are_mentioned_in_long_runs() -> None:
     """A server may have nothing to push, so this is a remark and no failing."""
     short = sound({"messaging.pushes": 0})
@@ -138,13 +183,24 @@ def test_absent_pushes_are_mentioned_in_long_runs() -> None:
     assert "no push was received" in told("messaging", long)
 
 
+@pytest.mark.parametrize("streams", [False, True], ids=["acknowledged", "streamed"])
 @pytest.mark.parametrize(
-    ("fault", "found"), [("lose", "lost"), ("duplicate", "duplicated"), ("corrupt", "corrupted")]
+    ("fault", "found"),
+    [
+        ("lose", "lost"),
+        ("duplicate", "duplicated"),
+        ("corrupt", "corrupted"),
+        ("confuse", "foreign"),
+        ("refuse", "failed"),
+        ("break_off", "broken_off"),
+    ],
 )
-def test_a_servers_fault_goes_from_the_wire_to_the_verdict(fault: str, found: str) -> None:
+def test_a_servers_fault_goes_from_the_wire_to_the_verdict(fault: str, found: str, streams: bool) -> None:
     """A session, its recorder, the packing and the judge agree on what a fault is called."""
-    link = Link().start()
-    link.server.faults[3] = fault
+    if fault == "break_off" and not streams:
+        found = "lost"
+    link = Link(server=FakeServer(streams=streams)).start()
+    link.server.faults[199 if fault == "break_off" else 3] = fault
     link.send(200).hear().sweep(60 * NS_PER_S).stop()
     verdict = judge(gathered([pack(link.recorder.swap(link.now_ns))])).item("messaging")
     assert verdict.verdict is Ruling.FAIL

@@ -50,31 +50,55 @@ def test_an_unknown_dialect_is_judged_by_what_it_compared() -> None:
 
 def test_an_unknown_dialect_is_judged_by_what_it_promised() -> None:
     """A run that recorded an identity is not said to have none because nothing came back."""
-    promises = Promises(ordered=True, identifies=True, pushes=False)
+    promises = Promises(requests=True, ordered=True, identifies=True, pushes=False)
     of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
     assert ruling("persistence", sound(of=of, without=["persistence"])) is Ruling.INCONCLUSIVE
 
 
-NO_HISTORY = {
+NONE_RESTORED = {
     "persistence.histories": 0,
     "persistence.acknowledged": 0,
-    "persistence.history_missing": 20,
+    "persistence.history_missing": 190,
 }
-"""No resume brought a history, though each owed one."""
 
 
-def test_a_server_that_restores_nothing_keeps_nothing() -> None:
-    """Without any restored history the item is not judged, and says why; another identity still fails it."""
-    item = judge(sound(NO_HISTORY)).item("persistence")
+def test_a_server_that_never_restores_keeps_no_history() -> None:
+    """Where no resume of the run brought a history, the item is not judged, with that reason."""
+    item = judge(sound(NONE_RESTORED)).item("persistence")
     assert item.verdict is Ruling.NOT_JUDGED
-    assert "keeps no history: none of 20 resumes restored any" in item.summary
-    assert ruling("persistence", sound({**NO_HISTORY, "persistence.identity_changed": 1})) is Ruling.FAIL
+    assert "keeps no history: none of 190 resumes" in item.summary
+
+
+def test_some_resumes_without_a_history_fail() -> None:
+    """A server that restores histories must do so at each resume that owes one."""
+    some = sound({"persistence.histories": 189, "persistence.history_missing": 1})
+    assert ruling("persistence", some) is Ruling.FAIL
+
+
+def test_an_empty_history_fails() -> None:
+    """A history that comes, and holds nothing of what was acknowledged, is not the same as none."""
+    empty = sound({**NONE_RESTORED, "persistence.histories": 190, "persistence.missing": 3000})
+    assert ruling("persistence", empty) is Ruling.FAIL
+
+
+@pytest.mark.parametrize("name", ["identity_changed", "redelivered", "foreign"])
+def test_a_server_without_history_may_fail_all_the_same(name: str) -> None:
+    """Identity and redelivered replies are judged where no history is kept, too."""
+    assert ruling("persistence", sound({**NONE_RESTORED, f"persistence.{name}": 1})) is Ruling.FAIL
+
+
+def test_few_resumes_without_a_history_are_inconclusive() -> None:
+    """Under ten checked resumes it cannot be told whether the server keeps a history."""
+    few = {**NONE_RESTORED, "persistence.checked": 9, "persistence.history_missing": 9}
+    assert ruling("persistence", sound(few)) is Ruling.INCONCLUSIVE
 
 
 def test_a_history_that_the_baseline_had_must_not_vanish() -> None:
     """Against a baseline that restored histories, none at all is a regression; so it is beside some."""
-    item = judge(sound(NO_HISTORY), baseline=sound()).item("persistence")
+    item = judge(sound(NONE_RESTORED), baseline=sound()).item("persistence")
     assert item.verdict is Ruling.FAIL
     assert "of the baseline did" in item.summary
-    assert judge(sound(NO_HISTORY), baseline=sound(NO_HISTORY)).item("persistence").verdict is not Ruling.FAIL
-    assert ruling("persistence", sound({"persistence.history_missing": 1})) is Ruling.FAIL
+    assert (
+        judge(sound(NONE_RESTORED), baseline=sound(NONE_RESTORED)).item("persistence").verdict
+        is not Ruling.FAIL
+    )
