@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
-from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Whole, seconds
+from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Weighted, Whole, seconds
 
 
 class Group(StrEnum):
@@ -88,7 +88,7 @@ class Setting:
     @property
     def allowed(self) -> str:
         """The bounds or the choices; empty if there are none."""
-        return str(self.kind) if isinstance(self.kind, Number | Choice) else ""
+        return str(self.kind) if isinstance(self.kind, Number | Choice | Weighted) else ""
 
     @property
     def shown_default(self) -> str:
@@ -194,7 +194,11 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             in_plan=True,
         ),
         Setting(
-            "message-bytes", Whole(1, 2**20, "bytes"), 64, "Approximate size of a request.", in_plan=True
+            "message-bytes",
+            Weighted(Whole(48, 2**20, "bytes"), "size"),
+            64,
+            "Size of the text in a request, in UTF-8; or sizes, each as often as its weight says.",
+            in_plan=True,
         ),
         Setting(
             "reply-timeout",
@@ -214,7 +218,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "seed",
             Whole(-(2**63), 2**63 - 1),
             1,
-            "Seed of drops, arrivals and jitter: the same seed gives the same plan.",
+            "Seed of drops, arrivals, sizes and jitter: the same seed gives the same plan.",
             in_plan=True,
         ),
     ),

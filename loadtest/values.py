@@ -10,7 +10,7 @@ is not a number. Which settings exist does not belong here; see `loadtest.option
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -139,6 +139,52 @@ class Choice:
 
     def __str__(self) -> str:
         return " or ".join(filter(None, (", ".join(self.names[:-1]), self.names[-1])))
+
+
+_WEIGHT = Number(0, 1e9, above=True)
+_MAX_WEIGHTED = 100
+"""Numbers that can be told apart in a run, and few enough for a report's table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A whole number, or several of which each occurs as often as its weight says: `64=9,100000=1`.
+
+    Args:
+        number: kind of the numbers.
+        noun: what a number is, in the singular.
+    """
+
+    number: Whole
+    noun: str
+    metavar: str = "N[=WEIGHT],…"
+
+    def read(self, given: Any, option: str) -> int | dict[int, float]:
+        """Return the number, or the weights of several in ascending order; a number without one has 1."""
+        weights: dict[int, float] = {}
+        for number, weight in self._pairs(given, option):
+            read = self.number.read(number, option, self.noun)
+            if read in weights:
+                raise InvalidSetting(option, given, f"must name each {self.noun} once")
+            weights[read] = _WEIGHT.read(weight, option, f"weight of {read}")
+        if not 1 <= len(weights) <= _MAX_WEIGHTED:
+            raise InvalidSetting(option, given, f"must have 1–{_MAX_WEIGHTED} {self.noun}s")
+        return dict(sorted(weights.items())) if len(weights) > 1 else next(iter(weights))
+
+    def _pairs(self, given: Any, option: str) -> Iterable[tuple[Any, Any]]:
+        if isinstance(given, Mapping):
+            return given.items()
+        if isinstance(given, str) and ("=" in given or "," in given):
+            parts = [part.partition("=") for part in given.split(",") if part.strip()]
+            return [(number.strip(), weight if equals else 1) for number, equals, weight in parts]
+        try:
+            return [(self.number.read(given, option), 1)]
+        except InvalidSetting:
+            raise InvalidSetting(option, given, f"must be {self}") from None
+
+    def __str__(self) -> str:
+        least, most = _plain(self.number.least), _plain(self.number.most)
+        return f"{self.number}, or several with weights: {least}=9,{most}=1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,14 @@ import click
     help="SQLite file that keeps sessions and messages across restarts.  [default: a temporary file]",
 )
 @click.option(
+    "--mode",
+    type=click.Choice(["chat", "ack"]),
+    default="chat",
+    show_default=True,
+    help="Answer chat messages with a stream and keep the history of both sides, or acknowledge any message "
+    "with its echo and keep no history.",
+)
+@click.option(
     "--handling",
     type=click.Choice(["before", "after"]),
     default="after",
@@ -38,7 +46,8 @@ import click
     envvar="LOADTEST_SERVE_TOKEN",
     show_envvar=True,
     metavar="TOKEN",
-    help="Require clients to log in with it: subprotocols `jwt, TOKEN`. Better set in the environment.",
+    help="Require a login with it, or with a JWT signed with it (HS256): subprotocols `jwt, TOKEN`. "
+    "Better set in the environment.",
 )
 @click.option(
     "--push-every",
@@ -92,7 +101,8 @@ def serve(**settings: Any) -> None:
 
     The server prints `listening on ws://HOST:PORT` when it is ready, and logs to standard error. Stop it with
     Ctrl-C or SIGTERM. It has sessions at /ws/SESSION_ID?thread_id=ID, echo at /echo and /, health at
-    /api/health, and at /api/counters its own counts, to compare a client's with.
+    /api/health, and at /api/counters its own counts, to compare a client's with. If a client's token is a JWT
+    with the claim `sid`, that is its session id, whatever the path says.
 
     \b
     Faults (RATIO is 0 to 1):
@@ -100,9 +110,15 @@ def serve(**settings: Any) -> None:
       refuse_reconnect=RATIO  refuse known sessions with HTTP 503
       lose_reply=RATIO        store a message and never answer it
       corrupt_reply=RATIO     answer with another text
+      foreign_reply=RATIO     answer with the text of another session
+      decompose=RATIO         answer with the text in the Unicode form NFD
       duplicate_reply=RATIO   send a reply twice
       reorder_reply=RATIO     send a reply after the next one, or 3 s late
       forget_session          treat a returning session as a new one
+      forget_message=RATIO    answer a message and do not store it
+      cut_history             restore a history without its newer half
+      reverse_history         restore a history with its newest message first
+      foreign_history=RATIO   restore a history with a message of another session
       latency=MS              send every reply late
       latency_tail=RATIO:MS   send some replies late
       database_down=SECONDS   after the start, refuse all sessions with HTTP 503

@@ -146,7 +146,9 @@ class DialectSession:
 
         Use it where a protocol has no ids, or to tell this session's messages from others' in a room.
         """
-        return self._last if text == self._last_text else self._marker.sequence_of(text)
+        if text == self._last_text and text:  # empty before the first text is made
+            return self._last
+        return self._marker.sequence_of(text)
 
     async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call a function that blocks, such as an HTTP client's, on a thread of its own.

@@ -37,8 +37,17 @@ class Wire(Protocol):
     def pause_reading(self) -> None:
         """Stop reading from the socket, so that the kernel's receive buffer fills."""
 
+    def has_unread(self) -> bool:
+        """Return whether the server has sent anything since reading was paused."""
+
     def resume_reading(self) -> None:
         """Resume reading."""
+
+    def hold_back(self) -> None:
+        """Hold back what is sent from now on, so that it leaves together with the FIN of `end_writing`."""
+
+    def end_writing(self) -> None:
+        """Send what was held back and FIN, in one packet if they fit; the connection can still read."""
 
     def go_silent(self) -> None:
         """Stop reading, writing and keepalive; leave the socket open."""
@@ -164,22 +173,35 @@ class MidMessage(DropKind):
 
 
 class MidReply(DropKind):
-    """A network lost while receiving: the socket closes while the server is sending."""
+    """A network lost while receiving: the socket closes while the server is answering.
+
+    FIN is in the packet of the requests, and RST follows in the loop's next iteration. So the server finds
+    its client gone when it sends the first answer, however far away and however quick it is. An RST alone may
+    be too late: on a busy machine the server runs, and answers, before this process goes on to send it. At
+    the first byte of an answer it is too late for a server that is far away. Without requests, RST follows
+    what the server says by itself.
+    """
 
     name = "mid_reply"
 
-    requests: ClassVar[int] = 32
+    requests: ClassVar[int] = 4
+
+    looks: ClassVar[int] = 20
+    """How often to look, every 10 ms, for something from the server if the dialect has nothing to ask."""
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.pause_reading()
-        # Two bursts. A server with long answers soon blocks in a send, as the client does not read. One with
-        # short answers has answered the first burst and is handling the second when the reset follows in the
-        # loop's next iteration; 4 ms later, uvicorn would have finished.
-        probes = () if wire.probe is None else (wire.probe,) * self.requests
-        for wait_s in (0.05, 0.0):
-            for probe in probes:
-                wire.send_message(probe)
-            yield wait_s
+        if wire.probe is None:
+            for _ in range(self.looks):
+                if wire.has_unread():
+                    break
+                yield 0.01
+        else:
+            wire.hold_back()
+            for _ in range(self.requests):
+                wire.send_message(wire.probe)
+            wire.end_writing()
+            yield 0.0
         wire.reset()
         yield DETECTED
 

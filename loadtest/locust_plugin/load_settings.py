@@ -3,6 +3,7 @@
 Every mistake in a setting is found here, before the first connection.
 """
 
+import functools
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.dialect_session import SizeOf
 from loadtest.dialects.mistakes import check_form
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
@@ -19,6 +21,7 @@ from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import PLAN_VERSION, Plan
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.sizes import Sizes
 from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
 from loadtest.transport.addresses import expand
@@ -145,7 +148,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
             backoff=_backoff(values["backoff"], seed),
             reply_timeout_ns=int(values["reply_timeout_s"] * NS_PER_S),
             in_flight=values["in_flight"],
-            size_of=values["message_bytes"],
+            size_of=_size_of(values, seed),
         ),
         drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
         token=token if callable(token) else lambda: token,
@@ -163,6 +166,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
 def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
     """Return the plan without the values of Locust's own options, which are not known here."""
     config, drops = engine.config, engine.drops
+    sizes = Sizes.of_setting(values["message_bytes"])
     return Plan(
         dialect=config.dialect.name,
         path=config.dialect.path,
@@ -172,7 +176,7 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         rate=config.pace.rate,
         arrivals=config.pace.arrivals,
         in_flight=config.in_flight,
-        message_bytes=values["message_bytes"],
+        message_bytes=str(sizes) if sizes.fixed is None else sizes.fixed,
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
         storms=drops.storms,
@@ -211,6 +215,12 @@ def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:
     if not type(dialect).overrides("request"):
         return Pace(0, "constant", seed)
     return Pace(values["rate"], values["arrivals"], seed)
+
+
+def _size_of(values: Mapping[str, Any], seed: int) -> SizeOf:
+    """Return the size of the requests' texts: one, or drawn for each."""
+    sizes = Sizes.of_setting(values["message_bytes"])
+    return functools.partial(sizes.of, seed) if sizes.fixed is None else sizes.fixed
 
 
 def _backoff(policy: str | Backoff, seed: int) -> Backoff:

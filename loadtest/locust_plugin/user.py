@@ -54,7 +54,7 @@ class WebSocketUser(User):
     rate: ClassVar[float]
     arrivals: ClassVar[str]
     in_flight: ClassVar[int]
-    message_bytes: ClassVar[int]
+    message_bytes: ClassVar[int | str | Mapping[int, float]]
     reply_timeout_s: ClassVar[float]
     warmup_s: ClassVar[float]
     seed: ClassVar[int]

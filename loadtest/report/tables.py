@@ -279,7 +279,7 @@ def plan_table(plan: Plan) -> Table:
         ("users", f"{plan.users}, {plan.spawn_rate:g} started a second"),
         ("sessions a user", str(plan.sessions_per_user)),
         ("messages a second and session", f"{plan.rate:g}, {plan.arrivals}"),
-        ("bytes a message", f"about {plan.message_bytes}"),
+        ("bytes a message", Untrusted(str(plan.message_bytes))),
         ("in flight at most", str(plan.in_flight or "any number")),
         ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
         ("drops", Untrusted(written(plan.drops))),

@@ -45,7 +45,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         rate: messages per second and session.
         arrivals: `constant`, `poisson`, or `closed` (the next message follows the reply).
         in_flight: maximum requests in flight per session, 0 for no limit.
-        message_bytes: approximate size of a request, in bytes.
+        message_bytes: size of the text in a request, in bytes; several sizes with their weights as text.
         drop_every_s: mean seconds between the drops of a session, 0 for no drops.
         drops: weight by kind of drop; empty for no drops.
         storms: planned drops of a share of all sessions at once, ordered by time.
@@ -65,7 +65,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     rate: Amount
     arrivals: Arrivals
     in_flight: Count
-    message_bytes: Count
+    message_bytes: Count | Text
     drop_every_s: Amount
     drops: dict[Text, Amount]
     storms: tuple[Storm, ...] = ()
@@ -116,25 +116,25 @@ class Promises(Struct, frozen=True, kw_only=True):
     A process that makes a report later does not know the dialects of locustfiles.
 
     Args:
-        requests: whether sessions send requests; others only listen.
         ordered: whether replies come in the order of their requests.
         identifies: whether sessions have an identity that outlives connections.
         pushes: whether the server sends messages on its own.
+        requests: whether sessions have requests to send.
     """
 
-    requests: bool
     ordered: bool
     identifies: bool
     pushes: bool
+    requests: bool = True
 
 
 def promises_of(dialect: Dialect | type[Dialect]) -> Promises:
     """Return what a dialect promises."""
     return Promises(
-        requests=dialect.overrides("request"),
         ordered=dialect.ordered,
         identifies=dialect.identifies,
         pushes=dialect.pushes,
+        requests=dialect.overrides("request"),
     )
 
 

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from loadtest.server.alterations import Alterations
 from loadtest.server.backend import Backend, Counters
 from loadtest.server.chat import echo, emergence
 from loadtest.server.faults import Faults
@@ -39,6 +40,7 @@ def create_app(settings: ServerSettings) -> Starlette:
                 settings=settings,
                 storage=storage,
                 faults=faults,
+                alterations=Alterations(faults),
                 handling=HANDLINGS[settings.handling](),
                 counters=Counters(faults=faults.struck),
                 database_up_at_s=asyncio.get_running_loop().time() + faults.database_down_s,

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadtest.server.alterations import Alterations
 from loadtest.server.faults import Faults
 from loadtest.server.handling import Handling
 from loadtest.server.server_settings import ServerSettings
@@ -38,7 +39,9 @@ class Counters:
     messages_received: int = 0
     """Text or binary messages received on any endpoint, whether readable or not."""
     messages_stored: int = 0
-    """Messages committed to the database."""
+    """Messages committed to the database, the users' and the assistant's."""
+    requests_refused: int = 0
+    """Messages answered with `ws:error`."""
     replies_sent: int = 0
     """Replies sent on an open connection; a duplicated reply counts twice, a stream once."""
     pushes_sent: int = 0
@@ -60,6 +63,7 @@ class Backend:
     settings: ServerSettings
     storage: Storage
     faults: Faults
+    alterations: Alterations
     handling: Handling
     counters: Counters
     database_up_at_s: float

@@ -1,4 +1,8 @@
-"""The `emergence` endpoint, `/ws/{session_id}`: sessions with a login, a thread, history, replies and pushes.
+"""The `emergence` endpoint, `/ws/{session_id}`: sessions with a login, a thread, history, answers and pushes.
+
+With `--mode chat` an assistant answers each chat request in a stream, and both are stored before. With
+`--mode ack` each message is acknowledged, as the application does without a chat backend, and nothing is
+stored.
 
 Malformed ids are refused with 400 before the upgrade, and every upgrade is refused with 503 while the
 database is down. A connection with a wrong login is accepted, sent the reason and closed with 4401, because a
@@ -11,8 +15,6 @@ clients reconnect on, two tabs would evict each other for ever. If the client is
 socket that the server would otherwise hold until its keepalive fails.
 """
 
-import hmac
-import re
 import uuid
 
 from starlette.websockets import WebSocket
@@ -21,6 +23,7 @@ from loadtest.server import json_lines
 from loadtest.server.backend import Backend
 from loadtest.server.client import Connection, refuse
 from loadtest.server.outbox import Outbox
+from loadtest.server.tokens import ID, LOGIN, LoginRefused, session_of
 
 
 async def echo(websocket: WebSocket) -> None:
@@ -35,8 +38,8 @@ async def echo(websocket: WebSocket) -> None:
     async def talk() -> None:
         while True:
             frame = await connection.receive_frame()
-            if backend.faults.strikes("corrupt_reply"):
-                frame = json_lines.corrupted_frame(frame)
+            if backend.faults.alters_replies:
+                frame = backend.alterations.frame(connection.session, frame)
             await outbox.deliver((frame,))
 
     try:
@@ -47,32 +50,24 @@ async def echo(websocket: WebSocket) -> None:
 
 CLOSE_LOGIN = 4401
 
-_LOGIN = "jwt"
-# Ids go into the log and the database: bounded, and without characters that could forge a log line.
-_ID = re.compile(r"[A-Za-z0-9._~:@-]{1,128}")
-
 
 async def emergence(websocket: WebSocket) -> None:
     """Serve one connection to `/ws/{session_id}?thread_id=…`."""
     backend: Backend = websocket.app.state.backend
-    session_id = websocket.path_params["session_id"]
+    asked_id = websocket.path_params["session_id"]
     wanted_thread_id = websocket.query_params.get("thread_id") or _fresh_thread_id()
-    if not (_ID.fullmatch(session_id) and _ID.fullmatch(wanted_thread_id)):
+    if not (ID.fullmatch(asked_id) and ID.fullmatch(wanted_thread_id)):
         await refuse(websocket, backend, status=400, body="impossible session_id or thread_id")
-    elif not backend.database_is_up():
+        return
+    if not backend.database_is_up():
         await refuse(websocket, backend, status=503, body="database is down")
-    elif problem := _login_problem(websocket.scope["subprotocols"], backend.settings.token):
-        await _turn_away(websocket, backend, session_id, problem)
+        return
+    try:
+        named_id = session_of(websocket.scope["subprotocols"], backend.settings.token)
+    except LoginRefused as refused:
+        await _turn_away(websocket, backend, asked_id, str(refused))
     else:
-        await _admit(websocket, backend, session_id, wanted_thread_id)
-
-
-def _login_problem(subprotocols: list[str], token: str | None) -> str:
-    if token is None:
-        return ""
-    if len(subprotocols) != 2 or subprotocols[0] != _LOGIN:
-        return "missing token"
-    return "" if hmac.compare_digest(subprotocols[1].encode(), token.encode()) else "invalid token"
+        await _admit(websocket, backend, named_id or asked_id, wanted_thread_id)
 
 
 async def _turn_away(websocket: WebSocket, backend: Backend, session_id: str, problem: str) -> None:
@@ -95,12 +90,18 @@ async def _admit(websocket: WebSocket, backend: Backend, session_id: str, wanted
         await backend.storage.forget(session_id)
         thread_id, wanted_thread_id = None, _fresh_thread_id()
     connection = Connection(websocket, session_id, backend)
-    conversation = Conversation(connection, backend, thread_id=thread_id, wanted_thread_id=wanted_thread_id)
+    conversation = Conversation(
+        connection,
+        backend,
+        asked_id=websocket.path_params["session_id"],
+        thread_id=thread_id,
+        wanted_thread_id=wanted_thread_id,
+    )
     await connection.run(conversation.hold, subprotocol=_accepted_subprotocol(websocket))
 
 
 def _accepted_subprotocol(websocket: WebSocket) -> str | None:
-    return _LOGIN if _LOGIN in websocket.scope["subprotocols"] else None
+    return LOGIN if LOGIN in websocket.scope["subprotocols"] else None
 
 
 def _fresh_thread_id() -> str:
@@ -113,16 +114,24 @@ class Conversation:
     Args:
         connection: the accepted connection.
         backend: the server's shared state.
+        asked_id: the session id in the path, which is not the session's if the token names another.
         thread_id: the session's thread id; None if the session is new.
         wanted_thread_id: the thread id for a new session.
     """
 
     def __init__(
-        self, connection: Connection, backend: Backend, *, thread_id: str | None, wanted_thread_id: str
+        self,
+        connection: Connection,
+        backend: Backend,
+        *,
+        asked_id: str,
+        thread_id: str | None,
+        wanted_thread_id: str,
     ) -> None:
         self._connection = connection
         self._session_id = connection.session
         self._backend = backend
+        self._asked_id = asked_id
         self._thread_id = thread_id
         self._wanted_thread_id = wanted_thread_id
         self._outbox = Outbox(connection.reply, backend.faults)
@@ -151,20 +160,41 @@ class Conversation:
         storage, session_id = self._backend.storage, self._session_id
         if self._thread_id is None and await storage.create(session_id, self._wanted_thread_id):
             self._backend.counters.sessions_created += 1
-            return json_lines.established(session_id, self._wanted_thread_id)
+            return json_lines.established(session_id, self._wanted_thread_id, self._asked_id)
         # Another connection may have created the session since this one looked it up.
         thread_id = self._thread_id or await storage.thread_of(session_id) or self._wanted_thread_id
         self._backend.counters.sessions_resumed += 1
-        established = json_lines.established(session_id, thread_id)
-        history = await storage.history(session_id)
-        if not history.count:
+        established = json_lines.established(session_id, thread_id, self._asked_id)
+        if self._backend.settings.mode == "ack":
+            return established
+        history = self._backend.alterations.history(session_id, await storage.history(session_id))
+        if not history:
             return established
         return f"{established}\n{json_lines.restored(session_id, thread_id, history)}"
 
-    async def _answer(self, text: str) -> None:
-        message = json_lines.parse(text)
-        await self._backend.storage.append(self._session_id, message.text)
-        self._backend.counters.messages_stored += 1
-        if self._backend.faults.strikes("corrupt_reply"):
-            message = json_lines.corrupted(message)
-        await self._outbox.deliver(json_lines.answer(message))
+    async def _answer(self, frame: str) -> None:
+        message = json_lines.parse(frame)
+        if self._backend.settings.mode == "ack":
+            reply = json_lines.acknowledgement(self._backend.alterations.message(self._session_id, message))
+        else:
+            reply = await self._chat(message)
+        await self._outbox.deliver(reply)
+
+    async def _chat(self, message: json_lines.Message) -> json_lines.Reply:
+        """Store a request and its answer, and return the answer; refuse what is no sound request."""
+        backend = self._backend
+        try:
+            request = json_lines.chat_request(message)
+        except json_lines.BadRequest as refused:
+            backend.counters.requests_refused += 1
+            return json_lines.refusal(str(refused))
+        exchange = [
+            json_lines.past_message("user", request.text, request.agent_id),
+            json_lines.past_message("assistant", json_lines.answer_to(request.text), request.agent_id),
+        ]
+        if backend.faults.strikes("forget_message"):
+            del exchange[0]
+        await backend.storage.append(self._session_id, *exchange)
+        backend.counters.messages_stored += len(exchange)
+        said = backend.alterations.text(self._session_id, request.text)
+        return json_lines.stream(json_lines.answer_to(said), request.agent_id)

@@ -25,11 +25,22 @@ KNOWN: Mapping[str, tuple[Number, ...]] = {
     "corrupt_reply": (_RATIO,),
     "duplicate_reply": (_RATIO,),
     "reorder_reply": (_RATIO,),
+    "foreign_reply": (_RATIO,),
+    "decompose": (_RATIO,),
     "forget_session": (),
+    "forget_message": (_RATIO,),
+    "cut_history": (),
+    "reverse_history": (),
+    "foreign_history": (_RATIO,),
     "latency": (_MS,),
     "latency_tail": (_RATIO, _MS),
     "database_down": (_SECONDS,),
 }
+
+HISTORY_FAULTS = frozenset({"forget_message", "cut_history", "reverse_history", "foreign_history"})
+"""Faults that only a server with a history can have."""
+
+_TEXT_FAULTS = frozenset({"corrupt_reply", "foreign_reply", "decompose"})
 
 
 def usage(name: str) -> str:
@@ -74,6 +85,8 @@ class Faults:
         self.struck: Counter[str] = Counter()
         self.delays_replies = bool(self._values.keys() & {"latency", "latency_tail"})
         """Whether replies may be delayed, so that each connection needs a queue for them."""
+        self.alters_replies = bool(self._values.keys() & _TEXT_FAULTS)
+        """Whether the texts of replies may be altered, so that an echo must be read."""
         self.database_down_s = self._values.get("database_down", (0.0,))[0]
         """How long after its start the server reports its database as down."""
 

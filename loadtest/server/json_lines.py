@@ -1,21 +1,25 @@
 """The wire format of the `emergence` application, as text; nothing here does I/O.
 
-A server's frame has one or more JSON objects, one per line; a client's frame is exactly one object. A
-client's message is kept as received and spliced into replies as text: it was decoded once to check that it is
-JSON (RFC 8259), so the result is JSON too. The only change is that line breaks between tokens are removed,
-because readers of the server's frames split them at line breaks.
+A server's frame has one or more JSON objects, one per line; a client's frame is exactly one object. What an
+acknowledgement echoes is kept as received and spliced into the reply as text: it was decoded once to check
+that it is JSON (RFC 8259), so the result is JSON too. The only change is that line breaks between tokens are
+removed, because readers of the server's frames split them at line breaks.
 """
 
+import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import msgspec
 
 Frame = str | bytes
 Reply = tuple[Frame, ...]
-"""The frames that answer one message: usually one, several for a stream."""
+"""The frames that answer one message."""
 
-STREAM_CHUNKS = 4
+CHAT_TYPES = ("chat.message", "chat_message")
+"""The type of a chat request, and its older spelling."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -25,19 +29,15 @@ class BadMessage(ValueError):
     """A frame from a client that the application cannot read."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """A session's messages: how many there are, and the newest of them as stored, oldest first."""
-
-    count: int
-    newest_messages: list[str]
+class BadRequest(ValueError):
+    """A message that the application can read, but not answer; the client is told its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A client's message: its JSON text on one line, and its decoded content."""
 
-    text: str
+    line: str
     content: dict[str, Any]
 
     @property
@@ -46,51 +46,120 @@ class Message:
         payload = self.content.get("payload")
         return payload if isinstance(payload, dict) else {}
 
+    @property
+    def text(self) -> str:
+        """What the message says: the text of its payload, or its own if it has no payload."""
+        text = (self.payload or self.content).get("text", "")
+        return text if isinstance(text, str) else str(text)
 
-def parse(text: str) -> Message:
+    def saying(self, text: str) -> "Message":
+        """Return the message with another text."""
+        changed: dict[str, Any] = {"text": text}
+        if self.payload:
+            changed = {"payload": self.payload | changed}
+        content = self.content | changed
+        return Message(_json(content), content)
+
+
+def parse(frame: str) -> Message:
     """Read a client's frame.
 
     Raises:
         BadMessage: the frame is not a JSON object, or is nested too deeply for the decoder.
     """
     try:
-        content = _decode(text)
+        content = _decode(frame)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"not a JSON object: {error}") from error
-    if "\n" in text or "\r" in text:
-        text = msgspec.json.format(text, indent=-1)
-    return Message(text, content)
+    if "\n" in frame or "\r" in frame:
+        frame = msgspec.json.format(frame, indent=-1)
+    return Message(frame, content)
 
 
-def answer(message: Message) -> Reply:
-    """Return the reply to a message: a stream for `chat_stream`, an acknowledgement for any other type."""
-    if message.content.get("type") == "chat_stream":
-        return _stream(message)
-    return (f'{{"type":"ws:ack","payload":{{"received":true,"echo":{message.text}}}}}',)
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """What a user says to an agent."""
+
+    text: str
+    agent_id: str
 
 
-def _stream(message: Message) -> Reply:
-    text = f"You said: {message.payload.get('text', '')}"
-    length = -(-len(text) // STREAM_CHUNKS)
-    chunks = (text[start : start + length] for start in range(0, len(text), length))
+def chat_request(message: Message) -> ChatRequest:
+    """Return the chat request that a message is.
+
+    Raises:
+        BadRequest: the message is of another type, or has no text or no agent.
+    """
+    kind = message.content.get("type")
+    if kind not in CHAT_TYPES:
+        raise BadRequest("type must be chat.message")
+    text, agent_id = message.payload.get("text"), message.payload.get("agent_id")
+    if not isinstance(text, str) or not text:
+        raise BadRequest("text is required")
+    if not isinstance(agent_id, str) or not agent_id:
+        raise BadRequest("agent_id is required")
+    return ChatRequest(text, agent_id)
+
+
+def answer_to(text: str) -> str:
+    """Return what the assistant says to a user's text: all of it again, so that clients can check it."""
+    return f"You said: {text}"
+
+
+def stream(answer: str, agent_id: str) -> Reply:
+    """Return an assistant's answer as a stream in two frames, so that a send can fail in the middle."""
+    half = (len(answer) + 1) // 2
+    start = _object("ws:chat_stream_start", {"agent_id": agent_id})
     return (
-        _object("ws:chat_stream_start", {}),
-        *(_object("ws:chat_stream_chunk", {"text": chunk}) for chunk in chunks),
-        '{"type":"ws:chat_stream_end","payload":{"text":%s,"echo":%s}}' % (_json(text), message.text),  # noqa: UP031
+        f"{start}\n{_object('ws:chat_stream_chunk', {'text': answer[:half]})}",
+        f"{_object('ws:chat_stream_chunk', {'text': answer[half:]})}\n{_STREAM_END}",
     )
 
 
-def established(session_id: str, thread_id: str) -> str:
-    """Return the first object sent on a connection, for a new or a resumed session."""
-    return _object("ws:session_established", {"session_id": session_id, "thread_id": thread_id})
+def acknowledgement(message: Message) -> Reply:
+    """Return the answer of a server without a chat backend."""
+    return (f'{{"type":"ws:ack","payload":{{"received":true,"echo":{message.line}}}}}',)
 
 
-def restored(session_id: str, thread_id: str, history: History) -> str:
+def refusal(problem: str) -> Reply:
+    """Return the answer to a message that is no sound chat request."""
+    return (_object("ws:error", {"message": problem}),)
+
+
+def past_message(role: Literal["user", "assistant"], text: str, agent_id: str) -> str:
+    """Return a message as it stands in a history."""
+    return _json(
+        {
+            "id": uuid.uuid4().hex,
+            "role": role,
+            "content": text,
+            "agent_id": agent_id,
+            "created_at": datetime.now(UTC),
+            "meta": {},
+        }
+    )
+
+
+def established(session_id: str, thread_id: str, asked_id: str) -> str:
+    """Return the first object sent on a connection, for a new or a resumed session.
+
+    Args:
+        session_id: of the session.
+        thread_id: its thread.
+        asked_id: the session id in the path; another one if the token named the session.
+    """
+    ids = {"session_id": session_id, "thread_id": thread_id}
+    return _object(
+        "ws:session_established", ids if asked_id == session_id else ids | {"client_session_id": asked_id}
+    )
+
+
+def restored(session_id: str, thread_id: str, messages: Sequence[str]) -> str:
     """Return the object that carries a resumed session's history."""
     return (
         f'{{"type":"ws:session_restored","payload":{{"session_id":{_json(session_id)},'
-        f'"thread_id":{_json(thread_id)},"messages":[{",".join(history.newest_messages)}],'
-        f'"history_count":{history.count}}}}}'
+        f'"thread_id":{_json(thread_id)},"messages":[{",".join(messages)}],'
+        f'"history_count":{len(messages)}}}}}'
     )
 
 
@@ -104,33 +173,12 @@ def notification(push_id: int, *, sent_at_ms: float) -> str:
     return _object("ws:notification", {"push_id": push_id, "sent_at_ms": sent_at_ms})
 
 
-def corrupted(message: Message) -> Message:
-    """Return the message with its text changed, for the fault `corrupt_reply`."""
-    content = dict(message.content)
-    if message.payload:
-        content["payload"] = {**message.payload, "text": _spoiled(message.payload.get("text", ""))}
-    else:
-        content["text"] = _spoiled(content.get("text", ""))
-    return Message(_json(content), content)
-
-
-def corrupted_frame(frame: Frame) -> Frame:
-    """Return the frame changed: a JSON object stays a JSON object, anything else gets a different end."""
-    if isinstance(frame, bytes):
-        return frame[:-1] + bytes([frame[-1] ^ 1]) if frame else b"\0"
-    try:
-        return corrupted(parse(frame)).text
-    except BadMessage:
-        return _spoiled(frame)
-
-
-def _spoiled(text: object) -> str:
-    return f"{text} (corrupted)"
-
-
 def _object(kind: str, payload: dict[str, Any]) -> str:
     return _json({"type": kind, "payload": payload})
 
 
 def _json(value: object) -> str:
     return _encode(value).decode()
+
+
+_STREAM_END = _object("ws:chat_stream_end", {})

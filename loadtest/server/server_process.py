@@ -104,6 +104,7 @@ def _options(settings: ServerSettings) -> list[str]:
         "--host": settings.host,
         "--port": settings.port,
         "--database": settings.database,
+        "--mode": settings.mode,
         "--handling": settings.handling,
         "--push-every": settings.push_every_s,
         "--inactivity-timeout": settings.inactivity_timeout_s,

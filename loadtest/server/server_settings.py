@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
-from loadtest.server.faults import parse_faults
+from loadtest.server.faults import HISTORY_FAULTS, parse_faults
 from loadtest.values import Whole, seconds
 
+ModeName = Literal["chat", "ack"]
 HandlingName = Literal["before", "after"]
 WebSocketImplementation = Literal["websockets", "wsproto"]
 LogFormat = Literal["text", "json"]
@@ -41,6 +42,7 @@ class ServerSettings:
     """0 lets the system choose a free port."""
     database: Path | None = None
     """None: a temporary database, deleted when the server ends."""
+    mode: ModeName = "chat"
     handling: HandlingName = "after"
     faults: tuple[str, ...] = ()
     """Each `NAME` or `NAME=VALUE`, as on the command line."""
@@ -68,7 +70,14 @@ class ServerSettings:
         if self.token is not None and not _TOKEN.fullmatch(self.token):
             problem = "must be valid as a WebSocket subprotocol: letters, digits and !#$%&'*+-.^_`|~"
             raise InvalidSetting("--token", NOT_SHOWN, problem)
-        parse_faults(self.faults)
+        _check_faults(self.faults, self.mode)
+
+
+def _check_faults(faults: tuple[str, ...], mode: ModeName) -> None:
+    parse_faults(faults)
+    for fault in faults if mode == "ack" else ():
+        if fault.partition("=")[0] in HISTORY_FAULTS:
+            raise InvalidSetting("--fault", fault, "needs --mode chat: there is no history in the other")
 
 
 def _check_host(host: str) -> None:

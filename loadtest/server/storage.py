@@ -1,6 +1,6 @@
 """Sessions and their messages in SQLite, so that they outlive connections and the server itself.
 
-Acknowledged means committed. Every message waits for its transaction, but messages of many sessions share one
+Answered means committed. Every message waits for its transaction, but messages of many sessions share one
 (group commit): while one transaction runs, new messages collect for the next. So the cost per message falls
 as the load rises, and a lone message does not wait. A batch is one INSERT over a JSON array: in autocommit
 mode one statement is one transaction, and takes one trip to aiosqlite's thread instead of three.
@@ -19,14 +19,13 @@ import aiosqlite
 import msgspec
 
 from loadtest.errors import InvalidSetting
-from loadtest.server.json_lines import History
 
-RESTORED_MESSAGES = 100
-RESTORED_BYTES = 768 * 1024
-"""Keeps the frame that restores a session below 1 MiB, the default limit of many WebSocket clients."""
+RESTORED_MESSAGES = 200
+RESTORED_BYTES = 16 * 2**20
+"""Bounds the memory that restoring a session takes; 200 messages of 80 kB fit."""
 
-# 256 messages of 1 MiB, every character escaped, stay below SQLite's limit of 10^9 bytes a value.
-_BATCH = 256
+# 128 times two messages of 1 MiB, every character escaped, stay below SQLite's limit of 10^9 bytes a value.
+_BATCH = 128
 _APPLICATION_ID = 0x6C745753  # "ltWS": distinguishes our databases from other programs'
 
 _SCHEMA = f"""
@@ -54,13 +53,12 @@ _CREATE = """
 INSERT INTO sessions (session_id, thread_id) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING session_id
 """
 
-# One statement, so that count and messages are consistent.
 _HISTORY = """
-SELECT total, message
-FROM (SELECT count(*) AS total FROM messages WHERE session_id = ?1) LEFT JOIN (
+SELECT message FROM (
     SELECT id, message, sum(length(CAST(message AS BLOB)) + 1) OVER (ORDER BY id DESC) AS size
     FROM (SELECT id, message FROM messages WHERE session_id = ?1 ORDER BY id DESC LIMIT ?2)
-) ON size <= ?3
+)
+WHERE size <= ?3
 ORDER BY id
 """
 
@@ -91,7 +89,7 @@ class Storage:
 
     def __init__(self, database: aiosqlite.Connection) -> None:
         self._database = database
-        self._pending: list[tuple[str, str, asyncio.Future[None]]] = []
+        self._pending: list[tuple[str, tuple[str, ...], asyncio.Future[None]]] = []
         self._work = asyncio.Event()
 
     async def is_readable(self) -> bool:
@@ -118,16 +116,15 @@ class Storage:
         await self._database.execute_fetchall("DELETE FROM messages WHERE session_id = ?", (session_id,))
         await self._database.execute_fetchall("DELETE FROM sessions WHERE session_id = ?", (session_id,))
 
-    async def history(self, session_id: str) -> History:
-        """Return the session's history, limited to RESTORED_MESSAGES messages and RESTORED_BYTES bytes."""
+    async def history(self, session_id: str) -> list[str]:
+        """Return the newest messages, oldest first: RESTORED_MESSAGES and RESTORED_BYTES at most."""
         limits = (session_id, RESTORED_MESSAGES, RESTORED_BYTES)
-        rows = list(await self._database.execute_fetchall(_HISTORY, limits))
-        return History(rows[0][0], [message for _, message in rows if message is not None])
+        return [message for (message,) in await self._database.execute_fetchall(_HISTORY, limits)]
 
-    def append(self, session_id: str, message: str) -> asyncio.Future[None]:
-        """Store a message; the future is done once it is committed, or has SQLite's error."""
+    def append(self, session_id: str, *messages: str) -> asyncio.Future[None]:
+        """Store messages together; the future is done once they are committed, or has SQLite's error."""
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append((session_id, message, committed))
+        self._pending.append((session_id, messages, committed))
         self._work.set()
         return committed
 
@@ -140,8 +137,10 @@ class Storage:
                 self._work.clear()
             await self._commit(batch)
 
-    async def _commit(self, batch: list[tuple[str, str, asyncio.Future[None]]]) -> None:
-        rows = msgspec.json.encode([(session_id, message) for session_id, message, _ in batch]).decode()
+    async def _commit(self, batch: list[tuple[str, tuple[str, ...], asyncio.Future[None]]]) -> None:
+        rows = msgspec.json.encode(
+            [(session_id, message) for session_id, messages, _ in batch for message in messages]
+        ).decode()
         failure: sqlite3.Error | None = None
         try:
             await self._database.execute_fetchall(_APPEND, (rows,))

@@ -7,10 +7,12 @@ that drops act on. Errors here are the server's and become a `Lost`; no exceptio
 
 import asyncio
 import errno
+import fcntl
 import socket
 import ssl
 import struct
 import sys
+import termios
 from collections.abc import Callable
 from typing import Protocol
 
@@ -395,10 +397,31 @@ class Connection(asyncio.Protocol):
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.pause_reading()
 
+    def has_unread(self) -> bool:
+        """Return whether the kernel holds bytes that were not read."""
+        if self._tcp is None or self._tcp.is_closing():
+            return False
+        # Not poll() or MSG_PEEK: gevent patches both, and uvloop's sockets have neither.
+        unread = fcntl.ioctl(self._tcp.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
+        return any(unread)
+
     def resume_reading(self) -> None:
         """Resume reading."""
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.resume_reading()
+
+    def hold_back(self) -> None:
+        """Hold back what is sent from now on: with TCP_CORK (tcp(7)), where the system has it."""
+        if self._tcp is not None and hasattr(socket, "TCP_CORK"):
+            sock = self._tcp.get_extra_info("socket")
+            if sock.fileno() >= 0:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+
+    def end_writing(self) -> None:
+        """Send what was held back and FIN, below TLS, which has no half-closed connections."""
+        self._open = False
+        if self._tcp is not None and not self._tcp.is_closing():
+            self._tcp.write_eof()
 
     def go_silent(self) -> None:
         """Stop reading, writing and keepalive."""

@@ -129,17 +129,22 @@ def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
         run: the run.
         reason: why there are no replies.
     """
-    promised, pushes = run.manifest.promised, run.count("messaging.pushes")
-    if pushes >= MIN_ANSWERED:
-        return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
+    pushes = run.count("messaging.pushes")
     if not pushes and not _promises_pushes(run):
         return Ruling.NOT_JUDGED, reason
-    if not run.manifest.plan.messages_planned and (promised is None or promised.requests):
+    if pushes < MIN_ANSWERED and not run.manifest.plan.messages_planned and _has_requests(run):
         return Ruling.NOT_JUDGED, reason  # rate 0 was chosen, and the server may have nothing to push
-    return Ruling.INCONCLUSIVE, (
-        f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
-        "run longer, or with more sessions"
-    )
+    if pushes < MIN_ANSWERED:
+        return Ruling.INCONCLUSIVE, (
+            f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
+            "run longer, or with more sessions"
+        )
+    return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
+
+
+def _has_requests(run: RunData) -> bool:
+    promised = run.manifest.promised
+    return promised is None or promised.requests
 
 
 def _promises_pushes(run: RunData) -> bool:

@@ -32,7 +32,7 @@ from tests.support.serverclient import (
     wait_for,
 )
 
-LARGE = frame('{"type":"chat_message","payload":{"text":"%s"}}' % ("x" * 50_000))
+LARGE = frame('{"type":"chat_message","payload":{"text":"%s","agent_id":"a"}}' % ("x" * 50_000))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -217,6 +217,7 @@ def test_a_setting_that_cannot_be_is_refused_before_anything_starts() -> None:
         ["--port", "x"],
         ["--fault", "explode"],
         ["--handling", "maybe"],
+        ["--mode", "maybe"],
         ["--push-every", "-1"],
         ["--ping-timeout", "0"],
         ["--inactivity-timeout", "nan"],
@@ -250,6 +251,7 @@ def test_the_childs_options_are_those_of_the_command_line(monkeypatch: pytest.Mo
         host="::1",
         port=1234,
         database=Path("some where.db"),
+        mode="ack",
         handling="before",
         faults=("lose_reply=0.5", "forget_session"),
         token="t0ken",

@@ -10,11 +10,13 @@ import struct
 import time
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+import jwt
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -51,9 +53,20 @@ def counters(url: str) -> dict[str, Any]:
     return dict(counts)
 
 
-def message(text: object, sequence: int = 1, kind: str = "chat_message") -> dict[str, Any]:
+def message(text: object, kind: str = "chat.message") -> dict[str, Any]:
     """Return a client's message."""
-    return {"type": kind, "payload": {"text": text, "sequence": sequence}}
+    return {"type": kind, "payload": {"text": text, "agent_id": "agent-1"}}
+
+
+NO_PUSH = ("ws:ack", "ws:chat_stream_start", "ws:chat_stream_chunk", "ws:chat_stream_end", "ws:error")
+"""Types of the server's objects that answer a message."""
+
+
+def signed(claims: dict[str, Any], secret: str) -> str:
+    """Return a JWT signed with a secret; PyJWT warns of short ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return jwt.encode(claims, secret)
 
 
 class Client:
@@ -83,15 +96,34 @@ class Client:
         """Send one message without waiting for a reply."""
         self.websocket.send(content if isinstance(content, str) else json.dumps(content))
 
-    def ask(self, content: object) -> dict[str, Any]:
-        """Send one message and return its acknowledgement."""
+    def ask(self, content: object) -> str:
+        """Send one chat request and return its answer."""
         self.send(content)
-        return self.next("ws:ack")
+        return self.answer()
+
+    def answer(self) -> str:
+        """Return the text of the next answer, whose stream nothing but pushes may interrupt."""
+        assert self.next(*NO_PUSH)["type"] == "ws:chat_stream_start"
+        pieces = []
+        while (part := self.next(*NO_PUSH))["type"] == "ws:chat_stream_chunk":
+            pieces.append(part["payload"]["text"])
+        assert part["type"] == "ws:chat_stream_end"
+        return "".join(pieces)
+
+    def answers(self, count: int) -> list[str]:
+        """Return the users' texts that the next answers repeat."""
+        return [self.answer().removeprefix("You said: ") for _ in range(count)]
 
     @property
     def thread_id(self) -> str:
         """The session's thread id, from the server's introduction."""
         return str(self.introduction[0]["payload"]["thread_id"])
+
+    @property
+    def said(self) -> list[str]:
+        """The user's texts in the history that the server restored."""
+        assert self.restored is not None
+        return [past["content"] for past in self.restored["messages"] if past["role"] == "user"]
 
     @property
     def restored(self) -> dict[str, Any] | None:

@@ -82,6 +82,7 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         *(options(**{name: "-1"}) for name in ("in_flight", "message_bytes", "reply_timeout", "warmup")),
         *(options(**{name: "0"}) for name in ("open_timeout", "connect_concurrency")),
         *(options(**{name: "-1"}) for name in ("drop_every", "server_log_errors")),
+        *(options(message_bytes=text) for text in ("47", "64=9,2000000=1", "64=9,65=0", "64,64=2")),
         options(seed="9" * 300),
         *(attributes(rate=value) for value in (-1.0, None, True, math.nan, "fast")),
         *(attributes(sessions=value) for value in (0, 2.5, None)),

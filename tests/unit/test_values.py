@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
-from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Whole, seconds
+from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Weighted, Whole, seconds
+
+SIZE = Weighted(Whole(48, 2**20, "bytes"), "size")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,7 @@ from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Wh
         (Number(-1.5, 2**30), "-1.5–1073741824"),
         (seconds(0.001, 3600), "0.001–3600 seconds"),
         (Whole(1, 100_000), "a whole number, 1–100000"),
+        (SIZE, "a whole number, 48–1048576 bytes, or several with weights: 48=9,1048576=1"),
         (Choice(("one",)), "one"),
         (Choice(("one", "two", "three")), "one, two or three"),
     ],
@@ -73,6 +76,10 @@ def test_anything_else_is_a_number_or_refused(given: Any) -> None:
         (Pair("NAME:VALUE", ":"), "Cookie: a:b ", ("Cookie", "a:b")),
         (Pair("NAME=VALUE", "="), "a=", ("a", "")),
         (Pair("NAME=VALUE", "="), ("a", "b"), ("a", "b")),
+        *((SIZE, given, 64) for given in ("64", 64, 64.0, "64=3", "64,", {64: 2}, {"64": "2"})),
+        (SIZE, "100000=1, 64 = 9", {64: 9.0, 100_000: 1.0}),
+        (SIZE, "100,64=0.5", {64: 0.5, 100: 1.0}),
+        (SIZE, {100: 2, 64: "1"}, {64: 1.0, 100: 2.0}),
         *((Flag(), text, True) for text in (True, "true", "1", "YES", "on")),
         *((Flag(), text, False) for text in (False, "false", "0", "No", "off")),
     ],
@@ -90,6 +97,7 @@ def test_what_is_read(kind: Kind, given: Any, value: object) -> None:
         *((Choice(("a", "b")), given) for given in ("c", "A", None)),
         *((Text(), given) for given in (5, None)),
         *((FilePath(), given) for given in ("", 5, None)),
+        *((SIZE, given) for given in ("", "47", 2**20 + 1, 64.5, True, None, [64], "big")),
         *(
             (Pair("NAME=VALUE", "="), given)
             for given in ("", "a", "=b", ("a",), ("a", 1), ("a", "b", "c"), 5)
@@ -104,3 +112,41 @@ def test_what_is_refused(kind: Kind, given: Any) -> None:
         kind.read(given, "--x")
     assert refused.value.problem == f"must be {kind}"
     assert refused.value.value is (NOT_SHOWN if isinstance(kind, Pair) else given)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("64=9,47=1", "size must be a whole number, 48–1048576 bytes"),
+        ("64=9,=1", "size must be a whole number, 48–1048576 bytes"),
+        ("64=9,65=", "weight of 65 must be above 0 and at most 1000000000"),
+        ("64=9,65=0", "weight of 65 must be above 0 and at most 1000000000"),
+        ({64: -1}, "weight of 64 must be above 0 and at most 1000000000"),
+        ("64=9,064=1", "must name each size once"),
+        (",", "must have 1–100 sizes"),
+        ({}, "must have 1–100 sizes"),
+        (dict.fromkeys(range(100, 201), 1), "must have 1–100 sizes"),
+    ],
+    ids=str,
+)
+def test_which_part_of_several_sizes_is_refused(given: Any, problem: str) -> None:
+    """The error names the part that is wrong: a size, a weight, or their number."""
+    with pytest.raises(InvalidSetting) as refused:
+        SIZE.read(given, "--x")
+    assert refused.value.problem == problem
+
+
+def test_sizes_are_in_ascending_order() -> None:
+    """So that a distribution has one text, whoever wrote it."""
+    assert list(SIZE.read("100=1,64=9,80=1", "--x")) == [64, 80, 100]  # type: ignore[arg-type]  # several
+
+
+@given(st.text("0123456789=,. ex-", max_size=30) | st.dictionaries(st.text() | st.integers(), st.floats()))
+def test_any_sizes_are_read_or_refused(given: Any) -> None:
+    """No text makes it fail in another way, and what is read is within the bounds."""
+    with suppress(InvalidSetting):
+        read = SIZE.read(given, "--x")
+        weights = read if isinstance(read, dict) else {read: 1.0}
+        assert list(weights) == sorted(weights)
+        assert all(48 <= size <= 2**20 and weight > 0 for size, weight in weights.items())
+        assert isinstance(read, int) == (len(weights) == 1)

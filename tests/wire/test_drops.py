@@ -42,9 +42,11 @@ NEXT = Endpoint(path="/next")
 """Of another connection at the same time."""
 
 
-def begin(connection: Connection, kind: str, *, ordinal: int = 0) -> tuple[Steps, float | str | None]:
+def begin(
+    connection: Connection, kind: str, *, ordinal: int = 0, probe: str | None = '{"probe":1}'
+) -> tuple[Steps, float | str | None]:
     """Begin a drop; return its further steps and what it waits for first."""
-    connection.probe = '{"probe":1}'
+    connection.probe = probe
     drop = Drop(kind=kind, ordinal=ordinal, after_s=0, detect_s=1.5, hold_s=50)
     steps = DropKind.kinds[kind]().steps(connection, drop)
     return steps, next(steps, None)
@@ -225,10 +227,10 @@ async def test_mid_reply_meets_the_server_in_its_reply(tls: dict[str, Any]) -> N
 
     async with joined(script, tls) as (server, connection, ear):
         steps, wait = begin(connection, "mid_reply")
-        assert isinstance(wait, float)
+        assert wait == 0.0
         line = await server.line()
         await until(lambda: line.received, "the requests")
-        assert finish(steps) == [0.0, DETECTED]
+        assert finish(steps) == [DETECTED]
         await until(lambda: failures, "the send to fail")
     assert ear.messages == []
     frames = client_frames(line.received)
@@ -236,17 +238,46 @@ async def test_mid_reply_meets_the_server_in_its_reply(tls: dict[str, Any]) -> N
 
 
 async def test_mid_reply_sends_its_requests(tls: dict[str, Any]) -> None:
-    """`mid_reply` sends two bursts of the dialect's probe before its RST."""
-    async with joined(recorded, tls) as (server, connection, _):
-        steps, _wait = begin(connection, "mid_reply")
-        line = await server.line()
-        await until(lambda: len(client_frames(line.received)) == 32, "the first burst")
-        assert next(steps) == 0.0
-        await until(lambda: len(client_frames(line.received)) == 64, "the second burst")
+    """`mid_reply` sends four of the dialect's probes, then FIN and RST: the answers meet a closed socket."""
+    failures: list[ConnectionError] = []
+
+    async def script(line: Line) -> None:
+        await line.upgrade()
+        await line.record()
+        try:
+            while True:
+                await line.send(server_frame("an answer"))
+        except ConnectionError as error:
+            failures.append(error)
+
+    async with joined(script, tls) as (server, connection, ear):
+        steps, wait = begin(connection, "mid_reply")
+        assert wait == 0.0
+        await asyncio.sleep(wait)
         assert finish(steps) == [DETECTED]
-        await ended(server)
-    assert set(client_frames(line.received)) == {(Opcode.TEXT, '{"probe":1}')}
-    assert line.end == "reset"
+        line = await ended(server)
+        await until(lambda: failures, "the send to fail")
+    assert client_frames(line.received) == [(Opcode.TEXT, '{"probe":1}')] * 4
+    assert (line.end, ear.messages) == ("fin", [])
+
+
+async def test_mid_reply_without_a_probe_follows_what_the_server_says(tls: dict[str, Any]) -> None:
+    """With nothing to ask, `mid_reply` waits for bytes from the server, reads none of them, and resets."""
+
+    async def script(line: Line) -> None:
+        await line.upgrade()
+        await line.hear(b"go")
+        await line.send(server_frame("a push"))
+        await line.record()
+
+    async with joined(script, tls) as (server, connection, ear):
+        steps, wait = begin(connection, "mid_reply", probe=None)
+        assert (wait, next(steps)) == (0.01, 0.01)
+        connection.write_raw(b"go")
+        await until(connection.has_unread, "the push to arrive")
+        assert finish(steps) == [DETECTED]
+        line = await ended(server)
+    assert (ear.messages, line.end) == ([], "reset")
 
 
 async def test_slow_reader_stops_reading_and_recovers(tls: dict[str, Any]) -> None:
@@ -467,8 +498,8 @@ async def test_half_open_is_noticed_by_the_servers_ping(tmp_path: Path) -> None:
 async def test_mid_reply_makes_a_send_fail(
     path: str, implementation: str, scheme: str, uvicorns: dict[str, AsgiServer], client_tls: Any
 ) -> None:
-    """`mid_reply` meets an application in its send: in uvicorn's websockets implementation also where a reply
-    is short, in others where it is long; no application is told of anything worse.
+    """`mid_reply` meets an application in its send, at least four times in five, whether the reply is short
+    or long; uvicorn's wsproto implementation does not tell it of that. No application sees anything worse.
     """
     server = uvicorns[scheme]
     endpoints = [own_path(path) for _ in range(10)]
@@ -487,8 +518,8 @@ async def test_mid_reply_makes_a_send_fail(
 
     await until(lambda: len(reports()) == len(endpoints), "the end of every connection")
     assert server.faults == []
-    if implementation == "websockets" or path != "/echo":
-        assert "send_failed" in reports()
+    if implementation == "websockets":
+        assert reports().count("send_failed") >= 0.8 * len(endpoints)
 
 
 async def test_slow_reader_is_no_disconnect(

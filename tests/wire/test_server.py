@@ -19,6 +19,7 @@ from tests.support.serverclient import (
     joined,
     message,
     opened,
+    signed,
     wait_for,
 )
 
@@ -26,6 +27,13 @@ from tests.support.serverclient import (
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
     with ServerProcess(push_every_s=0.0) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def acknowledging() -> Iterator[ServerProcess]:
+    """A server without a chat backend."""
+    with ServerProcess(push_every_s=0.0, mode="ack") as process:
         yield process
 
 
@@ -61,62 +69,109 @@ def test_the_login_subprotocol_is_echoed_and_none_is_invented(server: ServerProc
         assert client.websocket.subprotocol is None
 
 
-def test_every_message_is_acknowledged_with_itself_in_order(server: ServerProcess) -> None:
-    """A burst of messages, of any type and payload, comes back as echoes in the order sent."""
+def test_every_message_is_acknowledged_with_itself_in_order(acknowledging: ServerProcess) -> None:
+    """With `--mode ack`, a burst of messages of any type and payload comes back as echoes, in order."""
     sent = [
-        message("ein Gruß \u2028 \U0001f600", 1),
+        message("ein Gruß \u2028 \U0001f600"),
         {"type": "typing"},
-        message({"nested": [1, None]}, 3),
+        message({"nested": [1, None]}),
         {},
     ]
-    with joined(server.url, "echoes") as client:
+    with joined(acknowledging.url, "echoes") as client:
         for content in sent:
             client.send(content)
         for content in sent:
             assert client.next() == {"type": "ws:ack", "payload": {"received": True, "echo": content}}
 
 
-def test_a_message_written_over_several_lines_comes_back_on_one(server: ServerProcess) -> None:
+def test_a_message_written_over_several_lines_comes_back_on_one(acknowledging: ServerProcess) -> None:
     """An acknowledgement is one line, whatever white space the client put between its tokens."""
     content = message("two\nlines")
-    with joined(server.url, "lines") as client:
-        assert client.ask(json.dumps(content, indent=2))["payload"]["echo"] == content
+    with joined(acknowledging.url, "lines") as client:
+        client.send(json.dumps(content, indent=2))
+        assert client.next()["payload"]["echo"] == content
 
 
-def test_a_chat_stream_has_a_start_chunks_and_an_end(server: ServerProcess) -> None:
-    """The chunks make up the text of the end, which carries the echo too."""
-    asked = message("tell me something long", kind="chat_stream")
-    with joined(server.url, "stream") as client:
-        client.send(asked)
-        assert client.next()["type"] == "ws:chat_stream_start"
-        chunks = []
-        while (part := client.next())["type"] == "ws:chat_stream_chunk":
-            chunks.append(part["payload"]["text"])
-        assert part["type"] == "ws:chat_stream_end"
-        assert len(chunks) > 1
-        assert part["payload"] == {"text": "".join(chunks), "echo": asked}
-    with joined(server.url, "stream") as client:
-        assert client.restored is not None
-        assert client.restored["messages"] == [asked]
+def test_a_server_that_acknowledges_keeps_no_history(acknowledging: ServerProcess) -> None:
+    """A session that comes back is the same, with its thread, and nothing is restored or stored."""
+    with joined(acknowledging.url, "forgetful", "thread-a") as client:
+        client.send(message("acknowledge me"))
+        assert client.next()["type"] == "ws:ack"
+    with joined(acknowledging.url, "forgetful", "thread-b") as client:
+        assert client.restored is None
+        assert client.thread_id == "thread-a"
+    assert counters(acknowledging.url)["messages_stored"] == 0
+
+
+@pytest.mark.parametrize("kind", ["chat.message", "chat_message"])
+def test_a_chat_request_is_answered_in_a_stream_of_two_frames(server: ServerProcess, kind: str) -> None:
+    """The answer repeats the text; start and a first chunk come at once, the rest with the end."""
+    text = "ein Gruß \u2028 \U0001f600\n" * 3
+    with joined(server.url, f"stream-{kind}") as client:
+        client.send(message(text, kind))
+        start, first = client.frame()
+        second, end = client.frame()
+    assert start == {"type": "ws:chat_stream_start", "payload": {"agent_id": "agent-1"}}
+    assert {chunk["type"] for chunk in (first, second)} == {"ws:chat_stream_chunk"}
+    assert first["payload"]["text"] + second["payload"]["text"] == f"You said: {text}"
+    assert all(chunk["payload"]["text"] for chunk in (first, second))
+    assert end == {"type": "ws:chat_stream_end", "payload": {}}
+
+
+def test_answers_come_whole_and_in_order(server: ServerProcess) -> None:
+    """Of a burst of requests the answers do not interleave."""
+    texts = [f"question {number}" for number in range(50)]
+    with joined(server.url, "burst") as client:
+        for text in texts:
+            client.send(message(text))
+        assert client.answers(50) == texts
+
+
+def test_a_request_without_text_or_agent_is_answered_with_an_error(server: ServerProcess) -> None:
+    """Errors come in their turn among the answers; a refused request is stored nowhere."""
+    with joined(server.url, "refused") as client:
+        for content in (
+            message("before"),
+            {"type": "chat.message", "payload": {"agent_id": "agent-1"}},
+            {"type": "chat.message", "payload": {"text": "x", "agent_id": 1}},
+            {"type": "typing"},
+            message("after"),
+        ):
+            client.send(content)
+        assert client.answers(1) == ["before"]
+        for problem in ("text is required", "agent_id is required", "type must be chat.message"):
+            assert client.next() == {"type": "ws:error", "payload": {"message": problem}}
+        assert client.answers(1) == ["after"]
+    with joined(server.url, "refused") as client:
+        assert client.said == ["before", "after"]
 
 
 def test_a_returning_session_gets_its_thread_and_history_in_one_frame(server: ServerProcess) -> None:
-    """Established and restored come together; the stored thread wins over the one asked for."""
+    """Established and restored come together, with what both sides said; the stored thread wins over the one
+    asked for.
+    """
     with joined(server.url, "returning", "thread-a") as client:
-        for sequence in (1, 2):
-            client.ask(message("remember", sequence))
+        for text in ("one", "two"):
+            client.ask(message(text))
     with joined(server.url, "returning", "thread-b") as client:
         established, restored = client.introduction
-        assert established["payload"] == {"session_id": "returning", "thread_id": "thread-a"}
-        assert restored == {
-            "type": "ws:session_restored",
-            "payload": {
-                "session_id": "returning",
-                "thread_id": "thread-a",
-                "messages": [message("remember", 1), message("remember", 2)],
-                "history_count": 2,
-            },
-        }
+    assert established["payload"] == {"session_id": "returning", "thread_id": "thread-a"}
+    messages = restored["payload"].pop("messages")
+    assert restored == {
+        "type": "ws:session_restored",
+        "payload": {"session_id": "returning", "thread_id": "thread-a", "history_count": 4},
+    }
+    assert [(past["role"], past["content"]) for past in messages] == [
+        ("user", "one"),
+        ("assistant", "You said: one"),
+        ("user", "two"),
+        ("assistant", "You said: two"),
+    ]
+    assert {frozenset(past) for past in messages} == {
+        frozenset({"id", "role", "content", "agent_id", "created_at", "meta"})
+    }
+    assert {past["agent_id"] for past in messages} == {"agent-1"}
+    assert len({past["id"] for past in messages}) == 4
 
 
 def test_a_session_without_messages_is_established_only(server: ServerProcess) -> None:
@@ -128,28 +183,17 @@ def test_a_session_without_messages_is_established_only(server: ServerProcess) -
         assert client.thread_id == "thread-a"
 
 
-def test_a_history_is_counted_whole_and_restored_in_its_last_hundred(server: ServerProcess) -> None:
-    """Of 105 messages the last 100 come back, oldest first."""
+def test_a_history_is_restored_in_its_last_two_hundred_messages(server: ServerProcess) -> None:
+    """Of 105 exchanges the last 100 come back, oldest first, and the count is of what comes back."""
+    texts = [str(number) for number in range(105)]
     with joined(server.url, "long") as client:
-        for sequence in range(105):
-            client.send(message("x", sequence))
-        for _ in range(105):
-            client.next("ws:ack")
+        for text in texts:
+            client.send(message(text))
+        client.answers(105)
     with joined(server.url, "long") as client:
+        assert client.said == texts[5:]
         assert client.restored is not None
-        assert client.restored["history_count"] == 105
-        assert [past["payload"]["sequence"] for past in client.restored["messages"]] == list(range(5, 105))
-
-
-def test_a_history_of_large_messages_fits_in_what_clients_read(server: ServerProcess) -> None:
-    """The restoring frame stays below 1 MiB, with the newest messages and the true count."""
-    with joined(server.url, "large") as client:
-        for sequence in range(4):
-            client.ask(message("x" * 300_000, sequence))
-    with joined(server.url, "large") as client:
-        assert client.restored is not None
-        assert client.restored["history_count"] == 4
-        assert [past["payload"]["sequence"] for past in client.restored["messages"]] == [2, 3]
+        assert client.restored["history_count"] == len(client.restored["messages"]) == 200
 
 
 @pytest.mark.parametrize("implementation", ["websockets", "wsproto"])
@@ -210,6 +254,8 @@ def test_the_counters_are_exact() -> None:
         with joined(server.url, "one") as one, joined(server.url, "two") as two:
             for client in (one, two, one):
                 client.ask(message("count me"))
+            one.send(message(""))
+            assert one.next()["type"] == "ws:error"
             assert counters(server.url)["connections_open"] == 2
         with joined(server.url, "one"):
             pass
@@ -223,9 +269,10 @@ def test_the_counters_are_exact() -> None:
         "connections_refused": 1,
         "sessions_created": 2,
         "sessions_resumed": 1,
-        "messages_received": 3,
-        "messages_stored": 3,
-        "replies_sent": 3,
+        "messages_received": 4,
+        "messages_stored": 6,
+        "requests_refused": 1,
+        "replies_sent": 4,
         "pushes_sent": 0,
         "takeovers": 0,
         "sends_failed": 0,
@@ -246,7 +293,7 @@ def test_pushes_are_numbered_per_connection_and_dated() -> None:
                 assert [push["push_id"] for push in pushes] == [1, 2, 3]
                 dates = [before_ms, *(push["sent_at_ms"] for push in pushes), time.time() * 1e3]
                 assert dates == sorted(dates)
-            assert one.ask(message("between pushes"))["payload"]["received"]
+            assert one.ask(message("between pushes")) == "You said: between pushes"
         assert counters(server.url)["pushes_sent"] >= 6
 
 
@@ -283,7 +330,37 @@ def test_a_second_connection_takes_the_session_over(server: ServerProcess) -> No
     """The newest connection talks; the healthy older one is closed with a code that forbids reconnecting."""
     with joined(server.url, "shared") as old, joined(server.url, "shared") as new:
         wait_for_close(old, 1008)
-        assert new.ask(message("mine now"))["payload"]["received"]
+        assert new.ask(message("mine now")) == "You said: mine now"
+
+
+def test_the_sid_of_a_token_is_the_session(tmp_path: Path) -> None:
+    """Whatever the path says, connections with one token are one session: it has one history, the newer takes
+    over, and the id asked for comes back as `client_session_id`.
+    """
+    log_path = tmp_path / "server.log"
+    with ServerProcess(token="key", log_path=log_path) as server:
+        login = ("jwt", signed({"sid": "of-the-token"}, "key"))
+        with joined(server.url, "asked-1", "thread-1", login) as old:
+            assert old.introduction[0]["payload"] == {
+                "session_id": "of-the-token",
+                "thread_id": "thread-1",
+                "client_session_id": "asked-1",
+            }
+            old.ask(message("remember"))
+            with joined(server.url, "asked-2", "thread-2", login) as new:
+                wait_for_close(old, 1008)
+                assert new.introduction[0]["payload"] == {
+                    "session_id": "of-the-token",
+                    "thread_id": "thread-1",
+                    "client_session_id": "asked-2",
+                }
+                assert new.said == ["remember"]
+        with joined(server.url, "asked-1", None, ("jwt", "key")) as other:
+            assert other.introduction[0]["payload"]["session_id"] == "asked-1"
+            assert other.restored is None
+    log = log_path.read_text()
+    assert "Warning" not in log  # of PyJWT, that the key is short
+    assert login[1] not in log
 
 
 def test_the_end_of_a_half_open_connection_leaves_its_successor_alone() -> None:
@@ -305,14 +382,14 @@ def test_the_end_of_a_half_open_connection_leaves_its_successor_alone() -> None:
 def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
     """Sessions talk while the server is killed; a new one on its file knows all it had confirmed."""
     database = tmp_path / "sessions.db"
-    confirmed: dict[str, list[int]] = {f"s{number}": [] for number in range(4)}
+    confirmed: dict[str, list[str]] = {f"s{number}": [] for number in range(4)}
 
     def talk(session: str) -> None:
         try:
             with joined(killed.url, session, f"thread-of-{session}") as client:
-                for sequence in range(100_000):
-                    client.ask(message("keep this", sequence))
-                    confirmed[session].append(sequence)
+                for number in range(100_000):
+                    client.ask(message(f"keep {number}"))
+                    confirmed[session].append(f"keep {number}")
         except (ConnectionClosed, EOFError, OSError):
             return
 
@@ -320,19 +397,16 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
     talkers = [threading.Thread(target=talk, args=(session,)) for session in confirmed]
     for talker in talkers:
         talker.start()
-    wait_for(lambda: all(len(sequences) > 150 for sequences in confirmed.values()), what="enough messages")
+    wait_for(lambda: all(len(texts) > 150 for texts in confirmed.values()), what="enough messages")
     killed.kill()
     for talker in talkers:
         talker.join()
 
     with ServerProcess(database=database) as restarted:
-        for session, sequences in confirmed.items():
+        for session, texts in confirmed.items():
             with joined(restarted.url, session, "another-thread") as client:
                 assert client.thread_id == f"thread-of-{session}"
-                assert client.restored is not None
-                assert client.restored["history_count"] >= len(sequences)
-                kept = {past["payload"]["sequence"] for past in client.restored["messages"]}
-                assert set(sequences[-99:]) <= kept
+                assert set(texts[-99:]) <= set(client.said)
 
 
 def test_a_temporary_database_is_forgotten_with_its_server() -> None:

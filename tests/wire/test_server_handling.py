@@ -5,19 +5,23 @@ The drops are made on bare sockets and read back from the log of the real server
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from loadtest.dialects.emergence import Emergence
+from loadtest.events import Drop
 from loadtest.server.server_process import ServerProcess
+from loadtest.session.schedule import Pace
+from tests.support.engine_run import Planned, running, settings
 from tests.support.serverclient import RawClient, close_frame, counters, frame, joined, message, wait_for
 
-SMALL = frame('{"type":"chat_message","payload":{"text":"x"}}')
+SMALL = frame('{"type":"chat_message","payload":{"text":"x","agent_id":"a"}}')
 
 
-LARGE = frame('{"type":"chat_message","payload":{"text":"%s"}}' % ("x" * 50_000))
+LARGE = frame('{"type":"chat_message","payload":{"text":"%s","agent_id":"a"}}' % ("x" * 50_000))
 
 
 AFTER_CLOSE = 'WebSocket is not connected. Need to call "accept" first.'
@@ -122,7 +126,7 @@ def test_a_client_lost_in_the_middle_of_replies(server: Observed) -> None:
     """Before, the failed send and the receive after it are two ERROR lines; after, the same two are INFO."""
     with RawClient(server.process.url, "mid-reply") as client:
         client.send(SMALL * 2000)
-        client.wait_for(b"ws:ack")
+        client.wait_for(b"ws:chat_stream_chunk")
         client.reset()
     if server.handling == "before":
         expected = [
@@ -135,6 +139,45 @@ def test_a_client_lost_in_the_middle_of_replies(server: Observed) -> None:
             f"INFO loadtest.server: Client disconnected abruptly (session=mid-reply): {AFTER_CLOSE}",
         ]
     assert server.lines("mid-reply") == expected
+
+
+MANY = 40
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
+    """The server before the hotfix, as it is by default otherwise."""
+    log_path = tmp_path_factory.mktemp("log") / "server.log"
+    with ServerProcess(handling="before", log_path=log_path) as process:
+        yield Observed(process, log_path, "before", "websockets")
+
+
+def two_errors(server: Observed, sessions: Iterable[str]) -> int:
+    """Return for how many sessions the server logged both ERROR lines of a client lost while it sent."""
+    server.wait_until_empty()
+    log = server.log_path.read_text()
+    return sum(
+        f"Send error (session {session}) ->" in log and f"WS RuntimeError session={session}: " in log
+        for session in sessions
+    )
+
+
+def test_mid_reply_makes_errors_before_the_hotfix(before: Observed) -> None:
+    """The drop of that name, made by the engine, has its effect at least four times in five, and nothing that
+    it sends is stored.
+    """
+    drop = Drop(kind="mid_reply", ordinal=0, after_s=0.5, detect_s=0.0, hold_s=0.0)
+    plan = settings(
+        before.process.port, dialect=Emergence(), pace=Pace(1.0), drops=Planned(drops=((drop,),) * MANY)
+    )
+    stored = counters(before.process.url)["messages_stored"]
+    with running(plan) as run:
+        numbers = run.add(MANY)
+        wait_for(lambda: len(run.lived("resumed")) == MANY, what="each session to come back")
+        run.stop(numbers)
+        assert two_errors(before, [f"session-{number}" for number in numbers]) >= 0.8 * MANY
+        stored = counters(before.process.url)["messages_stored"] - stored
+        assert stored == 2 * run.count("messaging.sent")
 
 
 @pytest.mark.parametrize("with_pings", [False, True], ids=["quiet", "pinging"])

@@ -106,6 +106,16 @@ def test_whole_numbers_and_texts_are_numbers() -> None:
     assert len({comparability_hash(plan) for plan in plans}) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(64, 64), ("64", 64), ("64=9", 64), ("100000=1,64=9", "64=9,100000=1"), ({64: 9, 100_000: 1.0}, None)],
+    ids=str,
+)
+def test_sizes_of_messages_are_a_number_or_a_text_of_the_plan(given: Any, kept: int | str | None) -> None:
+    """One size is the number it always was; a distribution has one text, however it was written."""
+    assert settings_of(message_bytes=given).plan.message_bytes == (kept or "64=9,100000=1")
+
+
 def test_every_field_of_the_plan_has_its_setting() -> None:
     """A setting of the plan is in Plan, and a field of Plan is a setting or one of Locust's own."""
     of_settings = [row.plan_field for row in SETTINGS.values() if row.in_plan]
@@ -127,6 +137,7 @@ def test_the_options_of_a_plan_repeat_it() -> None:
         "drops": "fin=0.3333333,close",
         "storms": "0.3@7.25:fin",
         "arrivals": "poisson",
+        "message_bytes": {100_000: 0.1234567891, 64: 9},
     }
     before = settings_of(**odd, backoff="constant(0.7)", seed=-3, path="/a'b?c={session_id}").plan
     words = shlex.split(" ".join(command_options(msgspec.structs.asdict(before))))

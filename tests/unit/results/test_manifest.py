@@ -15,6 +15,24 @@ from tests.support.runs import PLAN, manifest, plan
 # The manifest.
 
 
+@pytest.mark.parametrize("size", [64, "64=9,100000=1"])
+def test_sizes_of_messages_are_read_back_as_they_were_written(size: int | str) -> None:
+    """A number or a text; each makes runs incomparable with the other."""
+    one = manifest(run_plan=plan(message_bytes=size))
+    assert msgspec.json.decode(msgspec.json.encode(one), type=Manifest).plan.message_bytes == size
+    other = plan(message_bytes=size, rate=3.0)
+    assert differing_fields(plan(message_bytes=65), other) == ["rate", "message_bytes"]
+
+
+@pytest.mark.parametrize("size", [-1, 64.5, None, [64], "x" * 5000])
+def test_other_sizes_are_refused(size: object) -> None:
+    """A file that anyone may have written holds a number or a short text."""
+    document = msgspec.json.decode(msgspec.json.encode(manifest()))
+    document["plan"]["message_bytes"] = size
+    with pytest.raises(msgspec.ValidationError, match="message_bytes"):
+        msgspec.convert(document, Manifest)
+
+
 def test_the_comparability_hash_ignores_order_host_revision_and_time() -> None:
     """Two runs of one plan are comparable, whatever they were run against and when."""
     one = manifest(run_plan=plan(drops={"close": 1.0, "fin": 2.0}))

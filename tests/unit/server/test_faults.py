@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.server.faults import KNOWN, parse_faults, usage
+from loadtest.server.faults import HISTORY_FAULTS, KNOWN, parse_faults, usage
+from loadtest.server.server_settings import ServerSettings
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,8 @@ from loadtest.server.faults import KNOWN, parse_faults, usage
         "latency_tail=0.1",
         "latency_tail=2:10",
         "forget_session=1",
+        "cut_history=0.5",
+        "decompose",
         "database_down=-1",
     ],
 )
@@ -41,6 +44,15 @@ def test_an_unknown_fault_names_the_known_ones() -> None:
     with pytest.raises(InvalidSetting) as refused:
         parse_faults(["explode"])
     assert all(usage(name) in str(refused.value) for name in KNOWN)
+
+
+@pytest.mark.parametrize("fault", sorted(HISTORY_FAULTS))
+def test_faults_of_the_history_need_one(fault: str) -> None:
+    """With `--mode ack` the server would be sound in spite of the fault, so it refuses to start."""
+    text = usage(fault).replace("RATIO", "0.5")
+    assert ServerSettings(faults=(text,)).faults == (text,)
+    with pytest.raises(InvalidSetting, match="--fault needs --mode chat"):
+        ServerSettings(mode="ack", faults=("lose_reply=0.1", text))
 
 
 def test_a_fault_given_twice_is_refused() -> None:

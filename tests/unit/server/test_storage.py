@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import InvalidSetting
-from loadtest.server.json_lines import History
-from loadtest.server.storage import Storage, check_database, open_storage
+from loadtest.server.storage import RESTORED_BYTES, RESTORED_MESSAGES, Storage, check_database, open_storage
 from tests.support.effort import effort
 from tests.support.server_messages import OBJECTS
 
@@ -35,12 +34,36 @@ def with_storage(path: Path | None, use: Callable[[Storage], Awaitable[Any]]) ->
 def test_messages_come_back_as_they_were_stored(texts: list[str]) -> None:
     """Whatever is in a message, its text survives the batch insert byte for byte, in order."""
 
-    async def use(storage: Storage) -> History:
+    async def use(storage: Storage) -> list[str]:
         await storage.create("session", "thread")
         await asyncio.gather(*(storage.append("session", text) for text in texts))
         return await storage.history("session")
 
-    assert with_storage(None, use) == History(len(texts), texts[-100:])
+    assert with_storage(None, use) == texts[-RESTORED_MESSAGES:]
+
+
+def test_messages_stored_together_stand_together() -> None:
+    """Nothing comes between a user's message and its answer, whatever else is stored at the time."""
+
+    async def use(storage: Storage) -> list[str]:
+        await asyncio.gather(*(storage.append("session", f"{n}", f"{n}") for n in range(100)))
+        return await storage.history("session")
+
+    restored = with_storage(None, use)
+    assert restored == [str(n // 2) for n in range(200)]
+
+
+def test_a_history_is_the_newest_two_hundred_messages_within_a_size() -> None:
+    """Older ones are left out, and so are those beyond RESTORED_BYTES."""
+
+    async def use(storage: Storage) -> None:
+        await storage.append("many", *(str(number) for number in range(205)))
+        assert await storage.history("many") == [str(number) for number in range(5, 205)]
+        for number in range(5):
+            await storage.append("large", str(number) * (RESTORED_BYTES // 4))
+        assert [message[0] for message in await storage.history("large")] == ["2", "3", "4"]
+
+    with_storage(None, use)
 
 
 def test_a_thousand_sessions_share_transactions_without_mixing() -> None:
@@ -50,7 +73,7 @@ def test_a_thousand_sessions_share_transactions_without_mixing() -> None:
         names = [f"s{number}" for number in range(1000)]
         await asyncio.gather(*(storage.append(name, f'{{"of":"{name}"}}') for name in names))
         for name in names[::100]:
-            assert await storage.history(name) == History(1, [f'{{"of":"{name}"}}'])
+            assert await storage.history(name) == [f'{{"of":"{name}"}}']
 
     with_storage(None, use)
 
@@ -66,7 +89,7 @@ def test_the_first_thread_of_a_session_stays() -> None:
         await storage.append("session", "{}")
         await storage.forget("session")
         assert await storage.thread_of("session") is None
-        assert await storage.history("session") == History(0, [])
+        assert await storage.history("session") == []
 
     with_storage(None, use)
 
@@ -85,7 +108,7 @@ def test_a_failed_commit_fails_each_message_in_it_and_no_later_one(tmp_path: Pat
         assert [type(outcome) for outcome in outcomes] == [sqlite3.OperationalError] * 2
         other.close()
         await storage.append("s", '{"after":1}')
-        assert await storage.history("s") == History(1, ['{"after":1}'])
+        assert await storage.history("s") == ['{"after":1}']
 
     with_storage(path, use)
 

@@ -630,7 +630,7 @@ class TestStreams:
             talk.swept(at_ns + 2)
             talk.reply(at_ns // 10, at_ns + 3, text=talk.about.text(at_ns // 10))
         assert (talk.counts["answered"], talk.counts["lost"]) == (19, 1)
-        assert talk.errors() == {"no reply in time": "request 0"}
+        assert talk.errors() == {"no reply in time": f"request 0: {talk.about.text(0)}"}
 
     def test_unordered_parts_without_a_name(self) -> None:
         """Where replies may overtake each other, a part that names no request is the oldest one's."""

@@ -53,7 +53,7 @@ def test_no_messages_planned_is_not_judged() -> None:
 
 FEED = manifest(
     run_plan=plan(rate=0.0, dialect="somebodys-own"),
-    promises=Promises(requests=False, ordered=False, identifies=False, pushes=True),
+    promises=Promises(ordered=False, identifies=False, pushes=True, requests=False),
 )
 """A run with a dialect of a locustfile, which only listens. This process does not know the dialect."""
 
@@ -65,9 +65,7 @@ def test_a_dialect_that_only_listens_is_judged_by_its_pushes() -> None:
         assert ruling("messaging", run) is verdict
 
 
-@pytest.mark.parametrize(
-    "promises", [None, Promises(requests=False, ordered=True, identifies=False, pushes=False)]
-)
+@pytest.mark.parametrize("promises", [None, Promises(ordered=True, identifies=False, pushes=False)])
 def test_pushes_are_judged_although_the_dialect_forgot_to_promise_them(promises: Promises | None) -> None:
     """What came is evidence; only where nothing came does the promise matter."""
     of = manifest(run_plan=plan(rate=0.0, dialect="somebodys-own"), promises=promises)
@@ -86,7 +84,7 @@ def test_the_summary_of_missing_pushes_speaks_of_pushes() -> None:
 def test_order_is_claimed_only_where_the_dialect_promises_it() -> None:
     """Also in a report made without the locustfile."""
     for ordered, claim in ((True, "intact, once and in order"), (False, "intact and once")):
-        promises = Promises(requests=True, ordered=ordered, identifies=False, pushes=False)
+        promises = Promises(ordered=ordered, identifies=False, pushes=False)
         of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
         assert f"messages answered, {claim};" in told("messaging", sound(of=of))
 

@@ -50,7 +50,7 @@ def test_an_unknown_dialect_is_judged_by_what_it_compared() -> None:
 
 def test_an_unknown_dialect_is_judged_by_what_it_promised() -> None:
     """A run that recorded an identity is not said to have none because nothing came back."""
-    promises = Promises(requests=True, ordered=True, identifies=True, pushes=False)
+    promises = Promises(ordered=True, identifies=True, pushes=False)
     of = manifest(run_plan=plan(dialect="somebodys-own"), promises=promises)
     assert ruling("persistence", sound(of=of, without=["persistence"])) is Ruling.INCONCLUSIVE
 
@@ -98,7 +98,5 @@ def test_a_history_that_the_baseline_had_must_not_vanish() -> None:
     item = judge(sound(NONE_RESTORED), baseline=sound()).item("persistence")
     assert item.verdict is Ruling.FAIL
     assert "of the baseline did" in item.summary
-    assert (
-        judge(sound(NONE_RESTORED), baseline=sound(NONE_RESTORED)).item("persistence").verdict
-        is not Ruling.FAIL
-    )
+    unchanged = judge(sound(NONE_RESTORED), baseline=sound(NONE_RESTORED)).item("persistence")
+    assert unchanged.verdict is not Ruling.FAIL

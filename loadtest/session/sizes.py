@@ -1,0 +1,56 @@
+"""How large the texts of requests are: one size, or a distribution that the seed draws from.
+
+The size of a text depends on seed, session and sequence number only (see `loadtest.session.schedule`), so it
+can be asked for again.
+"""
+
+from bisect import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from loadtest.options import written
+from loadtest.session.schedule import uniform
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of a run's texts.
+
+    Args:
+        weights: sizes in bytes, ascending, each with how often it occurs relative to the others.
+    """
+
+    weights: tuple[tuple[int, float], ...]
+    _bounds: tuple[float, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        *sums, total = accumulate(weight for _, weight in self.weights)
+        object.__setattr__(self, "_bounds", tuple(part / total for part in sums))
+
+    @classmethod
+    def of_setting(cls, value: int | Mapping[int, float]) -> "Sizes":
+        """Return the sizes that a checked `--ws-message-bytes` gives."""
+        weights = value if isinstance(value, Mapping) else {value: 1.0}
+        return cls(tuple(sorted(weights.items())))
+
+    @property
+    def fixed(self) -> int | None:
+        """The size of all texts; None if they differ."""
+        return self.weights[0][0] if len(self.weights) == 1 else None
+
+    def of(self, seed: int, session: int, sequence: int) -> int:
+        """Return the size of a text in bytes.
+
+        Args:
+            seed: of the run.
+            session: number of the session.
+            sequence: of the request in its session.
+        """
+        if not self._bounds:
+            return self.weights[0][0]
+        return self.weights[bisect(self._bounds, uniform(seed, "size", session, sequence))][0]
+
+    def __str__(self) -> str:
+        """Return the sizes as `--ws-message-bytes` takes them."""
+        return written(dict(self.weights) if self._bounds else self.fixed)
