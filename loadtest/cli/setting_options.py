@@ -57,7 +57,8 @@ def named_as_typed(ctx: click.Context) -> Iterator[None]:
         yield
     except InvalidSetting as error:
         problem, hint = (
-            " ".join(names.get(word, word) for word in text.split(" ")) for text in (error.problem, error.hint)
+            " ".join(names.get(word, word) for word in text.split(" "))
+            for text in (error.problem, error.hint)
         )
         option = names.get(error.option, error.option)
         raise InvalidSetting(option, error.value, problem, hint) from None
