@@ -15,7 +15,7 @@
     log_watch         follows the server's log during a run
     reference_server  the reference server of a run without a host
     web               refuses bad settings in Locust's web form
-    user_class        the user class of a locustfile, for commands
+    load_locustfile   the user class of a locustfile, for commands
     check_dialect     one conversation by a dialect that someone is writing
     probe             a short run after a deploy, with Locust as a library
 

@@ -14,8 +14,8 @@ from typing import Any
 from loadtest.engine.scripted_session import ScriptedSession
 from loadtest.errors import InvalidSetting, UsageError
 from loadtest.locust_plugin.gevent_bridge import start_native_thread
+from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import load_settings
-from loadtest.locust_plugin.user_class import user_class
 from loadtest.options import SETTINGS, written
 from loadtest.report.dialect_check import DialectCheck
 from loadtest.text import HIDDEN, Secrets, without_secrets

@@ -19,9 +19,9 @@ from locust.env import Environment
 from loadtest.drops.plan import DEFAULT_WEIGHTS, OnceInTurn
 from loadtest.errors import LoadtestError
 from loadtest.locust_plugin import roles, stats
+from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.user import WebSocketUser
-from loadtest.locust_plugin.user_class import user_class
 from loadtest.report.judged_run import JudgedRun
 from loadtest.transport.http_health import Health, ask_health
 from loadtest.values import Whole

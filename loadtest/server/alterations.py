@@ -19,7 +19,8 @@ class Alterations:
 
     def text(self, session: str, text: str) -> str:
         """Return the text that answers a session's text: the same, or as a fault wants it."""
-        self._remember(session, text)
+        if text:
+            self._remember(session, text)
         if self._faults.strikes("corrupt_reply"):
             text = f"{text[:-1]} (corrupted)"
         if self._faults.strikes("decompose"):

@@ -77,7 +77,7 @@ def _check_faults(faults: tuple[str, ...], mode: ModeName) -> None:
     parse_faults(faults)
     for fault in faults if mode == "ack" else ():
         if fault.partition("=")[0] in HISTORY_FAULTS:
-            raise InvalidSetting("--fault", fault, "needs --mode chat: there is no history in the other")
+            raise InvalidSetting("--fault", fault, "needs --mode chat, which keeps a history")
 
 
 def _check_host(host: str) -> None:

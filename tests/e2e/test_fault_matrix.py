@@ -25,10 +25,16 @@ FAULTS = {
     "database_down=20": "connect",
     "lose_reply=0.1": "messaging",
     "corrupt_reply=0.1": "messaging",
+    "foreign_reply=0.1": "messaging",
+    "decompose=0.1": "messaging",
     "duplicate_reply=0.1": "messaging",
     "reorder_reply=0.1": "messaging",
     "refuse_reconnect=0.5": "reconnect",
     "forget_session": "persistence",
+    "forget_message=0.1": "persistence",
+    "cut_history": "persistence",
+    "reverse_history": "persistence",
+    "foreign_history=0.5": "persistence",
 }
 SOUND = ""
 LATENCY_FAULTS = ("latency=30", "latency_tail=0.1:60")
@@ -36,7 +42,7 @@ LATENCY_FAULTS = ("latency=30", "latency_tail=0.1:60")
 JUDGED = ("connect", "messaging", "reconnect", "persistence")
 
 TIMED = pytest.mark.timeout(240)
-"""Of tests of the fixture `timed`, which takes two runs in turn and at most six."""
+"""Of tests whose fixture makes runs in turn: two of the faults, up to six of those that judge latency."""
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +71,13 @@ def _fit(run: Finished) -> bool:
 
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Finished]:
-    """A run against the server with each fault but those of latency, all at the same time."""
-    return _runs(tmp_path_factory, FAULTS, "--ws-rate", "5", seconds=10)
+    """A run against the server with each fault but those of latency, seven at the same time."""
+    faults = list(FAULTS)
+    return {
+        fault: run
+        for half in (faults[::2], faults[1::2])
+        for fault, run in _runs(tmp_path_factory, half, "--ws-rate", "5", seconds=10).items()
+    }
 
 
 def _runs(
@@ -98,6 +109,7 @@ def test_sound_server_passes_every_judged_item(timed: dict[str, Finished]) -> No
     assert sound.counts["messaging.lost"] == 0
 
 
+@TIMED
 @pytest.mark.parametrize(("fault", "item"), FAULTS.items())
 def test_fault_fails_its_own_item_only(faulty: dict[str, Finished], fault: str, item: str) -> None:
     """The item that the fault breaks fails, no other does, and the exit code is 1."""

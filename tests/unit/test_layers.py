@@ -51,6 +51,7 @@ HOMES = {
     "starlette": {"server"},
     "uvicorn": {"server"},
     "aiosqlite": {"server"},
+    "jwt": {"server"},
     "hdrh": {"histograms"},
     "click": {"cli"},
     "rich": {"report"},

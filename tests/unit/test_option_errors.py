@@ -196,6 +196,7 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
                 *(("latency_tail=0.1:x",), ("forget_session=1",), ("lose_reply=0", "lose_reply=1")),
             )
         ),
+        server(mode="ack", faults=("forget_message=0.1",)),
     ],
     "loadtest duel": [
         side(),
