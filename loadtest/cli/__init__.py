@@ -15,6 +15,7 @@ import click
 
 from loadtest.cli.baseline_commands import baseline
 from loadtest.cli.deploy_commands import check_log, probe
+from loadtest.cli.dialect_commands import dialect
 from loadtest.cli.duel_command import duel
 from loadtest.cli.options_command import options_command
 from loadtest.cli.run_commands import compare, list_command, report, trend
@@ -57,6 +58,7 @@ def main() -> None:
 for _command in (
     serve,
     probe,
+    dialect,
     list_command,
     report,
     compare,

@@ -56,9 +56,12 @@ def named_as_typed(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except InvalidSetting as error:
-        hint = " ".join(names.get(word, word) for word in error.hint.split(" "))
+        problem, hint = (
+            " ".join(names.get(word, word) for word in text.split(" "))
+            for text in (error.problem, error.hint)
+        )
         option = names.get(error.option, error.option)
-        raise InvalidSetting(option, error.value, error.problem, hint) from None
+        raise InvalidSetting(option, error.value, problem, hint) from None
 
 
 def _typed(row: Setting) -> str:

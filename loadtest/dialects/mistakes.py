@@ -70,9 +70,12 @@ def check_form(dialect: Dialect) -> None:
     """Check that a dialect's methods can be called as they will be.
 
     Raises:
-        DialectMistake: a method is missing, takes other arguments, or is not async as it must be.
+        DialectMistake: the name or a method is missing, or a method takes other arguments or is not async.
     """
     kind = type(dialect)
+    if not hasattr(kind, "name"):
+        problem = f'is missing: add name = "{kind.__name__.lower()}" to the class'
+        raise DialectMistake(f"{kind.__name__}.name", problem)
     for method, arguments in _ARGUMENTS.items():
         try:
             inspect.signature(getattr(dialect, method)).bind(*arguments)

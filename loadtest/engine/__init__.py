@@ -5,6 +5,8 @@
     login    what comes before an attempt: token, the dialect's login and endpoint
     timers   one timer queue for all sessions
     monitor  samples the load generator's own health
+    scripted_session  one session led by a script, to check a dialect
+    transcript        what it said and heard, and what that meant
 
 anyio structures the engine's tasks: groups, cancel scopes, events, sleeping. asyncio is used for what anyio
 lacks: the loop's callbacks and timers, transports, protocols and their futures.

@@ -90,6 +90,7 @@ class Engine:
         on_interval: called with each interval on the loop's thread; must not block.
         on_failure: called on the loop's thread when the loop has failed; `failure` holds the exception.
         start_thread: starts a native thread.
+        new_link: makes the link of a session.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Engine:
         on_interval: Callable[[Interval], None],
         on_failure: Callable[[], None],
         start_thread: Callable[[Callable[[], None], tuple[()]], Any] = _thread.start_new_thread,
+        new_link: Callable[[DialectSession, LinkContext], Link] = Link,
     ) -> None:
         self.settings = settings
         self.recorder = Recorder()
@@ -114,6 +116,7 @@ class Engine:
         self._on_interval = on_interval
         self._on_failure = on_failure
         self._start_thread = start_thread
+        self._new_link = new_link
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by session number
         self._stopping: dict[int, list[_Stopping]] = {}  # by session number
         self._waiting: deque[tuple[Link, int]] = deque()  # links to open, with their epochs
@@ -144,7 +147,7 @@ class Engine:
     def add(self, identities: Iterable[Identity]) -> None:
         """Start these sessions."""
         for identity in identities:
-            link = Link(self._about(identity), self._context)
+            link = self._new_link(self._about(identity), self._context)
             self._slice(identity.number)[identity.number] = link
             link.start()
 

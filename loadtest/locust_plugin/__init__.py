@@ -15,6 +15,8 @@
     log_watch         follows the server's log during a run
     reference_server  the reference server of a run without a host
     web               refuses bad settings in Locust's web form
+    load_locustfile   the user class of a locustfile, for commands
+    check_dialect     one conversation by a dialect that someone is writing
     probe             a short run after a deploy, with Locust as a library
 
 Nothing is imported here: importing locust patches the standard library.

@@ -15,11 +15,11 @@ from typing import Any
 
 import gevent
 from locust.env import Environment
-from locust.util.load_locustfile import load_locustfile
 
 from loadtest.drops.plan import DEFAULT_WEIGHTS, OnceInTurn
-from loadtest.errors import LoadtestError, UsageError
+from loadtest.errors import LoadtestError
 from loadtest.locust_plugin import roles, stats
+from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.report.judged_run import JudgedRun
@@ -87,7 +87,7 @@ def probe(
             sessions, or a setting is wrong.
         LoadtestError: the run could not begin for another reason.
     """
-    base = WebSocketUser if locustfile is None else _user_class(locustfile)
+    base = WebSocketUser if locustfile is None else user_class(locustfile)
     sessions = values["sessions"]
     _SESSIONS.read(sessions, "--sessions")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
@@ -112,18 +112,6 @@ def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> P
     judged = roles.lifecycle_of(environment).judged
     exit_code = LoadtestError.exit_code if judged is None else environment.process_exit_code or 0
     return Probed(health, judged, exit_code or int(health is not None and not health.ok))
-
-
-def _user_class(locustfile: Path) -> type[WebSocketUser]:
-    try:
-        classes, *_ = load_locustfile(str(locustfile))
-    except Exception as error:  # a user's file may raise anything
-        raise UsageError(f"{locustfile} cannot be loaded: {type(error).__name__}: {error}") from error
-    found = [kind for kind in classes.values() if issubclass(kind, WebSocketUser)]
-    if len(found) != 1:
-        names = ", ".join(kind.__name__ for kind in found) or "none"
-        raise UsageError(f"{locustfile} must have one WebSocketUser, and has {names}")
-    return found[0]
 
 
 def _health(environment: Any, kind: type[WebSocketUser], path: str | None) -> Health | None:

@@ -130,6 +130,11 @@ class Session:
         return step(self, event, now_ns)
 
     @property
+    def outstanding(self) -> int:
+        """Number of outstanding requests."""
+        return self._traffic.outstanding
+
+    @property
     def probe(self) -> Data | None:
         """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
         return calls.probe(self._dialect, self.about)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.examples import run_example, stranger
+from tests.support.examples import failed, passed, run_example, stranger
 from tests.support.locusts import Finished
 
 NODE = ("node", "npm")
@@ -24,37 +24,18 @@ def _run(heading: str, name: str, fault: str | None, folder: Path, *settings: st
         return run_example(heading, url, folder, *settings, seconds=5)
 
 
-def _passed(finished: Finished, *judged: str) -> dict[str, str]:
-    """Check that a run passed in the items of every server and these; return the items' summaries."""
-    assert finished.exit_code == 0, finished.output
-    assert not [name for name in finished.counts if name.startswith("losses.")]
-    passed = {item for item, verdict in finished.rulings.items() if verdict == "PASS"}
-    assert passed == {"connect", "messaging", "reconnect", *judged}
-    assert set(finished.rulings.values()) == {"PASS", "NOT_JUDGED"}
-    return {item["item"]: item["summary"] for item in finished.verdict["items"]}
-
-
-def _failed(finished: Finished, item: str) -> tuple[str, dict[str, str]]:
-    """Check that a run failed in this item only; return its summary, and an example of each error."""
-    assert finished.exit_code == 1, finished.output
-    assert [name for name, verdict in finished.rulings.items() if verdict == "FAIL"] == [item]
-    summary = next(str(found["summary"]) for found in finished.verdict["items"] if found["item"] == item)
-    errors = finished.evidence(item)["errors"]
-    return summary, {error["error"]: error["example"] for error in errors}
-
-
 class TestSingleUseTickets:
     """A ticket over HTTP for each connection."""
 
     def test_sound(self, tmp_path: Path) -> None:
         """Each attempt has a ticket of its own, and sessions come back as the same user."""
         finished = _run("Single-use tickets", "tickets", None, tmp_path)
-        _passed(finished, "persistence")
+        passed(finished, "persistence")
         assert finished.counts["persistence.checked"] >= 10
 
     def test_cached_tickets(self, tmp_path: Path) -> None:
         """Sessions that get a used ticket again cannot come back, and the server's words are shown."""
-        summary, errors = _failed(_run("Single-use tickets", "tickets", "cached", tmp_path), "reconnect")
+        summary, errors = failed(_run("Single-use tickets", "tickets", "cached", tmp_path), "reconnect")
         assert "attempts refused by a server that was there" in summary
         assert errors["upgrade: http_403"] == "HTTP 403 this ticket is unknown or used"
 
@@ -64,14 +45,14 @@ class TestMessagePack:
 
     def test_sound(self, tmp_path: Path) -> None:
         """Texts are checked as in JSON; a protocol without sessions has no persistence to judge."""
-        summaries = _passed(_run("MessagePack", "message_pack", None, tmp_path))
+        summaries = passed(_run("MessagePack", "message_pack", None, tmp_path))
         assert "intact, once and in order" in summaries["messaging"]
         assert summaries["persistence"] == "sessions of the dialect messagepack have no identity"
 
     def test_a_variable_that_clients_share(self, tmp_path: Path) -> None:
         """A reply with the text of another session shows both texts."""
         finished = _run("MessagePack", "message_pack", "shared_text", tmp_path)
-        summary, errors = _failed(finished, "messaging")
+        summary, errors = failed(finished, "messaging")
         assert "answered with another session's text" in summary
         sent, _, got = errors["reply holds another session's text"].partition(", got ")
         run_id = finished.manifest["run_id"]
@@ -87,14 +68,14 @@ class TestUnsignedBinaryIds:
         """Drops in the middle of a reply need no ids outside the protocol either."""
         settings = ("--ws-drops", "mid_reply=1,close=1")
         finished = _run("Unsigned binary ids", "unsigned_ids", None, tmp_path, *settings)
-        summaries = _passed(finished)
+        summaries = passed(finished)
         assert finished.counts["drops.mid_reply"] >= 5
         assert summaries["persistence"] == "sessions of the dialect binary-frames have no identity"
 
     def test_a_length_in_characters(self, tmp_path: Path) -> None:
         """The report shows how the text ended, and where it was cut."""
         finished = _run("Unsigned binary ids", "unsigned_ids", "length_in_characters", tmp_path)
-        summary, errors = _failed(finished, "messaging")
+        summary, errors = failed(finished, "messaging")
         assert "answered with an altered text" in summary
         sent, _, got = errors["reply altered"].partition(", got ")
         assert sent.endswith('xxx]"')
@@ -109,7 +90,7 @@ class TestHistoryOneMessageAFrame:
     def test_sound(self, tmp_path: Path) -> None:
         """The pieces are compared as one history."""
         finished = _run(self.HEADING, "replayed_history", None, tmp_path)
-        summary = _passed(finished, "persistence")["persistence"]
+        summary = passed(finished, "persistence")["persistence"]
         assert finished.counts["persistence.histories"] >= 10
         assert f"held all {finished.counts['persistence.acknowledged']} acknowledged requests" in summary
 
@@ -131,7 +112,7 @@ class TestHistoryOneMessageAFrame:
     def test_another_history(self, fault: str, meaning: str, error: str, tmp_path: Path) -> None:
         """The first request that is not where it belongs is named, with its text."""
         finished = _run(self.HEADING, "replayed_history", fault, tmp_path)
-        summary, errors = _failed(finished, "persistence")
+        summary, errors = failed(finished, "persistence")
         assert meaning in summary
         assert re.search(rf" of \d+, first \d+: \[{finished.manifest['run_id']}\.", errors[error])
 
@@ -143,14 +124,14 @@ class TestResumeToken:
     def test_sound(self, tmp_path: Path) -> None:
         """The newest token resumes the session and its history, many times over."""
         finished = _run("A resume token", "resume_token.mjs", None, tmp_path)
-        _passed(finished, "persistence")
+        passed(finished, "persistence")
         assert finished.counts["persistence.checked"] >= 10
         assert finished.counts["persistence.histories"] >= 10
 
     def test_forgotten_tokens(self, tmp_path: Path) -> None:
         """Sessions whose token is forgotten come back as new ones; both ids are shown."""
         finished = _run("A resume token", "resume_token.mjs", "rotation_forgotten", tmp_path)
-        summary, errors = _failed(finished, "persistence")
+        summary, errors = failed(finished, "persistence")
         assert "came back as another session" in summary
         got, _, before = errors["resumed into another session"].partition(" instead of ")
         assert got != before
@@ -166,7 +147,7 @@ class TestStomp:
     def test_with_receipts(self, tmp_path: Path) -> None:
         """Receipts are the replies, and what the topic brings are pushes."""
         finished = _run("STOMP", "stomp.mjs", None, tmp_path)
-        summaries = _passed(finished)
+        summaries = passed(finished)
         assert summaries["persistence"] == "sessions of the dialect stomp have no identity"
         assert finished.counts["messaging.answered"] >= 100
         assert finished.counts["messaging.pushes"] >= 100
@@ -175,14 +156,14 @@ class TestStomp:
         """The broker as published forgets them: a defect that this test found."""
         settings = ("--ws-reply-timeout", "1")
         finished = _run("STOMP", "stomp.mjs", "as_published", tmp_path, *settings)
-        summary, errors = _failed(finished, "messaging")
+        summary, errors = failed(finished, "messaging")
         assert "without a reply on a healthy connection" in summary
         assert errors["no reply in time"].startswith("request ")
 
     def test_without_receipts(self, tmp_path: Path) -> None:
         """Nothing replies, and the pushes are judged."""
         finished = _run("STOMP", "stomp.mjs", None, tmp_path, *self.WITHOUT)
-        summaries = _passed(finished)
+        summaries = passed(finished)
         assert "pushes received" in summaries["messaging"]
         assert finished.counts["messaging.unanswerable"] == finished.counts["messaging.sent"]
         assert finished.counts["messaging.pushes"] >= 100
@@ -190,7 +171,7 @@ class TestStomp:
     def test_the_wrong_topic(self, tmp_path: Path) -> None:
         """What another session sent shows with that session's number."""
         finished = _run("STOMP", "stomp.mjs", "wrong_topic", tmp_path, *self.WITHOUT)
-        summary, errors = _failed(finished, "messaging")
+        summary, errors = failed(finished, "messaging")
         assert "pushes with another session's text" in summary
         example = errors["foreign text in a push"]
         assert example.startswith(f'of another session: "[{finished.manifest["run_id"]}.')

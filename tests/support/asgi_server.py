@@ -5,7 +5,7 @@ It reports what the application sees. The path of a connection selects the behav
     /echo               echoes                           /close/CODE    accepts, then closes
     /reply/BYTES/COUNT  sends COUNT replies per message  /silent        accepts and sends nothing
     /refuse/STATUS      refuses the upgrade              /session/…     speaks the `emergence` dialect
-    /late/SECONDS       echoes after a delay
+    /late/SECONDS       echoes after a delay         /visits         echoes; its cookie counts the visits
 
 Standard output gets one JSON object per line: listening, opened, disconnected (with the close code that the
 application received), send_failed. Standard error is uvicorn's own log. The process ends with its parent.
@@ -105,8 +105,12 @@ async def application(scope: Message, receive: Callable[[], Awaitable[Message]],
         await _refuse(int(arguments[0]), scope, send)
         return
     subprotocols = scope["subprotocols"]
-    await send({"type": "websocket.accept", "subprotocol": subprotocols[0] if subprotocols else None})
     headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+    accept = {"type": "websocket.accept", "subprotocol": subprotocols[0] if subprotocols else None}
+    if kind == "visits":
+        visits = int(headers.get("cookie", "").partition("visits=")[2] or 0) + 1
+        accept["headers"] = [(b"set-cookie", f"visits={visits}; Path=/".encode())]
+    await send(accept)
     report("opened", path=scope["path"], subprotocols=subprotocols, headers=headers)
     if kind == "close":
         await send({"type": "websocket.close", "code": int(arguments[0]), "reason": "as asked"})
@@ -142,7 +146,7 @@ async def _answer(message: Message, kind: str, arguments: list[str], send: Any) 
     said = message.get("text") or message.get("bytes")
     if kind == "late":
         await asyncio.sleep(float(arguments[0]))
-    if kind in ("echo", "late"):
+    if kind in ("echo", "late", "visits"):
         await send({"type": "websocket.send", "text" if isinstance(said, str) else "bytes": said})
     elif kind == "reply":
         for _ in range(int(arguments[1])):

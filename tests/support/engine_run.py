@@ -66,6 +66,7 @@ class EngineRun:
         self.intervals: list[Interval] = []
         self.failures = 0
         self.ended = False
+        self.threads = 0
         self._ready: list[bool] = []
 
         def take(interval: Interval) -> None:
@@ -86,11 +87,14 @@ class EngineRun:
         self.failures += 1
 
     def _start_thread(self, function: Callable[[], None], arguments: tuple[()]) -> None:
+        self.threads += 1
+        of_loop = self.threads == 1  # further threads are those of `DialectSession.blocking`
+
         def run() -> None:
             try:
                 function(*arguments)
             finally:
-                self.ended = True
+                self.ended = self.ended or of_loop
 
         get_original("_thread", "start_new_thread")(run, ())
 

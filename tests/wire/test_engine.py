@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import re
 import signal
 import socket
 import traceback
@@ -16,12 +17,13 @@ from typing import Any
 
 import pytest
 
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
 from loadtest.drops.kinds import DETECTED, DropKind, Steps, Wire
 from loadtest.drops.plan import DropPlan
-from loadtest.errors import LoadtestError
-from loadtest.events import Data, Drop, Endpoint, Identity
+from loadtest.errors import DialectMistake, LoadtestError
+from loadtest.events import Data, Drop, Endpoint
 from loadtest.session.machine import State
 from loadtest.session.recorder import Interval
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
@@ -34,7 +36,10 @@ from tests.support.peers import open_sockets, server_frame, switching
 from tests.support.ports import free_port
 from tests.support.serverclient import wait_for
 
-OUTCOMES = ("answered", "reordered", "corrupted", "late", "recovered", "lost", "lost_in_outage", "unfinished")
+OUTCOMES = (
+    *("answered", "reordered", "corrupted", "foreign", "failed", "late", "recovered"),
+    *("lost", "broken_off", "lost_in_outage", "unfinished", "unanswerable"),
+)
 
 KINDS = sorted(name for name, kind in DropKind.kinds.items() if kind.__module__ == "loadtest.drops.kinds")
 
@@ -96,12 +101,12 @@ class _Pausing(Echo):
 
     reads = 0
 
-    def read(self, data: Data) -> Any:
+    def read(self, session: DialectSession, data: Data) -> Any:
         self.reads += 1
         if self.reads == 500:
             # Between two events: within one, the next request would count as sent before the pause.
             asyncio.get_running_loop().call_soon(sleep, 1.2)
-        return super().read(data)
+        return super().read(session, data)
 
 
 def test_replies_that_came_during_a_pause_are_not_late(server: AsgiServer) -> None:
@@ -629,20 +634,34 @@ class Faulty(Echo):
         if method == self.defect:
             raise ZeroDivisionError(method)
 
-    def endpoint(self, identity: Identity, token: str | None) -> Endpoint:
+    async def login(self, session: DialectSession) -> None:
+        """Fail, or do as `echo`."""
+        self._meet("login")
+
+    def endpoint(self, session: DialectSession) -> Endpoint:
         """Fail, or do as `echo`."""
         self._meet("endpoint")
-        return super().endpoint(identity, token)
+        return super().endpoint(session)
 
-    def request(self, identity: Identity, sequence: int) -> str:
+    def greeting(self, session: DialectSession) -> Any:
+        """Fail, or do as `echo`."""
+        self._meet("greeting")
+        return super().greeting(session)
+
+    def request(self, session: DialectSession, sequence: int) -> str:
         """Fail, or do as `echo`."""
         self._meet("request")
-        return super().request(identity, sequence)
+        return super().request(session, sequence)
 
-    def read(self, data: Data) -> Any:
+    def probe(self, session: DialectSession) -> str:
+        """Fail, or do as `echo`."""
+        self._meet("probe")
+        return super().probe(session)
+
+    def read(self, session: DialectSession, data: Data) -> Any:
         """Fail, or do as `echo`."""
         self._meet("read")
-        return super().read(data)
+        return super().read(session, data)
 
 
 def fails(run: EngineRun) -> BaseException:
@@ -656,15 +675,29 @@ def fails(run: EngineRun) -> BaseException:
     return run.engine.failure
 
 
-@pytest.mark.parametrize("defect", ["endpoint", "request", "read"])
-def test_defect_in_a_dialect_ends_the_engine(defect: str, server: AsgiServer) -> None:
-    """A user's dialect that raises ends the run with its own exception, not with a silent session."""
-    run = EngineRun(settings(server.port, dialect=Faulty(defect)), lambda _: None)
+@pytest.mark.parametrize(
+    ("defect", "given"),
+    [
+        ("login", "session [0-4]"),
+        ("endpoint", "session [0-4]"),
+        ("greeting", "session [0-4]"),
+        ("request", "sequence 0"),
+        ("probe", "session 0"),
+        ("read", r"\[run\.[0-4]\..*\]"),
+    ],
+)
+def test_mistake_in_a_dialect_ends_the_engine(defect: str, given: str, server: AsgiServer) -> None:
+    """A user's dialect that raises ends the run, and says where and what; its own exception is the cause."""
+    chosen = settings(server.port, dialect=Faulty(defect), drops=one_drop("reset"))
+    run = EngineRun(chosen, lambda _: None)
     run.add(5)
     failure = fails(run)
-    assert isinstance(failure, ZeroDivisionError)
-    assert str(failure) == defect
-    assert [frame.name for frame in traceback.extract_tb(failure.__traceback__)][-2:] == [defect, "_meet"]
+    assert isinstance(failure, DialectMistake)
+    told = rf"mistake in the dialect: Faulty\.{defect} raised ZeroDivisionError: {defect} \(given {given}\)"
+    assert re.fullmatch(told, str(failure))
+    cause = failure.__cause__
+    assert isinstance(cause, ZeroDivisionError)
+    assert [frame.name for frame in traceback.extract_tb(cause.__traceback__)][-2:] == [defect, "_meet"]
 
 
 def test_defect_in_a_drop_ends_the_engine(server: AsgiServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,26 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan
 from loadtest.engine.link import Dropping, Link, LinkContext
 from loadtest.errors import ConnectFailed
-from loadtest.events import Data, Identity, Lost, Phases, Refused
-from loadtest.session.machine import State
+from loadtest.events import Data, Lost, Phases, Refused
+from loadtest.session.machine import Session, State
 from loadtest.session.recorder import Recorder
-from loadtest.session.schedule import NS_PER_S
-from tests.support.fake_link import session_config
+from loadtest.session.schedule import NS_PER_S, Pace
+from tests.support.fake_link import dialect_session, frame, session_config
+
+
+class Silent(Dialect):
+    """A dialect without a message for drops."""
+
+    def read(self, session: DialectSession, data: Data) -> None:
+        return None
+
 
 LOST = Lost(code=1006, reason="", cause="eof")
 PHASES = msgspec.convert({field.name: 1 for field in msgspec.structs.fields(Phases)}, Phases)
@@ -27,7 +37,7 @@ PHASES = msgspec.convert({field.name: 1 for field in msgspec.structs.fields(Phas
 class Connection:
     """A double: it keeps what is sent, and how it ended."""
 
-    sample = None
+    probe: Data | None = None
 
     def __init__(self) -> None:
         self.sent: list[Data] = []
@@ -67,11 +77,9 @@ class World:
             "ended": self.ended.append,
             "fail": self.failures.append,
         }
-        self.link = Link(
-            Identity(number=0, session_id="session", thread_id="thread"), LinkContext(**{**usual, **changes})
-        )
+        self.link = Link(dialect_session(), LinkContext(**{**usual, **changes}))
 
-    async def open(self, _identity: Identity) -> tuple[Any, Phases]:
+    async def open(self, _about: DialectSession) -> tuple[Any, Phases]:
         """Give the connection, or refuse."""
         if self.refusal is not None:
             raise self.refusal
@@ -147,7 +155,7 @@ def test_a_connection_that_comes_too_late_is_aborted() -> None:
     """The session was stopped while it was opened."""
     world = World()
 
-    async def opened_late(_identity: Identity) -> tuple[Any, Phases]:
+    async def opened_late(_about: DialectSession) -> tuple[Any, Phases]:
         world.link.stop(1.0)
         return world.connection, PHASES
 
@@ -189,16 +197,138 @@ def test_timers_of_a_lost_connection_do_not_count() -> None:
     assert world.failures == []
 
 
-def test_a_defect_is_told_to_the_context() -> None:
-    """Of a user's dialect for one; the link itself raises nothing."""
+def test_a_mistake_of_the_dialect_is_told_to_the_context() -> None:
+    """A mistake in a user's dialect ends the run; the link itself raises nothing."""
 
     class Broken(Echo):
-        def read(self, data: Data) -> Any:
+        def request(self, session: DialectSession, sequence: int) -> str:
             raise ZeroDivisionError
 
     world = World(config=session_config(dialect=Broken())).start()
+    world.pass_s(2)
+    assert [str(failure) for failure in world.failures[:1]] == [
+        "mistake in the dialect: Broken.request raised ZeroDivisionError (given sequence 0)"
+    ]
+
+
+def test_a_defect_is_told_to_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect of the tool does so, too, as it was raised."""
+
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError
+
+    world = World().start()
+    monkeypatch.setattr(Session, "handle", fail)
     world.link.received("anything")
     assert [type(failure) for failure in world.failures] == [ZeroDivisionError]
+
+
+class Beating(Emergence):
+    """The chat application, with a heartbeat every five seconds."""
+
+    heartbeat_s = 5.0
+
+    def heartbeat(self, session: DialectSession) -> Data:
+        return f"beat {session.connection}"
+
+
+def beating(**changes: Any) -> World:
+    """Return a world whose idle session has opened a WebSocket at 0 s, and is not established yet."""
+    return World(config=session_config(dialect=Beating(), pace=Pace(0)), **changes).start()
+
+
+ESTABLISHED = frame("ws:session_established", session_id="session-0", thread_id="thread-0")
+
+
+def test_heartbeats_are_sent_while_idle() -> None:
+    """Every so many seconds from when the session is established, without any other message."""
+    world = beating()
+    world.pass_s(3)
+    assert world.connection.sent == []
+    world.link.received(ESTABLISHED)
+    for seconds, beats in ((4.9, 0), (0.2, 1), (4.8, 1), (0.2, 2), (50, 12)):
+        world.pass_s(seconds)
+        assert world.connection.sent == ["beat 0"] * beats
+
+
+def test_heartbeats_begin_anew_with_each_connection() -> None:
+    """Those of a lost connection end; the next has its own, counted from when it was established."""
+    world = beating()
+    world.link.received(ESTABLISHED)
+    world.pass_s(7)
+    world.link.lost(LOST)
+    world.connection = Connection()
+    world.pass_s(2)
+    world.open_next()
+    world.pass_s(1)
+    world.link.received(ESTABLISHED)
+    world.pass_s(4.9)
+    assert world.connection.sent == []
+    world.pass_s(0.2)
+    assert world.connection.sent == ["beat 1"]
+    world.pass_s(10)
+    assert world.connection.sent == ["beat 1"] * 3
+    assert not world.failures
+
+
+def test_heartbeats_go_on_over_a_slow_reader() -> None:
+    """A disturbance that keeps the connection neither stops nor doubles them."""
+    plan = DropPlan(1.0, {"slow_reader": 1.0}, seed=1)
+    world = beating(drops=plan)
+    world.link.received(ESTABLISHED)
+    world.pass_s(60)
+    assert world.connection.calls.count("pause_reading") > 5
+    assert world.connection.sent == ["beat 0"] * 12
+
+
+def test_heartbeats_end_with_the_session() -> None:
+    """A stopped session sends none; a draining one still does."""
+    world = World(config=session_config(dialect=Beating(), pace=Pace(1.0))).start()
+    world.link.received(ESTABLISHED)
+    world.pass_s(3)
+    world.link.stop(10.0)
+    world.pass_s(3)
+    assert world.connection.sent[-1] == "beat 0"
+    before = len(world.connection.sent)
+    world.pass_s(8)
+    world.pass_s(60)
+    assert world.connection.sent[before:] == ["beat 0"]
+    assert world.failures == []
+
+
+def test_no_heartbeats_without_an_interval() -> None:
+    """A dialect that says no interval is never asked for one."""
+    world = World(config=session_config(dialect=Echo(), pace=Pace(0))).start()
+    world.pass_s(100)
+    assert world.connection.sent == []
+    assert world.failures == []
+
+
+@pytest.mark.parametrize(("dialect", "probe"), [(Echo(), "probe"), (Silent(), None)], ids=["echo", "none"])
+def test_a_drop_gets_the_dialects_probe(dialect: Dialect, probe: Data | None) -> None:
+    """`mid_reply` sends the dialect's message for drops; where there is none, it sends nothing."""
+    plan = DropPlan(1.0, {"mid_reply": 1.0}, seed=1)
+    world = World(config=session_config(dialect=dialect, pace=Pace(0)), drops=plan)
+    world.connection.probe = "stale"
+    world.connection.send_message = world.connection.sent.append
+    world.start()
+    world.pass_s(3)
+    assert "reset" in world.connection.calls
+    assert set(world.connection.sent) == (set() if probe is None else {probe})
+    assert world.failures == []
+
+
+def test_a_probe_that_raises_is_told_to_the_context() -> None:
+    """A mistake in the message for drops is found at the first drop."""
+
+    class Broken(Echo):
+        def probe(self, session: DialectSession) -> str:
+            raise KeyError("room")
+
+    plan = DropPlan(1.0, {"reset": 1.0}, seed=1)
+    world = World(config=session_config(dialect=Broken()), drops=plan).start()
+    world.pass_s(3)
+    assert "Broken.probe raised KeyError: 'room' (given session 0)" in str(world.failures[0])
 
 
 def test_a_sweep_keeps_the_connection_alive() -> None:

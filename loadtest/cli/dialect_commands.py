@@ -1,0 +1,72 @@
+"""`loadtest dialect`: what helps to write a dialect."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loadtest.cli.setting_options import named_as_typed, setting_options
+from loadtest.cli.shared_options import json_option, print_json
+
+
+@click.group()
+def dialect() -> None:
+    """Write a dialect: what your application speaks over WebSocket.
+
+    docs/dialects.md is the guide. `loadtest dialect check` tries a dialect out, before its first run.
+    """
+
+
+@dialect.command()
+@click.argument("locustfile", type=click.Path(path_type=Path), metavar="LOCUSTFILE")
+@click.argument("user_class", required=False, metavar="[USER_CLASS]")
+@click.option(
+    "--host", metavar="URL", help="ws://HOST[:PORT] or wss://HOST[:PORT]  [default: the user class's]"
+)
+@setting_options(
+    *("path", "token", "headers", "subprotocols", "open_timeout_s", "reply_timeout_s"),
+    *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
+)
+@json_option
+@click.pass_context
+def check(
+    ctx: click.Context,
+    /,
+    locustfile: Path,
+    user_class: str | None,
+    host: str | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Let one session of a locustfile's dialect talk to the server, and show how it went.
+
+    It logs in, connects, sends three requests one after the other, closes, reconnects, resumes, sends two
+    more and closes: a few seconds, by the code that a run uses. Then you see each message and what the
+    dialect read it as, what went wrong, and what a run with this dialect would not judge.
+
+    USER_CLASS is needed only if the locustfile has several. Known secrets, and what looks like one, are not
+    shown.
+
+    Exit code: 0 the conversation worked, 1 it failed, 2 mistake in the dialect or usage error, 5 the tool
+    itself failed.
+
+    \b
+    Examples:
+      loadtest dialect check chat.py --host ws://127.0.0.1:8000
+      loadtest dialect check chat.py --host wss://staging.example.org --path /ws/{session_id}
+      LOCUST_WS_TOKEN=… loadtest dialect check chat.py ChatUser --host wss://chat.example.org
+      loadtest dialect check chat.py --host ws://127.0.0.1:8000 --json | jq '.findings'
+    """
+    from loadtest.locust_plugin.check_dialect import check_dialect
+    from loadtest.report.dialect_check import print_check
+
+    values = {name: value for name, value in given.items() if value}
+    begin = functools.partial(click.echo, err=True)
+    with named_as_typed(ctx):
+        checked = check_dialect(locustfile, host, values, name=user_class, on_start=begin)
+    if as_json:
+        print_json(checked.to_json())
+    else:
+        print_check(checked)
+    ctx.exit(checked.exit_code)

@@ -1,0 +1,62 @@
+"""What `Dialect.read` returned, in words and as facts, for `loadtest dialect check`. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.dialects.base import Established, Push, Reply, Restored, Unreadable
+from loadtest.text import one_line
+
+
+def listed(result: Any) -> Sequence[Any]:
+    """Return what `read` returned as a list; a wrong result is one of its own."""
+    if result is None:
+        return ()
+    return result if isinstance(result, list | tuple) else (result,)
+
+
+def facts_of(incoming: Any) -> list[str]:
+    """Return the name of what was read, and those of its fields that tell what can be judged."""
+    name = type(incoming).__name__
+    fields: tuple[str, ...] = ()
+    match incoming:
+        case Reply():
+            fields = ("text",)
+        case Established():
+            fields = ("session_id",)
+        case Push():
+            fields = ("text", "number", "sent_at_ms")
+        case Restored():
+            fields = ("texts", "sequences")
+    return [name, *(f"{name}.{field}" for field in fields if getattr(incoming, field) not in (None, (), []))]
+
+
+_VALUE = 40
+"""Characters shown of a field's value."""
+
+
+def meaning_of(incoming: Any) -> str:
+    """Return what was read as code would make it, with shortened values and without the defaults."""
+    if not isinstance(incoming, Struct):
+        return _short(incoming)
+    if isinstance(incoming, Unreadable):
+        return "Unreadable"
+    shown = []
+    for field in msgspec.structs.fields(incoming):
+        value = getattr(incoming, field.name)
+        if value == field.default:
+            continue
+        text = "…" if field.name == "text" else _short(value)  # a text stands in the message beside it
+        shown.append(text if field.required else f"{field.name}={text}")
+    return f"{type(incoming).__name__}({', '.join(shown)})"
+
+
+def _short(value: Any) -> str:
+    """Return a value as Python writes it, with a long text cut within its quotes."""
+    if isinstance(value, tuple | list):
+        return f"[{len(value)}]"
+    if isinstance(value, str):
+        return f"'{one_line(value, _VALUE)}'"
+    return one_line(repr(value), _VALUE)

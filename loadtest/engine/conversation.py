@@ -1,0 +1,153 @@
+"""A finished conversation of one session: its transcript, and what findings are drawn from. Pure."""
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from loadtest.text import Secrets, one_line, without_likely_secrets, without_secrets
+
+SHOWN: Final = 400
+"""Characters of a text in the finished transcript."""
+
+
+class What(StrEnum):
+    """Kinds of entries; the value is shown."""
+
+    LOGIN = "login"
+    UPGRADE = "upgrade"
+    READY = "ready"
+    RESUMED = "resumed"
+    SENT = "->"
+    RECEIVED = "<-"
+    DROP = "drop"
+    CLOSED = "closed"
+    LOST = "lost"
+    FAILED = "failed"
+    ERROR = "error"
+
+
+class Entry(Struct, kw_only=True):
+    """One line of a transcript.
+
+    Args:
+        at_ns: nanoseconds since the conversation began.
+        what: kind of the entry.
+        text: the message, or what happened.
+        meaning: what the message was read as, and what was made of it.
+        bad: whether it shows something wrong.
+    """
+
+    at_ns: int
+    what: What
+    text: str = ""
+    meaning: str = ""
+    bad: bool = False
+
+
+class Fault(Struct, kw_only=True):
+    """Something that a run would count as an error.
+
+    Args:
+        item: item of the verdict.
+        error: short fixed text.
+        count: how often.
+        example: of the first occurrence.
+    """
+
+    item: str
+    error: str
+    count: int
+    example: str
+
+
+class Raised(Struct, kw_only=True):
+    """An exception of the dialect, or a wrong result.
+
+    Args:
+        problem: class, method, exception, and what the method was given.
+        place: file and line; empty if unknown.
+        count: how often.
+    """
+
+    problem: str
+    place: str
+    count: int = 1
+
+
+class Ending(StrEnum):
+    """How a conversation ended."""
+
+    DONE = "done"
+    NOT_ESTABLISHED = "not established"
+    NO_REPLY = "no reply"
+    LOST = "connection lost"
+    NOT_RESUMED = "not resumed"
+    BLOCKED = "blocked"
+    MISTAKE = "mistake in the dialect"
+    INTERRUPTED = "interrupted"
+
+
+class Conversation(Struct, kw_only=True):
+    """A finished conversation; all its texts are public.
+
+    Args:
+        entries: the transcript.
+        omitted: messages that it leaves out.
+        ending: how it ended.
+        counts: the recorder's counts.
+        faults: what a run would count as errors.
+        raised: the exceptions of `read`, and what ended the conversation if that was a mistake.
+        blocked_ms: longest time that methods took, of those that held up the event loop for long.
+        seen: how often something occurred: types that `read` returned, with their fields (`Reply.text`),
+            `ignored` messages, `heartbeat` messages, requests with a mark (`request.marked`).
+        ignored: the first ignored messages.
+    """
+
+    entries: list[Entry]
+    omitted: int
+    ending: Ending
+    counts: dict[str, int]
+    faults: list[Fault]
+    raised: list[Raised]
+    blocked_ms: dict[str, float]
+    seen: dict[str, int]
+    ignored: list[str]
+
+
+_CUT = re.compile(r"(\.\.\.|…)")
+
+
+class Public:
+    """Makes texts public: one bounded line, without secrets.
+
+    Args:
+        secrets: texts that must not appear.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = Secrets(secrets)
+
+    def text(self, text: str) -> str:
+        """Return a public text. Before each ellipsis, a secret may have been cut off."""
+        pieces = _CUT.split(without_secrets(text, self._secrets))
+        whole = "".join(without_secrets(piece, self._secrets) for piece in pieces)
+        return one_line(without_likely_secrets(whole), SHOWN)
+
+    def entry(self, entry: Entry) -> Entry:
+        """Return a public entry. That of a login holds only words of the tool."""
+        if entry.what is What.LOGIN:
+            return entry
+        return msgspec.structs.replace(entry, text=self.text(entry.text), meaning=self.text(entry.meaning))
+
+    def fault(self, fault: Fault) -> Fault:
+        """Return a public fault."""
+        return msgspec.structs.replace(fault, example=self.text(fault.example))
+
+    def raised(self, raised: Raised) -> Raised:
+        """Return a public exception."""
+        problem, place = self.text(raised.problem), self.text(raised.place)
+        return msgspec.structs.replace(raised, problem=problem, place=place)

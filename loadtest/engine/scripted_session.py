@@ -1,0 +1,325 @@
+"""One session, led by a script instead of the plans of a run, for `loadtest dialect check`.
+
+The session, its link, the engine and the transport are those of a run. Only when a message is due and when
+the connection is dropped is decided here, by what has happened so far:
+
+    connect, establish, a few requests one after the other, a heartbeat if one is due soon,
+    a `close` drop, reconnect, resume, requests again, close
+
+Each step ends when its purpose is reached or its timeout is over, so the whole takes a few seconds and the
+timeouts that were met.
+"""
+
+import asyncio
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.observed import observe
+from loadtest.drops.plan import DropPlan
+from loadtest.engine.conversation import Conversation, Ending
+from loadtest.engine.engine import Engine, EngineSettings
+from loadtest.engine.link import Link, LinkContext
+from loadtest.engine.transcript import Transcript
+from loadtest.errors import DialectMistake, LoadtestError
+from loadtest.events import Drop, DropDue, Due, Endpoint, Event, Identity
+from loadtest.session.machine import State
+from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+
+REQUESTS = 3
+"""Requests before the drop."""
+
+REQUESTS_AFTER = 2
+"""Requests after the resume."""
+
+LISTEN_S = 0.2
+"""Pause after the last reply, for what else the server says: a reply again, the end of a stream, a push."""
+
+LISTEN_ONLY_S = 3.0
+"""How long to listen on a connection of a dialect without requests."""
+
+LISTEN_ONLY_MESSAGES = 3
+"""Messages after which such a dialect has shown what it reads."""
+
+LONGEST_HEARTBEAT_S = 3.0
+"""A heartbeat that is due later is not waited for."""
+
+PUZZLED_S = 1.0
+"""Wait for the right message after one that the dialect could not read or place; mostly it was the one."""
+
+LONGEST_REPLY_S = 60.0
+"""A streamed reply that goes on for longer is not waited for, unless the reply timeout is longer."""
+
+RECONNECT_S = 0.2
+"""Before the reconnect."""
+
+BLOCKED_S = 5.0
+"""An event loop without a sign of life for so long is blocked by the dialect."""
+
+_POLL_S = 0.01
+_THREAD_S = 5.0
+
+Wait = Callable[[], bool]
+"""Returns whether a step of the script is over."""
+
+
+class OneReconnect(Backoff):
+    """A failed first attempt is not repeated; one that follows the drop is made once."""
+
+    __slots__ = ()
+
+    def delay_s(self, attempt: int, *, session: int, outage: int) -> float | None:
+        """Return the seconds before this attempt, None to give up."""
+        return RECONNECT_S if outage == 1 and attempt == 1 else None
+
+
+class ScriptedLink(Link):
+    """A link that is told what to do, and reports each event with what was recorded of it."""
+
+    __slots__ = ("_transcript",)
+
+    def __init__(self, about: DialectSession, context: LinkContext, transcript: Transcript) -> None:
+        super().__init__(about, context)
+        self._transcript = transcript
+
+    def _feed(self, event: Event) -> None:
+        state = self.session.state
+        self._transcript.begin(event, state, self.session.about)
+        super()._feed(event)
+        context = self._context
+        self._transcript.end(event, state, context.recorder.swap(context.clock()))
+
+    def ask(self) -> None:
+        """Send the next request."""
+        self._feed(Due(self._context.clock()))
+
+    def drop(self) -> None:
+        """Close the connection as a client that will come back."""
+        self._feed(DropDue(Drop(kind="close", ordinal=0, after_s=0.0)))
+
+
+class ScriptedSession:
+    """Holds the conversation on an engine of its own.
+
+    Args:
+        settings: of a run; its pace, drops and backoff are replaced.
+        run_id: part of the session's ids and texts.
+        start_thread: starts a native thread.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        run_id: str,
+        start_thread: Callable[[Callable[[], None], tuple[()]], Any],
+    ) -> None:
+        self._settings = _scripted(settings)
+        self._dialect = settings.config.dialect
+        self._start_native_thread = start_thread
+        self._started = self._ended = False
+        self._ending = Ending.INTERRUPTED
+        self._alive_s = time.monotonic()
+        self._script = self._steps()
+        self._over: Wait = lambda: True
+        self._identity = Identity(number=0, session_id=f"{run_id}-000000", thread_id=f"{run_id}-t000000")
+        self._engine = Engine(
+            self._settings,
+            start_ns=time.monotonic_ns(),
+            run_id=run_id,
+            on_interval=lambda _: None,
+            on_failure=lambda: None,
+            start_thread=self._start_thread,
+            new_link=self._new_link,
+        )
+        self._zero_ns = 0
+        added = Endpoint(path="", headers=settings.headers, subprotocols=settings.subprotocols)
+        self._transcript = Transcript(self._dialect, self._clock, added)
+        observe(self._dialect, self._transcript)
+
+    # In the caller's thread.
+
+    def hold(self, secrets: Callable[[], Any] = tuple) -> Conversation:
+        """Hold the conversation; Ctrl-C ends it early.
+
+        Args:
+            secrets: returns what must not appear in the transcript, besides the session's credentials.
+
+        Raises:
+            LoadtestError: the tool itself failed.
+        """
+        try:
+            self._engine.start(self._begin)
+            while not self._ended and not self._blocked():
+                time.sleep(_POLL_S)
+        except KeyboardInterrupt:
+            self._ending = Ending.INTERRUPTED
+        self._end_thread()
+        failure = self._engine.failure
+        if isinstance(failure, DialectMistake):
+            self._ending = Ending.MISTAKE
+        elif failure is not None:
+            raise failure
+        return self._transcript.finished(self._ending, failure, secrets())
+
+    def _blocked(self) -> bool:
+        if time.monotonic() - self._alive_s < BLOCKED_S:
+            return False
+        self._ending = Ending.BLOCKED
+        frame = sys._current_frames().get(self._thread_id)
+        self._transcript.stuck(BLOCKED_S, traceback.extract_stack(frame) if frame else ())
+        return True
+
+    def _end_thread(self) -> None:
+        deadline_s = time.monotonic() + _THREAD_S
+        try:
+            self._engine.call(self._engine.close)
+        except LoadtestError:
+            return  # it has ended by itself
+        while not self._ended and self._ending is not Ending.BLOCKED and time.monotonic() < deadline_s:
+            time.sleep(_POLL_S)
+
+    def _start_thread(self, function: Callable[[], None], arguments: tuple[()]) -> Any:
+        """Start a native thread; take note when the first one, the engine's, ends."""
+        if self._started:
+            return self._start_native_thread(function, arguments)
+        self._started = True
+
+        def run() -> None:
+            try:
+                function(*arguments)
+            finally:
+                self._ended = True
+
+        self._thread_id = self._start_native_thread(run, ())
+        return self._thread_id
+
+    # On the loop's thread.
+
+    def _new_link(self, about: DialectSession, context: LinkContext) -> Link:
+        self._link = ScriptedLink(about, context, self._transcript)
+        return self._link
+
+    def _clock(self) -> int:
+        """Return nanoseconds since the conversation began."""
+        return self._engine.clock() - self._zero_ns
+
+    def _begin(self) -> None:
+        self._zero_ns = self._engine.clock()
+        self._alive_s = time.monotonic()
+        self._engine.add([self._identity])
+        self._poll()
+
+    def _poll(self) -> None:
+        """Go on with the script as far as possible, and look again soon."""
+        self._alive_s = time.monotonic()
+        try:
+            while self._engine.failure is None and self._over():
+                self._over = next(self._script)
+        except StopIteration as stop:
+            self._ending = stop.value
+            self._close()
+        else:
+            asyncio.get_running_loop().call_later(_POLL_S, self._poll)
+
+    def _close(self) -> None:
+        if self._state in (State.STEADY, State.ESTABLISHING):
+            self._transcript.closed("the client closes the connection, code 1000")
+        self._engine.stop([self._identity.number], 0.0, self._engine.close)
+        self._stay_alive()
+
+    def _stay_alive(self) -> None:
+        self._alive_s = time.monotonic()
+        asyncio.get_running_loop().call_later(_POLL_S, self._stay_alive)
+
+    @property
+    def _state(self) -> State:
+        return self._link.session.state
+
+    def _steps(self) -> Generator[Wait, None, Ending]:
+        """The script: yields what to wait for; returns how the conversation ended."""
+        yield from self._establish()
+        if self._state is not State.STEADY:
+            return Ending.NOT_ESTABLISHED
+        yield from self._talk(REQUESTS)
+        yield from self._await_heartbeat()
+        if (ending := self._so_far()) is not None:
+            return ending
+        self._link.drop()
+        yield from self._establish()
+        if self._state is not State.STEADY:
+            return Ending.NOT_RESUMED
+        yield from self._talk(REQUESTS_AFTER)
+        return self._so_far() or Ending.DONE
+
+    def _so_far(self) -> Ending | None:
+        """Return how the conversation ended if it cannot go on."""
+        if self._state is not State.STEADY:
+            return Ending.LOST
+        return Ending.NO_REPLY if self._unanswered else None
+
+    @property
+    def _unanswered(self) -> bool:
+        counts = self._transcript.counts
+        lost = counts["messaging.lost"] + counts["messaging.broken_off"]
+        return bool(lost or self._link.session.outstanding)
+
+    def _establish(self) -> Iterator[Wait]:
+        self._dialled_ns, self._heard_before = self._clock(), self._transcript.heard
+        yield lambda: self._state in (State.STEADY, State.ENDED) or self._puzzled(self._dialled_ns)
+
+    def _talk(self, requests: int) -> Iterator[Wait]:
+        if not type(self._dialect).overrides("request"):
+            yield from self._listen()
+            return
+        for _ in range(requests):
+            if self._so_far() is not None:
+                return
+            began_ns = self._clock()
+            self._link.ask()
+            yield lambda: self._answered(began_ns)  # noqa: B023  # called before the next turn
+            if self._transcript.seen["request.unanswerable"]:
+                yield self._pause(LISTEN_S)  # see what comes nevertheless
+        yield self._pause(LISTEN_S)
+
+    def _answered(self, asked_ns: int) -> bool:
+        if not self._link.session.outstanding or self._state is not State.STEADY:
+            return True
+        longest_ns = max(LONGEST_REPLY_S * NS_PER_S, self._settings.config.reply_timeout_ns + NS_PER_S)
+        return self._puzzled(asked_ns) or self._clock() - asked_ns > longest_ns
+
+    def _puzzled(self, since_ns: int) -> bool:
+        """Return whether the awaited message has probably come and was not understood."""
+        puzzled_ns = self._transcript.puzzled_ns
+        if puzzled_ns is None or puzzled_ns < since_ns:
+            return False
+        return self._clock() - puzzled_ns > PUZZLED_S * NS_PER_S
+
+    def _listen(self) -> Iterator[Wait]:
+        over, enough = self._pause(LISTEN_ONLY_S), self._heard_before + LISTEN_ONLY_MESSAGES
+        yield lambda: over() or self._puzzled(self._dialled_ns) or self._transcript.heard >= enough
+        yield self._pause(LISTEN_S)
+
+    def _await_heartbeat(self) -> Iterator[Wait]:
+        every_s = self._dialect.heartbeat_s
+        if every_s is None or every_s > LONGEST_HEARTBEAT_S or self._so_far() is not None:
+            return
+        over = self._pause(every_s + 1)
+        yield lambda: over() or self._transcript.seen["heartbeat"] > 0
+        yield self._pause(LISTEN_S)
+
+    def _pause(self, seconds: float) -> Wait:
+        until_ns = self._clock() + int(seconds * NS_PER_S)
+        return lambda: self._clock() >= until_ns or self._state is not State.STEADY
+
+
+def _scripted(settings: EngineSettings) -> EngineSettings:
+    """Return the settings without plans: no message is due and no connection dropped by itself."""
+    config = replace(
+        settings.config, pace=Pace(0, seed=settings.config.pace.seed), backoff=OneReconnect(), in_flight=0
+    )
+    return replace(settings, config=config, drops=DropPlan(every_s=0))

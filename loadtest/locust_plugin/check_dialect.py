@@ -1,0 +1,79 @@
+"""`loadtest dialect check`: a locustfile's dialect holds one conversation with the server.
+
+The settings are those of a run, checked as for a run; what a run does with many sessions by plans, one
+session does here by a script (`loadtest.engine.scripted_session`).
+"""
+
+import os
+import secrets
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from loadtest.engine.scripted_session import ScriptedSession
+from loadtest.errors import InvalidSetting, UsageError
+from loadtest.locust_plugin.gevent_bridge import start_native_thread
+from loadtest.locust_plugin.load_locustfile import user_class
+from loadtest.locust_plugin.load_settings import load_settings
+from loadtest.options import SETTINGS, written
+from loadtest.report.dialect_check import DialectCheck
+from loadtest.text import HIDDEN, Secrets, without_secrets
+from loadtest.values import Flag
+
+RUN = ("--headless", "-u", "1", "-t", "60s")
+"""Of the run to go on with: a minute of one user's sessions is enough to judge every item."""
+
+
+def check_dialect(
+    locustfile: Path,
+    host: str | None,
+    values: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    on_start: Callable[[str], None] = lambda _: None,
+) -> DialectCheck:
+    """Hold a conversation by the dialect of a locustfile's user class.
+
+    Args:
+        locustfile: the file.
+        host: the server's URL; None for the user class's.
+        values: attributes of `WebSocketUser` that replace the class's.
+        name: of the user class; None for the only one.
+        on_start: called with a line about what begins, once nothing is left to refuse.
+
+    Raises:
+        UsageError: the locustfile has no such class, there is no host, or a setting is wrong.
+        LoadtestError: the tool itself failed.
+    """
+    if not locustfile.is_file():
+        raise InvalidSetting("LOCUSTFILE", str(locustfile), "must be a file")
+    kind = user_class(locustfile, name)
+    url = host or kind.host
+    if not url:
+        raise UsageError("--host must be given: ws://HOST[:PORT] or wss://HOST[:PORT]")
+    settings = load_settings({**kind.values(), **values}, url)
+    dialect, target = settings.engine.config.dialect, str(settings.engine.target)
+    on_start(f"checking {type(dialect).__name__} against {target}")
+    session = ScriptedSession(settings.engine, run_id=secrets.token_hex(4), start_thread=start_native_thread)
+    command = ("locust", "-f", str(locustfile), *_options(host, values), *RUN, *filter(None, (name,)))
+    return DialectCheck(
+        conversation=session.hold(lambda: settings.secrets),
+        dialect=dialect,
+        target=target,
+        run=without_secrets(shlex.join(command), Secrets(settings.secrets)),
+    )
+
+
+def _options(host: str | None, values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the options of a run for those of the check; secrets are left to the user to fill in."""
+    if host is not None:
+        yield from ("--host", host)
+    for attribute, value in values.items():
+        row = SETTINGS[attribute]
+        for one in value if row.repeatable else (value,):
+            if row.secret and os.environ.get(row.variable):
+                continue  # Locust reads it too
+            yield row.option
+            if not isinstance(row.kind, Flag):
+                yield HIDDEN if row.secret else written(one)

@@ -1,0 +1,154 @@
+"""The examples of docs/dialects.md for protocols of JSON messages and no framework.
+
+Each passes against a sound server of its protocol, and finds the one defect of the same server: in its own
+item, in words that the server's owner understands.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from loadtest.cli import main
+from tests.support.examples import failed, passed, run_example, stranger
+from tests.support.locusts import Finished
+
+
+def _run(heading: str, name: str, fault: str | None, folder: Path, *settings: str) -> Finished:
+    """Run an example against a server of its protocol."""
+    with stranger(name, fault) as url:
+        return run_example(heading, url, folder, *settings)
+
+
+class TestJsonRpc:
+    """Requests with ids, whose answers overtake each other."""
+
+    @staticmethod
+    def _run(fault: str | None, folder: Path) -> Finished:
+        settings = ("--ws-sessions", "5", "--ws-rate", "20")  # so often that answers overtake each other
+        return _run("JSON-RPC", "json_rpc", fault, folder, *settings)
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """Answers may come in any order; a protocol without sessions has no persistence to judge."""
+        summaries = passed(self._run(None, tmp_path))
+        assert "messages answered, intact and once;" in summaries["messaging"]
+        assert summaries["persistence"] == "sessions of the dialect json-rpc have no identity"
+
+    def test_an_error_object(self, tmp_path: Path) -> None:
+        """A call that fails on the server fails the run, with the server's words."""
+        summary, errors = failed(self._run("internal_errors", tmp_path), "messaging")
+        assert "answered with an error" in summary
+        assert errors["the server answered with an error"].endswith(": Internal error: database is locked")
+
+    def test_ids_that_clients_share(self, tmp_path: Path) -> None:
+        """A result that another client's call with the same id had shows both texts."""
+        finished = self._run("ids_shared", tmp_path)
+        summary, errors = failed(finished, "messaging")
+        assert "answered with another session's text" in summary
+        sent, _, got = errors["reply holds another session's text"].partition(", got ")
+        run_id = finished.manifest["run_id"]
+        assert f'sent "[{run_id}.' in sent
+        assert f'"[{run_id}.' in got
+        assert sent.split(".")[1] != got.split(".")[1]
+
+
+class TestHeartbeat:
+    """Clients that say nothing for 2 s are logged out; sessions here have a message only every 4 s."""
+
+    @staticmethod
+    def _run(fault: str | None, folder: Path) -> Finished:
+        settings = ("--ws-sessions", "50", "--ws-rate", "0.25", "--ws-drop-every", "8")
+        return _run("A heartbeat", "heartbeat", fault, folder, *settings)
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """The heartbeat keeps silent sessions connected."""
+        finished = self._run(None, tmp_path)
+        summaries = passed(finished)
+        assert summaries["persistence"] == "sessions of the dialect chat have no identity"
+        assert finished.counts["messaging.other_sent"] > finished.counts["messaging.sent"]
+
+    def test_pings_that_are_no_sign_of_life(self, tmp_path: Path) -> None:
+        """Clients that were logged out all the same must not come back, and the server's reason is shown."""
+        finished = self._run("pings_ignored", tmp_path)
+        summary, errors = failed(finished, "reconnect")
+        assert "were forbidden to come back by their close code" in summary
+        assert errors == {"close code 4408 forbids reconnecting": "logged out: silent for 2 s"}
+
+
+class TestStreamedAnswers:
+    """Answers in pieces, several at a time."""
+
+    @staticmethod
+    def _run(fault: str | None, folder: Path) -> Finished:
+        return _run("Streamed answers", "streamed", fault, folder, "--ws-reply-timeout", "1")
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """The pieces make the whole text, and the time to the first one is measured."""
+        finished = self._run(None, tmp_path)
+        summaries = passed(finished)
+        assert "messages answered, intact and once;" in summaries["messaging"]
+        assert summaries["persistence"] == "sessions of the dialect assistant have no identity"
+        assert {"first_part", "part_gap"} <= set(finished.evidence("messaging")["percentiles"])
+
+    def test_a_stream_that_breaks_off(self, tmp_path: Path) -> None:
+        """An answer without an end fails, although it began; the error shows what was asked."""
+        finished = self._run("breaks_off", tmp_path)
+        summary, errors = failed(finished, "messaging")
+        assert "answered with a stream that broke off" in summary
+        shown = errors["streamed reply broke off"]
+        assert re.match(rf"request \d+: \[{finished.manifest['run_id']}\.", shown)
+
+
+class TestMarketData:
+    """A feed of numbered ticks, to which clients only listen."""
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """Ticks without a gap pass, also in a report that is made without the locustfile."""
+        finished = _run("Market data", "market_data", None, tmp_path)
+        summaries = passed(finished)
+        assert "pushes received, none known to be missing" in summaries["messaging"]
+        assert summaries["persistence"] == "sessions of the dialect ticks have no identity"
+        assert not finished.counts["messaging.sent"]
+        again = CliRunner().invoke(main, ["report", str(finished.run)], prog_name="loadtest")
+        assert again.exit_code == 0, again.output
+        assert passed(Finished(again.exit_code, again.output, finished.results)) == summaries
+
+    def test_a_gap(self, tmp_path: Path) -> None:
+        """A tick that was not sent fails, and the error names the numbers around the gap."""
+        summary, errors = failed(_run("Market data", "market_data", "skips_ticks", tmp_path), "messaging")
+        assert "pushes received: " in summary
+        assert "pushes missing" in summary
+        found = re.fullmatch(r"push (\d+) came after push (\d+)", errors["push missing"])
+        assert found is not None
+        assert (int(found[1]) - 1) % 20 == 0
+        assert int(found[2]) == int(found[1]) - 2
+
+
+class TestChallengeAndResponse:
+    """A login over the WebSocket, in which the secret is not sent."""
+
+    @staticmethod
+    def _run(fault: str | None, folder: Path, *settings: str) -> Finished:
+        users = folder / "users.csv"
+        rows = [f"user{number},secret of user{number}\n" for number in range(200)]
+        users.write_text("user,secret\n" + "".join(rows))
+        heading = "Challenge and response"
+        return _run(heading, "challenge", fault, folder, "--ws-data", str(users), *settings)
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """Each connection is challenged anew, and sessions come back as the same user."""
+        finished = self._run(None, tmp_path)
+        summaries = passed(finished, "persistence")
+        assert "resumes as the same session; identity only" in summaries["persistence"]
+        assert finished.counts["persistence.checked"] >= 10
+        connections = finished.counts["connect.established"] + finished.counts["reconnect.resumed"]
+        assert finished.counts["messaging.other_sent"] >= connections
+
+    def test_digests_without_leading_zeros(self, tmp_path: Path) -> None:
+        """One right answer in 16 is denied: the logins fail, with the server's words."""
+        settings = ("--ws-sessions", "100", "--ws-rate", "1", "--ws-drop-every", "0")
+        summary, errors = failed(self._run("drops_zeros", tmp_path, *settings), "connect")
+        assert "of 200 attempts failed" in summary
+        assert errors["established: auth_required"].startswith("wrong answer to the challenge: user")
