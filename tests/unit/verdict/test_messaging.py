@@ -49,13 +49,17 @@ def test_no_messages_planned_is_not_judged() -> None:
     assert ruling("messaging", sound(without=["messaging"])) is Ruling.INCONCLUSIVE
 
 
-class Quotes(Dialect):
-    """A server that only pushes: the dialect has no requests."""
+@pytest.fixture
+def quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialect of a server that only pushes: it has no requests."""
+    monkeypatch.setattr(Dialect, "dialects", dict(Dialect.dialects))
 
-    name = "test-quotes"
-    pushes = True
+    class Quotes(Dialect):
+        name = "test-quotes"
+        pushes = True
 
 
+@pytest.mark.usefixtures("quotes")
 @pytest.mark.parametrize(
     ("dialect", "pushes", "expected"),
     [
@@ -77,6 +81,7 @@ def test_without_messages_pushes_are_judged(dialect: str, pushes: int, expected:
     assert ruling("messaging", listening) is expected
 
 
+@pytest.mark.usefixtures("quotes")
 @pytest.mark.parametrize("found", ["missing", "duplicated", "altered", "foreign"])
 def test_faulty_pushes_fail_without_messages(found: str) -> None:
     """A fault in the pushes fails the item though no message was sent."""
