@@ -5,6 +5,8 @@
     marks            the marked texts of requests
     calls            calls of a user's dialect
     mistakes         mistakes in a user's dialect
+    observed         reports of a dialect's calls, to check it
+    meanings         what a dialect has read, in words
     echo             any server that returns what it receives
     emergence        the chat application of the reference server
 

@@ -1,12 +1,13 @@
 """The engine: one event loop in one native thread. It owns the clock, timers and sockets of all sessions.
 
-    engine   runs the loop and takes calls from other threads
-    link     carries out the actions of one session
-    login    what comes before an attempt: token, the dialect's login and endpoint
-    timers   one timer queue for all sessions
-    monitor  samples the load generator's own health
+    engine            runs the loop and takes calls from other threads
+    link              carries out the actions of one session
+    login             what comes before an attempt: token, the dialect's login and endpoint
+    timers            one timer queue for all sessions
+    monitor           samples the load generator's own health
     scripted_session  one session led by a script, to check a dialect
-    transcript        what it said and heard, and what that meant
+    transcript        what such a session says and hears, and what that means
+    conversation      the result: a transcript and what findings are drawn from, without secrets
 
 anyio structures the engine's tasks: groups, cancel scopes, events, sleeping. asyncio is used for what anyio
 lacks: the loop's callbacks and timers, transports, protocols and their futures.

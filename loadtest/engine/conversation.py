@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from loadtest.text import Secrets, one_line, without_likely_secrets, without_secrets
+from loadtest.text import HIDDEN, Secrets, one_line, without_likely_secrets, without_secrets
 
 SHOWN: Final = 400
 """Characters of a text in the finished transcript."""
@@ -104,7 +104,7 @@ class Conversation(Struct, kw_only=True):
         blocked_ms: longest time that methods took, of those that held up the event loop for long.
         seen: how often something occurred: types that `read` returned, with their fields (`Reply.text`),
             `ignored` messages, `heartbeat` messages, requests with a mark (`request.marked`).
-        ignored: the first ignored messages.
+        ignored: the first ignored messages, each once.
     """
 
     entries: list[Entry]
@@ -134,8 +134,10 @@ class Public:
     def text(self, text: str) -> str:
         """Return a public text. Before each ellipsis, a secret may have been cut off."""
         pieces = _CUT.split(without_secrets(text, self._secrets))
-        whole = "".join(without_secrets(piece, self._secrets) for piece in pieces)
-        return one_line(without_likely_secrets(whole), SHOWN)
+        known = "".join(without_secrets(piece, self._secrets) for piece in pieces)
+        # Between what is hidden already: "token": "***" shows no secret, and what the message says.
+        likely = HIDDEN.join(map(without_likely_secrets, known.split(HIDDEN)))
+        return one_line(likely, SHOWN)
 
     def entry(self, entry: Entry) -> Entry:
         """Return a public entry. That of a login holds only words of the tool."""
@@ -149,5 +151,7 @@ class Public:
 
     def raised(self, raised: Raised) -> Raised:
         """Return a public exception."""
-        problem, place = self.text(raised.problem), self.text(raised.place)
-        return msgspec.structs.replace(raised, problem=problem, place=place)
+        place = self.text(raised.place)
+        if place != one_line(raised.place, SHOWN):  # a line of code with holes would only confuse
+            place = place.partition(": ")[0]
+        return msgspec.structs.replace(raised, problem=self.text(raised.problem), place=place)

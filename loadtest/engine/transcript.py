@@ -73,7 +73,7 @@ class Transcript:
         self._raised: dict[str, Raised] = {}
         self._places: dict[str, str] = {}  # of exceptions, by method
         self._blocked_ns: dict[str, int] = {}
-        self._ignored: list[str] = []
+        self._ignored: dict[str, None] = {}  # distinct ones, in order
         self._secrets: set[str] = set()
         self._before = _Credentials(None, (), ())
         self._asked: int | None = None  # the last request
@@ -172,7 +172,8 @@ class Transcript:
             tally.example += f", awaited: {self._asked!r}"
         fault = self._faults.get((tally.item, tally.error))
         if fault is None:
-            fault = Fault(item=tally.item, error=tally.error, count=0, example=tally.example)
+            example = _with_own_options(tally.example) if tally.item in _ATTEMPTS else tally.example
+            fault = Fault(item=tally.item, error=tally.error, count=0, example=example)
             self._faults[tally.item, tally.error] = fault
         fault.count += tally.count
 
@@ -203,10 +204,11 @@ class Transcript:
 
     def _failed(self, record: Lifecycle) -> None:
         where = f"{record.phase}: {record.cause}" if record.phase else record.cause or ""
+        detail = _with_own_options(record.detail or "")
         if self._upgrade is None:
-            self._add(What.FAILED, where, record.detail or "", bad=True)
+            self._add(What.FAILED, where, detail, bad=True)
         else:
-            self._upgrade.meaning, self._upgrade.bad = record.detail or where, True
+            self._upgrade.meaning, self._upgrade.bad = detail or where, True
             self._upgrade = None
 
     def _judged(self, interval: Interval) -> None:
@@ -249,7 +251,7 @@ class Transcript:
         if not said:
             self.seen["ignored"] += 1
             if len(self._ignored) < _IGNORED_LIMIT:
-                self._ignored.append(_text(data))
+                self._ignored[_text(data)] = None
         meaning = ", ".join(map(meaning_of, said[:_SAID_LIMIT])) or "ignored"
         if len(said) > _SAID_LIMIT:
             meaning += f", and {len(said) - _SAID_LIMIT} more"
@@ -307,6 +309,14 @@ class Transcript:
             seen=dict(self.seen),
             ignored=[public.text(text) for text in self._ignored],
         )
+
+
+_ATTEMPTS = ("connect", "reconnect")
+
+
+def _with_own_options(hint: str) -> str:
+    """Return a hint of the transport with the names that options have here: without `ws-`."""
+    return hint.replace("--ws-tls-", "--tls-")
 
 
 def _problem(error: DialectMistake) -> str:

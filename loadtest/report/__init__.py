@@ -4,6 +4,8 @@ judged_run  a run with its data and verdict: the input of every report
 tables      tables of items, errors, percentiles, outages, storms, the server's log, plan and versions
 advice      what a verdict means, and what to do next
 charts      chart geometry and the charts
+dialect_findings, dialect_check
+            a checked dialect, which is no run: what was found, and the output
 terminal, markdown, html, junit
             one output format each, made from the same tables
 """

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.server.server_process import ServerProcess
+from tests.support.examples import example, stranger
 from tests.support.golden import Golden
 from tests.support.places import ROOT
 from tests.support.ports import free_port
@@ -82,6 +83,31 @@ def test_the_built_in_dialects_can_be_checked_too(tmp_path: Path, server: str) -
     done = check(tmp_path, "--host", server, "--path", "/echo", source=source)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Echo: the conversation worked" in done.stdout
+
+
+def test_the_dialect_of_the_reference_server(tmp_path: Path, server: str) -> None:
+    """The locustfile that comes with the package: streamed answers, and a history with both roles."""
+    done = check(tmp_path, "--host", server, source=(ROOT / "locustfiles" / "ws.py").read_text())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Restored(texts=[3], count=6)" in " ".join(done.stdout.split())
+    assert "Findings" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        ("JSON-RPC", "json_rpc"),
+        ("Market data", "market_data"),
+        ("Single-use tickets", "tickets"),
+        ("History, one message a frame", "replayed_history"),
+    ],
+)
+def test_the_examples_of_the_docs_pass(heading: str, name: str, tmp_path: Path) -> None:
+    """What users copy is sound: ids out of order, pushes alone, a login over HTTP, history in pieces."""
+    with stranger(name) as url:
+        done = check(tmp_path, "--host", url.replace("http:", "ws:"), source=example(heading))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Findings" not in done.stdout
 
 
 def test_a_conversation_that_fails(tmp_path: Path) -> None:
@@ -175,7 +201,7 @@ FILES = {
     "class One(WebSocketUser): pass\nclass Two(WebSocketUser): pass\n",
     "none.py": "from locust import User\nclass Plain(User): pass\n",
     "syntax.py": "from loadtest import WebSocketUser\nclass User(WebSocketUser)\n    pass\n",
-    "raises.py": "import json\n\nSETTINGS = json.loads('{')\n",
+    "raises.py": "from pathlib import Path\n\nUSERS = int('many')\n",
     "imports.py": "import no_such_package\n",
     "exits.py": "import sys\n\nsys.exit('not today')\n",
     "unknown.py": "from loadtest import WebSocketUser\nclass User(WebSocketUser):\n    dialect = 'klingon'\n",

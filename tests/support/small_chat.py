@@ -132,14 +132,14 @@ class ChatServer:
             say(connection, {"type": "history", "texts": texts[1:] if self.fault == "loses" else texts})
 
     def _answer(self, connection: ServerConnection, session: str, message: dict[str, Any]) -> None:
+        if "beat" in message:
+            say(connection, {"type": "beat"})
         if "id" not in message:
-            if "beat" in message:
-                say(connection, {"type": "beat"})
             return
         number, text = message["id"], message["text"]
         self._texts[session].append(text)
         match self.fault:
-            case "silent" | "mute":
+            case "mute":
                 return
             case "renames":
                 number = f"msg-{number}"
@@ -150,12 +150,10 @@ class ChatServer:
                 return
             case "late":
                 time.sleep(0.5)
-            case "endless":
-                while True:
-                    say(connection, {"type": "part"})
-                    time.sleep(0.02)
-        say(connection, {"re": number, "text": text})
-        if self.fault == "repeats":
+        while self.fault == "endless":
+            say(connection, {"type": "part"})
+            time.sleep(0.02)
+        for _ in range(2 if self.fault == "repeats" else 1):
             say(connection, {"re": number, "text": text})
 
 

@@ -215,6 +215,7 @@ def test_what_a_method_raises_is_named_with_its_line(method: str) -> None:
     assert raised.place.startswith("test_scripted_session.py, line ")
     assert raised.place.endswith(': raise KeyError("oops")')
     assert raised.count == 1
+    assert [entry.what for entry in conversation.entries].count(What.ERROR) <= 1
     ending = Ending.NOT_ESTABLISHED if method == "read" else Ending.MISTAKE
     assert conversation.ending is ending
 

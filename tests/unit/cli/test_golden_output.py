@@ -127,6 +127,8 @@ def test_errors_in_the_names_of_runs(here: Path, golden: Golden) -> None:
         ("baseline", "set"),
         ("baseline", "show"),
         ("baseline", "clear"),
+        ("dialect",),
+        ("dialect", "check"),
     ],
     ids="-".join,
 )

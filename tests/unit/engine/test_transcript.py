@@ -8,10 +8,11 @@ import pytest
 
 from loadtest.dialects.base import Dialect, Failed, Incoming, Push, Request, StreamPart
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.engine.conversation import Conversation, Ending, Entry, Public, What
+from loadtest.engine.conversation import Conversation, Ending, Entry, Public, Raised, What
 from loadtest.engine.transcript import BLOCKING_NS, LIMIT
 from loadtest.errors import LoginFailed
-from loadtest.events import Data, Endpoint, HeartbeatDue
+from loadtest.events import Data, DropDue, Endpoint, HeartbeatDue
+from tests.support.fake_link import drop
 from tests.support.small_chat import Chat
 from tests.support.told import Talk
 
@@ -115,6 +116,16 @@ def test_a_refused_attempt_says_why_in_its_own_entry() -> None:
     assert (fault.item, fault.error, fault.example) == ("connect", "upgrade: http_403", "HTTP 403 no entry")
 
 
+def test_hints_name_the_options_of_the_command() -> None:
+    """Locust's are called otherwise."""
+    talk = Talk(Chat())
+    talk.attempts()
+    talk.is_refused("certificate", "self-signed; trust it with --ws-tls-ca", phase="tls")
+    conversation = talk.ends(Ending.NOT_ESTABLISHED)
+    assert last(conversation).meaning == "self-signed; trust it with --tls-ca"
+    assert conversation.faults[0].example == "self-signed; trust it with --tls-ca"
+
+
 def test_a_refused_login_is_an_entry_and_no_mistake() -> None:
     """What comes before the request to upgrade has no other entry to stand in."""
 
@@ -169,8 +180,7 @@ def test_no_reply_in_time_is_an_entry_of_its_own() -> None:
     talk.asks()
     talk.waits(6)
     conversation = talk.ends(Ending.NO_REPLY)
-    assert shown(conversation)[-1][:2] == ("error", "no reply in time")
-    assert shown(conversation)[-1][2].startswith("request 0: [")
+    assert shown(conversation)[-1] == ("error", "no reply in time", f"request 0: {talk.text(0)}")
     assert last(conversation).bad
 
 
@@ -232,6 +242,14 @@ def test_everything_that_is_said_has_an_entry() -> None:
     ]
 
 
+def test_what_is_not_sent_has_no_entry() -> None:
+    """A client that is closing its connection answers nothing any more."""
+    talk = welcomed()
+    talk.event(DropDue(drop("close")))
+    talk.hears({"type": "ping"})
+    assert last(talk.ends(Ending.INTERRUPTED)).what is What.RECEIVED
+
+
 def test_what_a_message_says_stands_beside_it() -> None:
     """Several things too, not more than five of them; an error of the server is bad."""
     talk = welcomed(Rich())
@@ -247,6 +265,8 @@ def test_what_a_message_says_stands_beside_it() -> None:
     ]
     assert conversation.seen["ignored"] == 1
     assert conversation.ignored == ['{"type": "other"}']
+    talk.hears({"type": "other"}, {"type": "another"})
+    assert talk.ends(Ending.DONE).ignored == ['{"type": "other"}', '{"type": "another"}']
 
 
 def test_facts_for_what_is_unjudged() -> None:
@@ -427,6 +447,19 @@ def test_a_secret_that_was_cut_off_is_removed_up_to_the_cut() -> None:
     assert public.text("sent “abcdef…”, got nothing") == "sent “***…”, got nothing"
     assert public.text("xabcd yabcdefz... end") == "xabcd yabcdefz... end"
     assert public.text("ends in abcdefgh") == "ends in ***"
+
+
+def test_what_is_hidden_already_keeps_its_name() -> None:
+    """A known secret is hidden alone, so that the message can still be read."""
+    assert Public(["the-token-itself"]).text('{"token": "the-token-itself"}') == '{"token": "***"}'
+
+
+def test_a_line_of_code_that_holds_a_secret_is_left_out() -> None:
+    """Its number is enough."""
+    code = 'chat.py, line 3: headers = {"password": "hunter2", **oops}'
+    assert Public([]).raised(Raised(problem="", place=code)).place == "chat.py, line 3"
+    sound = 'chat.py, line 3: return Reply(message["id"])'
+    assert Public([]).raised(Raised(problem="", place=sound)).place == sound
 
 
 def test_what_looks_like_a_secret_is_removed() -> None:

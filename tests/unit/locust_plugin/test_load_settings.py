@@ -9,7 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
+from loadtest.errors import DialectMistake
+from loadtest.events import Data
 from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
 from loadtest.locust_plugin.parser import given_values
 from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
@@ -146,3 +150,17 @@ def test_the_options_of_a_plan_repeat_it() -> None:
         if row.name:
             parser.add_argument(row.option, dest=row.destination)
     assert settings_of(**given_values(parser.parse_args(words))).plan == before
+
+
+def test_a_dialect_must_have_a_name() -> None:
+    """It stands in run.json and in reports; the error says what to write."""
+
+    class Nameless(Dialect):
+        def read(self, session: DialectSession, data: Data) -> None:
+            """Read nothing."""
+
+    with pytest.raises(DialectMistake) as caught:
+        settings_of(dialect=Nameless)
+    assert str(caught.value) == (
+        'mistake in the dialect: Nameless.name is missing: add name = "nameless" to the class'
+    )
