@@ -35,6 +35,7 @@ from loadtest.locust_plugin.worker_messages import FINISH_MESSAGE, INTERVALS_MES
 from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
 from loadtest.results.interval import encode, pack
 from loadtest.results.reader import read_manifest
+from loadtest.text import Secrets
 from tests.support.runs import interval
 
 
@@ -83,7 +84,7 @@ class Load:
 
     latest: "Load"
     breaks = False
-    secrets = ("s3cr3t",)
+    secrets = Secrets(["s3cr3t"])
 
     def __init__(self, _settings: object, info: RunInfo, *, worker: int | None, **told: Any) -> None:
         Load.latest = self
