@@ -165,13 +165,10 @@ from loadtest import WebSocketUser
 from loadtest.dialects.emergence import Emergence
 
 class Broken(Emergence):
-    reads = 0
-
-    def read(self, data):
-        self.reads += 1
-        if self.reads > 200:
-            raise ZeroDivisionError(f"the token is {User.token}")
-        return super().read(data)
+    def request(self, session, sequence):
+        if sequence == 3:
+            raise ZeroDivisionError(f"the token is {session.token}")
+        return super().request(session, sequence)
 
 class User(WebSocketUser):
     dialect = Broken
@@ -179,17 +176,21 @@ class User(WebSocketUser):
 """
 
 
-def test_a_defect_of_the_users_ends_the_run_and_is_told(tmp_path: Path) -> None:
-    """Exit code 5, what was measured is kept as incomplete, and run.json says why, without the secret."""
+def test_a_mistake_in_a_dialect_ends_the_run_and_is_told(tmp_path: Path) -> None:
+    """Exit code 2, what was measured is kept as incomplete, and run.json says why, without the secret."""
     locustfile = tmp_path / "broken.py"
     locustfile.write_text(DEFECT)
     with LocustProcess(tmp_path / "results", *BRISK, locustfile=locustfile) as locust:
         finished = locust.wait()
-    assert finished.exit_code == 5, finished.output
+    assert finished.exit_code == 2, finished.output
     assert finished.manifest["complete"] is False
-    assert finished.manifest["failure"] == "ZeroDivisionError: the token is ***"
+    told = (
+        "mistake in the dialect: Broken.request raised ZeroDivisionError: the token is *** (given sequence 3)"
+    )
+    assert finished.manifest["failure"] == told
+    assert told in finished.output
     assert finished.counts["messaging.answered"] > 0
-    assert "in read" in finished.output, "the traceback says where"
+    assert "Traceback" not in finished.output
     assert "s3cret-t0ken" not in finished.output
     for file in finished.run.iterdir():
         assert b"s3cret-t0ken" not in file.read_bytes()

@@ -26,8 +26,8 @@ class Runner:
     def get_worker_index(self, node_id):
         return int(node_id)
 
-runner, taken = Runner(), []
-workers = Workers(runner, taken.append)
+runner, taken, ended = Runner(), [], []
+workers = Workers(runner, taken.append, lambda mistake: ended.append(str(mistake)))
 workers.begin("now")
 
 def say(worker, data):
@@ -44,15 +44,22 @@ for number, wrong in enumerate([
     None, [], "text", {},
     usual | {"interval": "no bytes"}, usual | {"interval": b"junk"}, usual | {"interval": 3},
     {"version": "0.0", "run_id": "now", "finished": True}, {"version": VERSION, "failed": "broken"},
+    usual | {"failed": "a mistake", "by_user": True},
+    {"version": "0.0", "failed": "of another version", "by_user": True},
+    usual | {"failed": 5, "by_user": True},
 ], start=10):
     say(number, wrong)
     say(number, usual | {"finished": True})
-print(json.dumps([missing, sorted(workers.missing), [one.worker for one in taken]]))
+say(1, usual | {"run_id": "before", "failed": "of an earlier run", "by_user": True})
+print(json.dumps([missing, sorted(workers.missing), [one.worker for one in taken], ended]))
 """
 
 
 def test_what_cannot_be_understood_makes_a_worker_missing() -> None:
-    """Sound messages count for the worker they came from, those of an earlier run for nothing."""
+    """Sound messages count for the worker they came from, those of an earlier run for nothing.
+
+    A mistake in the user's dialect ends the run; another failure does not.
+    """
     told = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         capture_output=True,
@@ -60,8 +67,9 @@ def test_what_cannot_be_understood_makes_a_worker_missing() -> None:
         check=True,
         cwd=ROOT,
     )
-    sound, missing, taken = json.loads(told.stdout)
+    sound, missing, taken, ended = json.loads(told.stdout)
     assert sound == {"sound": []}
-    assert missing == list(range(10, 19))
+    assert missing == list(range(10, 22))
     assert taken == [0]
+    assert ended == ["a mistake"]
     assert [line.split(":")[0] for line in told.stderr.splitlines()] == [f"worker {n}" for n in missing]

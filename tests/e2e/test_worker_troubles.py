@@ -16,7 +16,7 @@ LOCUSTFILE = """
 import os, signal
 from locust import events
 import loadtest
-from loadtest.dialects.emergence import Emergence
+from loadtest.engine.engine import Engine
 from loadtest.locust_plugin import worker_messages
 
 trouble = os.environ.get("TROUBLE")
@@ -25,14 +25,13 @@ if trouble == "another version":
 if trouble == "garbage":
     worker_messages.encode = lambda packed: b"no interval"
 
-class Dialect(Emergence):
-    def read(self, data):
-        if trouble == "breaks":
-            raise ZeroDivisionError("a defect of this worker's")
-        return super().read(data)
+if trouble == "breaks":
+    def sweep(engine):
+        raise ZeroDivisionError("a defect of this worker's")
+    Engine._sweep = sweep
 
 class User(loadtest.WebSocketUser):
-    dialect = Dialect
+    pass
 
 @events.test_start.add_listener
 def on_test_start(environment, **kwargs):
