@@ -178,8 +178,7 @@ class Lifecycle(ABC):
             why = public_line(_described(failure), self._secrets)
             self._failed(why, LoadtestError.exit_code)
             where = "".join(traceback.format_tb(failure.__traceback__))
-            logger.critical("Load generator failed: %s
-%s", why, where)
+            logger.critical("Load generator failed: %s\n%s", why, where)
         gevent.spawn(self._runner.quit)
 
     def _failed(self, why: str, exit_code: int) -> None:

@@ -92,7 +92,8 @@ class TestGraphqlSubscriptions:
     def test_an_answer_that_is_an_error(self, tmp_path: Path) -> None:
         """The server's own words are shown, and the kind of operation."""
         with stranger("graphql", "pool_exhausted") as url:
-            summary, errors = failed(run_example("GraphQL subscriptions", url, tmp_path, *SLOWLY), "messaging")
+            finished = run_example("GraphQL subscriptions", url, tmp_path, *SLOWLY)
+        summary, errors = failed(finished, "messaging")
         assert "answered with an error" in summary
         example = errors["the server answered with an error"]
         assert example.endswith(
