@@ -294,8 +294,8 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         Setting(
             "",
             Whole(1, 2**30, "bytes"),
-            2**20,
-            "Largest message that is accepted from the server.",
+            2**24,
+            "Largest message that is accepted from the server; a restored history is one message.",
             attribute="max_message_bytes",
         ),
         Setting("", seconds(0.1, 86_400), 20.0, "Time between keepalive pings.", attribute="ping_interval_s"),

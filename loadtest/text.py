@@ -15,9 +15,10 @@ cut, because a cut could leave the beginning of one.
 This module imports nothing from the package and contains no domain terms.
 """
 
+import json
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, urlsplit, urlunsplit
 
 LINE_LENGTH = 200
@@ -50,12 +51,29 @@ def _escape(character: str) -> str:
 _MIN_PREFIX = 4
 """Minimum length for the end of a text to count as the beginning of a secret that was cut off."""
 
-_SPELLINGS: tuple[Callable[[str], str], ...] = (
-    str,
-    lambda secret: quote(secret, safe="", errors="replace"),  # in a URL
-    _escaped,  # after one_line
-)
-"""The forms in which a text may contain a secret."""
+_MIN_PART = 8
+"""Minimum length of a value to be hidden as a part of a word, or by its beginning."""
+
+_FEW = 256
+"""Beginnings of secrets up to which searching for each is faster than looking each piece of a text up."""
+
+_UNRESERVED = re.compile(r"[\w.~-]*", re.ASCII)
+"""What no spelling changes (RFC 3986, section 2.3)."""
+
+_UNESCAPED = re.compile(r"[ !#-&(-\[\]-~]*")
+"""What only a URL spells in another way."""
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield the forms in which a text may contain a secret."""
+    yield secret
+    if _UNRESERVED.fullmatch(secret):
+        return
+    yield quote(secret, safe="", errors="replace")
+    if not _UNESCAPED.fullmatch(secret):
+        yield _escaped(secret)  # after one_line
+        yield from (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+
 
 _LIKELY_SECRET = re.compile(
     r"eyJ[\w.-]{8,}"  # a JWT
@@ -67,53 +85,117 @@ _LIKELY_SECRET = re.compile(
 
 
 class Secrets:
-    """Known secrets in all their spellings, indexed so that searching for thousands of them is cheap.
+    """Known secrets in all their spellings, indexed so that 100,000 of them cost a text little more than one.
 
     Args:
-        secrets: tokens, passwords, header values; empty ones are ignored.
+        secrets: tokens, passwords, header values, hidden wherever they occur; empty ones are ignored.
+        values: secrets that may be ordinary words. Under 8 characters they are hidden only as whole words,
+            under 4 not at all: hiding "user" in "users" or each 12 would garble other text.
     """
 
-    __slots__ = ("_by_start", "_short", "_sorted")
+    __slots__ = ("_known", "_lengths", "_longest", "_short", "_spelled", "_tokens", "_values")
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        spelled = {spell(secret) for secret in secrets if secret for spell in _SPELLINGS}
-        self._sorted = sorted(spelled)
-        self._short = [text for text in self._sorted if len(text) < _MIN_PREFIX]
-        self._by_start: dict[str, list[str]] = {}
-        for text in self._sorted:
+    def __init__(self, secrets: Iterable[str] = (), values: Iterable[str] = ()) -> None:
+        tokens = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+        others = {
+            spelling for value in values if len(value) >= _MIN_PREFIX for spelling in _spellings(value)
+        } - tokens
+        self._known: Secrets | None = None
+        self._short = [text for text in tokens if len(text) < _MIN_PREFIX]
+        self._spelled = dict.fromkeys(tokens, False)  # whether hidden as a whole word only
+        self._spelled.update((text, len(text) < _MIN_PART) for text in others)
+        self._tokens, self._values = sorted(tokens), sorted(others)
+        self._longest = max(map(len, self._spelled), default=0)
+        lengths: dict[str, set[int]] = {}
+        for text in self._spelled:
             if len(text) >= _MIN_PREFIX:
-                self._by_start.setdefault(text[:_MIN_PREFIX], []).append(text)
+                lengths.setdefault(text[:_MIN_PREFIX], set()).add(len(text))
+        self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
 
-    def in_text(self, text: str) -> list[str]:
-        """Return the spellings that occur in a text, longest first."""
-        if len(self._by_start) < len(text):
-            starts = [start for start in self._by_start if start in text]
+    def plus(self, secrets: Iterable[str]) -> "Secrets":
+        """Return these and others; the index of these is used again."""
+        both = Secrets(secrets)
+        both._known = self
+        return both
+
+    def spans_in(self, text: str) -> list[tuple[int, int]]:
+        """Return where secrets stand in a text, as (start, end); some may overlap."""
+        found = [] if self._known is None else self._known.spans_in(text)
+        for short in self._short:
+            found += [(at, at + len(short)) for at in _occurrences(short, text)]
+        for at in self._candidates(text):
+            for length in self._lengths[text[at : at + _MIN_PREFIX]]:  # the longest covers the others
+                as_word = self._spelled.get(text[at : at + length])
+                if as_word is False or (as_word and _is_word(text, at, at + length)):
+                    found.append((at, at + length))
+                    break
+        return found
+
+    def _candidates(self, text: str) -> Iterator[int]:
+        """Yield the places in a text where a secret may begin."""
+        if len(self._lengths) < min(len(text), _FEW):
+            for start in self._lengths:
+                yield from _occurrences(start, text)
         else:
-            windows = {text[at : at + _MIN_PREFIX] for at in range(len(text))}
-            starts = [start for start in windows if start in self._by_start]
-        candidates = [*self._short, *(secret for start in starts for secret in self._by_start[start])]
-        return sorted((secret for secret in candidates if secret in text), key=len, reverse=True)
+            for at in range(len(text) - _MIN_PREFIX + 1):
+                if text[at : at + _MIN_PREFIX] in self._lengths:
+                    yield at
 
-    def beginning_at_end(self, text: str) -> int:
-        """Return how many characters at the end of a text are the beginning of a secret, or 0."""
-        longest = max(map(len, self._sorted), default=0)
-        for at in range(max(0, len(text) - longest), len(text) - _MIN_PREFIX + 1):
-            if text[at : at + _MIN_PREFIX] in self._by_start:
-                end = text[at:]
-                found = bisect_left(self._sorted, end)
-                if found < len(self._sorted) and self._sorted[found].startswith(end):
-                    return len(end)
-        return 0
+    def beginning_at_end(self, text: str, *, cut: bool) -> int:
+        """Return how many characters at the end of a text are the beginning of a secret, or 0.
+
+        Args:
+            text: which somebody else may have cut.
+            cut: whether it certainly was; otherwise it may end in a word with which many values begin.
+        """
+        known = 0 if self._known is None else self._known.beginning_at_end(text, cut=cut)
+        for at in range(max(0, len(text) - self._longest), len(text) - _MIN_PREFIX + 1):
+            if text[at : at + _MIN_PREFIX] in self._lengths and self._begins(text[at:], cut):
+                return max(known, len(text) - at)
+        return known
+
+    def _begins(self, text: str, cut: bool) -> bool:
+        """Return whether a text is the beginning of a secret."""
+        for least, ordered in ((0, self._tokens), (0 if cut else _MIN_PART, self._values)):
+            found = bisect_left(ordered, text)
+            if len(text) >= least and found < len(ordered) and ordered[found].startswith(text):
+                return True
+        return False
+
+
+NO_SECRETS = Secrets()
+
+
+def _occurrences(part: str, text: str) -> Iterator[int]:
+    """Yield where a part begins in a text, overlapping occurrences too."""
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
+
+
+def _is_word(text: str, begin: int, end: int) -> bool:
+    """Return whether a part of a text does not begin or end within a word."""
+    return not (_joined(text[begin - 1 : begin + 1]) or _joined(text[end - 1 : end + 1]))
+
+
+def _joined(pair: str) -> bool:
+    """Return whether two characters belong to one word."""
+    return len(pair) == 2 and all(one.isalnum() or one == "_" for one in pair)
 
 
 def without_secrets(text: str, secrets: Secrets) -> str:
     """Return the text with `***` for every known secret, including one cut off at the end."""
-    for secret in secrets.in_text(text):
-        text = text.replace(secret, HIDDEN)
-    body = text.removesuffix(_ELLIPSIS)
-    if cut := secrets.beginning_at_end(body):
-        return f"{body[:-cut]}{HIDDEN}{text[len(body) :]}"
-    return text
+    shown, done = "", 0
+    for begin, end in sorted(secrets.spans_in(text)):
+        if begin >= done:
+            shown += text[done:begin] + HIDDEN
+        done = max(done, end)
+    shown += text[done:]
+    body = shown.removesuffix(_ELLIPSIS)
+    if length := secrets.beginning_at_end(body, cut=body != shown):
+        return f"{body[:-length]}{HIDDEN}{shown[len(body) :]}"
+    return shown
 
 
 def public_line(text: str, secrets: Secrets, limit: int = LINE_LENGTH) -> str:

@@ -40,7 +40,7 @@ from loadtest.results.environment import new_manifest
 from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import Plan, promises_of
 from loadtest.results.writer import RunWriter
-from loadtest.text import Secrets, public_line
+from loadtest.text import NO_SECRETS, Secrets, public_line
 
 logger = logging.getLogger("loadtest")
 
@@ -162,21 +162,20 @@ class Lifecycle(ABC):
     # Failures of the tool itself.
 
     @property
-    def _secrets(self) -> Sequence[str]:
+    def _secrets(self) -> Secrets:
         """Texts that must not appear in a file or a log."""
-        return self._load.secrets if self._load is not None else ()
+        return self._load.secrets if self._load is not None else NO_SECRETS
 
     def _fail(self, failure: BaseException) -> None:
         """End the run because the tool or the user's dialect has failed; the text may quote a secret."""
         if self._failure is not None:  # a failed load reports its failure again when it is finished
             return
-        secrets = Secrets(self._secrets)
         if isinstance(failure, UsageError):
-            why = public_line(str(failure), secrets)
+            why = public_line(str(failure), self._secrets)
             self._failed(why, failure.exit_code)
             logger.critical("%s", why)
         else:
-            why = public_line(_described(failure), secrets)
+            why = public_line(_described(failure), self._secrets)
             self._failed(why, LoadtestError.exit_code)
             where = "".join(traceback.format_tb(failure.__traceback__))
             logger.critical("Load generator failed: %s\n%s", why, where)
@@ -219,7 +218,7 @@ class RecordingLifecycle(Lifecycle):
         return self._recording is not None or self._load is not None
 
     @property
-    def _secrets(self) -> Sequence[str]:
+    def _secrets(self) -> Secrets:
         if self._load is None and self._settings is not None:
             return self._settings.secrets
         return super()._secrets

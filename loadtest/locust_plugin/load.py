@@ -27,6 +27,7 @@ from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_threa
 from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.results.interval import PackedInterval, pack
 from loadtest.session.recorder import Interval
+from loadtest.text import Secrets
 from loadtest.transport.target import check_source
 
 logger = logging.getLogger(__name__)
@@ -120,9 +121,9 @@ class Load:
         gc.freeze()
 
     @property
-    def secrets(self) -> Sequence[str]:
+    def secrets(self) -> Secrets:
         """Texts that must not appear in a file or a log: secrets in settings, and sessions' latest tokens."""
-        return (*self._settings.secrets, *self._engine.tokens)
+        return self._settings.secrets.plus(self._engine.tokens)
 
     def start_user(self) -> Sequence[int]:
         """Start the next user's sessions; return their numbers."""

@@ -24,6 +24,7 @@ from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.sizes import Sizes
 from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
+from loadtest.text import Secrets
 from loadtest.transport.addresses import expand
 from loadtest.transport.target import Target, Tls
 
@@ -75,7 +76,7 @@ class LoadSettings:
     baseline: str | None
     gates: Sequence[Gate]
     results: Path
-    secrets: Sequence[str]
+    secrets: Secrets
     log: LogSettings
 
 
@@ -262,7 +263,7 @@ def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
             raise InvalidSetting("--ws-header", NOT_SHOWN, f"value of {name} must not contain a line break")
 
 
-def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:
+def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Secrets:
     """Return the token and other texts a server might quote: words of headers, values of the path's query.
 
     Headers and query values under 8 characters are left out: hiding them would garble other text.
@@ -272,7 +273,7 @@ def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> 
     words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
     query = [value for _, value in parse_qsl(path.partition("?")[2]) if "{" not in value]
     found = [text for text in (*values, *words, *query) if len(text) >= shortest]
-    return [*found, token] if isinstance(token, str) and token else found
+    return Secrets([*found, token] if isinstance(token, str) else found)
 
 
 def described_revision() -> str:

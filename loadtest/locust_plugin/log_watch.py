@@ -8,7 +8,7 @@ that prints the log so far (`gcloud logging read`), is run once more.
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from loadtest.serverlog.follow import Follower, command_words, follow, follow_co
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import LogClass, load_rules
+from loadtest.text import Secrets
 
 logger = logging.getLogger("loadtest")
 
@@ -71,7 +72,7 @@ class LogWatch:
         InvalidSetting: a log cannot be followed, or the command cannot be started.
     """
 
-    def __init__(self, settings: LogSettings, run: Path, secrets: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, settings: LogSettings, run: Path, secrets: Callable[[], Secrets]) -> None:
         self._settings = settings
         self._rules = load_rules(settings.rules)
         self._followed = [

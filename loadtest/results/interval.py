@@ -7,7 +7,6 @@ interval leaves its process, texts from outside are truncated and secrets remove
 
 import math
 import zlib
-from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -17,7 +16,7 @@ from loadtest import histograms
 from loadtest.errors import MalformedInterval
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import LINE_LENGTH, Secrets, public_line
+from loadtest.text import LINE_LENGTH, NO_SECRETS, Secrets, public_line
 
 TEXT_LIMIT = LINE_LENGTH
 """Maximum length, in characters, of a text that came from outside."""
@@ -74,7 +73,7 @@ class PackedInterval(Struct, frozen=True, kw_only=True):
     gauges: dict[Name, float]
 
 
-def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str] = ()) -> PackedInterval:
+def pack(interval: Interval, worker: int | None = None, *, secrets: Secrets = NO_SECRETS) -> PackedInterval:
     """Fold an interval into histograms and sanitize its texts.
 
     Args:
@@ -86,15 +85,14 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Iterable[str
     counts = {name: count for name, count in interval.counts.items() if count}
     if clamped:
         counts["latency.clamped"] = counts.get("latency.clamped", 0) + clamped
-    hidden = Secrets(secrets)
     return PackedInterval(
         start_ns=interval.start_ns,
         stop_ns=interval.stop_ns,
         worker=worker,
         histograms=encoded,
         counts=counts,
-        lifecycle=[_cleaned_event(record, hidden) for record in interval.lifecycle],
-        errors=[_cleaned_error(tally, hidden) for tally in interval.errors.values()],
+        lifecycle=[_cleaned_event(record, secrets) for record in interval.lifecycle],
+        errors=[_cleaned_error(tally, secrets) for tally in interval.errors.values()],
         gauges={name: value for name, value in interval.gauges.items() if math.isfinite(value)},
     )
 
@@ -151,15 +149,15 @@ def _folded(interval: Interval) -> tuple[dict[str, str], int]:
     return encoded, clamped
 
 
-def _cleaned_event(record: Lifecycle, hidden: Secrets) -> Lifecycle:
+def _cleaned_event(record: Lifecycle, secrets: Secrets) -> Lifecycle:
     if record.detail is None:
         return record
-    return msgspec.structs.replace(record, detail=public_line(record.detail, hidden, TEXT_LIMIT))
+    return msgspec.structs.replace(record, detail=public_line(record.detail, secrets, TEXT_LIMIT))
 
 
-def _cleaned_error(tally: ErrorTally, hidden: Secrets) -> ErrorTally:
+def _cleaned_error(tally: ErrorTally, secrets: Secrets) -> ErrorTally:
     return msgspec.structs.replace(
         tally,
-        error=public_line(tally.error, hidden, TEXT_LIMIT),
-        example=public_line(tally.example, hidden, TEXT_LIMIT),
+        error=public_line(tally.error, secrets, TEXT_LIMIT),
+        example=public_line(tally.example, secrets, TEXT_LIMIT),
     )

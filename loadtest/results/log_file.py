@@ -20,7 +20,7 @@ from loadtest.results.reader import read_lines
 from loadtest.serverlog.extract import KeptRecord, ReadStats
 from loadtest.serverlog.matching import END_OF_RUN, MAX_SIGHTINGS, DropMade
 from loadtest.session.recorder import Lifecycle
-from loadtest.text import Secrets, public_line
+from loadtest.text import NO_SECRETS, Secrets, public_line
 
 RECORDS_LIMIT = 2 * MAX_SIGHTINGS
 """Maximum number of lines kept: twice what is judged, because a piped log may begin before the run."""
@@ -44,7 +44,7 @@ class LogWriter:
         ResultsUnwritable: the file cannot be written; `append` and `finish` raise it too.
     """
 
-    def __init__(self, run: Path, secrets: Callable[[], Iterable[str]] = tuple) -> None:
+    def __init__(self, run: Path, secrets: Callable[[], Secrets] = lambda: NO_SECRETS) -> None:
         self.path = run / directory.SERVER_LOG
         self._secrets = secrets
         self._written = 0
@@ -54,7 +54,7 @@ class LogWriter:
 
     def append(self, kept: Iterable[KeptRecord]) -> None:
         """Write kept records; those beyond `RECORDS_LIMIT` are only counted."""
-        secrets = Secrets(self._secrets())
+        secrets = self._secrets()
         lines = []
         for logged in kept:
             if self._written >= RECORDS_LIMIT:
@@ -69,7 +69,7 @@ class LogWriter:
 
     def finish(self, reading: ReadStats) -> None:
         """Write the last line, the reading's statistics, and close the file."""
-        secrets = Secrets(self._secrets())
+        secrets = self._secrets()
         public = {
             "files": [public_line(name, secrets) for name in reading.files],
             "problems": [public_line(problem, secrets) for problem in reading.problems],

@@ -58,7 +58,7 @@ def _claims(token: str, secret: str | None) -> dict[str, Any]:
                 algorithms=[_ALGORITHM],
                 options={"verify_signature": needs_signature, "verify_aud": False},
             )
-    except (jwt.InvalidTokenError, RecursionError) as error:
+    except (jwt.InvalidTokenError, RecursionError) as error:  # older versions let RecursionError through
         if needs_signature:
             raise LoginRefused("invalid token") from error
         return {}

@@ -24,7 +24,7 @@ from gevent.event import Event
 from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
 
-from loadtest.errors import LoadtestError
+from loadtest.errors import DialectMistake, LoadtestError, UsageError
 from loadtest.locust_plugin import lifecycle, roles
 from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
 from loadtest.locust_plugin.load import RunInfo
@@ -35,6 +35,7 @@ from loadtest.locust_plugin.worker_messages import FINISH_MESSAGE, INTERVALS_MES
 from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
 from loadtest.results.interval import encode, pack
 from loadtest.results.reader import read_manifest
+from loadtest.text import Secrets
 from tests.support.runs import interval
 
 
@@ -83,7 +84,7 @@ class Load:
 
     latest: "Load"
     breaks = False
-    secrets = ("s3cr3t",)
+    secrets = Secrets(["s3cr3t"])
 
     def __init__(self, _settings: object, info: RunInfo, *, worker: int | None, **told: Any) -> None:
         Load.latest = self
@@ -270,6 +271,40 @@ def test_a_defect_ends_the_run_without_its_secret(results: Path) -> None:
     assert "ZeroDivisionError: *** defect" in json.dumps(run)
 
 
+MISTAKE = DialectMistake("Chat.read", "raised KeyError: 's3cr3t'", "s3cr3t")
+TOLD = "mistake in the dialect: Chat.read raised KeyError: '***' (given ***)"
+
+
+def test_a_mistake_in_the_dialect_ends_the_run(results: Path) -> None:
+    """The exit code is that of a usage error, and stays so after the verdict; the record says why."""
+    runner = Runner()
+    environment = environment_in(results, runner)
+    listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    Load.latest.told["failed"](MISTAKE)
+    Load.latest.told["failed"](ZeroDivisionError("what follows from it"))
+    gevent.sleep(0)
+    environment.events.test_stop.fire(environment=environment)
+    assert runner.calls == ["quit"]
+    assert environment.process_exit_code == UsageError.exit_code
+    (run,) = runs_in(results)
+    assert (run["complete"], run["failure"]) == (False, TOLD)
+
+
+def test_a_run_after_a_mistake_begins_anew(results: Path) -> None:
+    """With the web UI the next run has its own exit code."""
+    environment = environment_in(results, Runner())
+    local = listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    Load.latest.told["failed"](MISTAKE)
+    environment.events.test_stop.fire(environment=environment)
+    environment.events.test_start.fire(environment=environment)
+    environment.events.test_stop.fire(environment=environment)
+    assert local.judged is not None
+    assert environment.process_exit_code == local.judged.verdict.exit_code
+    assert sorted(run["complete"] for run in runs_in(results)) == [False, True]
+
+
 def test_a_run_that_cannot_begin_is_given_up(results: Path) -> None:
     """Headless Locust quits with the error's exit code; with the web UI the run is stopped."""
     for headless, call in ((True, "quit"), (False, "stop")):
@@ -300,6 +335,24 @@ def test_a_master_records_what_its_workers_send(results: Path) -> None:
     (run,) = runs_in(results)
     assert run["missing_workers"] == [1]
     assert [worker["worker"] for worker in run["workers"]] == [0]
+
+
+def test_a_master_ends_the_run_for_a_mistake_of_the_user(results: Path) -> None:
+    """A worker's mistake in the dialect is everybody's; another failure of a worker is not."""
+    for by_user, calls in ((True, ["quit"]), (False, [])):
+        runner = Runner()
+        runner.clients.all = [SimpleNamespace(id="0", state="running")]
+        environment = environment_in(results, runner)
+        listening(MasterLifecycle, environment)
+        environment.events.test_start.fire(environment=environment)
+        info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
+        runner.receive(0, run_id=info.run_id, failed=TOLD, by_user=by_user)
+        gevent.sleep(0)
+        environment.events.test_stop.fire(environment=environment)
+        assert runner.calls == calls
+        assert (environment.process_exit_code == UsageError.exit_code) == by_user
+    failures = [run.get("failure") for run in runs_in(results)]
+    assert sorted(map(str, failures)) == sorted([TOLD, "None"])
 
 
 def test_a_master_tells_a_late_worker_the_time(results: Path) -> None:
@@ -396,3 +449,15 @@ def test_a_failed_worker_does_not_claim_to_have_finished(results: Path) -> None:
     gevent.sleep(0)
     assert sent_by(runner) == [{"run_id": "now", "failed": "ZeroDivisionError: *** defect"}]
     assert runner.calls == ["quit"]
+
+
+def test_a_worker_says_that_a_mistake_is_the_users(results: Path) -> None:
+    """The master ends the run for it, rather than going on without this worker."""
+    runner = Runner()
+    environment = worker_of(results, runner, RunInfo(run_id="now", workers=2))
+    listening(WorkerLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    Load.latest.told["failed"](MISTAKE)
+    gevent.sleep(0)
+    assert sent_by(runner) == [{"run_id": "now", "failed": TOLD, "by_user": True}]
+    assert environment.process_exit_code == UsageError.exit_code

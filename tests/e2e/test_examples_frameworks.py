@@ -74,13 +74,17 @@ class TestRooms:
         )
 
 
+SLOWLY = ("--ws-rate", "2")
+"""The framework takes some milliseconds an answer, and the machine may be busy."""
+
+
 class TestGraphqlSubscriptions:
     """Strawberry: queries, and subscriptions in pieces, on connections that must pong."""
 
     def test_sound(self, tmp_path: Path) -> None:
         """The pieces of an answer are one reply, and pings are answered."""
         with stranger("graphql") as url:
-            finished = run_example("GraphQL subscriptions", url, tmp_path)
+            finished = run_example("GraphQL subscriptions", url, tmp_path, *SLOWLY)
         passed(finished)
         latency = finished.evidence("messaging")["percentiles"]
         assert latency["first_part"]["p50_ms"] < latency["service"]["p50_ms"]
@@ -88,7 +92,8 @@ class TestGraphqlSubscriptions:
     def test_an_answer_that_is_an_error(self, tmp_path: Path) -> None:
         """The server's own words are shown, and the kind of operation."""
         with stranger("graphql", "pool_exhausted") as url:
-            summary, errors = failed(run_example("GraphQL subscriptions", url, tmp_path), "messaging")
+            finished = run_example("GraphQL subscriptions", url, tmp_path, *SLOWLY)
+        summary, errors = failed(finished, "messaging")
         assert "answered with an error" in summary
         example = errors["the server answered with an error"]
         assert example.endswith(

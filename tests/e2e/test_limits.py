@@ -50,7 +50,7 @@ async def main(source_ips):
 
         async def cause():
             try:
-                await dialer.open(Endpoint(path="/"), None)
+                await dialer.open(Endpoint(path="/"), ())
             except ConnectFailed as failed:
                 return failed.refused.cause
 

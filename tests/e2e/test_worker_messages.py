@@ -26,8 +26,8 @@ class Runner:
     def get_worker_index(self, node_id):
         return int(node_id)
 
-runner, taken = Runner(), []
-workers = Workers(runner, taken.append)
+runner, taken, ended = Runner(), [], []
+workers = Workers(runner, taken.append, ended.append)
 workers.begin("now")
 
 def say(worker, data):
@@ -47,7 +47,10 @@ for number, wrong in enumerate([
 ], start=10):
     say(number, wrong)
     say(number, usual | {"finished": True})
-print(json.dumps([missing, sorted(workers.missing), [one.worker for one in taken]]))
+assert ended == []
+say(19, usual | {"failed": "mistake in the dialect: Chat.read", "by_user": True})
+mistakes = [str(one) for one in ended]
+print(json.dumps([missing, sorted(workers.missing), [one.worker for one in taken], mistakes]))
 """
 
 
@@ -60,8 +63,9 @@ def test_what_cannot_be_understood_makes_a_worker_missing() -> None:
         check=True,
         cwd=ROOT,
     )
-    sound, missing, taken = json.loads(told.stdout)
+    sound, missing, taken, mistakes = json.loads(told.stdout)
     assert sound == {"sound": []}
-    assert missing == list(range(10, 19))
+    assert missing == list(range(10, 20))
     assert taken == [0]
+    assert mistakes == ["mistake in the dialect: Chat.read"], "only this ends the run"
     assert [line.split(":")[0] for line in told.stderr.splitlines()] == [f"worker {n}" for n in missing]

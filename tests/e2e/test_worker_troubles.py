@@ -16,8 +16,8 @@ LOCUSTFILE = """
 import os, signal
 from locust import events
 import loadtest
-from loadtest.dialects.emergence import Emergence
 from loadtest.locust_plugin import worker_messages
+from loadtest.session.traffic import Traffic
 
 trouble = os.environ.get("TROUBLE")
 if trouble == "another version":
@@ -25,14 +25,14 @@ if trouble == "another version":
 if trouble == "garbage":
     worker_messages.encode = lambda packed: b"no interval"
 
-class Dialect(Emergence):
-    def read(self, data):
-        if trouble == "breaks":
-            raise ZeroDivisionError("a defect of this worker's")
-        return super().read(data)
+def break_down(*arguments, **keywords):
+    raise ZeroDivisionError("a defect of this worker's")
+
+if trouble == "breaks":
+    Traffic.due = break_down
 
 class User(loadtest.WebSocketUser):
-    dialect = Dialect
+    pass
 
 @events.test_start.add_listener
 def on_test_start(environment, **kwargs):

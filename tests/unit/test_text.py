@@ -1,6 +1,8 @@
 """Foreign text made safe, secrets kept out of it, and numbers as people read them."""
 
+import json
 import unicodedata
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -116,12 +118,75 @@ def test_the_longest_secret_goes_first() -> None:
     assert without_secrets("nothing", Secrets([])) == "nothing"
 
 
-def test_thousands_of_secrets_cost_a_text_little() -> None:
+def test_what_overlaps_goes_as_one() -> None:
+    """Of two that overlap, or of one within another, no end is left; two side by side stay two."""
+    known = Secrets(["abcdef", "defghi", "outer-inner-outer", "inner"])
+    assert without_secrets("x abcdefghi x abcdefdefghi x", known) == "x *** x ****** x"
+    assert without_secrets("x outer-inner-outer x", known) == "x *** x"
+
+
+@pytest.mark.parametrize("given_text", ["short 04321-token", "04321-token" + " and more" * 2000])
+def test_thousands_of_secrets_are_found_as_one_is(given_text: str) -> None:
     """Both ways of looking, over the secrets' beginnings and over the text, find the same."""
-    tokens = [f"{number:05d}-token" for number in range(5000)]
-    known = Secrets(tokens)
-    for given_text in ("short 04321-token", "04321-token" + " and more" * 2000):
-        assert known.in_text(given_text) == ["04321-token"]
+    for tokens in (["04321-token"], [f"{number:05d}-token" for number in range(5000)]):
+        assert without_secrets(given_text, Secrets(tokens)) == given_text.replace("04321-token", "***")
+
+
+def test_a_text_costs_the_same_with_thousands_of_secrets_that_begin_alike() -> None:
+    """Each place in a text is looked up by beginning and length: no list of secrets is searched."""
+
+    class Counted(dict[str, bool]):
+        looked_up = 0
+
+        def get(self, key: str, default: Any = None) -> Any:
+            Counted.looked_up += 1
+            return super().get(key, default)
+
+    known = Secrets(values=[f"user-{number:05d}@example.org" for number in range(20_000)])
+    known._spelled = Counted(known._spelled)
+    assert without_secrets("user user-00042@example.org and user-x", known) == "user *** and user-x"
+    assert Counted.looked_up <= 6  # two places begin like a secret, and there are three lengths
+
+
+VALUES = Secrets(values=["user", "1006", "p4ss", "abc", "é", "hunter2-hunter2", "alice@example.org"])
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("user: users, user_1, superuser", "***: users, user_1, superuser"),
+        ("code=1006 in 21006 ms", "code=*** in 21006 ms"),
+        ("(p4ss)", "(***)"),
+        ("abc, %C3%A9", "abc, %C3%A9"),
+        ("xhunter2-hunter2x", "x***x"),
+        ("mail alice@example.org", "mail ***"),
+        ("mail alice%40example.org", "mail ***"),
+        ("ends in hunter2", "ends in hunter2"),
+        ("ends in hunter2-", "ends in ***"),
+        ("ends in hunt...", "ends in ***..."),
+        ("ends in alice...", "ends in ***..."),
+    ],
+)
+def test_values_may_be_ordinary_words(text: str, public: str) -> None:
+    """Short ones are hidden as whole words, and beginnings only where they are long or the text was cut."""
+    assert without_secrets(text, VALUES) == public
+    assert without_secrets(text, VALUES.plus(["another-token"])) == public
+
+
+def test_others_can_be_added() -> None:
+    """The index of the many is used again; what is hidden is that of both."""
+    both = VALUES.plus(["another-token"]).plus(["a-third-token"])
+    text = "user alice@example.org sent another-token and a-third-token, then a-thi"
+    assert without_secrets(text, both) == "*** *** sent *** and ***, then ***"
+    assert without_secrets("sent another-token", VALUES) == "sent another-token"
+
+
+@pytest.mark.parametrize("secret", ['pa"ss\\word', "pässwörd", "pass/wörd\t1"])
+def test_a_secret_that_json_escapes(secret: str) -> None:
+    """A server may send a message back as it was: in JSON, with or without escapes for what is not ASCII."""
+    for ascii_only in (True, False):
+        text = json.dumps({"password": secret}, ensure_ascii=ascii_only)
+        assert without_secrets(text, Secrets([secret])) == '{"password": "***"}'
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,18 @@ def test_a_server_that_acknowledges_keeps_no_history(acknowledging: ServerProces
     assert counters(acknowledging.url)["messages_stored"] == 0
 
 
+def test_a_history_of_the_other_mode_is_not_restored(tmp_path: Path) -> None:
+    """A server that acknowledges has no history, even on a database where another one left some."""
+    database = tmp_path / "sessions.db"
+    with ServerProcess(database=database) as chatting, joined(chatting.url, "mixed", "thread-a") as client:
+        client.ask(message("remember"))
+    with (
+        ServerProcess(database=database, mode="ack") as acknowledging,
+        joined(acknowledging.url, "mixed", "thread-b") as client,
+    ):
+        assert (client.thread_id, client.restored) == ("thread-a", None)
+
+
 @pytest.mark.parametrize("kind", ["chat.message", "chat_message"])
 def test_a_chat_request_is_answered_in_a_stream_of_two_frames(server: ServerProcess, kind: str) -> None:
     """The answer repeats the text; start and a first chunk come at once, the rest with the end."""

@@ -157,7 +157,8 @@ def two_errors(server: Observed, sessions: Iterable[str]) -> int:
     server.wait_until_empty()
     log = server.log_path.read_text()
     return sum(
-        f"Send error (session {session}) ->" in log and f"WS RuntimeError session={session}: " in log
+        f"ERROR loadtest.server: Send error (session {session}) ->" in log
+        and f"ERROR loadtest.server: WS RuntimeError session={session}: " in log
         for session in sessions
     )
 

@@ -414,12 +414,9 @@ class TestOwnDialect:
     """A dialect of a user's own."""
 
     @pytest.fixture(autouse=True)
-    def forgotten_dialects(self) -> Iterator[None]:
-        """Forget the dialects that a test defines."""
-        known = dict(Dialect.dialects)
-        yield
-        Dialect.dialects.clear()
-        Dialect.dialects.update(known)
+    def built_in_dialects(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Know the built-in dialects only, and forget those that a test defines."""
+        monkeypatch.setattr(Dialect, "dialects", {"echo": Echo, "emergence": Emergence})
 
     def test_known_by_its_name(self) -> None:
         """A subclass with a name is known by it once it is defined; what it leaves out is plain WebSocket."""

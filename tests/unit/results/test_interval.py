@@ -19,6 +19,7 @@ from loadtest.errors import MalformedInterval
 from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, pack
 from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.text import Secrets
 from tests.support.effort import effort
 from tests.support.runs import interval, tally
 
@@ -65,7 +66,7 @@ def test_secrets_do_not_leave_a_process(text: str) -> None:
     recorder = Recorder()
     recorder.error("connect", "upgrade: http_401", session="s", at_ns=1, example=text)
     recorder.lifecycle(Lifecycle(at_ns=1, event="failed", session="s", detail=text))
-    sent = zlib.decompress(encode(pack(recorder.swap(NS_PER_S), secrets=[SECRET, ""])))
+    sent = zlib.decompress(encode(pack(recorder.swap(NS_PER_S), secrets=Secrets([SECRET, ""]))))
     for part in (SECRET[:10], "eyJhbGciOi%2FJIUzI1"):
         assert part.encode() not in sent
 

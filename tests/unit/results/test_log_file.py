@@ -15,6 +15,7 @@ from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, Level
 from loadtest.serverlog.rules import LogClass, load_rules
+from loadtest.text import Secrets
 from tests.support.rundirs import KINDS, SESSIONS, write_run
 
 WRONG = KeptRecord(
@@ -63,7 +64,7 @@ def test_a_killed_run_keeps_what_had_come(tmp_path: Path) -> None:
 def test_secrets_are_taken_out_of_every_text(tmp_path: Path) -> None:
     """The run's own tokens are hidden wherever a log has them, also those that were asked for later."""
     tokens = ["first-token"]
-    with LogWriter(tmp_path, lambda: tokens) as writer:
+    with LogWriter(tmp_path, lambda: Secrets(tokens)) as writer:
         tokens.append("second-token")
         for token in tokens:
             secret = msgspec.structs.replace(WRONG, text=f"refused {token}", session=token, file=token)

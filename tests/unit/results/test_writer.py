@@ -18,6 +18,7 @@ from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
 from loadtest.runs.verdict_file import write_verdict
 from loadtest.session.recorder import Lifecycle
+from loadtest.text import Secrets
 from loadtest.verdict.run import judge
 from tests.support.effort import effort
 from tests.support.runs import gathered, interval, manifest, plan, tally
@@ -65,7 +66,7 @@ def test_no_file_holds_a_secret(tmp_path: Path) -> None:
     event = Lifecycle(at_ns=1, event="failed", session="s", cause="http_401", detail=f"bad {SECRET}")
     error = msgspec.structs.replace(tally("connect", "upgrade: http_401"), example=f"GET /ws?token={SECRET}")
     with RunWriter(tmp_path, of) as writer:
-        writer.append(pack(interval(0, lifecycle=[event], errors=[error]), secrets=[SECRET]))
+        writer.append(pack(interval(0, lifecycle=[event], errors=[error]), secrets=Secrets([SECRET])))
         writer.finish(ENDED_AT)
     write_verdict(writer.path, judge(read_run(writer.path)))
     for file in writer.path.iterdir():

@@ -129,13 +129,17 @@ def test_messages_that_need_no_reply_are_not_counted_as_unanswered() -> None:
     assert "6 of 5000 messages had no reply" in told("messaging", hanging)
 
 
-class Quotes(Dialect):
-    """A server that only pushes: the dialect has no requests."""
+@pytest.fixture
+def quotes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialect of a server that only pushes: it has no requests."""
+    monkeypatch.setattr(Dialect, "dialects", dict(Dialect.dialects))
 
-    name = "test-quotes"
-    pushes = True
+    class Quotes(Dialect):
+        name = "test-quotes"
+        pushes = True
 
 
+@pytest.mark.usefixtures("quotes")
 @pytest.mark.parametrize(
     ("dialect", "pushes", "expected"),
     [
@@ -157,6 +161,7 @@ def test_without_messages_pushes_are_judged(dialect: str, pushes: int, expected:
     assert ruling("messaging", listening) is expected
 
 
+@pytest.mark.usefixtures("quotes")
 @pytest.mark.parametrize("found", ["missing", "duplicated", "altered", "foreign"])
 def test_faulty_pushes_fail_without_messages(found: str) -> None:
     """A fault in the pushes fails the item though no message was sent."""
