@@ -1,7 +1,6 @@
 """A finished conversation of one session: its transcript, and what findings are drawn from. Pure."""
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -128,8 +127,8 @@ class Public:
         secrets: texts that must not appear.
     """
 
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = Secrets(secrets)
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
 
     def text(self, text: str) -> str:
         """Return a public text. Before each ellipsis, a secret may have been cut off."""

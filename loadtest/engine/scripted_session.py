@@ -14,7 +14,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ from loadtest.errors import DialectMistake, LoadtestError
 from loadtest.events import Drop, DropDue, Due, Endpoint, Event, Identity
 from loadtest.session.machine import State
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.text import NO_SECRETS, Secrets
 
 REQUESTS = 3
 """Requests before the drop."""
@@ -144,7 +145,7 @@ class ScriptedSession:
 
     # In the caller's thread.
 
-    def hold(self, secrets: Iterable[str] = ()) -> Conversation:
+    def hold(self, secrets: Secrets = NO_SECRETS) -> Conversation:
         """Hold the conversation, once; Ctrl-C ends it early.
 
         Args:

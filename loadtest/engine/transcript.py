@@ -27,16 +27,13 @@ from loadtest.events import Data, Endpoint, Event, Lost, Opened, Received, Send
 from loadtest.session.machine import State
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import counted
+from loadtest.text import Secrets, counted
 
 LIMIT: Final = 200
 """Messages that a transcript shows; of further ones only the number is kept."""
 
 KEPT: Final = 4000
 """Characters kept of a message until secrets are removed."""
-
-SHORTEST_DATA: Final = 4
-"""Shorter values of the session's data are not treated as secrets: to hide them would garble other text."""
 
 BLOCKING_NS: Final = NS_PER_S // 10
 """A call that holds the event loop for longer delays all sessions of a run noticeably."""
@@ -74,7 +71,7 @@ class Transcript:
         self._places: dict[str, str] = {}  # of exceptions, by method
         self._blocked_ns: dict[str, int] = {}
         self._ignored: dict[str, None] = {}  # distinct ones, in order
-        self._secrets: set[str] = set()
+        self._credentials: set[str] = set()
         self._before = _Credentials(None, (), ())
         self._asked: int | None = None  # the last request
         self._upgrade: Entry | None = None  # the attempt in progress
@@ -87,18 +84,18 @@ class Transcript:
     def began(self, method: str, session: DialectSession) -> None:
         """Take note of a call that begins."""
         if method in ("login", "endpoint"):
-            self._before = _credentials(session)
+            self._before = _held_by(session)
 
     def returned(self, method: str, session: DialectSession, given: Any, result: Any) -> None:
         """Write what a method returned into the transcript."""
-        self._secrets.update(secrets_of(session))
+        self._credentials.update(credentials(session))
         match method:
             case "login":
-                changes = _changes(self._before, _credentials(session))
+                changes = _changes(self._before, _held_by(session))
                 self._add(What.LOGIN, self._name("login"), changes or "set nothing")
             case "endpoint" if isinstance(result, Endpoint):
                 self._upgrade = self._add(What.UPGRADE, _asked(result, self._added, session))
-                self._before = _credentials(session)
+                self._before = _held_by(session)
             case "greeting" if not isinstance(result, str | bytes):
                 for data in result:
                     self._sent(data, "greeting")
@@ -112,7 +109,7 @@ class Transcript:
 
     def raised(self, method: str, session: DialectSession, given: Any, error: Exception) -> None:
         """Keep where an exception arose; one of `read` belongs to the message in hand."""
-        self._secrets.update(secrets_of(session))
+        self._credentials.update(credentials(session))
         stack = traceback.extract_tb(error.__traceback__)
         self._places[method] = place_of(self._dialect, method, stack)
         if method == "read":
@@ -142,7 +139,7 @@ class Transcript:
         if isinstance(event, Opened) and self._upgrade is not None:
             self._upgrade.at_ns = self._clock()
             self._upgrade.meaning = ", ".join(
-                filter(None, ("101", _changes(self._before, _credentials(session))))
+                filter(None, ("101", _changes(self._before, _held_by(session))))
             )
             self._upgrade = None
         elif isinstance(event, Lost) and state is State.DROPPING:
@@ -285,19 +282,17 @@ class Transcript:
 
     # The end.
 
-    def finished(
-        self, ending: Ending, failure: DialectMistake | None, secrets: Iterable[str]
-    ) -> Conversation:
+    def finished(self, ending: Ending, failure: DialectMistake | None, secrets: Secrets) -> Conversation:
         """Return the conversation, without secrets.
 
         Args:
             ending: how it ended.
             failure: the mistake that ended it, if one did.
-            secrets: those of the settings.
+            secrets: those of the settings; the session's credentials are added.
         """
         if failure is not None and _problem(failure) not in self._raised:
             self._mistaken(failure)
-        public = Public({*secrets, *self._secrets})
+        public = Public(secrets.plus(self._credentials))
         return Conversation(
             entries=[public.entry(entry) for entry in self._entries],
             omitted=max(0, self._messages - LIMIT),
@@ -333,7 +328,7 @@ class _Credentials(Struct, frozen=True):
     cookies: tuple[tuple[str, str], ...]
 
 
-def _credentials(session: DialectSession) -> _Credentials:
+def _held_by(session: DialectSession) -> _Credentials:
     return _Credentials(session.token, tuple(session.headers.items()), tuple(session.cookies.items()))
 
 
@@ -348,14 +343,6 @@ def _changes(before: _Credentials, after: _Credentials) -> str:
         if names:
             changes.append(f"{counted(len(names), noun)} ({', '.join(names)})")
     return f"set {', '.join(changes)}" if changes else ""
-
-
-def secrets_of(session: DialectSession) -> set[str]:
-    """Return the session's credentials and data."""
-    return {
-        *credentials(session),
-        *(value for value in session.data.values() if len(value) >= SHORTEST_DATA),
-    }
 
 
 def _asked(endpoint: Endpoint, added: Endpoint, session: DialectSession) -> str:

@@ -40,6 +40,7 @@ from loadtest.events import (
 from loadtest.session.machine import Session
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.text import NO_SECRETS, Secrets
 from tests.support.fake_link import drop, session_config
 
 STEP_NS = 2_500_000
@@ -52,19 +53,15 @@ class Talk:
     Args:
         dialect: the dialect.
         added: headers and subprotocols of the settings.
-        data: the session's data.
     """
 
-    def __init__(
-        self, dialect: Dialect, *, added: Endpoint | None = None, data: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, dialect: Dialect, *, added: Endpoint | None = None) -> None:
         self.dialect = dialect
         self.now_ns = 0
         self.failure: DialectMistake | None = None
         self.about = DialectSession(
             Identity(number=0, session_id="1b5ef97f-000000", thread_id="1b5ef97f-t000000"),
             run_id="1b5ef97f",
-            data=data,
         )
         self.transcript = Transcript(dialect, lambda: self.now_ns, added or Endpoint(path=""))
         observe(dialect, self.transcript)
@@ -134,6 +131,6 @@ class Talk:
         """Let the time for establishing pass."""
         self.event(EstablishTimedOut(), after_ns=10 * NS_PER_S)
 
-    def ends(self, ending: Ending, *secrets: str) -> Conversation:
+    def ends(self, ending: Ending, secrets: Secrets = NO_SECRETS) -> Conversation:
         """Finish the transcript."""
         return self.transcript.finished(Ending.MISTAKE if self.failure else ending, self.failure, secrets)

@@ -17,6 +17,7 @@ from loadtest.engine.conversation import Conversation, Ending, What
 from loadtest.engine.scripted_session import ScriptedLink, ScriptedSession
 from loadtest.errors import LoginFailed
 from loadtest.events import Data
+from loadtest.text import Secrets
 from tests.support.engine_run import settings
 from tests.support.peers import open_sockets
 from tests.support.ports import free_port
@@ -335,6 +336,6 @@ def test_secrets_of_settings_and_server_are_not_shown() -> None:
     """What the caller declares, and the cookie that the server sets."""
     filling = "xxxxxxxxxx"  # of texts
     with small_chat(cookie="sid=1b5ef97f-000000") as (_, port):  # it occurs in path and welcome
-        conversation = session(port, Chat()).hold([filling])
+        conversation = session(port, Chat()).hold(Secrets([filling]))
     assert filling not in repr(conversation)
     assert "1b5ef97f-000000" not in repr(conversation)

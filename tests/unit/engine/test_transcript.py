@@ -12,6 +12,7 @@ from loadtest.engine.conversation import Conversation, Ending, Entry, Public, Ra
 from loadtest.engine.transcript import BLOCKING_NS, LIMIT
 from loadtest.errors import LoginFailed
 from loadtest.events import Data, DropDue, Endpoint, HeartbeatDue
+from loadtest.text import NO_SECRETS, Secrets
 from tests.support.fake_link import drop
 from tests.support.small_chat import Chat
 from tests.support.told import Talk
@@ -424,7 +425,7 @@ class Telling(Chat):
 def test_secrets_appear_nowhere() -> None:
     """Known ones, and those that become known later: in messages, meanings, errors and mistakes."""
     late, of_settings, password = "token-that-comes-later", "secret-of-settings", "pass-word-1"
-    talk = Talk(Telling(), data={"password": password})
+    talk = Talk(Telling())
     talk.connects(sid="cookie-of-the-session")
     talk.hears(WELCOME)
     secrets = ("first-token-of-all", late, of_settings, password, "cookie-of-the-session")
@@ -434,7 +435,7 @@ def test_secrets_appear_nowhere() -> None:
     talk.drops()
     talk.about.memory["token"] = late
     talk.connects()
-    conversation = talk.ends(Ending.NOT_RESUMED, of_settings)
+    conversation = talk.ends(Ending.NOT_RESUMED, Secrets([of_settings], values=[password]))
     told = repr(conversation)
     assert [secret for secret in secrets if secret in told] == []
     assert "***" in told
@@ -442,7 +443,7 @@ def test_secrets_appear_nowhere() -> None:
 
 def test_a_secret_that_was_cut_off_is_removed_up_to_the_cut() -> None:
     """Before an ellipsis, wherever it stands; a text that only looks similar stays."""
-    public = Public(["abcdefghijkl"])
+    public = Public(Secrets(["abcdefghijkl"]))
     assert public.text("Failed(None, 'xx abcdefg...'); more") == "Failed(None, 'xx ***...'); more"
     assert public.text("sent “abcdef…”, got nothing") == "sent “***…”, got nothing"
     assert public.text("xabcd yabcdefz... end") == "xabcd yabcdefz... end"
@@ -451,19 +452,19 @@ def test_a_secret_that_was_cut_off_is_removed_up_to_the_cut() -> None:
 
 def test_what_is_hidden_already_keeps_its_name() -> None:
     """A known secret is hidden alone, so that the message can still be read."""
-    assert Public(["the-token-itself"]).text('{"token": "the-token-itself"}') == '{"token": "***"}'
+    assert Public(Secrets(["the-token-itself"])).text('{"token": "the-token-itself"}') == '{"token": "***"}'
 
 
 def test_a_line_of_code_that_holds_a_secret_is_left_out() -> None:
     """Its number is enough."""
     code = 'chat.py, line 3: headers = {"password": "hunter2", **oops}'
-    assert Public([]).raised(Raised(problem="", place=code)).place == "chat.py, line 3"
+    assert Public(NO_SECRETS).raised(Raised(problem="", place=code)).place == "chat.py, line 3"
     sound = 'chat.py, line 3: return Reply(message["id"])'
-    assert Public([]).raised(Raised(problem="", place=sound)).place == sound
+    assert Public(NO_SECRETS).raised(Raised(problem="", place=sound)).place == sound
 
 
 def test_what_looks_like_a_secret_is_removed() -> None:
     """One that nobody has declared: a JWT, a bearer token, a password by its name."""
-    public = Public([])
+    public = Public(NO_SECRETS)
     assert public.text('{"password":"hunter2"}') == '{"[secret removed]"}'
     assert "eyJ" not in public.text("hello eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc")
