@@ -18,7 +18,7 @@ from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.options import SETTINGS, written
 from loadtest.report.dialect_check import DialectCheck
-from loadtest.text import HIDDEN, Secrets, without_secrets
+from loadtest.text import HIDDEN, without_secrets
 from loadtest.values import Flag
 
 RUN = ("--headless", "-u", "1", "-t", "60s")
@@ -61,7 +61,7 @@ def check_dialect(
         conversation=session.hold(lambda: settings.secrets),
         dialect=dialect,
         target=target,
-        run=without_secrets(shlex.join(command), Secrets(settings.secrets)),
+        run=without_secrets(shlex.join(command), settings.secrets),
     )
 
 
