@@ -14,7 +14,7 @@ import asyncio
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -122,8 +122,9 @@ class ScriptedSession:
         self._dialect = settings.config.dialect
         self._start_native_thread = start_thread
         self._started = self._ended = False
+        self._thread_id = 0
+        self._turns = 0  # of the event loop: while it turns, it is not blocked
         self._ending = Ending.INTERRUPTED
-        self._alive_s = time.monotonic()
         self._script = self._steps()
         self._over: Wait = lambda: True
         self._identity = Identity(number=0, session_id=f"{run_id}-000000", thread_id=f"{run_id}-t000000")
@@ -136,26 +137,25 @@ class ScriptedSession:
             start_thread=self._start_thread,
             new_link=self._new_link,
         )
-        self._zero_ns = 0
+        self._zero_ns = self._dialled_ns = self._heard_before = 0
         added = Endpoint(path="", headers=settings.headers, subprotocols=settings.subprotocols)
         self._transcript = Transcript(self._dialect, self._clock, added)
         observe(self._dialect, self._transcript)
 
     # In the caller's thread.
 
-    def hold(self, secrets: Callable[[], Any] = tuple) -> Conversation:
-        """Hold the conversation; Ctrl-C ends it early.
+    def hold(self, secrets: Iterable[str] = ()) -> Conversation:
+        """Hold the conversation, once; Ctrl-C ends it early.
 
         Args:
-            secrets: returns what must not appear in the transcript, besides the session's credentials.
+            secrets: what must not appear in the transcript, besides the session's credentials.
 
         Raises:
             LoadtestError: the tool itself failed.
         """
         try:
             self._engine.start(self._begin)
-            while not self._ended and not self._blocked():
-                time.sleep(_POLL_S)
+            self._wait()
         except KeyboardInterrupt:
             self._ending = Ending.INTERRUPTED
         self._end_thread()
@@ -164,15 +164,20 @@ class ScriptedSession:
             self._ending = Ending.MISTAKE
         elif failure is not None:
             raise failure
-        return self._transcript.finished(self._ending, failure, secrets())
+        return self._transcript.finished(self._ending, failure, secrets)
 
-    def _blocked(self) -> bool:
-        if time.monotonic() - self._alive_s < BLOCKED_S:
-            return False
-        self._ending = Ending.BLOCKED
-        frame = sys._current_frames().get(self._thread_id)
-        self._transcript.stuck(BLOCKED_S, traceback.extract_stack(frame) if frame else ())
-        return True
+    def _wait(self) -> None:
+        """Wait until the engine's thread has ended or is blocked; a pause of the whole process is neither."""
+        silent_s = 0.0
+        while not self._ended:
+            turns = self._turns
+            time.sleep(_POLL_S)
+            silent_s = silent_s + _POLL_S if self._turns == turns else 0.0
+            if silent_s > BLOCKED_S:
+                self._ending = Ending.BLOCKED
+                frame = sys._current_frames().get(self._thread_id)
+                self._transcript.stuck(BLOCKED_S, traceback.extract_stack(frame) if frame else ())
+                return
 
     def _end_thread(self) -> None:
         deadline_s = time.monotonic() + _THREAD_S
@@ -210,13 +215,12 @@ class ScriptedSession:
 
     def _begin(self) -> None:
         self._zero_ns = self._engine.clock()
-        self._alive_s = time.monotonic()
         self._engine.add([self._identity])
         self._poll()
 
     def _poll(self) -> None:
         """Go on with the script as far as possible, and look again soon."""
-        self._alive_s = time.monotonic()
+        self._turns += 1
         try:
             while self._engine.failure is None and self._over():
                 self._over = next(self._script)
@@ -230,11 +234,11 @@ class ScriptedSession:
         if self._state in (State.STEADY, State.ESTABLISHING):
             self._transcript.closed("the client closes the connection, code 1000")
         self._engine.stop([self._identity.number], 0.0, self._engine.close)
-        self._stay_alive()
+        self._turn()
 
-    def _stay_alive(self) -> None:
-        self._alive_s = time.monotonic()
-        asyncio.get_running_loop().call_later(_POLL_S, self._stay_alive)
+    def _turn(self) -> None:
+        self._turns += 1
+        asyncio.get_running_loop().call_later(_POLL_S, self._turn)
 
     @property
     def _state(self) -> State:

@@ -58,7 +58,7 @@ def check_dialect(
     session = ScriptedSession(settings.engine, run_id=secrets.token_hex(4), start_thread=start_native_thread)
     command = ("locust", "-f", str(locustfile), *_options(host, values), *RUN, *filter(None, (name,)))
     return DialectCheck(
-        conversation=session.hold(lambda: settings.secrets),
+        conversation=session.hold(settings.secrets),
         dialect=dialect,
         target=target,
         run=without_secrets(shlex.join(command), settings.secrets),

@@ -332,15 +332,9 @@ def test_a_defect_of_the_tool_is_raised(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_secrets_of_settings_and_server_are_not_shown() -> None:
-    """What the caller declares, and the cookie that the server sets; the secrets are asked for at the end."""
-    asked: list[bool] = []
-
-    def secrets() -> list[str]:
-        asked.append(True)
-        return ["xxxxxxxxxx"]  # the filling of texts
-
+    """What the caller declares, and the cookie that the server sets."""
+    filling = "xxxxxxxxxx"  # of texts
     with small_chat(cookie="sid=1b5ef97f-000000") as (_, port):  # it occurs in path and welcome
-        conversation = session(port, Chat()).hold(secrets)
-    assert asked == [True]
-    assert "xxxxxxxxxx" not in repr(conversation)
+        conversation = session(port, Chat()).hold([filling])
+    assert filling not in repr(conversation)
     assert "1b5ef97f-000000" not in repr(conversation)
