@@ -12,10 +12,14 @@ from msgspec import Struct
 from loadtest.dialects.base import Dialect, Incoming, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.errors import DialectMistake
 from loadtest.events import Data
 
 ALLOWED: Final = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
 """What `read` must return."""
+
+MOST_UNANSWERABLE: Final = 100
+"""Requests without replies that a closed loop sends in a row."""
 
 _SCALARS: Final[dict[str, type | UnionType]] = {
     "count": int | None,
@@ -102,6 +106,20 @@ def listed(dialect: Dialect, read: Any, data: Data) -> Sequence[Incoming]:
     if found is None:
         raise wrong_result(dialect, "read", read, ALLOWED, excerpt(data))
     return found
+
+
+def waits_for_nothing(dialect: Dialect, sequence: int) -> DialectMistake:
+    """Return the mistake of a dialect whose requests get no replies, in a closed loop.
+
+    Args:
+        dialect: whose requests they are.
+        sequence: number of the last one.
+    """
+    problem = (
+        f"returned {MOST_UNANSWERABLE} requests without replies in a row, but with --ws-arrivals closed each "
+        "waits for the reply to the last. Use --ws-arrivals constant"
+    )
+    return DialectMistake(f"{type(dialect).__name__}.request", problem, f"sequence {sequence}")
 
 
 def check_fields(dialect: Dialect, said: Incoming | Iterable[Incoming], data: Data) -> None:

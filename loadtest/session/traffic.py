@@ -27,7 +27,7 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
 )
-from loadtest.dialects.calls import ALLOWED
+from loadtest.dialects.calls import ALLOWED, MOST_UNANSWERABLE, waits_for_nothing
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
@@ -178,16 +178,23 @@ class Traffic:
     def in_turn(self, now_ns: int) -> Sequence[Send]:
         """Return the messages that can be sent now: waiting ones, or the next of a closed loop."""
         if self._closed:
-            if self._ledger.pending:
-                return ()
-            self._recorder.counts["messaging.planned"] += 1
-            return (self._send(now_ns, now_ns),)
+            return () if self._ledger.pending else self._next_of_loop(now_ns)
         if not self._queue:
             return ()
         sends = []
         while self._queue and not (self._config.in_flight and self.outstanding >= self._config.in_flight):
             sends.append(self._send(self._queue.popleft(), now_ns))
         self._queue = self._queue or None
+        return sends
+
+    def _next_of_loop(self, now_ns: int) -> Sequence[Send]:
+        """Send the next request of a closed loop, and those before it that get no reply."""
+        sends: list[Send] = []
+        while not self._ledger.pending:
+            if len(sends) == MOST_UNANSWERABLE:
+                raise waits_for_nothing(self._dialect, self._ledger.next_sequence - 1)
+            self._recorder.counts["messaging.planned"] += 1
+            sends.append(self._send(now_ns, now_ns))
         return sends
 
     # In.
