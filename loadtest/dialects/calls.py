@@ -12,6 +12,7 @@ from msgspec import Struct
 from loadtest.dialects.base import Dialect, Incoming, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.errors import DialectMistake
 from loadtest.events import Data
 
 ALLOWED: Final = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
@@ -19,6 +20,9 @@ ALLOWED: Final = "what loadtest.dialects.base lists as Incoming, an iterable of 
 
 LONGEST_NUMBER = 16
 """Decimal digits that are too many for a sequence number."""
+
+MOST_UNANSWERABLE: Final = 100
+"""Requests without replies that a closed loop sends in a row."""
 
 _SCALARS: Final[dict[str, type | UnionType]] = {
     "count": int | None,
@@ -129,6 +133,20 @@ def number(dialect: Dialect, sequence: object, oldest: int) -> int:
         return int(sequence)
     allowed = "a sequence that is int, str or None"
     raise wrong_result(dialect, "read", sequence, allowed, "a message of the server")
+
+
+def waits_for_nothing(dialect: Dialect, sequence: int) -> DialectMistake:
+    """Return the mistake of a dialect whose requests get no replies, in a closed loop.
+
+    Args:
+        dialect: whose requests they are.
+        sequence: number of the last one.
+    """
+    problem = (
+        f"returned {MOST_UNANSWERABLE} requests without replies in a row, but with --ws-arrivals closed each "
+        "waits for the reply to the last. Use --ws-arrivals constant"
+    )
+    return DialectMistake(f"{type(dialect).__name__}.request", problem, f"sequence {sequence}")
 
 
 def check_fields(dialect: Dialect, said: Incoming | Iterable[Incoming], data: Data) -> None:

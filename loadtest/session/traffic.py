@@ -180,16 +180,23 @@ class Traffic:
     def in_turn(self, now_ns: int) -> Sequence[Send]:
         """Return the messages that can be sent now: waiting ones, or the next of a closed loop."""
         if self._closed:
-            if self._ledger.pending:
-                return ()
-            self._recorder.counts["messaging.planned"] += 1
-            return (self._send(now_ns, now_ns),)
+            return () if self._ledger.pending else self._next_of_loop(now_ns)
         if not self._queue:
             return ()
         sends = []
         while self._queue and not (self._config.in_flight and self.outstanding >= self._config.in_flight):
             sends.append(self._send(self._queue.popleft(), now_ns))
         self._queue = self._queue or None
+        return sends
+
+    def _next_of_loop(self, now_ns: int) -> Sequence[Send]:
+        """Send the next request of a closed loop, and those before it that get no reply."""
+        sends: list[Send] = []
+        while not self._ledger.pending:
+            if len(sends) == calls.MOST_UNANSWERABLE:
+                raise calls.waits_for_nothing(self._dialect, self._ledger.next_sequence - 1)
+            self._recorder.counts["messaging.planned"] += 1
+            sends.append(self._send(now_ns, now_ns))
         return sends
 
     # In.

@@ -57,8 +57,8 @@ class TestSize:
         assert text.endswith(f"{CHARACTERS}]")
 
     def test_least_bytes(self) -> None:
-        """The smallest size has room for the largest numbers in use."""
-        largest = text_of(session=999_999, sequence=9_999_999_999, size=0)
+        """The smallest size has room for numbers larger than any in use."""
+        largest = text_of(session=99_999_999, sequence=999_999_999_999, size=0)
         assert len(largest.encode()) <= LEAST_BYTES
 
 
@@ -162,11 +162,12 @@ class TestWhose:
         """A text of another run, older history perhaps, is nobody's."""
         if run_id == RUN:
             return
-        marker, text = Marker(RUN, session), text_of(run_id, session, sequence)
-        assert not marker.marked(text)
-        assert not marker.is_foreign(text)
-        assert marker.sequence_of(text) is None
-        assert list(marker.own(text)) == []
+        marker = Marker(RUN, session)
+        for text in (text_of(run_id, session, sequence), text_of(run_id, session + 1, sequence)):
+            assert not marker.marked(text)
+            assert not marker.is_foreign(text)
+            assert marker.sequence_of(text) is None
+            assert list(marker.own(text)) == []
 
     def test_both(self) -> None:
         """A text with an own mark and another session's is foreign, and the own sequence is found."""

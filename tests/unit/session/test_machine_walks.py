@@ -64,6 +64,7 @@ BEHAVIOURS = [
     session_config(pace=Pace(rate=0, arrivals="closed"), backoff=Backoff(max_attempts=0)),
     session_config(dialect=Echo()),
     session_config(dialect=HalfAnswerable()),
+    session_config(dialect=HalfAnswerable(), pace=Pace(rate=0, arrivals="closed")),
     BEATING,
 ]
 

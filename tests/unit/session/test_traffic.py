@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.dialects.base import Dialect, Failed, Push, Reply, Request, StreamPart, Unreadable
+from loadtest.dialects.calls import MOST_UNANSWERABLE
 from loadtest.dialects.emergence import Emergence
 from loadtest.dialects.marks import Marker
 from loadtest.errors import DialectMistake
@@ -234,6 +235,29 @@ class TestClosedLoop:
         assert talk.swept(6 * NS_PER_S) == 1
         assert talk.reply(0, 6 * NS_PER_S) == 0
         assert talk.counts == {"planned": 2, "sent": 2, "late": 1}
+
+    def test_goes_on_after_requests_without_replies(self) -> None:
+        """A request that gets no reply is followed by the next at once, up to one that gets one."""
+
+        class Chat(Emergence):
+            def request(self, session: Any, sequence: int) -> Any:
+                return Request("x", replies=sequence % 4 == 3)
+
+        talk = Talk(dialect=Chat(), pace=Pace(rate=0, arrivals="closed"))
+        assert [talk.in_turn(1), talk.in_turn(2)] == [4, 0]
+        assert talk.reply(3, 3) == 4
+        assert (talk.counts["planned"], talk.counts["sent"], talk.counts["unanswerable"]) == (8, 8, 6)
+
+    def test_without_any_reply(self) -> None:
+        """A closed loop of requests that get no reply would never wait: the run ends, and says what to do."""
+
+        class Chat(Emergence):
+            def request(self, session: Any, sequence: int) -> Any:
+                return Request("x", replies=sequence > MOST_UNANSWERABLE)
+
+        talk = Talk(dialect=Chat(), pace=Pace(rate=0, arrivals="closed"))
+        with pytest.raises(DialectMistake, match=r"^mistake .*Chat\.request .*Use --ws-arrivals constant"):
+            talk.in_turn(1)
 
     def test_a_disturbance_starts_no_second_loop(self) -> None:
         """A slow reader whose request is still under way goes on with that one."""
