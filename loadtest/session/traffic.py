@@ -11,7 +11,7 @@ after a resume, which has its own histogram.
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest.dialects.base import (
@@ -42,6 +42,7 @@ class SessionConfig:
         backoff: when clients reconnect.
         reply_timeout_ns: time after which a request without a reply is lost.
         in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
+        data: rows for the sessions, by session number; empty if there are none.
     """
 
     dialect: Dialect
@@ -49,6 +50,7 @@ class SessionConfig:
     backoff: Backoff
     reply_timeout_ns: int
     in_flight: int = 0
+    data: Sequence[Mapping[str, str]] = ()
 
 
 _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
