@@ -158,6 +158,15 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             secret=True,
             repeatable=True,
         ),
+        Setting(
+            "data",
+            FilePath(),
+            None,
+            "File with a row of values for each session (accounts, rooms): CSV with a header, or JSON lines. "
+            "Dialects find a session's row in session.data, paths in {COLUMN}. All values are secrets.",
+            secret=True,
+            in_web_form=False,
+        ),
         Setting("subprotocol", Text("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
         Setting(
             "revision", Text("NAME"), None, "Version of the server under test.", default_text="git describe"

@@ -13,7 +13,12 @@ from locust.env import Environment
 from locust.util.timespan import parse_timespan
 
 from loadtest.errors import UsageError
-from loadtest.locust_plugin.load_settings import LoadSettings, check_storms, load_settings
+from loadtest.locust_plugin.load_settings import (
+    LoadSettings,
+    check_rows,
+    check_storms,
+    load_settings,
+)
 from loadtest.locust_plugin.log_watch import check_logs
 from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, given_values
 from loadtest.results.directory import check_writable
@@ -93,8 +98,22 @@ class Configuration:
             resolve(settings.baseline, settings.results)
         for address in settings.engine.source_ips if connects else ():
             check_source(address)
-        if self.host and self.options.headless:
-            check_reachable(settings.engine.target)
+        if self.options.headless:
+            self.check_users(settings, self.options.num_users or 1)  # Locust's default
+            if self.host:
+                check_reachable(settings.engine.target)
+
+    def check_users(self, settings: LoadSettings, users: int) -> None:
+        """Check that the sessions of a run with so many users have a row of `--ws-data` each.
+
+        How many of the users will hold sessions is not known here if a load shape decides how many there are,
+        or if other classes have a share of them.
+
+        Raises:
+            InvalidSetting: there are too few rows.
+        """
+        if self._environment.shape_class is None and len(self._environment.user_classes) == 1:
+            check_rows(settings, users)
 
     def check_form(self, form: Mapping[str, str]) -> None:
         """Check the values of Locust's web form.
@@ -105,7 +124,9 @@ class Configuration:
         changes = {name: text for name, text in form.items() if name.startswith("ws_")}
         host = form.get("host") or self.host or PLACEHOLDER_URL
         settings = self.settings(host, {**changes, **self._at_start})
-        with suppress(ValueError):  # Locust itself refuses a bad run time
+        with suppress(ValueError):  # Locust itself refuses bad numbers
+            self.check_users(settings, int(form.get("user_count", 0)))
+        with suppress(ValueError):  # and a bad run time
             run_time = form.get("run_time")
             check_storms(settings.plan.storms, parse_timespan(run_time) if run_time else None)
 

@@ -233,6 +233,7 @@ class RecordingLifecycle(Lifecycle):
         configuration.restore()
         host = configuration.host or self._server.start(configuration.settings(PLACEHOLDER_URL).results)
         settings = self._settings = configuration.settings(host)
+        configuration.check_users(settings, self._runner.target_user_count)
         if settings.revision is None:
             logger.info("no --ws-revision given: the revision is `git describe` of this directory")
         manifest = new_manifest(

@@ -18,8 +18,10 @@ from loadtest.dialects.mistakes import check_form
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
+from loadtest.locust_plugin.data_file import read_data
 from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import PLAN_VERSION, Plan
+from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.sizes import Sizes
 from loadtest.session.traffic import SessionConfig
@@ -92,7 +94,8 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
     """
     values = read_values(values)
     _check_objects(values)
-    engine = _engine(values, host)
+    data = read_data(values["data"])
+    engine = _engine(values, host, data.rows)
     return LoadSettings(
         engine=engine,
         sessions=values["sessions"],
@@ -101,7 +104,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
         results=values["results"],
-        secrets=_secrets(values["token"], engine.headers, engine.config.dialect.path),
+        secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
         log=LogSettings(
             paths=values["server_logs"],
             command=values["server_log_cmd"],
@@ -135,7 +138,7 @@ def _check_objects(values: Mapping[str, Any]) -> None:
             raise InvalidSetting(row.option, NOT_SHOWN if row.secret else given, f"must be {row.kind}")
 
 
-def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
+def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
     seed, token, dialect = values["seed"], values["token"], _dialect(values)
     _check_headers(values["headers"])
     tls = Tls(
@@ -150,6 +153,7 @@ def _engine(values: Mapping[str, Any], host: str) -> EngineSettings:
             reply_timeout_ns=int(values["reply_timeout_s"] * NS_PER_S),
             in_flight=values["in_flight"],
             size_of=_size_of(values, seed),
+            data=rows,
         ),
         drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
         token=token if callable(token) else lambda: token,
@@ -255,6 +259,17 @@ def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
             raise InvalidSetting("--ws-storm", str(storm), problem, "Use an earlier moment or a longer run")
 
 
+def check_rows(settings: LoadSettings, users: int) -> None:
+    """Refuse a data file with fewer rows than the sessions of so many users.
+
+    Raises:
+        InvalidSetting: there are too few rows.
+    """
+    rows, sessions = len(settings.engine.config.data), users * settings.sessions
+    if 0 < rows < sessions:
+        raise too_few_rows(rows, sessions)
+
+
 def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
     for name, value in headers:
         if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
@@ -263,7 +278,7 @@ def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
             raise InvalidSetting("--ws-header", NOT_SHOWN, f"value of {name} must not contain a line break")
 
 
-def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Secrets:
+def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:
     """Return the token and other texts a server might quote: words of headers, values of the path's query.
 
     Headers and query values under 8 characters are left out: hiding them would garble other text.
@@ -273,7 +288,7 @@ def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> 
     words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
     query = [value for _, value in parse_qsl(path.partition("?")[2]) if "{" not in value]
     found = [text for text in (*values, *words, *query) if len(text) >= shortest]
-    return Secrets([*found, token] if isinstance(token, str) else found)
+    return [*found, token] if isinstance(token, str) and token else found
 
 
 def described_revision() -> str:

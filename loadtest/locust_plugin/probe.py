@@ -99,7 +99,9 @@ def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> P
     """Run one user of this class."""
     environment = Environment(
         user_classes=[kind],
-        parsed_options=argparse.Namespace(headless=True, spawn_rate=1, run_time=None, json=False),
+        parsed_options=argparse.Namespace(
+            headless=True, num_users=1, spawn_rate=1, run_time=None, json=False
+        ),
     )
     runner = environment.create_local_runner()
     try:

@@ -48,6 +48,7 @@ class WebSocketUser(User):
     path: ClassVar[str | None]
     token: ClassVar[str | Callable[[], str | Awaitable[str | None] | None] | None]
     headers: ClassVar[Mapping[str, str] | Sequence[tuple[str, str]]]
+    data: ClassVar[str | Path | None]
     subprotocols: ClassVar[Sequence[str]]
     revision: ClassVar[str | None]
     sessions: ClassVar[int]

@@ -21,11 +21,13 @@ import gevent
 import msgspec
 import pytest
 from gevent.event import Event
+from locust import LoadTestShape, User
 from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
 
-from loadtest.errors import DialectMistake, LoadtestError, UsageError
+from loadtest.errors import DialectMistake, InvalidSetting, LoadtestError, UsageError
 from loadtest.locust_plugin import lifecycle, roles
+from loadtest.locust_plugin.configuration import Configuration
 from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
 from loadtest.locust_plugin.load import RunInfo
 from loadtest.locust_plugin.parser import RUN_DESTINATION
@@ -123,6 +125,13 @@ def environment_in(results: Path, runner: Any, **options: Any) -> Environment:
     return environment
 
 
+def headless(results: Path, **options: Any) -> tuple[Environment, Any]:
+    """Return a headless environment without a host, and its user classes."""
+    environment = environment_in(results, Runner(), headless=True, **options)
+    environment.user_classes[0].host = None
+    return environment, environment.user_classes
+
+
 def listening(kind: type[Lifecycle], environment: Environment) -> Any:
     """Return a lifecycle that listens to the environment's events."""
     made = kind(environment, environment.user_classes)
@@ -204,6 +213,69 @@ def test_a_local_run_is_recorded_and_judged(results: Path) -> None:
     assert local.judged is not None
     assert environment.process_exit_code == local.judged.verdict.exit_code
     assert local.start_sessions() == ()
+
+
+@pytest.fixture
+def three_rows(tmp_path: Path) -> str:
+    """A data file that is enough for three sessions."""
+    path = tmp_path / "accounts.csv"
+    path.write_text("user\nanna-1\nanna-2\nanna-3\n")
+    return str(path)
+
+
+def test_too_few_rows_of_data_are_refused_before_a_headless_run(results: Path, three_rows: str) -> None:
+    """On a single process and on a master; -u says how many sessions there will be, 1 unless given."""
+    for kind in (LocalLifecycle, MasterLifecycle):
+        for users in (None, 3):
+            options = {"ws_data": three_rows, "ws_sessions": "1", "num_users": users}
+            kind(*headless(results, **options)).check()
+        with pytest.raises(InvalidSetting, match="--ws-data has 3 rows for 20 sessions: give each session"):
+            kind(*headless(results, ws_data=three_rows, num_users=1)).check()
+
+
+def test_too_few_rows_of_data_are_refused_in_the_web_form(results: Path, three_rows: str) -> None:
+    """The form says how many users there will be; before that nobody knows."""
+    options = {"ws_data": three_rows, "ws_sessions": "1"}
+    environment = environment_in(results, Runner(), **options)
+    configuration = Configuration(environment, environment.user_classes)
+    configuration.check(connects=True)
+    configuration.check_form({"user_count": "3"})
+    configuration.check_form({"user_count": "many"})  # Locust's own to refuse
+    with pytest.raises(InvalidSetting, match="3 rows for 4 sessions"):
+        configuration.check_form({"user_count": "4"})
+
+
+def test_too_few_rows_of_data_begin_no_run(results: Path, three_rows: str) -> None:
+    """Where nothing was known before (--autostart): no run directory, and the exit code of a usage error."""
+    environment = environment_in(results, Runner(), ws_data=three_rows, ws_sessions="2")
+    listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    assert environment.process_exit_code == UsageError.exit_code
+    assert runs_in(results) == []
+
+
+def test_rows_are_not_counted_where_sessions_are_not_known(results: Path, three_rows: str) -> None:
+    """A load shape decides on the users, or other classes have a share of them."""
+    (shaped, classes), (mixed, _) = (headless(results, ws_data=three_rows, num_users=10) for _ in range(2))
+    shaped.shape_class = type("Shape", (LoadTestShape,), {"tick": lambda _self: None})()
+    mixed.user_classes = [*classes, type("Other", (User,), {})]
+    for environment in (shaped, mixed):
+        LocalLifecycle(environment, classes).check()
+
+
+def test_a_run_hides_the_values_of_its_data(results: Path, three_rows: str) -> None:
+    """Its failure is written to run.json, whoever quoted a value in it, and names no file."""
+    environment = environment_in(results, Runner(), ws_data=three_rows, ws_sessions="1")
+    local = listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    secrets = local._settings.secrets
+    Load.latest.secrets = secrets
+    Load.latest.told["failed"](ValueError("no such user: anna-2"))
+    environment.events.test_stop.fire(environment=environment)
+    (run,) = runs_in(results)
+    assert run["failure"] == "ValueError: no such user: ***"
+    assert "accounts.csv" not in str(run)
+    assert "anna" not in str(run)
 
 
 def test_a_start_ends_the_run_before_it(results: Path) -> None:

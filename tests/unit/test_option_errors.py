@@ -25,6 +25,7 @@ from loadtest.serverlog.follow import command_words, source_of
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.rules import load_rules, parse_rules
 from loadtest.serverlog.times import parse_since
+from loadtest.session.data_rows import parse_rows, too_few_rows
 from loadtest.session.schedule import Backoff, Pace, parse_backoff
 from loadtest.statistics.margins import parse_margins
 from loadtest.transport.addresses import LIMIT, expand
@@ -77,6 +78,11 @@ def call(function: Callable[..., object], *arguments: Any, **named: Any) -> Call
     return lambda: function(*arguments, **named)
 
 
+def raise_(error: Exception) -> None:
+    """Raise an error that a function returned."""
+    raise error
+
+
 GROUPS: dict[str, list[Callable[[], object]]] = {
     "Numbers": [
         *(options(rate=text) for text in ("-1", "fast", "nan", "inf", "1e400", "10001", "1e-7")),
@@ -118,6 +124,27 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         attributes(drops=["close", "fin"]),
         attributes(drops=("close", "fin")),
         call(dialect_named, "klingon"),
+    ],
+    "Data": [
+        attributes(data=5),
+        attributes(data=""),
+        attributes(data=MISSING),
+        attributes(data="/"),
+        attributes(data="/dev/null"),
+        *(
+            call(parse_rows, content)
+            for content in (
+                *(b"", b"user,password\n", b"\xff", b"anna@example.org,secret\n", b"user;password\n"),
+                *(b"user,user\na,b\n", b"user,password\nsecret\n", b'user\n"secret\n'),
+                *(
+                    b'{"user": ["secret"]}',
+                    b'{"user": "secret"',
+                    b'{"a": 1}\n"secret"',
+                    b'{"a": 1}\n{"b": 1}',
+                ),
+            )
+        ),
+        call(raise_, too_few_rows(10, 2000)),
     ],
     "Drops": [
         call(DropPlan, -1.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,13 +13,14 @@ import pytest
 from loadtest.dialects.base import Dialect
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
-from loadtest.errors import DialectMistake
+from loadtest.errors import DialectMistake, InvalidSetting
 from loadtest.events import Data
-from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
+from loadtest.locust_plugin.load_settings import LoadSettings, check_rows, load_settings
 from loadtest.locust_plugin.parser import given_values
 from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
 from loadtest.results.manifest import Plan, comparability_hash
 from loadtest.statistics.margins import GATES, parse_margins
+from loadtest.text import without_secrets
 
 EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)
 
@@ -118,6 +120,46 @@ def test_whole_numbers_and_texts_are_numbers() -> None:
 def test_sizes_of_messages_are_a_number_or_a_text_of_the_plan(given: Any, kept: int | str | None) -> None:
     """One size is the number it always was; a distribution has one text, however it was written."""
     assert settings_of(message_bytes=given).plan.message_bytes == (kept or "64=9,100000=1")
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    """A data file of two rows."""
+    path = tmp_path / "accounts.csv"
+    path.write_text("user,password\nanna,s3cret-one\nben,s3cret-two\n")
+    return path
+
+
+def test_rows_of_data_are_for_the_sessions_and_their_values_are_secrets(accounts: Path) -> None:
+    """With the token, the headers and the path's query, which are secrets as before."""
+    settings = settings_of(
+        data=str(accounts), token="t0ken", headers={"X-Key": "header-key"}, path="/?k=query-key"
+    )
+    assert [row["user"] for row in settings.engine.config.data] == ["anna", "ben"]
+    text = "anna, s3cret-one, s3cret-two, t0ken, header-key, query-key"
+    assert without_secrets(text, settings.secrets) == ", ".join(["***"] * 6)
+
+
+def test_data_is_no_part_of_the_plan(accounts: Path) -> None:
+    """Like a token: runs with other accounts, on another tenant or host, are comparable."""
+    with_data, without = settings_of(data=accounts), settings_of()
+    assert with_data.plan == without.plan
+    assert without.engine.config.data == ()
+    assert without_secrets("anna", without.secrets) == "anna"
+
+
+@pytest.mark.parametrize(("sessions", "users"), [(1, 2), (2, 1), (1, 0)])
+def test_each_session_has_its_row(accounts: Path, sessions: int, users: int) -> None:
+    """Enough rows are enough; without a file none are needed."""
+    check_rows(settings_of(data=accounts, sessions=sessions), users)
+    check_rows(settings_of(sessions=100), 100)
+
+
+@pytest.mark.parametrize(("sessions", "users"), [(1, 3), (3, 1), (100, 100)])
+def test_too_few_rows_are_refused(accounts: Path, sessions: int, users: int) -> None:
+    """Two sessions must not share an account unseen."""
+    with pytest.raises(InvalidSetting, match=f"--ws-data has 2 rows for {sessions * users:,} sessions: give"):
+        check_rows(settings_of(data=accounts, sessions=sessions), users)
 
 
 def test_every_field_of_the_plan_has_its_setting() -> None:

@@ -1,0 +1,71 @@
+"""Reads the file that `--ws-data` names, in each process of a run: for the rows, and for the secrets in them.
+
+Settings are made several times before a run, so the latest file is kept until it changes. Errors do not show
+the path: one from a worker may end in run.json.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from loadtest.errors import NOT_SHOWN, InvalidSetting
+from loadtest.session.data_rows import OPTION, Rows, parse_rows
+from loadtest.text import NO_SECRETS, Secrets
+
+MAX_BYTES = 64 << 20
+"""A gigabyte of memory or so, once it is split into rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionData:
+    """What the sessions of a run have of their own.
+
+    Args:
+        rows: by session number; empty if no file was given.
+        secrets: all values of the rows.
+    """
+
+    rows: Rows = ()
+    secrets: Secrets = NO_SECRETS
+
+
+def read_data(path: Path | None) -> SessionData:
+    """Return the content of a file; None stands for no file.
+
+    Raises:
+        InvalidSetting: the file cannot be read, is no regular file, is too large, or is malformed.
+    """
+    if path is None:
+        return SessionData()
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            return _read(file)
+    except OSError as error:
+        raise _unusable(f"must be a file that can be read ({error.strerror})") from None
+
+
+_latest: dict[tuple[int, ...], SessionData] = {}
+"""The content of the file that was read last, by what tells it from another and from itself when changed."""
+
+
+def _read(file: BinaryIO) -> SessionData:
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        raise _unusable("must be a regular file")
+    identity = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    if identity not in _latest:
+        content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise _unusable(f"must be at most {MAX_BYTES >> 20} MiB")
+        rows = parse_rows(content)
+        secrets = Secrets(values={value for row in rows for value in row.values()})
+        _latest.clear()
+        _latest[identity] = SessionData(rows, secrets)
+    return _latest[identity]
+
+
+def _unusable(problem: str) -> InvalidSetting:
+    return InvalidSetting(OPTION, NOT_SHOWN, problem)
