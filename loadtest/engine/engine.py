@@ -28,6 +28,7 @@ from loadtest.engine.monitor import Health, most_connections
 from loadtest.engine.timers import Timers
 from loadtest.errors import LoadtestError
 from loadtest.events import Identity, Phases
+from loadtest.session.data_rows import too_few_rows
 from loadtest.session.machine import State
 from loadtest.session.recorder import Interval, Recorder
 from loadtest.session.schedule import NS_PER_S
@@ -153,6 +154,8 @@ class Engine:
 
     def _about(self, identity: Identity) -> DialectSession:
         config = self.settings.config
+        if config.data and identity.number >= len(config.data):
+            raise too_few_rows(len(config.data), identity.number + 1)
         return DialectSession(
             identity,
             run_id=self._run_id,

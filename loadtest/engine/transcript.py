@@ -311,7 +311,7 @@ _ATTEMPTS = ("connect", "reconnect")
 
 def _with_own_options(hint: str) -> str:
     """Return a hint of the transport with the names that options have here: without `ws-`."""
-    return hint.replace("--ws-tls-", "--tls-")
+    return hint.replace("--ws-", "--")
 
 
 def _problem(error: DialectMistake) -> str:

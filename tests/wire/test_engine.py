@@ -10,6 +10,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from time import sleep
@@ -735,3 +736,18 @@ def test_engine_that_was_not_started_says_so() -> None:
     with pytest.raises(LoadtestError, match="not running"):
         run.engine.call(run.engine.flush, lambda: None)
     assert run.failures == 0
+
+
+def test_a_session_beyond_the_rows_of_data_ends_the_run(server: AsgiServer) -> None:
+    """Two sessions must not share an account: the run ends, and says how many rows it needs."""
+    rows = ({"user": "anna"}, {"user": "ben"})
+    given = settings(server.port)
+    run = EngineRun(replace(given, config=replace(given.config, data=rows)), lambda _: None)
+    try:
+        run.add(2)
+        run.await_up(2)
+        run.add([2])
+        wait_for(lambda: run.engine.failure, what="the engine to fail")
+    finally:
+        run.close()
+    assert str(run.engine.failure) == "--ws-data has 2 rows for 3 sessions: give each session its own row"
