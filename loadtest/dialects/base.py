@@ -158,7 +158,7 @@ class Dialect:
             `{thread_id}`, `{number}`, `{user}`, `{token}`, and the columns of `--ws-data`.
         health_path: path of the HTTP health endpoint, None if there is none.
         subprotocols: to offer, in this order.
-        ordered: whether replies come in the order of their requests.
+        ordered: whether replies, and pushes with texts, come in the order of their requests.
         establishes: whether the server announces an established session (`read` then returns Established);
             otherwise a session is established once its WebSocket is open.
         identifies: whether sessions have an identity that outlives connections; without one,
