@@ -22,12 +22,11 @@ from loadtest.dialects.base import (
     Incoming,
     Push,
     Reply,
-    Request,
     Restored,
     StreamPart,
     Unreadable,
 )
-from loadtest.dialects.calls import ALLOWED, MOST_UNANSWERABLE, waits_for_nothing
+from loadtest.dialects.calls import ALLOWED, MOST_UNANSWERABLE, checked_request, waits_for_nothing
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
@@ -160,14 +159,8 @@ class Traffic:
         return self._send_request(request, planned_ns, now_ns)
 
     def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
-        """Send a Request.
-
-        Raises:
-            DialectMistake: the dialect returned something else.
-        """
-        if not isinstance(request, Request) or not isinstance(request.data, str | bytes):
-            given = f"sequence {self._ledger.next_sequence}"
-            raise wrong_result(self._dialect, "request", request, "str, bytes or loadtest.Request", given)
+        """Send a request that is not simply text or bytes."""
+        request = checked_request(self._dialect, request, self._ledger.next_sequence)
         if request.replies:
             self._ledger.sent(planned_ns, now_ns, request.name)
         else:
