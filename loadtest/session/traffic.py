@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from loadtest.dialects import calls
 from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
@@ -26,7 +27,6 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
 )
-from loadtest.dialects.calls import ALLOWED, MOST_UNANSWERABLE, checked_request, waits_for_nothing
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
@@ -160,7 +160,7 @@ class Traffic:
 
     def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
         """Send a request that is not simply text or bytes."""
-        request = checked_request(self._dialect, request, self._ledger.next_sequence)
+        request = calls.checked_request(self._dialect, request, self._ledger.next_sequence)
         if request.replies:
             self._ledger.sent(planned_ns, now_ns, request.name)
         else:
@@ -189,8 +189,8 @@ class Traffic:
         """Send further requests of a closed loop after one that gets no reply, up to one that does."""
         sends = [unanswerable]
         while not self._ledger.pending:
-            if len(sends) == MOST_UNANSWERABLE:
-                raise waits_for_nothing(self._dialect, self._ledger.next_sequence - 1)
+            if len(sends) == calls.MOST_UNANSWERABLE:
+                raise calls.waits_for_nothing(self._dialect, self._ledger.next_sequence - 1)
             self._recorder.counts["messaging.planned"] += 1
             sends.append(self._send(now_ns, now_ns))
         return sends
@@ -340,7 +340,7 @@ class Traffic:
             case Unreadable(excerpt):
                 self.unreadable(excerpt, now_ns)
             case _:
-                raise wrong_result(self._dialect, "read", incoming, ALLOWED, "a message of the server")
+                raise wrong_result(self._dialect, "read", incoming, calls.ALLOWED, "a message of the server")
 
     def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
         """Record a message that the dialect cannot read."""
