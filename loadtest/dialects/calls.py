@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from loadtest.dialects.base import Dialect, Incoming, excerpt
+from loadtest.dialects.base import Dialect, Incoming, Request, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.errors import DialectMistake
@@ -93,6 +93,18 @@ def sendable(dialect: Dialect, method: str, data: Any, given: str) -> Data:
     if isinstance(data, str | bytes):
         return data
     raise wrong_result(dialect, method, data, "str or bytes", given)
+
+
+def checked_request(dialect: Dialect, request: object, sequence: int) -> Request:
+    """Return a request that is not simply text or bytes.
+
+    Raises:
+        DialectMistake: it is none.
+    """
+    if isinstance(request, Request) and isinstance(request.data, str | bytes):
+        return request
+    allowed = "str, bytes or loadtest.Request"
+    raise wrong_result(dialect, "request", request, allowed, f"sequence {sequence}")
 
 
 def listed(dialect: Dialect, read: Any, data: Data) -> Sequence[Incoming]:

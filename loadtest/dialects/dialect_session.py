@@ -97,7 +97,7 @@ class DialectSession:
         self._marker = Marker(run_id, identity.number)
         self._head = self._marker.head
         self._size_of = size_of
-        self._last = -1  # the sequence whose text was made last: replies mostly ask for it again
+        self._last: int | None = None  # whose text was made last: replies mostly ask for it again
         self._last_text = ""
         self._from, self._below, self._tail = 0, 0, ""  # the range of sequences whose text ends like this
         self._blocking = blocking
@@ -146,9 +146,7 @@ class DialectSession:
 
         Use it where a protocol has no ids, or to tell this session's messages from others' in a room.
         """
-        if text == self._last_text and text:  # empty before the first text is made
-            return self._last
-        return self._marker.sequence_of(text)
+        return self._last if text == self._last_text else self._marker.sequence_of(text)
 
     async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call a function that blocks, such as an HTTP client's, on a thread of its own.

@@ -23,7 +23,6 @@ from loadtest.dialects.base import (
     Incoming,
     Push,
     Reply,
-    Request,
     Restored,
     StreamPart,
     Unreadable,
@@ -162,14 +161,8 @@ class Traffic:
         return self._send_request(request, planned_ns, now_ns)
 
     def _send_request(self, request: object, planned_ns: int, now_ns: int) -> Send:
-        """Send a Request.
-
-        Raises:
-            DialectMistake: the dialect returned something else.
-        """
-        if not isinstance(request, Request) or not isinstance(request.data, str | bytes):
-            given = f"sequence {self._ledger.next_sequence}"
-            raise wrong_result(self._dialect, "request", request, "str, bytes or loadtest.Request", given)
+        """Send a request that is not simply text or bytes."""
+        request = calls.checked_request(self._dialect, request, self._ledger.next_sequence)
         if request.replies:
             self._ledger.sent(planned_ns, now_ns, request.name)
         else:
@@ -180,7 +173,12 @@ class Traffic:
     def in_turn(self, now_ns: int) -> Sequence[Send]:
         """Return the messages that can be sent now: waiting ones, or the next of a closed loop."""
         if self._closed:
-            return () if self._ledger.pending else self._next_of_loop(now_ns)
+            pending = self._ledger.pending
+            if pending:
+                return ()
+            self._recorder.counts["messaging.planned"] += 1
+            send = self._send(now_ns, now_ns)
+            return (send,) if pending else self._further_of_loop(send, now_ns)
         if not self._queue:
             return ()
         sends = []
@@ -189,9 +187,9 @@ class Traffic:
         self._queue = self._queue or None
         return sends
 
-    def _next_of_loop(self, now_ns: int) -> Sequence[Send]:
-        """Send the next request of a closed loop, and those before it that get no reply."""
-        sends: list[Send] = []
+    def _further_of_loop(self, unanswerable: Send, now_ns: int) -> Sequence[Send]:
+        """Send further requests of a closed loop after one that gets no reply, up to one that does."""
+        sends = [unanswerable]
         while not self._ledger.pending:
             if len(sends) == calls.MOST_UNANSWERABLE:
                 raise calls.waits_for_nothing(self._dialect, self._ledger.next_sequence - 1)
