@@ -449,3 +449,23 @@ def test_drop_sends_only_what_the_dialect_has_for_it(probing: bool, server: Asgi
     assert any(ended()) == probing
     assert counts["messaging.sent"] == counts["messaging.other_sent"] == 0
     assert counts["messaging.unmatched"] == 0
+
+
+def test_a_login_that_blocks_the_loop_is_named(server: AsgiServer) -> None:
+    """It holds up every session, so the report names class and method; one that waits as it should is not."""
+    import time
+
+    class Blocking(Echo):
+        async def login(self, session: DialectSession) -> None:
+            if session.number:
+                time.sleep(0.3)
+            else:
+                await session.blocking(time.sleep, 0.3)
+
+    with running(settings(server.port, dialect=Blocking(path="/echo"))) as run:
+        run.add(2)
+        run.await_up(2)
+        tally = run.errors["generator", "Blocking.login blocked the event loop"]
+        run.stop([0, 1])
+    assert (tally.count, tally.session) == (1, "session-1")
+    assert tally.example.endswith("ms: call what blocks with `await session.blocking(…)`")

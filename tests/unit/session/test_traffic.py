@@ -848,3 +848,38 @@ class TestPushes:
             talk.push(1, number=number)
         assert talk.counts["pushes_missing"] == 2 * MAX_PUSH_GAP
         assert all(len(example) <= 200 for example in talk.errors().values())
+
+
+class TestPushedTexts:
+    """Texts of the session's own requests that come back in pushes."""
+
+    def test_in_order(self) -> None:
+        """Later requests' texts come later; one may come twice, if a server pushes it for two reasons."""
+        talk = Talk()
+        for sequence in (0, 1, 1, 3):
+            talk.push(1, text=talk.about.text(sequence))
+        assert talk.counts == {"pushes": 4}
+
+    def test_out_of_order(self) -> None:
+        """An earlier request's text is too late, on the same connection."""
+        talk = Talk()
+        talk.push(1, text=talk.about.text(2))
+        talk.push(2, text=talk.about.text(1))
+        assert talk.counts == {"pushes": 2, "pushes_reordered": 1}
+        talk.traffic.opened()
+        talk.push(3, text=talk.about.text(0))
+        assert talk.counts == {"pushes": 3, "pushes_reordered": 1}
+        assert talk.errors() == {"push out of order": "the text of request 1 came after that of request 2"}
+
+    def test_a_server_that_promises_no_order(self) -> None:
+        """Where replies may overtake each other, pushes may too."""
+
+        class Unordered(Emergence):
+            name = "test-unordered-pushes"
+            ordered = False
+
+        del Dialect.dialects["test-unordered-pushes"]
+        talk = Talk(dialect=Unordered())
+        talk.push(1, text=talk.about.text(2))
+        talk.push(2, text=talk.about.text(1))
+        assert talk.counts == {"pushes": 2}

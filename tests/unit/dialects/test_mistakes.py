@@ -1,0 +1,75 @@
+"""Mistakes in a dialect that show before the first connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtest.dialects.base import Dialect, Reply
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.mistakes import check_form
+from loadtest.errors import DialectMistake
+from loadtest.events import Data
+
+
+class Sound(Dialect):
+    """A dialect of the right form; without a name of its own, so it is not registered."""
+
+    name = "echo"
+    heartbeat_s = 1
+
+    def __init_subclass__(cls) -> None:
+        """Register nothing."""
+
+    async def login(self, session: DialectSession) -> None:
+        session.token = "token"
+
+    def request(self, session: DialectSession, sequence: int) -> str:
+        return session.text(sequence)
+
+    def heartbeat(self, session: DialectSession) -> str:
+        return "beat"
+
+    def read(self, session: DialectSession, data: Data) -> Reply:
+        return Reply(None)
+
+
+def _with(**attributes: Any) -> Dialect:
+    dialect: Dialect = type("Chat", (Sound,), attributes)()
+    return dialect
+
+
+def _silent(self: Dialect, session: DialectSession) -> None:
+    """Not async, as a login must be."""
+
+
+def test_a_dialect_of_the_right_form() -> None:
+    """Nothing is said of it; arguments may have other names and defaults."""
+    check_form(Sound())
+    check_form(_with(read=lambda self, client, message, extra=None: None, history_window=20))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "told"),
+    [
+        (
+            {"read": lambda self, data: []},
+            r"Chat\.read must take \(self, session, data\); see docs/",
+        ),
+        ({"request": lambda self: ""}, r"Chat\.request must take \(self, session, sequence\)"),
+        ({"endpoint": lambda self, identity, token: ""}, r"Chat\.endpoint must take \(self, session\)"),
+        ({"read": Dialect.read}, r"Chat\.read is missing"),
+        ({"heartbeat": Dialect.heartbeat}, r"Chat\.heartbeat is missing, but heartbeat_s is set"),
+        ({"login": _silent}, r"Chat\.login must be async"),
+        ({"identifies": True}, r"Chat\.identifies needs establishes = True"),
+        ({"heartbeat_s": 0}, r"Chat\.heartbeat_s must be None or above 0, not 0"),
+        ({"cleanup_s": "10"}, r"Chat\.cleanup_s must be None or above 0, not '10'"),
+        ({"history_window": True}, r"Chat\.history_window must be None or above 0, not True"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_dialect_of_the_wrong_form(attributes: dict[str, Any], told: str) -> None:
+    """Class, method and what it must be are named; no connection is needed for that."""
+    with pytest.raises(DialectMistake, match=f"^mistake in the dialect: {told}"):
+        check_form(_with(**attributes))
