@@ -1,20 +1,75 @@
-"""A session's cookies: those of its upgrade responses, sent with its next upgrade requests."""
+"""A session's cookies: what responses to its upgrade requests set, sent with its next upgrade requests.
 
-from collections.abc import Mapping, Sequence
-from http.cookies import CookieError, SimpleCookie
+Parsed as RFC 6265, section 5.2, tells user agents to, which never fails. `http.cookies` does not: before Python
+3.14 it drops a cookie with the attribute Partitioned, it takes unknown attributes for cookies, and it removes the
+quotes that browsers send back.
+
+A session talks to one endpoint, so Domain, Path, Secure and SameSite are ignored: every cookie that a response
+sets is sent back. It is kept until a response deletes it or the session ends; a lifetime that runs out on the way
+is ignored.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http.cookiejar import http2time
+
+MAX_COOKIES = 50
+"""Cookies that a session keeps (RFC 6265, section 6.1); further new ones are ignored."""
+
+MAX_LENGTH = 4096
+"""Characters of name and value together (RFC 6265, section 6.1); a longer cookie is ignored."""
+
+_NAME = re.compile(r"[!-:<>-~]+")
+_VALUE = re.compile(r"[ -:<-~]*")
+"""Printable ASCII without what ends a name or a value: anything else could end the header or break it."""
+
+_AGE = re.compile(r"(-)?([0-9]+)")
 
 
-def updated(cookies: Mapping[str, str], set_cookies: Sequence[str]) -> dict[str, str]:
-    """Return the cookies after a response with these Set-Cookie headers."""
-    now = dict(cookies)
+def updated(
+    cookies: Mapping[str, str], set_cookies: Sequence[str], *, clock: Callable[[], float] = time.time
+) -> dict[str, str]:
+    """Return the cookies after a response.
+
+    Args:
+        cookies: values by name before it; not modified.
+        set_cookies: values of its Set-Cookie headers, in order; malformed ones are ignored.
+        clock: returns the time in Unix seconds; only called for a cookie with an Expires.
+    """
+    kept = dict(cookies)
     for line in set_cookies:
-        try:
-            now.update({name: morsel.value for name, morsel in SimpleCookie(line).items()})
-        except CookieError:
+        pair, *attributes = line.split(";")
+        name, equals, value = (part.strip(" \t") for part in pair.partition("="))
+        if not (equals and _can_be_sent(name, value)):
             continue
-    return now
+        if _is_over(attributes, clock):
+            kept.pop(name, None)
+        elif name in kept or len(kept) < MAX_COOKIES:
+            kept[name] = value
+    return kept
 
 
 def header(cookies: Mapping[str, str]) -> str | None:
-    """Return the Cookie header, None without cookies."""
-    return "; ".join(f"{name}={value}" for name, value in cookies.items()) or None
+    """Return the value of the Cookie header, without cookies that would break it; None if there are none."""
+    pairs = [f"{name}={value}" for name, value in cookies.items() if _can_be_sent(name, value)]
+    return "; ".join(pairs) or None
+
+
+def _can_be_sent(name: str, value: str) -> bool:
+    if len(name) + len(value) > MAX_LENGTH:
+        return False
+    return _NAME.fullmatch(name) is not None and _VALUE.fullmatch(value) is not None
+
+
+def _is_over(attributes: Iterable[str], clock: Callable[[], float]) -> bool:
+    """Return whether a cookie's lifetime is over; Max-Age counts before Expires (RFC 6265, section 5.3)."""
+    over_by_age: bool | None = None
+    over_by_date = False
+    for attribute in attributes:
+        name, _, value = (part.strip(" \t") for part in attribute.partition("="))
+        if name.lower() == "max-age" and (age := _AGE.fullmatch(value)):
+            over_by_age = age[1] is not None or not age[2].strip("0")  # int() refuses thousands of digits
+        elif name.lower() == "expires" and (at_s := http2time(value)) is not None:
+            over_by_date = at_s <= clock()
+    return over_by_date if over_by_age is None else over_by_age
