@@ -4,6 +4,7 @@
     ├── UsageError                exit code 2: the request cannot be carried out as given
     │   ├── InvalidSetting        an option, attribute or argument has a bad value
     │   ├── DialectMistake        a method of a user's dialect raised, or returned something wrong
+    │   │   └── FieldMistake      what `read` returned has a field of the wrong type, often the server's
     │   ├── RunNotFound           no run directory or revision has that name
     │   ├── RunUnreadable         a file of a run is damaged or has another schema
     │   ├── RunsNotComparable     two runs were made with different plans
@@ -100,6 +101,13 @@ class DialectMistake(UsageError):
         return f"{DIALECT_MISTAKE}: {self.where} {self.problem}{given}"
 
 
+class FieldMistake(DialectMistake):
+    """What `Dialect.read` returned has a field of the wrong type.
+
+    Dialects pass on what the server sent, so such a message is unreadable, and rarely ends the run.
+    """
+
+
 class LoginFailed(LoadtestError):
     """A login was refused. Raise it in `Dialect.login`; the attempt to connect then counts as failed.
 
@@ -109,7 +117,7 @@ class LoginFailed(LoadtestError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
-        self.detail = detail
+        self.detail = str(detail)
 
 
 class RunNotFound(UsageError):

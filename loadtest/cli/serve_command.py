@@ -97,7 +97,7 @@ import click
 )
 @click.option("--parent-pid", type=int, hidden=True)
 def serve(**settings: Any) -> None:
-    """Run the reference server: a sound WebSocket backend, or one with a single fault.
+    """Run the reference server: a sound WebSocket backend, or one with faults.
 
     The server prints `listening on ws://HOST:PORT` when it is ready, and logs to standard error. Stop it with
     Ctrl-C or SIGTERM. It has sessions at /ws/SESSION_ID?thread_id=ID, echo at /echo and /, health at

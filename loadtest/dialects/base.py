@@ -12,7 +12,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.errors import InvalidSetting
@@ -57,12 +57,13 @@ class Reply(Struct, frozen=True):
 
     Args:
         sequence: of the request.
-        text: in which the text of the request must stand, once; None if the reply does not repeat it.
+        text: in which the text of the request must stand, once. Leave it out if replies do not repeat it;
+            None means that this one should, and has none.
         whole: whether the text must be that of the request and nothing else.
     """
 
     sequence: Sequence
-    text: str | None = None
+    text: str | UnsetType | None = UNSET
     whole: bool = False
 
 

@@ -3,19 +3,25 @@
 On the hot path the session calls `Dialect.read` itself, and comes here with all that is not simply a Reply.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+import types
+from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Any, Final
 
+import msgspec
 from msgspec import Struct
 
 from loadtest.dialects.base import Dialect, Incoming, Request, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake, wrong_result
-from loadtest.errors import DialectMistake
+from loadtest.errors import DialectMistake, FieldMistake
 from loadtest.events import Data
 
-ALLOWED: Final = "what loadtest.dialects.base lists as Incoming, an iterable of these, or None"
+ALLOWED: Final = (
+    "a Reply, Failed, StreamPart, Push, Established, Restored, Send, AuthRequired or Unreadable, several of "
+    "these in a list, or None"
+)
 """What `read` must return."""
 
 LONGEST_NUMBER = 16
@@ -32,7 +38,7 @@ _SCALARS: Final[dict[str, type | UnionType]] = {
     "number": int | None,
     "sent_at_ms": int | float | None,
     "session_id": str | None,
-    "text": str | None,
+    "text": str | msgspec.UnsetType | None,
     "thread_id": str | None,
 }
 """Types of the fields of incoming messages by name. `sequence` is checked where it is used."""
@@ -140,11 +146,15 @@ def number(dialect: Dialect, sequence: object, oldest: int) -> int:
     if sequence is None:
         return oldest
     if isinstance(sequence, str):
-        return int(sequence) if sequence.isdecimal() and len(sequence) < LONGEST_NUMBER else -1
+        return (
+            int(sequence)
+            if sequence.isascii() and sequence.isdecimal() and len(sequence) < LONGEST_NUMBER
+            else -1
+        )
     if isinstance(sequence, int) and not isinstance(sequence, bool):
         return int(sequence)
     allowed = "a sequence that is int, str or None"
-    raise wrong_result(dialect, "read", sequence, allowed, "a message of the server")
+    raise _wrong_field(dialect, sequence, allowed, "a message of the server")
 
 
 def waits_for_nothing(dialect: Dialect, sequence: int) -> DialectMistake:
@@ -161,18 +171,19 @@ def waits_for_nothing(dialect: Dialect, sequence: int) -> DialectMistake:
     return DialectMistake(f"{type(dialect).__name__}.request", problem, f"sequence {sequence}")
 
 
-def check_fields(dialect: Dialect, said: Incoming | Iterable[Incoming], data: Data) -> None:
-    """Check the fields of incoming messages after something in them could not be used.
-
-    Raises:
-        DialectMistake: a field has a value of the wrong type.
-    """
+def wrong_field(dialect: Dialect, said: Incoming | Iterable[Incoming], data: Data) -> FieldMistake | None:
+    """Return the mistake of the first field with a value of the wrong type, None if there is none."""
     for incoming in said if isinstance(said, Iterable) else (said,):
         for name in incoming.__struct_fields__:
-            value = getattr(incoming, name)
-            if not _is_sound(name, value):
+            if not _is_sound(name, getattr(incoming, name)):
                 kind = f"{type(incoming).__name__} whose {name} is {_name(name)}"
-                raise wrong_result(dialect, "read", incoming, kind, excerpt(data))
+                return _wrong_field(dialect, incoming, kind, excerpt(data))
+    return None
+
+
+def _wrong_field(dialect: Dialect, found: object, allowed: str, given: str) -> FieldMistake:
+    wrong = wrong_result(dialect, "read", found, allowed, given)
+    return FieldMistake(wrong.where, wrong.problem, wrong.given)
 
 
 def _is_sound(name: str, value: Any) -> bool:
@@ -184,6 +195,8 @@ def _is_sound(name: str, value: Any) -> bool:
 def _name(name: str) -> str:
     if name in _LISTS:
         return f"a sequence of {_LISTS[name].__name__}"
+    if name == "text":
+        return "str"  # or left out
     kind = _SCALARS[name]
     return kind.__name__ if isinstance(kind, type) else str(kind)
 
@@ -197,3 +210,22 @@ def _listed(returned: Any) -> list[Any] | None:
 
 def _given(session: DialectSession) -> str:
     return f"session {session.number}"
+
+
+@types.coroutine
+def timed(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, float]:
+    """Run a coroutine; return its longest step without a switch to others, in seconds."""
+    longest_s = 0.0
+    resume, value = coroutine.send, None
+    while True:
+        began_s = time.monotonic()
+        try:
+            awaited = resume(value)
+        except StopIteration:
+            return max(longest_s, time.monotonic() - began_s)
+        longest_s = max(longest_s, time.monotonic() - began_s)
+        try:
+            value = yield awaited
+            resume = coroutine.send
+        except BaseException as error:  # a timeout, or what the awaited future raised
+            resume, value = coroutine.throw, error

@@ -20,6 +20,14 @@ async def _call_here(function: Callable[..., Result], *arguments: Any) -> Result
     return function(*arguments)
 
 
+class Row(dict[str, str]):
+    """A row of `--ws-data`; an unknown column is named together with the known ones."""
+
+    def __missing__(self, column: str) -> str:
+        known = f"it has {', '.join(self)}" if self else "no --ws-data was given"
+        raise KeyError(f"session.data has no column {column!r}: {known}")
+
+
 class DialectSession:
     """A session as its dialect sees it, across all its connections.
 
@@ -91,7 +99,7 @@ class DialectSession:
         self.headers: dict[str, str] = {}
         self.cookies: dict[str, str] = {}
         self.memory: dict[Any, Any] = {}
-        self.data: Mapping[str, str] = {} if data is None else data
+        self.data: Mapping[str, str] = Row(data or {})
         self._seed = seed
         self._random: random.Random | None = None
         self._marker = Marker(run_id, identity.number)

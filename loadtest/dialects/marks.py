@@ -77,6 +77,13 @@ class Marker:
         """Return whether the text bears a mark of this run."""
         return any(run_id == self._run_id for run_id, *_ in _MARK.findall(text))
 
+    def bears_only(self, sequence: int, text: str) -> bool:
+        """Return whether the text bears the mark of this request, and no other of this run."""
+        marks = [
+            (session, int(number)) for run, session, _, number in _MARK.findall(text) if run == self._run_id
+        ]
+        return marks == [(self._session, sequence)]
+
     def is_foreign(self, text: str) -> bool:
         """Return whether the text bears a mark of another session of this run."""
         return any(

@@ -30,8 +30,11 @@ def facts_of(incoming: Any) -> list[str]:
             fields = ("text", "number", "sent_at_ms")
         case Restored():
             fields = ("texts", "sequences")
-    return [name, *(f"{name}.{field}" for field in fields if getattr(incoming, field) not in (None, (), []))]
+    return [name, *(f"{name}.{field}" for field in fields if getattr(incoming, field) not in _LEFT_OUT)]
 
+
+_LEFT_OUT: tuple[Any, ...] = (None, msgspec.UNSET, (), [])
+"""Values of fields that say nothing."""
 
 _VALUE = 40
 """Characters shown of a field's value."""

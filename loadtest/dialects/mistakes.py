@@ -4,6 +4,8 @@
 """
 
 import inspect
+import math
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from loadtest.dialects.base import Dialect
@@ -63,7 +65,51 @@ _ARGUMENTS: Final = {
 }
 """What each method of a dialect is given, besides itself."""
 
+
+def _is_amount(value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (is_number and 0 < value < math.inf)  # type: ignore[operator]  # a number
+
+
+def _are_codes(value: object) -> bool:
+    return isinstance(value, set | frozenset) and all(isinstance(code, int) for code in value)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, tuple | list) and all(isinstance(text, str) for text in value)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("/")
+
+
+_ATTRIBUTES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "heartbeat_s": (_is_amount, "None or above 0"),
+    "cleanup_s": (_is_amount, "None or above 0"),
+    "history_window": (_is_amount, "None or above 0"),
+    "forbidding_close_codes": (_are_codes, "a set of numbers, such as frozenset({1008})"),
+    "subprotocols": (_are_texts, 'a tuple of texts, such as ("chat",)'),
+    "path": (
+        lambda value: isinstance(value, str) and value.startswith("/"),
+        "a path that begins with a slash",
+    ),
+}
+"""Attributes whose value matters in the middle of a run: whether it will do, and what it must be."""
+
 _OLD_FORM = "see docs/old-dialects.md if it was written for an earlier version"
+
+
+def new_dialect(kind: type[Dialect], path: str | None) -> Dialect:
+    """Return a dialect for this path.
+
+    Raises:
+        DialectMistake: the class cannot be created so.
+    """
+    try:
+        return kind(path=path)
+    except Exception as error:
+        problem = f"must take (self, *, path=None); it raised {described(error)}; {_OLD_FORM}"
+        raise DialectMistake(f"{kind.__name__}.__init__", problem) from error
 
 
 def check_form(dialect: Dialect) -> None:
@@ -76,27 +122,31 @@ def check_form(dialect: Dialect) -> None:
     if not hasattr(kind, "name"):
         problem = f'is missing: add name = "{kind.__name__.lower()}" to the class'
         raise DialectMistake(f"{kind.__name__}.name", problem)
-    for method, arguments in _ARGUMENTS.items():
-        try:
-            inspect.signature(getattr(dialect, method)).bind(*arguments)
-        except TypeError:
-            wanted = ", ".join(("self", *arguments))
-            raise DialectMistake(_where(dialect, method), f"must take ({wanted}); {_OLD_FORM}") from None
+    for method in _ARGUMENTS:
+        _check_method(dialect, method)
     if not kind.overrides("read"):
         raise DialectMistake(_where(dialect, "read"), "is missing: it says what the server's messages mean")
-    if not inspect.iscoroutinefunction(kind.login):
-        raise DialectMistake(_where(dialect, "login"), "must be async")
     if dialect.heartbeat_s is not None and not kind.overrides("heartbeat"):
         raise DialectMistake(_where(dialect, "heartbeat"), "is missing, but heartbeat_s is set")
     if dialect.identifies and not dialect.establishes:
         problem = "needs establishes = True: a session's identity is what Established says"
         raise DialectMistake(f"{kind.__name__}.identifies", problem)
-    for attribute in ("heartbeat_s", "cleanup_s", "history_window"):
+    for attribute, (is_sound, allowed) in _ATTRIBUTES.items():
         value = getattr(dialect, attribute)
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int | float) or value <= 0
-        ):
-            raise DialectMistake(f"{kind.__name__}.{attribute}", f"must be None or above 0, not {value!r}")
+        if not is_sound(value):
+            raise DialectMistake(f"{kind.__name__}.{attribute}", f"must be {allowed}, not {value!r}")
+
+
+def _check_method(dialect: Dialect, method: str) -> None:
+    arguments = _ARGUMENTS[method]
+    try:
+        inspect.signature(getattr(dialect, method)).bind(*arguments)
+    except TypeError:
+        wanted = ", ".join(("self", *arguments))
+        raise DialectMistake(_where(dialect, method), f"must take ({wanted}); {_OLD_FORM}") from None
+    waits = method == "login"
+    if inspect.iscoroutinefunction(getattr(type(dialect), method)) is not waits:
+        raise DialectMistake(_where(dialect, method), "must be async" if waits else "must not be async")
 
 
 def _where(dialect: Dialect, method: str) -> str:

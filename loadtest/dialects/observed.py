@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, Protocol
 
 from loadtest.dialects.base import Dialect
+from loadtest.dialects.calls import timed
 from loadtest.dialects.dialect_session import DialectSession
 
 METHODS = ("endpoint", "greeting", "request", "heartbeat", "probe", "read")
@@ -38,7 +39,7 @@ class Observer(Protocol):
         """Take note of an exception, which goes on to the caller."""
 
     def blocked(self, method: str, took_ns: int) -> None:
-        """Take note of how long a call took, returned or not; `login`, which may wait, is not reported."""
+        """Take note of how long a call took, returned or not; of `login` the longest step."""
 
 
 def observe(dialect: Dialect, observer: Observer) -> None:
@@ -82,12 +83,13 @@ def _observed_login(call: Callable[..., Coroutine[Any, Any, None]], observer: Ob
     async def observed(session: DialectSession, coroutine: Coroutine[Any, Any, None]) -> None:
         observer.running = "login"
         try:
-            await coroutine
+            longest_s = await timed(coroutine)
         except Exception as error:
             observer.raised("login", session, None, error)
             raise
         finally:
             observer.running = None
+        observer.blocked("login", int(longest_s * 1e9))
         observer.returned("login", session, None, None)
 
     return login

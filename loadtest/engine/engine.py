@@ -281,6 +281,7 @@ class Engine:
         endpoint = await self._login.endpoint(about)
         connection, phases = await self._dialer.open(endpoint, credentials(about))
         about.cookies = updated(about.cookies, connection.set_cookies)
+        self._login.remember(about)
         return connection, phases
 
     @property

@@ -18,7 +18,7 @@ from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.kinds import DETECTED, DropKind, Steps
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.timers import Timers
-from loadtest.errors import ConnectFailed
+from loadtest.errors import ConnectFailed, DialectMistake
 from loadtest.events import (
     Action,
     Close,
@@ -177,6 +177,10 @@ class Link:
                         self._connection.send(action.data)
                 else:
                     _PERFORM[action.__class__](self, action)
+        except UnicodeEncodeError as error:  # raised by sending what the dialect wants to say
+            dialect = type(self._context.config.dialect).__name__
+            problem = f"wants to send a text that is no UTF-8: {error.reason}"
+            self._context.fail(DialectMistake(dialect, problem))
         except Exception as error:  # a defect in the tool or a user's dialect: the run is no longer valid
             self._context.fail(error)
 

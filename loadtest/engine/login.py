@@ -8,17 +8,17 @@ through `call_blocking`; a login that blocks the loop instead is named in the re
 import asyncio
 import contextlib
 import inspect
-import time
-import types
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
 from loadtest.dialects.base import Dialect
+from loadtest.dialects.calls import timed
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import described, mistake, wrong_result
-from loadtest.errors import ConnectFailed, LoginFailed
+from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
 from loadtest.events import Endpoint, Refused
 from loadtest.text import Secrets, public_line
 from loadtest.transport.cookies import header
@@ -28,6 +28,9 @@ TokenSource = Callable[[], str | Awaitable[str | None] | None]
 
 BLOCKED_S = 0.1
 """A step of a login that takes longer than this holds up every session."""
+
+CREDENTIALS_KEPT = 3
+"""Attempts whose credentials are remembered: a server may quote those of an earlier one."""
 
 SHORTEST_SECRET = 8
 """Shorter headers and cookies are not treated as secrets: to hide them would garble other text."""
@@ -55,7 +58,7 @@ class Login:
         self._timeout_s = timeout_s
         self._blocked = blocked
         self._has_login = type(dialect).overrides("login")
-        self._with_credentials: dict[int, DialectSession] = {}  # by session number
+        self._credentials: dict[int, deque[tuple[str, ...]]] = {}  # of the latest attempts, by session number
 
     async def endpoint(self, about: DialectSession) -> Endpoint:
         """Get a token, log in, and return what to request, with the session's headers and cookies.
@@ -67,18 +70,37 @@ class Login:
         about.token = await self._token()
         if self._has_login:
             await self._log_in(about)
-        if about.token or about.headers or about.cookies:
-            self._with_credentials[about.number] = about
+        self.remember(about)
         given = f"session {about.number}"
         try:
             endpoint = self._dialect.endpoint(about)
         except Exception as error:
             raise mistake(self._dialect, "endpoint", error, given) from error
-        if not isinstance(endpoint, Endpoint):
-            raise wrong_result(self._dialect, "endpoint", endpoint, "loadtest.Endpoint", given)
+        if not _is_sound(endpoint):
+            allowed = "loadtest.Endpoint with an ASCII path, headers as pairs of str, and subprotocols as str"
+            raise wrong_result(self._dialect, "endpoint", endpoint, allowed, given)
         cookie = header(about.cookies)
         own = (*about.headers.items(), *((("Cookie", cookie),) if cookie else ()))
         return msgspec.structs.replace(endpoint, headers=(*endpoint.headers, *own)) if own else endpoint
+
+    def _check_credentials(self, about: DialectSession) -> None:
+        where, given = f"{type(self._dialect).__name__}.login", f"session {about.number}"
+        if about.token is not None and not isinstance(about.token, str):
+            problem = f"must leave session.token as a str or None (it is: {type(about.token).__name__})"
+            raise DialectMistake(where, problem, given)
+        for name in ("headers", "cookies"):
+            left = getattr(about, name)
+            pairs = left.items() if isinstance(left, dict) else ((left, left),)
+            if not all(isinstance(text, str) for pair in pairs for text in pair):
+                raise DialectMistake(where, f"must leave session.{name} as a dict of str to str", given)
+
+    def remember(self, about: DialectSession) -> None:
+        """Remember a session's credentials, which are secrets as long as a server may quote them."""
+        now = credentials(about)
+        if now:
+            known = self._credentials.setdefault(about.number, deque(maxlen=CREDENTIALS_KEPT))
+            if now not in known:
+                known.append(now)
 
     async def _token(self) -> str | None:
         try:
@@ -93,7 +115,7 @@ class Login:
     async def _log_in(self, about: DialectSession) -> None:
         try:
             with fail_after(self._timeout_s):
-                longest_s = await _timed(self._dialect.login(about))
+                longest_s = await timed(self._dialect.login(about))
         except TimeoutError:
             raise _refused("timeout", f"no answer within {self._timeout_s:g} s", about) from None
         except LoginFailed as failed:
@@ -102,6 +124,7 @@ class Login:
             if _is_mistake(error):
                 raise mistake(self._dialect, "login", error, f"session {about.number}") from error
             raise _refused("login_error", described(error), about) from error
+        self._check_credentials(about)
         if longest_s > BLOCKED_S:
             what = f"{type(self._dialect).__name__}.login blocked the event loop"
             took = f"for {longest_s * 1000:.0f} ms: call what blocks with `await session.blocking(…)`"
@@ -110,15 +133,30 @@ class Login:
     @property
     def secrets(self) -> frozenset[str]:
         """The sessions' credentials, to be removed from everything written."""
-        sessions = tuple(self._with_credentials.values())
-        return frozenset(secret for about in sessions for secret in credentials(about))
+        sessions = tuple(self._credentials.values())
+        return frozenset(secret for known in sessions for one in tuple(known) for secret in one)
 
 
 def credentials(about: DialectSession) -> tuple[str, ...]:
-    """Return a session's token, and the values of its headers and cookies; short ones are not secrets."""
+    """Return a session's token, and what stands in its headers and cookies; short texts are not secrets."""
     values = (*about.headers.values(), *about.cookies.values())
-    long = tuple(value for value in values if len(value) >= SHORTEST_SECRET)
+    words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
+    long = tuple(text for text in (*values, *words) if len(text) >= SHORTEST_SECRET)
     return (about.token, *long) if about.token else long
+
+
+def _is_sound(endpoint: object) -> bool:
+    return (
+        isinstance(endpoint, Endpoint)
+        and isinstance(endpoint.path, str)
+        and endpoint.path.isascii()
+        and endpoint.path.startswith("/")
+        and isinstance(endpoint.headers, tuple | list)
+        and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in endpoint.headers)
+        and all(isinstance(text, str) for pair in endpoint.headers for text in pair)
+        and isinstance(endpoint.subprotocols, tuple | list)
+        and all(isinstance(text, str) for text in endpoint.subprotocols)
+    )
 
 
 def _refused(cause: str, detail: str, about: DialectSession) -> ConnectFailed:
@@ -132,25 +170,6 @@ def _is_mistake(error: Exception) -> bool:
     Python's own ones do, except for those of the system and the network; a library's own report its service.
     """
     return type(error).__module__ == "builtins" and not isinstance(error, OSError)
-
-
-@types.coroutine
-def _timed(coroutine: Coroutine[Any, Any, Any]) -> Generator[Any, Any, float]:
-    """Run a coroutine; return its longest step without a switch to others, in seconds."""
-    longest_s = 0.0
-    resume, value = coroutine.send, None
-    while True:
-        began_s = time.monotonic()
-        try:
-            awaited = resume(value)
-        except StopIteration:
-            return max(longest_s, time.monotonic() - began_s)
-        longest_s = max(longest_s, time.monotonic() - began_s)
-        try:
-            value = yield awaited
-            resume = coroutine.send
-        except BaseException as error:  # a timeout, or what the awaited future raised
-            resume, value = coroutine.throw, error
 
 
 async def call_blocking(

@@ -19,7 +19,7 @@ from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.options import SETTINGS, written
 from loadtest.report.dialect_check import DialectCheck
 from loadtest.text import HIDDEN, without_secrets
-from loadtest.values import Flag
+from loadtest.values import FilePath, Flag
 
 RUN = ("--headless", "-u", "1", "-t", "60s")
 """Of the run to go on with: a minute of one user's sessions is enough to judge every item."""
@@ -76,4 +76,4 @@ def _options(host: str | None, values: Mapping[str, Any]) -> Iterator[str]:
                 continue  # Locust reads it too
             yield row.option
             if not isinstance(row.kind, Flag):
-                yield HIDDEN if row.secret else written(one)
+                yield HIDDEN if row.secret and not isinstance(row.kind, FilePath) else written(one)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.dialects.dialect_session import SizeOf
-from loadtest.dialects.mistakes import check_form
+from loadtest.dialects.mistakes import check_form, new_dialect
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
@@ -211,8 +211,7 @@ def _new_dialect(values: Mapping[str, Any]) -> Dialect:
     if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
         problem = "must be ASCII without spaces and control characters"
         raise InvalidSetting("--ws-path", path, problem, "Percent-encode them")
-    made: Dialect = kind(path=path)
-    return made
+    return new_dialect(kind, path)
 
 
 def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:

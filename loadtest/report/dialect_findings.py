@@ -53,7 +53,10 @@ class Unjudged(Struct, frozen=True, kw_only=True):
     declare: str = ""
 
 
-_LOGIN = "The server wants a login: use --token or --header, or write login or endpoint"
+_LOGIN = (
+    "Does the server want a login (--token, --header, the dialect's login), and is the path right? Some "
+    "servers answer so to unknown paths"
+)
 _WEBSOCKET = "Does a WebSocket server listen on this port, with TLS (wss://) or without (ws://)?"
 
 _HINTS: Sequence[tuple[str, str]] = (
@@ -78,8 +81,8 @@ _HINTS: Sequence[tuple[str, str]] = (
     ),
     (
         "reply altered",
-        "The text of a Reply must hold session.text(sequence) unchanged. If the server changes it by design, "
-        "leave the text out",
+        "request must put session.text(sequence) where the user's text goes, and the server must return it "
+        "unchanged. If it changes texts by design, leave the text out of the Reply",
     ),
     ("reply holds another session's text", "In a room, tell own messages by session.sequence_of(text)"),
     ("reply duplicated", "If the server confirms and answers each request, only one of both is the Reply"),

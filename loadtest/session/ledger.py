@@ -46,6 +46,15 @@ class Outcome(StrEnum):
     UNMATCHED = "unmatched"
 
 
+ERRORS = {
+    Outcome.LOST: "no reply in time",
+    Outcome.BROKEN_OFF: "streamed reply broke off",
+    Outcome.FAILED: "the server answered with an error",
+    Outcome.CORRUPTED: "reply altered",
+    Outcome.FOREIGN: "reply holds another session's text",
+}
+"""The errors of outcomes; of others, "reply" and the outcome."""
+
 _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
 
 
@@ -83,7 +92,7 @@ class Ranges:
     Beyond `LIMIT` ranges the lowest one is forgotten; `total` still counts its members.
     """
 
-    LIMIT = 64
+    LIMIT = 1024
     __slots__ = ("_starts", "_stops", "total")
 
     def __init__(self) -> None:

@@ -18,19 +18,11 @@ from enum import StrEnum
 from typing import Any
 
 from loadtest.dialects import calls
-from loadtest.dialects.base import (
-    Established,
-    Failed,
-    Incoming,
-    Reply,
-    StreamPart,
-    Unreadable,
-    excerpt,
-)
+from loadtest.dialects.base import Established, Failed, Incoming, Reply, StreamPart, Unreadable, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake
 from loadtest.drops.kinds import DropKind
-from loadtest.errors import DialectMistake, IllegalStep, LoadtestError
+from loadtest.errors import DialectMistake, FieldMistake, IllegalStep, LoadtestError
 from loadtest.events import (
     Action,
     Close,
@@ -229,29 +221,37 @@ class Session:
         except DialectMistake:
             raise
         except Exception as error:
-            return self._read_raised(error, event.data, now_ns)
-        self._recorder.has_read = True
+            raised = mistake(self._dialect, "read", error, excerpt(event.data))
+            raised.__cause__ = error
+            return self._misread(raised, f"{raised.where} raised {type(error).__name__}", now_ns)
+        actions: Actions
         try:
             if read.__class__ is Reply:
-                return self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
-            return [action for incoming in read for action in self._take(incoming, now_ns)]
+                actions = self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
+            else:
+                actions = [action for incoming in read for action in self._take(incoming, now_ns)]
+        except FieldMistake as wrong:
+            return self._misread(wrong, "a field of the wrong type", now_ns)
         except LoadtestError:
             raise
         except Exception:
-            calls.check_fields(self._dialect, read, event.data)
-            raise
+            found = calls.wrong_field(self._dialect, read, event.data)
+            if found is None:  # then it is a defect of the tool
+                raise
+            return self._misread(found, "a field of the wrong type", now_ns)
+        self._recorder.has_read = True
+        return actions
 
-    def _read_raised(self, error: Exception, data: Data, now_ns: int) -> Actions:
-        """Count a message that made the dialect raise as unreadable.
+    def _misread(self, wrong: DialectMistake, error: str, now_ns: int) -> Actions:
+        """Count a message that the dialect could not read as unreadable.
 
         Raises:
-            DialectMistake: the dialect has raised at every one of the first messages.
+            DialectMistake: so it was with every one of the first messages.
         """
-        raised = mistake(self._dialect, "read", error, excerpt(data))
         self._recorder.reads_raised += 1
         if not self._recorder.has_read and self._recorder.reads_raised >= HOPELESS_READS:
-            raise raised from error
-        self._traffic.unreadable(str(raised), now_ns, f"{raised.where} raised {type(error).__name__}")
+            raise wrong
+        self._traffic.unreadable(str(wrong), now_ns, error)
         return ()
 
     def _take(self, incoming: Incoming, now_ns: int) -> Actions:

@@ -9,10 +9,11 @@ outage rather than the server, so it goes into neither `service` nor `response`.
 after a resume, which has its own histogram.
 """
 
-import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from msgspec import UNSET
 
 from loadtest.dialects import calls
 from loadtest.dialects.base import (
@@ -32,7 +33,7 @@ from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.events import Send
 from loadtest.session.history import History, flaws_of
-from loadtest.session.ledger import Ledger, Outcome
+from loadtest.session.ledger import ERRORS, Ledger, Outcome
 from loadtest.session.ledger import Request as Sent
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import Backoff, Pace
@@ -209,7 +210,7 @@ class Traffic:
             self._answered_nothing(reply, sequence, now_ns)
             return ()
         text, flaw = reply.text, None
-        if text is None:
+        if text is UNSET:
             self._recorder.counts["messaging.unchecked"] += 1
         elif text != self._about.text(sequence):
             flaw = self._flaw(reply, text, sequence)
@@ -225,10 +226,12 @@ class Traffic:
     def _number(self, sequence: object) -> int:
         return calls.number(self._dialect, sequence, self._ledger.oldest())
 
-    def _flaw(self, reply: Reply, text: str, sequence: int) -> Outcome | None:
+    def _flaw(self, reply: Reply, text: str | None, sequence: int) -> Outcome | None:
         """Return what is wrong with a reply's text, None if it holds the request's own."""
+        if text is None:
+            return Outcome.CORRUPTED
         sent = self._about.text(sequence)
-        if not reply.whole and text.count(sent) == 1:
+        if not reply.whole and text.count(sent) == 1 and self._about.marker.bears_only(sequence, text):
             return None
         return Outcome.FOREIGN if self._about.marker.is_foreign(text) else Outcome.CORRUPTED
 
@@ -247,8 +250,8 @@ class Traffic:
 
     def _answered_nothing(self, reply: Reply | Failed, sequence: int, now_ns: int) -> None:
         """Record a reply to a request that is not outstanding."""
-        text, flaw = getattr(reply, "text", None), Outcome.FAILED if isinstance(reply, Failed) else None
-        if isinstance(reply, Reply) and text is not None and self._ledger.gave_up(sequence):
+        text, flaw = getattr(reply, "text", UNSET), Outcome.FAILED if isinstance(reply, Failed) else None
+        if isinstance(reply, Reply) and text is not UNSET and self._ledger.gave_up(sequence):
             intact = text == self._about.text(sequence)
             flaw = None if intact else self._flaw(reply, text, sequence)
         outcome, given_up = self._ledger.unexpected(sequence, flaw)
@@ -269,12 +272,10 @@ class Traffic:
         if isinstance(reply, Failed):
             example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
         elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
-            example += f": {difference(self._about.text(sequence), reply.text or '')}"
+            example += f": {difference(self._about.text(sequence), str(reply.text or ''))}"
         answers_nothing = isinstance(reply, Failed) and outcome is Outcome.UNMATCHED
         error = (
-            "an error that answers no request"
-            if answers_nothing
-            else _ERRORS.get(outcome, f"reply {outcome}")
+            "an error that answers no request" if answers_nothing else ERRORS.get(outcome, f"reply {outcome}")
         )
         self.error(item, error, now_ns, example)
 
@@ -319,7 +320,7 @@ class Traffic:
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
             example = f"{_named(sequence, request)}: {self._about.text(sequence)[:80]}"  # to find in a log
-            self.error("messaging", _ERRORS[outcome], request.sent_ns, example)
+            self.error("messaging", ERRORS[outcome], request.sent_ns, example)
         return self.in_turn(now_ns) if steady and given_up else ()
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
@@ -332,9 +333,9 @@ class Traffic:
             case Restored():
                 self.history.restored(incoming, now_ns)
             case AuthRequired(detail):
-                self.refusal = detail
+                self.refusal = str(detail)
             case Unreadable(excerpt):
-                self.unreadable(excerpt, now_ns)
+                self.unreadable(str(excerpt), now_ns)
             case _:
                 raise wrong_result(self._dialect, "read", incoming, calls.ALLOWED, "a message of the server")
 
@@ -349,7 +350,7 @@ class Traffic:
             self._check_push(push.text, now_ns)
         if push.number is not None:
             self._follow_pushes(push.number, now_ns)
-        if push.sent_at_ms is not None and math.isfinite(push.sent_at_ms):
+        if push.sent_at_ms is not None and abs(push.sent_at_ms) < MAX_CLOCK_MS:  # not NaN either
             # RFC 3393: with unsynchronised clocks, only the delay above the smallest one is known.
             apart_ms = now_ns / 1e6 - push.sent_at_ms
             least_ms = apart_ms if self._least_push_ms is None else min(apart_ms, self._least_push_ms)
@@ -430,17 +431,11 @@ def _named(sequence: int, request: Sent) -> str:
     return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
 
 
+MAX_CLOCK_MS = 1e15
+"""Cap on a server's clock, some 30,000 years: it may say any number, also an int beyond a float."""
+
 MAX_PUSH_NS = 2.0**62
 """Cap on a push's delay, as a server's clock may show any time: it fits the array and counts as clamped."""
 
 MAX_PUSH_GAP = 1_000_000
 """Cap on the missing pushes counted for one gap, as a server may send any number."""
-
-_ERRORS = {
-    Outcome.LOST: "no reply in time",
-    Outcome.BROKEN_OFF: "streamed reply broke off",
-    Outcome.FAILED: "the server answered with an error",
-    Outcome.CORRUPTED: "reply altered",
-    Outcome.FOREIGN: "reply holds another session's text",
-}
-"""The errors of outcomes; of others, "reply" and the outcome."""

@@ -1,18 +1,18 @@
 """A session's cookies: what responses to its upgrade requests set, sent with its next upgrade requests.
 
-Parsed as RFC 6265, section 5.2, tells user agents to, which never fails. `http.cookies` does not: before Python
-3.14 it drops a cookie with the attribute Partitioned, it takes unknown attributes for cookies, and it removes the
-quotes that browsers send back.
+Parsed as RFC 6265, section 5.2, tells user agents to, which never fails. `http.cookies` does not: before
+Python 3.14 it drops a cookie with the attribute Partitioned, it takes unknown attributes for cookies, and it
+removes the quotes that browsers send back.
 
-A session talks to one endpoint, so Domain, Path, Secure and SameSite are ignored: every cookie that a response
-sets is sent back. It is kept until a response deletes it or the session ends; a lifetime that runs out on the way
-is ignored.
+A session talks to one endpoint, so Domain, Path, Secure and SameSite are ignored: every cookie that a
+response sets is sent back. It is kept until a response deletes it or the session ends; a lifetime that runs
+out on the way is ignored.
 """
 
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from http.cookiejar import http2time
+from http.cookiejar import http2time  # type: ignore[attr-defined]  # not in the stubs
 
 MAX_COOKIES = 50
 """Cookies that a session keeps (RFC 6265, section 6.1); further new ones are ignored."""

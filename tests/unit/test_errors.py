@@ -11,6 +11,7 @@ from loadtest.errors import (
     NOT_SHOWN,
     ConnectFailed,
     DialectMistake,
+    FieldMistake,
     IllegalStep,
     InvalidSetting,
     LoadtestError,
@@ -36,6 +37,11 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         DialectMistake("Chat.read", "raised KeyError: 'id'", '{"type":"ping"}'),
         2,
         'mistake in the dialect: Chat.read raised KeyError: \'id\' (given {"type":"ping"})',
+    ),
+    (
+        FieldMistake("Chat.read", "returned Push(text=5); it must return Push whose text is str"),
+        2,
+        "mistake in the dialect: Chat.read returned Push(text=5); it must return Push whose text is str",
     ),
     (
         RunNotFound("v1", Path("results")),

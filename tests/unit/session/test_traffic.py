@@ -5,6 +5,7 @@ import unicodedata
 from typing import Any
 
 import pytest
+from msgspec import UNSET, UnsetType
 
 from loadtest.dialects.base import Dialect, Failed, Push, Reply, Request, StreamPart, Unreadable
 from loadtest.dialects.calls import MOST_UNANSWERABLE
@@ -60,7 +61,7 @@ class Talk:
         now_ns: int,
         *,
         steady: bool = True,
-        text: str | None = None,
+        text: str | UnsetType | None = UNSET,
         whole: bool = False,
     ) -> int:
         """Let a reply come; return how many messages are sent in turn."""
