@@ -125,7 +125,7 @@ class Refusing(Echo):
 
     async def login(self, session: DialectSession) -> None:
         """Refuse, or let in."""
-        session.headers["X-Secret"] = "hunter2hunter2"
+        session.headers["X-Secret"] = "Bearer hunter2hunter2"
         if self.left:
             self.left -= 1
             raise self.error

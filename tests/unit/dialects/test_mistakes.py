@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.dialects.base import Dialect, Reply
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.dialects.mistakes import check_form
+from loadtest.dialects.mistakes import check_form, new_dialect
 from loadtest.errors import DialectMistake
 from loadtest.events import Data
 
@@ -44,6 +44,23 @@ def _silent(self: Dialect, session: DialectSession) -> None:
     """Not async, as a login must be."""
 
 
+async def _waiting(self: Dialect, session: DialectSession, data: Data) -> None:
+    """Async, as `read` must not be."""
+
+
+def test_a_constructor_of_the_old_form() -> None:
+    """What it must take is said, with what it raised instead."""
+
+    class Chat(Sound):
+        def __init__(self, *, path: str | None = None, message_bytes: int = 64) -> None:
+            super().__init__(path=path, message_bytes=message_bytes)  # type: ignore[call-arg]  # the old form
+
+    told = r"Chat\.__init__ must take \(self, \*, path=None\); it raised TypeError: .*; see docs/old-dialects"
+    with pytest.raises(DialectMistake, match=told):
+        new_dialect(Chat, "/chat")
+    assert new_dialect(Sound, "/chat").path == "/chat"
+
+
 def test_a_dialect_of_the_right_form() -> None:
     """Nothing is said of it; arguments may have other names and defaults."""
     check_form(Sound())
@@ -62,9 +79,14 @@ def test_a_dialect_of_the_right_form() -> None:
         ({"read": Dialect.read}, r"Chat\.read is missing"),
         ({"heartbeat": Dialect.heartbeat}, r"Chat\.heartbeat is missing, but heartbeat_s is set"),
         ({"login": _silent}, r"Chat\.login must be async"),
+        ({"read": _waiting}, r"Chat\.read must not be async"),
         ({"identifies": True}, r"Chat\.identifies needs establishes = True"),
         ({"heartbeat_s": 0}, r"Chat\.heartbeat_s must be None or above 0, not 0"),
         ({"cleanup_s": "10"}, r"Chat\.cleanup_s must be None or above 0, not '10'"),
+        ({"heartbeat_s": float("inf")}, r"Chat\.heartbeat_s must be None or above 0, not inf"),
+        ({"forbidding_close_codes": 1008}, r"Chat\.forbidding_close_codes must be a set of numbers"),
+        ({"subprotocols": "chat"}, r"Chat\.subprotocols must be a tuple of texts"),
+        ({"default_path": "chat"}, r"Chat\.path must be a path that begins with a slash"),
         ({"history_window": True}, r"Chat\.history_window must be None or above 0, not True"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,

@@ -289,6 +289,27 @@ class TestPieces:
         resumed.reconnect()
         assert resumed.found == WHOLE, "only the first connection's history"
 
+    def test_an_end_that_never_comes(self) -> None:
+        """A server that has answered many requests since its last piece will not send the rest."""
+        resumed = Resumed()
+        resumed.restore(resumed.texts([0]), complete=False)
+        resumed.restore(resumed.texts([1, 2]))
+        resumed.talk()
+        resumed.reconnect()
+        resumed.restore(resumed.texts([0]), complete=False)
+        resumed.talk(History.SETTLED)
+        resumed.reconnect()
+        assert resumed.found == {"histories": 2, "acknowledged": 7, "missing": 3}
+
+    def test_many_pieces_cost_as_much_as_one(self) -> None:
+        """Pieces are put together in place: a server may send any number of them."""
+        resumed = Resumed()
+        before = resumed.traffic.history
+        resumed.restore(resumed.texts([0]), complete=False)
+        so_far = before._sequences
+        resumed.restore(resumed.texts([1]), complete=False)
+        assert before._sequences is so_far
+
     def test_dropped_between_the_pieces(self) -> None:
         """A connection that ends before a reply and before the last piece is not compared."""
         resumed = Resumed()

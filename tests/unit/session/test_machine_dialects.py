@@ -124,6 +124,21 @@ class TestSend:
 class TestIdentity:
     """Who a session is to its server."""
 
+    def test_what_is_not_said_is_not_compared(self) -> None:
+        """A resume that names no id is not checked, and neither failed; ids may come one by one."""
+        link = Link()
+        history = link.start().session._traffic.history
+        counts = link.recorder.counts
+        checked = counts["persistence.checked"]
+        history.resumed_as(Established(), 1)
+        assert (counts["persistence.checked"], counts["persistence.identity_changed"]) == (checked, 0)
+        history.known_as(Established(session_id="s"))
+        history.said_again(Established(thread_id="t"), 2)
+        history.resumed_as(Established(session_id="s", thread_id="t"), 3)
+        assert (counts["persistence.checked"], counts["persistence.identity_changed"]) == (checked + 1, 0)
+        history.resumed_as(Established(session_id="s", thread_id="another"), 4)
+        assert counts["persistence.identity_changed"] == 1
+
     def test_another_on_an_open_connection(self) -> None:
         """A server that calls an open session by another id has changed it; one that names none has not."""
         for said, changed in (("s", 0), (None, 0), ("another", 1)):

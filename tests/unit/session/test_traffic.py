@@ -884,3 +884,54 @@ class TestPushedTexts:
         talk.push(1, text=talk.about.text(2))
         talk.push(2, text=talk.about.text(1))
         assert talk.counts == {"pushes": 2}
+
+
+class TestForeignBeside:
+    """Replies that hold more than they should."""
+
+    def test_another_sessions_text(self) -> None:
+        """Its own text does not make up for that of another session."""
+        talk = Talk()
+        talk.due(0, 0)
+        other = dialect_session(number=99).text(0)
+        talk.reply(0, 1, text=f"{talk.about.text(0)} {other}")
+        assert talk.counts["foreign"] == 1
+
+    def test_another_requests_text(self) -> None:
+        """Nor for that of an earlier request of its own."""
+        talk = Talk()
+        for number in range(2):
+            talk.due(number, number)
+        talk.reply(0, 2, text=talk.about.text(0))
+        talk.reply(1, 3, text=f"{talk.about.text(0)} {talk.about.text(1)}")
+        assert (talk.counts["answered"], talk.counts["corrupted"]) == (1, 1)
+
+    def test_a_text_that_is_missing(self) -> None:
+        """A reply whose text is None should have had one; a reply without the field is not checked."""
+        talk = Talk()
+        for number in range(2):
+            talk.due(number, number)
+        talk.reply(0, 2, text=None)
+        talk.reply(1, 3)
+        assert (talk.counts["corrupted"], talk.counts["unchecked"], talk.counts["answered"]) == (1, 1, 1)
+
+    def test_a_doubled_push(self) -> None:
+        """A text that comes twice in one push is altered."""
+        talk = Talk()
+        talk.push(1, text=talk.about.text(0) * 2)
+        assert talk.counts == {"pushes": 1, "pushes_altered": 1}
+
+    @pytest.mark.parametrize("sent_at_ms", [10**400, -(10**400), float("inf"), float("nan")])
+    def test_an_impossible_clock(self, sent_at_ms: float) -> None:
+        """A server may say any time; such a one tells no delay."""
+        talk = Talk()
+        talk.push(1, sent_at_ms=sent_at_ms)
+        assert talk.counts == {"pushes": 1}
+        assert talk.samples("push") == []
+
+    def test_digits_of_another_script(self) -> None:
+        """Only ASCII digits name a request."""
+        talk = Talk()
+        talk.due(0, 0)
+        talk.reply("\N{ARABIC-INDIC DIGIT ZERO}", 1)
+        assert talk.counts["unmatched"] == 1
