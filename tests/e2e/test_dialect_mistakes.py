@@ -81,7 +81,8 @@ def test_a_dialect_that_reads_nothing_ends_the_run(tmp_path: Path) -> None:
 def test_a_login_with_a_mistake_ends_the_run(tmp_path: Path) -> None:
     """A mistake in a login is none of the server's: no attempt is counted as failed."""
     finished = run(tmp_path, LOGIN)
-    assert_told(finished, "mistake in the dialect: Chat.login raised KeyError: '***' (given session ")
+    told = "session.data has no column '***': no --ws-data was given"
+    assert_told(finished, f'mistake in the dialect: Chat.login raised KeyError: "{told}" (given session ')
     assert finished.counts["connect.failed"] == 0
 
 
