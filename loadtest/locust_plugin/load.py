@@ -138,7 +138,12 @@ class Load:
             for n in numbers
         ]
         self._running.update(dict.fromkeys(numbers))
-        self._engine.call(self._engine.add, identities)
+        try:
+            self._engine.call(self._engine.add, identities)
+        except LoadtestError:
+            if self._engine.failure is None:
+                raise
+            return ()  # the engine has failed, which is reported once for all users
         return numbers
 
     def _user_number(self, nth: int) -> int:

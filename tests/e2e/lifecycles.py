@@ -26,7 +26,7 @@ from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
 
 from loadtest.errors import DialectMistake, InvalidSetting, LoadtestError, UsageError
-from loadtest.locust_plugin import lifecycle, roles
+from loadtest.locust_plugin import lifecycle, load, roles
 from loadtest.locust_plugin.configuration import Configuration
 from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
 from loadtest.locust_plugin.load import RunInfo
@@ -361,6 +361,26 @@ def test_a_mistake_in_the_dialect_ends_the_run(results: Path) -> None:
     assert environment.process_exit_code == UsageError.exit_code
     (run,) = runs_in(results)
     assert (run["complete"], run["failure"]) == (False, TOLD)
+
+
+def test_a_user_that_starts_after_the_engine_has_failed_holds_nothing() -> None:
+    """The failure is reported once, for all users; else an absent engine is an error."""
+
+    def call(*_arguments: object) -> None:
+        raise LoadtestError("the engine is not running")
+
+    engine: Any = SimpleNamespace(failure=DialectMistake("Chat.login", "raised"), call=call, add=None)
+    one: Any = object.__new__(load.Load)
+    one._finished, one._users, one._running, one._worker = False, iter(range(2)), {}, None
+    one._settings, one._info, one._engine = (
+        SimpleNamespace(sessions=2),
+        RunInfo(run_id="run", workers=1),
+        engine,
+    )
+    assert one.start_user() == ()
+    engine.failure = None
+    with pytest.raises(LoadtestError, match="not running"):
+        one.start_user()
 
 
 def test_a_run_after_a_mistake_begins_anew(results: Path) -> None:
