@@ -64,7 +64,8 @@ class Marker:
         if at < 0:
             return None
         begin = at + len(self.head)
-        digits = text[begin : text.find(".", begin, begin + 20)]
+        end = text.find(".", begin, begin + 20)
+        digits = text[begin:end] if end > 0 else ""
         return int(digits) if digits.isascii() and digits.isdigit() else None
 
     def own(self, text: str) -> Iterator[int]:

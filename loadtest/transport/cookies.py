@@ -5,14 +5,15 @@ Python 3.14 it drops a cookie with the attribute Partitioned, it takes unknown a
 removes the quotes that browsers send back.
 
 A session talks to one endpoint, so Domain, Path, Secure and SameSite are ignored: every cookie that a
-response sets is sent back. It is kept until a response deletes it or the session ends; a lifetime that runs
-out on the way is ignored.
+response sets is sent back, until a response deletes it or the session ends. Lifetimes that run out meanwhile
+are ignored.
 """
 
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from http.cookiejar import http2time  # type: ignore[attr-defined]  # not in the stubs
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 MAX_COOKIES = 50
 """Cookies that a session keeps (RFC 6265, section 6.1); further new ones are ignored."""
@@ -70,6 +71,15 @@ def _is_over(attributes: Iterable[str], clock: Callable[[], float]) -> bool:
         name, _, value = (part.strip(" \t") for part in attribute.partition("="))
         if name.lower() == "max-age" and (age := _AGE.fullmatch(value)):
             over_by_age = age[1] is not None or not age[2].strip("0")  # int() refuses thousands of digits
-        elif name.lower() == "expires" and (at_s := http2time(value)) is not None:
+        elif name.lower() == "expires" and (at_s := _date_s(value)) is not None:
             over_by_date = at_s <= clock()
     return over_by_date if over_by_age is None else over_by_age
+
+
+def _date_s(text: str) -> float | None:
+    """Return a date in Unix seconds; None if it is none. The parser raises more than it says."""
+    try:
+        date = parsedate_to_datetime(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

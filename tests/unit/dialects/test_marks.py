@@ -327,3 +327,11 @@ class TestDifference:
         assert told.startswith('sent "')
         assert '", got "' in told
         assert len(told) < 2 * 10 * SHOWN + 100
+
+
+@pytest.mark.parametrize("cut", range(1, 4))
+def test_a_number_that_is_cut_off_is_none(cut: int) -> None:
+    """A text that ends within its sequence number does not name another request."""
+    marker = Marker("run", 7)
+    assert marker.sequence_of(marker.head + "123"[:cut]) is None
+    assert marker.sequence_of(marker.head + "1" * 5000) is None
