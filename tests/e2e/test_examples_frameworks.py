@@ -39,20 +39,24 @@ class TestCookiesAndOrigin:
         assert errors["upgrade: http_403"] == "HTTP 403"
 
 
+SLOWLY = ("--ws-rate", "2")
+"""An answer takes the frameworks some milliseconds, and Channels drops messages that it has no time for."""
+
+
 class TestRooms:
     """Django Channels: a room for all sessions, and a room for each."""
 
     def test_lobby(self, tmp_path: Path) -> None:
         """A session's own message is its reply, and other sessions' messages are pushes."""
         with stranger("rooms") as url:
-            finished = run_example("Rooms", url, tmp_path)
+            finished = run_example("Rooms", url, tmp_path, *SLOWLY)
         passed(finished)
         assert finished.counts["messaging.pushes"] > 10 * finished.counts["messaging.answered"]
 
     def test_lobby_that_sends_authors_a_second_copy(self, tmp_path: Path) -> None:
         """A message that comes twice fails, and is named."""
         with stranger("rooms", "echoes") as url:
-            summary, errors = failed(run_example("Rooms", url, tmp_path), "messaging")
+            summary, errors = failed(run_example("Rooms", url, tmp_path, *SLOWLY), "messaging")
         assert "answered twice" in summary
         assert errors["reply duplicated"].startswith("request ")
 
@@ -72,10 +76,6 @@ class TestRooms:
         assert errors["foreign text in a push"].startswith(
             f'of another session: "[{finished.manifest["run_id"]}.'
         )
-
-
-SLOWLY = ("--ws-rate", "2")
-"""The framework takes some milliseconds an answer, and the machine may be busy."""
 
 
 class TestGraphqlSubscriptions:
