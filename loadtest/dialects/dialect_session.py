@@ -49,6 +49,7 @@ class DialectSession:
         headers: sent with each upgrade request, by name.
         cookies: sent with each upgrade request, by name; responses to upgrades change them as in a browser.
         http_url: of the server of `--host`, for HTTP, without a path: `https://chat.example.org:443`.
+        marker: writes and recognises the session's texts.
         memory: for the dialect, which one instance serves all sessions of a run.
         data: the session's row of `--ws-data` by column; all values are secrets.
     """
@@ -60,7 +61,6 @@ class DialectSession:
         "_head",
         "_last",
         "_last_text",
-        "_marker",
         "_random",
         "_seed",
         "_size_of",
@@ -71,6 +71,7 @@ class DialectSession:
         "headers",
         "http_url",
         "identity",
+        "marker",
         "memory",
         "number",
         "session_id",
@@ -102,18 +103,13 @@ class DialectSession:
         self.data: Mapping[str, str] = Row(data or {})
         self._seed = seed
         self._random: random.Random | None = None
-        self._marker = Marker(run_id, identity.number)
-        self._head = self._marker.head
+        self.marker = Marker(run_id, identity.number)
+        self._head = self.marker.head
         self._size_of = size_of
         self._last: int | None = None  # whose text was made last: replies mostly ask for it again
         self._last_text = ""
         self._from, self._below, self._tail = 0, 0, ""  # the range of sequences whose text ends like this
         self._blocking = blocking
-
-    @property
-    def marker(self) -> Marker:
-        """Writes and recognises the session's texts."""
-        return self._marker
 
     @property
     def random(self) -> random.Random:
@@ -144,7 +140,7 @@ class DialectSession:
         """Set the end of texts from this sequence on, up to the next that needs another."""
         size_of = self._size_of
         size = size_of if isinstance(size_of, int) else size_of(self.number, sequence)
-        self._tail = self._marker.tail(sequence, size)
+        self._tail = self.marker.tail(sequence, size)
         digits = len(str(sequence))
         fixed = isinstance(size_of, int) and sequence > 0
         self._from, self._below = (10 ** (digits - 1), 10**digits) if fixed else (sequence, sequence + 1)
@@ -154,7 +150,7 @@ class DialectSession:
 
         Use it where a protocol has no ids, or to tell this session's messages from others' in a room.
         """
-        return self._last if text == self._last_text else self._marker.sequence_of(text)
+        return self._last if text == self._last_text else self.marker.sequence_of(text)
 
     async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call a function that blocks, such as an HTTP client's, on a thread of its own.

@@ -89,10 +89,7 @@ _ATTRIBUTES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "history_window": (_is_amount, "None or above 0"),
     "forbidding_close_codes": (_are_codes, "a set of numbers, such as frozenset({1008})"),
     "subprotocols": (_are_texts, 'a tuple of texts, such as ("chat",)'),
-    "path": (
-        lambda value: isinstance(value, str) and value.startswith("/"),
-        "a path that begins with a slash",
-    ),
+    "path": (_is_path, "a path that begins with a slash"),
 }
 """Attributes whose value matters in the middle of a run: whether it will do, and what it must be."""
 
