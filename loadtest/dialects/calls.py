@@ -70,11 +70,7 @@ def heartbeat(dialect: Dialect, session: DialectSession) -> Data:
     Raises:
         DialectMistake: it raised, or returned something else.
     """
-    try:
-        beat = dialect.heartbeat(session)
-    except Exception as error:
-        raise mistake(dialect, "heartbeat", error, _given(session)) from error
-    return sendable(dialect, "heartbeat", beat, _given(session))
+    return sendable(dialect, "heartbeat", called(dialect, "heartbeat", session), _given(session))
 
 
 def probe(dialect: Dialect, session: DialectSession) -> Data | None:
@@ -83,11 +79,20 @@ def probe(dialect: Dialect, session: DialectSession) -> Data | None:
     Raises:
         DialectMistake: it raised, or returned something else.
     """
-    try:
-        message = dialect.probe(session)
-    except Exception as error:
-        raise mistake(dialect, "probe", error, _given(session)) from error
+    message = called(dialect, "probe", session)
     return None if message is None else sendable(dialect, "probe", message, _given(session))
+
+
+def called(dialect: Dialect, method: str, session: DialectSession) -> Any:
+    """Return what a method of the dialect returns for a session.
+
+    Raises:
+        DialectMistake: it raised.
+    """
+    try:
+        return getattr(dialect, method)(session)
+    except Exception as error:
+        raise mistake(dialect, method, error, _given(session)) from error
 
 
 def sendable(dialect: Dialect, method: str, data: Any, given: str) -> Data:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from loadtest.dialects.base import Dialect
-from loadtest.dialects.calls import timed
+from loadtest.dialects.calls import called, timed
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import described, mistake, wrong_result
 from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
@@ -72,10 +72,7 @@ class Login:
             await self._log_in(about)
         self.remember(about)
         given = f"session {about.number}"
-        try:
-            endpoint = self._dialect.endpoint(about)
-        except Exception as error:
-            raise mistake(self._dialect, "endpoint", error, given) from error
+        endpoint: Endpoint = called(self._dialect, "endpoint", about)
         if not _is_sound(endpoint):
             allowed = "loadtest.Endpoint with an ASCII path, headers as pairs of str, and subprotocols as str"
             raise wrong_result(self._dialect, "endpoint", endpoint, allowed, given)
