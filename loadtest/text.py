@@ -184,6 +184,22 @@ def _joined(pair: str) -> bool:
     return len(pair) == 2 and all(one.isalnum() or one == "_" for one in pair)
 
 
+SHORTEST_SECRET = 8
+"""Shorter values of headers, cookies and queries are not secrets: to hide them would garble other text."""
+
+
+def secrets_in(headers: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+    """Return the values that must be hidden: of headers whole and word by word, of others whole.
+
+    Args:
+        headers: values of headers or cookies; of `Bearer X` or `sid=X; Path=/` a server may quote X alone.
+        others: other values.
+    """
+    values = tuple(headers)
+    words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
+    return [text for text in (*values, *words, *others) if len(text) >= SHORTEST_SECRET]
+
+
 def without_secrets(text: str, secrets: Secrets) -> str:
     """Return the text with `***` for every known secret, including one cut off at the end."""
     shown, done = "", 0

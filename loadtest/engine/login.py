@@ -20,7 +20,7 @@ from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import described, mistake, wrong_result
 from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
 from loadtest.events import Endpoint, Refused
-from loadtest.text import Secrets, public_line
+from loadtest.text import Secrets, public_line, secrets_in
 from loadtest.transport.cookies import header
 from loadtest.transport.opening import fail_after
 
@@ -31,9 +31,6 @@ BLOCKED_S = 0.1
 
 CREDENTIALS_KEPT = 3
 """Attempts whose credentials are remembered: a server may quote those of an earlier one."""
-
-SHORTEST_SECRET = 8
-"""Shorter headers and cookies are not treated as secrets: to hide them would garble other text."""
 
 
 class Login:
@@ -136,10 +133,8 @@ class Login:
 
 def credentials(about: DialectSession) -> tuple[str, ...]:
     """Return a session's token, and what stands in its headers and cookies; short texts are not secrets."""
-    values = (*about.headers.values(), *about.cookies.values())
-    words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
-    long = tuple(text for text in (*values, *words) if len(text) >= SHORTEST_SECRET)
-    return (about.token, *long) if about.token else long
+    found = secrets_in((*about.headers.values(), *about.cookies.values()))
+    return (about.token, *found) if about.token else tuple(found)
 
 
 def _is_sound(endpoint: object) -> bool:

@@ -26,7 +26,7 @@ from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.sizes import Sizes
 from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
-from loadtest.text import Secrets
+from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand
 from loadtest.transport.target import Target, Tls
 
@@ -278,15 +278,9 @@ def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
 
 
 def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:
-    """Return the token and other texts a server might quote: words of headers, values of the path's query.
-
-    Headers and query values under 8 characters are left out: hiding them would garble other text.
-    """
-    shortest = 8
-    values = [value for _, value in headers]
-    words = [word.partition("=")[2] or word for value in values for word in value.replace(";", " ").split()]
+    """Return the token and other texts a server might quote: words of headers, values of the path's query."""
     query = [value for _, value in parse_qsl(path.partition("?")[2]) if "{" not in value]
-    found = [text for text in (*values, *words, *query) if len(text) >= shortest]
+    found = secrets_in((value for _, value in headers), query)
     return [*found, token] if isinstance(token, str) and token else found
 
 
