@@ -8,18 +8,15 @@ Faults:
     drops_zeros: writes the digest that it expects as a number, without leading zeros: one login in 16 fails.
 """
 
-import asyncio
 import hashlib
 import hmac
 import json
 import secrets
-import sys
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, run
 
 POLICY_VIOLATION = 1008
 
@@ -50,20 +47,11 @@ async def admit(connection: ServerConnection) -> bool:
 
 async def handle(connection: ServerConnection) -> None:
     """Serve a client."""
-    try:
-        if await admit(connection):
-            async for data in connection:
-                message = json.loads(data)
-                await send(connection, "accepted", id=message["id"], text=message["text"])
-    except ConnectionClosed:
-        pass  # without a closing handshake
-
-
-async def main() -> None:
-    """Serve until the process ends."""
-    async with serve(handle, "127.0.0.1", int(sys.argv[1])) as server:
-        await server.serve_forever()
+    if await admit(connection):
+        async for data in connection:
+            message = json.loads(data)
+            await send(connection, "accepted", id=message["id"], text=message["text"])
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)

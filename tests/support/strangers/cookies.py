@@ -8,14 +8,14 @@ Fault `renewal_lost`: the renewed cookie is sent but not stored.
 """
 
 import secrets
-import sys
 from typing import Annotated
 
 import uvicorn
 from fastapi import Cookie, FastAPI, Header, HTTPException, Response, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, PORT
+
 ORIGIN = "https://app.example.org"
 
 app = FastAPI()
@@ -68,4 +68,4 @@ async def conversation(
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(app, host="127.0.0.1", port=PORT, log_level="warning")

@@ -7,7 +7,6 @@ Fault `pool_exhausted`: every 20th answer is an error.
 
 import asyncio
 import itertools
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from strawberry.asgi import GraphQL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import ConnectionInitMessage, PongMessage
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, PORT
 
 answers = itertools.count(1)
 
@@ -91,4 +90,4 @@ class Application(GraphQL[Any, Any]):
 
 if __name__ == "__main__":
     application = Application(strawberry.Schema(query=Query, subscription=Subscription))
-    uvicorn.run(application, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(application, host="127.0.0.1", port=PORT, log_level="warning")

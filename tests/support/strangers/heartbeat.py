@@ -8,12 +8,10 @@ Faults:
 
 import asyncio
 import json
-import sys
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, run
 
 SILENCE_S = 2.0
 LOGGED_OUT = 4408
@@ -38,15 +36,7 @@ async def handle(connection: ServerConnection) -> None:
         await talk(connection)
     except TimeoutError:
         await connection.close(LOGGED_OUT, f"logged out: silent for {SILENCE_S:g} s")
-    except ConnectionClosed:
-        pass  # without a closing handshake
-
-
-async def main() -> None:
-    """Serve until the process ends."""
-    async with serve(handle, "127.0.0.1", int(sys.argv[1])) as server:
-        await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)

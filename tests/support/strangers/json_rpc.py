@@ -10,15 +10,14 @@ Faults:
 import asyncio
 import json
 import random
-import sys
 from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, run
 
 METHOD_NOT_FOUND = -32601
 INTERNAL_ERROR = -32603
@@ -58,11 +57,5 @@ async def handle(connection: ServerConnection) -> None:
             pass  # without a closing handshake
 
 
-async def main() -> None:
-    """Serve until the process ends."""
-    async with serve(handle, "127.0.0.1", int(sys.argv[1])) as server:
-        await server.serve_forever()
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)

@@ -9,13 +9,12 @@ Faults:
 import asyncio
 import json
 import random
-import sys
 import time
 from itertools import count
 
 from websockets.asyncio.server import ServerConnection, broadcast, serve
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, PORT
 
 PAUSE_S = 0.1
 
@@ -45,7 +44,7 @@ async def publish() -> None:
 
 async def main() -> None:
     """Serve until the process ends."""
-    async with serve(handle, "127.0.0.1", int(sys.argv[1])):
+    async with serve(handle, "127.0.0.1", PORT):
         await publish()
 
 

@@ -8,14 +8,11 @@ Faults:
 """
 
 import asyncio
-import sys
-from contextlib import suppress
 
 import msgspec
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, run
 
 STORING_S = 0.02
 
@@ -44,18 +41,11 @@ storage = Storage()
 
 async def handle(connection: ServerConnection) -> None:
     """Answer a client's messages, one after the other."""
-    with suppress(ConnectionClosed):
-        async for data in connection:
-            assert isinstance(data, bytes)
-            stored = await storage.store(msgspec.msgpack.decode(data, type=Message))
-            await connection.send(msgspec.msgpack.encode(stored))
-
-
-async def main() -> None:
-    """Serve until the process ends."""
-    async with serve(handle, "127.0.0.1", int(sys.argv[1])) as server:
-        await server.serve_forever()
+    async for data in connection:
+        assert isinstance(data, bytes)
+        stored = await storage.store(msgspec.msgpack.decode(data, type=Message))
+        await connection.send(msgspec.msgpack.encode(stored))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)

@@ -8,18 +8,14 @@ Faults:
     newest_first: the history is read newest first, and never turned around.
 """
 
-import asyncio
 import json
-import sys
 from collections import defaultdict
-from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, run
 
 BATCH = 5 if FAULT == "written_in_batches" else 1
 
@@ -51,15 +47,8 @@ async def handle(connection: ServerConnection) -> None:
     """Serve a client."""
     assert connection.request is not None
     (session,) = parse_qs(urlsplit(connection.request.path).query)["session"]
-    with suppress(ConnectionClosed):
-        await talk(connection, session)
-
-
-async def main() -> None:
-    """Serve until the process ends."""
-    async with serve(handle, "127.0.0.1", int(sys.argv[1])) as server:
-        await server.serve_forever()
+    await talk(connection, session)
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)

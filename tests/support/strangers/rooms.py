@@ -4,12 +4,13 @@ Fault `echoes`: the author's copy is sent directly, too, so that authors get two
 Fault `few_groups`: rooms share three groups, so that their members hear other rooms.
 """
 
-import sys
 import zlib
 from typing import Any
 
 from daphne.server import Server
 from django.conf import settings
+
+from tests.support.strangers.program import FAULT, PORT
 
 settings.configure(
     ALLOWED_HOSTS=["127.0.0.1"],
@@ -19,8 +20,6 @@ settings.configure(
 from channels.generic.websocket import AsyncJsonWebsocketConsumer  # noqa: E402, after the settings
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import path  # noqa: E402
-
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
 
 
 class Room(AsyncJsonWebsocketConsumer):  # type: ignore[misc] # Channels has no annotations
@@ -52,4 +51,4 @@ class Room(AsyncJsonWebsocketConsumer):  # type: ignore[misc] # Channels has no 
 
 if __name__ == "__main__":
     application = ProtocolTypeRouter({"websocket": URLRouter([path("rooms/<str:name>", Room.as_asgi())])})
-    Server(application, endpoints=[f"tcp:port={sys.argv[1]}:interface=127.0.0.1"]).run()
+    Server(application, endpoints=[f"tcp:port={PORT}:interface=127.0.0.1"]).run()

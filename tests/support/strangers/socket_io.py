@@ -5,12 +5,10 @@ It pings its clients every two seconds, and closes connections on which no pong 
 Fault `three_byte_text`: texts pass through a database that stores up to three bytes a character.
 """
 
-import sys
-
 import socketio
 import uvicorn
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, PORT
 
 server = socketio.AsyncServer(async_mode="asgi", ping_interval=2, ping_timeout=2)
 
@@ -39,4 +37,4 @@ server.on("message", message)
 
 if __name__ == "__main__":
     application = socketio.ASGIApp(server)
-    uvicorn.run(application, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
+    uvicorn.run(application, host="127.0.0.1", port=PORT, log_level="warning")

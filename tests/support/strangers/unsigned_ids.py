@@ -6,15 +6,11 @@ Faults:
     length_in_characters: the length of an answer's text is counted in characters instead of bytes.
 """
 
-import asyncio
 import struct
-import sys
-from contextlib import suppress
 
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.server import ServerConnection
 
-FAULT = sys.argv[2] if len(sys.argv) > 2 else None
+from tests.support.strangers.program import FAULT, run
 
 HEADER = struct.Struct("!IH")
 
@@ -28,18 +24,11 @@ def frame(number: int, text: str) -> bytes:
 
 async def handle(connection: ServerConnection) -> None:
     """Answer a client's frames with the same id and text."""
-    with suppress(ConnectionClosed):
-        async for data in connection:
-            assert isinstance(data, bytes)
-            number, length = HEADER.unpack_from(data)
-            await connection.send(frame(number, data[HEADER.size :][:length].decode()))
-
-
-async def main() -> None:
-    """Serve until the process ends."""
-    async with serve(handle, "127.0.0.1", int(sys.argv[1])) as server:
-        await server.serve_forever()
+    async for data in connection:
+        assert isinstance(data, bytes)
+        number, length = HEADER.unpack_from(data)
+        await connection.send(frame(number, data[HEADER.size :][:length].decode()))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(handle)
