@@ -67,6 +67,7 @@ class Login:
         about.token = await self._token()
         if self._has_login:
             await self._log_in(about)
+        self._check_credentials(about)  # any method of the dialect may have set them
         self.remember(about)
         given = f"session {about.number}"
         endpoint: Endpoint = called(self._dialect, "endpoint", about)
@@ -78,7 +79,7 @@ class Login:
         return msgspec.structs.replace(endpoint, headers=(*endpoint.headers, *own)) if own else endpoint
 
     def _check_credentials(self, about: DialectSession) -> None:
-        where, given = f"{type(self._dialect).__name__}.login", f"session {about.number}"
+        where, given = type(self._dialect).__name__, f"session {about.number}"
         if about.token is not None and not isinstance(about.token, str):
             problem = f"must leave session.token as a str or None (it is: {type(about.token).__name__})"
             raise DialectMistake(where, problem, given)
@@ -111,18 +112,22 @@ class Login:
             with fail_after(self._timeout_s):
                 longest_s = await timed(self._dialect.login(about))
         except TimeoutError:
-            raise _refused("timeout", f"no answer within {self._timeout_s:g} s", about) from None
+            raise self._refused("timeout", f"no answer within {self._timeout_s:g} s", about) from None
         except LoginFailed as failed:
-            raise _refused("login_failed", failed.detail, about) from failed
+            raise self._refused("login_failed", failed.detail, about) from failed
         except Exception as error:
             if _is_mistake(error):
                 raise mistake(self._dialect, "login", error, f"session {about.number}") from error
-            raise _refused("login_error", described(error), about) from error
-        self._check_credentials(about)
+            raise self._refused("login_error", described(error), about) from error
         if longest_s > BLOCKED_S:
             what = f"{type(self._dialect).__name__}.login blocked the event loop"
             took = f"for {longest_s * 1000:.0f} ms: call what blocks with `await session.blocking(…)`"
             self._blocked(what, took, about)
+
+    def _refused(self, cause: str, detail: str, about: DialectSession) -> ConnectFailed:
+        self._check_credentials(about)
+        shown = public_line(detail, Secrets(credentials(about)))
+        return ConnectFailed(Refused(phase="login", cause=cause, detail=shown))
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -149,11 +154,6 @@ def _is_sound(endpoint: object) -> bool:
         and isinstance(endpoint.subprotocols, tuple | list)
         and all(isinstance(text, str) for text in endpoint.subprotocols)
     )
-
-
-def _refused(cause: str, detail: str, about: DialectSession) -> ConnectFailed:
-    shown = public_line(detail, Secrets(credentials(about)))
-    return ConnectFailed(Refused(phase="login", cause=cause, detail=shown))
 
 
 def _is_mistake(error: Exception) -> bool:

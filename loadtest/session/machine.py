@@ -14,6 +14,7 @@ messages on a connection.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -279,9 +280,12 @@ class Session:
             said = calls.listed(self._dialect, self._dialect.read(self.about, event.data), event.data)
         except Exception:
             return ()
-        for incoming in said:
-            if not _may_answer_a_drop(incoming):
-                self._take(incoming, now_ns)
+        if calls.wrong_field(self._dialect, said, event.data) is not None:
+            return ()
+        with suppress(FieldMistake):  # of a sequence
+            for incoming in said:
+                if not _may_answer_a_drop(incoming):
+                    self._take(incoming, now_ns)
         return ()
 
     def _on_heartbeat_due(self, _event: HeartbeatDue, _now_ns: int) -> Actions:

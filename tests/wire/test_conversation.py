@@ -466,3 +466,26 @@ def test_a_login_that_blocks_the_loop_is_named(server: AsgiServer) -> None:
         run.stop([0])
     assert (tally.count, tally.session) == (1, "session-0")
     assert tally.example.endswith("ms: call what blocks with `await session.blocking(…)`")
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_credentials_of_the_wrong_type_end_the_engine(raises: bool, server: AsgiServer) -> None:
+    """Whichever method has set them, and though the login was refused: session and attribute are named."""
+
+    class Careless(Echo):
+        def greeting(self, session: DialectSession) -> list[str]:
+            session.cookies["sid"] = 5  # type: ignore[assignment]  # the point
+            return []
+
+        async def login(self, session: DialectSession) -> None:
+            if raises:
+                session.cookies["sid"] = 5  # type: ignore[assignment]  # the point
+                raise LoginFailed("no entry")
+
+    run = EngineRun(
+        settings(server.port, dialect=Careless(path="/echo"), drops=drops("reset")), lambda _: None
+    )
+    run.add(1)
+    wait_for(lambda: run.ended, what="the engine's end")
+    told = "Careless must leave session.cookies as a dict of str to str (given session 0)"
+    assert str(run.engine.failure) == f"mistake in the dialect: {told}"

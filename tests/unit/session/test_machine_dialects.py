@@ -371,6 +371,14 @@ class TestRead:
         told = link.errors("messaging")["a field of the wrong type"]
         assert f"it must return {type(incoming).__name__} whose {field} is {allowed}" in told
 
+    @pytest.mark.parametrize("wrong", [Push(text=5), Restored(texts=[5]), StreamPart(1.5), Reply(1.5)])  # type: ignore[arg-type,list-item]  # the point
+    def test_field_of_another_type_while_dropping(self, wrong: Any) -> None:
+        """What comes while a drop is under way may answer the drop: it counts for nothing."""
+        link = chat(wrong).drop("close")
+        hear(link)
+        assert link.session.state is State.DROPPING
+        assert link.counted("messaging") == {}
+
     def test_fields_of_another_type_in_all_of_the_first(self) -> None:
         """If every one of a run's first messages is so, it is the dialect's mistake, and the run ends."""
         link = chat(Push(text=5))  # type: ignore[arg-type]  # the point
