@@ -25,9 +25,9 @@ from loadtest.events import Identity
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_settings import LoadSettings
-from loadtest.results.interval import PackedInterval, pack
+from loadtest.results.interval import PackedInterval, has_texts, pack
 from loadtest.session.recorder import Interval
-from loadtest.text import Secrets
+from loadtest.text import NO_SECRETS, Secrets
 from loadtest.transport.target import check_source
 
 logger = logging.getLogger(__name__)
@@ -192,7 +192,9 @@ class Load:
             self._on_failure()
 
     def _take(self, interval: Interval) -> None:
-        packed = pack(interval, self._worker, secrets=self.secrets)
+        # All sessions' credentials are indexed for this, so only where there is something to search.
+        secrets = self.secrets if has_texts(interval) else NO_SECRETS
+        packed = pack(interval, self._worker, secrets=secrets)
         stats.feed(self._environment.stats, packed)
         self._deliver(packed)
 

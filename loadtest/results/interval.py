@@ -97,6 +97,11 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Secrets = NO
     )
 
 
+def has_texts(interval: Interval) -> bool:
+    """Return whether an interval has texts that may hold secrets; most intervals of a sound run have none."""
+    return bool(interval.errors) or any(record.detail is not None for record in interval.lifecycle)
+
+
 def encode(packed: PackedInterval) -> bytes:
     """Serialize an interval, to send it from a worker to the master.
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from loadtest import histograms
 from loadtest.errors import MalformedInterval
-from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, pack
+from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, has_texts, pack
 from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import Secrets
@@ -69,6 +69,22 @@ def test_secrets_do_not_leave_a_process(text: str) -> None:
     sent = zlib.decompress(encode(pack(recorder.swap(NS_PER_S), secrets=Secrets([SECRET, ""]))))
     for part in (SECRET[:10], "eyJhbGciOi%2FJIUzI1"):
         assert part.encode() not in sent
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({}, False),
+        ({"lifecycle": [Lifecycle(at_ns=1, event="dropped", session="s", kind="fin")]}, False),
+        ({"lifecycle": [Lifecycle(at_ns=1, event="lost", session="s", detail=SECRET)]}, True),
+        ({"errors": [msgspec.structs.replace(tally("connect", "refused"), example=SECRET)]}, True),
+    ],
+)
+def test_where_secrets_may_stand(fields: dict[str, Any], found: bool) -> None:
+    """Only where an interval has texts are secrets looked for; without them it holds none anyway."""
+    quoting = interval(0, counts={"messaging.sent": 1}, **fields)
+    assert has_texts(quoting) is found
+    assert (SECRET.encode() in zlib.decompress(encode(pack(quoting)))) is found
 
 
 @given(st.text(st.characters(), max_size=500))
