@@ -83,6 +83,10 @@ def probe(dialect: Dialect, session: DialectSession) -> Data | None:
     return None if message is None else sendable(dialect, "probe", message, _given(session))
 
 
+BLOCKED_S = 0.1
+"""A step of the dialect's code that takes longer than this holds up every session."""
+
+
 def called(dialect: Dialect, method: str, session: DialectSession) -> Any:
     """Return what a method of the dialect returns for a session.
 

@@ -179,7 +179,7 @@ class Link:
                     _PERFORM[action.__class__](self, action)
         except UnicodeEncodeError as error:  # raised by sending what the dialect wants to say
             dialect = type(self._context.config.dialect).__name__
-            problem = f"wants to send a text that is no UTF-8: {error.reason}"
+            problem = f"sent a text that cannot be encoded as UTF-8: {error.reason}"
             self._context.fail(DialectMistake(dialect, problem))
         except Exception as error:  # a defect in the tool or a user's dialect: the run is no longer valid
             self._context.fail(error)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from loadtest.dialects.base import Dialect
-from loadtest.dialects.calls import called, timed
+from loadtest.dialects.calls import BLOCKED_S, called, timed
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import described, mistake, wrong_result
 from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
@@ -25,9 +25,6 @@ from loadtest.transport.cookies import header
 from loadtest.transport.opening import fail_after
 
 TokenSource = Callable[[], str | Awaitable[str | None] | None]
-
-BLOCKED_S = 0.1
-"""A step of a login that takes longer than this holds up every session."""
 
 CREDENTIALS_KEPT = 3
 """Attempts whose credentials are remembered: a server may quote those of an earlier one."""

@@ -58,7 +58,7 @@ LONGEST_REPLY_S = 60.0
 RECONNECT_S = 0.2
 """Before the reconnect."""
 
-BLOCKED_S = 5.0
+STUCK_S = 5.0
 """An event loop without a sign of life for so long is blocked by the dialect."""
 
 _POLL_S = 0.01
@@ -79,7 +79,7 @@ class OneReconnect(Backoff):
 
 
 class ScriptedLink(Link):
-    """A link that is told what to do, and reports each event with what was recorded of it."""
+    """A link that a script controls; it reports each event with what was recorded of it."""
 
     __slots__ = ("_transcript",)
 
@@ -174,10 +174,10 @@ class ScriptedSession:
             turns = self._turns
             time.sleep(_POLL_S)
             silent_s = silent_s + _POLL_S if self._turns == turns else 0.0
-            if silent_s > BLOCKED_S:
+            if silent_s > STUCK_S:
                 self._ending = Ending.BLOCKED
                 frame = sys._current_frames().get(self._thread_id)
-                self._transcript.stuck(BLOCKED_S, traceback.extract_stack(frame) if frame else ())
+                self._transcript.stuck(STUCK_S, traceback.extract_stack(frame) if frame else ())
                 return
 
     def _end_thread(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from loadtest.dialects.base import Dialect, Request, excerpt
+from loadtest.dialects.calls import BLOCKED_S
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.meanings import facts_of, listed, meaning_of
 from loadtest.dialects.mistakes import mistake
@@ -35,7 +36,7 @@ LIMIT: Final = 200
 KEPT: Final = 4000
 """Characters kept of a message until secrets are removed."""
 
-BLOCKING_NS: Final = NS_PER_S // 10
+BLOCKING_NS: Final = int(BLOCKED_S * NS_PER_S)
 """A call that holds the event loop for longer delays all sessions of a run noticeably."""
 
 
@@ -361,7 +362,7 @@ def _text(data: Data) -> str:
 
 
 def _of_messages(interval: Interval) -> list[ErrorTally]:
-    """Return the errors that belong to messages; those of attempts are told by lifecycle events."""
+    """Return the errors that belong to messages; lifecycle events show those of attempts."""
     return [tally for tally in interval.errors.values() if tally.item in ("messaging", "persistence")]
 
 

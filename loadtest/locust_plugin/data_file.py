@@ -32,7 +32,7 @@ class SessionData:
 
 
 def read_data(path: Path | None) -> SessionData:
-    """Return the content of a file; None stands for no file.
+    """Return the content of a file, nothing if no file was given.
 
     Raises:
         InvalidSetting: the file cannot be read, is no regular file, is too large, or is malformed.

@@ -278,7 +278,7 @@ def _unjudged_pushes(conversation: Conversation, dialect: Dialect) -> _Rows:
 
 def _unjudged_drops(conversation: Conversation, dialect: Dialect) -> _Rows:
     if not type(dialect).overrides("probe"):
-        means = "there is no probe: mid_reply drops cannot meet the server while it sends"
+        means = "without a probe, mid_reply drops send nothing, so the server may be idle"
         yield ("probe", means, "probe, with a message that the server answers and does not store")
     if dialect.heartbeat_s is None:
         yield ("heartbeat", "idle sessions send nothing", "heartbeat_s and heartbeat, if clients have one")

@@ -122,7 +122,7 @@ def acknowledgement(message: Message) -> Reply:
 
 
 def refusal(problem: str) -> Reply:
-    """Return the answer to a message that is no sound chat request."""
+    """Return the answer to a message that is not a valid chat request."""
     return (_object("ws:error", {"message": problem}),)
 
 

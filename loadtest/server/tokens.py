@@ -47,7 +47,7 @@ def session_of(subprotocols: Sequence[str], secret: str | None) -> str | None:
 
 
 def _claims(token: str, secret: str | None) -> dict[str, Any]:
-    """Return the claims of a valid token; a token that is no JWT has none."""
+    """Return the claims of a valid token; a token that is not a JWT has none."""
     needs_signature = secret is not None and not hmac.compare_digest(token.encode(), secret.encode())
     try:
         with warnings.catch_warnings():

@@ -267,7 +267,7 @@ def test_a_refused_login_is_no_mistake() -> None:
 
 def test_a_dialect_that_blocks_the_loop_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check does not wait for it: it names the line that is running."""
-    monkeypatch.setattr(scripted_session, "BLOCKED_S", 0.5)
+    monkeypatch.setattr(scripted_session, "STUCK_S", 0.5)
     over: list[bool] = []
 
     class Stuck(Chat):
