@@ -11,7 +11,6 @@ from run, session and sequence: no text need be remembered.
 """
 
 import re
-from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
@@ -68,28 +67,26 @@ class Marker:
         digits = text[begin:end] if end > 0 else ""
         return int(digits) if digits.isascii() and digits.isdigit() else None
 
-    def own(self, text: str) -> Iterator[int]:
-        """Yield the sequence numbers in all marks of this session, in order."""
-        for run_id, session, _, sequence in _MARK.findall(text):
-            if run_id == self._run_id and session == self._session:
-                yield int(sequence)
+    def own(self, text: str) -> list[int]:
+        """Return the sequence numbers in all marks of this session, in order."""
+        return [sequence for session, sequence in self._of_run(text) if session == self._session]
 
     def marked(self, text: str) -> bool:
         """Return whether the text bears a mark of this run."""
-        return any(run_id == self._run_id for run_id, *_ in _MARK.findall(text))
+        return bool(self._of_run(text))
 
     def bears_only(self, sequence: int, text: str) -> bool:
         """Return whether the text bears the mark of this request, and no other of this run."""
-        marks = [
-            (session, int(number)) for run, session, _, number in _MARK.findall(text) if run == self._run_id
-        ]
-        return marks == [(self._session, sequence)]
+        return self._of_run(text) == [(self._session, sequence)]
 
     def is_foreign(self, text: str) -> bool:
         """Return whether the text bears a mark of another session of this run."""
-        return any(
-            run_id == self._run_id and session != self._session for run_id, session, *_ in _MARK.findall(text)
-        )
+        return any(session != self._session for session, _ in self._of_run(text))
+
+    def _of_run(self, text: str) -> list[tuple[str, int]]:
+        """Return session and sequence number of each mark of this run, in order."""
+        found = _MARK.findall(text)
+        return [(session, int(sequence)) for run_id, session, _, sequence in found if run_id == self._run_id]
 
 
 @lru_cache(maxsize=1024)

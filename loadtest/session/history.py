@@ -168,7 +168,7 @@ def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, 
     """
     if about.marker.is_foreign(text):
         return [], Flaw.FOREIGN, f'of another session: "{text[:200]}"'
-    own = list(about.marker.own(text))
+    own = about.marker.own(text)
     for sequence in own:
         sent = about.text(sequence)
         if text.count(sent) != 1:

@@ -207,7 +207,7 @@ class Traffic:
             sequence = self._number(sequence)
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
-            self._answered_nothing(reply, sequence, now_ns)
+            self._answered_nothing(reply, sequence, self._late_flaw(reply, sequence), now_ns)
             return ()
         text, flaw = reply.text, None
         if text is UNSET:
@@ -231,6 +231,8 @@ class Traffic:
         if text is None:
             return Outcome.CORRUPTED
         sent = self._about.text(sequence)
+        if text == sent:
+            return None
         if not reply.whole and text.count(sent) == 1 and self._about.marker.bears_only(sequence, text):
             return None
         return Outcome.FOREIGN if self._about.marker.is_foreign(text) else Outcome.CORRUPTED
@@ -248,12 +250,16 @@ class Traffic:
             if steady and recorder.outages_open:
                 recorder.collateral.append(service_ns)
 
-    def _answered_nothing(self, reply: Reply | Failed, sequence: int, now_ns: int) -> None:
+    def _late_flaw(self, reply: Reply, sequence: int) -> Outcome | None:
+        """Return what is wrong with the text of a reply to a request that was given up."""
+        if reply.text is UNSET or not self._ledger.gave_up(sequence):
+            return None
+        return self._flaw(reply, reply.text, sequence)
+
+    def _answered_nothing(
+        self, reply: Reply | Failed, sequence: int, flaw: Outcome | None, now_ns: int
+    ) -> None:
         """Record a reply to a request that is not outstanding."""
-        text, flaw = getattr(reply, "text", UNSET), Outcome.FAILED if isinstance(reply, Failed) else None
-        if isinstance(reply, Reply) and text is not UNSET and self._ledger.gave_up(sequence):
-            intact = text == self._about.text(sequence)
-            flaw = None if intact else self._flaw(reply, text, sequence)
         outcome, given_up = self._ledger.unexpected(sequence, flaw)
         if given_up is not None:
             self._recorder.counts[f"messaging.{given_up}"] -= 1  # replaced by the reply's outcome
@@ -284,7 +290,7 @@ class Traffic:
         sequence = self._number(failed.sequence)
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
-            self._answered_nothing(failed, sequence, now_ns)
+            self._answered_nothing(failed, sequence, Outcome.FAILED, now_ns)
             return ()
         outcome = self._ledger.answered(sequence, Outcome.FAILED)
         if self.history.expected:
