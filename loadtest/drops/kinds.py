@@ -96,8 +96,8 @@ class DropKind(ABC):
 
 
 CLOSE_S: Final = 10.0
-"""How long a server may take to end TCP after a close frame. RFC 6455 section 7.1.1 has it do so first, and at
-once; common servers wait up to 10 s for their own last writes."""
+"""How long a server may take to end TCP after a close frame. RFC 6455 section 7.1.1 has it do so first and at
+once; 10 s is the longest that common servers wait for their own last writes."""
 
 
 class CloseDrop(DropKind):
@@ -153,9 +153,9 @@ class Reset(DropKind):
 class HalfOpen(DropKind):
     """A lost network: the client reconnects while its old socket stays open, silent.
 
-    The old socket is held open until a while after the server should have closed it (`DropPlan.cleanup_s`). If
-    it is not known when that is, the socket is held long enough for the usual server ping (after 20 s, with a
-    timeout of 20 s) to time out.
+    The old socket is held open until some time after the server should have closed it (`DropPlan.cleanup_s`).
+    If that time is not known, it is held long enough for the usual server ping (after 20 s, with a timeout of
+    20 s) to time out.
     """
 
     name = "half_open"

@@ -132,8 +132,8 @@ class DropPlan:
         weights: how often each kind occurs, relative to the others.
         seed: of the run.
         storms: in any order; they are sorted by time and numbered from 0.
-        cleanup_s: seconds after which the server closes half-open connections, None if that is not known. They
-            are held a little longer then; otherwise for a time that is drawn.
+        cleanup_s: seconds after which the server closes half-open connections; they are held a little longer.
+            None if that is not known; they are then held for a time that is drawn.
     """
 
     every_s: float = 20.0

@@ -13,16 +13,19 @@ A watch needs no timer and holds no socket of its own: the drop's last step ends
 from collections.abc import Callable
 from typing import Final
 
-from loadtest.drops.kinds import CloseDrop, HalfOpen
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.transport.connection import Connection
 
-WATCHED: Final = (CloseDrop.name, HalfOpen.name)
-"""Kinds of drop after which it is the server's turn to end TCP; after the others the client has done so."""
-
 LATE_S: Final = 1.0
 """Beyond the time allowed: for the network, for a server's own timers, and for this process to look."""
+
+
+_ERRORS: Final = {
+    "late": "the server ended TCP too late",
+    "not_closed": "the server never ended TCP",
+}
+"""Outcomes that are errors, where the time allowed is known."""
 
 
 class Watch:
@@ -31,12 +34,13 @@ class Watch:
     Args:
         kind: kind of the drop.
         connection: the dropped connection.
-        within_s: seconds allowed from now on; None if no time is known, or the drop's last step says so.
+        within_s: seconds allowed from now on; None if no time is known.
+        session: id of the session, named with what went wrong.
         clock: returns nanoseconds since the run's start.
         recorder: records the outcome, and how long the server took.
     """
 
-    __slots__ = ("_began_ns", "_clock", "_connection", "_kind", "_late_ns", "_recorder")
+    __slots__ = ("_began_ns", "_clock", "_connection", "_kind", "_late_ns", "_recorder", "_session")
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Watch:
         connection: Connection,
         within_s: float | None,
         *,
+        session: str,
         clock: Callable[[], int],
         recorder: Recorder,
     ) -> None:
@@ -51,6 +56,7 @@ class Watch:
         self._connection: Connection | None = connection
         self._clock = clock
         self._recorder = recorder
+        self._session = session
         self._began_ns = clock()
         self._late_ns = None if within_s is None else int((within_s + LATE_S) * NS_PER_S)
         self._count("watched")
@@ -61,12 +67,11 @@ class Watch:
 
     def _tcp_ended(self) -> None:
         took_ns = self._clock() - self._began_ns
-        if self._connection is not None:
-            self._recorder.samples(f"cleanup_{self._kind}").append(took_ns)
+        self._recorder.samples(f"cleanup_{self._kind}").append(took_ns)
         self._end("closed" if self._late_ns is None or took_ns <= self._late_ns else "late")
 
     def over(self) -> None:
-        """End the watch after the drop's last step."""
+        """End the watch before the drop's last step, which ends TCP itself."""
         self._end("not_closed")
 
     def cut_short(self) -> None:
@@ -79,3 +84,6 @@ class Watch:
             self._connection.tcp_ended = None
             self._connection = None
             self._count(outcome)
+            if outcome in _ERRORS and self._late_ns is not None:
+                name = f"{_ERRORS[outcome]} ({self._kind})"
+                self._recorder.error("cleanup", name, session=self._session, at_ns=self._clock())

@@ -10,7 +10,6 @@ import errno
 import ssl
 import sys
 from collections.abc import Callable
-from typing import Protocol
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
@@ -24,6 +23,7 @@ from loadtest.events import Data, Lost
 from loadtest.text import one_line
 from loadtest.transport import raw_tcp
 from loadtest.transport.frames import BINARY, LIBRARY, PING, PONG, TEXT, Masks, Splitter, masked_frame
+from loadtest.transport.listener import Listener
 
 _CLOSE_GRACE_S = 2.0
 """How long the server may take to close TCP after a close frame, ours or its own (RFC 6455, 7.1.1)."""
@@ -41,16 +41,6 @@ ABNORMAL_CLOSURE = 1006
 
 def _discard(_message: Data) -> None:
     """Discard a message of a connection without a listener."""
-
-
-class Listener(Protocol):
-    """Receives a connection's messages and its end."""
-
-    def received(self, data: Data) -> None:
-        """Handle a whole message."""
-
-    def lost(self, lost: Lost) -> None:
-        """Handle the end of the connection; it is the last call."""
 
 
 class Connection(asyncio.Protocol):
@@ -360,7 +350,7 @@ class Connection(asyncio.Protocol):
         else:
             cause = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "eof"
         self._end(Lost(code=ABNORMAL_CLOSURE, reason=one_line(str(error), 120), cause=cause))
-        self._loop.call_later(_CLOSE_GRACE_S, self.abort)
+        self._loop.call_later(_CLOSE_GRACE_S, self._grace_over)
 
     def _end(self, lost: Lost) -> None:
         """Report the end of the connection, once."""

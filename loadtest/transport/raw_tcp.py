@@ -37,10 +37,10 @@ def reset_on_close(transport: asyncio.Transport) -> None:
 class Silence(asyncio.Protocol):
     """A client that is gone, on a TCP connection that is not: reads and discards, and never writes.
 
-    It takes the WebSocket's place on the transport, and that of TLS: no pong, no close frame and no
-    close_notify answers the server. Reading is necessary, because an unread FIN goes unnoticed. A lost network
-    differs in one way that cannot be helped: the kernel acknowledges what the server sends, so the server's
-    TCP never times out by itself. It has to notice the silence, as it must behind a proxy.
+    It takes the place of the WebSocket, and of TLS, on the transport: no pong, close frame or close_notify
+    answers the server. It has to read, because an unread FIN goes unnoticed. A lost network differs in one
+    way that cannot be helped: here the kernel acknowledges what the server sends, so the server's TCP never
+    times out by itself. The server has to notice the silence, as it must behind a proxy.
 
     Args:
         ended: called when the server has sent FIN; the client's side stays open.
