@@ -32,9 +32,10 @@ from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.events import Send
-from loadtest.session.history import History, flaws_of
+from loadtest.session.history import History
 from loadtest.session.ledger import ERRORS, Ledger, Outcome
 from loadtest.session.ledger import Request as Sent
+from loadtest.session.pushes import Pushes
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import Backoff, Pace
 from loadtest.text import one_line
@@ -78,16 +79,14 @@ class Traffic:
         "_config",
         "_dialect",
         "_first_after_resume",
-        "_last_push",
-        "_least_push_ms",
         "_ledger",
         "_ordered",
-        "_pushed_text",
         "_queue",
         "_queued",
         "_recorder",
         "_steady_since_ns",
         "history",
+        "pushes",
         "refusal",
     )
 
@@ -99,14 +98,12 @@ class Traffic:
         self._recorder = recorder
         self._ledger = Ledger()
         self.history = History(about, config.dialect, self._ledger, recorder)
+        self.pushes = Pushes(about, recorder, ordered=config.dialect.ordered)
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
         self._steady_since_ns = 0  # messages planned earlier do not count as latency
         self._first_after_resume = False
-        self._last_push: int | None = None
-        self._least_push_ms: float | None = None
-        self._pushed_text = -1  # the latest request whose text came in a push of this connection
         self.refusal = ""  # why the server refused the session, if it gave a reason
 
     @property
@@ -335,7 +332,7 @@ class Traffic:
             case StreamPart():
                 self._part(incoming, now_ns)
             case Push():
-                self._pushed(incoming, now_ns)
+                self.pushes.received(incoming, now_ns)
             case Restored():
                 self.history.restored(incoming, now_ns)
             case AuthRequired(detail):
@@ -349,45 +346,6 @@ class Traffic:
         """Record a message that the dialect cannot read."""
         self._recorder.counts["messaging.unreadable"] += 1
         self.error("messaging", error, now_ns, excerpt)
-
-    def _pushed(self, push: Push, now_ns: int) -> None:
-        self._recorder.counts["messaging.pushes"] += 1
-        if push.text is not None:
-            self._check_push(push.text, now_ns)
-        if push.number is not None:
-            self._follow_pushes(push.number, now_ns)
-        if push.sent_at_ms is not None and abs(push.sent_at_ms) < MAX_CLOCK_MS:  # not NaN either
-            # RFC 3393: with unsynchronised clocks, only the delay above the smallest one is known.
-            apart_ms = now_ns / 1e6 - push.sent_at_ms
-            least_ms = apart_ms if self._least_push_ms is None else min(apart_ms, self._least_push_ms)
-            self._least_push_ms = least_ms
-            delay_ns = min((apart_ms - least_ms) * 1e6, MAX_PUSH_NS)
-            self._recorder.samples("push").append(int(delay_ns))
-
-    def _check_push(self, text: str, now_ns: int) -> None:
-        own, flaw, example = flaws_of(text, self._about)
-        if flaw is not None:
-            self._recorder.counts[f"messaging.pushes_{flaw}"] += 1
-            self.error("messaging", f"{flaw} text in a push", now_ns, example)
-        elif own and self._ordered:
-            if own[0] < self._pushed_text:
-                self._recorder.counts["messaging.pushes_reordered"] += 1
-                example = f"the text of request {own[0]} came after that of request {self._pushed_text}"
-                self.error("messaging", "push out of order", now_ns, example)
-            self._pushed_text = max(self._pushed_text, own[-1])
-
-    def _follow_pushes(self, number: int, now_ns: int) -> None:
-        last, self._last_push = self._last_push, number
-        if last is None or number == last + 1:
-            return
-        if number > last:
-            self._recorder.counts["messaging.pushes_missing"] += min(number - last - 1, MAX_PUSH_GAP)
-            self.error("messaging", "push missing", now_ns, f"push {number} came after push {last}")
-        else:
-            self._recorder.counts["messaging.pushes_duplicated"] += 1
-            self.error(
-                "messaging", "push again or out of order", now_ns, f"push {number} came after push {last}"
-            )
 
     # Across connections.
 
@@ -412,8 +370,7 @@ class Traffic:
 
     def opened(self) -> None:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
-        self._last_push = self._least_push_ms = None
-        self._pushed_text = -1
+        self.pushes.opened()
         self.history.opened()
         self.refusal = ""
 
@@ -435,13 +392,3 @@ class Traffic:
 
 def _named(sequence: int, request: Sent) -> str:
     return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
-
-
-MAX_CLOCK_MS = 1e15
-"""Cap on a server's clock, some 30,000 years: it may say any number, also an int beyond a float."""
-
-MAX_PUSH_NS = 2.0**62
-"""Cap on a push's delay, as a server's clock may show any time: it fits the array and counts as clamped."""
-
-MAX_PUSH_GAP = 1_000_000
-"""Cap on the missing pushes counted for one gap, as a server may send any number."""
