@@ -198,11 +198,7 @@ class Session:
 
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.STEADY)
-        if self._attempts.established(now_ns):
-            self._traffic.history.resumed_as(said, now_ns)
-            self._traffic.disturbed(now_ns, resumed=True)
-        else:
-            self._traffic.history.known_as(said)
+        self._traffic.established(said, now_ns, resumed=self._attempts.established(now_ns))
         return (Settle(), *self._traffic.in_turn(now_ns))
 
     # Messages: the hot path.
@@ -311,6 +307,7 @@ class Session:
             self._attempts.interrupted(now_ns)
             self._enter(State.DROPPING)
         else:
+            self._traffic.pushes.ended(now_ns)
             self._enter(State.STALLED)
         return (PerformDrop(drop),)
 
@@ -326,6 +323,7 @@ class Session:
     def _on_lost(self, event: Lost, now_ns: int) -> Actions:
         self._attempts.log("lost", now_ns, cause=event.cause, code=event.code, detail=event.reason or None)
         self._count(f"losses.{event.cause}")
+        self._traffic.pushes.lost()
         if self.state is _STEADY:
             self._traffic.interrupted(now_ns)
         self._attempts.interrupted(now_ns)
@@ -353,6 +351,7 @@ class Session:
         return self._on_stopped_open(event, now_ns)
 
     def _on_stopped_steady(self, _event: Stopped, now_ns: int) -> Actions:
+        self._traffic.pushes.ended(now_ns)
         if not self._traffic.outstanding:
             return self._finish_stopping(now_ns)
         self._enter(State.DRAINING)

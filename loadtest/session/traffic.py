@@ -20,6 +20,7 @@ from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
     Dialect,
+    Established,
     Failed,
     Incoming,
     Push,
@@ -53,6 +54,7 @@ class SessionConfig:
         in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
         size_of: size of the texts of requests.
         data: rows for the sessions, by session number; empty if there are none.
+        pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
     """
 
     dialect: Dialect
@@ -62,6 +64,7 @@ class SessionConfig:
     in_flight: int = 0
     size_of: SizeOf = LEAST_BYTES
     data: Sequence[Mapping[str, str]] = ()
+    pushes_per_s: float = 0.0
 
 
 _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
@@ -98,7 +101,9 @@ class Traffic:
         self._recorder = recorder
         self._ledger = Ledger()
         self.history = History(about, config.dialect, self._ledger, recorder)
-        self.pushes = Pushes(about, recorder, ordered=config.dialect.ordered)
+        self.pushes = Pushes(
+            about, recorder, ordered=config.dialect.ordered, expected_per_s=config.pushes_per_s
+        )
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
@@ -355,6 +360,7 @@ class Traffic:
         They are not lost, since the reply timeout is not over. But the end of the connection does not explain
         their missing replies either.
         """
+        self.pushes.ended(now_ns)
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
@@ -365,6 +371,7 @@ class Traffic:
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
+        self.pushes.lost()
         self.history.ended(now_ns)
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
 
@@ -374,8 +381,18 @@ class Traffic:
         self.history.opened()
         self.refusal = ""
 
+    def established(self, said: Established, now_ns: int, *, resumed: bool) -> None:
+        """Begin with the messages of an established session."""
+        if resumed:
+            self.history.resumed_as(said, now_ns)
+            self.disturbed(now_ns, resumed=True)
+        else:
+            self.history.known_as(said)
+            self.pushes.began(now_ns)
+
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
         """End a disturbance: messages planned before now do not count as latency."""
+        self.pushes.began(now_ns)
         self._steady_since_ns = now_ns
         if self._queued:
             self._recorder.counts["messaging.released"] += self._queued

@@ -86,11 +86,16 @@ class TestPushes:
             dialect_session(0, run_id="old").text(0),
         ):
             connection.push(1, text=text)
-        assert connection.counts == {"pushes": 5}
+        assert connection.counts == {"pushes": 5, "pushes_unmarked": 3}
         connection.push(2, text=f"news: {other}")
         connection.push(3, text=own[:-1])
         connection.push(4, text=unicodedata.normalize("NFD", own))
-        assert connection.counts == {"pushes": 8, "pushes_foreign": 1, "pushes_altered": 2}
+        assert connection.counts == {
+            "pushes": 8,
+            "pushes_unmarked": 3,
+            "pushes_foreign": 1,
+            "pushes_altered": 2,
+        }
         errors = connection.errors()
         assert errors["foreign text in a push"] == f'of another session: "news: {other}"'
         assert errors["altered text in a push"].startswith("request 0: sent")
