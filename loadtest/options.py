@@ -330,7 +330,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             seconds(0.1, 3600),
             None,
             "Time within which the server must close the connections of clients that fell silent (half_open "
-            "drops). Without a time, given here or by the dialect, it is only reported when the server does so.",
+            "drops). Without a time, here or in the dialect, the report only shows when the server does so.",
             default_text="the dialect's cleanup_s",
         ),
         Setting(

@@ -39,6 +39,7 @@ TAG_MEANINGS = {
     "part_gap": "between two parts of a streamed reply",
     "collateral": "service time while others are in an outage",
     "push": "push delay above its connection's smallest",
+    "push_gap": "time without a push on a connection",
     "cleanup_close": "close frame of a drop to the end of TCP",
     "cleanup_half_open": "silence of a half-open client to the end of TCP",
     "send_slip": "actual minus planned send",

@@ -31,6 +31,7 @@ TAGS: Final = (
     "after_resume",  # the first round trip after a resume
     "first_part",  # from the actual send until the first part of a streamed reply, sessions in steady state
     "part_gap",  # between two parts of a streamed reply
+    "push_gap",  # without a push on an undisturbed connection: between two, or until the connection's end
     "cleanup_close",  # from a drop's close frame until the server ended TCP
     "cleanup_half_open",  # from the client's silence until the server ended TCP
 )
@@ -81,6 +82,11 @@ COUNTS: Final = {
     "messaging.pushes_reordered": "pushes with the text of an earlier request than the push before",
     "messaging.pushes_altered": "pushes with an altered text of their session",
     "messaging.pushes_foreign": "pushes with another session's text",
+    "messaging.pushes_unmarked": "pushes with a text that bears no mark, so there was nothing to check",
+    "messaging.pushes_expected": "pushes due at the expected rate while pushes were counted",
+    "messaging.pushes_arrived": "pushes received in that time",
+    "messaging.push_stretches": "stretches of connections over which pushes were counted",
+    "messaging.push_silences": "times no push came for far longer than the expected rate allows",
     "reconnect.outages": "outages begun",
     "reconnect.resumed": "outages ended by a resume: the session was established again, and worked",
     "reconnect.unproven": "outages whose new connection was dropped, or met the run's end, before it worked",
@@ -222,6 +228,7 @@ class Recorder:
         self.counts = self._interval.counts
         self.service, self.response = self.samples("service"), self.samples("response")
         self.send_slip, self.collateral = self.samples("send_slip"), self.samples("collateral")
+        self.push_gap = self.samples("push_gap")
         return ended
 
     def samples(self, tag: str) -> array[int]:

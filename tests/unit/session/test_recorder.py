@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loadtest.dialects.base import Push, Reply
 from loadtest.events import EstablishTimedOut, Started
-from loadtest.session import machine, reconnecting, traffic
+from loadtest.session import machine, pushes, reconnecting, traffic
 from loadtest.session.ledger import Outcome
 from loadtest.session.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
@@ -143,7 +143,7 @@ def literals(module: ModuleType) -> set[str]:
 class TestCounts:
     """Every count that is written has a meaning, and every meaning is written."""
 
-    @pytest.mark.parametrize("module", [machine, traffic], ids=["session", "traffic"])
+    @pytest.mark.parametrize("module", [machine, traffic, pushes], ids=["session", "traffic", "pushes"])
     def test_names_in_the_source(self, module: ModuleType) -> None:
         """The names written in the source stand in the table."""
         found = literals(module)
@@ -174,6 +174,7 @@ def tour(recorder: Recorder) -> None:
     """Take sessions through everything that can happen to them."""
     wrong_replies(Link(recorder=recorder).start())
     other_messages(Link(BEATING, recorder=recorder).start())
+    silent_pushes(Link(session_config(pushes_per_s=1.0), recorder=recorder).start())
     Link(session_config(dialect=HalfAnswerable()), server=EchoServer(), recorder=recorder).start().send(2)
     broken = Link(server=FakeServer(streams=True), recorder=recorder).start()
     broken.server.faults = {0: "break_off"}
@@ -202,8 +203,17 @@ def other_messages(link: Link) -> None:
     link.session._traffic.replied(Reply(0), link.now_ns, steady=True)
     link.hear_these([frame("ws:push", push_id=number) for number in (1, 3, 3)])
     texts = [link.about.text(sequence) for sequence in (1, 0)]
-    for text in (*texts, texts[0][:-1], dialect_session(99).text(0)):
+    for text in (*texts, texts[0][:-1], dialect_session(99).text(0), "news"):
         link.session._traffic.heard(Push(text=text), link.now_ns)
+
+
+def silent_pushes(link: Link) -> None:
+    """Get pushes at the expected rate, then none for long."""
+    for _ in range(5):
+        link.now_ns += NS_PER_S
+        link.session._traffic.heard(Push(), link.now_ns)
+    link.now_ns += 60 * NS_PER_S
+    link.drop()
 
 
 def wrong_histories(link: Link) -> None:
