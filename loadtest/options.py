@@ -334,6 +334,15 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
             repeatable=True,
         ),
+        Setting(
+            "limit",
+            Text("NAME=TIME", or_object="a mapping of times"),
+            (),
+            "Longest time allowed, without a baseline: p99=200ms of round trips, also response.pNN and "
+            "first_part.pNN (latency); connect.pNN (connect); resume.pNN and outage.pNN (reconnect); push_gap "
+            "(messaging). Units: us, ms, s.",
+            repeatable=True,
+        ),
     ),
     Group.SERVER_LOG: (
         Setting(

@@ -17,6 +17,7 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
+from loadtest.statistics.time_limits import TimeLimit, limits_of
 from loadtest.text import public_path, public_url
 
 SCHEMA: Literal[1] = 1
@@ -193,6 +194,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         failure: the error that made the tool itself fail, null if it did not.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
+        limits: limits on the run's times, in milliseconds by name; not part of the plan either.
         comparability_hash: hash of the plan; always computed from it.
     """
 
@@ -212,9 +214,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     missing_workers: list[Count] = field(default_factory=list)
     failure: Text | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
+    limits: dict[Text, Amount] = field(default_factory=dict)
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:
+        limits_of(self.limits)  # a limit of another version must not be overlooked: the file is refused
         plan = msgspec.structs.replace(self.plan, path=public_path(self.plan.path))
         msgspec.structs.force_setattr(self, "target", public_url(self.target))
         msgspec.structs.force_setattr(self, "plan", plan)
@@ -224,6 +228,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def gates(self) -> tuple[Gate, ...]:
         """The quantiles that latency is judged by, with their margins."""
         return gates_with(self.margins)
+
+    @property
+    def time_limits(self) -> tuple[TimeLimit, ...]:
+        """The limits on the run's times."""
+        return limits_of(self.limits)
 
     @property
     def promised(self) -> Promises | None:
