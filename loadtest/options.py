@@ -338,9 +338,9 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "limit",
             Text("NAME=TIME", or_object="a mapping of times"),
             (),
-            "Longest time allowed, without a baseline: p99=200ms of round trips, also response.pNN and "
-            "first_part.pNN (latency); connect.pNN (connect); resume.pNN and outage.pNN (reconnect); push_gap "
-            "(messaging). Units: us, ms, s.",
+            "Longest time allowed, judged without a baseline: pNN (p99=200ms, round trips), response.pNN and "
+            "first_part.pNN fail latency; connect.pNN fails connect; resume.pNN and outage.pNN fail "
+            "reconnect; push_gap fails messaging. Units: us, ms, s.",
             repeatable=True,
         ),
     ),

@@ -21,6 +21,8 @@ from loadtest.verdict.evidence import (
     GateResult,
     KindEvidence,
     LatencyEvidence,
+    LimitedEvidence,
+    LimitResult,
     PairEvidence,
     ServerLogEvidence,
 )
@@ -180,6 +182,29 @@ def count_table(item: AnyItem) -> Table:
 def counts(item: AnyItem) -> Mapping[str, int]:
     """Return an item's counts, empty for an item that is not judged by counting."""
     return item.evidence.counts if isinstance(item.evidence, CountedEvidence) else {}
+
+
+def time_limits(item: AnyItem) -> Sequence[LimitResult]:
+    """Return how an item's limits on times were met, empty if none was given."""
+    limited = isinstance(item.evidence, LimitedEvidence | LatencyEvidence)
+    return (item.evidence.time_limits if limited else None) or ()
+
+
+def limit_table(items: Iterable[AnyItem]) -> Table:
+    """Return the limits on times of all items, with the values of the run."""
+    rows = (
+        (
+            one.name,
+            item.item,
+            text.count(one.samples),
+            text.span(None if one.value_ms is None else 1000 * one.value_ms),
+            text.span(1000 * one.limit_ms),
+            str(one.verdict),
+        )
+        for item in items
+        for one in time_limits(item)
+    )
+    return bounded("Limits", ("limit", "item", "samples", "value", "allowed", "verdict"), "llrrrl", rows)
 
 
 def gates(item: AnyItem) -> Sequence[GateResult]:

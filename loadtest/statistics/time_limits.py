@@ -10,7 +10,7 @@ not belong here; `loadtest.verdict.limits` judges.
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,13 +37,17 @@ _ITEMS: Final = {
 }
 """The item that a limit on a tag of the interval log belongs to."""
 
-_QUANTILE = re.compile(r"(?:(connect|resume|outage|response|first_part)\.)?p(\d{1,2}(?:\.\d{1,4})?)", re.ASCII)
+_QUANTILE = re.compile(
+    r"(?:(connect|resume|outage|response|first_part)\.)?p(\d{1,2}(?:\.\d{1,4})?)", re.ASCII
+)
 _TIME = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(us|ms|s)", re.ASCII)
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _DIGITS = 9
 """Decimals of a time in milliseconds: 0.3 s is 300 ms, not 300 times a binary fraction."""
 
-_NAMES = "connect.pNN, resume.pNN, outage.pNN, pNN, response.pNN, first_part.pNN (NN above 0, below 100) or push_gap"
+_NAMES = (
+    "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (NN from 0 to 100) or push_gap"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,18 @@ class TimeLimit:
         return _ITEMS[self.tag]
 
     @property
+    def limit_us(self) -> float:
+        """The limit in microseconds."""
+        return round(self.limit_ms * 1000, _DIGITS)
+
+    @property
     def label(self) -> str:
         """What is limited, for people: `service p99`, `resume p95`, `longest push gap`."""
         return "longest push gap" if self.quantile == 1 else f"{self.tag} p{100 * self.quantile:.6g}"
 
     @property
     def least_samples(self) -> int:
-        """Samples a run needs: ten beyond the quantile, so that no single sample decides it; one of a maximum."""
+        """Samples a run needs: ten beyond the quantile, so that no single one decides it; 1 for a maximum."""
         if self.quantile == 1:
             return 1
         return math.ceil(round(10 / min(self.quantile, 1 - self.quantile), 6))
@@ -90,7 +99,9 @@ class TimeLimit:
             above: samples above the limit.
             samples: all samples.
         """
-        return above > samples * (1 - self.quantile) and _tail(above, samples, 1 - self.quantile) <= MAX_CHANCE
+        return (
+            above > samples * (1 - self.quantile) and _tail(above, samples, 1 - self.quantile) <= MAX_CHANCE
+        )
 
     def __str__(self) -> str:
         """Return the limit as the option takes it."""
@@ -101,44 +112,34 @@ def parse_limits(given: Iterable[object], *, option: str = _OPTION) -> tuple[Tim
     """Return limits given as text, or as pairs of a name and a time.
 
     Args:
-        given: each is text (`p99=200ms`, several separated by commas, or none) or a pair of texts.
+        given: each is text (`p99=200ms`, several separated by commas, or none) or a name with its time.
         option: the option named in errors.
 
     Raises:
         InvalidSetting: a limit is malformed or out of range, its name is unknown, or it is given twice.
     """
     limits: dict[str, TimeLimit] = {}
-    for name, time, typed in _parts(given):
-        limit = _limit(name, time, typed, option)
+    for part in _parts(given):
+        limit = _limit(part, option)
         if limit.name in limits:
-            raise InvalidSetting(option, typed, f"must have one time for {limit.name}")
+            raise InvalidSetting(option, part, f"must have one time for {limit.name}")
         limits[limit.name] = limit
     return tuple(limits.values())
 
 
-def _parts(given: Iterable[object]) -> Iterable[tuple[str, str, object]]:
-    """Yield name, time, and both as the user typed them."""
+def _parts(given: Iterable[object]) -> Iterator[str]:
+    """Yield each limit as the option takes it."""
     for one in given:
-        if isinstance(one, str):
-            for part in filter(None, map(str.strip, one.split(","))):
-                name, _, time = part.partition("=")
-                yield name, time, part
-        else:
-            match one:
-                case (str() as name, str() as time):
-                    yield name, time, f"{name}={time}"
-                case (name, time):
-                    yield "", "", f"{name}={time}"
-                case _:
-                    yield "", "", one
+        text = "=".join(map(str, one)) if isinstance(one, tuple) else str(one)
+        yield from filter(None, map(str.strip, text.split(",")))
 
 
-def _limit(name: str, time: str, typed: object, option: str) -> TimeLimit:
-    name = name.strip().lower()
-    found = _named(name)
+def _limit(part: str, option: str) -> TimeLimit:
+    name, _, time = part.partition("=")
+    found = _named(name.strip().lower())
     if found is None:
-        raise InvalidSetting(option, typed, f"name must be {_NAMES}")
-    return TimeLimit(found[0], _time_ms(time.strip(), typed, option), *found[1:])
+        raise InvalidSetting(option, part, f"name must be {_NAMES}")
+    return TimeLimit(found[0], _time_ms(time.strip(), part, option), *found[1:])
 
 
 def _named(name: str) -> tuple[str, str, float] | None:
@@ -152,13 +153,15 @@ def _named(name: str) -> tuple[str, str, float] | None:
     return f"{tag}.p{percent:.6g}" if tag else f"p{percent:.6g}", tag or "service", round(percent / 100, 6)
 
 
-def _time_ms(time: str, typed: object, option: str) -> float:
+def _time_ms(time: str, part: str, option: str) -> float:
     match = _TIME.fullmatch(time)
     if match is None:
-        raise InvalidSetting(option, typed, "must be NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us")
+        raise InvalidSetting(
+            option, part, "must be NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us"
+        )
     time_ms = round(float(match[1]) * _UNITS[match[2]], _DIGITS)
     if not LEAST_MS <= time_ms <= MOST_MS:
-        raise InvalidSetting(option, typed, f"time must be 1us–{MOST_MS / 1000:g}s")
+        raise InvalidSetting(option, part, f"time must be 1us–{MOST_MS / 1000:g}s")
     return time_ms
 
 

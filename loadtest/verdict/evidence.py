@@ -58,7 +58,37 @@ class CountedEvidence(Struct, frozen=True, kw_only=True):
     limits: dict[str, int | float] = {}
 
 
-class ConnectEvidence(CountedEvidence, frozen=True, kw_only=True):
+class LimitResult(Struct, frozen=True, kw_only=True):
+    """How a limit on a time was met (`--ws-limit`).
+
+    Args:
+        name: name of the limit, such as "resume.p95".
+        limit_ms: the longest time allowed, in milliseconds.
+        value_ms: the time of the run, in milliseconds; null without samples.
+        samples: number of samples.
+        verdict: verdict on this limit.
+        reason: value and limit, with the reason for the verdict, in words.
+    """
+
+    name: str = ""
+    limit_ms: float = 0.0
+    value_ms: float | None = None
+    samples: int = 0
+    verdict: Ruling = Ruling.INCONCLUSIVE
+    reason: str = ""
+
+
+class LimitedEvidence(CountedEvidence, frozen=True, kw_only=True):
+    """Fields shared by the counted items on which limits on times may be set.
+
+    Args:
+        time_limits: how the limits given with `--ws-limit` were met, in the order in which they were given.
+    """
+
+    time_limits: list[LimitResult] = []
+
+
+class ConnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     """Evidence of `connect`.
 
     Args:
@@ -72,7 +102,7 @@ class ConnectEvidence(CountedEvidence, frozen=True, kw_only=True):
     percentiles: Percentiles = {}
 
 
-class MessagingEvidence(CountedEvidence, frozen=True, kw_only=True):
+class MessagingEvidence(LimitedEvidence, frozen=True, kw_only=True):
     """Evidence of `messaging`.
 
     Args:
@@ -130,7 +160,7 @@ class StormEvidence(Struct, frozen=True, kw_only=True):
     attempts_peak_per_s: int = 0
 
 
-class ReconnectEvidence(CountedEvidence, frozen=True, kw_only=True):
+class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     """Evidence of `reconnect`.
 
     Args:
@@ -304,6 +334,7 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
         gates: quantiles that were compared.
         left_out: quantiles that could not be compared, with the reasons.
         noise: run-to-run noise by gate, as text.
+        time_limits: how the limits given with `--ws-limit` were met, in the order in which they were given.
     """
 
     percentiles: Percentiles | None = None
@@ -316,6 +347,7 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gates: list[GateResult] | None = None
     left_out: list[str] | None = None
     noise: dict[str, str] | None = None
+    time_limits: list[LimitResult] | None = None
 
 
 class LogLine(Struct, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ KINDS = {
     "persistence": ItemKind(
         "Is it still the same session, with nothing forgotten or repeated?", PersistenceEvidence
     ),
-    "latency": ItemKind("Is latency unchanged against the baseline?", LatencyEvidence),
+    "latency": ItemKind("Is latency within its limits, and unchanged against the baseline?", LatencyEvidence),
     "server_log": ItemKind(
         "Are mere disconnects logged as such, and only faults as errors?", ServerLogEvidence
     ),
