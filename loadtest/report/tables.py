@@ -41,6 +41,7 @@ TAG_MEANINGS = {
     "part_gap": "between two parts of a streamed reply",
     "collateral": "service time while others are in an outage",
     "push": "push delay above its connection's smallest",
+    "push_gap": "time without a push on a connection",
     "send_slip": "actual minus planned send",
 }
 """What each tag measures, in the order of the latency table."""

@@ -2,7 +2,8 @@
 
 machine       the state machine: one table, one entry point for all events
 reconnecting  connection attempts, outages and the backoff policy
-traffic       requests, replies and pushes on a connection
+traffic       requests and replies on a connection
+pushes        what the server sends on its own, checked connection by connection
 ledger        every request across reconnects, with its one outcome
 history       what the server restores after a resume, compared with the ledger
 schedule      when messages are due and how long to wait before an attempt

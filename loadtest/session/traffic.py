@@ -10,8 +10,7 @@ after a resume, which has its own histogram.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from msgspec import UNSET
 
@@ -19,7 +18,7 @@ from loadtest.dialects import calls
 from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
-    Dialect,
+    Established,
     Failed,
     Incoming,
     Push,
@@ -28,40 +27,18 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
 )
-from loadtest.dialects.dialect_session import DialectSession, SizeOf
-from loadtest.dialects.marks import LEAST_BYTES, difference
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.marks import difference
 from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.errors import DialectMistake
 from loadtest.events import Send
-from loadtest.session.history import History, flaws_of
-from loadtest.session.ledger import ERRORS, Ledger, Outcome
+from loadtest.session.history import History
+from loadtest.session.ledger import ERRORS, REPLIES, Ledger, Outcome
 from loadtest.session.ledger import Request as Sent
+from loadtest.session.pushes import Pushes
 from loadtest.session.recorder import HANGING_NS, Recorder
-from loadtest.session.schedule import Backoff, Pace
+from loadtest.session.session_config import SessionConfig
 from loadtest.text import one_line
-
-
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
-    """How all sessions of a run behave.
-
-    Args:
-        dialect: protocol of the application.
-        pace: when messages are due.
-        backoff: when clients reconnect.
-        reply_timeout_ns: time after which a request without a reply is lost.
-        in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
-        size_of: size of the texts of requests.
-        data: rows for the sessions, by session number; empty if there are none.
-    """
-
-    dialect: Dialect
-    pace: Pace
-    backoff: Backoff
-    reply_timeout_ns: int
-    in_flight: int = 0
-    size_of: SizeOf = LEAST_BYTES
-    data: Sequence[Mapping[str, str]] = ()
-
 
 _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
 
@@ -78,16 +55,14 @@ class Traffic:
         "_config",
         "_dialect",
         "_first_after_resume",
-        "_last_push",
-        "_least_push_ms",
         "_ledger",
         "_ordered",
-        "_pushed_text",
         "_queue",
         "_queued",
         "_recorder",
         "_steady_since_ns",
         "history",
+        "pushes",
         "refusal",
     )
 
@@ -99,20 +74,26 @@ class Traffic:
         self._recorder = recorder
         self._ledger = Ledger()
         self.history = History(about, config.dialect, self._ledger, recorder)
+        self.pushes = Pushes(
+            about, recorder, ordered=config.dialect.ordered, expected_per_s=config.pushes_per_s
+        )
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
         self._steady_since_ns = 0  # messages planned earlier do not count as latency
         self._first_after_resume = False
-        self._last_push: int | None = None
-        self._least_push_ms: float | None = None
-        self._pushed_text = -1  # the latest request whose text came in a push of this connection
         self.refusal = ""  # why the server refused the session, if it gave a reason
 
     @property
     def outstanding(self) -> int:
         """Number of outstanding requests."""
         return len(self._ledger.pending)
+
+    def signs(self) -> tuple[int, int]:
+        """Return how many replies (or begun ones) and pushes have come, to compare before and after."""
+        counts = self._recorder.counts
+        replies = sum(counts.get(f"messaging.{outcome}", 0) for outcome in REPLIES)
+        return replies + len(self._ledger.streams), counts.get("messaging.pushes", 0)
 
     def error(self, item: str, error: str, now_ns: int, example: str = "") -> None:
         """Count an error of this session."""
@@ -325,9 +306,31 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            example = f"{_named(sequence, request)}: {self._about.text(sequence)[:80]}"  # to find in a log
-            self.error("messaging", ERRORS[outcome], request.sent_ns, example)
+            self.error("messaging", ERRORS[outcome], request.sent_ns, self.named(sequence, request.name))
         return self.in_turn(now_ns) if steady and given_up else ()
+
+    def overdue(self, now_ns: int) -> list[int]:
+        """Take back the requests that `swept` would give up; `give_up` or `excuse` decides their outcome."""
+        return [sequence for sequence, *_ in self._ledger.expired(now_ns - self._config.reply_timeout_ns)]
+
+    def give_up(self, sequences: Sequence[int], now_ns: int) -> None:
+        """Count these requests as lost."""
+        self._recorder.counts["messaging.lost"] += len(sequences)
+        for sequence in sequences:
+            self.error("messaging", ERRORS[Outcome.LOST], now_ns, self.named(sequence))
+
+    def excuse(self, sequences: Sequence[int]) -> None:
+        """Count these requests as explained by an outage."""
+        self._recorder.counts["messaging.lost_in_outage"] += len(sequences)
+        self._ledger.excused(sequences)
+
+    def unheard(self, before_ns: int) -> list[int]:
+        """Return the outstanding requests that were sent before this time."""
+        return [sequence for sequence, _ in self._ledger.unheard(before_ns)]
+
+    def named(self, sequence: int, name: str = "") -> str:
+        """Return a request as text that can be found in a server's log."""
+        return f"{_named(sequence, name)}: {self._about.text(sequence)[:80]}"
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
         """Record a message that asks for nothing to be sent; Established is not for here."""
@@ -335,7 +338,7 @@ class Traffic:
             case StreamPart():
                 self._part(incoming, now_ns)
             case Push():
-                self._pushed(incoming, now_ns)
+                self.pushes.received(incoming, now_ns)
             case Restored():
                 self.history.restored(incoming, now_ns)
             case AuthRequired(detail):
@@ -350,44 +353,25 @@ class Traffic:
         self._recorder.counts["messaging.unreadable"] += 1
         self.error("messaging", error, now_ns, excerpt)
 
-    def _pushed(self, push: Push, now_ns: int) -> None:
-        self._recorder.counts["messaging.pushes"] += 1
-        if push.text is not None:
-            self._check_push(push.text, now_ns)
-        if push.number is not None:
-            self._follow_pushes(push.number, now_ns)
-        if push.sent_at_ms is not None and abs(push.sent_at_ms) < MAX_CLOCK_MS:  # not NaN either
-            # RFC 3393: with unsynchronised clocks, only the delay above the smallest one is known.
-            apart_ms = now_ns / 1e6 - push.sent_at_ms
-            least_ms = apart_ms if self._least_push_ms is None else min(apart_ms, self._least_push_ms)
-            self._least_push_ms = least_ms
-            delay_ns = min((apart_ms - least_ms) * 1e6, MAX_PUSH_NS)
-            self._recorder.samples("push").append(int(delay_ns))
+    def misread(self, wrong: DialectMistake, now_ns: int, raised: Exception | None = None) -> None:
+        """Count a message that the dialect could not read as unreadable.
 
-    def _check_push(self, text: str, now_ns: int) -> None:
-        own, flaw, example = flaws_of(text, self._about)
-        if flaw is not None:
-            self._recorder.counts[f"messaging.pushes_{flaw}"] += 1
-            self.error("messaging", f"{flaw} text in a push", now_ns, example)
-        elif own and self._ordered:
-            if own[0] < self._pushed_text:
-                self._recorder.counts["messaging.pushes_reordered"] += 1
-                example = f"the text of request {own[0]} came after that of request {self._pushed_text}"
-                self.error("messaging", "push out of order", now_ns, example)
-            self._pushed_text = max(self._pushed_text, own[-1])
+        Args:
+            wrong: what the dialect did.
+            now_ns: when.
+            raised: the exception that `read` raised, if it did.
 
-    def _follow_pushes(self, number: int, now_ns: int) -> None:
-        last, self._last_push = self._last_push, number
-        if last is None or number == last + 1:
-            return
-        if number > last:
-            self._recorder.counts["messaging.pushes_missing"] += min(number - last - 1, MAX_PUSH_GAP)
-            self.error("messaging", "push missing", now_ns, f"push {number} came after push {last}")
-        else:
-            self._recorder.counts["messaging.pushes_duplicated"] += 1
-            self.error(
-                "messaging", "push again or out of order", now_ns, f"push {number} came after push {last}"
-            )
+        Raises:
+            DialectMistake: so it was with every one of the first messages.
+        """
+        recorder = self._recorder
+        recorder.reads_raised += 1
+        if not recorder.has_read and recorder.reads_raised >= HOPELESS_READS:
+            raise wrong from raised
+        what = (
+            "a field of the wrong type" if raised is None else f"{wrong.where} raised {type(raised).__name__}"
+        )
+        self.unreadable(str(wrong), now_ns, what)
 
     # Across connections.
 
@@ -397,28 +381,38 @@ class Traffic:
         They are not lost, since the reply timeout is not over. But the end of the connection does not explain
         their missing replies either.
         """
+        self.pushes.ended(now_ns)
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
         for sequence, request in self._ledger.unheard(before_ns):
             self._recorder.counts["messaging.hanging"] += 1
-            example = _named(sequence, request)
+            example = _named(sequence, request.name)
             self.error("messaging", "no reply before the connection ended", request.sent_ns, example)
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
+        self.pushes.lost()
         self.history.ended(now_ns)
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
 
     def opened(self) -> None:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
-        self._last_push = self._least_push_ms = None
-        self._pushed_text = -1
+        self.pushes.opened()
         self.history.opened()
         self.refusal = ""
 
+    def established(self, said: Established, now_ns: int, *, resumed: bool) -> None:
+        """Begin with the messages of an established session."""
+        if resumed:
+            self.history.resumed_as(said, now_ns)
+        else:
+            self.history.known_as(said)
+        self.disturbed(now_ns, resumed=resumed)
+
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
         """End a disturbance: messages planned before now do not count as latency."""
+        self.pushes.began(now_ns)
         self._steady_since_ns = now_ns
         if self._queued:
             self._recorder.counts["messaging.released"] += self._queued
@@ -433,15 +427,9 @@ class Traffic:
         self._ledger.pending.clear()
 
 
-def _named(sequence: int, request: Sent) -> str:
-    return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
+def _named(sequence: int, name: str) -> str:
+    return f"request {sequence} ({name})" if name else f"request {sequence}"
 
 
-MAX_CLOCK_MS = 1e15
-"""Cap on a server's clock, some 30,000 years: it may say any number, also an int beyond a float."""
-
-MAX_PUSH_NS = 2.0**62
-"""Cap on a push's delay, as a server's clock may show any time: it fits the array and counts as clamped."""
-
-MAX_PUSH_GAP = 1_000_000
-"""Cap on the missing pushes counted for one gap, as a server may send any number."""
+HOPELESS_READS = 20
+"""Messages at which a dialect may raise before any that it reads; then the run ends."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loadtest.dialects.base import Push, Reply
 from loadtest.events import EstablishTimedOut, Started
-from loadtest.session import machine, reconnecting, traffic
+from loadtest.session import machine, pushes, reconnecting, traffic
 from loadtest.session.ledger import Outcome
 from loadtest.session.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
@@ -143,7 +143,7 @@ def literals(module: ModuleType) -> set[str]:
 class TestCounts:
     """Every count that is written has a meaning, and every meaning is written."""
 
-    @pytest.mark.parametrize("module", [machine, traffic], ids=["session", "traffic"])
+    @pytest.mark.parametrize("module", [machine, traffic, pushes], ids=["session", "traffic", "pushes"])
     def test_names_in_the_source(self, module: ModuleType) -> None:
         """The names written in the source stand in the table."""
         found = literals(module)
@@ -173,13 +173,14 @@ def tour(recorder: Recorder) -> None:
     """Take sessions through everything that can happen to them."""
     wrong_replies(Link(recorder=recorder).start())
     other_messages(Link(BEATING, recorder=recorder).start())
+    silent_pushes(Link(session_config(pushes_per_s=1.0), recorder=recorder).start())
     Link(session_config(dialect=HalfAnswerable()), server=EchoServer(), recorder=recorder).start().send(2)
     broken = Link(server=FakeServer(streams=True), recorder=recorder).start()
     broken.server.faults = {0: "break_off"}
     broken.send().hear().sweep(6 * NS_PER_S)
     wrong_histories(Link(recorder=recorder).start().send(3).hear())
     ways_to_end(recorder)
-    Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).lose()
+    Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).drop()
     missed = Link(session_config(in_flight=1), recorder=recorder).start().drop("slow_reader")
     missed.send(traffic.Traffic.QUEUE_LIMIT + 1)
 
@@ -201,8 +202,17 @@ def other_messages(link: Link) -> None:
     link.session._traffic.replied(Reply(0), link.now_ns, steady=True)
     link.hear_these([frame("ws:push", push_id=number) for number in (1, 3, 3)])
     texts = [link.about.text(sequence) for sequence in (1, 0)]
-    for text in (*texts, texts[0][:-1], dialect_session(99).text(0)):
+    for text in (*texts, texts[0][:-1], dialect_session(99).text(0), "news"):
         link.session._traffic.heard(Push(text=text), link.now_ns)
+
+
+def silent_pushes(link: Link) -> None:
+    """Get pushes at the expected rate, then none for long."""
+    for _ in range(5):
+        link.now_ns += NS_PER_S
+        link.session._traffic.heard(Push(), link.now_ns)
+    link.now_ns += 60 * NS_PER_S
+    link.drop()
 
 
 def wrong_histories(link: Link) -> None:
@@ -231,6 +241,14 @@ def ways_to_end(recorder: Recorder) -> None:
         link.tell(Started())
         link.now_ns += hung_ns
         link.stop()
+    Link(recorder=recorder).start().lose().retry().open().lose(1008)
+    silent = Link(recorder=recorder).start().lose().reopen()
+    silent.server.faults = {0: "lose"}
+    silent.send().sweep(6 * NS_PER_S).drop()
+    first = Link(recorder=recorder)
+    first.tell(Started())
+    first.open().hear().drop()
+    Link(recorder=recorder).start().lose().reopen().drop()
     for failed in (0, 1, reconnecting.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
         for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:

@@ -1,6 +1,5 @@
 """What is said on a connection: requests out and replies in, without the session around it."""
 
-import math
 import unicodedata
 from typing import Any
 
@@ -10,12 +9,11 @@ from msgspec import UNSET, UnsetType
 from loadtest.dialects.base import Dialect, Failed, Push, Reply, Request, StreamPart, Unreadable
 from loadtest.dialects.calls import MOST_UNANSWERABLE
 from loadtest.dialects.emergence import Emergence
-from loadtest.dialects.marks import Marker
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Send
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Pace
-from loadtest.session.traffic import MAX_PUSH_GAP, MAX_PUSH_NS, Traffic
+from loadtest.session.traffic import Traffic
 from tests.support.fake_link import MS, dialect_session, session_config
 
 
@@ -774,118 +772,6 @@ class TestRequests:
             Talk(dialect=Silent()).due(1, 1)
 
 
-class TestPushes:
-    """What the server sends on its own."""
-
-    def test_numbers(self) -> None:
-        """A skipped number is a missing push, an old one came again; each connection counts anew."""
-        talk = Talk()
-        for number in (4, 5, 8, 8, 9):
-            talk.push(1, number=number)
-        talk.traffic.opened()
-        talk.push(2, number=1)
-        assert talk.counts == {"pushes": 6, "pushes_missing": 2, "pushes_duplicated": 1}
-        assert talk.errors() == {
-            "push missing": "push 8 came after push 5",
-            "push again or out of order": "push 8 came after push 8",
-        }
-
-    def test_delay_above_the_smallest(self) -> None:
-        """Of two clocks that do not agree, the delay above the smallest of the connection is recorded."""
-        talk = Talk()
-        for now_ms, sent_at_ms in ((10, 5000.0), (23, 5010.0), (31, 5022.0)):
-            talk.push(now_ms * MS, sent_at_ms=sent_at_ms)
-        talk.traffic.opened()
-        talk.push(99 * MS, sent_at_ms=0.0)
-        assert talk.samples("push") == [0, 3 * MS, 0, 0]
-
-    @pytest.mark.parametrize("clock_ms", [-1e308, 1e308, 1e18, math.inf, -math.inf, math.nan])
-    def test_hostile_clock(self, clock_ms: float) -> None:
-        """A server's clock may say anything: no sample is negative, and each fits the recording."""
-        talk = Talk()
-        for sent_at_ms in (clock_ms, 0.0, -clock_ms, clock_ms):
-            talk.push(1, sent_at_ms=sent_at_ms)
-        assert all(0 <= sample <= MAX_PUSH_NS for sample in talk.samples("push"))
-        assert talk.counts == {"pushes": 4}
-
-    def test_texts(self) -> None:
-        """A push may hold own texts, if they are intact, and texts of no session; not those of another."""
-        talk = Talk()
-        own, other = talk.about.text(0), dialect_session(1).text(0)
-        for text in (
-            own,
-            f"{own} and {talk.about.text(1)}",
-            "news",
-            "",
-            dialect_session(0, run_id="old").text(0),
-        ):
-            talk.push(1, text=text)
-        assert talk.counts == {"pushes": 5}
-        talk.push(2, text=f"news: {other}")
-        talk.push(3, text=own[:-1])
-        talk.push(4, text=unicodedata.normalize("NFD", own))
-        assert talk.counts == {"pushes": 8, "pushes_foreign": 1, "pushes_altered": 2}
-        errors = talk.errors()
-        assert errors["foreign text in a push"] == f'of another session: "news: {other}"'
-        assert errors["altered text in a push"].startswith("request 0: sent")
-
-    def test_texts_belong_to_no_request(self) -> None:
-        """A push answers nothing, even with a request's text."""
-        talk = Talk()
-        talk.due(1, 1)
-        talk.push(2, text=talk.about.text(0))
-        assert talk.traffic.outstanding == 1
-
-    def test_hostile_text(self) -> None:
-        """Whatever a push holds, the error's example is bounded."""
-        talk = Talk()
-        talk.push(1, text=Marker("run", 1).head + "0." + "x" * 100_000)
-        assert all(len(example) <= 200 for example in talk.errors().values())
-
-    def test_hostile_number(self) -> None:
-        """A push number may be anything: no gap counts for more than a bounded number of pushes."""
-        talk = Talk()
-        for number in (0, 10**4000, -(10**4000), 2**64):
-            talk.push(1, number=number)
-        assert talk.counts["pushes_missing"] == 2 * MAX_PUSH_GAP
-        assert all(len(example) <= 200 for example in talk.errors().values())
-
-
-class TestPushedTexts:
-    """Texts of the session's own requests that come back in pushes."""
-
-    def test_in_order(self) -> None:
-        """Later requests' texts come later; one may come twice, if a server pushes it for two reasons."""
-        talk = Talk()
-        for sequence in (0, 1, 1, 3):
-            talk.push(1, text=talk.about.text(sequence))
-        assert talk.counts == {"pushes": 4}
-
-    def test_out_of_order(self) -> None:
-        """An earlier request's text is too late, on the same connection."""
-        talk = Talk()
-        talk.push(1, text=talk.about.text(2))
-        talk.push(2, text=talk.about.text(1))
-        assert talk.counts == {"pushes": 2, "pushes_reordered": 1}
-        talk.traffic.opened()
-        talk.push(3, text=talk.about.text(0))
-        assert talk.counts == {"pushes": 3, "pushes_reordered": 1}
-        assert talk.errors() == {"push out of order": "the text of request 1 came after that of request 2"}
-
-    def test_a_server_that_promises_no_order(self) -> None:
-        """Where replies may overtake each other, pushes may too."""
-
-        class Unordered(Emergence):
-            name = "test-unordered-pushes"
-            ordered = False
-
-        del Dialect.dialects["test-unordered-pushes"]
-        talk = Talk(dialect=Unordered())
-        talk.push(1, text=talk.about.text(2))
-        talk.push(2, text=talk.about.text(1))
-        assert talk.counts == {"pushes": 2}
-
-
 class TestForeignBeside:
     """Replies that hold more than they should."""
 
@@ -906,6 +792,13 @@ class TestForeignBeside:
         talk.reply(1, 3, text=f"{talk.about.text(0)} {talk.about.text(1)}")
         assert (talk.counts["answered"], talk.counts["corrupted"]) == (1, 1)
 
+    def test_texts_belong_to_no_request(self) -> None:
+        """A push answers nothing, even with a request's text."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.push(2, text=talk.about.text(0))
+        assert talk.traffic.outstanding == 1
+
     def test_a_text_that_is_missing(self) -> None:
         """A reply whose text is None should have had one; a reply without the field is not checked."""
         talk = Talk()
@@ -914,20 +807,6 @@ class TestForeignBeside:
         talk.reply(0, 2, text=None)
         talk.reply(1, 3)
         assert (talk.counts["corrupted"], talk.counts["unchecked"], talk.counts["answered"]) == (1, 1, 1)
-
-    def test_a_doubled_push(self) -> None:
-        """A text that comes twice in one push is altered."""
-        talk = Talk()
-        talk.push(1, text=talk.about.text(0) * 2)
-        assert talk.counts == {"pushes": 1, "pushes_altered": 1}
-
-    @pytest.mark.parametrize("sent_at_ms", [10**400, -(10**400), float("inf"), float("nan")])
-    def test_an_impossible_clock(self, sent_at_ms: float) -> None:
-        """A server may say any time; such a one tells no delay."""
-        talk = Talk()
-        talk.push(1, sent_at_ms=sent_at_ms)
-        assert talk.counts == {"pushes": 1}
-        assert talk.samples("push") == []
 
     def test_digits_of_another_script(self) -> None:
         """Only ASCII digits name a request."""
