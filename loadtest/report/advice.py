@@ -15,8 +15,9 @@ from loadtest.report.tables import counts, gates, interval, margin, time_limits
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
-from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence, ServerLogEvidence
+from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence
 from loadtest.verdict.items import AnyItem, Generator, Item
+from loadtest.verdict.log_evidence import ServerLogEvidence
 
 
 def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:

@@ -19,14 +19,13 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.evidence import (
     CountedEvidence,
     GateResult,
-    KindEvidence,
     LatencyEvidence,
     LimitedEvidence,
     LimitResult,
     PairEvidence,
-    ServerLogEvidence,
 )
 from loadtest.verdict.items import AnyItem
+from loadtest.verdict.log_evidence import KindEvidence, ServerLogEvidence
 
 ROWS_LIMIT = 30
 

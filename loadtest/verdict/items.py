@@ -21,8 +21,8 @@ from loadtest.verdict.evidence import (
     MessagingEvidence,
     PersistenceEvidence,
     ReconnectEvidence,
-    ServerLogEvidence,
 )
+from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _Evidence = TypeVar("_Evidence")
 

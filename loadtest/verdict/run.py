@@ -9,11 +9,12 @@ import msgspec
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.verdict import connect, latency, messaging, persistence, reconnect
-from loadtest.verdict.evidence import ItemSeen, PooledEvidence, ServerLogEvidence
+from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
 from loadtest.verdict.latency import BaselineSearch
 from loadtest.verdict.limits import judge_limits, with_limits
+from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _RUNS_SHOWN = 3
 
