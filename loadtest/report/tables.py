@@ -5,7 +5,7 @@ spans. Nothing is escaped here: each output format does that. The number of rows
 run has a few dozen kinds, causes and errors, but a hostile file may have thousands.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtest import text
@@ -119,10 +119,21 @@ def latency_table(run: RunData) -> Table:
             *(text.span(us) for us in run.percentiles_us(tag, PERCENTILES).values()),
             meaning,
         )
-        for tag, meaning in TAG_MEANINGS.items()
+        for tag, meaning in _meanings(run)
         if run.samples(tag)
     ]
     return Table(header, "lrrrrrrrl", rows, "Latency")
+
+
+def _meanings(run: RunData) -> Iterator[tuple[str, str]]:
+    """Yield each tag with what it measures; round trips by size come after those of all sizes."""
+    for tag, meaning in TAG_MEANINGS.items():
+        yield tag, meaning
+        if tag == "service":
+            yield from (
+                (of_size, f"of these, texts of {text.count(size)} bytes")
+                for of_size, size in run.size_tags.items()
+            )
 
 
 def outage_table(run: RunData) -> Table:

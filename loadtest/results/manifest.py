@@ -19,6 +19,7 @@ from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
 from loadtest.statistics.time_limits import TimeLimit, limits_of
 from loadtest.text import public_path, public_url
+from loadtest.values import MAX_WEIGHTED
 
 SCHEMA: Literal[1] = 1
 
@@ -27,6 +28,9 @@ PLAN_VERSION = 2
 
 1: texts without marks; drops sent requests of the dialect. 2: marked texts; drops send the dialect's probe.
 """
+
+_MAX_DIGITS = 8
+"""Of a size in bytes: far more than a message may have."""
 
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -82,6 +86,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     def sessions(self) -> int:
         """Number of sessions of all users together."""
         return self.users * self.sessions_per_user
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of texts in bytes, in ascending order; empty if there is one for all."""
+        if isinstance(self.message_bytes, int):
+            return ()
+        parts = (part.partition("=")[0] for part in self.message_bytes.split(","))
+        found = {int(size) for size in parts if size.isascii() and size.isdigit() and len(size) < _MAX_DIGITS}
+        return tuple(sorted(found)[:MAX_WEIGHTED])
 
     @property
     def drops_planned(self) -> bool:

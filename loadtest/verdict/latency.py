@@ -49,7 +49,7 @@ OPTIONAL_TAGS = frozenset({"outage"})
 """Tags whose gates are left out if there are too few samples."""
 
 SHOWN_TAGS = ("service", "response", "outage")
-"""Tags whose percentiles are shown next to a comparison."""
+"""Tags whose percentiles are shown next to a comparison; where sizes vary, round trips by size too."""
 
 _SAMPLES = {"service": "round trips", "outage": "outages"}
 """What the samples of each gated tag are called."""
@@ -97,7 +97,7 @@ def timing(run: RunData, generator: Generator | None = None) -> Timing:
         manifest=run.manifest,
         generator=generator,
         intervals={gate.tag: SecondlyHistograms.from_mappings(run.after_warmup(gate.tag)) for gate in GATES},
-        percentiles=run.percentile_table(SHOWN_TAGS),
+        percentiles=run.percentile_table([*SHOWN_TAGS, *run.size_tags]),
         limits=judge_limits(run, "latency", generator),
     )
 
