@@ -12,6 +12,7 @@ import psutil
 
 from loadtest.results.manifest import Host, Manifest, Plan, Promises
 from loadtest.statistics.margins import GATES, Gate, margins_of
+from loadtest.statistics.time_limits import TimeLimit, stored
 
 DISTRIBUTION = "loadtest-ws"
 """The package's name on PyPI, where `loadtest` is another project."""
@@ -37,6 +38,7 @@ def new_manifest(
     plan: Plan,
     promises: Promises | None = None,
     gates: Sequence[Gate] = GATES,
+    limits: Sequence[TimeLimit] = (),
     started_unix_ns: int | None = None,
 ) -> Manifest:
     """Return the manifest of a run that is about to start.
@@ -47,6 +49,7 @@ def new_manifest(
         plan: the plan of the run.
         promises: what the run's dialect promises.
         gates: quantiles and margins that latency is judged by.
+        limits: limits on the run's times.
         started_unix_ns: wall clock at the run's start, the zero of all its times; None for now.
     """
     started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
@@ -59,6 +62,7 @@ def new_manifest(
         plan=plan,
         promises=promises,
         margins=margins_of(gates),
+        limits=stored(limits),
         versions=versions(),
         host=host(),
     )

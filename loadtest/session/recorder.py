@@ -33,7 +33,13 @@ TAGS: Final = (
     "part_gap",  # between two parts of a streamed reply
     "push_gap",  # without a push on an undisturbed connection: between two, or until the connection's end
 )
-"""The histograms of a run: the tags in latency.hlog."""
+"""The histograms of a run: the tags in latency.hlog. Where sizes vary, there are those of `size_tag` too."""
+
+
+def size_tag(size: int) -> str:
+    """Return the tag of the round trips whose texts have this size, in bytes, where sizes vary."""
+    return f"service/{size}"
+
 
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
 """Causes of failed attempts that lie in the load generator; each is counted in addition to `failed`."""
@@ -223,6 +229,10 @@ class Recorder:
     def samples(self, tag: str) -> array[int]:
         """Return the array to append this tag's samples to, in nanoseconds, until the next swap."""
         return self._interval.samples[tag]
+
+    def sized(self, size: int) -> array[int]:
+        """Return the array to append round trips to whose texts have this size; see `samples`."""
+        return self._interval.samples.setdefault(size_tag(size), array("q"))
 
     def lifecycle(self, record: Lifecycle) -> None:
         """Record one lifecycle event."""
