@@ -350,6 +350,15 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
             repeatable=True,
         ),
+        Setting(
+            "limit",
+            Text("NAME=TIME", or_object="a mapping of times"),
+            (),
+            "Longest time allowed, judged without a baseline: pNN (p99=200ms, round trips), response.pNN and "
+            "first_part.pNN fail latency; connect.pNN fails connect; resume.pNN and outage.pNN fail "
+            "reconnect; push_gap fails messaging. Units: us, ms, s.",
+            repeatable=True,
+        ),
     ),
     Group.SERVER_LOG: (
         Setting(

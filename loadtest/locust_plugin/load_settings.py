@@ -26,6 +26,7 @@ from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
 from loadtest.session.sizes import Sizes
 from loadtest.statistics.margins import Gate, parse_margins
+from loadtest.statistics.time_limits import TimeLimit, parse_limits
 from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand
 from loadtest.transport.metrics_gauge import MetricsGauge
@@ -67,6 +68,7 @@ class LoadSettings:
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
+        limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
             dialect's promise.
         gauge: the server's gauge of its connections, None if none was given.
@@ -81,6 +83,7 @@ class LoadSettings:
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
+    limits: Sequence[TimeLimit]
     cleanup_timeout_s: float | None
     gauge: MetricsGauge | None
     results: Path
@@ -109,6 +112,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
+        limits=parse_limits(values["limits"]),
         cleanup_timeout_s=values["cleanup_timeout_s"],
         gauge=_gauge(values),
         results=values["results"],

@@ -20,6 +20,7 @@ from loadtest.report.tables import (
     gate_table,
     gates,
     latency_table,
+    limit_table,
     outage_table,
     phase_table,
     plan_table,
@@ -98,6 +99,7 @@ def _finding(item: AnyItem, step: str) -> Iterator[str]:
 def _measured(judged: JudgedRun) -> Iterator[str]:
     run, verdict = judged.run, judged.verdict
     for table in (
+        limit_table(verdict.items),
         gate_table(gates(verdict.latency)),
         latency_table(run),
         outage_table(run),

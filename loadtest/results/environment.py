@@ -12,6 +12,7 @@ import psutil
 
 from loadtest.results.manifest import Host, Manifest, Plan, Promises, ServerGauge
 from loadtest.statistics.margins import GATES, Gate, margins_of
+from loadtest.statistics.time_limits import TimeLimit, stored
 
 DISTRIBUTION = "loadtest-ws"
 """The package's name on PyPI, where `loadtest` is another project."""
@@ -37,6 +38,7 @@ def new_manifest(
     plan: Plan,
     promises: Promises | None = None,
     gates: Sequence[Gate] = GATES,
+    limits: Sequence[TimeLimit] = (),
     cleanup_timeout_s: float | None = None,
     server_gauge: ServerGauge | None = None,
     started_unix_ns: int | None = None,
@@ -49,6 +51,7 @@ def new_manifest(
         plan: the plan of the run.
         promises: what the run's dialect promises.
         gates: quantiles and margins that latency is judged by.
+        limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
             dialect's promise.
         server_gauge: the server's gauge of its connections before the run; None if none was given.
@@ -66,6 +69,7 @@ def new_manifest(
         cleanup_timeout_s=cleanup_timeout_s,
         server_gauge=server_gauge,
         margins=margins_of(gates),
+        limits=stored(limits),
         versions=versions(),
         host=host(),
     )

@@ -17,7 +17,9 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
+from loadtest.statistics.time_limits import TimeLimit, limits_of
 from loadtest.text import public_path, public_url
+from loadtest.values import MAX_WEIGHTED
 
 SCHEMA: Literal[1] = 1
 
@@ -26,6 +28,9 @@ PLAN_VERSION = 2
 
 1: texts without marks; drops sent requests of the dialect. 2: marked texts; drops send the dialect's probe.
 """
+
+_MAX_DIGITS = 8
+"""Of a size in bytes: far more than a message may have."""
 
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -81,6 +86,15 @@ class Plan(Struct, frozen=True, kw_only=True):
     def sessions(self) -> int:
         """Number of sessions of all users together."""
         return self.users * self.sessions_per_user
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of texts in bytes, in ascending order; empty if there is one for all."""
+        if isinstance(self.message_bytes, int):
+            return ()
+        parts = (part.partition("=")[0] for part in self.message_bytes.split(","))
+        found = {int(size) for size in parts if size.isascii() and size.isdigit() and len(size) < _MAX_DIGITS}
+        return tuple(sorted(found)[:MAX_WEIGHTED])
 
     @property
     def drops_planned(self) -> bool:
@@ -219,6 +233,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         server_gauge: the server's gauge of its connections, null if none was given.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
+        limits: limits on the run's times, in milliseconds by name; not part of the plan either.
         comparability_hash: hash of the plan; always computed from it.
     """
 
@@ -240,9 +255,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
+    limits: dict[Text, Amount] = field(default_factory=dict)
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:
+        limits_of(self.limits)  # a limit of another version must not be overlooked: the file is refused
         plan = msgspec.structs.replace(self.plan, path=public_path(self.plan.path))
         msgspec.structs.force_setattr(self, "target", public_url(self.target))
         msgspec.structs.force_setattr(self, "plan", plan)
@@ -252,6 +269,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def gates(self) -> tuple[Gate, ...]:
         """The quantiles that latency is judged by, with their margins."""
         return gates_with(self.margins)
+
+    @property
+    def time_limits(self) -> tuple[TimeLimit, ...]:
+        """The limits on the run's times."""
+        return limits_of(self.limits)
 
     @property
     def promised(self) -> Promises | None:

@@ -35,7 +35,13 @@ TAGS: Final = (
     "cleanup_close",  # from a drop's close frame until the server ended TCP
     "cleanup_half_open",  # from the client's silence until the server ended TCP
 )
-"""The histograms of a run: the tags in latency.hlog."""
+"""The histograms of a run: the tags in latency.hlog. Where sizes vary, there are those of `size_tag` too."""
+
+
+def size_tag(size: int) -> str:
+    """Return the tag of the round trips whose texts have this size, in bytes, where sizes vary."""
+    return f"service/{size}"
+
 
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
 """Causes of failed attempts that lie in the load generator; each is counted in addition to `failed`."""
@@ -234,6 +240,10 @@ class Recorder:
     def samples(self, tag: str) -> array[int]:
         """Return the array to append this tag's samples to, in nanoseconds, until the next swap."""
         return self._interval.samples[tag]
+
+    def sized(self, size: int) -> array[int]:
+        """Return the array to append round trips to whose texts have this size; see `samples`."""
+        return self._interval.samples.setdefault(size_tag(size), array("q"))
 
     def lifecycle(self, record: Lifecycle) -> None:
         """Record one lifecycle event."""

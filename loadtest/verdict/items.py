@@ -22,8 +22,8 @@ from loadtest.verdict.evidence import (
     MessagingEvidence,
     PersistenceEvidence,
     ReconnectEvidence,
-    ServerLogEvidence,
 )
+from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _Evidence = TypeVar("_Evidence")
 
@@ -50,7 +50,7 @@ KINDS = {
         "Is it still the same session, with nothing forgotten or repeated?", PersistenceEvidence
     ),
     "cleanup": ItemKind("Does the server let go of clients that are gone?", CleanupEvidence),
-    "latency": ItemKind("Is latency unchanged against the baseline?", LatencyEvidence),
+    "latency": ItemKind("Is latency within its limits, and unchanged against the baseline?", LatencyEvidence),
     "server_log": ItemKind(
         "Are mere disconnects logged as such, and only faults as errors?", ServerLogEvidence
     ),
