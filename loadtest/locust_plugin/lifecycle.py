@@ -242,6 +242,7 @@ class RecordingLifecycle(Lifecycle):
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
             gates=settings.gates,
+            pushes_per_s=settings.engine.config.pushes_per_s or None,
         )
         writer = RunWriter(settings.results, manifest)
         self._recording = Recording(writer, self._log_watch(settings, writer.path))
