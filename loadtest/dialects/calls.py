@@ -12,11 +12,20 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from loadtest.dialects.base import Dialect, Incoming, Request, excerpt
+from loadtest.dialects.base import (
+    Dialect,
+    Failed,
+    Incoming,
+    Reply,
+    Request,
+    StreamPart,
+    Unreadable,
+    excerpt,
+)
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.errors import DialectMistake, FieldMistake
-from loadtest.events import Data
+from loadtest.events import Data, Send
 
 ALLOWED: Final = (
     "a Reply, Failed, StreamPart, Push, Established, Restored, Send, AuthRequired or Unreadable, several of "
@@ -136,6 +145,29 @@ def listed(dialect: Dialect, read: Any, data: Data) -> Sequence[Incoming]:
     if found is None:
         raise wrong_result(dialect, "read", read, ALLOWED, excerpt(data))
     return found
+
+
+def unasked(dialect: Dialect, session: DialectSession, data: Data) -> list[Incoming]:
+    """Return what a message says, without what may answer a drop: errors, and what names no request.
+
+    It is nothing if the dialect cannot read the message, which may answer what a broken client sent.
+    """
+    try:
+        said = listed(dialect, dialect.read(session, data), data)
+    except Exception:
+        return []
+    if wrong_field(dialect, said, data) is not None:
+        return []
+    return [incoming for incoming in said if not _may_answer_a_drop(incoming)]
+
+
+def _may_answer_a_drop(incoming: Incoming) -> bool:
+    match incoming:
+        case Failed() | Unreadable() | Send():
+            return True
+        case Reply(sequence=sequence) | StreamPart(sequence=sequence):
+            return sequence is None
+    return False
 
 
 def number(dialect: Dialect, sequence: object, oldest: int) -> int:

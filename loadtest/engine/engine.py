@@ -29,9 +29,9 @@ from loadtest.engine.timers import Timers
 from loadtest.errors import LoadtestError
 from loadtest.events import Identity, Phases
 from loadtest.session.data_rows import too_few_rows
-from loadtest.session.machine import State
 from loadtest.session.recorder import Interval, Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.session.state import UP, State
 from loadtest.session.traffic import SessionConfig
 from loadtest.transport.connection import Connection
 from loadtest.transport.cookies import updated
@@ -192,6 +192,10 @@ class Engine:
             link = self._slice(number)[number]
             link.abort()
             self._ended(link)
+
+    def ending(self) -> None:
+        """Take note that the run's end begins: what the server ends from now on has no meaning."""
+        self.recorder.ending = True
 
     def flush(self, done: Callable[[], None]) -> None:
         """Hand over the interval recorded so far, then call `done`."""
@@ -375,7 +379,7 @@ class Engine:
 
     def _gauges(self, elapsed_ns: int) -> dict[str, float]:
         population = self.recorder.population
-        up = sum(population[state] for state in (State.STEADY, State.STALLED, State.DRAINING))
+        up = sum(population[state] for state in UP)
         return {
             "sessions": sum(population.values()) - population[State.ENDED],
             "sessions_up": up,

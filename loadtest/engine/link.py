@@ -48,9 +48,10 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.session.machine import Session, State
+from loadtest.session.machine import Session
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.session.state import State
 from loadtest.session.traffic import SessionConfig
 from loadtest.transport.connection import Connection
 
@@ -200,7 +201,10 @@ class Link:
             self._dropping = None
         if self.session.state is State.ENDED:
             self._context.ended(self)
-        else:
+            return
+        if self._context.recorder.ending:
+            self.stop(0.0)
+        if not self.ended:
             self._feed(lost)
 
     # loadtest.engine.timers.Timed
@@ -273,7 +277,10 @@ class Link:
             connection, phases = await context.open(self.session.about)
         except ConnectFailed as failure:
             if epoch == self._epoch and self.session.state is State.CONNECTING:
-                self._feed(failure.refused)
+                if context.recorder.ending:
+                    self.stop(0.0)
+                else:
+                    self._feed(failure.refused)
             return
         if epoch != self._epoch or self.session.state is not State.CONNECTING:
             connection.abort()

@@ -27,8 +27,8 @@ from loadtest.engine.link import Link, LinkContext
 from loadtest.engine.transcript import Transcript
 from loadtest.errors import DialectMistake, LoadtestError
 from loadtest.events import Drop, DropDue, Due, Endpoint, Event, Identity
-from loadtest.session.machine import State
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.state import TALKING, State
 from loadtest.text import NO_SECRETS, Secrets
 
 REQUESTS = 3
@@ -92,7 +92,8 @@ class ScriptedLink(Link):
         self._transcript.begin(event, state, self.session.about)
         super()._feed(event)
         context = self._context
-        self._transcript.end(event, state, context.recorder.swap(context.clock()))
+        interval = context.recorder.swap(context.clock())
+        self._transcript.end(event, state, self.session.state, interval)
 
     def ask(self) -> None:
         """Send the next request."""
@@ -232,7 +233,7 @@ class ScriptedSession:
             asyncio.get_running_loop().call_later(_POLL_S, self._poll)
 
     def _close(self) -> None:
-        if self._state in (State.STEADY, State.ESTABLISHING):
+        if self._state in (*TALKING, State.ESTABLISHING):
             self._transcript.closed("the client closes the connection, code 1000")
         self._engine.stop([self._identity.number], 0.0, self._engine.close)
         self._turn()
@@ -248,7 +249,7 @@ class ScriptedSession:
     def _steps(self) -> Generator[Wait, None, Ending]:
         """The script: yields what to wait for; returns how the conversation ended."""
         yield from self._establish()
-        if self._state is not State.STEADY:
+        if self._state not in TALKING:
             return Ending.NOT_ESTABLISHED
         yield from self._talk(REQUESTS)
         yield from self._await_heartbeat()
@@ -256,14 +257,14 @@ class ScriptedSession:
             return ending
         self._link.drop()
         yield from self._establish()
-        if self._state is not State.STEADY:
+        if self._state not in TALKING:
             return Ending.NOT_RESUMED
         yield from self._talk(REQUESTS_AFTER)
         return self._so_far() or Ending.DONE
 
     def _so_far(self) -> Ending | None:
         """Return how the conversation ended if it cannot go on."""
-        if self._state is not State.STEADY:
+        if self._state not in TALKING:
             return Ending.LOST
         return Ending.NO_REPLY if self._unanswered else None
 
@@ -275,7 +276,7 @@ class ScriptedSession:
 
     def _establish(self) -> Iterator[Wait]:
         self._dialled_ns, self._heard_before = self._clock(), self._transcript.heard
-        yield lambda: self._state in (State.STEADY, State.ENDED) or self._puzzled(self._dialled_ns)
+        yield lambda: self._state in (*TALKING, State.ENDED) or self._puzzled(self._dialled_ns)
 
     def _talk(self, requests: int) -> Iterator[Wait]:
         if not type(self._dialect).overrides("request"):
@@ -292,7 +293,7 @@ class ScriptedSession:
         yield self._pause(LISTEN_S)
 
     def _answered(self, asked_ns: int) -> bool:
-        if not self._link.session.outstanding or self._state is not State.STEADY:
+        if not self._link.session.outstanding or self._state not in TALKING:
             return True
         longest_ns = max(LONGEST_REPLY_S * NS_PER_S, self._settings.config.reply_timeout_ns + NS_PER_S)
         return self._puzzled(asked_ns) or self._clock() - asked_ns > longest_ns
@@ -319,7 +320,7 @@ class ScriptedSession:
 
     def _pause(self, seconds: float) -> Wait:
         until_ns = self._clock() + int(seconds * NS_PER_S)
-        return lambda: self._clock() >= until_ns or self._state is not State.STEADY
+        return lambda: self._clock() >= until_ns or self._state not in TALKING
 
 
 def _scripted(settings: EngineSettings) -> EngineSettings:

@@ -25,9 +25,9 @@ from loadtest.engine.conversation import Conversation, Ending, Entry, Fault, Pub
 from loadtest.engine.login import credentials
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Endpoint, Event, Lost, Opened, Received, Send
-from loadtest.session.machine import State
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
+from loadtest.session.state import State
 from loadtest.text import Secrets, counted
 
 LIMIT: Final = 200
@@ -75,6 +75,7 @@ class Transcript:
         self._credentials: set[str] = set()
         self._before = _Credentials(None, (), ())
         self._asked: int | None = None  # the last request
+        self._dropped_ns: int | None = None  # when the connection was dropped
         self._upgrade: Entry | None = None  # the attempt in progress
         self._incoming: Entry | None = None  # the message in hand
         self._said: Sequence[Any] = ()  # what it was read as
@@ -146,13 +147,15 @@ class Transcript:
         elif isinstance(event, Lost) and state is State.DROPPING:
             self._add(What.CLOSED, f"the server confirms, code {event.code}", event.reason)
 
-    def end(self, event: Event, state: State, interval: Interval) -> None:
-        """Take what the recorder recorded of an event; `state` is the session's before it."""
+    def end(self, event: Event, state: State, now: State, interval: Interval) -> None:
+        """Take what the recorder recorded of an event; `state` is the session's before it, `now` after it."""
         self.counts.update(interval.counts)
         for tally in interval.errors.values():
             self._failing(tally)
         for record in interval.lifecycle:
             self._happened(record)
+        if state is not now and now is State.PROVING:
+            self._established()
         if isinstance(event, Received):
             self._judged(interval)
             if state is not State.DROPPING:  # then nothing is sent
@@ -187,18 +190,25 @@ class Transcript:
 
     def _happened(self, record: Lifecycle) -> None:
         match record.event:
-            case "connected":
-                self._add(What.READY, "the session is established")
-            case "resumed":
-                outage_ms = (record.outage_ns or 0) / 1e6
-                self._add(What.RESUMED, f"the session is established again, after {outage_ms:.0f} ms")
             case "dropped":
+                self._dropped_ns = self._clock()
                 self._add(What.DROP, f"{record.kind}: the client closes the connection, code 1000")
             case "lost":
-                text = f"the connection ended ({record.cause})"
-                self._add(What.LOST, text, record.detail or "", bad=True)
+                self._lost(record.cause or "", record.detail or "")
+            case "failed" if record.phase == "working":  # it was established, which is what matters here
+                self._lost((record.cause or "").removeprefix("closed_"), record.detail or "")
             case "failed":
                 self._failed(record)
+
+    def _established(self) -> None:
+        if self._dropped_ns is None:
+            self._add(What.READY, "the session is established")
+        else:
+            outage_ms = (self._clock() - self._dropped_ns) / 1e6
+            self._add(What.RESUMED, f"the session is established again, after {outage_ms:.0f} ms")
+
+    def _lost(self, cause: str, detail: str) -> None:
+        self._add(What.LOST, f"the connection ended ({cause})", detail, bad=True)
 
     def _failed(self, record: Lifecycle) -> None:
         where = f"{record.phase}: {record.cause}" if record.phase else record.cause or ""

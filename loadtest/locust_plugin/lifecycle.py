@@ -92,6 +92,7 @@ class Lifecycle(ABC):
         gevent.get_hub().loop.update_now()
         events = self._environment.events
         events.test_start.add_listener(self._on_test_start)
+        events.test_stopping.add_listener(self._on_test_stopping)
         events.test_stop.add_listener(self._on_test_stop)
         events.quitting.add_listener(self._on_quitting)
 
@@ -141,6 +142,10 @@ class Lifecycle(ABC):
             self._failed(str(error), error.exit_code)
             give_up = self._runner.quit if self._configuration.options.headless else self._runner.stop
             gevent.spawn_later(_GIVE_UP_S, give_up)
+
+    def _on_test_stopping(self, **_kwargs: Any) -> None:
+        if self._load is not None:
+            self._load.ending()
 
     def _on_test_stop(self, **_kwargs: Any) -> None:
         self._end()

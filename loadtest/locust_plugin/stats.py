@@ -76,8 +76,8 @@ ROWS = (
     _Row(
         "reconnect",
         "reconnect",
-        ("reconnect.resumed", "reconnect.gave_up", "reconnect.forbidden"),
-        ("reconnect.gave_up", "reconnect.forbidden"),
+        ("reconnect.resumed", "reconnect.gave_up", "reconnect.forbidden", "reconnect.silent"),
+        ("reconnect.gave_up", "reconnect.forbidden", "reconnect.silent"),
         ("outage",),
     ),
     _Row("push", "messaging", ("messaging.pushes",), (), ("push",)),

@@ -144,7 +144,7 @@ def lines(check: DialectCheck, width: int) -> Iterator[Line]:
         yield from _heading("Findings")
         for finding in check.findings:
             yield from _finding(finding, width)
-    if check.unjudged and check.conversation.counts.get("connect.established") and check.exit_code != 2:
+    if check.unjudged and _was_established(check) and check.exit_code != 2:
         yield from _heading("Left unjudged")
         for row in check.unjudged:
             declare = f". Declare: {row.declare}" if row.declare else ""
@@ -153,6 +153,11 @@ def lines(check: DialectCheck, width: int) -> Iterator[Line]:
     yield from _hanging("", check.headline, width, "bold green" if check.exit_code == 0 else "bold red")
     if check.exit_code == 0:
         yield Line(text=f"next: {check.run}")
+
+
+def _was_established(check: DialectCheck) -> bool:
+    counts = check.conversation.counts
+    return bool(counts.get("connect.established") or counts.get("connect.unproven"))
 
 
 def _heading(text: str) -> Iterator[Line]:

@@ -202,6 +202,7 @@ class _Outages:
     def __init__(self) -> None:
         self._begun: Counter[tuple[str, str]] = Counter()
         self._open: dict[str, tuple[str, str]] = {}  # by session, what began its outage
+        self._kept: dict[str, str] = {}  # by session, the last drop that was to keep its connection
         self._outages_ns: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
         self._phases_ns: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
 
@@ -209,7 +210,11 @@ class _Outages:
         match record.event:
             case "dropped" if disconnects(record.kind):
                 self._begin("drop", record.kind or OTHER, record.session)
-            case "lost":
+            case "dropped":
+                self._kept[record.session] = record.kind or OTHER
+            case "ended":  # by the server, in a drop that was to keep the connection
+                self._begin("drop", self._kept.pop(record.session, OTHER), record.session)
+            case "lost" if not record.final:
                 self._begin("loss", record.cause or OTHER, record.session)
             case "resumed":
                 self._resumed(record)

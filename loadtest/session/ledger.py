@@ -55,6 +55,17 @@ ERRORS = {
 }
 """The errors of outcomes; of others, "reply" and the outcome."""
 
+REPLIES = (
+    Outcome.ANSWERED,
+    Outcome.FAILED,
+    Outcome.LATE,
+    Outcome.RECOVERED,
+    Outcome.REORDERED,
+    Outcome.CORRUPTED,
+    Outcome.FOREIGN,
+)
+"""The outcomes of requests that were answered, well or badly."""
+
 _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
 
 
@@ -269,6 +280,12 @@ class Ledger:
         self._highest = -1
         self._answered_before = self.next_sequence
         return count
+
+    def excused(self, sequences: Iterable[int]) -> None:
+        """Take note that an outage explains why these given-up requests have no reply."""
+        for sequence in sequences:
+            if sequence in self._overdue:
+                self._overdue[sequence] = Outcome.LOST_IN_OUTAGE
 
     def _remember(self, sequence: int, outcome: Outcome) -> None:
         self._overdue[sequence] = outcome

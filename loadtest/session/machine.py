@@ -1,95 +1,61 @@
 """A session's state machine, across all its connections. Pure: no socket, no clock, no randomness.
 
-    NEW ──> CONNECTING ──> ESTABLISHING ──> STEADY <──> STALLED
-                ^  │             │           │   │
-                │  v             v           │   └──> DRAINING ──> ENDED
-              WAITING <──────────┴─ DROPPING <┘
+    NEW ──> CONNECTING ──> ESTABLISHING ──> PROVING ──> STEADY <──> STALLED
+                ^  │             │             │         │   │
+                │  v             v             v         │   └──> DRAINING ──> ENDED
+              WAITING <──────────┴─────────────┴ DROPPING <┘
+
+A session is PROVING until it has worked on its new connection. A connection lost before that is a failed
+attempt. One lost later is a loss, for the item `stability`, unless a drop is the cause.
 
 `handle` is the only entry point: it takes an event and the time, looks the step up in the table at the end
 (state x event), and returns actions for the engine to carry out. An event without a step in the current
 state raises IllegalStep and changes nothing. Measurements go to the recorder.
 
-`loadtest.session.reconnecting` handles connecting and reconnecting; `loadtest.session.traffic` handles the
-messages on a connection.
+`loadtest.session.reconnecting` handles connecting and reconnecting, `loadtest.session.proof` decides whether
+the session works, and `loadtest.session.traffic` handles the messages on a connection.
 """
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from enum import StrEnum
 from typing import Any
 
+from loadtest import events
 from loadtest.dialects import calls
-from loadtest.dialects.base import Established, Failed, Incoming, Reply, StreamPart, Unreadable, excerpt
+from loadtest.dialects.base import Established, Failed, Incoming, Reply, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake
-from loadtest.drops.kinds import DropKind
 from loadtest.errors import DialectMistake, FieldMistake, IllegalStep, LoadtestError
-from loadtest.events import (
-    Action,
-    Close,
-    Connect,
-    Data,
-    Detected,
-    Drain,
-    Drained,
-    DropDue,
-    Due,
-    EstablishTimedOut,
-    Event,
-    Finish,
-    HeartbeatDue,
-    Lost,
-    Opened,
-    PerformDrop,
-    Received,
-    Reconnect,
-    Recovered,
-    Refused,
-    RetryDue,
-    Send,
-    Settle,
-    Started,
-    Stopped,
-    Swept,
-)
+from loadtest.events import Action, Data, Event
+from loadtest.session.proof import Proof
 from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
+from loadtest.session.schedule import NS_PER_S
+from loadtest.session.state import TALKING, State
 from loadtest.session.traffic import SessionConfig, Traffic
 
 Actions = Sequence[Action]
-
-HOPELESS_READS = 20
-"""Messages at which a dialect may raise before any that it reads; then the run ends."""
 
 NORMAL_CLOSURE = 1000
 """RFC 6455 section 7.4.1."""
 
 
-class State(StrEnum):
-    """State of a session; the value is its name in the recorder's population."""
-
-    NEW = "new"
-    CONNECTING = "connecting"
-    ESTABLISHING = "establishing"
-    STEADY = "steady"
-    STALLED = "stalled"
-    DROPPING = "dropping"
-    WAITING = "waiting"
-    DRAINING = "draining"
-    ENDED = "ended"
-
-
-_STEADY = State.STEADY  # on the hot path, where an enum's attribute costs as much as a call
+AFTERMATH_NS = 2 * NS_PER_S
+"""How long the end of a connection still belongs to a drop that was to keep it: what the server did while the
+client did not read, the client reads afterwards."""
 
 
 class Session:
     """One client's session. Pass events to `handle` and carry out the returned actions in order."""
 
     __slots__ = (
+        "_aftermath_ns",
         "_attempts",
         "_dialect",
+        "_proof",
         "_recorder",
         "_steps",
+        "_talking",
         "_traffic",
         "_was_open",
         "about",
@@ -103,7 +69,10 @@ class Session:
         self._recorder = recorder
         self._attempts = Attempts(about.identity, config.backoff, recorder)
         self._traffic = Traffic(about, config, recorder)
+        self._proof = Proof(self._attempts, self._traffic)
         self._steps = _TABLE[State.NEW]
+        self._talking = False
+        self._aftermath_ns = 0  # until when the end of the connection belongs to a drop that kept it
         self._was_open = False  # whether the last attempt opened a WebSocket
         recorder.population[State.NEW] += 1
 
@@ -138,20 +107,21 @@ class Session:
         population[state] += 1
         self.state = state
         self._steps = _TABLE[state]
+        self._talking = state in TALKING
 
     def _count(self, name: str) -> None:
         self._recorder.counts[name] += 1
 
     # Connecting.
 
-    def _on_attempt(self, _event: Started | RetryDue, now_ns: int) -> Actions:
+    def _on_attempt(self, _event: events.Started | events.RetryDue, now_ns: int) -> Actions:
         self.about.connection += self._was_open
         self._was_open = False
         self._attempts.begin(now_ns)
         self._enter(State.CONNECTING)
-        return (Connect(),)
+        return (events.Connect(),)
 
-    def _on_opened(self, event: Opened, now_ns: int) -> Actions:
+    def _on_opened(self, event: events.Opened, now_ns: int) -> Actions:
         self._attempts.opened(event.phases, now_ns)
         self._traffic.opened()
         self._was_open = True
@@ -161,56 +131,98 @@ class Session:
             return greeting
         return [*greeting, *self._establish(Established(), now_ns)]
 
-    def _say(self, data: Data) -> Send:
+    def _say(self, data: Data) -> events.Send:
         """Send a message outside the ledger."""
         self._count("messaging.other_sent")
-        return Send(data)
+        return events.Send(data)
 
-    def _on_refused(self, event: Refused, now_ns: int) -> Actions:
+    def _on_refused(self, event: events.Refused, now_ns: int) -> Actions:
         if event.unreachable:
             self._attempts.unreachable()
         return self._wait_or_end(self._attempts.failed(event.cause, event.phase, event.detail, now_ns))
 
-    def _on_establish_timed_out(self, _event: EstablishTimedOut, now_ns: int) -> Actions:
+    def _on_establish_timed_out(self, _event: events.EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
         delay_s = self._failed("establish_timeout", detail, now_ns)
-        return (Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
+        return (events.Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 
-    def _on_lost_establishing(self, event: Lost, now_ns: int) -> Actions:
-        forbidden = event.code in self._dialect.forbidding_close_codes
-        cause = f"closed_{event.cause}"
-        return self._wait_or_end(self._failed(cause, event.reason, now_ns, forbidden=forbidden))
+    def _on_lost_establishing(self, event: events.Lost, now_ns: int) -> Actions:
+        return self._wait_or_end(self._failed(f"closed_{event.cause}", event.reason, now_ns, code=event.code))
 
-    def _failed(self, cause: str, detail: str, now_ns: int, *, forbidden: bool = False) -> float | None:
+    def _failed(
+        self, cause: str, detail: str, now_ns: int, *, phase: str = "established", code: int | None = None
+    ) -> float | None:
         """Record a failed attempt; if the server has refused the login, this is the cause."""
         if refusal := self._traffic.refusal:
             cause, detail = "auth_required", refusal
-        return self._attempts.failed(cause, "established", detail, now_ns, forbidden=forbidden)
+        forbidden = code in self._dialect.forbidding_close_codes
+        return self._attempts.failed(cause, phase, detail, now_ns, code=code, forbidden=forbidden)
 
     def _wait_or_end(self, delay_s: float | None) -> Actions:
         if delay_s is None:
             self._enter(State.ENDED)
-            return (Finish(),)
+            return (events.Finish(),)
         self._enter(State.WAITING)
-        return (Reconnect(delay_s),)
+        return (events.Reconnect(delay_s),)
 
     # Established.
 
     def _establish(self, said: Established, now_ns: int) -> Actions:
-        self._enter(State.STEADY)
-        self._traffic.established(said, now_ns, resumed=self._attempts.established(now_ns))
-        return (Settle(), *self._traffic.in_turn(now_ns))
+        self._enter(State.PROVING)
+        self._proof.begin(now_ns)
+        resumes = self._attempts.established(now_ns)
+        if resumes:
+            self._traffic.history.resumed_as(said, now_ns)
+        else:
+            self._traffic.history.known_as(said)
+        self._traffic.disturbed(now_ns, resumed=resumes)
+        return (events.Settle(), *self._traffic.in_turn(now_ns))
+
+    # Established, but not yet known to work.
+
+    def _has_worked(self, now_ns: int, before: tuple[int, int] | None = None) -> bool:
+        worked = self._proof.settle(now_ns, before)
+        if worked and self.state is State.PROVING:
+            self._traffic.pushes.began(now_ns)
+            self._enter(State.STEADY)
+        return worked
+
+    def _on_received_proving(self, event: events.Received, now_ns: int) -> Actions:
+        before = self._proof.signs()
+        actions = self._on_received(event, now_ns)
+        self._has_worked(now_ns, before)
+        return actions
+
+    def _on_due_proving(self, event: events.Due, now_ns: int) -> Actions:
+        self._has_worked(now_ns)
+        return self._on_due(event, now_ns)
+
+    def _on_swept_proving(self, event: events.Swept, now_ns: int) -> Actions:
+        return self._on_swept(event, now_ns) if self._has_worked(now_ns) else self._proof.swept(now_ns)
+
+    def _on_drop_due_proving(self, event: events.DropDue, now_ns: int) -> Actions:
+        if not self._has_worked(now_ns):
+            self._proof.dropped(now_ns)
+        return self._on_drop_due(event, now_ns)
+
+    def _on_lost_proving(self, event: events.Lost, now_ns: int) -> Actions:
+        if self._has_worked(now_ns):
+            return self._on_lost(event, now_ns)
+        self._proof.lost()
+        self._traffic.disconnected(now_ns)
+        cause = f"closed_{event.cause}"
+        return self._wait_or_end(self._failed(cause, event.reason, now_ns, phase="working", code=event.code))
 
     # Messages: the hot path.
 
-    def _on_due(self, event: Due, now_ns: int) -> Actions:
+    def _on_due(self, event: events.Due, now_ns: int) -> Actions:
         return self._traffic.due(event.planned_ns, now_ns)
 
-    def _on_due_disconnected(self, event: Due, _now_ns: int) -> Actions:
+    def _on_due_disconnected(self, event: events.Due, _now_ns: int) -> Actions:
         self._traffic.due_disconnected(event.planned_ns)
         return ()
 
-    def _on_received(self, event: Received, now_ns: int) -> Actions:
+    def _on_received(self, event: events.Received, now_ns: int) -> Actions:
         try:
             read: Any = self._dialect.read(self.about, event.data)
             if read.__class__ is not Reply:
@@ -218,46 +230,35 @@ class Session:
         except DialectMistake:
             raise
         except Exception as error:
-            raised = mistake(self._dialect, "read", error, excerpt(event.data))
-            raised.__cause__ = error
-            return self._misread(raised, f"{raised.where} raised {type(error).__name__}", now_ns)
+            self._traffic.misread(mistake(self._dialect, "read", error, excerpt(event.data)), now_ns, error)
+            return ()
         actions: Actions
         try:
             if read.__class__ is Reply:
-                actions = self._traffic.replied(read, now_ns, steady=self.state is _STEADY)
+                actions = self._traffic.replied(read, now_ns, steady=self._talking)
             else:
                 actions = [action for incoming in read for action in self._take(incoming, now_ns)]
         except FieldMistake as wrong:
-            return self._misread(wrong, "a field of the wrong type", now_ns)
+            self._traffic.misread(wrong, now_ns)
+            return ()
         except LoadtestError:
             raise
         except Exception:
             found = calls.wrong_field(self._dialect, read, event.data)
             if found is None:  # then it is a defect of the tool
                 raise
-            return self._misread(found, "a field of the wrong type", now_ns)
+            self._traffic.misread(found, now_ns)
+            return ()
         self._recorder.has_read = True
         return actions
-
-    def _misread(self, wrong: DialectMistake, error: str, now_ns: int) -> Actions:
-        """Count a message that the dialect could not read as unreadable.
-
-        Raises:
-            DialectMistake: so it was with every one of the first messages.
-        """
-        self._recorder.reads_raised += 1
-        if not self._recorder.has_read and self._recorder.reads_raised >= HOPELESS_READS:
-            raise wrong
-        self._traffic.unreadable(str(wrong), now_ns, error)
-        return ()
 
     def _take(self, incoming: Incoming, now_ns: int) -> Actions:
         match incoming:
             case Reply():
-                return self._traffic.replied(incoming, now_ns, steady=self.state is _STEADY)
+                return self._traffic.replied(incoming, now_ns, steady=self._talking)
             case Failed():
-                return self._traffic.failed(incoming, now_ns, steady=self.state is _STEADY)
-            case Send(data):
+                return self._traffic.failed(incoming, now_ns, steady=self._talking)
+            case events.Send(data):
                 return (self._say(calls.sendable(self._dialect, "read", data, "a message of the server")),)
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
@@ -267,30 +268,24 @@ class Session:
                 self._traffic.heard(incoming, now_ns)
         return ()
 
-    def _on_received_draining(self, event: Received, now_ns: int) -> Actions:
-        return self._on_received(event, now_ns) or self._look_if_drained(now_ns)
+    def _on_received_draining(self, event: events.Received, now_ns: int) -> Actions:
+        received = self._on_received_proving if self._proof.pending else self._on_received
+        return received(event, now_ns) or self._look_if_drained(now_ns)
 
-    def _on_received_dropping(self, event: Received, now_ns: int) -> Actions:
+    def _on_received_dropping(self, event: events.Received, now_ns: int) -> Actions:
         """Count messages that still arrive, except those that may answer what the drop sent."""
-        try:
-            said = calls.listed(self._dialect, self._dialect.read(self.about, event.data), event.data)
-        except Exception:
-            return ()
-        if calls.wrong_field(self._dialect, said, event.data) is not None:
-            return ()
         with suppress(FieldMistake):  # of a sequence
-            for incoming in said:
-                if not _may_answer_a_drop(incoming):
-                    self._take(incoming, now_ns)
+            for incoming in calls.unasked(self._dialect, self.about, event.data):
+                self._take(incoming, now_ns)
         return ()
 
-    def _on_heartbeat_due(self, _event: HeartbeatDue, _now_ns: int) -> Actions:
+    def _on_heartbeat_due(self, _event: events.HeartbeatDue, _now_ns: int) -> Actions:
         return (self._say(calls.heartbeat(self._dialect, self.about)),)
 
-    def _on_swept(self, _event: Swept, now_ns: int) -> Actions:
-        return self._traffic.swept(now_ns, steady=self.state is _STEADY)
+    def _on_swept(self, _event: events.Swept, now_ns: int) -> Actions:
+        return self._traffic.swept(now_ns, steady=self._talking)
 
-    def _on_swept_draining(self, event: Swept, now_ns: int) -> Actions:
+    def _on_swept_draining(self, event: events.Swept, now_ns: int) -> Actions:
         return self._on_swept(event, now_ns) or self._look_if_drained(now_ns)
 
     def _look_if_drained(self, now_ns: int) -> Actions:
@@ -298,152 +293,157 @@ class Session:
 
     # Drops and losses.
 
-    def _on_drop_due(self, event: DropDue, now_ns: int) -> Actions:
-        drop = event.drop
-        self._attempts.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal, storm=drop.storm)
-        self._count(f"drops.{drop.kind}")
-        if DropKind.kinds[drop.kind].disconnects:
+    def _on_drop_due(self, event: events.DropDue, now_ns: int) -> Actions:
+        self._traffic.pushes.ended(now_ns)
+        if self._attempts.dropped(event.drop, now_ns):
             self._traffic.interrupted(now_ns)
-            self._attempts.interrupted(now_ns)
             self._enter(State.DROPPING)
         else:
-            self._traffic.pushes.ended(now_ns)
             self._enter(State.STALLED)
-        return (PerformDrop(drop),)
+        return (events.PerformDrop(event.drop),)
 
-    def _on_recovered(self, _event: Recovered, now_ns: int) -> Actions:
+    def _on_recovered(self, _event: events.Recovered, now_ns: int) -> Actions:
         self._traffic.disturbed(now_ns, resumed=False)
+        self._traffic.pushes.began(now_ns)
+        self._aftermath_ns = now_ns + AFTERMATH_NS
         self._enter(State.STEADY)
-        return (Settle(), *self._traffic.in_turn(now_ns))
+        return (events.Settle(), *self._traffic.in_turn(now_ns))
 
-    def _on_detected(self, _event: Detected | Lost, now_ns: int) -> Actions:
+    def _on_detected(self, _event: events.Detected | events.Lost, now_ns: int) -> Actions:
         self._traffic.disconnected(now_ns)
         return self._wait_or_end(self._attempts.detected(now_ns))
 
-    def _on_lost(self, event: Lost, now_ns: int) -> Actions:
-        self._attempts.log("lost", now_ns, cause=event.cause, code=event.code, detail=event.reason or None)
-        self._count(f"losses.{event.cause}")
-        self._traffic.pushes.lost()
-        if self.state is _STEADY:
-            self._traffic.interrupted(now_ns)
-        self._attempts.interrupted(now_ns)
-        if event.code not in self._dialect.forbidding_close_codes:
+    def _on_lost_stalled(self, event: events.Lost, now_ns: int) -> Actions:
+        """End a connection that a drop was to keep: whichever side ended it, the drop is the cause."""
+        self._attempts.lost_in_drop(event, now_ns)
+        return self._on_detected(event, now_ns)
+
+    def _on_lost(self, event: events.Lost, now_ns: int) -> Actions:
+        if now_ns < self._aftermath_ns:
+            return self._on_lost_stalled(event, now_ns)
+        barred = event.code in self._dialect.forbidding_close_codes
+        self._attempts.lost(event, now_ns, barred=barred)
+        if not barred:
             return self._on_detected(event, now_ns)
         self._traffic.disconnected(now_ns)
-        self._attempts.forbidden(event.code, event.reason, now_ns)
         return self._wait_or_end(None)
 
     # Stopping.
 
-    def _on_stopped(self, _event: Stopped | Lost, now_ns: int) -> Actions:
+    def _on_stopped(self, _event: events.Stopped | events.Lost, now_ns: int) -> Actions:
+        self._decide(now_ns)
         self._attempts.cut_off(now_ns, trying=self.state in (State.CONNECTING, State.ESTABLISHING))
         self._traffic.unfinished(now_ns)
         self._enter(State.ENDED)
-        return (Finish(),)
+        return (events.Finish(),)
 
-    def _on_stopped_open(self, event: Stopped, now_ns: int) -> Actions:
-        return (Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
+    def _on_stopped_open(self, event: events.Stopped, now_ns: int) -> Actions:
+        return (events.Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
 
-    def _on_stopped_establishing(self, event: Stopped, now_ns: int) -> Actions:
+    def _on_stopped_establishing(self, event: events.Stopped, now_ns: int) -> Actions:
         if self._traffic.refusal:  # a server may leave the connection open after that
             self._failed("", "", now_ns)
             self._enter(State.WAITING)
         return self._on_stopped_open(event, now_ns)
 
-    def _on_stopped_steady(self, _event: Stopped, now_ns: int) -> Actions:
+    def _on_stopped_steady(self, _event: events.Stopped, now_ns: int) -> Actions:
         self._traffic.pushes.ended(now_ns)
         if not self._traffic.outstanding:
             return self._finish_stopping(now_ns)
         self._enter(State.DRAINING)
-        return (Drain(),)
+        return (events.Drain(),)
 
-    def _on_drained(self, _event: Drained, now_ns: int) -> Actions:
+    def _on_drained(self, _event: events.Drained, now_ns: int) -> Actions:
         self._traffic.interrupted(now_ns)
         return self._finish_stopping(now_ns)
 
+    def _decide(self, now_ns: int) -> None:
+        """Decide whether the session has worked, if that is open at its end."""
+        if self._proof.pending and not self._has_worked(now_ns):
+            self._proof.stopped(now_ns)
+
     def _finish_stopping(self, now_ns: int) -> Actions:
+        self._decide(now_ns)
         self._traffic.unfinished(now_ns)
         self._enter(State.ENDED)
-        return (Close(NORMAL_CLOSURE), Finish())
+        return (events.Close(NORMAL_CLOSURE), events.Finish())
 
     def _ignore(self, _event: Event, _now_ns: int) -> Actions:
         return ()
 
 
-def _may_answer_a_drop(incoming: Incoming) -> bool:
-    """Return whether a message may answer what a drop sent: errors, and what names no request."""
-    match incoming:
-        case Failed() | Unreadable() | Send():
-            return True
-        case Reply(sequence=sequence) | StreamPart(sequence=sequence):
-            return sequence is None
-    return False
-
-
 _Step = Callable[[Session, Any, int], Actions]
+
+_IDLE: dict[type, _Step] = {events.HeartbeatDue: Session._ignore, events.Swept: Session._ignore}
+"""What a session without a working connection ignores."""
 
 _TABLE: dict[State, dict[type, _Step]] = {
     State.NEW: {
-        Started: Session._on_attempt,
-        Stopped: Session._on_stopped,
+        events.Started: Session._on_attempt,
+        events.Stopped: Session._on_stopped,
     },
     State.CONNECTING: {
-        Opened: Session._on_opened,
-        Refused: Session._on_refused,
-        Due: Session._on_due_disconnected,
-        HeartbeatDue: Session._ignore,
-        Swept: Session._ignore,
-        Stopped: Session._on_stopped,
+        events.Opened: Session._on_opened,
+        events.Refused: Session._on_refused,
+        events.Due: Session._on_due_disconnected,
+        **_IDLE,
+        events.Stopped: Session._on_stopped,
     },
     State.ESTABLISHING: {
-        Received: Session._on_received,
-        Lost: Session._on_lost_establishing,
-        EstablishTimedOut: Session._on_establish_timed_out,
-        Due: Session._on_due_disconnected,
-        HeartbeatDue: Session._ignore,
-        Swept: Session._ignore,
-        Stopped: Session._on_stopped_establishing,
+        events.Received: Session._on_received,
+        events.Lost: Session._on_lost_establishing,
+        events.EstablishTimedOut: Session._on_establish_timed_out,
+        events.Due: Session._on_due_disconnected,
+        **_IDLE,
+        events.Stopped: Session._on_stopped_establishing,
+    },
+    State.PROVING: {
+        events.Received: Session._on_received_proving,
+        events.Due: Session._on_due_proving,
+        events.DropDue: Session._on_drop_due_proving,
+        events.Lost: Session._on_lost_proving,
+        events.HeartbeatDue: Session._on_heartbeat_due,
+        events.Swept: Session._on_swept_proving,
+        events.Stopped: Session._on_stopped_steady,
     },
     State.STEADY: {
-        Received: Session._on_received,
-        Due: Session._on_due,
-        DropDue: Session._on_drop_due,
-        Lost: Session._on_lost,
-        HeartbeatDue: Session._on_heartbeat_due,
-        Swept: Session._on_swept,
-        Stopped: Session._on_stopped_steady,
+        events.Received: Session._on_received,
+        events.Due: Session._on_due,
+        events.DropDue: Session._on_drop_due,
+        events.Lost: Session._on_lost,
+        events.HeartbeatDue: Session._on_heartbeat_due,
+        events.Swept: Session._on_swept,
+        events.Stopped: Session._on_stopped_steady,
     },
     State.STALLED: {
-        Received: Session._on_received,
-        Due: Session._on_due_disconnected,
-        Recovered: Session._on_recovered,
-        Lost: Session._on_lost,
-        HeartbeatDue: Session._on_heartbeat_due,
-        Swept: Session._ignore,
-        Stopped: Session._on_stopped_open,
+        events.Received: Session._on_received,
+        events.Due: Session._on_due_disconnected,
+        events.Recovered: Session._on_recovered,
+        events.Lost: Session._on_lost_stalled,
+        events.HeartbeatDue: Session._on_heartbeat_due,
+        events.Swept: Session._ignore,
+        events.Stopped: Session._on_stopped_open,
     },
     State.DROPPING: {
-        Received: Session._on_received_dropping,
-        Due: Session._on_due_disconnected,
-        Detected: Session._on_detected,
-        Lost: Session._on_detected,
-        HeartbeatDue: Session._ignore,
-        Swept: Session._ignore,
-        Stopped: Session._on_stopped,
+        events.Received: Session._on_received_dropping,
+        events.Due: Session._on_due_disconnected,
+        events.Detected: Session._on_detected,
+        events.Lost: Session._on_detected,
+        **_IDLE,
+        events.Stopped: Session._on_stopped,
     },
     State.WAITING: {
-        RetryDue: Session._on_attempt,
-        Due: Session._on_due_disconnected,
-        HeartbeatDue: Session._ignore,
-        Swept: Session._ignore,
-        Stopped: Session._on_stopped,
+        events.RetryDue: Session._on_attempt,
+        events.Due: Session._on_due_disconnected,
+        **_IDLE,
+        events.Stopped: Session._on_stopped,
     },
     State.DRAINING: {
-        Received: Session._on_received_draining,
-        Drained: Session._on_drained,
-        Lost: Session._on_stopped,
-        HeartbeatDue: Session._on_heartbeat_due,
-        Swept: Session._on_swept_draining,
+        events.Received: Session._on_received_draining,
+        events.Drained: Session._on_drained,
+        events.Lost: Session._on_stopped,
+        events.HeartbeatDue: Session._on_heartbeat_due,
+        events.Swept: Session._on_swept_draining,
     },
     State.ENDED: {},
 }

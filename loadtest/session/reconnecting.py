@@ -1,16 +1,30 @@
 """A session's connection attempts and outages: a reconnect is a transaction. Pure.
 
 An outage begins when the connection is dropped or lost. All attempts until it ends belong to it, failed ones
-too. It ends in exactly one way: resumed, gave up, forbidden, or cut off by the end of the run. Its length and
-the time of each phase go to the recorder. Attempts outside an outage are those of a first connection and
-count for `connect`: each ends as established, failed, or cut off by the end of the run.
+too. Its length is the time until the session was established again, but it has ended only once the session
+has worked on the new connection. A connection that is lost before that is one more failed attempt, and the
+backoff goes on where it was. So an outage ends in exactly one way:
+
+    resumed     the session was established again, and has worked
+    unproven    the next drop, or the run's end, came before the session had worked
+    silent      the session was established again, but its requests got no reply in time
+    gave_up     the backoff policy allows no further attempt
+    forbidden   the close code of an attempt forbids reconnecting
+    overdue     at the run's end, three attempts or more had failed
+    unresolved  at the run's end, an attempt had failed, or had been without an answer for long
+    cut_short   the run ended before that
+
+Attempts outside an outage are those of a first connection and count for `connect`. Each ends as established
+(it has worked), unproven, failed, or cut off by the end of the run. Lengths and the time of each phase go to
+the recorder.
 """
 
 from typing import Any
 
 from msgspec import Struct
 
-from loadtest.events import Identity, Phases
+from loadtest.drops.kinds import DropKind
+from loadtest.events import Drop, Identity, Lost, Phases
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
 
@@ -33,12 +47,14 @@ class Attempts:
     __slots__ = (
         "_backoff",
         "_began_ns",
+        "_established_ns",
         "_identity",
         "_made",
         "_opened_ns",
         "_outages",
         "_phases",
         "_recorder",
+        "_waits",
         "outage",
     )
 
@@ -48,9 +64,10 @@ class Attempts:
         self._backoff = backoff
         self._recorder = recorder
         self._outages = 0
-        self._made = 0  # since the session was last established
+        self._made = 0  # attempts of this outage, or of the first connection
+        self._waits = 0  # delays of the backoff since the session last worked
         self._began_ns = 0
-        self._opened_ns = 0
+        self._opened_ns = self._established_ns = 0
         self._phases = Phases()
 
     @property
@@ -90,20 +107,27 @@ class Attempts:
         self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
 
     def failed(
-        self, cause: str, phase: str, detail: str, now_ns: int, *, forbidden: bool = False
+        self,
+        cause: str,
+        phase: str,
+        detail: str,
+        now_ns: int,
+        *,
+        code: int | None = None,
+        forbidden: bool = False,
     ) -> float | None:
         """Record a failed attempt; return the seconds to wait before the next, or None to give up."""
         self._count("failed")
         if cause in OWN_LIMITS:
             self._count(cause)
         self.error(f"{phase}: {cause}", now_ns, detail)
-        retry = self._made + (self.outage is not None)  # an outage also waits before its first attempt
-        delay_s = None if forbidden else self._delay_s(retry)
+        delay_s = None if forbidden else self._delay_s()
         self.log(
             "failed",
             now_ns,
             cause=cause,
             phase=phase,
+            code=code,
             detail=detail or None,
             attempt=self._made,
             final=delay_s is None,
@@ -112,47 +136,111 @@ class Attempts:
             self._give_up(forbidden=forbidden)
         return delay_s
 
+    def dropped(self, drop: Drop, now_ns: int) -> bool:
+        """Record a drop; return whether it disconnects, and so begins an outage."""
+        self.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal, storm=drop.storm)
+        self._recorder.counts[f"drops.{drop.kind}"] += 1
+        disconnects = DropKind.kinds[drop.kind].disconnects
+        if disconnects:
+            self.interrupted(now_ns)
+        return disconnects
+
+    def lost_in_drop(self, lost: Lost, now_ns: int) -> None:
+        """Begin an outage because a connection has ended that a drop was to keep."""
+        self.log("ended", now_ns, cause=lost.cause, code=lost.code, detail=lost.reason or None)
+        self.interrupted(now_ns)
+
+    def lost(self, lost: Lost, now_ns: int, *, barred: bool) -> None:
+        """Record a loss: the connection had worked, and the client did not end it.
+
+        Args:
+            lost: how it ended.
+            now_ns: when.
+            barred: whether the close code forbids reconnecting, which ends the session without an outage.
+        """
+        detail = lost.reason or None
+        self.log("lost", now_ns, cause=lost.cause, code=lost.code, detail=detail, final=barred)
+        self._recorder.counts[f"losses.{lost.cause}"] += 1
+        if barred:
+            self._recorder.counts["stability.barred"] += 1
+        else:
+            self.interrupted(now_ns)
+
     def unreachable(self) -> None:
         """Count an unanswered attempt in an outage: a server that is down explains it."""
         if self.outage is not None:
             self._count("unreachable")
 
+    # Established, but not yet known to work (`loadtest.session.proof`).
+
     def established(self, now_ns: int) -> bool:
-        """Record that the session is established; return whether that ended an outage."""
-        outage = self.outage
+        """Take note that the session is established; return whether that may end an outage."""
+        self._established_ns = now_ns
+        if self.outage is not None:
+            self._recorder.outages_open -= 1
+        return self.outage is not None
+
+    def worked(self) -> None:
+        """Record that the established session has worked: its outage is over, the backoff starts anew."""
+        at_ns, outage = self._established_ns, self.outage
         if outage is None:
             self._count("established")
-            self._recorder.samples("connect").append(now_ns - self._began_ns)
-            self.log("connected", now_ns, attempt=self._made, **self._phase_fields(now_ns))
+            self._recorder.samples("connect").append(at_ns - self._began_ns)
+            self.log("connected", at_ns, attempt=self._made, **self._phase_fields(at_ns))
         else:
-            self._resumed(outage, now_ns)
-        self._made = 0
-        return outage is not None
+            self._resumed(outage, at_ns)
+        self.outage = None
+        self._made = self._waits = 0
 
-    def _resumed(self, outage: Outage, now_ns: int) -> None:
+    def lost_early(self) -> None:
+        """Take note that the connection was lost before the session had worked; `failed` records it."""
+        if self.outage is not None:
+            self._recorder.outages_open += 1
+
+    def unproven(self) -> None:
+        """End the attempts: a drop, or the run's end, came before the session had worked."""
+        self._count("unproven")
+        self.outage = None
+        self._made = 0
+
+    def unanswered(self, now_ns: int, example: str, *, timed_out: bool) -> None:
+        """End the outage: the session was established again, but its requests got no reply.
+
+        Args:
+            now_ns: when its new connection ended.
+            example: the requests.
+            timed_out: whether some waited for the whole reply timeout, which is a fault.
+        """
+        self._count("silent" if timed_out else "unresolved")
+        self.error(f"no reply on the new connection{'' if timed_out else ' by its end'}", now_ns, example)
+        self.outage = None
+        self._made = 0
+
+    def _resumed(self, outage: Outage, at_ns: int) -> None:
         self._count("resumed")
-        self._recorder.samples("outage").append(now_ns - outage.began_ns)
-        self._recorder.samples("resume").append(now_ns - self._opened_ns)
+        self._recorder.samples("outage").append(at_ns - outage.began_ns)
+        self._recorder.samples("resume").append(at_ns - self._opened_ns)
         self.log(
             "resumed",
-            now_ns,
+            at_ns,
             attempt=outage.attempts,
-            outage_ns=now_ns - outage.began_ns,
+            outage_ns=at_ns - outage.began_ns,
             detect_ns=outage.detected_ns - outage.began_ns,
             wait_ns=outage.wait_ns,
-            **self._phase_fields(now_ns),
+            **self._phase_fields(at_ns),
         )
-        self._end_outage()
 
-    def _phase_fields(self, now_ns: int) -> dict[str, int]:
+    def _phase_fields(self, at_ns: int) -> dict[str, int]:
         phases = self._phases
         return {
             "dns_ns": phases.dns_ns,
             "tcp_ns": phases.tcp_ns,
             "tls_ns": phases.tls_ns,
             "upgrade_ns": phases.upgrade_ns,
-            "resume_ns": now_ns - self._opened_ns,
+            "resume_ns": at_ns - self._opened_ns,
         }
+
+    # Outages.
 
     def interrupted(self, now_ns: int) -> None:
         """Begin an outage: the connection was dropped or lost."""
@@ -169,20 +257,24 @@ class Attempts:
         """
         assert self.outage is not None  # `interrupted` has begun one
         self.outage.detected_ns = now_ns
-        delay_s = self._delay_s(1)
+        delay_s = self._delay_s()
         if delay_s is None:
             self.log("failed", now_ns, cause="no_reconnect", final=True)
             self._give_up(forbidden=False)
         return delay_s
 
-    def forbidden(self, code: int, reason: str, now_ns: int) -> None:
-        """End the outage: the close code forbids reconnecting."""
-        self.error(f"close code {code} forbids reconnecting", now_ns, reason)
-        self.log("failed", now_ns, cause="forbidden", code=code, final=True)
-        self._give_up(forbidden=True)
+    def _delay_s(self) -> float | None:
+        """Return the policy's next delay, None to give up.
 
-    def _delay_s(self, attempt: int) -> float | None:
-        delay_s = self._backoff.delay_s(attempt, session=self._identity.number, outage=self._outages)
+        The delays go on from those before a connection that never worked. An outage has all its attempts
+        nevertheless: if a drop came too early for the session to work, that is not the server's fault.
+        """
+        most = self._backoff.max_attempts
+        if self._made + (self.outage is not None) > most:
+            return None
+        self._waits += 1
+        number = min(self._waits, most)
+        delay_s = self._backoff.delay_s(number, session=self._identity.number, outage=self._outages)
         if delay_s is not None and self.outage is not None:
             self.outage.wait_ns += int(delay_s * NS_PER_S)
         return delay_s

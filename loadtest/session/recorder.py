@@ -43,8 +43,9 @@ HANGING_NS: Final = 2 * NS_PER_S
 
 COUNTS: Final = {
     "connect.attempts": "attempts of sessions that were never established",
-    "connect.established": "sessions established for the first time",
-    "connect.failed": "failed attempts of sessions that were never established",
+    "connect.established": "sessions established for the first time that then worked",
+    "connect.unproven": "such sessions that a drop or the run's end came to before they had worked",
+    "connect.failed": "failed attempts of such sessions, among them connections lost before they worked",
     "connect.gave_up": "sessions that gave up before they were ever established",
     "connect.cut_short": "attempts of such sessions that the run's end cut short",
     "connect.unresolved": "attempts of such sessions that the run's end found without an answer for long",
@@ -85,7 +86,9 @@ COUNTS: Final = {
     "messaging.push_stretches": "stretches of connections over which pushes were counted",
     "messaging.push_silences": "times no push came for far longer than the expected rate allows",
     "reconnect.outages": "outages begun",
-    "reconnect.resumed": "outages ended by a resume",
+    "reconnect.resumed": "outages ended by a resume: the session was established again, and worked",
+    "reconnect.unproven": "outages whose new connection was dropped, or met the run's end, before it worked",
+    "reconnect.silent": "outages whose new connection did not answer within the reply timeout",
     "reconnect.attempts": "attempts in outages",
     "reconnect.failed": "failed attempts in outages",
     "reconnect.unreachable": "failed attempts because nothing answered (no server there)",
@@ -94,8 +97,9 @@ COUNTS: Final = {
     "reconnect.gave_up": "outages ended by giving up",
     "reconnect.forbidden": "outages whose close code forbids reconnecting",
     "reconnect.cut_short": "outages that the run's end cut short before an attempt had failed",
-    "reconnect.unresolved": "outages that the run's end cut short after a failed attempt, or a long one",
+    "reconnect.unresolved": "outages that the run's end cut short after a failed attempt, or a long silence",
     "reconnect.overdue": "outages that the run's end found with three failed attempts or more",
+    "stability.barred": "sessions ended by a loss whose close code forbids reconnecting",
     "persistence.checked": "resumes whose identity was compared",
     "persistence.identity_changed": "resumes into another session",
     "persistence.histories": "resumes whose restored history was compared",
@@ -117,7 +121,9 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Args:
         at_ns: nanoseconds since the run's start.
-        event: `attempt`, `connected`, `failed`, `dropped`, `lost` or `resumed`.
+        event: `attempt`, `connected`, `failed`, `dropped`, `ended` (a connection that its drop was to keep),
+            `lost` or `resumed`. `connected` and `resumed` come once the session has worked, and are dated
+            from when it was established.
         session: session id.
         kind: kind of the drop.
         ordinal: number of the drop within the session, from 0.
@@ -186,7 +192,8 @@ class Recorder:
 
     Attributes:
         population: sessions by state name.
-        outages_open: sessions in an outage now.
+        outages_open: sessions in an outage now, without those that are established again.
+        ending: whether the run's end has begun: what ends from then on has no meaning.
         has_read: whether a dialect has read a message without raising.
         reads_raised: messages at which a dialect raised.
     """
@@ -197,6 +204,7 @@ class Recorder:
     def __init__(self) -> None:
         self.population: defaultdict[str, int] = defaultdict(int)
         self.outages_open = 0
+        self.ending = False
         self.has_read = False
         self.reads_raised = 0
         self.swap(0)

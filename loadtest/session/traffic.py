@@ -20,7 +20,6 @@ from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
     Dialect,
-    Established,
     Failed,
     Incoming,
     Push,
@@ -32,9 +31,10 @@ from loadtest.dialects.base import (
 from loadtest.dialects.dialect_session import DialectSession, SizeOf
 from loadtest.dialects.marks import LEAST_BYTES, difference
 from loadtest.dialects.mistakes import mistake, wrong_result
+from loadtest.errors import DialectMistake
 from loadtest.events import Send
 from loadtest.session.history import History
-from loadtest.session.ledger import ERRORS, Ledger, Outcome
+from loadtest.session.ledger import ERRORS, REPLIES, Ledger, Outcome
 from loadtest.session.ledger import Request as Sent
 from loadtest.session.pushes import Pushes
 from loadtest.session.recorder import HANGING_NS, Recorder
@@ -101,9 +101,7 @@ class Traffic:
         self._recorder = recorder
         self._ledger = Ledger()
         self.history = History(about, config.dialect, self._ledger, recorder)
-        self.pushes = Pushes(
-            about, recorder, ordered=config.dialect.ordered, expected_per_s=config.pushes_per_s
-        )
+        self.pushes = Pushes(about, config.dialect, recorder, config.pushes_per_s)
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
@@ -115,6 +113,12 @@ class Traffic:
     def outstanding(self) -> int:
         """Number of outstanding requests."""
         return len(self._ledger.pending)
+
+    def signs(self) -> tuple[int, int]:
+        """Return how many replies (or begun ones) and pushes have come, to compare before and after."""
+        counts = self._recorder.counts
+        replies = sum(counts.get(f"messaging.{outcome}", 0) for outcome in REPLIES)
+        return replies + len(self._ledger.streams), counts.get("messaging.pushes", 0)
 
     def error(self, item: str, error: str, now_ns: int, example: str = "") -> None:
         """Count an error of this session."""
@@ -327,9 +331,31 @@ class Traffic:
         given_up = self._ledger.expired(before_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
-            example = f"{_named(sequence, request)}: {self._about.text(sequence)[:80]}"  # to find in a log
-            self.error("messaging", ERRORS[outcome], request.sent_ns, example)
+            self.error("messaging", ERRORS[outcome], request.sent_ns, self.named(sequence, request.name))
         return self.in_turn(now_ns) if steady and given_up else ()
+
+    def overdue(self, now_ns: int) -> list[int]:
+        """Take back the requests that `swept` would give up; `give_up` or `excuse` decides their outcome."""
+        return [sequence for sequence, *_ in self._ledger.expired(now_ns - self._config.reply_timeout_ns)]
+
+    def give_up(self, sequences: Sequence[int], now_ns: int) -> None:
+        """Count these requests as lost."""
+        self._recorder.counts["messaging.lost"] += len(sequences)
+        for sequence in sequences:
+            self.error("messaging", ERRORS[Outcome.LOST], now_ns, self.named(sequence))
+
+    def excuse(self, sequences: Sequence[int]) -> None:
+        """Count these requests as explained by an outage."""
+        self._recorder.counts["messaging.lost_in_outage"] += len(sequences)
+        self._ledger.excused(sequences)
+
+    def unheard(self, before_ns: int) -> list[int]:
+        """Return the outstanding requests that were sent before this time."""
+        return [sequence for sequence, _ in self._ledger.unheard(before_ns)]
+
+    def named(self, sequence: int, name: str = "") -> str:
+        """Return a request as text that can be found in a server's log."""
+        return f"{_named(sequence, name)}: {self._about.text(sequence)[:80]}"
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
         """Record a message that asks for nothing to be sent; Established is not for here."""
@@ -352,6 +378,26 @@ class Traffic:
         self._recorder.counts["messaging.unreadable"] += 1
         self.error("messaging", error, now_ns, excerpt)
 
+    def misread(self, wrong: DialectMistake, now_ns: int, raised: Exception | None = None) -> None:
+        """Count a message that the dialect could not read as unreadable.
+
+        Args:
+            wrong: what the dialect did.
+            now_ns: when.
+            raised: the exception that `read` raised, if it did.
+
+        Raises:
+            DialectMistake: so it was with every one of the first messages.
+        """
+        recorder = self._recorder
+        recorder.reads_raised += 1
+        if not recorder.has_read and recorder.reads_raised >= HOPELESS_READS:
+            raise wrong from raised
+        what = (
+            "a field of the wrong type" if raised is None else f"{wrong.where} raised {type(raised).__name__}"
+        )
+        self.unreadable(str(wrong), now_ns, what)
+
     # Across connections.
 
     def interrupted(self, now_ns: int) -> None:
@@ -360,13 +406,12 @@ class Traffic:
         They are not lost, since the reply timeout is not over. But the end of the connection does not explain
         their missing replies either.
         """
-        self.pushes.ended(now_ns)
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
         for sequence, request in self._ledger.unheard(before_ns):
             self._recorder.counts["messaging.hanging"] += 1
-            example = _named(sequence, request)
+            example = _named(sequence, request.name)
             self.error("messaging", "no reply before the connection ended", request.sent_ns, example)
 
     def disconnected(self, now_ns: int) -> None:
@@ -381,18 +426,8 @@ class Traffic:
         self.history.opened()
         self.refusal = ""
 
-    def established(self, said: Established, now_ns: int, *, resumed: bool) -> None:
-        """Begin with the messages of an established session."""
-        if resumed:
-            self.history.resumed_as(said, now_ns)
-            self.disturbed(now_ns, resumed=True)
-        else:
-            self.history.known_as(said)
-            self.pushes.began(now_ns)
-
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
         """End a disturbance: messages planned before now do not count as latency."""
-        self.pushes.began(now_ns)
         self._steady_since_ns = now_ns
         if self._queued:
             self._recorder.counts["messaging.released"] += self._queued
@@ -407,5 +442,9 @@ class Traffic:
         self._ledger.pending.clear()
 
 
-def _named(sequence: int, request: Sent) -> str:
-    return f"request {sequence} ({request.name})" if request.name else f"request {sequence}"
+def _named(sequence: int, name: str) -> str:
+    return f"request {sequence} ({name})" if name else f"request {sequence}"
+
+
+HOPELESS_READS = 20
+"""Messages at which a dialect may raise before any that it reads; then the run ends."""

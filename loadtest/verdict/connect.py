@@ -13,7 +13,7 @@ MAX_FAILED_RATIO = 0.001
 of fewer than 1,000 attempts every failure exceeds the limit, because a local server has no reason to refuse
 any."""
 
-ENDINGS = ("established", "failed", "cut_short", "unresolved")
+ENDINGS = ("established", "unproven", "failed", "cut_short", "unresolved")
 """Every attempt ends with exactly one of these outcomes."""
 
 
@@ -36,7 +36,8 @@ def judge(run: RunData) -> Item[ConnectEvidence]:
 
 
 def _ruling(run: RunData) -> tuple[Ruling, str]:
-    attempts, established = run.count("connect.attempts"), run.count("connect.established")
+    attempts = run.count("connect.attempts")
+    established = run.count("connect.established") + run.count("connect.unproven")
     failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
     own, unresolved = own_failures(run, "connect"), run.count("connect.unresolved")
     # Each session gives up after a failed attempt, so the load generator caused at most `own` of these.

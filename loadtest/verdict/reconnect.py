@@ -14,12 +14,13 @@ from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 FAILINGS = {
     "gave_up": "gave up",
     "forbidden": "were forbidden to come back by their close code",
+    "silent": "ended on a new connection that did not answer",
     "overdue": "were not back at the end after three failed attempts or more",
 }
 """Outcomes of which one is enough for FAIL: a client that exhausts its backoff, or must not reconnect, leaves
 its user with a dead page."""
 
-ENDINGS = ("resumed", *FAILINGS, "cut_short", "unresolved")
+ENDINGS = ("resumed", *FAILINGS, "unproven", "cut_short", "unresolved")
 """Every outage ends with exactly one of these outcomes."""
 
 MAX_REFUSED_RATIO = 0.01
@@ -96,8 +97,16 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
     if left := unaccounted(run, "reconnect", "outages", ENDINGS):
         return imbalance(left, f"{outages} outages")
     if plan.outages_planned and resumed < MIN_RESUMED:
-        return f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {more_outages(plan)}"
+        return f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {_more_resumes(run)}"
     return ""
+
+
+def _more_resumes(run: RunData) -> str:
+    """Return advice for getting more outages that are known to have ended."""
+    unproven = run.count("reconnect.unproven")
+    if unproven <= run.count("reconnect.resumed"):
+        return more_outages(run.manifest.plan)
+    return f"{unproven} had the next drop, or the run's end, before the first reply; drop less often"
 
 
 def _storm_without_sessions(run: RunData) -> Storm | None:
@@ -135,6 +144,8 @@ def _success(run: RunData, outages: int, resumed: int) -> str:
     times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
     cut_short = run.count("reconnect.cut_short")
     end = f", {cut_short} cut short by the run's end" if cut_short else ""
+    unproven = run.count("reconnect.unproven")
+    end += f", {unproven} dropped again, or ended, before the first reply" if unproven else ""
     return f"{resumed} of {outages} outages resumed{times}{end}{_worst(run.storms)}"
 
 

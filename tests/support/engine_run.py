@@ -19,9 +19,9 @@ from loadtest.drops.plan import DropPlan
 from loadtest.engine.engine import Engine, EngineSettings
 from loadtest.errors import LoadtestError
 from loadtest.events import Drop, Identity
-from loadtest.session.machine import State
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import Backoff, Pace
+from loadtest.session.state import State
 from loadtest.session.traffic import SessionConfig
 from loadtest.transport.target import Target
 from tests.support.serverclient import wait_for

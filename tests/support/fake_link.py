@@ -48,6 +48,7 @@ from loadtest.events import (
     Swept,
 )
 from loadtest.session.machine import Session
+from loadtest.session.proof import QUIET_NS
 from loadtest.session.recorder import Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session.traffic import SessionConfig
@@ -316,9 +317,14 @@ class Link:
     # Events by name, for tests. Each method returns the link, so that calls can be chained.
 
     def start(self) -> "Link":
-        """Start the session and establish it."""
+        """Start the session, establish it, and let it stay up until it counts as working."""
         self.tell(Started())
-        return self.open().hear()
+        return self.open().hear().last()
+
+    def last(self) -> "Link":
+        """Let a quiet connection last until it counts as working; the time of later events is unaffected."""
+        self.session.handle(Swept(), self.now_ns + QUIET_NS)
+        return self
 
     def start_refused(self, times: int) -> "Link":
         """Start the session; let this many attempts fail, and the next begin."""
@@ -386,7 +392,11 @@ class Link:
         return self
 
     def resume(self) -> "Link":
-        """Let the next attempt succeed and establish the session."""
+        """Let the next attempt succeed and establish the session, until it counts as working."""
+        return self.reopen().last()
+
+    def reopen(self) -> "Link":
+        """Let the next attempt succeed and establish the session, which has not worked yet."""
         return self.retry().open().hear()
 
     def sweep(self, after_ns: int = 0) -> "Link":

@@ -17,7 +17,7 @@ from loadtest.events import (
     Stopped,
     Swept,
 )
-from loadtest.session.machine import State
+from loadtest.session.state import State
 from tests.support.fake_link import ack, drop, frame, lost, refused
 
 ESTABLISHED = Received(frame("ws:session_established", session_id="session-0", thread_id="thread-0"))
@@ -33,7 +33,7 @@ ROWS: list[tuple[State, Event, State, list[str]]] = [
     (State.CONNECTING, HeartbeatDue(), State.CONNECTING, []),
     (State.CONNECTING, Swept(), State.CONNECTING, []),
     (State.CONNECTING, Stopped(), State.ENDED, ["Finish"]),
-    (State.ESTABLISHING, ESTABLISHED, State.STEADY, ["Settle"]),
+    (State.ESTABLISHING, ESTABLISHED, State.PROVING, ["Settle"]),
     (State.ESTABLISHING, PUSH, State.ESTABLISHING, []),
     (State.ESTABLISHING, lost(1006), State.WAITING, ["Reconnect"]),
     (State.ESTABLISHING, lost(4401), State.ENDED, ["Finish"]),
@@ -42,6 +42,15 @@ ROWS: list[tuple[State, Event, State, list[str]]] = [
     (State.ESTABLISHING, HeartbeatDue(), State.ESTABLISHING, []),
     (State.ESTABLISHING, Swept(), State.ESTABLISHING, []),
     (State.ESTABLISHING, Stopped(), State.ENDED, ["Close", "Finish"]),
+    (State.PROVING, PUSH, State.STEADY, []),
+    (State.PROVING, Due(0), State.PROVING, ["Send"]),
+    (State.PROVING, DropDue(drop("reset")), State.DROPPING, ["PerformDrop"]),
+    (State.PROVING, DropDue(drop("slow_reader")), State.STALLED, ["PerformDrop"]),
+    (State.PROVING, lost(1012), State.WAITING, ["Reconnect"]),
+    (State.PROVING, lost(1008), State.ENDED, ["Finish"]),
+    (State.PROVING, HeartbeatDue(), State.PROVING, ["Send"]),
+    (State.PROVING, Swept(), State.PROVING, []),
+    (State.PROVING, Stopped(), State.ENDED, ["Close", "Finish"]),
     (State.STEADY, PUSH, State.STEADY, []),
     (State.STEADY, Due(0), State.STEADY, ["Send"]),
     (State.STEADY, DropDue(drop("reset")), State.DROPPING, ["PerformDrop"]),

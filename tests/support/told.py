@@ -82,7 +82,7 @@ class Talk:
             self._session.handle(event, self.now_ns)
         except DialectMistake as mistake:
             self.failure = mistake
-        self.transcript.end(event, state, self._recorder.swap(self.now_ns))
+        self.transcript.end(event, state, self._session.state, self._recorder.swap(self.now_ns))
 
     def attempts(self) -> None:
         """Begin an attempt: the first one, or the one after a loss; log in and address it."""

@@ -25,9 +25,9 @@ from loadtest.drops.kinds import DETECTED, DropKind, Steps, Wire
 from loadtest.drops.plan import DropPlan
 from loadtest.errors import DialectMistake, LoadtestError
 from loadtest.events import Data, Drop, Endpoint
-from loadtest.session.machine import State
 from loadtest.session.recorder import Interval
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.state import State
 from loadtest.transport.target import Target
 from tests.conftest import Certificates
 from tests.support.asgi_server import AsgiServer, asgi_server

@@ -17,9 +17,10 @@ from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan
 from loadtest.engine.link import Dropping, Link, LinkContext
 from loadtest.errors import ConnectFailed
 from loadtest.events import Data, Lost, Phases, Refused
-from loadtest.session.machine import Session, State
+from loadtest.session.machine import Session
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Pace
+from loadtest.session.state import State
 from tests.support.fake_link import dialect_session, frame, session_config
 
 
@@ -121,7 +122,7 @@ def test_a_session_is_opened_in_its_turn_and_sends() -> None:
     world.link.start()
     assert [link for link, _ in world.waiting] == [world.link]
     world.open_next()
-    assert world.link.session.state is State.STEADY
+    assert world.link.session.state is State.PROVING
     assert world.connection.calls == ["attach"]
     world.pass_s(3.5)
     assert len(world.connection.sent) in (3, 4)
@@ -138,7 +139,7 @@ def test_a_refused_attempt_is_made_again() -> None:
     assert len(world.waiting) == 1
     world.refusal = None
     world.open_next()
-    assert world.link.session.state is State.STEADY
+    assert world.link.session.state is State.PROVING
 
 
 def test_an_attempt_of_the_past_is_not_made() -> None:

@@ -19,8 +19,9 @@ from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Received, Send
-from loadtest.session.machine import HOPELESS_READS, State
 from loadtest.session.recorder import Recorder
+from loadtest.session.state import TALKING, State
+from loadtest.session.traffic import HOPELESS_READS
 from tests.support.fake_link import BEAT, BEATING, FakeServer, Link, SilentServer, frame, session_config
 
 
@@ -52,7 +53,7 @@ def chat(says: Any = None, kind: type[Chat] = Chat, recorder: Recorder | None = 
     link = Link(session_config(dialect=dialect), server=SilentServer(), recorder=recorder).start()
     if kind is Announced:
         link.hear_these(["hello"])
-    assert link.session.state is State.STEADY
+    assert link.session.state in TALKING
     dialect.says = says
     return link
 
@@ -85,7 +86,7 @@ class TestSend:
         before = hear(link).session.state
         dialect.says = [Established(session_id="s"), Send("thanks")]
         after = hear(link).session.state
-        assert (before, after) == (State.ESTABLISHING, State.STEADY)
+        assert (before, after) == (State.ESTABLISHING, State.PROVING)
         assert sent(link) == ["password", "thanks"]
 
     def test_while_it_does_not_read(self) -> None:
@@ -143,14 +144,14 @@ class TestIdentity:
         """A server that calls an open session by another id has changed it; one that names none has not."""
         for said, changed in (("s", 0), (None, 0), ("another", 1)):
             link = hear(chat(Established(session_id=said), Announced))
-            assert link.session.state is State.STEADY
+            assert link.session.state is State.PROVING
             assert link.counted("persistence") == ({"identity_changed": 1} if changed else {})
         (error,) = link.errors("persistence")
         assert error == "became another session on an open connection"
 
     def test_the_first_is_compared(self) -> None:
         """A resume is compared with the first connection's identity, whatever was said meanwhile."""
-        link = hear(chat(Established(session_id="another"), Announced))
+        link = hear(chat(Established(session_id="another"), Announced)).last()
         link.session._dialect.says = Established(session_id="s")  # type: ignore[attr-defined]  # ours
         hear(link.lose().retry().open())
         assert link.counted("persistence") == {"checked": 1, "identity_changed": 1}
@@ -165,7 +166,7 @@ class TestIdentity:
         link = hear(Link(session_config(dialect=dialect), server=SilentServer()).start())
         dialect.says = Established(session_id="b")
         hear(hear(link).lose().retry().open())
-        assert link.session.state is State.STEADY
+        assert link.session.state in TALKING
         assert link.counted("persistence") == {}
 
     def test_dropping(self) -> None:

@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
 from loadtest.events import Drained, Due, EstablishTimedOut, Event, Send, Started, Stopped
-from loadtest.session.machine import State
 from loadtest.session.recorder import COUNTS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.state import State
 from loadtest.session.traffic import SessionConfig
 from tests.support.effort import effort
 from tests.support.fake_link import (
@@ -31,7 +31,8 @@ OUTCOMES = (
     *("answered", "reordered", "corrupted", "foreign", "failed", "late", "recovered"),
     *("lost", "broken_off", "lost_in_outage", "unfinished", "unanswerable"),
 )
-ENDINGS = ("resumed", "gave_up", "forbidden", "cut_short", "unresolved", "overdue")
+ENDINGS = ("resumed", "unproven", "silent", "gave_up", "forbidden", "cut_short", "unresolved", "overdue")
+FIRST_ENDINGS = ("established", "unproven", "failed", "cut_short", "unresolved")
 BLAME = (
     *(f"messaging.{what}" for what in ("lost", "late", "duplicated", "reordered", "corrupted", "unmatched")),
     *(f"messaging.{what}" for what in ("failed", "broken_off", "foreign", "unreadable")),
@@ -46,6 +47,7 @@ KINDS = ["reset", "half_open", "close", "slow_reader"]
 _NEXT = {
     State.CONNECTING: ["open", "open", "refuse"],
     State.ESTABLISHING: ["time_out"],
+    State.PROVING: ["drop", "last"],
     State.STEADY: ["drop"],
     State.STALLED: ["recover"],
     State.DROPPING: ["detect"],
@@ -56,7 +58,7 @@ _NEXT = {
 
 WALKS = st.binary(min_size=10, max_size=40)
 
-IN_OUTAGE = (State.DROPPING, State.WAITING, State.CONNECTING, State.ESTABLISHING)
+AWAY = (State.DROPPING, State.WAITING, State.CONNECTING, State.ESTABLISHING)
 
 BEHAVIOURS = [
     STANDARD,
@@ -185,7 +187,8 @@ class Sessions(RuleBasedStateMachine):
     def books_balance(self) -> None:
         """Every request sent has exactly one outcome or is under way; every message planned went or waits."""
         outcomes = self.total(*(f"messaging.{outcome}" for outcome in OUTCOMES))
-        outstanding = sum(link.session._traffic.outstanding for link in self.links)
+        sessions = [link.session for link in self.links]
+        outstanding = sum(one._traffic.outstanding + len(one._proof._silenced) for one in sessions)
         assert self.total("messaging.sent") == outcomes + outstanding
         sends = [action for link in self.links for action in link.asked if isinstance(action, Send)]
         assert self.total("messaging.sent", "messaging.other_sent") == len(sends)
@@ -204,19 +207,24 @@ class Sessions(RuleBasedStateMachine):
     @invariant()
     def outages_are_open_or_ended_once(self) -> None:
         """As many outages are open as sessions are in one, and the others ended in exactly one way."""
-        in_outage = [link for link in self.links if link.settled and link.session.state in IN_OUTAGE]
-        assert self.recorder.outages_open == len(in_outage)
+        outages = [link.session for link in self.links if link.session._attempts.outage is not None]
+        away = [session for session in outages if session.state in AWAY]
+        assert self.recorder.outages_open == len(away)
+        assert all(session._proof.pending for session in outages if session not in away)
         ended = self.total(*(f"reconnect.{ending}" for ending in ENDINGS))
-        assert self.total("reconnect.outages") == ended + self.recorder.outages_open
+        assert self.total("reconnect.outages") == ended + len(outages)
 
     @invariant()
     def first_attempts_have_one_ending(self) -> None:
         """Every attempt of a session that was never established is under way, or has ended in one way."""
         attempts = [link.session._attempts for link in self.links]
-        trying = [link.session.state in (State.CONNECTING, State.ESTABLISHING) for link in self.links]
+        trying = [
+            link.session.state in (State.CONNECTING, State.ESTABLISHING) or link.session._proof.pending
+            for link in self.links
+        ]
         first = sum(under_way and one.outage is None for one, under_way in zip(attempts, trying, strict=True))
-        endings = self.total("connect.established", "connect.failed", "connect.cut_short")
-        assert self.total("connect.attempts") == endings + self.total("connect.unresolved") + first
+        endings = self.total(*(f"connect.{ending}" for ending in FIRST_ENDINGS))
+        assert self.total("connect.attempts") == endings + first
 
     @invariant()
     def in_turn(self) -> None:

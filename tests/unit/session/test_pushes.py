@@ -6,20 +6,27 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects.base import Push
+from loadtest.dialects.base import Dialect, Push
+from loadtest.dialects.emergence import Emergence
 from loadtest.dialects.marks import Marker
 from loadtest.session.pushes import MAX_PUSH_GAP, MAX_PUSH_NS, Pushes
 from loadtest.session.recorder import Recorder
 from tests.support.fake_link import MS, dialect_session
 
 
+class Unordered(Emergence):
+    """An application whose pushes may overtake each other."""
+
+    ordered = False
+
+
 class Connection:
     """Pushes of one session, with the counts of their recorder at hand."""
 
-    def __init__(self, *, ordered: bool = True) -> None:
+    def __init__(self, dialect: Dialect | None = None, expected_per_s: float = 0.0) -> None:
         self.recorder = Recorder()
         self.about = dialect_session()
-        self.pushes = Pushes(self.about, self.recorder, ordered=ordered)
+        self.pushes = Pushes(self.about, dialect or Emergence(), self.recorder, expected_per_s)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -154,7 +161,7 @@ class TestPushedTexts:
 
     def test_a_server_that_promises_no_order(self) -> None:
         """Where replies may overtake each other, pushes may too."""
-        connection = Connection(ordered=False)
+        connection = Connection(Unordered())
         connection.push(1, text=connection.about.text(2))
         connection.push(2, text=connection.about.text(1))
         assert connection.counts == {"pushes": 2}

@@ -180,7 +180,7 @@ def tour(recorder: Recorder) -> None:
     broken.send().hear().sweep(6 * NS_PER_S)
     wrong_histories(Link(recorder=recorder).start().send(3).hear())
     ways_to_end(recorder)
-    Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).lose()
+    Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).drop()
     missed = Link(session_config(in_flight=1), recorder=recorder).start().drop("slow_reader")
     missed.send(traffic.Traffic.QUEUE_LIMIT + 1)
 
@@ -241,6 +241,14 @@ def ways_to_end(recorder: Recorder) -> None:
         link.tell(Started())
         link.now_ns += hung_ns
         link.stop()
+    Link(recorder=recorder).start().lose().retry().open().lose(1008)
+    silent = Link(recorder=recorder).start().lose().reopen()
+    silent.server.faults = {0: "lose"}
+    silent.send().sweep(6 * NS_PER_S).drop()
+    first = Link(recorder=recorder)
+    first.tell(Started())
+    first.open().hear().drop()
+    Link(recorder=recorder).start().lose().reopen().drop()
     for failed in (0, 1, reconnecting.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
         for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:

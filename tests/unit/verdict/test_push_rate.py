@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.dialects.base import Push
+from loadtest.dialects.echo import Echo
 from loadtest.results.interval import pack
 from loadtest.results.manifest import Manifest, Promises
 from loadtest.ruling import Ruling
@@ -61,7 +62,7 @@ class Feed:
 
     def connect(self, length_s: float, times: Times, *, lost: bool = False) -> None:
         """Hold a connection for so long, until a drop or a loss ends it."""
-        pushes = Pushes(dialect_session(), self.recorder, ordered=False, expected_per_s=self.per_s)
+        pushes = Pushes(dialect_session(), Echo(), self.recorder, self.per_s)
         begin_ns = self.recorder.counts["test.connections"] * 3600 * NS_PER_S
         self.recorder.counts["test.connections"] += 1
         pushes.began(begin_ns)
