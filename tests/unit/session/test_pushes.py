@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.dialects.base import Dialect, Push
 from loadtest.dialects.emergence import Emergence
-from loadtest.dialects.marks import Marker
+from loadtest.dialects.marks import LEAST_BYTES, Marker
 from loadtest.session.pushes import MAX_PUSH_GAP, MAX_PUSH_NS, Pushes
 from loadtest.session.recorder import Recorder
 from tests.support.fake_link import MS, dialect_session
@@ -23,9 +23,11 @@ class Unordered(Emergence):
 class Connection:
     """Pushes of one session, with the counts of their recorder at hand."""
 
-    def __init__(self, dialect: Dialect | None = None, expected_per_s: float = 0.0) -> None:
+    def __init__(
+        self, dialect: Dialect | None = None, expected_per_s: float = 0.0, size_of: int = LEAST_BYTES
+    ) -> None:
         self.recorder = Recorder()
-        self.about = dialect_session()
+        self.about = dialect_session(size_of=size_of)
         self.pushes = Pushes(self.about, dialect or Emergence(), self.recorder, expected_per_s)
 
     @property
@@ -104,8 +106,21 @@ class TestPushes:
             "pushes_altered": 2,
         }
         errors = connection.errors()
-        assert errors["foreign text in a push"] == f'of another session: "news: {other}"'
+        assert errors["foreign text in a push"].startswith('of another session: sent "[run.0.')
+        assert 'got "[run.1.' in errors["foreign text in a push"]
         assert errors["altered text in a push"].startswith("request 0: sent")
+
+    def test_a_long_text_that_is_cut(self) -> None:
+        """A text cut at 64 KiB fails, and what was sent and what came stand side by side."""
+        connection = Connection(size_of=100_000)
+        text = connection.about.text(0)
+        connection.push(1, text=text.encode()[: 2**16].decode(errors="ignore"))
+        assert connection.counts == {"pushes": 1, "pushes_altered": 1}
+        example = connection.errors()["altered text in a push"]
+        assert example.startswith('request 0: sent "…xxxx')
+        assert ', got "…xxxx' in example
+        connection.push(2, text=text)
+        assert connection.counts == {"pushes": 1}
 
     def test_hostile_text(self) -> None:
         """Whatever a push holds, the error's example is bounded."""
