@@ -84,7 +84,7 @@ class Marker:
         return self.foreign_part(text) is not None
 
     def foreign_part(self, text: str) -> tuple[int, str] | None:
-        """Return the sequence number in the first mark of another session of this run, and the text from it."""
+        """Return the sequence number in another session's first mark of this run, and the text from it."""
         for mark in _MARK.finditer(text):
             run_id, session, _, sequence = mark.groups()
             if run_id == self._run_id and session != self._session:

@@ -31,8 +31,8 @@ from loadtest.events import Identity, Phases
 from loadtest.session.data_rows import too_few_rows
 from loadtest.session.recorder import Interval, Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import UP, State
-from loadtest.session.traffic import SessionConfig
 from loadtest.transport.connection import Connection
 from loadtest.transport.cookies import updated
 from loadtest.transport.opening import Dialer

@@ -51,8 +51,8 @@ from loadtest.events import (
 from loadtest.session.machine import Session
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import State
-from loadtest.session.traffic import SessionConfig
 from loadtest.transport.connection import Connection
 
 _ENDED = State.ENDED  # on the hot path, where an enum's attribute costs as much as a call

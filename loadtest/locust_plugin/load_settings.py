@@ -23,8 +23,8 @@ from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import PLAN_VERSION, Plan
 from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.session_config import SessionConfig
 from loadtest.session.sizes import Sizes
-from loadtest.session.traffic import SessionConfig
 from loadtest.statistics.margins import Gate, parse_margins
 from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand

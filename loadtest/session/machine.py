@@ -31,8 +31,9 @@ from loadtest.session.proof import Proof
 from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
+from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import TALKING, State
-from loadtest.session.traffic import SessionConfig, Traffic
+from loadtest.session.traffic import Traffic
 
 Actions = Sequence[Action]
 
@@ -170,12 +171,7 @@ class Session:
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.PROVING)
         self._proof.begin(now_ns)
-        resumes = self._attempts.established(now_ns)
-        if resumes:
-            self._traffic.history.resumed_as(said, now_ns)
-        else:
-            self._traffic.history.known_as(said)
-        self._traffic.disturbed(now_ns, resumed=resumes)
+        self._traffic.established(said, now_ns, resumed=self._attempts.established(now_ns))
         return (events.Settle(), *self._traffic.in_turn(now_ns))
 
     # Established, but not yet known to work.

@@ -10,8 +10,7 @@ after a resume, which has its own histogram.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from msgspec import UNSET
 
@@ -19,7 +18,7 @@ from loadtest.dialects import calls
 from loadtest.dialects.base import (
     EXCERPT_LENGTH,
     AuthRequired,
-    Dialect,
+    Established,
     Failed,
     Incoming,
     Push,
@@ -28,8 +27,8 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
 )
-from loadtest.dialects.dialect_session import DialectSession, SizeOf
-from loadtest.dialects.marks import LEAST_BYTES, difference
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.marks import difference
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.errors import DialectMistake
 from loadtest.events import Send
@@ -38,34 +37,8 @@ from loadtest.session.ledger import ERRORS, REPLIES, Ledger, Outcome
 from loadtest.session.ledger import Request as Sent
 from loadtest.session.pushes import Pushes
 from loadtest.session.recorder import HANGING_NS, Recorder
-from loadtest.session.schedule import Backoff, Pace
+from loadtest.session.session_config import SessionConfig
 from loadtest.text import one_line
-
-
-@dataclass(frozen=True, slots=True)
-class SessionConfig:
-    """How all sessions of a run behave.
-
-    Args:
-        dialect: protocol of the application.
-        pace: when messages are due.
-        backoff: when clients reconnect.
-        reply_timeout_ns: time after which a request without a reply is lost.
-        in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
-        size_of: size of the texts of requests.
-        data: rows for the sessions, by session number; empty if there are none.
-        pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
-    """
-
-    dialect: Dialect
-    pace: Pace
-    backoff: Backoff
-    reply_timeout_ns: int
-    in_flight: int = 0
-    size_of: SizeOf = LEAST_BYTES
-    data: Sequence[Mapping[str, str]] = ()
-    pushes_per_s: float = 0.0
-
 
 _ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
 
@@ -425,6 +398,14 @@ class Traffic:
         self.pushes.opened()
         self.history.opened()
         self.refusal = ""
+
+    def established(self, said: Established, now_ns: int, *, resumed: bool) -> None:
+        """Begin with the messages of an established session."""
+        if resumed:
+            self.history.resumed_as(said, now_ns)
+        else:
+            self.history.known_as(said)
+        self.disturbed(now_ns, resumed=resumed)
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
         """End a disturbance: messages planned before now do not count as latency."""

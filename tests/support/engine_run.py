@@ -21,8 +21,8 @@ from loadtest.errors import LoadtestError
 from loadtest.events import Drop, Identity
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import Backoff, Pace
+from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import State
-from loadtest.session.traffic import SessionConfig
 from loadtest.transport.target import Target
 from tests.support.serverclient import wait_for
 

@@ -51,7 +51,7 @@ from loadtest.session.machine import Session
 from loadtest.session.proof import QUIET_NS
 from loadtest.session.recorder import Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
-from loadtest.session.traffic import SessionConfig
+from loadtest.session.session_config import SessionConfig
 
 MS = 1_000_000
 

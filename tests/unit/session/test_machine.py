@@ -14,8 +14,8 @@ from loadtest.session.machine import AFTERMATH_NS
 from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
 from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import State
-from loadtest.session.traffic import SessionConfig
 from tests.support.fake_link import (
     BEATING,
     MS,
@@ -422,7 +422,7 @@ class TestDisturbances:
         assert link.counted("messaging")["lost"] == 1
 
     def test_slow_reader_is_lost(self) -> None:
-        """A server may give up on a slow reader: that outage is the drop's, also if it shows a little later."""
+        """A server may give up on a slow reader: the outage is the drop's, even if it shows later."""
         for link in (Link().start().drop("slow_reader"), Link().start().drop("slow_reader").recover()):
             link.lose(1011)
             assert "losses.1011" not in link.counts

@@ -12,8 +12,8 @@ from loadtest.errors import IllegalStep
 from loadtest.events import Drained, Due, EstablishTimedOut, Event, Send, Started, Stopped
 from loadtest.session.recorder import COUNTS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
+from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import State
-from loadtest.session.traffic import SessionConfig
 from tests.support.effort import effort
 from tests.support.fake_link import (
     BEATING,

@@ -1,0 +1,34 @@
+"""How all sessions of a run behave: what the machine, its traffic and its attempts are configured by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.dialect_session import SizeOf
+from loadtest.dialects.marks import LEAST_BYTES
+from loadtest.session.schedule import Backoff, Pace
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """How all sessions of a run behave.
+
+    Args:
+        dialect: protocol of the application.
+        pace: when messages are due.
+        backoff: when clients reconnect.
+        reply_timeout_ns: time after which a request without a reply is lost.
+        in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
+        size_of: size of the texts of requests.
+        data: rows for the sessions, by session number; empty if there are none.
+        pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
+    """
+
+    dialect: Dialect
+    pace: Pace
+    backoff: Backoff
+    reply_timeout_ns: int
+    in_flight: int = 0
+    size_of: SizeOf = LEAST_BYTES
+    data: Sequence[Mapping[str, str]] = ()
+    pushes_per_s: float = 0.0
