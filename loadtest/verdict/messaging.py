@@ -195,7 +195,7 @@ def _remarks(run: RunData) -> list[str]:
         if count
     ]
     if unmarked := run.count("messaging.pushes_unmarked"):
-        remarks.append(f"{unmarked} pushes had a text without a mark to check")
+        remarks.append(f"{unmarked} pushes bore no mark to check")
     if _lacks_pushes(run) and run.length_s > PUSHES_EXPECTED_AFTER_S:
         remarks.append("no push was received")
     return remarks

@@ -49,7 +49,7 @@ def run(fault: str | None, folder: Path, *settings: str) -> Finished:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_sound(workers: int, tmp_path: Path) -> None:
-    """Neither drops nor resumes nor a storm make a sound stream fail: its books hold nearly its exact rate."""
+    """Neither drops nor resumes nor a storm make a sound stream fail: the books hold its rate."""
     finished = run(None, tmp_path, "--ws-storm", "0.8@8", *(two_workers() if workers == 2 else ()))
     assert "(10 expected, " in passed(finished)["messaging"]
     expected, arrived = (finished.counts[f"messaging.pushes_{name}"] for name in ("expected", "arrived"))
