@@ -318,6 +318,13 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
     ),
     Group.VERDICT: (
         Setting(
+            "pushes-per-s",
+            Number(1e-6, 10_000, "pushes per second per session", or_zero=True),
+            None,
+            "Least rate of pushes that each session must receive while it is connected; 0 expects none.",
+            default_text="the dialect's",
+        ),
+        Setting(
             "baseline",
             Text("RUN"),
             None,

@@ -252,6 +252,7 @@ class RecordingLifecycle(Lifecycle):
             limits=settings.limits,
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
+            pushes_per_s=settings.engine.config.pushes_per_s or None,
         )
         writer = RunWriter(settings.results, manifest)
         self._recording = Recording(writer, self._log_watch(settings, writer.path), gauge_watch)

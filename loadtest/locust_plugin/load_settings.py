@@ -165,6 +165,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
             in_flight=values["in_flight"],
             size_of=_size_of(values, seed),
             data=rows,
+            pushes_per_s=_pushes_per_s(dialect, values["pushes_per_s"]),
         ),
         drops=replace(drops, cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s),
         token=token if callable(token) else lambda: token,
@@ -241,6 +242,10 @@ def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:
     if not type(dialect).overrides("request"):
         return Pace(0, "constant", seed)
     return Pace(values["rate"], values["arrivals"], seed)
+
+
+def _pushes_per_s(dialect: Dialect, given: float | None) -> float:
+    return (dialect.pushes_per_s or 0.0) if given is None else given
 
 
 def _size_of(values: Mapping[str, Any], seed: int) -> SizeOf:

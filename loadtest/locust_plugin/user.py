@@ -73,6 +73,7 @@ class WebSocketUser(User):
     max_message_bytes: ClassVar[int]
     ping_interval_s: ClassVar[float]
     ping_timeout_s: ClassVar[float]
+    pushes_per_s: ClassVar[float | None]
     baseline: ClassVar[str | None]
     cleanup_timeout_s: ClassVar[float | None]
     server_metrics: ClassVar[str | None]
