@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +24,7 @@ class World:
         self.noticed: list[str] = []
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
-        self.connection: Any = Connection()
+        self.connection = cast("Any", Connection())
         self.connection.tcp_ended = None
         timers: Any = self
         self.dropping = Dropping(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -29,7 +29,7 @@ class World:
     def __init__(self, kind: str = "half_open", within_s: float | None = 3.0) -> None:
         self.now_ns = 0
         self.recorder = Recorder()
-        self.connection: Any = Connection()
+        self.connection = cast("Any", Connection())
         self.watch = Watch(
             kind, self.connection, within_s, session="s-1", clock=lambda: self.now_ns, recorder=self.recorder
         )
