@@ -334,6 +334,16 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
             repeatable=True,
         ),
+        Setting(
+            "allow-losses",
+            Text("[CODE,…=]N|N/h|any"),
+            (),
+            "Connections that the server or the network may end unasked: in the run (5), per session-hour "
+            "(2/h), or any number; of all losses, or of those with some close codes (1001,1012=2/h). 1006 "
+            "stands for an end without a close frame: RST, FIN or a timeout.",
+            attribute="allow_losses",
+            repeatable=True,
+        ),
     ),
     Group.SERVER_LOG: (
         Setting(

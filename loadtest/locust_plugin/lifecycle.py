@@ -247,6 +247,7 @@ class RecordingLifecycle(Lifecycle):
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
             gates=settings.gates,
+            allowed_losses=tuple(map(str, settings.allowances)),
         )
         writer = RunWriter(settings.results, manifest)
         self._recording = Recording(writer, self._log_watch(settings, writer.path))

@@ -29,6 +29,7 @@ from loadtest.statistics.margins import Gate, parse_margins
 from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand
 from loadtest.transport.target import Target, Tls
+from loadtest.verdict.allowances import Allowance, parse_allowances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class LoadSettings:
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
+        allowances: how many connections may be lost.
         results: folder of run directories.
         secrets: texts that must not appear in a file or a log.
         log: the server's log.
@@ -77,6 +79,7 @@ class LoadSettings:
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
+    allowances: Sequence[Allowance]
     results: Path
     secrets: Secrets
     log: LogSettings
@@ -103,6 +106,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
+        allowances=parse_allowances(values["allow_losses"]),
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
         log=LogSettings(

@@ -75,6 +75,7 @@ class WebSocketUser(User):
     ping_timeout_s: ClassVar[float]
     baseline: ClassVar[str | None]
     margins: ClassVar[str | Sequence[str]]
+    allow_losses: ClassVar[str | Sequence[str]]
     server_logs: ClassVar[str | Sequence[str]]
     server_log_cmd: ClassVar[str | None]
     server_log_format: ClassVar[str]

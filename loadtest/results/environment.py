@@ -37,6 +37,7 @@ def new_manifest(
     plan: Plan,
     promises: Promises | None = None,
     gates: Sequence[Gate] = GATES,
+    allowed_losses: Sequence[str] = (),
     started_unix_ns: int | None = None,
 ) -> Manifest:
     """Return the manifest of a run that is about to start.
@@ -47,6 +48,7 @@ def new_manifest(
         plan: the plan of the run.
         promises: what the run's dialect promises.
         gates: quantiles and margins that latency is judged by.
+        allowed_losses: rules for how many connections may be lost.
         started_unix_ns: wall clock at the run's start, the zero of all its times; None for now.
     """
     started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
@@ -59,6 +61,7 @@ def new_manifest(
         plan=plan,
         promises=promises,
         margins=margins_of(gates),
+        allowed_losses=tuple(allowed_losses),
         versions=versions(),
         host=host(),
     )

@@ -193,6 +193,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         failure: the error that made the tool itself fail, null if it did not.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
+        allowed_losses: rules for how many connections may be lost (`--ws-allow-losses`), as text.
         comparability_hash: hash of the plan; always computed from it.
     """
 
@@ -212,6 +213,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     missing_workers: list[Count] = field(default_factory=list)
     failure: Text | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
+    allowed_losses: tuple[Text, ...] = ()
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from loadtest.verdict.evidence import (
     PersistenceEvidence,
     ReconnectEvidence,
     ServerLogEvidence,
+    StabilityEvidence,
 )
 
 _Evidence = TypeVar("_Evidence")
@@ -41,6 +42,7 @@ class ItemKind(Struct, frozen=True):
 
 KINDS = {
     "connect": ItemKind("Do sessions connect?", ConnectEvidence),
+    "stability": ItemKind("Do connections stay up until the client ends them?", StabilityEvidence),
     "messaging": ItemKind(
         "Does every message get its own intact reply, once and in order?", MessagingEvidence
     ),

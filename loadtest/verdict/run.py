@@ -8,7 +8,7 @@ import msgspec
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
-from loadtest.verdict import connect, latency, messaging, persistence, reconnect
+from loadtest.verdict import connect, latency, messaging, persistence, reconnect, stability
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence, ServerLogEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Item, Verdict, whole
@@ -91,6 +91,7 @@ def judge(
     generator = judge_generator(run)
     items: list[AnyItem] = [
         connect.judge(run),
+        stability.judge(run),
         messaging.judge(run),
         reconnect.judge(run),
         persistence.judge(run, baseline),
@@ -142,10 +143,6 @@ def _notes(run: RunData) -> list[str]:
     cut_s = planned_s - run.length_s
     if run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
         notes.append(f"the run was cut short: {run.length_s:.0f} s of {planned_s:.0f} s")
-    losses = run.counts_of("losses")
-    if losses:
-        causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
-        notes.append(f"the server or the network ended {sum(losses.values())} connections unasked: {causes}")
     clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
