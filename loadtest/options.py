@@ -326,6 +326,22 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             in_web_form=False,
         ),
         Setting(
+            "cleanup-timeout",
+            seconds(0.1, 3600),
+            None,
+            "Time within which the server must close the connections of clients that fell silent (half_open "
+            "drops). Without a time, here or in the dialect, the report only shows when the server does so.",
+            default_text="the dialect's cleanup_s",
+        ),
+        Setting(
+            "server-metrics",
+            Text("URL#NAME"),
+            None,
+            "Prometheus gauge of the server's connections: after the run it must be back at the value it had "
+            'before. Other clients of the server must be away. NAME may have labels: NAME{label="value"}.',
+            in_web_form=False,
+        ),
+        Setting(
             "margin",
             Text("QUANTILE=SHARE%[/TIMEms]"),
             (),
@@ -342,6 +358,15 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "(2/h), or any number; of all losses, or of those with some close codes (1001,1012=2/h). 1006 "
             "stands for an end without a close frame: RST, FIN or a timeout.",
             attribute="allow_losses",
+            repeatable=True,
+        ),
+        Setting(
+            "limit",
+            Text("NAME=TIME", or_object="a mapping of times"),
+            (),
+            "Longest time allowed, judged without a baseline: pNN (p99=200ms, round trips), response.pNN and "
+            "first_part.pNN fail latency; connect.pNN fails connect; resume.pNN and outage.pNN fail "
+            "reconnect; push_gap fails messaging. Units: us, ms, s.",
             repeatable=True,
         ),
     ),

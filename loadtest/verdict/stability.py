@@ -13,8 +13,8 @@ from loadtest.results.data import RunData
 from loadtest.results.uptime import Away, LossGroup, Uptime
 from loadtest.ruling import Ruling
 from loadtest.verdict.allowances import NONE_ALLOWED, Allowance, parse_allowances, rule_for
-from loadtest.verdict.evidence import LossesSeen, StabilityEvidence, TimeAway
 from loadtest.verdict.items import Item, imbalance
+from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence, TimeAway
 
 _GROUPS_SHOWN = 3
 _REASON_SHOWN = 60
