@@ -169,6 +169,12 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
         Setting("subprotocol", Text("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
         Setting(
+            "subprotocol-optional",
+            Flag(),
+            False,
+            "Accept a server that selects none of the subprotocols offered; browsers fail the connection.",
+        ),
+        Setting(
             "revision", Text("NAME"), None, "Version of the server under test.", default_text="git describe"
         ),
     ),

@@ -159,6 +159,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
         token=token if callable(token) else lambda: token,
         headers=values["headers"],
         subprotocols=values["subprotocols"],
+        subprotocol_optional=values["subprotocol_optional"],
         source_ips=expand(values["source_ips"]),
         open_timeout_s=values["open_timeout_s"],
         max_message_bytes=values["max_message_bytes"],

@@ -50,6 +50,7 @@ class WebSocketUser(User):
     headers: ClassVar[Mapping[str, str] | Sequence[tuple[str, str]]]
     data: ClassVar[str | Path | None]
     subprotocols: ClassVar[Sequence[str]]
+    subprotocol_optional: ClassVar[bool]
     revision: ClassVar[str | None]
     sessions: ClassVar[int]
     rate: ClassVar[float]
