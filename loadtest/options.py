@@ -236,6 +236,13 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "Seed of drops, arrivals, sizes and jitter: the same seed gives the same plan.",
             in_plan=True,
         ),
+        Setting(
+            "keep-going",
+            Flag(),
+            False,
+            "Go on to the end although no session was established in 30 s, or all have given up for good. "
+            "Runs without the web UI end early then.",
+        ),
     ),
     Group.DROPS: (
         Setting(

@@ -66,6 +66,7 @@ class LoadSettings:
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
+        keep_going: whether a run goes on to its end although no session can work any more.
         results: folder of run directories.
         secrets: texts that must not appear in a file or a log.
         log: the server's log.
@@ -77,6 +78,7 @@ class LoadSettings:
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
+    keep_going: bool
     results: Path
     secrets: Secrets
     log: LogSettings
@@ -103,6 +105,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
+        keep_going=values["keep_going"],
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
         log=LogSettings(

@@ -14,6 +14,7 @@ import gevent
 
 from loadtest import histograms, text
 from loadtest.locust_plugin.log_watch import LogWatch
+from loadtest.locust_plugin.prospects import Prospects
 from loadtest.report.judged_run import JudgedRun
 from loadtest.results.environment import utc_text
 from loadtest.results.interval import PackedInterval
@@ -75,11 +76,17 @@ class Recording:
 
     Args:
         writer: writer of the run directory.
+        prospects: of the run.
         log_watch: follows the server's log; None if no log was given.
+
+    Attributes:
+        ended_early: why the run is ended before its time; None if it is not.
     """
 
-    def __init__(self, writer: RunWriter, log_watch: LogWatch | None = None) -> None:
+    def __init__(self, writer: RunWriter, prospects: Prospects, log_watch: LogWatch | None = None) -> None:
         self.writer = writer
+        self.ended_early: str | None = None
+        self._prospects = prospects
         self._began_ns = time.monotonic_ns()
         self._log_watch = log_watch
         self._counts: Counter[str] = Counter()
@@ -96,6 +103,14 @@ class Recording:
         self.writer.append(packed)
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
+
+    def no_prospects(self, packed: PackedInterval) -> str:
+        """Return why no session can work any more, empty if one may.
+
+        Args:
+            packed: the interval just written.
+        """
+        return self._prospects.none_left(self._counts, self._gauges(), packed.stop_ns)
 
     def finish(
         self,
@@ -115,7 +130,7 @@ class Recording:
         """
         self._progress.kill()
         if failure is None:
-            self.writer.finish(utc_text(time.time_ns()), missing_workers)
+            self.writer.finish(utc_text(time.time_ns()), missing_workers, ended_early=self.ended_early)
         else:
             self.writer.fail(failure, missing_workers)
         if self._log_watch is not None:

@@ -60,6 +60,7 @@ class WebSocketUser(User):
     reply_timeout_s: ClassVar[float]
     warmup_s: ClassVar[float]
     seed: ClassVar[int]
+    keep_going: ClassVar[bool]
     drop_every_s: ClassVar[float]
     drops: ClassVar[str | Mapping[str, float] | DropPlan | None]
     storms: ClassVar[str | Sequence[str]]

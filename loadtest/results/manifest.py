@@ -191,6 +191,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         workers: what each process contributed, filled in at the end.
         missing_workers: workers that did not deliver everything they recorded.
         failure: the error that made the tool itself fail, null if it did not.
+        ended_early: why the run had no prospects any more and was ended before its time, null if it was not.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
         comparability_hash: hash of the plan; always computed from it.
@@ -211,6 +212,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     workers: list[WorkerShare] = field(default_factory=list)
     missing_workers: list[Count] = field(default_factory=list)
     failure: Text | None = None
+    ended_early: Text | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
     comparability_hash: str = ""
 
