@@ -102,7 +102,7 @@ def check_log(
 @setting_options(
     *("dialect", "path", "token", "headers", "data", "subprotocol_optional"),
     *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
-    *("server_logs", "server_log_cmd", "revision"),
+    *("server_logs", "server_log_cmd", "revision", "limits"),
 )
 @click.option(
     "--results",
