@@ -60,6 +60,12 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
         Setting("subprotocol", Text("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
         Setting(
+            "subprotocol-optional",
+            Flag(),
+            False,
+            "Accept a server that selects none of the subprotocols offered; browsers fail the connection.",
+        ),
+        Setting(
             "revision", Text("NAME"), None, "Version of the server under test.", default_text="git describe"
         ),
     ),
@@ -120,6 +126,13 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             1,
             "Seed of drops, arrivals, sizes and jitter: the same seed gives the same plan.",
             in_plan=True,
+        ),
+        Setting(
+            "keep-going",
+            Flag(),
+            False,
+            "Go on to the end although no session was established in 30 s, or all have given up for good. "
+            "Runs without the web UI end early then.",
         ),
     ),
     Group.DROPS: (
