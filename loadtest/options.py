@@ -60,6 +60,12 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
         Setting("subprotocol", Text("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
         Setting(
+            "subprotocol-optional",
+            Flag(),
+            False,
+            "Accept a server that selects none of the subprotocols offered; browsers fail the connection.",
+        ),
+        Setting(
             "revision", Text("NAME"), None, "Version of the server under test.", default_text="git describe"
         ),
     ),
@@ -120,6 +126,13 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             1,
             "Seed of drops, arrivals, sizes and jitter: the same seed gives the same plan.",
             in_plan=True,
+        ),
+        Setting(
+            "keep-going",
+            Flag(),
+            False,
+            "Go on to the end although no session was established in 30 s, or all have given up for good. "
+            "Runs without the web UI end early then.",
         ),
     ),
     Group.DROPS: (
@@ -246,6 +259,16 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "How much slower than the baseline still counts as unchanged at p50, p90, p99 or outage: a share "
             "(p50=8%), a time (p99=2ms), or the larger of both (p99=15%/2ms).",
             default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
+            repeatable=True,
+        ),
+        Setting(
+            "allow-losses",
+            Text("[CODE,…=]N|N/h|any"),
+            (),
+            "Connections that the server or the network may end unasked: in the run (5), per session-hour "
+            "(2/h), or any number; of all losses, or of those with some close codes (1001,1012=2/h). 1006 "
+            "stands for an end without a close frame: RST, FIN or a timeout.",
+            attribute="allow_losses",
             repeatable=True,
         ),
         Setting(

@@ -1,4 +1,4 @@
-"""One setting: a row of the table in `loadtest.options`, and how its value is read and written."""
+"""A setting: what a row of the table in `loadtest.options` says of it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
