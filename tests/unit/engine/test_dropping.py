@@ -53,6 +53,10 @@ class World:
             whom.fire(what, self.now_ns)
         self.now_ns = until_ns
 
+    def errors(self) -> list[str]:
+        """Return the errors so far."""
+        return [error for _, error in self.recorder.swap(0).errors]
+
     def outcome(self) -> str:
         """Return the one outcome so far, empty if there is none."""
         names = [name for name in self.recorder.counts if not name.endswith("_watched")]
@@ -70,6 +74,7 @@ def test_a_server_has_ten_seconds_after_a_close_frame() -> None:
     world.pass_s(0.2)
     assert (world.outcome(), world.connection.calls) == ("cleanup.close_not_closed", ["send_close", "fin"])
     assert not world.droppings
+    assert world.errors() == ["the server never ended TCP (close)"]
 
 
 def test_the_server_ends_the_watch() -> None:
@@ -92,6 +97,15 @@ def test_after_a_pause_the_end_of_tcp_is_read_first() -> None:
     assert world.outcome() == ""
     world.pass_s(1.0)
     assert world.outcome() == "cleanup.close_not_closed"
+
+
+def test_what_is_only_reported_is_no_error() -> None:
+    """Without a cleanup time a half-open connection that stays open is counted, and that is all."""
+    for cleanup_s, errors in ((None, []), (3.0, ["the server never ended TCP (half_open)"])):
+        world = World("half_open", cleanup_s=cleanup_s)
+        world.pass_s(60.0)
+        assert world.outcome() == "cleanup.half_open_not_closed"
+        assert world.errors() == errors
 
 
 @pytest.mark.parametrize("end", ["cut_short", "cancel", "abandon"])
