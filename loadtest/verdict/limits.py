@@ -36,6 +36,13 @@ _NO_SAMPLES = {
 }
 """Why a tag has no samples."""
 
+_MORE = {
+    "connect": "use more sessions",
+    "resume": "run longer, or drop more often",
+    "outage": "run longer, or drop more often",
+}
+"""How to get more samples of a tag, if not by a longer run."""
+
 
 def judge_limits(run: RunData, item: str, generator: Generator) -> list[LimitResult]:
     """Judge the limits of an item that the run was made with, in the order in which they were given."""
@@ -45,16 +52,19 @@ def judge_limits(run: RunData, item: str, generator: Generator) -> list[LimitRes
 def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult:
     histogram = run.histograms.get(limit.tag)
     if histogram is None:
-        return _result(
-            limit, Ruling.INCONCLUSIVE, f"{limit.label}: {_NO_SAMPLES[limit.tag]}, {_bound(limit)}"
-        )
+        said = f"{limit.label} not judged: {_NO_SAMPLES[limit.tag]}{_option(limit)}"
+        return _result(limit, Ruling.INCONCLUSIVE, said)
     percent = 100 * limit.quantile
     value_us = histograms.percentiles_us(histogram, (percent,))[percent]
     samples, above = _samples(histogram, limit)
     verdict, reason = _ruling(limit, value_us=value_us, samples=samples, above=above)
     if not generator.valid:
         verdict, reason = Ruling.INCONCLUSIVE, "not judged, the load generator was overloaded"
-    said = f"{limit.label} {_shown(value_us, limit)}, {_bound(limit)}" + (f": {reason}" if reason else "")
+    said = f"{limit.label} {_shown(value_us, limit)}, limit {text.span(limit.limit_us)}"
+    if verdict is not Ruling.PASS:
+        said += _option(limit)
+    if reason:
+        said += f": {reason}"
     return _result(limit, verdict, said, value_ms=value_us / 1000, samples=samples)
 
 
@@ -72,11 +82,12 @@ def _ruling(limit: TimeLimit, *, value_us: int, samples: int, above: int) -> tup
         return Ruling.FAIL if broken else Ruling.PASS, ""
     if broken and limit.broken_beyond_chance(above, samples):
         return Ruling.FAIL, f"{above} of {samples} samples are above it"
-    return Ruling.INCONCLUSIVE, f"only {samples} samples, {limit.least_samples} are needed: run longer"
+    more = _MORE.get(limit.tag, "run longer")
+    return Ruling.INCONCLUSIVE, f"only {samples} samples, {limit.least_samples} are needed: {more}"
 
 
-def _bound(limit: TimeLimit) -> str:
-    return f"limit {text.span(limit.limit_us)} (--ws-limit {limit})"
+def _option(limit: TimeLimit) -> str:
+    return f" (--ws-limit {limit})"
 
 
 def _shown(value_us: int, limit: TimeLimit) -> str:

@@ -107,7 +107,9 @@ def test_too_few_samples_are_inconclusive_unless_all_is_late(late: int, on_time:
             "resume p95 2 s, limit 1 s (--ws-limit resume.p95=1s): 8 of 8 samples are above it"
         )
     else:
-        assert found.reason.endswith(f"only {late + on_time} samples, 200 are needed: run longer")
+        assert found.reason.endswith(
+            f"only {late + on_time} samples, 200 are needed: run longer, or drop more often"
+        )
 
 
 def test_one_long_gap_between_pushes_is_enough() -> None:
@@ -128,7 +130,7 @@ def test_a_limit_without_samples_is_inconclusive(name: str) -> None:
     assert found.verdict is Ruling.INCONCLUSIVE
     (limit,) = found.evidence.time_limits
     assert (limit.value_ms, limit.samples) == (None, 0)
-    assert limit.reason.split(": ")[1].startswith("no ")
+    assert " not judged: no " in limit.reason
     assert found.summary.startswith(limit.reason)
 
 
@@ -151,7 +153,7 @@ def test_the_summary_begins_with_what_decides() -> None:
         "100 sessions established in 100 attempts, 0 failed"
     )
     summary = judge(run({"connect": [3_000_000] * 200}, met)).item("connect").summary
-    assert summary.endswith("0 failed; connect p95 3 s, limit 4 s (--ws-limit connect.p95=4s)")
+    assert summary.endswith("0 failed; connect p95 3 s, limit 4 s")
     both = run({"connect": [3_000_000] * 200}, "connect.p95=1s", counts=counts)
     assert judge(both).item("connect").summary.startswith("20 of 120 attempts failed")
 
