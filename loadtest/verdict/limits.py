@@ -3,7 +3,8 @@
 A limit is judged by the value of the run at its quantile, the same value that reports show. With too few
 samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit that chance does not explain
 it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it. An overloaded load generator
-makes every time longer, so no limit is judged then.
+makes every time longer, so no limit is judged then. If it only sent fewer messages than planned, because
+replies were slow and `--ws-in-flight` held others back, what was late under less load stays late.
 
 A broken limit fails its item, whatever else is known of it. Which limits exist does not belong here, see
 `loadtest.statistics.time_limits`.
@@ -21,6 +22,7 @@ from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.statistics.time_limits import TimeLimit
 from loadtest.verdict.evidence import LimitResult
+from loadtest.verdict.generator import MIN_ACHIEVED_RATIO
 from loadtest.verdict.items import Generator, Item
 
 _Evidence = TypeVar("_Evidence", bound=Struct)
@@ -58,7 +60,7 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
     value_us = histograms.percentiles_us(histogram, (percent,))[percent]
     samples, above = _samples(histogram, limit)
     verdict, reason = _ruling(limit, value_us=value_us, samples=samples, above=above)
-    if not generator.valid:
+    if not (generator.valid or (verdict is Ruling.FAIL and _only_held_back(generator))):
         verdict, reason = Ruling.INCONCLUSIVE, "not judged, the load generator was overloaded"
     said = f"{limit.label} {_shown(value_us, limit)}, limit {text.span(limit.limit_us)}"
     if verdict is not Ruling.PASS:
@@ -66,6 +68,13 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
     if reason:
         said += f": {reason}"
     return _result(limit, verdict, said, value_ms=value_us / 1000, samples=samples)
+
+
+def _only_held_back(generator: Generator) -> bool:
+    """Whether the one problem of the load generator is that it sent fewer messages than planned."""
+    achieved_ratio = generator.figures.get("achieved_ratio")
+    few = achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO
+    return few and len(generator.problems) == 1
 
 
 def _samples(histogram: Histogram, limit: TimeLimit) -> tuple[int, int]:

@@ -143,6 +143,18 @@ def test_an_overloaded_generator_judges_no_limit(name: str, time_us: int) -> Non
     assert "the load generator was overloaded" in found.summary
 
 
+def test_fewer_messages_than_planned_excuse_no_late_reply() -> None:
+    """A slow server holds back a client that waits for replies: late is late, in time is not known."""
+    held = {"messaging.sent": 3000, "messaging.answered": 2890}
+
+    def ruling(time_us: int, lag_ms: float = 0.5) -> Ruling:
+        data = run({"service": [time_us] * 2000}, "p99=1s", counts=held, lag_ms=lag_ms)
+        return judge(data).latency.verdict
+
+    assert ruling(3_000_000) is Ruling.FAIL
+    assert ruling(1_000) is ruling(3_000_000, lag_ms=80) is Ruling.INCONCLUSIVE
+
+
 def test_the_summary_begins_with_what_decides() -> None:
     """A broken limit before what else is known, met limits after it, all with value and limit."""
     counts = {"connect.attempts": 120, "connect.failed": 20}
