@@ -326,6 +326,22 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             in_web_form=False,
         ),
         Setting(
+            "cleanup-timeout",
+            seconds(0.1, 3600),
+            None,
+            "Time within which the server must close the connections of clients that fell silent (half_open "
+            "drops). Without a time, here or in the dialect, the report only shows when the server does so.",
+            default_text="the dialect's cleanup_s",
+        ),
+        Setting(
+            "server-metrics",
+            Text("URL#NAME"),
+            None,
+            "Prometheus gauge of the server's connections: after the run it must be back at the value it had "
+            'before. Other clients of the server must be away. NAME may have labels: NAME{label="value"}.',
+            in_web_form=False,
+        ),
+        Setting(
             "margin",
             Text("QUANTILE=SHARE%[/TIMEms]"),
             (),

@@ -74,6 +74,8 @@ class WebSocketUser(User):
     ping_interval_s: ClassVar[float]
     ping_timeout_s: ClassVar[float]
     baseline: ClassVar[str | None]
+    cleanup_timeout_s: ClassVar[float | None]
+    server_metrics: ClassVar[str | None]
     margins: ClassVar[str | Sequence[str]]
     limits: ClassVar[str | Sequence[str] | Mapping[str, str]]
     server_logs: ClassVar[str | Sequence[str]]

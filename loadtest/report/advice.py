@@ -138,6 +138,11 @@ _STEPS: Mapping[tuple[str, Ruling], str] = {
     ("persistence", Ruling.FAIL): "look up the first session in the server's store; a run with "
     "--ws-drops close tells whether orderly disconnects lose data too",
     (
+        "cleanup",
+        Ruling.FAIL,
+    ): "look for the first session in the server's log: a handler that waits for ever, or "
+    "a server without pings, keeps the connection; a run with --ws-drops half_open shows it alone",
+    (
         "latency",
         Ruling.FAIL,
     ): "repeat both revisions in turn, as loadtest duel does; if it stays, profile the "

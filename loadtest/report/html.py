@@ -26,6 +26,7 @@ from loadtest.report.tables import (
     plan_table,
     server_log_table,
 )
+from loadtest.report.watched import watched_table
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
 from loadtest.verdict.items import KINDS
@@ -69,6 +70,7 @@ def html(judged: JudgedRun) -> str:
         herd=advice.herd_line(run),
         phases=phase_table(run),
         storms=storm_table(run),
+        watched=watched_table(run),
         server_log=server_log_table(verdict.item("server_log")),
         errors=error_table(run.errors),
         plan=plan_table(manifest.plan),

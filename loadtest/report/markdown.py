@@ -26,6 +26,7 @@ from loadtest.report.tables import (
     plan_table,
     server_log_table,
 )
+from loadtest.report.watched import watched_table
 from loadtest.ruling import Ruling
 from loadtest.text import markdown_cell, markdown_code, markdown_prose, one_line
 from loadtest.verdict.items import AnyItem
@@ -104,6 +105,7 @@ def _measured(judged: JudgedRun) -> Iterator[str]:
         outage_table(run),
         phase_table(run),
         storm_table(run),
+        watched_table(run),
         server_log_table(verdict.item("server_log")),
         error_table(run.errors),
     ):

@@ -41,6 +41,8 @@ TAG_MEANINGS = {
     "collateral": "service time while others are in an outage",
     "push": "push delay above its connection's smallest",
     "push_gap": "time without a push on a connection",
+    "cleanup_close": "close frame of a drop to the end of TCP",
+    "cleanup_half_open": "silence of a half-open client to the end of TCP",
     "send_slip": "actual minus planned send",
 }
 """What each tag measures, in the order of the latency table."""

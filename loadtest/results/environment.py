@@ -10,7 +10,7 @@ from importlib import metadata
 
 import psutil
 
-from loadtest.results.manifest import Host, Manifest, Plan, Promises
+from loadtest.results.manifest import Host, Manifest, Plan, Promises, ServerGauge
 from loadtest.statistics.margins import GATES, Gate, margins_of
 from loadtest.statistics.time_limits import TimeLimit, stored
 
@@ -39,6 +39,8 @@ def new_manifest(
     promises: Promises | None = None,
     gates: Sequence[Gate] = GATES,
     limits: Sequence[TimeLimit] = (),
+    cleanup_timeout_s: float | None = None,
+    server_gauge: ServerGauge | None = None,
     started_unix_ns: int | None = None,
 ) -> Manifest:
     """Return the manifest of a run that is about to start.
@@ -50,6 +52,9 @@ def new_manifest(
         promises: what the run's dialect promises.
         gates: quantiles and margins that latency is judged by.
         limits: limits on the run's times.
+        cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
+            dialect's promise.
+        server_gauge: the server's gauge of its connections before the run; None if none was given.
         started_unix_ns: wall clock at the run's start, the zero of all its times; None for now.
     """
     started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
@@ -61,6 +66,8 @@ def new_manifest(
         started_unix_ns=started_unix_ns,
         plan=plan,
         promises=promises,
+        cleanup_timeout_s=cleanup_timeout_s,
+        server_gauge=server_gauge,
         margins=margins_of(gates),
         limits=stored(limits),
         versions=versions(),

@@ -134,12 +134,14 @@ class Promises(Struct, frozen=True, kw_only=True):
         identifies: whether sessions have an identity that outlives connections.
         pushes: whether the server sends messages on its own.
         requests: whether sessions have requests to send.
+        cleanup_s: seconds after which the server closes connections whose client is gone, null if unknown.
     """
 
     ordered: bool
     identifies: bool
     pushes: bool
     requests: bool = True
+    cleanup_s: Amount | None = None
 
 
 def promises_of(dialect: Dialect | type[Dialect]) -> Promises:
@@ -149,7 +151,28 @@ def promises_of(dialect: Dialect | type[Dialect]) -> Promises:
         identifies=dialect.identifies,
         pushes=dialect.pushes,
         requests=dialect.overrides("request"),
+        cleanup_s=dialect.cleanup_s,
     )
+
+
+class ServerGauge(Struct, frozen=True, kw_only=True):
+    """The server's own gauge of its connections, before the run, during it and after it.
+
+    Args:
+        source: where it was read, without secrets: URL#NAME.
+        before: value before the first connection.
+        peak: highest value seen while sessions were up, null if none was read.
+        after: last value read after all sessions had ended, null if none was read.
+        waited_s: seconds from the end of all sessions to the last reading.
+        problem: why the last reading failed; empty if it did not.
+    """
+
+    source: Text
+    before: float
+    peak: float | None = None
+    after: float | None = None
+    waited_s: Amount = 0.0
+    problem: Text = ""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -205,6 +228,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
         workers: what each process contributed, filled in at the end.
         missing_workers: workers that did not deliver everything they recorded.
         failure: the error that made the tool itself fail, null if it did not.
+        cleanup_timeout_s: seconds after which the server must have closed half-open connections, null for the
+            dialect's promise.
+        server_gauge: the server's gauge of its connections, null if none was given.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
         limits: limits on the run's times, in milliseconds by name; not part of the plan either.
@@ -226,6 +252,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     workers: list[WorkerShare] = field(default_factory=list)
     missing_workers: list[Count] = field(default_factory=list)
     failure: Text | None = None
+    cleanup_timeout_s: Amount | None = None
+    server_gauge: ServerGauge | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
     limits: dict[Text, Amount] = field(default_factory=dict)
     comparability_hash: str = ""
@@ -254,6 +282,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
             return self.promises
         dialect = Dialect.dialects.get(self.plan.dialect)
         return None if dialect is None else promises_of(dialect)
+
+    @property
+    def cleanup_s(self) -> float | None:
+        """Seconds after which the server must have closed half-open connections; None if unknown."""
+        promised = self.promised
+        of_dialect = None if promised is None else promised.cleanup_s
+        return of_dialect if self.cleanup_timeout_s is None else self.cleanup_timeout_s
 
     @property
     def unended(self) -> str:

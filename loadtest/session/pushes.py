@@ -6,9 +6,9 @@ without a gap.
 Where a rate is expected, lost pushes are noticed without numbers. A connection that works is one stretch, or
 several where drops that keep it open interrupt it. The time from a stretch's first push to its last, times
 the rate, says how many should have followed the first. For a server that pushes periodically this has no
-bias: neither the phase of its timer counts, nor a push that was due just after the stretch. The open times before
-the first push and after the last one count only for what they exceed one period by, so that a stream is seen
-to stop, or never to start. No verdicts here: `loadtest.verdict.push_rate` judges these counts.
+bias: neither the phase of its timer counts, nor a push that was due just after the stretch. The open times
+before the first push and after the last one count only for what they exceed one period by, so that a stream
+is seen to stop, or never to start. No verdicts here: `loadtest.verdict.push_rate` judges these counts.
 """
 
 from loadtest.dialects.base import Push

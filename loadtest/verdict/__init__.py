@@ -2,7 +2,7 @@
 
 evidence   types of the evidence of each item; log_evidence has that of server_log
 items      types of verdict.json, and functions that the items share
-connect, messaging, reconnect, persistence, latency, server_log
+connect, messaging, reconnect, persistence, cleanup, latency, server_log
            one item each: its limits and its rule
 limits     limits on times: each fails the item that it belongs to
 generator  whether the load generator was fit to measure

@@ -11,7 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from msgspec import Struct, field
 
-from loadtest.results.manifest import Manifest
+from loadtest.results.manifest import Manifest, ServerGauge
 from loadtest.ruling import Ruling
 
 _Evidence = TypeVar("_Evidence")
@@ -183,6 +183,22 @@ class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     storms: list[StormEvidence] = []
     percentiles: Percentiles = {}
     phases: Percentiles = {}
+
+
+class CleanupEvidence(CountedEvidence, frozen=True, kw_only=True):
+    """Evidence of `cleanup`.
+
+    Args:
+        unaccounted: number of watched connections without an outcome; negative if some have more than one.
+        cleanup_s: seconds within which half-open connections had to be closed, null if that was not judged.
+        percentiles: time until the server ended TCP, in milliseconds.
+        gauge: the server's own gauge of its connections, null if none was given.
+    """
+
+    unaccounted: int = 0
+    cleanup_s: float | None = None
+    percentiles: Percentiles = {}
+    gauge: ServerGauge | None = None
 
 
 class PersistenceEvidence(CountedEvidence, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
-from loadtest.verdict import connect, latency, messaging, persistence, reconnect
+from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
@@ -96,6 +96,7 @@ def judge(
         _limited(messaging.judge(run), run, generator),
         _limited(reconnect.judge(run), run, generator),
         persistence.judge(run, baseline),
+        cleanup.judge(run),
         latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
