@@ -46,7 +46,7 @@ _DIGITS = 9
 """Decimals of a time in milliseconds: 0.3 s is 300 ms, not 300 times a binary fraction."""
 
 _NAMES = (
-    "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (NN from 0 to 100) or push_gap"
+    "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (0 < NN < 100) or push_gap"
 )
 
 
