@@ -146,7 +146,7 @@ def test_a_limit_without_samples_is_inconclusive(name: str) -> None:
     ],
 )
 def test_an_overloaded_generator_may_be_why_times_are_long(name: str, time_us: int, ruling: Ruling) -> None:
-    """So none is late for certain; a client that came back in time all the same did. Latency is not judged."""
+    """None is late for certain then; a client that came back in time did. Latency is not judged at all."""
     found = judged([time_us] * 200, f"{name}=1s", lag_ms=80)
     assert found.verdict is ruling
     assert ("the load generator was overloaded" in found.summary) is (ruling is Ruling.INCONCLUSIVE)
