@@ -24,6 +24,7 @@ from loadtest.serverlog.rules import load_rules
 from loadtest.session.recorder import ErrorTally
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.statistics.time_limits import parse_limits, stored
 from loadtest.verdict.items import ITEMS
 from loadtest.verdict.run import judge
 from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
@@ -473,6 +474,23 @@ def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> N
     (path / "run.json").write_text(json.dumps(run_json))
     assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.FAIL
     assert "--ws-margin" not in (path / "summary.md").read_text()
+
+
+def test_a_run_is_judged_by_its_own_limits_again_and_again(tmp_path: Path) -> None:
+    """From files alone; without limits it passes, and a limit that this version does not know is refused."""
+    path = write_run(tmp_path, of=manifest(limits=stored(parse_limits(["p99=1us", "connect.p50=2s"]))))
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.FAIL
+    written = (path / "verdict.json").read_bytes()
+    publish(path, results=tmp_path)
+    assert (path / "verdict.json").read_bytes() == written
+    assert "--ws-limit p99=1us --ws-limit connect.p50=2s" in (path / "summary.md").read_text()
+    run_json = json.loads((path / "run.json").read_bytes())
+    (path / "run.json").write_text(json.dumps(run_json | {"limits": {}}))
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.NOT_JUDGED
+    assert "--ws-limit" not in (path / "summary.md").read_text()
+    (path / "run.json").write_text(json.dumps(run_json | {"limits": {"later.p99": 1.0}}))
+    with pytest.raises(RunUnreadable, match=r"limit 'later.p99' of 1.0 ms is unknown"):
+        publish(path, results=tmp_path)
 
 
 # The verdict's file.
