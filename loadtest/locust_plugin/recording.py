@@ -16,6 +16,7 @@ from loadtest import histograms, text
 from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.log_watch import LogWatch
 from loadtest.locust_plugin.loss_warnings import LossWarnings
+from loadtest.locust_plugin.prospects import Prospects
 from loadtest.report.judged_run import JudgedRun
 from loadtest.results.environment import utc_text
 from loadtest.results.interval import PackedInterval
@@ -79,17 +80,24 @@ class Recording:
 
     Args:
         writer: writer of the run directory.
+        prospects: of the run.
         log_watch: follows the server's log; None if no log was given.
         gauge_watch: reads the server's gauge of its connections; None if none was given.
+
+    Attributes:
+        ended_early: why the run is ended before its time; None if it is not.
     """
 
     def __init__(
         self,
         writer: RunWriter,
+        prospects: Prospects,
         log_watch: LogWatch | None = None,
         gauge_watch: GaugeWatch | None = None,
     ) -> None:
         self.writer = writer
+        self.ended_early: str | None = None
+        self._prospects = prospects
         self._began_ns = time.monotonic_ns()
         self._log_watch = log_watch
         self._gauge_watch = gauge_watch
@@ -111,6 +119,14 @@ class Recording:
         if line := self._loss_warnings.line(packed, self.elapsed_ns / 1e9):
             logger.warning("%s", line)
 
+    def no_prospects(self, packed: PackedInterval) -> str:
+        """Return why no session can work any more, empty if one may.
+
+        Args:
+            packed: the interval just written.
+        """
+        return self._prospects.none_left(self._counts, self._gauges(), packed.stop_ns)
+
     def finish(
         self,
         results: str,
@@ -131,7 +147,7 @@ class Recording:
         ended_at = utc_text(time.time_ns())
         self._finish_gauge(failed=failure is not None)
         if failure is None:
-            self.writer.finish(ended_at, missing_workers)
+            self.writer.finish(ended_at, missing_workers, ended_early=self.ended_early)
         else:
             self.writer.fail(failure, missing_workers)
         if self._log_watch is not None:

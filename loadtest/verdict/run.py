@@ -120,7 +120,14 @@ def _limited(item: AnyItem, run: RunData, generator: Generator) -> AnyItem:
 def _incomplete(run: RunData) -> str:
     """Return why the run's data is incomplete, empty if it is complete."""
     lost = _lost(run)
-    return run.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
+    unknown = f"what {lost} saw is not known in full" if lost else ""
+    return run.manifest.unended or unknown or _ended_early(run)
+
+
+def _ended_early(run: RunData) -> str:
+    """Return why the run was ended before its time, which is no cut: it had told what it could."""
+    why = run.manifest.ended_early
+    return f"the run was ended early: {why}" if why else ""
 
 
 def _lost(run: RunData) -> str:
@@ -148,7 +155,9 @@ def _notes(run: RunData) -> list[str]:
         )
     planned_s = run.manifest.plan.duration_s or 0.0
     cut_s = planned_s - run.length_s
-    if run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
+    if early := _ended_early(run):
+        notes.append(early)
+    elif run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
         notes.append(f"the run was cut short: {run.length_s:.0f} s of {planned_s:.0f} s")
     clamped = run.count("latency.clamped")
     if clamped:
