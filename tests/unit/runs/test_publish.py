@@ -63,6 +63,7 @@ def failed(results: Path, sound: JudgedRun) -> JudgedRun:
         slower_ratio=1.7,
         errors=[LOST],
         counts={"messaging.sent": 12, "messaging.lost": 12, "losses.1012": 3},
+        lifecycle=LOSSES,
     )
     write_server_log(path, wrong_kind="mid_reply")
     return publish(path, results=results)
@@ -94,6 +95,16 @@ def hostile(results: Path, failed: JudgedRun) -> JudgedRun:
     written["versions"] = {HOSTILE: HOSTILE}
     written["host"] = {"system": HOSTILE}
     (path / "run.json").write_text(json.dumps(written))
+    loss = {
+        "at_ns": 5,
+        "event": "lost",
+        "session": HOSTILE,
+        "cause": HOSTILE,
+        "code": 1011,
+        "detail": HOSTILE,
+    }
+    with (path / "events.jsonl").open("a") as file:
+        file.write(json.dumps(loss) + "\n")
     return publish(path, results=results)
 
 
@@ -240,6 +251,8 @@ def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
         assert re.search(rf"\| `{kind}` \| dropped \| \d+ \| \d+ \|( [\d.]+ s \|){{3}}", text)
     assert re.search(r"\| mid\\_reply \| (\d+) \| \1 \| (\d+) \| ERROR \2 \|", text)
     assert "| dialect | `emergence` |" in text
+    assert "| 3 | `1012` | 1012 | `going` | 1.9" in text
+    assert "    3 x 1012 'going'" in text
 
 
 def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
@@ -250,7 +263,13 @@ def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
     assert len(re.findall(r"<svg[^>]*role=\"img\"[^>]*>\s*<title", text)) == 4
     assert "coordinated omission" in text
     shown = " ".join(Page(text).texts)
-    for expected in ("12 x no reply", "first at 00:12 in session lt-17", "client action", "half_open"):
+    for expected in (
+        "12 x no reply",
+        "first at 00:12 in session lt-17",
+        "client action",
+        "half_open",
+        "going",
+    ):
         assert expected in shown
 
 
