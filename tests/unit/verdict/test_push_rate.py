@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -160,6 +161,16 @@ def test_a_backlog_makes_up_for_nothing() -> None:
     assert server.judged()[0] is Ruling.FAIL
 
 
+def test_pushes_that_come_at_random() -> None:
+    """A fifth of the mean rate does not fail a server whose pushes others cause; it finds one that stops."""
+    for stop_s, verdict in ((60.0, Ruling.PASS), (20.0, Ruling.FAIL)):
+        server = Feed(2.0)
+        for _ in range(300):
+            gaps_s = (server.random.expovariate(10.0) for _ in range(600))
+            server.connect(60, filter(lambda at_s: at_s < stop_s, accumulate(gaps_s)))
+        assert server.judged()[0] is verdict
+
+
 def test_a_loss_explains_the_silence_before_it() -> None:
     """A server that is gone pushes nothing, and fails another item. Pushes lost before still count."""
     server = Feed(10.0)
@@ -192,6 +203,12 @@ def test_a_loss_explains_the_silence_before_it() -> None:
             "explain: run longer, or drop less often",
         ),
         (
+            {"pushes": 8, "pushes_expected": 5, "pushes_arrived": 4, "push_stretches": 1},
+            Ruling.INCONCLUSIVE,
+            "only 5 pushes were expected on undisturbed connections, 150 are needed: run longer, or with "
+            "more sessions",
+        ),
+        (
             {"pushes_expected": 6},
             Ruling.FAIL,
             "no push was received (10 per second per session expected)",
@@ -207,7 +224,7 @@ def test_a_loss_explains_the_silence_before_it() -> None:
             "of 120 pushes received: 1 pushes with another session's text",
         ),
     ],
-    ids=["enough", "too few", "jitter", "none", "more than expected", "foreign"],
+    ids=["enough", "too few", "jitter", "one missing", "none", "more than expected", "foreign"],
 )
 def test_limits(counts: dict[str, int], verdict: Ruling, summary: str) -> None:
     """Each limit of the rule from both sides, and the words for it."""
