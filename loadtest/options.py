@@ -333,12 +333,37 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             in_web_form=False,
         ),
         Setting(
+            "cleanup-timeout",
+            seconds(0.1, 3600),
+            None,
+            "Time within which the server must close the connections of clients that fell silent (half_open "
+            "drops). Without a time, here or in the dialect, the report only shows when the server does so.",
+            default_text="the dialect's cleanup_s",
+        ),
+        Setting(
+            "server-metrics",
+            Text("URL#NAME"),
+            None,
+            "Prometheus gauge of the server's connections: after the run it must be back at the value it had "
+            'before. Other clients of the server must be away. NAME may have labels: NAME{label="value"}.',
+            in_web_form=False,
+        ),
+        Setting(
             "margin",
             Text("QUANTILE=SHARE%[/TIMEms]"),
             (),
             "How much slower than the baseline still counts as unchanged at p50, p90, p99 or outage: a share "
             "(p50=8%), a time (p99=2ms), or the larger of both (p99=15%/2ms).",
             default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
+            repeatable=True,
+        ),
+        Setting(
+            "limit",
+            Text("NAME=TIME", or_object="a mapping of times"),
+            (),
+            "Longest time allowed, judged without a baseline: pNN (p99=200ms, round trips), response.pNN and "
+            "first_part.pNN fail latency; connect.pNN fails connect; resume.pNN and outage.pNN fail "
+            "reconnect; push_gap fails messaging. Units: us, ms, s.",
             repeatable=True,
         ),
     ),

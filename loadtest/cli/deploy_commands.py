@@ -101,7 +101,7 @@ def check_log(
 @click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
 @setting_options(
     *("dialect", "path", "token", "headers", "data", "tls_ca", "tls_cert", "tls_key", "tls_insecure"),
-    *("server_logs", "server_log_cmd", "revision"),
+    *("server_logs", "server_log_cmd", "revision", "limits"),
 )
 @click.option(
     "--results",

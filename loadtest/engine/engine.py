@@ -22,7 +22,8 @@ import anyio
 
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.plan import DropPlan
-from loadtest.engine.link import Dropping, Link, LinkContext
+from loadtest.engine.dropping import Dropping
+from loadtest.engine.link import Link, LinkContext
 from loadtest.engine.login import Login, TokenSource, call_blocking, credentials
 from loadtest.engine.monitor import Health, most_connections
 from loadtest.engine.timers import Timers
@@ -196,6 +197,11 @@ class Engine:
     def ending(self) -> None:
         """Take note that the run's end begins: what the server ends from now on has no meaning."""
         self.recorder.ending = True
+
+    def cut_short(self) -> None:
+        """End the watches of dropped connections: the run ends before they had their time."""
+        for dropping in tuple(self.droppings):
+            dropping.cut_short()
 
     def flush(self, done: Callable[[], None]) -> None:
         """Hand over the interval recorded so far, then call `done`."""

@@ -169,6 +169,8 @@ class Transcript:
     def _failing(self, tally: ErrorTally) -> None:
         if self._raising:  # the exception is known, with its place
             return
+        if tally.error.startswith("working: "):  # a lost connection, which has an entry of its own
+            return
         if tally.error == "reply unmatched":
             tally.example += f", awaited: {self._asked!r}"
         fault = self._faults.get((tally.item, tally.error))

@@ -28,6 +28,7 @@ from locust.env import Environment
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.configuration import PLACEHOLDER_URL, Configuration
+from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.load import Load, RunInfo
 from loadtest.locust_plugin.load_settings import LoadSettings, described_revision
 from loadtest.locust_plugin.log_watch import LogWatch
@@ -241,16 +242,20 @@ class RecordingLifecycle(Lifecycle):
         configuration.check_users(settings, self._runner.target_user_count)
         if settings.revision is None:
             logger.info("no --ws-revision given: the revision is `git describe` of this directory")
+        gauge_watch = _gauge_watch(settings)
         manifest = new_manifest(
             revision=settings.revision or described_revision(),
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
             gates=settings.gates,
+            limits=settings.limits,
+            cleanup_timeout_s=settings.cleanup_timeout_s,
+            server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
         )
         writer = RunWriter(settings.results, manifest)
-        self._recording = Recording(writer, self._log_watch(settings, writer.path))
+        self._recording = Recording(writer, self._log_watch(settings, writer.path), gauge_watch)
         self.judged = None
         logger.info("run %s against %s", writer.path, manifest.target)
         return settings, manifest.run_id
@@ -324,6 +329,13 @@ class RecordingLifecycle(Lifecycle):
         options = self._configuration.options
         if self.judged is not None and options.headless:
             print_verdict(self.judged, to_stderr=options.json)
+
+
+def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
+    """Read the server's gauge before the first connection; return None if none was given."""
+    if settings.gauge is None:
+        return None
+    return GaugeWatch(settings.gauge, settings.engine.drops.cleanup_s)
 
 
 class LocalLifecycle(RecordingLifecycle):

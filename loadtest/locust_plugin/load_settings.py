@@ -26,8 +26,10 @@ from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
 from loadtest.session.sizes import Sizes
 from loadtest.statistics.margins import Gate, parse_margins
+from loadtest.statistics.time_limits import TimeLimit, parse_limits
 from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand
+from loadtest.transport.metrics_gauge import MetricsGauge
 from loadtest.transport.target import Target, Tls
 
 
@@ -66,6 +68,10 @@ class LoadSettings:
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
+        limits: limits on the run's times.
+        cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
+            dialect's promise.
+        gauge: the server's gauge of its connections, None if none was given.
         results: folder of run directories.
         secrets: texts that must not appear in a file or a log.
         log: the server's log.
@@ -77,6 +83,9 @@ class LoadSettings:
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
+    limits: Sequence[TimeLimit]
+    cleanup_timeout_s: float | None
+    gauge: MetricsGauge | None
     results: Path
     secrets: Secrets
     log: LogSettings
@@ -103,6 +112,9 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
+        limits=parse_limits(values["limits"]),
+        cleanup_timeout_s=values["cleanup_timeout_s"],
+        gauge=_gauge(values),
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
         log=LogSettings(
@@ -141,11 +153,10 @@ def _check_objects(values: Mapping[str, Any]) -> None:
 def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
     seed, token, dialect = values["seed"], values["token"], _dialect(values)
     _check_headers(values["headers"])
-    tls = Tls(
-        ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
-    )
+    drops = _with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"])
+    cleanup_s = values["cleanup_timeout_s"]
     return EngineSettings(
-        target=Target.parse(host, tls),
+        target=Target.parse(host, _tls(values)),
         config=SessionConfig(
             dialect=dialect,
             pace=_pace(dialect, values, seed),
@@ -156,7 +167,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
             data=rows,
             pushes_per_s=_pushes_per_s(dialect, values["pushes_per_s"]),
         ),
-        drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
+        drops=replace(drops, cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s),
         token=token if callable(token) else lambda: token,
         headers=values["headers"],
         subprotocols=values["subprotocols"],
@@ -167,6 +178,17 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
         ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
         connect_concurrency=values["connect_concurrency"],
     )
+
+
+def _tls(values: Mapping[str, Any]) -> Tls:
+    return Tls(
+        ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
+    )
+
+
+def _gauge(values: Mapping[str, Any]) -> MetricsGauge | None:
+    given = values["server_metrics"]
+    return MetricsGauge.parse(given, _tls(values)) if given else None
 
 
 def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import gevent
 
 from loadtest import histograms, text
+from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.log_watch import LogWatch
 from loadtest.report.judged_run import JudgedRun
 from loadtest.results.environment import utc_text
@@ -76,12 +77,19 @@ class Recording:
     Args:
         writer: writer of the run directory.
         log_watch: follows the server's log; None if no log was given.
+        gauge_watch: reads the server's gauge of its connections; None if none was given.
     """
 
-    def __init__(self, writer: RunWriter, log_watch: LogWatch | None = None) -> None:
+    def __init__(
+        self,
+        writer: RunWriter,
+        log_watch: LogWatch | None = None,
+        gauge_watch: GaugeWatch | None = None,
+    ) -> None:
         self.writer = writer
         self._began_ns = time.monotonic_ns()
         self._log_watch = log_watch
+        self._gauge_watch = gauge_watch
         self._counts: Counter[str] = Counter()
         self._recent: dict[int | None, deque[PackedInterval]] = {}
         self._progress = gevent.spawn(self._log_progress)
@@ -114,13 +122,21 @@ class Recording:
             failure: why the tool itself failed, which marks the run incomplete; None if it did not.
         """
         self._progress.kill()
+        ended_at = utc_text(time.time_ns())
+        self._finish_gauge(failed=failure is not None)
         if failure is None:
-            self.writer.finish(utc_text(time.time_ns()), missing_workers)
+            self.writer.finish(ended_at, missing_workers)
         else:
             self.writer.fail(failure, missing_workers)
         if self._log_watch is not None:
             self._log_watch.finish()
         return publish(self.writer.path, results=results, baseline=baseline)
+
+    def _finish_gauge(self, *, failed: bool) -> None:
+        if self._gauge_watch is not None and failed:
+            self._gauge_watch.stop()
+        elif self._gauge_watch is not None:
+            self.writer.gauge(self._gauge_watch.finish())
 
     def _log_progress(self) -> None:
         while True:

@@ -20,11 +20,13 @@ from loadtest.report.tables import (
     gate_table,
     gates,
     latency_table,
+    limit_table,
     outage_table,
     phase_table,
     plan_table,
     server_log_table,
 )
+from loadtest.report.watched import watched_table
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
 from loadtest.verdict.items import KINDS
@@ -61,12 +63,14 @@ def html(judged: JudgedRun) -> str:
         facts=_facts(judged),
         charts=charts(run),
         compared_with=advice.baseline_lines(verdict.latency),
+        limits=limit_table(verdict.items),
         gates=gate_table(gates(verdict.latency)),
         latency=latency_table(run),
         outages=outage_table(run),
         herd=advice.herd_line(run),
         phases=phase_table(run),
         storms=storm_table(run),
+        watched=watched_table(run),
         server_log=server_log_table(verdict.item("server_log")),
         errors=error_table(run.errors),
         plan=plan_table(manifest.plan),

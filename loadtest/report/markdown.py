@@ -20,11 +20,13 @@ from loadtest.report.tables import (
     gate_table,
     gates,
     latency_table,
+    limit_table,
     outage_table,
     phase_table,
     plan_table,
     server_log_table,
 )
+from loadtest.report.watched import watched_table
 from loadtest.ruling import Ruling
 from loadtest.text import markdown_cell, markdown_code, markdown_prose, one_line
 from loadtest.verdict.items import AnyItem
@@ -97,11 +99,13 @@ def _finding(item: AnyItem, step: str) -> Iterator[str]:
 def _measured(judged: JudgedRun) -> Iterator[str]:
     run, verdict = judged.run, judged.verdict
     for table in (
+        limit_table(verdict.items),
         gate_table(gates(verdict.latency)),
         latency_table(run),
         outage_table(run),
         phase_table(run),
         storm_table(run),
+        watched_table(run),
         server_log_table(verdict.item("server_log")),
         error_table(run.errors),
     ):

@@ -19,7 +19,7 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.histograms import Histogram
 from loadtest.results.manifest import Manifest
-from loadtest.session.recorder import ErrorTally, Lifecycle
+from loadtest.session.recorder import ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
 
 SHARES = (0.5, 0.95, 1.0)
@@ -214,6 +214,11 @@ class RunData:
             for name, count in self.counts.items()
             if name.startswith(f"{prefix}.")
         }
+
+    @property
+    def size_tags(self) -> dict[str, int]:
+        """The tags of round trips by the size of their texts, with the size in bytes; empty for one size."""
+        return {size_tag(size): size for size in self.manifest.plan.sizes}
 
     def samples(self, tag: str) -> int:
         """Return the number of samples of a tag."""

@@ -30,7 +30,7 @@ from loadtest.results.data import (
 )
 from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
-from loadtest.session.recorder import TAGS, ErrorTally, Lifecycle
+from loadtest.session.recorder import TAGS, ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import one_line
 
@@ -59,6 +59,8 @@ class Gathering:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
+        by_size = frozenset(map(size_tag, manifest.plan.sizes))
+        self._tags, self._steady = by_size.union(TAGS), by_size | STEADY_TAGS
         self._stop_ns = 0
         self._counts: Counter[str] = Counter()
         self._errors: dict[tuple[str, str], ErrorTally] = {}
@@ -125,7 +127,7 @@ class Gathering:
         Raises:
             ValueError: its counts are inconsistent or overflow.
         """
-        if tag not in TAGS or not histogram.get_total_count():
+        if tag not in self._tags or not histogram.get_total_count():
             return
         self._row_s = self._row_s or _row_s(self._stop_ns)
         if tag in self._rows:
@@ -133,7 +135,7 @@ class Gathering:
             if sum(buckets.values()) != histogram.get_total_count():
                 raise ValueError("a histogram's counts do not add up")
             self._row(tag, second, buckets)
-        if tag not in STEADY_TAGS or second >= self._manifest.plan.warmup_s:
+        if tag not in self._steady or second >= self._manifest.plan.warmup_s:
             self._add(tag, histogram)
 
     def _row(self, tag: str, second: int, buckets: dict[int, int]) -> None:

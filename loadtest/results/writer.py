@@ -18,7 +18,7 @@ from loadtest import histograms
 from loadtest.errors import ResultsUnwritable
 from loadtest.results import directory, hlog
 from loadtest.results.interval import IntervalLine, PackedInterval, second_of
-from loadtest.results.manifest import Manifest, WorkerShare
+from loadtest.results.manifest import Manifest, ServerGauge, WorkerShare
 
 HORIZON_S = 10
 """How many seconds to wait for workers that have not delivered a second yet."""
@@ -110,6 +110,10 @@ class RunWriter:
         start_ns, stop_ns = min(part.start_ns for part in parts), max(part.stop_ns for part in parts)
         lines = [_line(tag, of_tag, start_ns, stop_ns) for tag, of_tag in texts.items()]
         self._write(self._hlog, "".join(lines).encode())
+
+    def gauge(self, gauge: ServerGauge | None) -> None:
+        """Take the server's gauge after the run; it is written with the rest of the manifest."""
+        self._manifest = msgspec.structs.replace(self._manifest, server_gauge=gauge)
 
     def finish(self, ended_at: str, missing_workers: Iterable[int] = ()) -> None:
         """Write the waiting histograms and mark the run as complete.

@@ -32,8 +32,8 @@ from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.session_config import SessionConfig
+from loadtest.session.size_classes import new_traffic
 from loadtest.session.state import TALKING, State
-from loadtest.session.traffic import Traffic
 
 Actions = Sequence[Action]
 
@@ -69,7 +69,7 @@ class Session:
         self._dialect = config.dialect
         self._recorder = recorder
         self._attempts = Attempts(about.identity, config.backoff, recorder)
-        self._traffic = Traffic(about, config, recorder)
+        self._traffic = new_traffic(about, config, recorder)
         self._proof = Proof(self._attempts, self._traffic)
         self._steps = _TABLE[State.NEW]
         self._talking = False

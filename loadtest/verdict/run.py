@@ -8,11 +8,13 @@ import msgspec
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
-from loadtest.verdict import connect, latency, messaging, persistence, reconnect
-from loadtest.verdict.evidence import ItemSeen, PooledEvidence, ServerLogEvidence
+from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect
+from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import AnyItem, Item, Verdict, whole
+from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
 from loadtest.verdict.latency import BaselineSearch
+from loadtest.verdict.limits import judge_limits, with_limits
+from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _RUNS_SHOWN = 3
 
@@ -90,10 +92,11 @@ def judge(
     """
     generator = judge_generator(run)
     items: list[AnyItem] = [
-        connect.judge(run),
-        messaging.judge(run),
-        reconnect.judge(run),
+        _limited(connect.judge(run), run, generator),
+        _limited(messaging.judge(run), run, generator),
+        _limited(reconnect.judge(run), run, generator),
         persistence.judge(run, baseline),
+        cleanup.judge(run),
         latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
@@ -107,6 +110,10 @@ def judge(
         verdict=whole(items),
         notes=_notes(run),
     )
+
+
+def _limited(item: AnyItem, run: RunData, generator: Generator) -> AnyItem:
+    return with_limits(item, judge_limits(run, item.item, generator))
 
 
 def _incomplete(run: RunData) -> str:

@@ -58,6 +58,7 @@ HOMES = {
     "jinja2": {"report"},
     "scipy": {"statistics"},
     "numpy": {"histograms", "statistics", "results", "verdict", "runs"},
+    "prometheus_client": {"transport"},
     "psutil": {"engine", "locust_plugin", "results"},
     "uvloop": {"engine", "server"},
 }

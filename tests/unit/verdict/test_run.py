@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS
-from loadtest.verdict.evidence import ServerLogEvidence
 from loadtest.verdict.items import ITEMS, Item, Verdict, whole
+from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.messaging import FAILINGS
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 from tests.support.rulings import ruling, told
