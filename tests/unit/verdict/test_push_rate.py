@@ -152,6 +152,19 @@ def test_one_silent_connection_of_many() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("stall_ms", "arrived", "verdict"),
+    [(10.0, 990, Ruling.FAIL), (6000.0, 990, Ruling.INCONCLUSIVE), (6000.0, 900, Ruling.FAIL)],
+    ids=["no stall", "stall", "stall and losses"],
+)
+def test_a_generator_that_stood_still(stall_ms: float, arrived: int, verdict: Ruling) -> None:
+    """A silence that the load generator may have caused is not the server's fault; lost pushes are."""
+    names = {"pushes": 1000, "pushes_expected": 990, "pushes_arrived": arrived, "push_silences": 1}
+    counts = {f"messaging.{name}": count for name, count in names.items()}
+    run = gathered([interval(9, counts=counts, gauges={"stall_max_ms": stall_ms})], feed(10.0))
+    assert ruling("messaging", run) is verdict
+
+
 def test_a_backlog_makes_up_for_nothing() -> None:
     """What an outage held up comes first on a connection, and does not hide what is lost later."""
     server = Feed(10.0)
