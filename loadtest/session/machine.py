@@ -140,7 +140,10 @@ class Session:
     def _on_refused(self, event: events.Refused, now_ns: int) -> Actions:
         if event.unreachable:
             self._attempts.unreachable()
-        return self._wait_or_end(self._attempts.failed(event.cause, event.phase, event.detail, now_ns))
+        delay_s = self._attempts.failed(
+            event.cause, event.phase, event.detail, now_ns, retry_after_s=event.retry_after_s
+        )
+        return self._wait_or_end(delay_s)
 
     def _on_establish_timed_out(self, _event: events.EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
@@ -198,7 +201,7 @@ class Session:
 
     def _on_drop_due_proving(self, event: events.DropDue, now_ns: int) -> Actions:
         if not self._has_worked(now_ns):
-            self._proof.dropped(now_ns)
+            self._proof.dropped()
         return self._on_drop_due(event, now_ns)
 
     def _on_lost_proving(self, event: events.Lost, now_ns: int) -> Actions:
