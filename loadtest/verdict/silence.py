@@ -24,8 +24,9 @@ def silent(counts: Mapping[str, int]) -> bool:
 
 
 def is_silent(run: RunData) -> bool:
-    """Return whether a server never answered, not even with the first part of a reply."""
-    return silent(run.counts_of("messaging")) and not run.samples("first_part")
+    """Return whether a server never answered, not even with a part of a reply."""
+    parts = run.samples("first_part") + run.samples("part_gap")
+    return silent(run.counts_of("messaging")) and not parts
 
 
 def longest_wait_s(run: RunData) -> float:
