@@ -1,4 +1,4 @@
-"""A server that never answers: FAIL messaging and no other item; slow replies or a short run are no finding."""
+"""A server that never answers: FAIL messaging alone; slow replies or a short run are no finding."""
 
 from __future__ import annotations
 
