@@ -251,6 +251,7 @@ class RecordingLifecycle(Lifecycle):
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
             gates=settings.gates,
+            allowed_losses=tuple(map(str, settings.allowances)),
             limits=settings.limits,
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,

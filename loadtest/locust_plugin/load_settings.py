@@ -31,6 +31,7 @@ from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand
 from loadtest.transport.metrics_gauge import MetricsGauge
 from loadtest.transport.target import Target, Tls
+from loadtest.verdict.allowances import Allowance, parse_allowances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,7 @@ class LoadSettings:
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
+        allowances: how many connections may be lost.
         keep_going: whether a run goes on to its end although no session can work any more.
         limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
@@ -84,6 +86,7 @@ class LoadSettings:
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
+    allowances: Sequence[Allowance]
     keep_going: bool
     limits: Sequence[TimeLimit]
     cleanup_timeout_s: float | None
@@ -114,6 +117,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
+        allowances=parse_allowances(values["allow_losses"]),
         keep_going=values["keep_going"],
         limits=parse_limits(values["limits"]),
         cleanup_timeout_s=values["cleanup_timeout_s"],

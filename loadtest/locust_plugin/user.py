@@ -80,6 +80,7 @@ class WebSocketUser(User):
     cleanup_timeout_s: ClassVar[float | None]
     server_metrics: ClassVar[str | None]
     margins: ClassVar[str | Sequence[str]]
+    allow_losses: ClassVar[str | Sequence[str]]
     limits: ClassVar[str | Sequence[str] | Mapping[str, str]]
     server_logs: ClassVar[str | Sequence[str]]
     server_log_cmd: ClassVar[str | None]

@@ -38,6 +38,7 @@ def new_manifest(
     plan: Plan,
     promises: Promises | None = None,
     gates: Sequence[Gate] = GATES,
+    allowed_losses: Sequence[str] = (),
     limits: Sequence[TimeLimit] = (),
     cleanup_timeout_s: float | None = None,
     server_gauge: ServerGauge | None = None,
@@ -52,6 +53,7 @@ def new_manifest(
         plan: the plan of the run.
         promises: what the run's dialect promises.
         gates: quantiles and margins that latency is judged by.
+        allowed_losses: rules for how many connections may be lost.
         limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
             dialect's promise.
@@ -71,6 +73,7 @@ def new_manifest(
         cleanup_timeout_s=cleanup_timeout_s,
         server_gauge=server_gauge,
         margins=margins_of(gates),
+        allowed_losses=tuple(allowed_losses),
         limits=stored(limits),
         pushes_per_s=pushes_per_s,
         versions=versions(),

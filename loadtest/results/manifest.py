@@ -234,6 +234,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         server_gauge: the server's gauge of its connections, null if none was given.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
+        allowed_losses: rules for how many connections may be lost (`--ws-allow-losses`), as text.
         limits: limits on the run's times, in milliseconds by name; not part of the plan either.
         pushes_per_s: pushes that each session had to receive per second, null if none were expected.
         comparability_hash: hash of the plan; always computed from it.
@@ -258,6 +259,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
+    allowed_losses: tuple[Text, ...] = ()
     limits: dict[Text, Amount] = field(default_factory=dict)
     pushes_per_s: Amount | None = None
     comparability_hash: str = ""

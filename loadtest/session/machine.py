@@ -201,7 +201,7 @@ class Session:
 
     def _on_drop_due_proving(self, event: events.DropDue, now_ns: int) -> Actions:
         if not self._has_worked(now_ns):
-            self._proof.dropped(now_ns)
+            self._proof.dropped()
         return self._on_drop_due(event, now_ns)
 
     def _on_lost_proving(self, event: events.Lost, now_ns: int) -> Actions:

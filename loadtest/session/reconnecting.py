@@ -215,16 +215,13 @@ class Attempts:
         self.outage = None
         self._made = 0
 
-    def unanswered(self, now_ns: int, example: str, *, timed_out: bool) -> None:
+    def unanswered(self, *, timed_out: bool) -> None:
         """End the outage: the session was established again, but its requests got no reply.
 
         Args:
-            now_ns: when its new connection ended.
-            example: the requests.
             timed_out: whether some waited for the whole reply timeout, which is a fault.
         """
         self._count("silent" if timed_out else "unresolved")
-        self.error(f"no reply on the new connection{'' if timed_out else ' by its end'}", now_ns, example)
         self.outage = None
         self._made = 0
 

@@ -8,7 +8,7 @@ import msgspec
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
-from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect
+from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect, stability
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
@@ -93,6 +93,7 @@ def judge(
     generator = judge_generator(run)
     items: list[AnyItem] = [
         _limited(connect.judge(run), run, generator),
+        stability.judge(run),
         _limited(messaging.judge(run), run, generator),
         _limited(reconnect.judge(run), run, generator),
         persistence.judge(run, baseline),
@@ -158,10 +159,6 @@ def _notes(run: RunData) -> list[str]:
         notes.append(early)
     elif run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
         notes.append(f"the run was cut short: {run.length_s:.0f} s of {planned_s:.0f} s")
-    losses = run.counts_of("losses")
-    if losses:
-        causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
-        notes.append(f"the server or the network ended {sum(losses.values())} connections unasked: {causes}")
     clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")
