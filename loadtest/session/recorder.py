@@ -31,6 +31,7 @@ TAGS: Final = (
     "after_resume",  # the first round trip after a resume
     "first_part",  # from the actual send until the first part of a streamed reply, sessions in steady state
     "part_gap",  # between two parts of a streamed reply
+    "unanswered",  # wait in vain of the oldest request when its connection is dropped or stopped, if long
     "push_gap",  # without a push on an undisturbed connection: between two, or until the connection's end
     "cleanup_close",  # from a drop's close frame until the server ended TCP
     "cleanup_half_open",  # from the client's silence until the server ended TCP
