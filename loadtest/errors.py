@@ -12,6 +12,7 @@
     ├── IllegalStep               a session got an event that its state does not allow
     ├── ConnectFailed             a connection attempt failed (data for the session, never fatal)
     ├── LoginFailed               a dialect's login was refused (data for the session, never fatal)
+    ├── GaugeUnreadable           the server's metrics cannot be read (data, except before a run)
     ├── MalformedInterval         a worker sent bytes that cannot be read
     └── ServerNotStarted          the reference server did not start
 
@@ -118,6 +119,21 @@ class LoginFailed(LoadtestError):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = str(detail)
+
+
+class GaugeUnreadable(LoadtestError):
+    """A gauge among the server's metrics cannot be read.
+
+    Args:
+        problem: why.
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"the server's metrics cannot be read: {self.problem}"
 
 
 class RunNotFound(UsageError):

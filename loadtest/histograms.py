@@ -105,6 +105,16 @@ def buckets(histogram: Histogram) -> dict[int, int]:
     return dict(zip(highest_us.tolist(), counts[slots].tolist(), strict=True))
 
 
+def highest_equivalent_us(value_us: float) -> int:
+    """Return the highest value that a histogram cannot tell from this one; `buckets` counts it there.
+
+    Args:
+        value_us: from 0 to `HIGHEST_US`.
+    """
+    _, highest_us = _bounds_us(_slots(np.array([int(value_us)])))
+    return int(highest_us[0])
+
+
 def _counts(histogram: Histogram) -> np.ndarray:
     """Return the histogram's counts, shape (counts_len,): a view, not a copy."""
     return np.frombuffer(histogram.counts, dtype=np.uint64)

@@ -142,7 +142,7 @@ class Choice:
 
 
 _WEIGHT = Number(0, 1e9, above=True)
-_MAX_WEIGHTED = 100
+MAX_WEIGHTED = 100
 """Numbers that can be told apart in a run, and few enough for a report's table."""
 
 
@@ -167,8 +167,8 @@ class Weighted:
             if read in weights:
                 raise InvalidSetting(option, given, f"must name each {self.noun} once")
             weights[read] = _WEIGHT.read(weight, option, f"weight of {read}")
-        if not 1 <= len(weights) <= _MAX_WEIGHTED:
-            raise InvalidSetting(option, given, f"must have 1–{_MAX_WEIGHTED} {self.noun}s")
+        if not 1 <= len(weights) <= MAX_WEIGHTED:
+            raise InvalidSetting(option, given, f"must have 1–{MAX_WEIGHTED} {self.noun}s")
         return dict(sorted(weights.items())) if len(weights) > 1 else next(iter(weights))
 
     def _pairs(self, given: Any, option: str) -> Iterable[tuple[Any, Any]]:

@@ -50,7 +50,7 @@ class Wire(Protocol):
         """Send what was held back and FIN, in one packet if they fit; the connection can still read."""
 
     def go_silent(self) -> None:
-        """Stop reading, writing and keepalive; leave the socket open."""
+        """Stop writing and keepalive, discard what is read, and leave the socket open."""
 
     def fin(self) -> None:
         """Close the TCP connection with FIN, without a close frame."""
@@ -95,16 +95,27 @@ class DropKind(ABC):
         """Perform the drop: yield seconds to wait, and DETECTED once the client has noticed."""
 
 
+CLOSE_S: Final = 10.0
+"""How long a server may take to end TCP after a close frame. RFC 6455 section 7.1.1 has it do so first and at
+once; 10 s is the longest that common servers wait for their own last writes."""
+
+
 class CloseDrop(DropKind):
-    """A logout: the closing handshake of RFC 6455 section 7."""
+    """A logout: the closing handshake of RFC 6455 section 7.
+
+    The session goes on once the server has answered; the old socket stays open until the server closes it.
+    """
 
     name = "close"
+
+    answer_s: ClassVar[float] = 2.0
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.send_close(1000)
         # The server's answer ends the wait early; a server that never answers must not block the session.
-        yield 2.0
+        yield self.answer_s
         yield DETECTED
+        yield CLOSE_S - self.answer_s
         wire.fin()
 
 
@@ -142,8 +153,9 @@ class Reset(DropKind):
 class HalfOpen(DropKind):
     """A lost network: the client reconnects while its old socket stays open, silent.
 
-    The old socket is held open long enough for the usual server ping (after 20 s, with a timeout of 20 s) to
-    time out.
+    The old socket is held open until some time after the server should have closed it (`DropPlan.cleanup_s`).
+    If that time is not known, it is held long enough for the usual server ping (after 20 s, with a timeout of
+    20 s) to time out.
     """
 
     name = "half_open"

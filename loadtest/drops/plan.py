@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from loadtest.drops.kinds import DropKind, check_kind
+from loadtest.drops.kinds import DropKind, HalfOpen, check_kind
 from loadtest.errors import InvalidSetting
 from loadtest.events import Drop
 from loadtest.options import SETTINGS
@@ -32,6 +32,10 @@ MAX_STORMS: Final = 20
 
 LATEST_S: Final = 604_800
 """A week: longer than any run, and well within a timer's range."""
+
+BEYOND_S: Final = 5.0
+"""How long a half-open connection is held after the server should have closed it: what comes a little late is
+seen, and told from what never comes."""
 
 _SHARE = Number(0, 1, "(100%)", above=True)
 _MOMENT = seconds(0, LATEST_S)
@@ -128,12 +132,15 @@ class DropPlan:
         weights: how often each kind occurs, relative to the others.
         seed: of the run.
         storms: in any order; they are sorted by time and numbered from 0.
+        cleanup_s: seconds after which the server closes half-open connections; they are held a little longer.
+            None if that is not known; they are then held for a time that is drawn.
     """
 
     every_s: float = 20.0
     weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
     seed: int = 1
     storms: tuple[Storm, ...] = ()
+    cleanup_s: float | None = None
 
     def __post_init__(self) -> None:
         check_storms(self.storms)
@@ -162,7 +169,7 @@ class DropPlan:
         after_s = rng.expovariate(1 / self.every_s)
         kinds = sorted(self.weights)  # the order in which the user wrote them must not matter
         kind = rng.choices(kinds, [self.weights[kind] for kind in kinds])[0]
-        return _drawn(kind, ordinal, after_s, rng)
+        return self._drawn(kind, ordinal, after_s, rng)
 
     def next_drop(self, session: int, ordinal: int, now_s: float) -> Drop | None:
         """Return the next drop of a session established now: a storm's, if one comes before its own.
@@ -178,8 +185,23 @@ class DropPlan:
                 break
             if after_s > 0 and self._affects(number, session):
                 rng = random.Random(f"{self.seed}/storm/{number}/{session}")
-                return _drawn(storm.kind, ordinal, after_s, rng, storm=number)
+                return self._drawn(storm.kind, ordinal, after_s, rng, storm=number)
         return drop
+
+    def _drawn(
+        self, kind: str, ordinal: int, after_s: float, rng: random.Random, *, storm: int | None = None
+    ) -> Drop:
+        detect_s, hold_s = DropKind.kinds[kind]().times(rng)
+        if self.cleanup_s is not None and kind == HalfOpen.name:
+            hold_s = self.cleanup_s + BEYOND_S - detect_s
+        return Drop(
+            kind=kind,
+            ordinal=ordinal,
+            after_s=round(after_s, 6),
+            detect_s=round(detect_s, 6),
+            hold_s=round(hold_s, 6),
+            storm=storm,
+        )
 
     def _affects(self, number: int, session: int) -> bool:
         """Return whether a storm drops a session.
@@ -202,19 +224,8 @@ class OnceInTurn(DropPlan):
             return None
         rng = random.Random(f"{self.seed}/once/{session}")
         kinds = sorted(kind for kind, weight in self.weights.items() if weight)
-        return _drawn(kinds[session % len(kinds)], ordinal, self.every_s * rng.uniform(0.5, 1.5), rng)
-
-
-def _drawn(kind: str, ordinal: int, after_s: float, rng: random.Random, *, storm: int | None = None) -> Drop:
-    detect_s, hold_s = DropKind.kinds[kind]().times(rng)
-    return Drop(
-        kind=kind,
-        ordinal=ordinal,
-        after_s=round(after_s, 6),
-        detect_s=round(detect_s, 6),
-        hold_s=round(hold_s, 6),
-        storm=storm,
-    )
+        after_s = self.every_s * rng.uniform(0.5, 1.5)
+        return self._drawn(kinds[session % len(kinds)], ordinal, after_s, rng)
 
 
 def parse_weights(text: str) -> dict[str, float]:

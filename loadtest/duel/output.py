@@ -10,7 +10,7 @@ from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
 from loadtest.duel.settings import DuelSettings, Order, Side
 from loadtest.duel.stopping import next_look
 from loadtest.report.advice import shown_items
-from loadtest.report.tables import Sheet, gate_table, gates, pair_table, verdict_table
+from loadtest.report.tables import Sheet, gate_table, gates, limit_table, pair_table, verdict_table
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
@@ -119,6 +119,7 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
         ],
         tables=[
             verdict_table(shown_items(record.items)),
+            limit_table([latency]),
             gate_table(gates(latency)),
             pair_table(latency.evidence.runs or ()),
         ],

@@ -2,6 +2,8 @@
 
     engine            runs the loop and takes calls from other threads
     link              carries out the actions of one session
+    dropping          a drop in progress
+    watch             whether the server ends a dropped connection
     login             what comes before an attempt: token, the dialect's login and endpoint
     timers            one timer queue for all sessions
     monitor           samples the load generator's own health

@@ -22,7 +22,8 @@ import anyio
 
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.plan import DropPlan
-from loadtest.engine.link import Dropping, Link, LinkContext
+from loadtest.engine.dropping import Dropping
+from loadtest.engine.link import Link, LinkContext
 from loadtest.engine.login import Login, TokenSource, call_blocking, credentials
 from loadtest.engine.monitor import Health, most_connections
 from loadtest.engine.timers import Timers
@@ -59,6 +60,7 @@ class EngineSettings:
         token: returns a token, or an awaitable of one; called before each attempt.
         headers: added to every upgrade request.
         subprotocols: offered in addition to the dialect's.
+        subprotocol_optional: whether a server may select none of those offered.
         source_ips: local addresses to connect from, in turn.
         open_timeout_s: limit for each of: getting a token, opening the WebSocket, establishing the session.
         max_message_bytes: size of the largest message accepted.
@@ -73,6 +75,7 @@ class EngineSettings:
     token: TokenSource = lambda: None
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
+    subprotocol_optional: bool = False
     source_ips: tuple[str, ...] = ()
     open_timeout_s: float = 10.0
     max_message_bytes: int = 2**20
@@ -196,6 +199,11 @@ class Engine:
     def ending(self) -> None:
         """Take note that the run's end begins: what the server ends from now on has no meaning."""
         self.recorder.ending = True
+
+    def cut_short(self) -> None:
+        """End the watches of dropped connections: the run ends before they had their time."""
+        for dropping in tuple(self.droppings):
+            dropping.cut_short()
 
     def flush(self, done: Callable[[], None]) -> None:
         """Hand over the interval recorded so far, then call `done`."""
@@ -334,6 +342,7 @@ class Engine:
             timeout_s=settings.open_timeout_s,
             headers=settings.headers,
             subprotocols=settings.subprotocols,
+            subprotocol_optional=settings.subprotocol_optional,
             max_message_bytes=settings.max_message_bytes,
             source_ips=settings.source_ips,
             most_connections=most_connections(),

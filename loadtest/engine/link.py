@@ -15,8 +15,8 @@ from enum import IntEnum
 from typing import Any, cast
 
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.drops.kinds import DETECTED, DropKind, Steps
 from loadtest.drops.plan import DropPlan
+from loadtest.engine.dropping import Dropping
 from loadtest.engine.timers import Timers
 from loadtest.errors import ConnectFailed, DialectMistake
 from loadtest.events import (
@@ -185,7 +185,7 @@ class Link:
         except Exception as error:  # a defect in the tool or a user's dialect: the run is no longer valid
             self._context.fail(error)
 
-    # loadtest.transport.connection.Listener
+    # loadtest.transport.listener.Listener
 
     def received(self, data: Data) -> None:
         """Pass on a message from this link's connection."""
@@ -307,7 +307,18 @@ class Link:
         self._drops += 1
         self._epoch += 1
         self._connection.probe = self.session.probe
-        self._dropping = Dropping(action.drop, self._connection, self, self._context)
+        self._dropping = Dropping(
+            action.drop,
+            self._connection,
+            session=self.session.about.session_id,
+            detected=self.drop_detected,
+            recovered=self.drop_recovered,
+            cleanup_s=self._context.drops.cleanup_s,
+            clock=self._context.clock,
+            timers=self._context.timers,
+            recorder=self._context.recorder,
+            droppings=self._context.droppings,
+        )
         self._dropping.go_on()
 
     def drop_detected(self) -> None:
@@ -364,53 +375,3 @@ _PERFORM: dict[type[Action], Callable[[Link, Any], None]] = {
     Drain: Link._drain,
     Finish: Link._finish,
 }
-
-
-class Dropping:
-    """A drop in progress; it runs the kind's steps to the end, even after the session has moved on."""
-
-    __slots__ = ("_connection", "_context", "_link", "_steps", "disconnects", "noticed")
-
-    def __init__(self, drop: Drop, connection: Connection, link: Link, context: LinkContext) -> None:
-        kind = DropKind.kinds[drop.kind]()
-        self.disconnects = kind.disconnects
-        self.noticed = False  # whether the session knows already, from the drop or from the lost connection
-        self._connection = connection
-        self._link = link
-        self._context = context
-        self._steps: Steps = kind.steps(connection, drop)
-        self._context.droppings.add(self)
-
-    def go_on(self) -> None:
-        """Run the steps up to the next wait."""
-        for step in self._steps:
-            if step != DETECTED:
-                self._context.timers.schedule(self._context.clock() + int(float(step) * NS_PER_S), self, None)
-                return
-            self._notice()
-        self._context.droppings.discard(self)
-        self._notice()
-
-    def _notice(self) -> None:
-        if self.noticed:
-            return
-        self.noticed = True
-        if self.disconnects:
-            self._link.drop_detected()
-        else:
-            self._link.drop_recovered()
-
-    def fire(self, _what: object, _due_ns: int) -> None:
-        """Go on after a wait."""
-        self.go_on()
-
-    def cancel(self) -> None:
-        """Run no further steps."""
-        self.noticed = True
-        self._steps = iter(())
-        self._context.droppings.discard(self)
-
-    def abandon(self) -> None:
-        """Run no further steps and reset the socket."""
-        self.cancel()
-        self._connection.reset()

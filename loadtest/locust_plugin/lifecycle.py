@@ -24,13 +24,16 @@ import gevent
 import msgspec
 from gevent.event import Event
 from locust.env import Environment
+from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.configuration import PLACEHOLDER_URL, Configuration
+from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.load import Load, RunInfo
 from loadtest.locust_plugin.load_settings import LoadSettings, described_revision
 from loadtest.locust_plugin.log_watch import LogWatch
+from loadtest.locust_plugin.prospects import Prospects
 from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.reference_server import ReferenceServer
 from loadtest.locust_plugin.web import refuse_bad_settings
@@ -241,15 +244,23 @@ class RecordingLifecycle(Lifecycle):
         configuration.check_users(settings, self._runner.target_user_count)
         if settings.revision is None:
             logger.info("no --ws-revision given: the revision is `git describe` of this directory")
+        gauge_watch = _gauge_watch(settings)
         manifest = new_manifest(
             revision=settings.revision or described_revision(),
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
             gates=settings.gates,
+            allowed_losses=tuple(map(str, settings.allowances)),
+            limits=settings.limits,
+            cleanup_timeout_s=settings.cleanup_timeout_s,
+            server_gauge=None if gauge_watch is None else gauge_watch.reading,
+            pushes_per_s=settings.engine.config.pushes_per_s or None,
         )
         writer = RunWriter(settings.results, manifest)
-        self._recording = Recording(writer, self._log_watch(settings, writer.path))
+        prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
+        log_watch = self._log_watch(settings, writer.path)
+        self._recording = Recording(writer, prospects, log_watch, gauge_watch)
         self.judged = None
         logger.info("run %s against %s", writer.path, manifest.target)
         return settings, manifest.run_id
@@ -276,8 +287,20 @@ class RecordingLifecycle(Lifecycle):
             return
         try:
             self._recording.append(packed)
+            self._end_without_prospects(self._recording, packed)
         except Exception as error:
             self._fail(error)
+
+    def _end_without_prospects(self, recording: Recording, packed: PackedInterval) -> None:
+        """End a headless run in which no session can work any more, unless it is to go on."""
+        going = self._runner.state in (STATE_SPAWNING, STATE_RUNNING) and recording.ended_early is None
+        keep_going = self._settings is None or self._settings.keep_going
+        if keep_going or not (going and self._configuration.options.headless):
+            return
+        if reason := recording.no_prospects(packed):
+            recording.ended_early = reason
+            logger.warning("the run is ended early: %s", reason)
+            gevent.spawn(self._runner.quit)
 
     def _end(self) -> None:
         if self._load is not None:
@@ -323,6 +346,13 @@ class RecordingLifecycle(Lifecycle):
         options = self._configuration.options
         if self.judged is not None and options.headless:
             print_verdict(self.judged, to_stderr=options.json)
+
+
+def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
+    """Read the server's gauge before the first connection; return None if none was given."""
+    if settings.gauge is None:
+        return None
+    return GaugeWatch(settings.gauge, settings.engine.drops.cleanup_s)
 
 
 class LocalLifecycle(RecordingLifecycle):

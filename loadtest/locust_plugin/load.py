@@ -189,6 +189,7 @@ class Load:
 
     def _end(self) -> None:
         if self._engine.failure is None:
+            self._engine.call(self._engine.cut_short)
             if not self._ask(functools.partial(self._engine.call, self._engine.flush), 0):
                 self._failed(LoadtestError("the engine did not deliver its last interval"))
             self._engine.call(self._engine.close)

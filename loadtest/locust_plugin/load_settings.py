@@ -26,9 +26,12 @@ from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
 from loadtest.session.sizes import Sizes
 from loadtest.statistics.margins import Gate, parse_margins
+from loadtest.statistics.time_limits import TimeLimit, parse_limits
 from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand
+from loadtest.transport.metrics_gauge import MetricsGauge
 from loadtest.transport.target import Target, Tls
+from loadtest.verdict.allowances import Allowance, parse_allowances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,12 @@ class LoadSettings:
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
+        allowances: how many connections may be lost.
+        keep_going: whether a run goes on to its end although no session can work any more.
+        limits: limits on the run's times.
+        cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
+            dialect's promise.
+        gauge: the server's gauge of its connections, None if none was given.
         results: folder of run directories.
         secrets: texts that must not appear in a file or a log.
         log: the server's log.
@@ -77,6 +86,11 @@ class LoadSettings:
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
+    allowances: Sequence[Allowance]
+    keep_going: bool
+    limits: Sequence[TimeLimit]
+    cleanup_timeout_s: float | None
+    gauge: MetricsGauge | None
     results: Path
     secrets: Secrets
     log: LogSettings
@@ -103,6 +117,11 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
+        allowances=parse_allowances(values["allow_losses"]),
+        keep_going=values["keep_going"],
+        limits=parse_limits(values["limits"]),
+        cleanup_timeout_s=values["cleanup_timeout_s"],
+        gauge=_gauge(values),
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
         log=LogSettings(
@@ -141,11 +160,10 @@ def _check_objects(values: Mapping[str, Any]) -> None:
 def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
     seed, token, dialect = values["seed"], values["token"], _dialect(values)
     _check_headers(values["headers"])
-    tls = Tls(
-        ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
-    )
+    drops = _with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"])
+    cleanup_s = values["cleanup_timeout_s"]
     return EngineSettings(
-        target=Target.parse(host, tls),
+        target=Target.parse(host, _tls(values)),
         config=SessionConfig(
             dialect=dialect,
             pace=_pace(dialect, values, seed),
@@ -154,11 +172,13 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
             in_flight=values["in_flight"],
             size_of=_size_of(values, seed),
             data=rows,
+            pushes_per_s=_pushes_per_s(dialect, values["pushes_per_s"]),
         ),
-        drops=_with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"]),
+        drops=replace(drops, cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s),
         token=token if callable(token) else lambda: token,
         headers=values["headers"],
         subprotocols=values["subprotocols"],
+        subprotocol_optional=values["subprotocol_optional"],
         source_ips=expand(values["source_ips"]),
         open_timeout_s=values["open_timeout_s"],
         max_message_bytes=values["max_message_bytes"],
@@ -166,6 +186,17 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
         ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
         connect_concurrency=values["connect_concurrency"],
     )
+
+
+def _tls(values: Mapping[str, Any]) -> Tls:
+    return Tls(
+        ca=values["tls_ca"], cert=values["tls_cert"], key=values["tls_key"], insecure=values["tls_insecure"]
+    )
+
+
+def _gauge(values: Mapping[str, Any]) -> MetricsGauge | None:
+    given = values["server_metrics"]
+    return MetricsGauge.parse(given, _tls(values)) if given else None
 
 
 def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
@@ -219,6 +250,10 @@ def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:
     if not type(dialect).overrides("request"):
         return Pace(0, "constant", seed)
     return Pace(values["rate"], values["arrivals"], seed)
+
+
+def _pushes_per_s(dialect: Dialect, given: float | None) -> float:
+    return (dialect.pushes_per_s or 0.0) if given is None else given
 
 
 def _size_of(values: Mapping[str, Any], seed: int) -> SizeOf:

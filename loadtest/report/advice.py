@@ -11,12 +11,14 @@ from msgspec.structs import replace
 
 from loadtest import text
 from loadtest.errors import DIALECT_MISTAKE
-from loadtest.report.tables import counts, gates, interval, margin
+from loadtest.report.losses import loss_lines
+from loadtest.report.tables import counts, gates, interval, margin, time_limits
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
-from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence, ServerLogEvidence
+from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence
 from loadtest.verdict.items import AnyItem, Generator, Item
+from loadtest.verdict.log_evidence import ServerLogEvidence
 
 
 def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:
@@ -40,7 +42,7 @@ def item_lines(item: AnyItem) -> list[str]:
 
 def finding_lines(item: AnyItem) -> list[str]:
     """Return findings: the most frequent errors, the first wrong records of the server's log."""
-    return [*_error_lines(item), *_log_lines(item)]
+    return [*_error_lines(item), *loss_lines(item), *_log_lines(item)]
 
 
 def count_lines(item: AnyItem) -> Iterator[str]:
@@ -130,12 +132,20 @@ def herd_line(run: RunData) -> str:
 _STEPS: Mapping[tuple[str, Ruling], str] = {
     ("connect", Ruling.FAIL): "open one connection by hand with the same path, token and subprotocols; "
     "the error says at which step it ended",
+    ("stability", Ruling.FAIL): "look for the time of the first loss in the logs of the server and of every "
+    "proxy before it: restarts, time limits, crashes; what is known and accepted can be allowed, as in "
+    "--ws-allow-losses 1006=2/h",
     ("messaging", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
     "a run with --ws-drop-every 0 tells whether drops have to do with it",
     ("reconnect", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
     "a run with one kind (--ws-drops reset) tells which drops do it",
     ("persistence", Ruling.FAIL): "look up the first session in the server's store; a run with "
     "--ws-drops close tells whether orderly disconnects lose data too",
+    (
+        "cleanup",
+        Ruling.FAIL,
+    ): "look for the first session in the server's log: a handler that waits for ever, or "
+    "a server without pings, keeps the connection; a run with --ws-drops half_open shows it alone",
     (
         "latency",
         Ruling.FAIL,
@@ -152,6 +162,11 @@ _FIRST_RUN = (
     "run the same command against the old revision, with --ws-revision NAME; later runs are compared with it"
 )
 _NAME_ONE = "one that was passed over can be named with --ws-baseline DIRECTORY"
+
+_LATE = (
+    "find in report.html when it was slow, and what the server did then; if this is as fast as it must be, "
+    "raise the limit"
+)
 
 _INDEPENDENT = ("connect", "server_log")
 """Items that do not depend on `connect`: a server writes its log whether or not clients connect."""
@@ -173,8 +188,17 @@ def _is_blocked(item: AnyItem, connect: AnyItem) -> bool:
 
 
 def _blocks_others(connect: AnyItem) -> bool:
-    """Whether `connect` prevents judging other items: it is FAIL, or no session was established."""
-    return connect.verdict is Ruling.FAIL or _none_established(connect)
+    """Whether `connect` prevents judging other items: attempts failed, or no session was established."""
+    failed = connect.verdict is Ruling.FAIL and not _only_late(connect)
+    return failed or _none_established(connect)
+
+
+def _only_late(item: AnyItem) -> bool:
+    """Whether nothing but a limit on a time fails an item."""
+    broken = any(one.verdict is Ruling.FAIL for one in time_limits(item))
+    slower = any(gate.decision is Ruling.FAIL for gate in gates(item))
+    errors = isinstance(item.evidence, CountedEvidence) and item.evidence.errors
+    return broken and not slower and not errors
 
 
 def _none_established(connect: AnyItem) -> bool:
@@ -196,6 +220,8 @@ def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
         return ""
     if item.item == "latency" and item.verdict is not Ruling.FAIL:
         return _latency_step(item)
+    if item.verdict is Ruling.FAIL and _only_late(item):
+        return _LATE
     return _STEPS.get((item.item, item.verdict), "")
 
 

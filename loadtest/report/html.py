@@ -11,6 +11,7 @@ from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.losses import loss_table
 from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Untrusted,
@@ -20,11 +21,13 @@ from loadtest.report.tables import (
     gate_table,
     gates,
     latency_table,
+    limit_table,
     outage_table,
     phase_table,
     plan_table,
     server_log_table,
 )
+from loadtest.report.watched import watched_table
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
 from loadtest.verdict.items import KINDS
@@ -61,12 +64,15 @@ def html(judged: JudgedRun) -> str:
         facts=_facts(judged),
         charts=charts(run),
         compared_with=advice.baseline_lines(verdict.latency),
+        limits=limit_table(verdict.items),
         gates=gate_table(gates(verdict.latency)),
         latency=latency_table(run),
+        losses=loss_table(verdict.item("stability")),
         outages=outage_table(run),
         herd=advice.herd_line(run),
         phases=phase_table(run),
         storms=storm_table(run),
+        watched=watched_table(run),
         server_log=server_log_table(verdict.item("server_log")),
         errors=error_table(run.errors),
         plan=plan_table(manifest.plan),

@@ -10,6 +10,7 @@ from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.losses import loss_table
 from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Sheet,
@@ -20,11 +21,13 @@ from loadtest.report.tables import (
     gate_table,
     gates,
     latency_table,
+    limit_table,
     outage_table,
     phase_table,
     plan_table,
     server_log_table,
 )
+from loadtest.report.watched import watched_table
 from loadtest.ruling import Ruling
 from loadtest.text import markdown_cell, markdown_code, markdown_prose, one_line
 from loadtest.verdict.items import AnyItem
@@ -97,11 +100,14 @@ def _finding(item: AnyItem, step: str) -> Iterator[str]:
 def _measured(judged: JudgedRun) -> Iterator[str]:
     run, verdict = judged.run, judged.verdict
     for table in (
+        limit_table(verdict.items),
         gate_table(gates(verdict.latency)),
         latency_table(run),
+        loss_table(verdict.item("stability")),
         outage_table(run),
         phase_table(run),
         storm_table(run),
+        watched_table(run),
         server_log_table(verdict.item("server_log")),
         error_table(run.errors),
     ):

@@ -5,26 +5,27 @@ spans. Nothing is escaped here: each output format does that. The number of rows
 run has a few dozen kinds, causes and errors, but a hostile file may have thousands.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtest import text
 from loadtest.drops.kinds import disconnects
-from loadtest.options import written
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
+from loadtest.setting import written
 from loadtest.verdict.evidence import (
     CountedEvidence,
     GateResult,
-    KindEvidence,
     LatencyEvidence,
+    LimitedEvidence,
+    LimitResult,
     PairEvidence,
-    ServerLogEvidence,
 )
 from loadtest.verdict.items import AnyItem
+from loadtest.verdict.log_evidence import KindEvidence, ServerLogEvidence
 
 ROWS_LIMIT = 30
 
@@ -40,6 +41,8 @@ TAG_MEANINGS = {
     "collateral": "service time while others are in an outage",
     "push": "push delay above its connection's smallest",
     "push_gap": "time without a push on a connection",
+    "cleanup_close": "close frame of a drop to the end of TCP",
+    "cleanup_half_open": "silence of a half-open client to the end of TCP",
     "send_slip": "actual minus planned send",
 }
 """What each tag measures, in the order of the latency table."""
@@ -118,10 +121,21 @@ def latency_table(run: RunData) -> Table:
             *(text.span(us) for us in run.percentiles_us(tag, PERCENTILES).values()),
             meaning,
         )
-        for tag, meaning in TAG_MEANINGS.items()
+        for tag, meaning in _meanings(run)
         if run.samples(tag)
     ]
     return Table(header, "lrrrrrrrl", rows, "Latency")
+
+
+def _meanings(run: RunData) -> Iterator[tuple[str, str]]:
+    """Yield each tag with what it measures; round trips by size come after those of all sizes."""
+    for tag, meaning in TAG_MEANINGS.items():
+        yield tag, meaning
+        if tag == "service":
+            yield from (
+                (of_size, f"of these, texts of {text.count(size)} bytes")
+                for of_size, size in run.size_tags.items()
+            )
 
 
 def outage_table(run: RunData) -> Table:
@@ -181,6 +195,29 @@ def count_table(item: AnyItem) -> Table:
 def counts(item: AnyItem) -> Mapping[str, int]:
     """Return an item's counts, empty for an item that is not judged by counting."""
     return item.evidence.counts if isinstance(item.evidence, CountedEvidence) else {}
+
+
+def time_limits(item: AnyItem) -> Sequence[LimitResult]:
+    """Return how an item's limits on times were met, empty if none was given."""
+    limited = isinstance(item.evidence, LimitedEvidence | LatencyEvidence)
+    return (item.evidence.time_limits if limited else None) or ()
+
+
+def limit_table(items: Iterable[AnyItem]) -> Table:
+    """Return the limits on times of all items, with the values of the run."""
+    rows = (
+        (
+            one.name,
+            item.item,
+            text.count(one.samples),
+            text.span(None if one.value_ms is None else 1000 * one.value_ms),
+            text.span(1000 * one.limit_ms),
+            str(one.verdict),
+        )
+        for item in items
+        for one in time_limits(item)
+    )
+    return bounded("Limits", ("limit", "item", "samples", "value", "allowed", "verdict"), "llrrrl", rows)
 
 
 def gates(item: AnyItem) -> Sequence[GateResult]:

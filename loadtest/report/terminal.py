@@ -23,6 +23,7 @@ from loadtest.report.tables import (
     Table,
     gate_table,
     gates,
+    limit_table,
     server_log_table,
     verdict_table,
 )
@@ -58,10 +59,9 @@ def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     for item in judged.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
-    storms = storm_table(judged.run)
-    if storms:
+    for table in filter(None, (limit_table(verdict.items), storm_table(judged.run))):
         console.print()
-        print_table(console, storms)
+        print_table(console, table)
     console.print()
     for line in advice.baseline_lines(verdict.latency):
         console.print(_text(line, _SUMMARY_LIMIT))

@@ -19,7 +19,8 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.histograms import Histogram
 from loadtest.results.manifest import Manifest
-from loadtest.session.recorder import ErrorTally, Lifecycle
+from loadtest.results.uptime import Uptime
+from loadtest.session.recorder import ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
 
 SHARES = (0.5, 0.95, 1.0)
@@ -185,6 +186,7 @@ class RunData:
         outages: grouped by trigger and cause.
         phases: durations in µs by phase (detect, wait, dns, tcp, tls, upgrade, resume) of the outages that
             ended.
+        uptime: how long connections were up, and how they were lost.
         storms: how each planned storm went, ordered by time.
         warnings: problems with the files that did not prevent reading them.
     """
@@ -200,6 +202,7 @@ class RunData:
     attempts_per_s: Mapping[int, int]
     outages: Sequence[OutageGroup]
     phases: Mapping[str, Histogram]
+    uptime: Uptime
     storms: Sequence[StormRecovery] = ()
     warnings: Sequence[str] = ()
 
@@ -214,6 +217,11 @@ class RunData:
             for name, count in self.counts.items()
             if name.startswith(f"{prefix}.")
         }
+
+    @property
+    def size_tags(self) -> dict[str, int]:
+        """The tags of round trips by the size of their texts, with the size in bytes; empty for one size."""
+        return {size_tag(size): size for size in self.manifest.plan.sizes}
 
     def samples(self, tag: str) -> int:
         """Return the number of samples of a tag."""

@@ -17,7 +17,9 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
+from loadtest.statistics.time_limits import TimeLimit, limits_of
 from loadtest.text import public_path, public_url
+from loadtest.values import MAX_WEIGHTED
 
 SCHEMA: Literal[1] = 1
 
@@ -26,6 +28,9 @@ PLAN_VERSION = 2
 
 1: texts without marks; drops sent requests of the dialect. 2: marked texts; drops send the dialect's probe.
 """
+
+_MAX_DIGITS = 8
+"""Of a size in bytes: far more than a message may have."""
 
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -83,6 +88,15 @@ class Plan(Struct, frozen=True, kw_only=True):
         return self.users * self.sessions_per_user
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of texts in bytes, in ascending order; empty if there is one for all."""
+        if isinstance(self.message_bytes, int):
+            return ()
+        parts = (part.partition("=")[0] for part in self.message_bytes.split(","))
+        found = {int(size) for size in parts if size.isascii() and size.isdigit() and len(size) < _MAX_DIGITS}
+        return tuple(sorted(found)[:MAX_WEIGHTED])
+
+    @property
     def drops_planned(self) -> bool:
         """Whether the plan drops sessions, one by one or in storms."""
         own = self.drop_every_s > 0 and any(weight > 0 for weight in self.drops.values())
@@ -120,12 +134,14 @@ class Promises(Struct, frozen=True, kw_only=True):
         identifies: whether sessions have an identity that outlives connections.
         pushes: whether the server sends messages on its own.
         requests: whether sessions have requests to send.
+        cleanup_s: seconds after which the server closes connections whose client is gone, null if unknown.
     """
 
     ordered: bool
     identifies: bool
     pushes: bool
     requests: bool = True
+    cleanup_s: Amount | None = None
 
 
 def promises_of(dialect: Dialect | type[Dialect]) -> Promises:
@@ -135,7 +151,28 @@ def promises_of(dialect: Dialect | type[Dialect]) -> Promises:
         identifies=dialect.identifies,
         pushes=dialect.pushes,
         requests=dialect.overrides("request"),
+        cleanup_s=dialect.cleanup_s,
     )
+
+
+class ServerGauge(Struct, frozen=True, kw_only=True):
+    """The server's own gauge of its connections, before the run, during it and after it.
+
+    Args:
+        source: where it was read, without secrets: URL#NAME.
+        before: value before the first connection.
+        peak: highest value seen while sessions were up, null if none was read.
+        after: last value read after all sessions had ended, null if none was read.
+        waited_s: seconds from the end of all sessions to the last reading.
+        problem: why the last reading failed; empty if it did not.
+    """
+
+    source: Text
+    before: float
+    peak: float | None = None
+    after: float | None = None
+    waited_s: Amount = 0.0
+    problem: Text = ""
 
 
 class Host(Struct, frozen=True, kw_only=True):
@@ -191,8 +228,15 @@ class Manifest(Struct, frozen=True, kw_only=True):
         workers: what each process contributed, filled in at the end.
         missing_workers: workers that did not deliver everything they recorded.
         failure: the error that made the tool itself fail, null if it did not.
+        ended_early: why the run had no prospects any more and was ended before its time, null if it was not.
+        cleanup_timeout_s: seconds after which the server must have closed half-open connections, null for the
+            dialect's promise.
+        server_gauge: the server's gauge of its connections, null if none was given.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
+        allowed_losses: rules for how many connections may be lost (`--ws-allow-losses`), as text.
+        limits: limits on the run's times, in milliseconds by name; not part of the plan either.
+        pushes_per_s: pushes that each session had to receive per second, null if none were expected.
         comparability_hash: hash of the plan; always computed from it.
     """
 
@@ -211,10 +255,17 @@ class Manifest(Struct, frozen=True, kw_only=True):
     workers: list[WorkerShare] = field(default_factory=list)
     missing_workers: list[Count] = field(default_factory=list)
     failure: Text | None = None
+    ended_early: Text | None = None
+    cleanup_timeout_s: Amount | None = None
+    server_gauge: ServerGauge | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
+    allowed_losses: tuple[Text, ...] = ()
+    limits: dict[Text, Amount] = field(default_factory=dict)
+    pushes_per_s: Amount | None = None
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:
+        limits_of(self.limits)  # a limit of another version must not be overlooked: the file is refused
         plan = msgspec.structs.replace(self.plan, path=public_path(self.plan.path))
         msgspec.structs.force_setattr(self, "target", public_url(self.target))
         msgspec.structs.force_setattr(self, "plan", plan)
@@ -226,12 +277,24 @@ class Manifest(Struct, frozen=True, kw_only=True):
         return gates_with(self.margins)
 
     @property
+    def time_limits(self) -> tuple[TimeLimit, ...]:
+        """The limits on the run's times."""
+        return limits_of(self.limits)
+
+    @property
     def promised(self) -> Promises | None:
         """What the dialect promises; None if an earlier version wrote the file and the dialect is unknown."""
         if self.promises is not None:
             return self.promises
         dialect = Dialect.dialects.get(self.plan.dialect)
         return None if dialect is None else promises_of(dialect)
+
+    @property
+    def cleanup_s(self) -> float | None:
+        """Seconds after which the server must have closed half-open connections; None if unknown."""
+        promised = self.promised
+        of_dialect = None if promised is None else promised.cleanup_s
+        return of_dialect if self.cleanup_timeout_s is None else self.cleanup_timeout_s
 
     @property
     def unended(self) -> str:

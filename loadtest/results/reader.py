@@ -30,7 +30,8 @@ from loadtest.results.data import (
 )
 from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
-from loadtest.session.recorder import TAGS, ErrorTally, Lifecycle
+from loadtest.results.uptime import UptimeGathering
+from loadtest.session.recorder import TAGS, ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import one_line
 
@@ -59,6 +60,8 @@ class Gathering:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
+        by_size = frozenset(map(size_tag, manifest.plan.sizes))
+        self._tags, self._steady = by_size.union(TAGS), by_size | STEADY_TAGS
         self._stop_ns = 0
         self._counts: Counter[str] = Counter()
         self._errors: dict[tuple[str, str], ErrorTally] = {}
@@ -69,6 +72,7 @@ class Gathering:
         self._attempts: Counter[int] = Counter()
         self._outages = _Outages()
         self._recoveries = Recoveries(manifest.plan.storms)
+        self._uptime = UptimeGathering()
         self._warnings: list[str] = []
         self._standstills = 0
         self._longest_ns = 0
@@ -92,6 +96,7 @@ class Gathering:
                 self._standstills += 1
                 self._longest_ns = max(self._longest_ns, passed_ns)
         self._stop_ns = max(self._stop_ns, line.stop_ns)
+        self._uptime.up(line.gauges.get("sessions_up", 0.0), line.stop_ns - line.start_ns)
         for name, count in line.counts.items():
             known = name in self._counts or len(self._counts) < NAMES_LIMIT
             self._counts[name if known else OTHER] += count
@@ -125,7 +130,7 @@ class Gathering:
         Raises:
             ValueError: its counts are inconsistent or overflow.
         """
-        if tag not in TAGS or not histogram.get_total_count():
+        if tag not in self._tags or not histogram.get_total_count():
             return
         self._row_s = self._row_s or _row_s(self._stop_ns)
         if tag in self._rows:
@@ -133,7 +138,7 @@ class Gathering:
             if sum(buckets.values()) != histogram.get_total_count():
                 raise ValueError("a histogram's counts do not add up")
             self._row(tag, second, buckets)
-        if tag not in STEADY_TAGS or second >= self._manifest.plan.warmup_s:
+        if tag not in self._steady or second >= self._manifest.plan.warmup_s:
             self._add(tag, histogram)
 
     def _row(self, tag: str, second: int, buckets: dict[int, int]) -> None:
@@ -159,6 +164,7 @@ class Gathering:
         else:
             self._outages.event(record)
             self._recoveries.event(record)
+            self._uptime.event(record)
 
     def data(self) -> RunData:
         """Return everything added so far."""
@@ -182,6 +188,7 @@ class Gathering:
             outages=self._outages.groups(),
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
+            uptime=self._uptime.uptime(),
             warnings=(*self._warnings, *self._standstill_warning()),
         )
 

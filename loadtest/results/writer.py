@@ -18,7 +18,7 @@ from loadtest import histograms
 from loadtest.errors import ResultsUnwritable
 from loadtest.results import directory, hlog
 from loadtest.results.interval import IntervalLine, PackedInterval, second_of
-from loadtest.results.manifest import Manifest, WorkerShare
+from loadtest.results.manifest import Manifest, ServerGauge, WorkerShare
 
 HORIZON_S = 10
 """How many seconds to wait for workers that have not delivered a second yet."""
@@ -111,14 +111,26 @@ class RunWriter:
         lines = [_line(tag, of_tag, start_ns, stop_ns) for tag, of_tag in texts.items()]
         self._write(self._hlog, "".join(lines).encode())
 
-    def finish(self, ended_at: str, missing_workers: Iterable[int] = ()) -> None:
+    def gauge(self, gauge: ServerGauge | None) -> None:
+        """Take the server's gauge after the run; it is written with the rest of the manifest."""
+        self._manifest = msgspec.structs.replace(self._manifest, server_gauge=gauge)
+
+    def finish(
+        self, ended_at: str, missing_workers: Iterable[int] = (), *, ended_early: str | None = None
+    ) -> None:
         """Write the waiting histograms and mark the run as complete.
 
         Args:
             ended_at: ISO 8601 in UTC (`loadtest.results.environment.utc_text`).
             missing_workers: workers that did not deliver everything they recorded.
+            ended_early: why the run had no prospects any more and was ended before its time; None if not.
         """
-        self._end(ended_at=ended_at, complete=True, missing_workers=sorted(missing_workers))
+        self._end(
+            ended_at=ended_at,
+            complete=True,
+            missing_workers=sorted(missing_workers),
+            ended_early=ended_early,
+        )
 
     def fail(self, failure: str, missing_workers: Iterable[int] = ()) -> None:
         """Write the waiting histograms and why the tool failed; the run stays incomplete."""

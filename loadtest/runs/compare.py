@@ -16,7 +16,16 @@ from msgspec import Struct
 from loadtest import text
 from loadtest.errors import RunsNotComparable, UsageError
 from loadtest.options import options_of
-from loadtest.report.tables import Sheet, Table, Untrusted, bounded, gate_table, gates, pair_table
+from loadtest.report.tables import (
+    Sheet,
+    Table,
+    Untrusted,
+    bounded,
+    gate_table,
+    gates,
+    limit_table,
+    pair_table,
+)
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
@@ -213,6 +222,7 @@ def comparison_sheet(compared: Compared) -> Sheet:
     several, latency = len(compared.pairs) > 1, compared.item.evidence
     tables = (
         _run_table(compared.pairs),
+        limit_table([compared.item]),
         gate_table(gates(compared.item)),
         pair_table(latency.runs or ()) if several else _percentile_table(latency),
     )

@@ -28,8 +28,8 @@ from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import RuleTable
 from loadtest.verdict import server_log
-from loadtest.verdict.evidence import ServerLogEvidence
 from loadtest.verdict.items import Item
+from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.run import judge
 from loadtest.verdict.server_log import Window
 

@@ -32,8 +32,16 @@ TAGS: Final = (
     "first_part",  # from the actual send until the first part of a streamed reply, sessions in steady state
     "part_gap",  # between two parts of a streamed reply
     "push_gap",  # without a push on an undisturbed connection: between two, or until the connection's end
+    "cleanup_close",  # from a drop's close frame until the server ended TCP
+    "cleanup_half_open",  # from the client's silence until the server ended TCP
 )
-"""The histograms of a run: the tags in latency.hlog."""
+"""The histograms of a run: the tags in latency.hlog. Where sizes vary, there are those of `size_tag` too."""
+
+
+def size_tag(size: int) -> str:
+    """Return the tag of the round trips whose texts have this size, in bytes, where sizes vary."""
+    return f"service/{size}"
+
 
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
 """Causes of failed attempts that lie in the load generator; each is counted in addition to `failed`."""
@@ -49,6 +57,7 @@ COUNTS: Final = {
     "connect.gave_up": "sessions that gave up before they were ever established",
     "connect.cut_short": "attempts of such sessions that the run's end cut short",
     "connect.unresolved": "attempts of such sessions that the run's end found without an answer for long",
+    "connect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
     "connect.out_of_ports": "failed attempts because this process had no local port left",
     "connect.out_of_files": "failed attempts because this process could open no more files",
     "messaging.planned": "messages that fell due",
@@ -92,6 +101,7 @@ COUNTS: Final = {
     "reconnect.attempts": "attempts in outages",
     "reconnect.failed": "failed attempts in outages",
     "reconnect.unreachable": "failed attempts because nothing answered (no server there)",
+    "reconnect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
     "reconnect.out_of_ports": "failed attempts because this process had no local port left",
     "reconnect.out_of_files": "failed attempts because this process could open no more files",
     "reconnect.gave_up": "outages ended by giving up",
@@ -111,6 +121,15 @@ COUNTS: Final = {
     "persistence.reordered": "requests that stand in a restored history after a later one",
     "persistence.altered": "altered texts in restored histories",
     "persistence.foreign": "another session's texts in restored histories",
+    "cleanup.close_watched": "connections closed by `close` drops, watched until TCP ends",
+    "cleanup.close_closed": "of these, those whose TCP the server ended in time",
+    "cleanup.close_not_closed": "of these, those that the server left open",
+    "cleanup.close_cut_short": "of these, those whose time was not up when the run ended",
+    "cleanup.half_open_watched": "half-open connections, watched until TCP ends",
+    "cleanup.half_open_closed": "of these, those that the server closed in time",
+    "cleanup.half_open_late": "of these, those that the server closed after the cleanup time",
+    "cleanup.half_open_not_closed": "of these, those that the server left open as long as watched",
+    "cleanup.half_open_cut_short": "of these, those whose time was not up when the run ended",
     "latency.clamped": "samples beyond the histograms' range, counted at its end",
 }
 """All counts with their meaning, except `drops.KIND` and `losses.CAUSE`."""
@@ -223,6 +242,10 @@ class Recorder:
     def samples(self, tag: str) -> array[int]:
         """Return the array to append this tag's samples to, in nanoseconds, until the next swap."""
         return self._interval.samples[tag]
+
+    def sized(self, size: int) -> array[int]:
+        """Return the array to append round trips to whose texts have this size; see `samples`."""
+        return self._interval.samples.setdefault(size_tag(size), array("q"))
 
     def lifecycle(self, record: Lifecycle) -> None:
         """Record one lifecycle event."""

@@ -7,14 +7,9 @@ that drops act on. Errors here are the server's and become a `Lost`; no exceptio
 
 import asyncio
 import errno
-import fcntl
-import socket
 import ssl
-import struct
 import sys
-import termios
 from collections.abc import Callable
-from typing import Protocol
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import PayloadTooBig, ProtocolError
@@ -26,9 +21,10 @@ from websockets.uri import parse_uri
 
 from loadtest.events import Data, Lost
 from loadtest.text import one_line
+from loadtest.transport import raw_tcp
 from loadtest.transport.frames import BINARY, LIBRARY, PING, PONG, TEXT, Masks, Splitter, masked_frame
+from loadtest.transport.listener import Listener
 
-_RST_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() sends RST (socket(7), SO_LINGER)
 _CLOSE_GRACE_S = 2.0
 """How long the server may take to close TCP after a close frame, ours or its own (RFC 6455, 7.1.1)."""
 
@@ -47,16 +43,6 @@ def _discard(_message: Data) -> None:
     """Discard a message of a connection without a listener."""
 
 
-class Listener(Protocol):
-    """Receives a connection's messages and its end."""
-
-    def received(self, data: Data) -> None:
-        """Handle a whole message."""
-
-    def lost(self, lost: Lost) -> None:
-        """Handle the end of the connection; it is the last call."""
-
-
 class Connection(asyncio.Protocol):
     """A WebSocket from the first byte of the upgrade on.
 
@@ -70,6 +56,8 @@ class Connection(asyncio.Protocol):
         answered: whether the server answered the upgrade request, well or not.
         error: the exception that the socket ended with.
         loss: how the connection ended, None while it has not.
+        tcp_ended: called once when the server has ended TCP, or the socket has closed for another reason. Set
+            it to give a server that closes more than the usual time to do so.
         probe: see `loadtest.drops.kinds.Wire`.
         set_cookies: the Set-Cookie headers of the upgrade response.
     """
@@ -98,6 +86,7 @@ class Connection(asyncio.Protocol):
         "opened",
         "probe",
         "set_cookies",
+        "tcp_ended",
     )
 
     def __init__(self, client: ClientProtocol, clock: Callable[[], int], sockets: set["Connection"]) -> None:
@@ -122,6 +111,7 @@ class Connection(asyncio.Protocol):
         self.answered = False
         self.error: Exception | None = None
         self.loss: Lost | None = None
+        self.tcp_ended: Callable[[], None] | None = None
         self.probe: Data | None = None
         self.set_cookies: tuple[str, ...] = ()
 
@@ -293,6 +283,13 @@ class Connection(asyncio.Protocol):
         cause = "eof" if error is None else "tls" if isinstance(error, ssl.SSLError) else "reset"
         self._end(Lost(code=ABNORMAL_CLOSURE, reason="", cause=cause))
         self._transport = self._tcp = None
+        self._tcp_has_ended()
+
+    def _tcp_has_ended(self) -> None:
+        """Report the end of TCP, once."""
+        ended, self.tcp_ended = self.tcp_ended, None
+        if ended is not None:
+            ended()
 
     def _finish_upgrade(self) -> None:
         """Wake the task that waits for the upgrade; it checks the result itself."""
@@ -336,7 +333,12 @@ class Connection(asyncio.Protocol):
         close = self._library.close_rcvd or Close(ABNORMAL_CLOSURE, "")
         self._end(Lost(code=int(close.code), reason=close.reason, cause=str(int(close.code))))
         # The server should close TCP first (RFC 6455, section 7.1.1), so that TIME_WAIT stays on its side.
-        self._loop.call_later(_CLOSE_GRACE_S, self.abort)
+        self._loop.call_later(_CLOSE_GRACE_S, self._grace_over)
+
+    def _grace_over(self) -> None:
+        """Close the socket, unless somebody waits for the server to do so."""
+        if self.tcp_ended is None:
+            self.abort()
 
     def _protocol_failed(self, error: Exception) -> None:
         if self.loss is not None:
@@ -348,7 +350,7 @@ class Connection(asyncio.Protocol):
         else:
             cause = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "eof"
         self._end(Lost(code=ABNORMAL_CLOSURE, reason=one_line(str(error), 120), cause=cause))
-        self._loop.call_later(_CLOSE_GRACE_S, self.abort)
+        self._loop.call_later(_CLOSE_GRACE_S, self._grace_over)
 
     def _end(self, lost: Lost) -> None:
         """Report the end of the connection, once."""
@@ -399,11 +401,7 @@ class Connection(asyncio.Protocol):
 
     def has_unread(self) -> bool:
         """Return whether the kernel holds bytes that were not read."""
-        if self._tcp is None or self._tcp.is_closing():
-            return False
-        # Not poll() or MSG_PEEK: gevent patches both, and uvloop's sockets have neither.
-        unread = fcntl.ioctl(self._tcp.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
-        return any(unread)
+        return self._tcp is not None and not self._tcp.is_closing() and raw_tcp.has_unread(self._tcp)
 
     def resume_reading(self) -> None:
         """Resume reading."""
@@ -411,11 +409,9 @@ class Connection(asyncio.Protocol):
             self._tcp.resume_reading()
 
     def hold_back(self) -> None:
-        """Hold back what is sent from now on: with TCP_CORK (tcp(7)), where the system has it."""
-        if self._tcp is not None and hasattr(socket, "TCP_CORK"):
-            sock = self._tcp.get_extra_info("socket")
-            if sock.fileno() >= 0:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        """Hold back what is sent from now on."""
+        if self._tcp is not None:
+            raw_tcp.cork(self._tcp)
 
     def end_writing(self) -> None:
         """Send what was held back and FIN, below TLS, which has no half-closed connections."""
@@ -424,10 +420,16 @@ class Connection(asyncio.Protocol):
             self._tcp.write_eof()
 
     def go_silent(self) -> None:
-        """Stop reading, writing and keepalive."""
+        """Stop writing and keepalive, and discard what is read, the connection's end included."""
         self._silent = True
         self._open = False
-        self.pause_reading()
+        self.detach()
+        if self._tcp is not None and not self._tcp.is_closing():
+            raw_tcp.Silence(self._tcp_has_ended, self._silence_lost).take_over(self._tcp)
+
+    def _silence_lost(self, error: Exception | None) -> None:
+        self.abort()  # the transport of TLS, if any, was not told
+        self.connection_lost(error)
 
     def fin(self) -> None:
         """Close the socket with FIN after sending what is buffered, without a TLS close_notify.
@@ -439,9 +441,6 @@ class Connection(asyncio.Protocol):
 
     def reset(self) -> None:
         """Close the socket with RST."""
-        if self._transport is None:
-            return
-        sock = self._transport.get_extra_info("socket")
-        if sock is not None and sock.fileno() >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST_ON_CLOSE)
-        self._transport.abort()
+        if self._transport is not None:
+            raw_tcp.reset_on_close(self._transport)
+            self._transport.abort()

@@ -2,7 +2,7 @@
 
 evidence   types of the evidence of each item
 items      types of verdict.json, and functions that the items share
-connect, messaging, reconnect, persistence, latency, server_log
+connect, messaging, reconnect, persistence, cleanup, latency, server_log
            one item each: its limits and its rule
 generator  whether the load generator was fit to measure
 run        the verdict on a run, and an item pooled over the runs of a duel

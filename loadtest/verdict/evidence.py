@@ -11,9 +11,8 @@ from typing import Any, Generic, Self, TypeVar
 
 from msgspec import Struct, field
 
-from loadtest.results.manifest import Manifest
+from loadtest.results.manifest import Manifest, ServerGauge
 from loadtest.ruling import Ruling
-from loadtest.serverlog.records import Counts
 
 _Evidence = TypeVar("_Evidence")
 
@@ -58,7 +57,37 @@ class CountedEvidence(Struct, frozen=True, kw_only=True):
     limits: dict[str, int | float] = {}
 
 
-class ConnectEvidence(CountedEvidence, frozen=True, kw_only=True):
+class LimitResult(Struct, frozen=True, kw_only=True):
+    """How a limit on a time was met (`--ws-limit`).
+
+    Args:
+        name: name of the limit, such as "resume.p95".
+        limit_ms: the longest time allowed, in milliseconds.
+        value_ms: the time of the run, in milliseconds; null without samples.
+        samples: number of samples.
+        verdict: verdict on this limit.
+        reason: value and limit, with the reason for the verdict, in words.
+    """
+
+    name: str = ""
+    limit_ms: float = 0.0
+    value_ms: float | None = None
+    samples: int = 0
+    verdict: Ruling = Ruling.INCONCLUSIVE
+    reason: str = ""
+
+
+class LimitedEvidence(CountedEvidence, frozen=True, kw_only=True):
+    """Fields shared by the counted items on which limits on times may be set.
+
+    Args:
+        time_limits: how the limits given with `--ws-limit` were met, in the order in which they were given.
+    """
+
+    time_limits: list[LimitResult] = []
+
+
+class ConnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     """Evidence of `connect`.
 
     Args:
@@ -72,7 +101,7 @@ class ConnectEvidence(CountedEvidence, frozen=True, kw_only=True):
     percentiles: Percentiles = {}
 
 
-class MessagingEvidence(CountedEvidence, frozen=True, kw_only=True):
+class MessagingEvidence(LimitedEvidence, frozen=True, kw_only=True):
     """Evidence of `messaging`.
 
     Args:
@@ -130,7 +159,7 @@ class StormEvidence(Struct, frozen=True, kw_only=True):
     attempts_peak_per_s: int = 0
 
 
-class ReconnectEvidence(CountedEvidence, frozen=True, kw_only=True):
+class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     """Evidence of `reconnect`.
 
     Args:
@@ -154,6 +183,22 @@ class ReconnectEvidence(CountedEvidence, frozen=True, kw_only=True):
     storms: list[StormEvidence] = []
     percentiles: Percentiles = {}
     phases: Percentiles = {}
+
+
+class CleanupEvidence(CountedEvidence, frozen=True, kw_only=True):
+    """Evidence of `cleanup`.
+
+    Args:
+        unaccounted: number of watched connections without an outcome; negative if some have more than one.
+        cleanup_s: seconds within which half-open connections had to be closed, null if that was not judged.
+        percentiles: time until the server ended TCP, in milliseconds.
+        gauge: the server's own gauge of its connections, null if none was given.
+    """
+
+    unaccounted: int = 0
+    cleanup_s: float | None = None
+    percentiles: Percentiles = {}
+    gauge: ServerGauge | None = None
 
 
 class PersistenceEvidence(CountedEvidence, frozen=True, kw_only=True):
@@ -304,6 +349,7 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
         gates: quantiles that were compared.
         left_out: quantiles that could not be compared, with the reasons.
         noise: run-to-run noise by gate, as text.
+        time_limits: how the limits given with `--ws-limit` were met, in the order in which they were given.
     """
 
     percentiles: Percentiles | None = None
@@ -316,95 +362,7 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gates: list[GateResult] | None = None
     left_out: list[str] | None = None
     noise: dict[str, str] | None = None
-
-
-class LogLine(Struct, frozen=True, kw_only=True):
-    """A record of the server's log, for people.
-
-    Args:
-        file: name of the log.
-        line: number of the record's first line.
-        level: level of the record.
-        text: text of the record, truncated.
-        drop: kind of the drop that the record was matched with, null for none.
-    """
-
-    file: str = ""
-    line: int = 0
-    level: str = ""
-    text: str = ""
-    drop: str | None = None
-
-
-class KindEvidence(Struct, frozen=True, kw_only=True):
-    """What the server logged about one kind of drop.
-
-    Args:
-        kind: kind of drop.
-        drops: number of drops made.
-        drops_with_record: number of drops with at least one record in the log.
-        records: number of records about these drops.
-        levels: number of these records by level.
-        expected_errors: number of errors that these drops are meant to cause.
-    """
-
-    kind: str = ""
-    drops: int = 0
-    drops_with_record: int = 0
-    records: int = 0
-    levels: dict[str, int] = {}
-    expected_errors: int = 0
-
-
-class ServerLogEvidence(Struct, frozen=True, kw_only=True):
-    """Evidence of `server_log`, if a log was given.
-
-    Args:
-        by_kind: records by kind of drop.
-        cancelled_at_shutdown_errors: number of records of tasks that the server cancelled at shutdown.
-        disconnect_records: number of records caused by a client's disconnect.
-        disconnect_levels: number of disconnect records by level.
-        disconnect_errors: number of disconnect records at ERROR or worse.
-        first_disconnect_errors: the first disconnect records at ERROR or worse.
-        info_ratio: share of disconnect records at INFO or below, null without disconnect records.
-        real_errors: number of errors that neither a client's disconnect nor a drop meant to cause an error
-            explains.
-        first_real_errors: the first of the real errors.
-        expected_errors: number of errors that a drop is meant to cause.
-        drops: number of drops the run made.
-        records: number of records within the run.
-        untimed_records: how many of these have no time.
-        unjudged_records: number of records that exceeded a limit and were not judged.
-        clock_offset_s: how far the server's clock is ahead, in seconds; null if unknown.
-        covered_ratio: share of drops with any record near them in the log.
-        matched_by: number of records matched with drops by `session`, by `time`, or not at all (`none`).
-        files: names of the logs.
-        reading: statistics of reading the logs.
-        problems: problems with reading the logs.
-        allowed_errors: number of real errors that the run allows.
-    """
-
-    disconnect_records: int = 0
-    disconnect_levels: dict[str, int] = {}
-    disconnect_errors: int = 0
-    first_disconnect_errors: list[LogLine] = []
-    info_ratio: float | None = None
-    real_errors: int = 0
-    expected_errors: int = 0
-    first_real_errors: list[LogLine] = []
-    cancelled_at_shutdown_errors: int = 0
-    by_kind: list[KindEvidence] = []
-    drops: int = 0
-    records: int = 0
-    untimed_records: int = 0
-    unjudged_records: int = 0
-    clock_offset_s: float | None = None
-    covered_ratio: float = 0.0
-    matched_by: dict[str, int] = {}
-    files: list[str] = []
-    reading: Counts = field(default_factory=Counts)
-    problems: list[str] = []
-    allowed_errors: int = 0
+    time_limits: list[LimitResult] | None = None
 
 
 class ItemSeen(Struct, Generic[_Evidence], frozen=True, kw_only=True):

@@ -15,14 +15,16 @@ from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.evidence import (
+    CleanupEvidence,
     ConnectEvidence,
     ErrorSeen,
     LatencyEvidence,
     MessagingEvidence,
     PersistenceEvidence,
     ReconnectEvidence,
-    ServerLogEvidence,
 )
+from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.loss_evidence import StabilityEvidence
 
 _Evidence = TypeVar("_Evidence")
 
@@ -41,6 +43,7 @@ class ItemKind(Struct, frozen=True):
 
 KINDS = {
     "connect": ItemKind("Do sessions connect?", ConnectEvidence),
+    "stability": ItemKind("Do connections stay up until the client ends them?", StabilityEvidence),
     "messaging": ItemKind(
         "Does every message get its own intact reply, once and in order?", MessagingEvidence
     ),
@@ -48,7 +51,8 @@ KINDS = {
     "persistence": ItemKind(
         "Is it still the same session, with nothing forgotten or repeated?", PersistenceEvidence
     ),
-    "latency": ItemKind("Is latency unchanged against the baseline?", LatencyEvidence),
+    "cleanup": ItemKind("Does the server let go of clients that are gone?", CleanupEvidence),
+    "latency": ItemKind("Is latency within its limits, and unchanged against the baseline?", LatencyEvidence),
     "server_log": ItemKind(
         "Are mere disconnects logged as such, and only faults as errors?", ServerLogEvidence
     ),

@@ -1,9 +1,10 @@
-"""The item `latency`: is latency unchanged against the baseline, at each gated quantile?
+"""The item `latency`: is latency within its limits, at each gated quantile unchanged against the baseline?
 
 A gate that FAILs fails the item; otherwise, a gate that is INCONCLUSIVE makes the item INCONCLUSIVE. The gate
 on outages is left out if a run has too few of them: a short run has a few dozen, p95 needs 200, and the
 service gates are useful without it. Pairs of runs spoiled by an overloaded load generator do not count. The
-evidence lists gates left out and spoiled pairs. The summary names the plan's fields by their options, and
+evidence lists gates left out and spoiled pairs. Limits (`loadtest.verdict.limits`) are judged without a
+baseline too; over pairs, those of each candidate. The summary names the plan's fields by their options, and
 states once what several gates share.
 """
 
@@ -34,6 +35,7 @@ from loadtest.verdict.evidence import (
     BaselineEvidence,
     GateResult,
     LatencyEvidence,
+    LimitResult,
     PairEvidence,
     PassedOver,
     Percentiles,
@@ -41,12 +43,13 @@ from loadtest.verdict.evidence import (
 )
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Generator, Item
+from loadtest.verdict.limits import judge_limits, over_runs, with_limits
 
 OPTIONAL_TAGS = frozenset({"outage"})
 """Tags whose gates are left out if there are too few samples."""
 
 SHOWN_TAGS = ("service", "response", "outage")
-"""Tags whose percentiles are shown next to a comparison."""
+"""Tags whose percentiles are shown next to a comparison; where sizes vary, round trips by size too."""
 
 _SAMPLES = {"service": "round trips", "outage": "outages"}
 """What the samples of each gated tag are called."""
@@ -61,12 +64,14 @@ class Timing:
         generator: whether the load generator was fit to measure.
         intervals: histograms per row after the warm-up, by gated tag.
         percentiles: percentiles of `SHOWN_TAGS`, as in verdict.json.
+        limits: how the limits on latency that the run was made with were met.
     """
 
     manifest: Manifest
     generator: Generator
     intervals: Mapping[str, SecondlyHistograms]
     percentiles: Percentiles
+    limits: Sequence[LimitResult] = ()
 
     @property
     def problems(self) -> list[str]:
@@ -87,11 +92,13 @@ def timing(run: RunData, generator: Generator | None = None) -> Timing:
         run: the run.
         generator: the verdict on its load generator; None to judge it here.
     """
+    generator = generator or judge_generator(run)
     return Timing(
         manifest=run.manifest,
-        generator=generator or judge_generator(run),
+        generator=generator,
         intervals={gate.tag: SecondlyHistograms.from_mappings(run.after_warmup(gate.tag)) for gate in GATES},
-        percentiles=run.percentile_table(SHOWN_TAGS),
+        percentiles=run.percentile_table([*SHOWN_TAGS, *run.size_tags]),
+        limits=judge_limits(run, "latency", generator),
     )
 
 
@@ -179,11 +186,11 @@ def judge(
     earlier: Iterable[RunData] = (),
     search: BaselineSearch | None = None,
 ) -> Item[LatencyEvidence]:
-    """Judge a run's latency against that of its baseline, by the margins in the run's own manifest.
+    """Judge a run's latency by the limits and, against its baseline, the margins in its own manifest.
 
     Args:
         run: the candidate.
-        baseline: the run to compare with, None for NOT_JUDGED.
+        baseline: the run to compare with, None to judge by the limits only; NOT_JUDGED without any.
         generator: the verdict on this run's load generator.
         earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
         search: how the baseline was found, or why there is none.
@@ -194,17 +201,19 @@ def judge(
     if baseline is None:
         rule = search.rule or ""
         evidence = replace(evidence, rule=rule)
-        return _item(Ruling.NOT_JUDGED, rule or "no baseline to compare with", evidence)
+        item = _item(Ruling.NOT_JUDGED, rule or "no baseline to compare with", evidence)
+        return with_limits(item, candidate.limits)
     before = timing(baseline)
     compared_with = BaselineEvidence.of(
         before.manifest, path=search.path, rule=search.rule, percentiles=before.percentiles
     )
-    return _judged(
+    item = _judged(
         [(before, candidate)],
         gates=run.manifest.gates,
         earlier=map(timing, earlier),
         evidence=replace(evidence, baseline=compared_with),
     )
+    return with_limits(item, candidate.limits)
 
 
 def judge_pairs(
@@ -223,7 +232,10 @@ def judge_pairs(
         looks: the numbers of pairs at which a duel looks; None if the pairs are judged only once.
     """
     runs = [_pair(number, pair) for number, pair in enumerate(pairs, start=1)]
-    return _judged(pairs, gates=gates, earlier=earlier, looks=looks, evidence=LatencyEvidence(runs=runs))
+    item = _judged(pairs, gates=gates, earlier=earlier, looks=looks, evidence=LatencyEvidence(runs=runs))
+    candidates = [after for _, after in pairs]
+    fit = [run for run in candidates if not run.problems] or candidates
+    return with_limits(item, over_runs([run.limits for run in fit]))
 
 
 def changes(pair: Pair) -> dict[str, float | None]:

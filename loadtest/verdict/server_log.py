@@ -31,8 +31,8 @@ from loadtest.serverlog.matching import (
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
-from loadtest.verdict.evidence import KindEvidence, LogLine, ServerLogEvidence
 from loadtest.verdict.items import Item
+from loadtest.verdict.log_evidence import KindEvidence, LogLine, ServerLogEvidence
 
 INFO_RATIO = 0.95
 """Share of disconnect records that must be at INFO or below."""

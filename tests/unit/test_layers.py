@@ -19,6 +19,7 @@ ROWS = (
     "histograms",
     "processes",
     "values",
+    "setting",
     "options",
     "ruling",
     "dialects",
@@ -58,6 +59,7 @@ HOMES = {
     "jinja2": {"report"},
     "scipy": {"statistics"},
     "numpy": {"histograms", "statistics", "results", "verdict", "runs"},
+    "prometheus_client": {"transport"},
     "psutil": {"engine", "locust_plugin", "results"},
     "uvloop": {"engine", "server"},
 }

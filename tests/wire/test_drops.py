@@ -106,7 +106,7 @@ async def test_close_does_the_closing_handshake(tls: dict[str, Any]) -> None:
         assert isinstance(wait, float)
         assert (await ear.end()).code == 1000
         line = await ended(server)
-        assert finish(steps) == [DETECTED]
+        assert finish(steps) == [DETECTED, 8.0]
     assert client_frames(line.received) == [(Opcode.CLOSE, struct.pack("!H", 1000))]
     assert line.end == "fin"
 
@@ -117,7 +117,7 @@ async def test_close_leaves_a_server_that_does_not_answer(tls: dict[str, Any]) -
         steps, _wait = begin(connection, "close")
         line = await server.line()
         await until(lambda: line.received, "the close frame")
-        assert finish(steps) == [DETECTED]
+        assert finish(steps) == [DETECTED, 8.0]
         await ended(server)
     assert client_frames(line.received) == [(Opcode.CLOSE, struct.pack("!H", 1000))]
     assert line.end == "fin"

@@ -74,7 +74,7 @@ class TestKinds:
     @pytest.mark.parametrize(
         ("kind", "done"),
         [
-            ("close", ["close 1000", 2.0, DETECTED, "fin"]),
+            ("close", ["close 1000", 2.0, DETECTED, 8.0, "fin"]),
             ("tab_close", ["close 1001", "fin", DETECTED]),
             ("fin", ["fin", DETECTED]),
             ("reset", ["reset", DETECTED]),

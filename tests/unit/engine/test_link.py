@@ -14,7 +14,8 @@ from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan
-from loadtest.engine.link import Dropping, Link, LinkContext
+from loadtest.engine.dropping import Dropping
+from loadtest.engine.link import Link, LinkContext
 from loadtest.errors import ConnectFailed
 from loadtest.events import Data, Lost, Phases, Refused
 from loadtest.session.machine import Session

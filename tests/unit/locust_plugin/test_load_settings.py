@@ -72,7 +72,7 @@ def test_storms_without_any_other_drops_are_drops() -> None:
 def test_a_plan_of_ones_own_keeps_its_storms_until_others_are_asked_for() -> None:
     """Storms are added to a user's own plan; a cleared field of the web form takes them away."""
     own = OnceInTurn(4.0, storms=(EARLY,))
-    assert settings_of(drops=own).engine.drops is own
+    assert settings_of(drops=own).engine.drops == own
     assert settings_of(drops=own, storms="0.5@30").engine.drops == OnceInTurn(4.0, storms=(LATE,))
     assert settings_of(drops=own, **given("")).engine.drops == OnceInTurn(4.0)
 

@@ -17,8 +17,9 @@ from loadtest.ruling import Ruling
 from loadtest.runs.publish import publish
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.evidence import GateResult, KindEvidence, ServerLogEvidence
+from loadtest.verdict.evidence import GateResult
 from loadtest.verdict.items import Item
+from loadtest.verdict.log_evidence import KindEvidence, ServerLogEvidence
 from loadtest.verdict.run import judge
 from tests.support.rundirs import write_run
 from tests.support.runs import gathered, interval, manifest, plan

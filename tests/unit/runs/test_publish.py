@@ -461,7 +461,8 @@ def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> N
     path = write_run(tmp_path, of=wide, slower_ratio=1.6)
     assert publish(path, results=tmp_path).verdict.item("latency").verdict is not Ruling.FAIL
     written = (path / "verdict.json").read_bytes()
-    found = json.loads(written)["items"][4]["evidence"]["gates"]
+    latency = next(item for item in json.loads(written)["items"] if item["item"] == "latency")
+    found = latency["evidence"]["gates"]
     assert [gate["relative_margin_ratio"] for gate in found] == [0.8, 0.8, 0.8, 0.2]
     publish(path, results=tmp_path)
     assert (path / "verdict.json").read_bytes() == written

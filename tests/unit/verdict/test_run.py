@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS
-from loadtest.verdict.evidence import ServerLogEvidence
 from loadtest.verdict.items import ITEMS, Item, Verdict, whole
+from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.messaging import FAILINGS
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 from tests.support.rulings import ruling, told
@@ -26,9 +26,11 @@ def test_a_sound_run_passes_whatever_is_judged() -> None:
     verdict = judge(sound())
     assert {item.item: item.verdict for item in verdict.items} == {
         "connect": Ruling.PASS,
+        "stability": Ruling.PASS,
         "messaging": Ruling.PASS,
         "reconnect": Ruling.PASS,
         "persistence": Ruling.PASS,
+        "cleanup": Ruling.NOT_JUDGED,
         "latency": Ruling.NOT_JUDGED,
         "server_log": Ruling.NOT_JUDGED,
     }

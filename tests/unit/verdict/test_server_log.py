@@ -15,8 +15,8 @@ from loadtest.serverlog.records import Counts, Level, LogRecord
 from loadtest.serverlog.rules import LogClass, load_rules
 from loadtest.serverlog.times import SECOND_NS
 from loadtest.verdict import server_log
-from loadtest.verdict.evidence import KindEvidence, ServerLogEvidence
 from loadtest.verdict.items import Item
+from loadtest.verdict.log_evidence import KindEvidence, ServerLogEvidence
 from loadtest.verdict.server_log import judge
 from tests.support.places import LOGS
 from tests.support.runs import gathered, interval, manifest, plan

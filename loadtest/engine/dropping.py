@@ -1,0 +1,129 @@
+"""A drop in progress: the steps of its kind, and the watch over what the server does with the connection.
+
+A dropping may outlive its session's connection: the session reconnects while its half-open socket stays open,
+or while the server still has to end TCP after a closing handshake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from loadtest.drops.kinds import CLOSE_S, DETECTED, CloseDrop, DropKind, HalfOpen, Steps
+from loadtest.engine.timers import Timers
+from loadtest.engine.watch import Watch
+from loadtest.events import Drop
+from loadtest.session.recorder import Recorder
+from loadtest.session.schedule import NS_PER_S
+from loadtest.transport.connection import Connection
+
+_PAUSE_NS = NS_PER_S // 4
+"""A step later than this means that the whole process paused: the end of TCP may have arrived unread."""
+
+
+class Dropping:
+    """Runs a drop's steps to the end, even after the session has moved on.
+
+    Args:
+        drop: the drop, as planned.
+        connection: the connection to drop.
+        session: id of the session.
+        detected: called once when the session's client has noticed the loss.
+        recovered: called instead at the end of a kind that keeps the connection.
+        cleanup_s: seconds after which the server closes half-open connections, None if that is not known.
+        clock: returns nanoseconds since the run's start.
+        timers: wakes the dropping after a wait.
+        recorder: records what the server does with the connection.
+        droppings: drops in progress; this one adds and removes itself.
+
+    Attributes:
+        noticed: whether the session knows already, from the drop or from the lost connection.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_connection",
+        "_detected",
+        "_droppings",
+        "_paused",
+        "_steps",
+        "_timers",
+        "_watch",
+        "noticed",
+    )
+
+    def __init__(
+        self,
+        drop: Drop,
+        connection: Connection,
+        *,
+        session: str,
+        detected: Callable[[], None],
+        recovered: Callable[[], None],
+        cleanup_s: float | None,
+        clock: Callable[[], int],
+        timers: Timers,
+        recorder: Recorder,
+        droppings: set[Dropping],
+    ) -> None:
+        kind = DropKind.kinds[drop.kind]()
+        self.noticed = False
+        self._connection = connection
+        self._detected = detected if kind.disconnects else recovered
+        self._clock = clock
+        self._timers = timers
+        self._droppings = droppings
+        self._paused = False  # whether the last step was put off because of a pause
+        self._watch: Watch | None = None
+        if isinstance(kind, CloseDrop | HalfOpen):  # all other kinds end TCP themselves
+            within_s = cleanup_s if isinstance(kind, HalfOpen) else CLOSE_S
+            self._watch = Watch(
+                kind.name, connection, within_s, session=session, clock=clock, recorder=recorder
+            )
+        self._steps: Steps = kind.steps(connection, drop)
+        droppings.add(self)
+
+    def go_on(self) -> None:
+        """Run the steps up to the next wait."""
+        for step in self._steps:
+            if step != DETECTED:
+                self._wait(float(step))
+                return
+            self._notice()
+        if self._watch is not None:
+            self._watch.over()
+        self._droppings.discard(self)
+        self._notice()
+
+    def _wait(self, seconds: float) -> None:
+        self._timers.schedule(self._clock() + int(seconds * NS_PER_S), self, None)
+
+    def _notice(self) -> None:
+        if not self.noticed:
+            self.noticed = True
+            self._detected()
+
+    def fire(self, _what: object, due_ns: int) -> None:
+        """Go on after a wait; after a pause of the whole process, read first what arrived meanwhile."""
+        paused = self._clock() - due_ns > _PAUSE_NS
+        self._paused = paused and not self._paused and self._watch is not None
+        if self._paused:
+            self._wait(_PAUSE_NS / NS_PER_S)
+        else:
+            self.go_on()
+
+    def cut_short(self) -> None:
+        """Judge no longer whether the server closes the connection; the steps go on."""
+        if self._watch is not None:
+            self._watch.cut_short()
+
+    def cancel(self) -> None:
+        """Run no further steps."""
+        self.noticed = True
+        self._steps = iter(())
+        self._droppings.discard(self)
+        self.cut_short()
+
+    def abandon(self) -> None:
+        """Run no further steps and reset the socket."""
+        self.cancel()
+        self._connection.reset()

@@ -1,0 +1,89 @@
+"""Whether the server lets go of clients that are gone: the TCP connections of drops, watched until they end.
+
+A watch begins with its drop and has one outcome, counted under the item `cleanup`:
+
+    closed       TCP has ended, whoever ended it: the server, a proxy or the server's kernel
+    late         it has ended, but more than `LATE_S` after the time allowed
+    not_closed   it was still open at the drop's last step
+    cut_short    the run or the session ended first
+
+A watch needs no timer and holds no socket of its own: the drop's last step ends the connection.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from loadtest.session.recorder import Recorder
+from loadtest.session.schedule import NS_PER_S
+from loadtest.transport.connection import Connection
+
+LATE_S: Final = 1.0
+"""Beyond the time allowed: for the network, for a server's own timers, and for this process to look."""
+
+
+_ERRORS: Final = {
+    "late": "the server ended TCP too late",
+    "not_closed": "the server never ended TCP",
+}
+"""Outcomes that are errors, where the time allowed is known."""
+
+
+class Watch:
+    """Watches one dropped connection until it has an outcome.
+
+    Args:
+        kind: kind of the drop.
+        connection: the dropped connection.
+        within_s: seconds allowed from now on; None if no time is known.
+        session: id of the session, named with what went wrong.
+        clock: returns nanoseconds since the run's start.
+        recorder: records the outcome, and how long the server took.
+    """
+
+    __slots__ = ("_began_ns", "_clock", "_connection", "_kind", "_late_ns", "_recorder", "_session")
+
+    def __init__(
+        self,
+        kind: str,
+        connection: Connection,
+        within_s: float | None,
+        *,
+        session: str,
+        clock: Callable[[], int],
+        recorder: Recorder,
+    ) -> None:
+        self._kind = kind
+        self._connection: Connection | None = connection
+        self._clock = clock
+        self._recorder = recorder
+        self._session = session
+        self._began_ns = clock()
+        self._late_ns = None if within_s is None else int((within_s + LATE_S) * NS_PER_S)
+        self._count("watched")
+        connection.tcp_ended = self._tcp_ended
+
+    def _count(self, what: str) -> None:
+        self._recorder.counts[f"cleanup.{self._kind}_{what}"] += 1
+
+    def _tcp_ended(self) -> None:
+        took_ns = self._clock() - self._began_ns
+        self._recorder.samples(f"cleanup_{self._kind}").append(took_ns)
+        self._end("closed" if self._late_ns is None or took_ns <= self._late_ns else "late")
+
+    def over(self) -> None:
+        """End the watch before the drop's last step, which ends TCP itself."""
+        self._end("not_closed")
+
+    def cut_short(self) -> None:
+        """End the watch before its time."""
+        self._end("cut_short")
+
+    def _end(self, outcome: str) -> None:
+        """Count the outcome, once."""
+        if self._connection is not None:
+            self._connection.tcp_ended = None
+            self._connection = None
+            self._count(outcome)
+            if outcome in _ERRORS and self._late_ns is not None:
+                name = f"{_ERRORS[outcome]} ({self._kind})"
+                self._recorder.error("cleanup", name, session=self._session, at_ns=self._clock())

@@ -1,0 +1,84 @@
+"""Reads the server's gauge of its connections: before the run, during it, and until it is back afterwards.
+
+It runs in the process that keeps the run directory, so that only one process reads. What the values mean is
+decided in `loadtest.verdict.cleanup`.
+"""
+
+import time
+
+import gevent
+from msgspec.structs import replace
+
+from loadtest.errors import GaugeUnreadable, InvalidSetting
+from loadtest.results.manifest import ServerGauge
+from loadtest.transport.metrics_gauge import OPTION, MetricsGauge
+
+FIRST_AFTER_S = 2.0
+EVERY_S = 5.0
+"""When the gauge is read during the run: seldom, since a server's page of metrics may be large."""
+
+BACK_S = 10.0
+"""How long the server has, at least, to be back at the start: as long as after a `close` drop."""
+
+_LOOK_EVERY_S = 0.5
+
+
+class GaugeWatch:
+    """Reads a gauge before, during and after one run.
+
+    Args:
+        gauge: the gauge.
+        cleanup_s: seconds after which the server lets go of clients that are gone, None if unknown.
+
+    Attributes:
+        reading: the values so far.
+
+    Raises:
+        InvalidSetting: the gauge cannot be read.
+    """
+
+    def __init__(self, gauge: MetricsGauge, cleanup_s: float | None) -> None:
+        self._gauge = gauge
+        self._back_s = max(BACK_S, cleanup_s or 0.0)
+        try:
+            self.reading = ServerGauge(source=str(gauge), before=gauge.read())
+        except GaugeUnreadable as error:
+            problem = f"cannot be read: {error.problem}"
+            raise InvalidSetting(OPTION, str(gauge), problem) from error
+        self._during = gevent.spawn(self._read_now_and_then)
+
+    def _read_now_and_then(self) -> None:
+        gevent.sleep(FIRST_AFTER_S)
+        while True:
+            try:
+                value = self._gauge.read()
+            except GaugeUnreadable:  # the server may be restarting; the readings at both ends decide
+                pass
+            else:
+                peak = value if self.reading.peak is None else max(value, self.reading.peak)
+                self.reading = replace(self.reading, peak=peak)
+            gevent.sleep(EVERY_S)
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._during.kill()
+
+    def finish(self) -> ServerGauge:
+        """Read the gauge until it is back at its start or the time is up; return all values."""
+        self.stop()
+        began_s = time.monotonic()
+        while True:
+            self._read_last(began_s)
+            after, waited_s = self.reading.after, self.reading.waited_s
+            if (after is not None and after <= self.reading.before) or waited_s >= self._back_s:
+                return self.reading
+            gevent.sleep(_LOOK_EVERY_S)
+
+    def _read_last(self, began_s: float) -> None:
+        after, problem = None, ""
+        try:
+            after = self._gauge.read()
+        except GaugeUnreadable as error:
+            problem = error.problem
+        waited_s = round(time.monotonic() - began_s, 3)
+        self.reading = replace(self.reading, after=after, problem=problem, waited_s=waited_s)

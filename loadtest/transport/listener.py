@@ -1,0 +1,15 @@
+"""What a connection reports, and to whom."""
+
+from typing import Protocol
+
+from loadtest.events import Data, Lost
+
+
+class Listener(Protocol):
+    """Receives a connection's messages and its end."""
+
+    def received(self, data: Data) -> None:
+        """Handle a whole message."""
+
+    def lost(self, lost: Lost) -> None:
+        """Handle the end of the connection; it is the last call."""

@@ -1,0 +1,184 @@
+"""A gauge among the server's metrics, in Prometheus' text format. Reading it blocks, so never on the loop.
+
+The endpoint may be anyone's, so its answer is bounded in size and time, whatever it says about itself. Only
+the lines of the gauge are parsed; the rest of the page may be anything. Redirects are not followed.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+import http.client
+import io
+import math
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from loadtest.errors import NOT_SHOWN, GaugeUnreadable, InvalidSetting
+from loadtest.text import one_line, public_url
+from loadtest.transport.target import Tls
+
+OPTION: Final = "--ws-server-metrics"
+
+SIZE_LIMIT: Final = 2**23
+"""Bytes of an answer, head included. Large exporters have a few MB."""
+
+TIME_LIMIT_S: Final = 5.0
+"""For one answer, from connecting to its last byte. Prometheus itself allows 10 s by default."""
+
+_FORM: Final = "must be URL#NAME, for example http://127.0.0.1:9000/metrics#ws_connections"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsGauge:
+    """Where a gauge is read.
+
+    Args:
+        url: page of the metrics, without fragment.
+        name: name of the gauge.
+        labels: labels that a sample must have; it may have more.
+        tls: the TLS context for https, None for http.
+    """
+
+    url: str
+    name: str
+    labels: dict[str, str]
+    tls: ssl.SSLContext | None = None
+
+    @classmethod
+    def parse(cls, given: str, tls: Tls) -> "MetricsGauge":
+        """Read `URL#NAME` or `URL#NAME{label="value"}`.
+
+        Raises:
+            InvalidSetting: URL or name is malformed, the URL holds credentials, or a TLS setting is invalid.
+        """
+        url, mark, selector = given.partition("#")
+        shown = f"{public_url(url)}{mark}{selector}"
+        try:
+            parts = urlsplit(url)
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid or not url.isascii() or not url.isprintable() or " " in url:
+            raise InvalidSetting(OPTION, shown, _FORM)
+        if parts.username or parts.password:
+            raise InvalidSetting(OPTION, NOT_SHOWN, "must not hold credentials")
+        samples = _samples(f"{selector} 0") if "\n" not in selector else []
+        if len(samples) != 1 or "#" in selector:
+            raise InvalidSetting(OPTION, shown, _FORM)
+        ((name, labels, _),) = samples
+        return cls(url=url, name=name, labels=labels, tls=tls.context() if parts.scheme == "https" else None)
+
+    def __str__(self) -> str:
+        labels = ",".join(f'{name}="{value}"' for name, value in self.labels.items())
+        return f"{public_url(self.url)}#{self.name}{f'{{{labels}}}' if labels else ''}"
+
+    def read(self) -> float:
+        """Return the sum of all samples of the gauge that have the labels.
+
+        Raises:
+            GaugeUnreadable: there was no sound answer in time, or it has no such sample.
+        """
+        page = self._page()
+        lines = (line for line in page.split("\n") if line.startswith(self.name))
+        values = [
+            value
+            for line in lines
+            for name, labels, value in _samples(line)
+            if name == self.name and self.labels.items() <= labels.items()
+        ]
+        if not values:
+            raise GaugeUnreadable(f"{self} has no sample")
+        total = math.fsum(values) if all(map(math.isfinite, values)) else math.nan
+        if not math.isfinite(total):
+            raise GaugeUnreadable(f"{self} is not a number")
+        return total
+
+    def _page(self) -> str:
+        parts = urlsplit(self.url)
+        assert parts.hostname is not None  # checked by `parse`
+        connection = _connection(parts.hostname, parts.port, self.tls)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        try:
+            connection.request("GET", path, headers={"Accept": "text/plain", "Connection": "close"})
+            answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                raise GaugeUnreadable(f"HTTP {answer.status} from {public_url(self.url)}")
+            return answer.read().decode("utf-8", "replace")
+        except (OSError, UnicodeError, ValueError, http.client.HTTPException) as error:
+            raise GaugeUnreadable(one_line(f"{type(error).__name__}: {error}")) from error
+        finally:
+            connection.close()
+
+
+def _samples(line: str) -> list[tuple[str, dict[str, str], float]]:
+    """Return the sample of a line as (name, labels, value); empty if it is malformed."""
+    try:
+        return [
+            (sample.name, dict(sample.labels), float(sample.value))
+            for family in text_string_to_metric_families(f"{line}\n")
+            for sample in family.samples
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError):  # the parser trusts its input
+        return []
+
+
+def _connection(host: str, port: int | None, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    deadline_s = time.monotonic() + TIME_LIMIT_S
+    connection = (
+        http.client.HTTPConnection(host, port, timeout=TIME_LIMIT_S)
+        if tls is None
+        else http.client.HTTPSConnection(host, port, timeout=TIME_LIMIT_S, context=tls)
+    )
+
+    def response(sock: socket.socket, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
+        bounded: Any = _BoundedSocket(sock, deadline_s)
+        return http.client.HTTPResponse(bounded, *arguments, **options)
+
+    connection.response_class = response  # type: ignore[assignment]  # a function does what the class does
+    return connection
+
+
+class _BoundedSocket:
+    """What `http.client` reads an answer from: a socket that ends with an error at a limit."""
+
+    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
+        self._bytes = _BoundedBytes(sock, deadline_s)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return the file to read from."""
+        return io.BufferedReader(self._bytes)
+
+
+class _BoundedBytes(io.RawIOBase):
+    """The bytes of a socket up to the limits of size and time."""
+
+    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
+        self._sock = sock
+        self._deadline_s = deadline_s
+        self._left = SIZE_LIMIT
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes.
+
+        Raises:
+            TimeoutError: the time is up.
+            ValueError: the answer is too large.
+        """
+        left_s = self._deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no whole answer within {TIME_LIMIT_S:g} s")
+        self._sock.settimeout(left_s)
+        count = self._sock.recv_into(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise ValueError(f"the answer has over {SIZE_LIMIT // 2**20} MB")
+        return count
