@@ -90,16 +90,18 @@ class Refused(Struct, frozen=True, kw_only=True):
     """An attempt failed before the WebSocket was open.
 
     Args:
-        phase: dns, tcp, tls, upgrade or token.
+        phase: dns, tcp, tls, upgrade, token or login.
         cause: short stable word to count by: refused, timeout, http_503, …
         detail: one bounded line for people, without the token.
         unreachable: whether the server sent no response, as when it is down.
+        retry_after_s: how long the server asks to stay away (Retry-After), 0 if it does not.
     """
 
     phase: str
     cause: str
     detail: str
     unreachable: bool = False
+    retry_after_s: float = 0.0
 
 
 class Received(Struct, frozen=True):

@@ -11,119 +11,10 @@ its text, and names the option in its errors: `--ws-backoff`.
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from enum import StrEnum
 from typing import Any, Final
 
-from loadtest.errors import NOT_SHOWN, InvalidSetting
-from loadtest.values import Choice, FilePath, Flag, Kind, Number, Pair, Text, Weighted, Whole, seconds
-
-
-class Group(StrEnum):
-    """Headings in lists of settings, in order."""
-
-    SERVER = "Server under test"
-    LOAD = "Load"
-    DROPS = "Drops and reconnecting"
-    CONNECTION = "Connection"
-    VERDICT = "Verdict"
-    SERVER_LOG = "Server log"
-    OUTPUT = "Output"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting.
-
-    Args:
-        name: option name without `--ws-`; empty for a setting that is only a class attribute.
-        kind: kind of its value, with the bounds.
-        default: default of the attribute.
-        help: what it does, in sentences, without the default and the bounds, which are shown beside it.
-        attribute: attribute of the user class; the option overrides it. Made from the name unless given:
-            `_s` is added for seconds, `s` for a repeatable setting.
-        in_plan: whether the run's plan holds it; comparable runs must not differ in it.
-        plan_field: field of the plan, if it has another name than the attribute.
-        default_text: how to show the default, if its value does not explain itself.
-        secret: whether it is masked in the web form and kept out of every file and error.
-        repeatable: whether it can be given more than once; its value is then a tuple.
-        in_web_form: whether the web form shows it. Settings that read files or run programs on this machine
-            are not shown: a web request must not change what they were when the process started.
-    """
-
-    name: str
-    kind: Kind
-    default: Any
-    help: str
-    _: KW_ONLY
-    attribute: str = ""
-    in_plan: bool = False
-    plan_field: str = ""
-    default_text: str = ""
-    secret: bool = False
-    repeatable: bool = False
-    in_web_form: bool = True
-
-    def __post_init__(self) -> None:
-        in_seconds = isinstance(self.kind, Number) and self.kind.unit == "seconds"
-        made = self.name.replace("-", "_") + "_s" * in_seconds + "s" * self.repeatable
-        object.__setattr__(self, "attribute", self.attribute or made)
-        object.__setattr__(self, "plan_field", self.plan_field or self.attribute * self.in_plan)
-
-    @property
-    def option(self) -> str:
-        """The option as the user types it, or the attribute if there is none."""
-        return f"--ws-{self.name}" if self.name else f"WebSocketUser.{self.attribute}"
-
-    @property
-    def variable(self) -> str:
-        """The environment variable; empty if there is no option."""
-        return f"LOCUST_WS_{self.name.replace('-', '_').upper()}" if self.name else ""
-
-    @property
-    def destination(self) -> str:
-        """The name in Locust's parsed options; empty if there is no option."""
-        return f"ws_{self.name.replace('-', '_')}" if self.name else ""
-
-    @property
-    def allowed(self) -> str:
-        """The bounds or the choices; empty if there are none."""
-        return str(self.kind) if isinstance(self.kind, Number | Choice | Weighted) else ""
-
-    @property
-    def shown_default(self) -> str:
-        """The default as shown to users; `none` if there is none."""
-        return self.default_text or written(self.default) or "none"
-
-    def read(self, given: Any) -> Any:
-        """Return the checked value.
-
-        Args:
-            given: text or a Python object; with `repeatable` also a list or a mapping of those.
-
-        Raises:
-            InvalidSetting: the setting does not accept the value.
-        """
-        if given is None and self.default is None:
-            return None
-        try:
-            if self.repeatable:
-                return tuple(self.kind.read(one, self.option) for one in _each(given))
-            return self.kind.read(given, self.option)
-        except InvalidSetting as error:
-            if self.secret:
-                raise InvalidSetting(error.option, NOT_SHOWN, error.problem, error.hint) from None
-            raise
-
-
-def _each(given: Any) -> Iterable[Any]:
-    """Return the values of a repeatable setting, which may be given as a mapping, a list or one value."""
-    if isinstance(given, Mapping):
-        return given.items()
-    if isinstance(given, Iterable) and not isinstance(given, str):
-        return given
-    return [given] if given != "" else ()
-
+from loadtest.setting import Group, Setting, written
+from loadtest.values import Choice, FilePath, Flag, Number, Pair, Text, Weighted, Whole, seconds
 
 TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
     Group.SERVER: (
@@ -168,6 +59,12 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             in_web_form=False,
         ),
         Setting("subprotocol", Text("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
+        Setting(
+            "subprotocol-optional",
+            Flag(),
+            False,
+            "Accept a server that selects none of the subprotocols offered; browsers fail the connection.",
+        ),
         Setting(
             "revision", Text("NAME"), None, "Version of the server under test.", default_text="git describe"
         ),
@@ -229,6 +126,13 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             1,
             "Seed of drops, arrivals, sizes and jitter: the same seed gives the same plan.",
             in_plan=True,
+        ),
+        Setting(
+            "keep-going",
+            Flag(),
+            False,
+            "Go on to the end although no session was established in 30 s, or all have given up for good. "
+            "Runs without the web UI end early then.",
         ),
     ),
     Group.DROPS: (
@@ -318,6 +222,13 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
     ),
     Group.VERDICT: (
         Setting(
+            "pushes-per-s",
+            Number(1e-6, 10_000, "pushes per second per session", or_zero=True),
+            None,
+            "Least rate of pushes that each session must receive while it is connected; 0 expects none.",
+            default_text="the dialect's",
+        ),
+        Setting(
             "baseline",
             Text("RUN"),
             None,
@@ -348,6 +259,16 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "How much slower than the baseline still counts as unchanged at p50, p90, p99 or outage: a share "
             "(p50=8%), a time (p99=2ms), or the larger of both (p99=15%/2ms).",
             default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
+            repeatable=True,
+        ),
+        Setting(
+            "allow-losses",
+            Text("[CODE,…=]N|N/h|any"),
+            (),
+            "Connections that the server or the network may end unasked: in the run (5), per session-hour "
+            "(2/h), or any number; of all losses, or of those with some close codes (1001,1012=2/h). 1006 "
+            "stands for an end without a close frame: RST, FIN or a timeout.",
+            attribute="allow_losses",
             repeatable=True,
         ),
         Setting(
@@ -440,18 +361,3 @@ def command_options(plan: Mapping[str, Any]) -> list[str]:
     """
     given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
     return [f"{option} {shlex.quote(value)}" for option, value in given if value]
-
-
-def written(value: Any) -> str:
-    """Return a value as its option takes it; reading the text gives the same value."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return repr(value).removesuffix(".0")
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, Mapping):
-        return ",".join(f"{name}={written(one)}" for name, one in value.items())
-    if isinstance(value, tuple | list):
-        return ",".join(map(written, value))
-    return str(value)

@@ -301,7 +301,7 @@ def span(us: float | None) -> str:
     """Write a time given in microseconds: `2.5 ms`; from one second on, `1.23 s`."""
     if us is None:
         return UNKNOWN
-    return f"{_figures(us / 1e6)} s" if us >= 1_000_000 else f"{_figures(us / 1000)} ms"
+    return f"{figures(us / 1e6)} s" if us >= 1_000_000 else f"{figures(us / 1000)} ms"
 
 
 def clock(seconds: float) -> str:
@@ -319,9 +319,9 @@ def change(ratio: float | None) -> str:
 
 def share(ratio: float | None) -> str:
     """Write a ratio: `100%`, `0.05%`, `1,200%`."""
-    return UNKNOWN if ratio is None else f"{_figures(100 * ratio)}%"
+    return UNKNOWN if ratio is None else f"{figures(100 * ratio)}%"
 
 
-def _figures(value: float) -> str:
+def figures(value: float) -> str:
     """Write three significant figures, or the whole integer part: `1,234`, `95`, `2.5`, `0.064`."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -25,7 +25,16 @@ def dialect() -> None:
     "--host", metavar="URL", help="ws://HOST[:PORT] or wss://HOST[:PORT]  [default: the user class's]"
 )
 @setting_options(
-    *("path", "token", "headers", "data", "subprotocols", "open_timeout_s", "reply_timeout_s"),
+    *(
+        "path",
+        "token",
+        "headers",
+        "data",
+        "subprotocols",
+        "subprotocol_optional",
+        "open_timeout_s",
+        "reply_timeout_s",
+    ),
     *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
 )
 @json_option

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from loadtest.cli.shared_options import json_option, print_json
-from loadtest.options import TABLE, Setting
+from loadtest.options import TABLE
+from loadtest.setting import Setting
 
 
 @click.command("options")

@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from loadtest.errors import InvalidSetting
-from loadtest.options import SETTINGS, Setting, written
+from loadtest.options import SETTINGS
+from loadtest.setting import Setting, written
 from loadtest.values import Flag
 
 

@@ -169,6 +169,7 @@ class Dialect:
         queues: whether clients of this application send messages that fall due in an outage afterwards;
             otherwise those are missed.
         pushes: whether the server sends messages on its own.
+        pushes_per_s: how many each session receives per second, at least; None if it does not promise that.
         heartbeat_s: seconds between heartbeats, None for none.
         cleanup_s: seconds after which the server closes connections whose client is gone; None if it
             does not promise that.
@@ -186,6 +187,7 @@ class Dialect:
     history_window: ClassVar[int | None] = None
     queues: ClassVar[bool] = True
     pushes: ClassVar[bool] = False
+    pushes_per_s: ClassVar[float | None] = None
     heartbeat_s: ClassVar[float | None] = None
     cleanup_s: ClassVar[float | None] = None
     forbidding_close_codes: ClassVar[frozenset[int]] = frozenset({1008})

@@ -81,7 +81,15 @@ class Marker:
 
     def is_foreign(self, text: str) -> bool:
         """Return whether the text bears a mark of another session of this run."""
-        return any(session != self._session for session, _ in self._of_run(text))
+        return self.foreign_part(text) is not None
+
+    def foreign_part(self, text: str) -> tuple[int, str] | None:
+        """Return the sequence number in another session's first mark of this run, and the text from it."""
+        for mark in _MARK.finditer(text):
+            run_id, session, _, sequence = mark.groups()
+            if run_id == self._run_id and session != self._session:
+                return int(sequence), text[mark.start() :]
+        return None
 
     def _of_run(self, text: str) -> list[tuple[str, int]]:
         """Return session and sequence number of each mark of this run, in order."""

@@ -87,6 +87,7 @@ _ATTRIBUTES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "heartbeat_s": (_is_amount, "None or above 0"),
     "cleanup_s": (_is_amount, "None or above 0"),
     "history_window": (_is_amount, "None or above 0"),
+    "pushes_per_s": (_is_amount, "None or above 0"),
     "forbidding_close_codes": (_are_codes, "a set of numbers, such as frozenset({1008})"),
     "subprotocols": (_are_texts, 'a tuple of texts, such as ("chat",)'),
     "path": (_is_path, "a path that begins with a slash"),

@@ -61,6 +61,7 @@ class EngineSettings:
         token: returns a token, or an awaitable of one; called before each attempt.
         headers: added to every upgrade request.
         subprotocols: offered in addition to the dialect's.
+        subprotocol_optional: whether a server may select none of those offered.
         source_ips: local addresses to connect from, in turn.
         open_timeout_s: limit for each of: getting a token, opening the WebSocket, establishing the session.
         max_message_bytes: size of the largest message accepted.
@@ -75,6 +76,7 @@ class EngineSettings:
     token: TokenSource = lambda: None
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
+    subprotocol_optional: bool = False
     source_ips: tuple[str, ...] = ()
     open_timeout_s: float = 10.0
     max_message_bytes: int = 2**20
@@ -342,6 +344,7 @@ class Engine:
             timeout_s=settings.open_timeout_s,
             headers=settings.headers,
             subprotocols=settings.subprotocols,
+            subprotocol_optional=settings.subprotocol_optional,
             max_message_bytes=settings.max_message_bytes,
             source_ips=settings.source_ips,
             most_connections=most_connections(),

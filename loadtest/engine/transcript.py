@@ -25,6 +25,7 @@ from loadtest.engine.conversation import Conversation, Ending, Entry, Fault, Pub
 from loadtest.engine.login import credentials
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Endpoint, Event, Lost, Opened, Received, Send
+from loadtest.session.proof import NO_REPLY
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.state import State
@@ -374,8 +375,12 @@ def _text(data: Data) -> str:
 
 
 def _of_messages(interval: Interval) -> list[ErrorTally]:
-    """Return the errors that belong to messages; lifecycle events show those of attempts."""
-    return [tally for tally in interval.errors.values() if tally.item in ("messaging", "persistence")]
+    """Return the errors that belong to messages; lifecycle events show the others, those of attempts."""
+    return [
+        tally
+        for tally in interval.errors.values()
+        if tally.item in ("messaging", "persistence") or tally.error == NO_REPLY
+    ]
 
 
 def _remarks(interval: Interval) -> Iterable[str]:

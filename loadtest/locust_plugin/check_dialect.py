@@ -16,8 +16,9 @@ from loadtest.errors import InvalidSetting, UsageError
 from loadtest.locust_plugin.gevent_bridge import start_native_thread
 from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import load_settings
-from loadtest.options import SETTINGS, written
+from loadtest.options import SETTINGS
 from loadtest.report.dialect_check import DialectCheck
+from loadtest.setting import written
 from loadtest.text import HIDDEN, without_secrets
 from loadtest.values import FilePath, Flag
 

@@ -24,6 +24,7 @@ import gevent
 import msgspec
 from gevent.event import Event
 from locust.env import Environment
+from locust.runners import STATE_RUNNING, STATE_SPAWNING
 
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.locust_plugin import stats
@@ -32,6 +33,7 @@ from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.load import Load, RunInfo
 from loadtest.locust_plugin.load_settings import LoadSettings, described_revision
 from loadtest.locust_plugin.log_watch import LogWatch
+from loadtest.locust_plugin.prospects import Prospects
 from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.reference_server import ReferenceServer
 from loadtest.locust_plugin.web import refuse_bad_settings
@@ -249,12 +251,16 @@ class RecordingLifecycle(Lifecycle):
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
             gates=settings.gates,
+            allowed_losses=tuple(map(str, settings.allowances)),
             limits=settings.limits,
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
+            pushes_per_s=settings.engine.config.pushes_per_s or None,
         )
         writer = RunWriter(settings.results, manifest)
-        self._recording = Recording(writer, self._log_watch(settings, writer.path), gauge_watch)
+        prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
+        log_watch = self._log_watch(settings, writer.path)
+        self._recording = Recording(writer, prospects, log_watch, gauge_watch)
         self.judged = None
         logger.info("run %s against %s", writer.path, manifest.target)
         return settings, manifest.run_id
@@ -281,8 +287,20 @@ class RecordingLifecycle(Lifecycle):
             return
         try:
             self._recording.append(packed)
+            self._end_without_prospects(self._recording, packed)
         except Exception as error:
             self._fail(error)
+
+    def _end_without_prospects(self, recording: Recording, packed: PackedInterval) -> None:
+        """End a headless run in which no session can work any more, unless it is to go on."""
+        going = self._runner.state in (STATE_SPAWNING, STATE_RUNNING) and recording.ended_early is None
+        keep_going = self._settings is None or self._settings.keep_going
+        if keep_going or not (going and self._configuration.options.headless):
+            return
+        if reason := recording.no_prospects(packed):
+            recording.ended_early = reason
+            logger.warning("the run is ended early: %s", reason)
+            gevent.spawn(self._runner.quit)
 
     def _end(self) -> None:
         if self._load is not None:

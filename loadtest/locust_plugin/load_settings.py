@@ -31,6 +31,7 @@ from loadtest.text import Secrets, secrets_in
 from loadtest.transport.addresses import expand
 from loadtest.transport.metrics_gauge import MetricsGauge
 from loadtest.transport.target import Target, Tls
+from loadtest.verdict.allowances import Allowance, parse_allowances
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,8 @@ class LoadSettings:
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
+        allowances: how many connections may be lost.
+        keep_going: whether a run goes on to its end although no session can work any more.
         limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
             dialect's promise.
@@ -83,6 +86,8 @@ class LoadSettings:
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
+    allowances: Sequence[Allowance]
+    keep_going: bool
     limits: Sequence[TimeLimit]
     cleanup_timeout_s: float | None
     gauge: MetricsGauge | None
@@ -112,6 +117,8 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
+        allowances=parse_allowances(values["allow_losses"]),
+        keep_going=values["keep_going"],
         limits=parse_limits(values["limits"]),
         cleanup_timeout_s=values["cleanup_timeout_s"],
         gauge=_gauge(values),
@@ -165,11 +172,13 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
             in_flight=values["in_flight"],
             size_of=_size_of(values, seed),
             data=rows,
+            pushes_per_s=_pushes_per_s(dialect, values["pushes_per_s"]),
         ),
         drops=replace(drops, cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s),
         token=token if callable(token) else lambda: token,
         headers=values["headers"],
         subprotocols=values["subprotocols"],
+        subprotocol_optional=values["subprotocol_optional"],
         source_ips=expand(values["source_ips"]),
         open_timeout_s=values["open_timeout_s"],
         max_message_bytes=values["max_message_bytes"],
@@ -241,6 +250,10 @@ def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:
     if not type(dialect).overrides("request"):
         return Pace(0, "constant", seed)
     return Pace(values["rate"], values["arrivals"], seed)
+
+
+def _pushes_per_s(dialect: Dialect, given: float | None) -> float:
+    return (dialect.pushes_per_s or 0.0) if given is None else given
 
 
 def _size_of(values: Mapping[str, Any], seed: int) -> SizeOf:

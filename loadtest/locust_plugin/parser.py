@@ -7,7 +7,8 @@ flags to False. Values from the command line, the environment and the web form a
 import argparse
 from typing import Any
 
-from loadtest.options import SETTINGS, TABLE, Setting
+from loadtest.options import SETTINGS, TABLE
+from loadtest.setting import Setting
 from loadtest.values import Flag
 
 NOT_IN_WEB_FORM = tuple(row.destination for row in SETTINGS.values() if row.name and not row.in_web_form)

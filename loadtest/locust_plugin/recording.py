@@ -15,6 +15,8 @@ import gevent
 from loadtest import histograms, text
 from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.log_watch import LogWatch
+from loadtest.locust_plugin.loss_warnings import LossWarnings
+from loadtest.locust_plugin.prospects import Prospects
 from loadtest.report.judged_run import JudgedRun
 from loadtest.results.environment import utc_text
 from loadtest.results.interval import PackedInterval
@@ -42,6 +44,7 @@ class Progress:
         sent: messages sent since the start.
         sent_per_s: messages sent per second over the last seconds.
         lost: messages lost, corrupted, duplicated or reordered since the start, and not because of a drop.
+        losses: connections that the server or the network ended unasked since the start.
         drops: drops made since the start.
         p50_us, p99_us: service time over the last seconds; None if there was no reply.
     """
@@ -53,6 +56,7 @@ class Progress:
     sent: int
     sent_per_s: float
     lost: int
+    losses: int
     drops: int
     p50_us: float | None = None
     p99_us: float | None = None
@@ -62,8 +66,8 @@ def progress_line(now: Progress) -> str:
     """Return the progress line, without a line end."""
     return (
         f"{text.clock(now.elapsed_s)} up={now.up} connecting={now.connecting} outage={now.in_outage} "
-        f"sent={now.sent} rate={now.sent_per_s:.1f}/s lost={now.lost} drops={now.drops} "
-        f"p50={_latency(now.p50_us)} p99={_latency(now.p99_us)}"
+        f"sent={now.sent} rate={now.sent_per_s:.1f}/s lost={now.lost} losses={now.losses} "
+        f"drops={now.drops} p50={_latency(now.p50_us)} p99={_latency(now.p99_us)}"
     )
 
 
@@ -76,22 +80,30 @@ class Recording:
 
     Args:
         writer: writer of the run directory.
+        prospects: of the run.
         log_watch: follows the server's log; None if no log was given.
         gauge_watch: reads the server's gauge of its connections; None if none was given.
+
+    Attributes:
+        ended_early: why the run is ended before its time; None if it is not.
     """
 
     def __init__(
         self,
         writer: RunWriter,
+        prospects: Prospects,
         log_watch: LogWatch | None = None,
         gauge_watch: GaugeWatch | None = None,
     ) -> None:
         self.writer = writer
+        self.ended_early: str | None = None
+        self._prospects = prospects
         self._began_ns = time.monotonic_ns()
         self._log_watch = log_watch
         self._gauge_watch = gauge_watch
         self._counts: Counter[str] = Counter()
         self._recent: dict[int | None, deque[PackedInterval]] = {}
+        self._loss_warnings = LossWarnings()
         self._progress = gevent.spawn(self._log_progress)
 
     @property
@@ -104,6 +116,16 @@ class Recording:
         self.writer.append(packed)
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
+        if line := self._loss_warnings.line(packed, self.elapsed_ns / 1e9):
+            logger.warning("%s", line)
+
+    def no_prospects(self, packed: PackedInterval) -> str:
+        """Return why no session can work any more, empty if one may.
+
+        Args:
+            packed: the interval just written.
+        """
+        return self._prospects.none_left(self._counts, self._gauges(), packed.stop_ns)
 
     def finish(
         self,
@@ -125,7 +147,7 @@ class Recording:
         ended_at = utc_text(time.time_ns())
         self._finish_gauge(failed=failure is not None)
         if failure is None:
-            self.writer.finish(ended_at, missing_workers)
+            self.writer.finish(ended_at, missing_workers, ended_early=self.ended_early)
         else:
             self.writer.fail(failure, missing_workers)
         if self._log_watch is not None:
@@ -156,10 +178,14 @@ class Recording:
             sent=self._counts["messaging.sent"],
             sent_per_s=_sent_per_s(recent),
             lost=sum(self._counts[name] for name in _LOST),
-            drops=sum(count for name, count in self._counts.items() if name.startswith("drops.")),
+            losses=self._count_of("losses."),
+            drops=self._count_of("drops."),
             p50_us=percentiles.get(50),
             p99_us=percentiles.get(99),
         )
+
+    def _count_of(self, prefix: str) -> int:
+        return sum(count for name, count in self._counts.items() if name.startswith(prefix))
 
     def _gauges(self) -> Mapping[str, float]:
         """Return the latest gauges, summed over all processes."""

@@ -8,6 +8,8 @@ are not failures; a failure is what the verdict would count against the server.
 
 import math
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,7 @@ from locust.stats import PERCENTILES_TO_REPORT, STATS_TYPE_WIDTH, RequestStats, 
 
 from loadtest import histograms
 from loadtest.results.interval import PackedInterval
+from loadtest.verdict.stability import cause_text
 
 METHOD = "WS"
 
@@ -26,8 +29,9 @@ class _Row:
     Args:
         name: the row's name in the table.
         item: verdict item whose errors are listed for the row.
-        requests: names of the counts that add up to its requests.
-        failures: names of the counts that add up to its failures.
+        requests: names of the counts that add up to its requests; one that ends with a dot stands for all
+            that begin with it.
+        failures: names of the counts that add up to its failures, likewise.
         tags: tags of the histograms with its times.
     """
 
@@ -81,6 +85,7 @@ ROWS = (
         ("outage",),
     ),
     _Row("push", "messaging", ("messaging.pushes",), (), ("push",)),
+    _Row("loss", "stability", ("losses.",), ("losses.",), ()),
 )
 
 
@@ -146,8 +151,7 @@ def feed(stats: RequestStats, packed: PackedInterval) -> None:
 
 
 def _delta(stats: RequestStats, row: _Row, packed: PackedInterval) -> StatsEntry | None:
-    requests = sum(packed.counts.get(name, 0) for name in row.requests)
-    failures = sum(packed.counts.get(name, 0) for name in row.failures)
+    requests, failures = (_total(packed, names) for names in (row.requests, row.failures))
     if not requests and not failures:
         return None
     delta = StatsEntry(stats, row.name, METHOD)
@@ -160,6 +164,15 @@ def _delta(stats: RequestStats, row: _Row, packed: PackedInterval) -> StatsEntry
     _fill_times(delta, row, packed)
     delta.num_none_requests = max(0, requests - sum(delta.response_times.values()))
     return delta
+
+
+def _total(packed: PackedInterval, names: Iterable[str]) -> int:
+    return sum(
+        sum(count for one, count in packed.counts.items() if one.startswith(name))
+        if name.endswith(".")
+        else packed.counts.get(name, 0)
+        for name in names
+    )
 
 
 def _fill_times(delta: Any, row: _Row, packed: PackedInterval) -> None:
@@ -185,10 +198,20 @@ def _rounded(ms: float) -> float:
 
 
 def _feed_errors(stats: RequestStats, row: _Row, packed: PackedInterval) -> None:
-    for tally in packed.errors:
-        if tally.item != row.item or row.name == "push":
-            continue
-        key = StatsError.create_key(METHOD, row.name, tally.error)
-        error = stats.errors.setdefault(key, StatsError(METHOD, row.name, tally.error))
-        for _ in range(tally.count):
+    for text, count in _errors(row, packed).items():
+        key = StatsError.create_key(METHOD, row.name, text)
+        error = stats.errors.setdefault(key, StatsError(METHOD, row.name, text))
+        for _ in range(count):
             error.occurred()
+
+
+def _errors(row: _Row, packed: PackedInterval) -> Counter[str]:
+    """Return how often each error of a row occurred; those of losses are their causes."""
+    found: Counter[str] = Counter()
+    if row.name == "loss":
+        found.update(cause_text(one.cause or "other") for one in packed.lifecycle if one.event == "lost")
+    elif row.name != "push":
+        for tally in packed.errors:
+            if tally.item == row.item:
+                found[tally.error] += tally.count
+    return found

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from loadtest import text
 from loadtest.errors import DIALECT_MISTAKE
+from loadtest.report.losses import loss_lines
 from loadtest.report.tables import counts, gates, interval, margin, time_limits
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
@@ -41,7 +42,7 @@ def item_lines(item: AnyItem) -> list[str]:
 
 def finding_lines(item: AnyItem) -> list[str]:
     """Return findings: the most frequent errors, the first wrong records of the server's log."""
-    return [*_error_lines(item), *_log_lines(item)]
+    return [*_error_lines(item), *loss_lines(item), *_log_lines(item)]
 
 
 def count_lines(item: AnyItem) -> Iterator[str]:
@@ -131,6 +132,9 @@ def herd_line(run: RunData) -> str:
 _STEPS: Mapping[tuple[str, Ruling], str] = {
     ("connect", Ruling.FAIL): "open one connection by hand with the same path, token and subprotocols; "
     "the error says at which step it ended",
+    ("stability", Ruling.FAIL): "look for the time of the first loss in the logs of the server and of every "
+    "proxy before it: restarts, time limits, crashes; what is known and accepted can be allowed, as in "
+    "--ws-allow-losses 1006=2/h",
     ("messaging", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
     "a run with --ws-drop-every 0 tells whether drops have to do with it",
     ("reconnect", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "

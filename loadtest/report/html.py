@@ -11,6 +11,7 @@ from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.losses import loss_table
 from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Untrusted,
@@ -66,6 +67,7 @@ def html(judged: JudgedRun) -> str:
         limits=limit_table(verdict.items),
         gates=gate_table(gates(verdict.latency)),
         latency=latency_table(run),
+        losses=loss_table(verdict.item("stability")),
         outages=outage_table(run),
         herd=advice.herd_line(run),
         phases=phase_table(run),

@@ -65,6 +65,7 @@ class JudgedRun:
         ]
         if margins := margins_text(manifest.gates):
             options.append(f"--ws-margin {shlex.quote(margins)}")
+        options += [f"--ws-allow-losses {shlex.quote(rule)}" for rule in manifest.allowed_losses]
         options += [f"--ws-limit {shlex.quote(str(limit))}" for limit in manifest.time_limits]
         return _broken(head, options)
 

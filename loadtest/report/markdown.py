@@ -10,6 +10,7 @@ from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.losses import loss_table
 from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
     Sheet,
@@ -102,6 +103,7 @@ def _measured(judged: JudgedRun) -> Iterator[str]:
         limit_table(verdict.items),
         gate_table(gates(verdict.latency)),
         latency_table(run),
+        loss_table(verdict.item("stability")),
         outage_table(run),
         phase_table(run),
         storm_table(run),

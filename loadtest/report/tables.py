@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from loadtest import text
 from loadtest.drops.kinds import disconnects
-from loadtest.options import written
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
+from loadtest.setting import written
 from loadtest.verdict.evidence import (
     CountedEvidence,
     GateResult,

@@ -19,6 +19,7 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.histograms import Histogram
 from loadtest.results.manifest import Manifest
+from loadtest.results.uptime import Uptime
 from loadtest.session.recorder import ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
 
@@ -186,6 +187,7 @@ class RunData:
         outages: grouped by trigger and cause.
         phases: durations in µs by phase (detect, wait, dns, tcp, tls, upgrade, resume) of the outages that
             ended.
+        uptime: how long connections were up, and how they were lost.
         storms: how each planned storm went, ordered by time.
         warnings: problems with the files that did not prevent reading them.
     """
@@ -201,6 +203,7 @@ class RunData:
     attempts_per_s: Mapping[int, int]
     outages: Sequence[OutageGroup]
     phases: Mapping[str, Histogram]
+    uptime: Uptime
     storms: Sequence[StormRecovery] = ()
     warnings: Sequence[str] = ()
 

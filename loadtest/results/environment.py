@@ -38,9 +38,11 @@ def new_manifest(
     plan: Plan,
     promises: Promises | None = None,
     gates: Sequence[Gate] = GATES,
+    allowed_losses: Sequence[str] = (),
     limits: Sequence[TimeLimit] = (),
     cleanup_timeout_s: float | None = None,
     server_gauge: ServerGauge | None = None,
+    pushes_per_s: float | None = None,
     started_unix_ns: int | None = None,
 ) -> Manifest:
     """Return the manifest of a run that is about to start.
@@ -51,10 +53,12 @@ def new_manifest(
         plan: the plan of the run.
         promises: what the run's dialect promises.
         gates: quantiles and margins that latency is judged by.
+        allowed_losses: rules for how many connections may be lost.
         limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
             dialect's promise.
         server_gauge: the server's gauge of its connections before the run; None if none was given.
+        pushes_per_s: pushes that each session must receive per second, None if none are expected.
         started_unix_ns: wall clock at the run's start, the zero of all its times; None for now.
     """
     started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
@@ -69,7 +73,9 @@ def new_manifest(
         cleanup_timeout_s=cleanup_timeout_s,
         server_gauge=server_gauge,
         margins=margins_of(gates),
+        allowed_losses=tuple(allowed_losses),
         limits=stored(limits),
+        pushes_per_s=pushes_per_s,
         versions=versions(),
         host=host(),
     )

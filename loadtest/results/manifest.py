@@ -228,12 +228,15 @@ class Manifest(Struct, frozen=True, kw_only=True):
         workers: what each process contributed, filled in at the end.
         missing_workers: workers that did not deliver everything they recorded.
         failure: the error that made the tool itself fail, null if it did not.
+        ended_early: why the run had no prospects any more and was ended before its time, null if it was not.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections, null for the
             dialect's promise.
         server_gauge: the server's gauge of its connections, null if none was given.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
+        allowed_losses: rules for how many connections may be lost (`--ws-allow-losses`), as text.
         limits: limits on the run's times, in milliseconds by name; not part of the plan either.
+        pushes_per_s: pushes that each session had to receive per second, null if none were expected.
         comparability_hash: hash of the plan; always computed from it.
     """
 
@@ -252,10 +255,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
     workers: list[WorkerShare] = field(default_factory=list)
     missing_workers: list[Count] = field(default_factory=list)
     failure: Text | None = None
+    ended_early: Text | None = None
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
+    allowed_losses: tuple[Text, ...] = ()
     limits: dict[Text, Amount] = field(default_factory=dict)
+    pushes_per_s: Amount | None = None
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:

@@ -30,6 +30,7 @@ from loadtest.results.data import (
 )
 from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
+from loadtest.results.uptime import UptimeGathering
 from loadtest.session.recorder import TAGS, ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import one_line
@@ -71,6 +72,7 @@ class Gathering:
         self._attempts: Counter[int] = Counter()
         self._outages = _Outages()
         self._recoveries = Recoveries(manifest.plan.storms)
+        self._uptime = UptimeGathering()
         self._warnings: list[str] = []
         self._standstills = 0
         self._longest_ns = 0
@@ -94,6 +96,7 @@ class Gathering:
                 self._standstills += 1
                 self._longest_ns = max(self._longest_ns, passed_ns)
         self._stop_ns = max(self._stop_ns, line.stop_ns)
+        self._uptime.up(line.gauges.get("sessions_up", 0.0), line.stop_ns - line.start_ns)
         for name, count in line.counts.items():
             known = name in self._counts or len(self._counts) < NAMES_LIMIT
             self._counts[name if known else OTHER] += count
@@ -161,6 +164,7 @@ class Gathering:
         else:
             self._outages.event(record)
             self._recoveries.event(record)
+            self._uptime.event(record)
 
     def data(self) -> RunData:
         """Return everything added so far."""
@@ -184,6 +188,7 @@ class Gathering:
             outages=self._outages.groups(),
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
+            uptime=self._uptime.uptime(),
             warnings=(*self._warnings, *self._standstill_warning()),
         )
 

@@ -115,14 +115,22 @@ class RunWriter:
         """Take the server's gauge after the run; it is written with the rest of the manifest."""
         self._manifest = msgspec.structs.replace(self._manifest, server_gauge=gauge)
 
-    def finish(self, ended_at: str, missing_workers: Iterable[int] = ()) -> None:
+    def finish(
+        self, ended_at: str, missing_workers: Iterable[int] = (), *, ended_early: str | None = None
+    ) -> None:
         """Write the waiting histograms and mark the run as complete.
 
         Args:
             ended_at: ISO 8601 in UTC (`loadtest.results.environment.utc_text`).
             missing_workers: workers that did not deliver everything they recorded.
+            ended_early: why the run had no prospects any more and was ended before its time; None if not.
         """
-        self._end(ended_at=ended_at, complete=True, missing_workers=sorted(missing_workers))
+        self._end(
+            ended_at=ended_at,
+            complete=True,
+            missing_workers=sorted(missing_workers),
+            ended_early=ended_early,
+        )
 
     def fail(self, failure: str, missing_workers: Iterable[int] = ()) -> None:
         """Write the waiting histograms and why the tool failed; the run stays incomplete."""

@@ -166,8 +166,10 @@ def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, 
         The sequence numbers of this session's own texts in it, what is wrong with it if anything is, and an
         example of that. A text without a mark of this run has nothing to check.
     """
-    if about.marker.is_foreign(text):
-        return [], Flaw.FOREIGN, f'of another session: "{text[:200]}"'
+    foreign = about.marker.foreign_part(text)
+    if foreign is not None:
+        sequence, got = foreign
+        return [], Flaw.FOREIGN, f"of another session: {difference(about.text(sequence), got)}"
     own = about.marker.own(text)
     for sequence in own:
         sent = about.text(sequence)

@@ -139,7 +139,10 @@ class Session:
     def _on_refused(self, event: events.Refused, now_ns: int) -> Actions:
         if event.unreachable:
             self._attempts.unreachable()
-        return self._wait_or_end(self._attempts.failed(event.cause, event.phase, event.detail, now_ns))
+        delay_s = self._attempts.failed(
+            event.cause, event.phase, event.detail, now_ns, retry_after_s=event.retry_after_s
+        )
+        return self._wait_or_end(delay_s)
 
     def _on_establish_timed_out(self, _event: events.EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
@@ -178,6 +181,7 @@ class Session:
     def _has_worked(self, now_ns: int, before: tuple[int, int] | None = None) -> bool:
         worked = self._proof.settle(now_ns, before)
         if worked and self.state is State.PROVING:
+            self._traffic.pushes.began(now_ns)
             self._enter(State.STEADY)
         return worked
 
@@ -196,7 +200,7 @@ class Session:
 
     def _on_drop_due_proving(self, event: events.DropDue, now_ns: int) -> Actions:
         if not self._has_worked(now_ns):
-            self._proof.dropped(now_ns)
+            self._proof.dropped()
         return self._on_drop_due(event, now_ns)
 
     def _on_lost_proving(self, event: events.Lost, now_ns: int) -> Actions:
@@ -292,16 +296,17 @@ class Session:
     # Drops and losses.
 
     def _on_drop_due(self, event: events.DropDue, now_ns: int) -> Actions:
+        self._traffic.pushes.ended(now_ns)
         if self._attempts.dropped(event.drop, now_ns):
             self._traffic.interrupted(now_ns)
             self._enter(State.DROPPING)
         else:
-            self._traffic.pushes.ended(now_ns)
             self._enter(State.STALLED)
         return (events.PerformDrop(event.drop),)
 
     def _on_recovered(self, _event: events.Recovered, now_ns: int) -> Actions:
         self._traffic.disturbed(now_ns, resumed=False)
+        self._traffic.pushes.began(now_ns)
         self._aftermath_ns = now_ns + AFTERMATH_NS
         self._enter(State.STEADY)
         return (events.Settle(), *self._traffic.in_turn(now_ns))

@@ -18,6 +18,8 @@ from loadtest.session.traffic import Traffic
 QUIET_NS = NS_PER_S
 """How long a connection on which nothing was asked must last to have worked."""
 
+NO_REPLY = "no reply in time on the new connection"
+
 
 class Proof:
     """The doubt about one session's newest connection.
@@ -79,6 +81,8 @@ class Proof:
             self._mute = self._mute or self._traffic.outstanding < before
             return sends
         silenced = self._traffic.overdue(now_ns)
+        for sequence in silenced:
+            self._attempts.error(NO_REPLY, now_ns, self._traffic.named(sequence))
         self._silenced += silenced
         self._mute = self._mute or bool(silenced)
         return self._traffic.in_turn(now_ns) if silenced else ()
@@ -89,19 +93,18 @@ class Proof:
         self._attempts.lost_early()
         self._excuse()
 
-    def dropped(self, now_ns: int) -> None:
+    def dropped(self) -> None:
         """End the doubt: a drop comes."""
-        self._undecided(now_ns, self._silenced)
+        self._undecided(self._silenced)
 
     def stopped(self, now_ns: int) -> None:
         """End the doubt: the session ends with the run. Long silence is a sign, but no proof, of a fault."""
-        self._undecided(now_ns, [*self._silenced, *self._traffic.unheard(now_ns - HANGING_NS)])
+        self._undecided([*self._silenced, *self._traffic.unheard(now_ns - HANGING_NS)])
 
-    def _undecided(self, now_ns: int, unanswered: Sequence[int]) -> None:
+    def _undecided(self, unanswered: Sequence[int]) -> None:
         self.pending = False
         if unanswered and self._attempts.outage is not None:
-            example = f"{len(unanswered)} requests, first {self._traffic.named(unanswered[0])}"
-            self._attempts.unanswered(now_ns, example, timed_out=bool(self._silenced))
+            self._attempts.unanswered(timed_out=bool(self._silenced))
         else:
             self._attempts.unproven()
         self._excuse()

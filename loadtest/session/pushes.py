@@ -11,7 +11,7 @@ before the first push and after the last one count only for what they exceed one
 is seen to stop, or never to start. No verdicts here: `loadtest.verdict.push_rate` judges these counts.
 """
 
-from loadtest.dialects.base import Push
+from loadtest.dialects.base import Dialect, Push
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.session.history import flaws_of
 from loadtest.session.recorder import Recorder
@@ -48,8 +48,8 @@ class Pushes:
 
     Args:
         about: the session.
+        dialect: of the application.
         recorder: of the process.
-        ordered: whether texts come in the order of their requests.
         expected_per_s: pushes expected per second, 0 for none.
     """
 
@@ -71,11 +71,11 @@ class Pushes:
     )
 
     def __init__(
-        self, about: DialectSession, recorder: Recorder, *, ordered: bool, expected_per_s: float = 0.0
+        self, about: DialectSession, dialect: Dialect, recorder: Recorder, expected_per_s: float = 0.0
     ) -> None:
         self._about = about
         self._recorder = recorder
-        self._ordered = ordered
+        self._ordered = dialect.ordered
         self._expected_per_s = expected_per_s
         periods_ns = SILENT_PERIODS / expected_per_s * NS_PER_S if expected_per_s else _NEVER_NS
         self._silent_ns = max(SILENT_NS, periods_ns)

@@ -115,13 +115,25 @@ class Attempts:
         *,
         code: int | None = None,
         forbidden: bool = False,
+        retry_after_s: float = 0.0,
     ) -> float | None:
-        """Record a failed attempt; return the seconds to wait before the next, or None to give up."""
+        """Record a failed attempt.
+
+        Args:
+            cause, phase, detail: what failed (`loadtest.events.Refused`).
+            now_ns: when.
+            code: with which the server closed the connection.
+            forbidden: whether that code forbids reconnecting.
+            retry_after_s: how long the server asks to stay away; 0 if it does not.
+
+        Returns:
+            Seconds to wait before the next attempt, or None to give up.
+        """
         self._count("failed")
         if cause in OWN_LIMITS:
             self._count(cause)
         self.error(f"{phase}: {cause}", now_ns, detail)
-        delay_s = None if forbidden else self._delay_s()
+        delay_s = None if forbidden else self._delay_s(retry_after_s)
         self.log(
             "failed",
             now_ns,
@@ -203,16 +215,13 @@ class Attempts:
         self.outage = None
         self._made = 0
 
-    def unanswered(self, now_ns: int, example: str, *, timed_out: bool) -> None:
+    def unanswered(self, *, timed_out: bool) -> None:
         """End the outage: the session was established again, but its requests got no reply.
 
         Args:
-            now_ns: when its new connection ended.
-            example: the requests.
             timed_out: whether some waited for the whole reply timeout, which is a fault.
         """
         self._count("silent" if timed_out else "unresolved")
-        self.error(f"no reply on the new connection{'' if timed_out else ' by its end'}", now_ns, example)
         self.outage = None
         self._made = 0
 
@@ -263,8 +272,8 @@ class Attempts:
             self._give_up(forbidden=False)
         return delay_s
 
-    def _delay_s(self) -> float | None:
-        """Return the policy's next delay, None to give up.
+    def _delay_s(self, least_s: float = 0.0) -> float | None:
+        """Return the policy's next delay, or `least_s` if that is longer; None to give up.
 
         The delays go on from those before a connection that never worked. An outage has all its attempts
         nevertheless: if a drop came too early for the session to work, that is not the server's fault.
@@ -275,7 +284,12 @@ class Attempts:
         self._waits += 1
         number = min(self._waits, most)
         delay_s = self._backoff.delay_s(number, session=self._identity.number, outage=self._outages)
-        if delay_s is not None and self.outage is not None:
+        if delay_s is None:
+            return None
+        if least_s:
+            self._count("retry_after")
+            delay_s = max(delay_s, least_s)
+        if self.outage is not None:
             self.outage.wait_ns += int(delay_s * NS_PER_S)
         return delay_s
 

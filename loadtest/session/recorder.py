@@ -59,6 +59,7 @@ COUNTS: Final = {
     "connect.unresolved": "attempts of such sessions that the run's end found without an answer for long",
     "connect.upgrades": "upgrade requests sent, those in outages among them",
     "connect.opened": "WebSockets opened, those in outages among them",
+    "connect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
     "connect.out_of_ports": "failed attempts because this process had no local port left",
     "connect.out_of_files": "failed attempts because this process could open no more files",
     "messaging.planned": "messages that fell due",
@@ -106,6 +107,7 @@ COUNTS: Final = {
     "reconnect.attempts": "attempts in outages",
     "reconnect.failed": "failed attempts in outages",
     "reconnect.unreachable": "failed attempts because nothing answered (no server there)",
+    "reconnect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
     "reconnect.out_of_ports": "failed attempts because this process had no local port left",
     "reconnect.out_of_files": "failed attempts because this process could open no more files",
     "reconnect.gave_up": "outages ended by giving up",
@@ -136,7 +138,7 @@ COUNTS: Final = {
     "cleanup.half_open_cut_short": "of these, those whose time was not up when the run ended",
     "latency.clamped": "samples beyond the histograms' range, counted at its end",
 }
-"""All counts with their meaning, except `drops.KIND`, `losses.CAUSE`, and close frames sent: `closes.CODE`."""
+"""All counts with their meaning, except `drops.KIND`, `losses.CAUSE` and `closes.CODE`: close frames sent."""
 
 
 class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from loadtest.options import written
 from loadtest.session.schedule import uniform
+from loadtest.setting import written
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,7 @@ class Traffic:
         self._recorder = recorder
         self._ledger = Ledger()
         self.history = History(about, config.dialect, self._ledger, recorder)
-        self.pushes = Pushes(
-            about, recorder, ordered=config.dialect.ordered, expected_per_s=config.pushes_per_s
-        )
+        self.pushes = Pushes(about, config.dialect, recorder, config.pushes_per_s)
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
@@ -381,7 +379,6 @@ class Traffic:
         They are not lost, since the reply timeout is not over. But the end of the connection does not explain
         their missing replies either.
         """
-        self.pushes.ended(now_ns)
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
@@ -412,7 +409,6 @@ class Traffic:
 
     def disturbed(self, now_ns: int, *, resumed: bool) -> None:
         """End a disturbance: messages planned before now do not count as latency."""
-        self.pushes.began(now_ns)
         self._steady_since_ns = now_ns
         if self._queued:
             self._recorder.counts["messaging.released"] += self._queued

@@ -26,6 +26,7 @@ from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint, Phases, Refused
 from loadtest.text import LINE_LENGTH, Secrets, public_line
 from loadtest.transport.connection import Connection
+from loadtest.transport.retry_after import retry_after_s
 from loadtest.transport.target import Target
 from loadtest.transport.wire_counts import WireCounts
 
@@ -166,6 +167,17 @@ def fail_after(timeout_s: float) -> Iterator[None]:
         raise TimeoutError
 
 
+class _NoneSelected(InvalidHandshake):
+    """The server has accepted the upgrade, but selected none of the subprotocols offered.
+
+    RFC 6455 allows that; browsers fail the connection (WHATWG WebSockets, section 2).
+    """
+
+    def __init__(self, offered: Sequence[str]) -> None:
+        more = ", …" if len(offered) > 1 else ""  # one of them may be a token
+        super().__init__(f"the server selected none of the subprotocols offered ({offered[0]}{more})")
+
+
 class Dialer:
     """Opens the WebSockets of a run.
 
@@ -175,6 +187,7 @@ class Dialer:
         timeout_s: time allowed for one attempt, from DNS to the end of the upgrade.
         headers: added to every upgrade request.
         subprotocols: offered in addition to the dialect's.
+        subprotocol_optional: whether a server may select none of those offered.
         max_message_bytes: size of the largest message accepted.
         source_ips: local addresses to connect from, in turn; empty for the system's choice.
         most_connections: maximum number at the same time; beyond it attempts fail with `out_of_files`.
@@ -189,6 +202,7 @@ class Dialer:
         timeout_s: float = 10.0,
         headers: Sequence[tuple[str, str]] = (),
         subprotocols: Sequence[str] = (),
+        subprotocol_optional: bool = False,
         max_message_bytes: int = 2**20,
         source_ips: Sequence[str] = (),
         most_connections: int = sys.maxsize,
@@ -199,6 +213,7 @@ class Dialer:
         self._timeout_s = timeout_s
         self._headers = tuple(headers)
         self._subprotocols = tuple(subprotocols)
+        self._subprotocol_optional = subprotocol_optional
         self._max_message_bytes = max_message_bytes
         self._names = Names(target, clock)
         self._source_ips = tuple(source_ips)
@@ -256,7 +271,8 @@ class Dialer:
         source = next(self._sources, None)
         addresses = await self._names.addresses(source)
         attempt.enter("tcp")
-        connection = await self._connect(addresses, source, self._protocol(endpoint))
+        client = self._protocol(endpoint)
+        connection = await self._connect(addresses, source, client)
         if connection.loss is None:
             self._sockets.add(connection)
         try:
@@ -265,6 +281,7 @@ class Dialer:
                 await self._secure(connection, self._target.tls)
             attempt.enter("upgrade")
             await self._upgrade(connection, endpoint)
+            self._check_subprotocol(client)
         except BaseException:
             connection.abort()
             self._sockets.discard(connection)  # an aborted TLS handshake does not call connection_lost
@@ -308,6 +325,12 @@ class Dialer:
         if not connection.answered and not isinstance(error, InvalidStatus):
             raise connection.error or EOFError
         raise error
+
+    def _check_subprotocol(self, client: ClientProtocol) -> None:
+        """Fail the upgrade if the server has selected none of the subprotocols that were offered."""
+        offered = client.available_subprotocols
+        if offered and client.subprotocol is None and not self._subprotocol_optional:
+            raise _NoneSelected(offered)
 
     async def _connect(
         self, addresses: list[Address], source: Address | None, client: ClientProtocol
@@ -364,13 +387,21 @@ def _refused_upgrade(error: InvalidHandshake, secrets: Collection[str]) -> Conne
         location = " ".join(error.response.headers.get_all("Location"))
         body = bytes(error.response.body).decode("utf-8", "replace")
         detail = f"HTTP {status} {location} {body}"
-        return _failed("upgrade", f"http_{status}", detail, secrets, answered=True)
+        wait_s = retry_after_s(status, error.response.headers)
+        return _failed("upgrade", f"http_{status}", detail, secrets, answered=True, wait_s=wait_s)
+    cause = "no_subprotocol" if isinstance(error, _NoneSelected) else "bad_handshake"
     text = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-    return _failed("upgrade", "bad_handshake", text, secrets, answered=True)
+    return _failed("upgrade", cause, text, secrets, answered=True)
 
 
 def _failed(
-    phase: str, cause: str, detail: str, secrets: Collection[str], *, answered: bool = False
+    phase: str,
+    cause: str,
+    detail: str,
+    secrets: Collection[str],
+    *,
+    answered: bool = False,
+    wait_s: float = 0.0,
 ) -> ConnectFailed:
     known = Secrets(secrets)
     return ConnectFailed(
@@ -379,5 +410,6 @@ def _failed(
             cause=cause,
             detail=public_line(" ".join(detail.split()), known, DETAIL_LENGTH),
             unreachable=not answered and cause in _UNREACHABLE,
+            retry_after_s=wait_s,
         )
     )

@@ -24,6 +24,7 @@ from loadtest.verdict.evidence import (
     ReconnectEvidence,
 )
 from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.loss_evidence import StabilityEvidence
 
 _Evidence = TypeVar("_Evidence")
 
@@ -42,6 +43,7 @@ class ItemKind(Struct, frozen=True):
 
 KINDS = {
     "connect": ItemKind("Do sessions connect?", ConnectEvidence),
+    "stability": ItemKind("Do connections stay up until the client ends them?", StabilityEvidence),
     "messaging": ItemKind(
         "Does every message get its own intact reply, once and in order?", MessagingEvidence
     ),

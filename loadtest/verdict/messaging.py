@@ -1,9 +1,10 @@
 """The item `messaging`: does each message on an undisturbed connection get its reply, once and intact?"""
 
 from loadtest.results.data import RunData
-from loadtest.ruling import Ruling
+from loadtest.ruling import Ruling, worst
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict import push_rate
 from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 
@@ -28,7 +29,7 @@ FAILINGS = {
 every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
 an outage are counted separately (`lost_in_outage`, `recovered`) and do not fail the item."""
 
-_TAGS = ("service", "response", "after_resume", "first_part", "part_gap", "push")
+_TAGS = ("service", "response", "after_resume", "first_part", "part_gap", "push", "push_gap")
 
 MIN_ANSWERED = 100
 """Answers needed for PASS: a server that loses 3% of messages still answers 100 in a row in 1 of 20 runs."""
@@ -57,7 +58,7 @@ PUSHES_EXPECTED_AFTER_S = 60
 
 def judge(run: RunData) -> Item[MessagingEvidence]:
     """Judge requests, replies and pushes."""
-    verdict, summary = _ruling(run)
+    verdict, summary = _with_push_rate(run, _ruling(run))
     remarks = _remarks(run)
     return Item(
         item="messaging",
@@ -66,11 +67,22 @@ def judge(run: RunData) -> Item[MessagingEvidence]:
         evidence=MessagingEvidence(
             counts=run.counts_of("messaging"),
             unaccounted=_unaccounted(run),
-            limits={**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED},
+            limits={**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED, **push_rate.limits(run)},
             percentiles=run.percentile_table(_TAGS),
             errors=errors_seen(run, "messaging"),
         ),
     )
+
+
+def _with_push_rate(run: RunData, found: tuple[Ruling, str]) -> tuple[Ruling, str]:
+    """Return the verdict on messages together with that on the rate of pushes, if one was expected."""
+    of_pushes = push_rate.ruling(run)
+    if of_pushes is None:
+        return found
+    both = (found, of_pushes)
+    verdict = worst(ruling for ruling, _ in both)
+    told = both if verdict is Ruling.PASS else [one for one in both if one[0] is verdict]
+    return verdict, "; ".join(summary for _, summary in told)
 
 
 def _ruling(run: RunData) -> tuple[Ruling, str]:
@@ -130,8 +142,8 @@ def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
         reason: why there are no replies.
     """
     pushes = run.count("messaging.pushes")
-    if not pushes and not _promises_pushes(run):
-        return Ruling.NOT_JUDGED, reason
+    if run.manifest.pushes_per_s or not (pushes or _promises_pushes(run)):
+        return Ruling.NOT_JUDGED, reason  # where a rate is expected, that judges the pushes
     if pushes < MIN_ANSWERED and not run.manifest.plan.messages_planned and _has_requests(run):
         return Ruling.NOT_JUDGED, reason  # rate 0 was chosen, and the server may have nothing to push
     if pushes < MIN_ANSWERED:
@@ -150,6 +162,11 @@ def _has_requests(run: RunData) -> bool:
 def _promises_pushes(run: RunData) -> bool:
     promised = run.manifest.promised
     return promised is not None and promised.pushes
+
+
+def _lacks_pushes(run: RunData) -> bool:
+    """Return whether promised pushes did not come, where no rate is expected, which would judge that."""
+    return _promises_pushes(run) and not (run.count("messaging.pushes") or run.manifest.pushes_per_s)
 
 
 def _hanging(run: RunData, asked: int) -> int:
@@ -178,6 +195,8 @@ def _remarks(run: RunData) -> list[str]:
         )
         if count
     ]
-    if _promises_pushes(run) and not run.count("messaging.pushes") and run.length_s > PUSHES_EXPECTED_AFTER_S:
+    if unmarked := run.count("messaging.pushes_unmarked"):
+        remarks.append(f"{unmarked} pushes bore no mark to check")
+    if _lacks_pushes(run) and run.length_s > PUSHES_EXPECTED_AFTER_S:
         remarks.append("no push was received")
     return remarks

@@ -8,7 +8,7 @@ import msgspec
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
-from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect
+from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect, stability
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
@@ -93,6 +93,7 @@ def judge(
     generator = judge_generator(run)
     items: list[AnyItem] = [
         _limited(connect.judge(run), run, generator),
+        stability.judge(run),
         _limited(messaging.judge(run), run, generator),
         _limited(reconnect.judge(run), run, generator),
         persistence.judge(run, baseline),
@@ -119,7 +120,14 @@ def _limited(item: AnyItem, run: RunData, generator: Generator) -> AnyItem:
 def _incomplete(run: RunData) -> str:
     """Return why the run's data is incomplete, empty if it is complete."""
     lost = _lost(run)
-    return run.manifest.unended or (f"what {lost} saw is not known in full" if lost else "")
+    unknown = f"what {lost} saw is not known in full" if lost else ""
+    return run.manifest.unended or unknown or _ended_early(run)
+
+
+def _ended_early(run: RunData) -> str:
+    """Return why the run was ended before its time, which is no cut: it had told what it could."""
+    why = run.manifest.ended_early
+    return f"the run was ended early: {why}" if why else ""
 
 
 def _lost(run: RunData) -> str:
@@ -147,12 +155,10 @@ def _notes(run: RunData) -> list[str]:
         )
     planned_s = run.manifest.plan.duration_s or 0.0
     cut_s = planned_s - run.length_s
-    if run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
+    if early := _ended_early(run):
+        notes.append(early)
+    elif run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
         notes.append(f"the run was cut short: {run.length_s:.0f} s of {planned_s:.0f} s")
-    losses = run.counts_of("losses")
-    if losses:
-        causes = ", ".join(f"{count} by {cause}" for cause, count in sorted(losses.items()))
-        notes.append(f"the server or the network ended {sum(losses.values())} connections unasked: {causes}")
     clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")

@@ -73,9 +73,10 @@ class TestRooms:
             finished = run_example("Rooms", url, tmp_path, "--ws-dialect", "private-room")
         summary, errors = failed(finished, "messaging")
         assert "another session's" in summary
-        assert errors["foreign text in a push"].startswith(
-            f'of another session: "[{finished.manifest["run_id"]}.'
-        )
+        sent, _, got = errors["foreign text in a push"].partition(", got ")
+        run_id = finished.manifest["run_id"]
+        assert sent.startswith(f'of another session: sent "[{run_id}.')
+        assert got.startswith(f'"[{run_id}.')
 
 
 class TestGraphqlSubscriptions:

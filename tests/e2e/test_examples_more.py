@@ -174,4 +174,4 @@ class TestStomp:
         summary, errors = failed(finished, "messaging")
         assert "pushes with another session's text" in summary
         example = errors["foreign text in a push"]
-        assert example.startswith(f'of another session: "[{finished.manifest["run_id"]}.')
+        assert example.startswith(f'of another session: sent "[{finished.manifest["run_id"]}.')

@@ -100,9 +100,15 @@ def lost(code: int, reason: str = "") -> Lost:
     return Lost(code=code, reason=reason, cause=str(code))
 
 
-def refused(cause: str = "http_503", *, unreachable: bool = False) -> Refused:
+def refused(cause: str = "http_503", *, unreachable: bool = False, retry_after_s: float = 0.0) -> Refused:
     """Return the refusal of an attempt."""
-    return Refused(phase="upgrade", cause=cause, detail="no room", unreachable=unreachable)
+    return Refused(
+        phase="upgrade",
+        cause=cause,
+        detail="no room",
+        unreachable=unreachable,
+        retry_after_s=retry_after_s,
+    )
 
 
 def frame(kind: str, **payload: Any) -> str:
@@ -356,9 +362,11 @@ class Link:
             self.tell(Due(self.now_ns + MS))
         return self
 
-    def refuse(self, cause: str = "http_503", *, unreachable: bool = False) -> "Link":
+    def refuse(
+        self, cause: str = "http_503", *, unreachable: bool = False, retry_after_s: float = 0.0
+    ) -> "Link":
         """Let the connection attempt fail."""
-        self.tell(refused(cause, unreachable=unreachable))
+        self.tell(refused(cause, unreachable=unreachable, retry_after_s=retry_after_s))
         return self
 
     def beat(self) -> "Link":

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from loadtest.options import TABLE, Setting
+from loadtest.options import TABLE
+from loadtest.setting import Setting
 from tests.support.schemas import FILES, schema
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from loadtest.session.recorder import Lifecycle
 from tests.support.rundirs import write_run, write_server_log
 from tests.support.runs import PLAN, manifest, tally
 
@@ -28,6 +29,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "errors": [
             tally("messaging", "no reply in 10 s", 3),
             tally("reconnect", "http_503", 2, session="ünï", at_s=1.25),
+        ],
+        "lifecycle": [
+            Lifecycle(
+                at_ns=number * SECOND_NS // 2, event="lost", session=f"s-{number}", cause="1012", code=1012
+            )
+            for number in (0, 1)
         ],
     },
     "unlike": {"revision": "v1.1", "plan": STORMY},

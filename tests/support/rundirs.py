@@ -44,6 +44,7 @@ def write_run(
     complete: bool = True,
     errors: Sequence[ErrorTally] = (),
     counts: dict[str, int] | None = None,
+    lifecycle: Sequence[Lifecycle] = (),
     gauges: dict[str, float] | None = None,
 ) -> Path:
     """Write a run of 100 sessions with drops of all kinds in turn; return its directory.
@@ -54,7 +55,7 @@ def write_run(
         seconds: the run's duration.
         slower_ratio: factor on all service times.
         complete: whether the run ended normally.
-        errors, counts: added in the first second.
+        errors, counts, lifecycle: added in the first second.
         gauges: gauges of every second that replace the usual ones.
     """
     of = of or manifest()
@@ -62,6 +63,7 @@ def write_run(
         for second, packed in enumerate(_packed(of.run_id, seconds, slower_ratio)):
             if second == 0:
                 first = _first(random.Random(of.run_id), slower_ratio)
+                first.lifecycle += lifecycle
                 first.errors = {(tally.item, tally.error): tally for tally in errors}
                 for name, count in (counts or {}).items():
                     first.counts[name] += count

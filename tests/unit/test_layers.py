@@ -19,6 +19,7 @@ ROWS = (
     "histograms",
     "processes",
     "values",
+    "setting",
     "options",
     "ruling",
     "dialects",

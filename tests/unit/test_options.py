@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from loadtest.errors import InvalidSetting
-from loadtest.options import SETTINGS, TABLE, Group, Setting, options_of, written
+from loadtest.options import SETTINGS, TABLE, options_of
+from loadtest.setting import Group, Setting, written
 from loadtest.values import Flag, Pair, Text
 from tests.support.commands import run
 from tests.support.golden import Golden

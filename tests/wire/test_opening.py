@@ -525,6 +525,45 @@ async def test_subprotocol_that_was_not_among_the_offered_is_refused() -> None:
     assert "other" in refusal.detail
 
 
+@pytest.mark.parametrize(
+    ("offered", "told"), [(("jwt", TOKEN), "(jwt, …)"), (("chat",), "(chat)"), ((TOKEN,), "(***)")]
+)
+async def test_server_that_selects_none_of_the_offered_is_refused(
+    offered: tuple[str, ...], told: str
+) -> None:
+    """As in browsers; the refusal names the first that was offered, and no token."""
+    async with bare_server(welcome) as server:
+        refusal = await refused(server.port, endpoint=Endpoint(path="/", subprotocols=offered), secret=TOKEN)
+    assert (refusal.phase, refusal.cause, refusal.unreachable) == ("upgrade", "no_subprotocol", False)
+    assert refusal.detail == f"the server selected none of the subprotocols offered {told}"
+
+
+async def test_server_may_select_none_if_that_is_allowed() -> None:
+    """With --ws-subprotocol-optional the connection opens; one that was not offered is still refused."""
+    offer: dict[str, Any] = {"subprotocols": ("chat",), "subprotocol_optional": True}
+    async with bare_server(welcome) as server, opened(server.port, **offer):
+        assert b"Sec-WebSocket-Protocol: chat\r\n" in server.lines[0].request
+    async with bare_server(accepting("Sec-WebSocket-Protocol: other")) as server:
+        refusal = await refused(server.port, **offer)
+    assert refusal.cause == "bad_handshake"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "wait_s"),
+    [
+        ("503 Busy", ("Retry-After: 7",), 7),
+        ("429 Slow down", ("Retry-After: 7", "Retry-After: 9"), 7),
+        ("503 Busy", (), 0),
+        ("403 No", ("Retry-After: 7",), 0),
+    ],
+)
+async def test_refusal_says_when_to_come_again(status: str, headers: tuple[str, ...], wait_s: float) -> None:
+    """The Retry-After of a 429 or a 503 is passed on."""
+    async with bare_server(answering(http(status, b"", *headers))) as server:
+        refusal = await refused(server.port)
+    assert refusal.retry_after_s == wait_s
+
+
 @pytest.mark.parametrize("secure", [False, True])
 async def test_server_that_speaks_first_is_refused(secure: bool, certificates: Certificates) -> None:
     """A server of another protocol, which greets before it is asked, does no harm."""

@@ -16,11 +16,12 @@ def test_the_progress_line_can_be_cut_by_words(us: float | None, shown: str) -> 
         sent=3312,
         sent_per_s=98.24,
         lost=1,
+        losses=4,
         drops=41,
         p50_us=us,
         p99_us=us,
     )
     assert progress_line(now).split() == [
-        *("01:15", "up=95", "connecting=2", "outage=3", "sent=3312", "rate=98.2/s", "lost=1", "drops=41"),
-        *(f"p50={shown}", f"p99={shown}"),
+        *("01:15", "up=95", "connecting=2", "outage=3", "sent=3312", "rate=98.2/s", "lost=1"),
+        *("losses=4", "drops=41", f"p50={shown}", f"p99={shown}"),
     ]

@@ -172,8 +172,8 @@ class TestSilent:
         assert link.counted("messaging") == {"planned": 2, "sent": 2, "lost_in_outage": 2}
         assert link.counted("reconnect") == {"outages": 2, "attempts": 1, "silent": 1}
         ((error, example),) = link.errors("reconnect").items()
-        assert error == "no reply on the new connection"
-        assert example.startswith("2 requests, first request 0: ")
+        assert error == "no reply in time on the new connection"
+        assert example.startswith("request 0: ")
 
     def test_stopped(self) -> None:
         """At the run's end it is silent as well."""

@@ -240,7 +240,7 @@ def ways_to_end(recorder: Recorder) -> None:
     impatient = session_config(backoff=Backoff(max_attempts=1))
     never = Link(session_config(backoff=Backoff(max_attempts=2)), recorder=recorder)
     never.tell(Started())
-    never.refuse("out_of_ports").retry().refuse("out_of_files").retry().open()
+    never.refuse("out_of_ports", retry_after_s=9).retry().refuse("out_of_files").retry().open()
     never.tell(EstablishTimedOut())
     Link(impatient, recorder=recorder).start().lose().retry().refuse("refused", unreachable=True)
     Link(recorder=recorder).start().lose(1008)
@@ -260,5 +260,5 @@ def ways_to_end(recorder: Recorder) -> None:
     for failed in (0, 1, reconnecting.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
         for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:
-            link.retry().refuse(cause)
+            link.retry().refuse(cause, retry_after_s=9)
         link.stop()

@@ -1,0 +1,51 @@
+"""Warnings about lost connections while a run goes on, for who watches it. Pure: time comes as an argument.
+
+Losses are counted once a second. A server that ends connections all the time must not fill the log: at most
+one line a second, and ten in a run; the progress line counts the rest (`losses=N`).
+"""
+
+from collections import Counter
+
+from loadtest import text
+from loadtest.results.interval import PackedInterval
+from loadtest.verdict.stability import cause_text
+
+MAX_LINES = 10
+PAUSE_S = 1.0
+
+_CAUSES_SHOWN = 5
+
+
+class LossWarnings:
+    """Decides when to warn, and writes the line."""
+
+    def __init__(self) -> None:
+        self._waiting: Counter[str] = Counter()
+        self._lines = 0
+        self._latest_s = -PAUSE_S
+
+    def line(self, packed: PackedInterval, now_s: float) -> str:
+        """Add an interval; return the line to log now, empty for none.
+
+        Args:
+            packed: an interval of any process.
+            now_s: seconds since the run's start.
+        """
+        self._waiting.update(
+            cause_text(record.cause or "other") for record in packed.lifecycle if record.event == "lost"
+        )
+        if not self._waiting or self._lines >= MAX_LINES or now_s - self._latest_s < PAUSE_S:
+            return ""
+        self._lines += 1
+        self._latest_s = now_s
+        lost, self._waiting = self._waiting, Counter()
+        more = "; no more such lines, see losses= below" if self._lines == MAX_LINES else ""
+        return f"{text.clock(now_s)}  {_lost_text(lost)}{more}"
+
+
+def _lost_text(lost: Counter[str]) -> str:
+    shown = lost.most_common(_CAUSES_SHOWN)
+    causes = [f"{cause} ({text.count(count)})" for cause, count in shown]
+    if rest := lost.total() - sum(count for _, count in shown):
+        causes.append(f"others ({text.count(rest)})")
+    return f"{text.counted(lost.total(), 'connection')} lost unasked: {', '.join(causes)}"

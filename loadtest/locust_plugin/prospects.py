@@ -1,0 +1,64 @@
+"""Whether a run still has prospects: one in which no session can ever work need not go on to its end.
+
+It has none if no session was established in the first `GRACE_S` seconds of trying, or if all sessions have
+given up for good. A run that is ended for that is not cut short: what it can tell, it has told.
+"""
+
+from collections.abc import Mapping
+
+from loadtest.results.manifest import Plan
+from loadtest.session.schedule import NS_PER_S
+
+GRACE_S = 30.0
+"""How long no session may be established: a server that is starting is usually ready by then."""
+
+_ESTABLISHED = ("connect.established", "connect.unproven")
+
+_ENDED = ("connect.gave_up", "reconnect.gave_up", "reconnect.forbidden", "stability.barred")
+"""The ways in which a session ends before the run; each session has at most one of them."""
+
+
+class Prospects:
+    """The prospects of one run.
+
+    Args:
+        plan: the run's plan.
+        all_planned: whether the plan's users are all there will ever be; with a load shape they are not.
+        grace_s: how long no session may be established.
+    """
+
+    def __init__(self, plan: Plan, *, all_planned: bool = True, grace_s: float = GRACE_S) -> None:
+        self._plan = plan
+        self._all_planned = all_planned
+        self._grace_s = grace_s
+        self._first_ns: int | None = None  # end of the first interval with an attempt
+
+    def none_left(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
+        """Return why no session can work any more, empty if one may.
+
+        Args:
+            counts: of the run so far.
+            gauges: the latest, summed over all processes.
+            stop_ns: end of the newest interval.
+        """
+        if self._first_ns is None and counts.get("connect.attempts"):
+            self._first_ns = stop_ns
+        return self._none_established(counts, gauges, stop_ns) or self._all_gone(counts)
+
+    def _none_established(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
+        waited_s = 0.0 if self._first_ns is None else (stop_ns - self._first_ns) / NS_PER_S
+        # As long as no attempt has failed, the server may be slow within its timeouts.
+        if waited_s < self._grace_s or gauges.get("sessions_up") or not counts.get("connect.failed"):
+            return ""
+        if any(counts.get(name) for name in _ESTABLISHED):
+            return ""
+        return f"no session was established in {self._grace_s:g} s"
+
+    def _all_gone(self, counts: Mapping[str, int]) -> str:
+        sessions = self._plan.sessions
+        ended = sum(counts.get(name, 0) for name in _ENDED)
+        # With the policy `none`, a session's first drop is its end by plan.
+        by_plan = not self._plan.reconnects and bool(counts.get("connect.established"))
+        if not self._all_planned or by_plan or not 0 < sessions <= ended:
+            return ""
+        return f"all {sessions} sessions have given up for good"

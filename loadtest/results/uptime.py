@@ -1,0 +1,216 @@
+"""What a run's files say about connections that stay up: losses, exposure, and when the server was away.
+
+A lost connection had worked, and the client did not end it. Losses are grouped by cause, close code and
+reason. A server can send any number of reasons, so the number of groups is limited; losses are counted by
+code without limit, for the rules in `loadtest.verdict.allowances`.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loadtest.drops.kinds import disconnects
+from loadtest.session.recorder import OWN_LIMITS, Lifecycle
+from loadtest.session.schedule import NS_PER_S
+
+GROUPS_LIMIT = 50
+"""Maximum number of groups of losses; further losses are one group together, `OTHER_LOSSES`."""
+
+OTHER_LOSSES = "other"
+
+SESSIONS_NAMED = 3
+"""Sessions named per group."""
+
+AWAY_LIMIT = 20
+"""Maximum number of times away that are kept; further ones are only counted."""
+
+REASON_LIMIT = 123
+"""Maximum length of a reason: more bytes do not fit into a close frame (RFC 6455, section 5.5)."""
+
+ABNORMAL_CLOSURE = 1006
+
+_CODE_SENT = {"protocol_error": 1002, "invalid_utf8": 1007, "message_too_big": 1009}
+"""The close code that the client sent, by cause, if what the server sent was wrong."""
+
+_LATEST_NS = 2**62
+
+
+def code_of(record: Lifecycle) -> int:
+    """Return a loss's close code: the server's, the client's if it had to close, else 1006."""
+    code = record.code or ABNORMAL_CLOSURE
+    return _CODE_SENT.get(record.cause or "", code if 1000 <= code < 5000 else ABNORMAL_CLOSURE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossGroup:
+    """Losses with the same cause, close code and reason.
+
+    Args:
+        cause: cause as counted in `losses.CAUSE`, or `OTHER_LOSSES`.
+        code: close code (`code_of`); None for `OTHER_LOSSES`.
+        reason: the server's reason, or what was wrong with its data.
+        count: number of losses.
+        first_at_s, last_at_s: times of the first and the last, in seconds since the run's start.
+        sessions: sessions of the first few.
+    """
+
+    cause: str
+    code: int | None
+    reason: str
+    count: int
+    first_at_s: float
+    last_at_s: float
+    sessions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """A time without any session, in seconds since the run's start; `until_s` is None if it never ended."""
+
+    from_s: float
+    until_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uptime:
+    """How long connections were up, and how they were lost.
+
+    Args:
+        session_s: seconds that sessions were up, summed over all sessions.
+        losses: grouped, the largest group first.
+        lost_by_code: number of losses by close code.
+        away: the first times that the server was away, in order.
+        more_away: number of further times.
+    """
+
+    session_s: float = 0.0
+    losses: Sequence[LossGroup] = ()
+    lost_by_code: Mapping[int, int] = field(default_factory=dict)
+    away: Sequence[Away] = ()
+    more_away: int = 0
+
+    @property
+    def lost(self) -> int:
+        """Number of losses."""
+        return sum(self.lost_by_code.values())
+
+    @property
+    def session_hours(self) -> float:
+        """Hours that sessions were up, summed over all sessions."""
+        return self.session_s / 3600
+
+
+@dataclass(slots=True)
+class _Group:
+    count: int = 0
+    first_ns: int = _LATEST_NS
+    last_ns: int = 0
+    sessions: list[str] = field(default_factory=list)
+
+
+class UptimeGathering:
+    """Builds the `Uptime` of a run. The events of a session must come in order, those of others may not."""
+
+    def __init__(self) -> None:
+        self._session_s = 0.0
+        self._groups: dict[tuple[str, int | None, str], _Group] = {}
+        self._by_code: Counter[int] = Counter()
+        self._up: set[str] = set()
+        self._began_ns, self._ended_ns = array("q"), array("q")  # connections
+        self._lost_ns, self._failed_ns = array("q"), array("q")  # losses, failed attempts
+
+    def up(self, sessions: float, length_ns: int) -> None:
+        """Add an interval of one process, with so many sessions up."""
+        if sessions > 0:
+            self._session_s += min(sessions, 1e9) * length_ns / NS_PER_S
+
+    def event(self, record: Lifecycle) -> None:
+        """Add a lifecycle event."""
+        at_ns = min(max(record.at_ns, 0), _LATEST_NS)
+        match record.event:
+            case "connected" | "resumed" if record.session not in self._up:
+                self._up.add(record.session)
+                self._began_ns.append(at_ns)
+            case "lost":
+                self._lose(record, at_ns)
+                self._lost_ns.append(at_ns)
+                self._end(record.session, at_ns)
+            case "ended":
+                self._end(record.session, at_ns)
+            case "dropped" if disconnects(record.kind):
+                self._end(record.session, at_ns)
+            case "failed" if record.cause not in (*OWN_LIMITS, "no_reconnect"):
+                self._failed_ns.append(at_ns)
+
+    def _end(self, session: str, at_ns: int) -> None:
+        if session in self._up:
+            self._up.remove(session)
+            self._ended_ns.append(at_ns)
+
+    def _lose(self, record: Lifecycle, at_ns: int) -> None:
+        code = code_of(record)
+        self._by_code[code] += 1
+        reason = (record.detail or "")[:REASON_LIMIT]
+        key: tuple[str, int | None, str] = ((record.cause or OTHER_LOSSES)[:REASON_LIMIT], code, reason)
+        if key not in self._groups and len(self._groups) >= GROUPS_LIMIT:
+            key = (OTHER_LOSSES, None, "")
+        group = self._groups.setdefault(key, _Group())
+        group.count += 1
+        group.first_ns, group.last_ns = min(group.first_ns, at_ns), max(group.last_ns, at_ns)
+        if len(group.sessions) < SESSIONS_NAMED and record.session not in group.sessions:
+            group.sessions.append(record.session[:REASON_LIMIT])
+
+    def uptime(self) -> Uptime:
+        """Return everything added so far."""
+        away = list(self._away())
+        return Uptime(
+            session_s=self._session_s,
+            losses=sorted(self._loss_groups(), key=lambda group: (-group.count, group.first_at_s)),
+            lost_by_code=dict(sorted(self._by_code.items())),
+            away=away[:AWAY_LIMIT],
+            more_away=max(0, len(away) - AWAY_LIMIT),
+        )
+
+    def _loss_groups(self) -> Iterator[LossGroup]:
+        for (cause, code, reason), group in self._groups.items():
+            yield LossGroup(
+                cause=cause,
+                code=code,
+                reason=reason,
+                count=group.count,
+                first_at_s=group.first_ns / NS_PER_S,
+                last_at_s=group.last_ns / NS_PER_S,
+                sessions=group.sessions,
+            )
+
+    def _away(self) -> Iterator[Away]:
+        """Yield the times without any session that a loss began and in which an attempt failed.
+
+        The client may have dropped the last connection, but the drop of all sessions, as in a storm, does not
+        mean that the server was away: a connection must have been lost since the last one began.
+        """
+        began_ns, ended_ns = np.array(self._began_ns, np.int64), np.array(self._ended_ns, np.int64)
+        times_ns = np.concatenate((began_ns, ended_ns))
+        steps = np.repeat((1, -1), (began_ns.size, ended_ns.size))
+        order = np.argsort(times_ns, kind="stable")
+        times_ns, steps = times_ns[order], steps[order]
+        lost_ns, failed_ns = np.sort(self._lost_ns), np.sort(self._failed_ns)
+        latest_began = np.maximum.accumulate(np.where(steps > 0, np.arange(steps.size), 0))
+        (empty,) = np.nonzero(np.cumsum(steps) == 0)
+        for at in empty:
+            from_ns = int(times_ns[at])
+            until_ns = int(times_ns[at + 1]) if at + 1 < times_ns.size else None
+            if _any_within(lost_ns, int(times_ns[latest_began[at]]), from_ns) and _any_within(
+                failed_ns, from_ns, until_ns
+            ):
+                yield Away(from_ns / NS_PER_S, None if until_ns is None else until_ns / NS_PER_S)
+
+
+def _any_within(sorted_ns: NDArray[np.int64], from_ns: int, to_ns: int | None) -> bool:
+    """Return whether a time lies within these limits, which are included; None is no limit."""
+    first = int(np.searchsorted(sorted_ns, from_ns))
+    return first < sorted_ns.size and (to_ns is None or int(sorted_ns[first]) <= to_ns)

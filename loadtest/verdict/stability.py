@@ -1,0 +1,156 @@
+"""The item `stability`: do connections stay up until the client ends them?
+
+A loss is the end of a connection that had worked and that the client did not end. None is allowed by default:
+a server, proxy or platform that ends connections disturbs every user it does that to. What a team knows and
+accepts, such as a platform's request timeout, it allows by rules (`loadtest.verdict.allowances`). The load
+generator is never the cause: it counts only ends that it did not ask for.
+"""
+
+from collections.abc import Sequence
+
+from loadtest import text
+from loadtest.results.data import RunData
+from loadtest.results.uptime import Away, LossGroup, Uptime
+from loadtest.ruling import Ruling
+from loadtest.verdict.allowances import NONE_ALLOWED, Allowance, parse_allowances, rule_for
+from loadtest.verdict.items import Item, imbalance
+from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence, TimeAway
+
+_GROUPS_SHOWN = 3
+_REASON_SHOWN = 60
+
+_CAUSES = {
+    "reset": "RST",
+    "eof": "FIN",
+    "tls": "TLS error",
+    "ping_timeout": "ping timeout",
+    "not_reading": "pongs not read",
+    "protocol_error": "protocol error",
+    "message_too_big": "message too big",
+    "invalid_utf8": "invalid UTF-8",
+}
+
+
+def cause_text(cause: str) -> str:
+    """Return a loss's cause for people: its close code, or `RST`, `FIN`, `ping timeout`."""
+    return _CAUSES.get(cause, text.one_line(cause, _REASON_SHOWN))
+
+
+def judge(run: RunData) -> Item[StabilityEvidence]:
+    """Judge the connections that the server or the network ended.
+
+    Raises:
+        InvalidSetting: run.json has a rule that cannot be read.
+    """
+    rules = parse_allowances(run.manifest.allowed_losses, option="allowed_losses in run.json")
+    verdict, summary = _ruling(run, rules)
+    uptime = run.uptime
+    return Item(
+        item="stability",
+        verdict=verdict,
+        summary=summary,
+        evidence=StabilityEvidence(
+            lost=uptime.lost,
+            unaccounted=_unaccounted(run),
+            session_hours=uptime.session_hours,
+            per_session_hour=_per_hour(uptime.lost, uptime),
+            allowed=list(map(str, rules)),
+            losses=[_seen(group, uptime, rules) for group in uptime.losses],
+            away=[TimeAway(from_s=away.from_s, until_s=away.until_s) for away in uptime.away],
+            more_away=uptime.more_away,
+            barred=run.count("stability.barred"),
+        ),
+    )
+
+
+def _ruling(run: RunData, rules: Sequence[Allowance]) -> tuple[Ruling, str]:
+    uptime = run.uptime
+    lost_by_rule = dict.fromkeys((*rules, NONE_ALLOWED), 0)
+    for code, count in uptime.lost_by_code.items():
+        lost_by_rule[rule_for(code, rules)] += count
+    exceeded = {
+        rule: count for rule, count in lost_by_rule.items() if count > rule.most_in(uptime.session_hours)
+    }
+    too_short = [rule for rule, count in exceeded.items() if rule.per_hour and count == 1]
+    if len(exceeded) > len(too_short):
+        return Ruling.FAIL, _losses_text(run, rules)
+    if too_short:
+        hours = max(1 / rule.most for rule in too_short)
+        needed = f"run longer: a single loss can be judged from {text.figures(hours)} session-hours on"
+        return Ruling.INCONCLUSIVE, f"{_losses_text(run, rules)}; {needed}"
+    if left := _unaccounted(run):
+        return Ruling.INCONCLUSIVE, imbalance(left, f"{text.count(_counted(run))} losses")
+    if not uptime.session_s and not uptime.lost:
+        return Ruling.INCONCLUSIVE, "no session was up for long enough to tell: run longer"
+    return Ruling.PASS, _losses_text(run, rules)
+
+
+def _counted(run: RunData) -> int:
+    return sum(run.counts_of("losses").values())
+
+
+def _unaccounted(run: RunData) -> int:
+    """Return how many losses were counted whose record is missing; negative if there are too many records.
+
+    In a run that did not end normally the files may end at different moments.
+    """
+    return _counted(run) - run.uptime.lost if run.manifest.complete else 0
+
+
+def _per_hour(count: int, uptime: Uptime) -> float | None:
+    return count / uptime.session_hours if uptime.session_s else None
+
+
+def _seen(group: LossGroup, uptime: Uptime, rules: Sequence[Allowance]) -> LossesSeen:
+    return LossesSeen(
+        cause=group.cause,
+        code=group.code,
+        reason=group.reason,
+        count=group.count,
+        allowed=None if group.code is None else rule_for(group.code, rules).amount,
+        first_at_s=group.first_at_s,
+        last_at_s=group.last_at_s,
+        sessions=list(group.sessions),
+        per_session_hour=_per_hour(group.count, uptime),
+    )
+
+
+def _losses_text(run: RunData, rules: Sequence[Allowance]) -> str:
+    """Describe the losses: `9 connections lost unasked in 1.7 session-hours (5.3/h): 9 x 1011; …`."""
+    uptime = run.uptime
+    exposure = f"in {text.figures(uptime.session_hours)} session-hours"
+    if not uptime.lost:
+        return f"0 losses {exposure}"
+    per_hour = _per_hour(uptime.lost, uptime)
+    rate = "" if per_hour is None else f" ({text.figures(per_hour)}/h)"
+    first_s = min(group.first_at_s for group in uptime.losses)
+    parts = [
+        f"{text.counted(uptime.lost, 'connection')} lost unasked {exposure}{rate}: {_groups_text(uptime)}",
+        f"first at {text.clock(first_s)}",
+    ]
+    if barred := run.count("stability.barred"):
+        parts.append(f"{text.counted(barred, 'session')} told not to come back")
+    if uptime.away:
+        parts.append(_away_text(uptime.away[0], len(uptime.away) - 1 + uptime.more_away))
+    if rules:
+        parts.append(f"allowed: {' '.join(map(str, rules))}")
+    return "; ".join(parts)
+
+
+def _groups_text(uptime: Uptime) -> str:
+    shown = uptime.losses[:_GROUPS_SHOWN]
+    texts = [f"{text.count(group.count)} x {_group_text(group)}" for group in shown]
+    if rest := uptime.lost - sum(group.count for group in shown):
+        texts.append(f"{text.count(rest)} others")
+    return ", ".join(texts)
+
+
+def _group_text(group: LossGroup) -> str:
+    reason = f" '{text.one_line(group.reason, _REASON_SHOWN)}'" if group.reason else ""
+    return f"{cause_text(group.cause)}{reason}"
+
+
+def _away_text(away: Away, more: int) -> str:
+    until = "the end" if away.until_s is None else text.clock(away.until_s)
+    others = f" and {text.counted(more, 'more time')}" if more else ""
+    return f"server away {text.clock(away.from_s)}-{until}{others}"

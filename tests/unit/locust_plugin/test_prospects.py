@@ -1,0 +1,73 @@
+"""When a run has no prospects: nothing established for long, or all sessions gone; and when it may have."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtest.locust_plugin.prospects import Prospects
+from loadtest.session.recorder import COUNTS
+from loadtest.session.schedule import NS_PER_S
+from tests.support.runs import PLAN, plan
+
+GRACE_S = 3
+FAILING = {"connect.attempts": 100, "connect.failed": 90}
+ALL = PLAN.sessions
+
+
+def after(seconds: int, counts: dict[str, int], up: float = 0.0, prospects: Prospects | None = None) -> str:
+    """Return what is said this many seconds after the first attempt."""
+    told = prospects or Prospects(PLAN, grace_s=GRACE_S)
+    assert told.none_left({}, {}, 5 * NS_PER_S) == ""
+    told.none_left(counts, {"sessions_up": up}, 7 * NS_PER_S)
+    return told.none_left(counts, {"sessions_up": up}, (7 + seconds) * NS_PER_S)
+
+
+def test_nothing_established_for_the_grace() -> None:
+    """The time counts from the first attempt, and to the second."""
+    assert after(GRACE_S - 1, FAILING) == ""
+    assert after(GRACE_S, FAILING) == "no session was established in 3 s"
+    assert Prospects(PLAN, grace_s=GRACE_S).none_left({}, {}, 99 * NS_PER_S) == "", "nothing was tried yet"
+
+
+@pytest.mark.parametrize(
+    ("counts", "up"),
+    [
+        (FAILING | {"connect.established": 1}, 0),
+        (FAILING | {"connect.unproven": 1}, 0),
+        (FAILING, 1),
+        ({"connect.attempts": 100}, 0),
+    ],
+)
+def test_a_run_with_prospects_goes_on(counts: dict[str, int], up: float) -> None:
+    """One session that was up, that is up now, or attempts that may yet succeed: the run goes on."""
+    assert after(99, counts, up) == ""
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"connect.gave_up": ALL},
+        {"connect.established": ALL, "reconnect.gave_up": ALL},
+        {"connect.established": ALL, "reconnect.forbidden": 1, "stability.barred": ALL - 1},
+    ],
+)
+def test_all_sessions_are_gone(counts: dict[str, int]) -> None:
+    """Whatever ended them, when the last of the planned sessions is gone, nothing is left to see."""
+    assert after(0, counts) == "all 100 sessions have given up for good"
+    one = next(name for name, count in counts.items() if count and name != "connect.established")
+    assert after(0, counts | {one: counts[one] - 1}) == ""
+    assert counts.keys() <= COUNTS.keys()
+
+
+def test_sessions_may_yet_come() -> None:
+    """With a load shape, users may come later; without planned sessions, nobody is gone."""
+    gone = {"connect.gave_up": ALL}
+    assert after(0, gone, prospects=Prospects(PLAN, all_planned=False)) == ""
+    assert after(0, {}, prospects=Prospects(plan(users=0))) == ""
+
+
+def test_sessions_that_end_by_plan() -> None:
+    """With the policy `none` drops end sessions: no failure, unless they were never established."""
+    none = Prospects(plan(backoff="none"))
+    assert after(0, {"connect.established": ALL, "reconnect.gave_up": ALL}, prospects=none) == ""
+    assert after(0, {"connect.gave_up": ALL}, prospects=Prospects(plan(backoff="none"))) != ""
