@@ -210,6 +210,7 @@ def _remarks(run: RunData) -> list[str]:
         f"{count} {what}"
         for count, what in (
             (run.count("messaging.unanswerable"), "need no reply"),
+            (run.count("messaging.drop_sent"), "messages sent by drops besides"),
             (explained, "went down with their connection"),
             (missed, "fell due without a connection"),
             (unfinished, "were under way at the end"),

@@ -47,6 +47,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
             unaccounted=unaccounted(run, "reconnect", "outages", ENDINGS),
             drops=run.counts_of("drops"),
             losses=run.counts_of("losses"),
+            closes=run.counts_of("closes"),
             outages=[_outages(group) for group in run.outages],
             herd_peak_per_s=run.herd_peak,
             herd_peak_at_s=run.herd_peak_s,
