@@ -21,7 +21,7 @@ from loadtest.runs.publish import attach_logs, publish
 from loadtest.runs.verdict_file import read_verdict, write_verdict
 from loadtest.serverlog.extract import ReadStats
 from loadtest.serverlog.rules import load_rules
-from loadtest.session.recorder import ErrorTally
+from loadtest.session.recorder import ErrorTally, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
 from loadtest.verdict.items import ITEMS
@@ -38,6 +38,11 @@ LOST = ErrorTally(
     at_ns=12_300_000_000,
     example='{"type": "chat"}',
 )
+
+LOSSES = [
+    Lifecycle(at_ns=number, event="lost", session=f"s-{number}", cause="1012", code=1012, detail="going")
+    for number in range(3)
+]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +99,14 @@ def hostile(results: Path, failed: JudgedRun) -> JudgedRun:
     written["versions"] = {HOSTILE: HOSTILE}
     written["host"] = {"system": HOSTILE}
     (path / "run.json").write_text(json.dumps(written))
-    loss = {"at_ns": 5, "event": "lost", "session": HOSTILE, "cause": HOSTILE, "code": 1011, "detail": HOSTILE}
+    loss = {
+        "at_ns": 5,
+        "event": "lost",
+        "session": HOSTILE,
+        "cause": HOSTILE,
+        "code": 1011,
+        "detail": HOSTILE,
+    }
     with (path / "events.jsonl").open("a") as file:
         file.write(json.dumps(loss) + "\n")
     return publish(path, results=results)
@@ -250,12 +262,18 @@ def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
 def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
     """Items that failed are open, with their evidence; four charts have a title and a text."""
     text = (failed.path / "report.html").read_text()
-    assert len(re.findall(r'<details class="card item FAIL" open>', text)) == 3
+    assert len(re.findall(r'<details class="card item FAIL" open>', text)) == 4
     assert len(re.findall(r'<details class="card item PASS">', text)) == 3
     assert len(re.findall(r"<svg[^>]*role=\"img\"[^>]*>\s*<title", text)) == 4
     assert "coordinated omission" in text
     shown = " ".join(Page(text).texts)
-    for expected in ("12 x no reply", "first at 00:12 in session lt-17", "client action", "half_open", "going"):
+    for expected in (
+        "12 x no reply",
+        "first at 00:12 in session lt-17",
+        "client action",
+        "half_open",
+        "going",
+    ):
         assert expected in shown
 
 
@@ -467,7 +485,7 @@ def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> N
     path = write_run(tmp_path, of=wide, slower_ratio=1.6)
     assert publish(path, results=tmp_path).verdict.item("latency").verdict is not Ruling.FAIL
     written = (path / "verdict.json").read_bytes()
-    found = json.loads(written)["items"][4]["evidence"]["gates"]
+    found = json.loads(written)["items"][list(ITEMS).index("latency")]["evidence"]["gates"]
     assert [gate["relative_margin_ratio"] for gate in found] == [0.8, 0.8, 0.8, 0.2]
     publish(path, results=tmp_path)
     assert (path / "verdict.json").read_bytes() == written
