@@ -96,7 +96,7 @@ def passed(finished: Finished, *judged: str) -> dict[str, str]:
     """
     assert finished.exit_code == 0, finished.output
     passes = {item for item, verdict in finished.rulings.items() if verdict == "PASS"}
-    assert passes == {"connect", "stability", "messaging", "reconnect", *judged}
+    assert passes == {"connect", "stability", "messaging", "reconnect", "cleanup", *judged}
     assert set(finished.rulings.values()) == {"PASS", "NOT_JUDGED"}
     return {item["item"]: item["summary"] for item in finished.verdict["items"]}
 

@@ -31,6 +31,7 @@ from loadtest.statistics.margins import parse_margins
 from loadtest.transport.addresses import LIMIT, expand
 from loadtest.transport.target import Target, Tls
 from loadtest.values import Number, Whole
+from loadtest.verdict.allowances import parse_allowances
 from tests.support.golden import Golden
 from tests.support.places import ROOT
 
@@ -182,6 +183,28 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
             for text in ("p50", "p50=8", "p75=8%", "p50=8%/9%", "p50=200%", "p50=61s", "p50=0%/0ms")
         ),
         call(parse_margins, ["p50=8"], option="--margin"),
+        *(
+            options(limit=[text])
+            for text in ("p99", "p99=200", "p99=0s", "p99=2h", "p100=1s", "p99=1s,p99.0=2s", "push.p99=1s")
+        ),
+        attributes(limits={"p99": 200}),
+        attributes(limits=5),
+    ],
+    "Allowed losses": [
+        *(
+            call(parse_allowances, [text])
+            for text in (
+                "many",
+                "-1",
+                "1006",
+                "1006=",
+                "1006=2/m",
+                "999=5",
+                "0/h",
+                "1006=1 1006,1001=2",
+                "1 any",
+            )
+        )
     ],
     "Target and addresses": [
         target("ftp://127.0.0.1"),

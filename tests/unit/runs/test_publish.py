@@ -24,6 +24,7 @@ from loadtest.serverlog.rules import load_rules
 from loadtest.session.recorder import ErrorTally, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.statistics.time_limits import parse_limits, stored
 from loadtest.verdict.items import ITEMS
 from loadtest.verdict.run import judge
 from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
@@ -485,7 +486,8 @@ def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> N
     path = write_run(tmp_path, of=wide, slower_ratio=1.6)
     assert publish(path, results=tmp_path).verdict.item("latency").verdict is not Ruling.FAIL
     written = (path / "verdict.json").read_bytes()
-    found = json.loads(written)["items"][list(ITEMS).index("latency")]["evidence"]["gates"]
+    latency = next(item for item in json.loads(written)["items"] if item["item"] == "latency")
+    found = latency["evidence"]["gates"]
     assert [gate["relative_margin_ratio"] for gate in found] == [0.8, 0.8, 0.8, 0.2]
     publish(path, results=tmp_path)
     assert (path / "verdict.json").read_bytes() == written
@@ -496,6 +498,37 @@ def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> N
     (path / "run.json").write_text(json.dumps(run_json))
     assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.FAIL
     assert "--ws-margin" not in (path / "summary.md").read_text()
+
+
+def test_a_run_is_judged_by_its_own_limits_again_and_again(tmp_path: Path) -> None:
+    """From files alone; without limits it passes, and a limit that this version does not know is refused."""
+    path = write_run(tmp_path, of=manifest(limits=stored(parse_limits(["p99=1us", "connect.p50=2s"]))))
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.FAIL
+    written = (path / "verdict.json").read_bytes()
+    publish(path, results=tmp_path)
+    assert (path / "verdict.json").read_bytes() == written
+    assert "--ws-limit p99=1us --ws-limit connect.p50=2s" in (path / "summary.md").read_text()
+    run_json = json.loads((path / "run.json").read_bytes())
+    (path / "run.json").write_text(json.dumps(run_json | {"limits": {}}))
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.NOT_JUDGED
+    assert "--ws-limit" not in (path / "summary.md").read_text()
+    (path / "run.json").write_text(json.dumps(run_json | {"limits": {"later.p99": 1.0}}))
+    with pytest.raises(RunUnreadable, match=r"limit 'later.p99' of 1.0 ms is unknown"):
+        publish(path, results=tmp_path)
+
+
+def test_a_run_is_judged_by_its_own_allowances(tmp_path: Path) -> None:
+    """As they stand in run.json; the command to repeat it has them."""
+    allowed = manifest(allowed_losses=("1012=any", "2/h"))
+    path = write_run(tmp_path, of=allowed, counts={"losses.1012": 3}, lifecycle=LOSSES)
+    assert publish(path, results=tmp_path).verdict.item("stability").verdict is Ruling.PASS
+    text = (path / "summary.md").read_text()
+    assert "--ws-allow-losses 1012=any" in text
+    assert "--ws-allow-losses 2/h" in text
+    run_json = json.loads((path / "run.json").read_bytes())
+    del run_json["allowed_losses"]
+    (path / "run.json").write_text(json.dumps(run_json))
+    assert publish(path, results=tmp_path).verdict.item("stability").verdict is Ruling.FAIL
 
 
 # The verdict's file.
