@@ -108,17 +108,34 @@ def serve(**settings: Any) -> None:
     Faults (RATIO is 0 to 1):
       refuse_connect=RATIO    refuse new sessions with HTTP 503
       refuse_reconnect=RATIO  refuse known sessions with HTTP 503
+      close_connect=RATIO     establish new sessions and close at once with 1011
+      close_reconnect=RATIO   resume known sessions and close at once with 1011
+      late_connect=MS         establish new sessions late
+      late_reconnect=MS       resume known sessions late
+      mute_reconnect=RATIO    resume known sessions and say nothing more
+      no_subprotocol          select none of the offered subprotocols
+      close=RATIO:CODE        close with CODE in place of a reply (not the first)
+      abort=RATIO             RST in place of a reply (not the first)
+      bad_frame=RATIO         a masked frame in place of a reply (not the first)
       lose_reply=RATIO        store a message and never answer it
       corrupt_reply=RATIO     answer with another text
       foreign_reply=RATIO     answer with the text of another session
       decompose=RATIO         answer with the text in the Unicode form NFD
+      cut_reply=BYTES         answer with the first BYTES of longer texts
       duplicate_reply=RATIO   send a reply twice
       reorder_reply=RATIO     send a reply after the next one, or 3 s late
+      lose_push=RATIO         number a push and do not send it
+      foreign_push=RATIO      push what another session said
+      late_push=RATIO:MS      send some pushes late, and none meanwhile
+      stop_pushes=SECONDS     end a connection's pushes after SECONDS
       forget_session          treat a returning session as a new one
       forget_message=RATIO    answer a message and do not store it
+      corrupt_history=RATIO   restore a history with other texts
       cut_history             restore a history without its newer half
+      empty_history           restore an empty history
       reverse_history         restore a history with its newest message first
       foreign_history=RATIO   restore a history with a message of another session
+      keep_sockets            keep the sockets of closed connections open
       latency=MS              send every reply late
       latency_tail=RATIO:MS   send some replies late
       database_down=SECONDS   after the start, refuse all sessions with HTTP 503

@@ -175,7 +175,7 @@ class Emergence(Dialect):
                     one_line(payload.reason or "the server requires another token", EXCERPT_LENGTH)
                 )
             case kind if kind.startswith("ws:"):
-                return Push(number=payload.push_id, sent_at_ms=payload.sent_at_ms)
+                return Push(text=payload.text or None, number=payload.push_id, sent_at_ms=payload.sent_at_ms)
             case _:
                 return unreadable(line)
 

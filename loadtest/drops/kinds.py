@@ -19,8 +19,7 @@ class Wire(Protocol):
     """A connection as a drop sees it, with operations that a well-behaved client does not use.
 
     Attributes:
-        probe: a message that makes the server answer, for kinds that need a busy server; None if the dialect
-            has none.
+        probe: a message that makes the server answer, for kinds with `probes`; None if the dialect has none.
     """
 
     probe: Data | None
@@ -74,10 +73,12 @@ class DropKind(ABC):
     Attributes:
         name: the kind's name in options, files and reports.
         disconnects: False if the connection survives.
+        probes: whether the kind sends the dialect's probe; others do not get it.
     """
 
     name: ClassVar[str]
     disconnects: ClassVar[bool] = True
+    probes: ClassVar[bool] = False
 
     kinds: ClassVar[dict[str, type["DropKind"]]] = {}
 
@@ -195,6 +196,7 @@ class MidReply(DropKind):
     """
 
     name = "mid_reply"
+    probes = True
 
     requests: ClassVar[int] = 4
 

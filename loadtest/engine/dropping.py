@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from loadtest.drops.kinds import CLOSE_S, DETECTED, CloseDrop, DropKind, HalfOpen, Steps
+from loadtest.drops.kinds import DETECTED, CloseDrop, DropKind, HalfOpen, Steps
 from loadtest.engine.timers import Timers
 from loadtest.engine.watch import Watch
 from loadtest.events import Drop
@@ -75,9 +75,16 @@ class Dropping:
         self._paused = False  # whether the last step was put off because of a pause
         self._watch: Watch | None = None
         if isinstance(kind, CloseDrop | HalfOpen):  # all other kinds end TCP themselves
-            within_s = cleanup_s if isinstance(kind, HalfOpen) else CLOSE_S
+            within_s = cleanup_s if isinstance(kind, HalfOpen) else None  # its last step comes in time
+            judged = within_s is not None or isinstance(kind, CloseDrop)
             self._watch = Watch(
-                kind.name, connection, within_s, session=session, clock=clock, recorder=recorder
+                kind.name,
+                connection,
+                within_s,
+                judged=judged,
+                session=session,
+                clock=clock,
+                recorder=recorder,
             )
         self._steps: Steps = kind.steps(connection, drop)
         droppings.add(self)

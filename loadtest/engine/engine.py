@@ -38,6 +38,7 @@ from loadtest.transport.connection import Connection
 from loadtest.transport.cookies import updated
 from loadtest.transport.opening import Dialer
 from loadtest.transport.target import Target
+from loadtest.transport.wire_counts import WireCounts
 
 SWEEPS_PER_S = 20
 """Each sweep covers a twentieth of the sessions: all are swept once a second, and no sweep takes long."""
@@ -111,6 +112,7 @@ class Engine:
         self.settings = settings
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
+        self._wire_counts = WireCounts()
         self.failure: BaseException | None = None
         self._login = Login(
             settings.config.dialect, settings.token, settings.open_timeout_s, self._login_blocked
@@ -346,6 +348,7 @@ class Engine:
             max_message_bytes=settings.max_message_bytes,
             source_ips=settings.source_ips,
             most_connections=most_connections(),
+            counts=self._wire_counts,
         )
 
     def _unhandled(self, _loop: object, context: dict[str, Any]) -> None:
@@ -383,6 +386,7 @@ class Engine:
 
     def _hand_over(self) -> None:
         interval = self.recorder.swap(self.clock())
+        interval.counts.update(self._wire_counts.take())
         interval.gauges.update(self._gauges((interval.stop_ns - interval.start_ns) or 1))
         self._on_interval(interval)
 

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Any, cast
 
 from loadtest.dialects.dialect_session import DialectSession
+from loadtest.drops.kinds import DropKind
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.dropping import Dropping
 from loadtest.engine.timers import Timers
@@ -306,7 +307,8 @@ class Link:
         assert self._connection is not None  # only a connected session is dropped
         self._drops += 1
         self._epoch += 1
-        self._connection.probe = self.session.probe
+        if DropKind.kinds[action.drop.kind].probes:  # making one may cost a user's dialect time
+            self._connection.probe = self.session.probe
         self._dropping = Dropping(
             action.drop,
             self._connection,

@@ -25,7 +25,7 @@ _ERRORS: Final = {
     "late": "the server ended TCP too late",
     "not_closed": "the server never ended TCP",
 }
-"""Outcomes that are errors, where the time allowed is known."""
+"""Outcomes that are errors, where they are judged."""
 
 
 class Watch:
@@ -34,13 +34,23 @@ class Watch:
     Args:
         kind: kind of the drop.
         connection: the dropped connection.
-        within_s: seconds allowed from now on; None if no time is known.
+        within_s: seconds allowed from now on; None if only the drop's last step ends them.
+        judged: whether a connection that is not closed in time is an error.
         session: id of the session, named with what went wrong.
         clock: returns nanoseconds since the run's start.
         recorder: records the outcome, and how long the server took.
     """
 
-    __slots__ = ("_began_ns", "_clock", "_connection", "_kind", "_late_ns", "_recorder", "_session")
+    __slots__ = (
+        "_began_ns",
+        "_clock",
+        "_connection",
+        "_judged",
+        "_kind",
+        "_late_ns",
+        "_recorder",
+        "_session",
+    )
 
     def __init__(
         self,
@@ -48,6 +58,7 @@ class Watch:
         connection: Connection,
         within_s: float | None,
         *,
+        judged: bool,
         session: str,
         clock: Callable[[], int],
         recorder: Recorder,
@@ -55,6 +66,7 @@ class Watch:
         self._kind = kind
         self._connection: Connection | None = connection
         self._clock = clock
+        self._judged = judged
         self._recorder = recorder
         self._session = session
         self._began_ns = clock()
@@ -84,6 +96,6 @@ class Watch:
             self._connection.tcp_ended = None
             self._connection = None
             self._count(outcome)
-            if outcome in _ERRORS and self._late_ns is not None:
+            if outcome in _ERRORS and self._judged:
                 name = f"{_ERRORS[outcome]} ({self._kind})"
                 self._recorder.error("cleanup", name, session=self._session, at_ns=self._clock())

@@ -1,8 +1,9 @@
 """What a verdict means and what to do next, item by item, as lines of text.
 
-Every item but `server_log` needs sessions that connect. If they do not, an INCONCLUSIVE item says first that
-it depends on `connect`: if people were advised both to run longer and to repair the server, they would start
-with the wrong one. This changes only what people read; verdict.json keeps the original summaries.
+Every item but `server_log` needs sessions that connect, and some need a server that answers. Without these,
+an INCONCLUSIVE item says first that it depends on `connect` or `messaging`: if people were advised both to
+run longer and to repair the server, they would start with the wrong one. This changes only what people read;
+verdict.json keeps the original summaries.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,9 +17,11 @@ from loadtest.report.tables import counts, gates, interval, margin, time_limits
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
+from loadtest.verdict.causes import cause_of
 from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence
 from loadtest.verdict.items import AnyItem, Generator, Item
 from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.silence import silent
 
 
 def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:
@@ -168,23 +171,37 @@ _LATE = (
     "raise the limit"
 )
 
+_NO_ANSWER = (
+    "does the server get the messages? See its log; whether the dialect understands its replies, "
+    "'loadtest dialect check' shows"
+)
+
+_ATTEMPTING = ("connect", "reconnect")
+"""Items whose errors are causes of failed attempts."""
+
 _INDEPENDENT = ("connect", "server_log")
 """Items that do not depend on `connect`: a server writes its log whether or not clients connect."""
 
+_NEED_REPLIES = ("reconnect", "persistence", "latency")
+"""Items that need a server that answers messages."""
+
 
 def shown_items(items: Sequence[AnyItem]) -> list[AnyItem]:
-    """Return the items as shown to people: those that depend on a failed `connect` say so."""
-    connect = _connect(items)
-    return [_blocked(item, connect) if _is_blocked(item, connect) else item for item in items]
+    """Return the items as shown to people: those that depend on another that failed say so."""
+    return [_blocked(item, items) if item.verdict is Ruling.INCONCLUSIVE else item for item in items]
 
 
-def _connect(items: Sequence[AnyItem]) -> AnyItem:
-    return next(item for item in items if item.item == "connect")
+def _root(item: AnyItem, items: Sequence[AnyItem]) -> AnyItem | None:
+    """Return the item that must be mended before this one can be judged, None if there is none."""
+    connect = _named("connect", items)
+    if item.item not in _INDEPENDENT and _blocks_others(connect):
+        return connect
+    messaging = _named("messaging", items)
+    return messaging if item.item in _NEED_REPLIES and _none_answered(messaging) else None
 
 
-def _is_blocked(item: AnyItem, connect: AnyItem) -> bool:
-    """Whether an item is INCONCLUSIVE because sessions did not connect."""
-    return item.verdict is Ruling.INCONCLUSIVE and item.item not in _INDEPENDENT and _blocks_others(connect)
+def _named(name: str, items: Sequence[AnyItem]) -> AnyItem:
+    return next(item for item in items if item.item == name)
 
 
 def _blocks_others(connect: AnyItem) -> bool:
@@ -203,26 +220,46 @@ def _only_late(item: AnyItem) -> bool:
 
 def _none_established(connect: AnyItem) -> bool:
     found = counts(connect)
-    return bool(found.get("attempts")) and not found.get("established")
+    return bool(found.get("attempts")) and not (found.get("established") or found.get("unproven"))
 
 
-def _blocked(item: AnyItem, connect: AnyItem) -> AnyItem:
-    depends = f"it depends on connect, which is {connect.verdict}"
-    if _none_established(connect):  # this explains whatever else the item lacks
+def _none_answered(messaging: AnyItem) -> bool:
+    return messaging.verdict is Ruling.FAIL and silent(counts(messaging))
+
+
+def _blocked(item: AnyItem, items: Sequence[AnyItem]) -> AnyItem:
+    """Return an INCONCLUSIVE item with what it depends on as its summary, if it depends on anything."""
+    root = _root(item, items)
+    if root is None:
+        return item
+    depends = f"it depends on {root.item}, which is {root.verdict}"
+    # These two explain whatever else the item lacks.
+    if root.item == "messaging":
+        return replace(item, summary=f"no message was answered: {depends}")
+    if _none_established(root):
         return replace(item, summary=f"no session was established: {depends}")
     return replace(item, summary=f"{depends}; then: {item.summary}")
 
 
 def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
     """Return what to do about an item, empty if its summary or that of `connect` says so."""
-    waits = item.verdict is not Ruling.FAIL and item.item not in _INDEPENDENT
-    if waits and _blocks_others(_connect(items)):
+    if item.verdict is not Ruling.FAIL and _root(item, items) is not None:
         return ""
     if item.item == "latency" and item.verdict is not Ruling.FAIL:
         return _latency_step(item)
     if item.verdict is Ruling.FAIL and _only_late(item):
         return _LATE
+    if item.item == "messaging" and _none_answered(item):
+        return _NO_ANSWER
+    if item.item in _ATTEMPTING and item.verdict is Ruling.FAIL and (step := _cause_step(item)):
+        return step
     return _STEPS.get((item.item, item.verdict), "")
+
+
+def _cause_step(item: Item[CountedEvidence]) -> str:
+    """Return what to do about the most frequent cause of failed attempts, empty if that is not known."""
+    causes = (cause_of(error.error) for error in item.evidence.errors[:1])
+    return next((cause.advice for cause in causes if cause is not None), "")
 
 
 def _latency_step(item: Item[LatencyEvidence]) -> str:

@@ -267,6 +267,8 @@ def _unjudged_pushes(conversation: Conversation, dialect: Dialect) -> _Rows:
         return
     if not (dialect.pushes or type(dialect).overrides("request")):
         yield ("pushes", "a run without requests is judged by its pushes only if", "pushes = True")
+    if dialect.pushes_per_s is None:
+        yield ("pushes", "a stream of pushes that stops is not noticed", "pushes_per_s, if they are periodic")
     for field, means in (
         ("number", "lost and repeated pushes are not noticed"),
         ("text", "altered pushes, and those for another session, are not noticed"),

@@ -38,6 +38,7 @@ TAG_MEANINGS = {
     "after_resume": "first round trip after a resume",
     "first_part": "request to the first part of a streamed reply",
     "part_gap": "between two parts of a streamed reply",
+    "unanswered": "wait for a reply that had not come",
     "collateral": "service time while others are in an outage",
     "push": "push delay above its connection's smallest",
     "push_gap": "time without a push on a connection",

@@ -175,7 +175,8 @@ class RunData:
     Args:
         manifest: the content of run.json.
         length_s: seconds from the run's start to the end of its last interval.
-        counts: by name (`loadtest.session.recorder.COUNTS`, `drops.KIND`, `losses.CAUSE`), without zeros.
+        counts: by name (`loadtest.session.recorder.COUNTS`, `drops.KIND`, `losses.CAUSE`,
+            `closes.CODE`), without zeros.
         errors: of all processes together, most frequent first.
         histograms: values in µs, by tag. Tags without samples are left out; `STEADY_TAGS` exclude the
             warm-up.

@@ -28,7 +28,7 @@ class Alterations:
         other = self._said_by_another(session)
         if other is not None and self._faults.strikes("foreign_reply"):
             text = other
-        return text
+        return self._cut(text)
 
     def message(self, session: str, message: json_lines.Message) -> json_lines.Message:
         """Return a session's message with its text altered."""
@@ -46,8 +46,17 @@ class Alterations:
         except json_lines.BadMessage:
             return self.text(session, frame)
 
+    def push(self, session: str) -> str:
+        """Return the text of a push to a session: none, or what another session said."""
+        other = self._said_by_another(session)
+        return other if other is not None and self._faults.strikes("foreign_push") else ""
+
     def history(self, session: str, messages: list[str]) -> list[str]:
         """Return a session's restored messages, oldest first, as the faults want them."""
+        if self._faults.strikes("empty_history"):
+            messages = []
+        if self._faults.strikes("corrupt_history"):
+            messages = [json_lines.corrupted(message) for message in messages]
         if self._faults.strikes("cut_history"):
             messages = messages[: len(messages) // 2]
         if self._faults.strikes("reverse_history"):
@@ -56,6 +65,13 @@ class Alterations:
         if other is not None and self._faults.strikes("foreign_history"):
             messages = [*messages, json_lines.past_message("user", other, "assistant")]
         return messages
+
+    def _cut(self, text: str) -> str:
+        limit = int(self._faults.value("cut_reply"))
+        data = text.encode() if limit else b""
+        if len(data) <= limit or not self._faults.strikes("cut_reply"):
+            return text
+        return data[:limit].decode(errors="ignore")
 
     def _remember(self, session: str, text: str) -> None:
         self._said.pop(session, None)

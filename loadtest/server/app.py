@@ -43,7 +43,7 @@ def create_app(settings: ServerSettings) -> Starlette:
                 alterations=Alterations(faults),
                 handling=HANDLINGS[settings.handling](),
                 counters=Counters(faults=faults.struck),
-                database_up_at_s=asyncio.get_running_loop().time() + faults.database_down_s,
+                database_up_at_s=asyncio.get_running_loop().time() + faults.value("database_down"),
             )
             yield
 

@@ -15,19 +15,20 @@ clients reconnect on, two tabs would evict each other for ever. If the client is
 socket that the server would otherwise hold until its keepalive fails.
 """
 
+import asyncio
 import uuid
 
 from starlette.websockets import WebSocket
 
 from loadtest.server import json_lines
 from loadtest.server.backend import Backend
-from loadtest.server.client import Connection, refuse
+from loadtest.server.client import CLOSE_FAULT, Connection, refuse
 from loadtest.server.outbox import Outbox
 from loadtest.server.tokens import ID, LOGIN, LoginRefused, session_of
 
 
 async def echo(websocket: WebSocket) -> None:
-    """Serve one echo connection; for the faults, each counts as a first connect."""
+    """Serve one echo connection; for `refuse_connect`, each counts as a first connect."""
     backend: Backend = websocket.app.state.backend
     if backend.faults.strikes("refuse_connect"):
         await refuse(websocket, backend, status=503, body="try again later")
@@ -101,7 +102,10 @@ async def _admit(websocket: WebSocket, backend: Backend, session_id: str, wanted
 
 
 def _accepted_subprotocol(websocket: WebSocket) -> str | None:
-    return LOGIN if LOGIN in websocket.scope["subprotocols"] else None
+    backend: Backend = websocket.app.state.backend
+    if LOGIN not in websocket.scope["subprotocols"] or backend.faults.strikes("no_subprotocol"):
+        return None
+    return LOGIN
 
 
 def _fresh_thread_id() -> str:
@@ -134,14 +138,14 @@ class Conversation:
         self._asked_id = asked_id
         self._thread_id = thread_id
         self._wanted_thread_id = wanted_thread_id
+        self._is_mute = thread_id is not None and backend.faults.strikes("mute_reconnect")
         self._outbox = Outbox(connection.reply, backend.faults)
 
     async def hold(self) -> None:
         """Send the session's introduction, then answer its messages in order until the connection ends."""
         self._take_over()
         try:
-            await self._connection.send(await self._introduction())
-            self._connection.start_pushes()
+            await self._introduce()
             while not self._connection.is_closed:
                 await self._answer(await self._connection.receive_text())
         finally:
@@ -156,6 +160,16 @@ class Conversation:
             self._backend.counters.takeovers += 1
             previous.retire()
 
+    async def _introduce(self) -> None:
+        faults, kind = self._backend.faults, "connect" if self._thread_id is None else "reconnect"
+        if delay_s := faults.delay_s(f"late_{kind}"):
+            await asyncio.sleep(delay_s)
+        await self._connection.send(await self._introduction())
+        if faults.strikes(f"close_{kind}"):
+            await self._connection.close(CLOSE_FAULT, f"--fault close_{kind}")
+        elif not self._is_mute:
+            self._connection.start_pushes()
+
     async def _introduction(self) -> str:
         storage, session_id = self._backend.storage, self._session_id
         if self._thread_id is None and await storage.create(session_id, self._wanted_thread_id):
@@ -167,9 +181,10 @@ class Conversation:
         established = json_lines.established(session_id, thread_id, self._asked_id)
         if self._backend.settings.mode == "ack":
             return established
-        history = self._backend.alterations.history(session_id, await storage.history(session_id))
-        if not history:
+        stored = await storage.history(session_id)
+        if not stored:
             return established
+        history = self._backend.alterations.history(session_id, stored)
         return f"{established}\n{json_lines.restored(session_id, thread_id, history)}"
 
     async def _answer(self, frame: str) -> None:
@@ -178,7 +193,8 @@ class Conversation:
             reply = json_lines.acknowledgement(self._backend.alterations.message(self._session_id, message))
         else:
             reply = await self._chat(message)
-        await self._outbox.deliver(reply)
+        if not self._is_mute:
+            await self._outbox.deliver(reply)
 
     async def _chat(self, message: json_lines.Message) -> json_lines.Reply:
         """Store a request and its answer, and return the answer; refuse what is no sound request."""

@@ -10,6 +10,7 @@ frame at most.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -20,6 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from loadtest.server import json_lines
 from loadtest.server.backend import Backend
 from loadtest.server.handling import Ending, close_code_of, ending_of
+from loadtest.server.wire import wire_of
 
 CLOSE_TAKEN_OVER = 1008
 CLOSE_FAULT = 1011
@@ -48,10 +50,12 @@ class Connection:
         self._push_timer: asyncio.TimerHandle | None = None
         self._pushing: asyncio.Task[None] | None = None
         self._push_id = 0
+        self._pushes_end_s = math.inf
+        self._has_replied = False
 
     @property
     def is_closed(self) -> bool:
-        """Whether this side has closed the connection."""
+        """Whether this side has ended the connection."""
         return self._close_code is not None
 
     async def run(self, talk: Callable[[], Awaitable[None]], *, subprotocol: str | None = None) -> None:
@@ -66,6 +70,8 @@ class Connection:
         ended_with = 1006
         try:
             await self._websocket.accept(subprotocol)
+            if self._backend.faults.strikes("keep_sockets"):
+                wire_of(self._websocket).keep_open()
             await talk()
         except asyncio.CancelledError:
             ended_with = CLOSE_SHUTDOWN
@@ -143,11 +149,31 @@ class Connection:
         return True
 
     async def reply(self, reply: json_lines.Reply) -> None:
-        """Send the frames of one reply; stop at the first that fails."""
+        """Send the frames of one reply; stop at the first that fails.
+
+        On a connection that has had a reply, a fault may end it in place of this one.
+        """
+        if self._has_replied and await self._ended_by_fault():
+            return
         for frame in reply:
             if not await self.send(frame):
                 return
+        self._has_replied = True
         self._backend.counters.replies_sent += 1
+
+    async def _ended_by_fault(self) -> bool:
+        faults = self._backend.faults
+        if self._gone:
+            return False
+        if faults.strikes("close"):
+            await self.close(int(faults.value("close")), "--fault close")
+        elif faults.strikes("abort"):
+            self._gone, self._close_code = True, 1006
+            wire_of(self._websocket).reset()
+        elif faults.strikes("bad_frame"):
+            self._gone = True
+            wire_of(self._websocket).send_forbidden_frame()
+        return self._gone
 
     async def close(self, code: int, reason: str = "") -> None:
         """Close from this side; it is no error if the client has already gone."""
@@ -168,21 +194,30 @@ class Connection:
 
     def start_pushes(self) -> None:
         """Push a notification every `push_every_s` seconds until the connection ends."""
+        now_s = asyncio.get_running_loop().time()
+        if self._backend.faults.strikes("stop_pushes"):
+            self._pushes_end_s = now_s + self._backend.faults.value("stop_pushes")
         if self._backend.settings.push_every_s:
-            self._push_after(asyncio.get_running_loop().time())
+            self._push_after(now_s)
 
     def _push_after(self, last_s: float) -> None:
         due_s = last_s + self._backend.settings.push_every_s
         self._push_timer = asyncio.get_running_loop().call_at(due_s, self._push, due_s)
 
     def _push(self, due_s: float) -> None:
-        if self._gone:
+        if self._gone or due_s > self._pushes_end_s:
             return
         if self._pushing is None or self._pushing.done():
             self._pushing = asyncio.create_task(self._send_push())
         self._push_after(due_s)
 
     async def _send_push(self) -> None:
+        faults, sent_at_ms = self._backend.faults, time.time() * 1e3
         self._push_id += 1
-        if await self.send(json_lines.notification(self._push_id, sent_at_ms=time.time() * 1e3)):
+        if faults.strikes("lose_push"):
+            return
+        if delay_s := faults.delay_s("late_push"):
+            await asyncio.sleep(delay_s)
+        text = self._backend.alterations.push(self.session)
+        if await self.send(json_lines.notification(self._push_id, sent_at_ms=sent_at_ms, text=text)):
             self._backend.counters.pushes_sent += 1

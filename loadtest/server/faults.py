@@ -12,35 +12,69 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from loadtest.errors import InvalidSetting
-from loadtest.values import Number, seconds
+from loadtest.values import Number, Whole, seconds
 
 _RATIO = Number(0, 1, metavar="RATIO")
 _MS = Number(0, 60_000, "milliseconds", metavar="MS")
 _SECONDS = seconds(0, 86_400)
+_BYTES = Whole(1, 2**20, "bytes", metavar="BYTES")
+
+
+class _CloseCode(Whole):
+    """A close code that a server may send."""
+
+    __slots__ = ()
+
+    def admits(self, value: float) -> bool:
+        """Return whether RFC 6455, section 7.4, lets a close frame have this code."""
+        return super().admits(value) and not (1003 < value < 1007 or 1014 < value < 3000)
+
+    def __str__(self) -> str:
+        return "a close code: 1000–1003, 1007–1014 or 3000–4999"
+
+
+_CODE = _CloseCode(1000, 4999, metavar="CODE")
 
 KNOWN: Mapping[str, tuple[Number, ...]] = {
     "refuse_connect": (_RATIO,),
     "refuse_reconnect": (_RATIO,),
+    "close_connect": (_RATIO,),
+    "close_reconnect": (_RATIO,),
+    "late_connect": (_MS,),
+    "late_reconnect": (_MS,),
+    "mute_reconnect": (_RATIO,),
+    "no_subprotocol": (),
+    "close": (_RATIO, _CODE),
+    "abort": (_RATIO,),
+    "bad_frame": (_RATIO,),
     "lose_reply": (_RATIO,),
     "corrupt_reply": (_RATIO,),
     "duplicate_reply": (_RATIO,),
     "reorder_reply": (_RATIO,),
     "foreign_reply": (_RATIO,),
     "decompose": (_RATIO,),
+    "cut_reply": (_BYTES,),
+    "lose_push": (_RATIO,),
+    "foreign_push": (_RATIO,),
+    "late_push": (_RATIO, _MS),
+    "stop_pushes": (_SECONDS,),
     "forget_session": (),
     "forget_message": (_RATIO,),
+    "corrupt_history": (_RATIO,),
     "cut_history": (),
+    "empty_history": (),
     "reverse_history": (),
     "foreign_history": (_RATIO,),
+    "keep_sockets": (),
     "latency": (_MS,),
     "latency_tail": (_RATIO, _MS),
     "database_down": (_SECONDS,),
 }
 
-HISTORY_FAULTS = frozenset({"forget_message", "cut_history", "reverse_history", "foreign_history"})
+HISTORY_FAULTS = frozenset({"forget_message"} | {name for name in KNOWN if name.endswith("_history")})
 """Faults that only a server with a history can have."""
 
-_TEXT_FAULTS = frozenset({"corrupt_reply", "foreign_reply", "decompose"})
+_TEXT_FAULTS = frozenset({"corrupt_reply", "foreign_reply", "decompose", "cut_reply"})
 
 
 def usage(name: str) -> str:
@@ -87,23 +121,19 @@ class Faults:
         """Whether replies may be delayed, so that each connection needs a queue for them."""
         self.alters_replies = bool(self._values.keys() & _TEXT_FAULTS)
         """Whether the texts of replies may be altered, so that an echo must be read."""
-        self.database_down_s = self._values.get("database_down", (0.0,))[0]
-        """How long after its start the server reports its database as down."""
 
     def strikes(self, name: str) -> bool:
         """Draw whether the fault strikes now: always if it has no ratio, never if it was not requested."""
         values = self._values.get(name)
-        if values is None or (values and self._randoms[name].random() >= values[0]):
+        if values is None or (_RATIO in KNOWN[name] and self._randoms[name].random() >= values[0]):
             return False
         self.struck[name] += 1
         return True
 
-    def reply_delay_s(self) -> float:
-        """Draw the delay of the next reply, in seconds."""
-        delay_ms = 0.0
-        if "latency" in self._values:
-            self.struck["latency"] += 1
-            delay_ms += self._values["latency"][0]
-        if self.strikes("latency_tail"):
-            delay_ms += self._values["latency_tail"][1]
-        return delay_ms / 1e3
+    def value(self, name: str) -> float:
+        """Return the last value of a fault, 0 if it was not requested."""
+        return self._values[name][-1] if name in self._values else 0.0
+
+    def delay_s(self, *names: str) -> float:
+        """Draw the delay that those of these faults cause that strike, in seconds."""
+        return sum(self.value(name) for name in names if self.strikes(name)) / 1e3

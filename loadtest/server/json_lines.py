@@ -140,6 +140,12 @@ def past_message(role: Literal["user", "assistant"], text: str, agent_id: str) -
     )
 
 
+def corrupted(past: str) -> str:
+    """Return a message of a history with another content, which begins as its own does."""
+    content = msgspec.json.decode(past)
+    return _json(content | {"content": f"{content['content'][:-1]} (corrupted)"})
+
+
 def established(session_id: str, thread_id: str, asked_id: str) -> str:
     """Return the first object sent on a connection, for a new or a resumed session.
 
@@ -168,9 +174,10 @@ def login_required(reason: str) -> str:
     return _object("ws:auth_required", {"reason": reason})
 
 
-def notification(push_id: int, *, sent_at_ms: float) -> str:
-    """Return a server push; `sent_at_ms` is Unix time in milliseconds."""
-    return _object("ws:notification", {"push_id": push_id, "sent_at_ms": sent_at_ms})
+def notification(push_id: int, *, sent_at_ms: float, text: str = "") -> str:
+    """Return a server push; `sent_at_ms` is Unix time in milliseconds, an empty text is left out."""
+    said = {"text": text} if text else {}
+    return _object("ws:notification", {"push_id": push_id, "sent_at_ms": sent_at_ms, **said})
 
 
 def _object(kind: str, payload: dict[str, Any]) -> str:

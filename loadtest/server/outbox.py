@@ -1,4 +1,4 @@
-"""Delivery of replies to a connection. Most faults strike here: replies lost, duplicated, reordered or late.
+"""Delivery of replies to a connection. Many faults strike here: replies lost, duplicated, reordered or late.
 
 Without faults the handler itself sends a reply at once, so a slow reader slows the handler down. A delayed
 reply goes through a bounded queue: delays of successive replies overlap, and their order is kept. A reply
@@ -69,7 +69,7 @@ class Outbox:
         if self._delayed is None:
             self._delayed = asyncio.Queue(_MAX_DELAYED)
             self._sending = asyncio.create_task(self._send_when_due(self._delayed))
-        due_s = asyncio.get_running_loop().time() + self._faults.reply_delay_s()
+        due_s = asyncio.get_running_loop().time() + self._faults.delay_s("latency", "latency_tail")
         await self._delayed.put((due_s, reply))
 
     async def _send_when_due(self, delayed: asyncio.Queue[tuple[float, Reply]]) -> None:

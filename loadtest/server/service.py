@@ -8,12 +8,10 @@ cancelled and their sockets aborted. Standard output gets one line, the URL, onc
 import asyncio
 import contextlib
 import gc
-import importlib.util
 import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -24,13 +22,10 @@ from starlette.applications import Starlette
 
 from loadtest.errors import InvalidSetting
 from loadtest.server.app import create_app
-from loadtest.server.server_settings import LogFormat, ServerSettings, WebSocketImplementation
+from loadtest.server.implementations import implementation
+from loadtest.server.server_settings import LogFormat, ServerSettings
 from loadtest.server.storage import check_database
 from loadtest.text import one_line
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # both will drop it: a reason to test against it, not to avoid it
-    from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
 
 _MAX_MESSAGE = 2000
 
@@ -68,33 +63,8 @@ class _JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
-class PatientWebSocketProtocol(WebSocketProtocol):
-    """uvicorn's `websockets` implementation with two bugs fixed.
-
-    It uses websockets' legacy protocol, in which a slow or hasty client causes ERROR lines although nothing
-    is wrong with the server (seen with websockets 17):
-
-    - Only one coroutine may wait for a full write buffer to drain. A second one (a keepalive ping, the answer
-      to a client's ping, or a push beside a reply) raises AssertionError. Here they wait in turn.
-    - Closing a connection whose client left before the handshake ended raises AttributeError. Here the close
-      does nothing.
-    """
-
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **settings)
-        self._drain_turn = asyncio.Lock()
-
-    async def _drain(self) -> None:
-        async with self._drain_turn:
-            await super()._drain()
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Perform the closing handshake if the opening handshake was completed."""
-        if hasattr(self, "transfer_data_task"):
-            await super().close(code, reason)
-
-
-MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_MESSAGE_BYTES = 2**20 + 2**16
+"""A text of 1 MiB, the largest that a run sends, and the JSON around it."""
 SHUTDOWN_GRACE_S = 3.0
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -151,7 +121,7 @@ def _configure(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        ws=_implementation(settings.ws_implementation),
+        ws=implementation(settings.ws_implementation),
         ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=settings.ping_interval_s or None,
         ws_ping_timeout=settings.ping_timeout_s,
@@ -160,12 +130,6 @@ def _configure(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
         log_level="critical",  # until configure_log
         proxy_headers=False,
     )
-
-
-def _implementation(name: WebSocketImplementation) -> type[asyncio.Protocol] | str:
-    if importlib.util.find_spec(name) is None:
-        raise InvalidSetting("--ws-implementation", name, "must be installed", f"Run 'pip install {name}'")
-    return name if name == "wsproto" else PatientWebSocketProtocol
 
 
 def _bind(config: uvicorn.Config) -> Any:

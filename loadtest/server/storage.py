@@ -21,8 +21,6 @@ import msgspec
 from loadtest.errors import InvalidSetting
 
 RESTORED_MESSAGES = 200
-RESTORED_BYTES = 16 * 2**20
-"""Bounds the memory that restoring a session takes; 200 messages of 80 kB fit."""
 
 # 128 times two messages of 1 MiB, every character escaped, stay below SQLite's limit of 10^9 bytes a value.
 _BATCH = 128
@@ -54,11 +52,7 @@ INSERT INTO sessions (session_id, thread_id) VALUES (?, ?) ON CONFLICT DO NOTHIN
 """
 
 _HISTORY = """
-SELECT message FROM (
-    SELECT id, message, sum(length(CAST(message AS BLOB)) + 1) OVER (ORDER BY id DESC) AS size
-    FROM (SELECT id, message FROM messages WHERE session_id = ?1 ORDER BY id DESC LIMIT ?2)
-)
-WHERE size <= ?3
+SELECT message FROM (SELECT id, message FROM messages WHERE session_id = ? ORDER BY id DESC LIMIT ?)
 ORDER BY id
 """
 
@@ -117,8 +111,8 @@ class Storage:
         await self._database.execute_fetchall("DELETE FROM sessions WHERE session_id = ?", (session_id,))
 
     async def history(self, session_id: str) -> list[str]:
-        """Return the newest messages, oldest first: RESTORED_MESSAGES and RESTORED_BYTES at most."""
-        limits = (session_id, RESTORED_MESSAGES, RESTORED_BYTES)
+        """Return the newest messages, RESTORED_MESSAGES at most, oldest first."""
+        limits = (session_id, RESTORED_MESSAGES)
         return [message for (message,) in await self._database.execute_fetchall(_HISTORY, limits)]
 
     def append(self, session_id: str, *messages: str) -> asyncio.Future[None]:

@@ -17,7 +17,6 @@ the session works, and `loadtest.session.traffic` handles the messages on a conn
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from loadtest import events
@@ -272,10 +271,14 @@ class Session:
         return received(event, now_ns) or self._look_if_drained(now_ns)
 
     def _on_received_dropping(self, event: events.Received, now_ns: int) -> Actions:
-        """Count messages that still arrive, except those that may answer what the drop sent."""
-        with suppress(FieldMistake):  # of a sequence
-            for incoming in calls.unasked(self._dialect, self.about, event.data):
+        """Take messages that still arrive, except what may answer the drop: that is counted apart."""
+        said = calls.unasked(self._dialect, self.about, event.data)
+        try:
+            for incoming in said:
                 self._take(incoming, now_ns)
+        except FieldMistake:  # of a sequence
+            said = []
+        self._recorder.counts["messaging.drop_answers"] += not said
         return ()
 
     def _on_heartbeat_due(self, _event: events.HeartbeatDue, _now_ns: int) -> Actions:

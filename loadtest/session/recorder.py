@@ -31,6 +31,7 @@ TAGS: Final = (
     "after_resume",  # the first round trip after a resume
     "first_part",  # from the actual send until the first part of a streamed reply, sessions in steady state
     "part_gap",  # between two parts of a streamed reply
+    "unanswered",  # wait in vain of the oldest request when its connection is dropped or stopped, if long
     "push_gap",  # without a push on an undisturbed connection: between two, or until the connection's end
     "cleanup_close",  # from a drop's close frame until the server ended TCP
     "cleanup_half_open",  # from the client's silence until the server ended TCP
@@ -57,6 +58,8 @@ COUNTS: Final = {
     "connect.gave_up": "sessions that gave up before they were ever established",
     "connect.cut_short": "attempts of such sessions that the run's end cut short",
     "connect.unresolved": "attempts of such sessions that the run's end found without an answer for long",
+    "connect.upgrades": "upgrade requests sent, those in outages among them",
+    "connect.opened": "WebSockets opened, those in outages among them",
     "connect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
     "connect.out_of_ports": "failed attempts because this process had no local port left",
     "connect.out_of_files": "failed attempts because this process could open no more files",
@@ -71,6 +74,10 @@ COUNTS: Final = {
     "messaging.unanswerable": "requests that get no reply",
     "messaging.unchecked": "replies without a text to check",
     "messaging.other_sent": "other messages sent by the dialect: greetings, heartbeats, answers",
+    "messaging.drop_sent": "messages sent by drops, besides the requests",
+    "messaging.drop_answers": "messages left aside during drops, as they may answer what a drop sent",
+    "messaging.wire_sent": "whole messages sent on connections: requests, others, and those of drops",
+    "messaging.wire_received": "whole messages received on connections, whatever they say",
     "messaging.late": "replies after the reply timeout",
     "messaging.lost": "requests without reply on a healthy connection",
     "messaging.lost_in_outage": "requests whose connection went before the reply",
@@ -132,7 +139,7 @@ COUNTS: Final = {
     "cleanup.half_open_cut_short": "of these, those whose time was not up when the run ended",
     "latency.clamped": "samples beyond the histograms' range, counted at its end",
 }
-"""All counts with their meaning, except `drops.KIND` and `losses.CAUSE`."""
+"""All counts with their meaning, except `drops.KIND`, `losses.CAUSE` and `closes.CODE`: close frames sent."""
 
 
 class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -382,7 +382,11 @@ class Traffic:
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
-        for sequence, request in self._ledger.unheard(before_ns):
+        unheard = self._ledger.unheard(before_ns)
+        if unheard:
+            since_ns = max(unheard[0][1].sent_ns, self._steady_since_ns)
+            self._recorder.samples("unanswered").append(now_ns - since_ns)
+        for sequence, request in unheard:
             self._recorder.counts["messaging.hanging"] += 1
             example = _named(sequence, request.name)
             self.error("messaging", "no reply before the connection ended", request.sent_ns, example)

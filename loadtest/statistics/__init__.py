@@ -6,6 +6,7 @@ as a generator.
     quantiles      one-second histograms as a matrix; percentiles
     bootstrap      sampling variance of a run's quantile, from its own seconds
     margins        which quantiles are judged, and how much slower still counts as unchanged
+    time_limits    how long a quantile of a run may be, whatever others were
     distributions  the normal and Student's t distribution, from scipy
     comparison     pairs of runs against a margin, with run-to-run noise
     sequential     early looks without a higher error rate

@@ -45,9 +45,7 @@ _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _DIGITS = 9
 """Decimals of a time in milliseconds: 0.3 s is 300 ms, not 300 times a binary fraction."""
 
-_NAMES = (
-    "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (NN from 0 to 100) or push_gap"
-)
+_NAMES = "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (0 < NN < 100) or push_gap"
 
 
 @dataclass(frozen=True, slots=True)

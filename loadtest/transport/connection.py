@@ -7,23 +7,22 @@ that drops act on. Errors here are the server's and become a `Lost`; no exceptio
 
 import asyncio
 import errno
-import ssl
 import sys
 from collections.abc import Callable
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import PayloadTooBig, ProtocolError
-from websockets.frames import Close, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
 from websockets.typing import BytesLike
 from websockets.uri import parse_uri
 
 from loadtest.events import Data, Lost
-from loadtest.text import one_line
 from loadtest.transport import raw_tcp
+from loadtest.transport.connection_end import by_close_frame, by_tcp, by_violation, without_close_frame
 from loadtest.transport.frames import BINARY, LIBRARY, PING, PONG, TEXT, Masks, Splitter, masked_frame
-from loadtest.transport.listener import Listener
+from loadtest.transport.listener import Listener, discard
+from loadtest.transport.wire_counts import WireCounts
 
 _CLOSE_GRACE_S = 2.0
 """How long the server may take to close TCP after a close frame, ours or its own (RFC 6455, 7.1.1)."""
@@ -35,12 +34,8 @@ _PING = b"loadtest"
 
 _MASKS = Masks()
 _ANY_URI = parse_uri("ws://localhost/")  # for a protocol that starts after the upgrade
-
-ABNORMAL_CLOSURE = 1006
-
-
-def _discard(_message: Data) -> None:
-    """Discard a message of a connection without a listener."""
+_CLOSE_FRAME = 0x88
+"""First byte of a close frame (RFC 6455, section 5.2): FIN, opcode 8."""
 
 
 class Connection(asyncio.Protocol):
@@ -50,6 +45,7 @@ class Connection(asyncio.Protocol):
         client: the library's protocol, before the upgrade.
         clock: returns monotonic nanoseconds.
         sockets: the open connections; this one removes itself when its socket has closed.
+        counts: of the process; this connection adds to them.
 
     Attributes:
         opened: done when the upgrade has ended, well or not; None afterwards.
@@ -65,6 +61,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_client",
         "_clock",
+        "_counts",
         "_deliver",
         "_early",
         "_fragments",
@@ -89,9 +86,15 @@ class Connection(asyncio.Protocol):
         "tcp_ended",
     )
 
-    def __init__(self, client: ClientProtocol, clock: Callable[[], int], sockets: set["Connection"]) -> None:
+    def __init__(
+        self,
+        client: ClientProtocol,
+        clock: Callable[[], int],
+        sockets: set["Connection"],
+        counts: WireCounts,
+    ) -> None:
         self._client: ClientProtocol | None = client
-        self._sockets = sockets
+        self._sockets, self._counts = sockets, counts
         self._open = False  # whether messages can be sent
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -130,7 +133,7 @@ class Connection(asyncio.Protocol):
     def detach(self) -> None:
         """Report nothing more."""
         self._listener = None
-        self._deliver = _discard
+        self._deliver = discard
 
     def send(self, data: Data) -> None:
         """Send a whole message; do nothing if the connection is closing."""
@@ -140,6 +143,7 @@ class Connection(asyncio.Protocol):
             frame = masked_frame(TEXT, data.encode(), _MASKS.next())
         else:
             frame = masked_frame(BINARY, data, _MASKS.next())
+        self._counts.sent += 1
         self._transport.write(frame)
 
     def close(self, code: int) -> None:
@@ -171,7 +175,7 @@ class Connection(asyncio.Protocol):
         now_ns = self._clock()
         if self._ping_sent_ns:
             if now_ns - self._ping_sent_ns > timeout_ns:
-                self._end(Lost(code=ABNORMAL_CLOSURE, reason="", cause="ping_timeout"))
+                self._end(without_close_frame("ping_timeout"))
                 self.abort()
         elif now_ns - self._pinged_ns > interval_ns and self._open and self._transport is not None:
             self._pinged_ns = self._ping_sent_ns = now_ns
@@ -195,6 +199,7 @@ class Connection(asyncio.Protocol):
         for name, value in headers:
             request.headers[name] = value
         client.send_request(request)
+        self._counts.upgrades += 1
         self._flush(client)
 
     def data_received(self, data: bytes) -> None:
@@ -207,6 +212,7 @@ class Connection(asyncio.Protocol):
             if opcode == TEXT:
                 self._text_received(piece)
             elif opcode == BINARY:
+                self._counts.received += 1
                 self._deliver(piece)
             elif opcode == LIBRARY:
                 self._feed(piece)
@@ -225,6 +231,7 @@ class Connection(asyncio.Protocol):
             if client.state is OPEN:
                 self._splitter = Splitter(client.max_message_size or sys.maxsize)
                 self._open = True
+                self._counts.opened += 1
                 self._client = None
                 return data
         self._tail = (self._tail + data)[-3:]
@@ -266,7 +273,7 @@ class Connection(asyncio.Protocol):
         self._transport.write(masked_frame(PONG, payload, _MASKS.next()))
         if self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
             reason = "the server pings without reading the pongs"
-            self._end(Lost(code=ABNORMAL_CLOSURE, reason=reason, cause="not_reading"))
+            self._end(without_close_frame("not_reading", reason))
             self.abort()
 
     def eof_received(self) -> bool:
@@ -280,8 +287,7 @@ class Connection(asyncio.Protocol):
         if self._splitter is None:
             self._library.receive_eof()
         self._finish_upgrade()
-        cause = "eof" if error is None else "tls" if isinstance(error, ssl.SSLError) else "reset"
-        self._end(Lost(code=ABNORMAL_CLOSURE, reason="", cause=cause))
+        self._end(by_tcp(error))
         self._transport = self._tcp = None
         self._tcp_has_ended()
 
@@ -317,6 +323,7 @@ class Connection(asyncio.Protocol):
         if text:
             self._text_received(data)
         else:
+            self._counts.received += 1
             self._deliver(bytes(data))
 
     def _text_received(self, data: BytesLike) -> None:
@@ -327,11 +334,11 @@ class Connection(asyncio.Protocol):
             self._flush(self._library)
             self._protocol_failed(error)
             return
+        self._counts.received += 1
         self._deliver(message)
 
     def _close_received(self) -> None:
-        close = self._library.close_rcvd or Close(ABNORMAL_CLOSURE, "")
-        self._end(Lost(code=int(close.code), reason=close.reason, cause=str(int(close.code))))
+        self._end(by_close_frame(self._library.close_rcvd))
         # The server should close TCP first (RFC 6455, section 7.1.1), so that TIME_WAIT stays on its side.
         self._loop.call_later(_CLOSE_GRACE_S, self._grace_over)
 
@@ -343,13 +350,7 @@ class Connection(asyncio.Protocol):
     def _protocol_failed(self, error: Exception) -> None:
         if self.loss is not None:
             return
-        if isinstance(error, PayloadTooBig):
-            cause = "message_too_big"
-        elif isinstance(error, ProtocolError):
-            cause = "protocol_error"
-        else:
-            cause = "invalid_utf8" if isinstance(error, UnicodeDecodeError) else "eof"
-        self._end(Lost(code=ABNORMAL_CLOSURE, reason=one_line(str(error), 120), cause=cause))
+        self._end(by_violation(error))
         self._loop.call_later(_CLOSE_GRACE_S, self._grace_over)
 
     def _end(self, lost: Lost) -> None:
@@ -370,6 +371,8 @@ class Connection(asyncio.Protocol):
             # closing handshake the server closes TCP.
             if data and transport is not None and not self._silent:
                 transport.write(data)
+                if data[0] == _CLOSE_FRAME and client.close_sent is not None:
+                    self._counts.closes[int(client.close_sent.code)] += 1
 
     @property
     def handshake_error(self) -> Exception | None:
@@ -387,6 +390,7 @@ class Connection(asyncio.Protocol):
 
     def send_message(self, data: Data) -> None:
         """Send a message outside the ledger."""
+        self._counts.drop_sent += self._open and self._transport is not None
         self.send(data)
 
     def write_raw(self, data: bytes) -> None:

@@ -13,3 +13,7 @@ class Listener(Protocol):
 
     def lost(self, lost: Lost) -> None:
         """Handle the end of the connection; it is the last call."""
+
+
+def discard(_message: Data) -> None:
+    """Discard a message of a connection without a listener."""

@@ -93,7 +93,7 @@ class MetricsGauge:
         ]
         if not values:
             raise GaugeUnreadable(f"{self} has no sample")
-        total = math.fsum(values) if all(map(math.isfinite, values)) else math.nan
+        total = sum(values)
         if not math.isfinite(total):
             raise GaugeUnreadable(f"{self} is not a number")
         return total
@@ -105,10 +105,10 @@ class MetricsGauge:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             connection.request("GET", path, headers={"Accept": "text/plain", "Connection": "close"})
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                raise GaugeUnreadable(f"HTTP {answer.status} from {public_url(self.url)}")
-            return answer.read().decode("utf-8", "replace")
+            with connection.getresponse() as answer:
+                if answer.status != http.client.OK:
+                    raise GaugeUnreadable(f"HTTP {answer.status} from {public_url(self.url)}")
+                return answer.read().decode("utf-8", "replace")
         except (OSError, UnicodeError, ValueError, http.client.HTTPException) as error:
             raise GaugeUnreadable(one_line(f"{type(error).__name__}: {error}")) from error
         finally:
@@ -159,6 +159,7 @@ class _BoundedBytes(io.RawIOBase):
 
     def __init__(self, sock: socket.socket, deadline_s: float) -> None:
         self._sock = sock
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open when the connection closes it
         self._deadline_s = deadline_s
         self._left = SIZE_LIMIT
 
@@ -177,8 +178,13 @@ class _BoundedBytes(io.RawIOBase):
         if left_s <= 0:
             raise TimeoutError(f"no whole answer within {TIME_LIMIT_S:g} s")
         self._sock.settimeout(left_s)
-        count = self._sock.recv_into(buffer)
+        count = self._file.readinto(buffer) or 0
         self._left -= count
         if self._left < 0:
             raise ValueError(f"the answer has over {SIZE_LIMIT // 2**20} MB")
         return count
+
+    def close(self) -> None:
+        """Close the file, and the socket with it."""
+        self._file.close()
+        super().close()

@@ -28,6 +28,7 @@ from loadtest.text import LINE_LENGTH, Secrets, public_line
 from loadtest.transport.connection import Connection
 from loadtest.transport.retry_after import retry_after_s
 from loadtest.transport.target import Target
+from loadtest.transport.wire_counts import WireCounts
 
 Address = tuple[str, int]
 """Host and port of a socket."""
@@ -190,6 +191,7 @@ class Dialer:
         max_message_bytes: size of the largest message accepted.
         source_ips: local addresses to connect from, in turn; empty for the system's choice.
         most_connections: maximum number at the same time; beyond it attempts fail with `out_of_files`.
+        counts: what the connections send and receive is added to these; None to count for nobody.
     """
 
     def __init__(
@@ -204,6 +206,7 @@ class Dialer:
         max_message_bytes: int = 2**20,
         source_ips: Sequence[str] = (),
         most_connections: int = sys.maxsize,
+        counts: WireCounts | None = None,
     ) -> None:
         self._target = target
         self._clock = clock
@@ -217,6 +220,7 @@ class Dialer:
         self._sources = itertools.cycle((address, 0) for address in source_ips)
         self._sockets: set[Connection] = set()  # open ones, including those without a listener
         self._most_connections = most_connections
+        self._counts = WireCounts() if counts is None else counts
         self._dialling = 0  # connections that are not yet in `_sockets`
 
     @property
@@ -346,7 +350,9 @@ class Dialer:
         self._dialling += 1
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(client, self._clock, self._sockets), *address, local_addr=source
+                lambda: Connection(client, self._clock, self._sockets, self._counts),
+                *address,
+                local_addr=source,
             )
         finally:
             self._dialling -= 1

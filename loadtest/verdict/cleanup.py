@@ -89,12 +89,10 @@ def _half_open(run: RunData) -> _Part | None:
             f"{closed} half-open connections closed within {within_s:g} s{_times(run, 'half_open')}"
             f"{_cut_short(count)}"
         )
+    unseen = f"no half-open connection was left open for {within_s:g} s before the run's end"
     if run.manifest.cleanup_timeout_s is None or not _planned(run.manifest.plan):
-        made = f"{watched} half-open connections were" if watched else "no half-open connection was"
-        return Ruling.NOT_JUDGED, f"{made} left open for {within_s:g} s"
-    return Ruling.INCONCLUSIVE, (
-        f"no half-open connection was left open for {within_s:g} s before the run's end: run longer"
-    )
+        return Ruling.NOT_JUDGED, unseen
+    return Ruling.INCONCLUSIVE, f"{unseen}: run longer"
 
 
 def _failing(run: RunData, count: Callable[[str], int]) -> _Part | None:

@@ -4,6 +4,7 @@ from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.causes import why
 from loadtest.verdict.evidence import ConnectEvidence
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
@@ -42,10 +43,16 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     own, unresolved = own_failures(run, "connect"), run.count("connect.unresolved")
     # Each session gives up after a failed attempt, so the load generator caused at most `own` of these.
     if gave_up > own or failed - own > MAX_FAILED_RATIO * attempts:
-        return Ruling.FAIL, f"{failed} of {attempts} attempts failed, {gave_up} sessions gave up"
+        return Ruling.FAIL, _failure(run)
     if own:
         reason = own_reason(run, "connect")
         return Ruling.INCONCLUSIVE, f"{own} of {attempts} attempts could not be made: {reason}"
+    if unresolved and not established:
+        plan = run.manifest.plan
+        return Ruling.INCONCLUSIVE, (
+            f"no session was established in {run.length_s:.0f} s: {unresolved} of {attempts} attempts had no "
+            f"answer yet. Run longer than --ws-open-timeout ({plan.open_timeout_s:g} s), or lower it"
+        )
     if unresolved > MAX_FAILED_RATIO * attempts:
         return Ruling.INCONCLUSIVE, (
             f"{unresolved} of {attempts} attempts had no answer for over {HANGING_NS / NS_PER_S:g} s "
@@ -56,3 +63,12 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if left := unaccounted(run, "connect", "attempts", ENDINGS):
         return Ruling.INCONCLUSIVE, imbalance(left, f"{attempts} attempts")
     return Ruling.PASS, f"{established} sessions established in {attempts} attempts, {failed} failed"
+
+
+def _failure(run: RunData) -> str:
+    """Return how many attempts failed, and most of them why."""
+    failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
+    told = f"{failed} of {run.count('connect.attempts')} attempts failed"
+    if gave_up:
+        told += f", {gave_up} sessions gave up"
+    return told + why(run, "connect")

@@ -166,6 +166,7 @@ class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
         unaccounted: number of outages without an outcome; negative if some have more than one.
         drops: number of drops, by kind.
         losses: number of connections lost, by cause.
+        closes: number of close frames that the client sent, by code, those at the run's end among them.
         outages: grouped by trigger and cause.
         storms: how each storm went, in the order of the plan.
         percentiles: duration of outages and resumes, in milliseconds.
@@ -177,6 +178,7 @@ class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     unaccounted: int = 0
     drops: dict[str, int] = {}
     losses: dict[str, int] = {}
+    closes: dict[str, int] = {}
     outages: list[OutagesOfKind] = []
     herd_peak_per_s: int = 0
     herd_peak_at_s: int | None = None

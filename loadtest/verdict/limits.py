@@ -2,8 +2,12 @@
 
 A limit is judged by the value of the run at its quantile, the same value that reports show. With too few
 samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit that chance does not explain
-it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it. An overloaded load generator
-makes every time longer, so no limit is judged then.
+it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it.
+
+An overloaded load generator makes times longer: what is late may be so by its fault and is INCONCLUSIVE. What
+is in time all the same stays a fact for connects, reconnects and pushes, but latency is not judged at all. If
+the generator only sent fewer messages than planned, because replies were slow and `--ws-in-flight` held
+others back, what was late under less load stays late.
 
 A broken limit fails its item, whatever else is known of it. Which limits exist does not belong here, see
 `loadtest.statistics.time_limits`.
@@ -21,6 +25,7 @@ from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.statistics.time_limits import TimeLimit
 from loadtest.verdict.evidence import LimitResult
+from loadtest.verdict.generator import MIN_ACHIEVED_RATIO
 from loadtest.verdict.items import Generator, Item
 
 _Evidence = TypeVar("_Evidence", bound=Struct)
@@ -36,6 +41,13 @@ _NO_SAMPLES = {
 }
 """Why a tag has no samples."""
 
+_MORE = {
+    "connect": "use more sessions",
+    "resume": "run longer, or drop more often",
+    "outage": "run longer, or drop more often",
+}
+"""How to get more samples of a tag, if not by a longer run."""
+
 
 def judge_limits(run: RunData, item: str, generator: Generator) -> list[LimitResult]:
     """Judge the limits of an item that the run was made with, in the order in which they were given."""
@@ -45,17 +57,34 @@ def judge_limits(run: RunData, item: str, generator: Generator) -> list[LimitRes
 def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult:
     histogram = run.histograms.get(limit.tag)
     if histogram is None:
-        return _result(
-            limit, Ruling.INCONCLUSIVE, f"{limit.label}: {_NO_SAMPLES[limit.tag]}, {_bound(limit)}"
-        )
+        said = f"{limit.label} not judged: {_NO_SAMPLES[limit.tag]}{_option(limit)}"
+        return _result(limit, Ruling.INCONCLUSIVE, said)
     percent = 100 * limit.quantile
     value_us = histograms.percentiles_us(histogram, (percent,))[percent]
     samples, above = _samples(histogram, limit)
     verdict, reason = _ruling(limit, value_us=value_us, samples=samples, above=above)
-    if not generator.valid:
+    if not generator.valid and not _is_fact(verdict, limit, generator):
         verdict, reason = Ruling.INCONCLUSIVE, "not judged, the load generator was overloaded"
-    said = f"{limit.label} {_shown(value_us, limit)}, {_bound(limit)}" + (f": {reason}" if reason else "")
+    said = f"{limit.label} {_shown(value_us, limit)}, limit {text.span(limit.limit_us)}"
+    if verdict is not Ruling.PASS:
+        said += _option(limit)
+    if reason:
+        said += f": {reason}"
     return _result(limit, verdict, said, value_ms=value_us / 1000, samples=samples)
+
+
+def _is_fact(verdict: Ruling, limit: TimeLimit, generator: Generator) -> bool:
+    """Whether a verdict holds although the load generator was not fit to measure."""
+    if verdict is Ruling.FAIL:
+        return _only_held_back(generator)
+    return limit.item != "latency"
+
+
+def _only_held_back(generator: Generator) -> bool:
+    """Whether the one problem of the load generator is that it sent fewer messages than planned."""
+    achieved_ratio = generator.figures.get("achieved_ratio")
+    few = achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO
+    return few and len(generator.problems) == 1
 
 
 def _samples(histogram: Histogram, limit: TimeLimit) -> tuple[int, int]:
@@ -72,11 +101,12 @@ def _ruling(limit: TimeLimit, *, value_us: int, samples: int, above: int) -> tup
         return Ruling.FAIL if broken else Ruling.PASS, ""
     if broken and limit.broken_beyond_chance(above, samples):
         return Ruling.FAIL, f"{above} of {samples} samples are above it"
-    return Ruling.INCONCLUSIVE, f"only {samples} samples, {limit.least_samples} are needed: run longer"
+    more = _MORE.get(limit.tag, "run longer")
+    return Ruling.INCONCLUSIVE, f"only {samples} samples, {limit.least_samples} are needed: {more}"
 
 
-def _bound(limit: TimeLimit) -> str:
-    return f"limit {text.span(limit.limit_us)} (--ws-limit {limit})"
+def _option(limit: TimeLimit) -> str:
+    return f" (--ws-limit {limit})"
 
 
 def _shown(value_us: int, limit: TimeLimit) -> str:

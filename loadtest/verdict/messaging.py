@@ -7,6 +7,7 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict import push_rate
 from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
+from loadtest.verdict.silence import is_silent, longest_wait_s
 
 FAILINGS = {
     "lost": "without a reply on a healthy connection",
@@ -53,6 +54,12 @@ OUTCOMES = (
 MAX_HANGING_RATIO = 0.001
 """Share of messages that may be hanging: one drop in a hiccup is chance, more than 1 in 1,000 is not."""
 
+SILENT_RATIO = 0.8
+"""Share of the reply timeout that a message must have waited in vain for FAIL where none was ever answered. A
+run may be as short as its reply timeout, so nothing need have waited for the whole of it. A server whose
+replies all take longer than this has no margin to that timeout. One that is meant to be slow (a model that
+answers after 30 s) has a longer timeout, and a run that ends long before is INCONCLUSIVE."""
+
 PUSHES_EXPECTED_AFTER_S = 60
 
 
@@ -86,6 +93,8 @@ def _with_push_rate(run: RunData, found: tuple[Ruling, str]) -> tuple[Ruling, st
 
 
 def _ruling(run: RunData) -> tuple[Ruling, str]:
+    if is_silent(run) and (waited_s := longest_wait_s(run)):
+        return _silence(run, waited_s)
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
@@ -116,6 +125,19 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
             "tell: lower --ws-reply-timeout, drop less often, or run longer"
         )
     return Ruling.PASS, _success(run, answered, asked)
+
+
+def _silence(run: RunData, waited_s: float) -> tuple[Ruling, str]:
+    """Judge a run in which no message was answered, though connections stayed up."""
+    asked = run.count("messaging.sent") - run.count("messaging.unanswerable")
+    timeout_s = run.manifest.plan.reply_timeout_s
+    told = f"none of {asked} messages was answered; one waited {waited_s:.1f} s"
+    if waited_s >= SILENT_RATIO * timeout_s:
+        return Ruling.FAIL, told
+    return Ruling.INCONCLUSIVE, (
+        f"{told}, and the reply timeout is {timeout_s:g} s: run longer than that, drop less often, or lower "
+        "--ws-reply-timeout"
+    )
 
 
 def _success(run: RunData, answered: int, asked: int) -> str:
@@ -188,6 +210,7 @@ def _remarks(run: RunData) -> list[str]:
         f"{count} {what}"
         for count, what in (
             (run.count("messaging.unanswerable"), "need no reply"),
+            (run.count("messaging.drop_sent"), "messages sent by drops besides"),
             (explained, "went down with their connection"),
             (missed, "fell due without a connection"),
             (unfinished, "were under way at the end"),

@@ -7,9 +7,11 @@ from loadtest.drops.plan import Storm
 from loadtest.results.data import OutageGroup, RunData, StormRecovery
 from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling
+from loadtest.verdict.causes import explained
 from loadtest.verdict.evidence import OutagesOfKind, ReconnectEvidence, StormEvidence
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
+from loadtest.verdict.silence import is_silent
 
 FAILINGS = {
     "gave_up": "gave up",
@@ -45,6 +47,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
             unaccounted=unaccounted(run, "reconnect", "outages", ENDINGS),
             drops=run.counts_of("drops"),
             losses=run.counts_of("losses"),
+            closes=run.counts_of("closes"),
             outages=[_outages(group) for group in run.outages],
             herd_peak_per_s=run.herd_peak,
             herd_peak_at_s=run.herd_peak_s,
@@ -68,7 +71,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
     failings = _failings(run)
     if failings:
-        return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}"
+        return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}{_why_attempts_failed(run)}"
     own = own_failures(run, "reconnect")
     if own:
         return Ruling.INCONCLUSIVE, (
@@ -81,6 +84,13 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     return Ruling.PASS, _success(run, outages, resumed)
 
 
+def _why_attempts_failed(run: RunData) -> str:
+    """Return the most frequent cause of failed attempts, empty if none failed or it is unknown."""
+    found = explained(run, "reconnect")
+    failed = run.count("reconnect.failed")
+    return f"; {found.times} of {failed} failed attempts: {found.text}" if found else ""
+
+
 def _doubt(run: RunData, outages: int, resumed: int) -> str:
     """Return why a run without failings cannot PASS, empty if it can."""
     plan = run.manifest.plan
@@ -89,6 +99,8 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
             f"{unresolved} of {outages} outages had a failed attempt, or a long one, before the run's end: "
             "run longer"
         )
+    if silent := run.count("reconnect.silent"):
+        return f"{silent} of {outages} outages ended on a connection that did not answer, as no other did"
     if (missed := _storm_without_sessions(run)) is not None:
         return (
             f"the storm {missed} met no session: it must come when they are up, before the run's end, "
@@ -125,12 +137,14 @@ def more_outages(plan: Plan) -> str:
 def _failings(run: RunData) -> list[str]:
     reconnects = run.manifest.plan.reconnects
     own = own_failures(run, "reconnect")
+    excused = ("silent",) if is_silent(run) else ()  # no connection ever answered: that fails `messaging`
     failings = [
         f"{count} {meaning}"
         for name, meaning in FAILINGS.items()
         # Up to `own` outages may be the load generator's fault; a close code never is.
         if (count := run.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
         and (reconnects or name == "forbidden")
+        and name not in excused
     ]
     attempts = run.count("reconnect.attempts")
     refused = run.count("reconnect.failed") - run.count("reconnect.unreachable") - own

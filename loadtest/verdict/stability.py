@@ -13,7 +13,7 @@ from loadtest.results.data import RunData
 from loadtest.results.uptime import Away, LossGroup, Uptime
 from loadtest.ruling import Ruling
 from loadtest.verdict.allowances import NONE_ALLOWED, Allowance, parse_allowances, rule_for
-from loadtest.verdict.items import Item, imbalance
+from loadtest.verdict.items import Item
 from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence, TimeAway
 
 _GROUPS_SHOWN = 3
@@ -79,14 +79,10 @@ def _ruling(run: RunData, rules: Sequence[Allowance]) -> tuple[Ruling, str]:
         needed = f"run longer: a single loss can be judged from {text.figures(hours)} session-hours on"
         return Ruling.INCONCLUSIVE, f"{_losses_text(run, rules)}; {needed}"
     if left := _unaccounted(run):
-        return Ruling.INCONCLUSIVE, imbalance(left, f"{text.count(_counted(run))} losses")
+        return Ruling.INCONCLUSIVE, _imbalance(left, uptime.lost + left)
     if not uptime.session_s and not uptime.lost:
         return Ruling.INCONCLUSIVE, "no session was up for long enough to tell: run longer"
     return Ruling.PASS, _losses_text(run, rules)
-
-
-def _counted(run: RunData) -> int:
-    return sum(run.counts_of("losses").values())
 
 
 def _unaccounted(run: RunData) -> int:
@@ -94,7 +90,17 @@ def _unaccounted(run: RunData) -> int:
 
     In a run that did not end normally the files may end at different moments.
     """
-    return _counted(run) - run.uptime.lost if run.manifest.complete else 0
+    counted = sum(run.counts_of("losses").values())
+    return counted - run.uptime.lost if run.manifest.complete else 0
+
+
+def _imbalance(left: int, counted: int) -> str:
+    problem = (
+        f"{left} of {text.count(counted)} losses have no record"
+        if left > 0
+        else f"{-left} records of losses are too many"
+    )
+    return f"the books do not balance: {problem}. A worker was lost, or this is an error in the tool"
 
 
 def _per_hour(count: int, uptime: Uptime) -> float | None:

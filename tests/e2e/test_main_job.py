@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.ruling import Ruling
+from loadtest.runs.publish import publish
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, LocustProcess
 from tests.support.serverclient import counters, wait_for
@@ -84,7 +86,7 @@ def test_sessions_close_with_1000_within_the_stop_timeout(tmp_path: Path) -> Non
 
 
 def test_server_killed_and_started_again(tmp_path: Path) -> None:
-    """After a SIGKILL of the server and 3 s without one, every session is back in its session."""
+    """A SIGKILL of the server and 3 s without one fail `stability` only: every session is back as it was."""
     database = tmp_path / "sessions.db"
     results = tmp_path / "results"
     with ServerProcess(database=database) as server:
@@ -97,7 +99,13 @@ def test_server_killed_and_started_again(tmp_path: Path) -> None:
                 _wait_for(results, "*/*/events.jsonl", '"resumed"', 20)
                 locust.interrupt()
                 finished = locust.wait()
-    assert finished.exit_code == 0, finished.output
+    assert finished.exit_code == 1, finished.output
+    assert {item for item, ruling in finished.rulings.items() if ruling == "FAIL"} == {"stability"}
+    assert "INCONCLUSIVE" not in finished.rulings.values()
+    stability = finished.evidence("stability")
+    assert (stability["lost"], len(stability["away"])) == (20, 1)
+    assert stability["away"][0]["until_s"] - stability["away"][0]["from_s"] > 3
+    assert "20 connections lost unasked: " in finished.output
     assert finished.counts["reconnect.outages"] == finished.counts["reconnect.resumed"] == 20
     assert finished.counts["reconnect.unreachable"] > 0
     assert finished.rulings["persistence"] == "PASS"
@@ -105,6 +113,9 @@ def test_server_killed_and_started_again(tmp_path: Path) -> None:
     assert finished.counts["messaging.lost"] == 0
     outages_ns = [event["outage_ns"] for event in finished.events if event["event"] == "resumed"]
     assert min(outages_ns) > 3e9
+    run_json = finished.run / "run.json"
+    run_json.write_text(json.dumps(finished.manifest | {"allowed_losses": ["1006=any"]}))
+    assert publish(finished.run, results=results).verdict.verdict is Ruling.PASS
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,18 @@ def test_defects(fault: str, summary: str, tmp_path: Path) -> None:
         assert ', got "[' in errors["foreign text in a push"]
 
 
+@pytest.mark.parametrize(("fault", "verdict"), [("hiccups", "FAIL"), (None, "PASS")])
+def test_a_limit_on_gaps(fault: str | None, verdict: str, tmp_path: Path) -> None:
+    """A stream that is held up and loses nothing breaks the limit on gaps only; its sound twin keeps it."""
+    finished = run(fault, tmp_path, "--ws-limit", "push_gap=1s")
+    assert finished.rulings["messaging"] == verdict
+    assert {"PASS", "NOT_JUDGED", verdict} >= set(finished.rulings.values())
+    if fault:
+        found, _ = failed(finished, "messaging")
+        assert "limit 1 s (--ws-limit push_gap=1s)" in found
+        assert finished.counts["messaging.push_silences"] == 0
+
+
 def test_the_option_overrides_the_dialect(tmp_path: Path) -> None:
     """A run that expects no pushes passes on the server that stops them."""
     finished = run("stops", tmp_path, "--ws-pushes-per-s", "0")

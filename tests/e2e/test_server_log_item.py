@@ -30,7 +30,7 @@ from loadtest.serverlog.rules import load_rules
 from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
 from tests.support.places import LOGS, ROOT
 
-JUDGED = ("connect", "messaging", "reconnect", "persistence")
+JUDGED = ("connect", "stability", "messaging", "reconnect", "persistence", "cleanup")
 SAID_GOODBYE = {"close", "tab_close"}
 """Kinds of drops whose client says that it leaves, so that the server never sends to it afterwards."""
 

@@ -27,6 +27,9 @@ from loadtest import Dialect, DialectSession, Established, Push, Reply, Restored
 from loadtest.dialects.base import Incoming
 from loadtest.events import Data
 
+LATE_S = 0.5
+"""How late the server is with the faults "late" (its replies), "late welcome" and "late resume"."""
+
 
 class Chat(Dialect):
     """The dialect of the server, complete."""
@@ -124,6 +127,10 @@ class ChatServer:
                 return
             case "ping":
                 say(connection, {"type": "ping"})
+            case "late welcome" if not self._texts[session]:
+                time.sleep(LATE_S)
+            case "late resume" if self._texts[session]:
+                time.sleep(LATE_S)
         say(connection, {"type": "welcome", "session": session})
         for number in range(self.NEWS.get(self.fault, 0)):
             say(connection, {"type": "news", "number": number})
@@ -149,7 +156,7 @@ class ChatServer:
                 connection.close(1011, "out of memory")
                 return
             case "late":
-                time.sleep(0.5)
+                time.sleep(LATE_S)
         while self.fault == "endless":
             say(connection, {"type": "part"})
             time.sleep(0.02)

@@ -12,6 +12,7 @@ from loadtest.errors import (
     ConnectFailed,
     DialectMistake,
     FieldMistake,
+    GaugeUnreadable,
     IllegalStep,
     InvalidSetting,
     LoadtestError,
@@ -74,6 +75,7 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         "a worker sent an interval that cannot be read: it does not end. "
         "Run the same version of loadtest on the master and on all workers",
     ),
+    (GaugeUnreadable("HTTP 404"), 5, "the server's metrics cannot be read: HTTP 404"),
     (ServerNotStarted("port 1 is taken"), 5, "the reference server did not start: port 1 is taken"),
 ]
 

@@ -182,6 +182,12 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
             for text in ("p50", "p50=8", "p75=8%", "p50=8%/9%", "p50=200%", "p50=61s", "p50=0%/0ms")
         ),
         call(parse_margins, ["p50=8"], option="--margin"),
+        *(
+            options(limit=[text])
+            for text in ("p99", "p99=200", "p99=0s", "p99=2h", "p100=1s", "p99=1s,p99.0=2s", "push.p99=1s")
+        ),
+        attributes(limits={"p99": 200}),
+        attributes(limits=5),
     ],
     "Target and addresses": [
         target("ftp://127.0.0.1"),

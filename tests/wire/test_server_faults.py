@@ -3,21 +3,41 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from loadtest.server.faults import Faults
 from loadtest.server.server_process import ServerProcess
-from tests.support.serverclient import PATIENCE_S, Client, counters, get, joined, message, opened, wait_for
+from tests.support.serverclient import (
+    PATIENCE_S,
+    Client,
+    RawClient,
+    close_frame,
+    counters,
+    get,
+    joined,
+    message,
+    opened,
+    wait_for,
+)
 
+IMPLEMENTATIONS = pytest.mark.parametrize("implementation", ["websockets", "wsproto"])
 MODES = pytest.mark.parametrize("mode", ["chat", "ack"])
 
 
 @contextmanager
-def faulty(*faults: str, mode: str = "chat") -> Iterator[ServerProcess]:
-    with ServerProcess(faults=faults, push_every_s=0.0, mode=mode) as server:
+def faulty(*faults: str, push_every_s: float = 0.0, **settings: Any) -> Iterator[ServerProcess]:
+    with ServerProcess(faults=faults, push_every_s=push_every_s, **settings) as server:
         yield server
+
+
+def close_of(client: Client) -> int | None:
+    """Wait until the connection has ended; return the close code that was received, None for RST and FIN."""
+    with pytest.raises(ConnectionClosed) as closed:
+        client.next("nothing, ever")
+    return closed.value.rcvd.code if closed.value.rcvd else None
 
 
 def refusal(url: str) -> tuple[int, str]:
@@ -35,7 +55,7 @@ def texts(client: Client, mode: str, count: int) -> list[str]:
     return [client.next("ws:ack")["payload"]["echo"]["payload"]["text"] for _ in range(count)]
 
 
-@pytest.mark.parametrize("implementation", ["websockets", "wsproto"])
+@IMPLEMENTATIONS
 def test_refuse_connect_refuses_new_sessions_before_the_upgrade(implementation: str) -> None:
     """A new session and an echo get HTTP 503 with a body, and neither is accepted."""
     with ServerProcess(faults=("refuse_connect=1",), ws_implementation=implementation) as server:
@@ -179,6 +199,8 @@ def test_forget_session_treats_a_returning_session_as_new() -> None:
     [
         ("forget_message=1", []),
         ("cut_history", ["1", "2"]),
+        ("empty_history", []),
+        ("corrupt_history=1", [" (corrupted)"] * 4),
         ("reverse_history", ["4", "3", "2", "1"]),
         ("foreign_history=1", ["1", "2", "3", "4", "of another"]),
     ],
@@ -229,6 +251,154 @@ def test_latency_tail_delays_some_replies() -> None:
     with faulty("latency_tail=0:60000") as server, joined(server.url, "prompt") as client:
         client.ask(message("x"))
         assert counters(server.url)["faults"] == {}
+
+
+@IMPLEMENTATIONS
+@pytest.mark.parametrize(
+    ("fault", "code", "counted"),
+    [("close=1:1011", 1011, "1011"), ("abort=1", None, "1006"), ("bad_frame=1", None, "1002")],
+)
+def test_a_connection_that_works_is_ended_in_place_of_a_reply(
+    fault: str, code: int | None, counted: str, implementation: str
+) -> None:
+    """The first request is answered, the second ends the connection; both are stored, and one is counted."""
+    with faulty(fault, ws_implementation=implementation) as server:
+        for session in ("one", "two"):
+            with joined(server.url, session) as client:
+                client.ask(message("first"))
+                client.send(message("second"))
+                assert close_of(client) == code
+        wait_for(lambda: counters(server.url)["connections_open"] == 0, what="the end of both")
+        counts = counters(server.url)
+        assert counts["disconnects"] == {counted: 2}
+        assert counts["faults"] == {fault.partition("=")[0]: 2}
+        assert (counts["messages_stored"], counts["replies_sent"]) == (8, 2)
+
+
+def test_close_connect_lets_a_new_session_in_and_closes() -> None:
+    """It is established before the close, and the next connection of the session stays."""
+    with faulty("close_connect=1") as server:
+        with joined(server.url, "new") as client:
+            assert client.introduction[0]["type"] == "ws:session_established"
+            assert close_of(client) == 1011
+        with joined(server.url, "new") as client:
+            client.ask(message("well"))
+
+
+def test_close_reconnect_lets_known_sessions_in_and_closes() -> None:
+    """With its history, each time."""
+    with faulty("close_reconnect=1") as server:
+        with joined(server.url, "known") as client:
+            client.ask(message("before"))
+        for _ in range(2):
+            with joined(server.url, "known") as client:
+                assert client.said == ["before"]
+                assert close_of(client) == 1011
+
+
+def test_mute_reconnect_resumes_and_says_nothing_more() -> None:
+    """What is asked then is stored but not answered, and nothing is pushed."""
+    with faulty("mute_reconnect=1", push_every_s=0.05) as server:
+        with joined(server.url, "mute") as client:
+            client.ask(message("before"))
+        with joined(server.url, "mute") as client:
+            assert client.said == ["before"]
+            client.send(message("after"))
+            wait_for(lambda: counters(server.url)["messages_stored"] == 4, what="the message to be stored")
+            pushes = counters(server.url)["pushes_sent"]
+            with pytest.raises(TimeoutError):
+                client.websocket.recv(timeout=0.3)
+            assert counters(server.url)["pushes_sent"] == pushes
+
+
+@pytest.mark.parametrize(("fault", "late"), [("late_connect=300", 0), ("late_reconnect=300", 1)])
+def test_sessions_are_established_late(fault: str, late: int) -> None:
+    """Either the first connection of a session waits, or each later one."""
+    with faulty(fault) as server:
+        waited_s = []
+        for _ in range(2):
+            begun_s = time.monotonic()
+            with joined(server.url, "late"):
+                waited_s.append(time.monotonic() - begun_s)
+        assert waited_s[late] >= 0.3
+        assert waited_s[late] > waited_s[1 - late]
+
+
+@pytest.mark.parametrize(("faults", "selected"), [((), "jwt"), (("no_subprotocol",), None)])
+def test_no_subprotocol_selects_none_of_those_offered(faults: tuple[str, ...], selected: str | None) -> None:
+    """A sound server selects the login's; browsers end a connection without one."""
+    with faulty(*faults) as server, joined(server.url, "offering") as client:
+        assert client.websocket.subprotocol == selected
+
+
+@MODES
+def test_cut_reply_answers_with_a_beginning(mode: str) -> None:
+    """A text that is long enough loses its end, in front of a character that would be halved."""
+    with faulty("cut_reply=5", mode=mode) as server, joined(server.url, "cut") as client:
+        for text in ("12345", "123456", "1234é"):
+            client.send(message(text))
+        assert texts(client, mode, 3) == ["12345", "12345", "1234"]
+        assert counters(server.url)["faults"] == {"cut_reply": 2}
+
+
+def pushed(client: Client) -> dict[str, Any]:
+    return dict(client.next("ws:notification")["payload"])
+
+
+def test_lose_push_leaves_gaps_in_the_numbers() -> None:
+    """Of twenty numbers some are missing, and those that come are in order."""
+    with faulty("lose_push=0.5", push_every_s=0.01) as server, joined(server.url, "loser") as client:
+        numbers = [pushed(client)["push_id"] for _ in range(20)]
+        assert numbers == sorted(numbers)
+        assert numbers[-1] > 25
+
+
+def test_foreign_push_tells_what_another_session_said() -> None:
+    """Pushes have no text, but to the session that did not say it."""
+    with (
+        faulty("foreign_push=1", push_every_s=0.05) as server,
+        joined(server.url, "one") as one,
+        joined(server.url, "two") as two,
+    ):
+        assert "text" not in pushed(two)
+        one.ask(message("of one"))
+        wait_for(lambda: pushed(two).get("text") == "of one", what="the text")
+        assert "text" not in pushed(one)
+
+
+def test_late_push_holds_back_a_push() -> None:
+    """It says when it was due, and no other comes before it."""
+    with faulty("late_push=1:300", push_every_s=0.1) as server, joined(server.url, "late") as client:
+        pushes = [pushed(client) for _ in range(3)]
+        assert [push["push_id"] for push in pushes] == [1, 2, 3]
+        assert time.time() * 1e3 - pushes[-1]["sent_at_ms"] >= 300
+        assert pushes[1]["sent_at_ms"] - pushes[0]["sent_at_ms"] >= 300
+
+
+def test_stop_pushes_ends_the_pushes_of_a_connection() -> None:
+    """After them the connection answers as before."""
+    with faulty("stop_pushes=0.25", push_every_s=0.1) as server, joined(server.url, "still") as client:
+        assert [pushed(client)["push_id"] for _ in range(2)] == [1, 2]
+        with pytest.raises(TimeoutError):
+            client.websocket.recv(timeout=0.3)
+        client.ask(message("still there?"))
+        assert counters(server.url)["pushes_sent"] == 2
+
+
+@IMPLEMENTATIONS
+@pytest.mark.parametrize("faults", [(), ("keep_sockets",)], ids=["sound", "keep_sockets"])
+def test_keep_sockets_answers_a_close_and_sends_no_fin(faults: tuple[str, ...], implementation: str) -> None:
+    """A sound server ends the TCP connection after the closing handshake; for itself, both have ended it."""
+    with faulty(*faults, ws_implementation=implementation) as server, RawClient(server.url, "kept") as client:
+        client.send(close_frame(1000))
+        client.wait_for(b"\x88\x02\x03\xe8")
+        client.socket.settimeout(0.5)
+        if faults:
+            with pytest.raises(TimeoutError):
+                client.wait_for_end()
+        else:
+            client.wait_for_end()
+        wait_for(lambda: counters(server.url)["connections_open"] == 0, what="the end of the handler")
 
 
 def test_database_down_refuses_sessions_and_says_so() -> None:

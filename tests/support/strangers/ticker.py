@@ -5,6 +5,7 @@
 Faults:
     stops: pushes end 3 s after the connection began.
     stalls: there are none for 3 s of each 6 s, and what is skipped is lost.
+    hiccups: there are none for 2 s of each 6 s, and what is held up comes then.
     loses: every 20th push is lost.
     none: there are no pushes.
     wrong_session: each push has the latest text of any connection, in place of its own.
@@ -37,12 +38,19 @@ def is_sent(number: int) -> bool:
     return True
 
 
+async def hiccup(number: int) -> None:
+    """Hold up a push, and so those after it, if it is the one at 4 s of each 6 s."""
+    if FAULT == "hiccups" and number % 60 == 40:
+        await asyncio.sleep(2)
+
+
 async def push(connection: ServerConnection, own: list[str]) -> None:
     """Push the connection's latest text, at times that do not drift."""
     begin_s = asyncio.get_running_loop().time()
     for number in count():
         await asyncio.sleep(begin_s + number * PERIOD_S - asyncio.get_running_loop().time())
         if is_sent(number):
+            await hiccup(number)
             await connection.send(json.dumps({"push": (latest if FAULT == "wrong_session" else own)[-1]}))
 
 

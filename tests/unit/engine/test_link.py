@@ -320,6 +320,25 @@ def test_a_drop_gets_the_dialects_probe(dialect: Dialect, probe: Data | None) ->
     assert world.failures == []
 
 
+def test_only_kinds_that_send_a_probe_ask_for_it() -> None:
+    """Making a probe may cost time or money, so that a reset does without."""
+    asked: list[int] = []
+
+    class Costly(Echo):
+        def probe(self, session: DialectSession) -> str:
+            asked.append(session.number)
+            return "probe"
+
+    for kind, times in (("reset", 0), ("bad_message", 0), ("mid_reply", 1)):
+        world = World(
+            config=session_config(dialect=Costly(), pace=Pace(0)), drops=DropPlan(1.0, {kind: 1.0}, seed=1)
+        )
+        world.connection.send_message = world.connection.sent.append
+        world.start().pass_s(2)
+        assert len(asked) == times
+        assert world.failures == []
+
+
 def test_a_probe_that_raises_is_told_to_the_context() -> None:
     """A mistake in the message for drops is found at the first drop."""
 
@@ -327,7 +346,7 @@ def test_a_probe_that_raises_is_told_to_the_context() -> None:
         def probe(self, session: DialectSession) -> str:
             raise KeyError("room")
 
-    plan = DropPlan(1.0, {"reset": 1.0}, seed=1)
+    plan = DropPlan(1.0, {"mid_reply": 1.0}, seed=1)
     world = World(config=session_config(dialect=Broken()), drops=plan).start()
     world.pass_s(3)
     assert "Broken.probe raised KeyError: 'room' (given session 0)" in str(world.failures[0])

@@ -12,6 +12,7 @@ import pytest
 
 from loadtest.dialects.base import Dialect
 from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.echo import Echo
 from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
 from loadtest.errors import DialectMistake, InvalidSetting
 from loadtest.events import Data
@@ -57,6 +58,29 @@ def test_storms_are_in_the_engines_plan_and_in_run_json(storms: Any) -> None:
     assert settings.plan.drops_planned
 
 
+def test_the_cleanup_time_is_the_options_or_the_dialects() -> None:
+    """It sets how long half-open connections are held, and makes no two runs incomparable."""
+
+    class Tidy(Echo):
+        cleanup_s = 40.0
+
+    assert settings_of().engine.drops.cleanup_s is None
+    assert settings_of(dialect=Tidy).engine.drops.cleanup_s == 40
+    given_too = settings_of(dialect=Tidy, cleanup_timeout_s="3")
+    assert (given_too.engine.drops.cleanup_s, given_too.cleanup_timeout_s) == (3, 3)
+    assert given_too.plan == settings_of(dialect=Tidy).plan
+
+
+def test_the_servers_gauge_is_checked_before_the_run() -> None:
+    """What is no URL#NAME is refused; TLS is that of the other options."""
+    assert settings_of().gauge is None
+    gauge = settings_of(server_metrics="https://127.0.0.1/metrics#ws", tls_insecure=True).gauge
+    assert gauge is not None
+    assert (str(gauge), gauge.tls is not None) == ("https://127.0.0.1/metrics#ws", True)
+    with pytest.raises(InvalidSetting, match="--ws-server-metrics must be URL#NAME"):
+        settings_of(server_metrics="http://127.0.0.1/metrics")
+
+
 def test_storms_make_runs_incomparable_and_their_order_does_not() -> None:
     """Who compares runs compares the same storms."""
     hashes = [comparability_hash(settings_of(storms=storms).plan) for storms in ("", "1@5,1@6", "1@6,1@5")]
@@ -72,7 +96,7 @@ def test_storms_without_any_other_drops_are_drops() -> None:
 def test_a_plan_of_ones_own_keeps_its_storms_until_others_are_asked_for() -> None:
     """Storms are added to a user's own plan; a cleared field of the web form takes them away."""
     own = OnceInTurn(4.0, storms=(EARLY,))
-    assert settings_of(drops=own).engine.drops is own
+    assert settings_of(drops=own).engine.drops == own
     assert settings_of(drops=own, storms="0.5@30").engine.drops == OnceInTurn(4.0, storms=(LATE,))
     assert settings_of(drops=own, **given("")).engine.drops == OnceInTurn(4.0)
 

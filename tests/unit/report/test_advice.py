@@ -72,7 +72,7 @@ def test_no_report_contradicts_connect(refused: JudgedRun, capsys: pytest.Captur
         words = " ".join(form.split())
         assert "run longer" not in words
         assert "it depends on connect, which is FAIL" in words
-        assert "open one connection by hand" in words
+        assert "is the server fully started" in words
     assert forms[0].count("next: ") == 1
     assert forms[1].count("Next: ") == 1
 

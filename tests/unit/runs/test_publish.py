@@ -24,6 +24,7 @@ from loadtest.serverlog.rules import load_rules
 from loadtest.session.recorder import ErrorTally
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.statistics.time_limits import parse_limits, stored
 from loadtest.verdict.items import ITEMS
 from loadtest.verdict.run import judge
 from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
@@ -62,6 +63,7 @@ def failed(results: Path, sound: JudgedRun) -> JudgedRun:
         slower_ratio=1.7,
         errors=[LOST],
         counts={"messaging.sent": 12, "messaging.lost": 12, "losses.1012": 3},
+        lifecycle=LOSSES,
     )
     write_server_log(path, wrong_kind="mid_reply")
     return publish(path, results=results)
@@ -93,6 +95,16 @@ def hostile(results: Path, failed: JudgedRun) -> JudgedRun:
     written["versions"] = {HOSTILE: HOSTILE}
     written["host"] = {"system": HOSTILE}
     (path / "run.json").write_text(json.dumps(written))
+    loss = {
+        "at_ns": 5,
+        "event": "lost",
+        "session": HOSTILE,
+        "cause": HOSTILE,
+        "code": 1011,
+        "detail": HOSTILE,
+    }
+    with (path / "events.jsonl").open("a") as file:
+        file.write(json.dumps(loss) + "\n")
     return publish(path, results=results)
 
 
@@ -239,6 +251,8 @@ def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
         assert re.search(rf"\| `{kind}` \| dropped \| \d+ \| \d+ \|( [\d.]+ s \|){{3}}", text)
     assert re.search(r"\| mid\\_reply \| (\d+) \| \1 \| (\d+) \| ERROR \2 \|", text)
     assert "| dialect | `emergence` |" in text
+    assert "| 3 | `1012` | 1012 | `going` | 1.9" in text
+    assert "    3 x 1012 'going'" in text
 
 
 def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
@@ -249,7 +263,13 @@ def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
     assert len(re.findall(r"<svg[^>]*role=\"img\"[^>]*>\s*<title", text)) == 4
     assert "coordinated omission" in text
     shown = " ".join(Page(text).texts)
-    for expected in ("12 x no reply", "first at 00:12 in session lt-17", "client action", "half_open"):
+    for expected in (
+        "12 x no reply",
+        "first at 00:12 in session lt-17",
+        "client action",
+        "half_open",
+        "going",
+    ):
         assert expected in shown
 
 
@@ -461,7 +481,8 @@ def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> N
     path = write_run(tmp_path, of=wide, slower_ratio=1.6)
     assert publish(path, results=tmp_path).verdict.item("latency").verdict is not Ruling.FAIL
     written = (path / "verdict.json").read_bytes()
-    found = json.loads(written)["items"][4]["evidence"]["gates"]
+    latency = next(item for item in json.loads(written)["items"] if item["item"] == "latency")
+    found = latency["evidence"]["gates"]
     assert [gate["relative_margin_ratio"] for gate in found] == [0.8, 0.8, 0.8, 0.2]
     publish(path, results=tmp_path)
     assert (path / "verdict.json").read_bytes() == written
@@ -472,6 +493,23 @@ def test_a_run_is_judged_by_its_own_margins_again_and_again(tmp_path: Path) -> N
     (path / "run.json").write_text(json.dumps(run_json))
     assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.FAIL
     assert "--ws-margin" not in (path / "summary.md").read_text()
+
+
+def test_a_run_is_judged_by_its_own_limits_again_and_again(tmp_path: Path) -> None:
+    """From files alone; without limits it passes, and a limit that this version does not know is refused."""
+    path = write_run(tmp_path, of=manifest(limits=stored(parse_limits(["p99=1us", "connect.p50=2s"]))))
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.FAIL
+    written = (path / "verdict.json").read_bytes()
+    publish(path, results=tmp_path)
+    assert (path / "verdict.json").read_bytes() == written
+    assert "--ws-limit p99=1us --ws-limit connect.p50=2s" in (path / "summary.md").read_text()
+    run_json = json.loads((path / "run.json").read_bytes())
+    (path / "run.json").write_text(json.dumps(run_json | {"limits": {}}))
+    assert publish(path, results=tmp_path).verdict.item("latency").verdict is Ruling.NOT_JUDGED
+    assert "--ws-limit" not in (path / "summary.md").read_text()
+    (path / "run.json").write_text(json.dumps(run_json | {"limits": {"later.p99": 1.0}}))
+    with pytest.raises(RunUnreadable, match=r"limit 'later.p99' of 1.0 ms is unknown"):
+        publish(path, results=tmp_path)
 
 
 # The verdict's file.

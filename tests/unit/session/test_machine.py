@@ -378,18 +378,18 @@ class TestDisturbances:
         assert not link.samples_ms("collateral"), "its own outage is no one else's"
 
     @pytest.mark.parametrize("dialect", [STANDARD.dialect, Echo()], ids=["emergence", "echo"])
-    def test_answers_to_the_drop_itself_count_for_nothing(self, dialect: Dialect) -> None:
-        """What the server says to a bad message or a burst belongs to no request, and touches none."""
+    def test_answers_to_the_drop_itself_belong_to_no_request(self, dialect: Dialect) -> None:
+        """What the server says to a bad message or a burst is counted apart, and touches no request."""
         server = EchoServer() if isinstance(dialect, Echo) else FakeServer()
         link = Link(session_config(dialect=dialect), server=server).start().send().drop("bad_message")
         assert link.session.probe is not None
         answers = ["this is not JSON", *server.answer(link.identity, link.session.probe)]
         reply, *_ = link.inbox
         link.hear_these(answers)
-        assert link.counted("messaging") == {"planned": 1, "sent": 1}
+        assert link.counted("messaging") == {"planned": 1, "sent": 1, "drop_answers": 2}
         assert not link.recorded.errors
         link.hear_these([reply])
-        assert link.counted("messaging") == {"planned": 1, "sent": 1, "answered": 1}
+        assert link.counted("messaging") == {"planned": 1, "sent": 1, "drop_answers": 2, "answered": 1}
 
     def test_a_stream_that_answers_the_drop(self) -> None:
         """A streamed answer to the burst of a drop is taken for no request's."""

@@ -104,7 +104,7 @@ class TestSend:
         """A session that is being dropped says nothing."""
         link = hear(chat(Send("pong")).drop("half_open"))
         assert sent(link) == []
-        assert link.counted("messaging") == {}
+        assert link.counted("messaging") == {"drop_answers": 1}
 
     def test_order(self) -> None:
         """Of several meanings of a message, each is taken in its turn."""
@@ -374,11 +374,11 @@ class TestRead:
 
     @pytest.mark.parametrize("wrong", [Push(text=5), Restored(texts=[5]), StreamPart(1.5), Reply(1.5)])  # type: ignore[arg-type,list-item]  # the point
     def test_field_of_another_type_while_dropping(self, wrong: Any) -> None:
-        """What comes while a drop is under way may answer the drop: it counts for nothing."""
+        """What comes while a drop is under way may answer the drop: it is counted apart."""
         link = chat(wrong).drop("close")
         hear(link)
         assert link.session.state is State.DROPPING
-        assert link.counted("messaging") == {}
+        assert link.counted("messaging") == {"drop_answers": 1}
 
     def test_fields_of_another_type_in_all_of_the_first(self) -> None:
         """If every one of a run's first messages is so, it is the dialect's mistake, and the run ends."""
@@ -467,11 +467,11 @@ class TestReadRaises:
         assert link.counted("messaging")["unreadable"] >= 3 * HOPELESS_READS
 
     def test_dropping(self) -> None:
-        """While a session is dropped, an exception may be of what answers the drop: it counts for nothing."""
+        """While a session is dropped, an exception may be of what answers the drop: it is counted apart."""
         link = chat(raising(KeyError("id"))).drop("half_open")
         for _ in range(2 * HOPELESS_READS):
             hear(link)
-        assert link.counted("messaging") == {}
+        assert link.counted("messaging") == {"drop_answers": 2 * HOPELESS_READS}
         assert not link.recorder.reads_raised
 
     def test_requests_are_untouched(self) -> None:
@@ -490,13 +490,14 @@ class TestDropping:
     )
     @pytest.mark.parametrize("listed", [False, True])
     def test_answers_to_the_drop(self, answer: Any, listed: bool) -> None:
-        """Errors, and what names no request, may answer the drop: they count for nothing."""
+        """Errors, and what names no request, may answer the drop: they are counted apart."""
         link = hear(chat([answer] if listed else answer).send().drop("half_open"))
         assert link.session._traffic.outstanding == 1
-        assert link.counted("messaging") == {"planned": 1, "sent": 1}
+        aside = {"planned": 1, "sent": 1, "drop_answers": 1}
+        assert link.counted("messaging") == aside
         assert not link.recorded.errors
         link.detect()
-        assert link.counted("messaging") == {"planned": 1, "sent": 1, "lost_in_outage": 1}
+        assert link.counted("messaging") == {**aside, "lost_in_outage": 1}
 
     @pytest.mark.parametrize("answer", [Reply(0), Reply("0"), [Failed(None, "busy"), Reply(0)]], ids=str)
     def test_replies(self, answer: Any) -> None:

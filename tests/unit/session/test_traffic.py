@@ -695,6 +695,23 @@ class TestStreams:
             talk.traffic.interrupted(10 * NS_PER_S)
             assert talk.counts.get("hanging", 0) == hanging
 
+    def test_the_longest_wait_in_vain_is_recorded(self) -> None:
+        """When a connection ends, the oldest request that has waited for long; none that is young."""
+        for due_ns, waited in ((2 * NS_PER_S, [8 * NS_PER_S]), (9 * NS_PER_S, [])):
+            talk = Talk(reply_timeout_ns=60 * NS_PER_S)
+            talk.due(due_ns, due_ns)
+            talk.due(due_ns + NS_PER_S, due_ns + NS_PER_S)
+            talk.traffic.interrupted(10 * NS_PER_S)
+            assert talk.recorder.samples("unanswered").tolist() == waited
+
+    def test_no_wait_counts_while_nothing_could_arrive(self) -> None:
+        """What was sent before a stall has waited since its end: before that, the client did not read."""
+        talk = Talk(reply_timeout_ns=60 * NS_PER_S)
+        talk.due(0, 0)
+        talk.traffic.disturbed(7 * NS_PER_S, resumed=False)
+        talk.traffic.interrupted(10 * NS_PER_S)
+        assert talk.recorder.samples("unanswered").tolist() == [3 * NS_PER_S]
+
 
 class TestRequests:
     """What a dialect's request may be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 import pytest
@@ -19,6 +20,7 @@ from loadtest.statistics.time_limits import (
     parse_limits,
     stored,
 )
+from tests.support.places import ROOT
 
 
 def read(*texts: object) -> dict[str, float]:
@@ -115,6 +117,16 @@ def test_a_limit_is_written_as_it_is_read(time_ns: int, percent: int) -> None:
         (limit,) = parse_limits([f"p{percent / 10_000:.4f}={time_ns / 1e6:.6f}ms"])
         assert parse_limits([str(limit)]) == (limit,)
         assert limits_of(stored([limit])) == (limit,)
+
+
+def test_the_docs_name_each_limit_with_its_item() -> None:
+    """The table of docs/limits.md, and every example in it."""
+    page = (ROOT / "docs" / "limits.md").read_text()
+    rows = re.findall(r"^\| `([a-z_.NN]+)` \|.*\| `(\w+)` \|$", page, re.MULTILINE)
+    limits = parse_limits(f"{name.replace('NN', '50')}=1s" for name, _ in rows)
+    assert [limit.item for limit in limits] == [item for _, item in rows]
+    assert len(rows) == 7
+    assert parse_limits(re.findall(r"--ws-limit (\S+)", page))
 
 
 @pytest.mark.parametrize("limits", [{"p99": 0.0}, {"p99": 3_600_001.0}, {"p101": 1.0}, {"later.p99": 1.0}])

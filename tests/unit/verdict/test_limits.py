@@ -107,7 +107,9 @@ def test_too_few_samples_are_inconclusive_unless_all_is_late(late: int, on_time:
             "resume p95 2 s, limit 1 s (--ws-limit resume.p95=1s): 8 of 8 samples are above it"
         )
     else:
-        assert found.reason.endswith(f"only {late + on_time} samples, 200 are needed: run longer")
+        assert found.reason.endswith(
+            f"only {late + on_time} samples, 200 are needed: run longer, or drop more often"
+        )
 
 
 def test_one_long_gap_between_pushes_is_enough() -> None:
@@ -128,17 +130,38 @@ def test_a_limit_without_samples_is_inconclusive(name: str) -> None:
     assert found.verdict is Ruling.INCONCLUSIVE
     (limit,) = found.evidence.time_limits
     assert (limit.value_ms, limit.samples) == (None, 0)
-    assert limit.reason.split(": ")[1].startswith("no ")
+    assert " not judged: no " in limit.reason
     assert found.summary.startswith(limit.reason)
 
 
-@pytest.mark.parametrize("time_us", [1_000, 3_000_000])
-@pytest.mark.parametrize("name", ["connect.p95", "resume.p95", "p95"])
-def test_an_overloaded_generator_judges_no_limit(name: str, time_us: int) -> None:
-    """It makes each time longer, and sends less than it should: neither late nor in time is known."""
+@pytest.mark.parametrize(
+    ("name", "time_us", "ruling"),
+    [
+        ("connect.p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("resume.p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("p95", 1_000, Ruling.INCONCLUSIVE),
+        ("connect.p95", 1_000, Ruling.PASS),
+        ("resume.p95", 1_000, Ruling.PASS),
+    ],
+)
+def test_an_overloaded_generator_may_be_why_times_are_long(name: str, time_us: int, ruling: Ruling) -> None:
+    """None is late for certain then; a client that came back in time did. Latency is not judged at all."""
     found = judged([time_us] * 200, f"{name}=1s", lag_ms=80)
-    assert found.verdict is Ruling.INCONCLUSIVE
-    assert "the load generator was overloaded" in found.summary
+    assert found.verdict is ruling
+    assert ("the load generator was overloaded" in found.summary) is (ruling is Ruling.INCONCLUSIVE)
+
+
+def test_fewer_messages_than_planned_excuse_no_late_reply() -> None:
+    """A slow server holds back a client that waits for replies: late is late, in time is not known."""
+    held = {"messaging.sent": 3000, "messaging.answered": 2890}
+
+    def ruling(time_us: int, lag_ms: float = 0.5) -> Ruling:
+        data = run({"service": [time_us] * 2000}, "p99=1s", counts=held, lag_ms=lag_ms)
+        return judge(data).latency.verdict
+
+    assert ruling(3_000_000) is Ruling.FAIL
+    assert ruling(1_000) is ruling(3_000_000, lag_ms=80) is Ruling.INCONCLUSIVE
 
 
 def test_the_summary_begins_with_what_decides() -> None:
@@ -151,7 +174,7 @@ def test_the_summary_begins_with_what_decides() -> None:
         "100 sessions established in 100 attempts, 0 failed"
     )
     summary = judge(run({"connect": [3_000_000] * 200}, met)).item("connect").summary
-    assert summary.endswith("0 failed; connect p95 3 s, limit 4 s (--ws-limit connect.p95=4s)")
+    assert summary.endswith("0 failed; connect p95 3 s, limit 4 s")
     both = run({"connect": [3_000_000] * 200}, "connect.p95=1s", counts=counts)
     assert judge(both).item("connect").summary.startswith("20 of 120 attempts failed")
 

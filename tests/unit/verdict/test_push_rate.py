@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -151,6 +152,19 @@ def test_one_silent_connection_of_many() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("stall_ms", "arrived", "verdict"),
+    [(10.0, 990, Ruling.FAIL), (6000.0, 990, Ruling.INCONCLUSIVE), (6000.0, 900, Ruling.FAIL)],
+    ids=["no stall", "stall", "stall and losses"],
+)
+def test_a_generator_that_stood_still(stall_ms: float, arrived: int, verdict: Ruling) -> None:
+    """A silence that the load generator may have caused is not the server's fault; lost pushes are."""
+    names = {"pushes": 1000, "pushes_expected": 990, "pushes_arrived": arrived, "push_silences": 1}
+    counts = {f"messaging.{name}": count for name, count in names.items()}
+    run = gathered([interval(9, counts=counts, gauges={"stall_max_ms": stall_ms})], feed(10.0))
+    assert ruling("messaging", run) is verdict
+
+
 def test_a_backlog_makes_up_for_nothing() -> None:
     """What an outage held up comes first on a connection, and does not hide what is lost later."""
     server = Feed(10.0)
@@ -158,6 +172,16 @@ def test_a_backlog_makes_up_for_nothing() -> None:
         backlog = iter([0.01] * 50)
         server.connect(20, iter([*backlog, *server.losing(server.periodic(20), 0.1)]))
     assert server.judged()[0] is Ruling.FAIL
+
+
+def test_pushes_that_come_at_random() -> None:
+    """A fifth of the mean rate does not fail a server whose pushes others cause; it finds one that stops."""
+    for stop_s, verdict in ((60.0, Ruling.PASS), (20.0, Ruling.FAIL)):
+        server = Feed(2.0)
+        for _ in range(300):
+            gaps_s = (server.random.expovariate(10.0) for _ in range(600))
+            server.connect(60, filter(lambda at_s: at_s < stop_s, accumulate(gaps_s)))
+        assert server.judged()[0] is verdict
 
 
 def test_a_loss_explains_the_silence_before_it() -> None:
@@ -192,6 +216,12 @@ def test_a_loss_explains_the_silence_before_it() -> None:
             "explain: run longer, or drop less often",
         ),
         (
+            {"pushes": 8, "pushes_expected": 5, "pushes_arrived": 4, "push_stretches": 1},
+            Ruling.INCONCLUSIVE,
+            "only 5 pushes were expected on undisturbed connections, 150 are needed: run longer, or with "
+            "more sessions",
+        ),
+        (
             {"pushes_expected": 6},
             Ruling.FAIL,
             "no push was received (10 per second per session expected)",
@@ -207,7 +237,7 @@ def test_a_loss_explains_the_silence_before_it() -> None:
             "of 120 pushes received: 1 pushes with another session's text",
         ),
     ],
-    ids=["enough", "too few", "jitter", "none", "more than expected", "foreign"],
+    ids=["enough", "too few", "jitter", "one missing", "none", "more than expected", "foreign"],
 )
 def test_limits(counts: dict[str, int], verdict: Ruling, summary: str) -> None:
     """Each limit of the rule from both sides, and the words for it."""

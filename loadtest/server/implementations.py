@@ -1,0 +1,67 @@
+"""The WebSocket implementations of uvicorn; each lends its transport to the faults."""
+
+import asyncio
+import importlib.util
+import warnings
+from typing import Any
+
+from loadtest.errors import InvalidSetting
+from loadtest.server.server_settings import WebSocketImplementation
+from loadtest.server.wire import lend
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # both will drop it: a reason to test against it, not to avoid it
+    from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
+
+
+def implementation(name: WebSocketImplementation) -> type[asyncio.Protocol]:
+    """Return the implementation of this name.
+
+    Raises:
+        InvalidSetting: its library is not installed.
+    """
+    if importlib.util.find_spec(name) is None:
+        raise InvalidSetting("--ws-implementation", name, "must be installed", f"Run 'pip install {name}'")
+    return _lending_wsproto() if name == "wsproto" else PatientWebSocketProtocol
+
+
+class PatientWebSocketProtocol(WebSocketProtocol):
+    """uvicorn's `websockets` implementation with two bugs fixed.
+
+    It uses websockets' legacy protocol, in which a slow or hasty client causes ERROR lines although nothing
+    is wrong with the server (seen with websockets 17):
+
+    - Only one coroutine may wait for a full write buffer to drain. A second one (a keepalive ping, the answer
+      to a client's ping, or a push beside a reply) raises AssertionError. Here they wait in turn.
+    - Closing a connection whose client left before the handshake ended raises AttributeError. Here the close
+      does nothing.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._drain_turn = asyncio.Lock()
+
+    async def run_asgi(self) -> None:
+        """Run the application, which may use the transport."""
+        lend(self, self.scope["extensions"])
+        await super().run_asgi()
+
+    async def _drain(self) -> None:
+        async with self._drain_turn:
+            await super()._drain()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Perform the closing handshake if the opening handshake was completed."""
+        if hasattr(self, "transfer_data_task"):
+            await super().close(code, reason)
+
+
+def _lending_wsproto() -> type[asyncio.Protocol]:
+    from uvicorn.protocols.websockets.wsproto_impl import WSProtocol  # its library is optional
+
+    class LendingWSProtocol(WSProtocol):
+        async def run_asgi(self) -> None:
+            lend(self, self.scope["extensions"])
+            await super().run_asgi()
+
+    return LendingWSProtocol

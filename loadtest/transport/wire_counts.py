@@ -1,0 +1,47 @@
+"""What a process has put on the wire and taken from it: the tool's side of the books.
+
+A server that counts what it receives and sends must come to the same numbers. Counted is where bytes are
+written and read, so nothing that a drop or a dialect says can be left out. Plain attributes, because messages
+are counted on the hot path.
+
+What the two sides cannot agree on: a message that was written just before an RST may not arrive, and what a
+server sends to a connection that is reset or silent is not read.
+"""
+
+from collections import Counter
+
+from msgspec import Struct, field
+
+
+class WireCounts(Struct):
+    """Counts since they were last taken.
+
+    Attributes:
+        upgrades: upgrade requests sent.
+        opened: WebSockets opened: upgrade requests that were answered with 101.
+        sent: whole messages sent.
+        drop_sent: how many of these drops sent.
+        received: whole messages received.
+        closes: close frames sent, by their code; 1005 for one without a code.
+    """
+
+    upgrades: int = 0
+    opened: int = 0
+    sent: int = 0
+    drop_sent: int = 0
+    received: int = 0
+    closes: Counter[int] = field(default_factory=Counter)
+
+    def take(self) -> dict[str, int]:
+        """Return the counts by their names in `loadtest.session.recorder.COUNTS`, and begin anew."""
+        taken = {
+            "connect.upgrades": self.upgrades,
+            "connect.opened": self.opened,
+            "messaging.wire_sent": self.sent,
+            "messaging.drop_sent": self.drop_sent,
+            "messaging.wire_received": self.received,
+            **{f"closes.{code}": count for code, count in self.closes.items()},
+        }
+        self.upgrades = self.opened = self.sent = self.drop_sent = self.received = 0
+        self.closes.clear()
+        return {name: count for name, count in taken.items() if count}

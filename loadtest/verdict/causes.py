@@ -1,0 +1,238 @@
+"""Why attempts to connect failed, in words a person understands, and what to do about each cause.
+
+A failed attempt is counted as an error `phase: cause`; both are short stable words. `_CAUSES` has a row for
+each of them, `_HTTP` one for each status that has a meaning of its own. A text may quote what the server or
+the system said; that was bounded and freed of secrets when it was recorded. Advice never quotes anything.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from loadtest.results.data import RunData
+from loadtest.results.manifest import Manifest
+from loadtest.session.recorder import OWN_LIMITS, ErrorTally
+from loadtest.text import one_line
+
+DETAIL_LENGTH = 100
+"""Characters quoted of what the server or the system said."""
+
+_PHASES = ("dns", "tcp", "tls", "upgrade", "token", "login", "established", "working")
+_ERROR = re.compile(rf"(?P<phase>{'|'.join(_PHASES)}): (?P<cause>\w+)")
+
+
+class Cause(NamedTuple):
+    """A cause of failed attempts.
+
+    Args:
+        text: what happened, with {server}, {path}, {detail} and {timeout} to be filled in.
+        advice: what to do.
+    """
+
+    text: str
+    advice: str
+
+
+_READ_LOG = "look for the session and the time of the first error in the server's log"
+_ADDRESS = "check the host and the port of --host"
+_PATH = "check --ws-path, and where the proxy in front sends that path"
+_PROXY = "check --ws-path, and that the proxy in front passes on the headers Upgrade and Connection"
+_LOGIN = "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired?"
+_TLS_PORT = (
+    "is this a TLS port (else use ws://), and does the server want a client certificate (--ws-tls-cert)?"
+)
+_BUSY = (
+    "is the server fully started, and has it, or the proxy in front, room for all connections of this run?"
+)
+
+_CAUSES: Final[Mapping[str, Cause]] = {
+    "dns": Cause("the name of {server} was not resolved: {detail}", f"{_ADDRESS}, and DNS on this machine"),
+    "tcp: refused": Cause(
+        "connection refused by {server}", f"nothing listens there: is the server up? Else {_ADDRESS}"
+    ),
+    "tcp: timeout": Cause(
+        "no answer from {server}", f"{_ADDRESS}, and whether a firewall lets this machine through"
+    ),
+    "tcp: unreachable": Cause("no route to {server}", f"{_ADDRESS}, and the network of this machine"),
+    "tcp": Cause("no connection to {server}: {detail}", f"{_ADDRESS}, and the network of this machine"),
+    "tls: certificate": Cause(
+        "the certificate of {server} was not accepted: {detail}",
+        "trust its issuer with --ws-tls-ca FILE, or accept any certificate with --ws-tls-insecure; one that "
+        "has expired or names another host must be replaced",
+    ),
+    "tls: timeout": Cause("no answer from {server} in the TLS handshake", _TLS_PORT),
+    "tls": Cause("the TLS handshake with {server} failed: {detail}", _TLS_PORT),
+    "upgrade: bad_handshake": Cause(
+        "no valid WebSocket upgrade for {path}: {detail}",
+        "what answers there is no WebSocket server, or something changes its answer: check host and port of "
+        "--host, and --ws-path",
+    ),
+    "upgrade: no_subprotocol": Cause(
+        "{detail}",
+        "let the server select one of them: browsers fail such a connection. Check --ws-subprotocol and the "
+        "dialect's subprotocols, or accept it with --ws-subprotocol-optional",
+    ),
+    "upgrade: timeout": Cause(
+        "no answer to the upgrade for {path} within {timeout} s",
+        "the server accepts connections and does not answer: is it stuck, or is --ws-open-timeout too short?",
+    ),
+    "upgrade": Cause(
+        "{server} ended the connection before it answered the upgrade for {path}",
+        f"does the server want TLS (wss://)? Else {_READ_LOG}",
+    ),
+    "token": Cause(
+        "no token: {detail}", "call the token function by itself; it must return a token, without blocking"
+    ),
+    "login": Cause(
+        "login failed: {detail}", "check the credentials in --ws-data and --ws-token, and the login service"
+    ),
+    "established: auth_required": Cause("the server refused the login: {detail}", _LOGIN),
+    "working: auth_required": Cause("the server refused the login: {detail}", _LOGIN),
+    "established: establish_timeout": Cause(
+        "the WebSocket opened, but the session was not established within {timeout} s",
+        "the server did not say that the session is established: 'loadtest dialect check' shows the "
+        "conversation; or --ws-open-timeout is too short",
+    ),
+}
+"""Causes by phase and cause; the row of a phase alone holds for its other causes."""
+
+_HTTP: Final[Mapping[str, Cause]] = {
+    "2": Cause(
+        "HTTP {status} for {path}, no upgrade to WebSocket", f"this path answers plain HTTP: {_PROXY}"
+    ),
+    "3": Cause(
+        "HTTP {status} for {path}, a redirect",
+        "WebSocket clients follow no redirects: give --host and --ws-path as in the Location it names",
+    ),
+    "400": Cause("", f"the server takes the upgrade request for malformed: {_PROXY}; then --ws-header"),
+    "401": Cause("", _LOGIN),
+    "403": Cause(
+        "",
+        f"{_LOGIN} Some servers want an Origin or a Cookie (--ws-header), and many answer 403 where no "
+        "WebSocket route has this path (--ws-path)",
+    ),
+    "404": Cause("", f"there is no endpoint at this path: {_PATH}"),
+    "426": Cause("", f"the server did not see an upgrade request: {_PROXY}"),
+    "429": Cause(
+        "", "the server limits connections: start users more slowly (-r), or raise its limit for this machine"
+    ),
+    "4": Cause("", f"the server's answer is in the example: {_PATH}, then --ws-token and --ws-header"),
+    "500": Cause("", f"the server failed while it handled the upgrade: {_READ_LOG}"),
+    "502": Cause("", f"the proxy in front got no good answer from the server: is it up? Then {_READ_LOG}"),
+    "503": Cause("", _BUSY),
+    "504": Cause("", _BUSY),
+    "": Cause("", _READ_LOG),
+}
+"""By status, or its first digit; a row without a text has the usual one."""
+
+_CLOSED: Final[Mapping[str, Cause]] = {
+    "1000": Cause("closed with 1000 (normal)", f"why does the server end new connections? {_READ_LOG}"),
+    "1001": Cause("closed with 1001 (going away)", _BUSY),
+    "1008": Cause("closed with 1008 (policy violation)", f"{_LOGIN} Else {_READ_LOG}"),
+    "1011": Cause("closed with 1011 (internal error)", f"the server failed: {_READ_LOG}"),
+    "1012": Cause("closed with 1012 (restart)", _BUSY),
+    "1013": Cause("closed with 1013 (try again later)", _BUSY),
+    "4401": Cause("closed with 4401 (login refused)", _LOGIN),
+    "reset": Cause("reset by the server", f"did the server crash? {_READ_LOG}"),
+    "eof": Cause("ended by the server without a close frame", f"did the server crash? {_READ_LOG}"),
+    "protocol_error": Cause(
+        "ended because the server violated the WebSocket protocol",
+        "the server, or a proxy in front, sends frames that RFC 6455 forbids; the error says which",
+    ),
+    "invalid_utf8": Cause(
+        "ended because the server sent a text that is not UTF-8", "the server must send such data as binary"
+    ),
+    "message_too_big": Cause(
+        "ended because of a message that is too large",
+        "if such messages are meant, raise WebSocketUser.max_message_bytes",
+    ),
+    "": Cause("closed with {code}", f"what does this close mean in the application? {_READ_LOG}"),
+}
+"""Ends of a connection before the session was established, or before it had worked."""
+
+_TOO_EARLY = {
+    "established": "before the session was established",
+    "working": "before the session had worked",
+}
+
+
+class Explained(NamedTuple):
+    """The most frequent cause of an item's failed attempts: how often it occurred, and what it is."""
+
+    times: int
+    text: str
+
+
+def explained(run: RunData, item: str) -> Explained | None:
+    """Return the most frequent cause of failed attempts that is not the load generator's; None if unknown."""
+    for tally in run.errors_of(item, len(run.errors)):
+        found = cause_of(tally.error)
+        if found is not None and tally.error.rpartition(" ")[2] not in OWN_LIMITS:
+            return Explained(tally.count, _filled(found, tally, run.manifest))
+    return None
+
+
+def why(run: RunData, item: str) -> str:
+    """Return the most frequent cause of an item's failed attempts, to end its summary; empty if unknown."""
+    found = explained(run, item)
+    if found is None:
+        return ""
+    all_of_them = found.times >= run.count(f"{item}.failed")
+    return f": {found.text}" if all_of_them else f"; {found.times} times: {found.text}"
+
+
+def cause_of(error: str) -> Cause | None:
+    """Return the row of an error `phase: cause`; None for an error that is no failed attempt."""
+    match = _ERROR.fullmatch(error)
+    if match is None:
+        return None
+    phase, cause = match["phase"], match["cause"]
+    if error in _CAUSES:
+        return _CAUSES[error]
+    if cause.startswith("http_"):
+        return _of_status(cause.removeprefix("http_"))
+    if phase in _TOO_EARLY:
+        return _of_close(cause.removeprefix("closed_"), _TOO_EARLY[phase])
+    return _CAUSES[phase]
+
+
+def _of_status(status: str) -> Cause:
+    row = _HTTP.get(status) or _HTTP.get(status[:1]) or _HTTP[""]
+    text = row.text or "HTTP {status} for {path}"
+    return Cause(text.replace("{status}", status), row.advice)
+
+
+def _of_close(code: str, when: str) -> Cause:
+    row = _CLOSED.get(code) or _CLOSED[""]
+    return Cause(f"{row.text.replace('{code}', code)} {when}{{reason}}", row.advice)
+
+
+def _filled(cause: Cause, tally: ErrorTally, manifest: Manifest) -> str:
+    detail = one_line(_told(tally.example), DETAIL_LENGTH)
+    known = {
+        "server": _server(manifest.target),
+        "path": _path(manifest.plan.path),
+        "timeout": f"{manifest.plan.open_timeout_s:g}",
+        "reason": f": {detail}" if detail else "",
+        "detail": detail or "no reason given",
+    }
+    return re.sub(r"\{(\w+)\}", lambda match: known[match[1]], cause.text)
+
+
+def _told(example: str) -> str:
+    """Return what an example says: of OpenSSL's errors only the reason, nothing of our own hints."""
+    told = example.partition("; ")[0]
+    return re.sub(r"^\[.*?\] (certificate verify failed: )?| \(_ssl\.c:\d+\)$", "", told)
+
+
+def _server(target: str) -> str:
+    """Return host and port of the target."""
+    parts = urlsplit(target)
+    port = "" if parts.port else ":443" if parts.scheme in ("wss", "https") else ":80"
+    return f"{parts.netloc}{port}"
+
+
+def _path(path: str) -> str:
+    """Return the path without its query, and with an ellipsis for what differs between sessions."""
+    return one_line(re.sub(r"\{[^}]*\}", "…", path.partition("?")[0]), DETAIL_LENGTH)
