@@ -52,7 +52,7 @@ def test_no_messages_planned_is_not_judged() -> None:
 
 
 FEED = manifest(
-    run_plan=plan(rate=0.0, dialect="somebodys-own"),
+    run_plan=plan(rate=0.0, dialect="somebodys-own", duration_s=None),
     promises=Promises(ordered=False, identifies=False, pushes=True, requests=False),
 )
 """A run with a dialect of a locustfile, which only listens. This process does not know the dialect."""
@@ -68,7 +68,7 @@ def test_a_dialect_that_only_listens_is_judged_by_its_pushes() -> None:
 @pytest.mark.parametrize("promises", [None, Promises(ordered=True, identifies=False, pushes=False)])
 def test_pushes_are_judged_although_the_dialect_forgot_to_promise_them(promises: Promises | None) -> None:
     """What came is evidence; only where nothing came does the promise matter."""
-    of = manifest(run_plan=plan(rate=0.0, dialect="somebodys-own"), promises=promises)
+    of = manifest(run_plan=plan(rate=0.0, dialect="somebodys-own", duration_s=None), promises=promises)
     for pushes, verdict in ((MIN_ANSWERED, Ruling.PASS), (0, Ruling.NOT_JUDGED)):
         run = gathered([interval(0, counts={"messaging.pushes": pushes})], of)
         assert ruling("messaging", run) is verdict
