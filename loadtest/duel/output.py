@@ -19,7 +19,16 @@ from loadtest.statistics.margins import GATES
 from loadtest.statistics.power import Power
 from loadtest.verdict.evidence import LatencyEvidence
 from loadtest.verdict.items import AnyItem, Item
-from loadtest.verdict.latency import OPTIONAL_TAGS, Timing, changes, lack, noise_floors, resolvable, spoiling, timing
+from loadtest.verdict.latency import (
+    OPTIONAL_TAGS,
+    Timing,
+    changes,
+    lack,
+    noise_floors,
+    resolvable,
+    spoiling,
+    timing,
+)
 
 _SECONDS_BESIDE = 5
 """Seconds that Locust takes beyond a run's duration: starting, closing sessions, writing reports."""
