@@ -156,6 +156,8 @@ _STEPS: Mapping[tuple[str, Ruling], str] = {
     "quantile that moved: p50 is the common path, p99 the queue or the pause",
     ("server_log", Ruling.FAIL): "log at INFO what clients cause by leaving, and look into the real errors; "
     "the first lines of both are given here",
+    ("health", Ruling.FAIL): "ask the health endpoint by hand; if it has another path, name it with "
+    "--health-path",
     ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
     "loadtest report RUN --server-log FILE",
 }
@@ -179,8 +181,9 @@ _NO_ANSWER = (
 _ATTEMPTING = ("connect", "reconnect")
 """Items whose errors are causes of failed attempts."""
 
-_INDEPENDENT = ("connect", "server_log")
-"""Items that do not depend on `connect`: a server writes its log whether or not clients connect."""
+_INDEPENDENT = ("connect", "server_log", "health")
+"""Items that do not depend on `connect`: a server writes its log, and answers HTTP, whether or not clients
+connect."""
 
 _NEED_REPLIES = ("reconnect", "persistence", "latency")
 """Items that need a server that answers messages."""

@@ -18,6 +18,7 @@ from loadtest.verdict.evidence import (
     CleanupEvidence,
     ConnectEvidence,
     ErrorSeen,
+    HealthEvidence,
     LatencyEvidence,
     MessagingEvidence,
     PersistenceEvidence,
@@ -56,10 +57,15 @@ KINDS = {
     "server_log": ItemKind(
         "Are mere disconnects logged as such, and only faults as errors?", ServerLogEvidence
     ),
+    "health": ItemKind("Does the health endpoint answer?", HealthEvidence),
 }
 """The items by name, in the order in which they are reported."""
 
-ITEMS = tuple(KINDS)
+OF_PROBES = frozenset({"health"})
+"""Items that only probes have."""
+
+ITEMS = tuple(name for name in KINDS if name not in OF_PROBES)
+"""The items that all runs have."""
 
 EVIDENCE = {name: kind.evidence for name, kind in KINDS.items()}
 """Type of evidence by item of a run."""
@@ -106,7 +112,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
         schema: version of the file format.
         revision: version of the server under test.
         baseline: revision of the baseline, null if there is none.
-        items: verdicts on the items, in the order of `ITEMS`.
+        items: verdicts on the items, in the order of `ITEMS`; in a probe also on `health`.
         generator: whether the load generator was fit to measure.
         verdict: verdict on the run as a whole.
         notes: further remarks for people.
