@@ -19,7 +19,16 @@ from loadtest.statistics.margins import GATES
 from loadtest.statistics.power import Power
 from loadtest.verdict.evidence import LatencyEvidence
 from loadtest.verdict.items import AnyItem, Item
-from loadtest.verdict.latency import OPTIONAL_TAGS, Timing, changes, lack, noise_floors, resolvable, timing
+from loadtest.verdict.latency import (
+    OPTIONAL_TAGS,
+    Timing,
+    changes,
+    lack,
+    noise_floors,
+    resolvable,
+    spoiling,
+    timing,
+)
 
 _SECONDS_BESIDE = 5
 """Seconds that Locust takes beyond a run's duration: starting, closing sessions, writing reports."""
@@ -59,8 +68,8 @@ def pair_lines(number: int, pair: DuelPair) -> Iterator[str]:
     for role, run in (("a", pair.a), ("b", pair.b)):
         quantiles = ", ".join(f"{name} {_of_run(run, name)}" for name in ("p50", "p90", "p99"))
         yield f"pair {number}, {role}: {_rulings(run)}; service {quantiles}; {run.path}"
-        if not run.timing.generator.valid:
-            yield f"pair {number} does not count: {'; '.join(run.timing.generator.problems)}"
+        if why := spoiling(run.timing):
+            yield f"pair {number} does not count: {role}: {why}"
     for missing in pair.lacks:
         yield f"pair {number}: too little to judge, {missing}"
 

@@ -42,7 +42,7 @@ class End(StrEnum):
 
     SETTLED = "the verdict is settled"
     BUDGET = "all pairs were run"
-    UNFIT = f"the load generator was not fit to measure in {MAX_UNFIT} pairs in a row"
+    UNFIT = f"{MAX_UNFIT} pairs in a row did not count"
     HOPELESS = "runs like these can never tell"
     INTERRUPTED = "it was interrupted"
     SERVER_ENDED = "a server ended"

@@ -100,6 +100,8 @@ def _lack(run: Timing) -> tuple[int, str]:
         return 0, ""
     if run.problems:
         return len(gates), f"its load generator was not fit to measure: {'; '.join(run.problems)}"
+    if run.cut_short:
+        return len(gates), run.cut_short
     lacks = [
         f"{gate} cannot be judged against it: {missing}" for gate in gates if (missing := lack(gate, [run]))
     ]

@@ -136,12 +136,7 @@ class Session:
         return events.Send(data)
 
     def _on_refused(self, event: events.Refused, now_ns: int) -> Actions:
-        if event.unreachable:
-            self._attempts.unreachable()
-        delay_s = self._attempts.failed(
-            event.cause, event.phase, event.detail, now_ns, retry_after_s=event.retry_after_s
-        )
-        return self._wait_or_end(delay_s)
+        return self._wait_or_end(self._attempts.refused(event, now_ns))
 
     def _on_establish_timed_out(self, _event: events.EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"

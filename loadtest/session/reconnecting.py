@@ -24,7 +24,7 @@ from typing import Any
 from msgspec import Struct
 
 from loadtest.drops.kinds import DropKind
-from loadtest.events import Drop, Identity, Lost, Phases
+from loadtest.events import Drop, Identity, Lost, Phases, Refused
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
 
@@ -106,6 +106,14 @@ class Attempts:
         self._opened_ns = now_ns
         self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
 
+    def refused(self, refused: Refused, now_ns: int) -> float | None:
+        """Record an attempt that failed before the WebSocket was open; return as `failed` does."""
+        if refused.unreachable and self.outage is not None:  # a server that is down explains it
+            self._count("unreachable")
+        return self.failed(
+            refused.cause, refused.phase, refused.detail, now_ns, retry_after_s=refused.retry_after_s
+        )
+
     def failed(
         self,
         cause: str,
@@ -177,11 +185,6 @@ class Attempts:
             self._recorder.counts["stability.barred"] += 1
         else:
             self.interrupted(now_ns)
-
-    def unreachable(self) -> None:
-        """Count an unanswered attempt in an outage: a server that is down explains it."""
-        if self.outage is not None:
-            self._count("unreachable")
 
     # Established, but not yet known to work (`loadtest.session.proof`).
 

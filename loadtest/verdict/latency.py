@@ -2,10 +2,10 @@
 
 A gate that FAILs fails the item; otherwise, a gate that is INCONCLUSIVE makes the item INCONCLUSIVE. The gate
 on outages is left out if a run has too few of them: a short run has a few dozen, p95 needs 200, and the
-service gates are useful without it. Pairs of runs spoiled by an overloaded load generator do not count. The
-evidence lists gates left out and spoiled pairs. Limits (`loadtest.verdict.limits`) are judged without a
-baseline too; over pairs, those of each candidate. The summary names the plan's fields by their options, and
-states once what several gates share.
+service gates are useful without it. Pairs of runs spoiled by an overloaded load generator do not count, nor
+do those with a run that was cut short, unless there are no others. The evidence lists gates left out and
+spoiled pairs. Limits (`loadtest.verdict.limits`) are judged without a baseline too; over pairs, those of each
+candidate. The summary names the plan's fields by their options, and states once what several gates share.
 """
 
 import math
@@ -31,6 +31,7 @@ from loadtest.statistics.comparison import (
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.power import Power, power_of
 from loadtest.statistics.quantiles import SecondlyHistograms
+from loadtest.verdict.completeness import cut_short
 from loadtest.verdict.evidence import (
     BaselineEvidence,
     GateResult,
@@ -65,6 +66,7 @@ class Timing:
         intervals: histograms per row after the warm-up, by gated tag.
         percentiles: percentiles of `SHOWN_TAGS`, as in verdict.json.
         limits: how the limits on latency that the run was made with were met.
+        cut_short: that it was ended before half of its planned time; empty if it was not.
     """
 
     manifest: Manifest
@@ -72,6 +74,7 @@ class Timing:
     intervals: Mapping[str, SecondlyHistograms]
     percentiles: Percentiles
     limits: Sequence[LimitResult] = ()
+    cut_short: str = ""
 
     @property
     def problems(self) -> list[str]:
@@ -99,6 +102,7 @@ def timing(run: RunData, generator: Generator | None = None) -> Timing:
         intervals={gate.tag: SecondlyHistograms.from_mappings(run.after_warmup(gate.tag)) for gate in GATES},
         percentiles=run.percentile_table([*SHOWN_TAGS, *run.size_tags]),
         limits=judge_limits(run, "latency", generator),
+        cut_short=cut_short(run),
     )
 
 
@@ -250,8 +254,26 @@ def changes(pair: Pair) -> dict[str, float | None]:
 
 
 def is_fit(pair: Pair) -> bool:
-    """Whether a pair counts: both runs are complete, no worker was lost, and the load generator was fit."""
-    return not any(run.problems for run in pair)
+    """Whether a pair counts: nothing was wrong with either run, and neither was cut short."""
+    return not any(map(spoiling, pair))
+
+
+def spoiling(run: Timing) -> str:
+    """Return why a run's pair does not count, empty if it does."""
+    return "; ".join([*run.problems, *([run.cut_short] if run.cut_short else [])])
+
+
+def _counting(pairs: Sequence[Pair]) -> tuple[list[Pair], str]:
+    """Return the pairs to compare, and why none of them may pass.
+
+    If every pair has a run that was cut short, these are compared after all: they may show a regression.
+    """
+    fit = [pair for pair in pairs if is_fit(pair)]
+    if fit:
+        return fit, ""
+    found = [pair for pair in pairs if not any(run.problems for run in pair)]
+    cuts = (run.cut_short or f"baseline: {before.cut_short}" for before, run in found)
+    return found, next(cuts, "")
 
 
 def _judged(
@@ -269,19 +291,22 @@ def _judged(
     obstacle = _obstacle(pairs)
     if obstacle:
         return _item(Ruling.INCONCLUSIVE, obstacle, evidence)
-    fit = [pair for pair in pairs if is_fit(pair)]
+    fit, cut = _counting(pairs)
     noise = noise_floors(earlier)
     compared, left_out = _compared(fit, gates=gates, noise=noise, looks=looks, seed=plan.seed)
     ruling = worst(gate.decision for gate in compared)
     evidence = replace(
         evidence,
         pairs=len(fit),
-        spoiled=[_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if not is_fit(pair)],
+        spoiled=[_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if pair not in fit],
         gates=compared,
         left_out=left_out,
         noise={name: str(floor) for name, floor in noise.items()},
     )
-    return _item(ruling, _summary([gate for gate in compared if gate.decision is ruling]), evidence)
+    summary = _summary([gate for gate in compared if gate.decision is ruling])
+    if cut and ruling is Ruling.PASS:
+        return _item(Ruling.INCONCLUSIVE, f"{cut}; else: {summary}", evidence)
+    return _item(ruling, summary, evidence)
 
 
 def _item(ruling: Ruling, summary: str, evidence: LatencyEvidence) -> Item[LatencyEvidence]:
@@ -296,7 +321,7 @@ def _obstacle(pairs: Sequence[Pair]) -> str:
             f"the baseline was made with another plan; they differ in {', '.join(options_of(differing))}. "
             "Repeat one run with the other's settings"
         )
-    if any(is_fit(pair) for pair in pairs):
+    if _counting(pairs)[0]:
         return ""
     before, after = pairs[0]
     if after.problems:
@@ -378,9 +403,9 @@ def _and(words: Iterable[str]) -> str:
 
 def _spoiled(number: int, pair: Pair) -> str:
     problems = [
-        f"{role}: {'; '.join(run.problems)}"
+        f"{role}: {found}"
         for role, run in zip(("baseline", "candidate"), pair, strict=True)
-        if run.problems
+        if (found := spoiling(run))
     ]
     return f"pair {number}, {', '.join(problems)}"
 

@@ -9,6 +9,7 @@ import msgspec
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect, stability
+from loadtest.verdict.completeness import cut_short, ended_early, incomplete, lost_workers, shortfall
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
@@ -17,11 +18,6 @@ from loadtest.verdict.limits import judge_limits, with_limits
 from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _RUNS_SHOWN = 3
-
-CUT_SHORT_RATIO = 0.1
-CUT_SHORT_S = 5.0
-"""A run is reported as cut short if it lacks more than this share of its planned duration and more than 5 s:
-Locust's own start and end take two or three seconds of every run."""
 
 
 class ItemOfRun(NamedTuple):
@@ -101,7 +97,7 @@ def judge(
         latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
-    unseen = _incomplete(run)
+    unseen = incomplete(run) or cut_short(run)
     items = [_downgraded(item, unseen) for item in items] if unseen else items
     return Verdict(
         revision=run.manifest.revision,
@@ -117,27 +113,8 @@ def _limited(item: AnyItem, run: RunData, generator: Generator) -> AnyItem:
     return with_limits(item, judge_limits(run, item.item, generator))
 
 
-def _incomplete(run: RunData) -> str:
-    """Return why the run's data is incomplete, empty if it is complete."""
-    lost = _lost(run)
-    unknown = f"what {lost} saw is not known in full" if lost else ""
-    return run.manifest.unended or unknown or _ended_early(run)
-
-
-def _ended_early(run: RunData) -> str:
-    """Return why the run was ended before its time, which is no cut: it had told what it could."""
-    why = run.manifest.ended_early
-    return f"the run was ended early: {why}" if why else ""
-
-
-def _lost(run: RunData) -> str:
-    """Return the workers with missing data, as text; empty if there are none."""
-    missing = ", ".join(map(str, run.manifest.missing_workers))
-    return missing and f"worker {missing}"
-
-
 def _downgraded(item: AnyItem, unseen: str) -> AnyItem:
-    """Return the item with PASS turned into INCONCLUSIVE, because the run's data is incomplete."""
+    """Return the item with PASS turned into INCONCLUSIVE, because the run lacks something."""
     if item.verdict is not Ruling.PASS:
         return item
     return msgspec.structs.replace(
@@ -147,18 +124,13 @@ def _downgraded(item: AnyItem, unseen: str) -> AnyItem:
 
 def _notes(run: RunData) -> list[str]:
     notes = list(run.warnings)
-    if lost := _lost(run):
+    if lost := lost_workers(run):
         notes.append(f"{lost} was lost before it had delivered all it recorded; see Locust's log")
     if not run.manifest.complete:
         notes.append(
             f"the run was not ended in good order; judged is what it had written in {run.length_s:.0f} s"
         )
-    planned_s = run.manifest.plan.duration_s or 0.0
-    cut_s = planned_s - run.length_s
-    if early := _ended_early(run):
-        notes.append(early)
-    elif run.manifest.complete and cut_s > max(CUT_SHORT_S, CUT_SHORT_RATIO * planned_s):
-        notes.append(f"the run was cut short: {run.length_s:.0f} s of {planned_s:.0f} s")
+    notes += filter(None, (ended_early(run), shortfall(run)))
     clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")

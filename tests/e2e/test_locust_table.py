@@ -58,6 +58,33 @@ def test_times_are_exact_to_two_digits_and_few() -> None:
         assert abs(found_ms / exact_ms - 1) < 0.05
 
 
+LOST = """
+import json
+from locust.stats import RequestStats
+from loadtest.locust_plugin import stats as view
+from loadtest.results.interval import pack
+from loadtest.session.recorder import Lifecycle
+from tests.support.runs import interval
+
+stats = RequestStats()
+view.install(stats)
+lost = [Lifecycle(at_ns=0, event="lost", session="s", cause=cause) for cause in ("reset", "1011", "reset")]
+view.feed(stats, pack(interval(0, counts={"losses.reset": 2, "losses.1011": 1}, lifecycle=lost)))
+view.feed(stats, pack(interval(1, counts={"drops.reset": 5})))
+row = stats.entries["loss", view.METHOD]
+errors = {error.error: error.occurrences for error in stats.errors.values()}
+print(json.dumps([row.num_requests, row.num_failures, errors]))
+"""
+
+
+def test_losses_are_failures_by_cause() -> None:
+    """What the verdict counts against the server; drops are none."""
+    told = subprocess.run(
+        [sys.executable, "-c", LOST], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
+    )
+    assert json.loads(told.stdout) == [3, 3, {"RST": 2, "1011": 1}]
+
+
 def test_memory_does_not_grow_with_the_run() -> None:
     """Of a long run only the latest seconds are counted apart, and the present rate is right."""
     *_, kept, rate_per_s = _fed([[1000] * 5] * 200)

@@ -34,7 +34,7 @@ PLAN = Plan(
     open_timeout_s=10.0,
     seed=1,
     warmup_s=5.0,
-    duration_s=60.0,
+    duration_s=20.0,
 )
 
 

@@ -31,6 +31,7 @@ from loadtest.statistics.margins import parse_margins
 from loadtest.transport.addresses import LIMIT, expand
 from loadtest.transport.target import Target, Tls
 from loadtest.values import Number, Whole
+from loadtest.verdict.allowances import parse_allowances
 from tests.support.golden import Golden
 from tests.support.places import ROOT
 
@@ -188,6 +189,22 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         ),
         attributes(limits={"p99": 200}),
         attributes(limits=5),
+    ],
+    "Allowed losses": [
+        *(
+            call(parse_allowances, [text])
+            for text in (
+                "many",
+                "-1",
+                "1006",
+                "1006=",
+                "1006=2/m",
+                "999=5",
+                "0/h",
+                "1006=1 1006,1001=2",
+                "1 any",
+            )
+        )
     ],
     "Target and addresses": [
         target("ftp://127.0.0.1"),

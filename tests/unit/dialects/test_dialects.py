@@ -363,7 +363,7 @@ class TestEmergence:
     def test_lines_end_with_newlines_only(self, character: str) -> None:
         """Other line ends may stand in JSON text as they are."""
         text = json.dumps({"type": "ws:push", "payload": {"text": character}}, ensure_ascii=False)
-        assert self.read(text, text) == [Push(), Push()]
+        assert self.read(text, text) == 2 * [Push(text=character)]
 
     def test_bytes(self) -> None:
         """A binary message is read like a text."""

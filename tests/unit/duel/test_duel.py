@@ -120,8 +120,21 @@ def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
     evidence = result.record.item("latency").evidence
     assert evidence.pairs == 4
     assert evidence.spoiled[0].startswith("pair 2, baseline: the engine used more than 80%")
-    assert any(line.startswith("pair 2 does not count: the engine used") for line in told)
-    assert "not fit to measure in pair 2" in result.record.notes[0]
+    assert any(line.startswith("pair 2 does not count: a: the engine used") for line in told)
+    assert result.record.notes == ["pair 2 does not count"]
+
+
+def test_a_pair_with_a_run_that_was_cut_short_does_not_count(tmp_path: Path) -> None:
+    """Someone ended a run of 30 s after 12: the look waits for another pair, and the duel does not pass."""
+    whole, _ = duel(MadeUpRuns(), tmp_path / "whole")
+    assert (whole.record.verdict, len(whole.record.pairs)) == (Ruling.PASS, 4)
+    cut, told = duel(MadeUpRuns(special={(2, "b"): {"seconds": 12}}), tmp_path / "cut")
+    assert (cut.record.verdict, len(cut.record.pairs)) == (Ruling.INCONCLUSIVE, 5)
+    assert cut.record.item("latency").verdict is Ruling.PASS
+    why = "the run was cut short: 12 s of 30 s"
+    assert cut.record.item("latency").evidence.spoiled == [f"pair 2, candidate: {why}"]
+    assert f"pair 2 does not count: b: {why}" in told
+    assert why in cut.record.item("connect").summary
 
 
 def test_a_starved_pair_of_a_saturated_generator_does_not_end_it(tmp_path: Path) -> None:

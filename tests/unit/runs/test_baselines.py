@@ -237,7 +237,7 @@ def test_failed_items_speak_against_it_less_than_what_cannot_be_judged() -> None
     assert (refused.sound, refused.rank) == (False, (0, True))
     assert refused.failings[0].startswith("it FAILed connect: 5 of 9 attempts failed")
     lossy = suitability(run(counts={"messaging.sent": 9, "messaging.lost": 2}))
-    assert lossy.failings[0].startswith("it FAILed messaging: of 9 messages sent: 2 ")
+    assert lossy.failings[0].startswith("it FAILed messaging: none of 9 messages was answered")
     assert suitability(run()).rank < refused.rank < suitability(run(a_second=4)).rank
 
 

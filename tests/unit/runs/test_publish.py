@@ -21,7 +21,7 @@ from loadtest.runs.publish import attach_logs, publish
 from loadtest.runs.verdict_file import read_verdict, write_verdict
 from loadtest.serverlog.extract import ReadStats
 from loadtest.serverlog.rules import load_rules
-from loadtest.session.recorder import ErrorTally
+from loadtest.session.recorder import ErrorTally, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.statistics.margins import margins_of, parse_margins
 from loadtest.statistics.time_limits import parse_limits, stored
@@ -39,6 +39,11 @@ LOST = ErrorTally(
     at_ns=12_300_000_000,
     example='{"type": "chat"}',
 )
+
+LOSSES = [
+    Lifecycle(at_ns=number, event="lost", session=f"s-{number}", cause="1012", code=1012, detail="going")
+    for number in range(3)
+]
 
 
 @pytest.fixture(scope="module")
@@ -258,7 +263,7 @@ def test_the_summary_of_a_failed_run(failed: JudgedRun) -> None:
 def test_the_page_of_a_failed_run(failed: JudgedRun) -> None:
     """Items that failed are open, with their evidence; four charts have a title and a text."""
     text = (failed.path / "report.html").read_text()
-    assert len(re.findall(r'<details class="card item FAIL" open>', text)) == 3
+    assert len(re.findall(r'<details class="card item FAIL" open>', text)) == 4
     assert len(re.findall(r'<details class="card item PASS">', text)) == 3
     assert len(re.findall(r"<svg[^>]*role=\"img\"[^>]*>\s*<title", text)) == 4
     assert "coordinated omission" in text
@@ -510,6 +515,20 @@ def test_a_run_is_judged_by_its_own_limits_again_and_again(tmp_path: Path) -> No
     (path / "run.json").write_text(json.dumps(run_json | {"limits": {"later.p99": 1.0}}))
     with pytest.raises(RunUnreadable, match=r"limit 'later.p99' of 1.0 ms is unknown"):
         publish(path, results=tmp_path)
+
+
+def test_a_run_is_judged_by_its_own_allowances(tmp_path: Path) -> None:
+    """As they stand in run.json; the command to repeat it has them."""
+    allowed = manifest(allowed_losses=("1012=any", "2/h"))
+    path = write_run(tmp_path, of=allowed, counts={"losses.1012": 3}, lifecycle=LOSSES)
+    assert publish(path, results=tmp_path).verdict.item("stability").verdict is Ruling.PASS
+    text = (path / "summary.md").read_text()
+    assert "--ws-allow-losses 1012=any" in text
+    assert "--ws-allow-losses 2/h" in text
+    run_json = json.loads((path / "run.json").read_bytes())
+    del run_json["allowed_losses"]
+    (path / "run.json").write_text(json.dumps(run_json))
+    assert publish(path, results=tmp_path).verdict.item("stability").verdict is Ruling.FAIL
 
 
 # The verdict's file.

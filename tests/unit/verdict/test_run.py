@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS
 from loadtest.verdict.items import ITEMS, Item, Verdict, whole
@@ -16,7 +18,7 @@ from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.messaging import FAILINGS
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 from tests.support.rulings import ruling, told
-from tests.support.runs import gathered, interval, manifest, plan, sound
+from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound
 
 # The whole.
 
@@ -110,13 +112,50 @@ def test_any_counts_get_a_verdict(counts: dict[str, int]) -> None:
             assert verdict.item("messaging").verdict is Ruling.FAIL
 
 
-def test_a_run_cut_short_is_told() -> None:
-    """What a run of a tenth of its time shows stands, and the reader knows how much it was."""
-    assert not judge(sound()).notes
-    planned = manifest(run_plan=plan(duration_s=600.0))
-    assert judge(sound(of=planned)).notes == ["the run was cut short: 60 s of 600 s"]
-    brief = manifest(run_plan=plan(duration_s=10.0))
-    assert not judge(gathered([interval(0, seconds=8, counts={"connect.attempts": 1})], brief)).notes
+def of_length(seconds: int, planned_s: float | None, **changes: Any) -> RunData:
+    """Return a sound run that was to last so long and lasted this long."""
+    of = manifest(run_plan=plan(duration_s=planned_s), **changes)
+    return gathered([interval(0, seconds=seconds, counts=SOUND_COUNTS, gauges=SOUND_GAUGES)], of)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "planned_s", "ruling", "notes"),
+    [
+        (60, 60.0, Ruling.PASS, []),
+        (15, 30.0, Ruling.PASS, ["the run was cut short: 15 s of 30 s"]),
+        (14, 30.0, Ruling.INCONCLUSIVE, ["the run was cut short: 14 s of 30 s"]),
+        (4, 8.0, Ruling.PASS, []),
+        (3, 8.0, Ruling.INCONCLUSIVE, ["the run was cut short: 3 s of 8 s"]),
+        (1, 3.0, Ruling.PASS, []),  # Locust's own start takes two seconds
+        (8, None, Ruling.PASS, []),
+    ],
+)
+def test_nothing_passes_before_half_of_the_planned_time(
+    seconds: int, planned_s: float | None, ruling: Ruling, notes: list[str]
+) -> None:
+    """What the rest of the run would have shown is unknown; from half on a note says how much there was."""
+    verdict = judge(of_length(seconds, planned_s))
+    assert (verdict.verdict, verdict.notes) == (ruling, notes)
+    passed = [item.item for item in verdict.items if item.verdict is Ruling.PASS]
+    downgraded = [item.item for item in verdict.items if item.summary.startswith("the run was cut short: ")]
+    assert bool(passed) == (ruling is Ruling.PASS)
+    assert bool(downgraded) == (ruling is Ruling.INCONCLUSIVE)
+
+
+def test_what_fails_before_half_of_the_planned_time_fails() -> None:
+    """However short the run, a reply that was lost is lost."""
+    cut = manifest(run_plan=plan(duration_s=600.0))
+    verdict = judge(sound({"messaging.lost": 1}, of=cut))
+    failed = [item.item for item in verdict.items if item.verdict is Ruling.FAIL]
+    assert (verdict.verdict, failed) == (Ruling.FAIL, ["messaging"])
+
+
+def test_a_run_that_ended_otherwise_is_not_cut_short() -> None:
+    """A run that was killed, or that the tool ended, has a reason of its own."""
+    for changes in ({"complete": False}, {"failure": "OSError: full"}, {"ended_early": "no session left"}):
+        verdict = judge(of_length(8, 600.0, **changes))
+        assert verdict.verdict is Ruling.INCONCLUSIVE
+        assert "cut short" not in str(verdict)
 
 
 def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:
