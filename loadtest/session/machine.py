@@ -39,7 +39,6 @@ Actions = Sequence[Action]
 NORMAL_CLOSURE = 1000
 """RFC 6455 section 7.4.1."""
 
-
 AFTERMATH_NS = 2 * NS_PER_S
 """How long the end of a connection still belongs to a drop that was to keep it: what the server did while the
 client did not read, the client reads afterwards."""
@@ -190,9 +189,6 @@ class Session:
         self._has_worked(now_ns)
         return self._on_due(event, now_ns)
 
-    def _on_swept_proving(self, event: events.Swept, now_ns: int) -> Actions:
-        return self._on_swept(event, now_ns) if self._has_worked(now_ns) else self._proof.swept(now_ns)
-
     def _on_drop_due_proving(self, event: events.DropDue, now_ns: int) -> Actions:
         if not self._has_worked(now_ns):
             self._proof.dropped()
@@ -280,6 +276,8 @@ class Session:
         return (self._say(calls.heartbeat(self._dialect, self.about)),)
 
     def _on_swept(self, _event: events.Swept, now_ns: int) -> Actions:
+        if self._proof.pending and not self._has_worked(now_ns):
+            return self._proof.swept(now_ns, steady=self._talking)
         return self._traffic.swept(now_ns, steady=self._talking)
 
     def _on_swept_draining(self, event: events.Swept, now_ns: int) -> Actions:
@@ -400,7 +398,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         events.DropDue: Session._on_drop_due_proving,
         events.Lost: Session._on_lost_proving,
         events.HeartbeatDue: Session._on_heartbeat_due,
-        events.Swept: Session._on_swept_proving,
+        events.Swept: Session._on_swept,
         events.Stopped: Session._on_stopped_steady,
     },
     State.STEADY: {

@@ -73,11 +73,11 @@ class Proof:
     def _more_than(self, before: tuple[int, int]) -> bool:
         return any(now > then for now, then in zip(self.signs(), before, strict=True))
 
-    def swept(self, now_ns: int) -> Sequence[Send]:
-        """Give up requests without a reply for the reply timeout; return what can be sent now."""
+    def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
+        """Give up requests without a reply for the reply timeout; return what can be sent now, if steady."""
         before = self._traffic.outstanding
         if self._attempts.outage is None:
-            sends = self._traffic.swept(now_ns, steady=True)
+            sends = self._traffic.swept(now_ns, steady=steady)
             self._mute = self._mute or self._traffic.outstanding < before
             return sends
         silenced = self._traffic.overdue(now_ns)
@@ -85,7 +85,7 @@ class Proof:
             self._attempts.error(NO_REPLY, now_ns, self._traffic.named(sequence))
         self._silenced += silenced
         self._mute = self._mute or bool(silenced)
-        return self._traffic.in_turn(now_ns) if silenced else ()
+        return self._traffic.in_turn(now_ns) if silenced and steady else ()
 
     def lost(self) -> None:
         """End the doubt: the connection was lost, which makes it a failed attempt."""

@@ -190,6 +190,14 @@ class TestSilent:
         assert long.counted("reconnect")["unresolved"] == 1
         assert short.counted("reconnect")["unproven"] == 1
 
+    def test_silent_while_draining(self) -> None:
+        """Requests whose time ends after the run's end are explained by the outage like those before."""
+        link = mute(back()).send().sweep(TIMEOUT_NS - MS).send().stop()
+        link.sweep(2 * MS).sweep(TIMEOUT_NS)
+        assert link.finished
+        assert link.counted("messaging") == {"planned": 2, "sent": 2, "lost_in_outage": 2}
+        assert link.counted("reconnect")["silent"] == 1
+
     def test_answered_while_draining(self) -> None:
         """A reply that comes at last proves that the session works."""
         link = back().send().stop().hear()
