@@ -39,7 +39,6 @@ Actions = Sequence[Action]
 NORMAL_CLOSURE = 1000
 """RFC 6455 section 7.4.1."""
 
-
 AFTERMATH_NS = 2 * NS_PER_S
 """How long the end of a connection still belongs to a drop that was to keep it: what the server did while the
 client did not read, the client reads afterwards."""
@@ -230,15 +229,16 @@ class Session:
         except Exception as error:
             self._traffic.misread(mistake(self._dialect, "read", error, excerpt(event.data)), now_ns, error)
             return ()
-        actions: Actions
+        actions: Actions = ()  # where a later part of a message is wrong, those of its earlier ones stand
         try:
             if read.__class__ is Reply:
                 actions = self._traffic.replied(read, now_ns, steady=self._talking)
             else:
-                actions = [action for incoming in read for action in self._take(incoming, now_ns)]
+                for incoming in read:
+                    actions = (*actions, *self._take(incoming, now_ns))
+            self._recorder.has_read = True
         except FieldMistake as wrong:
             self._traffic.misread(wrong, now_ns)
-            return ()
         except LoadtestError:
             raise
         except Exception:
@@ -246,8 +246,6 @@ class Session:
             if found is None:  # then it is a defect of the tool
                 raise
             self._traffic.misread(found, now_ns)
-            return ()
-        self._recorder.has_read = True
         return actions
 
     def _take(self, incoming: Incoming, now_ns: int) -> Actions:
@@ -324,7 +322,7 @@ class Session:
         if now_ns < self._aftermath_ns:
             return self._on_lost_stalled(event, now_ns)
         barred = event.code in self._dialect.forbidding_close_codes
-        self._attempts.lost(event, now_ns, barred=barred)
+        self._attempts.lost(event, now_ns, barred=barred, refusal=self._traffic.refusal)
         if not barred:
             return self._on_detected(event, now_ns)
         self._traffic.disconnected(now_ns)
