@@ -136,7 +136,7 @@ def _doubt(run: RunData, asked: int) -> str:
 
 
 def _success(run: RunData, answered: int, asked: int) -> str:
-    """Return what is known of the answers: only a text shows one intact, only a name or a text whose it is."""
+    """Return what is known of the answers: a text shows one intact, a name or a text whose it is."""
     promised, unchecked = run.manifest.promised, run.count("messaging.unchecked")
     unnamed = run.count("messaging.unnamed")
     claims = [

@@ -247,7 +247,7 @@ def test_what_drops_sent_is_told() -> None:
 
 
 def test_a_rejected_token_is_told() -> None:
-    """A server that rejects the token of an established session, and goes on, is no failure; but it is told."""
+    """A server that rejects an established session's token, and goes on, does not fail; but it is told."""
     run = sound({"messaging.rejections": 3})
     assert ruling("messaging", run) is Ruling.PASS
     assert "3 times was the token of an established session rejected" in told("messaging", run)

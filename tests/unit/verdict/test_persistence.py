@@ -8,7 +8,7 @@ from loadtest.results.manifest import Promises
 from loadtest.ruling import Ruling
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from loadtest.verdict.run import judge
-from tests.support.rulings import ruling
+from tests.support.rulings import ruling, told
 from tests.support.runs import manifest, plan, sound
 
 # persistence
