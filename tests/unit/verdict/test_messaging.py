@@ -218,3 +218,36 @@ def test_messages_that_hang_until_their_connection_ends_are_inconclusive() -> No
     many = sound({"messaging.hanging": 6})
     assert ruling("messaging", many) is Ruling.INCONCLUSIVE
     assert "lower --ws-reply-timeout" in told("messaging", many)
+
+
+@pytest.mark.parametrize(
+    ("arrears", "expected"), [(0, Ruling.PASS), (1, Ruling.PASS), (2, Ruling.INCONCLUSIVE)]
+)
+def test_replies_without_names_may_hide_losses(arrears: int, expected: Ruling) -> None:
+    """Where connections end with fewer replies than requests, a lost reply cannot be told from a slow one."""
+    counts = {"messaging.unnamed": 4800, "messaging.unnamed_ends": 90, "messaging.arrears": arrears}
+    assert ruling("messaging", sound(counts)) is expected
+    if expected is Ruling.INCONCLUSIVE:
+        assert "on 2 of 90 connections there were fewer replies than requests" in told(
+            "messaging", sound(counts)
+        )
+
+
+def test_replies_without_names_were_only_counted() -> None:
+    """Neither that each came once nor in which order is known of replies that name no request."""
+    summary = told("messaging", sound({"messaging.unchecked": 4890, "messaging.unnamed": 4890}))
+    assert "once" not in summary
+    assert "in order" not in summary
+    assert "4890 replies name no request: they were only counted" in summary
+
+
+def test_what_drops_sent_is_told() -> None:
+    """Behind a real server each message may cost money, so that those of drops are told."""
+    assert "132 messages sent by drops besides" in told("messaging", sound({"messaging.drop_sent": 132}))
+
+
+def test_a_rejected_token_is_told() -> None:
+    """A server that rejects an established session's token, and goes on, does not fail; but it is told."""
+    run = sound({"messaging.rejections": 3})
+    assert ruling("messaging", run) is Ruling.PASS
+    assert "3 times was the token of an established session rejected" in told("messaging", run)
