@@ -379,9 +379,7 @@ class Traffic:
         recorder.reads_raised += 1
         if not recorder.has_read and recorder.reads_raised >= HOPELESS_READS:
             raise wrong from raised
-        what = (
-            "a field of the wrong type" if raised is None else f"{wrong.where} raised {type(raised).__name__}"
-        )
+        what = f"{wrong.where} raised {type(raised).__name__}" if raised else "a field of the wrong type"
         self.unreadable(str(wrong), now_ns, what)
 
     # Across connections.
