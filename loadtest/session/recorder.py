@@ -26,6 +26,7 @@ TAGS: Final = (
     "outage",  # from the drop or loss until established again
     "resume",  # from the open WebSocket until established again
     "send_slip",  # actual send minus planned send
+    "loop_lag",  # how late the engine's loop woke, twenty times a second
     "push",  # one-way delay of a push above the smallest of its connection (RFC 3393's reference)
     "collateral",  # service time of sessions in steady state while others are in an outage
     "after_resume",  # the first round trip after a resume

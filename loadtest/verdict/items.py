@@ -98,11 +98,20 @@ class Generator(Struct, frozen=True, kw_only=True):
         valid: whether it was fit.
         problems: why it was not, and what to change; one sentence each.
         figures: measured values by name; the name ends with the unit. null if not measured.
+        exceeded: the limits that it did not keep, by the name of the figure.
     """
 
     valid: bool
     problems: list[str] = field(default_factory=list)
     figures: dict[str, float | None] = field(default_factory=dict)
+    exceeded: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """Its condition in words: OK, overloaded, or not measured."""
+        if self.valid:
+            return "OK"
+        return "overloaded" if self.exceeded or self.figures.get("cpu_ratio") is not None else "not measured"
 
 
 class Verdict(Struct, frozen=True, kw_only=True):

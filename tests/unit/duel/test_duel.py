@@ -151,7 +151,7 @@ def test_a_generator_that_is_never_fit_ends_it(tmp_path: Path) -> None:
     runs = MadeUpRuns(special={(number, "b"): SATURATED for number in range(1, 9)})
     result, _ = duel(runs, tmp_path)
     assert (result.record.exit_code, len(result.record.pairs)) == (4, 3)
-    assert "use more workers, or a lower rate" in result.record.item("latency").summary
+    assert "use more workers or a lower rate" in result.record.item("latency").summary
 
 
 @pytest.mark.parametrize(
