@@ -148,9 +148,6 @@ def probe(
         probed = run_probe(host, values, health_path=health_path, locustfile=locustfile)
     if as_json:
         print_json(probed.to_json())
-    else:
-        if probed.health is not None:
-            click.echo(f"health: {probed.health}\n")
-        if probed.judged is not None:
-            print_verdict(probed.judged)
+    elif probed.judged is not None:
+        print_verdict(probed.judged)
     ctx.exit(probed.exit_code)

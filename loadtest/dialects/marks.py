@@ -75,9 +75,13 @@ class Marker:
         """Return whether the text bears a mark of this run."""
         return bool(self._of_run(text))
 
-    def bears_only(self, sequence: int, text: str) -> bool:
-        """Return whether the text bears the mark of this request, and no other of this run."""
-        return self._of_run(text) == [(self._session, sequence)]
+    def may_quote(self, sequence: int, text: str) -> bool:
+        """Return whether the text bears this request's mark once, and besides only those of earlier ones."""
+        marks = self._of_run(text)
+        mine = (self._session, sequence)
+        return marks.count(mine) == 1 and all(
+            session == self._session and number <= sequence for session, number in marks
+        )
 
     def is_foreign(self, text: str) -> bool:
         """Return whether the text bears a mark of another session of this run."""

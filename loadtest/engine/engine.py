@@ -364,6 +364,7 @@ class Engine:
         if what == "sweep":
             late_ns = self.clock() - due_ns
             self._health.woke(late_ns)
+            self.recorder.samples("loop_lag").append(max(late_ns, 0))
             self._schedule_sweep(due_ns)
             self._paused = late_ns > _PAUSE_NS and not self._paused
             if not self._paused:  # after a pause, read what arrived first; sweep next time

@@ -1,6 +1,6 @@
 """Health of the load generator: what could distort its measurements, sampled once per interval.
 
-    loop_lag_p99_ms    how late the loop woke: the latest of the interval's sweeps, twenty a second
+    loop_lag_max_ms    how late the loop woke: the latest of the interval's sweeps, twenty a second
     stall_max_ms       longest time that the engine could not run: stopped, starved, or the machine asleep
     cpu_ratio          share of a core used by the engine's thread; above 0.8 queueing shows in latency
     process_cpu_ratio  share of a core used by the whole process, whose threads share one GIL
@@ -107,7 +107,7 @@ class Health:
         thread_ns, process_ns, host = time.thread_time_ns(), time.process_time_ns(), psutil.cpu_times()
         asleep_ns = _asleep_ns()
         gauges = {
-            "loop_lag_p99_ms": self._lag_ns / 1e6,
+            "loop_lag_max_ms": self._lag_ns / 1e6,
             "stall_max_ms": max(self._stall_ns, asleep_ns - self._asleep_ns) / 1e6,
             "cpu_ratio": (thread_ns - self._thread_ns) / elapsed_ns,
             "process_cpu_ratio": (process_ns - self._process_ns) / elapsed_ns,

@@ -15,7 +15,7 @@ import logging
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import Plan, promises_of
 from loadtest.results.writer import RunWriter
 from loadtest.text import NO_SECRETS, Secrets, public_line
+from loadtest.transport.http_health import Health
 
 logger = logging.getLogger("loadtest")
 
@@ -205,10 +206,15 @@ def _described(failure: BaseException) -> str:
 
 
 class RecordingLifecycle(Lifecycle):
-    """Lifecycle in a process that keeps the run directory: it records runs and makes their verdicts."""
+    """Lifecycle in a process that keeps the run directory: it records runs and makes their verdicts.
+
+    Attributes:
+        probe: asks the health endpoint before a run that is a probe; None for any other run.
+    """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
+        self.probe: Callable[[LoadSettings], Health | None] | None = None
         self._recording: Recording | None = None
         self._settings: LoadSettings | None = None  # of the latest run
         self._server = ReferenceServer(environment)
@@ -256,6 +262,9 @@ class RecordingLifecycle(Lifecycle):
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
+            made_by="locust" if self.probe is None else "probe",
+            locustfile=self._configuration.locustfile,
+            health=None if self.probe is None else self.probe(settings),
         )
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)

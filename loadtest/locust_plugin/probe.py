@@ -2,14 +2,15 @@
 
 A few sessions connect and exchange messages. Each is dropped once, with the kinds of drop in turn, and each
 must reconnect and resume. It is a run like any other, with Locust as a library: it has a run directory, the
-server's log, a verdict and reports. It ends as soon as there is enough to judge, right after a request to the
-health endpoint.
+server's log, a verdict and reports, and the item `health`: the health endpoint is asked before the first
+connection. It ends as soon as there is enough to judge.
 """
 
 import argparse
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from locust.env import Environment
 from loadtest.drops.plan import DEFAULT_WEIGHTS, OnceInTurn
 from loadtest.errors import LoadtestError
 from loadtest.locust_plugin import roles, stats
+from loadtest.locust_plugin.lifecycle import RecordingLifecycle
 from loadtest.locust_plugin.load_locustfile import user_class
-from loadtest.locust_plugin.load_settings import load_settings
+from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.report.judged_run import JudgedRun
 from loadtest.transport.http_health import Health, ask_health
@@ -48,14 +50,17 @@ class Probed:
     """Result of a probe.
 
     Args:
-        health: the health endpoint's answer; None if there is no such endpoint.
         judged: the judged run; None if the run could not begin.
         exit_code: 0 pass, 1 fail, 4 inconclusive, 5 the tool itself failed.
     """
 
-    health: Health | None
     judged: JudgedRun | None
     exit_code: int
+
+    @property
+    def health(self) -> Health | None:
+        """The health endpoint's response; None if there is no such endpoint."""
+        return None if self.judged is None else self.judged.run.manifest.health
 
     def to_json(self) -> dict[str, Any]:
         """Return the result for programs; `verdict` is the content of verdict.json."""
@@ -92,35 +97,36 @@ def probe(
     _SESSIONS.read(sessions, "--sessions")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
     plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
-    return _run(type("ProbeUser", (base,), plan), sessions, health_path)
-
-
-def _run(kind: type[WebSocketUser], sessions: int, health_path: str | None) -> Probed:
-    """Run one user of this class."""
-    environment = Environment(
-        user_classes=[kind],
-        parsed_options=argparse.Namespace(
-            headless=True, num_users=1, spawn_rate=1, run_time=None, json=False
-        ),
+    options = argparse.Namespace(
+        headless=True,
+        num_users=1,
+        spawn_rate=1,
+        run_time=None,
+        json=False,
+        locustfile=None if locustfile is None else str(locustfile),
     )
+    kind = type("ProbeUser", (base,), plan)
+    return _run(Environment(user_classes=[kind], parsed_options=options), sessions, health_path)
+
+
+def _run(environment: Environment, sessions: int, health_path: str | None) -> Probed:
+    """Run one user of the environment's class."""
     runner = environment.create_local_runner()
     try:
         roles.give_lifecycle(environment, WebSocketUser)
+        lifecycle = roles.lifecycle_of(environment)
+        assert isinstance(lifecycle, RecordingLifecycle)  # a local runner's
+        lifecycle.probe = partial(_health, path=health_path)
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
-        health = _health(environment, kind, health_path)
     finally:
         runner.quit()
-    judged = roles.lifecycle_of(environment).judged
+    judged = lifecycle.judged
     exit_code = LoadtestError.exit_code if judged is None else environment.process_exit_code or 0
-    return Probed(health, judged, exit_code or int(health is not None and not health.ok))
+    return Probed(judged, exit_code)
 
 
-def _health(environment: Any, kind: type[WebSocketUser], path: str | None) -> Health | None:
-    host = environment.host or kind.host
-    if host is None:  # the run could not begin
-        return None
-    settings = load_settings(kind.values(), host)
+def _health(settings: LoadSettings, path: str | None) -> Health | None:
     path = path or settings.engine.config.dialect.health_path
     return None if path is None else ask_health(settings.engine.target, path)
 

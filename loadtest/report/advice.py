@@ -19,7 +19,7 @@ from loadtest.ruling import Ruling
 from loadtest.text import one_line
 from loadtest.verdict.causes import cause_of
 from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence
-from loadtest.verdict.items import AnyItem, Generator, Item
+from loadtest.verdict.items import AnyItem, Item, Verdict
 from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.silence import silent
 
@@ -87,6 +87,7 @@ def _log_lines(item: AnyItem) -> Iterator[str]:
 
 _FIGURES = {
     "achieved_ratio": "{} of the planned messages sent",
+    "loop_lag_max_ms": "latest wake of the loop in four of five seconds {}",
     "cpu_ratio": "engine's CPU {} of a core",
     "process_cpu_ratio": "whole process's {}",
     "steal_ratio": "{} of the CPU stolen by the host",
@@ -97,18 +98,29 @@ _FIGURES = {
 """Text for load generator figures whose names are not clear enough."""
 
 
-def generator_line(generator: Generator) -> str:
-    """Return whether the load generator was fit to measure, with its figures."""
-    seen = [_figure(name, value) for name, value in generator.figures.items() if value is not None]
-    return f"Load generator {'valid' if generator.valid else 'NOT VALID'}: {', '.join(seen) or 'no figures'}"
+def generator_line(verdict: Verdict) -> str:
+    """Return whether the load generator was fit to measure, and what that means for latency."""
+    generator, latency = verdict.generator, verdict.latency.verdict
+    figures = {name: value for name, value in generator.figures.items() if value is not None}
+    if generator.valid:
+        return f"Load generator OK: {', '.join(map(_figure, figures, figures.values())) or 'no figures'}"
+    exceeded = {name: limit for name, limit in generator.exceeded.items() if name in figures}
+    found = [f"{_figure(name, figures[name])}, limit {_amount(name, exceeded[name])}" for name in exceeded]
+    told = f" ({'; '.join(found)})" if found else ""
+    if latency is Ruling.INCONCLUSIVE:
+        return f"Load generator {generator.state}: latency not judged{told}"
+    return f"Load generator {generator.state}{told}: the times shown may include its own delays"
 
 
 def _figure(name: str, value: float) -> str:
     """Format a figure with the unit at the end of its name."""
     plain = name.removesuffix("_ratio").removesuffix("_ms").replace("_", " ")
+    return _FIGURES.get(name, f"{plain} {{}}").replace("{}", _amount(name, value))
+
+
+def _amount(name: str, value: float) -> str:
     shown = text.share(value) if name.endswith("_ratio") else f"{value:.3g}"
-    unit = " ms" if name.endswith("_ms") else ""
-    return _FIGURES.get(name, f"{plain} {{}}").replace("{}", f"{shown}{unit}")
+    return f"{shown} ms" if name.endswith("_ms") else shown
 
 
 def failure_lines(run: RunData) -> list[str]:
@@ -156,6 +168,8 @@ _STEPS: Mapping[tuple[str, Ruling], str] = {
     "quantile that moved: p50 is the common path, p99 the queue or the pause",
     ("server_log", Ruling.FAIL): "log at INFO what clients cause by leaving, and look into the real errors; "
     "the first lines of both are given here",
+    ("health", Ruling.FAIL): "ask the health endpoint by hand; if it has another path, name it with "
+    "--health-path",
     ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
     "loadtest report RUN --server-log FILE",
 }
@@ -179,8 +193,9 @@ _NO_ANSWER = (
 _ATTEMPTING = ("connect", "reconnect")
 """Items whose errors are causes of failed attempts."""
 
-_INDEPENDENT = ("connect", "server_log")
-"""Items that do not depend on `connect`: a server writes its log whether or not clients connect."""
+_INDEPENDENT = ("connect", "server_log", "health")
+"""Items that do not depend on `connect`: a server writes its log, and answers HTTP, whether or not clients
+connect."""
 
 _NEED_REPLIES = ("reconnect", "persistence", "latency")
 """Items that need a server that answers messages."""

@@ -60,7 +60,7 @@ def html(judged: JudgedRun) -> str:
         manifest=manifest,
         failure=advice.failure_lines(run),
         items=_items(judged),
-        generator=advice.generator_line(verdict.generator),
+        generator=advice.generator_line(verdict),
         facts=_facts(judged),
         charts=charts(run),
         compared_with=advice.baseline_lines(verdict.latency),

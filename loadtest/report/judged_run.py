@@ -53,8 +53,11 @@ class JudgedRun:
     def command(self) -> list[str]:
         """The shell command that repeats the run, in lines of readable length."""
         manifest = self.run.manifest
+        if manifest.made_by == "probe":
+            return self._probe_command
         plan = manifest.plan
-        head = f"locust -f locustfiles/ws.py --headless -u {plan.users} -r {plan.spawn_rate:g}"
+        locustfile = shlex.quote(manifest.locustfile or "locustfiles/ws.py")
+        head = f"locust -f {locustfile} --headless -u {plan.users} -r {plan.spawn_rate:g}"
         if plan.duration_s is not None:
             head += f" -t {plan.duration_s:g}s"
         if not self.started_reference_server:
@@ -68,6 +71,22 @@ class JudgedRun:
         options += [f"--ws-allow-losses {shlex.quote(rule)}" for rule in manifest.allowed_losses]
         options += [f"--ws-limit {shlex.quote(str(limit))}" for limit in manifest.time_limits]
         return _broken(head, options)
+
+    @property
+    def _probe_command(self) -> list[str]:
+        manifest = self.run.manifest
+        given = {
+            "--host": None if self.started_reference_server else manifest.target,
+            "-f": manifest.locustfile,
+            "--sessions": str(manifest.plan.sessions),
+            "--dialect": manifest.plan.dialect,
+            "--path": manifest.plan.path,
+            "--health-path": manifest.health and manifest.health.path,
+            "--revision": manifest.revision,
+        }
+        options = [f"{name} {shlex.quote(value)}" for name, value in given.items() if value]
+        options += [f"--limit {shlex.quote(str(limit))}" for limit in manifest.time_limits]
+        return _broken("loadtest probe", options)
 
     @property
     def started_reference_server(self) -> bool:

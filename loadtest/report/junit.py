@@ -39,7 +39,7 @@ def junit(judged: JudgedRun) -> bytes:
     remarks = [
         *advice.failure_lines(judged.run),
         *advice.baseline_lines(verdict.latency),
-        advice.generator_line(verdict.generator),
+        advice.generator_line(verdict),
         *verdict.generator.problems,
         *verdict.notes[:20],
     ]

@@ -66,7 +66,7 @@ def _verdict(judged: JudgedRun) -> Iterator[str]:
     for line in advice.baseline_lines(verdict.latency):
         yield f"{markdown_prose(line)}."
         yield ""
-    yield f"{markdown_prose(advice.generator_line(verdict.generator))}."
+    yield f"{markdown_prose(advice.generator_line(verdict))}."
     for remark in (*verdict.generator.problems, *verdict.notes[:20]):
         yield f"- {markdown_prose(remark)}"
     yield ""

@@ -65,7 +65,7 @@ def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     console.print()
     for line in advice.baseline_lines(verdict.latency):
         console.print(_text(line, _SUMMARY_LIMIT))
-    console.print(_text(advice.generator_line(verdict.generator), _SUMMARY_LIMIT))
+    console.print(_text(advice.generator_line(verdict), _SUMMARY_LIMIT))
     for remark in (*verdict.generator.problems, *verdict.notes[:10]):
         console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
     _print_where(console, judged)

@@ -105,7 +105,10 @@ SECONDS_TAGS = ("service", "response", "outage")
 """Tags kept per second: those that gates compare and those that reports draw over time."""
 
 STEADY_TAGS = frozenset(
-    {"service", "response", "send_slip", "collateral", "push", "after_resume", "first_part", "part_gap"}
+    {
+        *("service", "response", "send_slip", "loop_lag", "collateral", "push", "after_resume"),
+        *("first_part", "part_gap"),
+    }
 )
 """Tags whose total histogram excludes the warm-up. Connects and reconnects count from the first second."""
 

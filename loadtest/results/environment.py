@@ -7,12 +7,14 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from typing import Literal
 
 import psutil
 
 from loadtest.results.manifest import Host, Manifest, Plan, Promises, ServerGauge
 from loadtest.statistics.margins import GATES, Gate, margins_of
 from loadtest.statistics.time_limits import TimeLimit, stored
+from loadtest.transport.http_health import Health
 
 DISTRIBUTION = "loadtest-ws"
 """The package's name on PyPI, where `loadtest` is another project."""
@@ -43,6 +45,9 @@ def new_manifest(
     cleanup_timeout_s: float | None = None,
     server_gauge: ServerGauge | None = None,
     pushes_per_s: float | None = None,
+    made_by: Literal["locust", "probe"] = "locust",
+    locustfile: str | None = None,
+    health: Health | None = None,
     started_unix_ns: int | None = None,
 ) -> Manifest:
     """Return the manifest of a run that is about to start.
@@ -59,6 +64,9 @@ def new_manifest(
             dialect's promise.
         server_gauge: the server's gauge of its connections before the run; None if none was given.
         pushes_per_s: pushes that each session must receive per second, None if none are expected.
+        made_by: what makes the run.
+        locustfile: the locustfile as given, None if it is not known.
+        health: the health endpoint's response before a probe.
         started_unix_ns: wall clock at the run's start, the zero of all its times; None for now.
     """
     started_unix_ns = time.time_ns() if started_unix_ns is None else started_unix_ns
@@ -76,6 +84,9 @@ def new_manifest(
         allowed_losses=tuple(allowed_losses),
         limits=stored(limits),
         pushes_per_s=pushes_per_s,
+        made_by=made_by,
+        locustfile=locustfile,
+        health=health,
         versions=versions(),
         host=host(),
     )

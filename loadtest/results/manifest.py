@@ -19,6 +19,7 @@ from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
 from loadtest.statistics.time_limits import TimeLimit, limits_of
 from loadtest.text import public_path, public_url
+from loadtest.transport.http_health import Health
 from loadtest.values import MAX_WEIGHTED
 
 SCHEMA: Literal[1] = 1
@@ -232,6 +233,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
         cleanup_timeout_s: seconds after which the server must have closed half-open connections, null for the
             dialect's promise.
         server_gauge: the server's gauge of its connections, null if none was given.
+        made_by: what made the run, `locust` or `probe`.
+        locustfile: the locustfile as given, null if it is not known.
+        health: the health endpoint's response before a probe, null if there is no such endpoint.
         margins: margins that latency is judged by, by gated quantile; others are the defaults. They do not
             affect what is measured, so they are not part of the plan.
         allowed_losses: rules for how many connections may be lost (`--ws-allow-losses`), as text.
@@ -258,6 +262,9 @@ class Manifest(Struct, frozen=True, kw_only=True):
     ended_early: Text | None = None
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
+    made_by: Literal["locust", "probe"] = "locust"
+    locustfile: Text | None = None
+    health: Health | None = None
     margins: dict[Text, Margin] = field(default_factory=dict)
     allowed_losses: tuple[Text, ...] = ()
     limits: dict[Text, Amount] = field(default_factory=dict)

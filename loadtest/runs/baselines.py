@@ -99,7 +99,7 @@ def _lack(run: Timing) -> tuple[int, str]:
     if not run.manifest.plan.messages_planned:
         return 0, ""
     if run.problems:
-        return len(gates), f"its load generator was not fit to measure: {'; '.join(run.problems)}"
+        return len(gates), run.unfit
     if run.cut_short:
         return len(gates), run.cut_short
     lacks = [

@@ -5,13 +5,15 @@ says that it is the last, it is compared when the connection ends, provided that
 was answered by then: servers restore before they answer. Where pieces do say so, and the last one never came
 although many requests were answered since, what came was all. A connection that answered and ended without
 any history has brought none.
+
+A history that comes again on the same connection is compared again: clients show what came last.
 """
 
 from loadtest.dialects.base import Dialect, Established, Restored
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.dialects.marks import Flaw, difference
 from loadtest.session.ledger import Ledger
 from loadtest.session.recorder import Recorder
+from loadtest.session.returned_texts import flaws_of, out_of_order
 
 
 class History:
@@ -30,6 +32,7 @@ class History:
     __slots__ = (
         "_about",
         "_answered",
+        "_compared",
         "_count",
         "_dialect",
         "_known_as",
@@ -48,7 +51,8 @@ class History:
         self._ledger = ledger
         self._recorder = recorder
         self._known_as: Established | None = None  # the identity that the server first assigned
-        self._owed = 0  # acknowledged requests when the connection opened, until a history has come
+        self._owed = 0  # acknowledged requests when the connection opened
+        self._compared = False  # whether a history of this connection was compared
         self._sequences: list[int] | None = None  # of the pieces that have come so far
         self._count: int | None = None
         self._marks_end = False  # whether a history in pieces has had a last piece
@@ -89,6 +93,7 @@ class History:
         """Begin a connection: the server should restore what it has acknowledged."""
         self._owed = self._ledger.acknowledged.total if self._dialect.keeps_history else 0
         self._sequences = self._count = None
+        self._compared = False
         self._answered, self._replies, self.expected = False, 0, self._owed > 0
 
     def restored(self, piece: Restored, now_ns: int) -> None:
@@ -121,11 +126,16 @@ class History:
         """End the connection: if it answered, what it restored until now was the whole history."""
         if self._owed and self._answered:
             if self._sequences is None:
-                self._recorder.counts["persistence.history_missing"] += 1
-                self._error("no history was restored", now_ns, f"{self._owed} requests were acknowledged")
+                self._missed(now_ns)
             elif not self._marks_end or self._replies >= self.SETTLED:
                 self._compare(now_ns)
         self._owed, self._sequences, self.expected = 0, None, False
+
+    def _missed(self, now_ns: int) -> None:
+        """Count a history that never came."""
+        if not self._compared:
+            self._recorder.counts["persistence.history_missing"] += 1
+            self._error("no history was restored", now_ns, f"{self._owed} requests were acknowledged")
 
     def _own(self, texts: tuple[str, ...] | list[str], now_ns: int) -> list[int]:
         """Return the sequence numbers of this session's texts; count altered and foreign ones."""
@@ -140,39 +150,29 @@ class History:
 
     def _compare(self, now_ns: int) -> None:
         found = self._ledger.restored(self._sequences or [], self._count, self._dialect.history_window)
-        self._owed, self._sequences, self.expected = 0, None, False
-        counts = self._recorder.counts
-        counts["persistence.histories"] += 1
-        counts["persistence.acknowledged"] += found.acknowledged
-        for count, name, error, first in (
-            (found.missing, "missing", "acknowledged requests are not restored", found.first_missing),
-            (found.repeated, "repeated", "requests restored twice", None),
-            (found.reordered, "reordered", "requests restored out of order", found.first_reordered),
-        ):
-            if count:
-                counts[f"persistence.{name}"] += count
-                at = "" if first is None else f", first {first}: {self._about.text(first)[:80]}"
-                self._error(error, now_ns, f"{count} of {found.acknowledged}{at}")
+        again, self._compared = self._compared, True
+        self._sequences, self._count, self.expected = None, None, False
+        if not again:
+            self._recorder.counts["persistence.histories"] += 1
+            self._recorder.counts["persistence.acknowledged"] += found.acknowledged
+        of = f"of {found.acknowledged}, first"
+        if found.first_missing is not None:
+            example = f"{found.missing} {of} {self._named(found.first_missing)}"
+            self._fault("missing", found.missing, "acknowledged requests are not restored", now_ns, example)
+        if found.first_repeated is not None:
+            example = f"{found.repeated} {of} {self._named(found.first_repeated)}"
+            self._fault("repeated", found.repeated, "requests restored twice", now_ns, example)
+        if found.first_reordered is not None:
+            example = f"{found.reordered} {of} {out_of_order(*found.first_reordered, self._about)}"
+            self._fault("reordered", found.reordered, "requests restored out of order", now_ns, example)
+
+    def _named(self, sequence: int) -> str:
+        return f"{sequence}: {self._about.text(sequence)[:80]}"
+
+    def _fault(self, name: str, count: int, error: str, now_ns: int, example: str) -> None:
+        self._recorder.counts[f"persistence.{name}"] += count
+        self._error(error, now_ns, example)
 
     def _error(self, error: str, now_ns: int, example: str) -> None:
         session = self._about.session_id
         self._recorder.error("persistence", error, session=session, at_ns=now_ns, example=example)
-
-
-def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, str]:
-    """Check a text that came without being asked for: in a restored history, or in a push.
-
-    Returns:
-        The sequence numbers of this session's own texts in it, what is wrong with it if anything is, and an
-        example of that. A text without a mark of this run has nothing to check.
-    """
-    foreign = about.marker.foreign_part(text)
-    if foreign is not None:
-        sequence, got = foreign
-        return [], Flaw.FOREIGN, f"of another session: {difference(about.text(sequence), got)}"
-    own = about.marker.own(text)
-    for sequence in own:
-        sent = about.text(sequence)
-        if text.count(sent) != 1:
-            return own, Flaw.ALTERED, f"request {sequence}: {difference(sent, text)}"
-    return own, None, ""

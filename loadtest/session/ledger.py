@@ -86,7 +86,8 @@ class Restoration(Struct, frozen=True, kw_only=True):
         repeated: requests that it holds more than once.
         reordered: requests that stand after a later one.
         first_missing: the first of the missing ones.
-        first_reordered: the first request that stands after a later one.
+        first_repeated: the first of the repeated ones.
+        first_reordered: the first request that stands after a later one, and that later one.
     """
 
     acknowledged: int
@@ -94,7 +95,8 @@ class Restoration(Struct, frozen=True, kw_only=True):
     repeated: int
     reordered: int
     first_missing: int | None
-    first_reordered: int | None
+    first_repeated: int | None
+    first_reordered: tuple[int, int] | None
 
 
 class Ranges:
@@ -149,9 +151,9 @@ class Ledger:
     __slots__ = (
         "_answered_before",
         "_flawed",
-        "_highest",
         "_overdue",
         "acknowledged",
+        "highest",
         "next_sequence",
         "pending",
         "streams",
@@ -167,7 +169,7 @@ class Ledger:
         self.acknowledged = Ranges()
         self._overdue: dict[int, Outcome] = {}
         self._flawed: Ranges | None = None  # requests whose reply had a flaw; most sessions never have one
-        self._highest = -1  # the highest sequence answered on this connection
+        self.highest = -1  # the highest sequence answered on this connection
         self._answered_before = 0  # sequences below this were sent on earlier connections
 
     def sent(self, planned_ns: int, now_ns: int, name: str = "") -> None:
@@ -188,7 +190,7 @@ class Ledger:
 
         An older one has lost its reply: where replies come in order, the parts that come now are not its own.
         """
-        return next((sequence for sequence in self.pending if sequence > self._highest), -1)
+        return next((sequence for sequence in self.pending if sequence > self.highest), -1)
 
     def answered(self, sequence: int, flaw: Outcome | None = None, *, ordered: bool = True) -> Outcome:
         """Record the reply to an outstanding request, which the caller has taken from `pending`.
@@ -203,9 +205,9 @@ class Ledger:
         if flaw is not None:
             return self._answered_badly(sequence, flaw)
         self.acknowledged.add(sequence)
-        if sequence < self._highest:
+        if sequence < self.highest:
             return Outcome.REORDERED if ordered else _ANSWERED
-        self._highest = sequence
+        self.highest = sequence
         return _ANSWERED
 
     def unexpected(self, sequence: int, flaw: Outcome | None = None) -> tuple[Outcome, Outcome | None]:
@@ -277,7 +279,7 @@ class Ledger:
             self._remember(sequence, Outcome.LOST_IN_OUTAGE)
         self.pending.clear()
         self.streams.clear()
-        self._highest = -1
+        self.highest = -1
         self._answered_before = self.next_sequence
         return count
 
@@ -313,15 +315,25 @@ class Ledger:
             repeated=len(sequences) - len(present),
             reordered=len(behind),
             first_missing=missing[0] if missing else None,
+            first_repeated=_first_repeated(sequences) if len(sequences) > len(present) else None,
             first_reordered=behind[0] if behind else None,
         )
 
 
-def _behind(sequences: Iterable[int]) -> list[int]:
-    """Return the numbers that stand after a greater one."""
+def _behind(sequences: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the numbers that stand after a greater one, each with the greatest before it."""
     highest, found = -1, []
     for sequence in sequences:
         if sequence < highest:
-            found.append(sequence)
+            found.append((sequence, highest))
         highest = max(highest, sequence)
     return found
+
+
+def _first_repeated(sequences: Iterable[int]) -> int | None:
+    seen: set[int] = set()
+    for sequence in sequences:
+        if sequence in seen:
+            return sequence
+        seen.add(sequence)
+    return None

@@ -221,15 +221,16 @@ class Session:
         except Exception as error:
             self._traffic.misread(mistake(self._dialect, "read", error, excerpt(event.data)), now_ns, error)
             return ()
-        actions: Actions
+        actions: Actions = ()  # where a later part of a message is wrong, those of its earlier ones stand
         try:
             if read.__class__ is Reply:
                 actions = self._traffic.replied(read, now_ns, steady=self._talking)
             else:
-                actions = [action for incoming in read for action in self._take(incoming, now_ns)]
+                for incoming in read:
+                    actions = (*actions, *self._take(incoming, now_ns))
+            self._recorder.has_read = True
         except FieldMistake as wrong:
             self._traffic.misread(wrong, now_ns)
-            return ()
         except LoadtestError:
             raise
         except Exception:
@@ -237,8 +238,6 @@ class Session:
             if found is None:  # then it is a defect of the tool
                 raise
             self._traffic.misread(found, now_ns)
-            return ()
-        self._recorder.has_read = True
         return actions
 
     def _take(self, incoming: Incoming, now_ns: int) -> Actions:
@@ -317,7 +316,7 @@ class Session:
         if now_ns < self._aftermath_ns:
             return self._on_lost_stalled(event, now_ns)
         barred = event.code in self._dialect.forbidding_close_codes
-        self._attempts.lost(event, now_ns, barred=barred)
+        self._attempts.lost(event, now_ns, barred=barred, refusal=self._traffic.refusal)
         if not barred:
             return self._on_detected(event, now_ns)
         self._traffic.disconnected(now_ns)

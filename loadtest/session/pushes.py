@@ -13,8 +13,8 @@ is seen to stop, or never to start. No verdicts here: `loadtest.verdict.push_rat
 
 from loadtest.dialects.base import Dialect, Push
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.session.history import flaws_of
 from loadtest.session.recorder import Recorder
+from loadtest.session.returned_texts import flaws_of
 from loadtest.session.schedule import NS_PER_S
 
 MAX_CLOCK_MS = 1e15

@@ -170,15 +170,16 @@ class Attempts:
         self.log("ended", now_ns, cause=lost.cause, code=lost.code, detail=lost.reason or None)
         self.interrupted(now_ns)
 
-    def lost(self, lost: Lost, now_ns: int, *, barred: bool) -> None:
+    def lost(self, lost: Lost, now_ns: int, *, barred: bool, refusal: str = "") -> None:
         """Record a loss: the connection had worked, and the client did not end it.
 
         Args:
             lost: how it ended.
             now_ns: when.
             barred: whether the close code forbids reconnecting, which ends the session without an outage.
+            refusal: the server's words, if it rejected the token before.
         """
-        detail = lost.reason or None
+        detail = refusal or lost.reason or None
         self.log("lost", now_ns, cause=lost.cause, code=lost.code, detail=detail, final=barred)
         self._recorder.counts[f"losses.{lost.cause}"] += 1
         if barred:

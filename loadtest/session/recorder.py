@@ -26,6 +26,7 @@ TAGS: Final = (
     "outage",  # from the drop or loss until established again
     "resume",  # from the open WebSocket until established again
     "send_slip",  # actual send minus planned send
+    "loop_lag",  # how late the engine's loop woke, twenty times a second
     "push",  # one-way delay of a push above the smallest of its connection (RFC 3393's reference)
     "collateral",  # service time of sessions in steady state while others are in an outage
     "after_resume",  # the first round trip after a resume
@@ -73,6 +74,10 @@ COUNTS: Final = {
     "messaging.broken_off": "requests whose streamed reply began and did not go on",
     "messaging.unanswerable": "requests that get no reply",
     "messaging.unchecked": "replies without a text to check",
+    "messaging.unnamed": "of these, replies that name no request: each was taken for the oldest one's",
+    "messaging.unnamed_ends": "connections with such replies that the tool ended",
+    "messaging.arrears": "of these, connections whose replies had been fewer than the requests for long",
+    "messaging.rejections": "times the server rejected the token of an established session",
     "messaging.other_sent": "other messages sent by the dialect: greetings, heartbeats, answers",
     "messaging.drop_sent": "messages sent by drops, besides the requests",
     "messaging.drop_answers": "messages left aside during drops, as they may answer what a drop sent",

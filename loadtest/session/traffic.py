@@ -32,11 +32,13 @@ from loadtest.dialects.marks import difference
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.errors import DialectMistake
 from loadtest.events import Send
+from loadtest.session.arrears import Arrears
 from loadtest.session.history import History
 from loadtest.session.ledger import ERRORS, REPLIES, Ledger, Outcome
 from loadtest.session.ledger import Request as Sent
 from loadtest.session.pushes import Pushes
 from loadtest.session.recorder import HANGING_NS, Recorder
+from loadtest.session.returned_texts import flaw_of_reply, out_of_order
 from loadtest.session.session_config import SessionConfig
 from loadtest.text import one_line
 
@@ -51,9 +53,11 @@ class Traffic:
 
     __slots__ = (
         "_about",
+        "_arrears",
         "_closed",
         "_config",
         "_dialect",
+        "_established",
         "_first_after_resume",
         "_ledger",
         "_ordered",
@@ -75,12 +79,14 @@ class Traffic:
         self._ledger = Ledger()
         self.history = History(about, config.dialect, self._ledger, recorder)
         self.pushes = Pushes(about, config.dialect, recorder, config.pushes_per_s)
+        self._arrears = Arrears(recorder)
         self._closed = config.pace.closed
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
         self._steady_since_ns = 0  # messages planned earlier do not count as latency
         self._first_after_resume = False
-        self.refusal = ""  # why the server refused the session, if it gave a reason
+        self.refusal = ""  # why the server refused the session on this connection, if it gave a reason
+        self._established = False  # whether the session was established on this connection
 
     @property
     def outstanding(self) -> int:
@@ -184,15 +190,17 @@ class Traffic:
         sequence = reply.sequence
         if sequence.__class__ is not int:
             sequence = self._number(sequence)
+        text, flaw = reply.text, None
+        if text is not UNSET and text != self._about.text(sequence):
+            flaw = flaw_of_reply(
+                reply, sequence, self._about
+            )  # raises, before the ledger changes, if no text
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
-            self._answered_nothing(reply, sequence, self._late_flaw(reply, sequence), now_ns)
+            self._answered_nothing(reply, sequence, flaw, now_ns)
             return ()
-        text, flaw = reply.text, None
         if text is UNSET:
-            self._recorder.counts["messaging.unchecked"] += 1
-        elif text != self._about.text(sequence):
-            flaw = self._flaw(reply, text, sequence)
+            self._unchecked(reply)
         outcome = self._ledger.answered(sequence, flaw, ordered=self._ordered)
         if self.history.expected:
             self.history.replied()
@@ -205,16 +213,11 @@ class Traffic:
     def _number(self, sequence: object) -> int:
         return calls.number(self._dialect, sequence, self._ledger.oldest())
 
-    def _flaw(self, reply: Reply, text: str | None, sequence: int) -> Outcome | None:
-        """Return what is wrong with a reply's text, None if it holds the request's own."""
-        if text is None:
-            return Outcome.CORRUPTED
-        sent = self._about.text(sequence)
-        if text == sent:
-            return None
-        if not reply.whole and text.count(sent) == 1 and self._about.marker.bears_only(sequence, text):
-            return None
-        return Outcome.FOREIGN if self._about.marker.is_foreign(text) else Outcome.CORRUPTED
+    def _unchecked(self, reply: Reply) -> None:
+        """Count a reply without a text; if it names no request either, only the number of replies counts."""
+        self._recorder.counts["messaging.unchecked"] += 1
+        if reply.sequence is None:
+            self._arrears.replied(len(self._ledger.pending))
 
     def _round_trip(self, request: Sent, now_ns: int, *, steady: bool) -> None:
         recorder = self._recorder
@@ -229,23 +232,23 @@ class Traffic:
             if steady and recorder.outages_open:
                 recorder.collateral.append(service_ns)
 
-    def _late_flaw(self, reply: Reply, sequence: int) -> Outcome | None:
-        """Return what is wrong with the text of a reply to a request that was given up."""
-        if reply.text is UNSET or not self._ledger.gave_up(sequence):
-            return None
-        return self._flaw(reply, reply.text, sequence)
-
     def _answered_nothing(
-        self, reply: Reply | Failed, sequence: int, flaw: Outcome | None, now_ns: int
+        self, reply: Reply | Failed, sequence: int, flaw: Outcome | None, now_ns: int, detail: str = ""
     ) -> None:
         """Record a reply to a request that is not outstanding."""
         outcome, given_up = self._ledger.unexpected(sequence, flaw)
         if given_up is not None:
             self._recorder.counts[f"messaging.{given_up}"] -= 1  # replaced by the reply's outcome
-        self._misanswered(outcome, reply, sequence, now_ns)
+        self._misanswered(outcome, reply, sequence, now_ns, detail=detail)
 
     def _misanswered(
-        self, outcome: Outcome, reply: Reply | Failed, sequence: int, now_ns: int, name: str = ""
+        self,
+        outcome: Outcome,
+        reply: Reply | Failed,
+        sequence: int,
+        now_ns: int,
+        name: str = "",
+        detail: str = "",
     ) -> None:
         item = "persistence" if outcome is Outcome.REDELIVERED else "messaging"
         self._recorder.counts[f"{item}.{outcome}"] += 1
@@ -255,9 +258,11 @@ class Traffic:
         example = f"request {named}" if sequence >= 0 else f"reply to {reply.sequence!r}"
         example += f" ({name})" if name else ""
         if isinstance(reply, Failed):
-            example += f": {one_line(reply.detail, EXCERPT_LENGTH)}"
+            example += f": {detail}"
         elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
             example += f": {difference(self._about.text(sequence), str(reply.text or ''))}"
+        elif outcome is Outcome.REORDERED:
+            example = out_of_order(sequence, self._ledger.highest, self._about)
         answers_nothing = isinstance(reply, Failed) and outcome is Outcome.UNMATCHED
         error = (
             "an error that answers no request" if answers_nothing else ERRORS.get(outcome, f"reply {outcome}")
@@ -267,14 +272,15 @@ class Traffic:
     def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Record an error reply; in steady state, return the messages that can be sent now."""
         sequence = self._number(failed.sequence)
+        detail = one_line(failed.detail, EXCERPT_LENGTH)  # raises, before the ledger changes, if no text
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
-            self._answered_nothing(failed, sequence, Outcome.FAILED, now_ns)
+            self._answered_nothing(failed, sequence, Outcome.FAILED, now_ns, detail)
             return ()
         outcome = self._ledger.answered(sequence, Outcome.FAILED)
         if self.history.expected:
             self.history.replied()
-        self._misanswered(outcome, failed, sequence, now_ns, request.name)
+        self._misanswered(outcome, failed, sequence, now_ns, request.name, detail)
         return self.in_turn(now_ns) if steady else ()
 
     def _part(self, part: StreamPart, now_ns: int) -> None:
@@ -340,11 +346,18 @@ class Traffic:
             case Restored():
                 self.history.restored(incoming, now_ns)
             case AuthRequired(detail):
-                self.refusal = str(detail)
+                self._rejected(str(detail), now_ns)
             case Unreadable(excerpt):
                 self.unreadable(str(excerpt), now_ns)
             case _:
                 raise wrong_result(self._dialect, "read", incoming, calls.ALLOWED, "a message of the server")
+
+    def _rejected(self, detail: str, now_ns: int) -> None:
+        """Take note that the server rejects the token; of an established session, it should not."""
+        self.refusal = detail
+        if self._established:
+            self._recorder.counts["messaging.rejections"] += 1
+            self.error("messaging", "token rejected after the session was established", now_ns, detail)
 
     def unreadable(self, excerpt: str, now_ns: int, error: str = "unreadable message") -> None:
         """Record a message that the dialect cannot read."""
@@ -366,9 +379,7 @@ class Traffic:
         recorder.reads_raised += 1
         if not recorder.has_read and recorder.reads_raised >= HOPELESS_READS:
             raise wrong from raised
-        what = (
-            "a field of the wrong type" if raised is None else f"{wrong.where} raised {type(raised).__name__}"
-        )
+        what = f"{wrong.where} raised {type(raised).__name__}" if raised else "a field of the wrong type"
         self.unreadable(str(wrong), now_ns, what)
 
     # Across connections.
@@ -379,6 +390,7 @@ class Traffic:
         They are not lost, since the reply timeout is not over. But the end of the connection does not explain
         their missing replies either.
         """
+        self._arrears.ended(self.outstanding)
         before_ns = now_ns - HANGING_NS
         if before_ns < self._steady_since_ns:
             return  # a stalled session was not reading, so replies could not arrive
@@ -401,10 +413,12 @@ class Traffic:
         """Begin a new connection: pushes are numbered anew, and the server should restore the history."""
         self.pushes.opened()
         self.history.opened()
-        self.refusal = ""
+        self._arrears.opened()
+        self.refusal, self._established = "", False
 
     def established(self, said: Established, now_ns: int, *, resumed: bool) -> None:
         """Begin with the messages of an established session."""
+        self.refusal, self._established = "", True
         if resumed:
             self.history.resumed_as(said, now_ns)
         else:
@@ -423,6 +437,7 @@ class Traffic:
     def unfinished(self, now_ns: int) -> None:
         """End the session: outstanding requests are neither answered nor lost."""
         self.history.ended(now_ns)
+        self._arrears.ended(self.outstanding)
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
 

@@ -5,7 +5,7 @@ import time
 
 from msgspec import Struct
 
-from loadtest.text import one_line
+from loadtest.text import one_line, public_path
 from loadtest.transport.target import Target
 
 _TIMEOUT_S = 10.0
@@ -15,15 +15,17 @@ class Health(Struct, frozen=True, kw_only=True):
     """Response of a health endpoint.
 
     Args:
-        path: path requested.
+        url: URL requested, without the values in its query.
+        path: its path, likewise.
         status: HTTP status, None without a response.
         took_ms: milliseconds until the response or the failure.
         problem: why there was no response; empty otherwise.
     """
 
-    path: str
-    status: int | None
-    took_ms: float
+    url: str = ""
+    path: str = ""
+    status: int | None = None
+    took_ms: float = 0.0
     problem: str = ""
 
     @property
@@ -44,12 +46,17 @@ def ask_health(target: Target, path: str) -> Health:
     try:
         connection.request("GET", path)
         status = connection.getresponse().status
+    except http.client.InvalidURL:  # its text quotes the path, which may hold a secret
+        problem = "the path has characters that a URL must not have"
     except (OSError, UnicodeError, http.client.HTTPException) as error:
         problem = one_line(f"{type(error).__name__}: {error}")
     finally:
         connection.close()
     took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
-    return Health(path=path, status=status, took_ms=took_ms, problem=problem)
+    shown = public_path(path)
+    return Health(
+        url=f"{target.http_url}{shown}", path=shown, status=status, took_ms=took_ms, problem=problem
+    )
 
 
 def _connection(target: Target) -> http.client.HTTPConnection:

@@ -24,8 +24,12 @@ _OPTION: Final = "--ws-allow-losses"
 _CODES = range(1000, 5000)
 """Close codes (RFC 6455, section 7.4.2)."""
 
+_LIKELY_CODES = frozenset({*range(1000, 1016), *range(4000, 5000)})
+"""Numbers that are refused alone: the codes in RFC 6455's registry and those of applications (section 7.4.2).
+Who types such a number means the code; as a number of losses it would allow almost everything."""
+
 _RULE = re.compile(r"(?:(\d+(?:,\d+)*)=)?(?:(any)|(\d{1,9}(?:\.\d{1,9})?)/h|(\d{1,9}))", re.ASCII)
-_FORM = "must be N, N/h or any, if need be with close codes before it: 5, 1006=any, 1001,1012=2/h"
+_FORM = "must be N, N/h or any, alone or after close codes, for example 5, 1006=any or 1001,1012=2/h"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,10 @@ def _parsed(part: str, option: str) -> Allowance:
     if any(code not in _CODES for code in codes):
         raise InvalidSetting(option, part, f"close codes must be {_CODES.start}–{_CODES.stop - 1}")
     per_hour = match[3] is not None
+    if not codes and match[4] and int(match[4]) in _LIKELY_CODES:
+        raise InvalidSetting(
+            option, part, "is a close code, and needs a number: 1006=5, 1006=2/h or 1006=any"
+        )
     most = math.inf if match[2] else float(match[3] or match[4])
     if per_hour and not most:
         raise InvalidSetting(option, part, "must be above 0 per session-hour, or just 0")

@@ -57,6 +57,22 @@ class CountedEvidence(Struct, frozen=True, kw_only=True):
     limits: dict[str, int | float] = {}
 
 
+class HealthEvidence(Struct, frozen=True, kw_only=True):
+    """Evidence of `health`, which only probes have.
+
+    Args:
+        url: URL requested, without secrets; empty if there is no health endpoint.
+        status: HTTP status, null without a response.
+        took_ms: milliseconds until the response or the failure.
+        problem: why there was no response; empty otherwise.
+    """
+
+    url: str = ""
+    status: int | None = None
+    took_ms: float = 0.0
+    problem: str = ""
+
+
 class LimitResult(Struct, frozen=True, kw_only=True):
     """How a limit on a time was met (`--ws-limit`).
 

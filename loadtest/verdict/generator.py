@@ -8,11 +8,13 @@ server and do not count against it.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loadtest.results.data import RunData
 from loadtest.session.recorder import OWN_LIMITS
 from loadtest.verdict.items import Generator
+from loadtest.verdict.remedies import remedy
 
 MAX_SLIP_MS = 5.0
 MAX_LAG_MS = 5.0
@@ -46,16 +48,15 @@ BAD_SECONDS_RATIO = 0.2
 MIN_BAD_SECONDS = 3
 """A gauge is a problem if it exceeds its limit in more than a fifth of the seconds, and in at least three.
 The engine measures twenty wakes per second, and the loop lag of a second is the latest of them: over the
-limit in a fifth of the seconds means one wake in a hundred, the run's p99. A backup job or a neighbour on a
-shared host causes a hiccup of a second or two."""
+limit in a fifth of the seconds means one wake in a hundred. A backup job or a neighbour on a shared host
+causes a hiccup of a second or two."""
 
 
-_MORE_PORTS = "add addresses with --ws-source-ip"
-_MORE_FILES = "raise `ulimit -n`, or use more workers"
-_OWN_REMEDIES = {
-    "out_of_ports": f"no local port was left: {_MORE_PORTS}",
-    "out_of_files": f"no more files could be opened: {_MORE_FILES}",
+_OWN_PROBLEMS = {
+    "out_of_ports": ("no local port was left", "ports"),
+    "out_of_files": ("no more files could be opened", "files"),
 }
+"""What each of `OWN_LIMITS` means, and its remedy."""
 
 
 def own_failures(run: RunData, item: str) -> int:
@@ -65,44 +66,61 @@ def own_failures(run: RunData, item: str) -> int:
 
 def own_reason(run: RunData, item: str) -> str:
     """Return why these attempts could not be made, and what to do about it."""
-    return "; ".join(_OWN_REMEDIES[cause] for cause in OWN_LIMITS if run.count(f"{item}.{cause}"))
+    problems = (_OWN_PROBLEMS[cause] for cause in OWN_LIMITS if run.count(f"{item}.{cause}"))
+    return "; ".join(f"{what}: {remedy(about, run.manifest)}" for what, about in problems)
 
 
 def judge_generator(run: RunData) -> Generator:
     """Judge the load generator by what it recorded about itself after the warm-up."""
+    worst = {gauge: _worst(run, gauge) for gauge in _GAUGES}
     figures: dict[str, float | None] = {
-        "send_slip_p99_ms": _slip_ms(run),
+        "send_slip_p99_ms": _p99_ms(run, "send_slip"),
         "achieved_ratio": _achieved_ratio(run),
+        "loop_lag_p99_ms": _p99_ms(run, "loop_lag"),
+        **{gauge.name: seen.exceeded if seen else None for gauge, seen in worst.items()},
     }
-    problems = [
-        f"{failed} attempts of the item {item} could not be made: {own_reason(run, item)}"
-        for item in ("connect", "reconnect")
-        if (failed := own_failures(run, item))
-    ]
-    slip_ms, achieved_ratio = figures["send_slip_p99_ms"], figures["achieved_ratio"]
-    if slip_ms is not None and slip_ms > MAX_SLIP_MS:
-        problems.append(
-            f"messages were sent late: send slip p99 is {slip_ms:.1f} ms, {MAX_SLIP_MS:g} ms is the limit; "
-            "use more workers, or a lower rate"
-        )
-    if achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO:
-        problems.append(
-            f"only {achieved_ratio:.0%} of the planned messages were sent, "
-            f"{MIN_ACHIEVED_RATIO:.0%} are needed; lower the rate, or let more messages be in flight"
-        )
-    for gauge in _GAUGES:
-        worst = _worst(run, gauge)
-        figures[gauge.name] = worst.exceeded if worst else None
-        if worst is None and gauge.needed:
-            problems.append(f"{gauge.name} was not observed after the warm-up; run longer than the warm-up")
-        elif worst and worst.is_problem:
-            problems.append(f"{gauge.what}{worst.where} in {worst.bad} of {worst.seconds} s; {gauge.remedy}")
+    problems, exceeded = _sending_problems(run, figures)
+    for gauge, seen in worst.items():
+        if seen and seen.is_problem:
+            exceeded[gauge.name] = gauge.limit
+            problems.append(
+                f"{gauge.what}{seen.where} in {seen.bad} of {seen.seconds} s: "
+                f"{remedy(gauge.remedy, run.manifest)}"
+            )
+    if any(gauge.needed and seen is None for gauge, seen in worst.items()):
+        problems.append(f"nothing was measured after the warm-up: {remedy('warmup', run.manifest)}")
     if problems:
         problems += [
             f"{tally.error} {tally.count} times, first in session {tally.session} {tally.example}"
             for tally in run.errors_of("generator")
         ]
-    return Generator(valid=not problems, problems=problems, figures=figures)
+    return Generator(valid=not problems, problems=problems, figures=figures, exceeded=exceeded)
+
+
+def _sending_problems(
+    run: RunData, figures: Mapping[str, float | None]
+) -> tuple[list[str], dict[str, float]]:
+    """Return problems of connecting and sending, and the limits that the figures exceed."""
+    problems = [
+        f"{failed} attempts of the item {item} could not be made: {own_reason(run, item)}"
+        for item in ("connect", "reconnect")
+        if (failed := own_failures(run, item))
+    ]
+    exceeded = {}
+    slip_ms, achieved_ratio = figures["send_slip_p99_ms"], figures["achieved_ratio"]
+    if slip_ms is not None and slip_ms > MAX_SLIP_MS:
+        exceeded["send_slip_p99_ms"] = MAX_SLIP_MS
+        problems.append(
+            f"messages were sent late (send slip p99 {slip_ms:.1f} ms, limit {MAX_SLIP_MS:g} ms): "
+            f"{remedy('load', run.manifest)}"
+        )
+    if achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO:
+        exceeded["achieved_ratio"] = MIN_ACHIEVED_RATIO
+        problems.append(
+            f"only {achieved_ratio:.0%} of the planned messages were sent "
+            f"(limit {MIN_ACHIEVED_RATIO:.0%}): {remedy('held_back', run.manifest)}"
+        )
+    return problems, exceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +128,7 @@ class _Gauge:
     name: str
     limit: float
     what: str
-    remedy: str = "use more workers, or a lower rate"
+    remedy: str = "load"
     needed: bool = False
     least_bad: int = MIN_BAD_SECONDS
     tolerated_ratio: float = BAD_SECONDS_RATIO
@@ -118,7 +136,7 @@ class _Gauge:
 
 _GAUGES = (
     _Gauge(
-        "loop_lag_p99_ms",
+        "loop_lag_max_ms",
         MAX_LAG_MS,
         f"the event loop woke more than {MAX_LAG_MS:g} ms late",
         needed=True,
@@ -133,13 +151,13 @@ _GAUGES = (
         "process_cpu_ratio",
         MAX_PROCESS_CPU_RATIO,
         f"the process used more than {MAX_PROCESS_CPU_RATIO:.0%} of a core, which its threads share",
-        remedy="use more workers, and let nothing else compute in their processes",
+        remedy="threads",
     ),
     _Gauge(
         "stall_max_ms",
         MAX_STALL_MS,
         f"the engine could not run for more than {MAX_STALL_MS / 1000:g} s",
-        remedy="let nothing stop the process or send its machine to sleep",
+        remedy="stall",
         least_bad=1,
         tolerated_ratio=0,
     ),
@@ -147,25 +165,25 @@ _GAUGES = (
         "steal_ratio",
         MAX_STEAL_RATIO,
         f"the host took more than {MAX_STEAL_RATIO:.0%} of the CPU away",
-        remedy="use a machine with fewer neighbours",
+        remedy="steal",
     ),
     _Gauge(
         "gc_pause_max_ms",
         MAX_LAG_MS,
         f"garbage collection paused the process for more than {MAX_LAG_MS:g} ms",
-        remedy="use more workers with fewer sessions each",
+        remedy="pauses",
     ),
     _Gauge(
         "files_ratio",
         MAX_FILES_RATIO,
         f"connections took more than {MAX_FILES_RATIO:.0%} of the files that may be open",
-        remedy=_MORE_FILES,
+        remedy="files",
     ),
     _Gauge(
         "ports_ratio",
         MAX_PORTS_RATIO,
         f"connections took more than {MAX_PORTS_RATIO:.0%} of the local ports for this target",
-        remedy=_MORE_PORTS,
+        remedy="ports",
     ),
 )
 
@@ -199,9 +217,9 @@ def _worst(run: RunData, gauge: _Gauge) -> _Observed | None:
     return max(observed, key=lambda one: (one.is_problem, one.bad / one.seconds, one.exceeded), default=None)
 
 
-def _slip_ms(run: RunData) -> float | None:
-    slip_us = run.percentiles_us("send_slip", (99,)).get(99)
-    return None if slip_us is None else slip_us / 1000
+def _p99_ms(run: RunData, tag: str) -> float | None:
+    found_us = run.percentiles_us(tag, (99,)).get(99)
+    return None if found_us is None else found_us / 1000
 
 
 def _achieved_ratio(run: RunData) -> float | None:

@@ -18,6 +18,7 @@ from loadtest.verdict.evidence import (
     CleanupEvidence,
     ConnectEvidence,
     ErrorSeen,
+    HealthEvidence,
     LatencyEvidence,
     MessagingEvidence,
     PersistenceEvidence,
@@ -56,10 +57,15 @@ KINDS = {
     "server_log": ItemKind(
         "Are mere disconnects logged as such, and only faults as errors?", ServerLogEvidence
     ),
+    "health": ItemKind("Does the health endpoint answer?", HealthEvidence),
 }
 """The items by name, in the order in which they are reported."""
 
-ITEMS = tuple(KINDS)
+OF_PROBES = frozenset({"health"})
+"""Items that only probes have."""
+
+ITEMS = tuple(name for name in KINDS if name not in OF_PROBES)
+"""The items that all runs have."""
 
 EVIDENCE = {name: kind.evidence for name, kind in KINDS.items()}
 """Type of evidence by item of a run."""
@@ -92,11 +98,20 @@ class Generator(Struct, frozen=True, kw_only=True):
         valid: whether it was fit.
         problems: why it was not, and what to change; one sentence each.
         figures: measured values by name; the name ends with the unit. null if not measured.
+        exceeded: the limits that it did not keep, by the name of the figure.
     """
 
     valid: bool
     problems: list[str] = field(default_factory=list)
     figures: dict[str, float | None] = field(default_factory=dict)
+    exceeded: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """Its condition in words: OK, overloaded, or not measured."""
+        if self.valid:
+            return "OK"
+        return "overloaded" if self.exceeded or self.figures.get("cpu_ratio") is not None else "not measured"
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -106,7 +121,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
         schema: version of the file format.
         revision: version of the server under test.
         baseline: revision of the baseline, null if there is none.
-        items: verdicts on the items, in the order of `ITEMS`.
+        items: verdicts on the items, in the order of `ITEMS`; in a probe also on `health`.
         generator: whether the load generator was fit to measure.
         verdict: verdict on the run as a whole.
         notes: further remarks for people.

@@ -83,6 +83,12 @@ class Timing:
         lost = [f"worker {worker} was lost" for worker in self.manifest.missing_workers]
         return [*self.generator.problems, *unended, *lost]
 
+    @property
+    def unfit(self) -> str:
+        """The same as a sentence, empty if there are none."""
+        overload = "" if self.generator.valid else f"the load generator was {self.generator.state}: "
+        return overload + "; ".join(self.problems)
+
     def ln_quantile(self, gate: Gate) -> float | None:
         """Return ln(quantile in µs) of a gate, None without samples."""
         return self.intervals[gate.tag].ln_quantile(gate.quantile)
@@ -325,11 +331,8 @@ def _obstacle(pairs: Sequence[Pair]) -> str:
         return ""
     before, after = pairs[0]
     if after.problems:
-        return f"the load generator was not fit to measure: {'; '.join(after.problems)}"
-    return (
-        f"the baseline's load generator was not fit to measure: {'; '.join(before.problems)}. "
-        "Make the baseline anew, or choose another"
-    )
+        return after.unfit
+    return f"baseline: {before.unfit}. Make the baseline anew, or choose another"
 
 
 def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:

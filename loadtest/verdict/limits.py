@@ -64,7 +64,7 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
     samples, above = _samples(histogram, limit)
     verdict, reason = _ruling(limit, value_us=value_us, samples=samples, above=above)
     if not generator.valid and not _is_fact(verdict, limit, generator):
-        verdict, reason = Ruling.INCONCLUSIVE, "not judged, the load generator was overloaded"
+        verdict, reason = Ruling.INCONCLUSIVE, f"not judged, the load generator was {generator.state}"
     said = f"{limit.label} {_shown(value_us, limit)}, limit {text.span(limit.limit_us)}"
     if verdict is not Ruling.PASS:
         said += _option(limit)

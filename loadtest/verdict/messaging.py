@@ -60,6 +60,9 @@ run may be as short as its reply timeout, so nothing need have waited for the wh
 replies all take longer than this has no margin to that timeout. One that is meant to be slow (a model that
 answers after 30 s) has a longer timeout, and a run that ends long before is INCONCLUSIVE."""
 
+MAX_ARREARS_RATIO = 0.01
+"""Share of connections whose replies may have been fewer than the requests for long: one hiccup is chance."""
+
 PUSHES_EXPECTED_AFTER_S = 60
 
 
@@ -117,14 +120,28 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
             f"only {answered} messages were answered, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions or a higher rate"
         )
+    if doubt := _doubt(run, asked):
+        return Ruling.INCONCLUSIVE, doubt
+    return Ruling.PASS, _success(run, answered, asked)
+
+
+def _doubt(run: RunData, asked: int) -> str:
+    """Return why it cannot be told whether messages were lost, empty if it can."""
     if hanging := _hanging(run, asked):
         plan = run.manifest.plan
-        return Ruling.INCONCLUSIVE, (
+        return (
             f"{hanging} of {asked} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
             f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
             "tell: lower --ws-reply-timeout, drop less often, or run longer"
         )
-    return Ruling.PASS, _success(run, answered, asked)
+    arrears, ends = run.count("messaging.arrears"), run.count("messaging.unnamed_ends")
+    if arrears > max(1, MAX_ARREARS_RATIO * ends):
+        return (
+            f"on {arrears} of {ends} connections there were fewer replies than requests for long: replies "
+            "were lost, or slow, and as the dialect's replies name no request, this cannot be told: have "
+            "Reply name the request or hold its text, or lower --ws-rate"
+        )
+    return ""
 
 
 def _silence(run: RunData, waited_s: float) -> tuple[Ruling, str]:
@@ -141,19 +158,21 @@ def _silence(run: RunData, waited_s: float) -> tuple[Ruling, str]:
 
 
 def _success(run: RunData, answered: int, asked: int) -> str:
-    """Return what is known of the answers: only those with a text are known to be intact."""
+    """Return what is known of the answers: a text shows one intact, a name or a text whose it is."""
     promised, unchecked = run.manifest.promised, run.count("messaging.unchecked")
+    unnamed = run.count("messaging.unnamed")
     claims = [
         *(["intact"] if unchecked < answered else []),
-        "once",
-        *(["in order"] if promised is None or promised.ordered else []),
+        *(["once"] if not unnamed else []),
+        *(["in order"] if not unnamed and (promised is None or promised.ordered) else []),
     ]
-    claim = " and ".join(filter(None, [", ".join(claims[:-1]), claims[-1]]))
-    told = f"{answered} of {asked} messages answered, {claim}"
+    claim = " and ".join(filter(None, [", ".join(claims[:-1]), *claims[-1:]]))
+    told = ", ".join(filter(None, [f"{answered} of {asked} messages answered", claim]))
     if not unchecked:
         return told
     without = "no text" if unchecked >= answered else f"{unchecked} without a text"
-    return f"{told}; {without} to check: the dialect gives none"
+    told = f"{told}; {without} to check: the dialect gives none"
+    return f"{told}, and {unnamed} replies name no request: they were only counted" if unnamed else told
 
 
 def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
@@ -211,6 +230,7 @@ def _remarks(run: RunData) -> list[str]:
         for count, what in (
             (run.count("messaging.unanswerable"), "need no reply"),
             (run.count("messaging.drop_sent"), "messages sent by drops besides"),
+            (run.count("messaging.rejections"), "times was the token of an established session rejected"),
             (explained, "went down with their connection"),
             (missed, "fell due without a connection"),
             (unfinished, "were under way at the end"),

@@ -25,7 +25,8 @@ FAILINGS = {
 """Findings of which one is enough for FAIL: an acknowledgement must survive a drop or a restart."""
 
 MIN_CHECKED = 10
-"""Checked resumes needed for PASS, as many as `reconnect` needs: fewer prove too little."""
+"""Checked resumes needed for PASS, as many as `reconnect` needs: fewer prove too little. Where the server
+keeps a history, so many histories are needed, too."""
 
 
 def judge(run: RunData, baseline: RunData | None = None) -> Item[PersistenceEvidence]:
@@ -73,6 +74,12 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
     if checked < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
             f"only {checked} resumes could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
+        )
+    compared = run.count("persistence.histories")
+    if 0 < compared < MIN_CHECKED:
+        return Ruling.INCONCLUSIVE, (
+            f"only {compared} restored histories could be compared, {MIN_CHECKED} are needed: "
+            f"{more_outages(plan)}; all {checked} resumes were as the same session"
         )
     if _keeps_none(run):
         return Ruling.NOT_JUDGED, (

@@ -43,7 +43,7 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
     jitter = JITTER_S * per_s * run.count("messaging.push_stretches")
     told = _told(run, per_s)
     silences = run.count("messaging.push_silences")
-    if silences:
+    if silences and run.count("messaging.pushes"):
         times = "once" if silences == 1 else f"{silences} times"
         told += f", and {times} none came for long"
     if missing >= LEAST_MISSING and missing > MAX_SHORT_RATIO * expected + jitter:

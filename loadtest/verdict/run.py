@@ -8,7 +8,7 @@ import msgspec
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
-from loadtest.verdict import cleanup, connect, latency, messaging, persistence, reconnect, stability
+from loadtest.verdict import cleanup, connect, health, latency, messaging, persistence, reconnect, stability
 from loadtest.verdict.completeness import cut_short, ended_early, incomplete, lost_workers, shortfall
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
@@ -97,6 +97,7 @@ def judge(
         latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
+    items += filter(None, (health.judge(run),))
     unseen = incomplete(run) or cut_short(run)
     items = [_downgraded(item, unseen) for item in items] if unseen else items
     return Verdict(

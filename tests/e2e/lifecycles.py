@@ -49,7 +49,7 @@ class Runner:
     worker_index_max = 2
 
     def __init__(self, worker_state: str = STATE_INIT) -> None:
-        self.worker_state = worker_state
+        self.state = self.worker_state = worker_state
         self.calls: list[str] = []
         self.sent: list[tuple[str, Any]] = []
         self.listeners: dict[str, Callable[..., None]] = {}

@@ -55,6 +55,7 @@ def test_sound(workers: int, tmp_path: Path) -> None:
     expected, arrived = (finished.counts[f"messaging.pushes_{name}"] for name in ("expected", "arrived"))
     assert expected > 500
     assert abs(arrived / expected - 1) < 0.005
+    assert finished.evidence("messaging")["percentiles"]["push_gap"]["max_ms"] < 1000
     assert finished.manifest["pushes_per_s"] == 10
     assert {"p50_ms", "p99_ms", "max_ms"} <= finished.evidence("messaging")["percentiles"]["push_gap"].keys()
 
@@ -64,7 +65,7 @@ def test_sound(workers: int, tmp_path: Path) -> None:
     [
         ("stops", "none came for long"),
         ("stalls", "(10 expected, "),
-        ("loses", "pushes came at 9.5"),
+        ("loses", "pushes came at 9."),
         ("none", "no push was received (10 per second per session expected)"),
         ("wrong_session", "pushes with another session's text"),
     ],
@@ -78,16 +79,15 @@ def test_defects(fault: str, summary: str, tmp_path: Path) -> None:
         assert ', got "[' in errors["foreign text in a push"]
 
 
-@pytest.mark.parametrize(("fault", "verdict"), [("hiccups", "FAIL"), (None, "PASS")])
-def test_a_limit_on_gaps(fault: str | None, verdict: str, tmp_path: Path) -> None:
-    """A stream that is held up and loses nothing breaks the limit on gaps only; its sound twin keeps it."""
-    finished = run(fault, tmp_path, "--ws-limit", "push_gap=1s")
-    assert finished.rulings["messaging"] == verdict
-    assert {"PASS", "NOT_JUDGED", verdict} >= set(finished.rulings.values())
-    if fault:
-        found, _ = failed(finished, "messaging")
-        assert "limit 1 s (--ws-limit push_gap=1s)" in found
-        assert finished.counts["messaging.push_silences"] == 0
+def test_a_limit_on_gaps(tmp_path: Path) -> None:
+    """A stream that is held up and loses nothing shows only in its longest gap, which has a limit."""
+    finished = run("hiccups", tmp_path, "--ws-limit", "push_gap=1s")
+    assert finished.counts["messaging.push_silences"] == 0
+    assert finished.rulings["messaging"] in ("FAIL", "INCONCLUSIVE"), "not judged by an overloaded generator"
+    (limit,) = finished.evidence("messaging")["time_limits"]
+    assert 1900 < limit["value_ms"] < 5000
+    others = {verdict for item, verdict in finished.rulings.items() if item != "messaging"}
+    assert others == {"PASS", "NOT_JUDGED"}
 
 
 def test_the_option_overrides_the_dialect(tmp_path: Path) -> None:

@@ -231,7 +231,7 @@ def test_what_cannot_be_followed_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_probes(tmp_path: Path) -> None:
-    """A probe of a sound server passes; one of a server before the hotfix, without health, fails by its log.
+    """A probe of a sound server passes; one of a server before the hotfix, without health, fails by both.
 
     Within the minute, with a verdict for people and for programs, and a run directory like any other.
     """
@@ -248,15 +248,23 @@ def test_probes(tmp_path: Path) -> None:
             loud.communicate(timeout=60),
         )
     assert sound.returncode == 0, sound_output
-    assert "health: GET /api/health: HTTP 200" in sound_output
+    assert re.search(r"health +PASS +GET /api/health: HTTP 200", sound_output)
     assert re.search(r"server_log +PASS", sound_output)
     found = json.loads(loud_output)
     assert (loud.returncode, found["exit_code"], found["health"]["status"]) == (1, 1, 404), loud_errors
     failed = {item["item"] for item in found["verdict"]["items"] if item["verdict"] == "FAIL"}
-    assert failed == {"server_log"}
+    assert failed == {"server_log", "health"}
+    again = _loadtest("report", found["run"], "--json")
+    assert {one["item"] for one in again["items"] if one["verdict"] == "FAIL"} == {"server_log", "health"}
     dropped = Counter(re.findall(r'"kind":"(\w+)"', (Path(found["run"]) / "events.jsonl").read_text()))
     assert dropped == dict.fromkeys(DEFAULT_WEIGHTS, 2)
     assert not any(b"s3cr3t" in file.read_bytes() for file in Path(found["run"]).iterdir())
+
+
+def _loadtest(*arguments: str) -> dict[str, Any]:
+    """Return what a command prints for programs."""
+    command = [sys.executable, "-m", "loadtest", *arguments]
+    return dict(json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=False).stdout))
 
 
 def _probe(results: Path, *arguments: str, token: str | None = None) -> subprocess.Popen[str]:

@@ -134,7 +134,7 @@ def _second(rng: random.Random, second: int, slower_ratio: float) -> Interval:
         "sessions_up": float(SESSIONS - 2 * drops),
         "sessions_in_outage": float(2 * drops),
         "cpu_ratio": 0.12,
-        "loop_lag_p99_ms": 0.2,
+        "loop_lag_max_ms": 0.2,
     }
     return interval
 

@@ -34,7 +34,7 @@ PLAN = Plan(
     open_timeout_s=10.0,
     seed=1,
     warmup_s=5.0,
-    duration_s=20.0,
+    duration_s=None,
 )
 
 
@@ -123,7 +123,7 @@ SOUND_COUNTS = {
 }
 """Counts of a run against a correct server."""
 
-SOUND_GAUGES = {"loop_lag_p99_ms": 0.5, "cpu_ratio": 0.3, "sessions_up": 100.0}
+SOUND_GAUGES = {"loop_lag_max_ms": 0.5, "cpu_ratio": 0.3, "sessions_up": 100.0}
 
 
 def sound(

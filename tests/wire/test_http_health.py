@@ -58,3 +58,15 @@ def test_nobody_there_is_a_problem() -> None:
     health = ask_health(Target("127.0.0.1", port), "/")
     assert (health.ok, health.status) == (False, None)
     assert "refused" in health.problem
+
+
+@pytest.mark.parametrize("path", ["/health?key=s3cr3t", "/health?key=s3cr3t\n"])
+def test_no_value_of_a_query_is_shown(answering: tuple[Target, list[bytes]], path: str) -> None:
+    """A key in the health endpoint's path stands in no field, though a malformed path is refused by name."""
+    target, answers = answering
+    answers.append(b"HTTP/1.1 204 No Content\r\n\r\n")
+    health = ask_health(target, path)
+    ask_health(target, "/")  # ends the server if the path was refused
+    assert health.url == f"{target.http_url}/health?key=***"
+    assert "s3cr3t" not in str(health) + repr(health)
+    assert health.ok == (not health.problem) == ("\n" not in path)

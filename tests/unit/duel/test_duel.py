@@ -127,9 +127,10 @@ def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
 def test_a_pair_with_a_run_that_was_cut_short_does_not_count(tmp_path: Path) -> None:
     """Someone ended a run of 30 s after 12: the look waits for another pair, and the duel does not pass."""
     whole, _ = duel(MadeUpRuns(), tmp_path / "whole")
-    assert (whole.record.verdict, len(whole.record.pairs)) == (Ruling.PASS, 4)
+    assert whole.record.verdict is Ruling.PASS
     cut, told = duel(MadeUpRuns(special={(2, "b"): {"seconds": 12}}), tmp_path / "cut")
-    assert (cut.record.verdict, len(cut.record.pairs)) == (Ruling.INCONCLUSIVE, 5)
+    assert cut.record.verdict is Ruling.INCONCLUSIVE
+    assert len(cut.record.pairs) == len(whole.record.pairs) + 1
     assert cut.record.item("latency").verdict is Ruling.PASS
     why = "the run was cut short: 12 s of 30 s"
     assert cut.record.item("latency").evidence.spoiled == [f"pair 2, candidate: {why}"]
@@ -150,7 +151,7 @@ def test_a_generator_that_is_never_fit_ends_it(tmp_path: Path) -> None:
     runs = MadeUpRuns(special={(number, "b"): SATURATED for number in range(1, 9)})
     result, _ = duel(runs, tmp_path)
     assert (result.record.exit_code, len(result.record.pairs)) == (4, 3)
-    assert "use more workers, or a lower rate" in result.record.item("latency").summary
+    assert "use more workers or a lower rate" in result.record.item("latency").summary
 
 
 @pytest.mark.parametrize(

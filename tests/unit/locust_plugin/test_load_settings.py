@@ -116,10 +116,8 @@ def test_margins_are_settings_and_no_part_of_the_plan(margins: Any) -> None:
 
 def test_allowed_losses_are_settings_and_no_part_of_the_plan() -> None:
     """As typed or as an attribute; without any, every loss fails."""
-    settings, usual = (
-        settings_of(**given("--ws-allow-losses", "1006=any", "--ws-allow-losses", "2/h")),
-        settings_of(),
-    )
+    typed = given_values(argparse.Namespace(ws_allow_losses=["1006=any", "2/h"]))
+    settings, usual = settings_of(**typed), settings_of()
     assert list(map(str, settings.allowances)) == ["1006=any", "2/h"]
     assert settings_of(allow_losses="1006=any 2/h").allowances == settings.allowances
     assert usual.allowances == ()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from loadtest.report.advice import next_step, shown_items
+from loadtest.report.advice import generator_line, next_step, shown_items
 from loadtest.report.html import html
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
@@ -159,3 +160,46 @@ def test_latency_is_advised_by_what_it_lacks(item: AnyItem, step: str) -> None:
     found = next_step(item, verdict_of(latency=item).items)
     assert step in found
     assert bool(found) == bool(step)
+
+
+# The load generator.
+
+
+@pytest.mark.parametrize(
+    ("generator", "ruling", "line"),
+    [
+        (
+            Generator(valid=True, figures={"send_slip_p99_ms": 0.12, "cpu_ratio": 0.3}),
+            Ruling.PASS,
+            "Load generator OK: send slip p99 0.12 ms, engine's CPU 30% of a core",
+        ),
+        (
+            Generator(
+                valid=False,
+                figures={"send_slip_p99_ms": 98.4, "cpu_ratio": 0.3},
+                exceeded={"send_slip_p99_ms": 5.0},
+            ),
+            Ruling.INCONCLUSIVE,
+            "Load generator overloaded: latency not judged (send slip p99 98.4 ms, limit 5 ms)",
+        ),
+        (
+            Generator(
+                valid=False,
+                figures={"cpu_ratio": 0.95, "ports_ratio": 0.99},
+                exceeded={"cpu_ratio": 0.8, "ports_ratio": 0.9},
+            ),
+            Ruling.NOT_JUDGED,
+            "Load generator overloaded (engine's CPU 95% of a core, limit 80%; 99% of the local ports, "
+            "limit 90%): the times shown may include its own delays",
+        ),
+        (
+            Generator(valid=False, figures={"cpu_ratio": None}),
+            Ruling.INCONCLUSIVE,
+            "Load generator not measured: latency not judged",
+        ),
+    ],
+)
+def test_the_generators_line_says_what_it_means(generator: Generator, ruling: Ruling, line: str) -> None:
+    """An overloaded generator is no verdict of its own; it keeps latency from being judged."""
+    verdict = replace(verdict_of(latency=(ruling, "")), generator=generator)
+    assert generator_line(verdict) == line

@@ -54,7 +54,7 @@ def test_the_table_has_every_item_and_what_to_do(tmp_path: Path, capsys: pytest.
     assert "first at 00:12 in session lt-17" in shown
     assert re.search(r"service p50 +[\d.]+ ms +[\d.]+ ms +\+\d+\.\d% +\+.* 0\.2 ms +FAIL", shown)
     assert re.search(r"[\d.]+% of service p50 \(else 5%\)", " ".join(shown.split()))
-    assert "Load generator valid" in shown
+    assert "Load generator OK" in shown
     assert f"loadtest report {path}" in shown
 
 

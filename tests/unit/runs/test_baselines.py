@@ -71,7 +71,7 @@ def test_the_baseline_is_the_newest_run_that_can_be_compared_with(tmp_path: Path
     assert [(run_id, why.partition(":")[0]) for run_id, why in told(choice)] == [
         ("killed", "it was not ended in good order"),
         ("short", "service p99 cannot be judged against it"),
-        ("saturated", "its load generator was not fit to measure"),
+        ("saturated", "the load generator was overloaded"),
         ("refused", "it FAILed connect"),
         ("damaged", "it cannot be read"),
     ]
@@ -224,11 +224,11 @@ def test_too_few_round_trips_speak_against_it(a_second: int, seconds: int, unjud
 
 def test_a_generator_that_could_not_keep_up_speaks_against_it() -> None:
     """Nothing can be judged against such a run, nor against one whose worker was lost."""
-    saturated = suitability(run(gauges={"loop_lag_p99_ms": 0.5, "cpu_ratio": 1.0}))
+    saturated = suitability(run(gauges={"loop_lag_max_ms": 0.5, "cpu_ratio": 1.0}))
     assert (saturated.sound, saturated.unjudged) == (False, 3)
-    assert saturated.lack.startswith("its load generator was not fit to measure: the engine used more than")
+    assert saturated.lack.startswith("the load generator was overloaded: the engine used more than")
     lost = suitability(run(missing_workers=[2]))
-    assert (lost.unjudged, lost.lack) == (3, "its load generator was not fit to measure: worker 2 was lost")
+    assert (lost.unjudged, lost.lack) == (3, "worker 2 was lost")
 
 
 def test_failed_items_speak_against_it_less_than_what_cannot_be_judged() -> None:

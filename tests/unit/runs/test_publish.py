@@ -31,6 +31,9 @@ from tests.support.rundirs import HOSTILE, KINDS, write_run, write_server_log
 from tests.support.runs import manifest, plan, tally
 from tests.support.stories import written
 
+PLANNED = plan(duration_s=20.0)
+"""The usual plan with the length of these runs."""
+
 LOST = ErrorTally(
     item="messaging",
     error="no reply",
@@ -55,7 +58,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sound(results: Path) -> JudgedRun:
     """The first run of all: sound, nothing to compare with."""
-    path = write_run(results, of=manifest(run_id="base", started_unix_ns=10**18))
+    path = write_run(results, of=manifest(run_id="base", started_unix_ns=10**18, run_plan=PLANNED))
     return publish(path, results=results)
 
 
@@ -64,7 +67,7 @@ def failed(results: Path, sound: JudgedRun) -> JudgedRun:
     """A run of the next revision: slower, with lost messages, and a server log that is judged."""
     path = write_run(
         results,
-        of=manifest(run_id="next", revision="v2.0"),
+        of=manifest(run_id="next", revision="v2.0", run_plan=PLANNED),
         slower_ratio=1.7,
         errors=[LOST],
         counts={"messaging.sent": 12, "messaging.lost": 12, "losses.1012": 3},
@@ -282,7 +285,7 @@ def test_the_command_to_repeat_a_run_is_its_plan(failed: JudgedRun) -> None:
     """The printed command has the options that make the same plan, and a place for nothing secret."""
     text = (failed.path / "summary.md").read_text()
     command = " ".join(text[text.index("    locust -f") :].replace("\\\n", " ").splitlines()[0].split())
-    assert "--headless -u 5 -r 5 -t 60s --host wss://staging.example.org" in command
+    assert "--headless -u 5 -r 5 -t 20s --host wss://staging.example.org" in command
     assert "--ws-drops close=1,reset=1" in command
     assert "--ws-path '/ws/{session_id}?thread_id={thread_id}'" in command
     assert "--ws-seed 1" in command

@@ -133,14 +133,42 @@ class TestCompared:
         assert resumed.found == {**WHOLE, "reordered": 2}
         error, example = resumed.error()
         assert error == "requests restored out of order"
-        assert example.startswith("2 of 3, first 1")
+        assert example.startswith("2 of 3, first request 1 after request 2: ")
+        assert all(text in example for text in resumed.texts([1, 2]))
 
     def test_repeated(self) -> None:
         """A request that stands in a history twice is counted."""
         resumed = Resumed()
         resumed.restore(resumed.texts([0, 1, 1, 2, 2]))
         assert resumed.found == {**WHOLE, "repeated": 2}
-        assert resumed.errors() == {"requests restored twice": "2 of 3"}
+        assert resumed.errors() == {"requests restored twice": f"2 of 3, first 1: {resumed.about.text(1)}"}
+
+    def test_a_doubled_text_in_one_entry(self) -> None:
+        """An entry that holds its text twice is altered; the request stands in the history once."""
+        resumed = Resumed()
+        first, second, third = resumed.texts([0, 1, 2])
+        resumed.restore([first, second + second, third])
+        assert resumed.found == {**WHOLE, "altered": 1}
+        assert resumed.error()[1] == "request 1: it holds its text 2 times"
+
+    def test_a_second_history(self) -> None:
+        """A client shows the history that came last, so a second one on a connection is compared, too."""
+        resumed = Resumed()
+        resumed.restore(resumed.texts([0, 1, 2]))
+        resumed.talk()
+        resumed.restore(resumed.texts([0, 2, 3]))
+        assert resumed.found == {**WHOLE, "missing": 1}
+        assert resumed.error()[1].startswith("1 of 3, first 1: ")
+
+    def test_a_second_history_that_is_whole(self) -> None:
+        """It may hold what was acknowledged since; at the end of the connection, no history is missed."""
+        resumed = Resumed()
+        resumed.restore(resumed.texts([0, 1, 2]))
+        resumed.talk()
+        resumed.restore(resumed.texts([0, 1, 2, 3]))
+        resumed.reconnect()
+        assert resumed.found == WHOLE
+        assert not resumed.errors()
 
     @pytest.mark.parametrize(
         "alter",

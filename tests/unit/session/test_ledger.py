@@ -325,14 +325,26 @@ class TestRestored:
         ledger = ledger_with(3, answered=(0, 1, 2))
         ledger.disconnected()
         assert ledger.restored([0, 1, 2], None, None) == Restoration(
-            acknowledged=3, missing=0, repeated=0, reordered=0, first_missing=None, first_reordered=None
+            acknowledged=3,
+            missing=0,
+            repeated=0,
+            reordered=0,
+            first_missing=None,
+            first_repeated=None,
+            first_reordered=None,
         )
 
     def test_first_reordered(self) -> None:
-        """The first request that stands after a later one is named."""
+        """The first request that stands after a later one is named with that."""
         ledger = ledger_with(5, answered=(0, 1, 2, 3, 4))
         ledger.disconnected()
-        assert ledger.restored([0, 3, 1, 2, 4], None, None).first_reordered == 1
+        assert ledger.restored([0, 3, 1, 2, 4], None, None).first_reordered == (1, 3)
+
+    def test_first_repeated(self) -> None:
+        """The first request that stands there again is named."""
+        ledger = ledger_with(3, answered=(0, 1, 2))
+        ledger.disconnected()
+        assert ledger.restored([0, 1, 2, 2, 1], None, None).first_repeated == 2
 
     def test_acknowledged_on_this_connection(self) -> None:
         """A history that comes late need not hold what was acknowledged after the resume."""

@@ -179,6 +179,19 @@ class TestConnecting:
         assert link.counted("connect") == {"attempts": 1, "failed": 1}
         assert link.errors("connect") == {"established: auth_required": "token expired"}
 
+    def test_refusal_of_an_established_session(self) -> None:
+        """A token that is rejected later is told at once, and explains the loss that may follow."""
+        link = Link().start().send().hear()
+        link.hear_these([frame("ws:auth_required", reason="token expired")])
+        assert link.counted("messaging")["rejections"] == 1
+        assert link.errors("messaging") == {
+            "token rejected after the session was established": "token expired"
+        }
+        link.lose(1000, "bye")
+        assert [(record.cause, record.detail) for record in link.lived("lost")] == [("1000", "token expired")]
+        link.resume().send().hear().lose(1000, "bye")
+        assert [record.detail for record in link.lived("lost")] == ["token expired", "bye"]
+
     def test_refusal_is_of_its_connection(self) -> None:
         """A refused token explains the loss of its own connection, not of the next."""
         link = link_in(State.ESTABLISHING)

@@ -20,6 +20,7 @@ from loadtest.dialects.echo import Echo
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Received, Send
 from loadtest.session.recorder import Recorder
+from loadtest.session.schedule import NS_PER_S, Pace
 from loadtest.session.state import TALKING, State
 from loadtest.session.traffic import HOPELESS_READS
 from tests.support.fake_link import BEAT, BEATING, FakeServer, Link, SilentServer, frame, session_config
@@ -372,6 +373,28 @@ class TestRead:
         told = link.errors("messaging")["a field of the wrong type"]
         assert f"it must return {type(incoming).__name__} whose {field} is {allowed}" in told
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [Reply(0, 5), Reply(0, 5, whole=True), Reply(0, b"x"), Failed(0, 5), Failed(0, None)],  # type: ignore[arg-type]  # the point
+        ids=str,
+    )
+    def test_a_field_of_another_type_leaves_the_request(self, wrong: Any) -> None:
+        """A message that cannot be read answers nothing: its request goes on, and gets an outcome."""
+        link = chat(wrong).send()
+        hear(link)
+        assert link.session._traffic.outstanding == 1
+        assert link.counted("messaging") == {"planned": 1, "sent": 1, "unreadable": 1}
+        link.sweep(6 * NS_PER_S)
+        assert link.counted("messaging")["lost"] == 1
+
+    def test_what_stood_before_a_wrong_field(self) -> None:
+        """Of several meanings of a message, those before the wrong one count, and their sends are made."""
+        dialect = Chat([Reply(0), Send("pong"), Failed(1, 5)])  # type: ignore[arg-type]  # the point
+        config = session_config(dialect=dialect, pace=Pace(0, "closed"))
+        link = hear(Link(config, server=SilentServer()).start())
+        assert link.counted("messaging")["answered"] == 1
+        assert sent(link) == [link.about.text(0), link.about.text(1), "pong"]
+
     @pytest.mark.parametrize("wrong", [Push(text=5), Restored(texts=[5]), StreamPart(1.5), Reply(1.5)])  # type: ignore[arg-type,list-item]  # the point
     def test_field_of_another_type_while_dropping(self, wrong: Any) -> None:
         """What comes while a drop is under way may answer the drop: it is counted apart."""
@@ -641,7 +664,8 @@ class TestStreams:
         """An assistant need not repeat the question: the answer is the oldest request's, and unchecked."""
         link = Link(server=SilentFake()).start().send()
         link.hear_these([frame("ws:chat_stream_chunk", text="Hello!"), frame("ws:chat_stream_end")])
-        assert link.counted("messaging") == {"planned": 1, "sent": 1, "answered": 1, "unchecked": 1}
+        answered = {"planned": 1, "sent": 1, "answered": 1, "unchecked": 1, "unnamed": 1}
+        assert link.counted("messaging") == answered
 
 
 class SilentFake(FakeServer):

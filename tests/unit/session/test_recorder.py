@@ -181,6 +181,7 @@ def tour(recorder: Recorder) -> None:
     """Take sessions through everything that can happen to them."""
     wrong_replies(Link(recorder=recorder).start())
     other_messages(Link(BEATING, recorder=recorder).start())
+    unnamed_replies(Link(recorder=recorder).start().send(5))
     silent_pushes(Link(session_config(pushes_per_s=1.0), recorder=recorder).start())
     Link(session_config(dialect=HalfAnswerable()), server=EchoServer(), recorder=recorder).start().send(2)
     broken = Link(server=FakeServer(streams=True), recorder=recorder).start()
@@ -212,6 +213,14 @@ def other_messages(link: Link) -> None:
     texts = [link.about.text(sequence) for sequence in (1, 0)]
     for text in (*texts, texts[0][:-1], dialect_session(99).text(0), "news"):
         link.session._traffic.heard(Push(text=text), link.now_ns)
+
+
+def unnamed_replies(link: Link) -> None:
+    """Get fewer replies than requests, none of which names one; let the token be rejected."""
+    for _ in range(4):
+        link.session._traffic.replied(Reply(None), link.now_ns, steady=True)
+    link.hear_these([frame("ws:auth_required", message="expired")])
+    link.drop()
 
 
 def silent_pushes(link: Link) -> None:

@@ -308,6 +308,16 @@ class TestReplies:
             talk.reply(0, 4)
             assert talk.counts[outcome] == before + 1
 
+    def test_out_of_order_is_shown_side_by_side(self) -> None:
+        """The example names the request whose reply came too late, and the one that it came after."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.due(2, 2)
+        talk.reply(1, 3)
+        talk.reply(0, 4)
+        first, second = (talk.about.text(number) for number in range(2))
+        assert talk.errors() == {"reply reordered": f'request 0 after request 1: "{first}" after "{second}"'}
+
 
 class TestSequences:
     """How a reply names its request."""
@@ -800,14 +810,43 @@ class TestForeignBeside:
         talk.reply(0, 1, text=f"{talk.about.text(0)} {other}")
         assert talk.counts["foreign"] == 1
 
-    def test_another_requests_text(self) -> None:
-        """Nor for that of an earlier request of its own."""
+    @pytest.mark.parametrize("cut", [None, 30], ids=["whole", "in part"])
+    def test_an_earlier_text_is_a_quote(self, cut: int | None) -> None:
+        """A chat server quotes: a text of an earlier request may stand beside the reply's own."""
         talk = Talk()
         for number in range(2):
             talk.due(number, number)
         talk.reply(0, 2, text=talk.about.text(0))
-        talk.reply(1, 3, text=f"{talk.about.text(0)} {talk.about.text(1)}")
-        assert (talk.counts["answered"], talk.counts["corrupted"]) == (1, 1)
+        talk.reply(1, 3, text=f"> {talk.about.text(0)[:cut]}\n{talk.about.text(1)}")
+        assert talk.counts["answered"] == 2
+        assert talk.errors() == {}
+
+    def test_a_later_text_is_no_quote(self) -> None:
+        """What answers a later request, too, is the reply of another."""
+        talk = Talk()
+        for number in range(2):
+            talk.due(number, number)
+        talk.reply(0, 2, text=f"{talk.about.text(0)} {talk.about.text(1)}")
+        assert (talk.counts["corrupted"], talk.traffic.outstanding) == (1, 1)
+
+    def test_an_earlier_text_alone(self) -> None:
+        """A quote does not make up for the text of the request itself, and nor does half of that."""
+        talk = Talk()
+        for number in range(3):
+            talk.due(number, number)
+        talk.reply(0, 2, text=talk.about.text(0))
+        talk.reply(1, 3, text=talk.about.text(0))
+        talk.reply(2, 4, text=f"{talk.about.text(2)[:30]} {talk.about.text(2)}")
+        assert (talk.counts["answered"], talk.counts["corrupted"]) == (1, 2)
+
+    def test_whole_replies_quote_nothing(self) -> None:
+        """A reply that must be its text alone, as an echo must, may hold no other."""
+        talk = Talk()
+        for number in range(2):
+            talk.due(number, number)
+        talk.reply(0, 2, text=talk.about.text(0), whole=True)
+        talk.reply(1, 3, text=f"{talk.about.text(0)} {talk.about.text(1)}", whole=True)
+        assert talk.counts["corrupted"] == 1
 
     def test_texts_belong_to_no_request(self) -> None:
         """A push answers nothing, even with a request's text."""

@@ -15,6 +15,7 @@ from loadtest.verdict.allowances import Allowance, parse_allowances, rule_for
     [
         ("0", Allowance()),
         ("5", Allowance(most=5)),
+        ("1016", Allowance(most=1016)),
         ("2/h", Allowance(most=2, per_hour=True)),
         ("0.5/h", Allowance(most=0.5, per_hour=True)),
         ("any", Allowance(most=math.inf)),
@@ -49,6 +50,8 @@ def test_rules_may_share_a_text() -> None:
         (["\N{ARABIC-INDIC DIGIT FIVE}"], "must be N, N/h or any"),
         (["999=5"], "close codes must be 1000–4999"),
         (["1006,5000=5"], "close codes must be 1000–4999"),
+        (["1006"], "is a close code, and needs a number: 1006=5"),
+        (["4408"], "is a close code, and needs a number: 1006=5"),
         (["0/h"], "must be above 0 per session-hour, or just 0"),
         (["5", "any"], "must be given only once without close codes"),
         (["1006=5", "1001,1006=any"], "must name each close code once, and 1006 is twice"),

@@ -69,7 +69,7 @@ def test_a_baseline_made_by_a_saturated_generator_is_inconclusive() -> None:
     baseline = gathered([interval(second, gauges={"cpu_ratio": 1.0}) for second in range(5, 40)])
     item = judge(timed(), baseline).item("latency")
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "the baseline's load generator" in item.summary
+    assert "baseline: the load generator was overloaded: " in item.summary
 
 
 def test_a_much_slower_run_fails_and_names_its_gates() -> None:

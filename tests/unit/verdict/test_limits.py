@@ -38,7 +38,7 @@ def run(
     complete: bool = True,
 ) -> RunData:
     """Return a sound run with these samples after its warm-up, made with these limits."""
-    gauges = {**SOUND_GAUGES, "loop_lag_p99_ms": lag_ms}
+    gauges = {**SOUND_GAUGES, "loop_lag_max_ms": lag_ms}
     intervals = [interval(second, gauges=gauges) for second in range(60)]
     intervals[10] = interval(
         10, samples_us=samples_us, counts={**SOUND_COUNTS, **(counts or {})}, gauges=gauges

@@ -52,7 +52,7 @@ def test_no_messages_planned_is_not_judged() -> None:
 
 
 FEED = manifest(
-    run_plan=plan(rate=0.0, dialect="somebodys-own"),
+    run_plan=plan(rate=0.0, dialect="somebodys-own", duration_s=None),
     promises=Promises(ordered=False, identifies=False, pushes=True, requests=False),
 )
 """A run with a dialect of a locustfile, which only listens. This process does not know the dialect."""
@@ -68,7 +68,7 @@ def test_a_dialect_that_only_listens_is_judged_by_its_pushes() -> None:
 @pytest.mark.parametrize("promises", [None, Promises(ordered=True, identifies=False, pushes=False)])
 def test_pushes_are_judged_although_the_dialect_forgot_to_promise_them(promises: Promises | None) -> None:
     """What came is evidence; only where nothing came does the promise matter."""
-    of = manifest(run_plan=plan(rate=0.0, dialect="somebodys-own"), promises=promises)
+    of = manifest(run_plan=plan(rate=0.0, dialect="somebodys-own", duration_s=None), promises=promises)
     for pushes, verdict in ((MIN_ANSWERED, Ruling.PASS), (0, Ruling.NOT_JUDGED)):
         run = gathered([interval(0, counts={"messaging.pushes": pushes})], of)
         assert ruling("messaging", run) is verdict
@@ -218,3 +218,36 @@ def test_messages_that_hang_until_their_connection_ends_are_inconclusive() -> No
     many = sound({"messaging.hanging": 6})
     assert ruling("messaging", many) is Ruling.INCONCLUSIVE
     assert "lower --ws-reply-timeout" in told("messaging", many)
+
+
+@pytest.mark.parametrize(
+    ("arrears", "expected"), [(0, Ruling.PASS), (1, Ruling.PASS), (2, Ruling.INCONCLUSIVE)]
+)
+def test_replies_without_names_may_hide_losses(arrears: int, expected: Ruling) -> None:
+    """Where connections end with fewer replies than requests, a lost reply cannot be told from a slow one."""
+    counts = {"messaging.unnamed": 4800, "messaging.unnamed_ends": 90, "messaging.arrears": arrears}
+    assert ruling("messaging", sound(counts)) is expected
+    if expected is Ruling.INCONCLUSIVE:
+        assert "on 2 of 90 connections there were fewer replies than requests" in told(
+            "messaging", sound(counts)
+        )
+
+
+def test_replies_without_names_were_only_counted() -> None:
+    """Neither that each came once nor in which order is known of replies that name no request."""
+    summary = told("messaging", sound({"messaging.unchecked": 4890, "messaging.unnamed": 4890}))
+    assert "once" not in summary
+    assert "in order" not in summary
+    assert "4890 replies name no request: they were only counted" in summary
+
+
+def test_what_drops_sent_is_told() -> None:
+    """Behind a real server each message may cost money, so that those of drops are told."""
+    assert "132 messages sent by drops besides" in told("messaging", sound({"messaging.drop_sent": 132}))
+
+
+def test_a_rejected_token_is_told() -> None:
+    """A server that rejects an established session's token, and goes on, does not fail; but it is told."""
+    run = sound({"messaging.rejections": 3})
+    assert ruling("messaging", run) is Ruling.PASS
+    assert "3 times was the token of an established session rejected" in told("messaging", run)

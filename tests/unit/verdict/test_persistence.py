@@ -8,7 +8,7 @@ from loadtest.results.manifest import Promises
 from loadtest.ruling import Ruling
 from loadtest.verdict.persistence import FAILINGS as PERSISTENCE_FAILINGS
 from loadtest.verdict.run import judge
-from tests.support.rulings import ruling
+from tests.support.rulings import ruling, told
 from tests.support.runs import manifest, plan, sound
 
 # persistence
@@ -100,3 +100,12 @@ def test_a_history_that_the_baseline_had_must_not_vanish() -> None:
     assert "of the baseline did" in item.summary
     unchanged = judge(sound(NONE_RESTORED), baseline=sound(NONE_RESTORED)).item("persistence")
     assert unchanged.verdict is not Ruling.FAIL
+
+
+@pytest.mark.parametrize(("histories", "expected"), [(1, Ruling.INCONCLUSIVE), (10, Ruling.PASS)])
+def test_few_histories_prove_little(histories: int, expected: Ruling) -> None:
+    """Where the server keeps a history, ten resumes with the same identity do not make up for histories."""
+    run = sound({"persistence.histories": histories, "persistence.checked": 10})
+    assert ruling("persistence", run) is expected
+    if expected is Ruling.INCONCLUSIVE:
+        assert "only 1 restored histories could be compared, 10 are needed" in told("persistence", run)

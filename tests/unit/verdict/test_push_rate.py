@@ -31,7 +31,7 @@ Times = Iterator[float]
 def feed(per_s: float) -> Manifest:
     """Return the manifest of a run whose sessions only listen and expect so many pushes."""
     return manifest(
-        run_plan=plan(rate=0.0, dialect="somebodys-own"),
+        run_plan=plan(rate=0.0, dialect="somebodys-own", duration_s=None),
         promises=Promises(ordered=False, identifies=False, pushes=True, requests=False),
         pushes_per_s=per_s,
     )

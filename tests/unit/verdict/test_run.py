@@ -155,7 +155,7 @@ def test_a_run_that_ended_otherwise_is_not_cut_short() -> None:
     for changes in ({"complete": False}, {"failure": "OSError: full"}, {"ended_early": "no session left"}):
         verdict = judge(of_length(8, 600.0, **changes))
         assert verdict.verdict is Ruling.INCONCLUSIVE
-        assert "cut short" not in str(verdict)
+        assert "the run was cut short" not in str(verdict)
 
 
 def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:

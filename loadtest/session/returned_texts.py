@@ -1,0 +1,60 @@
+"""Check of texts that come back: in replies, in pushes, in restored histories. Pure.
+
+A text bears the mark of its request (`loadtest.dialects.marks`), so that it shows whose it is and whether it
+is intact. A reply may say more than its request's text: a chat server quotes. So it may hold earlier texts of
+its own session, whole or in part, but no later one: that would be another reply's.
+"""
+
+from typing import Any
+
+from loadtest.dialects.base import Reply
+from loadtest.dialects.dialect_session import DialectSession
+from loadtest.dialects.marks import Flaw, difference
+from loadtest.session.ledger import Outcome
+
+_BESIDE = 60
+"""Characters of each of two texts side by side."""
+
+
+def flaw_of_reply(reply: Reply, sequence: int, about: DialectSession) -> Outcome | None:
+    """Return what is wrong with the text of a reply to this request, None if it holds the request's own.
+
+    Raises:
+        AttributeError, TypeError: the text is none.
+    """
+    text: Any = reply.text  # given by a user's dialect
+    if text is None:
+        return Outcome.CORRUPTED
+    sent = about.text(sequence)
+    if text == sent:
+        return None
+    if not reply.whole and text.count(sent) == 1 and about.marker.may_quote(sequence, text):
+        return None
+    return Outcome.FOREIGN if about.marker.is_foreign(text) else Outcome.CORRUPTED
+
+
+def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, str]:
+    """Check a text that came without being asked for: in a restored history, or in a push.
+
+    Returns:
+        The sequence numbers of this session's own texts in it, each once, what is wrong with it if anything
+        is, and an example of that. A text without a mark of this run has nothing to check.
+    """
+    foreign = about.marker.foreign_part(text)
+    if foreign is not None:
+        sequence, got = foreign
+        return [], Flaw.FOREIGN, f"of another session: {difference(about.text(sequence), got)}"
+    own = list(dict.fromkeys(about.marker.own(text)))
+    for sequence in own:
+        sent = about.text(sequence)
+        times = text.count(sent)
+        if times != 1:
+            example = f"it holds its text {times} times" if times else difference(sent, text)
+            return own, Flaw.ALTERED, f"request {sequence}: {example}"
+    return own, None, ""
+
+
+def out_of_order(late: int, early: int, about: DialectSession) -> str:
+    """Return the example of a request that came after a later one, with the beginnings of both texts."""
+    texts = [f'"{about.text(sequence)[:_BESIDE]}"' for sequence in (late, early)]
+    return f"request {late} after request {early}: {' after '.join(texts)}"

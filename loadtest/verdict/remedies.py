@@ -1,0 +1,53 @@
+"""What to do about an overloaded load generator: only what the command that made the run can do.
+
+Locust runs have workers and a rate, a duel passes both on to Locust. A probe has neither.
+"""
+
+from loadtest.results.manifest import Manifest
+
+_LESS = "use fewer --sessions, or a machine that does less"
+
+_PROBES = {
+    "load": _LESS,
+    "threads": _LESS,
+    "pauses": _LESS,
+    "held_back": _LESS,
+    "warmup": "probe again",
+    "files": "raise `ulimit -n`, or use fewer --sessions",
+    "ports": "use fewer --sessions",
+}
+
+_RUNS = {
+    "load": "use more workers or a lower rate",
+    "threads": "use more workers, and let nothing else compute in their processes",
+    "pauses": "use more workers with fewer sessions each",
+    "held_back": "use a lower rate",
+    "warmup": "run longer than the warm-up",
+    "files": "raise `ulimit -n`, or use more workers",
+    "ports": "add addresses with --ws-source-ip",
+}
+
+_ANY = {
+    "stall": "let nothing stop the process or send its machine to sleep",
+    "steal": "use a machine with fewer neighbours",
+}
+
+
+def remedy(problem: str, manifest: Manifest) -> str:
+    """Return what to do about a problem, as the command that made a run can.
+
+    Args:
+        problem: what is short: `load` (the engine's time), `threads`, `pauses`, `held_back`, `warmup`,
+            `files`, `ports`, `stall`, `steal`.
+        manifest: of the run.
+    """
+    if problem in _ANY:
+        return _ANY[problem]
+    if manifest.made_by == "probe":
+        return _PROBES[problem]
+    plan = manifest.plan
+    if problem == "load" and (plan.arrivals == "closed" or not plan.messages_planned):
+        return "use more workers or fewer sessions"  # there is no rate
+    if problem == "held_back" and plan.in_flight:
+        return "use a lower rate, or let more messages be in flight (--ws-in-flight)"
+    return _RUNS[problem]
