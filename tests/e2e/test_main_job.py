@@ -50,6 +50,32 @@ def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path
     assert listening == 1
 
 
+def test_a_server_without_a_history_passes(tmp_path: Path) -> None:
+    """Like the application without a chat backend: what it has is judged, and nothing else is missed."""
+    with (
+        ServerProcess(mode="ack") as server,
+        LocustProcess(tmp_path, *BRISK, "--host", server.url, seconds=10) as locust,
+    ):
+        finished = locust.wait()
+    assert finished.exit_code == 0, finished.output
+    judged = {item for item, ruling in finished.rulings.items() if ruling == "PASS"}
+    assert judged == {"connect", "stability", "messaging", "reconnect", "cleanup"}
+    assert finished.rulings["persistence"] == "NOT_JUDGED"
+    assert finished.counts["persistence.checked"] > 0
+
+
+def test_histories_of_large_messages_pass(tmp_path: Path) -> None:
+    """Texts of 200 kB, of which a history soon needs more than 16 MiB."""
+    plan = ("--ws-message-bytes", "200000", "--ws-sessions", "2", "--ws-rate", "8", "--ws-drop-every", "3")
+    with (
+        ServerProcess() as server,
+        LocustProcess(tmp_path, *BRISK, *plan, "--host", server.url, users=1, seconds=16) as locust,
+    ):
+        finished = locust.wait()
+    assert "FAIL" not in finished.rulings.values(), finished.output
+    assert finished.counts["persistence.acknowledged"] / finished.counts["persistence.histories"] > 42
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_with_a_complete_run_and_a_verdict(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C and SIGTERM close the sessions, complete the run directory and print the verdict table."""
@@ -162,7 +188,7 @@ def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
     start = finished.output.index("[\n")
     entries = {entry["name"]: entry for entry in json.JSONDecoder().raw_decode(finished.output[start:])[0]}
     assert entries["round trip"]["num_requests"] == finished.counts["messaging.answered"]
-    assert entries["connect"]["num_requests"] == finished.counts["connect.established"] == 20
+    assert entries["connect"]["num_requests"] == finished.counts["connect.established"] > 0
     assert entries["reconnect"]["num_requests"] == finished.counts["reconnect.resumed"] > 0
     assert entries["push"]["num_requests"] == finished.counts["messaging.pushes"] > 0
     assert sum(entry["num_failures"] for entry in entries.values()) == 0
