@@ -58,6 +58,8 @@ def test_every_field_of_the_plan_makes_runs_incomparable(name: str) -> None:
             changed = (Storm(at_s=30.0, share_ratio=0.5),)
         case str():
             changed = value + "x"
+        case None:
+            changed = 30.0
         case _:
             changed = value + 1
     other = plan(**{name: changed})

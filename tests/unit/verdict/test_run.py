@@ -169,7 +169,10 @@ def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:
 
 def test_nothing_fails_by_the_users_mistake() -> None:
     """A dialect that cannot read replies makes any server look as if it lost them all."""
-    mistake = {"complete": False, "failure": "mistake in the dialect: Chat.read raised KeyError: 'id'"}
+    mistake: dict[str, Any] = {
+        "complete": False,
+        "failure": "mistake in the dialect: Chat.read raised KeyError: 'id'",
+    }
     lost = {"messaging.lost": 1}
     assert judge(sound(lost, of=manifest(**mistake))).verdict is Ruling.FAIL
     verdict = judge(sound(lost, of=manifest(**mistake, usage_error=True)))
