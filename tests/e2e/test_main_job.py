@@ -14,7 +14,7 @@ import pytest
 from loadtest.ruling import Ruling
 from loadtest.runs.publish import publish
 from loadtest.server.server_process import ServerProcess
-from tests.support.locusts import BRISK, LocustProcess
+from tests.support.locusts import BRISK, LocustProcess, two_workers
 from tests.support.serverclient import counters, wait_for
 
 FILES = {
@@ -87,6 +87,27 @@ def test_signal_ends_with_a_complete_run_and_a_verdict(tmp_path: Path, number: s
     assert {path.name for path in finished.run.iterdir()} >= FILES
     assert "persistence" in finished.output
     assert finished.exit_code in (0, 4)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_passes_before_half_of_the_planned_time(
+    tmp_path: Path, number: signal.Signals, processes: int
+) -> None:
+    """A run of ten minutes that is ended after seconds is INCONCLUSIVE, its twin without -t passes."""
+    for name, seconds in (("planned", 600), ("open", None)):
+        arguments = (*BRISK, "--ws-drops", "close", *(two_workers() if processes == 2 else ()))
+        with LocustProcess(tmp_path / name, *arguments, seconds=seconds) as locust:
+            _wait_for(tmp_path / name, "*/*/events.jsonl", '"resumed"', 12)
+            locust.interrupt(number)
+            finished = locust.wait(60)
+        assert finished.manifest["complete"] is True, finished.output
+        assert finished.manifest["missing_workers"] == []
+        passed = "PASS" in finished.rulings.values()
+        cut = [one for one in finished.verdict["items"] if one["summary"].startswith("the run was cut short")]
+        assert (passed, bool(cut)) == ((True, False) if seconds is None else (False, True))
+        assert (f" s of {seconds} s" in finished.output) == bool(seconds)
+        assert finished.exit_code == (4 if seconds else 0), finished.output
 
 
 def test_killed_run_can_still_be_read(tmp_path: Path) -> None:
