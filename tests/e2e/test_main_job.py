@@ -66,13 +66,15 @@ def test_a_server_without_a_history_passes(tmp_path: Path) -> None:
 
 def test_histories_of_large_messages_pass(tmp_path: Path) -> None:
     """Texts of 200 kB, of which a history soon needs more than 16 MiB."""
-    plan = ("--ws-message-bytes", "200000", "--ws-sessions", "2", "--ws-rate", "8", "--ws-drop-every", "3")
+    plan = ("--ws-message-bytes", "200000", "--ws-sessions", "2", "--ws-rate", "8")
+    drops = ("--ws-drop-every", "0", "--ws-storm", "100%@11:fin")
     with (
         ServerProcess() as server,
-        LocustProcess(tmp_path, *BRISK, *plan, "--host", server.url, users=1, seconds=16) as locust,
+        LocustProcess(tmp_path, *BRISK, *plan, *drops, "--host", server.url, users=1, seconds=15) as locust,
     ):
         finished = locust.wait()
     assert "FAIL" not in finished.rulings.values(), finished.output
+    assert finished.counts["reconnect.resumed"] == finished.counts["persistence.histories"] == 2
     assert finished.counts["persistence.acknowledged"] / finished.counts["persistence.histories"] > 42
 
 
