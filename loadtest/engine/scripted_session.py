@@ -100,7 +100,12 @@ class ScriptedLink(Link):
         self._feed(Due(self._context.clock()))
 
     def drop(self) -> None:
-        """Close the connection as a client that will come back."""
+        """Close the connection as a client that will come back; try the probe, which other kinds send."""
+        try:
+            self.session.probe  # noqa: B018 - for its mistakes
+        except DialectMistake as wrong:
+            self._context.fail(wrong)
+            return
         self._feed(DropDue(Drop(kind="close", ordinal=0, after_s=0.0)))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.server.server_process import ServerProcess
 from tests.support.examples import stranger
-from tests.support.locusts import Finished, LocustProcess, two_workers
+from tests.support.locusts import LOCUSTFILE, Finished, LocustProcess, two_workers
 from tests.support.serverclient import counters, get
 
 UNNAMED = """
@@ -36,11 +36,10 @@ PLAN = (
 )
 
 
-def run(url: str, folder: Path, *settings: str, locustfile: Path | None = None) -> Finished:
+def run(url: str, folder: Path, *settings: str, locustfile: Path = LOCUSTFILE) -> Finished:
     """Make a run against a server."""
     given = ("--host", url.replace("http://", "ws://"), *PLAN, *settings)
-    files = {} if locustfile is None else {"locustfile": locustfile}
-    with LocustProcess(folder / "results", *given, seconds=12, **files) as locust:
+    with LocustProcess(folder / "results", *given, seconds=12, locustfile=locustfile) as locust:
         return locust.wait()
 
 

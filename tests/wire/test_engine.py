@@ -690,7 +690,7 @@ def fails(run: EngineRun) -> BaseException:
 )
 def test_mistake_in_a_dialect_ends_the_engine(defect: str, given: str, server: AsgiServer) -> None:
     """A user's dialect that raises ends the run, and says where and what; its own exception is the cause."""
-    chosen = settings(server.port, dialect=Faulty(defect), drops=one_drop("reset"))
+    chosen = settings(server.port, dialect=Faulty(defect), drops=one_drop("mid_reply"))
     run = EngineRun(chosen, lambda _: None)
     run.add(5)
     failure = fails(run)
