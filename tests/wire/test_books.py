@@ -59,13 +59,8 @@ def books_of(url: str, opened: int) -> Counter[str]:
         books = Counter(get(url, "/counters")[1])
         return books if books["opened"] == books["ended"] == opened else None
 
-<<<<<<< HEAD
     books: Counter[str] = wait_for(ended, what="the end of all connections")
     return books
-=======
-    found: Counter[str] = wait_for(ended, what="the end of all connections")
-    return found
->>>>>>> wt-h7
 
 
 def talked(url: str, kinds: set[str], *, storms: tuple[Storm, ...] = (), resumes: int) -> Counter[str]:
