@@ -207,9 +207,10 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         Setting(
             "",
             Whole(1, 2**30, "bytes"),
-            2**24,
+            None,
             "Largest message that is accepted from the server; a restored history is one message.",
             attribute="max_message_bytes",
+            default_text="16 MiB, or what a history of the dialect's window may need",
         ),
         Setting("", seconds(0.1, 86_400), 20.0, "Time between keepalive pings.", attribute="ping_interval_s"),
         Setting(

@@ -163,7 +163,7 @@ class Duel:
         self._pairs.append(pair)
         self.record = msgspec.structs.replace(self.record, pairs=[*self.record.pairs, runs])
         _write(self.folder, self.record)
-        self._tell_all(output.pair_lines(len(self._pairs), pair))
+        self._tell_all(output.pair_lines(len(self._pairs), pair, self._settings.order))
         look = self._look()
         outcome = Outcome(
             fit=pair.fit,

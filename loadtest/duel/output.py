@@ -63,13 +63,22 @@ def turn_line(settings: DuelSettings, number: int, roles: Sequence[str]) -> str:
     return f"pair {number} of {settings.pairs}: {names} {verb} for {text.clock(settings.duration_s)}"
 
 
-def pair_lines(number: int, pair: DuelPair) -> Iterator[str]:
+_HOW_TO_RELIEVE = {
+    Order.ABBA: "options for Locust go after --, as in: -- --processes 2 --ws-rate 0.5",
+    Order.PARALLEL: "runs in turn (--order abba) do not share the host; options for Locust go after --",
+}
+"""How to follow the advice on an overloaded load generator in a duel."""
+
+
+def pair_lines(number: int, pair: DuelPair, order: Order) -> Iterator[str]:
     """Yield the results of each run of a pair, and why the pair does not count, if so."""
     for role, run in (("a", pair.a), ("b", pair.b)):
         quantiles = ", ".join(f"{name} {_of_run(run, name)}" for name in ("p50", "p90", "p99"))
         yield f"pair {number}, {role}: {_rulings(run)}; service {quantiles}; {run.path}"
         if why := spoiling(run.timing):
             yield f"pair {number} does not count: {role}: {why}"
+    if not all(run.timing.generator.valid for run in (pair.a, pair.b)):
+        yield _HOW_TO_RELIEVE[order]
     for missing in pair.lacks:
         yield f"pair {number}: too little to judge, {missing}"
 

@@ -74,7 +74,7 @@ class Lifecycle(ABC):
         self._runner: Any = environment.runner
         self._configuration = Configuration(environment, classes)
         self._load: Load | None = None
-        self._failure: str | None = None  # why the tool itself failed in this run
+        self._failure: str | None = None  # the error that ended this run
 
     @property
     def concluding(self) -> bool:
@@ -336,6 +336,7 @@ class RecordingLifecycle(Lifecycle):
                 self._settings.baseline,
                 self._missing_workers,
                 failure=self._failure,
+                usage_error=failed_with == UsageError.exit_code,
             )
         finally:
             self._concluded.set()

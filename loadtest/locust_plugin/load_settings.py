@@ -33,6 +33,12 @@ from loadtest.transport.metrics_gauge import MetricsGauge
 from loadtest.transport.target import Target, Tls
 from loadtest.verdict.allowances import Allowance, parse_allowances
 
+ROOM_BYTES = 2**24
+"""Messages of this size are accepted from any server."""
+
+AROUND_TEXT_BYTES = 2**10
+"""Room for what a server keeps beside a text in a history: who said it and when, an answer's own words."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
@@ -181,7 +187,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
         subprotocol_optional=values["subprotocol_optional"],
         source_ips=expand(values["source_ips"]),
         open_timeout_s=values["open_timeout_s"],
-        max_message_bytes=values["max_message_bytes"],
+        max_message_bytes=values["max_message_bytes"] or _largest_message(dialect, values),
         ping_interval_ns=int(values["ping_interval_s"] * NS_PER_S),
         ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
         connect_concurrency=values["connect_concurrency"],
@@ -197,6 +203,12 @@ def _tls(values: Mapping[str, Any]) -> Tls:
 def _gauge(values: Mapping[str, Any]) -> MetricsGauge | None:
     given = values["server_metrics"]
     return MetricsGauge.parse(given, _tls(values)) if given else None
+
+
+def _largest_message(dialect: Dialect, values: Mapping[str, Any]) -> int:
+    """Return the size up to which messages are accepted: a sound server's whole history is."""
+    message_bytes = Sizes.of_setting(values["message_bytes"]).largest + AROUND_TEXT_BYTES
+    return max(ROOM_BYTES, message_bytes * (dialect.history_window or 0))
 
 
 def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:

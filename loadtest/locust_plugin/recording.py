@@ -134,6 +134,7 @@ class Recording:
         missing_workers: Iterable[int] = (),
         *,
         failure: str | None = None,
+        usage_error: bool = False,
     ) -> JudgedRun:
         """Complete the run directory, then make its verdict and reports.
 
@@ -141,7 +142,8 @@ class Recording:
             results: folder of all runs.
             baseline: what to compare with, as for `--ws-baseline`.
             missing_workers: numbers of the workers whose part of the run is incomplete.
-            failure: why the tool itself failed, which marks the run incomplete; None if it did not.
+            failure: the error that ended the run, which marks it incomplete; None if none did.
+            usage_error: whether that was the user's mistake.
         """
         self._progress.kill()
         ended_at = utc_text(time.time_ns())
@@ -149,7 +151,7 @@ class Recording:
         if failure is None:
             self.writer.finish(ended_at, missing_workers, ended_early=self.ended_early)
         else:
-            self.writer.fail(failure, missing_workers)
+            self.writer.fail(failure, missing_workers, usage_error=usage_error)
         if self._log_watch is not None:
             self._log_watch.finish()
         return publish(self.writer.path, results=results, baseline=baseline)

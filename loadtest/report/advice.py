@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from loadtest import text
-from loadtest.errors import DIALECT_MISTAKE
 from loadtest.report.losses import loss_lines
 from loadtest.report.tables import counts, gates, interval, margin, time_limits
 from loadtest.results.data import RunData
@@ -124,14 +123,15 @@ def _amount(name: str, value: float) -> str:
 
 
 def failure_lines(run: RunData) -> list[str]:
-    """Return why the tool itself failed, and what the report then covers; empty if it did not fail."""
+    """Return the error that ended a run, and what the report then covers; empty if none did."""
     failure = run.manifest.failure
     if failure is None:
         return []
     recorded = text.clock(run.length_s)
-    by_user = failure.startswith(DIALECT_MISTAKE)
     return [
-        f"The run ended early: {failure}" if by_user else f"The tool itself failed: {failure}",
+        f"The run ended early: {failure}"
+        if run.manifest.usage_error
+        else f"The tool itself failed: {failure}",
         f"What follows is of the {recorded} that it had recorded, and says nothing of what came after.",
     ]
 

@@ -10,7 +10,7 @@ import math
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from msgspec import Struct
 
@@ -191,6 +191,7 @@ class RunData:
         phases: durations in µs by phase (detect, wait, dns, tcp, tls, upgrade, resume) of the outages that
             ended.
         uptime: how long connections were up, and how they were lost.
+        ended_with_losses: failed attempts by item (`connect`, `reconnect`) that ended together with a loss.
         storms: how each planned storm went, ordered by time.
         warnings: problems with the files that did not prevent reading them.
     """
@@ -207,6 +208,7 @@ class RunData:
     outages: Sequence[OutageGroup]
     phases: Mapping[str, Histogram]
     uptime: Uptime
+    ended_with_losses: Mapping[str, int] = field(default_factory=dict)
     storms: Sequence[StormRecovery] = ()
     warnings: Sequence[str] = ()
 

@@ -228,7 +228,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
         host: the machine that generated the load.
         workers: what each process contributed, filled in at the end.
         missing_workers: workers that did not deliver everything they recorded.
-        failure: the error that made the tool itself fail, null if it did not.
+        failure: the error that ended the run, null if none did.
+        usage_error: whether that was a mistake in the settings, the data or the dialect, not in the tool.
         ended_early: why the run had no prospects any more and was ended before its time, null if it was not.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections, null for the
             dialect's promise.
@@ -259,6 +260,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     workers: list[WorkerShare] = field(default_factory=list)
     missing_workers: list[Count] = field(default_factory=list)
     failure: Text | None = None
+    usage_error: bool = False
     ended_early: Text | None = None
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
@@ -306,6 +308,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     @property
     def unended(self) -> str:
         """Why the run did not end normally, empty if it did."""
+        if self.usage_error:
+            return "a mistake in the settings or the dialect ended the run"
         if self.failure is not None:
             return "the tool itself failed before the run's end"
         return "" if self.complete else "the run was not ended in good order"

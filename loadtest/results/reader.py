@@ -18,6 +18,7 @@ from loadtest.drops.kinds import disconnects
 from loadtest.errors import RunUnreadable
 from loadtest.histograms import Histogram
 from loadtest.results import directory, hlog
+from loadtest.results.coincidence import Coincidences
 from loadtest.results.data import (
     SECONDS_TAGS,
     STEADY_TAGS,
@@ -73,6 +74,7 @@ class Gathering:
         self._outages = _Outages()
         self._recoveries = Recoveries(manifest.plan.storms)
         self._uptime = UptimeGathering()
+        self._coincidences = Coincidences()
         self._warnings: list[str] = []
         self._standstills = 0
         self._longest_ns = 0
@@ -163,6 +165,7 @@ class Gathering:
                 self._attempts[record.at_ns // NS_PER_S] += 1
         else:
             self._outages.event(record)
+            self._coincidences.event(record, in_outage=self._outages.is_open(record.session))
             self._recoveries.event(record)
             self._uptime.event(record)
 
@@ -189,6 +192,7 @@ class Gathering:
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
             uptime=self._uptime.uptime(),
+            ended_with_losses=self._coincidences.explained(),
             warnings=(*self._warnings, *self._standstill_warning()),
         )
 
@@ -225,6 +229,10 @@ class _Outages:
                 self._begin("loss", record.cause or OTHER, record.session)
             case "resumed":
                 self._resumed(record)
+
+    def is_open(self, session: str) -> bool:
+        """Return whether a session is in an outage, as far as events tell."""
+        return session in self._open
 
     def _begin(self, trigger: str, name: str, session: str) -> None:
         key = (trigger, name[:TEXT_LIMIT])

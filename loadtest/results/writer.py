@@ -132,10 +132,10 @@ class RunWriter:
             ended_early=ended_early,
         )
 
-    def fail(self, failure: str, missing_workers: Iterable[int] = ()) -> None:
-        """Write the waiting histograms and why the tool failed; the run stays incomplete."""
+    def fail(self, failure: str, missing_workers: Iterable[int] = (), *, usage_error: bool = False) -> None:
+        """Write the waiting histograms and the error that ended the run, which stays incomplete."""
         with suppress(ResultsUnwritable):  # this may be the failure itself
-            self._end(failure=failure, missing_workers=sorted(missing_workers))
+            self._end(failure=failure, usage_error=usage_error, missing_workers=sorted(missing_workers))
 
     def _end(self, **changes: Any) -> None:
         try:

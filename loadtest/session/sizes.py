@@ -39,6 +39,11 @@ class Sizes:
         """The size of all texts; None if they differ."""
         return self.weights[0][0] if len(self.weights) == 1 else None
 
+    @property
+    def largest(self) -> int:
+        """The size of the largest texts."""
+        return self.weights[-1][0]
+
     def of(self, seed: int, session: int, sequence: int) -> int:
         """Return the size of a text in bytes.
 

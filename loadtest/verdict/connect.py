@@ -28,6 +28,7 @@ def judge(run: RunData) -> Item[ConnectEvidence]:
         evidence=ConnectEvidence(
             counts=run.counts_of("connect"),
             unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
+            ended_with_losses=run.ended_with_losses.get("connect", 0),
             sessions_planned=run.manifest.plan.sessions,
             limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
             percentiles=run.percentile_table(["connect"]),
@@ -42,7 +43,8 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
     own, unresolved = own_failures(run, "connect"), run.count("connect.unresolved")
     # Each session gives up after a failed attempt, so the load generator caused at most `own` of these.
-    if gave_up > own or failed - own > MAX_FAILED_RATIO * attempts:
+    explained = own + run.ended_with_losses.get("connect", 0)
+    if gave_up > own or failed - explained > MAX_FAILED_RATIO * attempts:
         return Ruling.FAIL, _failure(run)
     if own:
         reason = own_reason(run, "connect")

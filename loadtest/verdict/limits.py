@@ -4,10 +4,9 @@ A limit is judged by the value of the run at its quantile, the same value that r
 samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit that chance does not explain
 it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it.
 
-An overloaded load generator makes times longer: what is late may be so by its fault and is INCONCLUSIVE. What
-is in time all the same stays a fact for connects, reconnects and pushes, but latency is not judged at all. If
-the generator only sent fewer messages than planned, because replies were slow and `--ws-in-flight` held
-others back, what was late under less load stays late.
+An overloaded load generator makes latency INCONCLUSIVE, and nothing else: a few milliseconds of its own do not
+explain a late connect, reconnect or push. If the generator only sent fewer messages than planned, because
+replies were slow and `--ws-in-flight` held others back, what was late under less load stays late.
 
 A broken limit fails its item, whatever else is known of it. Which limits exist does not belong here, see
 `loadtest.statistics.time_limits`.
@@ -75,9 +74,7 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
 
 def _is_fact(verdict: Ruling, limit: TimeLimit, generator: Generator) -> bool:
     """Whether a verdict holds although the load generator was not fit to measure."""
-    if verdict is Ruling.FAIL:
-        return _only_held_back(generator)
-    return limit.item != "latency"
+    return limit.item != "latency" or (verdict is Ruling.FAIL and _only_held_back(generator))
 
 
 def _only_held_back(generator: Generator) -> bool:

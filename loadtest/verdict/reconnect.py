@@ -45,6 +45,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
         evidence=ReconnectEvidence(
             counts=run.counts_of("reconnect"),
             unaccounted=unaccounted(run, "reconnect", "outages", ENDINGS),
+            ended_with_losses=run.ended_with_losses.get("reconnect", 0),
             drops=run.counts_of("drops"),
             losses=run.counts_of("losses"),
             closes=run.counts_of("closes"),
@@ -147,7 +148,8 @@ def _failings(run: RunData) -> list[str]:
         and name not in excused
     ]
     attempts = run.count("reconnect.attempts")
-    refused = run.count("reconnect.failed") - run.count("reconnect.unreachable") - own
+    explained = own + run.count("reconnect.unreachable") + run.ended_with_losses.get("reconnect", 0)
+    refused = run.count("reconnect.failed") - explained
     if refused > MAX_REFUSED_RATIO * attempts:
         failings.append(f"{refused} of {attempts} attempts refused by a server that was there")
     return failings

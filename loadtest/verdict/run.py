@@ -98,8 +98,10 @@ def judge(
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
     items += filter(None, (health.judge(run),))
-    unseen = incomplete(run) or cut_short(run)
-    items = [_downgraded(item, unseen) for item in items] if unseen else items
+    if unseen := incomplete(run) or cut_short(run):
+        # A dialect that cannot read the server's replies makes any server look wrong.
+        doubtful = (Ruling.PASS, Ruling.FAIL) if run.manifest.usage_error else (Ruling.PASS,)
+        items = [_downgraded(item, unseen) if item.verdict in doubtful else item for item in items]
     return Verdict(
         revision=run.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
@@ -115,9 +117,7 @@ def _limited(item: AnyItem, run: RunData, generator: Generator) -> AnyItem:
 
 
 def _downgraded(item: AnyItem, unseen: str) -> AnyItem:
-    """Return the item with PASS turned into INCONCLUSIVE, because the run lacks something."""
-    if item.verdict is not Ruling.PASS:
-        return item
+    """Return the item as INCONCLUSIVE, because the run lacks something."""
     return msgspec.structs.replace(
         item, verdict=Ruling.INCONCLUSIVE, summary=f"{unseen}; else: {item.summary}"
     )

@@ -61,6 +61,9 @@ def run(folder: Path, method: str, *arguments: str) -> Finished:
 def assert_told(finished: Finished, told: str) -> None:
     """Assert that a run ended with exit code 2 and this mistake, in its output and its record."""
     assert finished.exit_code == 2, finished.output
+    assert finished.manifest["usage_error"] is True
+    assert f"The run ended early: {finished.manifest['failure']}"[:60] in finished.output
+    assert not {"PASS", "FAIL"} & set(finished.rulings.values())
     assert finished.manifest["complete"] is False
     assert finished.manifest["failure"].startswith(told)
     assert told in finished.output

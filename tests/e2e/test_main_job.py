@@ -14,7 +14,7 @@ import pytest
 from loadtest.ruling import Ruling
 from loadtest.runs.publish import publish
 from loadtest.server.server_process import ServerProcess
-from tests.support.locusts import BRISK, LocustProcess
+from tests.support.locusts import BRISK, LocustProcess, two_workers
 from tests.support.serverclient import counters, wait_for
 
 FILES = {
@@ -50,6 +50,34 @@ def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path
     assert listening == 1
 
 
+def test_a_server_without_a_history_passes(tmp_path: Path) -> None:
+    """Like the application without a chat backend: what it has is judged, and nothing else is missed."""
+    with (
+        ServerProcess(mode="ack") as server,
+        LocustProcess(tmp_path, *BRISK, "--host", server.url, seconds=10) as locust,
+    ):
+        finished = locust.wait()
+    assert finished.exit_code == 0, finished.output
+    judged = {item for item, ruling in finished.rulings.items() if ruling == "PASS"}
+    assert judged == {"connect", "stability", "messaging", "reconnect", "cleanup"}
+    assert finished.rulings["persistence"] == "NOT_JUDGED"
+    assert finished.counts["persistence.checked"] > 0
+
+
+def test_histories_of_large_messages_pass(tmp_path: Path) -> None:
+    """Texts of 200 kB, of which a history soon needs more than 16 MiB."""
+    plan = ("--ws-message-bytes", "200000", "--ws-sessions", "2", "--ws-rate", "8")
+    drops = ("--ws-drop-every", "0", "--ws-storm", "100%@11:fin")
+    with (
+        ServerProcess() as server,
+        LocustProcess(tmp_path, *BRISK, *plan, *drops, "--host", server.url, users=1, seconds=15) as locust,
+    ):
+        finished = locust.wait()
+    assert "FAIL" not in finished.rulings.values(), finished.output
+    assert finished.counts["reconnect.resumed"] == finished.counts["persistence.histories"] == 2
+    assert finished.counts["persistence.acknowledged"] / finished.counts["persistence.histories"] > 42
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_with_a_complete_run_and_a_verdict(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C and SIGTERM close the sessions, complete the run directory and print the verdict table."""
@@ -61,6 +89,27 @@ def test_signal_ends_with_a_complete_run_and_a_verdict(tmp_path: Path, number: s
     assert {path.name for path in finished.run.iterdir()} >= FILES
     assert "persistence" in finished.output
     assert finished.exit_code in (0, 4)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_passes_before_half_of_the_planned_time(
+    tmp_path: Path, number: signal.Signals, processes: int
+) -> None:
+    """A run of ten minutes that is ended after seconds is INCONCLUSIVE, its twin without -t passes."""
+    for name, seconds in (("planned", 600), ("open", None)):
+        arguments = (*BRISK, "--ws-drops", "close", *(two_workers() if processes == 2 else ()))
+        with LocustProcess(tmp_path / name, *arguments, seconds=seconds) as locust:
+            _wait_for(tmp_path / name, "*/*/events.jsonl", '"resumed"', 12)
+            locust.interrupt(number)
+            finished = locust.wait(60)
+        assert finished.manifest["complete"] is True, finished.output
+        assert finished.manifest["missing_workers"] == []
+        passed = "PASS" in finished.rulings.values()
+        cut = [one for one in finished.verdict["items"] if one["summary"].startswith("the run was cut short")]
+        assert (passed, bool(cut)) == ((True, False) if seconds is None else (False, True))
+        assert (f" s of {seconds} s" in finished.output) == bool(seconds)
+        assert finished.exit_code == (4 if seconds else 0), finished.output
 
 
 def test_killed_run_can_still_be_read(tmp_path: Path) -> None:
@@ -162,7 +211,7 @@ def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
     start = finished.output.index("[\n")
     entries = {entry["name"]: entry for entry in json.JSONDecoder().raw_decode(finished.output[start:])[0]}
     assert entries["round trip"]["num_requests"] == finished.counts["messaging.answered"]
-    assert entries["connect"]["num_requests"] == finished.counts["connect.established"] == 20
+    assert entries["connect"]["num_requests"] == finished.counts["connect.established"] > 0
     assert entries["reconnect"]["num_requests"] == finished.counts["reconnect.resumed"] > 0
     assert entries["push"]["num_requests"] == finished.counts["messaging.pushes"] > 0
     assert sum(entry["num_failures"] for entry in entries.values()) == 0

@@ -59,8 +59,8 @@ def books_of(url: str, opened: int) -> Counter[str]:
         books = Counter(get(url, "/counters")[1])
         return books if books["opened"] == books["ended"] == opened else None
 
-    found: Counter[str] = wait_for(ended, what="the end of all connections")
-    return found
+    books: Counter[str] = wait_for(ended, what="the end of all connections")
+    return books
 
 
 def talked(url: str, kinds: set[str], *, storms: tuple[Storm, ...] = (), resumes: int) -> Counter[str]:

@@ -156,6 +156,17 @@ def test_sizes_of_messages_are_a_number_or_a_text_of_the_plan(given: Any, kept: 
     assert settings_of(message_bytes=given).plan.message_bytes == (kept or "64=9,100000=1")
 
 
+def test_a_whole_history_is_accepted_whatever_its_size() -> None:
+    """The server may send the largest text as often as the dialect's window says, in one message."""
+
+    def accepted(**values: Any) -> int:
+        return settings_of(**values).engine.max_message_bytes
+
+    assert accepted() == accepted(dialect="echo", message_bytes=2**20) == 2**24
+    assert accepted(message_bytes={64: 9, 100_000: 1}) > 200 * 100_000
+    assert accepted(message_bytes=2**20, max_message_bytes=1000) == 1000
+
+
 @pytest.fixture
 def accounts(tmp_path: Path) -> Path:
     """A data file of two rows."""

@@ -322,6 +322,15 @@ def test_why_the_tool_failed_stands_first(tmp_path: Path, capsys: pytest.Capture
     assert told in (suite.findtext("system-out") or "")
 
 
+def test_a_usage_error_is_no_failure_of_the_tool(tmp_path: Path) -> None:
+    """A mistake in --ws-data or a dialect ended the run early, whatever its text says."""
+    of = manifest(failure="--ws-data must be a file that can be read", usage_error=True)
+    published = publish(write_run(tmp_path, of=of, seconds=8, complete=False), results=tmp_path)
+    lines = (published.path / "summary.md").read_text().splitlines()
+    assert lines[2] == "### The run ended early: --ws-data must be a file that can be read"
+    assert "tool itself" not in (published.path / "summary.md").read_text()
+
+
 def test_nothing_is_told_of_a_failure_that_was_none(sound: JudgedRun, empty: JudgedRun) -> None:
     """A sound run, and one that was merely killed, have no such line."""
     for one in (sound, empty):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,14 @@ def test_a_living_server_may_refuse_one_attempt_in_a_hundred() -> None:
     assert ruling("reconnect", sound({"reconnect.failed": 2})) is Ruling.PASS
     assert ruling("reconnect", sound({"reconnect.failed": 3})) is Ruling.FAIL
     assert ruling("reconnect", sound({"reconnect.failed": 150, "reconnect.unreachable": 150})) is Ruling.PASS
+
+
+def test_what_went_down_with_other_connections_is_no_refusal() -> None:
+    """A server that is killed fails `stability`, not also the attempts that had just succeeded."""
+    failed = sound({"reconnect.failed": 9})
+    assert ruling("reconnect", failed) is Ruling.FAIL
+    assert ruling("reconnect", replace(failed, ended_with_losses={"reconnect": 8})) is Ruling.PASS
+    assert ruling("reconnect", replace(failed, ended_with_losses={"connect": 8})) is Ruling.FAIL
 
 
 def test_outages_without_an_end_are_inconclusive() -> None:

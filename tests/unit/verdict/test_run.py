@@ -167,6 +167,21 @@ def test_nothing_passes_in_a_run_that_the_tool_gave_up() -> None:
     assert ruling("connect", sound({"connect.gave_up": 1}, of=gave_up)) is Ruling.FAIL
 
 
+def test_nothing_fails_by_the_users_mistake() -> None:
+    """A dialect that cannot read replies makes any server look as if it lost them all."""
+    mistake: dict[str, Any] = {
+        "complete": False,
+        "failure": "mistake in the dialect: Chat.read raised KeyError: 'id'",
+    }
+    lost = {"messaging.lost": 1}
+    assert judge(sound(lost, of=manifest(**mistake))).verdict is Ruling.FAIL
+    verdict = judge(sound(lost, of=manifest(**mistake, usage_error=True)))
+    assert verdict.verdict is Ruling.INCONCLUSIVE
+    assert not {item.verdict for item in verdict.items} & {Ruling.PASS, Ruling.FAIL}
+    said = "a mistake in the settings or the dialect ended the run; else: "
+    assert verdict.item("messaging").summary.startswith(said)
+
+
 # Other items over runs.
 
 
