@@ -26,6 +26,7 @@ from loadtest.engine.login import credentials
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Endpoint, Event, Lost, Opened, Received, Send
 from loadtest.session.proof import NO_REPLY
+from loadtest.session.reconnecting import WORKING
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.state import State
@@ -170,7 +171,7 @@ class Transcript:
     def _failing(self, tally: ErrorTally) -> None:
         if self._raising:  # the exception is known, with its place
             return
-        if tally.error.startswith("working: "):  # a lost connection, which has an entry of its own
+        if tally.error.startswith(f"{WORKING}: "):  # a lost connection, which has an entry of its own
             return
         if tally.error == "reply unmatched":
             tally.example += f", awaited: {self._asked!r}"
@@ -198,7 +199,7 @@ class Transcript:
                 self._add(What.DROP, f"{record.kind}: the client closes the connection, code 1000")
             case "lost":
                 self._lost(record.cause or "", record.detail or "")
-            case "failed" if record.phase == "working":  # it was established, which is what matters here
+            case "failed" if record.phase == WORKING:  # it was established, which is what matters here
                 self._lost((record.cause or "").removeprefix("closed_"), record.detail or "")
             case "failed":
                 self._failed(record)

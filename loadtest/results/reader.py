@@ -175,6 +175,7 @@ class Gathering:
         for (name, worker), series in self._gauges.items():
             gauges[name][worker] = series
         row_s = self._row_s or _row_s(self._stop_ns)
+        uptime = self._uptime.uptime()
         return RunData(
             manifest=self._manifest,
             length_s=self._stop_ns / NS_PER_S,
@@ -191,8 +192,8 @@ class Gathering:
             outages=self._outages.groups(),
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
-            uptime=self._uptime.uptime(),
-            ended_with_losses=self._coincidences.explained(),
+            uptime=uptime,
+            ended_with_losses=self._coincidences.explained(uptime.away),
             warnings=(*self._warnings, *self._standstill_warning()),
         )
 
@@ -223,9 +224,9 @@ class _Outages:
                 self._begin("drop", record.kind or OTHER, record.session)
             case "dropped":
                 self._kept[record.session] = record.kind or OTHER
-            case "ended":  # by the server, in a drop that was to keep the connection
-                self._begin("drop", self._kept.pop(record.session, OTHER), record.session)
-            case "lost" if not record.final:
+            case "ended" if record.session in self._kept:  # in a drop that was to keep the connection
+                self._begin("drop", self._kept[record.session], record.session)
+            case "ended" | "lost" if not record.final:
                 self._begin("loss", record.cause or OTHER, record.session)
             case "resumed":
                 self._resumed(record)
@@ -240,6 +241,7 @@ class _Outages:
             key = (trigger, OTHER)
         self._begun[key] += 1
         self._open[session] = key
+        self._kept.pop(session, None)
 
     def _resumed(self, record: Lifecycle) -> None:
         key = self._open.pop(record.session, ("loss", OTHER))

@@ -24,10 +24,11 @@ from loadtest.dialects import calls
 from loadtest.dialects.base import Established, Failed, Incoming, Reply, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake
+from loadtest.drops.kinds import disconnects
 from loadtest.errors import DialectMistake, FieldMistake, IllegalStep, LoadtestError
 from loadtest.events import Action, Data, Event
 from loadtest.session.proof import Proof
-from loadtest.session.reconnecting import Attempts
+from loadtest.session.reconnecting import WORKING, Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.session_config import SessionConfig
@@ -40,8 +41,7 @@ NORMAL_CLOSURE = 1000
 """RFC 6455 section 7.4.1."""
 
 AFTERMATH_NS = 2 * NS_PER_S
-"""How long the end of a connection still belongs to a drop that was to keep it: what the server did while the
-client did not read, the client reads afterwards."""
+"""How long a connection's end still belongs to a drop that was to keep it: it may be read only afterwards."""
 
 
 class Session:
@@ -122,6 +122,7 @@ class Session:
 
     def _on_opened(self, event: events.Opened, now_ns: int) -> Actions:
         self._attempts.opened(event.phases, now_ns)
+        self._aftermath_ns = 0
         self._traffic.opened()
         self._was_open = True
         self._enter(State.ESTABLISHING)
@@ -189,18 +190,15 @@ class Session:
         self._has_worked(now_ns)
         return self._on_due(event, now_ns)
 
-    def _on_drop_due_proving(self, event: events.DropDue, now_ns: int) -> Actions:
-        if not self._has_worked(now_ns):
-            self._proof.dropped()
-        return self._on_drop_due(event, now_ns)
-
     def _on_lost_proving(self, event: events.Lost, now_ns: int) -> Actions:
         if self._has_worked(now_ns):
             return self._on_lost(event, now_ns)
-        self._proof.lost()
+        if self._proof.mute:  # that requests timed out is the fault, not that the server then hung up
+            return self._on_lost_in_drop(event, now_ns)
+        self._proof.failed()
         self._traffic.disconnected(now_ns)
         cause = f"closed_{event.cause}"
-        return self._wait_or_end(self._failed(cause, event.reason, now_ns, phase="working", code=event.code))
+        return self._wait_or_end(self._failed(cause, event.reason, now_ns, phase=WORKING, code=event.code))
 
     # Messages: the hot path.
 
@@ -256,9 +254,12 @@ class Session:
                 self._traffic.heard(incoming, now_ns)
         return ()
 
-    def _on_received_draining(self, event: events.Received, now_ns: int) -> Actions:
+    def _on_received_stalled(self, event: events.Received, now_ns: int) -> Actions:
         received = self._on_received_proving if self._proof.pending else self._on_received
-        return received(event, now_ns) or self._look_if_drained(now_ns)
+        return received(event, now_ns)
+
+    def _on_received_draining(self, event: events.Received, now_ns: int) -> Actions:
+        return self._on_received_stalled(event, now_ns) or self._look_if_drained(now_ns)
 
     def _on_received_dropping(self, event: events.Received, now_ns: int) -> Actions:
         """Take messages that still arrive, except what may answer the drop: that is counted apart."""
@@ -289,38 +290,49 @@ class Session:
 
     def _on_drop_due(self, event: events.DropDue, now_ns: int) -> Actions:
         self._traffic.pushes.ended(now_ns)
-        if self._attempts.dropped(event.drop, now_ns):
-            self._traffic.interrupted(now_ns)
+        if disconnects(event.drop.kind):
+            self._traffic.interrupted(now_ns, self._proof.blamed)
+            self._decide(now_ns)
             self._enter(State.DROPPING)
         else:
             self._enter(State.STALLED)
+        self._attempts.dropped(event.drop, now_ns)
         return (events.PerformDrop(event.drop),)
 
     def _on_recovered(self, _event: events.Recovered, now_ns: int) -> Actions:
         self._traffic.disturbed(now_ns, resumed=False)
-        self._traffic.pushes.began(now_ns)
         self._aftermath_ns = now_ns + AFTERMATH_NS
-        self._enter(State.STEADY)
+        if self._proof.pending:
+            self._enter(State.PROVING)
+        else:
+            self._traffic.pushes.began(now_ns)
+            self._enter(State.STEADY)
         return (events.Settle(), *self._traffic.in_turn(now_ns))
 
     def _on_detected(self, _event: events.Detected | events.Lost, now_ns: int) -> Actions:
         self._traffic.disconnected(now_ns)
         return self._wait_or_end(self._attempts.detected(now_ns))
 
-    def _on_lost_stalled(self, event: events.Lost, now_ns: int) -> Actions:
-        """End a connection that a drop was to keep: whichever side ended it, the drop is the cause."""
-        self._attempts.lost_in_drop(event, now_ns)
-        return self._on_detected(event, now_ns)
+    def _on_lost_in_drop(self, event: events.Lost, now_ns: int) -> Actions:
+        """End a connection whose end has a known cause: a drop that was to keep it, or its silence."""
+        self._decide(now_ns)
+        return self._on_gone(event, now_ns, explained=True)
 
     def _on_lost(self, event: events.Lost, now_ns: int) -> Actions:
-        if now_ns < self._aftermath_ns:
-            return self._on_lost_stalled(event, now_ns)
-        barred = event.code in self._dialect.forbidding_close_codes
-        self._attempts.lost(event, now_ns, barred=barred, refusal=self._traffic.refusal)
+        return self._on_gone(event, now_ns, explained=now_ns < self._aftermath_ns)
+
+    def _on_gone(self, lost: events.Lost, now_ns: int, *, explained: bool) -> Actions:
+        barred = lost.code in self._dialect.forbidding_close_codes
+        self._attempts.lost(lost, now_ns, explained=explained, barred=barred, refusal=self._traffic.refusal)
         if not barred:
-            return self._on_detected(event, now_ns)
+            return self._on_detected(lost, now_ns)
         self._traffic.disconnected(now_ns)
         return self._wait_or_end(None)
+
+    def _decide(self, now_ns: int) -> None:
+        """Decide whether the session has worked, as its connection ends."""
+        if self._proof.pending and not self._has_worked(now_ns):
+            self._proof.end(now_ns)
 
     # Stopping.
 
@@ -348,13 +360,8 @@ class Session:
         return (events.Drain(),)
 
     def _on_drained(self, _event: events.Drained, now_ns: int) -> Actions:
-        self._traffic.interrupted(now_ns)
+        self._traffic.interrupted(now_ns, self._proof.blamed)
         return self._finish_stopping(now_ns)
-
-    def _decide(self, now_ns: int) -> None:
-        """Decide whether the session has worked, if that is open at its end."""
-        if self._proof.pending and not self._has_worked(now_ns):
-            self._proof.stopped(now_ns)
 
     def _finish_stopping(self, now_ns: int) -> Actions:
         self._decide(now_ns)
@@ -394,7 +401,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
     State.PROVING: {
         events.Received: Session._on_received_proving,
         events.Due: Session._on_due_proving,
-        events.DropDue: Session._on_drop_due_proving,
+        events.DropDue: Session._on_drop_due,
         events.Lost: Session._on_lost_proving,
         events.HeartbeatDue: Session._on_heartbeat_due,
         events.Swept: Session._on_swept,
@@ -410,10 +417,10 @@ _TABLE: dict[State, dict[type, _Step]] = {
         events.Stopped: Session._on_stopped_steady,
     },
     State.STALLED: {
-        events.Received: Session._on_received,
+        events.Received: Session._on_received_stalled,
         events.Due: Session._on_due_disconnected,
         events.Recovered: Session._on_recovered,
-        events.Lost: Session._on_lost_stalled,
+        events.Lost: Session._on_lost_in_drop,
         events.HeartbeatDue: Session._on_heartbeat_due,
         events.Swept: Session._ignore,
         events.Stopped: Session._on_stopped_open,

@@ -7,13 +7,15 @@ after all, else `lost_in_outage`, and the outage is `silent`. On a first connect
 case: a server that never answers fails `messaging`.
 """
 
+from collections import deque
 from collections.abc import Sequence
 
 from loadtest.events import Send
+from loadtest.session.ledger import Ledger
 from loadtest.session.reconnecting import Attempts
-from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.traffic import Traffic
+from loadtest.text import counted
 
 QUIET_NS = NS_PER_S
 """How long a connection on which nothing was asked must last to have worked."""
@@ -22,30 +24,36 @@ NO_REPLY = "no reply in time on the new connection"
 
 
 class Proof:
-    """The doubt about one session's newest connection.
+    """Whether one session works on its newest connection.
 
     Attributes:
         pending: whether the session is established and has not worked yet.
+        mute: whether a request has timed out since the session was established.
     """
 
-    __slots__ = ("_attempts", "_mute", "_silenced", "_since_ns", "_traffic", "pending")
+    __slots__ = ("_attempts", "_silenced", "_since_ns", "_timed_out", "_traffic", "mute", "pending")
 
     def __init__(self, attempts: Attempts, traffic: Traffic) -> None:
-        self.pending = False
+        self.pending = self.mute = False
         self._attempts = attempts
         self._traffic = traffic
         self._since_ns = 0
-        self._mute = False  # whether a request was given up since the session was established
-        self._silenced: list[int] = []  # such requests whose outcome is not yet decided
+        self._timed_out = 0  # requests whose outcome depends on how the outage ends
+        self._silenced: deque[int] = deque(maxlen=Ledger.OVERDUE_LIMIT)  # the latest of them
 
     def begin(self, now_ns: int) -> None:
-        """Begin to doubt: the session is established."""
-        self.pending, self._since_ns, self._mute = True, now_ns, False
+        """Start waiting for a sign that the session works: it is established."""
+        self.pending, self.mute, self._since_ns = True, False, now_ns
 
     @property
     def asked(self) -> bool:
         """Whether any request was sent that should be answered."""
-        return self._mute or self._traffic.outstanding > 0
+        return self.mute or self._traffic.outstanding > 0
+
+    @property
+    def blamed(self) -> str:
+        """The item that requests without a reply count for if the connection ends now."""
+        return "reconnect" if self.pending and self._attempts.outage is not None else "messaging"
 
     def signs(self) -> tuple[int, int]:
         """Return what to compare before and after a message: the replies, and the pushes if these count."""
@@ -53,7 +61,7 @@ class Proof:
         return replies, 0 if self.asked else pushes
 
     def settle(self, now_ns: int, before: tuple[int, int] | None = None) -> bool:
-        """Return whether the session has worked by now; if so, the doubt is over.
+        """Return whether the session has worked by now; if so, record it.
 
         Args:
             now_ns: the time.
@@ -66,49 +74,44 @@ class Proof:
             return False
         self.pending = False
         self._attempts.worked()
-        self._traffic.give_up(self._silenced, now_ns)
-        self._silenced = []
+        self._traffic.give_up(self._timed_out, self._silenced, now_ns)
+        self._forget()
         return True
-
-    def _more_than(self, before: tuple[int, int]) -> bool:
-        return any(now > then for now, then in zip(self.signs(), before, strict=True))
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Give up requests without a reply for the reply timeout; return what can be sent now, if steady."""
         before = self._traffic.outstanding
         if self._attempts.outage is None:
             sends = self._traffic.swept(now_ns, steady=steady)
-            self._mute = self._mute or self._traffic.outstanding < before
+            self.mute = self.mute or self._traffic.outstanding < before
             return sends
         silenced = self._traffic.overdue(now_ns)
-        for sequence in silenced:
-            self._attempts.error(NO_REPLY, now_ns, self._traffic.named(sequence))
+        self._timed_out += len(silenced)
         self._silenced += silenced
-        self._mute = self._mute or bool(silenced)
+        self.mute = self.mute or bool(silenced)
         return self._traffic.in_turn(now_ns) if silenced and steady else ()
 
-    def lost(self) -> None:
-        """End the doubt: the connection was lost, which makes it a failed attempt."""
+    def failed(self) -> None:
+        """Stop waiting: the connection was lost, which makes it a failed attempt."""
         self.pending = False
         self._attempts.lost_early()
         self._excuse()
 
-    def dropped(self) -> None:
-        """End the doubt: a drop comes."""
-        self._undecided(self._silenced)
-
-    def stopped(self, now_ns: int) -> None:
-        """End the doubt: the session ends with the run. Long silence is a sign, but no proof, of a fault."""
-        self._undecided([*self._silenced, *self._traffic.unheard(now_ns - HANGING_NS)])
-
-    def _undecided(self, unanswered: Sequence[int]) -> None:
+    def end(self, now_ns: int) -> None:
+        """Stop waiting: a drop comes, or the run's end, or the server ended a connection that was mute."""
         self.pending = False
-        if unanswered and self._attempts.outage is not None:
-            self._attempts.unanswered(timed_out=bool(self._silenced))
+        if self._timed_out:
+            requests = counted(self._timed_out, "request")
+            self._attempts.error(NO_REPLY, now_ns, f"{requests}, {self._traffic.named(self._silenced[0])}")
+            self._attempts.silent()
         else:
             self._attempts.unproven()
         self._excuse()
 
     def _excuse(self) -> None:
-        self._traffic.excuse(self._silenced)
-        self._silenced = []
+        self._traffic.excuse(self._timed_out, self._silenced)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._timed_out = 0
+        self._silenced.clear()

@@ -23,10 +23,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from loadtest.drops.kinds import DropKind
+from loadtest.drops.kinds import disconnects
 from loadtest.events import Drop, Identity, Lost, Phases, Refused
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
+
+WORKING = "working"
+"""The phase of an attempt that failed because its connection ended before the session had worked."""
 
 OVERDUE_ATTEMPTS = 3
 """An outage with at least this many failed attempts at the end of the run counts as overdue."""
@@ -156,35 +159,30 @@ class Attempts:
             self._give_up(forbidden=forbidden)
         return delay_s
 
-    def dropped(self, drop: Drop, now_ns: int) -> bool:
-        """Record a drop; return whether it disconnects, and so begins an outage."""
+    def dropped(self, drop: Drop, now_ns: int) -> None:
+        """Record a drop, which begins an outage if it disconnects."""
         self.log("dropped", now_ns, kind=drop.kind, ordinal=drop.ordinal, storm=drop.storm)
         self._recorder.counts[f"drops.{drop.kind}"] += 1
-        disconnects = DropKind.kinds[drop.kind].disconnects
-        if disconnects:
+        if disconnects(drop.kind):
             self.interrupted(now_ns)
-        return disconnects
 
-    def lost_in_drop(self, lost: Lost, now_ns: int) -> None:
-        """Begin an outage because a connection has ended that a drop was to keep."""
-        self.log("ended", now_ns, cause=lost.cause, code=lost.code, detail=lost.reason or None)
-        self.interrupted(now_ns)
-
-    def lost(self, lost: Lost, now_ns: int, *, barred: bool, refusal: str = "") -> None:
-        """Record a loss: the connection had worked, and the client did not end it.
+    def lost(self, lost: Lost, now_ns: int, *, explained: bool, barred: bool, refusal: str = "") -> None:
+        """Record that an established connection has ended, and the client did not end it.
 
         Args:
             lost: how it ended.
             now_ns: when.
+            explained: whether a drop or its silence explains it; if not, it is a loss.
             barred: whether the close code forbids reconnecting, which ends the session without an outage.
             refusal: the server's words, if it rejected the token before.
         """
-        detail = refusal or lost.reason or None
-        self.log("lost", now_ns, cause=lost.cause, code=lost.code, detail=detail, final=barred)
-        self._recorder.counts[f"losses.{lost.cause}"] += 1
-        if barred:
-            self._recorder.counts["stability.barred"] += 1
-        else:
+        event, detail = "ended" if explained else "lost", refusal or lost.reason or None
+        self.log(event, now_ns, cause=lost.cause, code=lost.code, detail=detail, final=barred)
+        counts = self._recorder.counts
+        if not explained:
+            counts[f"losses.{lost.cause}"] += 1
+            counts["stability.barred"] += barred
+        if not barred:
             self.interrupted(now_ns)
 
     # Established, but not yet known to work (`loadtest.session.proof`).
@@ -219,13 +217,9 @@ class Attempts:
         self.outage = None
         self._made = 0
 
-    def unanswered(self, *, timed_out: bool) -> None:
-        """End the outage: the session was established again, but its requests got no reply.
-
-        Args:
-            timed_out: whether some waited for the whole reply timeout, which is a fault.
-        """
-        self._count("silent" if timed_out else "unresolved")
+    def silent(self) -> None:
+        """End the outage: the session was established again, but requests timed out without any reply."""
+        self._count("silent")
         self.outage = None
         self._made = 0
 

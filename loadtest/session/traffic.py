@@ -10,7 +10,7 @@ after a resume, which has its own histogram.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET
 
@@ -317,20 +317,16 @@ class Traffic:
         """Take back the requests that `swept` would give up; `give_up` or `excuse` decides their outcome."""
         return [sequence for sequence, *_ in self._ledger.expired(now_ns - self._config.reply_timeout_ns)]
 
-    def give_up(self, sequences: Sequence[int], now_ns: int) -> None:
-        """Count these requests as lost."""
-        self._recorder.counts["messaging.lost"] += len(sequences)
+    def give_up(self, count: int, sequences: Iterable[int], now_ns: int) -> None:
+        """Count overdue requests as lost; `sequences` are the latest of them."""
+        self._recorder.counts["messaging.lost"] += count
         for sequence in sequences:
             self.error("messaging", ERRORS[Outcome.LOST], now_ns, self.named(sequence))
 
-    def excuse(self, sequences: Sequence[int]) -> None:
-        """Count these requests as explained by an outage."""
-        self._recorder.counts["messaging.lost_in_outage"] += len(sequences)
+    def excuse(self, count: int, sequences: Iterable[int]) -> None:
+        """Count overdue requests as explained by an outage; `sequences` are the latest of them."""
+        self._recorder.counts["messaging.lost_in_outage"] += count
         self._ledger.excused(sequences)
-
-    def unheard(self, before_ns: int) -> list[int]:
-        """Return the outstanding requests that were sent before this time."""
-        return [sequence for sequence, _ in self._ledger.unheard(before_ns)]
 
     def named(self, sequence: int, name: str = "") -> str:
         """Return a request as text that can be found in a server's log."""
@@ -384,11 +380,11 @@ class Traffic:
 
     # Across connections.
 
-    def interrupted(self, now_ns: int) -> None:
+    def interrupted(self, now_ns: int, item: str) -> None:
         """Count requests that have been outstanding for long when the connection or the session ends.
 
         They are not lost, since the reply timeout is not over. But the end of the connection does not explain
-        their missing replies either.
+        their missing replies either. They count for this item.
         """
         self._arrears.ended(self.outstanding)
         before_ns = now_ns - HANGING_NS
@@ -399,9 +395,9 @@ class Traffic:
             since_ns = max(unheard[0][1].sent_ns, self._steady_since_ns)
             self._recorder.samples("unanswered").append(now_ns - since_ns)
         for sequence, request in unheard:
-            self._recorder.counts["messaging.hanging"] += 1
+            self._recorder.counts[f"{item}.hanging"] += 1
             example = _named(sequence, request.name)
-            self.error("messaging", "no reply before the connection ended", request.sent_ns, example)
+            self.error(item, "no reply before the connection ended", request.sent_ns, example)
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""

@@ -10,10 +10,8 @@ server sends to a connection that is reset or silent is not read.
 
 from collections import Counter
 
-from msgspec import Struct, field
 
-
-class WireCounts(Struct):
+class WireCounts:
     """Counts since they were last taken.
 
     Attributes:
@@ -25,12 +23,14 @@ class WireCounts(Struct):
         closes: close frames sent, by their code; 1005 for one without a code.
     """
 
-    upgrades: int = 0
-    opened: int = 0
-    sent: int = 0
-    drop_sent: int = 0
-    received: int = 0
-    closes: Counter[int] = field(default_factory=Counter)
+    __slots__ = ("closes", "drop_sent", "opened", "received", "sent", "upgrades")
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        self.upgrades = self.opened = self.sent = self.drop_sent = self.received = 0
+        self.closes: Counter[int] = Counter()
 
     def take(self) -> dict[str, int]:
         """Return the counts by their names in `loadtest.session.recorder.COUNTS`, and begin anew."""
@@ -42,6 +42,5 @@ class WireCounts(Struct):
             "messaging.wire_received": self.received,
             **{f"closes.{code}": count for code, count in self.closes.items()},
         }
-        self.upgrades = self.opened = self.sent = self.drop_sent = self.received = 0
-        self.closes.clear()
+        self._begin()
         return {name: count for name, count in taken.items() if count}

@@ -4,8 +4,8 @@ A limit is judged by the value of the run at its quantile, the same value that r
 samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit that chance does not explain
 it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it.
 
-An overloaded load generator makes latency INCONCLUSIVE, and nothing else: a few milliseconds of its own do not
-explain a late connect, reconnect or push. If the generator only sent fewer messages than planned, because
+An overloaded load generator makes latency INCONCLUSIVE, and nothing else: a few milliseconds of its own do
+not explain a late connect, reconnect or push. If the generator only sent fewer messages than planned, because
 replies were slow and `--ws-in-flight` held others back, what was late under less load stays late.
 
 A broken limit fails its item, whatever else is known of it. Which limits exist does not belong here, see

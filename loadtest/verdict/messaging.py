@@ -7,7 +7,7 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict import push_rate
 from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
-from loadtest.verdict.silence import is_silent, longest_wait_s
+from loadtest.verdict.silence import hanging, is_silent, longest_wait_s
 
 FAILINGS = {
     "lost": "without a reply on a healthy connection",
@@ -50,9 +50,6 @@ OUTCOMES = (
     "unfinished",
 )
 """Every request sent ends with exactly one of these outcomes."""
-
-MAX_HANGING_RATIO = 0.001
-"""Share of messages that may be hanging: one drop in a hiccup is chance, more than 1 in 1,000 is not."""
 
 SILENT_RATIO = 0.8
 """Share of the reply timeout that a message must have waited in vain for FAIL where none was ever answered. A
@@ -127,10 +124,10 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
 
 def _doubt(run: RunData, asked: int) -> str:
     """Return why it cannot be told whether messages were lost, empty if it can."""
-    if hanging := _hanging(run, asked):
+    if waiting := hanging(run, "messaging"):
         plan = run.manifest.plan
         return (
-            f"{hanging} of {asked} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
+            f"{waiting} of {asked} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
             f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
             "tell: lower --ws-reply-timeout, drop less often, or run longer"
         )
@@ -208,14 +205,6 @@ def _promises_pushes(run: RunData) -> bool:
 def _lacks_pushes(run: RunData) -> bool:
     """Return whether promised pushes did not come, where no rate is expected, which would judge that."""
     return _promises_pushes(run) and not (run.count("messaging.pushes") or run.manifest.pushes_per_s)
-
-
-def _hanging(run: RunData, asked: int) -> int:
-    """Return the number of hanging messages, 0 if so few that it may be chance, or if replies are slow."""
-    hanging = run.count("messaging.hanging")
-    usual_us = run.percentiles_us("service", (99,)).get(99, 0)
-    few = hanging <= max(1, MAX_HANGING_RATIO * asked)
-    return 0 if few or usual_us * 1000 > HANGING_NS else hanging
 
 
 def _unaccounted(run: RunData) -> int:

@@ -7,11 +7,13 @@ from loadtest.drops.plan import Storm
 from loadtest.results.data import OutageGroup, RunData, StormRecovery
 from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling
+from loadtest.session.recorder import HANGING_NS
+from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.causes import explained
 from loadtest.verdict.evidence import OutagesOfKind, ReconnectEvidence, StormEvidence
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
-from loadtest.verdict.silence import is_silent
+from loadtest.verdict.silence import hanging, is_silent
 
 FAILINGS = {
     "gave_up": "gave up",
@@ -102,6 +104,12 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
         )
     if silent := run.count("reconnect.silent"):
         return f"{silent} of {outages} outages ended on a connection that did not answer, as no other did"
+    if waiting := hanging(run, "reconnect"):
+        return (
+            f"{waiting} messages on new connections had no reply for over {HANGING_NS / NS_PER_S:g} s when "
+            f"these were dropped, before the reply timeout of {plan.reply_timeout_s:g} s could tell: lower "
+            "--ws-reply-timeout, or drop less often"
+        )
     if (missed := _storm_without_sessions(run)) is not None:
         return (
             f"the storm {missed} met no session: it must come when they are up, before the run's end, "

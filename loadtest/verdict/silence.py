@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from loadtest.results.data import RunData
 from loadtest.session.ledger import REPLIES
+from loadtest.session.recorder import HANGING_NS
 
 _SIGNS = (*REPLIES, "broken_off", "duplicated", "unmatched", "unreadable")
 """Counts of `messaging` that show that something was answered, well or badly."""
@@ -27,6 +28,26 @@ def is_silent(run: RunData) -> bool:
     """Return whether a server never answered, not even with a part of a reply."""
     parts = run.samples("first_part") + run.samples("part_gap")
     return silent(run.counts_of("messaging")) and not parts
+
+
+MAX_HANGING_RATIO = 0.001
+"""Share of messages that may be hanging: one drop in a hiccup is chance, more than 1 in 1,000 is not."""
+
+
+def hanging(run: RunData, item: str) -> int:
+    """Return how many messages had no reply for long when their connection ended, before the reply timeout.
+
+    It is 0 if they are so few that it may be chance, or if replies are usually slow.
+
+    Args:
+        run: the run.
+        item: `messaging`, or `reconnect` for those on new connections that had not answered yet.
+    """
+    found = run.count(f"{item}.hanging")
+    asked = run.count("messaging.sent") - run.count("messaging.unanswerable")
+    usual_us = run.percentiles_us("service", (99,)).get(99, 0)
+    few = found <= max(1, MAX_HANGING_RATIO * asked)
+    return 0 if few or usual_us * 1000 > HANGING_NS else found
 
 
 def longest_wait_s(run: RunData) -> float:

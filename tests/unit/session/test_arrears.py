@@ -22,7 +22,7 @@ def talk_with(requests: int, lost: frozenset[int] = frozenset(), *, late: int = 
 
 def ended(talk: Talk) -> tuple[int, int]:
     """End the connection by a drop; return the counts of ends and arrears."""
-    talk.traffic.interrupted(0)
+    talk.traffic.interrupted(0, "messaging")
     return talk.counts.get("unnamed_ends", 0), talk.counts.get("arrears", 0)
 
 

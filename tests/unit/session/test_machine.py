@@ -442,6 +442,19 @@ class TestDisturbances:
             assert link.recorder.outages_open == 1
             assert [record.cause for record in link.lived("ended")] == ["1011"]
 
+    def test_lost_on_the_next_connection(self) -> None:
+        """The drop explains nothing on the connection that follows."""
+        link = Link().start().drop("slow_reader").recover().lose(1011).resume().send().hear().lose(1011)
+        assert link.counts["losses.1011"] == 1
+
+    @pytest.mark.parametrize("code", [1008, 4408])
+    def test_slow_reader_is_barred(self, code: int) -> None:
+        """A forbidding close code holds although the drop is the cause; it is nobody's failure."""
+        link = Link().start().drop("slow_reader").lose(code)
+        assert link.finished
+        assert not link.counted("stability")
+        assert not link.counted("reconnect")
+
     def test_lost_long_after_a_slow_reader(self) -> None:
         """The drop does not explain for ever that the server ends the connection."""
         link = Link().start().drop("slow_reader").recover().sweep(AFTERMATH_NS).lose(1011)

@@ -155,10 +155,23 @@ class TestDroppedBefore:
         assert growing.delays_s == [1, 2, 4]
 
     def test_that_keeps_the_connection(self) -> None:
-        """A slow reader disturbs the proof, too."""
+        """A slow reader goes on to wait for a sign; whatever ends its connection, the drop is the cause."""
         link = back().drop("slow_reader").recover()
-        assert link.counted("reconnect") == {"outages": 1, "attempts": 1, "unproven": 1}
-        assert link.session.state is State.STEADY
+        assert link.session.state is State.PROVING
+        assert link.send().hear().counted("reconnect")["resumed"] == 1
+        lost = back().drop("slow_reader").lose(1011)
+        assert lost.counted("reconnect") == {"outages": 2, "attempts": 1, "unproven": 1}
+        assert "losses.1011" not in lost.counts
+        first = fresh().drop("slow_reader").recover().send().hear()
+        assert first.counted("connect") == {"attempts": 1, "established": 1}
+
+    def test_requests_without_a_reply_for_long(self) -> None:
+        """They speak against the reconnect, not against `messaging`, and prove nothing before the timeout."""
+        link = mute(back()).send()
+        link.now_ns += HANGING_NS + MS
+        link.drop()
+        assert link.counted("reconnect") == {"outages": 2, "attempts": 1, "unproven": 1, "hanging": 1}
+        assert "hanging" not in link.counted("messaging")
 
 
 class TestSilent:
@@ -173,7 +186,7 @@ class TestSilent:
         assert link.counted("reconnect") == {"outages": 2, "attempts": 1, "silent": 1}
         ((error, example),) = link.errors("reconnect").items()
         assert error == "no reply in time on the new connection"
-        assert example.startswith("request 0: ")
+        assert example.startswith("2 requests, request 0: ")
 
     def test_stopped(self) -> None:
         """At the run's end it is silent as well."""
@@ -181,14 +194,35 @@ class TestSilent:
         assert link.counted("reconnect")["silent"] == 1
 
     def test_stopped_before_the_timeout(self) -> None:
-        """A long silence at the run's end is left open, a short one says nothing."""
+        """A long silence at the run's end proves nothing, but is counted; a short one says nothing."""
         long = mute(back()).send()
         long.now_ns += HANGING_NS + MS
         long.stop().tell(Drained())
         short = mute(back()).send().stop()
         short.tell(Drained())
-        assert long.counted("reconnect")["unresolved"] == 1
-        assert short.counted("reconnect")["unproven"] == 1
+        assert long.counted("reconnect") == {"outages": 1, "attempts": 1, "unproven": 1, "hanging": 1}
+        assert short.counted("reconnect") == {"outages": 1, "attempts": 1, "unproven": 1}
+
+    def test_lost(self) -> None:
+        """A server that hangs up on a session it never answers is silent: that is no refusal, nor a loss."""
+        link = mute(back()).send().sweep(TIMEOUT_NS).lose(1000)
+        assert link.counted("reconnect") == {"outages": 2, "attempts": 1, "silent": 1}
+        assert [name for name in link.counts if name.startswith("losses.")] == ["losses.1006"]
+
+    def test_a_first_connection_lost(self) -> None:
+        """Of a first connection, only the lost messages speak against the server."""
+        link = mute(fresh()).send().sweep(TIMEOUT_NS).lose(1000)
+        assert link.counted("connect") == {"attempts": 1, "unproven": 1}
+        assert link.counted("messaging")["lost"] == 1
+        assert link.counted("reconnect") == {"outages": 1}
+
+    def test_bounded(self) -> None:
+        """However many requests time out, only the latest are remembered, and all are counted."""
+        link = mute(back())
+        link.server.faults = dict.fromkeys(range(1000), "lose")
+        link.send(600).sweep(TIMEOUT_NS)
+        assert len(link.session._proof._silenced) < 300
+        assert link.drop().counted("messaging")["lost_in_outage"] == 600
 
     def test_silent_while_draining(self) -> None:
         """Requests whose time ends after the run's end are explained by the outage like those before."""

@@ -265,7 +265,11 @@ def ways_to_end(recorder: Recorder) -> None:
     first = Link(recorder=recorder)
     first.tell(Started())
     first.open().hear().drop()
-    Link(recorder=recorder).start().lose().reopen().drop()
+    hanging = Link(recorder=recorder).start().lose().reopen()
+    hanging.server.faults = {0: "lose"}
+    hanging.send()
+    hanging.now_ns += 3 * NS_PER_S
+    hanging.drop()
     for failed in (0, 1, reconnecting.OVERDUE_ATTEMPTS):
         link = Link(recorder=recorder).start().lose()
         for cause in ("out_of_ports", "out_of_files", "http_503")[:failed]:

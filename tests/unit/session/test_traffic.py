@@ -702,7 +702,7 @@ class TestStreams:
             talk = Talk(reply_timeout_ns=60 * NS_PER_S)
             talk.due(0, 0)
             talk.part(part_s * NS_PER_S)
-            talk.traffic.interrupted(10 * NS_PER_S)
+            talk.traffic.interrupted(10 * NS_PER_S, "messaging")
             assert talk.counts.get("hanging", 0) == hanging
 
     def test_the_longest_wait_in_vain_is_recorded(self) -> None:
@@ -711,7 +711,7 @@ class TestStreams:
             talk = Talk(reply_timeout_ns=60 * NS_PER_S)
             talk.due(due_ns, due_ns)
             talk.due(due_ns + NS_PER_S, due_ns + NS_PER_S)
-            talk.traffic.interrupted(10 * NS_PER_S)
+            talk.traffic.interrupted(10 * NS_PER_S, "messaging")
             assert talk.recorder.samples("unanswered").tolist() == waited
 
     def test_no_wait_counts_while_nothing_could_arrive(self) -> None:
@@ -719,7 +719,7 @@ class TestStreams:
         talk = Talk(reply_timeout_ns=60 * NS_PER_S)
         talk.due(0, 0)
         talk.traffic.disturbed(7 * NS_PER_S, resumed=False)
-        talk.traffic.interrupted(10 * NS_PER_S)
+        talk.traffic.interrupted(10 * NS_PER_S, "messaging")
         assert talk.recorder.samples("unanswered").tolist() == [3 * NS_PER_S]
 
 
