@@ -362,7 +362,7 @@ def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
     """Read the server's gauge before the first connection; return None if none was given."""
     if settings.gauge is None:
         return None
-    return GaugeWatch(settings.gauge, settings.engine.drops.cleanup_s)
+    return GaugeWatch(settings.gauge, settings.engine.config.cleanup_s)
 
 
 class LocalLifecycle(RecordingLifecycle):
