@@ -70,6 +70,12 @@ def own_reason(run: RunData, item: str) -> str:
     return "; ".join(f"{what}: {remedy(about, run.manifest)}" for what, about in problems)
 
 
+def stalled(run: RunData) -> bool:
+    """Return whether a process of the load generator could not run for a while: it read nothing then."""
+    series = run.gauges.get("stall_max_ms", {}).values()
+    return any(value > MAX_STALL_MS for one in series for value in one.values)
+
+
 def judge_generator(run: RunData) -> Generator:
     """Judge the load generator by what it recorded about itself after the warm-up."""
     worst = {gauge: _worst(run, gauge) for gauge in _GAUGES}

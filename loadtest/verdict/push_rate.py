@@ -7,7 +7,7 @@ pushes fails, and one that loses none passes.
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
-from loadtest.verdict.generator import MAX_STALL_MS
+from loadtest.verdict.generator import stalled
 
 MAX_SHORT_RATIO = 0.01
 """Share of the expected pushes that may be missing: timers that are set anew after each push run slow by up
@@ -48,7 +48,7 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
         told += f", and {times} none came for long"
     if missing >= LEAST_MISSING and missing > MAX_SHORT_RATIO * expected + jitter:
         return Ruling.FAIL, told
-    if silences and _stalled(run):
+    if silences and stalled(run):
         return Ruling.INCONCLUSIVE, f"{told}, but the load generator itself was stopped for a while"
     if silences:
         return Ruling.FAIL, told
@@ -60,12 +60,6 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
     if missing > MAX_SHORT_RATIO * expected:
         return Ruling.INCONCLUSIVE, f"{told}, which jitter may explain: run longer, or drop less often"
     return Ruling.PASS, told
-
-
-def _stalled(run: RunData) -> bool:
-    """Return whether a process of the load generator could not run for a while: then no push was read."""
-    series = run.gauges.get("stall_max_ms", {}).values()
-    return any(max(one.values, default=0.0) > MAX_STALL_MS for one in series)
 
 
 def _told(run: RunData, per_s: float) -> str:

@@ -59,7 +59,7 @@ class World:
 
     def outcome(self) -> str:
         """Return the one outcome so far, empty if there is none."""
-        names = [name for name in self.recorder.counts if not name.endswith("_watched")]
+        names = [name for name in self.recorder.counts if not name.endswith(("_watched", "_full_time"))]
         assert len(names) <= 1
         return names[0] if names else ""
 

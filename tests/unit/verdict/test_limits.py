@@ -137,16 +137,18 @@ def test_a_limit_without_samples_is_inconclusive(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "time_us", "ruling"),
     [
-        ("connect.p95", 3_000_000, Ruling.INCONCLUSIVE),
-        ("resume.p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("connect.p95", 3_000_000, Ruling.FAIL),
+        ("resume.p95", 3_000_000, Ruling.FAIL),
         ("p95", 3_000_000, Ruling.INCONCLUSIVE),
         ("p95", 1_000, Ruling.INCONCLUSIVE),
         ("connect.p95", 1_000, Ruling.PASS),
         ("resume.p95", 1_000, Ruling.PASS),
     ],
 )
-def test_an_overloaded_generator_may_be_why_times_are_long(name: str, time_us: int, ruling: Ruling) -> None:
-    """None is late for certain then; a client that came back in time did. Latency is not judged at all."""
+def test_an_overloaded_generator_spoils_limits_on_latency_alone(
+    name: str, time_us: int, ruling: Ruling
+) -> None:
+    """Its few milliseconds explain no late connect or reconnect. Limits on latency are not judged at all."""
     found = judged([time_us] * 200, f"{name}=1s", lag_ms=80)
     assert found.verdict is ruling
     assert ("the load generator was overloaded" in found.summary) is (ruling is Ruling.INCONCLUSIVE)
