@@ -114,7 +114,7 @@ class TestHistoryOneMessageAFrame:
         finished = _run(self.HEADING, "replayed_history", fault, tmp_path)
         summary, errors = failed(finished, "persistence")
         assert meaning in summary
-        assert re.search(rf" of \d+, first \d+: \[{finished.manifest['run_id']}\.", errors[error])
+        assert re.search(rf" of \d+, first request \d+ after request \d+: "\[{finished.manifest['run_id']}\.", errors[error])
 
 
 @pytest.mark.external(*NODE)
