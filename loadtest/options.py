@@ -266,7 +266,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "allow-losses",
             Text("[CODE,…=]N|N/h|any"),
             (),
-            "Connections that the server or the network may end unasked: in the run (5), per session-hour "
+            "Connections that the server or the network may end: in the run (5), per session-hour "
             "(2/h), or any number; of all losses, or of those with some close codes (1001,1012=2/h). 1006 "
             "stands for an end without a close frame: RST, FIN or a timeout.",
             attribute="allow_losses",

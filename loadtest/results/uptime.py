@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from loadtest.drops.kinds import disconnects
@@ -67,12 +68,16 @@ class LossGroup:
     sessions: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
-    """A time without any session, in seconds since the run's start; `until_s` is None if it never ended."""
+class Away(Struct, frozen=True):
+    """A time without any session, from the loss of the last one until one was back; attempts failed in it.
 
-    from_s: float
-    until_s: float | None
+    Args:
+        from_s: its start, in seconds since the run's start.
+        until_s: its end, null if none was back by the run's end.
+    """
+
+    from_s: float = 0.0
+    until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +212,9 @@ class UptimeGathering:
             if _any_within(lost_ns, int(times_ns[latest_began[at]]), from_ns) and _any_within(
                 failed_ns, from_ns, until_ns
             ):
-                yield Away(from_ns / NS_PER_S, None if until_ns is None else until_ns / NS_PER_S)
+                yield Away(
+                    from_s=from_ns / NS_PER_S, until_s=None if until_ns is None else until_ns / NS_PER_S
+                )
 
 
 def _any_within(sorted_ns: NDArray[np.int64], from_ns: int, to_ns: int | None) -> bool:
