@@ -38,9 +38,9 @@ from loadtest.text import one_line
 
 OTHER = "other"
 NAMES_LIMIT = 1000
-"""Maximum number of distinct counts, errors, gauges or causes: a real run has a few dozen, a server may send
-any number of close codes. Further counts, errors and causes are added up as `OTHER`, but the tool's own counts
-are always kept; further gauges are dropped."""
+"""Maximum number of distinct counts, errors, gauges or causes: a real run has a few dozen, a server may
+send any number of close codes. Further counts, errors and causes are added up as `OTHER`, but the tool's own
+counts are always kept; further gauges are dropped."""
 
 ROWS_LIMIT = 7200
 """Maximum number of rows per tag: two hours of one-second rows, about 100 MB at most."""
