@@ -233,6 +233,11 @@ def public_url(url: str) -> str:
         return HIDDEN
 
 
+def public_locustfiles(given: str) -> str:
+    """Return locustfiles, separated by commas as Locust takes them, with public URLs."""
+    return ",".join(public_url(one) if "://" in one else one for one in given.split(","))
+
+
 def public_path(path: str) -> str:
     """Return a path with `***` for each value in its query, except a dialect's `{placeholder}`."""
     bare, mark, query = path.partition("#")[0].partition("?")

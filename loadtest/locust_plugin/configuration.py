@@ -24,7 +24,7 @@ from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, given_values
 from loadtest.results.directory import check_writable
 from loadtest.runs.baselines import NO_BASELINE
 from loadtest.runs.find import resolve
-from loadtest.text import public_url
+from loadtest.text import public_locustfiles
 from loadtest.transport.target import check_reachable, check_source
 
 PLACEHOLDER_URL = "ws://127.0.0.1"
@@ -57,9 +57,9 @@ class Configuration:
 
     @property
     def locustfile(self) -> str | None:
-        """The locustfile as given, without secrets if it is a URL; None if there is none."""
-        given = getattr(self.options, "locustfile", None)
-        return public_url(given) if given and "://" in given else given
+        """The locustfiles as given, URLs without secrets; None if there is none."""
+        given: str | None = getattr(self.options, "locustfile", None)
+        return given and public_locustfiles(given)
 
     @property
     def run_time_s(self) -> float | None:

@@ -4,7 +4,9 @@ It runs in the process that keeps the run directory, so that only one process re
 decided in `loadtest.verdict.cleanup`.
 """
 
+import logging
 import time
+from typing import Any
 
 import gevent
 from msgspec.structs import replace
@@ -13,12 +15,17 @@ from loadtest.errors import GaugeUnreadable, InvalidSetting
 from loadtest.results.manifest import ServerGauge
 from loadtest.transport.metrics_gauge import OPTION, MetricsGauge
 
+logger = logging.getLogger("loadtest")
+
 FIRST_AFTER_S = 2.0
 EVERY_S = 5.0
 """When the gauge is read during the run: seldom, since a server's page of metrics may be large."""
 
 BACK_S = 10.0
-"""How long the server has, at least, to be back at the start: as long as after a `close` drop."""
+"""How long the server has to be back at the start: as long as after a `close` drop.
+
+No connection is half-open any more then: the sockets of these are reset when the run ends.
+"""
 
 _LOOK_EVERY_S = 0.5
 
@@ -28,7 +35,6 @@ class GaugeWatch:
 
     Args:
         gauge: the gauge.
-        cleanup_s: seconds after which the server lets go of clients that are gone, None if unknown.
 
     Attributes:
         reading: the values so far.
@@ -37,14 +43,17 @@ class GaugeWatch:
         InvalidSetting: the gauge cannot be read.
     """
 
-    def __init__(self, gauge: MetricsGauge, cleanup_s: float | None) -> None:
+    def __init__(self, gauge: MetricsGauge) -> None:
         self._gauge = gauge
-        self._back_s = max(BACK_S, cleanup_s or 0.0)
+        self._during: Any = None  # the greenlet
         try:
             self.reading = ServerGauge(source=str(gauge), before=gauge.read())
         except GaugeUnreadable as error:
             problem = f"cannot be read: {error.problem}"
             raise InvalidSetting(OPTION, str(gauge), problem) from error
+
+    def start(self) -> None:
+        """Read the gauge now and then from now on."""
         self._during = gevent.spawn(self._read_now_and_then)
 
     def _read_now_and_then(self) -> None:
@@ -61,18 +70,27 @@ class GaugeWatch:
 
     def stop(self) -> None:
         """Read no more."""
-        self._during.kill()
+        if self._during is not None:
+            self._during.kill()
 
     def finish(self) -> ServerGauge:
         """Read the gauge until it is back at its start or the time is up; return all values."""
         self.stop()
         began_s = time.monotonic()
-        while True:
-            self._read_last(began_s)
-            after, waited_s = self.reading.after, self.reading.waited_s
-            if (after is not None and after <= self.reading.before) or waited_s >= self._back_s:
-                return self.reading
+        self._read_last(began_s)
+        if not self._over:
+            wait = "waiting up to %g s for the server's gauge %s to fall back to %g"
+            logger.info(wait, BACK_S, self._gauge, self.reading.before)
+        while not self._over:
             gevent.sleep(_LOOK_EVERY_S)
+            self._read_last(began_s)
+        return self.reading
+
+    @property
+    def _over(self) -> bool:
+        """Whether the gauge is back, or the time is up."""
+        after, waited_s = self.reading.after, self.reading.waited_s
+        return (after is not None and after <= self.reading.before) or waited_s >= BACK_S
 
     def _read_last(self, began_s: float) -> None:
         after, problem = None, ""

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gevent
 import msgspec
@@ -209,12 +209,14 @@ class RecordingLifecycle(Lifecycle):
     """Lifecycle in a process that keeps the run directory: it records runs and makes their verdicts.
 
     Attributes:
-        probe: asks the health endpoint before a run that is a probe; None for any other run.
+        made_by: what makes the runs, as their manifests say it.
+        ask_health: asks the server's health endpoint before a run; None if that is not asked.
     """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
-        self.probe: Callable[[LoadSettings], Health | None] | None = None
+        self.made_by: Literal["locust", "probe"] = "locust"
+        self.ask_health: Callable[[LoadSettings], Health | None] | None = None
         self._recording: Recording | None = None
         self._settings: LoadSettings | None = None  # of the latest run
         self._server = ReferenceServer(environment)
@@ -262,9 +264,9 @@ class RecordingLifecycle(Lifecycle):
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
-            made_by="locust" if self.probe is None else "probe",
+            made_by=self.made_by,
             locustfile=self._configuration.locustfile,
-            health=None if self.probe is None else self.probe(settings),
+            health=None if self.ask_health is None else self.ask_health(settings),
         )
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
@@ -362,7 +364,7 @@ def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
     """Read the server's gauge before the first connection; return None if none was given."""
     if settings.gauge is None:
         return None
-    return GaugeWatch(settings.gauge, settings.engine.config.cleanup_s)
+    return GaugeWatch(settings.gauge)
 
 
 class LocalLifecycle(RecordingLifecycle):

@@ -8,6 +8,7 @@ from collections import Counter
 
 from loadtest import text
 from loadtest.results.interval import PackedInterval
+from loadtest.results.uptime import OTHER_LOSSES
 from loadtest.verdict.stability import cause_text
 
 MAX_LINES = 10
@@ -31,9 +32,7 @@ class LossWarnings:
             packed: an interval of any process.
             now_s: seconds since the run's start.
         """
-        self._waiting.update(
-            cause_text(record.cause or "other") for record in packed.lifecycle if record.event == "lost"
-        )
+        self._waiting.update(losses_by_cause(packed))
         if not self._waiting or self._lines >= MAX_LINES or now_s - self._latest_s < PAUSE_S:
             return ""
         self._lines += 1
@@ -45,6 +44,13 @@ class LossWarnings:
             else ""
         )
         return f"{text.clock(now_s)}  {_lost_text(lost)}{more}"
+
+
+def losses_by_cause(packed: PackedInterval) -> Counter[str]:
+    """Return how many connections were lost in an interval, by cause as people read it."""
+    return Counter(
+        cause_text(record.cause or OTHER_LOSSES) for record in packed.lifecycle if record.event == "lost"
+    )
 
 
 def _lost_text(lost: Counter[str]) -> str:

@@ -116,7 +116,8 @@ def _run(environment: Environment, sessions: int, health_path: str | None) -> Pr
         roles.give_lifecycle(environment, WebSocketUser)
         lifecycle = roles.lifecycle_of(environment)
         assert isinstance(lifecycle, RecordingLifecycle)  # a local runner's
-        lifecycle.probe = partial(_health, path=health_path)
+        lifecycle.made_by = "probe"
+        lifecycle.ask_health = partial(_health, path=health_path)
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
     finally:

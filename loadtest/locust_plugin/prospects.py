@@ -1,7 +1,7 @@
 """Whether a run still has prospects: one in which no session can ever work need not go on to its end.
 
-It has none if no session was established in the first `GRACE_S` seconds of trying, or if all sessions have
-given up for good. A run that is ended for that is not cut short: what it can tell, it has told.
+It has none if no session worked in the first `GRACE_S` seconds of trying and none is up, or if all sessions
+have given up for good. A run that is ended for that is not cut short: what it can tell, it has told.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from loadtest.results.manifest import Plan
 from loadtest.session.schedule import NS_PER_S
 
 GRACE_S = 30.0
-"""How long no session may be established: a server that is starting is usually ready by then."""
+"""How long no session may work: a server that is starting is usually ready by then."""
 
-_ESTABLISHED = ("connect.established", "connect.unproven")
+_WORKED = ("connect.established", "connect.unproven")
 
 _ENDED = ("connect.gave_up", "reconnect.gave_up", "reconnect.forbidden", "stability.barred")
 """The ways in which a session ends before the run; each session has at most one of them."""
@@ -24,7 +24,7 @@ class Prospects:
     Args:
         plan: the run's plan.
         all_planned: whether the plan's users are all there will ever be; with a load shape they are not.
-        grace_s: how long no session may be established.
+        grace_s: how long no session may work.
     """
 
     def __init__(self, plan: Plan, *, all_planned: bool = True, grace_s: float = GRACE_S) -> None:
@@ -43,16 +43,17 @@ class Prospects:
         """
         if self._first_ns is None and counts.get("connect.attempts"):
             self._first_ns = stop_ns
-        return self._none_established(counts, gauges, stop_ns) or self._all_gone(counts)
+        return self._none_worked(counts, gauges, stop_ns) or self._all_gone(counts)
 
-    def _none_established(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
+    def _none_worked(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
         waited_s = 0.0 if self._first_ns is None else (stop_ns - self._first_ns) / NS_PER_S
-        # As long as no attempt has failed, the server may be slow within its timeouts.
+        # As long as no attempt has failed, the server may be slow within its timeouts. A session that is up
+        # may yet work; where each is closed at once, the first interval that ends with none up ends the run.
         if waited_s < self._grace_s or gauges.get("sessions_up") or not counts.get("connect.failed"):
             return ""
-        if any(counts.get(name) for name in _ESTABLISHED):
+        if any(counts.get(name) for name in _WORKED):
             return ""
-        return f"no session was established in {self._grace_s:g} s"
+        return f"no session worked in {self._grace_s:g} s"
 
     def _all_gone(self, counts: Mapping[str, int]) -> str:
         sessions = self._plan.sessions

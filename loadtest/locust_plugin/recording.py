@@ -19,7 +19,7 @@ from loadtest.locust_plugin.loss_warnings import LossWarnings
 from loadtest.locust_plugin.prospects import Prospects
 from loadtest.report.judged_run import JudgedRun
 from loadtest.results.environment import utc_text
-from loadtest.results.interval import PackedInterval
+from loadtest.results.interval import PackedInterval, counts_of
 from loadtest.results.writer import RunWriter
 from loadtest.runs.publish import publish
 
@@ -106,6 +106,8 @@ class Recording:
         self._recent: dict[int | None, deque[PackedInterval]] = {}
         self._loss_warnings = LossWarnings()
         self._progress = gevent.spawn(self._log_progress)
+        if gauge_watch is not None:
+            gauge_watch.start()
 
     @property
     def elapsed_ns(self) -> int:
@@ -181,14 +183,11 @@ class Recording:
             sent=self._counts["messaging.sent"],
             sent_per_s=_sent_per_s(recent),
             lost=sum(self._counts[name] for name in _LOST),
-            losses=self._count_of("losses."),
-            drops=self._count_of("drops."),
+            losses=sum(counts_of(self._counts, "losses").values()),
+            drops=sum(counts_of(self._counts, "drops").values()),
             p50_us=percentiles.get(50),
             p99_us=percentiles.get(99),
         )
-
-    def _count_of(self, prefix: str) -> int:
-        return sum(count for name, count in self._counts.items() if name.startswith(prefix))
 
     def _gauges(self) -> Mapping[str, float]:
         """Return the latest gauges, summed over all processes."""

@@ -9,15 +9,16 @@ are not failures; a failure is what the verdict would count against the server.
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from locust.stats import PERCENTILES_TO_REPORT, STATS_TYPE_WIDTH, RequestStats, StatsEntry, StatsError
 
 from loadtest import histograms
-from loadtest.results.interval import PackedInterval
-from loadtest.verdict.stability import cause_text
+from loadtest.locust_plugin.loss_warnings import losses_by_cause
+from loadtest.results.interval import PackedInterval, counts_of
 
 METHOD = "WS"
 
@@ -28,7 +29,7 @@ class _Row:
 
     Args:
         name: the row's name in the table.
-        item: verdict item whose errors are listed for the row.
+        errors: returns how often each error of the row occurred in an interval; None if none is listed.
         requests: names of the counts that add up to its requests; one that ends with a dot stands for all
             that begin with it.
         failures: names of the counts that add up to its failures, likewise.
@@ -36,23 +37,32 @@ class _Row:
     """
 
     name: str
-    item: str
+    errors: Callable[[PackedInterval], Counter[str]] | None
     requests: tuple[str, ...]
     failures: tuple[str, ...]
     tags: tuple[str, ...]
 
 
+def _errors_of(item: str, packed: PackedInterval) -> Counter[str]:
+    """Return how often each error of a verdict item occurred."""
+    found: Counter[str] = Counter()
+    for tally in packed.errors:
+        if tally.item == item:
+            found[tally.error] += tally.count
+    return found
+
+
 ROWS = (
     _Row(
         "connect",
-        "connect",
+        partial(_errors_of, "connect"),
         ("connect.established", "connect.failed"),
         ("connect.failed",),
         ("connect",),
     ),
     _Row(
         "round trip",
-        "messaging",
+        partial(_errors_of, "messaging"),
         (
             "messaging.answered",
             "messaging.late",
@@ -79,13 +89,13 @@ ROWS = (
     ),
     _Row(
         "reconnect",
-        "reconnect",
+        partial(_errors_of, "reconnect"),
         ("reconnect.resumed", "reconnect.gave_up", "reconnect.forbidden", "reconnect.silent"),
         ("reconnect.gave_up", "reconnect.forbidden", "reconnect.silent"),
         ("outage",),
     ),
-    _Row("push", "messaging", ("messaging.pushes",), (), ("push",)),
-    _Row("loss", "stability", ("losses.",), ("losses.",), ()),
+    _Row("push", None, ("messaging.pushes",), (), ("push",)),
+    _Row("loss", losses_by_cause, ("losses.",), ("losses.",), ()),
 )
 
 
@@ -147,7 +157,8 @@ def feed(stats: RequestStats, packed: PackedInterval) -> None:
         if delta is not None:
             stats.entries[row.name, METHOD].extend(delta)
             stats.total.extend(delta)
-            _feed_errors(stats, row, packed)
+            if row.errors is not None:
+                _feed_errors(stats, row.name, row.errors(packed))
 
 
 def _delta(stats: RequestStats, row: _Row, packed: PackedInterval) -> StatsEntry | None:
@@ -168,7 +179,7 @@ def _delta(stats: RequestStats, row: _Row, packed: PackedInterval) -> StatsEntry
 
 def _total(packed: PackedInterval, names: Iterable[str]) -> int:
     return sum(
-        sum(count for one, count in packed.counts.items() if one.startswith(name))
+        sum(counts_of(packed.counts, name.removesuffix(".")).values())
         if name.endswith(".")
         else packed.counts.get(name, 0)
         for name in names
@@ -197,21 +208,9 @@ def _rounded(ms: float) -> float:
     return round(ms, 1 - math.floor(math.log10(ms))) if ms > 0 else 0.0
 
 
-def _feed_errors(stats: RequestStats, row: _Row, packed: PackedInterval) -> None:
-    for text, count in _errors(row, packed).items():
-        key = StatsError.create_key(METHOD, row.name, text)
-        error = stats.errors.setdefault(key, StatsError(METHOD, row.name, text))
+def _feed_errors(stats: RequestStats, row: str, errors: Counter[str]) -> None:
+    for text, count in errors.items():
+        key = StatsError.create_key(METHOD, row, text)
+        error = stats.errors.setdefault(key, StatsError(METHOD, row, text))
         for _ in range(count):
             error.occurred()
-
-
-def _errors(row: _Row, packed: PackedInterval) -> Counter[str]:
-    """Return how often each error of a row occurred; those of losses are their causes."""
-    found: Counter[str] = Counter()
-    if row.name == "loss":
-        found.update(cause_text(one.cause or "other") for one in packed.lifecycle if one.event == "lost")
-    elif row.name != "push":
-        for tally in packed.errors:
-            if tally.item == row.item:
-                found[tally.error] += tally.count
-    return found

@@ -18,6 +18,7 @@ from loadtest import histograms
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.histograms import Histogram
+from loadtest.results.interval import counts_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import Uptime
 from loadtest.session.recorder import ErrorTally, Lifecycle, size_tag
@@ -218,11 +219,7 @@ class RunData:
 
     def counts_of(self, prefix: str) -> dict[str, int]:
         """Return the counts `prefix.NAME` by NAME. The prefix is an item, `drops` or `losses`."""
-        return {
-            name.removeprefix(f"{prefix}."): count
-            for name, count in self.counts.items()
-            if name.startswith(f"{prefix}.")
-        }
+        return counts_of(self.counts, prefix)
 
     @property
     def size_tags(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ interval leaves its process, texts from outside are truncated and secrets remove
 
 import math
 import zlib
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -41,6 +42,12 @@ def second_of(start_ns: int) -> int:
         start_ns: start of the interval, in ns since the run's start.
     """
     return (start_ns + _EARLY_NS) // NS_PER_S
+
+
+def counts_of(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
+    """Return the counts `prefix.NAME` by NAME."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): count for name, count in counts.items() if name.startswith(start)}
 
 
 class IntervalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,12 +15,13 @@ from msgspec import Meta, Struct, field
 from loadtest.dialects.base import Dialect
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
+from loadtest.errors import InvalidSetting
 from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
 from loadtest.statistics.time_limits import TimeLimit, limits_of
 from loadtest.text import public_path, public_url
 from loadtest.transport.http_health import Health
-from loadtest.values import MAX_WEIGHTED
+from loadtest.values import Weighted, Whole
 
 SCHEMA: Literal[1] = 1
 
@@ -30,8 +31,7 @@ PLAN_VERSION = 2
 1: texts without marks; drops sent requests of the dialect. 2: marked texts; drops send the dialect's probe.
 """
 
-_MAX_DIGITS = 8
-"""Of a size in bytes: far more than a message may have."""
+_SIZES = Weighted(Whole(1, 2**20, "bytes"), "size")
 
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -90,12 +90,12 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """The sizes of texts in bytes, in ascending order; empty if there is one for all."""
-        if isinstance(self.message_bytes, int):
+        """The sizes of texts in bytes, in ascending order; empty if all have one, or they are malformed."""
+        try:
+            weights = _SIZES.read(self.message_bytes, "message_bytes in run.json")
+        except InvalidSetting:
             return ()
-        parts = (part.partition("=")[0] for part in self.message_bytes.split(","))
-        found = {int(size) for size in parts if size.isascii() and size.isdigit() and len(size) < _MAX_DIGITS}
-        return tuple(sorted(found)[:MAX_WEIGHTED])
+        return tuple(weights) if isinstance(weights, dict) else ()
 
     @property
     def drops_planned(self) -> bool:

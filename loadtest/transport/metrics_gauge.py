@@ -1,7 +1,8 @@
 """A gauge among the server's metrics, in Prometheus' text format. Reading it blocks, so never on the loop.
 
 The endpoint may be anyone's, so its answer is bounded in size and time, whatever it says about itself. Only
-the lines of the gauge are parsed; the rest of the page may be anything. Redirects are not followed.
+the lines of the gauge are parsed, and not too many of them; the rest of the page may be anything. Redirects
+are not followed.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
@@ -9,10 +10,12 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 import http.client
 import io
 import math
+import re
 import socket
 import ssl
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -29,6 +32,12 @@ SIZE_LIMIT: Final = 2**23
 
 TIME_LIMIT_S: Final = 5.0
 """For one answer, from connecting to its last byte. Prometheus itself allows 10 s by default."""
+
+MAX_SAMPLES: Final = 10_000
+SAMPLES_SIZE_LIMIT: Final = 2**20
+"""Samples of the gauge, and their characters: far more than a sound one has. Parsing them blocks the process
+for less than a second.
+"""
 
 _FORM: Final = "must be URL#NAME, for example http://127.0.0.1:9000/metrics#ws_connections"
 
@@ -83,11 +92,9 @@ class MetricsGauge:
         Raises:
             GaugeUnreadable: there was no sound answer in time, or it has no such sample.
         """
-        page = self._page()
-        lines = (line for line in page.split("\n") if line.startswith(self.name))
         values = [
             value
-            for line in lines
+            for line in self._lines(self._page())
             for name, labels, value in _samples(line)
             if name == self.name and self.labels.items() <= labels.items()
         ]
@@ -97,6 +104,15 @@ class MetricsGauge:
         if not math.isfinite(total):
             raise GaugeUnreadable(f"{self} is not a number")
         return total
+
+    def _lines(self, page: str) -> list[str]:
+        """Return the lines of the gauge, and not those of others whose names begin alike."""
+        own = re.finditer(rf"^{re.escape(self.name)}[ \t{{][^\n]*", page, re.MULTILINE)
+        lines = [line[0] for line in islice(own, MAX_SAMPLES + 1)]
+        if len(lines) > MAX_SAMPLES or sum(map(len, lines)) > SAMPLES_SIZE_LIMIT:
+            most = f"{MAX_SAMPLES:,} samples or {SAMPLES_SIZE_LIMIT // 2**20} MB of them"
+            raise GaugeUnreadable(f"{self} has over {most}")
+        return lines
 
     def _page(self) -> str:
         parts = urlsplit(self.url)

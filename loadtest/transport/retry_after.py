@@ -22,7 +22,7 @@ def retry_after_s(status: int, headers: Headers) -> float:
     """
     text = _first(headers, "Retry-After") if status in STATUSES else ""
     if text.isascii() and text.isdigit():
-        return LONGEST_S if len(text) > 2 else min(float(text), LONGEST_S)
+        return min(float(text), LONGEST_S)
     until_s, now_s = _seconds(text), _seconds(_first(headers, "Date"))
     if until_s is None:
         return 0.0

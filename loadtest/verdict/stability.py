@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from loadtest import text
 from loadtest.results.data import RunData
-from loadtest.results.uptime import LossGroup, Away, Uptime
+from loadtest.results.uptime import Away, LossGroup, Uptime
 from loadtest.ruling import Ruling
 from loadtest.verdict.allowances import NONE_ALLOWED, Allowance, parse_allowances, rule_for
 from loadtest.verdict.items import Item, imbalance

@@ -17,6 +17,7 @@ from loadtest.text import (
     markdown_prose,
     one_line,
     public_line,
+    public_locustfiles,
     public_path,
     public_url,
     without_likely_secrets,
@@ -215,6 +216,23 @@ def test_what_looks_like_a_secret(text: str, public: str) -> None:
 def test_a_url_without_secrets(url: str, public: str) -> None:
     """Userinfo, query and fragment are removed; what is not a URL is hidden entirely."""
     assert public_url(url) == public
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("users/chat.py", "users/chat.py"),
+        ("https://user:secret@host/chat.py?token=secret", "https://host/chat.py"),
+        ("a?b.py,https://user:secret@host/chat.py", "a?b.py,https://host/chat.py"),
+        (
+            "https://user:secret@host/a.py,https://user:secret@host/b.py",
+            "https://host/a.py,https://host/b.py",
+        ),
+    ],
+)
+def test_locustfiles_are_shown_without_secrets(given: str, shown: str) -> None:
+    """Each of several, which Locust separates by commas."""
+    assert public_locustfiles(given) == shown
 
 
 def test_a_path_without_secrets() -> None:

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from unittest.mock import Mock
 
 import pytest
 
@@ -124,6 +125,32 @@ def test_too_large_a_page_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert "the answer has over 1 MB" in problem(endless)
     assert sent < 2**25
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["ws_connections 3\n" * (metrics_gauge.MAX_SAMPLES + 1), "ws_connections 3" + "0" * 2**20],
+    ids=["lines", "length"],
+)
+def test_too_many_samples_are_not_parsed(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing blocks the process that records the run, so a page full of samples is refused unparsed."""
+    gauge = MetricsGauge.parse("http://127.0.0.1/metrics#ws_connections", Tls())
+    monkeypatch.setattr(MetricsGauge, "_page", lambda _: page)
+    monkeypatch.setattr(metrics_gauge, "_samples", lambda _: pytest.fail("parsed"))
+    with pytest.raises(GaugeUnreadable, match="has over 10,000 samples or 1 MB of them"):
+        gauge.read()
+
+
+def test_only_lines_of_the_gauge_are_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of other gauges, however long, costs no parsing, and does not count as samples."""
+    gauge = MetricsGauge.parse("http://127.0.0.1/metrics#ws_connections", Tls())
+    others = "ws_connections_total 1\nws_other 2\n# ws_connections 5\n" * metrics_gauge.MAX_SAMPLES
+    page = f'{others}ws_connections {{a="b"}} 3\n{others}ws_connections{{a="c"}} 4'
+    parsing = Mock(wraps=metrics_gauge._samples)
+    monkeypatch.setattr(MetricsGauge, "_page", lambda _: page)
+    monkeypatch.setattr(metrics_gauge, "_samples", parsing)
+    assert gauge.read() == 7
+    assert parsing.call_count == 2
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])

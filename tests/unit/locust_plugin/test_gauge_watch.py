@@ -39,7 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def watch(*values: float | str) -> GaugeWatch:
     """Return the watch over a gauge with these values."""
     gauge: Any = Gauge(*values)
-    return GaugeWatch(gauge, cleanup_s=None)
+    return GaugeWatch(gauge)
 
 
 def test_a_gauge_that_cannot_be_read_is_refused() -> None:
@@ -52,12 +52,24 @@ def test_it_is_read_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readings that fail, or are still too high, are repeated; the peak is the highest during the run."""
     monkeypatch.setattr(gauge_watch, "BACK_S", 60.0)
     found = watch(1, 20, "no answer", 15, 30, 7, "no answer", 3, 1, 99)
+    found.start()
     for _ in range(4):  # during the run
         gevent.sleep(0)
     reading = found.finish()
     assert (reading.before, reading.after, reading.problem) == (1, 1, "")
     assert reading.peak is not None
     assert reading.peak >= 20
+
+
+def test_a_wait_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Only where there is one, once, before it."""
+    caplog.set_level("INFO", "loadtest")
+    monkeypatch.setattr(gauge_watch, "BACK_S", 60.0)
+    watch(1, 1).finish()
+    assert caplog.messages == []
+    watch(1, 5, 4, 1).finish()
+    source = "http://127.0.0.1/metrics#up"
+    assert caplog.messages == [f"waiting up to 60 s for the server's gauge {source} to fall back to 1"]
 
 
 def test_it_is_not_waited_for_without_end() -> None:

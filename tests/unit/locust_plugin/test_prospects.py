@@ -22,10 +22,10 @@ def after(seconds: int, counts: dict[str, int], up: float = 0.0, prospects: Pros
     return told.none_left(counts, {"sessions_up": up}, (7 + seconds) * NS_PER_S)
 
 
-def test_nothing_established_for_the_grace() -> None:
+def test_nothing_worked_for_the_grace() -> None:
     """The time counts from the first attempt, and to the second."""
     assert after(GRACE_S - 1, FAILING) == ""
-    assert after(GRACE_S, FAILING) == "no session was established in 3 s"
+    assert after(GRACE_S, FAILING) == "no session worked in 3 s"
     assert Prospects(PLAN, grace_s=GRACE_S).none_left({}, {}, 99 * NS_PER_S) == "", "nothing was tried yet"
 
 
@@ -41,6 +41,13 @@ def test_nothing_established_for_the_grace() -> None:
 def test_a_run_with_prospects_goes_on(counts: dict[str, int], up: float) -> None:
     """One session that was up, that is up now, or attempts that may yet succeed: the run goes on."""
     assert after(99, counts, up) == ""
+
+
+def test_sessions_that_are_closed_at_once_end_the_run() -> None:
+    """One that happens to be up as an interval ends delays the end to the next interval with none up."""
+    door = Prospects(PLAN, grace_s=GRACE_S)
+    assert after(GRACE_S, FAILING, up=1, prospects=door) == ""
+    assert after(GRACE_S + 1, FAILING, up=0, prospects=door) == "no session worked in 3 s"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from loadtest.report.losses import loss_lines, loss_table
 from loadtest.report.tables import Untrusted
 from loadtest.ruling import Ruling
 from loadtest.verdict.items import AnyItem, Item
-from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence, Away
+from loadtest.verdict.loss_evidence import Away, LossesSeen, StabilityEvidence
 
 
 def stability(groups: int = 1, **evidence: object) -> AnyItem:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from websockets.datastructures import Headers
 
 from loadtest.transport.retry_after import LONGEST_S, retry_after_s
+from tests.support.effort import effort
 
 NOW = "Wed, 21 Oct 2015 07:28:00 GMT"
 
@@ -22,6 +23,7 @@ NOW = "Wed, 21 Oct 2015 07:28:00 GMT"
         ({"Retry-After": "7"}, 7),
         ({"Retry-After": " 30 "}, 30),
         ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "005"}, 5),
         ({"Retry-After": "3600"}, LONGEST_S),
         ({"Retry-After": "9" * 5000}, LONGEST_S),
         ({"Retry-After": "-5"}, 0),
@@ -60,6 +62,7 @@ def test_the_first_of_several_counts() -> None:
 HEADER = st.text(st.characters(codec="latin-1", categories=["L", "N", "P", "Zs"]))
 
 
+@effort(60)
 @given(HEADER, HEADER)
 def test_no_header_does_harm(after: str, date: str) -> None:
     """Whatever a server writes there, the wait is a number between 0 and a minute."""
