@@ -28,7 +28,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "path",
             Text("PATH"),
             None,
-            "Path and query of the WebSocket endpoint.",
+            "Path and query of the WebSocket endpoint, unless --host holds them.",
             in_plan=True,
             default_text="the dialect's",
         ),

@@ -149,7 +149,7 @@ class Lifecycle(ABC):
 
     def _on_test_stopping(self, **_kwargs: Any) -> None:
         if self._load is not None:
-            self._load.ending()
+            self._load.begin_ending()
 
     def _on_test_stop(self, **_kwargs: Any) -> None:
         self._end()

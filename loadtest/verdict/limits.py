@@ -5,9 +5,9 @@ samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit 
 it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it.
 
 An overloaded load generator makes latency INCONCLUSIVE, and nothing else: a few milliseconds of its own do
-not explain a late connect, reconnect or push. Even latency that is over its limit by more than the generator's
-longest delay is the server's. If the generator only sent fewer messages than planned, because replies were
-slow and `--ws-in-flight` held others back, what was late under less load stays late.
+not explain a late connect, reconnect or push. Even latency is the server's if it is over its limit by more
+than the generator's longest delay. If the generator only sent fewer messages than planned, because replies
+were slow and `--ws-in-flight` held others back, what was late under less load stays late.
 
 A broken limit fails its item, whatever else is known of it. Which limits exist does not belong here, see
 `loadtest.statistics.time_limits`.

@@ -251,3 +251,24 @@ def test_a_dialect_must_have_a_name() -> None:
     assert str(caught.value) == (
         'mistake in the dialect: Nameless.name is missing: add name = "nameless" to the class'
     )
+
+
+@pytest.mark.parametrize("path", [None, "/v2/chat?token=hunter22secret"])
+def test_a_path_in_the_host_is_the_endpoints(path: str | None) -> None:
+    """It is requested and is part of the plan; the values of its query are secrets, as in --ws-path."""
+    usual = {attribute: row.default for attribute, row in SETTINGS.items()}
+    host = "ws://127.0.0.1:9/v2/chat?token=hunter22secret"
+    settings = load_settings(usual | {"path": path}, host)
+    assert settings.engine.config.dialect.path == settings.plan.path == "/v2/chat?token=hunter22secret"
+    assert str(settings.engine.target) == "ws://127.0.0.1:9"
+    assert "hunter22secret" not in without_secrets(host, settings.secrets)
+
+
+def test_a_path_in_the_host_must_be_that_of_the_option() -> None:
+    """Which of two was meant cannot be known."""
+    with pytest.raises(
+        InvalidSetting, match=r"--host has the path /v2, but .* has /v1\. Give the path only once"
+    ):
+        load_settings(
+            {attribute: row.default for attribute, row in SETTINGS.items()} | {"path": "/v1"}, "ws://h/v2"
+        )
