@@ -168,8 +168,8 @@ def _gauge(run: RunData) -> _Part | None:
         )
     if gauge.after < gauge.before:
         return Ruling.INCONCLUSIVE, (
-            f"the server's gauge fell from {before} to {gauge.after:g}: other clients were connected when the "
-            "run began"
+            f"the server's gauge fell from {before} to {gauge.after:g}: other clients were connected when "
+            "the run began"
         )
     if gauge.peak is None:
         return Ruling.INCONCLUSIVE, (
