@@ -264,6 +264,7 @@ class RecordingLifecycle(Lifecycle):
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
+            subprotocol_optional=settings.engine.subprotocol_optional,
             made_by=self.made_by,
             locustfile=self._configuration.locustfile,
             health=None if self.ask_health is None else self.ask_health(settings),

@@ -54,7 +54,8 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         plan = run.manifest.plan
         return Ruling.INCONCLUSIVE, (
             f"no session was established in {run.length_s:.0f} s: {text.count(unresolved)} of "
-            f"{text.counted(attempts, 'attempt')} had no answer yet. Run longer than --ws-open-timeout ({plan.open_timeout_s:g} s), or lower it"
+            f"{text.counted(attempts, 'attempt')} had no answer yet. Run longer than --ws-open-timeout "
+            f"({plan.open_timeout_s:g} s), or lower it"
         )
     if unresolved > MAX_FAILED_RATIO * attempts:
         return Ruling.INCONCLUSIVE, (

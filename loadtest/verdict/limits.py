@@ -25,7 +25,7 @@ from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.statistics.time_limits import TimeLimit
 from loadtest.verdict.evidence import LimitResult
-from loadtest.verdict.generator import MIN_ACHIEVED_RATIO, longest_delay_ms
+from loadtest.verdict.generator import longest_delay_ms
 from loadtest.verdict.items import Generator, Item
 
 _Evidence = TypeVar("_Evidence", bound=Struct)
@@ -79,9 +79,7 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
 
 def _only_held_back(generator: Generator) -> bool:
     """Whether the one problem of the load generator is that it sent fewer messages than planned."""
-    achieved_ratio = generator.figures.get("achieved_ratio")
-    few = achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO
-    return few and len(generator.problems) == 1
+    return generator.exceeded.keys() == {"achieved_ratio"} and len(generator.problems) == 1
 
 
 def _samples(histogram: Histogram, limit: TimeLimit) -> tuple[int, int]:

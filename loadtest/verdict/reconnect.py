@@ -110,8 +110,8 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
     plan = run.manifest.plan
     if unresolved := run.count("reconnect.unresolved"):
         return (
-            f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed attempt, or a long one, "
-            "before the run's end: run longer"
+            f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed attempt, or a long "
+            "one, before the run's end: run longer"
         )
     if silent := run.count("reconnect.silent"):
         return (
@@ -143,7 +143,8 @@ def _more_resumes(run: RunData) -> str:
     unproven = run.count("reconnect.unproven")
     if unproven <= run.count("reconnect.resumed"):
         return more_outages(run.manifest.plan)
-    return f"{text.count(unproven)} were dropped again, or the run ended, before the first reply: drop less often"
+    dropped = f"{text.count(unproven)} were dropped again"
+    return f"{dropped}, or the run ended, before the first reply: drop less often"
 
 
 def _storm_without_sessions(run: RunData) -> Storm | None:

@@ -121,7 +121,8 @@ def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
     assert evidence.pairs == 4
     assert evidence.spoiled[0].startswith("pair 2, baseline: the engine used more than 80%")
     assert any(line.startswith("pair 2 does not count: a: the engine used") for line in told)
-    assert result.record.notes == ["pair 2 does not count"]
+    (note,) = result.record.notes
+    assert note.startswith("pair 2 does not count: baseline: the engine used more than 80%")
     assert told.count("options for Locust go after --, as in: -- --processes 2 --ws-rate 0.5") == 1
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from loadtest.errors import InvalidSetting
+from loadtest.results.uptime import Away
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.items import Item
-from loadtest.verdict.loss_evidence import Away, StabilityEvidence
+from loadtest.verdict.loss_evidence import StabilityEvidence
 from loadtest.verdict.run import judge
 from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest
 
