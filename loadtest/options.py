@@ -131,8 +131,8 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "keep-going",
             Flag(),
             False,
-            "Go on to the end although no session was established in 30 s, or all have given up for good. "
-            "Runs without the web UI end early then.",
+            "Run to the end even if no session connects for 30 s or all have given up. By default, headless runs "
+            "end early.",
         ),
     ),
     Group.DROPS: (
@@ -226,7 +226,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "pushes-per-s",
             Number(1e-6, 10_000, "pushes per second per session", or_zero=True),
             None,
-            "Least rate of pushes that each session must receive while it is connected; 0 expects none.",
+            "Minimum pushes per second for each connected session; 0: none expected.",
             default_text="the dialect's",
         ),
         Setting(
@@ -250,7 +250,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             Text("URL#NAME"),
             None,
             "Prometheus gauge of the server's connections: after the run it must be back at the value it had "
-            'before. Other clients of the server must be away. NAME may have labels: NAME{label="value"}.',
+            'before. No other clients may be connected. NAME may have labels: NAME{label="value"}.',
             in_web_form=False,
         ),
         Setting(

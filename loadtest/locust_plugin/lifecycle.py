@@ -310,7 +310,7 @@ class RecordingLifecycle(Lifecycle):
             return
         if reason := recording.no_prospects(packed):
             recording.ended_early = reason
-            logger.warning("the run is ended early: %s", reason)
+            logger.warning("ending the run early: %s", reason)
             gevent.spawn(self._runner.quit)
 
     def _end(self) -> None:

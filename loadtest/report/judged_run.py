@@ -38,7 +38,7 @@ class JudgedRun:
 
     @property
     def items(self) -> list[AnyItem]:
-        """The items as shown to people: those that depend on a failed `connect` say so."""
+        """The items as shown to people: those that depend on a failed `connect` or `messaging` say so."""
         return shown_items(self.verdict.items)
 
     @property

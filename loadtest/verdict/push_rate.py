@@ -5,8 +5,10 @@ for a server that pushes periodically, up to its jitter. By the limits below a s
 pushes fails, and one that loses none passes.
 """
 
+from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
+from loadtest.session.pushes import SILENT_PERIODS
 from loadtest.verdict.generator import stalled
 
 MAX_SHORT_RATIO = 0.01
@@ -44,8 +46,7 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
     told = _told(run, per_s)
     silences = run.count("messaging.push_silences")
     if silences and run.count("messaging.pushes"):
-        times = "once" if silences == 1 else f"{silences} times"
-        told += f", and {times} none came for long"
+        told += f", {text.counted(silences, 'gap')} of {SILENT_PERIODS} periods or more"
     if missing >= LEAST_MISSING and missing > MAX_SHORT_RATIO * expected + jitter:
         return Ruling.FAIL, told
     if silences and stalled(run):
@@ -54,8 +55,8 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
         return Ruling.FAIL, told
     if expected < MIN_EXPECTED:
         return Ruling.INCONCLUSIVE, (
-            f"only {expected} pushes were expected on undisturbed connections, {MIN_EXPECTED} are needed: "
-            "run longer, or with more sessions"
+            f"only {text.counted(expected, 'push', 'pushes')} expected on undisturbed connections, "
+            f"{MIN_EXPECTED} are needed: run longer, or with more sessions"
         )
     if missing > MAX_SHORT_RATIO * expected:
         return Ruling.INCONCLUSIVE, f"{told}, which jitter may explain: run longer, or drop less often"
@@ -68,8 +69,8 @@ def _told(run: RunData, per_s: float) -> str:
     if not run.count("messaging.pushes"):
         return f"no push was received ({per_s:g} per second per session expected)"
     if not expected:
-        return f"{run.count('messaging.pushes')} pushes received"
+        return f"{text.counted(run.count('messaging.pushes'), 'push', 'pushes')} received"
     rate = f"pushes came at {per_s * arrived / expected:.4g} per second per session"
     missing = expected - arrived
-    short = f"{missing} of {expected} missing" if missing > 0 else "none missing"
+    short = f"{text.count(missing)} of {text.count(expected)} missing" if missing > 0 else "none missing"
     return f"{rate} ({per_s:g} expected, {short})"

@@ -63,7 +63,7 @@ def test_sound(workers: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "summary"),
     [
-        ("stops", "none came for long"),
+        ("stops", "of 20 periods or more"),
         ("stalls", "(10 expected, "),
         ("loses", "pushes came at 9."),
         ("none", "no push was received (10 per second per session expected)"),

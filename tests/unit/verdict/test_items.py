@@ -17,7 +17,7 @@ def test_books_that_do_not_balance_are_inconclusive() -> None:
     """What has no outcome means that the tool, or a worker, lost something."""
     evidence = sound({"messaging.answered": 4880})
     assert ruling("messaging", evidence) is Ruling.INCONCLUSIVE
-    assert "10 of 5000 messages sent have no outcome" in told("messaging", evidence)
+    assert "10 of 5,000 messages sent have no outcome" in told("messaging", evidence)
     evidence = sound({"messaging.answered": 4900})
     assert "5,000 messages sent have too many outcomes (10)" in told("messaging", evidence)
     evidence = sound({"connect.attempts": 101, "reconnect.outages": 201})

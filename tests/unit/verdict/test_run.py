@@ -82,7 +82,7 @@ def test_a_killed_run_says_so() -> None:
     assert Ruling.PASS not in {item.verdict for item in verdict.items}
     summary = verdict.item("messaging").summary
     assert summary.startswith(
-        "the run was not ended in good order; otherwise: 4890 of 5000 messages answered"
+        "the run was not ended in good order; otherwise: 4,890 of 5,000 messages answered"
     )
     assert judge(sound({"messaging.lost": 1}, of=killed)).verdict is Ruling.FAIL
     assert any("not ended in good order" in note for note in verdict.notes)
