@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from loadtest import text
 from loadtest.drops.kinds import CLOSE_S, HalfOpen
+from loadtest.engine.dropping import BEYOND_S
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling, worst
@@ -40,9 +41,11 @@ _Part = tuple[Ruling, str]
 
 def judge(run: RunData) -> Item[CleanupEvidence]:
     """Judge what the server did with the connections of clients that were gone."""
-    parts = [part for judged in _PARTS if (part := judged(run)) is not None]
+    gauge = _gauge(run)
+    parts = [part for part in (_close(run), _half_open(run), gauge) if part is not None]
     verdict = worst(ruling for ruling, _ in parts)
-    shown = [part for part in parts if part[0] is verdict] if verdict is Ruling.FAIL else parts
+    # The server's own count confirms what was seen from outside, or contradicts it.
+    shown = [part for part in parts if part[0] is verdict or verdict is not Ruling.FAIL or part is gauge]
     return Item(
         item="cleanup",
         verdict=verdict,
@@ -123,21 +126,27 @@ def _half_open(run: RunData) -> _Part | None:
 
 def _failing(run: RunData, count: Callable[[str], int]) -> _Part | None:
     """Return why half-open connections fail the item; None if they do not."""
-    within_s, watched = run.manifest.cleanup_s or 0.0, count("watched")
+    within_s = run.manifest.cleanup_s or 0.0
+    of_watched = f"of {text.counted(count('watched'), 'half-open connection')}"
+    allowed = f"{within_s:g} s allowed ({_source(run)})"
     if left := count("not_closed"):
-        more = f", {text.count(late)} closed late" if (late := count("late")) else ""
+        more = f", and {text.count(late)} closed late" if (late := count("late")) else ""
         return Ruling.FAIL, (
-            f"{text.count(left)} of {text.counted(watched, 'half-open connection')} never closed; "
-            f"the cleanup time is {within_s:g} s{more}"
+            f"{text.count(left)} {of_watched} {'was' if left == 1 else 'were'} still open "
+            f"{within_s + BEYOND_S:g} s after the client fell silent{more}; {allowed}"
         )
     if late := count("late"):
         ruling = Ruling.INCONCLUSIVE if stalled(run) else Ruling.FAIL
         doubt = ", but the load generator stalled and may have seen it late" if stalled(run) else ""
         return ruling, (
-            f"{text.count(late)} of {text.counted(watched, 'half-open connection')} not closed within the "
-            f"cleanup time of {within_s:g} s{_times(run, 'half_open')}{doubt}"
+            f"{text.count(late)} {of_watched} not closed in time{_times(run, 'half_open')}; {allowed}{doubt}"
         )
     return None
+
+
+def _source(run: RunData) -> str:
+    """Return where the time allowed comes from."""
+    return "the dialect's cleanup_s" if run.manifest.cleanup_timeout_s is None else "--ws-cleanup-timeout"
 
 
 def _half_open_reported(run: RunData) -> _Part:
@@ -163,8 +172,8 @@ def _gauge(run: RunData) -> _Part | None:
         return Ruling.INCONCLUSIVE, f"the server's gauge could not be read after the run: {why}"
     if gauge.after > gauge.before:
         return Ruling.FAIL, (
-            f"the server's gauge was {before} before the run and {gauge.after:g} "
-            f"{gauge.waited_s:.0f} s after its last connection"
+            f"the server's gauge: {before} connections before the run, still {gauge.after:g}, "
+            f"{gauge.waited_s:.0f} s after its end"
         )
     if gauge.after < gauge.before:
         return Ruling.INCONCLUSIVE, (
@@ -181,9 +190,6 @@ def _gauge(run: RunData) -> _Part | None:
             "before: does it count connections?"
         )
     return Ruling.PASS, f"the server's gauge is back at {before} (highest {gauge.peak:g})"
-
-
-_PARTS: tuple[Callable[[RunData], _Part | None], ...] = (_close, _half_open, _gauge)
 
 
 def _counts(run: RunData, kind: str) -> Callable[[str], int]:
