@@ -9,7 +9,6 @@ The meaning of a value does not belong here. Rows hold kinds and bounds; the mod
 its text, and names the option in its errors: `--ws-backoff`.
 """
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -29,7 +28,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "path",
             Text("PATH"),
             None,
-            "Path and query of the WebSocket endpoint.",
+            "Path and query of the WebSocket endpoint, unless --host holds them.",
             in_plan=True,
             default_text="the dialect's",
         ),
@@ -131,8 +130,8 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "keep-going",
             Flag(),
             False,
-            "Go on to the end although no session was established in 30 s, or all have given up for good. "
-            "Runs without the web UI end early then.",
+            "Run to the end even if no session connects for 30 s or all have given up. By default, headless "
+            "runs end early.",
         ),
     ),
     Group.DROPS: (
@@ -226,7 +225,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "pushes-per-s",
             Number(1e-6, 10_000, "pushes per second per session", or_zero=True),
             None,
-            "Least rate of pushes that each session must receive while it is connected; 0 expects none.",
+            "Minimum pushes per second for each connected session; 0: none expected.",
             default_text="the dialect's",
         ),
         Setting(
@@ -250,7 +249,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             Text("URL#NAME"),
             None,
             "Prometheus gauge of the server's connections: after the run it must be back at the value it had "
-            'before. Other clients of the server must be away. NAME may have labels: NAME{label="value"}.',
+            'before. No other clients may be connected. NAME may have labels: NAME{label="value"}.',
             in_web_form=False,
         ),
         Setting(
@@ -266,7 +265,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "allow-losses",
             Text("[CODE,…=]N|N/h|any"),
             (),
-            "Connections that the server or the network may end unasked: in the run (5), per session-hour "
+            "Connections that the server or the network may end: in the run (5), per session-hour "
             "(2/h), or any number; of all losses, or of those with some close codes (1001,1012=2/h). 1006 "
             "stands for an end without a close frame: RST, FIN or a timeout.",
             attribute="allow_losses",
@@ -360,5 +359,5 @@ def command_options(plan: Mapping[str, Any]) -> list[str]:
     Args:
         plan: the plan's fields by name.
     """
-    given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
-    return [f"{option} {shlex.quote(value)}" for option, value in given if value]
+    given = [(row, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
+    return [row.option_with(value) for row, value in given if value]

@@ -297,9 +297,9 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a count with its noun: `1 run`, `1,234 runs`."""
-    return f"{count(number)} {noun}{'s' * (number != 1)}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Write a count with its noun: `1 run`, `1,234 runs`; a plural not in -s must be given."""
+    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
 
 
 def span(us: float | None) -> str:

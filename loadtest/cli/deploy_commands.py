@@ -89,7 +89,9 @@ def check_log(
 
 
 @click.command()
-@click.option("--host", metavar="URL", help="wss://HOST[:PORT]  [default: a reference server that it starts]")
+@click.option(
+    "--host", metavar="URL", help="wss://HOST[:PORT][/PATH]  [default: a reference server that it starts]"
+)
 @click.option(
     "--locustfile",
     "-f",
@@ -141,8 +143,11 @@ def probe(
     """
     from loadtest.locust_plugin.probe import probe as run_probe
     from loadtest.report.terminal import print_verdict
+    from loadtest.text import public_url
 
-    click.echo(f"probing {host or 'a reference server of its own'}, within a minute", err=True)
+    click.echo(
+        f"probing {public_url(host) if host else 'a reference server of its own'}, within a minute", err=True
+    )
     values = {"sessions": sessions, **{name: value for name, value in given.items() if value}}
     with named_as_typed(ctx):
         probed = run_probe(host, values, health_path=health_path, locustfile=locustfile)

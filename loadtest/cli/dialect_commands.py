@@ -21,9 +21,7 @@ def dialect() -> None:
 @dialect.command()
 @click.argument("locustfile", type=click.Path(path_type=Path), metavar="LOCUSTFILE")
 @click.argument("user_class", required=False, metavar="[USER_CLASS]")
-@click.option(
-    "--host", metavar="URL", help="ws://HOST[:PORT] or wss://HOST[:PORT]  [default: the user class's]"
-)
+@click.option("--host", metavar="URL", help="ws://HOST[:PORT][/PATH] or wss://…  [default: the user class's]")
 @setting_options(
     *(
         "path",

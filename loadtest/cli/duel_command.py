@@ -16,7 +16,7 @@ from loadtest.cli.shared_options import (
 
 
 @click.command()
-@click.option("--a", "a_url", metavar="URL", help="The baseline: ws://HOST[:PORT] or wss://HOST[:PORT].")
+@click.option("--a", "a_url", metavar="URL", help="The baseline: ws://HOST[:PORT][/PATH] or wss://…")
 @click.option("--b", "b_url", metavar="URL", help="The candidate.")
 @click.option("--a-cmd", metavar="COMMAND", help="Command to start the baseline on port {port} ($PORT).")
 @click.option("--b-cmd", metavar="COMMAND", help="Command to start the candidate.")

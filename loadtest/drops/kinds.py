@@ -154,9 +154,8 @@ class Reset(DropKind):
 class HalfOpen(DropKind):
     """A lost network: the client reconnects while its old socket stays open, silent.
 
-    The old socket is held open until some time after the server should have closed it (`DropPlan.cleanup_s`).
-    If that time is not known, it is held long enough for the usual server ping (after 20 s, with a timeout of
-    20 s) to time out.
+    The old socket is held open long enough for the usual server ping (after 20 s, with a timeout of 20 s) to
+    time out. Where the server's own time is known, the engine holds it until a little later than that.
     """
 
     name = "half_open"

@@ -18,7 +18,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from loadtest.drops.kinds import DropKind, HalfOpen, check_kind
+from loadtest.drops.kinds import DropKind, check_kind
 from loadtest.errors import InvalidSetting
 from loadtest.events import Drop
 from loadtest.options import SETTINGS
@@ -32,10 +32,6 @@ MAX_STORMS: Final = 20
 
 LATEST_S: Final = 604_800
 """A week: longer than any run, and well within a timer's range."""
-
-BEYOND_S: Final = 5.0
-"""How long a half-open connection is held after the server should have closed it: what comes a little late is
-seen, and told from what never comes."""
 
 _SHARE = Number(0, 1, "(100%)", above=True)
 _MOMENT = seconds(0, LATEST_S)
@@ -132,15 +128,12 @@ class DropPlan:
         weights: how often each kind occurs, relative to the others.
         seed: of the run.
         storms: in any order; they are sorted by time and numbered from 0.
-        cleanup_s: seconds after which the server closes half-open connections; they are held a little longer.
-            None if that is not known; they are then held for a time that is drawn.
     """
 
     every_s: float = 20.0
     weights: Mapping[str, float] = field(default_factory=lambda: DEFAULT_WEIGHTS)
     seed: int = 1
     storms: tuple[Storm, ...] = ()
-    cleanup_s: float | None = None
 
     def __post_init__(self) -> None:
         check_storms(self.storms)
@@ -192,8 +185,6 @@ class DropPlan:
         self, kind: str, ordinal: int, after_s: float, rng: random.Random, *, storm: int | None = None
     ) -> Drop:
         detect_s, hold_s = DropKind.kinds[kind]().times(rng)
-        if self.cleanup_s is not None and kind == HalfOpen.name:
-            hold_s = self.cleanup_s + BEYOND_S - detect_s
         return Drop(
             kind=kind,
             ordinal=ordinal,

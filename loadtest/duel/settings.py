@@ -21,7 +21,8 @@ from loadtest.options import SETTINGS
 from loadtest.statistics.comparison import MIN_SECONDS
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.sequential import plan_looks
-from loadtest.transport.target import Target, Tls
+from loadtest.text import public_path
+from loadtest.transport.target import Target, Tls, path_in
 from loadtest.values import Whole, seconds
 
 LOCUSTFILE = Path(__file__).parent / "user" / "locustfile.py"
@@ -136,7 +137,8 @@ class DuelSettings:
         start_timeout_s: seconds that a server started by a command may take to listen.
 
     Raises:
-        InvalidSetting: a setting is out of range or set by the duel itself, or the runs are too short.
+        InvalidSetting: a setting is out of range or set by the duel itself, the runs are too short, or the
+            sides' paths differ.
     """
 
     a: Side
@@ -165,7 +167,15 @@ class DuelSettings:
             option = argument.partition("=")[0]
             if option in _OWN_OPTIONS:
                 raise InvalidSetting(option, argument, f"is set by the duel: {_OWN_OPTIONS[option]}")
+        self._check_paths()
         self._check_warmup()
+
+    def _check_paths(self) -> None:
+        """Refuse URLs with different paths: a run's path is in its plan, and unlike runs are not compared."""
+        if self.a.url and self.b.url:
+            a, b = (public_path(path_in(side.url) or "/") for side in self.sides)
+            if a != b:
+                raise InvalidSetting("--b", NOT_SHOWN, f"must have the same path as --a ({a}, not {b})")
 
     def _check_warmup(self) -> None:
         """Refuse runs that are too short after their warm-up to judge latency."""

@@ -7,6 +7,9 @@ or while the server still has to end TCP after a closing handshake.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
+
+from msgspec.structs import replace
 
 from loadtest.drops.kinds import DETECTED, CloseDrop, DropKind, HalfOpen, Steps
 from loadtest.engine.timers import Timers
@@ -15,6 +18,10 @@ from loadtest.events import Drop
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.transport.connection import Connection
+
+BEYOND_S: Final = 5.0
+"""How long a half-open connection is held after the server should have closed it: what comes a little late is
+seen, and told from what never comes."""
 
 _PAUSE_NS = NS_PER_S // 4
 """A step later than this means that the whole process paused: the end of TCP may have arrived unread."""
@@ -86,6 +93,8 @@ class Dropping:
                 clock=clock,
                 recorder=recorder,
             )
+            if within_s is not None:
+                drop = replace(drop, hold_s=within_s + BEYOND_S - drop.detect_s)
         self._steps: Steps = kind.steps(connection, drop)
         droppings.add(self)
 

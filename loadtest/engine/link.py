@@ -315,7 +315,7 @@ class Link:
             session=self.session.about.session_id,
             detected=self.drop_detected,
             recovered=self.drop_recovered,
-            cleanup_s=self._context.drops.cleanup_s,
+            cleanup_s=self._context.config.cleanup_s,
             clock=self._context.clock,
             timers=self._context.timers,
             recorder=self._context.recorder,

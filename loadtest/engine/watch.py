@@ -3,17 +3,20 @@
 A watch begins with its drop and has one outcome, counted under the item `cleanup`:
 
     closed       TCP has ended, whoever ended it: the server, a proxy or the server's kernel
-    late         it has ended, but more than `LATE_S` after the time allowed
+    late         it ended, or was still open at the run's end, more than `LATE_S` after the time allowed
     not_closed   it was still open at the drop's last step
     cut_short    the run or the session ended first
+    unresolved   likewise, of a `close` drop, after the server had been silent for `HANGING_NS`
 
-A watch needs no timer and holds no socket of its own: the drop's last step ends the connection.
+Besides, `full_time` counts the watches whose time allowed was up before the run's end, whatever their
+outcome: a server that ends some at once and others never must not be judged by the first alone. A watch needs
+no timer and holds no socket of its own: the drop's last step ends the connection.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-from loadtest.session.recorder import Recorder
+from loadtest.session.recorder import HANGING_NS, Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.transport.connection import Connection
 
@@ -22,7 +25,7 @@ LATE_S: Final = 1.0
 
 
 _ERRORS: Final = {
-    "late": "the server ended TCP too late",
+    "late": "the server had not ended TCP in time",
     "not_closed": "the server never ended TCP",
 }
 """Outcomes that are errors, where they are judged."""
@@ -45,6 +48,7 @@ class Watch:
         "_began_ns",
         "_clock",
         "_connection",
+        "_is_over",
         "_judged",
         "_kind",
         "_late_ns",
@@ -66,6 +70,7 @@ class Watch:
         self._kind = kind
         self._connection: Connection | None = connection
         self._clock = clock
+        self._is_over = False
         self._judged = judged
         self._recorder = recorder
         self._session = session
@@ -84,11 +89,24 @@ class Watch:
 
     def over(self) -> None:
         """End the watch before the drop's last step, which ends TCP itself."""
+        self._time_up()
         self._end("not_closed")
 
     def cut_short(self) -> None:
         """End the watch before its time."""
-        self._end("cut_short")
+        open_ns = self._clock() - self._began_ns
+        if self._late_ns is not None:
+            self._end("late" if open_ns > self._late_ns else "cut_short")
+        else:
+            self._end("unresolved" if self._judged and open_ns >= HANGING_NS else "cut_short")
+        self._time_up()
+
+    def _time_up(self) -> None:
+        """Count, once, whether the whole time allowed has passed."""
+        if not self._is_over:
+            self._is_over = True
+            if self._late_ns is not None and self._clock() - self._began_ns > self._late_ns:
+                self._count("full_time")
 
     def _end(self, outcome: str) -> None:
         """Count the outcome, once."""

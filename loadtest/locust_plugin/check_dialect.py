@@ -20,6 +20,7 @@ from loadtest.options import SETTINGS
 from loadtest.report.dialect_check import DialectCheck
 from loadtest.setting import written
 from loadtest.text import HIDDEN, without_secrets
+from loadtest.transport.target import URL_FORM
 from loadtest.values import FilePath, Flag
 
 RUN = ("--headless", "-u", "1", "-t", "60s")
@@ -52,7 +53,7 @@ def check_dialect(
     kind = user_class(locustfile, name)
     url = host or kind.host
     if not url:
-        raise UsageError("--host must be given: ws://HOST[:PORT] or wss://HOST[:PORT]")
+        raise UsageError(f"--host must be given: {URL_FORM}")
     settings = load_settings({**kind.values(), **values}, url)
     dialect, target = settings.engine.config.dialect, str(settings.engine.target)
     on_start(f"checking {type(dialect).__name__} against {target}")

@@ -27,10 +27,10 @@ from loadtest.session.session_config import SessionConfig
 from loadtest.session.sizes import Sizes
 from loadtest.statistics.margins import Gate, parse_margins
 from loadtest.statistics.time_limits import TimeLimit, parse_limits
-from loadtest.text import Secrets, secrets_in
+from loadtest.text import Secrets, public_path, secrets_in
 from loadtest.transport.addresses import expand
 from loadtest.transport.metrics_gauge import MetricsGauge
-from loadtest.transport.target import Target, Tls
+from loadtest.transport.target import Target, Tls, path_in
 from loadtest.verdict.allowances import Allowance, parse_allowances
 
 ROOM_BYTES = 2**24
@@ -107,10 +107,10 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
 
     Args:
         values: by attribute name of `WebSocketUser`.
-        host: URL of the server.
+        host: URL of the server; its path and query, if any, are those of the endpoint.
 
     Raises:
-        InvalidSetting: a value is malformed or out of range.
+        InvalidSetting: a value is malformed or out of range, or `host` and `path` contradict each other.
     """
     values = read_values(values)
     _check_objects(values)
@@ -164,12 +164,13 @@ def _check_objects(values: Mapping[str, Any]) -> None:
 
 
 def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
-    seed, token, dialect = values["seed"], values["token"], _dialect(values)
+    target = Target.parse(host, _tls(values))
+    seed, token, dialect = values["seed"], values["token"], _dialect(values, path_in(host))
     _check_headers(values["headers"])
     drops = _with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"])
     cleanup_s = values["cleanup_timeout_s"]
     return EngineSettings(
-        target=Target.parse(host, _tls(values)),
+        target=target,
         config=SessionConfig(
             dialect=dialect,
             pace=_pace(dialect, values, seed),
@@ -178,9 +179,10 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
             in_flight=values["in_flight"],
             size_of=_size_of(values, seed),
             data=rows,
+            cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s,
             pushes_per_s=_pushes_per_s(dialect, values["pushes_per_s"]),
         ),
-        drops=replace(drops, cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s),
+        drops=drops,
         token=token if callable(token) else lambda: token,
         headers=values["headers"],
         subprotocols=values["subprotocols"],
@@ -237,24 +239,33 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
     )
 
 
-def _dialect(values: Mapping[str, Any]) -> Dialect:
-    dialect = _new_dialect(values)
+def _dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
+    """Return the dialect for the endpoint's path: the one in `--host`, else `--ws-path`, else its own."""
+    dialect = _new_dialect(values, in_host)
+    if in_host is not None and dialect.path != in_host:
+        given = public_path(dialect.path)
+        problem = f"has the path {public_path(in_host)}, but --ws-path or the user class has {given}"
+        raise InvalidSetting("--host", NOT_SHOWN, problem, "Give the path only once")
     check_form(dialect)
     return dialect
 
 
-def _new_dialect(values: Mapping[str, Any]) -> Dialect:
-    dialect = values["dialect"]
+def _new_dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
+    dialect, path = values["dialect"], values["path"]
     if isinstance(dialect, Dialect):
         return dialect
     kind = dialect_named(dialect) if isinstance(dialect, str) else dialect
-    path = values["path"]
     if path is not None and not path.startswith("/"):
         raise InvalidSetting("--ws-path", path, "must begin with a slash: /PATH[?QUERY]")
+    _check_path("--ws-path", path)
+    _check_path("--host", in_host)
+    return new_dialect(kind, in_host if path is None else path)
+
+
+def _check_path(option: str, path: str | None) -> None:
     if path is not None and not (path.isascii() and path.isprintable() and " " not in path):
         problem = "must be ASCII without spaces and control characters"
-        raise InvalidSetting("--ws-path", path, problem, "Percent-encode them")
-    return new_dialect(kind, path)
+        raise InvalidSetting(option, path, problem, "Percent-encode them")
 
 
 def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:

@@ -1,7 +1,7 @@
 """Warnings about lost connections while a run goes on, for who watches it. Pure: time comes as an argument.
 
 Losses are counted once a second. A server that ends connections all the time must not fill the log: at most
-one line a second, and ten in a run; the progress line counts the rest (`losses=N`).
+one line a second, and ten in a run; the progress line counts the rest (`lost_connections=N`).
 """
 
 from collections import Counter
@@ -38,7 +38,11 @@ class LossWarnings:
         self._lines += 1
         self._latest_s = now_s
         lost, self._waiting = self._waiting, Counter()
-        more = "; no more such lines, see losses= below" if self._lines == MAX_LINES else ""
+        more = (
+            "; further warnings suppressed; see lost_connections= in the progress line"
+            if self._lines == MAX_LINES
+            else ""
+        )
         return f"{text.clock(now_s)}  {_lost_text(lost)}{more}"
 
 
@@ -54,4 +58,4 @@ def _lost_text(lost: Counter[str]) -> str:
     causes = [f"{cause} ({text.count(count)})" for cause, count in shown]
     if rest := lost.total() - sum(count for _, count in shown):
         causes.append(f"others ({text.count(rest)})")
-    return f"{text.counted(lost.total(), 'connection')} lost unasked: {', '.join(causes)}"
+    return f"{text.counted(lost.total(), 'connection')} lost: {', '.join(causes)}"

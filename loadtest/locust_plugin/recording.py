@@ -44,7 +44,7 @@ class Progress:
         sent: messages sent since the start.
         sent_per_s: messages sent per second over the last seconds.
         lost: messages lost, corrupted, duplicated or reordered since the start, and not because of a drop.
-        losses: connections that the server or the network ended unasked since the start.
+        losses: connections that the server or the network ended since the start.
         drops: drops made since the start.
         p50_us, p99_us: service time over the last seconds; None if there was no reply.
     """
@@ -66,7 +66,8 @@ def progress_line(now: Progress) -> str:
     """Return the progress line, without a line end."""
     return (
         f"{text.clock(now.elapsed_s)} up={now.up} connecting={now.connecting} outage={now.in_outage} "
-        f"sent={now.sent} rate={now.sent_per_s:.1f}/s lost={now.lost} losses={now.losses} "
+        f"sent={now.sent} rate={now.sent_per_s:.1f}/s lost_messages={now.lost} "
+        f"lost_connections={now.losses} "
         f"drops={now.drops} p50={_latency(now.p50_us)} p99={_latency(now.p99_us)}"
     )
 

@@ -16,7 +16,7 @@ from loadtest.report.tables import counts, gates, interval, margin, time_limits
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
-from loadtest.verdict.causes import cause_of
+from loadtest.verdict.causes import foreign_cause_of
 from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence
 from loadtest.verdict.items import AnyItem, Item, Verdict
 from loadtest.verdict.log_evidence import ServerLogEvidence
@@ -168,8 +168,10 @@ _STEPS: Mapping[tuple[str, Ruling], str] = {
     "quantile that moved: p50 is the common path, p99 the queue or the pause",
     ("server_log", Ruling.FAIL): "log at INFO what clients cause by leaving, and look into the real errors; "
     "the first lines of both are given here",
-    ("health", Ruling.FAIL): "ask the health endpoint by hand; if it has another path, name it with "
-    "--health-path",
+    (
+        "health",
+        Ruling.FAIL,
+    ): "request the health endpoint yourself (curl); set another path with --health-path",
     ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
     "loadtest report RUN --server-log FILE",
 }
@@ -257,7 +259,7 @@ def _blocked(item: AnyItem, items: Sequence[AnyItem]) -> AnyItem:
 
 
 def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
-    """Return what to do about an item, empty if its summary or that of `connect` says so."""
+    """Return what to do about an item, empty if its summary or that of `connect` or `messaging` says so."""
     if item.verdict is not Ruling.FAIL and _root(item, items) is not None:
         return ""
     if item.item == "latency" and item.verdict is not Ruling.FAIL:
@@ -273,7 +275,7 @@ def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
 
 def _cause_step(item: Item[CountedEvidence]) -> str:
     """Return what to do about the most frequent cause of failed attempts, empty if that is not known."""
-    causes = (cause_of(error.error) for error in item.evidence.errors[:1])
+    causes = (foreign_cause_of(error.error) for error in item.evidence.errors)
     return next((cause.advice for cause in causes if cause is not None), "")
 
 

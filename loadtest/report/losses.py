@@ -7,11 +7,10 @@ from loadtest import text
 from loadtest.report.tables import Table, Untrusted, bounded
 from loadtest.text import one_line
 from loadtest.verdict.items import AnyItem
-from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence, TimeAway
-from loadtest.verdict.stability import cause_text
+from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
+from loadtest.verdict.stability import away_text, cause_text, exposure_text, loss_text
 
 _LINES_LIMIT = 10
-_REASON_SHOWN = 80
 
 
 def loss_table(item: AnyItem) -> Table:
@@ -19,8 +18,8 @@ def loss_table(item: AnyItem) -> Table:
     found = item.evidence if isinstance(item.evidence, StabilityEvidence) else StabilityEvidence()
     header = ("lost", "cause", "code", "reason", "an hour", "allowed", "first at", "last at", "sessions")
     table = bounded("Losses", header, "rlrlrlrrl", map(_row, found.losses))
-    hours = text.figures(found.session_hours)
-    note = f"Over {hours} session-hours. An hour is a session-hour. {' '.join(_away_lines(found))}"
+    exposure = exposure_text(found.session_hours)
+    note = f"Over {exposure}. An hour is a session-hour. {' '.join(_away_lines(found))}"
     return replace(table, note=note.strip())
 
 
@@ -44,8 +43,7 @@ def loss_lines(item: AnyItem) -> Iterator[str]:
     if not isinstance(found, StabilityEvidence):
         return
     for losses in found.losses[:_LINES_LIMIT]:
-        reason = f" '{one_line(losses.reason, _REASON_SHOWN)}'" if losses.reason else ""
-        yield f"{text.count(losses.count)} x {cause_text(losses.cause)}{reason}"
+        yield loss_text(losses)
         sessions = ", ".join(one_line(session) for session in losses.sessions)
         first, last = text.clock(losses.first_at_s), text.clock(losses.last_at_s)
         yield f"    first at {first}, last at {last}, sessions {sessions}"
@@ -56,11 +54,4 @@ def loss_lines(item: AnyItem) -> Iterator[str]:
 
 def _away_lines(found: StabilityEvidence) -> Iterator[str]:
     if found.away:
-        times = ", ".join(map(_away_text, found.away))
-        more = f" and {text.counted(found.more_away, 'more time')}" if found.more_away else ""
-        yield f"The server was away {times}{more}."
-
-
-def _away_text(away: TimeAway) -> str:
-    until = "the end" if away.until_s is None else text.clock(away.until_s)
-    return f"{text.clock(away.from_s)}-{until}"
+        yield f"The server was away {away_text(found.away, found.more_away)}."

@@ -7,24 +7,41 @@ from loadtest.report.tables import Table, bounded
 from loadtest.results.data import RunData
 from loadtest.results.manifest import ServerGauge
 from loadtest.text import one_line
-from loadtest.verdict.cleanup import TAGS
+from loadtest.verdict.cleanup import ENDINGS, TAGS
 
 
 def watched_table(run: RunData) -> Table:
     """Return what became of dropped connections that the server had to close; empty if there were none."""
-    header = ("after", "watched", "closed", "closed late", "left open", "cut short", "p50", "p95", "max")
+    header = (
+        "after",
+        "watched",
+        "closed",
+        "closed late",
+        "left open",
+        "unresolved",
+        "cut short",
+        "p50",
+        "p95",
+        "max",
+    )
     rows = [_row(run, kind) for kind in TAGS if run.count(f"cleanup.{kind}_watched")]
-    return replace(bounded("Clean-up by the server", header, "lrrrrrrrr", rows), note=_note(run))
+    return replace(bounded("Clean-up by the server", header, "l" + "r" * 9, rows), note=_note(run))
 
 
 def _row(run: RunData, kind: str) -> tuple[str, ...]:
-    outcomes = ("watched", "closed", "late", "not_closed", "cut_short")
+    outcomes = ("closed", "late", "not_closed", "unresolved", "cut_short")
     at_us = run.percentiles_us(TAGS[kind], (50, 95, 100))
     return (
         kind,
-        *(text.count(run.count(f"cleanup.{kind}_{outcome}")) for outcome in outcomes),
+        text.count(run.count(f"cleanup.{kind}_watched")),
+        *(_count(run, kind, outcome) for outcome in outcomes),
         *(text.span(at_us.get(percentile)) for percentile in (50, 95, 100)),
     )
+
+
+def _count(run: RunData, kind: str, outcome: str) -> str:
+    """Return how many watches had an outcome; a dash for one that the kind does not have."""
+    return text.count(run.count(f"cleanup.{kind}_{outcome}")) if outcome in ENDINGS[kind] else text.UNKNOWN
 
 
 def _note(run: RunData) -> str:

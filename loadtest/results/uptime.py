@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from loadtest.drops.kinds import disconnects
@@ -67,12 +68,16 @@ class LossGroup:
     sessions: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
-    """A time without any session, in seconds since the run's start; `until_s` is None if it never ended."""
+class Away(Struct, frozen=True):
+    """A time without any session, from the loss of the last one until one was back; attempts failed in it.
 
-    from_s: float
-    until_s: float | None
+    Args:
+        from_s: its start, in seconds since the run's start.
+        until_s: its end, null if none was back by the run's end.
+    """
+
+    from_s: float = 0.0
+    until_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,10 +128,10 @@ class UptimeGathering:
         self._began_ns, self._ended_ns = array("q"), array("q")  # connections
         self._lost_ns, self._failed_ns = array("q"), array("q")  # losses, failed attempts
 
-    def up(self, sessions: float, length_ns: int) -> None:
-        """Add an interval of one process, with so many sessions up."""
-        if sessions > 0:
-            self._session_s += min(sessions, 1e9) * length_ns / NS_PER_S
+    def up(self, session_s: float) -> None:
+        """Add an interval of one process, with so many seconds of sessions that were up."""
+        if session_s > 0:
+            self._session_s += min(session_s, _LATEST_NS)
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""
@@ -143,7 +148,7 @@ class UptimeGathering:
                 self._end(record.session, at_ns)
             case "dropped" if disconnects(record.kind):
                 self._end(record.session, at_ns)
-            case "failed" if record.cause not in (*OWN_LIMITS, "no_reconnect"):
+            case "failed" if record.code is None and record.cause not in (*OWN_LIMITS, "no_reconnect"):
                 self._failed_ns.append(at_ns)
 
     def _end(self, session: str, at_ns: int) -> None:
@@ -207,7 +212,9 @@ class UptimeGathering:
             if _any_within(lost_ns, int(times_ns[latest_began[at]]), from_ns) and _any_within(
                 failed_ns, from_ns, until_ns
             ):
-                yield Away(from_ns / NS_PER_S, None if until_ns is None else until_ns / NS_PER_S)
+                yield Away(
+                    from_s=from_ns / NS_PER_S, until_s=None if until_ns is None else until_ns / NS_PER_S
+                )
 
 
 def _any_within(sorted_ns: NDArray[np.int64], from_ns: int, to_ns: int | None) -> bool:

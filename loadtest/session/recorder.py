@@ -138,11 +138,13 @@ COUNTS: Final = {
     "cleanup.close_closed": "of these, those whose TCP the server ended in time",
     "cleanup.close_not_closed": "of these, those that the server left open",
     "cleanup.close_cut_short": "of these, those whose time was not up when the run ended",
+    "cleanup.close_unresolved": "of these, those that the server had left open for long by then",
     "cleanup.half_open_watched": "half-open connections, watched until TCP ends",
     "cleanup.half_open_closed": "of these, those that the server closed in time",
-    "cleanup.half_open_late": "of these, those that the server closed after the cleanup time",
+    "cleanup.half_open_late": "of these, those that the server had not closed in time, or closed later",
     "cleanup.half_open_not_closed": "of these, those that the server left open as long as watched",
     "cleanup.half_open_cut_short": "of these, those whose time was not up when the run ended",
+    "cleanup.half_open_full_time": "half-open connections whose full time was up before the run ended",
     "latency.clamped": "samples beyond the histograms' range, counted at its end",
 }
 """All counts with their meaning, except `drops.KIND`, `losses.CAUSE` and `closes.CODE`: close frames sent."""
@@ -225,7 +227,7 @@ class Recorder:
     Attributes:
         population: sessions by state name.
         outages_open: sessions in an outage now, without those that are established again.
-        ending: whether the run's end has begun: what ends from then on has no meaning.
+        ending: whether the run's end has begun: what ends from then on is not counted.
         has_read: whether a dialect has read a message without raising.
         reads_raised: messages at which a dialect raised.
     """

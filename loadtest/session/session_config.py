@@ -21,6 +21,8 @@ class SessionConfig:
         in_flight: outstanding requests allowed per session, 0 for any number; further messages wait.
         size_of: size of the texts of requests.
         data: rows for the sessions, by session number; empty if there are none.
+        cleanup_s: seconds after which the server closes half-open connections; they are held a little longer.
+            None if that is not known; they are then held for as long as the drop says.
         pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
     """
 
@@ -31,4 +33,5 @@ class SessionConfig:
     in_flight: int = 0
     size_of: SizeOf = LEAST_BYTES
     data: Sequence[Mapping[str, str]] = ()
+    cleanup_s: float | None = None
     pushes_per_s: float = 0.0

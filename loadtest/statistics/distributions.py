@@ -1,4 +1,4 @@
-"""The normal and Student's t distribution, and a root finder: everything used from scipy.
+"""The normal, Student's t and Poisson distributions, and a root finder: everything used from scipy.
 
 Importing scipy takes longer than importing the rest of the package. Most runs have no baseline, and
 `loadtest serve` uses no statistics, so each function imports scipy when it is called.
@@ -36,6 +36,18 @@ def student_quantile(freedom: Any, share: Any) -> Any:
     from scipy.special import stdtrit
 
     return stdtrit(freedom, share)
+
+
+def poisson_tail(least: int, mean: float) -> float:
+    """Return the probability of at least so many events where this many are expected.
+
+    Args:
+        least: 1 or more.
+        mean: 0 or more.
+    """
+    from scipy.special import pdtrc
+
+    return float(pdtrc(least - 1, mean))
 
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:

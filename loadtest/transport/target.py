@@ -7,6 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
+from loadtest.text import public_url
+
+URL_FORM = "ws://HOST[:PORT][/PATH] or wss://HOST[:PORT][/PATH]"
+"""How the URL of a server is written."""
 
 _SECURE_SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
 
@@ -70,7 +74,7 @@ class Target:
 
     @classmethod
     def parse(cls, url: str, tls: Tls, *, option: str = "--host") -> "Target":
-        """Read a `ws://`, `wss://`, `http://` or `https://` URL; its path, if any, is ignored.
+        """Read a `ws://`, `wss://`, `http://` or `https://` URL; `path_in` reads its path.
 
         Args:
             url: as typed.
@@ -80,18 +84,19 @@ class Target:
         Raises:
             InvalidSetting: the URL is not valid or holds credentials, or a TLS setting is not valid.
         """
-        problem = "must be ws://HOST[:PORT] or wss://HOST[:PORT]"
-        hint = "The path goes into --ws-path"
+        malformed = InvalidSetting(option, public_url(url), f"must be {URL_FORM}")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            raise InvalidSetting(option, url, problem, hint) from None
+            raise malformed from None
         if parts.username or parts.password:
             raise InvalidSetting(option, NOT_SHOWN, "must not hold credentials", "Use --ws-header")
         secure = _SECURE_SCHEMES.get(parts.scheme)
         if secure is None or not parts.hostname or port == 0:
-            raise InvalidSetting(option, url, problem, hint)
+            raise malformed
+        if parts.fragment:  # RFC 6455, section 3
+            raise InvalidSetting(option, public_url(url), "must not hold a fragment (#…)")
         return cls(parts.hostname, port or (443 if secure else 80), tls.context() if secure else None)
 
     def __str__(self) -> str:
@@ -106,6 +111,13 @@ class Target:
     def _address(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
+
+
+def path_in(url: str) -> str | None:
+    """Return the path and query of a URL that `Target.parse` has accepted; None if it has neither."""
+    parts = urlsplit(url)
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return None if path == "/" else path
 
 
 def check_source(address: str) -> None:

@@ -2,9 +2,16 @@
 
 evidence   types of the evidence of each item; log_evidence has that of server_log
 items      types of verdict.json, and functions that the items share
-connect, messaging, reconnect, persistence, cleanup, latency, server_log
+connect, stability, messaging, reconnect, persistence, cleanup, latency, server_log, health
            one item each: its limits and its rule
+allowances, loss_evidence
+           the rules of stability for losses, and its evidence
+push_rate, silence
+           parts of messaging: the rate of pushes, and a server that never answers
+causes     why attempts to connect failed, and what to do about it
 limits     limits on times: each fails the item that it belongs to
-generator  whether the load generator was fit to measure
+completeness
+           how much of a run there is: in one that lacks something, nothing passes
+generator  whether the load generator was fit to measure; remedies has what to do if it was not
 run        the verdict on a run, and an item pooled over the runs of a duel
 """

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtest.errors import InvalidSetting
+from loadtest.statistics.distributions import poisson_tail
+from loadtest.statistics.time_limits import MAX_CHANCE
 
 _OPTION: Final = "--ws-allow-losses"
 
@@ -58,6 +60,15 @@ class Allowance:
     def most_in(self, session_hours: float) -> float:
         """Return how many losses it allows in a run with so many session-hours."""
         return self.most * session_hours if self.per_hour else self.most
+
+    def broken_beyond_chance(self, lost: int, session_hours: float) -> bool:
+        """Whether so many losses break it, and a rate not just by chance.
+
+        A server that keeps its rate exactly loses more than that in every other run. If it would lose so many
+        in one run of a thousand or fewer (Poisson distribution), the rate is broken.
+        """
+        most = self.most_in(session_hours)
+        return lost > most and (not self.per_hour or poisson_tail(lost, most) <= MAX_CHANCE)
 
 
 NONE_ALLOWED: Final = Allowance()

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.session.recorder import OWN_LIMITS, ErrorTally
-from loadtest.text import one_line
+from loadtest.text import counted, one_line
 
 DETAIL_LENGTH = 100
 """Characters quoted of what the server or the system said."""
@@ -65,8 +65,8 @@ _CAUSES: Final[Mapping[str, Cause]] = {
     "tls": Cause("the TLS handshake with {server} failed: {detail}", _TLS_PORT),
     "upgrade: bad_handshake": Cause(
         "no valid WebSocket upgrade for {path}: {detail}",
-        "what answers there is no WebSocket server, or something changes its answer: check host and port of "
-        "--host, and --ws-path",
+        "the response is not from a WebSocket server, or a proxy changed it: check host and port of --host, "
+        "and --ws-path",
     ),
     "upgrade: no_subprotocol": Cause(
         "{detail}",
@@ -105,7 +105,7 @@ _HTTP: Final[Mapping[str, Cause]] = {
         "HTTP {status} for {path}, a redirect",
         "WebSocket clients follow no redirects: give --host and --ws-path as in the Location it names",
     ),
-    "400": Cause("", f"the server takes the upgrade request for malformed: {_PROXY}; then --ws-header"),
+    "400": Cause("", f"the server rejected the upgrade request as malformed: {_PROXY}; then --ws-header"),
     "401": Cause("", _LOGIN),
     "403": Cause(
         "",
@@ -145,7 +145,7 @@ _CLOSED: Final[Mapping[str, Cause]] = {
     ),
     "message_too_big": Cause(
         "ended because of a message that is too large",
-        "if such messages are meant, raise WebSocketUser.max_message_bytes",
+        "if messages this large are intended, raise WebSocketUser.max_message_bytes",
     ),
     "": Cause("closed with {code}", f"what does this close mean in the application? {_READ_LOG}"),
 }
@@ -167,8 +167,8 @@ class Explained(NamedTuple):
 def explained(run: RunData, item: str) -> Explained | None:
     """Return the most frequent cause of failed attempts that is not the load generator's; None if unknown."""
     for tally in run.errors_of(item, len(run.errors)):
-        found = cause_of(tally.error)
-        if found is not None and tally.error.rpartition(" ")[2] not in OWN_LIMITS:
+        found = foreign_cause_of(tally.error)
+        if found is not None:
             return Explained(tally.count, _filled(found, tally, run.manifest))
     return None
 
@@ -179,7 +179,12 @@ def why(run: RunData, item: str) -> str:
     if found is None:
         return ""
     all_of_them = found.times >= run.count(f"{item}.failed")
-    return f": {found.text}" if all_of_them else f"; {found.times} times: {found.text}"
+    return f": {found.text}" if all_of_them else f"; {counted(found.times, 'time')}: {found.text}"
+
+
+def foreign_cause_of(error: str) -> Cause | None:
+    """Return the row of an error; None for one that the load generator's own limits caused."""
+    return None if error.rpartition(" ")[2] in OWN_LIMITS else cause_of(error)
 
 
 def cause_of(error: str) -> Cause | None:

@@ -17,26 +17,38 @@ START_S = 3.0
 and end take two or three seconds of every run, so that `-t 2s` leaves half a second."""
 
 
+def unseen(run: RunData) -> str:
+    """Return why nothing may pass in a run, empty if it may: it is incomplete or was too short."""
+    return incomplete(run) or too_short(run)
+
+
 def incomplete(run: RunData) -> str:
     """Return why a run's data is incomplete, empty if it is complete."""
-    lost = lost_workers(run)
-    unknown = f"what {lost} saw is not known in full" if lost else ""
-    return run.manifest.unended or unknown or ended_early(run)
+    return run.manifest.unended or lost_workers(run)
 
 
-def ended_early(run: RunData) -> str:
-    """Return why the run was ended before its time, which is no cut: it had told what it could."""
+def too_short(run: RunData) -> str:
+    """Return that a run was ended early, by the tool or by someone; empty if it was not."""
+    return _ended_early(run) or _cut_short(run)
+
+
+def _ended_early(run: RunData) -> str:
+    """Return why the tool ended the run before its time: it had no prospects any more."""
     why = run.manifest.ended_early
     return f"the run was ended early: {why}" if why else ""
 
 
 def lost_workers(run: RunData) -> str:
-    """Return the workers with missing data, as text; empty if there are none."""
-    missing = ", ".join(map(str, run.manifest.missing_workers))
-    return missing and f"worker {missing}"
+    """Return which workers were lost with a part of their data, empty if none was."""
+    missing = run.manifest.missing_workers
+    if not missing:
+        return ""
+    if len(missing) == 1:
+        return f"worker {missing[0]} was lost before it had delivered all its data"
+    return f"workers {', '.join(map(str, missing))} were lost before they had delivered all their data"
 
 
-def cut_short(run: RunData) -> str:
+def _cut_short(run: RunData) -> str:
     """Return that a run was ended before half of its planned time, empty if it was not."""
     planned_s = _planned_s(run)
     is_cut = run.length_s < HALF * planned_s and planned_s - run.length_s > START_S
@@ -47,7 +59,7 @@ def shortfall(run: RunData) -> str:
     """Return that a run lacks a part of its planned time that is worth a note, empty if it does not."""
     planned_s = _planned_s(run)
     is_noted = planned_s - run.length_s > max(NOTED_S, NOTED_RATIO * planned_s)
-    return _described(run) if is_noted else cut_short(run)
+    return _described(run) if is_noted else too_short(run)
 
 
 def _planned_s(run: RunData) -> float:

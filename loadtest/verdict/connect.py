@@ -1,9 +1,9 @@
 """The item `connect`: do sessions connect, up to the point where the application confirms them?"""
 
+from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
-from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.causes import why
 from loadtest.verdict.evidence import ConnectEvidence
 from loadtest.verdict.generator import own_failures, own_reason
@@ -28,7 +28,7 @@ def judge(run: RunData) -> Item[ConnectEvidence]:
         evidence=ConnectEvidence(
             counts=run.counts_of("connect"),
             unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
-            ended_with_losses=run.ended_with_losses.get("connect", 0),
+            explained_by_losses=run.explained_by_losses.get("connect", 0),
             sessions_planned=run.manifest.plan.sessions,
             limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
             percentiles=run.percentile_table(["connect"]),
@@ -43,34 +43,42 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
     own, unresolved = own_failures(run, "connect"), run.count("connect.unresolved")
     # Each session gives up after a failed attempt, so the load generator caused at most `own` of these.
-    explained = own + run.ended_with_losses.get("connect", 0)
+    explained = own + run.explained_by_losses.get("connect", 0)
     if gave_up > own or failed - explained > MAX_FAILED_RATIO * attempts:
         return Ruling.FAIL, _failure(run)
     if own:
         reason = own_reason(run, "connect")
-        return Ruling.INCONCLUSIVE, f"{own} of {attempts} attempts could not be made: {reason}"
+        tried = text.counted(attempts, "attempt")
+        return Ruling.INCONCLUSIVE, f"{text.count(own)} of {tried} could not be made: {reason}"
     if unresolved and not established:
         plan = run.manifest.plan
         return Ruling.INCONCLUSIVE, (
-            f"no session was established in {run.length_s:.0f} s: {unresolved} of {attempts} attempts had no "
-            f"answer yet. Run longer than --ws-open-timeout ({plan.open_timeout_s:g} s), or lower it"
+            f"no session was established in {run.length_s:.0f} s: {text.count(unresolved)} of "
+            f"{text.counted(attempts, 'attempt')} had no answer yet. Run longer than --ws-open-timeout "
+            f"({plan.open_timeout_s:g} s), or lower it"
         )
     if unresolved > MAX_FAILED_RATIO * attempts:
         return Ruling.INCONCLUSIVE, (
-            f"{unresolved} of {attempts} attempts had no answer for over {HANGING_NS / NS_PER_S:g} s "
-            "when the run ended: run longer"
+            f"{text.count(unresolved)} of {text.counted(attempts, 'attempt')} had no answer for over "
+            f"{text.span(HANGING_NS / 1000)} when the run ended: run longer"
         )
     if not established:
-        return Ruling.INCONCLUSIVE, f"no session was established in {attempts} attempts: run longer"
+        return (
+            Ruling.INCONCLUSIVE,
+            f"no session was established in {text.counted(attempts, 'attempt')}: run longer",
+        )
     if left := unaccounted(run, "connect", "attempts", ENDINGS):
-        return Ruling.INCONCLUSIVE, imbalance(left, f"{attempts} attempts")
-    return Ruling.PASS, f"{established} sessions established in {attempts} attempts, {failed} failed"
+        return Ruling.INCONCLUSIVE, imbalance(left, text.counted(attempts, "attempt"))
+    return Ruling.PASS, (
+        f"{text.counted(established, 'session')} established in {text.counted(attempts, 'attempt')}, "
+        f"{text.count(failed)} failed"
+    )
 
 
 def _failure(run: RunData) -> str:
     """Return how many attempts failed, and most of them why."""
     failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
-    told = f"{failed} of {run.count('connect.attempts')} attempts failed"
+    told = f"{text.count(failed)} of {text.counted(run.count('connect.attempts'), 'attempt')} failed"
     if gave_up:
-        told += f", {gave_up} sessions gave up"
+        told += f", {text.counted(gave_up, 'session')} gave up"
     return told + why(run, "connect")

@@ -29,6 +29,9 @@ healthy run stays below: the engine has its own limit of 0.8, and Locust, foldin
 (counted although mostly done without the GIL) took 0.02 at 20,000 messages or 700 reconnects per second. Only
 other computation in the user's code can use the rest."""
 
+IDLE_CPU_RATIO = 0.5
+"""Share of a core below which a late engine was not busy itself: something else on the machine was."""
+
 MAX_STALL_MS = 1000.0
 """One stall is a problem: if a process stalls for a second, every round trip and outage in progress includes
 the pause. That hardly shows in the p99 of a long run's round trips, but outages are few."""
@@ -70,6 +73,28 @@ def own_reason(run: RunData, item: str) -> str:
     return "; ".join(f"{what}: {remedy(about, run.manifest)}" for what, about in problems)
 
 
+def stalled(run: RunData) -> bool:
+    """Return whether a process of the load generator could not run for a while: it read nothing then."""
+    series = run.gauges.get("stall_max_ms", {}).values()
+    return any(value > MAX_STALL_MS for one in series for value in one.values)
+
+
+_DELAYS = ("loop_lag_max_ms", "stall_max_ms", "gc_pause_max_ms")
+"""Gauges of times in which the engine did not read or send, in milliseconds."""
+
+_QUEUES = frozenset({"cpu_ratio", "process_cpu_ratio", "achieved_ratio"})
+"""Figures over their limit that let work queue up, so that one delay follows another."""
+
+
+def longest_delay_ms(run: RunData, generator: Generator) -> float:
+    """Return how much the load generator can have added to a time at most; inf if its own work queued up."""
+    if _QUEUES & generator.exceeded.keys():
+        return math.inf
+    series = [one.values for name in _DELAYS for one in run.gauges.get(name, {}).values()]
+    slip_us = run.percentiles_us("send_slip", (100,)).get(100, 0)
+    return max([slip_us / 1000, *(value for values in series for value in values)])
+
+
 def judge_generator(run: RunData) -> Generator:
     """Judge the load generator by what it recorded about itself after the warm-up."""
     worst = {gauge: _worst(run, gauge) for gauge in _GAUGES}
@@ -83,9 +108,9 @@ def judge_generator(run: RunData) -> Generator:
     for gauge, seen in worst.items():
         if seen and seen.is_problem:
             exceeded[gauge.name] = gauge.limit
+            about = _short_of_time(figures) if gauge.name == "loop_lag_max_ms" else gauge.remedy
             problems.append(
-                f"{gauge.what}{seen.where} in {seen.bad} of {seen.seconds} s: "
-                f"{remedy(gauge.remedy, run.manifest)}"
+                f"{gauge.what}{seen.where} in {seen.bad} of {seen.seconds} s: {remedy(about, run.manifest)}"
             )
     if any(gauge.needed and seen is None for gauge, seen in worst.items()):
         problems.append(f"nothing was measured after the warm-up: {remedy('warmup', run.manifest)}")
@@ -112,7 +137,7 @@ def _sending_problems(
         exceeded["send_slip_p99_ms"] = MAX_SLIP_MS
         problems.append(
             f"messages were sent late (send slip p99 {slip_ms:.1f} ms, limit {MAX_SLIP_MS:g} ms): "
-            f"{remedy('load', run.manifest)}"
+            f"{remedy(_short_of_time(figures), run.manifest)}"
         )
     if achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO:
         exceeded["achieved_ratio"] = MIN_ACHIEVED_RATIO
@@ -121,6 +146,12 @@ def _sending_problems(
             f"(limit {MIN_ACHIEVED_RATIO:.0%}): {remedy('held_back', run.manifest)}"
         )
     return problems, exceeded
+
+
+def _short_of_time(figures: Mapping[str, float | None]) -> str:
+    """Return which remedy a late engine needs: less load, or a machine that gives it the CPU."""
+    used = [figures.get(name) for name in ("cpu_ratio", "process_cpu_ratio")]
+    return "machine" if all(ratio is not None and ratio < IDLE_CPU_RATIO for ratio in used) else "load"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Struct, field
 
+from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.session.schedule import NS_PER_S
@@ -213,12 +214,14 @@ def unaccounted(run: RunData, item: str, begun: str, endings: Iterable[str]) -> 
     return left if run.manifest.complete else min(left, 0)
 
 
-def imbalance(left: int, begun: str) -> str:
+def imbalance(left: int, begun: str, lacking: str = "outcome") -> str:
     """Return the summary for a failed accounting check.
 
     Args:
         left: the result of `unaccounted`, not 0.
         begun: number and name of what was started, such as "200 outages".
+        lacking: what each of these must have once.
     """
-    problem = f"{left} of {begun} have no outcome" if left > 0 else f"{begun} have {-left} outcomes too many"
+    wrong = f"{text.count(left)} of {begun} have no" if left > 0 else f"{begun} have too many"
+    problem = f"{wrong} {lacking}" if left > 0 else f"{wrong} {lacking}s ({text.count(-left)})"
     return f"the books do not balance: {problem}. A worker was lost, or this is an error in the tool"

@@ -31,7 +31,7 @@ from loadtest.statistics.comparison import (
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.power import Power, power_of
 from loadtest.statistics.quantiles import SecondlyHistograms
-from loadtest.verdict.completeness import cut_short
+from loadtest.verdict.completeness import incomplete, too_short
 from loadtest.verdict.evidence import (
     BaselineEvidence,
     GateResult,
@@ -66,7 +66,8 @@ class Timing:
         intervals: histograms per row after the warm-up, by gated tag.
         percentiles: percentiles of `SHOWN_TAGS`, as in verdict.json.
         limits: how the limits on latency that the run was made with were met.
-        cut_short: that it was ended before half of its planned time; empty if it was not.
+        incomplete: why its data is incomplete; empty if it is complete.
+        cut_short: that it was ended early; empty if it was not.
     """
 
     manifest: Manifest
@@ -74,14 +75,13 @@ class Timing:
     intervals: Mapping[str, SecondlyHistograms]
     percentiles: Percentiles
     limits: Sequence[LimitResult] = ()
+    incomplete: str = ""
     cut_short: str = ""
 
     @property
     def problems(self) -> list[str]:
         """Why its latency cannot be judged: overloaded load generator, lost worker, incomplete run."""
-        unended = [self.manifest.unended] if self.manifest.unended else []
-        lost = [f"worker {worker} was lost" for worker in self.manifest.missing_workers]
-        return [*self.generator.problems, *unended, *lost]
+        return [*self.generator.problems, *filter(None, [self.incomplete])]
 
     @property
     def unfit(self) -> str:
@@ -108,7 +108,8 @@ def timing(run: RunData, generator: Generator | None = None) -> Timing:
         intervals={gate.tag: SecondlyHistograms.from_mappings(run.after_warmup(gate.tag)) for gate in GATES},
         percentiles=run.percentile_table([*SHOWN_TAGS, *run.size_tags]),
         limits=judge_limits(run, "latency", generator),
-        cut_short=cut_short(run),
+        incomplete=incomplete(run),
+        cut_short=too_short(run),
     )
 
 
@@ -266,7 +267,7 @@ def is_fit(pair: Pair) -> bool:
 
 def spoiling(run: Timing) -> str:
     """Return why a run's pair does not count, empty if it does."""
-    return "; ".join([*run.problems, *([run.cut_short] if run.cut_short else [])])
+    return "; ".join(filter(None, [*run.problems, run.cut_short]))
 
 
 def _counting(pairs: Sequence[Pair]) -> tuple[list[Pair], str]:
@@ -304,14 +305,18 @@ def _judged(
     evidence = replace(
         evidence,
         pairs=len(fit),
-        spoiled=[_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if pair not in fit],
+        spoiled=[
+            f"pair {number}, {why_spoiled(pair)}"
+            for number, pair in enumerate(pairs, start=1)
+            if pair not in fit
+        ],
         gates=compared,
         left_out=left_out,
         noise={name: str(floor) for name, floor in noise.items()},
     )
     summary = _summary([gate for gate in compared if gate.decision is ruling])
     if cut and ruling is Ruling.PASS:
-        return _item(Ruling.INCONCLUSIVE, f"{cut}; else: {summary}", evidence)
+        return _item(Ruling.INCONCLUSIVE, f"{cut}; otherwise: {summary}", evidence)
     return _item(ruling, summary, evidence)
 
 
@@ -404,13 +409,13 @@ def _and(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _spoiled(number: int, pair: Pair) -> str:
-    problems = [
+def why_spoiled(pair: Pair) -> str:
+    """Return why a pair does not count, with the role of the run; empty if it does."""
+    return ", ".join(
         f"{role}: {found}"
         for role, run in zip(("baseline", "candidate"), pair, strict=True)
         if (found := spoiling(run))
-    ]
-    return f"pair {number}, {', '.join(problems)}"
+    )
 
 
 def _pair(number: int, pair: Pair) -> PairEvidence:

@@ -6,6 +6,8 @@ How losses are grouped is decided in `loadtest.results.uptime`, how the item is 
 
 from msgspec import Struct
 
+from loadtest.results.uptime import Away
+
 
 class LossesSeen(Struct, frozen=True, kw_only=True):
     """Lost connections with the same cause, close code and reason.
@@ -33,18 +35,6 @@ class LossesSeen(Struct, frozen=True, kw_only=True):
     per_session_hour: float | None = None
 
 
-class TimeAway(Struct, frozen=True, kw_only=True):
-    """A time without any session, from the loss of the last one until one was back; attempts failed in it.
-
-    Args:
-        from_s: its start, in seconds since the run's start.
-        until_s: its end, null if none was back by the run's end.
-    """
-
-    from_s: float = 0.0
-    until_s: float | None = None
-
-
 class StabilityEvidence(Struct, frozen=True, kw_only=True):
     """Evidence of `stability`.
 
@@ -66,6 +56,6 @@ class StabilityEvidence(Struct, frozen=True, kw_only=True):
     per_session_hour: float | None = None
     allowed: list[str] = []
     losses: list[LossesSeen] = []
-    away: list[TimeAway] = []
+    away: list[Away] = []
     more_away: int = 0
     barred: int = 0

@@ -1,9 +1,9 @@
 """The item `messaging`: does each message on an undisturbed connection get its reply, once and intact?"""
 
+from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.session.recorder import HANGING_NS
-from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict import push_rate
 from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
@@ -21,7 +21,7 @@ FAILINGS = {
     "unmatched": "replies to nothing that was asked",
     "unreadable": "messages that the dialect does not know",
     "pushes_missing": "pushes missing",
-    "pushes_duplicated": "pushes twice or out of order",
+    "pushes_duplicated": "pushes received twice or out of order",
     "pushes_reordered": "pushes with texts out of order",
     "pushes_altered": "pushes with an altered text",
     "pushes_foreign": "pushes with another session's text",
@@ -29,6 +29,9 @@ FAILINGS = {
 """Findings of which one is enough for FAIL: TCP delivers everything in order, so on an undisturbed connection
 every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
 an outage are counted separately (`lost_in_outage`, `recovered`) and do not fail the item."""
+
+_SINGULAR = {"pushes": "push", "replies": "reply", "messages": "message"}
+"""The singular of the nouns that these begin with."""
 
 _TAGS = ("service", "response", "after_resume", "first_part", "part_gap", "push", "push_gap")
 
@@ -96,7 +99,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if is_silent(run) and (waited_s := longest_wait_s(run)):
         return _silence(run, waited_s)
     failings = [
-        f"{count} {meaning}"
+        _failing(count, meaning)
         for name, meaning in FAILINGS.items()
         if (count := run.count(f"messaging.{name}"))
     ]
@@ -104,17 +107,17 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     asked = sent - run.count("messaging.unanswerable")
     if failings:
         planned, pushes = run.manifest.plan.messages_planned, run.count("messaging.pushes")
-        seen = f"{sent} messages sent" if planned else f"{pushes} pushes received"
+        seen = f"{text.counted(sent, 'message')} sent" if planned else f"{_pushes_text(pushes)} received"
         return Ruling.FAIL, f"of {seen}: {', '.join(failings)}"
     if left := _unaccounted(run):
-        return Ruling.INCONCLUSIVE, imbalance(left, f"{sent} messages sent")
+        return Ruling.INCONCLUSIVE, imbalance(left, f"{text.counted(sent, 'message')} sent")
     if not run.manifest.plan.messages_planned:
         return _pushes_ruling(run, "no messages are planned (rate 0)")
     if sent and not asked:
-        return _pushes_ruling(run, f"none of the {sent} messages sent needs a reply")
+        return _pushes_ruling(run, f"none of {text.counted(sent, 'message')} sent needs a reply")
     if answered < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
-            f"only {answered} messages were answered, {MIN_ANSWERED} are needed: "
+            f"only {text.counted(answered, 'message')} answered, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions or a higher rate"
         )
     if doubt := _doubt(run, asked):
@@ -122,21 +125,29 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     return Ruling.PASS, _success(run, answered, asked)
 
 
+def _failing(count: int, meaning: str) -> str:
+    """Describe a failing: `2 pushes missing`, `1 push missing`."""
+    noun, _, rest = meaning.partition(" ")
+    return f"{text.count(count)} {_SINGULAR.get(noun, noun) if count == 1 else noun} {rest}"
+
+
 def _doubt(run: RunData, asked: int) -> str:
     """Return why it cannot be told whether messages were lost, empty if it can."""
     if waiting := hanging(run, "messaging"):
         plan = run.manifest.plan
         return (
-            f"{waiting} of {asked} messages had no reply for over {HANGING_NS / NS_PER_S:g} s when their "
-            f"connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
-            "tell: lower --ws-reply-timeout, drop less often, or run longer"
+            f"{text.count(waiting)} of {text.counted(asked, 'message')} had no reply for over "
+            f"{text.span(HANGING_NS / 1000)} when their connection or the run ended, before the reply "
+            f"timeout of {plan.reply_timeout_s:g} s could tell: lower --ws-reply-timeout, drop less often, or "
+            "run longer"
         )
     arrears, ends = run.count("messaging.arrears"), run.count("messaging.unnamed_ends")
     if arrears > max(1, MAX_ARREARS_RATIO * ends):
         return (
-            f"on {arrears} of {ends} connections there were fewer replies than requests for long: replies "
-            "were lost, or slow, and as the dialect's replies name no request, this cannot be told: have "
-            "Reply name the request or hold its text, or lower --ws-rate"
+            f"on {text.count(arrears)} of {text.counted(ends, 'connection')} there were "
+            "fewer replies than requests for long: replies were lost, or slow, and as the dialect's replies "
+            "name no request, this cannot be told: have Reply name the request or hold its text, or lower "
+            "--ws-rate"
         )
     return ""
 
@@ -145,7 +156,8 @@ def _silence(run: RunData, waited_s: float) -> tuple[Ruling, str]:
     """Judge a run in which no message was answered, though connections stayed up."""
     asked = run.count("messaging.sent") - run.count("messaging.unanswerable")
     timeout_s = run.manifest.plan.reply_timeout_s
-    told = f"none of {asked} messages was answered; one waited {waited_s:.1f} s"
+    messages = text.counted(asked, "message")
+    told = f"none of {messages} was answered; one waited {text.span(waited_s * 1e6)}"
     if waited_s >= SILENT_RATIO * timeout_s:
         return Ruling.FAIL, told
     return Ruling.INCONCLUSIVE, (
@@ -164,12 +176,17 @@ def _success(run: RunData, answered: int, asked: int) -> str:
         *(["in order"] if not unnamed and (promised is None or promised.ordered) else []),
     ]
     claim = " and ".join(filter(None, [", ".join(claims[:-1]), *claims[-1:]]))
-    told = ", ".join(filter(None, [f"{answered} of {asked} messages answered", claim]))
+    counted = f"{text.count(answered)} of {text.counted(asked, 'message')} answered"
+    told = ", ".join(filter(None, [counted, claim]))
     if not unchecked:
         return told
-    without = "no text" if unchecked >= answered else f"{unchecked} without a text"
+    without = "no text" if unchecked >= answered else f"{text.count(unchecked)} without a text"
     told = f"{told}; {without} to check: the dialect gives none"
-    return f"{told}, and {unnamed} replies name no request: they were only counted" if unnamed else told
+    return (
+        f"{told}, and {text.count(unnamed)} replies name no request: they were only counted"
+        if unnamed
+        else told
+    )
 
 
 def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
@@ -186,10 +203,14 @@ def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
         return Ruling.NOT_JUDGED, reason  # rate 0 was chosen, and the server may have nothing to push
     if pushes < MIN_ANSWERED:
         return Ruling.INCONCLUSIVE, (
-            f"{reason}, and only {pushes} pushes were received, {MIN_ANSWERED} are needed: "
+            f"{reason}, and only {_pushes_text(pushes)} received, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions"
         )
-    return Ruling.PASS, f"{pushes} pushes received, none known to be missing, doubled or altered"
+    return Ruling.PASS, f"{_pushes_text(pushes)} received, none known to be missing, doubled or altered"
+
+
+def _pushes_text(pushes: int) -> str:
+    return text.counted(pushes, "push", "pushes")
 
 
 def _has_requests(run: RunData) -> bool:
@@ -215,19 +236,22 @@ def _remarks(run: RunData) -> list[str]:
     explained = run.count("messaging.lost_in_outage") + run.count("messaging.recovered")
     missed, unfinished = run.count("messaging.missed"), run.count("messaging.unfinished")
     remarks = [
-        f"{count} {what}"
-        for count, what in (
-            (run.count("messaging.unanswerable"), "need no reply"),
-            (run.count("messaging.drop_sent"), "messages sent by drops besides"),
-            (run.count("messaging.rejections"), "times was the token of an established session rejected"),
-            (explained, "went down with their connection"),
-            (missed, "fell due without a connection"),
-            (unfinished, "were under way at the end"),
+        said.format(text.count(count))
+        for count, said in (
+            (run.count("messaging.unanswerable"), "{} need no reply"),
+            (explained, "{} went down with their connection"),
+            (missed, "{} fell due without a connection"),
+            (unfinished, "{} were under way at the end"),
         )
         if count
     ]
+    if drop_sent := run.count("messaging.drop_sent"):
+        remarks.append(f"drops sent {text.counted(drop_sent, 'more message')}")
+    if rejections := run.count("messaging.rejections"):
+        times = text.counted(rejections, "time")
+        remarks.append(f"the token of an established session was rejected {times}")
     if unmarked := run.count("messaging.pushes_unmarked"):
-        remarks.append(f"{unmarked} pushes bore no mark to check")
+        remarks.append(f"{_pushes_text(unmarked)} had no mark to check")
     if _lacks_pushes(run) and run.length_s > PUSHES_EXPECTED_AFTER_S:
         remarks.append("no push was received")
     return remarks

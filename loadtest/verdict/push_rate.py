@@ -5,9 +5,11 @@ for a server that pushes periodically, up to its jitter. By the limits below a s
 pushes fails, and one that loses none passes.
 """
 
+from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
-from loadtest.verdict.generator import MAX_STALL_MS
+from loadtest.session.pushes import SILENT_PERIODS
+from loadtest.verdict.generator import stalled
 
 MAX_SHORT_RATIO = 0.01
 """Share of the expected pushes that may be missing: timers that are set anew after each push run slow by up
@@ -44,28 +46,21 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
     told = _told(run, per_s)
     silences = run.count("messaging.push_silences")
     if silences and run.count("messaging.pushes"):
-        times = "once" if silences == 1 else f"{silences} times"
-        told += f", and {times} none came for long"
+        told += f", {text.counted(silences, 'gap')} of {SILENT_PERIODS} periods or more"
     if missing >= LEAST_MISSING and missing > MAX_SHORT_RATIO * expected + jitter:
         return Ruling.FAIL, told
-    if silences and _stalled(run):
+    if silences and stalled(run):
         return Ruling.INCONCLUSIVE, f"{told}, but the load generator itself was stopped for a while"
     if silences:
         return Ruling.FAIL, told
     if expected < MIN_EXPECTED:
         return Ruling.INCONCLUSIVE, (
-            f"only {expected} pushes were expected on undisturbed connections, {MIN_EXPECTED} are needed: "
-            "run longer, or with more sessions"
+            f"only {text.counted(expected, 'push', 'pushes')} expected on undisturbed connections, "
+            f"{MIN_EXPECTED} are needed: run longer, or with more sessions"
         )
     if missing > MAX_SHORT_RATIO * expected:
         return Ruling.INCONCLUSIVE, f"{told}, which jitter may explain: run longer, or drop less often"
     return Ruling.PASS, told
-
-
-def _stalled(run: RunData) -> bool:
-    """Return whether a process of the load generator could not run for a while: then no push was read."""
-    series = run.gauges.get("stall_max_ms", {}).values()
-    return any(max(one.values, default=0.0) > MAX_STALL_MS for one in series)
 
 
 def _told(run: RunData, per_s: float) -> str:
@@ -74,8 +69,8 @@ def _told(run: RunData, per_s: float) -> str:
     if not run.count("messaging.pushes"):
         return f"no push was received ({per_s:g} per second per session expected)"
     if not expected:
-        return f"{run.count('messaging.pushes')} pushes received"
+        return f"{text.counted(run.count('messaging.pushes'), 'push', 'pushes')} received"
     rate = f"pushes came at {per_s * arrived / expected:.4g} per second per session"
     missing = expected - arrived
-    short = f"{missing} of {expected} missing" if missing > 0 else "none missing"
+    short = f"{text.count(missing)} of {text.count(expected)} missing" if missing > 0 else "none missing"
     return f"{rate} ({per_s:g} expected, {short})"

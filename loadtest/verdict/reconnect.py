@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from loadtest import text
 from loadtest.drops.plan import Storm
 from loadtest.results.data import OutageGroup, RunData, StormRecovery
 from loadtest.results.manifest import Plan
@@ -17,9 +18,9 @@ from loadtest.verdict.silence import hanging, is_silent
 
 FAILINGS = {
     "gave_up": "gave up",
-    "forbidden": "were forbidden to come back by their close code",
+    "forbidden": "barred from reconnecting by the close code",
     "silent": "ended on a new connection that did not answer",
-    "overdue": "were not back at the end after three failed attempts or more",
+    "overdue": "still not back at the end after three failed attempts or more",
 }
 """Outcomes of which one is enough for FAIL: a client that exhausts its backoff, or must not reconnect, leaves
 its user with a dead page."""
@@ -29,8 +30,8 @@ ENDINGS = ("resumed", *FAILINGS, "unproven", "cut_short", "unresolved")
 
 MAX_REFUSED_RATIO = 0.01
 """Share of attempts that a reachable server may refuse. Ten times that of `connect`, because many clients
-reconnecting at once hit connection limits and restarts, which backoff is there to handle. Attempts to an
-address where nothing answers do not count: a server that is down is an outage, not a refusal."""
+reconnecting at once hit connection limits and restarts, which backoff is there to handle. Attempts while the
+server was away after losses do not count: that is a matter of `stability`."""
 
 MIN_RESUMED = 10
 """Resumes needed for PASS if drops are planned: with the seven default kinds of drop, ten outages show some
@@ -47,7 +48,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
         evidence=ReconnectEvidence(
             counts=run.counts_of("reconnect"),
             unaccounted=unaccounted(run, "reconnect", "outages", ENDINGS),
-            ended_with_losses=run.ended_with_losses.get("reconnect", 0),
+            explained_by_losses=run.explained_by_losses.get("reconnect", 0),
             drops=run.counts_of("drops"),
             losses=run.counts_of("losses"),
             closes=run.counts_of("closes"),
@@ -74,14 +75,20 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
     failings = _failings(run)
     if failings:
-        return Ruling.FAIL, f"of {outages} outages: {', '.join(failings)}{_why_attempts_failed(run)}"
+        return (
+            Ruling.FAIL,
+            f"of {text.counted(outages, 'outage')}: {', '.join(failings)}{_why_attempts_failed(run)}",
+        )
     own = own_failures(run, "reconnect")
     if own:
         return Ruling.INCONCLUSIVE, (
-            f"{own} attempts to come back could not be made: {own_reason(run, 'reconnect')}"
+            f"{text.counted(own, 'attempt')} to reconnect could not be made: {own_reason(run, 'reconnect')}"
         )
     if not plan.reconnects:
-        return Ruling.NOT_JUDGED, f"{outages} outages, and the backoff policy is not to come back"
+        return (
+            Ruling.NOT_JUDGED,
+            f"{text.counted(outages, 'outage')}, and the backoff policy forbids reconnecting",
+        )
     if doubt := _doubt(run, outages, resumed):
         return Ruling.INCONCLUSIVE, doubt
     return Ruling.PASS, _success(run, outages, resumed)
@@ -91,7 +98,11 @@ def _why_attempts_failed(run: RunData) -> str:
     """Return the most frequent cause of failed attempts, empty if none failed or it is unknown."""
     found = explained(run, "reconnect")
     failed = run.count("reconnect.failed")
-    return f"; {found.times} of {failed} failed attempts: {found.text}" if found else ""
+    return (
+        f"; {text.count(found.times)} of {text.counted(failed, 'failed attempt')}: {found.text}"
+        if found
+        else ""
+    )
 
 
 def _doubt(run: RunData, outages: int, resumed: int) -> str:
@@ -99,11 +110,14 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
     plan = run.manifest.plan
     if unresolved := run.count("reconnect.unresolved"):
         return (
-            f"{unresolved} of {outages} outages had a failed attempt, or a long one, before the run's end: "
-            "run longer"
+            f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed attempt, or a long "
+            "one, before the run's end: run longer"
         )
     if silent := run.count("reconnect.silent"):
-        return f"{silent} of {outages} outages ended on a connection that did not answer, as no other did"
+        return (
+            f"{text.count(silent)} of {text.counted(outages, 'outage')} ended on a connection that did not "
+            "answer; no connection in this run did"
+        )
     if waiting := hanging(run, "reconnect"):
         return (
             f"{waiting} messages on new connections had no reply for over {HANGING_NS / NS_PER_S:g} s when "
@@ -116,9 +130,11 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
             f"or its share of {plan.sessions} sessions is none"
         )
     if left := unaccounted(run, "reconnect", "outages", ENDINGS):
-        return imbalance(left, f"{outages} outages")
+        return imbalance(left, text.counted(outages, "outage"))
     if plan.outages_planned and resumed < MIN_RESUMED:
-        return f"only {resumed} outages were resumed, {MIN_RESUMED} are needed: {_more_resumes(run)}"
+        return (
+            f"only {text.counted(resumed, 'outage')} resumed, {MIN_RESUMED} are needed: {_more_resumes(run)}"
+        )
     return ""
 
 
@@ -127,7 +143,8 @@ def _more_resumes(run: RunData) -> str:
     unproven = run.count("reconnect.unproven")
     if unproven <= run.count("reconnect.resumed"):
         return more_outages(run.manifest.plan)
-    return f"{unproven} had the next drop, or the run's end, before the first reply; drop less often"
+    dropped = f"{text.count(unproven)} were dropped again"
+    return f"{dropped}, or the run ended, before the first reply: drop less often"
 
 
 def _storm_without_sessions(run: RunData) -> Storm | None:
@@ -148,7 +165,7 @@ def _failings(run: RunData) -> list[str]:
     own = own_failures(run, "reconnect")
     excused = ("silent",) if is_silent(run) else ()  # no connection ever answered: that fails `messaging`
     failings = [
-        f"{count} {meaning}"
+        f"{text.count(count)} {meaning}"
         for name, meaning in FAILINGS.items()
         # Up to `own` outages may be the load generator's fault; a close code never is.
         if (count := run.count(f"reconnect.{name}")) > (own if name != "forbidden" else 0)
@@ -156,21 +173,23 @@ def _failings(run: RunData) -> list[str]:
         and name not in excused
     ]
     attempts = run.count("reconnect.attempts")
-    explained = own + run.count("reconnect.unreachable") + run.ended_with_losses.get("reconnect", 0)
-    refused = run.count("reconnect.failed") - explained
+    refused = run.count("reconnect.failed") - own - run.explained_by_losses.get("reconnect", 0)
     if refused > MAX_REFUSED_RATIO * attempts:
-        failings.append(f"{refused} of {attempts} attempts refused by a server that was there")
+        failings.append(
+            f"{text.count(refused)} of {text.counted(attempts, 'attempt')} refused by a server that was there"
+        )
     return failings
 
 
 def _success(run: RunData, outages: int, resumed: int) -> str:
     at_us = run.percentiles_us("outage", (50, 95))
-    times = "".join(f", p{percentile:g} {value_us / 1e6:.2f} s" for percentile, value_us in at_us.items())
+    times = "".join(f", p{percentile:g} {text.span(value_us)}" for percentile, value_us in at_us.items())
     cut_short = run.count("reconnect.cut_short")
-    end = f", {cut_short} cut short by the run's end" if cut_short else ""
+    end = f", {text.count(cut_short)} cut short by the run's end" if cut_short else ""
     unproven = run.count("reconnect.unproven")
-    end += f", {unproven} dropped again, or ended, before the first reply" if unproven else ""
-    return f"{resumed} of {outages} outages resumed{times}{end}{_worst(run.storms)}"
+    end += f", {text.count(unproven)} dropped again, or ended, before the first reply" if unproven else ""
+    outages_text = text.counted(outages, "outage")
+    return f"{text.count(resumed)} of {outages_text} resumed{times}{end}{_worst(run.storms)}"
 
 
 def _worst(storms: Sequence[StormRecovery]) -> str:
@@ -180,7 +199,7 @@ def _worst(storms: Sequence[StormRecovery]) -> str:
         return ""
     worst = max(met, key=_recovery_s)
     more = f", the worst of {len(met)} storms" if len(met) > 1 else ""
-    return f"; storm at {worst.storm.at_s:g} s: {worst.met} {_recovery_text(worst)}{more}"
+    return f"; storm at {worst.storm.at_s:g} s: {text.count(worst.met)} {_recovery_text(worst)}{more}"
 
 
 def _recovery_s(one: StormRecovery) -> float:
@@ -193,7 +212,11 @@ def _recovery_text(one: StormRecovery) -> str:
     if not one.disconnects:
         return "disturbed"
     all_s = one.back_after_s[1.0]
-    back = f"{one.back} back by the run's end" if all_s is None else f"all back after {all_s:.2f} s"
+    back = (
+        f"{text.count(one.back)} back by the run's end"
+        if all_s is None
+        else f"all back after {text.span(all_s * 1e6)}"
+    )
     return f"dropped, {back}"
 
 

@@ -28,6 +28,7 @@ _RUNS = {
 }
 
 _ANY = {
+    "machine": "other processes held the CPU, use a machine that does less",
     "stall": "let nothing stop the process or send its machine to sleep",
     "steal": "use a machine with fewer neighbours",
 }
@@ -37,8 +38,8 @@ def remedy(problem: str, manifest: Manifest) -> str:
     """Return what to do about a problem, as the command that made a run can.
 
     Args:
-        problem: what is short: `load` (the engine's time), `threads`, `pauses`, `held_back`, `warmup`,
-            `files`, `ports`, `stall`, `steal`.
+        problem: what is short: `load` (the engine's time), `machine` (the CPU, which others had), `threads`,
+            `pauses`, `held_back`, `warmup`, `files`, `ports`, `stall`, `steal`.
         manifest: of the run.
     """
     if problem in _ANY:

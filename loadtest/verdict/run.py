@@ -9,7 +9,7 @@ import msgspec
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.verdict import cleanup, connect, health, latency, messaging, persistence, reconnect, stability
-from loadtest.verdict.completeness import cut_short, ended_early, incomplete, lost_workers, shortfall
+from loadtest.verdict.completeness import lost_workers, shortfall, unseen
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
@@ -18,6 +18,9 @@ from loadtest.verdict.limits import judge_limits, with_limits
 from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _RUNS_SHOWN = 3
+
+_READ_BY_DIALECT = frozenset({"connect", "messaging", "reconnect", "persistence"})
+"""Items that depend on what the dialect reads: one with a mistake makes any server look wrong in them."""
 
 
 class ItemOfRun(NamedTuple):
@@ -98,10 +101,8 @@ def judge(
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
     items += filter(None, (health.judge(run),))
-    if unseen := incomplete(run) or cut_short(run):
-        # A dialect that cannot read the server's replies makes any server look wrong.
-        doubtful = (Ruling.PASS, Ruling.FAIL) if run.manifest.usage_error else (Ruling.PASS,)
-        items = [_downgraded(item, unseen) if item.verdict in doubtful else item for item in items]
+    if lacking := unseen(run):
+        items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]
     return Verdict(
         revision=run.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
@@ -116,22 +117,29 @@ def _limited(item: AnyItem, run: RunData, generator: Generator) -> AnyItem:
     return with_limits(item, judge_limits(run, item.item, generator))
 
 
-def _downgraded(item: AnyItem, unseen: str) -> AnyItem:
+def _is_doubtful(item: AnyItem, run: RunData) -> bool:
+    """Whether a verdict does not stand in a run that lacks something."""
+    misread = run.manifest.usage_error and item.item in _READ_BY_DIALECT
+    return item.verdict is Ruling.PASS or (misread and item.verdict is Ruling.FAIL)
+
+
+def _downgraded(item: AnyItem, lacking: str) -> AnyItem:
     """Return the item as INCONCLUSIVE, because the run lacks something."""
     return msgspec.structs.replace(
-        item, verdict=Ruling.INCONCLUSIVE, summary=f"{unseen}; else: {item.summary}"
+        item, verdict=Ruling.INCONCLUSIVE, summary=f"{lacking}; otherwise: {item.summary}"
     )
 
 
 def _notes(run: RunData) -> list[str]:
     notes = list(run.warnings)
     if lost := lost_workers(run):
-        notes.append(f"{lost} was lost before it had delivered all it recorded; see Locust's log")
+        notes.append(f"{lost}; see Locust's log")
     if not run.manifest.complete:
         notes.append(
             f"the run was not ended in good order; judged is what it had written in {run.length_s:.0f} s"
         )
-    notes += filter(None, (ended_early(run), shortfall(run)))
+    if short := shortfall(run):
+        notes.append(short)
     clamped = run.count("latency.clamped")
     if clamped:
         notes.append(f"{clamped} latency samples were beyond the histograms' range and count at its end")

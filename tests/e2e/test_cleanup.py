@@ -84,7 +84,7 @@ def test_tcp_left_open_after_a_close_fails(runs: dict[str, Finished]) -> None:
 def test_half_open_connections_left_open_fail(runs: dict[str, Finished]) -> None:
     """With a cleanup time, a server without pings fails `cleanup` and nothing else."""
     summary, errors = failed(runs["no_pings, judged"], "cleanup")
-    assert "half-open connections were never closed; 3 s is the cleanup time" in summary
+    assert "half-open connections never closed; the cleanup time is 3 s" in summary
     assert "the server never ended TCP (half_open)" in errors
 
 

@@ -114,7 +114,8 @@ class TestHistoryOneMessageAFrame:
         finished = _run(self.HEADING, "replayed_history", fault, tmp_path)
         summary, errors = failed(finished, "persistence")
         assert meaning in summary
-        assert re.search(rf" of \d+, first \d+: \[{finished.manifest['run_id']}\.", errors[error])
+        place = r" of \d+, first request \d+ after request \d+: "
+        assert re.search(rf'{place}"\[{finished.manifest["run_id"]}\.', errors[error])
 
 
 @pytest.mark.external(*NODE)

@@ -74,7 +74,7 @@ class TestHeartbeat:
         finished = self._run("pings_ignored", tmp_path)
         summary, _ = failed(finished, "stability")
         assert " x 4408 'logged out: silent for 2 s'; first at 00:0" in summary
-        assert " sessions told not to come back" in summary
+        assert " sessions barred from reconnecting" in summary
 
 
 class TestStreamedAnswers:

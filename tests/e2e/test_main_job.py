@@ -154,7 +154,7 @@ def test_server_killed_and_started_again(tmp_path: Path) -> None:
     stability = finished.evidence("stability")
     assert (stability["lost"], len(stability["away"])) == (20, 1)
     assert stability["away"][0]["until_s"] - stability["away"][0]["from_s"] > 3
-    assert "20 connections lost unasked: " in finished.output
+    assert "20 connections lost: " in finished.output
     assert finished.counts["reconnect.outages"] == finished.counts["reconnect.resumed"] == 20
     assert finished.counts["reconnect.unreachable"] > 0
     assert finished.rulings["persistence"] == "PASS"

@@ -87,7 +87,7 @@ def test_sound(runs: dict[str, Finished], name: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "summary"),
     [
-        ("stops", "none came for long"),
+        ("stops", "of 20 periods or more"),
         ("stalls", "(10 expected, "),
         ("loses", "pushes came at 9."),
         ("none", "no push was received (10 per second per session expected)"),

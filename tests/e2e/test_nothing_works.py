@@ -170,7 +170,7 @@ def test_a_server_that_lets_nobody_in_fails_connect_alone(runs: dict[str, Finish
     assert defect.step in steps
     assert "run longer" not in " ".join(run.output.split())
     assert run.manifest["ended_early"] == "all 10 sessions have given up for good"
-    assert run.output.count("the run is ended early: all 10 sessions have given up for good") == 1
+    assert run.output.count("ending the run early: all 10 sessions have given up for good") == 1
     assert "a-token" not in (run.run / "verdict.json").read_text() + run.output
 
 
@@ -210,7 +210,7 @@ def test_keep_going_keeps_going(tmp_path: Path) -> None:
     )
     assert (run.exit_code, failed(run)) == (1, ["connect"]), run.output
     assert run.manifest["ended_early"] is None
-    assert "ended early" not in run.output
+    assert "run early" not in run.output
 
 
 def test_a_server_that_never_answers_fails_messaging_alone(tmp_path: Path) -> None:

@@ -47,6 +47,11 @@ def attributes(**values: Any) -> Callable[[], object]:
     return lambda: load_settings(DEFAULTS | values, URL)
 
 
+def at(host: str, **values: Any) -> Callable[[], object]:
+    """Return what makes the settings of a user class with this host and these attributes."""
+    return lambda: load_settings(DEFAULTS | values, host)
+
+
 def options(**texts: Any) -> Callable[[], object]:
     """Return what reads these options."""
     typed = argparse.Namespace(**{f"ws_{name}": text for name, text in texts.items()})
@@ -210,6 +215,11 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         target("ftp://127.0.0.1"),
         target("ws://127.0.0.1:99999"),
         target("ws://me:secret@127.0.0.1"),
+        target("ftp://127.0.0.1/chat?token=secret"),
+        target("ws://127.0.0.1/chat#secret"),
+        at("ws://127.0.0.1/v2?token=secret", path="/v1"),
+        at("ws://127.0.0.1/v2", dialect=Echo(path="/v1")),
+        at("ws://127.0.0.1/sp ace"),
         target("wss://127.0.0.1", Tls(ca=MISSING)),
         target("wss://127.0.0.1", Tls(cert=MISSING)),
         target("wss://127.0.0.1", Tls(key=MISSING)),
@@ -259,6 +269,11 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         side(command="''"),
         side(url="ws://h", revision=" "),
         duel(b=Side(role="b", revision="v41", url="ws://h")),
+        duel(
+            a=Side(role="a", revision="v41", url="ws://h/v1"),
+            b=Side(role="b", revision="v42", url="ws://h/v2?key=secret"),
+        ),
+        duel(a=A, b=Side(role="b", revision="v42", url="ws://h/v2")),
         duel(pairs=0),
         duel(users=0),
         duel(duration_s=0),

@@ -72,7 +72,7 @@ def run_against(
             run.await_count("connect.established", SESSIONS)
             wait_for(lambda: len(run.lived("lost")) >= least, what=f"{least} losses")
             run.await_count("messaging.answered", ENOUGH)
-            run.engine.call(run.engine.ending)
+            run.engine.call(run.engine.begin_ending)
             run.stop(numbers)
             run.ask(run.engine.flush)
             intervals = tuple(run.intervals)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from loadtest.drops.kinds import CLOSE_S
-from loadtest.engine.dropping import Dropping
+from loadtest.engine.dropping import BEYOND_S, Dropping
 from loadtest.events import Drop
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
@@ -59,7 +59,7 @@ class World:
 
     def outcome(self) -> str:
         """Return the one outcome so far, empty if there is none."""
-        names = [name for name in self.recorder.counts if not name.endswith("_watched")]
+        names = [name for name in self.recorder.counts if not name.endswith(("_watched", "_full_time"))]
         assert len(names) <= 1
         return names[0] if names else ""
 
@@ -85,6 +85,16 @@ def test_the_server_ends_the_watch() -> None:
     assert world.outcome() == "cleanup.half_open_closed"
     world.pass_s(60.0)
     assert (world.outcome(), world.droppings) == ("cleanup.half_open_closed", set())
+
+
+@pytest.mark.parametrize(("cleanup_s", "held_s"), [(None, 50.0), (3.0, 3.0 + BEYOND_S)])
+def test_how_long_a_half_open_connection_is_held(cleanup_s: float | None, held_s: float) -> None:
+    """As long as the drop says, or until a little after the time in which the server should close it."""
+    world = World("half_open", cleanup_s=cleanup_s)
+    world.pass_s(held_s - 1.0)
+    assert world.droppings
+    world.pass_s(2.0)
+    assert not world.droppings
 
 
 def test_after_a_pause_the_end_of_tcp_is_read_first() -> None:

@@ -64,10 +64,45 @@ def test_the_end_of_tcp_is_an_outcome(
     world.now_ns = int(after_s * NS_PER_S)
     world.connection.end()
     world.connection.end()
+    counted = dict(world.counts)
     world.watch.over()
     world.watch.cut_short()
-    assert world.counts == {f"cleanup.{kind}_watched": 1, f"cleanup.{kind}_{outcome}": 1}
+    assert counted == {f"cleanup.{kind}_watched": 1, f"cleanup.{kind}_{outcome}": 1}
+    assert world.counts.items() - counted.items() <= {(f"cleanup.{kind}_full_time", 1)}
     assert list(world.recorder.samples(f"cleanup_{kind}")) == [world.now_ns]
+
+
+def test_a_close_long_without_an_end_is_unresolved() -> None:
+    """A server must end TCP at once: what it left open for 2 s is not merely cut short by the run's end."""
+    for after_s, outcome in ((1.9, "cut_short"), (2.0, "unresolved")):
+        world = World("close", None)
+        world.now_ns = int(after_s * NS_PER_S)
+        world.watch.cut_short()
+        assert world.counts == {"cleanup.close_watched": 1, f"cleanup.close_{outcome}": 1}
+
+
+def test_a_watch_that_lasted_its_full_time_is_counted() -> None:
+    """Whatever its outcome, but only where a time is allowed, and not after the run's end."""
+    closed, _, cut, _ = worlds = World(), World(), World(), World(within_s=None, judged=False)
+    closed.connection.end()
+    cut.connection.end()
+    cut.watch.cut_short()
+    for world in worlds:
+        world.now_ns = 9 * NS_PER_S
+        world.watch.over()
+        world.watch.cut_short()
+    counted = [world.counts.get("cleanup.half_open_full_time", 0) for world in worlds]
+    assert counted == [1, 1, 0, 0]
+
+
+def test_what_is_open_after_its_time_is_late_at_the_runs_end() -> None:
+    """The run's end cuts only those short that still had time."""
+    for after_s, outcome in ((3.0 + LATE_S, "cut_short"), (3.1 + LATE_S, "late")):
+        world = World()
+        world.now_ns = int(after_s * NS_PER_S)
+        world.watch.cut_short()
+        assert world.counts[f"cleanup.half_open_{outcome}"] == 1
+        assert bool(world.counts.get("cleanup.half_open_full_time")) is (outcome == "late")
 
 
 @pytest.mark.parametrize("outcome", ["not_closed", "cut_short"])
@@ -90,7 +125,7 @@ def test_errors_name_the_session() -> None:
     unknown.watch.over()
     found = [list(world.recorder.swap(0).errors.values()) for world in (late, never, unknown)]
     assert [[(tally.error, tally.session) for tally in errors] for errors in found] == [
-        [("the server ended TCP too late (half_open)", "s-1")],
+        [("the server had not ended TCP in time (half_open)", "s-1")],
         [("the server never ended TCP (half_open)", "s-1")],
         [],
     ]

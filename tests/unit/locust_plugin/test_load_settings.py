@@ -64,10 +64,10 @@ def test_the_cleanup_time_is_the_options_or_the_dialects() -> None:
     class Tidy(Echo):
         cleanup_s = 40.0
 
-    assert settings_of().engine.drops.cleanup_s is None
-    assert settings_of(dialect=Tidy).engine.drops.cleanup_s == 40
+    assert settings_of().engine.config.cleanup_s is None
+    assert settings_of(dialect=Tidy).engine.config.cleanup_s == 40
     given_too = settings_of(dialect=Tidy, cleanup_timeout_s="3")
-    assert (given_too.engine.drops.cleanup_s, given_too.cleanup_timeout_s) == (3, 3)
+    assert (given_too.engine.config.cleanup_s, given_too.cleanup_timeout_s) == (3, 3)
     assert given_too.plan == settings_of(dialect=Tidy).plan
 
 
@@ -96,7 +96,7 @@ def test_storms_without_any_other_drops_are_drops() -> None:
 def test_a_plan_of_ones_own_keeps_its_storms_until_others_are_asked_for() -> None:
     """Storms are added to a user's own plan; a cleared field of the web form takes them away."""
     own = OnceInTurn(4.0, storms=(EARLY,))
-    assert settings_of(drops=own).engine.drops == own
+    assert settings_of(drops=own).engine.drops is own
     assert settings_of(drops=own, storms="0.5@30").engine.drops == OnceInTurn(4.0, storms=(LATE,))
     assert settings_of(drops=own, **given("")).engine.drops == OnceInTurn(4.0)
 
@@ -251,3 +251,24 @@ def test_a_dialect_must_have_a_name() -> None:
     assert str(caught.value) == (
         'mistake in the dialect: Nameless.name is missing: add name = "nameless" to the class'
     )
+
+
+@pytest.mark.parametrize("path", [None, "/v2/chat?token=hunter22secret"])
+def test_a_path_in_the_host_is_the_endpoints(path: str | None) -> None:
+    """It is requested and is part of the plan; the values of its query are secrets, as in --ws-path."""
+    usual = {attribute: row.default for attribute, row in SETTINGS.items()}
+    host = "ws://127.0.0.1:9/v2/chat?token=hunter22secret"
+    settings = load_settings(usual | {"path": path}, host)
+    assert settings.engine.config.dialect.path == settings.plan.path == "/v2/chat?token=hunter22secret"
+    assert str(settings.engine.target) == "ws://127.0.0.1:9"
+    assert "hunter22secret" not in without_secrets(host, settings.secrets)
+
+
+def test_a_path_in_the_host_must_be_that_of_the_option() -> None:
+    """Which of two was meant cannot be known."""
+    with pytest.raises(
+        InvalidSetting, match=r"--host has the path /v2, but .* has /v1\. Give the path only once"
+    ):
+        load_settings(
+            {attribute: row.default for attribute, row in SETTINGS.items()} | {"path": "/v1"}, "ws://h/v2"
+        )

@@ -22,6 +22,6 @@ def test_the_progress_line_can_be_cut_by_words(us: float | None, shown: str) -> 
         p99_us=us,
     )
     assert progress_line(now).split() == [
-        *("01:15", "up=95", "connecting=2", "outage=3", "sent=3312", "rate=98.2/s", "lost=1"),
-        *("losses=4", "drops=41", f"p50={shown}", f"p99={shown}"),
+        *("01:15", "up=95", "connecting=2", "outage=3", "sent=3312", "rate=98.2/s", "lost_messages=1"),
+        *("lost_connections=4", "drops=41", f"p50={shown}", f"p99={shown}"),
     ]

@@ -17,6 +17,7 @@ from loadtest.ruling import Ruling
 from loadtest.verdict.evidence import (
     BaselineEvidence,
     ConnectEvidence,
+    ErrorSeen,
     GateResult,
     LatencyEvidence,
     PassedOver,
@@ -203,3 +204,16 @@ def test_the_generators_line_says_what_it_means(generator: Generator, ruling: Ru
     """An overloaded generator is no verdict of its own; it keeps latency from being judged."""
     verdict = replace(verdict_of(latency=(ruling, "")), generator=generator)
     assert generator_line(verdict) == line
+
+
+def test_the_next_step_is_not_about_the_load_generators_own_limits() -> None:
+    """As the summary does, it takes the first cause that the server has to do with."""
+    errors = [
+        ErrorSeen(error="tcp: out_of_ports", count=9),
+        ErrorSeen(error="a remark", count=8),
+        ErrorSeen(error="upgrade: http_401", count=3),
+    ]
+    connect: AnyItem = Item(
+        item="connect", verdict=Ruling.FAIL, summary="", evidence=ConnectEvidence(errors=errors)
+    )
+    assert next_step(connect, verdict_of(connect=connect).items).startswith("check --ws-token")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from loadtest.report.losses import loss_lines, loss_table
 from loadtest.report.tables import Untrusted
+from loadtest.results.uptime import Away
 from loadtest.ruling import Ruling
 from loadtest.verdict.items import AnyItem, Item
-from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence, TimeAway
+from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
 
 
 def stability(groups: int = 1, **evidence: object) -> AnyItem:
@@ -59,9 +60,9 @@ def test_lines_are_few() -> None:
 
 def test_times_away_are_told_in_both() -> None:
     """From when to when, and how many more."""
-    away = [TimeAway(from_s=12, until_s=15), TimeAway(from_s=3600)]
+    away = [Away(from_s=12, until_s=15), Away(from_s=3600)]
     item = stability(away=away, more_away=1)
-    told = "The server was away 00:12-00:15, 1:00:00-the end and 1 more time."
+    told = "The server was away from 00:12 until 00:15, from 1:00:00 until the end, and once more."
     assert list(loss_lines(item))[-1] == told
     assert loss_table(item).note.endswith(told)
 

@@ -223,12 +223,14 @@ def test_too_few_round_trips_speak_against_it(a_second: int, seconds: int, unjud
 
 
 def test_a_generator_that_could_not_keep_up_speaks_against_it() -> None:
-    """Nothing can be judged against such a run, nor against one whose worker was lost."""
+    """Nothing can be judged against such a run, nor against one that lost a worker or ended early."""
     saturated = suitability(run(gauges={"loop_lag_max_ms": 0.5, "cpu_ratio": 1.0}))
     assert (saturated.sound, saturated.unjudged) == (False, 3)
     assert saturated.lack.startswith("the load generator was overloaded: the engine used more than")
     lost = suitability(run(missing_workers=[2]))
-    assert (lost.unjudged, lost.lack) == (3, "worker 2 was lost")
+    early = suitability(run(ended_early="no session left"))
+    assert (early.unjudged, early.lack) == (3, "the run was ended early: no session left")
+    assert (lost.unjudged, lost.lack) == (3, "worker 2 was lost before it had delivered all its data")
 
 
 def test_failed_items_speak_against_it_less_than_what_cannot_be_judged() -> None:

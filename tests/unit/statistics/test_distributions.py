@@ -2,7 +2,13 @@
 
 import pytest
 
-from loadtest.statistics.distributions import normal_quantile, normal_share, root, student_quantile
+from loadtest.statistics.distributions import (
+    normal_quantile,
+    normal_share,
+    poisson_tail,
+    root,
+    student_quantile,
+)
 
 
 @pytest.mark.parametrize(("z", "share"), [(0.0, 0.5), (1.0, 0.841345), (1.959964, 0.975), (-3.0, 0.00135)])
@@ -16,6 +22,15 @@ def test_normal(z: float, share: float) -> None:
 def test_student(freedom: float, t: float) -> None:
     """The two-sided 5% points of Abramowitz and Stegun (1964), table 26.10."""
     assert student_quantile(freedom, 0.975) == pytest.approx(t, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("least", "mean", "share"),
+    [(1, 1.0, 0.63212), (3, 1.0, 0.0803), (5, 2.0, 0.05265), (10, 5.0, 0.03183), (1, 0.0, 0.0)],
+)
+def test_poisson(least: int, mean: float, share: float) -> None:
+    """The complement of Abramowitz and Stegun (1964), table 26.7."""
+    assert poisson_tail(least, mean) == pytest.approx(share, abs=1e-5)
 
 
 def test_root() -> None:

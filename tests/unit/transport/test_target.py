@@ -2,7 +2,7 @@
 
 import pytest
 
-from loadtest.transport.target import Target, Tls
+from loadtest.transport.target import Target, Tls, path_in
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,20 @@ def test_a_target_has_a_url_for_each_protocol(host: str, websocket: str, http: s
     """Dialects that log in over HTTP need the same server that the sessions connect to."""
     target = Target.parse(host, Tls())
     assert (str(target), target.http_url) == (websocket, http)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("ws://h", None),
+        ("ws://h:1/", None),
+        ("ws://h:1/v2/chat", "/v2/chat"),
+        ("wss://h/v2/chat/?room=1&x=", "/v2/chat/?room=1&x="),
+        ("ws://h?room=1", "/?room=1"),
+        ("ws://h/{session_id}?thread={thread_id}", "/{session_id}?thread={thread_id}"),
+    ],
+)
+def test_a_url_may_hold_the_endpoints_path(url: str, path: str | None) -> None:
+    """With its query, as typed; a single slash is what a URL without a path has."""
+    Target.parse(url, Tls())
+    assert path_in(url) == path

@@ -15,7 +15,12 @@ from tests.support.rulings import ruling, told
 from tests.support.runs import gathered, interval, manifest, plan, sound
 
 CLOSES = {"cleanup.close_watched": 12, "cleanup.close_closed": 10, "cleanup.close_cut_short": 2}
-HALF_OPEN = {"cleanup.half_open_watched": 9, "cleanup.half_open_closed": 8, "cleanup.half_open_cut_short": 1}
+HALF_OPEN = {
+    "cleanup.half_open_watched": 9,
+    "cleanup.half_open_closed": 8,
+    "cleanup.half_open_cut_short": 1,
+    "cleanup.half_open_full_time": 5,
+}
 HALF_OPEN_PLAN = plan(drops={"half_open": 1.0})
 
 
@@ -36,7 +41,7 @@ def gauge(before: float, after: float | None, peak: float | None = 20.0, problem
 def test_a_run_without_anything_to_close_is_not_judged() -> None:
     """Runs of earlier versions, and those without such drops, say nothing about it."""
     assert ruling("cleanup", sound()) is Ruling.NOT_JUDGED
-    assert told("cleanup", sound()) == "no connection was left to the server to close"
+    assert told("cleanup", sound()) == "no drop left a connection for the server to close"
 
 
 def test_a_close_needs_a_fin() -> None:
@@ -50,12 +55,41 @@ def test_a_close_needs_a_fin() -> None:
     assert ruling("cleanup", run(cut)) is Ruling.NOT_JUDGED
 
 
+def test_closes_still_open_at_the_end_are_no_pass() -> None:
+    """One that the server had left open for long is chance; two of 30, or above 1%, may never be closed."""
+    few = {"cleanup.close_watched": 30, "cleanup.close_closed": 29, "cleanup.close_unresolved": 1}
+    assert ruling("cleanup", run(few)) is Ruling.PASS
+    more = {**few, "cleanup.close_closed": 28, "cleanup.close_unresolved": 2}
+    assert ruling("cleanup", run(more)) is Ruling.INCONCLUSIVE
+    assert told("cleanup", run(more)) == (
+        "2 of 30 closed connections had no FIN for over 2 s when the run ended: run longer"
+    )
+    many = {"cleanup.close_watched": 300, "cleanup.close_closed": 297, "cleanup.close_unresolved": 3}
+    assert ruling("cleanup", run(many)) is Ruling.PASS
+
+
+def test_half_open_connections_need_their_full_time() -> None:
+    """Those that the server closes early are no evidence about those that the run's end cut short."""
+    cut = {
+        "cleanup.half_open_watched": 100,
+        "cleanup.half_open_closed": 20,
+        "cleanup.half_open_cut_short": 80,
+        "cleanup.half_open_full_time": 4,
+    }
+    assert ruling("cleanup", run(cut, within_s=3)) is Ruling.INCONCLUSIVE
+    assert told("cleanup", run(cut, within_s=3)) == (
+        "only 4 half-open connections had the full 3 s before the run's end, 5 are needed: run longer, or "
+        "drop more often"
+    )
+    assert ruling("cleanup", run({**cut, "cleanup.half_open_full_time": 5}, within_s=3)) is Ruling.PASS
+
+
 def test_half_open_connections_are_judged_by_a_cleanup_time() -> None:
     """With a time they pass or fail; without, what was seen is told, and fails nothing."""
     assert ruling("cleanup", run(HALF_OPEN, within_s=3)) is Ruling.PASS
     left = {**HALF_OPEN, "cleanup.half_open_closed": 0, "cleanup.half_open_not_closed": 8}
     assert ruling("cleanup", run(left, within_s=3)) is Ruling.FAIL
-    assert "8 of 9 half-open connections were never closed" in told("cleanup", run(left, within_s=3))
+    assert "8 of 9 half-open connections never closed" in told("cleanup", run(left, within_s=3))
     assert ruling("cleanup", run(left)) is Ruling.NOT_JUDGED
     assert told("cleanup", run(left)) == (
         "half-open connections not judged (set --ws-cleanup-timeout): 0 of 9 closed, "
@@ -68,15 +102,15 @@ def test_the_dialect_may_promise_a_cleanup_time() -> None:
     """Its promise stands in the manifest, and the option overrides it."""
     promises = Promises(ordered=True, identifies=True, pushes=False, cleanup_s=40.0)
     left = {**HALF_OPEN, "cleanup.half_open_closed": 0, "cleanup.half_open_not_closed": 8}
-    assert "40 s is the cleanup time" in told("cleanup", run(left, promises=promises))
-    assert "3 s is the cleanup time" in told("cleanup", run(left, within_s=3, promises=promises))
+    assert "the cleanup time is 40 s" in told("cleanup", run(left, promises=promises))
+    assert "the cleanup time is 3 s" in told("cleanup", run(left, within_s=3, promises=promises))
 
 
 def test_a_late_end_fails_unless_the_generator_stalled() -> None:
     """A process that stalled may have seen it late: that is INCONCLUSIVE."""
     late = {**HALF_OPEN, "cleanup.half_open_closed": 7, "cleanup.half_open_late": 1}
     assert ruling("cleanup", run(late, within_s=3)) is Ruling.FAIL
-    assert "1 of 9 half-open connections were closed after the cleanup time of 3 s" in told(
+    assert "1 of 9 half-open connections not closed within the cleanup time of 3 s" in told(
         "cleanup", run(late, within_s=3)
     )
     stalled = gathered(
@@ -91,13 +125,12 @@ def test_a_run_too_short_for_its_option_is_inconclusive() -> None:
     cut = {"cleanup.half_open_watched": 4, "cleanup.half_open_cut_short": 4}
     asked = run({**CLOSES, **cut}, within_s=40)
     assert ruling("cleanup", asked) is Ruling.INCONCLUSIVE
-    assert "no half-open connection was left open for 40 s before the run's end: run longer" in told(
-        "cleanup", asked
-    )
+    needed = "only 0 half-open connections had the full 40 s before the run's end, 5 are needed"
+    assert f"{needed}: run longer" in told("cleanup", asked)
     promises = Promises(ordered=True, identifies=True, pushes=False, cleanup_s=40.0)
     promised = run({**CLOSES, **cut}, promises=promises)
     assert ruling("cleanup", promised) is Ruling.PASS
-    assert "no half-open connection" in told("cleanup", promised)
+    assert needed in told("cleanup", promised)
     unplanned = run(CLOSES, within_s=40, run_plan=plan(drops={"close": 1.0}))
     assert ruling("cleanup", unplanned) is Ruling.PASS
 
@@ -118,9 +151,13 @@ def test_books_that_do_not_balance() -> None:
     ("found", "expected", "summary"),
     [
         (gauge(2, 2), Ruling.PASS, "the server's gauge is back at 2 (highest 20)"),
-        (gauge(0, 0, peak=None), Ruling.PASS, "the server's gauge is back at 0"),
+        (gauge(0, 0, peak=None), Ruling.INCONCLUSIVE, "was never read while sessions were up: run longer"),
         (gauge(0, 5), Ruling.FAIL, "the server's gauge was 0 before the run and 5 "),
-        (gauge(5, 0), Ruling.INCONCLUSIVE, "fell from 5 to 0: other clients were connected at first"),
+        (
+            gauge(5, 0),
+            Ruling.INCONCLUSIVE,
+            "fell from 5 to 0: other clients were connected when the run began",
+        ),
         (gauge(0, 0, peak=0), Ruling.INCONCLUSIVE, "does it count connections?"),
         (
             gauge(0, None, problem="HTTP 503"),
@@ -144,9 +181,9 @@ def test_the_table_shows_what_was_watched() -> None:
         {**CLOSES, **HALF_OPEN}, within_s=3, server_gauge=ServerGauge(source=source, before=1, after=4)
     )
     table = watched_table(found)
-    assert [row[:6] for row in table.rows] == [
-        ("close", "12", "10", "0", "0", "2"),
-        ("half_open", "9", "8", "0", "0", "1"),
+    assert [row[:7] for row in table.rows] == [
+        ("close", "12", "10", "-", "0", "0", "2"),
+        ("half_open", "9", "8", "0", "0", "-", "1"),
     ]
     assert table.note == (
         f"Half-open connections must be closed within 3 s. The server's gauge {source}: 1 before the run, "

@@ -96,7 +96,7 @@ def test_every_report_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     for form in (capsys.readouterr().out, summary(judged), html(judged), junit(judged).decode()):
         words = " ".join(form.replace("`", "").split())
         assert "HTTP 404 after 3 ms" in words
-        assert "name it with --health-path" in words
+        assert "set another path with --health-path" in words
 
 
 def test_a_probe_is_repeated_by_a_probe() -> None:

@@ -17,9 +17,9 @@ def test_books_that_do_not_balance_are_inconclusive() -> None:
     """What has no outcome means that the tool, or a worker, lost something."""
     evidence = sound({"messaging.answered": 4880})
     assert ruling("messaging", evidence) is Ruling.INCONCLUSIVE
-    assert "10 of 5000 messages sent have no outcome" in told("messaging", evidence)
+    assert "10 of 5,000 messages sent have no outcome" in told("messaging", evidence)
     evidence = sound({"messaging.answered": 4900})
-    assert "5000 messages sent have 10 outcomes too many" in told("messaging", evidence)
+    assert "5,000 messages sent have too many outcomes (10)" in told("messaging", evidence)
     evidence = sound({"connect.attempts": 101, "reconnect.outages": 201})
     assert "1 of 101 attempts have no outcome" in told("connect", evidence)
     assert "1 of 201 outages have no outcome" in told("reconnect", evidence)

@@ -93,7 +93,9 @@ def test_a_run_that_lost_a_worker_does_not_count() -> None:
     assert not is_fit(spoiled)
     item = judge_pairs([*pairs(4), spoiled])
     assert item.verdict is Ruling.PASS
-    assert item.evidence.spoiled == ["pair 5, candidate: worker 1 was lost"]
+    assert item.evidence.spoiled == [
+        "pair 5, candidate: worker 1 was lost before it had delivered all its data"
+    ]
     assert judge_pairs([spoiled]).verdict is Ruling.INCONCLUSIVE
 
 
@@ -111,6 +113,21 @@ def test_a_run_that_was_not_made_to_its_end_does_not_count(how: dict[str, Any], 
     assert judge_pairs([*pairs(4), spoiled]).evidence.spoiled == [f"pair 5, candidate: {said}"]
     alone = judge_pairs([spoiled])
     assert (alone.verdict, alone.summary.endswith(said)) == (Ruling.INCONCLUSIVE, True)
+
+
+def test_a_run_that_the_tool_ended_early_does_not_count() -> None:
+    """It shows a regression, but no absence of one: alone it cannot pass."""
+    before, after = pair()
+    early = msgspec.structs.replace(after.manifest, ended_early="no session left")
+    short = (before, timing(replaced(timed(1.0, 1), early)))
+    said = "the run was ended early: no session left"
+    assert not is_fit(short)
+    assert judge_pairs([*pairs(4), short]).evidence.spoiled == [f"pair 5, candidate: {said}"]
+    alone = judge_pairs([short] * 5)
+    assert judge_pairs(pairs(5)).verdict is Ruling.PASS
+    assert (alone.verdict, alone.summary.startswith(f"{said}; otherwise: ")) == (Ruling.INCONCLUSIVE, True)
+    slower = (before, timing(replaced(timed(3.0, 1), early)))
+    assert judge_pairs([slower]).verdict is Ruling.FAIL
 
 
 def replaced(evidence: RunData, manifest: object) -> RunData:

@@ -137,16 +137,19 @@ def test_a_limit_without_samples_is_inconclusive(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "time_us", "ruling"),
     [
-        ("connect.p95", 3_000_000, Ruling.INCONCLUSIVE),
-        ("resume.p95", 3_000_000, Ruling.INCONCLUSIVE),
-        ("p95", 3_000_000, Ruling.INCONCLUSIVE),
+        ("connect.p95", 3_000_000, Ruling.FAIL),
+        ("resume.p95", 3_000_000, Ruling.FAIL),
+        ("p95", 1_050_000, Ruling.INCONCLUSIVE),
+        ("p95", 3_000_000, Ruling.FAIL),
         ("p95", 1_000, Ruling.INCONCLUSIVE),
         ("connect.p95", 1_000, Ruling.PASS),
         ("resume.p95", 1_000, Ruling.PASS),
     ],
 )
-def test_an_overloaded_generator_may_be_why_times_are_long(name: str, time_us: int, ruling: Ruling) -> None:
-    """None is late for certain then; a client that came back in time did. Latency is not judged at all."""
+def test_an_overloaded_generator_spoils_limits_on_latency_alone(
+    name: str, time_us: int, ruling: Ruling
+) -> None:
+    """Its delays explain no late connect or reconnect, nor latency that exceeds the limit by far more."""
     found = judged([time_us] * 200, f"{name}=1s", lag_ms=80)
     assert found.verdict is ruling
     assert ("the load generator was overloaded" in found.summary) is (ruling is Ruling.INCONCLUSIVE)
@@ -200,7 +203,7 @@ def test_an_unfinished_run_passes_no_limit() -> None:
 def test_over_pairs_each_candidate_is_judged() -> None:
     """One late run of two fails; those whose generator was overloaded do not count beside a fit one."""
     fast, late = (timing(run({"service": [us] * 2000}, "p99=200ms")) for us in (1_000, 300_000))
-    unfit = timing(run({"service": [300_000] * 2000}, "p99=200ms", lag_ms=80))
+    unfit = timing(run({"service": [300_000] * 2000}, "p99=200ms", lag_ms=120))
     assert judge_pairs([(fast, fast), (fast, late)]).summary.startswith("in 1 of 2 runs: service p99 300 ms")
     for pairs, ruling in (([(fast, fast), (fast, unfit)], "PASS"), ([(fast, unfit)], "INCONCLUSIVE")):
         found = judge_pairs(pairs).evidence.time_limits or []

@@ -81,7 +81,9 @@ def test_a_killed_run_says_so() -> None:
     assert verdict.verdict is Ruling.INCONCLUSIVE
     assert Ruling.PASS not in {item.verdict for item in verdict.items}
     summary = verdict.item("messaging").summary
-    assert summary.startswith("the run was not ended in good order; else: 4890 of 5000 messages answered")
+    assert summary.startswith(
+        "the run was not ended in good order; otherwise: 4,890 of 5,000 messages answered"
+    )
     assert judge(sound({"messaging.lost": 1}, of=killed)).verdict is Ruling.FAIL
     assert any("not ended in good order" in note for note in verdict.notes)
 
@@ -178,8 +180,17 @@ def test_nothing_fails_by_the_users_mistake() -> None:
     verdict = judge(sound(lost, of=manifest(**mistake, usage_error=True)))
     assert verdict.verdict is Ruling.INCONCLUSIVE
     assert not {item.verdict for item in verdict.items} & {Ruling.PASS, Ruling.FAIL}
-    said = "a mistake in the settings or the dialect ended the run; else: "
+    said = "a mistake in the settings or the dialect ended the run; otherwise: "
     assert verdict.item("messaging").summary.startswith(said)
+
+
+def test_a_mistake_in_the_dialect_excuses_no_lost_connection() -> None:
+    """What ends TCP, or leaves it open, does not depend on what the dialect reads."""
+    mistake = manifest(complete=False, failure="mistake in the dialect", usage_error=True)
+    left_open = {"cleanup.close_watched": 9, "cleanup.close_not_closed": 9}
+    verdict = judge(sound({"messaging.lost": 1, **left_open}, of=mistake))
+    failed = [item.item for item in verdict.items if item.verdict is Ruling.FAIL]
+    assert failed == ["cleanup"]
 
 
 # Other items over runs.

@@ -64,7 +64,7 @@ def test_the_reply_timeout_was_over() -> None:
     later = mute(0, {"messaging.lost_in_outage": 200, "messaging.unfinished": 40, **outage})
     for run in (lost, later):
         assert ruling("messaging", run) is Ruling.FAIL
-        assert "one waited 10.0 s" in told("messaging", run)
+        assert "one waited 10 s" in told("messaging", run)
 
 
 def test_no_other_item_fails() -> None:
@@ -101,7 +101,7 @@ def test_how_long_a_message_must_have_waited() -> None:
     """Most of the reply timeout, on a connection that stayed up."""
     assert ruling("messaging", mute(SILENT_RATIO * TIMEOUT_S)) is Ruling.FAIL
     assert ruling("messaging", mute(SILENT_RATIO * TIMEOUT_S - 0.1)) is Ruling.INCONCLUSIVE
-    assert "only 0 messages were answered" in told("messaging", mute(0))
+    assert "only 0 messages answered" in told("messaging", mute(0))
 
 
 @pytest.mark.parametrize("tag", ["first_part", "part_gap"])
