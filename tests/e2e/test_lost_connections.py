@@ -32,7 +32,7 @@ def test_losses_fail_stability_and_nothing_else(workers: int, tmp_path: Path) ->
     assert f"{len(lost)} x 1011 'enough'" in summary
     assert evidence["away"] == []
     assert 1 <= len(re.findall(r"WARNING.*\d+ connections? lost: 1011 \(\d+\)", finished.output)) <= 10
-    assert re.search(r" losses=[1-9]\d* ", finished.output)
+    assert re.search(r" lost_connections=[1-9]\d* ", finished.output)
     assert "unasked" not in str(finished.verdict["generator"]) + str(finished.verdict["notes"])
 
 
