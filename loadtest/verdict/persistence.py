@@ -6,6 +6,7 @@ summary says so. If no resume of the run restored any, nor of the baseline, the 
 item is not judged. An empty history after acknowledged requests fails it.
 """
 
+from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.verdict.evidence import PersistenceEvidence
@@ -53,18 +54,18 @@ def judge(run: RunData, baseline: RunData | None = None) -> Item[PersistenceEvid
 def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
     plan, checked = run.manifest.plan, run.count("persistence.checked")
     failings = [
-        f"{count} {meaning}"
+        f"{text.count(count)} {meaning}"
         for name, meaning in FAILINGS.items()
         if (count := run.count(f"persistence.{name}"))
         and not (name == "history_missing" and _keeps_none(run))
     ]
     if failings:
-        return Ruling.FAIL, f"of {checked} resumes: {', '.join(failings)}"
+        return Ruling.FAIL, f"of {text.counted(checked, 'resume')}: {', '.join(failings)}"
     restored_before = 0 if baseline is None else baseline.count("persistence.histories")
     if _keeps_none(run) and restored_before:
         return Ruling.FAIL, (
-            f"none of {run.count('persistence.history_missing')} resumes restored a history; "
-            f"{restored_before} of the baseline did"
+            f"none of {text.counted(run.count('persistence.history_missing'), 'resume')} restored a history; "
+            f"{text.count(restored_before)} of the baseline did"
         )
     promised = run.manifest.promised
     if not (checked if promised is None else promised.identifies):
@@ -73,18 +74,20 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
         return Ruling.NOT_JUDGED, "no session came back, and none was planned to"
     if checked < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
-            f"only {checked} resumes could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
+            f"only {text.counted(checked, 'resume')} could be checked, "
+            f"{MIN_CHECKED} are needed: {more_outages(plan)}"
         )
     compared = run.count("persistence.histories")
     if 0 < compared < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
-            f"only {compared} restored histories could be compared, {MIN_CHECKED} are needed: "
-            f"{more_outages(plan)}; all {checked} resumes were as the same session"
+            f"only {text.counted(compared, 'restored history', 'restored histories')} could be compared, "
+            f"{MIN_CHECKED} are needed: {more_outages(plan)}; all {text.counted(checked, 'resume')} were as the same session"
         )
     if _keeps_none(run):
         return Ruling.NOT_JUDGED, (
-            f"the server keeps no history: none of {run.count('persistence.history_missing')} resumes "
-            f"restored any; all {checked} resumes were as the same session"
+            f"the server keeps no history: none of "
+            f"{text.counted(run.count('persistence.history_missing'), 'resume')} "
+            f"restored any; all {text.counted(checked, 'resume')} were as the same session"
         )
     return Ruling.PASS, _success(run, checked)
 
@@ -100,9 +103,10 @@ def _keeps_none(run: RunData) -> bool:
 
 def _success(run: RunData, checked: int) -> str:
     if not _histories(run):
-        return f"{checked} resumes as the same session; identity only, no history was owed"
-    acknowledged = run.count("persistence.acknowledged")
+        return f"{text.counted(checked, 'resume')} as the same session; identity only, no history was owed"
+    histories, acknowledged = run.count("persistence.histories"), run.count("persistence.acknowledged")
     return (
-        f"{checked} resumes as the same session; {run.count('persistence.histories')} histories "
-        f"held all {acknowledged} acknowledged requests"
+        f"{text.counted(checked, 'resume')} as the same session; "
+        f"{text.counted(histories, 'history', 'histories')} held all "
+        f"{text.counted(acknowledged, 'acknowledged request')}"
     )

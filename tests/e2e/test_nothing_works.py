@@ -85,7 +85,9 @@ DEFECTS = {
     "503": Defect(http("503 Busy", "Retry-After: 1"), "HTTP 503 for /chat/…", "is the server fully started"),
     "200": Defect(http("200 OK"), "HTTP 200 for /chat/…, no upgrade to WebSocket", "plain HTTP"),
     "ssh": Defect(
-        saying(b"SSH-2.0-OpenSSH\r\n"), "no valid WebSocket upgrade for /chat/…", "no WebSocket server"
+        saying(b"SSH-2.0-OpenSSH\r\n"),
+        "no valid WebSocket upgrade for /chat/…",
+        "not from a WebSocket server",
     ),
     "no TLS": Defect(shout, "the TLS handshake with 127.0.0.1:", "is this a TLS port", scheme="wss"),
     "silent": Defect(saying(b""), "no answer to the upgrade for /chat/… within 1 s", "is it stuck"),

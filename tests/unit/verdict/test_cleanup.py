@@ -187,7 +187,7 @@ def test_the_servers_gauge(found: RunData, expected: Ruling, summary: str) -> No
 
 
 def test_a_failure_shows_the_gauge_too() -> None:
-    """It confirms what the client saw, or says that the server disagrees; other parts that pass are left out."""
+    """It confirms what the client saw, or the server disagrees; other parts that pass are left out."""
     left = {**CLOSES, **HALF_OPEN, "cleanup.half_open_closed": 7, "cleanup.half_open_not_closed": 1}
     still_open = (
         "1 of 9 half-open connections was still open 8 s after the client fell silent; "

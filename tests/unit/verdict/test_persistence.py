@@ -108,4 +108,4 @@ def test_few_histories_prove_little(histories: int, expected: Ruling) -> None:
     run = sound({"persistence.histories": histories, "persistence.checked": 10})
     assert ruling("persistence", run) is expected
     if expected is Ruling.INCONCLUSIVE:
-        assert "only 1 restored histories could be compared, 10 are needed" in told("persistence", run)
+        assert "only 1 restored history could be compared, 10 are needed" in told("persistence", run)
