@@ -9,7 +9,6 @@ The meaning of a value does not belong here. Rows hold kinds and bounds; the mod
 its text, and names the option in its errors: `--ws-backoff`.
 """
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -131,8 +130,8 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "keep-going",
             Flag(),
             False,
-            "Run to the end even if no session connects for 30 s or all have given up. By default, headless runs "
-            "end early.",
+            "Run to the end even if no session connects for 30 s or all have given up. By default, headless "
+            "runs end early.",
         ),
     ),
     Group.DROPS: (
@@ -360,5 +359,5 @@ def command_options(plan: Mapping[str, Any]) -> list[str]:
     Args:
         plan: the plan's fields by name.
     """
-    given = [(row.option, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
-    return [f"{option} {shlex.quote(value)}" for option, value in given if value]
+    given = [(row, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
+    return [row.option_with(value) for row, value in given if value]

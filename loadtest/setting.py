@@ -1,12 +1,13 @@
 """A setting: what a row of the table in `loadtest.options` says of it."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import Any
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
-from loadtest.values import Choice, Kind, Number, Weighted
+from loadtest.values import Choice, Flag, Kind, Number, Weighted
 
 
 class Group(StrEnum):
@@ -64,6 +65,10 @@ class Setting:
     def option(self) -> str:
         """The option as the user types it, or the attribute if there is none."""
         return f"--ws-{self.name}" if self.name else f"WebSocketUser.{self.attribute}"
+
+    def option_with(self, value: str) -> str:
+        """Return the option with a value, which is quoted for a shell; a flag has none."""
+        return self.option if isinstance(self.kind, Flag) else f"{self.option} {shlex.quote(value)}"
 
     @property
     def variable(self) -> str:

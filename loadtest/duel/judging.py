@@ -26,7 +26,16 @@ from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
 from loadtest.verdict import items
 from loadtest.verdict.evidence import LatencyEvidence, PooledEvidence
 from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, typed, whole
-from loadtest.verdict.latency import OPTIONAL_TAGS, Pair, Timing, is_fit, judge_pairs, lack, timing
+from loadtest.verdict.latency import (
+    OPTIONAL_TAGS,
+    Pair,
+    Timing,
+    is_fit,
+    judge_pairs,
+    lack,
+    timing,
+    why_spoiled,
+)
 from loadtest.verdict.run import ItemOfRun, judge, pooled
 
 RECORD = "duel.json"
@@ -310,5 +319,9 @@ def _notes(
         notes.append(f"the baseline {record.a} itself fails {', '.join(failing)}")
     if "a" in record.ended_servers:
         notes.append(f"the baseline {record.a}: {record.ended_servers['a']}")
-    notes += [f"pair {number} does not count" for number, pair in enumerate(pairs, start=1) if not pair.fit]
+    notes += [
+        f"pair {number} does not count: {why_spoiled(pair.timings)}"
+        for number, pair in enumerate(pairs, start=1)
+        if not pair.fit
+    ]
     return notes

@@ -15,7 +15,7 @@ from enum import StrEnum
 from loadtest.duel.settings import Order
 from loadtest.ruling import Ruling
 
-MAX_UNFIT = 3
+MAX_SPOILED = 3
 """Spoiled pairs in a row that end a duel: one may be a busy neighbour, three show a load generator too
 weak."""
 
@@ -42,7 +42,7 @@ class End(StrEnum):
 
     SETTLED = "the verdict is settled"
     BUDGET = "all pairs were run"
-    UNFIT = f"{MAX_UNFIT} pairs in a row did not count"
+    SPOILED = f"{MAX_SPOILED} pairs in a row did not count"
     HOPELESS = "runs like these can never tell"
     INTERRUPTED = "it was interrupted"
     SERVER_ENDED = "a server ended"
@@ -78,8 +78,8 @@ def next_step(outcomes: Sequence[Outcome], *, pairs: int, order: Order) -> Pairi
             return End.HOPELESS
     if len(outcomes) >= pairs:
         return End.BUDGET
-    if len(outcomes) >= MAX_UNFIT and not any(outcome.fit for outcome in outcomes[-MAX_UNFIT:]):
-        return End.UNFIT
+    if len(outcomes) >= MAX_SPOILED and not any(outcome.fit for outcome in outcomes[-MAX_SPOILED:]):
+        return End.SPOILED
     return Pairing(len(outcomes) + 1, _turns(len(outcomes), order))
 
 

@@ -128,6 +128,7 @@ class Engine:
         self._waiting: deque[tuple[Link, int]] = deque()  # links to open, with their epochs
         self._openers = 0
         self._swept = 0
+        self._session_ns = self._counted_ns = 0  # time that sessions were up, summed over all, so far
         self._paused = False  # whether the last sweep was skipped because of a pause
 
     # From any thread.
@@ -198,8 +199,8 @@ class Engine:
             link.abort()
             self._ended(link)
 
-    def ending(self) -> None:
-        """Take note that the run's end begins: what the server ends from now on has no meaning."""
+    def begin_ending(self) -> None:
+        """Begin the run's end: what the server ends from now on is not counted."""
         self.recorder.ending = True
 
     def cut_short(self) -> None:
@@ -381,9 +382,15 @@ class Engine:
         self._timers.schedule((self.clock() // NS_PER_S + 1) * NS_PER_S, self, "interval")
 
     def _sweep(self) -> None:
+        now_ns = self.clock()
+        self._session_ns += self._sessions_up() * (now_ns - self._counted_ns)
+        self._counted_ns = now_ns
         self._swept = (self._swept + 1) % SWEEPS_PER_S
         for link in tuple(self._slices[self._swept].values()):
             link.sweep()
+
+    def _sessions_up(self) -> int:
+        return sum(self.recorder.population[state] for state in UP)
 
     def _hand_over(self) -> None:
         interval = self.recorder.swap(self.clock())
@@ -393,10 +400,11 @@ class Engine:
 
     def _gauges(self, elapsed_ns: int) -> dict[str, float]:
         population = self.recorder.population
-        up = sum(population[state] for state in UP)
+        session_s, self._session_ns = self._session_ns / NS_PER_S, 0
         return {
             "sessions": sum(population.values()) - population[State.ENDED],
-            "sessions_up": up,
+            "sessions_up": self._sessions_up(),
+            "session_s": session_s,
             "sessions_in_outage": self.recorder.outages_open,
             **self._health.sample(
                 elapsed_ns,

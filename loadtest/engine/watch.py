@@ -8,9 +8,9 @@ A watch begins with its drop and has one outcome, counted under the item `cleanu
     cut_short    the run or the session ended first
     unresolved   likewise, of a `close` drop, after the server had been silent for `HANGING_NS`
 
-Besides, `full_time` counts the watches whose time allowed was up before the run's end, whatever their outcome:
-a server that ends some at once and others never must not be judged by the first alone. A watch needs no timer
-and holds no socket of its own: the drop's last step ends the connection.
+Besides, `full_time` counts the watches whose time allowed was up before the run's end, whatever their
+outcome: a server that ends some at once and others never must not be judged by the first alone. A watch needs
+no timer and holds no socket of its own: the drop's last step ends the connection.
 """
 
 from collections.abc import Callable

@@ -149,7 +149,7 @@ class Lifecycle(ABC):
 
     def _on_test_stopping(self, **_kwargs: Any) -> None:
         if self._load is not None:
-            self._load.ending()
+            self._load.begin_ending()
 
     def _on_test_stop(self, **_kwargs: Any) -> None:
         self._end()
@@ -262,6 +262,7 @@ class RecordingLifecycle(Lifecycle):
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
+            subprotocol_optional=settings.engine.subprotocol_optional,
             made_by=self.made_by,
             locustfile=self._configuration.locustfile,
             health=None if self.ask_health is None else self.ask_health(settings),

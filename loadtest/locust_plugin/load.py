@@ -174,10 +174,10 @@ class Load:
             logger.error("the engine did not answer within %g s", takes_s + _STOP_MARGIN_S)
         return in_time
 
-    def ending(self) -> None:
-        """Tell the engine that the run's end begins: what the server ends from now on has no meaning."""
+    def begin_ending(self) -> None:
+        """Begin the run's end: what the server ends from now on is not counted."""
         if self._engine.failure is None and not self._finished:
-            self._engine.call(self._engine.ending)
+            self._engine.call(self._engine.begin_ending)
 
     def finish(self) -> None:
         """Stop all sessions, deliver the last interval, and end the engine's thread."""

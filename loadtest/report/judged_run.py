@@ -1,20 +1,25 @@
 """A run with its data and verdict: the input of every report."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from loadtest.options import command_options
+from loadtest.options import SETTINGS, command_options
 from loadtest.report.advice import shown_items
 from loadtest.results.data import RunData
+from loadtest.results.manifest import Manifest
+from loadtest.setting import Setting, written
 from loadtest.statistics.margins import margins_text
 from loadtest.verdict.items import AnyItem, Verdict
 
 REFERENCE_SERVER_LOG = "server.log"
 """Log in the run directory if Locust started a reference server for the run."""
+
+_OF_PROBES = frozenset({"limits", "subprotocol_optional"})
+"""Settings of `_judging` that probes take too."""
 
 _COMMAND_WIDTH = 90
 """Maximum line length of a command in a report, in columns."""
@@ -66,10 +71,7 @@ class JudgedRun:
             *command_options(msgspec.structs.asdict(plan)),
             f"--ws-revision {shlex.quote(manifest.revision)}",
         ]
-        if margins := margins_text(manifest.gates):
-            options.append(f"--ws-margin {shlex.quote(margins)}")
-        options += [f"--ws-allow-losses {shlex.quote(rule)}" for rule in manifest.allowed_losses]
-        options += [f"--ws-limit {shlex.quote(str(limit))}" for limit in manifest.time_limits]
+        options += [row.option_with(value) for row, value in _judging(manifest)]
         return _broken(head, options)
 
     @property
@@ -85,13 +87,38 @@ class JudgedRun:
             "--revision": manifest.revision,
         }
         options = [f"{name} {shlex.quote(value)}" for name, value in given.items() if value]
-        options += [f"--limit {shlex.quote(str(limit))}" for limit in manifest.time_limits]
+        options += [
+            row.option_with(value).replace("--ws-", "--", 1)
+            for row, value in _judging(manifest)
+            if row.attribute in _OF_PROBES
+        ]
         return _broken("loadtest probe", options)
 
     @property
     def started_reference_server(self) -> bool:
         """Whether Locust started a reference server for the run."""
         return (self.path / REFERENCE_SERVER_LOG).is_file()
+
+
+def _judging(manifest: Manifest) -> Iterator[tuple[Setting, str]]:
+    """Yield the settings outside the plan by which a run is judged, with values as the options take them.
+
+    The baseline is not among them: a later run may have another one.
+    """
+    gauge = manifest.server_gauge
+    given: Mapping[str, Iterable[object]] = {
+        "margins": [margins_text(manifest.gates)],
+        "allow_losses": manifest.allowed_losses,
+        "limits": manifest.time_limits,
+        "cleanup_timeout_s": [manifest.cleanup_timeout_s],
+        "pushes_per_s": [manifest.pushes_per_s],
+        "server_metrics": [gauge and gauge.source],
+        "subprotocol_optional": [manifest.subprotocol_optional or None],
+    }
+    for attribute, values in given.items():
+        for value in values:
+            if shown := written(value):
+                yield SETTINGS[attribute], shown
 
 
 def _broken(head: str, options: Sequence[str]) -> list[str]:

@@ -18,7 +18,8 @@ def loss_table(item: AnyItem) -> Table:
     found = item.evidence if isinstance(item.evidence, StabilityEvidence) else StabilityEvidence()
     header = ("lost", "cause", "code", "reason", "an hour", "allowed", "first at", "last at", "sessions")
     table = bounded("Losses", header, "rlrlrlrrl", map(_row, found.losses))
-    note = f"Over {exposure_text(found.session_hours)}. An hour is a session-hour. {' '.join(_away_lines(found))}"
+    exposure = exposure_text(found.session_hours)
+    note = f"Over {exposure}. An hour is a session-hour. {' '.join(_away_lines(found))}"
     return replace(table, note=note.strip())
 
 

@@ -1,10 +1,10 @@
 """Failed attempts that lost connections explain: one event must not fail two items.
 
 A server that is killed ends all connections: those that had worked, which is a matter of `stability`, and the
-few that were just opened, which look like failed attempts. Such attempts are explained where losses around
-them are many times as frequent. A server that ends new connections by itself has as many of them as losses,
-or more. While no session is up after losses, a proxy may answer for the server: what it refuses then is
-explained as well.
+few that were just opened or were opening, which look like failed attempts. Such attempts are explained where
+losses around them are many times as frequent. A server that turns away connections by itself turns away as
+many as it loses, or more. While no session is up after losses, the server is away, and attempts that find
+nobody, or a proxy that answers for it, are explained as well.
 """
 
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ class Coincidences:
     def __init__(self) -> None:
         self._losses: Counter[int] = Counter()  # by second
         self._ended: defaultdict[str, Counter[int]] = defaultdict(Counter)  # by item and second
-        self._refused: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._absent: defaultdict[str, Counter[int]] = defaultdict(Counter)  # found nobody, or a proxy
 
     def event(self, record: Lifecycle, *, in_outage: bool) -> None:
         """Add a lifecycle event.
@@ -42,8 +42,8 @@ class Coincidences:
             self._losses[second] += 1
         elif record.event == "failed" and record.code is not None:
             self._ended[item][second] += 1
-        elif record.event == "failed" and (record.cause or "").startswith("http_5"):
-            self._refused[item][second] += 1
+        elif record.event == "failed" and _may_be_away(record.cause or ""):
+            self._absent[item][second] += 1
 
     def explained(self, away: Iterable[Away]) -> dict[str, int]:
         """Return by item how many failed attempts losses explain.
@@ -54,16 +54,22 @@ class Coincidences:
         found: Counter[str] = Counter()
         for item, ended in self._ended.items():
             found[item] += sum(count for second, count in ended.items() if self._is_explained(second))
-        for item, refused in self._refused.items():
-            for one in away:
-                until_s = _LATEST_NS if one.until_s is None else one.until_s
-                found[item] += sum(
-                    count for second, count in refused.items() if int(one.from_s) <= second <= until_s
-                )
+        spans = [(int(one.from_s), _LATEST_NS if one.until_s is None else one.until_s) for one in away]
+        for item, absent in self._absent.items():
+            found[item] += sum(
+                count
+                for second, count in absent.items()
+                if self._is_explained(second) or any(first <= second <= last for first, last in spans)
+            )
         return dict(sorted(found.items()))
 
     def _is_explained(self, second: int) -> bool:
         around = range(second - 1, second + 2)
         losses = sum(self._losses[near] for near in around)
-        ended = sum(by_second[near] for by_second in self._ended.values() for near in around)
-        return losses >= LOSSES_PER_ATTEMPT * ended
+        by_second = (*self._ended.values(), *self._absent.values())
+        return losses >= LOSSES_PER_ATTEMPT * sum(counts[near] for counts in by_second for near in around)
+
+
+def _may_be_away(cause: str) -> bool:
+    """Return whether an attempt failed as it does if no server is there."""
+    return cause in ("refused", "unreachable", "reset", "eof", "timeout") or cause.startswith("http_5")

@@ -192,7 +192,7 @@ class RunData:
         phases: durations in µs by phase (detect, wait, dns, tcp, tls, upgrade, resume) of the outages that
             ended.
         uptime: how long connections were up, and how they were lost.
-        ended_with_losses: failed attempts by item (`connect`, `reconnect`) that ended together with a loss.
+        explained_by_losses: failed attempts by item (`connect`, `reconnect`) that lost connections explain.
         storms: how each planned storm went, ordered by time.
         warnings: problems with the files that did not prevent reading them.
     """
@@ -209,7 +209,7 @@ class RunData:
     outages: Sequence[OutageGroup]
     phases: Mapping[str, Histogram]
     uptime: Uptime
-    ended_with_losses: Mapping[str, int] = field(default_factory=dict)
+    explained_by_losses: Mapping[str, int] = field(default_factory=dict)
     storms: Sequence[StormRecovery] = ()
     warnings: Sequence[str] = ()
 

@@ -45,6 +45,7 @@ def new_manifest(
     cleanup_timeout_s: float | None = None,
     server_gauge: ServerGauge | None = None,
     pushes_per_s: float | None = None,
+    subprotocol_optional: bool = False,
     made_by: Literal["locust", "probe"] = "locust",
     locustfile: str | None = None,
     health: Health | None = None,
@@ -64,6 +65,7 @@ def new_manifest(
             dialect's promise.
         server_gauge: the server's gauge of its connections before the run; None if none was given.
         pushes_per_s: pushes that each session must receive per second, None if none are expected.
+        subprotocol_optional: whether a server may select none of the subprotocols offered.
         made_by: what makes the run.
         locustfile: the locustfile as given, None if it is not known.
         health: the health endpoint's response before a probe.
@@ -84,6 +86,7 @@ def new_manifest(
         allowed_losses=tuple(allowed_losses),
         limits=stored(limits),
         pushes_per_s=pushes_per_s,
+        subprotocol_optional=subprotocol_optional,
         made_by=made_by,
         locustfile=locustfile,
         health=health,

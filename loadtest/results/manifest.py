@@ -237,6 +237,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         cleanup_timeout_s: seconds after which the server must have closed half-open connections, null for the
             dialect's promise.
         server_gauge: the server's gauge of its connections, null if none was given.
+        subprotocol_optional: whether a server could select none of the subprotocols offered.
         made_by: what made the run, `locust` or `probe`.
         locustfile: the locustfile as given, null if it is not known.
         health: the health endpoint's response before a probe, null if there is no such endpoint.
@@ -267,6 +268,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     ended_early: Text | None = None
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
+    subprotocol_optional: bool = False
     made_by: Literal["locust", "probe"] = "locust"
     locustfile: Text | None = None
     health: Health | None = None

@@ -32,14 +32,15 @@ from loadtest.results.data import (
 from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import UptimeGathering
-from loadtest.session.recorder import TAGS, ErrorTally, Lifecycle, size_tag
+from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import one_line
 
 OTHER = "other"
 NAMES_LIMIT = 1000
-"""Maximum number of distinct counts, errors, gauges or causes: a real run has a few dozen. Further counts,
-errors and causes are added up as `OTHER`; further gauges are dropped."""
+"""Maximum number of distinct counts, errors, gauges or causes: a real run has a few dozen, a server may
+send any number of close codes. Further counts, errors and causes are added up as `OTHER`, but the tool's own
+counts are always kept; further gauges are dropped."""
 
 ROWS_LIMIT = 7200
 """Maximum number of rows per tag: two hours of one-second rows, about 100 MB at most."""
@@ -98,10 +99,10 @@ class Gathering:
                 self._standstills += 1
                 self._longest_ns = max(self._longest_ns, passed_ns)
         self._stop_ns = max(self._stop_ns, line.stop_ns)
-        self._uptime.up(line.gauges.get("sessions_up", 0.0), line.stop_ns - line.start_ns)
+        self._uptime.up(line.gauges.get("session_s", 0.0))
         for name, count in line.counts.items():
-            known = name in self._counts or len(self._counts) < NAMES_LIMIT
-            self._counts[name if known else OTHER] += count
+            known = name in COUNTS or name in self._counts or len(self._counts) < NAMES_LIMIT
+            self._counts[name if known else _further(name)] += count
         for tally in line.errors:
             self._error(tally)
         for name, value in line.gauges.items():
@@ -193,7 +194,7 @@ class Gathering:
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
             uptime=uptime,
-            ended_with_losses=self._coincidences.explained(uptime.away),
+            explained_by_losses=self._coincidences.explained(uptime.away),
             warnings=(*self._warnings, *self._standstill_warning()),
         )
 
@@ -270,6 +271,12 @@ class _Outages:
         return {
             phase: histograms.fold(self._phases_ns[phase])[0] for phase in PHASES if self._phases_ns[phase]
         }
+
+
+def _further(name: str) -> str:
+    """Return the name under which a count beyond `NAMES_LIMIT` is added up."""
+    family = name.partition(".")[0]
+    return f"{family}.{OTHER}" if family in ("drops", "losses", "closes") else OTHER
 
 
 def _row_s(stop_ns: int) -> int:

@@ -128,10 +128,10 @@ class UptimeGathering:
         self._began_ns, self._ended_ns = array("q"), array("q")  # connections
         self._lost_ns, self._failed_ns = array("q"), array("q")  # losses, failed attempts
 
-    def up(self, sessions: float, length_ns: int) -> None:
-        """Add an interval of one process, with so many sessions up."""
-        if sessions > 0:
-            self._session_s += min(sessions, 1e9) * length_ns / NS_PER_S
+    def up(self, session_s: float) -> None:
+        """Add an interval of one process, with so many seconds of sessions that were up."""
+        if session_s > 0:
+            self._session_s += min(session_s, _LATEST_NS)
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""
@@ -148,7 +148,7 @@ class UptimeGathering:
                 self._end(record.session, at_ns)
             case "dropped" if disconnects(record.kind):
                 self._end(record.session, at_ns)
-            case "failed" if record.cause not in (*OWN_LIMITS, "no_reconnect"):
+            case "failed" if record.code is None and record.cause not in (*OWN_LIMITS, "no_reconnect"):
                 self._failed_ns.append(at_ns)
 
     def _end(self, session: str, at_ns: int) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 import struct
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from starlette.websockets import WebSocket
 
@@ -49,18 +49,21 @@ class Wire:
         sock = transport.get_extra_info("socket")
         if sock is not None and sock.fileno() >= 0:
             os.dup(sock.fileno())  # while there is a duplicate, close() sends no FIN
-            self._implementation.transport = _WithoutFin(transport)
+            self._implementation.transport = cast("asyncio.Transport", _WithoutFin(transport))
 
 
-class _WithoutFin(asyncio.Transport):
+class _WithoutFin:
     """A transport that cannot be shut down, which would send FIN in spite of a duplicate."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
 
-    def __getattribute__(self, name: str) -> Any:
-        transport = object.__getattribute__(self, "_transport")
-        return (lambda: False) if name == "can_write_eof" else getattr(transport, name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def can_write_eof(self) -> bool:
+        """Return that it cannot send FIN."""
+        return False
 
 
 def wire_of(websocket: WebSocket) -> Wire:

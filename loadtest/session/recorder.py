@@ -227,7 +227,7 @@ class Recorder:
     Attributes:
         population: sessions by state name.
         outages_open: sessions in an outage now, without those that are established again.
-        ending: whether the run's end has begun: what ends from then on has no meaning.
+        ending: whether the run's end has begun: what ends from then on is not counted.
         has_read: whether a dialect has read a message without raising.
         reads_raised: messages at which a dialect raised.
     """

@@ -139,7 +139,7 @@ def _samples(line: str) -> list[tuple[str, dict[str, str], float]]:
             for family in text_string_to_metric_families(f"{line}\n")
             for sample in family.samples
         ]
-    except (ValueError, LookupError, TypeError, AttributeError):  # the parser trusts its input
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError):  # the parser trusts its input
         return []
 
 

@@ -26,12 +26,12 @@ ENDINGS = {
 """By kind of drop: every watched connection ends with exactly one of these outcomes."""
 
 MAX_UNRESOLVED_RATIO = 0.01
-"""Share of the connections of `close` drops that may still be open at the run's end, though the server had 2 s
-or more: one is chance, more may be a server that never ends TCP."""
+"""Share of the connections of `close` drops that may still be open at the run's end, though the server had
+2 s or more: one is chance, more may be a server that never ends TCP."""
 
 MIN_FULL_TIME = 5
-"""Half-open connections that must have had their full time for PASS: a server that keeps every second one lets
-go of five in a row in 1 of 32 runs."""
+"""Half-open connections that must have had their full time for PASS: a server that keeps every second one
+lets go of five in a row in 1 of 32 runs."""
 
 TAGS = {"close": "cleanup_close", "half_open": "cleanup_half_open"}
 """By kind of drop, the tag of the time until the server ended TCP."""
@@ -116,8 +116,8 @@ def _half_open(run: RunData) -> _Part | None:
             f"{_times(run, 'half_open')}{_cut_short(count)}"
         )
     unseen = (
-        f"only {text.counted(full, 'half-open connection')} had the full {within_s:g} s before the run's end, "
-        f"{MIN_FULL_TIME} are needed"
+        f"only {text.counted(full, 'half-open connection')} had the full {within_s:g} s before the run's "
+        f"end, {MIN_FULL_TIME} are needed"
     )
     if run.manifest.cleanup_timeout_s is None or not _planned(run.manifest.plan):
         return Ruling.NOT_JUDGED, unseen
@@ -177,11 +177,12 @@ def _gauge(run: RunData) -> _Part | None:
         )
     if gauge.after < gauge.before:
         return Ruling.INCONCLUSIVE, (
-            f"the server's gauge fell from {before} to {gauge.after:g}: other clients were connected when the run began"
+            f"the server's gauge fell from {before} to {gauge.after:g}: other clients were connected when "
+            "the run began"
         )
     if gauge.peak is None:
         return Ruling.INCONCLUSIVE, (
-            f"the server's gauge is back at {before}, but could not be read while sessions were up: run longer"
+            f"the server's gauge is back at {before}, but was never read while sessions were up: run longer"
         )
     if gauge.peak <= gauge.before:
         return Ruling.INCONCLUSIVE, (

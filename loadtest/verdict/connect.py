@@ -28,7 +28,7 @@ def judge(run: RunData) -> Item[ConnectEvidence]:
         evidence=ConnectEvidence(
             counts=run.counts_of("connect"),
             unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
-            ended_with_losses=run.ended_with_losses.get("connect", 0),
+            explained_by_losses=run.explained_by_losses.get("connect", 0),
             sessions_planned=run.manifest.plan.sessions,
             limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
             percentiles=run.percentile_table(["connect"]),
@@ -43,7 +43,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     failed, gave_up = run.count("connect.failed"), run.count("connect.gave_up")
     own, unresolved = own_failures(run, "connect"), run.count("connect.unresolved")
     # Each session gives up after a failed attempt, so the load generator caused at most `own` of these.
-    explained = own + run.ended_with_losses.get("connect", 0)
+    explained = own + run.explained_by_losses.get("connect", 0)
     if gave_up > own or failed - explained > MAX_FAILED_RATIO * attempts:
         return Ruling.FAIL, _failure(run)
     if own:
@@ -54,7 +54,8 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         plan = run.manifest.plan
         return Ruling.INCONCLUSIVE, (
             f"no session was established in {run.length_s:.0f} s: {text.count(unresolved)} of "
-            f"{text.counted(attempts, 'attempt')} had no answer yet. Run longer than --ws-open-timeout ({plan.open_timeout_s:g} s), or lower it"
+            f"{text.counted(attempts, 'attempt')} had no answer yet. Run longer than --ws-open-timeout "
+            f"({plan.open_timeout_s:g} s), or lower it"
         )
     if unresolved > MAX_FAILED_RATIO * attempts:
         return Ruling.INCONCLUSIVE, (

@@ -108,13 +108,13 @@ class ConnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
 
     Args:
         unaccounted: number of attempts without an outcome; negative if some have more than one.
-        ended_with_losses: failed attempts that do not count, as others lost their connection at that moment.
+        explained_by_losses: failed attempts that do not count, as lost connections explain them.
         sessions_planned: users times sessions per user.
         percentiles: time to connect, in milliseconds.
     """
 
     unaccounted: int = 0
-    ended_with_losses: int = 0
+    explained_by_losses: int = 0
     sessions_planned: int = 0
     percentiles: Percentiles = {}
 
@@ -182,7 +182,7 @@ class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
 
     Args:
         unaccounted: number of outages without an outcome; negative if some have more than one.
-        ended_with_losses: failed attempts that do not count, as others lost their connection at that moment.
+        explained_by_losses: failed attempts that do not count, as lost connections explain them.
         drops: number of drops, by kind.
         losses: number of connections lost, by cause.
         closes: number of close frames that the client sent, by code, those at the run's end among them.
@@ -195,7 +195,7 @@ class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     """
 
     unaccounted: int = 0
-    ended_with_losses: int = 0
+    explained_by_losses: int = 0
     drops: dict[str, int] = {}
     losses: dict[str, int] = {}
     closes: dict[str, int] = {}

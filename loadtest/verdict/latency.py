@@ -308,7 +308,11 @@ def _judged(
     evidence = replace(
         evidence,
         pairs=len(fit),
-        spoiled=[_spoiled(number, pair) for number, pair in enumerate(pairs, start=1) if pair not in fit],
+        spoiled=[
+            f"pair {number}, {why_spoiled(pair)}"
+            for number, pair in enumerate(pairs, start=1)
+            if pair not in fit
+        ],
         gates=compared,
         left_out=left_out,
         noise={name: str(floor) for name, floor in noise.items()},
@@ -408,13 +412,13 @@ def _and(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _spoiled(number: int, pair: Pair) -> str:
-    problems = [
+def why_spoiled(pair: Pair) -> str:
+    """Return why a pair does not count, with the role of the run; empty if it does."""
+    return ", ".join(
         f"{role}: {found}"
         for role, run in zip(("baseline", "candidate"), pair, strict=True)
         if (found := spoiling(run))
-    ]
-    return f"pair {number}, {', '.join(problems)}"
+    )
 
 
 def _pair(number: int, pair: Pair) -> PairEvidence:

@@ -5,9 +5,9 @@ samples for the quantile it is INCONCLUSIVE, unless so many lie above the limit 
 it. Values that the histogram cannot tell from the limit, 0.1% apart, meet it.
 
 An overloaded load generator makes latency INCONCLUSIVE, and nothing else: a few milliseconds of its own do
-not explain a late connect, reconnect or push. Even latency that is over its limit by more than the generator's
-longest delay is the server's. If the generator only sent fewer messages than planned, because replies were
-slow and `--ws-in-flight` held others back, what was late under less load stays late.
+not explain a late connect, reconnect or push. Even latency is the server's if it is over its limit by more
+than the generator's longest delay. If the generator only sent fewer messages than planned, because replies
+were slow and `--ws-in-flight` held others back, what was late under less load stays late.
 
 A broken limit fails its item, whatever else is known of it. Which limits exist does not belong here, see
 `loadtest.statistics.time_limits`.
@@ -25,7 +25,7 @@ from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.statistics.time_limits import TimeLimit
 from loadtest.verdict.evidence import LimitResult
-from loadtest.verdict.generator import MIN_ACHIEVED_RATIO, longest_delay_ms
+from loadtest.verdict.generator import longest_delay_ms
 from loadtest.verdict.items import Generator, Item
 
 _Evidence = TypeVar("_Evidence", bound=Struct)
@@ -79,9 +79,7 @@ def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult
 
 def _only_held_back(generator: Generator) -> bool:
     """Whether the one problem of the load generator is that it sent fewer messages than planned."""
-    achieved_ratio = generator.figures.get("achieved_ratio")
-    few = achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO
-    return few and len(generator.problems) == 1
+    return generator.exceeded.keys() == {"achieved_ratio"} and len(generator.problems) == 1
 
 
 def _samples(histogram: Histogram, limit: TimeLimit) -> tuple[int, int]:

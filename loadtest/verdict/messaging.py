@@ -137,8 +137,9 @@ def _doubt(run: RunData, asked: int) -> str:
         plan = run.manifest.plan
         return (
             f"{text.count(waiting)} of {text.counted(asked, 'message')} had no reply for over "
-            f"{text.span(HANGING_NS / 1000)} when their connection or the run ended, before the reply timeout of {plan.reply_timeout_s:g} s could "
-            "tell: lower --ws-reply-timeout, drop less often, or run longer"
+            f"{text.span(HANGING_NS / 1000)} when their connection or the run ended, before the reply "
+            f"timeout of {plan.reply_timeout_s:g} s could tell: lower --ws-reply-timeout, drop less often, "
+            "or run longer"
         )
     arrears, ends = run.count("messaging.arrears"), run.count("messaging.unnamed_ends")
     if arrears > max(1, MAX_ARREARS_RATIO * ends):

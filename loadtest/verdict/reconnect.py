@@ -30,8 +30,8 @@ ENDINGS = ("resumed", *FAILINGS, "unproven", "cut_short", "unresolved")
 
 MAX_REFUSED_RATIO = 0.01
 """Share of attempts that a reachable server may refuse. Ten times that of `connect`, because many clients
-reconnecting at once hit connection limits and restarts, which backoff is there to handle. Attempts to an
-address where nothing answers do not count: a server that is down is an outage, not a refusal."""
+reconnecting at once hit connection limits and restarts, which backoff is there to handle. Attempts while the
+server was away after losses do not count: that is a matter of `stability`."""
 
 MIN_RESUMED = 10
 """Resumes needed for PASS if drops are planned: with the seven default kinds of drop, ten outages show some
@@ -48,7 +48,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
         evidence=ReconnectEvidence(
             counts=run.counts_of("reconnect"),
             unaccounted=unaccounted(run, "reconnect", "outages", ENDINGS),
-            ended_with_losses=run.ended_with_losses.get("reconnect", 0),
+            explained_by_losses=run.explained_by_losses.get("reconnect", 0),
             drops=run.counts_of("drops"),
             losses=run.counts_of("losses"),
             closes=run.counts_of("closes"),
@@ -110,8 +110,8 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
     plan = run.manifest.plan
     if unresolved := run.count("reconnect.unresolved"):
         return (
-            f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed attempt, or a long one, "
-            "before the run's end: run longer"
+            f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed attempt, or a long "
+            "one, before the run's end: run longer"
         )
     if silent := run.count("reconnect.silent"):
         return (
@@ -143,7 +143,8 @@ def _more_resumes(run: RunData) -> str:
     unproven = run.count("reconnect.unproven")
     if unproven <= run.count("reconnect.resumed"):
         return more_outages(run.manifest.plan)
-    return f"{text.count(unproven)} were dropped again, or the run ended, before the first reply: drop less often"
+    dropped = f"{text.count(unproven)} were dropped again"
+    return f"{dropped}, or the run ended, before the first reply: drop less often"
 
 
 def _storm_without_sessions(run: RunData) -> Storm | None:
@@ -172,8 +173,7 @@ def _failings(run: RunData) -> list[str]:
         and name not in excused
     ]
     attempts = run.count("reconnect.attempts")
-    explained = own + run.count("reconnect.unreachable") + run.ended_with_losses.get("reconnect", 0)
-    refused = run.count("reconnect.failed") - explained
+    refused = run.count("reconnect.failed") - own - run.explained_by_losses.get("reconnect", 0)
     if refused > MAX_REFUSED_RATIO * attempts:
         failings.append(
             f"{text.count(refused)} of {text.counted(attempts, 'attempt')} refused by a server that was there"

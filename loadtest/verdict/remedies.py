@@ -38,8 +38,8 @@ def remedy(problem: str, manifest: Manifest) -> str:
     """Return what to do about a problem, as the command that made a run can.
 
     Args:
-        problem: what is short: `load` (the engine's time), `machine` (the CPU, which others had), `threads`, `pauses`,
-            `held_back`, `warmup`, `files`, `ports`, `stall`, `steal`.
+        problem: what is short: `load` (the engine's time), `machine` (the CPU, which others had), `threads`,
+            `pauses`, `held_back`, `warmup`, `files`, `ports`, `stall`, `steal`.
         manifest: of the run.
     """
     if problem in _ANY:

@@ -150,7 +150,7 @@ def loss_text(losses: LossGroup | LossesSeen) -> str:
 
 
 def exposure_text(session_hours: float) -> str:
-    """Write how long sessions were up, summed over all: `1.7 session-hours`, for short `25 session-seconds`."""
+    """Write how long sessions were up, summed over all: `1.7 session-hours`, `25 session-seconds`."""
     if session_hours >= 0.1:
         return f"{text.figures(session_hours)} session-hours"
     if session_hours >= 1 / 60:

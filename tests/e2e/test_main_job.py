@@ -211,7 +211,8 @@ def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
     start = finished.output.index("[\n")
     entries = {entry["name"]: entry for entry in json.JSONDecoder().raw_decode(finished.output[start:])[0]}
     assert entries["round trip"]["num_requests"] == finished.counts["messaging.answered"]
-    assert entries["connect"]["num_requests"] == finished.counts["connect.established"] > 0
+    assert entries["connect"]["num_requests"] == finished.counts["connect.established"]
+    assert finished.counts["connect.established"] + finished.counts["connect.unproven"] == 20
     assert entries["reconnect"]["num_requests"] == finished.counts["reconnect.resumed"] > 0
     assert entries["push"]["num_requests"] == finished.counts["messaging.pushes"] > 0
     assert sum(entry["num_failures"] for entry in entries.values()) == 0

@@ -132,6 +132,7 @@ def _second(rng: random.Random, second: int, slower_ratio: float) -> Interval:
     interval.gauges = {
         "sessions": float(SESSIONS),
         "sessions_up": float(SESSIONS - 2 * drops),
+        "session_s": float(SESSIONS - 2 * drops),
         "sessions_in_outage": float(2 * drops),
         "cpu_ratio": 0.12,
         "loop_lag_max_ms": 0.2,

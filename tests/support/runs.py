@@ -68,7 +68,7 @@ def interval(
     errors: Sequence[ErrorTally] = (),
     gauges: Mapping[str, float] | None = None,
 ) -> Interval:
-    """Return a process's recording of one second of the run, or of several."""
+    """Return a process's recording of one second of the run, or of several; sessions are up all the time."""
     recorded = Interval(start_ns=second * NS_PER_S, stop_ns=(second + seconds) * NS_PER_S)
     for tag, values_us in (samples_us or {}).items():
         recorded.samples[tag] = array("q", (value_us * 1000 for value_us in values_us))
@@ -76,6 +76,8 @@ def interval(
     recorded.lifecycle = list(lifecycle)
     recorded.errors = {(tally.item, tally.error): tally for tally in errors}
     recorded.gauges = dict(gauges or {})
+    if "sessions_up" in recorded.gauges:
+        recorded.gauges.setdefault("session_s", recorded.gauges["sessions_up"] * seconds)
     return recorded
 
 

@@ -96,6 +96,7 @@ def test_a_page_may_come_in_chunks() -> None:
         (ok("ws_connections NaN\n"), "is not a number"),
         (ok("ws_connections +Inf\n"), "is not a number"),
         (ok('ws_connections 1e308\nws_connections{a="b"} 1e308\n'), "is not a number"),
+        (ok(f"ws_connections {10**400}\n"), "has no sample"),
         (ok(b"\x00\xff\xfews_connections 3" + bytes(range(256)) * 100), "has no sample"),
         (ok(b"ws_connections\xff\x00{{{ 3\n"), "has no sample"),
         (ok("", "Location: http://127.0.0.1:1/", status="302 Found"), "HTTP 302 from http://127.0.0.1:"),

@@ -5,7 +5,9 @@
 GET /counters answers with its books as JSON. It reads on after a failed send, until TCP ends: on one machine
 everything that a client wrote arrives, even before an RST.
 
-Fault `loses`: the third of each ten messages of a connection gets no reply.
+Faults:
+    loses: the third of each ten messages of a connection gets no reply.
+    CODE: the first 60 connections are closed with this code in place of the tenth reply.
 """
 
 import asyncio
@@ -21,6 +23,9 @@ from tests.support.strangers.program import FAULT, PORT
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
+CLOSED = 60
+"""Connections that a fault closes: all have ended long before a run does."""
+
 books: Counter[str] = Counter()
 
 
@@ -32,6 +37,7 @@ class Client:
         self._sock = sock
         self._rest = b""
         self._messages = 0
+        self._number = 0
         self._closing = False  # whether the server has begun the closing handshake
 
     async def serve(self) -> None:
@@ -55,6 +61,7 @@ class Client:
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %s\r\n\r\n" % accept
         )
+        self._number = books["opened"]
         while await self._take() and await self._read():
             pass
         books["incomplete"] += bool(self._rest)
@@ -113,6 +120,10 @@ class Client:
             return await self._violated(1007)
         books["received"] += 1
         self._messages += 1
+        if self._closing:
+            return True
+        if FAULT and FAULT.isdigit() and self._messages == 10 and self._number <= CLOSED:
+            return await self._close(int(FAULT))
         if FAULT != "loses" or self._messages % 10 != 3:
             books["sent"] += await self._send(opcode, payload)
         return True
@@ -120,7 +131,12 @@ class Client:
     async def _violated(self, code: int) -> bool:
         """Close because of a violation of RFC 6455; return whether the client's answer is awaited."""
         books[f"violations {code}"] += 1
-        self._rest, self._closing = b"", True
+        self._rest = b""
+        return await self._close(code)
+
+    async def _close(self, code: int) -> bool:
+        """Begin the closing handshake; return whether the client's answer is awaited."""
+        self._closing = True
         return await self._send(CLOSE, struct.pack("!H", code))
 
     async def _send(self, opcode: int, payload: bytes) -> bool:

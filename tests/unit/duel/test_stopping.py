@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.duel.settings import Order
-from loadtest.duel.stopping import MAX_UNFIT, End, Outcome, Pairing, is_look, next_look, next_step
+from loadtest.duel.stopping import MAX_SPOILED, End, Outcome, Pairing, is_look, next_look, next_step
 from loadtest.ruling import Ruling
 from loadtest.statistics.sequential import plan_looks
 
@@ -63,8 +63,8 @@ def test_it_ends_when_all_pairs_are_run() -> None:
 
 def test_it_ends_when_the_generator_is_never_fit() -> None:
     """Three pairs in a row; a pair in between that counts starts the count again."""
-    unfit = [Outcome(fit=False)] * MAX_UNFIT
-    assert next_step(unfit, pairs=12, order=Order.ABBA) is End.UNFIT
+    unfit = [Outcome(fit=False)] * MAX_SPOILED
+    assert next_step(unfit, pairs=12, order=Order.ABBA) is End.SPOILED
     assert isinstance(next_step([*unfit[1:], Outcome(), *unfit[1:]], pairs=12, order=Order.ABBA), Pairing)
 
 

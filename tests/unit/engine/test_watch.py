@@ -83,7 +83,7 @@ def test_a_close_long_without_an_end_is_unresolved() -> None:
 
 def test_a_watch_that_lasted_its_full_time_is_counted() -> None:
     """Whatever its outcome, but only where a time is allowed, and not after the run's end."""
-    closed, open_, cut, free = worlds = World(), World(), World(), World(within_s=None, judged=False)
+    closed, _, cut, _ = worlds = World(), World(), World(), World(within_s=None, judged=False)
     closed.connection.end()
     cut.connection.end()
     cut.watch.cut_short()

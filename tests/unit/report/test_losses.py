@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from loadtest.report.losses import loss_lines, loss_table
 from loadtest.report.tables import Untrusted
+from loadtest.results.uptime import Away
 from loadtest.ruling import Ruling
 from loadtest.verdict.items import AnyItem, Item
-from loadtest.verdict.loss_evidence import Away, LossesSeen, StabilityEvidence
+from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
 
 
 def stability(groups: int = 1, **evidence: object) -> AnyItem:

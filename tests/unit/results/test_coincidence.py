@@ -42,11 +42,17 @@ def test_at_another_time() -> None:
 
 
 def test_refusals_while_the_server_was_away() -> None:
-    """A proxy's 503 is explained only while no session was up after losses."""
+    """A proxy's 503, or nobody there, is explained while no session was up after losses."""
     refused = [(at_s, "refused", True) for at_s in (4.0, 5.5, 7.9, 9.0)]
     assert gathered(*refused, away=(Away(5.0, 8.0),)) == {"reconnect": 2}
     assert gathered(*refused, away=(Away(5.0, None),)) == {"reconnect": 3}
-    assert gathered(*refused) == {}
+    assert gathered(*refused) == {"reconnect": 0}
+
+
+def test_a_server_that_turns_away_while_it_is_up() -> None:
+    """Attempts that find nobody are the server's fault while other sessions are up."""
+    events = [(at_s, "refused", True) for at_s in range(5)]
+    assert gathered(*events, away=(Away(8.0, 9.0),)) == {"reconnect": 0}
 
 
 def test_impossible_times() -> None:

@@ -98,12 +98,25 @@ def test_names_are_bounded() -> None:
         gathering.event(Lifecycle(at_ns=1, event="lost", session="s", cause=str(number)))
     found = gathering.data()
     assert len(found.counts) == NAMES_LIMIT + 1
-    assert found.count(OTHER) == NAMES_LIMIT
+    assert found.count(f"drops.{OTHER}") == NAMES_LIMIT
     assert sum(error.count for error in found.errors) == 2 * NAMES_LIMIT
     assert len(found.errors) == NAMES_LIMIT + 1
     assert len(found.gauges) == NAMES_LIMIT
     assert sum(group.begun for group in found.outages) == 2 * NAMES_LIMIT
     assert len(found.outages) == NAMES_LIMIT + 1
+
+
+def test_the_tools_own_counts_are_always_kept() -> None:
+    """A server with a new close code for each connection does not hide what else it does."""
+    gathering = Gathering(manifest())
+    codes = {f"losses.{number}": 1 for number in range(2 * NAMES_LIMIT)}
+    gathering.interval(IntervalLine(start_ns=0, stop_ns=NS_PER_S, counts=codes))
+    late = {"messaging.corrupted": 3, "anything": 2}
+    gathering.interval(IntervalLine(start_ns=NS_PER_S, stop_ns=2 * NS_PER_S, counts=late))
+    found = gathering.data()
+    assert found.count("messaging.corrupted") == 3
+    assert sum(found.counts_of("losses").values()) == 2 * NAMES_LIMIT
+    assert found.count(OTHER) == 2
 
 
 def _reconnect_event(event: str, session: str, **fields: object) -> Lifecycle:

@@ -111,7 +111,7 @@ def test_exposure_adds_up_sessions_over_processes_and_intervals() -> None:
 def test_an_impossible_gauge_adds_nothing(sessions: float) -> None:
     """A file may hold any number."""
     gathering = UptimeGathering()
-    gathering.up(sessions, NS_PER_S)
+    gathering.up(sessions)
     assert gathering.uptime().session_s == 0.0
     assert IntervalLine(start_ns=0, stop_ns=1).gauges == {}
 

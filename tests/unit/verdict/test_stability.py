@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from loadtest.errors import InvalidSetting
+from loadtest.results.uptime import Away
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.items import Item
-from loadtest.verdict.loss_evidence import Away, StabilityEvidence
+from loadtest.verdict.loss_evidence import StabilityEvidence
 from loadtest.verdict.run import judge
 from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest
 
@@ -49,7 +50,8 @@ def judged(
         name: Ruling.NOT_JUDGED if name in ("latency", "server_log", "cleanup") else Ruling.PASS
         for name in rulings
     }
-    assert not any("unasked" in note for note in verdict.notes + verdict.generator.problems)
+    without = judge(gathered([interval(0, seconds=60, counts=SOUND_COUNTS | (others or {}), gauges=gauges)]))
+    assert (verdict.notes, verdict.generator) == ([], without.generator)
     return verdict.item("stability")
 
 

@@ -1,0 +1,99 @@
+"""A proxy that is reloaded while a run goes on: the sessions' connections end with its old worker."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from loadtest.ruling import Ruling
+from loadtest.runs.publish import publish
+from loadtest.server.server_process import ServerProcess
+from tests.support.examples import failed
+from tests.support.locusts import BRISK, LocustProcess, written_intervals
+from tests.support.ports import free_port
+from tests.support.serverclient import wait_for
+
+CONFIGURATION = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+worker_processes 1;
+worker_shutdown_timeout 1s;
+events {{ worker_connections 512; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass {upstream};
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
+        }}
+    }}
+}}
+"""
+
+DROPS = ("--ws-drop-every", "8", "--ws-drops", "close=1,fin=1,reset=1")
+
+pytestmark = pytest.mark.external("nginx")
+
+
+@contextmanager
+def nginx(folder: Path, upstream: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run nginx as a proxy before a server; yield its URL and the process."""
+    folder.mkdir()
+    port = free_port()
+    file = folder / "nginx.conf"
+    file.write_text(CONFIGURATION.format(folder=folder, port=port, upstream=upstream))
+    process = subprocess.Popen(("nginx", "-p", folder, "-e", folder / "error.log", "-c", file))
+    try:
+        wait_for(lambda: _listens(port), what="nginx")
+        yield f"ws://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
+
+
+def test_a_reload_in_mid_run_fails_stability_and_nothing_else(tmp_path: Path) -> None:
+    """All connections of the old worker are lost, named by cause and time; with `any` the run passes."""
+    results = tmp_path / "results"
+    with (
+        ServerProcess() as server,
+        nginx(tmp_path / "nginx", server.url.replace("ws://", "http://")) as (url, process),
+        LocustProcess(results, *BRISK, *DROPS, "--host", url) as locust,
+    ):
+        wait_for(lambda: len(written_intervals(results)) >= 5, what="five seconds of the run")
+        process.send_signal(signal.SIGHUP)
+        finished = locust.wait()
+    summary, _ = failed(finished, "stability")
+    assert "INCONCLUSIVE" not in finished.rulings.values()
+    evidence = finished.evidence("stability")
+    (group,) = evidence["losses"]
+    assert (group["cause"], group["code"]) == ("eof", 1006)
+    assert group["count"] == evidence["lost"] > 5
+    assert group["last_at_s"] - group["first_at_s"] < 1
+    assert f": {evidence['lost']} x FIN; first at 00:0" in summary
+    assert evidence["away"] == []
+    run_json = finished.run / "run.json"
+    run_json.write_text(json.dumps(finished.manifest | {"allowed_losses": ["any"]}))
+    assert publish(finished.run, results=results).verdict.verdict is Ruling.PASS
