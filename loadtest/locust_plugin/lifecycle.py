@@ -41,7 +41,7 @@ from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.environment import new_manifest
 from loadtest.results.interval import PackedInterval
-from loadtest.results.manifest import Plan, promises_of
+from loadtest.results.manifest import UNKNOWN_REVISION, Plan, promises_of
 from loadtest.results.writer import RunWriter
 from loadtest.text import NO_SECRETS, Secrets, public_line
 from loadtest.transport.http_health import Health
@@ -250,11 +250,9 @@ class RecordingLifecycle(Lifecycle):
         host = configuration.host or self._server.start(configuration.settings(PLACEHOLDER_URL).results)
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
-        if settings.revision is None:
-            logger.info("no --ws-revision given: the revision is `git describe` of this directory")
         gauge_watch = _gauge_watch(settings)
         manifest = new_manifest(
-            revision=settings.revision or described_revision(),
+            revision=settings.revision or _described_revision(),
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
@@ -359,6 +357,17 @@ class RecordingLifecycle(Lifecycle):
         options = self._configuration.options
         if self.judged is not None and options.headless:
             print_verdict(self.judged, to_stderr=options.json)
+
+
+def _described_revision() -> str:
+    """Return what git says of this directory, and tell the user, who gave no revision."""
+    found = described_revision()
+    if found == UNKNOWN_REVISION:
+        lacking = "no git revision here: the revision is %r; give --ws-revision NAME to compare runs"
+        logger.warning(lacking, found)
+    else:
+        logger.info("no --ws-revision given: the revision is %s, `git describe` of this directory", found)
+    return found
 
 
 def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:

@@ -20,7 +20,7 @@ from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.locust_plugin.data_file import read_data
 from loadtest.options import SETTINGS, read_values
-from loadtest.results.manifest import PLAN_VERSION, Plan
+from loadtest.results.manifest import PLAN_VERSION, UNKNOWN_REVISION, Plan
 from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
@@ -343,11 +343,11 @@ def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> 
 
 
 def described_revision() -> str:
-    """Return `git describe` of the current directory, or `unknown`."""
+    """Return `git describe` of the current directory, or `UNKNOWN_REVISION`."""
     git = shutil.which("git")
     if git is None:
-        return "unknown"
+        return UNKNOWN_REVISION
     described = subprocess.run(  # noqa: S603  # a fixed command, no shell
         [git, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, check=False
     )
-    return described.stdout.strip() or "unknown"
+    return described.stdout.strip() or UNKNOWN_REVISION

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from loadtest import text
 from loadtest.report.losses import loss_lines
+from loadtest.report.next_steps import step_by_evidence
 from loadtest.report.tables import counts, gates, interval, margin, time_limits
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
@@ -147,20 +148,12 @@ def herd_line(run: RunData) -> str:
 _STEPS: Mapping[tuple[str, Ruling], str] = {
     ("connect", Ruling.FAIL): "open one connection by hand with the same path, token and subprotocols; "
     "the error says at which step it ended",
-    ("stability", Ruling.FAIL): "look for the time of the first loss in the logs of the server and of every "
-    "proxy before it: restarts, time limits, crashes; what is known and accepted can be allowed, as in "
-    "--ws-allow-losses 1006=2/h",
     ("messaging", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
     "a run with --ws-drop-every 0 tells whether drops have to do with it",
     ("reconnect", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
     "a run with one kind (--ws-drops reset) tells which drops do it",
     ("persistence", Ruling.FAIL): "look up the first session in the server's store; a run with "
     "--ws-drops close tells whether orderly disconnects lose data too",
-    (
-        "cleanup",
-        Ruling.FAIL,
-    ): "look for the first session in the server's log: a handler that waits for ever, or "
-    "a server without pings, keeps the connection; a run with --ws-drops half_open shows it alone",
     (
         "latency",
         Ruling.FAIL,
@@ -270,7 +263,8 @@ def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
         return _NO_ANSWER
     if item.item in _ATTEMPTING and item.verdict is Ruling.FAIL and (step := _cause_step(item)):
         return step
-    return _STEPS.get((item.item, item.verdict), "")
+    by_evidence = step_by_evidence(item) if item.verdict is Ruling.FAIL else ""
+    return by_evidence or _STEPS.get((item.item, item.verdict), "")
 
 
 def _cause_step(item: Item[CountedEvidence]) -> str:

@@ -38,10 +38,10 @@ def junit(judged: JudgedRun) -> bytes:
         suite.append(_case(item, next_step(item, verdict.items)))
     remarks = [
         *advice.failure_lines(judged.run),
+        *verdict.notes[:20],
         *advice.baseline_lines(verdict.latency),
         advice.generator_line(verdict),
         *verdict.generator.problems,
-        *verdict.notes[:20],
     ]
     SubElement(suite, "system-out").text = _lines(remarks)
     suites = Element("testsuites")

@@ -60,6 +60,9 @@ def _verdict(judged: JudgedRun) -> Iterator[str]:
         f"{text.count(sum(run.counts_of('drops').values()))} drops, {against}."
     )
     yield ""
+    if verdict.notes:
+        yield from (f"- {markdown_prose(note)}" for note in verdict.notes[:20])
+        yield ""
     rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in judged.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
@@ -67,8 +70,7 @@ def _verdict(judged: JudgedRun) -> Iterator[str]:
         yield f"{markdown_prose(line)}."
         yield ""
     yield f"{markdown_prose(advice.generator_line(verdict))}."
-    for remark in (*verdict.generator.problems, *verdict.notes[:20]):
-        yield f"- {markdown_prose(remark)}"
+    yield from (f"- {markdown_prose(problem)}" for problem in verdict.generator.problems)
     yield ""
 
 

@@ -6,6 +6,7 @@ a server cannot colour, clear or fake the terminal.
 """
 
 import sys
+from collections.abc import Iterable
 from typing import Literal
 
 from rich.box import SIMPLE_HEAD
@@ -27,6 +28,7 @@ from loadtest.report.tables import (
     server_log_table,
     verdict_table,
 )
+from loadtest.results.manifest import UNKNOWN_REVISION
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
 from loadtest.verdict.items import AnyItem
@@ -51,11 +53,11 @@ def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     _print_failure(console, judged)
     print_table(console, verdict_table(judged.items))
     baseline = f" against {verdict.baseline}" if verdict.baseline is not None else ""
-    headline = Text.assemble(
-        "verdict of ", _text(manifest.revision), _text(baseline), ": ", _ruling(verdict.verdict)
-    )
+    revision = "an unknown revision" if manifest.revision == UNKNOWN_REVISION else manifest.revision
+    headline = Text.assemble("verdict of ", _text(revision), _text(baseline), ": ", _ruling(verdict.verdict))
     console.print()
     console.print(headline)
+    _print_remarks(console, verdict.notes[:10])
     for item in judged.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
@@ -66,9 +68,13 @@ def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     for line in advice.baseline_lines(verdict.latency):
         console.print(_text(line, _SUMMARY_LIMIT))
     console.print(_text(advice.generator_line(verdict), _SUMMARY_LIMIT))
-    for remark in (*verdict.generator.problems, *verdict.notes[:10]):
-        console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
+    _print_remarks(console, verdict.generator.problems)
     _print_where(console, judged)
+
+
+def _print_remarks(console: Console, remarks: Iterable[str]) -> None:
+    for remark in remarks:
+        console.print(Padding(_text(f"- {remark}", _SUMMARY_LIMIT), (0, 0, 0, 2), expand=False))
 
 
 def _print_failure(console: Console, judged: JudgedRun) -> None:

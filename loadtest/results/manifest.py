@@ -31,6 +31,9 @@ PLAN_VERSION = 2
 1: texts without marks; drops sent requests of the dialect. 2: marked texts; drops send the dialect's probe.
 """
 
+UNKNOWN_REVISION = "unknown"
+"""Revision of a run that was given none."""
+
 _SIZES = Weighted(Whole(1, 2**20, "bytes"), "size")
 
 Text = Annotated[str, Meta(max_length=4096)]

@@ -52,13 +52,13 @@ HANGING_NS: Final = 2 * NS_PER_S
 """Age from which an unanswered attempt or request counts as hanging when its connection or the run ends."""
 
 COUNTS: Final = {
-    "connect.attempts": "attempts of sessions that were never established",
+    "connect.attempts": "attempts before a session's first establishment",
     "connect.established": "sessions established for the first time that then worked",
     "connect.unproven": "such sessions that a drop or the run's end came to before they had worked",
-    "connect.failed": "failed attempts of such sessions, among them connections lost before they worked",
+    "connect.failed": "such attempts that failed, among them connections lost before they worked",
     "connect.gave_up": "sessions that gave up before they were ever established",
-    "connect.cut_short": "attempts of such sessions that the run's end cut short",
-    "connect.unresolved": "attempts of such sessions that the run's end found without an answer for long",
+    "connect.cut_short": "such attempts that the run's end cut short",
+    "connect.unresolved": "such attempts that the run's end found without an answer for long",
     "connect.upgrades": "upgrade requests sent, those in outages among them",
     "connect.opened": "WebSockets opened, those in outages among them",
     "connect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",

@@ -22,6 +22,11 @@ def unseen(run: RunData) -> str:
     return incomplete(run) or too_short(run)
 
 
+def unseen_in_short(run: RunData) -> str:
+    """Return the same without the details that the verdict's notes have: `the run was cut short`."""
+    return incomplete(run) or too_short(run).partition(":")[0]
+
+
 def incomplete(run: RunData) -> str:
     """Return why a run's data is incomplete, empty if it is complete."""
     return run.manifest.unended or lost_workers(run)

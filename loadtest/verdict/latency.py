@@ -85,9 +85,12 @@ class Timing:
 
     @property
     def unfit(self) -> str:
-        """The same as a sentence, empty if there are none."""
-        overload = "" if self.generator.valid else f"the load generator was {self.generator.state}: "
-        return overload + "; ".join(self.problems)
+        """The same in one line, empty if there are none; of the generator's problems the first."""
+        parts = [self.incomplete]
+        if problems := self.generator.problems:
+            more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
+            parts.insert(0, f"the load generator was {self.generator.state}: {problems[0]}{more}")
+        return "; ".join(filter(None, parts))
 
     def ln_quantile(self, gate: Gate) -> float | None:
         """Return ln(quantile in µs) of a gate, None without samples."""
@@ -267,7 +270,7 @@ def is_fit(pair: Pair) -> bool:
 
 def spoiling(run: Timing) -> str:
     """Return why a run's pair does not count, empty if it does."""
-    return "; ".join(filter(None, [*run.problems, run.cut_short]))
+    return "; ".join(filter(None, [run.unfit, run.cut_short]))
 
 
 def _counting(pairs: Sequence[Pair]) -> tuple[list[Pair], str]:

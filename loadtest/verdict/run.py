@@ -9,7 +9,7 @@ import msgspec
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.verdict import cleanup, connect, health, latency, messaging, persistence, reconnect, stability
-from loadtest.verdict.completeness import lost_workers, shortfall, unseen
+from loadtest.verdict.completeness import lost_workers, shortfall, unseen_in_short
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
@@ -101,7 +101,7 @@ def judge(
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
     items += filter(None, (health.judge(run),))
-    if lacking := unseen(run):
+    if lacking := unseen_in_short(run):
         items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]
     return Verdict(
         revision=run.manifest.revision,

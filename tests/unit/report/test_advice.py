@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +17,27 @@ from loadtest.report.terminal import print_verdict
 from loadtest.ruling import Ruling
 from loadtest.verdict.evidence import (
     BaselineEvidence,
+    CleanupEvidence,
     ConnectEvidence,
     ErrorSeen,
     GateResult,
     LatencyEvidence,
+    MessagingEvidence,
     PassedOver,
 )
 from loadtest.verdict.items import ITEMS, AnyItem, Generator, Item, Verdict
+from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
 from loadtest.verdict.run import judge
-from tests.support.runs import manifest, sound, tally
+from tests.support.runs import (
+    SOUND_COUNTS,
+    SOUND_GAUGES,
+    gathered,
+    interval,
+    manifest,
+    plan,
+    sound,
+    tally,
+)
 
 
 def verdict_of(**items: tuple[Ruling, str] | AnyItem) -> Verdict:
@@ -217,3 +230,76 @@ def test_the_next_step_is_not_about_the_load_generators_own_limits() -> None:
         item="connect", verdict=Ruling.FAIL, summary="", evidence=ConnectEvidence(errors=errors)
     )
     assert next_step(connect, verdict_of(connect=connect).items).startswith("check --ws-token")
+
+
+# By evidence.
+
+
+def losses(*groups: tuple[str, int, str]) -> StabilityEvidence:
+    """Return evidence with these losses: cause, code, and how many the rule for the code allows."""
+    return StabilityEvidence(
+        losses=[LossesSeen(cause=cause, code=code, allowed=allowed) for cause, code, allowed in groups]
+    )
+
+
+@pytest.mark.parametrize(
+    ("item", "evidence", "step"),
+    [
+        ("stability", losses(("1011", 1011, "0")), "with --ws-allow-losses 1011=2/h"),
+        ("stability", losses(("eof", 1006, "0"), ("1012", 1012, "0")), "--ws-allow-losses 1006,1012=2/h"),
+        ("stability", losses(("eof", 1006, "any"), ("1012", 1012, "0")), "--ws-allow-losses 1012=2/h"),
+        (
+            "stability",
+            losses(("protocol_error", 1006, "0"), ("1012", 1012, "0")),
+            "frames that RFC 6455 forbids",
+        ),
+        (
+            "stability",
+            losses(("1012", 1012, "0"), ("protocol_error", 1006, "0")),
+            "--ws-allow-losses 1012=2/h",
+        ),
+        ("stability", losses(("message_too_big", 1006, "0")), "raise WebSocketUser.max_message_bytes"),
+        (
+            "cleanup",
+            CleanupEvidence(counts={"close_not_closed": 1, "half_open_late": 1}),
+            "--ws-drops close ",
+        ),
+        ("cleanup", CleanupEvidence(counts={"half_open_not_closed": 1}), "--ws-drops half_open "),
+        ("cleanup", CleanupEvidence(), "compare the gauge with the sockets"),
+        ("messaging", MessagingEvidence(counts={"corrupted": 9}), "every reply is altered: does the dialect"),
+        (
+            "messaging",
+            MessagingEvidence(counts={"corrupted": 9, "answered": 1}),
+            "the server's log; a run with",
+        ),
+        ("messaging", MessagingEvidence(limits={"pushes_per_s": 1.0}), "is this the rate"),
+        (
+            "messaging",
+            MessagingEvidence(limits={"pushes_per_s": 1.0}, counts={"lost": 1}),
+            "the server's log; a run with",
+        ),
+    ],
+)
+def test_the_next_step_fits_what_was_seen(item: str, evidence: Any, step: str) -> None:
+    """The codes that were lost, the drops that left a connection open, and what kind of replies was wrong."""
+    found: AnyItem = Item(item=item, verdict=Ruling.FAIL, summary="", evidence=evidence)
+    said = next_step(found, verdict_of(**{item: found}).items)
+    assert step in said
+    assert ("--ws-allow-losses" in said) == ("--ws-allow-losses" in step)
+
+
+def test_a_cut_run_is_told_once_and_not_as_the_generators(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its times on top, as the verdict's note; items say only that it was cut short."""
+    cut = gathered(
+        [interval(0, seconds=20, counts=SOUND_COUNTS, gauges=SOUND_GAUGES)],
+        manifest(run_plan=plan(duration_s=60.0), revision="unknown"),
+    )
+    judged = JudgedRun(path=Path("results/x"), results=Path("results"), run=cut, verdict=judge(cut))
+    print_verdict(judged)
+    printed = capsys.readouterr().out
+    for form in (printed, summary(judged), html(judged), junit(judged).decode()):
+        said = "the run was cut short: 20 s of 60 s"
+        assert form.count(said) == 1
+        assert form.index(said) < form.index("Load generator not measured")
+    assert "the run was cut short; otherwise: " in " ".join(printed.split())
+    assert "verdict of an unknown revision: INCONCLUSIVE" in printed

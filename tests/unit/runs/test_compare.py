@@ -176,7 +176,7 @@ def test_a_pair_that_a_saturated_generator_spoiled_is_left_out(tmp_path: Path) -
     compared = compare.compare(pairs, results=tmp_path)
     assert compared.item.evidence.pairs == 4
     assert (compared.item.evidence.spoiled or [""])[0].startswith(
-        "pair 5, candidate: the engine used more than"
+        "pair 5, candidate: the load generator was overloaded: the engine used more than"
     )
     assert any("pair 5" in line for line in compare.comparison_sheet(compared).lines)
     assert gates(compared.item)[0].change_ratio == pytest.approx(0.5, abs=0.1)

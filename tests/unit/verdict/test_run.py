@@ -139,7 +139,7 @@ def test_nothing_passes_before_half_of_the_planned_time(
     verdict = judge(of_length(seconds, planned_s))
     assert (verdict.verdict, verdict.notes) == (ruling, notes)
     passed = [item.item for item in verdict.items if item.verdict is Ruling.PASS]
-    downgraded = [item.item for item in verdict.items if item.summary.startswith("the run was cut short: ")]
+    downgraded = [item.item for item in verdict.items if item.summary.startswith("the run was cut short; ")]
     assert bool(passed) == (ruling is Ruling.PASS)
     assert bool(downgraded) == (ruling is Ruling.INCONCLUSIVE)
 

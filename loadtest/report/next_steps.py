@@ -1,0 +1,81 @@
+"""What to do next about a failed item, as its evidence shows it: which losses, which drops, which replies.
+
+An item whose evidence needs no distinction has one text, in `loadtest.report.advice`.
+"""
+
+from collections.abc import Sequence
+
+from loadtest.verdict.evidence import CleanupEvidence, MessagingEvidence
+from loadtest.verdict.items import AnyItem
+from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
+from loadtest.verdict.messaging import FAILINGS
+
+_BAD_DATA = {
+    "protocol_error": "the server, or a proxy in front of it, sends frames that RFC 6455 forbids: the reason "
+    "says which. Clients must end such connections",
+    "invalid_utf8": "the server sends texts that are not UTF-8: it must send such data as binary",
+    "message_too_big": "if messages this large are intended, raise WebSocketUser.max_message_bytes",
+}
+"""By cause, losses that the client's own library asked for because of what it was sent."""
+
+_CODES_SHOWN = 3
+
+_LEFT_OPEN = "look for the first session in the server's log: "
+
+
+def step_by_evidence(item: AnyItem) -> str:
+    """Return what to do about a failed item, empty if its evidence makes no difference."""
+    match item.evidence:
+        case StabilityEvidence() as found if found.losses:
+            return _about_losses(found.losses)
+        case MessagingEvidence() as found:
+            return _about_messages(found)
+        case CleanupEvidence() as found:
+            return _about_cleanup(found)
+    return ""
+
+
+def _about_losses(groups: Sequence[LossesSeen]) -> str:
+    losses = [group for group in groups if group.allowed != "any"] or groups
+    if step := _BAD_DATA.get(losses[0].cause):
+        return step
+    codes = dict.fromkeys(group.code for group in losses if group.code and group.cause not in _BAD_DATA)
+    rule = ",".join(map(str, list(codes)[:_CODES_SHOWN])) or "1006"
+    return (
+        "look for the time of the first loss in the logs of the server and of every proxy in front of it: "
+        "restarts, time limits, crashes. Allow losses that you know and accept, for example with "
+        f"--ws-allow-losses {rule}=2/h"
+    )
+
+
+def _about_messages(found: MessagingEvidence) -> str:
+    counts = found.counts
+    if counts.get("corrupted") and not counts.get("answered"):
+        return (
+            "every reply is altered: does the dialect read the right part of it ('loadtest dialect check' "
+            "shows that), or does the server limit the size of a text (--ws-message-bytes)?"
+        )
+    if "pushes_per_s" in found.limits and not any(counts.get(failing) for failing in FAILINGS):
+        return (
+            "is this the rate at which the server pushes to each session (--ws-pushes-per-s, or the dialect's "
+            "pushes_per_s)? If it is, find in the server's log when and why it stopped or slowed down"
+        )
+    return ""
+
+
+def _about_cleanup(found: CleanupEvidence) -> str:
+    counts = found.counts
+    if counts.get("close_not_closed"):
+        return (
+            f"{_LEFT_OPEN}after the closing handshake the server must end TCP; a run with --ws-drops close "
+            "shows it alone"
+        )
+    if counts.get("half_open_not_closed") or counts.get("half_open_late"):
+        return (
+            f"{_LEFT_OPEN}without pings, or with a handler that waits for ever, a server keeps the connection; "
+            "a run with --ws-drops half_open shows it alone"
+        )
+    return (
+        "compare the gauge with the sockets that the server has open (ss -tn): where none is left, it does not "
+        "count down for some clients; a run with one kind (--ws-drops reset) tells which drops do it"
+    )
