@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.server.server_process import ServerProcess
-from tests.support.examples import failed, stranger
+from tests.support.examples import stranger
 from tests.support.locusts import LOCUSTFILE, Finished, LocustProcess, two_workers
 from tests.support.serverclient import counters, get
 
@@ -74,27 +74,6 @@ def test_a_server_with_its_own_books(workers: int, tmp_path: Path) -> None:
     assert f"drops sent {messaging['drop_sent']:,} more messages" in (
         (finished.run / "summary.md").read_text()
     )
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_losses_in_the_servers_own_books(workers: int, tmp_path: Path) -> None:
-    """As many connections are lost, by their code, as the server has closed with it and seen answered."""
-    drops = ("--ws-dialect", "echo", "--ws-drops", "close=1,fin=1,reset=1")
-    with stranger("counting", "1011") as url:
-        finished = run(url, tmp_path, *drops, *(two_workers() if workers == 2 else ()))
-        books = Counter(get(url, "/counters")[1])
-    failed(finished, "stability")
-    counts = finished.counts
-    assert {name: count for name, count in counts.items() if name.startswith("losses.")} == {
-        "losses.1011": books["close 1011"]
-    }
-    assert books["close 1011"] > 30
-    assert finished.evidence("stability")["lost"] == books["close 1011"]
-    (group,) = finished.evidence("stability")["losses"]
-    assert (group["code"], group["count"]) == (1011, books["close 1011"])
-    closes = {name[6:]: count for name, count in books.items() if name.startswith("close ")}
-    assert finished.evidence("reconnect")["closes"] == closes
-    assert counts["messaging.wire_sent"] == books["received"] > 500
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -179,16 +179,16 @@ def test_a_server_that_lets_nobody_in_fails_connect_alone(runs: dict[str, Finish
 def test_a_selected_subprotocol_and_an_optional_one_connect(tmp_path: Path) -> None:
     """The sound twins of a server that selects none: one that selects, and one that need not."""
 
-    async def both() -> list[Finished]:
+    async def both() -> tuple[Finished, Finished]:
         plain = DEFECTS["establishes nothing"]
         greeting = server_frame(json.dumps({"type": "ws:session_established", "payload": {}}))
         selecting = Defect(then(greeting, JWT), "", "", plain.options)
         none = Defect(then(greeting), "", "", plain.options)
         quiet = ("--ws-rate", "0")
-        return [
-            await run_against(selecting, tmp_path / "selects", *quiet, seconds=4),
-            await run_against(none, tmp_path / "none", *quiet, "--ws-subprotocol-optional", seconds=4),
-        ]
+        return await asyncio.gather(
+            run_against(selecting, tmp_path / "selects", *quiet, seconds=4),
+            run_against(none, tmp_path / "none", *quiet, "--ws-subprotocol-optional", seconds=4),
+        )
 
     for run in asyncio.run(both()):
         assert run.rulings["connect"] == "PASS", run.output

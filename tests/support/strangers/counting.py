@@ -7,7 +7,7 @@ everything that a client wrote arrives, even before an RST.
 
 Faults:
     loses: the third of each ten messages of a connection gets no reply.
-    CODE: the first 60 connections are closed with this code in place of the tenth reply.
+    CODE: the first 60 connections are closed with this code, reason "enough", in place of the tenth reply.
 """
 
 import asyncio
@@ -123,7 +123,7 @@ class Client:
         if self._closing:
             return True
         if FAULT and FAULT.isdigit() and self._messages == 10 and self._number <= CLOSED:
-            return await self._close(int(FAULT))
+            return await self._close(int(FAULT), b"enough")
         if FAULT != "loses" or self._messages % 10 != 3:
             books["sent"] += await self._send(opcode, payload)
         return True
@@ -134,10 +134,10 @@ class Client:
         self._rest = b""
         return await self._close(code)
 
-    async def _close(self, code: int) -> bool:
+    async def _close(self, code: int, reason: bytes = b"") -> bool:
         """Begin the closing handshake; return whether the client's answer is awaited."""
         self._closing = True
-        return await self._send(CLOSE, struct.pack("!H", code))
+        return await self._send(CLOSE, struct.pack("!H", code) + reason)
 
     async def _send(self, opcode: int, payload: bytes) -> bool:
         size = len(payload)
