@@ -81,7 +81,8 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
     if 0 < compared < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
             f"only {text.counted(compared, 'restored history', 'restored histories')} could be compared, "
-            f"{MIN_CHECKED} are needed: {more_outages(plan)}; all {text.counted(checked, 'resume')} were as the same session"
+            f"{MIN_CHECKED} are needed: {more_outages(plan)}; all "
+            f"{text.counted(checked, 'resume')} were as the same session"
         )
     if _keeps_none(run):
         return Ruling.NOT_JUDGED, (
