@@ -128,6 +128,3 @@ def test_lost_replies_without_names(tmp_path: Path) -> None:
         item: ruling for item, ruling in finished.rulings.items() if ruling not in ("PASS", "NOT_JUDGED")
     }
     assert judged == {"messaging": "INCONCLUSIVE"}
-    assert "fewer replies than requests for long: replies were lost, or slow" in " ".join(
-        (finished.run / "verdict.json").read_text().split()
-    )
