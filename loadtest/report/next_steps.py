@@ -57,7 +57,7 @@ def _about_messages(found: MessagingEvidence) -> str:
         )
     if "pushes_per_s" in found.limits and not any(counts.get(failing) for failing in FAILINGS):
         return (
-            "is this the rate at which the server pushes to each session (--ws-pushes-per-s, or the dialect's "
+            "is this the rate of pushes for each session (--ws-pushes-per-s, or the dialect's "
             "pushes_per_s)? If it is, find in the server's log when and why it stopped or slowed down"
         )
     return ""
@@ -72,10 +72,10 @@ def _about_cleanup(found: CleanupEvidence) -> str:
         )
     if counts.get("half_open_not_closed") or counts.get("half_open_late"):
         return (
-            f"{_LEFT_OPEN}without pings, or with a handler that waits for ever, a server keeps the connection; "
+            f"{_LEFT_OPEN}without pings, or with a handler that never ends, a server keeps the connection; "
             "a run with --ws-drops half_open shows it alone"
         )
     return (
-        "compare the gauge with the sockets that the server has open (ss -tn): where none is left, it does not "
+        "compare the gauge with the open sockets of the server (ss -tn): where none is left, it does not "
         "count down for some clients; a run with one kind (--ws-drops reset) tells which drops do it"
     )
