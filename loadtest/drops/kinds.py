@@ -63,6 +63,10 @@ DETECTED: Final = "detected"
 
 Steps = Iterator[float | str]
 
+BEYOND_S: Final = 5.0
+"""How long a half-open connection is held after the server should have closed it: what comes a little late is
+seen, and told from what never comes."""
+
 MASK: Final = bytes(4)
 """The mask of hand-made frames. RFC 6455 section 5.3 allows any value; zero leaves the payload as it is."""
 

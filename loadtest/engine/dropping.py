@@ -7,21 +7,16 @@ or while the server still has to end TCP after a closing handshake.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from msgspec.structs import replace
 
-from loadtest.drops.kinds import DETECTED, CloseDrop, DropKind, HalfOpen, Steps
+from loadtest.drops.kinds import BEYOND_S, DETECTED, CloseDrop, DropKind, HalfOpen, Steps
 from loadtest.engine.timers import Timers
 from loadtest.engine.watch import Watch
 from loadtest.events import Drop
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.transport.connection import Connection
-
-BEYOND_S: Final = 5.0
-"""How long a half-open connection is held after the server should have closed it: what comes a little late is
-seen, and told from what never comes."""
 
 _PAUSE_NS = NS_PER_S // 4
 """A step later than this means that the whole process paused: the end of TCP may have arrived unread."""

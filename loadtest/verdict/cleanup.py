@@ -9,8 +9,7 @@ The summary says what was judged and what was not.
 from collections.abc import Callable
 
 from loadtest import text
-from loadtest.drops.kinds import CLOSE_S, HalfOpen
-from loadtest.engine.dropping import BEYOND_S
+from loadtest.drops.kinds import BEYOND_S, CLOSE_S, HalfOpen
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling, worst

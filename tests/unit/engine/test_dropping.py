@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from loadtest.drops.kinds import CLOSE_S
-from loadtest.engine.dropping import BEYOND_S, Dropping
+from loadtest.drops.kinds import BEYOND_S, CLOSE_S
+from loadtest.engine.dropping import Dropping
 from loadtest.events import Drop
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
