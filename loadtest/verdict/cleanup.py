@@ -129,7 +129,7 @@ def _failing(run: RunData, count: Callable[[str], int]) -> _Part | None:
     of_watched = f"of {text.counted(count('watched'), 'half-open connection')}"
     allowed = f"{within_s:g} s allowed ({_source(run)})"
     if left := count("not_closed"):
-        more = f", and {text.count(late)} closed late" if (late := count("late")) else ""
+        more = f", and {text.count(late)} longer than allowed" if (late := count("late")) else ""
         return Ruling.FAIL, (
             f"{text.count(left)} {of_watched} {'was' if left == 1 else 'were'} still open "
             f"{within_s + BEYOND_S:g} s after the client fell silent{more}; {allowed}"

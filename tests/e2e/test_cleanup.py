@@ -84,7 +84,8 @@ def test_tcp_left_open_after_a_close_fails(runs: dict[str, Finished]) -> None:
 def test_half_open_connections_left_open_fail(runs: dict[str, Finished]) -> None:
     """With a cleanup time, a server without pings fails `cleanup` and nothing else."""
     summary, errors = failed(runs["no_pings, judged"], "cleanup")
-    assert "still open 8 s after the client fell silent; 3 s allowed (--ws-cleanup-timeout)" in summary
+    assert "still open 8 s after the client fell silent" in summary
+    assert "3 s allowed (--ws-cleanup-timeout)" in summary
     assert "the server never ended TCP (half_open)" in errors
 
 
