@@ -114,8 +114,8 @@ class TestHistoryOneMessageAFrame:
         finished = _run(self.HEADING, "replayed_history", fault, tmp_path)
         summary, errors = failed(finished, "persistence")
         assert meaning in summary
-        place = r" of \d+, first request \d+ after request \d+: "
-        assert re.search(rf'{place}"\[{finished.manifest["run_id"]}\.', errors[error])
+        first = r' of \d+, first (\d+: |request \d+ after request \d+: ")'
+        assert re.search(rf"{first}\[{finished.manifest['run_id']}\.", errors[error])
 
 
 @pytest.mark.external(*NODE)
@@ -158,7 +158,7 @@ class TestStomp:
         settings = ("--ws-reply-timeout", "1")
         finished = _run("STOMP", "stomp.mjs", "as_published", tmp_path, *settings)
         summary, errors = failed(finished, "messaging")
-        assert "without a reply on a healthy connection" in summary
+        assert "messages was answered" in summary
         assert errors["no reply in time"].startswith("request ")
 
     def test_without_receipts(self, tmp_path: Path) -> None:
