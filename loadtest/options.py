@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from loadtest.setting import Group, Setting, written
-from loadtest.values import Choice, FilePath, Flag, Number, Pair, Text, Weighted, Whole, seconds
+from loadtest.values import Choice, FilePath, Flag, Number, Pair, Text, Token, Weighted, Whole, seconds
 
 TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
     Group.SERVER: (
@@ -57,7 +57,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             secret=True,
             in_web_form=False,
         ),
-        Setting("subprotocol", Text("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
+        Setting("subprotocol", Token("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
         Setting(
             "subprotocol-optional",
             Flag(),

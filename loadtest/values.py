@@ -10,6 +10,7 @@ is not a number. Which settings exist does not belong here; see `loadtest.option
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from decimal import Decimal
@@ -208,6 +209,30 @@ class Text:
 
     def __str__(self) -> str:
         return f"text or {self.or_object}" if self.or_object else "text"
+
+
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token of HTTP (RFC 7230, section 3.2.6), as WebSocket subprotocols are (RFC 6455, section 4.1)."""
+
+    metavar: str = "NAME"
+
+    @staticmethod
+    def admits(given: object) -> bool:
+        """Return whether this is such a token."""
+        return isinstance(given, str) and _TOKEN.fullmatch(given) is not None
+
+    def read(self, given: Any, option: str) -> str:
+        """Return the token."""
+        if not self.admits(given):
+            raise InvalidSetting(option, given, f"must be {self}")
+        return str(given)
+
+    def __str__(self) -> str:
+        return "a token (RFC 7230): letters, digits and !#$%&'*+-.^_`|~"
 
 
 @dataclass(frozen=True, slots=True)

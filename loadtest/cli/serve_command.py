@@ -105,40 +105,49 @@ def serve(**settings: Any) -> None:
     with the claim `sid`, that is its session id, whatever the path says.
 
     \b
-    Faults (RATIO is 0 to 1):
-      refuse_connect=RATIO    refuse new sessions with HTTP 503
-      refuse_reconnect=RATIO  refuse known sessions with HTTP 503
-      close_connect=RATIO     establish new sessions and close at once with 1011
-      close_reconnect=RATIO   resume known sessions and close at once with 1011
-      late_connect=MS         establish new sessions late
-      late_reconnect=MS       resume known sessions late
-      mute_reconnect=RATIO    resume known sessions and say nothing more
-      no_subprotocol          select none of the offered subprotocols
-      close=RATIO:CODE        close with CODE in place of a reply (not the first)
-      abort=RATIO             RST in place of a reply (not the first)
-      bad_frame=RATIO         a masked frame in place of a reply (not the first)
-      lose_reply=RATIO        store a message and never answer it
-      corrupt_reply=RATIO     answer with another text
-      foreign_reply=RATIO     answer with the text of another session
-      decompose=RATIO         answer with the text in the Unicode form NFD
-      cut_reply=BYTES         answer with the first BYTES of longer texts
-      duplicate_reply=RATIO   send a reply twice
-      reorder_reply=RATIO     send a reply after the next one, or 3 s late
-      lose_push=RATIO         number a push and do not send it
-      foreign_push=RATIO      push what another session said
-      late_push=RATIO:MS      send some pushes late, and none meanwhile
-      stop_pushes=SECONDS     end a connection's pushes after SECONDS
-      forget_session          treat a returning session as a new one
-      forget_message=RATIO    answer a message and do not store it
-      corrupt_history=RATIO   restore a history with other texts
-      cut_history             restore a history without its newer half
-      empty_history           restore an empty history
-      reverse_history         restore a history with its newest message first
-      foreign_history=RATIO   restore a history with a message of another session
-      keep_sockets            keep the sockets of closed connections open
-      latency=MS              send every reply late
-      latency_tail=RATIO:MS   send some replies late
-      database_down=SECONDS   after the start, refuse all sessions with HTTP 503
+    Faults (RATIO is 0 to 1), the item that each fails in a run, and what that needs:
+      refuse_connect=RATIO    connect      refuse new sessions with HTTP 503
+      refuse_reconnect=RATIO  reconnect    refuse known sessions with HTTP 503
+      close_connect=RATIO     connect      establish new sessions and close at once with 1011
+      close_reconnect=RATIO   reconnect    resume known sessions and close at once with 1011
+      late_connect=MS         connect      establish new sessions late
+                                           (needs --ws-limit connect.p50=…)
+      late_reconnect=MS       reconnect    resume known sessions late
+                                           (needs --ws-limit resume.p50=…)
+      mute_reconnect=RATIO    reconnect    resume known sessions and say nothing more
+      no_subprotocol          connect      select none of the offered subprotocols
+                                           (needs --ws-token)
+      close=RATIO:CODE        stability    close with CODE in place of a reply (not the first)
+      abort=RATIO             stability    RST in place of a reply (not the first)
+      bad_frame=RATIO         stability    a masked frame in place of a reply (not the first)
+      lose_reply=RATIO        messaging    store a message and never answer it
+      corrupt_reply=RATIO     messaging    answer with another text
+      foreign_reply=RATIO     messaging    answer with the text of another session
+      decompose=RATIO         messaging    answer with the text in the Unicode form NFD
+      cut_reply=BYTES         messaging    answer with the first BYTES of longer texts
+                                           (needs --ws-message-bytes above BYTES)
+      duplicate_reply=RATIO   messaging    send a reply twice
+      reorder_reply=RATIO     messaging    send a reply after the next one, or 3 s late
+      lose_push=RATIO         messaging    number a push and do not send it
+      foreign_push=RATIO      messaging    push what another session said
+      late_push=RATIO:MS      messaging    send some pushes late, and none meanwhile
+                                           (needs --ws-limit push_gap=…)
+      stop_pushes=SECONDS     messaging    end a connection's pushes after SECONDS
+                                           (needs --ws-pushes-per-s)
+      forget_session          persistence  treat a returning session as a new one
+      forget_message=RATIO    persistence  answer a message and do not store it
+      corrupt_history=RATIO   persistence  restore a history with other texts
+      cut_history             persistence  restore a history without its newer half
+      empty_history           persistence  restore an empty history
+      reverse_history         persistence  restore a history with its newest message first
+      foreign_history=RATIO   persistence  restore a history with a message of another session
+      keep_sockets            cleanup      keep the sockets of closed connections open
+                                           (needs a run of 15 s or more)
+      latency=MS              latency      send every reply late
+                                           (needs --ws-limit p50=…, or a baseline)
+      latency_tail=RATIO:MS   latency      send some replies late
+                                           (needs --ws-limit p99=…, or a baseline)
+      database_down=SECONDS   connect      after the start, refuse all sessions with HTTP 503
 
     Example: a server that loses every tenth reply, and a run that finds it:
 

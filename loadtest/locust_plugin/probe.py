@@ -25,7 +25,7 @@ from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.report.judged_run import JudgedRun
-from loadtest.transport.http_health import Health, ask_health
+from loadtest.transport.http_health import Health, ask_health, check_health_path
 from loadtest.values import Whole
 from loadtest.verdict import messaging
 from loadtest.verdict.reconnect import MIN_RESUMED
@@ -92,6 +92,8 @@ def probe(
             sessions, or a setting is wrong.
         LoadtestError: the run could not begin for another reason.
     """
+    if health_path is not None:
+        check_health_path(health_path)
     base = WebSocketUser if locustfile is None else user_class(locustfile)
     sessions = values["sessions"]
     _SESSIONS.read(sessions, "--sessions")

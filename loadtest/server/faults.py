@@ -7,6 +7,7 @@ change the first. `struck` counts how often a fault struck, so a test can compar
 This module only decides; the modules that implement a fault call `strikes(...)`.
 """
 
+import difflib
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -93,7 +94,9 @@ def parse_faults(texts: Iterable[str]) -> dict[str, tuple[float, ...]]:
     for text in texts:
         name, has_value, value = text.partition("=")
         if name not in KNOWN:
-            raise InvalidSetting("--fault", text, f"must be one of {', '.join(map(usage, KNOWN))}")
+            similar = difflib.get_close_matches(name, KNOWN, n=1)
+            meant = f"is unknown: did you mean {similar[0]}? It " if similar else ""
+            raise InvalidSetting("--fault", text, f"{meant}must be one of {', '.join(map(usage, KNOWN))}")
         if name in faults:
             raise InvalidSetting("--fault", text, "must name each fault once")
         faults[name] = _values(text, name, value.split(":") if has_value else [])

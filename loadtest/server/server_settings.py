@@ -8,22 +8,19 @@ refused here, before a socket is opened.
 """
 
 import ipaddress
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.server.faults import HISTORY_FAULTS, parse_faults
-from loadtest.values import Whole, seconds
+from loadtest.values import Token, Whole, seconds
 
 ModeName = Literal["chat", "ack"]
 HandlingName = Literal["before", "after"]
 WebSocketImplementation = Literal["websockets", "wsproto"]
 LogFormat = Literal["text", "json"]
 
-# RFC 9110, section 5.6.2: a subprotocol is a token, and the login token travels as one.
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _MAX_S = 7 * 24 * 3600
 _SECONDS, _POSITIVE_SECONDS = seconds(0, _MAX_S), seconds(0, _MAX_S, above=True)
 _PORT = Whole(0, 65_535)
@@ -67,9 +64,8 @@ class ServerSettings:
         _SECONDS.read(self.inactivity_timeout_s, "--inactivity-timeout", hint="0 sets no limit")
         _SECONDS.read(self.ping_interval_s, "--ping-interval", hint="0 sends no pings")
         _POSITIVE_SECONDS.read(self.ping_timeout_s, "--ping-timeout")
-        if self.token is not None and not _TOKEN.fullmatch(self.token):
-            problem = "must be valid as a WebSocket subprotocol: letters, digits and !#$%&'*+-.^_`|~"
-            raise InvalidSetting("--token", NOT_SHOWN, problem)
+        if self.token is not None and not Token.admits(self.token):
+            raise InvalidSetting("--token", NOT_SHOWN, f"must be {Token()}. It is sent as a subprotocol")
         _check_faults(self.faults, self.mode)
 
 

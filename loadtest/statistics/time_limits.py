@@ -41,10 +41,12 @@ _QUANTILE = re.compile(
     r"(?:(connect|resume|outage|response|first_part)\.)?p(\d{1,2}(?:\.\d{1,4})?)", re.ASCII
 )
 _TIME = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)\s*(us|ms|s)", re.ASCII)
+_OTHER_UNIT = re.compile(r"\d+(?:\.\d+)?\s*[A-Za-z]+", re.ASCII)
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _DIGITS = 9
 """Decimals of a time in milliseconds: 0.3 s is 300 ms, not 300 times a binary fraction."""
 
+_EXAMPLE = "NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us"
 _NAMES = "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (0 < NN < 100) or push_gap"
 
 
@@ -110,14 +112,14 @@ def parse_limits(given: Iterable[object], *, option: str = _OPTION) -> tuple[Tim
     """Return limits given as text, or as pairs of a name and a time.
 
     Args:
-        given: each is text (`p99=200ms`, several separated by commas, or none) or a name with its time.
+        given: each is text (`p99=200ms`, or several separated by commas) or a name with its time.
         option: the option named in errors.
 
     Raises:
-        InvalidSetting: a limit is malformed or out of range, its name is unknown, or it is given twice.
+        InvalidSetting: a limit is empty, malformed, out of range or given twice, or its name is unknown.
     """
     limits: dict[str, TimeLimit] = {}
-    for part in _parts(given):
+    for part in _parts(given, option):
         limit = _limit(part, option)
         if limit.name in limits:
             raise InvalidSetting(option, part, f"must have one time for {limit.name}")
@@ -125,17 +127,24 @@ def parse_limits(given: Iterable[object], *, option: str = _OPTION) -> tuple[Tim
     return tuple(limits.values())
 
 
-def _parts(given: Iterable[object]) -> Iterator[str]:
+def _parts(given: Iterable[object], option: str) -> Iterator[str]:
     """Yield each limit as the option takes it."""
     for one in given:
         text = "=".join(map(str, one)) if isinstance(one, tuple) else str(one)
-        yield from filter(None, map(str.strip, text.split(",")))
+        parts = list(filter(None, map(str.strip, text.split(","))))
+        if not parts:  # an unset variable in a script must not pass for a limit
+            raise InvalidSetting(option, text, f"must not be empty: {_EXAMPLE}")
+        yield from parts
 
 
 def _limit(part: str, option: str) -> TimeLimit:
-    name, _, time = part.partition("=")
-    found = _named(name.strip().lower())
+    written, _, time = part.partition("=")
+    name = written.strip().lower()
+    found = _named(name)
     if found is None:
+        if name in _ITEMS:
+            example = "p95" if name == "service" else f"{name}.p95"
+            raise InvalidSetting(option, part, f"needs a quantile: {example}={time or '1s'}")
         raise InvalidSetting(option, part, f"name must be {_NAMES}")
     return TimeLimit(found[0], _time_ms(time.strip(), part, option), *found[1:])
 
@@ -154,9 +163,9 @@ def _named(name: str) -> tuple[str, str, float] | None:
 def _time_ms(time: str, part: str, option: str) -> float:
     match = _TIME.fullmatch(time)
     if match is None:
-        raise InvalidSetting(
-            option, part, "must be NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us"
-        )
+        if _OTHER_UNIT.fullmatch(time):
+            raise InvalidSetting(option, part, "unit must be us, ms or s, in small letters")
+        raise InvalidSetting(option, part, f"must be {_EXAMPLE}")
     time_ms = round(float(match[1]) * _UNITS[match[2]], _DIGITS)
     if not LEAST_MS <= time_ms <= MOST_MS:
         raise InvalidSetting(option, part, f"time must be 1us–{MOST_MS / 1000:g}s")

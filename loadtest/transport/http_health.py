@@ -5,6 +5,7 @@ import time
 
 from msgspec import Struct
 
+from loadtest.errors import InvalidSetting
 from loadtest.text import one_line, public_path
 from loadtest.transport.target import Target
 
@@ -36,6 +37,16 @@ class Health(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         answer = self.problem or f"HTTP {self.status}"
         return f"GET {self.path}: {answer} after {self.took_ms:.0f} ms"
+
+
+def check_health_path(path: str) -> None:
+    """Check that a path is one.
+
+    Raises:
+        InvalidSetting: it does not begin with a slash.
+    """
+    if not path.startswith("/"):
+        raise InvalidSetting("--health-path", public_path(path), "must begin with a slash: /PATH")
 
 
 def ask_health(target: Target, path: str) -> Health:

@@ -7,6 +7,7 @@ are not followed.
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
+import difflib
 import http.client
 import io
 import math
@@ -38,6 +39,13 @@ SAMPLES_SIZE_LIMIT: Final = 2**20
 """Samples of the gauge, and their characters: far more than a sound one has. Parsing them blocks the process
 for less than a second.
 """
+
+SIMILAR: Final = 5
+NAMES_LIMIT: Final = 1_000
+"""Names of other gauges that an error lists, and of how many."""
+
+_UNQUOTED: Final = re.compile(r"[{,]\s*\w+\s*=\s*[^\s\"]")
+_GAUGE_TYPE: Final = re.compile(r"^# TYPE (\S{1,200}) (?:gauge|unknown|untyped)\s*$", re.MULTILINE)
 
 _FORM: Final = "must be URL#NAME, for example http://127.0.0.1:9000/metrics#ws_connections"
 
@@ -77,6 +85,10 @@ class MetricsGauge:
         if parts.username or parts.password:
             raise InvalidSetting(OPTION, NOT_SHOWN, "must not hold credentials")
         samples = _samples(f"{selector} 0") if "\n" not in selector else []
+        if not samples and _UNQUOTED.search(selector):
+            raise InvalidSetting(
+                OPTION, shown, 'must have each label\'s value in quotes: NAME{label="value"}'
+            )
         if len(samples) != 1 or "#" in selector:
             raise InvalidSetting(OPTION, shown, _FORM)
         ((name, labels, _),) = samples
@@ -92,14 +104,15 @@ class MetricsGauge:
         Raises:
             GaugeUnreadable: there was no sound answer in time, or it has no such sample.
         """
+        page = self._page()
         values = [
             value
-            for line in self._lines(self._page())
+            for line in self._lines(page)
             for name, labels, value in _samples(line)
             if name == self.name and self.labels.items() <= labels.items()
         ]
         if not values:
-            raise GaugeUnreadable(f"{self} has no sample")
+            raise GaugeUnreadable(f"{self} has no sample{self._similar(page)}")
         total = sum(values)
         if not math.isfinite(total):
             raise GaugeUnreadable(f"{self} is not a number")
@@ -114,6 +127,14 @@ class MetricsGauge:
             raise GaugeUnreadable(f"{self} has over {most}")
         return lines
 
+    def _similar(self, page: str) -> str:
+        """Return the names of gauges on the page that are most like this one's, to end an error."""
+        if self.labels and self._lines(page):
+            return " with these labels"
+        names = dict.fromkeys(found[1] for found in islice(_GAUGE_TYPE.finditer(page), NAMES_LIMIT))
+        similar = difflib.get_close_matches(self.name, names, n=SIMILAR, cutoff=0.4)
+        return f". Gauges with similar names: {one_line(', '.join(similar))}" if similar else ""
+
     def _page(self) -> str:
         parts = urlsplit(self.url)
         assert parts.hostname is not None  # checked by `parse`
@@ -125,6 +146,9 @@ class MetricsGauge:
                 if answer.status != http.client.OK:
                     raise GaugeUnreadable(f"HTTP {answer.status} from {public_url(self.url)}")
                 return answer.read().decode("utf-8", "replace")
+        except ConnectionRefusedError as error:
+            port = parts.port or connection.default_port
+            raise GaugeUnreadable(f"connection refused by {parts.hostname}:{port}") from error
         except (OSError, UnicodeError, ValueError, http.client.HTTPException) as error:
             raise GaugeUnreadable(one_line(f"{type(error).__name__}: {error}")) from error
         finally:

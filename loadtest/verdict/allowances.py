@@ -99,6 +99,8 @@ def parse_allowances(texts: Iterable[str], *, option: str = _OPTION) -> tuple[Al
 
 def _parsed(part: str, option: str) -> Allowance:
     match = _RULE.fullmatch(part)
+    if match is None and "=" in part.partition("=")[2]:
+        raise InvalidSetting(option, part, "must have one rule", "Give the option once per rule")
     if match is None:
         raise InvalidSetting(option, part, _FORM)
     codes = [int(code) for code in (match[1] or "").split(",") if code]

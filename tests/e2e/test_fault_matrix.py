@@ -9,6 +9,7 @@ tell.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -20,7 +21,9 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.cli import main
+from loadtest.cli.serve_command import serve
 from loadtest.drops.plan import DEFAULT_WEIGHTS
+from loadtest.server.faults import KNOWN
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
 
@@ -111,6 +114,20 @@ TIMED = pytest.mark.timeout(240)
 """Of tests whose fixture makes runs in turn: four of the faults, up to six of those that judge latency."""
 
 BUSY = "this machine was too busy to measure, thrice, and the runs said so"
+
+
+def test_the_help_names_the_item_that_each_fault_fails() -> None:
+    """And what a run needs for that, where the default run does not find it."""
+    assert serve.help is not None
+    rows = re.findall(r"^ +([a-z_]+)(?:=\S+)? +([a-z]+) {2,}\S.*(\n +\(needs .*)?", serve.help, re.MULTILINE)
+    told = {name: item for name, item, _ in rows}
+    cases = [case for case in (*CASES, *LATE, *SLOW) if case.fault]
+    assert told == {case.fault.partition("=")[0]: case.item for case in cases}
+    assert set(told) == set(KNOWN)
+    needs = {name for name, _, needed in rows if needed}
+    assert needs == {case.fault.partition("=")[0] for case in cases if case.arguments or case.limit} | {
+        case.fault.partition("=")[0] for case in SLOW
+    }
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from loadtest.session.data_rows import parse_rows, too_few_rows
 from loadtest.session.schedule import Backoff, Pace, parse_backoff
 from loadtest.statistics.margins import parse_margins
 from loadtest.transport.addresses import LIMIT, expand
+from loadtest.transport.http_health import check_health_path
 from loadtest.transport.target import Target, Tls
 from loadtest.values import Number, Whole
 from loadtest.verdict.allowances import parse_allowances
@@ -192,6 +193,11 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
             options(limit=[text])
             for text in ("p99", "p99=200", "p99=0s", "p99=2h", "p100=1s", "p99=1s,p99.0=2s", "push.p99=1s")
         ),
+        options(limit=[""]),
+        options(limit=["p99=200MS"]),
+        options(limit=["p99=2min"]),
+        options(limit=["connect=1s"]),
+        options(limit=["service"]),
         attributes(limits={"p99": 200}),
         attributes(limits=5),
     ],
@@ -207,6 +213,7 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
                 "999=5",
                 "0/h",
                 "1006=1 1006,1001=2",
+                "1006=2,1011=any",
                 "1 any",
             )
         )
@@ -217,6 +224,10 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         target("ws://me:secret@127.0.0.1"),
         target("ftp://127.0.0.1/chat?token=secret"),
         target("ws://127.0.0.1/chat#secret"),
+        options(subprotocol=["a b"]),
+        options(subprotocol=["chat", ""]),
+        attributes(subprotocols=("é",)),
+        call(check_health_path, "health?token=secret"),
         at("ws://127.0.0.1/v2?token=secret", path="/v1"),
         at("ws://127.0.0.1/v2", dialect=Echo(path="/v1")),
         at("ws://127.0.0.1/sp ace"),

@@ -113,6 +113,21 @@ def test_what_is_no_sound_answer_is_named(answer: Answer, why: str) -> None:
     assert why in problem(answer)
 
 
+def test_a_misspelt_gauge_is_told_what_there_is() -> None:
+    """Up to five gauges with similar names; no counters, and nothing that colours a terminal."""
+    types = "".join(f"# TYPE ws_connection_{n} gauge\n" for n in range(9))
+    others = "# TYPE ws_connected counter\n# TYPE ws_connectin\x1b[2J gauge\n# TYPE go_gc gauge\n"
+    page = types + others
+    said = problem(ok(page))
+    listed = said.partition("Gauges with similar names: ")[2].split(", ")
+    assert len(listed) == metrics_gauge.SIMILAR
+    assert all(name.startswith("ws_connect") for name in listed)
+    assert "ws_connected" not in listed
+    assert "\x1b" not in said
+    labels = problem(ok(PAGE), 'ws_connections{app="none"}')
+    assert labels.endswith("has no sample with these labels")
+
+
 def test_too_large_a_page_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page without an end, whatever it says of its length, ends at the limit."""
     monkeypatch.setattr(metrics_gauge, "SIZE_LIMIT", 2**20)
@@ -177,5 +192,5 @@ def test_nobody_there() -> None:
     """A port where nothing listens is named as such."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    with pytest.raises(GaugeUnreadable, match="ConnectionRefusedError"):
+    with pytest.raises(GaugeUnreadable, match=rf"connection refused by 127\.0\.0\.1:{port}$"):
         MetricsGauge.parse(f"http://127.0.0.1:{port}/#up", Tls()).read()

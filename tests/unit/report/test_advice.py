@@ -265,7 +265,7 @@ def losses(*groups: tuple[str, int, str]) -> StabilityEvidence:
             "--ws-drops close ",
         ),
         ("cleanup", CleanupEvidence(counts={"half_open_not_closed": 1}), "--ws-drops half_open "),
-        ("cleanup", CleanupEvidence(), "compare the gauge with the sockets"),
+        ("cleanup", CleanupEvidence(), "compare the gauge with the open sockets"),
         ("messaging", MessagingEvidence(counts={"corrupted": 9}), "every reply is altered: does the dialect"),
         (
             "messaging",

@@ -71,3 +71,11 @@ def test_any_text_is_a_fault_or_is_refused(texts: list[str]) -> None:
     except InvalidSetting:
         return
     assert all(len(values) == len(KNOWN[name]) for name, values in faults.items())
+
+
+def test_a_misspelt_fault_is_recognised() -> None:
+    """The likely name comes before the list of all."""
+    with pytest.raises(
+        InvalidSetting, match=r"is unknown: did you mean lose_reply\? It must be one of refuse_"
+    ):
+        parse_faults(["loose_reply=0.1"])

@@ -31,7 +31,6 @@ def read(*texts: object) -> dict[str, float]:
 @pytest.mark.parametrize(
     ("text", "limits"),
     [
-        ("", {}),
         ("p99=200ms", {"p99": 200.0}),
         ("p99.90=1.5s", {"p99.9": 1500.0}),
         (" Resume.P95 = 0.3 s ", {"resume.p95": 300.0}),
@@ -72,7 +71,7 @@ def test_each_name_has_an_item_a_tag_and_a_quantile() -> None:
         ("p99", "must be NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us (got 'p99')"),
         ("p99=200", "must be NAME=TIME with a unit"),
         (("p99", 200), "must be NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us (got 'p99=200')"),
-        ("p99=0.2m", "must be NAME=TIME with a unit"),
+        ("p99=0.2m", "unit must be us, ms or s"),
         ("p99=-1s", "must be NAME=TIME with a unit"),
         ("p99=1e3ms", "must be NAME=TIME with a unit"),
         ("p99=\u0663s", "must be NAME=TIME with a unit"),
@@ -87,6 +86,12 @@ def test_each_name_has_an_item_a_tag_and_a_quantile() -> None:
         ("=1s", "name must be pNN"),
         (5, "name must be pNN"),
         (("p99", "1s", "2s"), "must be NAME=TIME"),
+        ("", "must not be empty: NAME=TIME"),
+        (" , ", "must not be empty: NAME=TIME"),
+        ("p99=200MS", "unit must be us, ms or s, in small letters (got 'p99=200MS')"),
+        ("p99=2 min", "unit must be us, ms or s"),
+        ("connect=1s", "needs a quantile: connect.p95=1s (got 'connect=1s')"),
+        ("service", "needs a quantile: p95=1s"),
         ("p99=1s,p99.0=2s", "must have one time for p99 (got 'p99.0=2s')"),
     ],
 )

@@ -54,6 +54,13 @@ def test_anything_else_is_refused(given_text: str) -> None:
         MetricsGauge.parse(given_text, Tls())
 
 
+@pytest.mark.parametrize("selector", ["ws_conn{app=a}", 'a{x="1", app=a}', "ws_conn{app='a'}"])
+def test_a_label_without_quotes_is_named_as_such(selector: str) -> None:
+    """Prometheus' own pages have them in quotes, but a shell removes those."""
+    with pytest.raises(InvalidSetting, match="must have each label's value in quotes"):
+        MetricsGauge.parse(f"{URL}#{selector}", Tls())
+
+
 def test_credentials_are_refused_and_queries_are_not_quoted() -> None:
     """Neither stands in an error or in a file."""
     with pytest.raises(InvalidSetting, match="must not hold credentials") as refused:
