@@ -23,7 +23,7 @@ lint: ## ruff: rules and format
 types: ## mypy, strict
 	$(BIN)mypy
 
-coverage: ## branch coverage of the fast tests, the engine's native thread included
+coverage: ## branch coverage of the unit tests, the engine's native thread included
 	bash .ci/coverage
 
 docs: ## generate the docs that are made from the code
