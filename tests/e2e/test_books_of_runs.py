@@ -80,8 +80,9 @@ def test_a_server_with_its_own_books(workers: int, tmp_path: Path) -> None:
 def test_the_reference_server(workers: int, tmp_path: Path) -> None:
     """Its application's counters equal the books; of messages, it is not told those that came before a close.
 
-    A client that closes while it is answered makes a send fail, and starlette then tells neither what else
-    has come nor the close code. What is left unread is at most what went down with the connections.
+    A client that closes while it is answered makes a send fail, after which starlette may tell neither what else
+    has come nor the close code. So each close is told, or a send has failed, or both. What is left unread is at
+    most what went down with the connections.
     """
     with ServerProcess() as server:
         drops = ("--ws-drops", "close=2,bad_message=1", "--ws-storm", "50%@5:close")
@@ -94,7 +95,7 @@ def test_the_reference_server(workers: int, tmp_path: Path) -> None:
     assert counts["messaging.pushes"] == books["pushes_sent"]
     assert counts["messaging.drop_sent"] == books["errors"] == counts["drops.bad_message"] > 0
     assert counts["closes.1011"] == ends["1011"] == counts["drops.bad_message"]
-    assert counts["closes.1000"] == ends["1000"] + books["sends_failed"]
+    assert ends["1000"] <= counts["closes.1000"] <= ends["1000"] + books["sends_failed"]
     unread = counts["messaging.wire_sent"] - books["messages_received"]
     assert 0 <= unread <= counts["messaging.lost_in_outage"]
 
