@@ -50,7 +50,7 @@ CAUSES = {
 
 
 CROSSED = {"fin": {"reset"}, "idle": {"reset"}}
-"""What else is seen where a request crosses the server's FIN: it meets a closed socket, which answers with RST."""
+"""What else is seen where a request crosses the server's FIN: a closed socket answers with RST."""
 
 
 class Barring(Echo):
