@@ -81,8 +81,8 @@ def test_the_reference_server(workers: int, tmp_path: Path) -> None:
     """Its application's counters equal the books; of messages, it is not told those that came before a close.
 
     A client that closes while it is answered makes a send fail, after which starlette may tell neither what
-    else has come nor the close code. So each close is told, or a send has failed, or both. What is left unread
-    is at most what went down with the connections.
+    else has come nor the close code. So each close is told, or a send has failed, or both. What is left
+    unread is at most what went down with the connections.
     """
     with ServerProcess() as server:
         drops = ("--ws-drops", "close=2,bad_message=1", "--ws-storm", "50%@5:close")
