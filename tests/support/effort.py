@@ -1,7 +1,8 @@
 """Settings of property tests.
 
-There are two hypothesis profiles: `ci` tries every example that a test asks for and is the default if CI is
-set; `dev` tries a third of them. `pytest --hypothesis-profile=ci` selects one.
+There are three hypothesis profiles: `ci` tries every example that a test asks for and is the default if CI is
+set; `dev` tries a third of them, and `brief`, for runs that are traced, a tenth.
+`pytest --hypothesis-profile=ci` selects one.
 """
 
 import math
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, settings
 FULL = 100
 """Examples in the profile `ci`."""
 
-for _name, _examples in (("ci", FULL), ("dev", FULL // 3)):
+for _name, _examples in (("ci", FULL), ("dev", FULL // 3), ("brief", FULL // 10)):
     settings.register_profile(
         _name, max_examples=_examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
