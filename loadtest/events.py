@@ -11,6 +11,12 @@ seconds. No behaviour here: `loadtest.session.machine` has the state table.
 
 from msgspec import Struct
 
+ABNORMAL_CLOSURE = 1006
+"""The close code of a connection that ended without a close frame (RFC 6455, section 7.1.5)."""
+
+UNREACHABLE = frozenset({"refused", "reset", "unreachable", "timeout", "eof"})
+"""Causes of failed attempts that a server which is down explains, unless it has answered the upgrade."""
+
 Data = str | bytes
 """A whole WebSocket message: text as `str`, binary as `bytes`."""
 

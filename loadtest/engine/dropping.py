@@ -11,15 +11,12 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from loadtest.drops.kinds import BEYOND_S, DETECTED, CloseDrop, DropKind, HalfOpen, Steps
-from loadtest.engine.timers import Timers
+from loadtest.engine.timers import PAUSE_NS, Timers
 from loadtest.engine.watch import Watch
 from loadtest.events import Drop
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
 from loadtest.transport.connection import Connection
-
-_PAUSE_NS = NS_PER_S // 4
-"""A step later than this means that the whole process paused: the end of TCP may have arrived unread."""
 
 
 class Dropping:
@@ -115,10 +112,10 @@ class Dropping:
 
     def fire(self, _what: object, due_ns: int) -> None:
         """Go on after a wait; after a pause of the whole process, read first what arrived meanwhile."""
-        paused = self._clock() - due_ns > _PAUSE_NS
+        paused = self._clock() - due_ns > PAUSE_NS
         self._paused = paused and not self._paused and self._watch is not None
         if self._paused:
-            self._wait(_PAUSE_NS / NS_PER_S)
+            self._wait(PAUSE_NS / NS_PER_S)
         else:
             self.go_on()
 

@@ -26,7 +26,7 @@ from loadtest.engine.dropping import Dropping
 from loadtest.engine.link import Link, LinkContext
 from loadtest.engine.login import Login, TokenSource, call_blocking, credentials
 from loadtest.engine.monitor import Health, most_connections
-from loadtest.engine.timers import Timers
+from loadtest.engine.timers import PAUSE_NS, Timers
 from loadtest.errors import LoadtestError
 from loadtest.events import Identity, Phases
 from loadtest.session.data_rows import too_few_rows
@@ -42,9 +42,6 @@ from loadtest.transport.wire_counts import WireCounts
 
 SWEEPS_PER_S = 20
 """Each sweep covers a twentieth of the sessions: all are swept once a second, and no sweep takes long."""
-
-_PAUSE_NS = NS_PER_S // 4
-"""A wake later than this means that the whole process paused: replies may have arrived unread."""
 
 _GONE_GRACE_S = 2.5
 """How long stopping waits for closing handshakes after the drain; just over a connection's own grace."""
@@ -367,7 +364,7 @@ class Engine:
             self._health.woke(late_ns)
             self.recorder.samples("loop_lag").append(max(late_ns, 0))
             self._schedule_sweep(due_ns)
-            self._paused = late_ns > _PAUSE_NS and not self._paused
+            self._paused = late_ns > PAUSE_NS and not self._paused
             if not self._paused:  # after a pause, read what arrived first; sweep next time
                 self._sweep()
         else:

@@ -18,6 +18,10 @@ from typing import Protocol
 
 from loadtest.session.schedule import NS_PER_S
 
+PAUSE_NS = NS_PER_S // 4
+"""A wake later than this means that the whole process paused: replies, or the end of TCP, may have arrived
+unread."""
+
 
 class Timed(Protocol):
     """Something that a timer can wake."""

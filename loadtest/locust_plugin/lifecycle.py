@@ -39,10 +39,12 @@ from loadtest.locust_plugin.reference_server import ReferenceServer
 from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
-from loadtest.results.environment import new_manifest
+from loadtest.results.environment import beginning
 from loadtest.results.interval import PackedInterval
-from loadtest.results.manifest import UNKNOWN_REVISION, Plan, promises_of
+from loadtest.results.manifest import UNKNOWN_REVISION, Manifest, Plan, promises_of
 from loadtest.results.writer import RunWriter
+from loadtest.statistics.margins import margins_of
+from loadtest.statistics.time_limits import stored
 from loadtest.text import NO_SECRETS, Secrets, public_line
 from loadtest.transport.http_health import Health
 
@@ -240,7 +242,7 @@ class RecordingLifecycle(Lifecycle):
         return super()._secrets
 
     def _begin_recording(self) -> tuple[LoadSettings, str]:
-        """Create the run directory, after starting a reference server if there is no host.
+        """Create the run directory, after starting a reference server if no host is given.
 
         Returns:
             The settings and the run id.
@@ -251,14 +253,15 @@ class RecordingLifecycle(Lifecycle):
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
         gauge_watch = _gauge_watch(settings)
-        manifest = new_manifest(
+        manifest = Manifest(
+            **beginning(),
             revision=settings.revision or _described_revision(),
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
-            gates=settings.gates,
+            margins=margins_of(settings.gates),
             allowed_losses=tuple(map(str, settings.allowances)),
-            limits=settings.limits,
+            limits=stored(settings.limits),
             cleanup_timeout_s=settings.cleanup_timeout_s,
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,

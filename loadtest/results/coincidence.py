@@ -10,6 +10,7 @@ nobody, or a proxy that answers for it, are explained as well.
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from loadtest.events import UNREACHABLE
 from loadtest.results.uptime import Away
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -72,4 +73,4 @@ class Coincidences:
 
 def _may_be_away(cause: str) -> bool:
     """Return whether an attempt failed as it does if no server is there."""
-    return cause in ("refused", "unreachable", "reset", "eof", "timeout") or cause.startswith("http_5")
+    return cause in UNREACHABLE or cause.startswith("http_5")

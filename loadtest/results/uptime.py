@@ -15,6 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from loadtest.drops.kinds import disconnects
+from loadtest.events import ABNORMAL_CLOSURE
 from loadtest.session.recorder import OWN_LIMITS, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 
@@ -31,8 +32,6 @@ AWAY_LIMIT = 20
 
 REASON_LIMIT = 123
 """Maximum length of a reason: more bytes do not fit into a close frame (RFC 6455, section 5.5)."""
-
-ABNORMAL_CLOSURE = 1006
 
 _CODE_SENT = {"protocol_error": 1002, "invalid_utf8": 1007, "message_too_big": 1009}
 """The close code that the client sent, by cause, if what the server sent was wrong."""
@@ -218,6 +217,6 @@ class UptimeGathering:
 
 
 def _any_within(sorted_ns: NDArray[np.int64], from_ns: int, to_ns: int | None) -> bool:
-    """Return whether a time lies within these limits, which are included; None is no limit."""
+    """Return whether a time lies within these limits, which are included; None means no limit."""
     first = int(np.searchsorted(sorted_ns, from_ns))
     return first < sorted_ns.size and (to_ns is None or int(sorted_ns[first]) <= to_ns)

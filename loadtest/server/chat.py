@@ -197,7 +197,7 @@ class Conversation:
             await self._outbox.deliver(reply)
 
     async def _chat(self, message: json_lines.Message) -> json_lines.Reply:
-        """Store a request and its answer, and return the answer; refuse what is no sound request."""
+        """Store a request and its answer, and return the answer; refuse an unsound request."""
         backend = self._backend
         try:
             request = json_lines.chat_request(message)

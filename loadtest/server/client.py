@@ -176,7 +176,7 @@ class Connection:
         return self._gone
 
     async def close(self, code: int, reason: str = "") -> None:
-        """Close from this side; it is no error if the client has already gone."""
+        """Close from this side; a client that has already gone is not an error."""
         self._gone = True
         self._close_code = code
         try:

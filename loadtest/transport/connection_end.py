@@ -5,10 +5,9 @@ import ssl
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close
 
-from loadtest.events import Lost
+from loadtest.events import ABNORMAL_CLOSURE, Lost
 from loadtest.text import one_line
 
-ABNORMAL_CLOSURE = 1006
 _REASON_LENGTH = 120
 
 

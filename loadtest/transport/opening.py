@@ -23,7 +23,7 @@ from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
 from loadtest.errors import ConnectFailed
-from loadtest.events import Endpoint, Phases, Refused
+from loadtest.events import UNREACHABLE, Endpoint, Phases, Refused
 from loadtest.text import LINE_LENGTH, Secrets, public_line
 from loadtest.transport.connection import Connection
 from loadtest.transport.retry_after import retry_after_s
@@ -118,8 +118,6 @@ _CAUSES = {
     errno.EMFILE: "out_of_files",
     errno.ENFILE: "out_of_files",
 }
-_UNREACHABLE = {"refused", "reset", "unreachable", "timeout", "eof"}
-"""Causes that a server which is down explains, unless it has answered the upgrade."""
 
 
 @dataclass(slots=True)
@@ -409,7 +407,7 @@ def _failed(
             phase=phase,
             cause=cause,
             detail=public_line(" ".join(detail.split()), known, DETAIL_LENGTH),
-            unreachable=not answered and cause in _UNREACHABLE,
+            unreachable=not answered and cause in UNREACHABLE,
             retry_after_s=wait_s,
         )
     )

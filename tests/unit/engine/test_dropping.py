@@ -12,15 +12,15 @@ from loadtest.engine.dropping import Dropping
 from loadtest.events import Drop
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
+from tests.support.fake_timers import FakeTimers
 from tests.unit.engine.test_link import Connection
 
 
-class World:
+class World(FakeTimers):
     """A drop with doubles: a clock and timers that a test turns."""
 
     def __init__(self, kind: str, *, hold_s: float = 50.0, cleanup_s: float | None = None) -> None:
-        self.now_ns = 0
-        self.heap: list[tuple[int, int, Any, object]] = []
+        super().__init__()
         self.noticed: list[str] = []
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
@@ -40,18 +40,6 @@ class World:
             droppings=self.droppings,
         )
         self.dropping.go_on()
-
-    def schedule(self, due_ns: int, whom: Any, what: object) -> None:
-        """Take a timer."""
-        heapq.heappush(self.heap, (due_ns, len(self.heap), whom, what))
-
-    def pass_s(self, seconds: float) -> None:
-        """Let time pass and timers fire."""
-        until_ns = self.now_ns + int(seconds * NS_PER_S)
-        while self.heap and self.heap[0][0] <= until_ns:
-            self.now_ns, _, whom, what = heapq.heappop(self.heap)
-            whom.fire(what, self.now_ns)
-        self.now_ns = until_ns
 
     def errors(self) -> list[str]:
         """Return the errors so far."""

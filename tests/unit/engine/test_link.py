@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Coroutine
 from typing import Any
 
@@ -23,6 +22,7 @@ from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Pace
 from loadtest.session.state import State
 from tests.support.fake_link import dialect_session, frame, session_config
+from tests.support.fake_timers import FakeTimers
 
 
 class Silent(Dialect):
@@ -53,12 +53,11 @@ class Connection:
         return lambda *_arguments, **_options: self.calls.append(name)
 
 
-class World:
+class World(FakeTimers):
     """A context of doubles: a clock and timers that a test turns, connections that it gives."""
 
     def __init__(self, **changes: Any) -> None:
-        self.now_ns = 0
-        self.heap: list[tuple[int, int, Any, object]] = []
+        super().__init__()
         self.waiting: list[tuple[Link, int]] = []
         self.connection: Any = Connection()
         self.refusal: ConnectFailed | None = None
@@ -86,18 +85,6 @@ class World:
         if self.refusal is not None:
             raise self.refusal
         return self.connection, PHASES
-
-    def schedule(self, due_ns: int, whom: Any, what: object) -> None:
-        """Take a timer."""
-        heapq.heappush(self.heap, (due_ns, len(self.heap), whom, what))
-
-    def pass_s(self, seconds: float) -> None:
-        """Let time pass and timers fire."""
-        until_ns = self.now_ns + int(seconds * NS_PER_S)
-        while self.heap and self.heap[0][0] <= until_ns:
-            self.now_ns, _, whom, what = heapq.heappop(self.heap)
-            whom.fire(what, self.now_ns)
-        self.now_ns = until_ns
 
     def start(self) -> World:
         """Start the session, and open its connection."""

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from loadtest.errors import ResultsUnwritable
 from loadtest.results.directory import EVENTS
-from loadtest.results.environment import new_manifest
+from loadtest.results.environment import beginning
 from loadtest.results.interval import pack
+from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
 from loadtest.runs.verdict_file import write_verdict
@@ -60,8 +61,11 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 def test_no_file_holds_a_secret(tmp_path: Path) -> None:
     """The token is in no file of a run, though target, path and server's words held it."""
-    of = new_manifest(
-        revision="v1", target=f"wss://u:{SECRET}@h/?t={SECRET}", plan=plan(path=f"/ws?token={SECRET}")
+    of = Manifest(
+        **beginning(),
+        revision="v1",
+        target=f"wss://u:{SECRET}@h/?t={SECRET}",
+        plan=plan(path=f"/ws?token={SECRET}"),
     )
     event = Lifecycle(at_ns=1, event="failed", session="s", cause="http_401", detail=f"bad {SECRET}")
     error = msgspec.structs.replace(tally("connect", "upgrade: http_401"), example=f"GET /ws?token={SECRET}")
