@@ -58,6 +58,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         drop_every_s: mean seconds between the drops of a session, 0 for no drops.
         drops: weight by kind of drop; empty for no drops.
         storms: planned drops of a share of all sessions at once, ordered by time.
+        drills_at_s: planned starts of the drills, in seconds since the run's start, in ascending order.
         backoff: the reconnect policy, as text.
         reply_timeout_s: seconds after which a message without a reply counts as lost.
         open_timeout_s: timeout of a connection attempt, in seconds.
@@ -78,6 +79,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     drop_every_s: Amount
     drops: dict[Text, Amount]
     storms: tuple[Storm, ...] = ()
+    drills_at_s: tuple[Amount, ...] = ()
     backoff: Text
     reply_timeout_s: Amount
     open_timeout_s: Amount
@@ -197,6 +199,28 @@ class Host(Struct, frozen=True, kw_only=True):
     memory_mb: Count = 0
 
 
+class DrillRun(Struct, frozen=True, kw_only=True):
+    """A command that the run executed while sessions were connected (`--ws-at`), a deploy say.
+
+    Args:
+        at_s: its planned start, in seconds since the run's start.
+        command: the command, without secrets.
+        started_s: when it was started, in seconds since the run's start; null if it was not.
+        ended_s: when it had ended, null if it had not.
+        exit_status: its exit status, null if it had not ended; negative for a signal.
+        stopped: whether the run ended before it, and stopped it.
+        last_words: the last line of its output, without secrets.
+    """
+
+    at_s: Amount
+    command: Text
+    started_s: Amount | None = None
+    ended_s: Amount | None = None
+    exit_status: int | None = None
+    stopped: bool = False
+    last_words: Text = ""
+
+
 class WorkerShare(Struct, frozen=True, kw_only=True):
     """What one process contributed to a run.
 
@@ -238,6 +262,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
             dialect's promise.
         server_gauge: the server's gauge of its connections, null if none was given.
         subprotocol_optional: whether a server could select none of the subprotocols offered.
+        drills: the commands that ran while sessions were connected, ordered by planned start.
+        drill_window_s: seconds after a drill's end in which losses still belong to it.
         made_by: what made the run, `locust` or `probe`.
         locustfile: the locustfile as given, null if it is not known.
         health: the health endpoint's response before a probe, null if there is no such endpoint.
@@ -269,6 +295,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
     subprotocol_optional: bool = False
+    drills: tuple[DrillRun, ...] = ()
+    drill_window_s: Amount = 120.0
     made_by: Literal["locust", "probe"] = "locust"
     locustfile: Text | None = None
     health: Health | None = None
@@ -323,12 +351,14 @@ class Manifest(Struct, frozen=True, kw_only=True):
 def comparability_hash(plan: Plan) -> str:
     """Return the SHA-256, in hex, of the plan and the schema as canonical JSON (sorted keys, no whitespace).
 
-    The key `storms` is left out if there are none, and `version` if it is 1, so that runs made before these
-    existed keep their hash.
+    The keys `storms` and `drills_at_s` are left out if there are none, and `version` if it is 1, so that runs
+    made before these existed keep their hash.
     """
     fields = msgspec.to_builtins(plan)
     if not plan.storms:
         del fields["storms"]
+    if not plan.drills_at_s:
+        del fields["drills_at_s"]
     if plan.version == 1:
         del fields["version"]
     canonical = msgspec.json.encode({"schema": SCHEMA, "plan": fields}, order="sorted")

@@ -242,7 +242,8 @@ def _check_limit(run: Finished, case: Case, folder: Path, without: str) -> None:
     assert run.exit_code == 1
     (found,) = run.evidence(case.item)["time_limits"]
     assert (found["name"], found["verdict"]) == (case.limit.partition("=")[0], "FAIL")
-    assert found["value_ms"] >= 1000
+    # The client's clock starts when it reads what the server sent just before it began to wait.
+    assert found["value_ms"] > 900
     assert f"(--ws-limit {case.limit})" in " ".join(run.output.split())
     for file in ("summary.md", "report.html"):
         assert found["name"] in (run.run / file).read_text()

@@ -104,7 +104,8 @@ def passed(finished: Finished, *judged: str) -> dict[str, str]:
 def failed(finished: Finished, item: str) -> tuple[str, dict[str, str]]:
     """Check that a run failed in this item only; return its summary, and an example of each error."""
     assert finished.exit_code == 1, finished.output
-    assert [name for name, verdict in finished.rulings.items() if verdict == "FAIL"] == [item]
+    failures = [name for name, verdict in finished.rulings.items() if verdict == "FAIL"]
+    assert failures == [item], finished.output
     summary = next(str(found["summary"]) for found in finished.verdict["items"] if found["item"] == item)
     errors = finished.evidence(item).get("errors", ())
     return summary, {error["error"]: error["example"] for error in errors}
