@@ -2,7 +2,7 @@
 
     before          after           change        a comparison of the two
     FAIL            PASS            fixed         PASS
-    FAIL            FAIL            unchanged     NOT_JUDGED: a defect of both is not the candidate's regression
+    FAIL            FAIL            unchanged     NOT_JUDGED: the candidate did not break it
     any other       FAIL            broken        FAIL
     any other       PASS            unchanged,    PASS
                                     or now judged
