@@ -8,7 +8,7 @@ from collections import Counter
 
 from loadtest import text
 from loadtest.results.interval import PackedInterval
-from loadtest.results.uptime import OTHER_LOSSES
+from loadtest.results.loss_groups import OTHER_LOSSES
 from loadtest.verdict.stability import cause_text
 
 MAX_LINES = 10

@@ -2,8 +2,8 @@
 
 judged_run  a run with its data and verdict: the input of every report
 tables      tables of items, errors, percentiles, outages, storms, the server's log, plan and versions
-losses, storms, watched
-            tables of their own: losses, storms, and connections left to the server to close
+losses, storms, drill_table, watched
+            tables of their own: losses, storms, drills, and connections left to the server to close
 advice      what a verdict means, and what to do next
 charts      chart geometry and the charts
 dialect_findings, dialect_check

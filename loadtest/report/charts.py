@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadtest import histograms, text
+from loadtest.report.drill_table import drill_moments
 from loadtest.report.storms import storm_sentence, storms_until_end
 from loadtest.results.data import RunData, Second, Series
 
@@ -328,7 +329,7 @@ def sessions_over_time(run: RunData) -> Chart | None:
             Shape(name="in an outage", style="two filled", path=area(in_outage, x, y)),
             Shape(name="connection attempts a second", style="three dashed", path=line(attempts, x, y)),
         ],
-        marks=storm_marks(run, x),
+        marks=herd_marks(run, x),
     )
 
 
@@ -431,8 +432,7 @@ def _plain(value: float) -> str:
     return f"{value:g}" if value < 10_000 else f"{value:,.0f}"
 
 
-def storm_marks(run: RunData, x: Scale) -> list[Mark]:
-    """Return a mark for each storm that came before the run's end."""
-    return marks(
-        [(storm.at_s, f"storm {text.share(storm.share_ratio)}") for storm in storms_until_end(run)], x
-    )
+def herd_marks(run: RunData, x: Scale) -> list[Mark]:
+    """Return a mark for each storm and drill that came before the run's end."""
+    storms = [(storm.at_s, f"storm {text.share(storm.share_ratio)}") for storm in storms_until_end(run)]
+    return marks([*storms, *drill_moments(run)], x)

@@ -10,6 +10,7 @@ from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
 from loadtest.report.charts import charts
+from loadtest.report.drill_table import drill_table
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.losses import loss_table
 from loadtest.report.storms import storm_table
@@ -72,6 +73,7 @@ def html(judged: JudgedRun) -> str:
         herd=advice.herd_line(run),
         phases=phase_table(run),
         storms=storm_table(run),
+        drills=drill_table(run),
         watched=watched_table(run),
         server_log=server_log_table(verdict.item("server_log")),
         errors=error_table(run.errors),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
+from loadtest.report.drill_table import drill_table
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.losses import loss_table
 from loadtest.report.storms import storm_table
@@ -109,6 +110,7 @@ def _measured(judged: JudgedRun) -> Iterator[str]:
         outage_table(run),
         phase_table(run),
         storm_table(run),
+        drill_table(run),
         watched_table(run),
         server_log_table(verdict.item("server_log")),
         error_table(run.errors),

@@ -12,6 +12,8 @@
     environment  host, versions and time, for the manifest
     interval     one process's interval, folded into histograms and ready to ship
     data         `RunData`: everything a run's files say, aggregated
+    uptime, coincidence, loss_groups, drill_recovery
+                 parts of `RunData`: losses and exposure, failed attempts that losses explain, drills
     directory    names of folders and files, and atomic writes
     hlog         lines of the interval log
     log_file     server_log.jsonl: the server's records, and the drops they are judged against

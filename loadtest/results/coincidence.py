@@ -5,12 +5,16 @@ few that were just opened or were opening, which look like failed attempts. Such
 losses around them are many times as frequent. A server that turns away connections by itself turns away as
 many as it loses, or more. While no session is up after losses, the server is away, and attempts that find
 nobody, or a proxy that answers for it, are explained as well.
+
+In a drill it is otherwise: its losses are not a matter of `stability`, so attempts to reconnect that find
+nobody count for `reconnect`, and explain first attempts that find nobody.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from loadtest.events import UNREACHABLE
+from loadtest.results.loss_groups import LATEST_NS, within_limits
 from loadtest.results.uptime import Away
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -18,8 +22,6 @@ from loadtest.session.schedule import NS_PER_S
 LOSSES_PER_ATTEMPT = 4
 """Losses needed within a second of an attempt that ended early: of the sessions that are up, far fewer than
 one in five are new at any moment."""
-
-_LATEST_NS = 2**62
 
 
 class Coincidences:
@@ -29,22 +31,29 @@ class Coincidences:
         self._losses: Counter[int] = Counter()  # by second
         self._ended: defaultdict[str, Counter[int]] = defaultdict(Counter)  # by item and second
         self._absent: defaultdict[str, Counter[int]] = defaultdict(Counter)  # found nobody, or a proxy
+        self._absent_in_drills: Counter[str] = Counter()
+        self._lost_in_drills = False
 
-    def event(self, record: Lifecycle, *, in_outage: bool) -> None:
+    def event(self, record: Lifecycle, *, in_outage: bool, in_drill: bool = False) -> None:
         """Add a lifecycle event.
 
         Args:
             record: the event.
             in_outage: whether its session was established before.
+            in_drill: whether it lies in the window of a drill.
         """
-        second = min(max(record.at_ns, 0), _LATEST_NS) // NS_PER_S
+        second = within_limits(record.at_ns) // NS_PER_S
         item = "reconnect" if in_outage else "connect"
         if record.event == "lost":
             self._losses[second] += 1
+            self._lost_in_drills = self._lost_in_drills or in_drill
         elif record.event == "failed" and record.code is not None:
             self._ended[item][second] += 1
         elif record.event == "failed" and _may_be_away(record.cause or ""):
-            self._absent[item][second] += 1
+            if in_drill:
+                self._absent_in_drills[item] += 1
+            else:
+                self._absent[item][second] += 1
 
     def explained(self, away: Iterable[Away]) -> dict[str, int]:
         """Return by item how many failed attempts losses explain.
@@ -55,13 +64,15 @@ class Coincidences:
         found: Counter[str] = Counter()
         for item, ended in self._ended.items():
             found[item] += sum(count for second, count in ended.items() if self._is_explained(second))
-        spans = [(int(one.from_s), _LATEST_NS if one.until_s is None else one.until_s) for one in away]
+        spans = [(int(one.from_s), LATEST_NS if one.until_s is None else one.until_s) for one in away]
         for item, absent in self._absent.items():
             found[item] += sum(
                 count
                 for second, count in absent.items()
                 if self._is_explained(second) or any(first <= second <= last for first, last in spans)
             )
+        if self._lost_in_drills:
+            found["connect"] += self._absent_in_drills["connect"]
         return dict(sorted(found.items()))
 
     def _is_explained(self, second: int) -> bool:

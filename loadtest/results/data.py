@@ -18,14 +18,12 @@ from loadtest import histograms
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.histograms import Histogram
+from loadtest.results.drill_recovery import DrillRecovery, back_after
 from loadtest.results.interval import counts_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import Uptime
 from loadtest.session.recorder import ErrorTally, Lifecycle, size_tag
 from loadtest.session.schedule import NS_PER_S
-
-SHARES = (0.5, 0.95, 1.0)
-"""Shares of the dropped sessions for which a storm's recovery time is reported."""
 
 _MAX = 2**62  # nanoseconds or occurrences, far beyond any run
 
@@ -93,13 +91,9 @@ class Recoveries:
             storm=storm,
             met=met,
             back=len(back_s),
-            back_after_s={share: _at(back_s, math.ceil(share * met)) for share in SHARES},
+            back_after_s=back_after(back_s, met),
             peak_per_s=max(busy, default=0) if met and disconnects(storm.kind) else 0,
         )
-
-
-def _at(back_s: list[float], rank: int) -> float | None:
-    return back_s[rank - 1] if 0 < rank <= len(back_s) else None
 
 
 SECONDS_TAGS = ("service", "response", "outage")
@@ -194,6 +188,7 @@ class RunData:
         uptime: how long connections were up, and how they were lost.
         explained_by_losses: failed attempts by item (`connect`, `reconnect`) that lost connections explain.
         storms: how each planned storm went, ordered by time.
+        drills: how each drill went, ordered by planned start.
         warnings: problems with the files that did not prevent reading them.
     """
 
@@ -211,6 +206,7 @@ class RunData:
     uptime: Uptime
     explained_by_losses: Mapping[str, int] = field(default_factory=dict)
     storms: Sequence[StormRecovery] = ()
+    drills: Sequence[DrillRecovery] = ()
     warnings: Sequence[str] = ()
 
     def count(self, name: str) -> int:

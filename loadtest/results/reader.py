@@ -29,6 +29,7 @@ from loadtest.results.data import (
     Series,
     plausible,
 )
+from loadtest.results.drill_recovery import DrillGathering
 from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import UptimeGathering
@@ -74,6 +75,7 @@ class Gathering:
         self._attempts: Counter[int] = Counter()
         self._outages = _Outages()
         self._recoveries = Recoveries(manifest.plan.storms)
+        self._drills = DrillGathering(manifest)
         self._uptime = UptimeGathering()
         self._coincidences = Coincidences()
         self._warnings: list[str] = []
@@ -100,6 +102,7 @@ class Gathering:
                 self._longest_ns = max(self._longest_ns, passed_ns)
         self._stop_ns = max(self._stop_ns, line.stop_ns)
         self._uptime.up(line.gauges.get("session_s", 0.0))
+        self._drills.interval(line.start_ns, line.counts)
         for name, count in line.counts.items():
             known = name in COUNTS or name in self._counts or len(self._counts) < NAMES_LIMIT
             self._counts[name if known else _further(name)] += count
@@ -166,9 +169,11 @@ class Gathering:
                 self._attempts[record.at_ns // NS_PER_S] += 1
         else:
             self._outages.event(record)
-            self._coincidences.event(record, in_outage=self._outages.is_open(record.session))
+            in_outage = self._outages.is_open(record.session)
+            in_drill = self._drills.event(record, in_outage=in_outage)
+            self._coincidences.event(record, in_outage=in_outage, in_drill=in_drill)
             self._recoveries.event(record)
-            self._uptime.event(record)
+            self._uptime.event(record, in_drill=in_drill)
 
     def data(self) -> RunData:
         """Return everything added so far."""
@@ -193,6 +198,7 @@ class Gathering:
             outages=self._outages.groups(),
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
+            drills=self._drills.recoveries(self._attempts),
             uptime=uptime,
             explained_by_losses=self._coincidences.explained(uptime.away),
             warnings=(*self._warnings, *self._standstill_warning()),

@@ -1,12 +1,10 @@
 """What a run's files say about connections that stay up: losses, exposure, and when the server was away.
 
-A lost connection had worked, and the client did not end it. Losses are grouped by cause, close code and
-reason. A server can send any number of reasons, so the number of groups is limited; losses are counted by
-code without limit, for the rules in `loadtest.verdict.allowances`.
+A lost connection had worked, and the client did not end it. Losses that belong to a drill
+(`loadtest.results.drill_recovery`) are not among them.
 """
 
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,56 +13,12 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from loadtest.drops.kinds import disconnects
-from loadtest.events import ABNORMAL_CLOSURE
+from loadtest.results.loss_groups import LATEST_NS, LossGroup, LossGroups, within_limits
 from loadtest.session.recorder import OWN_LIMITS, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 
-GROUPS_LIMIT = 50
-"""Maximum number of groups of losses; further losses are one group together, `OTHER_LOSSES`."""
-
-OTHER_LOSSES = "other"
-
-SESSIONS_NAMED = 3
-"""Sessions named per group."""
-
 AWAY_LIMIT = 20
 """Maximum number of times away that are kept; further ones are only counted."""
-
-REASON_LIMIT = 123
-"""Maximum length of a reason: more bytes do not fit into a close frame (RFC 6455, section 5.5)."""
-
-_CODE_SENT = {"protocol_error": 1002, "invalid_utf8": 1007, "message_too_big": 1009}
-"""The close code that the client sent, by cause, if what the server sent was wrong."""
-
-_LATEST_NS = 2**62
-
-
-def code_of(record: Lifecycle) -> int:
-    """Return a loss's close code: the server's, the client's if it had to close, else 1006."""
-    code = record.code or ABNORMAL_CLOSURE
-    return _CODE_SENT.get(record.cause or "", code if 1000 <= code < 5000 else ABNORMAL_CLOSURE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossGroup:
-    """Losses with the same cause, close code and reason.
-
-    Args:
-        cause: cause as counted in `losses.CAUSE`, or `OTHER_LOSSES`.
-        code: close code (`code_of`); None for `OTHER_LOSSES`.
-        reason: the server's reason, or what was wrong with its data.
-        count: number of losses.
-        first_at_s, last_at_s: times of the first and the last, in seconds since the run's start.
-        sessions: sessions of the first few.
-    """
-
-    cause: str
-    code: int | None
-    reason: str
-    count: int
-    first_at_s: float
-    last_at_s: float
-    sessions: Sequence[str]
 
 
 class Away(Struct, frozen=True):
@@ -108,21 +62,12 @@ class Uptime:
         return self.session_s / 3600
 
 
-@dataclass(slots=True)
-class _Group:
-    count: int = 0
-    first_ns: int = _LATEST_NS
-    last_ns: int = 0
-    sessions: list[str] = field(default_factory=list)
-
-
 class UptimeGathering:
     """Builds the `Uptime` of a run. The events of a session must come in order, those of others may not."""
 
     def __init__(self) -> None:
         self._session_s = 0.0
-        self._groups: dict[tuple[str, int | None, str], _Group] = {}
-        self._by_code: Counter[int] = Counter()
+        self._losses = LossGroups()
         self._up: set[str] = set()
         self._began_ns, self._ended_ns = array("q"), array("q")  # connections
         self._lost_ns, self._failed_ns = array("q"), array("q")  # losses, failed attempts
@@ -130,20 +75,25 @@ class UptimeGathering:
     def up(self, session_s: float) -> None:
         """Add an interval of one process, with so many seconds of sessions that were up."""
         if session_s > 0:
-            self._session_s += min(session_s, _LATEST_NS)
+            self._session_s += min(session_s, LATEST_NS)
 
-    def event(self, record: Lifecycle) -> None:
-        """Add a lifecycle event."""
-        at_ns = min(max(record.at_ns, 0), _LATEST_NS)
+    def event(self, record: Lifecycle, *, in_drill: bool = False) -> None:
+        """Add a lifecycle event.
+
+        Args:
+            record: the event.
+            in_drill: whether it is a loss that belongs to a drill: then it only ends a connection.
+        """
+        at_ns = within_limits(record.at_ns)
         match record.event:
             case "connected" | "resumed" if record.session not in self._up:
                 self._up.add(record.session)
                 self._began_ns.append(at_ns)
-            case "lost":
-                self._lose(record, at_ns)
+            case "lost" if not in_drill:
+                self._losses.add(record)
                 self._lost_ns.append(at_ns)
                 self._end(record.session, at_ns)
-            case "ended":
+            case "ended" | "lost":
                 self._end(record.session, at_ns)
             case "dropped" if disconnects(record.kind):
                 self._end(record.session, at_ns)
@@ -155,41 +105,16 @@ class UptimeGathering:
             self._up.remove(session)
             self._ended_ns.append(at_ns)
 
-    def _lose(self, record: Lifecycle, at_ns: int) -> None:
-        code = code_of(record)
-        self._by_code[code] += 1
-        reason = (record.detail or "")[:REASON_LIMIT]
-        key: tuple[str, int | None, str] = ((record.cause or OTHER_LOSSES)[:REASON_LIMIT], code, reason)
-        if key not in self._groups and len(self._groups) >= GROUPS_LIMIT:
-            key = (OTHER_LOSSES, None, "")
-        group = self._groups.setdefault(key, _Group())
-        group.count += 1
-        group.first_ns, group.last_ns = min(group.first_ns, at_ns), max(group.last_ns, at_ns)
-        if len(group.sessions) < SESSIONS_NAMED and record.session not in group.sessions:
-            group.sessions.append(record.session[:REASON_LIMIT])
-
     def uptime(self) -> Uptime:
         """Return everything added so far."""
         away = list(self._away())
         return Uptime(
             session_s=self._session_s,
-            losses=sorted(self._loss_groups(), key=lambda group: (-group.count, group.first_at_s)),
-            lost_by_code=dict(sorted(self._by_code.items())),
+            losses=self._losses.groups(),
+            lost_by_code=dict(sorted(self._losses.by_code.items())),
             away=away[:AWAY_LIMIT],
             more_away=max(0, len(away) - AWAY_LIMIT),
         )
-
-    def _loss_groups(self) -> Iterator[LossGroup]:
-        for (cause, code, reason), group in self._groups.items():
-            yield LossGroup(
-                cause=cause,
-                code=code,
-                reason=reason,
-                count=group.count,
-                first_at_s=group.first_ns / NS_PER_S,
-                last_at_s=group.last_ns / NS_PER_S,
-                sessions=group.sessions,
-            )
 
     def _away(self) -> Iterator[Away]:
         """Yield the times without any session that a loss began and in which an attempt failed.

@@ -6,6 +6,10 @@ connect, stability, messaging, reconnect, persistence, cleanup, latency, server_
            one item each: its limits and its rule
 allowances, loss_evidence
            the rules of stability for losses, and its evidence
+drill_rules
+           what a drill adds to reconnect
+item_changes
+           what changed between two verdicts: fixed, broken, unchanged
 push_rate, silence
            parts of messaging: the rate of pushes, and a server that never answers
 causes     why attempts to connect failed, and what to do about it

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from loadtest.results.manifest import Manifest, ServerGauge
 from loadtest.ruling import Ruling
+from loadtest.verdict.loss_evidence import DrillEvidence
 
 _Evidence = TypeVar("_Evidence")
 
@@ -188,6 +189,7 @@ class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
         closes: number of close frames that the client sent, by code, those at the run's end among them.
         outages: grouped by trigger and cause.
         storms: how each storm went, in the order of the plan.
+        drills: how each drill went, in the order of the plan.
         percentiles: duration of outages and resumes, in milliseconds.
         herd_peak_per_s: the highest number of connection attempts in one second.
         herd_peak_at_s: the second of the run with that number, null without attempts.
@@ -203,6 +205,7 @@ class ReconnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
     herd_peak_per_s: int = 0
     herd_peak_at_s: int | None = None
     storms: list[StormEvidence] = []
+    drills: list[DrillEvidence] = []
     percentiles: Percentiles = {}
     phases: Percentiles = {}
 

@@ -1,7 +1,7 @@
-"""The evidence of the item `stability` in verdict.json; `loadtest.verdict.evidence` has that of the others.
+"""Evidence of lost connections in verdict.json: the item `stability`, and drills (in `reconnect`).
 
-How losses are grouped is decided in `loadtest.results.uptime`, how the item is judged in
-`loadtest.verdict.stability`.
+How losses are grouped is decided in `loadtest.results.loss_groups`, how the items are judged in
+`loadtest.verdict.stability` and `loadtest.verdict.reconnect`.
 """
 
 from msgspec import Struct
@@ -18,10 +18,12 @@ class LossesSeen(Struct, frozen=True, kw_only=True):
         code: close code; 1006 if there was no close frame, null for `other`.
         reason: the server's reason, or what was wrong with its data.
         count: number of losses.
-        allowed: how many losses the rule for this code allows: `0`, `5`, `2/h`, `any`; null for `other`.
+        allowed: how many losses the rule for this code allows: `0`, `5`, `2/h`, `any`; null for `other`, and
+            for losses in a drill.
         first_at_s, last_at_s: times of the first and the last, in seconds since the run's start.
         sessions: sessions of the first three.
-        per_session_hour: losses per session-hour, null if no session was up for long enough to tell.
+        per_session_hour: losses per session-hour, null if no session was up for long enough to tell, and for
+            losses in a drill.
     """
 
     cause: str = ""
@@ -48,6 +50,7 @@ class StabilityEvidence(Struct, frozen=True, kw_only=True):
         away: the first times that the server was away.
         more_away: number of further times.
         barred: number of sessions whose loss had a close code that forbids reconnecting.
+        in_drills: number of further losses that belong to drills, and are not judged here.
     """
 
     lost: int = 0
@@ -59,3 +62,49 @@ class StabilityEvidence(Struct, frozen=True, kw_only=True):
     away: list[Away] = []
     more_away: int = 0
     barred: int = 0
+    in_drills: int = 0
+
+
+class DrillEvidence(Struct, frozen=True, kw_only=True):
+    """How a drill went: a command that the run executed while sessions were connected.
+
+    Args:
+        at_s: planned start, in seconds since the run's start.
+        command: the command, without secrets.
+        started_s, ended_s: when it was started and when it had ended, null if it was or had not.
+        exit_status: its exit status, null if it had not ended.
+        window_s: seconds after its end in which losses belong to it.
+        lost: number of connections lost, in its window as all that follows.
+        losses: these, grouped, the largest group first.
+        sessions: number of sessions that they belonged to.
+        barred: how many of these must not reconnect, as the close code says.
+        back: how many of these had worked again by the run's end.
+        back_p50_s, back_p95_s, back_p100_s: seconds from its start until so many percent of the sessions had
+            been established again, null if they never were.
+        outage_p50_ms, outage_p95_ms, outage_max_ms: lengths of the outages that the losses began, null if
+            none ended.
+        attempts_peak_per_s: connection attempts in the busiest second until all were back.
+        refused: failed attempts to reconnect: nobody answered, or the server refused.
+        counts: counts of messages and histories, by name.
+    """
+
+    at_s: float = 0.0
+    command: str = ""
+    started_s: float | None = None
+    ended_s: float | None = None
+    exit_status: int | None = None
+    window_s: float = 0.0
+    lost: int = 0
+    losses: list[LossesSeen] = []
+    sessions: int = 0
+    barred: int = 0
+    back: int = 0
+    back_p50_s: float | None = None
+    back_p95_s: float | None = None
+    back_p100_s: float | None = None
+    outage_p50_ms: float | None = None
+    outage_p95_ms: float | None = None
+    outage_max_ms: float | None = None
+    attempts_peak_per_s: int = 0
+    refused: int = 0
+    counts: dict[str, int] = {}

@@ -11,6 +11,14 @@ from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.causes import explained
+from loadtest.verdict.drill_rules import (
+    barred_in_drills,
+    drill_seen,
+    drills_doubt,
+    drills_text,
+    in_the_drills,
+    refusals_text,
+)
 from loadtest.verdict.evidence import OutagesOfKind, ReconnectEvidence, StormEvidence
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
@@ -31,7 +39,7 @@ ENDINGS = ("resumed", *FAILINGS, "unproven", "cut_short", "unresolved")
 MAX_REFUSED_RATIO = 0.01
 """Share of attempts that a reachable server may refuse. Ten times that of `connect`, because many clients
 reconnecting at once hit connection limits and restarts, which backoff is there to handle. Attempts while the
-server was away after losses do not count: that is a matter of `stability`."""
+server was away after losses do not count: that is a matter of `stability`, except in a drill."""
 
 MIN_RESUMED = 10
 """Resumes needed for PASS if drops are planned: with the seven default kinds of drop, ten outages show some
@@ -56,6 +64,7 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
             herd_peak_per_s=run.herd_peak,
             herd_peak_at_s=run.herd_peak_s,
             storms=[_storm(one) for one in run.storms],
+            drills=[drill_seen(one, run.manifest.drill_window_s) for one in run.drills],
             limits={
                 **dict.fromkeys(FAILINGS, 0),
                 "refused_ratio": MAX_REFUSED_RATIO,
@@ -72,8 +81,10 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     plan = run.manifest.plan
     outages, resumed = run.count("reconnect.outages"), run.count("reconnect.resumed")
     if not outages and not plan.outages_planned and _storm_without_sessions(run) is None:
-        return Ruling.NOT_JUDGED, "no outages are planned and no connection was lost"
-    failings = _failings(run)
+        if doubt := drills_doubt(run):
+            return Ruling.INCONCLUSIVE, doubt
+        return Ruling.NOT_JUDGED, f"no outages are planned and no connection was lost{in_the_drills(run)}"
+    failings = [*_failings(run), *barred_in_drills(run)]
     if failings:
         return (
             Ruling.FAIL,
@@ -108,6 +119,8 @@ def _why_attempts_failed(run: RunData) -> str:
 def _doubt(run: RunData, outages: int, resumed: int) -> str:
     """Return why a run without failings cannot PASS, empty if it can."""
     plan = run.manifest.plan
+    if doubt := drills_doubt(run):
+        return doubt
     if unresolved := run.count("reconnect.unresolved"):
         return (
             f"{text.count(unresolved)} of {text.counted(outages, 'outage')} had a failed attempt, or a long "
@@ -175,9 +188,7 @@ def _failings(run: RunData) -> list[str]:
     attempts = run.count("reconnect.attempts")
     refused = run.count("reconnect.failed") - own - run.explained_by_losses.get("reconnect", 0)
     if refused > MAX_REFUSED_RATIO * attempts:
-        failings.append(
-            f"{text.count(refused)} of {text.counted(attempts, 'attempt')} refused by a server that was there"
-        )
+        failings.append(refusals_text(run, refused))
     return failings
 
 
@@ -189,7 +200,8 @@ def _success(run: RunData, outages: int, resumed: int) -> str:
     unproven = run.count("reconnect.unproven")
     end += f", {text.count(unproven)} dropped again, or ended, before the first reply" if unproven else ""
     outages_text = text.counted(outages, "outage")
-    return f"{text.count(resumed)} of {outages_text} resumed{times}{end}{_worst(run.storms)}"
+    recovered = f"{_worst(run.storms)}{drills_text(run)}"
+    return f"{text.count(resumed)} of {outages_text} resumed{times}{end}{recovered}"
 
 
 def _worst(storms: Sequence[StormRecovery]) -> str:

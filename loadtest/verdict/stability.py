@@ -3,14 +3,17 @@
 A loss is the end of a connection that had worked and that the client did not end. None is allowed by default:
 a server, proxy or platform that ends connections disturbs every user it does that to. What a team knows and
 accepts, such as a platform's request timeout, it allows by rules (`loadtest.verdict.allowances`). The load
-generator is never the cause: it counts only ends that it did not ask for.
+generator is never the cause: it counts only ends that it did not ask for. Nor do the losses of a drill count
+here: a deploy ends connections, and `reconnect` judges what becomes of them.
 """
 
 from collections.abc import Sequence
 
 from loadtest import text
 from loadtest.results.data import RunData
-from loadtest.results.uptime import Away, LossGroup, Uptime
+from loadtest.results.drill_recovery import in_drills
+from loadtest.results.loss_groups import LossGroup
+from loadtest.results.uptime import Away, Uptime
 from loadtest.ruling import Ruling
 from loadtest.verdict.allowances import NONE_ALLOWED, Allowance, parse_allowances, rule_for
 from loadtest.verdict.items import Item, imbalance
@@ -61,7 +64,8 @@ def judge(run: RunData) -> Item[StabilityEvidence]:
             losses=[_seen(group, uptime, rules) for group in uptime.losses],
             away=list(uptime.away),
             more_away=uptime.more_away,
-            barred=run.count("stability.barred"),
+            barred=_barred(run),
+            in_drills=in_drills(run.drills),
         ),
     )
 
@@ -91,7 +95,13 @@ def _unaccounted(run: RunData) -> int:
     In a run that did not end normally the files may end at different moments.
     """
     counted = sum(run.counts_of("losses").values())
-    return counted - run.uptime.lost if run.manifest.complete else 0
+    found = run.uptime.lost + in_drills(run.drills)
+    return counted - found if run.manifest.complete else 0
+
+
+def _barred(run: RunData) -> int:
+    """Return how many sessions a close code bars from reconnecting, those in drills excluded."""
+    return max(0, run.count("stability.barred") - sum(one.barred for one in run.drills))
 
 
 def _per_hour(count: int, uptime: Uptime) -> float | None:
@@ -116,8 +126,9 @@ def _losses_text(run: RunData, rules: Sequence[Allowance]) -> str:
     """Describe the losses: `9 connections lost in 1.7 session-hours (5.3/h): 9 x 1011; …`."""
     uptime = run.uptime
     exposure = f"in {exposure_text(uptime.session_hours)}"
+    drilled = _drilled_text(run)
     if not uptime.lost:
-        return f"0 losses {exposure}"
+        return f"0 losses {exposure}{drilled}"
     per_hour = _per_hour(uptime.lost, uptime)
     rate = "" if per_hour is None else f" ({text.figures(per_hour)}/h)"
     first_s = min(group.first_at_s for group in uptime.losses)
@@ -125,14 +136,19 @@ def _losses_text(run: RunData, rules: Sequence[Allowance]) -> str:
         f"{text.counted(uptime.lost, 'connection')} lost {exposure}{rate}: {_groups_text(uptime)}",
         f"first at {text.clock(first_s)}",
     ]
-    if barred := run.count("stability.barred"):
+    if barred := _barred(run):
         parts.append(f"{text.counted(barred, 'session')} barred from reconnecting")
     if uptime.away:
         more = len(uptime.away) - 1 + uptime.more_away
         parts.append(f"server away {away_text(uptime.away[:1], more)}")
     if rules:
         parts.append(f"allowed: {' '.join(map(str, rules))}")
-    return "; ".join(parts)
+    return "; ".join(parts) + drilled
+
+
+def _drilled_text(run: RunData) -> str:
+    count = in_drills(run.drills)
+    return f"; {text.count(count)} more in drills, judged by reconnect" if count else ""
 
 
 def _groups_text(uptime: Uptime) -> str:

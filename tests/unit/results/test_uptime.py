@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 
 from loadtest.results.interval import IntervalLine, pack
-from loadtest.results.uptime import (
-    AWAY_LIMIT,
-    GROUPS_LIMIT,
-    OTHER_LOSSES,
-    REASON_LIMIT,
-    Away,
-    Uptime,
-    UptimeGathering,
-)
+from loadtest.results.loss_groups import GROUPS_LIMIT, OTHER_LOSSES, REASON_LIMIT
+from loadtest.results.uptime import AWAY_LIMIT, Away, Uptime, UptimeGathering
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from tests.support.runs import gathered, interval

@@ -1,0 +1,104 @@
+"""How drills are shown: their tables, and the moments that the charts name."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from loadtest import text
+from loadtest.report.tables import Table, Untrusted, bounded
+from loadtest.results.data import RunData
+from loadtest.results.drill_recovery import DrillRecovery
+from loadtest.results.manifest import DrillRun
+from loadtest.verdict.stability import cause_text, loss_text
+
+_CAUSES_SHOWN = 3
+
+
+def drill_table(run: RunData) -> Table:
+    """Return how each drill went; empty if there was none."""
+    header = (
+        "drill at",
+        "command",
+        "exit",
+        "took",
+        "lost",
+        "by",
+        "back",
+        "50% back",
+        "95%",
+        "100%",
+        "peak/s",
+    )
+    note = (
+        "Lost are connections that ended between a drill's start and "
+        f"{run.manifest.drill_window_s:g} s after its end. Times count from its start, and shares are of "
+        "their sessions; a dash stands where so many were never back. The peak is of all attempts to connect "
+        f"in one second until they were. {' '.join(_across(run))}"
+    )
+    return replace(bounded("Drills", header, "rlrrrlrrrrr", map(_row, run.drills)), note=note.strip())
+
+
+def _row(one: DrillRecovery) -> tuple[str, ...]:
+    drill = one.drill
+    times = (None if after_s is None else 1e6 * after_s for after_s in one.back_after_s.values())
+    causes = [
+        f"{text.count(group.count)} x {cause_text(group.cause)}" for group in one.losses[:_CAUSES_SHOWN]
+    ]
+    return (
+        _moment(drill),
+        Untrusted(drill.command),
+        _exit(drill),
+        text.span(_took_us(drill)),
+        text.count(one.lost),
+        Untrusted(", ".join(causes)),
+        f"{text.count(one.back)} of {text.count(one.sessions)}",
+        *map(text.span, times),
+        text.count(one.peak_per_s),
+    )
+
+
+def _moment(drill: DrillRun) -> str:
+    return f"{drill.at_s:g} s"
+
+
+def _exit(drill: DrillRun) -> str:
+    if drill.stopped:
+        return "stopped"
+    return text.UNKNOWN if drill.exit_status is None else str(drill.exit_status)
+
+
+def _took_us(drill: DrillRun) -> float | None:
+    if drill.started_s is None or drill.ended_s is None:
+        return None
+    return 1e6 * (drill.ended_s - drill.started_s)
+
+
+_ACROSS = {
+    "messaging.lost_in_outage": "{} messages were lost with their connection",
+    "messaging.released": "{} waited for the reconnect",
+    "messaging.missed": "{} were not sent",
+    "persistence.histories": "{} restored histories were compared",
+    "persistence.missing": "{} acknowledged requests were missing from them",
+    "persistence.identity_changed": "{} sessions came back as another one",
+}
+"""What a drill's note says of its counts, where they are not 0."""
+
+
+def _across(run: RunData) -> Iterator[str]:
+    """Yield a sentence for each drill about its messages and histories."""
+    for one in run.drills:
+        if said := [
+            form.format(text.count(one.counts[name])) for name, form in _ACROSS.items() if name in one.counts
+        ]:
+            yield f"From {_moment(one.drill)} on: {', '.join(said)}."
+
+
+def drill_lines(run: RunData) -> Iterator[str]:
+    """Yield each drill's losses by cause and reason, for a terminal."""
+    for one in run.drills:
+        for group in one.losses:
+            yield f"{_moment(one.drill)}: {loss_text(group)}"
+
+
+def drill_moments(run: RunData) -> list[tuple[float, str]]:
+    """Return the start of each drill in seconds, with its label in charts."""
+    return [(one.drill.started_s, "drill") for one in run.drills if one.drill.started_s is not None]
