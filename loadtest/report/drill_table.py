@@ -8,7 +8,7 @@ from loadtest.report.tables import Table, Untrusted, bounded
 from loadtest.results.data import RunData
 from loadtest.results.drill_recovery import DrillRecovery
 from loadtest.results.manifest import DrillRun
-from loadtest.verdict.stability import cause_text, loss_text
+from loadtest.verdict.stability import cause_text
 
 _CAUSES_SHOWN = 3
 
@@ -90,13 +90,6 @@ def _across(run: RunData) -> Iterator[str]:
             form.format(text.count(one.counts[name])) for name, form in _ACROSS.items() if name in one.counts
         ]:
             yield f"From {_moment(one.drill)} on: {', '.join(said)}."
-
-
-def drill_lines(run: RunData) -> Iterator[str]:
-    """Yield each drill's losses by cause and reason, for a terminal."""
-    for one in run.drills:
-        for group in one.losses:
-            yield f"{_moment(one.drill)}: {loss_text(group)}"
 
 
 def drill_moments(run: RunData) -> list[tuple[float, str]]:
