@@ -5,12 +5,14 @@
         latency.hlog     an HdrHistogram interval log, one line per second and tag
         events.jsonl     one line per lifecycle event
         intervals.jsonl  one line per second and process: counts, errors, gauges
+        drill-N.log      what the command of a drill printed, if there was one
         server_log.jsonl records kept from the server's log, if one was given
         verdict.json     the verdict; can be rebuilt from the files above
 
     manifest     run.json: plan, target, versions, host, comparability
     environment  host, versions and time, for the manifest
     interval     one process's interval, folded into histograms and ready to ship
+    drill_windows  the times of a run that belong to its drills
     data         `RunData`: everything a run's files say, aggregated
     directory    names of folders and files, and atomic writes
     hlog         lines of the interval log
