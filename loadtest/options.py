@@ -160,6 +160,27 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             repeatable=True,
         ),
         Setting(
+            "at",
+            Text("SECONDS:COMMAND"),
+            (),
+            "Run a command at this moment of the run, a deploy for example: 60:'kubectl rollout restart "
+            "deployment/chat'. No shell runs it. Connections lost from its start until --ws-at-window after "
+            "its end belong to this drill: they do not fail stability, but sessions must come back.",
+            attribute="drills",
+            in_plan=True,
+            plan_field="drills_at_s",
+            repeatable=True,
+            in_web_form=False,
+        ),
+        Setting(
+            "at-window",
+            seconds(0, 86_400),
+            120.0,
+            "How long after the end of a command of --ws-at losses still belong to it.",
+            attribute="drill_window_s",
+            in_web_form=False,
+        ),
+        Setting(
             "backoff",
             Text("POLICY", or_object="a Backoff"),
             "exponential(1,2,8)",
@@ -356,8 +377,12 @@ def options_of(plan_fields: Iterable[str]) -> list[str]:
 def command_options(plan: Mapping[str, Any]) -> list[str]:
     """Return the options that reproduce a run's plan, with values quoted for a shell.
 
+    Those of drills are not among them: a plan has their moments and not their commands.
+
     Args:
         plan: the plan's fields by name.
     """
-    given = [(row, written(plan[name])) for name, row in _OF_PLAN.items() if row.name]
+    given = [
+        (row, written(plan[name])) for name, row in _OF_PLAN.items() if row.name and row.attribute != "drills"
+    ]
     return [row.option_with(value) for row, value in given if value]

@@ -13,6 +13,8 @@
     stats             Locust's own statistics as a view of the same data
     gevent_bridge     calls from the engine's native thread into gevent's
     log_watch         follows the server's log during a run
+    drill_runner      runs commands during a run, such as a deploy
+    drill_losses      what a run says of the connections that these end
     gauge_watch       reads the server's gauge of its connections around a run
     reference_server  the reference server of a run without a host
     web               refuses bad settings in Locust's web form

@@ -15,6 +15,7 @@ from locust.util.timespan import parse_timespan
 from loadtest.errors import UsageError
 from loadtest.locust_plugin.load_settings import (
     LoadSettings,
+    check_drills,
     check_rows,
     check_storms,
     load_settings,
@@ -101,6 +102,7 @@ class Configuration:
         check_writable(settings.results)
         check_logs(settings.log)
         check_storms(settings.plan.storms, self.run_time_s)
+        check_drills(settings.drills, self.run_time_s)
         if settings.baseline not in (None, NO_BASELINE):
             resolve(settings.baseline, settings.results)
         for address in settings.engine.source_ips if connects else ():
@@ -135,7 +137,9 @@ class Configuration:
             self.check_users(settings, int(form.get("user_count", 0)))
         with suppress(ValueError):  # and a bad run time
             run_time = form.get("run_time")
-            check_storms(settings.plan.storms, parse_timespan(run_time) if run_time else None)
+            run_time_s = parse_timespan(run_time) if run_time else None
+            check_storms(settings.plan.storms, run_time_s)
+            check_drills(settings.drills, run_time_s)
 
     def restore(self) -> None:
         """Reset the options that are not in the web form to their values at process start."""

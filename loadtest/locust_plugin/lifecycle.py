@@ -29,6 +29,7 @@ from locust.runners import STATE_RUNNING, STATE_SPAWNING
 from loadtest.errors import LoadtestError, UsageError
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.configuration import PLACEHOLDER_URL, Configuration
+from loadtest.locust_plugin.drill_runner import DrillRunner, planned
 from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.load import Load, RunInfo
 from loadtest.locust_plugin.load_settings import LoadSettings, described_revision
@@ -39,6 +40,7 @@ from loadtest.locust_plugin.reference_server import ReferenceServer
 from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
+from loadtest.results.drill_windows import Windows
 from loadtest.results.environment import beginning
 from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import UNKNOWN_REVISION, Manifest, Plan, promises_of
@@ -266,6 +268,8 @@ class RecordingLifecycle(Lifecycle):
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
             subprotocol_optional=settings.engine.subprotocol_optional,
+            drills=planned(settings.drills, settings.secrets),
+            drill_window_s=settings.drill_window_s,
             made_by=self.made_by,
             locustfile=self._configuration.locustfile,
             health=None if self.ask_health is None else self.ask_health(settings),
@@ -273,7 +277,8 @@ class RecordingLifecycle(Lifecycle):
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
         log_watch = self._log_watch(settings, writer.path)
-        self._recording = Recording(writer, prospects, log_watch, gauge_watch)
+        drills = self._drill_runner(settings, writer.path)
+        self._recording = Recording(writer, prospects, log_watch, gauge_watch, drills)
         self.judged = None
         logger.info("run %s against %s", writer.path, manifest.target)
         return settings, manifest.run_id
@@ -293,6 +298,23 @@ class RecordingLifecycle(Lifecycle):
         if reference is not None:
             log = replace(log, paths=(str(reference), *log.paths))
         return LogWatch(log, run, lambda: self._secrets) if log.given else None
+
+    def _drill_runner(self, settings: LoadSettings, run: Path) -> DrillRunner | None:
+        """Return what runs the commands of `--ws-at`; None if there are none."""
+        if not settings.drills:
+            return None
+        return DrillRunner(
+            settings.drills,
+            run,
+            window_s=settings.drill_window_s,
+            secrets=lambda: self._secrets,
+            tell=self._tell_windows,
+            failed=self._fail,
+        )
+
+    @abstractmethod
+    def _tell_windows(self, windows: Windows) -> None:
+        """Tell the load, wherever it is, which times belong to drills."""
 
     def _deliver(self, packed: PackedInterval) -> None:
         """Write an interval; a failure ends the run, because a recording with a gap is useless."""
@@ -390,3 +412,7 @@ class LocalLifecycle(RecordingLifecycle):
     def _begin(self) -> None:
         settings, run_id = self._begin_recording()
         self._start_load(settings, RunInfo(run_id=run_id, workers=1))
+
+    def _tell_windows(self, windows: Windows) -> None:
+        if self._load is not None:
+            self._load.windows = windows

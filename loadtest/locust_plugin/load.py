@@ -25,6 +25,7 @@ from loadtest.events import Identity
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_settings import LoadSettings
+from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, has_texts, pack
 from loadtest.session.recorder import Interval
 from loadtest.text import NO_SECRETS, Secrets
@@ -50,11 +51,13 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         workers: number of workers at the start; 1 for a local run.
         elapsed_ns: time since the run's start when the worker joined, by the master's monotonic clock, since
             wall clocks differ between hosts and may jump.
+        windows: of the drills that had begun when the worker joined.
     """
 
     run_id: str
     workers: int
     elapsed_ns: int = 0
+    windows: Windows = NO_WINDOWS
 
 
 class Load:
@@ -67,6 +70,9 @@ class Load:
         environment: Locust's environment.
         deliver: called in gevent's thread with every interval, packed.
         failed: called in gevent's thread if the engine fails.
+
+    Attributes:
+        windows: of the run's drills, as far as they are known.
 
     Raises:
         LoadtestError: a source address does not belong to this machine, or the engine did not start.
@@ -88,6 +94,7 @@ class Load:
         self._environment = environment
         self._deliver = deliver
         self._failed = failed
+        self.windows = info.windows
         self._users = itertools.count()
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
@@ -201,7 +208,7 @@ class Load:
         # All sessions' credentials are indexed for this, so only where there is something to search.
         secrets = self.secrets if has_texts(interval) else NO_SECRETS
         packed = pack(interval, self._worker, secrets=secrets)
-        stats.feed(self._environment.stats, packed)
+        stats.feed(self._environment.stats, packed, self.windows)
         self._deliver(packed)
 
     def _on_failure(self) -> None:

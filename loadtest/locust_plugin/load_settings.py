@@ -15,12 +15,14 @@ from urllib.parse import parse_qsl
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.dialects.dialect_session import SizeOf
 from loadtest.dialects.mistakes import check_form, new_dialect
+from loadtest.drops.drills import AT, Drill, parse_drills
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.locust_plugin.data_file import read_data
 from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import PLAN_VERSION, UNKNOWN_REVISION, Plan
+from loadtest.serverlog.follow import command_words
 from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
@@ -72,6 +74,8 @@ class LoadSettings:
         engine: the engine's settings.
         sessions: sessions per user.
         plan: what makes runs comparable; users, spawn rate and duration are filled in later from Locust.
+        drills: commands to run during the run, ordered by time.
+        drill_window_s: seconds after a command's end in which losses still belong to it.
         revision: version of the server under test.
         baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
         gates: the quantiles that latency is judged by, with their margins.
@@ -89,6 +93,8 @@ class LoadSettings:
     engine: EngineSettings
     sessions: int
     plan: Plan
+    drills: Sequence[Drill]
+    drill_window_s: float
     revision: str | None
     baseline: str | None
     gates: Sequence[Gate]
@@ -116,10 +122,13 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
     _check_objects(values)
     data = read_data(values["data"])
     engine = _engine(values, host, data.rows)
+    drills = parse_drills(values["drills"])
     return LoadSettings(
         engine=engine,
         sessions=values["sessions"],
-        plan=_plan(values, engine),
+        plan=_plan(values, engine, drills),
+        drills=drills,
+        drill_window_s=values["drill_window_s"],
         revision=values["revision"] or None,
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
@@ -213,7 +222,7 @@ def _largest_message(dialect: Dialect, values: Mapping[str, Any]) -> int:
     return max(ROOM_BYTES, message_bytes * (dialect.history_window or 0))
 
 
-def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
+def _plan(values: Mapping[str, Any], engine: EngineSettings, drills: Sequence[Drill]) -> Plan:
     """Return the plan without the values of Locust's own options, which are not known here."""
     config, drops = engine.config, engine.drops
     sizes = Sizes.of_setting(values["message_bytes"])
@@ -230,6 +239,7 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings) -> Plan:
         drop_every_s=drops.every_s,
         drops=dict(drops.weights),
         storms=drops.storms,
+        drills_at_s=tuple(drill.at_s for drill in drills),
         backoff=str(config.backoff),
         reply_timeout_s=values["reply_timeout_s"],
         open_timeout_s=values["open_timeout_s"],
@@ -311,9 +321,24 @@ def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
         InvalidSetting: a storm is planned at or after the end.
     """
     for storm in storms:
-        if run_time_s is not None and storm.at_s >= run_time_s:
-            problem = f"must come before the end of the run (--run-time {run_time_s:g}s)"
-            raise InvalidSetting("--ws-storm", str(storm), problem, "Use an earlier moment or a longer run")
+        _check_moment("--ws-storm", storm, run_time_s)
+
+
+def check_drills(drills: Iterable[Drill], run_time_s: float | None) -> None:
+    """Refuse a drill that would come after the end of the run, or whose program does not exist.
+
+    Raises:
+        InvalidSetting: a drill is planned at or after the end, or its command is malformed or not found.
+    """
+    for drill in drills:
+        command_words(drill.command, AT)
+        _check_moment(AT, drill, run_time_s)
+
+
+def _check_moment(option: str, planned: Storm | Drill, run_time_s: float | None) -> None:
+    if run_time_s is not None and planned.at_s >= run_time_s:
+        problem = f"must come before the end of the run (--run-time {run_time_s:g}s)"
+        raise InvalidSetting(option, str(planned), problem, "Use an earlier moment or a longer run")
 
 
 def check_rows(settings: LoadSettings, users: int) -> None:

@@ -42,7 +42,7 @@ SETTLE_S = 1.0
 _SESSIONS = Whole(MIN_RESUMED, 100_000)
 """With fewer sessions reconnecting could not be judged."""
 
-_USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none", "storms": ()}
+_USUAL = {"rate": 2.0, "warmup_s": 1.0, "baseline": "none", "storms": (), "drills": ()}
 
 
 @dataclass(frozen=True, slots=True)

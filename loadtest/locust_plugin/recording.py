@@ -13,11 +13,14 @@ from dataclasses import dataclass
 import gevent
 
 from loadtest import histograms, text
+from loadtest.locust_plugin.drill_losses import DrillLosses, without_drill_losses
+from loadtest.locust_plugin.drill_runner import DrillRunner
 from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.log_watch import LogWatch
 from loadtest.locust_plugin.loss_warnings import LossWarnings
 from loadtest.locust_plugin.prospects import Prospects
 from loadtest.report.judged_run import JudgedRun
+from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.environment import utc_text
 from loadtest.results.interval import PackedInterval, counts_of
 from loadtest.results.writer import RunWriter
@@ -84,6 +87,7 @@ class Recording:
         prospects: of the run.
         log_watch: follows the server's log; None if no log was given.
         gauge_watch: reads the server's gauge of its connections; None if none was given.
+        drills: runs the commands of `--ws-at`; None if none was given.
 
     Attributes:
         ended_early: why the run is ended before its time; None if it is not.
@@ -95,6 +99,7 @@ class Recording:
         prospects: Prospects,
         log_watch: LogWatch | None = None,
         gauge_watch: GaugeWatch | None = None,
+        drills: DrillRunner | None = None,
     ) -> None:
         self.writer = writer
         self.ended_early: str | None = None
@@ -105,9 +110,18 @@ class Recording:
         self._counts: Counter[str] = Counter()
         self._recent: dict[int | None, deque[PackedInterval]] = {}
         self._loss_warnings = LossWarnings()
+        self._drill_losses = DrillLosses()
+        self._drills = drills
         self._progress = gevent.spawn(self._log_progress)
         if gauge_watch is not None:
             gauge_watch.start()
+        if drills is not None:
+            drills.start(lambda: self.elapsed_ns, writer.drills)
+
+    @property
+    def windows(self) -> Windows:
+        """The times that belong to drills, as far as they are known."""
+        return NO_WINDOWS if self._drills is None else self._drills.windows
 
     @property
     def elapsed_ns(self) -> int:
@@ -119,15 +133,23 @@ class Recording:
         self.writer.append(packed)
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
-        if line := self._loss_warnings.line(packed, self.elapsed_ns / 1e9):
+        self._tell_losses(packed, self.elapsed_ns / 1e9)
+
+    def _tell_losses(self, packed: PackedInterval, now_s: float) -> None:
+        for line in self._drill_losses.lines(packed, now_s, self.windows):
+            logger.info("%s", line)
+        others = without_drill_losses(packed, self.windows)
+        if line := self._loss_warnings.line(others, now_s):
             logger.warning("%s", line)
 
     def no_prospects(self, packed: PackedInterval) -> str:
-        """Return why no session can work any more, empty if one may.
+        """Return why no session can work any more, empty if one may: in a drill, all may be away for a while.
 
         Args:
             packed: the interval just written.
         """
+        if self._drills is not None and self._drills.active():
+            return ""
         return self._prospects.none_left(self._counts, self._gauges(), packed.stop_ns)
 
     def finish(
@@ -149,6 +171,8 @@ class Recording:
             usage_error: whether that was the user's mistake.
         """
         self._progress.kill()
+        if self._drills is not None:
+            self._drills.finish()
         ended_at = utc_text(time.time_ns())
         self._finish_gauge(failed=failure is not None)
         if failure is None:

@@ -3,7 +3,8 @@
 A Locust event per message would cost 3 µs and a thread switch. Instead each interval becomes one delta entry
 per row, merged with `StatsEntry.extend`, as Locust merges the statistics of its workers. Times are in
 milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. Deliberate drops
-are not failures; a failure is what the verdict would count against the server.
+are not failures, nor are losses that belong to drills; a failure is what the verdict would count against the
+server.
 """
 
 import math
@@ -17,7 +18,9 @@ from typing import Any
 from locust.stats import PERCENTILES_TO_REPORT, STATS_TYPE_WIDTH, RequestStats, StatsEntry, StatsError
 
 from loadtest import histograms
+from loadtest.locust_plugin.drill_losses import without_drill_losses
 from loadtest.locust_plugin.loss_warnings import losses_by_cause
+from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, counts_of
 
 METHOD = "WS"
@@ -50,6 +53,11 @@ def _errors_of(item: str, packed: PackedInterval) -> Counter[str]:
         if tally.item == item:
             found[tally.error] += tally.count
     return found
+
+
+def _losses(packed: PackedInterval) -> Counter[str]:
+    """Return how many connections were lost, by cause."""
+    return losses_by_cause(packed.lifecycle)
 
 
 ROWS = (
@@ -95,7 +103,7 @@ ROWS = (
         ("outage",),
     ),
     _Row("push", None, ("messaging.pushes",), (), ("push",)),
-    _Row("loss", losses_by_cause, ("losses.",), ("losses.",), ()),
+    _Row("loss", _losses, ("losses.",), ("losses.",), ()),
 )
 
 
@@ -150,8 +158,15 @@ def install(stats: RequestStats) -> None:
     stats.total = Entry(stats, "Aggregated", "", stats.use_response_times_cache)
 
 
-def feed(stats: RequestStats, packed: PackedInterval) -> None:
-    """Add an interval of this process to Locust's statistics."""
+def feed(stats: RequestStats, packed: PackedInterval, windows: Windows = NO_WINDOWS) -> None:
+    """Add an interval of this process to Locust's statistics.
+
+    Args:
+        stats: Locust's statistics.
+        packed: the interval.
+        windows: of the run's drills, whose losses are left out.
+    """
+    packed = without_drill_losses(packed, windows)
     for row in ROWS:
         delta = _delta(stats, row, packed)
         if delta is not None:

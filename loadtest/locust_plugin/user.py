@@ -64,6 +64,8 @@ class WebSocketUser(User):
     drop_every_s: ClassVar[float]
     drops: ClassVar[str | Mapping[str, float] | DropPlan | None]
     storms: ClassVar[str | Sequence[str]]
+    drills: ClassVar[str | Sequence[str]]
+    drill_window_s: ClassVar[float]
     backoff: ClassVar[str | Backoff]
     open_timeout_s: ClassVar[float]
     connect_concurrency: ClassVar[int]

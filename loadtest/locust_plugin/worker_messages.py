@@ -2,7 +2,7 @@
 
 A worker sends its intervals, then a message that it has finished. Locust gives workers half a second for
 their last report, but closing sessions may take longer. So a master that stops sends its workers a finish
-message and waits for them.
+message and waits for them. When a drill begins or ends, its workers are told which times belong to it.
 
 A worker that took part but has not finished, has failed, or sent something unreadable counts as missing: its
 part of the run is incomplete, and the verdict says so. Messages from workers are foreign input; a bad one
@@ -20,6 +20,7 @@ from gevent.event import Event
 from locust.runners import STATE_MISSING
 
 from loadtest.errors import MalformedInterval, UsageError
+from loadtest.results.drill_windows import Windows
 from loadtest.results.environment import DISTRIBUTION
 from loadtest.results.interval import PackedInterval, decode, encode
 
@@ -27,6 +28,7 @@ logger = logging.getLogger("loadtest")
 
 INTERVALS_MESSAGE = "loadtest_intervals"
 FINISH_MESSAGE = "loadtest_finish"
+DRILLS_MESSAGE = "loadtest_drills"
 
 GRACE_S = 10.0
 """How long a master waits for its workers to finish, beyond --stop-timeout."""
@@ -131,6 +133,10 @@ class Workers:
         self._present.add(worker)
         self._unreadable.add(worker)
 
+    def tell_windows(self, windows: Windows) -> None:
+        """Tell all workers which times belong to drills."""
+        self._runner.send_message(DRILLS_MESSAGE, msgspec.json.encode(windows).decode())
+
     def finish(self, grace_s: float) -> None:
         """Ask all workers to finish; wait at most `grace_s` seconds for those that are alive."""
         self._runner.send_message(FINISH_MESSAGE, None)
@@ -152,16 +158,24 @@ class MasterConnection:
     Args:
         runner: Locust's worker runner.
         finish: called when the master asks the worker to finish.
+        take_windows: called with the times that belong to drills.
 
     Attributes:
         run_id: the run that messages belong to; set it when a run begins.
     """
 
-    def __init__(self, runner: Any, finish: Callable[[], None]) -> None:
+    def __init__(
+        self, runner: Any, finish: Callable[[], None], take_windows: Callable[[Windows], None]
+    ) -> None:
         self.run_id = ""
         self._runner = runner
         self._finish = finish
+        self._take_windows = take_windows
         runner.register_message(FINISH_MESSAGE, self._on_finish, concurrent=True)
+        runner.register_message(DRILLS_MESSAGE, self._on_drills)
+
+    def _on_drills(self, msg: Any, **_kwargs: Any) -> None:
+        self._take_windows(msgspec.json.decode(msg.data, type=Windows))
 
     def _on_finish(self, **_kwargs: Any) -> None:
         self._finish()

@@ -19,6 +19,7 @@ from loadtest.locust_plugin.lifecycle import Lifecycle, RecordingLifecycle
 from loadtest.locust_plugin.load import RunInfo
 from loadtest.locust_plugin.parser import RUN_DESTINATION
 from loadtest.locust_plugin.worker_messages import GRACE_S, MasterConnection, Workers
+from loadtest.results.drill_windows import Windows
 from loadtest.results.interval import PackedInterval
 
 
@@ -50,10 +51,14 @@ class MasterLifecycle(RecordingLifecycle):
         setattr(self._configuration.options, RUN_DESTINATION, msgspec.json.encode(info).decode())
 
     def _on_worker_connect(self, **_kwargs: Any) -> None:
-        """Update the elapsed time for a worker that joins during a run."""
+        """Update the elapsed time and the drills for a worker that joins during a run."""
         if self._recording is not None and self._info is not None:
-            elapsed_ns = self._recording.elapsed_ns
-            self._send_with_options(msgspec.structs.replace(self._info, elapsed_ns=elapsed_ns))
+            recording = self._recording
+            now = {"elapsed_ns": recording.elapsed_ns, "windows": recording.windows}
+            self._send_with_options(msgspec.structs.replace(self._info, **now))
+
+    def _tell_windows(self, windows: Windows) -> None:
+        self._workers.tell_windows(windows)
 
     def _on_test_stopping(self, **_kwargs: Any) -> None:
         if self._recording is not None:
@@ -69,7 +74,7 @@ class WorkerLifecycle(Lifecycle):
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
-        self._master = MasterConnection(self._runner, self._end)
+        self._master = MasterConnection(self._runner, self._end, self._take_windows)
 
     def check(self) -> None:
         """Check nothing: the settings come from the master when a run begins."""
@@ -99,6 +104,10 @@ class WorkerLifecycle(Lifecycle):
                 "the master sent no run information: "
                 "use the same locustfile and the same version of loadtest on master and workers"
             ) from error
+
+    def _take_windows(self, windows: Windows) -> None:
+        if self._load is not None:
+            self._load.windows = windows
 
     def _deliver(self, packed: PackedInterval) -> None:
         self._master.send_interval(packed)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtest.drops.drills import written_drill
 from loadtest.options import SETTINGS, command_options
 from loadtest.report.advice import shown_items
 from loadtest.results.data import RunData
@@ -103,7 +104,8 @@ class JudgedRun:
 def _judging(manifest: Manifest) -> Iterator[tuple[Setting, str]]:
     """Yield the settings outside the plan by which a run is judged, with values as the options take them.
 
-    The baseline is not among them: a later run may have another one.
+    Drills are among them, since the plan does not hold their commands. The baseline is not: a later run may
+    have another one.
     """
     gauge = manifest.server_gauge
     given: Mapping[str, Iterable[object]] = {
@@ -114,6 +116,8 @@ def _judging(manifest: Manifest) -> Iterator[tuple[Setting, str]]:
         "pushes_per_s": [manifest.pushes_per_s],
         "server_metrics": [gauge and gauge.source],
         "subprotocol_optional": [manifest.subprotocol_optional or None],
+        "drills": [written_drill(one.at_s, one.command) for one in manifest.drills],
+        "drill_window_s": [manifest.drill_window_s] if manifest.drills else [],
     }
     for attribute, values in given.items():
         for value in values:

@@ -323,11 +323,7 @@ def plan_table(plan: Plan) -> Table:
         ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
         ("drops", Untrusted(written(plan.drops))),
         *([("storms", Untrusted(written(plan.storms)))] if plan.storms else []),
-        *(
-            [("drills", f"at {', '.join(f'{at_s:g} s' for at_s in plan.drills_at_s)}")]
-            if plan.drills_at_s
-            else []
-        ),
+        *([("drills", f"at {written(plan.drills_at_s)} s")] if plan.drills_at_s else []),
         ("backoff", Untrusted(plan.backoff)),
         ("timeouts", f"reply {plan.reply_timeout_s:g} s, opening {plan.open_timeout_s:g} s"),
         ("seed", str(plan.seed)),

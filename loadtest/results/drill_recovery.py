@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadtest import histograms
-from loadtest.results.loss_groups import LATEST_NS, LossGroup, LossGroups, within_limits
+from loadtest.results.drill_windows import Windows
+from loadtest.results.loss_groups import LossGroup, LossGroups, within_limits
 from loadtest.results.manifest import DrillRun, Manifest
 from loadtest.session.recorder import OWN_LIMITS, Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -50,33 +51,6 @@ def back_after(back_s: Sequence[float], of: int) -> dict[float, float | None]:
 
 def _at(back_s: Sequence[float], rank: int) -> float | None:
     return back_s[rank - 1] if 0 < rank <= len(back_s) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """The times that belong to drills, in nanoseconds since the run's start: from and until, by number."""
-
-    spans: Mapping[int, tuple[int, int]]
-
-    @classmethod
-    def of(cls, manifest: Manifest) -> "Windows":
-        """Return the windows of a run's drills; one that was never started has none."""
-        return cls(
-            {
-                number: (int(drill.started_s * NS_PER_S), _until_ns(drill, manifest.drill_window_s))
-                for number, drill in enumerate(manifest.drills)
-                if drill.started_s is not None
-            }
-        )
-
-    def at(self, at_ns: int) -> int | None:
-        """Return the number of the drill that a moment belongs to, the latest of several; None if none."""
-        found = (number for number, (first, last) in self.spans.items() if first <= at_ns <= last)
-        return max(found, key=lambda number: self.spans[number], default=None)
-
-
-def _until_ns(drill: DrillRun, window_s: float) -> int:
-    return LATEST_NS if drill.ended_s is None else int((drill.ended_s + window_s) * NS_PER_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

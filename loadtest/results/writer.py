@@ -18,7 +18,7 @@ from loadtest import histograms
 from loadtest.errors import ResultsUnwritable
 from loadtest.results import directory, hlog
 from loadtest.results.interval import IntervalLine, PackedInterval, second_of
-from loadtest.results.manifest import Manifest, ServerGauge, WorkerShare
+from loadtest.results.manifest import DrillRun, Manifest, ServerGauge, WorkerShare
 
 HORIZON_S = 10
 """How many seconds to wait for workers that have not delivered a second yet."""
@@ -114,6 +114,11 @@ class RunWriter:
     def gauge(self, gauge: ServerGauge | None) -> None:
         """Take the server's gauge after the run; it is written with the rest of the manifest."""
         self._manifest = msgspec.structs.replace(self._manifest, server_gauge=gauge)
+
+    def drills(self, drills: tuple[DrillRun, ...]) -> None:
+        """Take how the drills went so far; run.json is written at once, so that a killed run has it."""
+        self._manifest = msgspec.structs.replace(self._manifest, drills=drills)
+        directory.write_json(self.path / directory.MANIFEST, self._manifest)
 
     def finish(
         self, ended_at: str, missing_workers: Iterable[int] = (), *, ended_early: str | None = None

@@ -91,12 +91,12 @@ def drills_doubt(run: RunData) -> str:
 def _doubt(one: DrillRecovery) -> str:
     drill = one.drill
     name = drill_name(one)
+    words = f" ({text.one_line(drill.last_words, 120)})" if drill.last_words else ""
     if drill.started_s is None:
-        return f"{name} was never started: the run ended before"
+        return f"the command of {name} {drill.last_words or 'was never started: the run ended before'}"
     if drill.ended_s is None or drill.stopped:
         return f"the command of {name} was still running when the run ended: run longer"
     if drill.exit_status:
-        words = f" ({text.one_line(drill.last_words, 120)})" if drill.last_words else ""
         return f"the command of {name} failed with exit status {drill.exit_status}{words}"
     return ""
 

@@ -84,7 +84,7 @@ def test_attributes_and_fields_are_named_by_their_options() -> None:
     names = {row.name: row.attribute for row in ROWS}
     assert [names[name] for name in ("drop-every", "storm", "tls-ca")] == ["drop_every_s", "storms", "tls_ca"]
     renamed = [row.attribute for row in ROWS if row.in_plan and row.plan_field != row.attribute]
-    assert renamed == ["sessions"]
+    assert renamed == ["sessions", "drills"]
     assert not any(row.plan_field for row in ROWS if not row.in_plan)
 
 

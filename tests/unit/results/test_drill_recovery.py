@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from loadtest.results.data import RunData
-from loadtest.results.drill_recovery import DrillRecovery, Windows
+from loadtest.results.drill_recovery import DrillRecovery
+from loadtest.results.drill_windows import Windows
 from loadtest.results.manifest import DrillRun, Manifest
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S

@@ -120,7 +120,16 @@ def test_sessions_that_stay_away() -> None:
         ({"ended_s": None, "exit_status": None}, "was still running when the run ended: run longer"),
         (
             {"started_s": None, "ended_s": None, "exit_status": None},
-            "the drill at 20 s was never started: the run ended before",
+            "the command of the drill at 20 s was never started: the run ended before",
+        ),
+        (
+            {
+                "started_s": None,
+                "ended_s": None,
+                "exit_status": None,
+                "last_words": "cannot be started: not found",
+            },
+            "the command of the drill at 20 s cannot be started: not found",
         ),
     ],
 )

@@ -1,0 +1,280 @@
+"""Runs the commands of `--ws-at`, in the process that records the run: a local run or a master.
+
+Each drill has a greenlet that waits for its moment, starts the command and follows it to its end. The output
+goes to an unnamed file, not to a pipe: a deploy may leave a server running, which must survive when nobody
+reads any more. From there it is copied to the run directory, line by line, without secrets and bounded.
+
+A command that still runs when the run ends is stopped, with all the processes it started. What a command that
+has ended left running is none of the tool's business.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import gevent
+from msgspec.structs import replace
+
+from loadtest.drops.drills import AT, Drill, public_command
+from loadtest.errors import InvalidSetting
+from loadtest.processes import Process
+from loadtest.results import directory
+from loadtest.results.drill_windows import Windows
+from loadtest.results.manifest import DrillRun
+from loadtest.serverlog.follow import command_words
+from loadtest.text import NO_SECRETS, Secrets, public_line, without_likely_secrets
+
+logger = logging.getLogger("loadtest")
+
+LOOK_EVERY_S = 0.05
+"""How often a running command is looked after: its end is known to this precision."""
+
+GRACE_S = 5.0
+"""Between SIGTERM and SIGKILL when a command is stopped."""
+
+CHUNK = 64 * 1024
+"""Bytes of output read at a time: a millisecond of work, too little to disturb measurements."""
+
+LOG_LIMIT = 2**20
+"""Characters kept of a command's output."""
+
+_LEFT_OUT = "[further output is left out]"
+_LINE_LIMIT = 1000
+_LATEST_WAIT_S = 1.0
+
+
+def planned(drills: Sequence[Drill], secrets: Secrets) -> tuple[DrillRun, ...]:
+    """Return the records of drills that were not started yet."""
+    return tuple(DrillRun(at_s=one.at_s, command=public_command(one.command, secrets)) for one in drills)
+
+
+class DrillRunner:
+    """Runs the drills of one run.
+
+    Args:
+        drills: ordered by time.
+        folder: the run directory, for their output.
+        window_s: seconds after a command's end in which losses still belong to it.
+        secrets: returns the texts that must not be written.
+        tell: called with the windows whenever one begins or its end is known.
+        failed: called with an error of the tool itself.
+
+    Attributes:
+        windows: the windows of the drills so far.
+    """
+
+    def __init__(
+        self,
+        drills: Sequence[Drill],
+        folder: Path,
+        *,
+        window_s: float,
+        secrets: Callable[[], Secrets],
+        tell: Callable[[Windows], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._drills = drills
+        self._folder = folder
+        self._window_s = window_s
+        self._secrets = secrets
+        self._tell = tell
+        self._failed = failed
+        self._runs = list(planned(drills, secrets()))
+        self._over = False
+        self._greenlets: list[Any] = []
+        self._waiting: dict[int, Any] = {}  # greenlets of drills that were not started yet
+        self.windows = Windows({})
+
+    def start(self, elapsed_ns: Callable[[], int], write: Callable[[tuple[DrillRun, ...]], None]) -> None:
+        """Run each command at its moment from now on.
+
+        Args:
+            elapsed_ns: returns the nanoseconds since the run's start.
+            write: called with all records whenever one has changed.
+        """
+        self._elapsed_ns = elapsed_ns
+        self._write = write
+        self._waiting = {number: gevent.spawn(self._guarded, number) for number in range(len(self._drills))}
+        self._greenlets = list(self._waiting.values())
+
+    def active(self) -> bool:
+        """Return whether a command runs, or its window is not over."""
+        return self.windows.at(self._elapsed_ns()) is not None
+
+    def finish(self) -> None:
+        """Start no more commands, stop those that still run, and wait for their end."""
+        self._over = True
+        gevent.killall(list(self._waiting.values()))
+        gevent.joinall(self._greenlets)  # not killed: one that is just starting its command must end it
+
+    def _guarded(self, number: int) -> None:
+        try:
+            self._wait_until(self._drills[number].at_s)
+            del self._waiting[number]
+            if command := self._started(number):
+                self._follow(number, command)
+        except Exception as error:
+            self._failed(error)
+
+    def _follow(self, number: int, command: "_Command") -> None:
+        """Copy a command's output until it ends, or until the run does, which stops it."""
+        while (status := command.exit_status) is None and not self._over:
+            command.look()
+            gevent.sleep(LOOK_EVERY_S)
+        stopped = status is None
+        if status is None:
+            status = command.stop()
+        last_words = command.close()
+        self._change(
+            number, ended_s=self._now_s(), exit_status=status, stopped=stopped, last_words=last_words
+        )
+        self._tell_end(number, status)
+
+    def _tell_end(self, number: int, status: int) -> None:
+        run = self._runs[number]
+        took_s = (run.ended_s or 0.0) - (run.started_s or 0.0)
+        if run.stopped:
+            stopped = "%s: still ran at the end of the run, stopped after %.1f s"
+            logger.warning(stopped, self._name(number), took_s)
+            return
+        said = f": {run.last_words}" if run.last_words and status else ""
+        level = logging.WARNING if status else logging.INFO
+        ended = "%s: ended with %s after %.1f s%s"
+        logger.log(level, ended, self._name(number), _exit_text(status), took_s, said)
+
+    def _wait_until(self, at_s: float) -> None:
+        # gevent's timers count from a cached clock and may fire early.
+        while (left_s := at_s - self._elapsed_ns() / 1e9) > 0:
+            gevent.sleep(min(left_s, _LATEST_WAIT_S))
+
+    def _started(self, number: int) -> "_Command | None":
+        """Start a command and return it; None if it cannot be started.
+
+        Its window begins first: nothing that the command does can come before.
+        """
+        self._change(number, started_s=self._now_s())
+        try:
+            words = command_words(self._drills[number].command, AT)
+            log = self._folder / directory.DRILL_LOG.format(number + 1)
+            command = _Command(words, log, self._secrets)
+        except (InvalidSetting, OSError) as error:
+            reason = error.problem if isinstance(error, InvalidSetting) else error.strerror or str(error)
+            why = public_line(f"cannot be started: {reason}", self._secrets())
+            self._change(number, started_s=None, last_words=why)
+            logger.error("%s %s", self._name(number), why)
+            return None
+        logger.info("%s: started %s", self._name(number), self._runs[number].command)
+        return command
+
+    def _change(self, number: int, **changes: Any) -> None:
+        self._runs[number] = replace(self._runs[number], **changes)
+        runs = tuple(self._runs)
+        self.windows = Windows.around(runs, self._window_s)
+        self._write(runs)
+        self._tell(self.windows)
+
+    def _now_s(self) -> float:
+        """Return the seconds since the run's start, rounded down to milliseconds."""
+        return self._elapsed_ns() // 1_000_000 / 1000
+
+    def _name(self, number: int) -> str:
+        return f"drill {number + 1} of {len(self._drills)}"
+
+
+def _exit_text(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+
+
+class _Command(Process):
+    """A running command, whose output is copied to a log.
+
+    Args:
+        words: program and arguments.
+        log: file for its output.
+        secrets: returns the texts that must not be written.
+
+    Raises:
+        OSError: the command cannot be started.
+        ResultsUnwritable: the log cannot be written.
+    """
+
+    def __init__(self, words: Sequence[str], log: Path, secrets: Callable[[], Secrets]) -> None:
+        self._secrets = secrets
+        self._path = log
+        self._position = 0
+        self._kept = 0
+        self._left_out = False
+        self._rest = b""
+        self._last_line = ""
+        self._raw: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed in `close`, or below
+        # Every process that writes appends, so that the file can be emptied under its writers.
+        descriptor = self._raw.fileno()
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
+        try:
+            with directory.writing(log):
+                self._log = log.open("wb")
+            super().__init__(words, output=self._raw, grace_s=GRACE_S)
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def look(self) -> bool:
+        """Copy some new output; return whether there was any."""
+        ahead = os.fstat(self._raw.fileno()).st_size - self._position
+        if ahead > LOG_LIMIT or self._kept >= LOG_LIMIT:
+            self._leave_out()
+        chunk = os.pread(self._raw.fileno(), CHUNK, self._position)
+        self._position += len(chunk)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > CHUNK:
+            lines, self._rest = [*lines, self._rest], b""
+        self._keep(lines)
+        return bool(chunk)
+
+    def _leave_out(self) -> None:
+        """Skip all output but its end, for its last line, and empty the file: it must not fill the disk."""
+        size = os.fstat(self._raw.fileno()).st_size
+        if size <= self._position:
+            return
+        end = os.pread(self._raw.fileno(), _LINE_LIMIT, max(self._position, size - _LINE_LIMIT))
+        os.ftruncate(self._raw.fileno(), 0)
+        self._position, self._rest, self._kept = 0, b"", LOG_LIMIT
+        if not self._left_out:
+            self._left_out = True
+            self._write(_LEFT_OUT)
+        self._keep(end.split(b"\n"))
+
+    def close(self) -> str:
+        """Copy what is left of the output, close the log, and return the last line."""
+        while self.look() and self._kept < LOG_LIMIT:
+            pass
+        self._keep([self._rest])
+        self._raw.close()
+        with directory.writing(self._path):
+            self._log.close()
+        return self._last_line
+
+    def _keep(self, lines: Sequence[bytes]) -> None:
+        secrets = self._secrets() if lines else NO_SECRETS
+        for line in lines:
+            said = without_likely_secrets(line.decode(errors="replace").rstrip())
+            shown = public_line(said, secrets, _LINE_LIMIT)
+            if shown and self._kept < LOG_LIMIT:
+                self._write(shown)
+            self._kept += len(shown) + 1
+            self._last_line = shown or self._last_line
+
+    def _write(self, line: str) -> None:
+        with directory.writing(self._path):
+            self._log.write(line.encode() + b"\n")
+            self._log.flush()
