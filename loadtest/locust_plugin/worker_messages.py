@@ -59,6 +59,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finished: bool = False
 
 
+class DrillsMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Message from a master to its workers when a drill has begun or ended."""
+
+    run_id: str
+    windows: Windows
+
+
 class Workers:
     """A master's view of its workers.
 
@@ -135,7 +142,8 @@ class Workers:
 
     def tell_windows(self, windows: Windows) -> None:
         """Tell all workers which times belong to drills."""
-        self._runner.send_message(DRILLS_MESSAGE, msgspec.json.encode(windows).decode())
+        message = DrillsMessage(run_id=self._run_id, windows=windows)
+        self._runner.send_message(DRILLS_MESSAGE, msgspec.json.encode(message).decode())
 
     def finish(self, grace_s: float) -> None:
         """Ask all workers to finish; wait at most `grace_s` seconds for those that are alive."""
@@ -158,14 +166,14 @@ class MasterConnection:
     Args:
         runner: Locust's worker runner.
         finish: called when the master asks the worker to finish.
-        take_windows: called with the times that belong to drills.
+        take_windows: called with a run and the times of it that belong to drills.
 
     Attributes:
         run_id: the run that messages belong to; set it when a run begins.
     """
 
     def __init__(
-        self, runner: Any, finish: Callable[[], None], take_windows: Callable[[Windows], None]
+        self, runner: Any, finish: Callable[[], None], take_windows: Callable[[str, Windows], None]
     ) -> None:
         self.run_id = ""
         self._runner = runner
@@ -175,7 +183,8 @@ class MasterConnection:
         runner.register_message(DRILLS_MESSAGE, self._on_drills)
 
     def _on_drills(self, msg: Any, **_kwargs: Any) -> None:
-        self._take_windows(msgspec.json.decode(msg.data, type=Windows))
+        message = msgspec.json.decode(msg.data, type=DrillsMessage)
+        self._take_windows(message.run_id, message.windows)
 
     def _on_finish(self, **_kwargs: Any) -> None:
         self._finish()
