@@ -23,7 +23,7 @@ DRILLS = (
     [(9.999, None), (10, 0), (15, 0), (15.999, 0), (16, 1), (20, 1), (22.001, None), (50, 2), (1e6, 2)],
 )
 def test_a_window_is_from_the_start_until_after_the_end(at_s: float, number: int | None) -> None:
-    """Of two windows the later counts; a command that has not ended has no end; one never started has none."""
+    """Of two windows the later counts. One whose command has not ended has no end."""
     windows = Windows.of(manifest(drills=DRILLS, drill_window_s=5.0))
     assert windows.at(int(at_s * NS_PER_S)) == number
 
