@@ -95,6 +95,7 @@ class WorkerLifecycle(Lifecycle):
         self._master.run_id = info.run_id
         if self._windows_of != info.run_id:  # else a drill has begun before this worker
             self._windows = info.windows
+        self._master.send_begun()
         settings = self._configuration.settings(self._configuration.host or "")
         self._start_load(settings, info, self._runner.worker_index)
 

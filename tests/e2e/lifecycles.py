@@ -363,6 +363,9 @@ def test_a_master_tells_its_workers_of_drills(results: Path) -> None:
     assert ended[1] < UNENDED_NS
     environment.events.worker_connect.fire(client_id="late")
     info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
+    for _ in range(2):  # a worker that was there and still starting
+        runner.receive(1, run_id=info.run_id)
+    assert runner.sent[2:] == runner.sent[1:2]
     assert info.windows == master._windows == messages[1].windows
     assert {message.run_id for message in messages} == {info.run_id}
     environment.events.test_stop.fire(environment=environment)
@@ -383,6 +386,7 @@ def test_a_worker_knows_the_drills_of_its_run(results: Path) -> None:
         tell(runner, told_before, before)
         environment.events.test_start.fire(environment=environment)
         assert Load.latest.told["windows"]() == known
+        assert runner.sent == [(INTERVALS_MESSAGE, {"version": VERSION, "run_id": "now"})]
         tell(runner, "now", later)
         assert Load.latest.told["windows"]() == later
         environment.events.test_stop.fire(environment=environment)
@@ -582,9 +586,10 @@ def worker_of(results: Path, runner: Runner, info: RunInfo | None = None) -> Env
 
 
 def sent_by(runner: Runner) -> list[dict[str, Any]]:
-    """Return the messages a worker has sent, without their version."""
+    """Return the messages a worker has sent, without their version, and without the one that it has begun."""
     assert all(name == INTERVALS_MESSAGE for name, _ in runner.sent)
-    return [{key: value for key, value in data.items() if key != "version"} for _, data in runner.sent]
+    found = [{key: value for key, value in data.items() if key != "version"} for _, data in runner.sent]
+    return [message for message in found if message.keys() != {"run_id"}]
 
 
 def test_a_worker_sends_its_intervals(results: Path) -> None:
