@@ -95,6 +95,12 @@ import click
     show_default=True,
     help="Log as text, or as JSON lines the way Cloud Run reads them.",
 )
+@click.option(
+    "--reuse-port",
+    is_flag=True,
+    help="Share the port with other servers that have this option: the next one of a rolling restart. Give "
+    "all the same --database.",
+)
 @click.option("--parent-pid", type=int, hidden=True)
 def serve(**settings: Any) -> None:
     """Run the reference server: a sound WebSocket backend, or one with faults.

@@ -40,7 +40,7 @@ from loadtest.locust_plugin.reference_server import ReferenceServer
 from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
-from loadtest.results.drill_windows import Windows
+from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.environment import beginning
 from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import UNKNOWN_REVISION, Manifest, Plan, promises_of
@@ -79,6 +79,7 @@ class Lifecycle(ABC):
         self._configuration = Configuration(environment, classes)
         self._load: Load | None = None
         self._failure: str | None = None  # the error that ended this run
+        self._windows = NO_WINDOWS  # of this run's drills
 
     @property
     def concluding(self) -> bool:
@@ -166,6 +167,7 @@ class Lifecycle(ABC):
             environment=self._environment,
             deliver=self._deliver,
             failed=self._fail,
+            windows=lambda: self._windows,
         )
 
     @abstractmethod
@@ -277,6 +279,7 @@ class RecordingLifecycle(Lifecycle):
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
         log_watch = self._log_watch(settings, writer.path)
+        self._windows = NO_WINDOWS
         drills = self._drill_runner(settings, writer.path)
         self._recording = Recording(writer, prospects, log_watch, gauge_watch, drills)
         self.judged = None
@@ -312,9 +315,9 @@ class RecordingLifecycle(Lifecycle):
             failed=self._fail,
         )
 
-    @abstractmethod
     def _tell_windows(self, windows: Windows) -> None:
         """Tell the load, wherever it is, which times belong to drills."""
+        self._windows = windows
 
     def _deliver(self, packed: PackedInterval) -> None:
         """Write an interval; a failure ends the run, because a recording with a gap is useless."""
@@ -412,7 +415,3 @@ class LocalLifecycle(RecordingLifecycle):
     def _begin(self) -> None:
         settings, run_id = self._begin_recording()
         self._start_load(settings, RunInfo(run_id=run_id, workers=1))
-
-    def _tell_windows(self, windows: Windows) -> None:
-        if self._load is not None:
-            self._load.windows = windows

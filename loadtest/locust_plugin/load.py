@@ -70,9 +70,7 @@ class Load:
         environment: Locust's environment.
         deliver: called in gevent's thread with every interval, packed.
         failed: called in gevent's thread if the engine fails.
-
-    Attributes:
-        windows: of the run's drills, as far as they are known.
+        windows: returns those of the run's drills, as far as they are known.
 
     Raises:
         LoadtestError: a source address does not belong to this machine, or the engine did not start.
@@ -87,6 +85,7 @@ class Load:
         environment: Environment,
         deliver: Callable[[PackedInterval], None],
         failed: Callable[[BaseException], None],
+        windows: Callable[[], Windows],
     ) -> None:
         self._settings = settings
         self._info = info
@@ -94,7 +93,7 @@ class Load:
         self._environment = environment
         self._deliver = deliver
         self._failed = failed
-        self.windows = info.windows
+        self._windows = windows
         self._users = itertools.count()
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
@@ -208,7 +207,7 @@ class Load:
         # All sessions' credentials are indexed for this, so only where there is something to search.
         secrets = self.secrets if has_texts(interval) else NO_SECRETS
         packed = pack(interval, self._worker, secrets=secrets)
-        stats.feed(self._environment.stats, packed, self.windows)
+        stats.feed(self._environment.stats, packed, self._windows())
         self._deliver(packed)
 
     def _on_failure(self) -> None:

@@ -2,7 +2,8 @@
 
 A worker sends its intervals, then a message that it has finished. Locust gives workers half a second for
 their last report, but closing sessions may take longer. So a master that stops sends its workers a finish
-message and waits for them. When a drill begins or ends, its workers are told which times belong to it.
+message and waits for them. When a drill begins or ends, the workers are told which times belong to it. One
+that was still starting then has missed that: it is told when it reports that its part has begun.
 
 A worker that took part but has not finished, has failed, or sent something unreadable counts as missing: its
 part of the run is incomplete, and the verdict says so. Messages from workers are foreign input; a bad one
@@ -20,7 +21,7 @@ from gevent.event import Event
 from locust.runners import STATE_MISSING
 
 from loadtest.errors import MalformedInterval, UsageError
-from loadtest.results.drill_windows import Windows
+from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.environment import DISTRIBUTION
 from loadtest.results.interval import PackedInterval, decode, encode
 
@@ -40,7 +41,9 @@ VERSION = metadata.version(DISTRIBUTION)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Message from a worker to its master, with one of `interval`, `failed` and `finished` set.
+    """Message from a worker to its master, with one of `interval`, `failed` and `finished` set, or none.
+
+    With none, it says that the worker's part of the run has begun.
 
     Args:
         version: the worker's version of loadtest.
@@ -57,6 +60,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: str | None = None
     by_user: bool = False
     finished: bool = False
+
+
+class DrillsMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """Message from a master to its workers when a drill has begun or ended."""
+
+    run_id: str
+    windows: Windows
 
 
 class Workers:
@@ -78,6 +88,8 @@ class Workers:
         self._present: set[int] = set()  # took part in the run
         self._finished: set[int] = set()
         self._unreadable: set[int] = set()
+        self._heard: set[int] = set()  # have sent anything
+        self._windows = NO_WINDOWS
         self._received = Event()
         runner.register_message(INTERVALS_MESSAGE, self._on_message)
 
@@ -92,6 +104,8 @@ class Workers:
         self._run_id = run_id
         self._present = {self._runner.get_worker_index(client.id) for client in self._runner.clients.all}
         self._finished.clear()
+        self._heard.clear()
+        self._windows = NO_WINDOWS
         self._unreadable.clear()
         numbers: int = self._runner.worker_index_max
         return max(1, numbers)
@@ -118,6 +132,9 @@ class Workers:
         if message.run_id not in ("", self._run_id):
             return  # from an earlier run, arrived too late
         self._present.add(worker)
+        if worker not in self._heard:
+            self._heard.add(worker)
+            self.tell_windows(self._windows)
         if message.interval is not None:
             self._take(msgspec.structs.replace(decode(message.interval), worker=worker))
         if message.failed is not None:
@@ -134,8 +151,12 @@ class Workers:
         self._unreadable.add(worker)
 
     def tell_windows(self, windows: Windows) -> None:
-        """Tell all workers which times belong to drills."""
-        self._runner.send_message(DRILLS_MESSAGE, msgspec.json.encode(windows).decode())
+        """Tell all workers which times belong to drills, if there are, or were, any."""
+        before, self._windows = self._windows, windows
+        if not (before.spans or windows.spans):
+            return
+        message = DrillsMessage(run_id=self._run_id, windows=windows)
+        self._runner.send_message(DRILLS_MESSAGE, msgspec.json.encode(message).decode())
 
     def finish(self, grace_s: float) -> None:
         """Ask all workers to finish; wait at most `grace_s` seconds for those that are alive."""
@@ -158,14 +179,14 @@ class MasterConnection:
     Args:
         runner: Locust's worker runner.
         finish: called when the master asks the worker to finish.
-        take_windows: called with the times that belong to drills.
+        take_windows: called with a run and the times of it that belong to drills.
 
     Attributes:
         run_id: the run that messages belong to; set it when a run begins.
     """
 
     def __init__(
-        self, runner: Any, finish: Callable[[], None], take_windows: Callable[[Windows], None]
+        self, runner: Any, finish: Callable[[], None], take_windows: Callable[[str, Windows], None]
     ) -> None:
         self.run_id = ""
         self._runner = runner
@@ -175,10 +196,15 @@ class MasterConnection:
         runner.register_message(DRILLS_MESSAGE, self._on_drills)
 
     def _on_drills(self, msg: Any, **_kwargs: Any) -> None:
-        self._take_windows(msgspec.json.decode(msg.data, type=Windows))
+        message = msgspec.json.decode(msg.data, type=DrillsMessage)
+        self._take_windows(message.run_id, message.windows)
 
     def _on_finish(self, **_kwargs: Any) -> None:
         self._finish()
+
+    def send_begun(self) -> None:
+        """Report that this worker's part of the run has begun."""
+        self._send()
 
     def send_interval(self, packed: PackedInterval) -> None:
         """Send an interval."""

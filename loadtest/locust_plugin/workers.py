@@ -53,11 +53,11 @@ class MasterLifecycle(RecordingLifecycle):
     def _on_worker_connect(self, **_kwargs: Any) -> None:
         """Update the elapsed time and the drills for a worker that joins during a run."""
         if self._recording is not None and self._info is not None:
-            recording = self._recording
-            now = {"elapsed_ns": recording.elapsed_ns, "windows": recording.windows}
+            now = {"elapsed_ns": self._recording.elapsed_ns, "windows": self._windows}
             self._send_with_options(msgspec.structs.replace(self._info, **now))
 
     def _tell_windows(self, windows: Windows) -> None:
+        super()._tell_windows(windows)
         self._workers.tell_windows(windows)
 
     def _on_test_stopping(self, **_kwargs: Any) -> None:
@@ -75,6 +75,7 @@ class WorkerLifecycle(Lifecycle):
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
         self._master = MasterConnection(self._runner, self._end, self._take_windows)
+        self._windows_of = ""  # the run that the windows belong to
 
     def check(self) -> None:
         """Check nothing: the settings come from the master when a run begins."""
@@ -92,6 +93,9 @@ class WorkerLifecycle(Lifecycle):
     def _begin(self) -> None:
         info = self._run_info()
         self._master.run_id = info.run_id
+        if self._windows_of != info.run_id:  # else a drill has begun before this worker
+            self._windows = info.windows
+        self._master.send_begun()
         settings = self._configuration.settings(self._configuration.host or "")
         self._start_load(settings, info, self._runner.worker_index)
 
@@ -105,9 +109,8 @@ class WorkerLifecycle(Lifecycle):
                 "use the same locustfile and the same version of loadtest on master and workers"
             ) from error
 
-    def _take_windows(self, windows: Windows) -> None:
-        if self._load is not None:
-            self._load.windows = windows
+    def _take_windows(self, run_id: str, windows: Windows) -> None:
+        self._windows_of, self._windows = run_id, windows
 
     def _deliver(self, packed: PackedInterval) -> None:
         self._master.send_interval(packed)

@@ -115,4 +115,5 @@ def _options(settings: ServerSettings) -> list[str]:
         "--parent-pid": settings.parent_pid,
     }
     given = [f"{name}={value}" for name, value in options.items() if value is not None]
+    given += ["--reuse-port"] * settings.reuse_port
     return given + [f"--fault={fault}" for fault in settings.faults]

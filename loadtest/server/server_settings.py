@@ -54,6 +54,8 @@ class ServerSettings:
     ping_timeout_s: float = 20.0
     ws_implementation: WebSocketImplementation = "websockets"
     log_format: LogFormat = "text"
+    reuse_port: bool = False
+    """Whether another server may listen on the same port, such as the next one in a rolling restart."""
     parent_pid: int | None = None
     """The server stops once this is no longer its parent process."""
 

@@ -11,10 +11,10 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import uvicorn
@@ -83,14 +83,16 @@ def serve(settings: ServerSettings) -> None:
         check_database(settings.database)
     app = create_app(settings)
     server = uvicorn.Server(_configure(app, settings))
-    listener = _bind(server.config)
+    listener = _bind(settings)
     configure_log(settings.log_format)
     _allow_many_sockets()
     with _stopped_by_signals(server), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(app, server, listener, settings.parent_pid))
 
 
-async def _serve(app: Starlette, server: uvicorn.Server, listener: Any, parent_pid: int | None) -> None:
+async def _serve(
+    app: Starlette, server: uvicorn.Server, listener: socket.socket, parent_pid: int | None
+) -> None:
     host, port = listener.getsockname()[:2]
     url = f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
@@ -132,14 +134,18 @@ def _configure(app: Starlette, settings: ServerSettings) -> uvicorn.Config:
     )
 
 
-def _bind(config: uvicorn.Config) -> Any:
+def _bind(settings: ServerSettings) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.reuse_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        return config.bind_socket()
-    except SystemExit as exit_:  # how uvicorn reports an OSError
-        problem = f"must be free ({exit_.__context__})"
-        raise InvalidSetting(
-            "--port", config.port, problem, "Use another port, or 0 for a free one"
-        ) from None
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        hint = "Use another port, or 0 for a free one"
+        raise InvalidSetting("--port", settings.port, f"must be free ({error})", hint) from None
+    return listener
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

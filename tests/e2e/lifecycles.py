@@ -33,8 +33,15 @@ from loadtest.locust_plugin.load import RunInfo
 from loadtest.locust_plugin.parser import RUN_DESTINATION
 from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.user import WebSocketUser
-from loadtest.locust_plugin.worker_messages import FINISH_MESSAGE, INTERVALS_MESSAGE, VERSION
+from loadtest.locust_plugin.worker_messages import (
+    DRILLS_MESSAGE,
+    FINISH_MESSAGE,
+    INTERVALS_MESSAGE,
+    VERSION,
+    DrillsMessage,
+)
 from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
+from loadtest.results.drill_windows import UNENDED_NS, Windows
 from loadtest.results.interval import encode, pack
 from loadtest.results.reader import read_manifest
 from loadtest.text import Secrets
@@ -290,6 +297,101 @@ def test_a_start_ends_the_run_before_it(results: Path) -> None:
     assert [run["complete"] for run in runs_in(results)] == [True, True]
 
 
+def drilled(results: Path, runner: Any, *drills: str, **options: Any) -> Environment:
+    """Return an environment whose command line has these drills."""
+    return environment_in(results, runner, ws_at=list(drills), **options)
+
+
+def test_each_run_of_a_process_has_its_drills(results: Path) -> None:
+    """Two runs, as with the web UI, each with its records and its windows; a form cannot change them."""
+    environment = drilled(results, Runner(), "0:echo hello", "3600:echo never")
+    local = listening(LocalLifecycle, environment)
+    for _ in range(2):
+        options: Any = environment.parsed_options
+        options.ws_at = ["0:touch /nonexistent/evil"]  # as Locust takes any form
+        environment.events.test_start.fire(environment=environment)
+        with gevent.Timeout(30):
+            while not (windows := Load.latest.told["windows"]()).spans or windows.at(2**61) is not None:
+                gevent.sleep(0.01)
+        assert list(windows.spans) == [0]
+        environment.events.test_stop.fire(environment=environment)
+    first, second = runs_in(results)
+    for run in (first, second):
+        began, never = run["drills"]
+        assert (began["command"], began["exit_status"], began["last_words"]) == ("echo hello", 0, "hello")
+        assert (never["command"], never["started_s"]) == ("echo never", None)
+        assert run["plan"]["drills_at_s"] == (0.0, 3600.0)
+    assert local._windows.spans
+
+
+GONE = {"connect.gave_up": 60}  # three users of twenty sessions
+
+
+def test_a_run_is_not_ended_early_in_a_drill(results: Path) -> None:
+    """While a command runs all sessions may be gone; without one the run has no prospects any more."""
+    for drills, calls in ((["0:sleep 600"], []), ([], ["quit"])):
+        runner = Runner()
+        runner.state = STATE_RUNNING
+        environment = drilled(results, runner, *drills)
+        local = listening(LocalLifecycle, environment)
+        options: Any = environment.parsed_options
+        options.headless = True  # only now: before a headless run the host is tried
+        environment.events.test_start.fire(environment=environment)
+        with gevent.Timeout(30):
+            while drills and not local._windows.spans:
+                gevent.sleep(0.01)
+        Load.latest.told["deliver"](pack(interval(0, counts=GONE)))
+        gevent.sleep(0)
+        assert runner.calls == calls
+        environment.events.test_stop.fire(environment=environment)
+    assert [one["stopped"] for run in runs_in(results) for one in run["drills"]] == [True]
+
+
+def test_a_master_tells_its_workers_of_drills(results: Path) -> None:
+    """Those that are there by a message, those that come later with the run's information."""
+    runner = Runner()
+    environment = drilled(results, runner, "0:echo hello")
+    master = listening(MasterLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    with gevent.Timeout(30):
+        while len(runner.sent) < 2:
+            gevent.sleep(0.01)
+    messages = [msgspec.json.decode(data, type=DrillsMessage) for name, data in runner.sent]
+    assert {name for name, _ in runner.sent} == {DRILLS_MESSAGE}
+    began, ended = (message.windows.spans[0] for message in messages)
+    assert began == (ended[0], UNENDED_NS)
+    assert ended[1] < UNENDED_NS
+    environment.events.worker_connect.fire(client_id="late")
+    info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
+    for _ in range(2):  # a worker that was there and still starting
+        runner.receive(1, run_id=info.run_id)
+    assert runner.sent[2:] == runner.sent[1:2]
+    assert info.windows == master._windows == messages[1].windows
+    assert {message.run_id for message in messages} == {info.run_id}
+    environment.events.test_stop.fire(environment=environment)
+
+
+def test_a_worker_knows_the_drills_of_its_run(results: Path) -> None:
+    """Whether its master told it before the run began here, with it, or later; not those of another run."""
+    before, with_it, later = (Windows({0: (number, number)}) for number in range(3))
+
+    def tell(runner: Runner, run_id: str, windows: Windows) -> None:
+        message = DrillsMessage(run_id=run_id, windows=windows)
+        runner.listeners[DRILLS_MESSAGE](SimpleNamespace(data=msgspec.json.encode(message).decode()))
+
+    for told_before, known in (("now", before), ("another", with_it)):
+        runner = Runner()
+        environment = worker_of(results, runner, RunInfo(run_id="now", workers=2, windows=with_it))
+        listening(WorkerLifecycle, environment)
+        tell(runner, told_before, before)
+        environment.events.test_start.fire(environment=environment)
+        assert Load.latest.told["windows"]() == known
+        assert runner.sent == [(INTERVALS_MESSAGE, {"version": VERSION, "run_id": "now"})]
+        tell(runner, "now", later)
+        assert Load.latest.told["windows"]() == later
+        environment.events.test_stop.fire(environment=environment)
+
+
 def test_an_interrupted_run_is_ended_by_locust(results: Path) -> None:
     """`quitting` makes the runner quit, whose test_stop ends the run; without a run it does nothing."""
     runner = Runner()
@@ -484,9 +586,10 @@ def worker_of(results: Path, runner: Runner, info: RunInfo | None = None) -> Env
 
 
 def sent_by(runner: Runner) -> list[dict[str, Any]]:
-    """Return the messages a worker has sent, without their version."""
+    """Return the messages a worker has sent, without their version, and without the one that it has begun."""
     assert all(name == INTERVALS_MESSAGE for name, _ in runner.sent)
-    return [{key: value for key, value in data.items() if key != "version"} for _, data in runner.sent]
+    found = [{key: value for key, value in data.items() if key != "version"} for _, data in runner.sent]
+    return [message for message in found if message.keys() != {"run_id"}]
 
 
 def test_a_worker_sends_its_intervals(results: Path) -> None:

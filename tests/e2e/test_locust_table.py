@@ -9,6 +9,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from tests.support.places import ROOT
 
 SCRIPT = """
@@ -59,9 +61,10 @@ def test_times_are_exact_to_two_digits_and_few() -> None:
 
 
 LOST = """
-import json
+import json, sys
 from locust.stats import RequestStats
 from loadtest.locust_plugin import stats as view
+from loadtest.results.drill_windows import Windows
 from loadtest.results.interval import pack
 from loadtest.session.recorder import Lifecycle
 from tests.support.runs import interval
@@ -69,7 +72,8 @@ from tests.support.runs import interval
 stats = RequestStats()
 view.install(stats)
 lost = [Lifecycle(at_ns=0, event="lost", session="s", cause=cause) for cause in ("reset", "1011", "reset")]
-view.feed(stats, pack(interval(0, counts={"losses.reset": 2, "losses.1011": 1}, lifecycle=lost)))
+windows = Windows({0: tuple(map(int, sys.argv[1:]))})
+view.feed(stats, pack(interval(0, counts={"losses.reset": 2, "losses.1011": 1}, lifecycle=lost)), windows)
 view.feed(stats, pack(interval(1, counts={"drops.reset": 5})))
 row = stats.entries["loss", view.METHOD]
 errors = {error.error: error.occurrences for error in stats.errors.values()}
@@ -77,12 +81,21 @@ print(json.dumps([row.num_requests, row.num_failures, errors]))
 """
 
 
-def test_losses_are_failures_by_cause() -> None:
-    """What the verdict counts against the server; drops are none."""
+@pytest.mark.parametrize(
+    ("window_ns", "shown"),
+    [((1, 2), [3, 3, {"RST": 2, "1011": 1}]), ((0, 1), [0, 0, {}])],
+    ids=["before a drill", "in a drill"],
+)
+def test_losses_are_failures_by_cause(window_ns: tuple[int, int], shown: list[Any]) -> None:
+    """What the verdict counts against the server; drops are none, nor are losses that belong to a drill."""
     told = subprocess.run(
-        [sys.executable, "-c", LOST], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", LOST, *map(str, window_ns)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd=ROOT,
     )
-    assert json.loads(told.stdout) == [3, 3, {"RST": 2, "1011": 1}]
+    assert json.loads(told.stdout) == shown
 
 
 def test_memory_does_not_grow_with_the_run() -> None:

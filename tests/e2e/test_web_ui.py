@@ -120,9 +120,12 @@ def test_a_request_names_no_file_and_no_command(tmp_path: Path) -> None:
         "ws_server_log": __file__,
         "ws_server_log_cmd": f"touch {tmp_path / 'touched'}",
         "ws_server_log_rules": __file__,
+        "ws_at": f"0:touch {tmp_path / 'touched'}",
     }
     with _web_form(results, "--ws-drop-every", "2") as (web, locust):
-        assert b"ws_server_log" not in _ask(web)
+        page = _ask(web)
+        assert b"ws_server_log" not in page
+        assert b"ws_at" not in page
         assert json.loads(_ask(f"{web}/swarm", wishes))["success"] is True
         _until(functools.partial(_has_resumed, results, 1), "a resume in this run")
         _ask(f"{web}/stop", {})

@@ -16,7 +16,7 @@ from loadtest.dialects.echo import Echo
 from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
 from loadtest.errors import DialectMistake, InvalidSetting
 from loadtest.events import Data
-from loadtest.locust_plugin.load_settings import LoadSettings, check_rows, load_settings
+from loadtest.locust_plugin.load_settings import LoadSettings, check_drills, check_rows, load_settings
 from loadtest.locust_plugin.parser import given_values
 from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
 from loadtest.results.manifest import Plan, comparability_hash
@@ -56,6 +56,32 @@ def test_storms_are_in_the_engines_plan_and_in_run_json(storms: Any) -> None:
     assert settings.engine.drops == DropPlan(seed=7, storms=(EARLY, LATE))
     assert settings.plan.storms == (EARLY, LATE)
     assert settings.plan.drops_planned
+
+
+def test_drills_have_their_moments_in_the_plan() -> None:
+    """Their commands differ between revisions, so that the plan does not hold them."""
+    settings = settings_of(drills=["60:deploy b", "30:deploy a"], drill_window_s="30")
+    assert [(one.at_s, one.command) for one in settings.drills] == [(30, "deploy a"), (60, "deploy b")]
+    assert settings.drill_window_s == 30
+    assert settings.plan.drills_at_s == (30, 60)
+    others = settings_of(drills=["30:other", "60:other"])
+    assert others.plan == settings.plan
+    hashes = {comparability_hash(settings_of(drills=drills).plan) for drills in ("", "30:a", "31:a")}
+    assert len(hashes) == 3
+    assert comparability_hash(settings.plan) == comparability_hash(others.plan)
+
+
+def test_drills_are_checked_before_the_run() -> None:
+    """A program that does not exist, a quote without its end, a moment at the run's end."""
+    check_drills(settings_of(drills="29.9:sh -c 'exit 0'").drills, 30.0)
+    check_drills(settings_of(drills="1e5:sh").drills, None)
+    for drill, problem in (
+        ("1:no-such-program-here now", r"--ws-at program not found \(got 'no-such-program-here'\)"),
+        ("1:sh -c 'exit", r"--ws-at must be quoted as for a shell"),
+        ("30:sh -c 'exit 0'", r"--ws-at must come before the end of the run \(--run-time 30s\) \(got .30:sh"),
+    ):
+        with pytest.raises(InvalidSetting, match=problem):
+            check_drills(settings_of(drills=drill).drills, 30.0)
 
 
 def test_the_cleanup_time_is_the_options_or_the_dialects() -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from loadtest.options import SETTINGS, TABLE
 from loadtest.report.judged_run import JudgedRun
-from loadtest.results.manifest import Manifest, ServerGauge
+from loadtest.results.manifest import DrillRun, Manifest, ServerGauge
 from loadtest.setting import Group
 from loadtest.verdict.run import judge
-from tests.support.runs import manifest, sound
+from tests.support.runs import manifest, plan, sound
 
 SOURCE = "http://127.0.0.1:9000/metrics#ws_connections"
 ALL: dict[str, Any] = {
@@ -48,6 +48,19 @@ def test_every_setting_that_judges_is_repeated() -> None:
         ("--ws-server-metrics", SOURCE),
     ):
         assert any(pair == (option, value) for pair in pairwise(words))
+
+
+def test_drills_are_repeated_with_their_commands() -> None:
+    """The plan has their moments only; the window belongs to them."""
+    drills = (DrillRun(at_s=60.0, command="sh -c 'a; b'"), DrillRun(at_s=90.5, command="deploy --token ***"))
+    of = manifest(run_plan=plan(drills_at_s=(60.0, 90.5)), drills=drills, drill_window_s=30.0)
+    words = command(of)
+    assert [value for option, value in pairwise(words) if option == "--ws-at"] == [
+        "60:sh -c 'a; b'",
+        "90.5:deploy --token ***",
+    ]
+    assert ("--ws-at-window", "30") in pairwise(words)
+    assert not {"--ws-at", "--ws-at-window"} & set(command(manifest()))
 
 
 def test_what_was_not_given_is_not_repeated() -> None:

@@ -14,7 +14,7 @@ from loadtest.errors import ResultsUnwritable
 from loadtest.results.directory import EVENTS
 from loadtest.results.environment import beginning
 from loadtest.results.interval import pack
-from loadtest.results.manifest import Manifest
+from loadtest.results.manifest import DrillRun, Manifest
 from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
 from loadtest.runs.verdict_file import write_verdict
@@ -106,3 +106,16 @@ def test_workers_in_any_order_add_up_to_one_process(
     assert found.counts == one.counts
     assert found.seconds == one.seconds
     assert found.percentiles_us("outage") == one.percentiles_us("outage")
+
+
+def test_drills_are_on_disk_as_soon_as_they_are_known(tmp_path: Path) -> None:
+    """A run that is killed while a command runs has it in run.json; the end of the run keeps it."""
+    drill = DrillRun(at_s=2.0, command="deploy", started_s=2.001)
+    with RunWriter(tmp_path, manifest()) as writer:
+        writer.drills((drill,))
+        killed = read_run(writer.path).manifest
+        assert (killed.drills, killed.complete) == ((drill,), False)
+        ended = msgspec.structs.replace(drill, ended_s=5.5, exit_status=0)
+        writer.drills((ended,))
+        writer.finish(ENDED_AT)
+    assert read_run(writer.path).manifest.drills == (ended,)

@@ -1,0 +1,202 @@
+"""Commands of drills: started at their moments, followed to their end, stopped with the run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import gevent
+import pytest
+
+from loadtest.drops.drills import Drill
+from loadtest.errors import ResultsUnwritable
+from loadtest.locust_plugin import drill_runner
+from loadtest.locust_plugin.drill_runner import DrillRunner
+from loadtest.processes import Process
+from loadtest.results.drill_windows import Windows
+from loadtest.results.manifest import DrillRun
+from loadtest.session.schedule import NS_PER_S
+from loadtest.text import Secrets
+from tests.support.children import is_running
+
+
+class Drills:
+    """A runner of these commands, all at the run's start, and what it reports."""
+
+    def __init__(self, folder: Path, *commands: str, at_s: float = 0.0) -> None:
+        self.folder = folder
+        self.written: list[tuple[DrillRun, ...]] = []
+        self.told: list[Windows] = []
+        self.failures: list[BaseException] = []
+        self.runner = DrillRunner(
+            [Drill(at_s=at_s, command=command) for command in commands],
+            folder,
+            window_s=5.0,
+            secrets=lambda: Secrets(["s3cret"]),
+            tell=self.told.append,
+            failed=self.failures.append,
+        )
+        began_ns = time.monotonic_ns()
+        self.runner.start(lambda: time.monotonic_ns() - began_ns, self.written.append)
+
+    @property
+    def latest(self) -> tuple[DrillRun, ...]:
+        """The newest records."""
+        return self.written[-1] if self.written else ()
+
+    def ended(self) -> bool:
+        """Whether all commands have ended."""
+        return bool(self.latest) and all(one.exit_status is not None for one in self.latest)
+
+    def log(self, number: int = 1) -> str:
+        """What a command is said to have printed."""
+        return (self.folder / f"drill-{number}.log").read_text()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition that another process makes true."""
+    deadline_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline_s
+        gevent.sleep(0.01)
+
+
+def python(code: str) -> str:
+    """Return a command that runs this code."""
+    return shlex.join([sys.executable, "-c", code])
+
+
+def test_a_command_is_followed_to_its_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its start is written before it begins, then its end and what it printed, without secrets."""
+    caplog.set_level("INFO", "loadtest")
+    code = "import sys; print('one'); print('two s3cret token=abcdef', file=sys.stderr); sys.exit(3)"
+    drills = Drills(tmp_path, python(code))
+    until(drills.ended)
+    started, ended = (runs[0] for runs in drills.written)
+    assert started.started_s is not None
+    assert (started.ended_s, started.exit_status) == (None, None)
+    assert ended.ended_s is not None
+    assert ended.ended_s > started.started_s
+    assert (ended.exit_status, ended.stopped) == (3, False)
+    assert ended.last_words == "two *** [secret removed]"
+    assert sorted(drills.log().splitlines()) == ["one", "two *** [secret removed]"]
+    (window,) = drills.runner.windows.spans.values()
+    assert window[1] == int((ended.ended_s + 5) * NS_PER_S)
+    assert drills.told[-1] == drills.runner.windows
+    assert drills.runner.active()
+    assert "s3cret" not in caplog.text
+    assert "drill 1 of 1: ended with exit status 3" in caplog.text
+    assert drills.failures == []
+
+
+def test_drills_begin_at_their_moments(tmp_path: Path) -> None:
+    """Not before, and two at one moment together; the records keep their order."""
+    drills = Drills(tmp_path, python("print('a')"), python("print('b')"), at_s=0.3)
+    assert not drills.runner.active()
+    until(drills.ended)
+    assert [one.last_words for one in drills.latest] == ["a", "b"]
+    assert all(one.started_s is not None and one.started_s >= 0.3 for one in drills.latest)
+
+
+def test_a_command_that_still_runs_is_stopped_with_the_run(tmp_path: Path) -> None:
+    """And all that it started with it; the record says so."""
+    drills = Drills(tmp_path, "sh -c 'sleep 600 & echo $!; wait'")
+    until(lambda: (tmp_path / "drill-1.log").exists() and drills.log().endswith("\n"))
+    drills.runner.finish()
+    (run,) = drills.latest
+    assert run.stopped
+    assert run.exit_status is not None
+    assert run.exit_status < 0
+    until(lambda: not is_running(int(drills.log())))
+
+
+def test_a_drill_whose_moment_has_not_come_is_not_started(tmp_path: Path) -> None:
+    """The run has ended before it: nothing is written, so that the record says that it was not started."""
+    drills = Drills(tmp_path, python("print('never')"), at_s=3600)
+    gevent.sleep(0)
+    drills.runner.finish()
+    assert drills.written == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_command_leaves_running_goes_on(tmp_path: Path) -> None:
+    """A deploy may start a server: it lives on when the run ends, and can print whatever it wants."""
+    proof = tmp_path / "proof"
+    code = (
+        "import os, sys, time\n"
+        "if os.fork(): print('deployed', flush=True); os._exit(0)\n"
+        "for _ in range(6000):\n"
+        f"    if os.path.exists({str(tmp_path / 'ended')!r}): break\n"
+        "    time.sleep(0.01)\n"
+        "print('still here', flush=True)\n"
+        f"open({str(proof)!r}, 'w').close()"
+    )
+    drills = Drills(tmp_path, python(code))
+    until(drills.ended)
+    assert drills.latest[0].last_words == "deployed"
+    drills.runner.finish()
+    (tmp_path / "ended").touch()
+    until(proof.exists)
+
+
+def test_a_command_that_cannot_be_started_has_no_window(tmp_path: Path) -> None:
+    """Its program may have gone since the check: nothing then explains a loss."""
+    drills = Drills(tmp_path, "/nonexistent/deploy --now")
+    until(lambda: drills.latest and drills.latest[0].last_words)
+    (run,) = drills.latest
+    assert (run.started_s, run.exit_status, run.last_words) == (
+        None,
+        None,
+        "cannot be started: program not found",
+    )
+    assert drills.runner.windows.spans == {}
+    assert drills.told[-1].spans == {}
+
+
+def test_a_flood_of_output_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is bounded, and so is the disk behind it; the last line is still known."""
+    monkeypatch.setattr(drill_runner, "LOG_LIMIT", 20_000)
+    code = "for n in range(200_000): print('line', n)\nprint('the end')"
+    drills = Drills(tmp_path, python(code))
+    until(drills.ended)
+    assert drills.latest[0].last_words == "the end"
+    assert len(drills.log()) < 200_000
+    assert drills.log().endswith("[further output is left out]\n")
+
+
+def test_an_error_of_the_tool_is_not_swallowed(tmp_path: Path) -> None:
+    """A record that cannot be written ends the run."""
+    drills = Drills(tmp_path, "true", at_s=0.05)
+
+    def full(_runs: object) -> None:
+        raise ResultsUnwritable(tmp_path, "No space left")
+
+    drills.runner._write = full
+    until(lambda: drills.failures)
+    assert isinstance(drills.failures[0], ResultsUnwritable)
+
+
+def test_no_command_outlives_a_runner_that_ends_while_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the run comes in the middle of a start: the command is stopped all the same."""
+    pids: list[int] = []
+    begin = Process.__init__
+
+    def slow(self: Process, *arguments: object, **options: object) -> None:
+        gevent.sleep(0.2)
+        begin(self, *arguments, **options)  # type: ignore[arg-type]  # as given
+        pids.append(self.pid)
+
+    monkeypatch.setattr(Process, "__init__", slow)
+    drills = Drills(tmp_path, "sleep 600")
+    until(lambda: drills.written)
+    drills.runner.finish()
+    assert drills.latest[0].stopped
+    assert not any(map(is_running, pids))
+    assert len(pids) == 1
+    assert os.path.exists(tmp_path / "drill-1.log")
