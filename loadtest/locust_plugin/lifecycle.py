@@ -41,7 +41,7 @@ from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
-from loadtest.results.environment import beginning
+from loadtest.results.environment import RunStart, beginning
 from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import UNKNOWN_REVISION, Manifest, Plan, promises_of
 from loadtest.results.writer import RunWriter
@@ -159,10 +159,13 @@ class Lifecycle(ABC):
     def _on_test_stop(self, **_kwargs: Any) -> None:
         self._end()
 
-    def _start_load(self, settings: LoadSettings, info: RunInfo, worker: int | None = None) -> None:
+    def _start_load(
+        self, settings: LoadSettings, info: RunInfo, *, start_ns: int, worker: int | None = None
+    ) -> None:
         self._load = Load(
             settings,
             info,
+            start_ns=start_ns,
             worker=worker,
             environment=self._environment,
             deliver=self._deliver,
@@ -245,11 +248,11 @@ class RecordingLifecycle(Lifecycle):
             return self._settings.secrets
         return super()._secrets
 
-    def _begin_recording(self) -> tuple[LoadSettings, str]:
+    def _begin_recording(self) -> tuple[LoadSettings, str, RunStart]:
         """Create the run directory, after starting a reference server if no host is given.
 
         Returns:
-            The settings and the run id.
+            The settings, the run id and the run's start.
         """
         configuration = self._configuration
         configuration.restore()
@@ -257,8 +260,10 @@ class RecordingLifecycle(Lifecycle):
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
         gauge_watch = _gauge_watch(settings)
+        health = None if self.ask_health is None else self.ask_health(settings)
+        start = RunStart.now()  # of all that may take long, only the load is still to come
         manifest = Manifest(
-            **beginning(),
+            **beginning(start.unix_ns),
             revision=settings.revision or _described_revision(),
             target=str(settings.engine.target),
             plan=self._plan(settings),
@@ -274,17 +279,23 @@ class RecordingLifecycle(Lifecycle):
             drill_window_s=settings.drill_window_s,
             made_by=self.made_by,
             locustfile=self._configuration.locustfile,
-            health=None if self.ask_health is None else self.ask_health(settings),
+            health=health,
         )
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
-        log_watch = self._log_watch(settings, writer.path)
+        log_watch = self._log_watch(settings, writer.path, manifest.run_id)
         self._windows = NO_WINDOWS
-        drills = self._drill_runner(settings, writer.path)
-        self._recording = Recording(writer, prospects, log_watch, gauge_watch, drills)
+        self._recording = Recording(
+            writer,
+            prospects,
+            began_ns=start.monotonic_ns,
+            log_watch=log_watch,
+            gauge_watch=gauge_watch,
+            drills=self._drill_runner(settings, writer.path),
+        )
         self.judged = None
         logger.info("run %s against %s", writer.path, manifest.target)
-        return settings, manifest.run_id
+        return settings, manifest.run_id, start
 
     def _plan(self, settings: LoadSettings) -> Plan:
         """Return the plan completed from Locust's own options."""
@@ -295,12 +306,12 @@ class RecordingLifecycle(Lifecycle):
             duration_s=self._configuration.run_time_s,
         )
 
-    def _log_watch(self, settings: LoadSettings, run: Path) -> LogWatch | None:
+    def _log_watch(self, settings: LoadSettings, run: Path, run_id: str) -> LogWatch | None:
         """Follow the given logs and the reference server's; return None if there are none."""
         log, reference = settings.log, self._server.move_log(run)
         if reference is not None:
             log = replace(log, paths=(str(reference), *log.paths))
-        return LogWatch(log, run, lambda: self._secrets) if log.given else None
+        return LogWatch(log, run, run_id, lambda: self._secrets) if log.given else None
 
     def _drill_runner(self, settings: LoadSettings, run: Path) -> DrillRunner | None:
         """Return what runs the commands of `--ws-at`; None if there are none."""
@@ -413,5 +424,5 @@ class LocalLifecycle(RecordingLifecycle):
         self._configuration.check(connects=True)
 
     def _begin(self) -> None:
-        settings, run_id = self._begin_recording()
-        self._start_load(settings, RunInfo(run_id=run_id, workers=1))
+        settings, run_id, start = self._begin_recording()
+        self._start_load(settings, RunInfo(run_id=run_id, workers=1), start_ns=start.monotonic_ns)

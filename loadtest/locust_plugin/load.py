@@ -9,7 +9,6 @@ import functools
 import gc
 import itertools
 import logging
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,15 +48,32 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         run_id: short and unique.
         workers: number of workers at the start; 1 for a local run.
-        elapsed_ns: time since the run's start when the worker joined, by the master's monotonic clock, since
-            wall clocks differ between hosts and may jump.
-        windows: of the drills that had begun when the worker joined.
+        elapsed_ns: time since the run's start when this was sent, by the master's monotonic clock, since wall
+            clocks differ between hosts and may jump.
+        boot_id: the boot of the master's host; empty if unknown.
+        started_monotonic_ns: the monotonic clock of the master's host at the run's start.
+        windows: of the drills that had begun when this was sent.
     """
 
     run_id: str
     workers: int
     elapsed_ns: int = 0
     windows: Windows = NO_WINDOWS
+    boot_id: str = ""
+    started_monotonic_ns: int = 0
+
+    def start_ns(self, received_ns: int, boot_id: str) -> int:
+        """Return this process's monotonic clock at the run's start.
+
+        On the master's host this is exact. Elsewhere it is late by the time that the message took.
+
+        Args:
+            received_ns: this process's monotonic clock when it received this.
+            boot_id: the boot of this process's host.
+        """
+        if boot_id and boot_id == self.boot_id and 0 < self.started_monotonic_ns <= received_ns:
+            return self.started_monotonic_ns
+        return received_ns - self.elapsed_ns
 
 
 class Load:
@@ -66,6 +82,7 @@ class Load:
     Args:
         settings: the run's settings.
         info: what all processes of the run share.
+        start_ns: the monotonic clock's time at the run's start.
         worker: this worker's number; None in a local run.
         environment: Locust's environment.
         deliver: called in gevent's thread with every interval, packed.
@@ -81,6 +98,7 @@ class Load:
         settings: LoadSettings,
         info: RunInfo,
         *,
+        start_ns: int,
         worker: int | None,
         environment: Environment,
         deliver: Callable[[PackedInterval], None],
@@ -102,7 +120,7 @@ class Load:
         self._gevent = GeventCalls(failed)
         self._engine = Engine(
             settings.engine,
-            start_ns=time.monotonic_ns() - info.elapsed_ns,
+            start_ns=start_ns,
             run_id=info.run_id,
             on_interval=functools.partial(self._gevent.call, self._take),
             on_failure=functools.partial(self._gevent.call, self._on_failure),

@@ -8,7 +8,7 @@ that prints the log so far (`gcloud logging read`), is run once more.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from loadtest.locust_plugin.load_settings import LogSettings
 from loadtest.results.log_file import LogWriter
 from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.follow import Follower, command_words, follow, follow_command, source_of
+from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import LogClass, load_rules
+from loadtest.session.recorder import Lifecycle
 from loadtest.text import Secrets
 
 logger = logging.getLogger("loadtest")
@@ -66,13 +68,14 @@ class LogWatch:
     Args:
         settings: which logs to follow, and how to read them.
         run: the run directory.
+        run_id: the run's id.
         secrets: returns the texts that must not be written.
 
     Raises:
         InvalidSetting: a log cannot be followed, or the command cannot be started.
     """
 
-    def __init__(self, settings: LogSettings, run: Path, secrets: Callable[[], Secrets]) -> None:
+    def __init__(self, settings: LogSettings, run: Path, run_id: str, secrets: Callable[[], Secrets]) -> None:
         self._settings = settings
         self._rules = load_rules(settings.rules)
         self._followed = [
@@ -83,8 +86,15 @@ class LogWatch:
         self._several = len(self._followed) > 1
         self._problems: list[str] = []
         self._counts = Counts()
+        self._known = KnownSessions(run_id)
         self._writer = LogWriter(run, secrets)
         self._greenlet = gevent.spawn(self._keep_looking)
+
+    def learn(self, events: Iterable[Lifecycle]) -> None:
+        """Take the ids that the server gave to sessions, so that records which name them are known."""
+        for event in events:
+            if event.known_as:
+                self._known.add(event.session, event.known_as)
 
     def _command(self, command: str) -> _Followed:
         """Start the command. Files name only its program, since its arguments may contain secrets."""
@@ -118,7 +128,7 @@ class LogWatch:
         ]
         times_ns = (record.at_ns for record in records if record.at_ns is not None and not record.arrival)
         followed.newest_ns = max(followed.newest_ns, *times_ns, 0)
-        kept = extract(classified, followed.name if self._several else "")
+        kept = extract(classified, followed.name if self._several else "", known=self._known)
         self._writer.append(kept)
         return any(logged.log_class is not LogClass.OTHER for logged in kept)
 

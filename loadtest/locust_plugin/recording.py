@@ -85,6 +85,7 @@ class Recording:
     Args:
         writer: writer of the run directory.
         prospects: of the run.
+        began_ns: the monotonic clock at the run's start.
         log_watch: follows the server's log; None if no log was given.
         gauge_watch: reads the server's gauge of its connections; None if none was given.
         drills: runs the commands of `--ws-at`; None if none was given.
@@ -97,6 +98,8 @@ class Recording:
         self,
         writer: RunWriter,
         prospects: Prospects,
+        *,
+        began_ns: int,
         log_watch: LogWatch | None = None,
         gauge_watch: GaugeWatch | None = None,
         drills: DrillRunner | None = None,
@@ -104,7 +107,7 @@ class Recording:
         self.writer = writer
         self.ended_early: str | None = None
         self._prospects = prospects
-        self._began_ns = time.monotonic_ns()
+        self._began_ns = began_ns
         self._log_watch = log_watch
         self._gauge_watch = gauge_watch
         self._counts: Counter[str] = Counter()
@@ -131,6 +134,8 @@ class Recording:
     def append(self, packed: PackedInterval) -> None:
         """Write an interval, from any process."""
         self.writer.append(packed)
+        if self._log_watch is not None:
+            self._log_watch.learn(packed.lifecycle)
         self._counts.update(packed.counts)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
         self._tell_losses(packed, self.elapsed_ns / 1e9)

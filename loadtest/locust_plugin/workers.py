@@ -2,10 +2,12 @@
 
 The master keeps the run directory and makes no load; workers make the load and keep no files. Workers get
 their options from the master, so a worker checks nothing before its run begins. A worker may join during a
-run; the master sends it the time since the run's start, so that both use the same run clock.
+run; the master sends it the run's start, so that both use the same run clock: on the master's host the exact
+start, on another one the time since.
 """
 
 import functools
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +22,7 @@ from loadtest.locust_plugin.load import RunInfo
 from loadtest.locust_plugin.parser import RUN_DESTINATION
 from loadtest.locust_plugin.worker_messages import GRACE_S, MasterConnection, Workers
 from loadtest.results.drill_windows import Windows
+from loadtest.results.environment import boot_id
 from loadtest.results.interval import PackedInterval
 
 
@@ -42,19 +45,25 @@ class MasterLifecycle(RecordingLifecycle):
         self._environment.events.worker_connect.add_listener(self._on_worker_connect)
 
     def _begin(self) -> None:
-        _, run_id = self._begin_recording()
-        self._info = RunInfo(run_id=run_id, workers=self._workers.begin(run_id))
+        _, run_id, start = self._begin_recording()
+        self._info = RunInfo(
+            run_id=run_id,
+            workers=self._workers.begin(run_id),
+            boot_id=boot_id(),
+            started_monotonic_ns=start.monotonic_ns,
+        )
         self._send_with_options(self._info)
 
     def _send_with_options(self, info: RunInfo) -> None:
-        """Put this into the parsed options, all of which Locust sends to workers."""
-        setattr(self._configuration.options, RUN_DESTINATION, msgspec.json.encode(info).decode())
+        """Put this and the elapsed time into the parsed options, all of which Locust sends to workers."""
+        elapsed_ns = time.monotonic_ns() - info.started_monotonic_ns
+        text = msgspec.json.encode(msgspec.structs.replace(info, elapsed_ns=elapsed_ns)).decode()
+        setattr(self._configuration.options, RUN_DESTINATION, text)
 
     def _on_worker_connect(self, **_kwargs: Any) -> None:
         """Update the elapsed time and the drills for a worker that joins during a run."""
         if self._recording is not None and self._info is not None:
-            now = {"elapsed_ns": self._recording.elapsed_ns, "windows": self._windows}
-            self._send_with_options(msgspec.structs.replace(self._info, **now))
+            self._send_with_options(msgspec.structs.replace(self._info, windows=self._windows))
 
     def _tell_windows(self, windows: Windows) -> None:
         super()._tell_windows(windows)
@@ -91,13 +100,15 @@ class WorkerLifecycle(Lifecycle):
         return self._load is not None
 
     def _begin(self) -> None:
+        received_ns = time.monotonic_ns()
         info = self._run_info()
         self._master.run_id = info.run_id
         if self._windows_of != info.run_id:  # else a drill has begun before this worker
             self._windows = info.windows
         self._master.send_begun()
         settings = self._configuration.settings(self._configuration.host or "")
-        self._start_load(settings, info, self._runner.worker_index)
+        start_ns = info.start_ns(received_ns, boot_id())
+        self._start_load(settings, info, start_ns=start_ns, worker=self._runner.worker_index)
 
     def _run_info(self) -> RunInfo:
         text = getattr(self._configuration.options, RUN_DESTINATION, "")

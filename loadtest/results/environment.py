@@ -6,9 +6,11 @@ import secrets
 import time
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import psutil
+from msgspec import Struct
 
 from loadtest.results.manifest import Host
 
@@ -27,6 +29,32 @@ LIBRARIES = (
     "numpy",
     "scipy",
 )
+
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class RunStart(Struct, frozen=True, kw_only=True):
+    """The zero of a run's times on both clocks of this host, read together.
+
+    All times of a run count from `monotonic_ns`; `unix_ns` is what a server's log is compared by.
+    """
+
+    unix_ns: int
+    monotonic_ns: int
+
+    @classmethod
+    def now(cls) -> Self:
+        """Read both clocks."""
+        return cls(unix_ns=time.time_ns(), monotonic_ns=time.monotonic_ns())
+
+
+def boot_id() -> str:
+    """Return an id of this host's boot, empty if unknown; its processes share a monotonic clock."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def beginning(started_unix_ns: int | None = None) -> dict[str, Any]:

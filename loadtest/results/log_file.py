@@ -15,9 +15,11 @@ from typing import Self
 
 import msgspec
 
+from loadtest.drops.kinds import disconnects
 from loadtest.results import directory
 from loadtest.results.reader import read_lines
 from loadtest.serverlog.extract import KeptRecord, ReadStats
+from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.matching import END_OF_RUN, MAX_SIGHTINGS, DropMade
 from loadtest.session.recorder import Lifecycle
 from loadtest.text import NO_SECRETS, Secrets, public_line
@@ -125,7 +127,9 @@ def read_server_log(run: Path) -> ServerLog | None:
 
 
 def read_drops(run: Path, *, started_unix_ns: int, ended_unix_ns: int) -> list[DropMade]:
-    """Read the drops of a run, and add an end-of-run drop for each session that ever connected.
+    """Read the drops of a run, and add an end-of-run drop for each session that may have been connected then.
+
+    That is one that ever connected and has made an attempt since its last drop or loss.
 
     Args:
         run: the run directory.
@@ -135,16 +139,40 @@ def read_drops(run: Path, *, started_unix_ns: int, ended_unix_ns: int) -> list[D
         RunUnreadable: events.jsonl is damaged.
     """
     drops: list[DropMade] = []
-    sessions: dict[str, None] = {}
+    connected: dict[str, bool] = {}  # by session that ever was: whether it may be now
 
     def enter(line: bytes) -> None:
         event = _decode_event(line)
+        if event.event == "connected" or event.session in connected:
+            connected[event.session] = not _disconnects(event)
         if event.event == "dropped":
             at_ns = started_unix_ns + event.at_ns
             drops.append(DropMade(at_ns=at_ns, session=event.session, kind=event.kind or ""))
-        elif event.event == "connected":
-            sessions[event.session] = None
 
     read_lines(run / directory.EVENTS, enter)
-    ends = (DropMade(at_ns=ended_unix_ns, session=session, kind=END_OF_RUN) for session in sessions)
+    ended = (session for session, may_be in connected.items() if may_be)
+    ends = (DropMade(at_ns=ended_unix_ns, session=session, kind=END_OF_RUN) for session in ended)
     return [*drops, *ends]
+
+
+def _disconnects(event: Lifecycle) -> bool:
+    """Whether a session has no connection after this event, until it tries again."""
+    return event.event in ("failed", "lost") or (event.event == "dropped" and disconnects(event.kind or ""))
+
+
+def read_known_sessions(run: Path) -> KnownSessions:
+    """Read the ids of all sessions of a run.
+
+    Raises:
+        RunUnreadable: events.jsonl is damaged.
+    """
+    known = KnownSessions()
+
+    def enter(line: bytes) -> None:
+        event = _decode_event(line)
+        known.add(event.session)
+        if event.known_as:
+            known.add(event.session, event.known_as)
+
+    read_lines(run / directory.EVENTS, enter)
+    return known

@@ -19,7 +19,7 @@ from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.results.data import RunData
 from loadtest.results.directory import VERDICT, writing
-from loadtest.results.log_file import LogWriter, read_drops, read_server_log
+from loadtest.results.log_file import LogWriter, read_drops, read_known_sessions, read_server_log
 from loadtest.results.reader import read_run
 from loadtest.runs.baselines import baseline_of, earlier_runs
 from loadtest.runs.verdict_file import readable_verdict, write_verdict
@@ -49,7 +49,8 @@ def log_item(path: Path, run: RunData) -> Item[ServerLogEvidence] | None:
         return None
     window = Window.of(run)
     drops = read_drops(path, started_unix_ns=window.start_ns, ended_unix_ns=window.end_ns)
-    return server_log.judge(run, log.records, drops, reading=log.reading)
+    known = read_known_sessions(path)
+    return server_log.judge(run, log.records, drops, reading=log.reading, known=known)
 
 
 def attach_logs(
@@ -74,13 +75,15 @@ def attach_logs(
         ResultsUnwritable: server_log.jsonl cannot be written.
     """
     counts, allowed_errors = Counts(), _allowed_errors(run)
+    known = read_known_sessions(run)
     with writing(run), tempfile.TemporaryDirectory(dir=run, prefix=".server_log-") as folder:
         with LogWriter(Path(folder)) as writer:
             for file in files:
                 reader = LogReader(format=format, option="--format")
                 for batch in _batches(read(file, reader, option="--server-log")):
                     classified = ((record, rules.classify(record)) for record in batch)
-                    writer.append(extract(classified, file.name if len(files) > 1 else ""))
+                    name = file.name if len(files) > 1 else ""
+                    writer.append(extract(classified, name, known=known))
                 counts = counts.plus(reader.counts)
             names = [file.name for file in files]
             writer.finish(ReadStats(files=names, counts=counts, allowed_errors=allowed_errors))

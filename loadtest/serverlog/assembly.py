@@ -141,6 +141,7 @@ class Assembly:
             service=_line(entry.service, MAX_NAME) if entry.service else "",
             exception=exception,
             traceback=traceback,
+            frame=entry.frame,
         )
         self._counts.records += 1
         self._done.append(record)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.records import MAX_NAME, Counts, Level, LogRecord, excerpt
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
@@ -25,8 +26,8 @@ _LATEST_NS = 2**62
 class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="logged", gc=False):
     """A record kept on its own, or `count` other records of one second.
 
-    `text` is an excerpt, present from WARNING upwards; `file` names the log if there are several. The other
-    fields are as in `LogRecord`.
+    `text` is an excerpt, present from WARNING upwards; `file` names the log if there are several; `session`
+    is the tool's id for a session that the run knows. The other fields are as in `LogRecord`.
     """
 
     level: Level
@@ -58,20 +59,24 @@ class ReadStats(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="read
     left_out: int = 0
 
 
-def extract(classified: Iterable[tuple[LogRecord, LogClass]], file: str = "") -> list[KeptRecord]:
+def extract(
+    classified: Iterable[tuple[LogRecord, LogClass]], file: str = "", *, known: KnownSessions | None = None
+) -> list[KeptRecord]:
     """Return what to keep of these classified records.
 
     Args:
         classified: records with their classes.
         file: name of their log; empty if there is only one.
+        known: the run's sessions; None if they are unknown.
     """
+    known = KnownSessions() if known is None else known
     kept = []
     others: Counter[tuple[int | None, bool]] = Counter()
     for record, log_class in classified:
         if record.at_ns is not None and not 0 <= record.at_ns < _LATEST_NS:
             continue
         if log_class in DISCONNECTS or record.level >= Level.ERROR:
-            kept.append(_kept(record, log_class, file))
+            kept.append(_kept(record, log_class, file, known))
         else:
             second_ns = None if record.at_ns is None else record.at_ns // SECOND_NS * SECOND_NS
             others[second_ns, record.arrival] += 1
@@ -84,13 +89,13 @@ def extract(classified: Iterable[tuple[LogRecord, LogClass]], file: str = "") ->
     return kept
 
 
-def _kept(record: LogRecord, log_class: LogClass, file: str) -> KeptRecord:
+def _kept(record: LogRecord, log_class: LogClass, file: str, known: KnownSessions) -> KeptRecord:
     return KeptRecord(
         level=record.level,
         log_class=log_class,
         at_ns=record.at_ns,
         arrival=record.arrival,
-        session=record.session,
+        session=known.named_in(record),
         file=file,
         line=record.line,
         text=excerpt(record) if record.level >= Level.WARNING else "",

@@ -33,6 +33,7 @@ class Entry(Struct, kw_only=True, gc=False):
     arrival: bool = False
     raw: bool = False  # a line of text wrapped by a carrier: the next entry may continue it
     tail: Tail | None = None
+    frame: bytes = b""  # the JSON object that it was read from
 
 
 KNOWN_FORMATS = {

@@ -163,6 +163,7 @@ class LogReader:
             looks_like_json = frame[1:].lstrip()[:1] in (b'"', b"}", b"")
             self._broken += looks_like_json
             return looks_like_json
+        entry.frame = frame
         if entry.raw and not self._unwrap(entry):
             entry.line = number
             self._assembly.piece(entry)

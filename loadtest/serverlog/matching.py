@@ -5,8 +5,9 @@ server took to notice. If records name sessions, a drop and its records must hav
 close in time; otherwise closeness in time alone decides. The offset between the clocks is not known in
 advance. Correct pairs of drop and record all lie about one offset apart, while wrong pairs are spread out: so
 the offset is the median of the densest two seconds of all pairs' distances. It includes the server's time to
-notice, some milliseconds; kinds of drop that a server can only notice late are left out of it. Pure: no
-clock, no files.
+notice, some milliseconds. Only a drop and a record of the same session make a pair. Kinds of drop that a
+server can only notice late are left out, and so are the records that came with the session's end, since both
+would look like a clock that is ahead. Pure: no clock, no files.
 """
 
 from bisect import bisect_left, bisect_right
@@ -71,35 +72,49 @@ class Sighting(Struct, gc=False):
 
 
 def clock_offset_ns(sightings: Iterable[Sighting], drops: Sequence[DropMade]) -> int | None:
-    """Return how far the server's clock is ahead of the tool's; None if no record pairs with a drop."""
+    """Return how far the server's clock is ahead; None if no record of a drop names its session."""
     own = [
         s
         for s in sightings
         if s.at_ns is not None and not s.record.arrival and s.record.log_class in DISCONNECTS
     ]
     prompt = [drop for drop in drops if drop.kind not in LATE_KINDS and drop.kind != END_OF_RUN]
-    distances = _session_distances(own, prompt) or _time_distances(own, prompt)
-    return _densest(distances)
+    times = _times_of_drops(own, drops)
+    stride = 1 + len(prompt) * _MAX_PER_DROP // _MAX_PAIRS
+    found_ns = _densest(
+        [at_ns - drop.at_ns for drop in prompt[::stride] for at_ns in times.get(drop.session, ())]
+    )
+    whole_seconds = all(at_ns % SECOND_NS == 0 for of_session in times.values() for at_ns in of_session)
+    if found_ns is None or not whole_seconds:
+        return found_ns
+    return found_ns + SECOND_NS // 2  # the log's times are cut to seconds, so on average half a second early
 
 
-def _session_distances(sightings: list[Sighting], drops: list[DropMade]) -> list[int]:
+def _times_of_drops(sightings: list[Sighting], drops: Sequence[DropMade]) -> dict[str, list[int]]:
+    """Return the times of each session's records, `_MAX_PER_DROP` at most, without those of its end.
+
+    A session's last records are of its end. Those of a drop that the server notices late may come after it,
+    so as many more are left out as there are such drops.
+    """
+    last = Counter(drop.session for drop in drops if drop.kind in LATE_KINDS or drop.kind == END_OF_RUN)
+    ended = {drop.session for drop in drops if drop.kind == END_OF_RUN}
     times: defaultdict[str, list[int]] = defaultdict(list)
     for sighting in sightings:
-        session = sighting.record.session
-        if session and sighting.at_ns is not None and len(times[session]) < _MAX_PER_DROP:
-            times[session].append(sighting.at_ns)
-    stride = 1 + len(drops) * _MAX_PER_DROP // _MAX_PAIRS
-    return [at_ns - drop.at_ns for drop in drops[::stride] for at_ns in times.get(drop.session, ())]
+        if sighting.record.session and sighting.at_ns is not None:
+            times[sighting.record.session].append(sighting.at_ns)
+    for session in ended & times.keys():
+        times[session] = _without_last(sorted(times[session]), last[session])
+    return {session: of_session[:_MAX_PER_DROP] for session, of_session in times.items()}
 
 
-def _time_distances(sightings: list[Sighting], drops: list[DropMade]) -> list[int]:
-    times = sorted(sighting.at_ns for sighting in sightings if sighting.at_ns is not None)
-    distances: list[int] = []
-    for drop in drops[:: 1 + len(drops) * _MAX_PER_DROP // _MAX_PAIRS]:
-        first = bisect_left(times, drop.at_ns - REACH_NS)
-        last = bisect_right(times, drop.at_ns + REACH_NS)
-        distances += [at_ns - drop.at_ns for at_ns in times[first:last][:_MAX_PER_DROP]]
-    return distances
+def _without_last(times: list[int], bursts: int) -> list[int]:
+    """Return sorted times without so many of the last bursts."""
+    kept = len(times)
+    for _ in range(bursts):
+        while kept > 1 and times[kept - 1] - times[kept - 2] <= BURST_NS:
+            kept -= 1
+        kept = max(0, kept - 1)
+    return times[:kept]
 
 
 def _densest(distances: list[int]) -> int | None:

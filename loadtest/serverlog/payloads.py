@@ -8,7 +8,8 @@ of an object are limited before decoding; the interpreter's recursion limit guar
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -27,6 +28,9 @@ _LEVEL = ("severity", "level", "levelname", "log_level", "loglevel", "levelno")
 _LOGGER = ("logger", "name", "logger_name")
 _SESSION = ("session_id", "session", "sessionId")
 _TRACEBACK = ("exception", "exc_info", "stack_trace", "traceback", "stacktrace")
+
+_MAX_VALUES = 500
+"""Values of an object that are searched for session ids."""
 
 _SMALL = 4096
 _MAX_BRACKETS = 20_000
@@ -79,6 +83,23 @@ def entry_of(data: Object) -> Entry | None:
     )
     _put_text(entry, text)
     return entry
+
+
+def texts_in(frame: bytes) -> Iterator[str]:
+    """Yield the texts and whole numbers in the object of a frame, in order, at any depth."""
+    pending: list[object] = [decode(frame)]
+    for _ in range(_MAX_VALUES):
+        if not pending:
+            return
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += reversed([*islice(value.values(), _MAX_VALUES)])
+        elif isinstance(value, list):
+            pending += reversed(value[:_MAX_VALUES])
+        elif isinstance(value, str):
+            yield value[: 4 * MAX_MESSAGE]
+        elif isinstance(value, int) and 0 <= value < 2**64:
+            yield str(value)
 
 
 def _put_text(entry: Entry, text: str) -> None:

@@ -60,6 +60,7 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
         logger, session, revision, service: names as logged.
         exception: the last line of the traceback (`KeyError: 'x'`), of the last exception in a chain.
         traceback: the lines under the head, shortened.
+        frame: the JSON object that the record was read from; empty for text.
     """
 
     line: int
@@ -73,6 +74,7 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
     service: str = ""
     exception: str = ""
     traceback: str = ""
+    frame: bytes = b""
 
 
 class Counts(Struct, kw_only=True):

@@ -66,7 +66,7 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
         records: number of records within the run.
         untimed_records: how many of these have no time.
         unjudged_records: number of records that exceeded a limit and were not judged.
-        clock_offset_s: how far the server's clock is ahead, in seconds; null if unknown.
+        clock_offset_s: how far the server's clock is ahead, in seconds; null if unknown, and then taken as 0.
         covered_ratio: share of drops with any record near them in the log.
         matched_by: number of records matched with drops by `session`, by `time`, or not at all (`none`).
         files: names of the logs.

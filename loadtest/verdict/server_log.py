@@ -18,6 +18,7 @@ from msgspec import Struct
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.serverlog.extract import KeptRecord, ReadStats
+from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.matching import (
     END_OF_RUN,
     EXPECTED_FAULT,
@@ -93,6 +94,7 @@ def judge(
     drops: Sequence[DropMade],
     *,
     reading: ReadStats | None = None,
+    known: KnownSessions | None = None,
 ) -> Item[ServerLogEvidence]:
     """Judge a server's log against the drops that a run made.
 
@@ -102,10 +104,11 @@ def judge(
             count, records without a time do.
         drops: the drops made, and the sessions' ends with the run, in any order.
         reading: statistics of reading the log, None if unknown because the run was killed.
+        known: the run's sessions; None if the server has no ids of its own for them.
     """
     reading = reading or ReadStats()
     window = Window.of(run)
-    collected = _collect(log, drops, window)
+    collected = _collect(log, drops, window, KnownSessions() if known is None else known)
     offset_ns = clock_offset_ns(collected.sightings, drops)
     _to_tool_clock(collected, offset_ns or 0)
     evidence = _evidence(collected, drops, window=window, reading=reading, offset_ns=offset_ns)
@@ -119,20 +122,25 @@ def judge(
         ruling, summary = Ruling.INCONCLUSIVE, "; ".join(doubts)
     else:
         ruling, summary = Ruling.PASS, _success(evidence)
-    if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
-        summary += f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
+    summary += _clock(collected, window, offset_ns)
     return Item(item="server_log", verdict=ruling, summary=summary, evidence=evidence)
 
 
-def _collect(log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Window) -> _Collected:
+def _collect(
+    log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Window, known: KnownSessions
+) -> _Collected:
     """Return the records that are in the run's window in some time zone, or name a session of the run."""
     collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
     sessions = {drop.session for drop in drops}
     for logged in log:
         at_ns = logged.at_ns
         slack_ns = SECOND_NS if logged.arrival else _MAX_CLOCK_OFFSET_NS
-        if at_ns is not None and not window.holds(at_ns, slack_ns) and logged.session not in sessions:
+        session = known.session_of(logged.session)
+        ours = session in sessions or session in known
+        if at_ns is not None and not window.holds(at_ns, slack_ns) and not ours:
             continue
+        if session != logged.session:
+            logged = msgspec.structs.replace(logged, session=session)
         collected.records += logged.count
         if at_ns is None:
             collected.untimed += logged.count
@@ -152,6 +160,18 @@ def _to_tool_clock(collected: _Collected, offset_ns: int) -> None:
             sighting.at_ns -= offset_ns
     shift = round(offset_ns / SECOND_NS)
     collected.seconds = {second - shift for second in collected.seconds} | collected.arrival_seconds
+
+
+def _clock(collected: _Collected, window: Window, offset_ns: int | None) -> str:
+    """Return what to say of the server's clock; empty if it agrees or gave no times."""
+    if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
+        return f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
+    own_ns = (s.at_ns for s in collected.sightings if s.at_ns is not None and not s.record.arrival)
+    if offset_ns is None and any(map(window.holds, own_ns)):
+        return (
+            "; the server's clock offset is unknown (no record of a drop names its session) and taken as 0 s"
+        )
+    return ""
 
 
 def _covered_ratio(collected: _Collected, within: list[Sighting], drops: Sequence[DropMade]) -> float:

@@ -10,8 +10,10 @@ Runners and loads are test doubles; environments, events, recordings and verdict
 import argparse
 import gc
 import json
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,10 +28,12 @@ from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
 
 from loadtest.errors import DialectMistake, InvalidSetting, LoadtestError, UsageError
-from loadtest.locust_plugin import lifecycle, load, roles
+from loadtest.locust_plugin import lifecycle, load, log_watch, roles
 from loadtest.locust_plugin.configuration import Configuration
 from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
 from loadtest.locust_plugin.load import RunInfo
+from loadtest.locust_plugin.load_settings import LogSettings
+from loadtest.locust_plugin.log_watch import LogWatch
 from loadtest.locust_plugin.parser import RUN_DESTINATION
 from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.user import WebSocketUser
@@ -41,9 +45,13 @@ from loadtest.locust_plugin.worker_messages import (
     DrillsMessage,
 )
 from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
-from loadtest.results.drill_windows import UNENDED_NS, Windows
+from loadtest.results.drill_windows import Windows
+from loadtest.results.environment import boot_id
 from loadtest.results.interval import encode, pack
+from loadtest.results.log_file import read_server_log
+from loadtest.results.loss_groups import LATEST_NS
 from loadtest.results.reader import read_manifest
+from loadtest.session.recorder import Lifecycle as LifecycleEvent
 from loadtest.text import Secrets
 from tests.support.runs import interval
 
@@ -359,8 +367,8 @@ def test_a_master_tells_its_workers_of_drills(results: Path) -> None:
     messages = [msgspec.json.decode(data, type=DrillsMessage) for name, data in runner.sent]
     assert {name for name, _ in runner.sent} == {DRILLS_MESSAGE}
     began, ended = (message.windows.spans[0] for message in messages)
-    assert began == (ended[0], UNENDED_NS)
-    assert ended[1] < UNENDED_NS
+    assert began == (ended[0], LATEST_NS)
+    assert ended[1] < LATEST_NS
     environment.events.worker_connect.fire(client_id="late")
     info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
     for _ in range(2):  # a worker that was there and still starting
@@ -521,7 +529,9 @@ def test_a_master_records_what_its_workers_send(results: Path) -> None:
     master = listening(MasterLifecycle, environment)
     environment.events.test_start.fire(environment=environment)
     info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
-    assert (info.workers, info.elapsed_ns) == (2, 0)
+    assert info.workers == 2
+    assert info.boot_id == boot_id()
+    assert _apart_ns(info.started_monotonic_ns, runs_in(results)[0]) < 10**7
     assert master.start_sessions() == ()
     runner.receive(0, run_id=info.run_id, interval=encode(pack(interval(0), 7)))
     runner.receive(0, run_id=info.run_id, finished=True)
@@ -558,7 +568,7 @@ def test_a_master_tells_a_late_worker_the_time(results: Path) -> None:
     environment.events.test_start.fire(environment=environment)
     environment.events.worker_connect.fire(client_id="late")
     info = msgspec.json.decode(getattr(environment.parsed_options, RUN_DESTINATION), type=RunInfo)
-    assert info.elapsed_ns > 0
+    assert 0 < info.elapsed_ns <= time.monotonic_ns() - info.started_monotonic_ns
     environment.events.test_stop.fire(environment=environment)
 
 
@@ -618,6 +628,68 @@ def test_a_worker_that_joins_late_has_its_load_before_its_users(results: Path) -
         roles.attach(environment, WebSocketUser)
     assert sessions.get(timeout=5) == range(10)
     assert Load.latest.info.elapsed_ns == 5
+
+
+def test_a_worker_has_the_runs_own_start() -> None:
+    """On the master's host it is exact; on another one, or after another boot, it is what the master said."""
+    info = RunInfo(run_id="run", workers=1, elapsed_ns=7, boot_id="f00d", started_monotonic_ns=100)
+    assert info.start_ns(1_000, "f00d") == 100
+    assert info.start_ns(1_000, "beef") == 993
+    assert info.start_ns(1_000, "") == 993
+    assert info.start_ns(50, "f00d") == 43  # no clock of this boot: it would have started in the future
+    assert msgspec.structs.replace(info, boot_id="").start_ns(1_000, "") == 993
+
+
+@pytest.mark.parametrize("kind", [LocalLifecycle, WorkerLifecycle])
+def test_a_loads_zero_is_that_of_the_run(results: Path, kind: type[Lifecycle]) -> None:
+    """The load counts from the moment that run.json names, whatever was done between the two."""
+    if kind is LocalLifecycle:
+        environment = environment_in(results, Runner())
+        listening(kind, environment)
+        with slow(lifecycle, "RunWriter"):
+            environment.events.test_start.fire(environment=environment)
+        assert _apart_ns(Load.latest.told["start_ns"], runs_in(results)[0]) < 10**7
+    else:
+        info = RunInfo(run_id="now", workers=2, boot_id=boot_id(), started_monotonic_ns=10**6)
+        environment = worker_of(results, Runner(), info)
+        listening(kind, environment)
+        environment.events.test_start.fire(environment=environment)
+        assert Load.latest.told["start_ns"] == 10**6
+    environment.events.test_stop.fire(environment=environment)
+
+
+def _apart_ns(start_ns: int, run: Mapping[str, Any]) -> int:
+    """Return how far a monotonic time is from the start that a run's manifest names."""
+    started_ns: int = run["started_unix_ns"]
+    return abs(time.time_ns() - started_ns - (time.monotonic_ns() - start_ns))
+
+
+@contextmanager
+def slow(module: Any, name: str) -> Iterator[None]:
+    """Let a function of a module take 50 ms longer."""
+    usual = getattr(module, name)
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        time.sleep(0.05)
+        return usual(*arguments, **named)
+
+    with patch.object(module, name, late):
+        yield
+
+
+def test_a_log_names_sessions_as_the_server_does(tmp_path: Path) -> None:
+    """While a run is recorded, ids that the server has given are learnt from the load's own events."""
+    log = tmp_path / "server.log"
+    log.write_text("")
+    settings = LogSettings(paths=(str(log),), command=None, format="auto", rules=None, allowed_errors=0)
+    watch = LogWatch(settings, tmp_path, "ab12cd34", lambda: Secrets([]))
+    watch.learn([LifecycleEvent(at_ns=1, event="connected", session="ab12cd34-000001", known_as="guest-77")])
+    log.write_text("ERROR:    guest-77 broke\nERROR:    ab12cd34-000002 broke\nERROR:    guest-78 broke\n")
+    with patch.object(log_watch, "SILENT_S", 0.1):
+        watch.finish()
+    kept = read_server_log(tmp_path)
+    assert kept is not None
+    assert [one.session for one in kept.records] == ["ab12cd34-000001", "ab12cd34-000002", ""]
 
 
 def test_a_worker_without_run_information_says_so(results: Path) -> None:

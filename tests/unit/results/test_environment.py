@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from loadtest.results.environment import beginning
+import time
+from pathlib import Path
+
+import pytest
+
+from loadtest.results import environment
+from loadtest.results.environment import RunStart, beginning, boot_id
 from loadtest.results.manifest import Manifest
 from tests.support.runs import plan
 
@@ -16,3 +22,19 @@ def test_a_new_manifest_tells_host_and_versions() -> None:
     assert made.host.memory_mb > 0
     assert not made.complete
     assert made.run_id != beginning()["run_id"]
+
+
+def test_a_runs_start_is_one_moment_on_both_clocks() -> None:
+    """What lies between the two readings is an error of all comparisons with a server's log."""
+    before_ns = time.time_ns() - time.monotonic_ns()
+    start = RunStart.now()
+    assert abs(start.unix_ns - start.monotonic_ns - before_ns) < 10**9
+    assert beginning(start.unix_ns)["started_unix_ns"] == start.unix_ns
+
+
+def test_a_boot_has_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for all processes; none where the system has none."""
+    monkeypatch.setattr(environment, "_BOOT_ID", tmp_path / "boot_id")
+    assert boot_id() == ""
+    (tmp_path / "boot_id").write_text("f00d\n")
+    assert boot_id() == "f00d"

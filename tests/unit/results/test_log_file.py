@@ -1,5 +1,6 @@
 """What a run directory keeps of a server's log: written, read back, bounded, without secrets."""
 
+import json
 import random
 import string
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from loadtest.errors import ResultsUnwritable, RunUnreadable
 from loadtest.results import log_file as module
-from loadtest.results.log_file import LogWriter, read_drops, read_server_log
+from loadtest.results.log_file import LogWriter, read_drops, read_known_sessions, read_server_log
 from loadtest.results.reader import read_manifest
 from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader
@@ -149,3 +150,39 @@ def test_drops_and_ends_are_those_of_the_run(tmp_path: Path) -> None:
     assert all(start_ns <= drop.at_ns < start_ns + 5 * 10**9 for drop in drops)
     assert {drop.session for drop in drops} <= {f"s-{number}" for number in range(SESSIONS)}
     assert (end.session, end.kind, end.at_ns) == ("s-9", "end of the run", start_ns + 5)
+
+
+@pytest.mark.parametrize(
+    ("last", "ends"),
+    [
+        ([], True),
+        ([{"event": "dropped", "kind": "close"}], False),
+        ([{"event": "dropped", "kind": "slow_reader"}], True),
+        ([{"event": "lost", "cause": "fin"}], False),
+        ([{"event": "lost", "cause": "fin"}, {"event": "attempt"}], True),
+        ([{"event": "dropped", "kind": "close"}, {"event": "attempt"}, {"event": "failed"}], False),
+        ([{"event": "dropped", "kind": "close"}, {"event": "attempt"}, {"event": "resumed"}], True),
+    ],
+)
+def test_only_a_session_that_may_be_connected_ends_with_the_run(
+    tmp_path: Path, last: list[dict[str, str]], ends: bool
+) -> None:
+    """One that is away has nothing to end, so its last record is of the drop."""
+    events = [{"event": "attempt"}, {"event": "connected"}, *last]
+    lines = [json.dumps({"at_ns": number, "session": "s-1"} | event) for number, event in enumerate(events)]
+    (tmp_path / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    made = read_drops(tmp_path, started_unix_ns=0, ended_unix_ns=99)
+    assert ("end of the run" in {drop.kind for drop in made}) is ends
+
+
+def test_a_session_has_the_ids_of_both_sides(tmp_path: Path) -> None:
+    """The tool's own id and each that the server has given, with whichever event that came."""
+    lines = [
+        b'{"at_ns":1,"event":"attempt","session":"run-000001"}',
+        b'{"at_ns":2,"event":"connected","session":"run-000001","known_as":"server-7"}',
+        b'{"at_ns":3,"event":"resumed","session":"run-000001","known_as":"server-8"}',
+    ]
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    known = read_known_sessions(tmp_path)
+    named = ("run-000001", "server-7", "server-8", "server-9")
+    assert [known.session_of(one) for one in named] == [*["run-000001"] * 3, "server-9"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.serverlog.extract import KeptRecord
-from loadtest.serverlog.matching import DropMade, Sighting, clock_offset_ns, covered_ratio, match
+from loadtest.serverlog.matching import END_OF_RUN, DropMade, Sighting, clock_offset_ns, covered_ratio, match
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import LogClass
 from loadtest.serverlog.times import SECOND_NS
@@ -64,12 +64,62 @@ def test_the_offset_is_found_by_sessions(offset_s: float, seed: int) -> None:
     assert 0 <= found_ns / SECOND_NS - offset_s < 0.025
 
 
-def test_the_offset_is_found_by_time() -> None:
-    """Without sessions a difference of less than a few seconds is found."""
+def test_without_sessions_the_offset_is_unknown() -> None:
+    """Records that name no session may be anybody's: closeness in time says nothing of the clocks."""
     drops, sightings = run(random.Random(1), 0.5, named=False)
+    assert clock_offset_ns(sightings, drops) is None
+    strangers = [seen(drop.at_ns / SECOND_NS - START_S + 2, "stranger") for drop in drops]
+    assert clock_offset_ns(strangers, drops) is None
+
+
+def ends(at_s: float, sessions: int = 20) -> list[DropMade]:
+    """The sessions' ends with the run."""
+    return [drop(at_s, f"s{number}", END_OF_RUN) for number in range(sessions)]
+
+
+@pytest.mark.parametrize("offset_s", [0.0, 2.0])
+def test_records_of_the_runs_end_say_nothing_of_the_clock(offset_s: float) -> None:
+    """A server that names sessions only as the run ends, 2 s after their last drops, is not 2 s off.
+
+    One that names them each time is as far off as those records say.
+    """
+    drops = [drop(10 + number / 100, f"s{number}") for number in range(20)]
+    at_end = [
+        seen(12 + number / 100 + offset_s + late_s, f"s{number}")
+        for number in range(20)
+        for late_s in (0, 0.1)
+    ]
+    assert clock_offset_ns(at_end, [*drops, *ends(12.5)]) is None
+    few = [seen(10 + number / 100 + offset_s + 0.01, f"s{number}") for number in range(3)]
+    assert clock_offset_ns([*at_end, *few], [*drops, *ends(12.5)]) == (offset_s + 0.01) * SECOND_NS
+
+
+def test_a_late_record_does_not_hide_that_of_the_end() -> None:
+    """The server notices a silent client when the run is over: the record before that one is of the end."""
+    made = [one for n in range(20) for one in (drop(5, f"s{n}", "half_open"), drop(10, f"s{n}", "fin"))]
+    at_end = [seen(at_s, f"s{number}") for number in range(20) for at_s in (12, 35)]
+    assert clock_offset_ns(at_end, [*made, *ends(12.5)]) is None
+    prompt = [seen(10.01, f"s{number}") for number in range(20)]
+    assert clock_offset_ns([*at_end, *prompt], [*made, *ends(12.5)]) == 0.01 * SECOND_NS
+
+
+def test_a_session_that_is_away_at_the_end_has_no_record_of_it() -> None:
+    """Its last record is that of its drop."""
+    drops = [drop(10 + number, f"s{number}") for number in range(9)]
+    assert (
+        clock_offset_ns([seen(10.25 + number, f"s{number}") for number in range(9)], drops) == SECOND_NS // 4
+    )
+
+
+def test_times_in_whole_seconds_are_no_offset() -> None:
+    """They are cut, so half a second early on average; the clocks agree."""
+    rng = random.Random(2)
+    at_s = [rng.uniform(10, 100) for _ in range(50)]
+    drops = [drop(at, f"s{number}") for number, at in enumerate(at_s)]
+    sightings = [seen(int(at + 0.01), f"s{number}") for number, at in enumerate(at_s)]
     found_ns = clock_offset_ns(sightings, drops)
     assert found_ns is not None
-    assert abs(found_ns / SECOND_NS - 0.5) < 0.5
+    assert abs(found_ns / SECOND_NS) < 0.2
 
 
 def test_no_pair_no_offset() -> None:

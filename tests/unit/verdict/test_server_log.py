@@ -9,6 +9,7 @@ import pytest
 
 from loadtest.ruling import Ruling
 from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
+from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.matching import END_OF_RUN, DropMade
 from loadtest.serverlog.records import Counts, Level, LogRecord
@@ -36,13 +37,14 @@ def judged(
     start_ns: int = START_NS,
     end_ns: int = END_NS,
     reading: ReadStats | None = None,
+    known: KnownSessions | None = None,
     **planned: Any,
 ) -> Item[ServerLogEvidence]:
     """The verdict on a log by what is kept of it, after a way through a file."""
     of = manifest(started_unix_ns=start_ns, run_plan=plan(**planned))
     run = gathered([interval(0, seconds=-(-(end_ns - start_ns) // SECOND_NS))], of)
     kept = msgspec.json.decode(msgspec.json.encode(extract(log)), type=list[KeptRecord])
-    return judge(run, kept, made, reading=reading)
+    return judge(run, kept, made, reading=reading, known=known)
 
 
 def drops(kinds: tuple[str, ...] = (*QUIET, "mid_reply"), each: int = 4) -> list[DropMade]:
@@ -137,6 +139,38 @@ def test_a_server_with_another_clock_is_judged_alike(offset_s: float) -> None:
     assert found.verdict == "PASS", found.summary
     assert found.evidence.clock_offset_s == pytest.approx(offset_s, abs=0.1)
     assert (f"clock is {offset_s:+.0f} s off" in found.summary) is (abs(offset_s) >= 1)
+
+
+def test_a_log_that_names_no_session_leaves_the_clock_unknown() -> None:
+    """Then it is taken to agree, the report says so, and records are matched by time."""
+    made = drops()
+    nameless = log_of(made, lambda _drop: (), uvicorn=True, offset_s=0.5)
+    found = judged(nameless, made)
+    assert found.evidence.clock_offset_s is None
+    assert "clock offset is unknown (no record of a drop names its session) and taken as 0 s" in found.summary
+    assert found.evidence.matched_by["time"] > len(made) / 2
+    assert found.evidence.matched_by["session"] == 0
+    named = judged(log_of(made, after), made)
+    assert "clock" not in named.summary
+
+
+def test_a_record_may_name_its_session_as_the_server_does() -> None:
+    """An id that the server gave names the tool's session, for the clock and for the drop."""
+    made = drops()
+    known = KnownSessions()
+    for drop in made:
+        known.add(drop.session, f"server-{drop.session}")
+    log = [
+        (msgspec.structs.replace(record, session=record.session and f"server-{record.session}"), log_class)
+        for record, log_class in log_of(made, after, uvicorn=False, offset_s=3_600)
+    ]
+    found = judged(log, made, known=known)
+    assert found.verdict == "PASS", found.summary
+    assert found.evidence.clock_offset_s == pytest.approx(3_600, abs=0.1)
+    assert found.evidence.matched_by == {"session": len(log), "time": 0, "none": 0}
+    strangers = judged(log, made)
+    assert strangers.evidence.clock_offset_s is None
+    assert strangers.evidence.matched_by["session"] == 0
 
 
 @pytest.mark.parametrize("handling", [before, after])
