@@ -20,18 +20,19 @@ def test_a_row_for_each_drill() -> None:
     attempts = [event(22.5, "attempt", number) for number in range(2)]
     table = drill_table(data(*events, *attempts, *back, run=of(DRILL, second)))
     assert table.rows == [
-        ("20 s", "deploy v2", "0", "4 s", "3", "2 x 1012, 1 x RST", "3 of 3", "4 s", "5 s", "5 s", "2"),
-        ("40 s", "deploy v3", "stopped", "1 s", "0", "", "0 of 0", "-", "-", "-", "0"),
+        ("20 s", "0", "4 s", "3", "2 x 1012, 1 x RST", "3 of 3", "4 s", "5 s", "5 s", "2"),
+        ("40 s", "stopped", "1 s", "0", "", "0 of 0", "-", "-", "-", "0"),
     ]
     untrusted = {table.header[at] for at, cell in enumerate(table.rows[0]) if isinstance(cell, Untrusted)}
-    assert untrusted == {"command", "by"}
+    assert untrusted == {"by"}
+    assert table.note.startswith("At 20 s: deploy v2. At 40 s: deploy v3. Lost are ")
 
 
 def test_a_command_that_never_ran() -> None:
     """Dashes instead of a status and a duration."""
     never = DrillRun(at_s=20.0, command="deploy")
     (row,) = drill_table(data(run=of(never))).rows
-    assert row[2:5] == ("-", "-", "0")
+    assert row[1:4] == ("-", "-", "0")
 
 
 def test_messages_and_histories_in_the_note() -> None:
