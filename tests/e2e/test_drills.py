@@ -87,3 +87,41 @@ def test_its_losses_are_no_failures_of_locusts(runs: tuple[Finished, Finished]) 
         assert len(lines_with(finished, "drill 1 ends connections: ")) == 1
         assert not [line for line in lines_with(finished, " lost: ") if "WARNING" in line]
         assert sum(count for name, count in finished.counts.items() if name.startswith("losses.")) == SESSIONS
+
+
+def test_a_drained_restart_passes(runs: tuple[Finished, Finished]) -> None:
+    """The next process takes over: nobody is turned away, and each session has its history back."""
+    drained, _ = runs
+    assert drained.exit_code == 0, drained.output
+    assert {name for name, verdict in drained.rulings.items() if verdict == "PASS"} == {
+        *("connect", "stability", "messaging", "reconnect", "persistence")
+    }
+    (drill,) = drained.evidence("reconnect")["drills"]
+    assert [(group["code"], group["count"]) for group in drill["losses"]] == [(1012, SESSIONS)]
+    assert (drill["back"], drill["refused"]) == (SESSIONS, 0)
+    assert 0 < drill["back_p50_s"] <= drill["back_p95_s"] <= drill["back_p100_s"]
+    assert drill["attempts_peak_per_s"] > 0
+    assert drill["counts"]["persistence.histories"] == SESSIONS
+    assert drained.evidence("stability")["in_drills"] == SESSIONS
+
+
+def test_a_kill_fails_reconnect_only(runs: tuple[Finished, Finished]) -> None:
+    """Nobody listens until the next process does."""
+    _, killed = runs
+    assert killed.exit_code == 1, killed.output
+    assert [name for name, verdict in killed.rulings.items() if verdict != "PASS"] == [
+        *("reconnect", "cleanup", "latency", "server_log")
+    ]
+    assert "failed, all of them during a drill" in " ".join(killed.output.split())
+    (drill,) = killed.evidence("reconnect")["drills"]
+    assert {group["code"] for group in drill["losses"]} == {1006}
+    assert drill["refused"] > 0
+
+
+def test_a_drill_stands_in_every_report(runs: tuple[Finished, Finished]) -> None:
+    """With its command, what it ended, and the herd."""
+    for finished, how in zip(runs, ("drained", "killed"), strict=True):
+        written = [(finished.run / name).read_text() for name in ("summary.md", "report.html")]
+        for report in (finished.output, *written):
+            assert "drill at" in report
+            assert f" {how}." in " ".join(report.split())
