@@ -337,7 +337,7 @@ GONE = {"connect.gave_up": 60}  # three users of twenty sessions
 
 def test_a_run_is_not_ended_early_in_a_drill(results: Path) -> None:
     """While a command runs all sessions may be gone; without one the run has no prospects any more."""
-    for drills, calls in ((["0:sleep 600"], []), ([], ["quit"])):
+    for drills, calls in ((["0:sleep 60"], []), ([], ["quit"])):
         runner = Runner()
         runner.state = STATE_RUNNING
         environment = drilled(results, runner, *drills)

@@ -104,7 +104,7 @@ def test_drills_begin_at_their_moments(tmp_path: Path) -> None:
 
 def test_a_command_that_still_runs_is_stopped_with_the_run(tmp_path: Path) -> None:
     """And all that it started with it; the record says so."""
-    drills = Drills(tmp_path, "sh -c 'sleep 600 & echo $!; wait'")
+    drills = Drills(tmp_path, "sh -c 'sleep 60 & echo $!; wait'")
     until(lambda: (tmp_path / "drill-1.log").exists() and drills.log().endswith("\n"))
     drills.runner.finish()
     (run,) = drills.latest
@@ -193,7 +193,7 @@ def test_no_command_outlives_a_runner_that_ends_while_it_starts(
         pids.append(self.pid)
 
     monkeypatch.setattr(Process, "__init__", slow)
-    drills = Drills(tmp_path, "sleep 600")
+    drills = Drills(tmp_path, "sleep 60")
     until(lambda: drills.written)
     drills.runner.finish()
     assert drills.latest[0].stopped
