@@ -60,6 +60,7 @@ class _Payload(msgspec.Struct):
     """The fields used here, of all server messages; other fields are ignored."""
 
     session_id: str | None = None
+    client_session_id: str | None = None
     thread_id: str | None = None
     messages: list[_ChatMessage] = []
     history_count: int | None = None
@@ -164,7 +165,11 @@ class Emergence(Dialect):
             case "ws:chat_stream_end":
                 return _answered(session, session.memory.pop("answer", ""))
             case "ws:session_established":
-                return Established(session_id=payload.session_id, thread_id=payload.thread_id)
+                return Established(
+                    session_id=payload.session_id,
+                    thread_id=payload.thread_id,
+                    asked_id=payload.client_session_id,
+                )
             case "ws:session_restored":
                 texts = [said.content for said in payload.messages if said.role == "user"]
                 return Restored(texts=texts, count=len(payload.messages))

@@ -271,7 +271,11 @@ class RecordingLifecycle(Lifecycle):
             health=None if self.ask_health is None else self.ask_health(settings),
         )
         writer = RunWriter(settings.results, manifest)
-        prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
+        prospects = Prospects(
+            manifest.plan,
+            all_planned=self._environment.shape_class is None,
+            identifies=settings.engine.config.dialect.identifies,
+        )
         log_watch = self._log_watch(settings, writer.path)
         self._recording = Recording(writer, prospects, log_watch, gauge_watch)
         self.judged = None

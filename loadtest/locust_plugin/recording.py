@@ -118,6 +118,7 @@ class Recording:
         """Write an interval, from any process."""
         self.writer.append(packed)
         self._counts.update(packed.counts)
+        self._prospects.see(packed.lifecycle)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
         if line := self._loss_warnings.line(packed, self.elapsed_ns / 1e9):
             logger.warning("%s", line)

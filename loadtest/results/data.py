@@ -18,6 +18,7 @@ from loadtest import histograms
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.histograms import Histogram
+from loadtest.results.identities import SharedIdentities
 from loadtest.results.interval import counts_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import Uptime
@@ -194,6 +195,8 @@ class RunData:
         uptime: how long connections were up, and how they were lost.
         explained_by_losses: failed attempts by item (`connect`, `reconnect`) that lost connections explain.
         storms: how each planned storm went, ordered by time.
+        shared_identities: sessions whose id another session has too, None if there are none, or if sessions
+            of the dialect have no identity.
         warnings: problems with the files that did not prevent reading them.
     """
 
@@ -211,6 +214,7 @@ class RunData:
     uptime: Uptime
     explained_by_losses: Mapping[str, int] = field(default_factory=dict)
     storms: Sequence[StormRecovery] = ()
+    shared_identities: SharedIdentities | None = None
     warnings: Sequence[str] = ()
 
     def count(self, name: str) -> int:

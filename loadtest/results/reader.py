@@ -29,6 +29,7 @@ from loadtest.results.data import (
     Series,
     plausible,
 )
+from loadtest.results.identities import Identities
 from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import UptimeGathering
@@ -76,6 +77,7 @@ class Gathering:
         self._recoveries = Recoveries(manifest.plan.storms)
         self._uptime = UptimeGathering()
         self._coincidences = Coincidences()
+        self._identities = Identities()
         self._warnings: list[str] = []
         self._standstills = 0
         self._longest_ns = 0
@@ -169,6 +171,7 @@ class Gathering:
             self._coincidences.event(record, in_outage=self._outages.is_open(record.session))
             self._recoveries.event(record)
             self._uptime.event(record)
+            self._identities.event(record)
 
     def data(self) -> RunData:
         """Return everything added so far."""
@@ -177,6 +180,8 @@ class Gathering:
             gauges[name][worker] = series
         row_s = self._row_s or _row_s(self._stop_ns)
         uptime = self._uptime.uptime()
+        promised = self._manifest.promised
+        identifies = promised is None or promised.identifies
         return RunData(
             manifest=self._manifest,
             length_s=self._stop_ns / NS_PER_S,
@@ -194,6 +199,7 @@ class Gathering:
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
             uptime=uptime,
+            shared_identities=self._identities.shared() if identifies else None,
             explained_by_losses=self._coincidences.explained(uptime.away),
             warnings=(*self._warnings, *self._standstill_warning()),
         )

@@ -159,6 +159,9 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
             `lost` or `resumed`. `connected` and `resumed` come once the session has worked, and are dated
             from when it was established.
         session: session id.
+        known_as: the session id that the server gave, where it is another one; with the first event after it
+            was said, which for a connection lost before the session had worked is `failed`.
+        reassigned: whether the server said that this is not the id it was asked for.
         kind: kind of the drop.
         ordinal: number of the drop within the session, from 0.
         storm: number of the storm that the drop belongs to, from 0.
@@ -178,6 +181,8 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_ns: int
     event: str
     session: str
+    known_as: str | None = None
+    reassigned: bool = False
     kind: str | None = None
     ordinal: int | None = None
     storm: int | None = None
