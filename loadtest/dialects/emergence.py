@@ -97,7 +97,10 @@ _decode = msgspec.json.Decoder(_Message).decode
 
 
 class Emergence(Dialect):
-    """The chat application that this tool was first written for, and the reference server."""
+    """The chat application that this tool was first written for, and the reference server.
+
+    A session's token is that of the column `token` of `--ws-data`, else that of `--ws-token`.
+    """
 
     name = "emergence"
     default_path = "/ws/{session_id}?thread_id={thread_id}"
@@ -121,7 +124,8 @@ class Emergence(Dialect):
         self._head = f'{{"type":"{self.message_type}","payload":{{"agent_id":"{self.agent_id}","sequence":'
 
     def endpoint(self, session: DialectSession) -> Endpoint:
-        subprotocols = ("jwt", session.token) if session.token else ()
+        token = session.data.get("token") or session.token
+        subprotocols = ("jwt", token) if token else ()
         return Endpoint(path=filled(self.path, session), subprotocols=subprotocols)
 
     def request(self, session: DialectSession, sequence: int) -> str:
