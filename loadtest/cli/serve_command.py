@@ -116,6 +116,7 @@ def serve(**settings: Any) -> None:
       refuse_reconnect=RATIO  reconnect    refuse known sessions with HTTP 503
       close_connect=RATIO     connect      establish new sessions and close at once with 1011
       close_reconnect=RATIO   reconnect    resume known sessions and close at once with 1011
+      share_identity=RATIO    connect      tell new sessions the id of another session
       late_connect=MS         connect      establish new sessions late
                                            (needs --ws-limit connect.p50=…)
       late_reconnect=MS       reconnect    resume known sessions late

@@ -24,10 +24,16 @@ Sequence = int | str | None
 
 
 class Established(Struct, frozen=True, kw_only=True):
-    """The server says that the session is established, and under which ids; None if it does not say."""
+    """The server says that the session is established, and under which ids; None if it does not say.
+
+    Args:
+        session_id, thread_id: ids of the session, which no other session of the run has.
+        asked_id: the session id that the client asked for, where the server says that it gave another one.
+    """
 
     session_id: str | None = None
     thread_id: str | None = None
+    asked_id: str | None = None
 
     def __str__(self) -> str:
         """Return the ids, for people."""

@@ -60,6 +60,7 @@ class _Payload(msgspec.Struct):
     """The fields used here, of all server messages; other fields are ignored."""
 
     session_id: str | None = None
+    client_session_id: str | None = None
     thread_id: str | None = None
     messages: list[_ChatMessage] = []
     history_count: int | None = None
@@ -96,7 +97,10 @@ _decode = msgspec.json.Decoder(_Message).decode
 
 
 class Emergence(Dialect):
-    """The chat application that this tool was first written for, and the reference server."""
+    """The chat application that this tool was first written for, and the reference server.
+
+    A session's token is that of the column `token` of `--ws-data`, else that of `--ws-token`.
+    """
 
     name = "emergence"
     default_path = "/ws/{session_id}?thread_id={thread_id}"
@@ -120,7 +124,8 @@ class Emergence(Dialect):
         self._head = f'{{"type":"{self.message_type}","payload":{{"agent_id":"{self.agent_id}","sequence":'
 
     def endpoint(self, session: DialectSession) -> Endpoint:
-        subprotocols = ("jwt", session.token) if session.token else ()
+        token = session.data.get("token") or session.token
+        subprotocols = ("jwt", token) if token else ()
         return Endpoint(path=filled(self.path, session), subprotocols=subprotocols)
 
     def request(self, session: DialectSession, sequence: int) -> str:
@@ -164,7 +169,11 @@ class Emergence(Dialect):
             case "ws:chat_stream_end":
                 return _answered(session, session.memory.pop("answer", ""))
             case "ws:session_established":
-                return Established(session_id=payload.session_id, thread_id=payload.thread_id)
+                return Established(
+                    session_id=payload.session_id,
+                    thread_id=payload.thread_id,
+                    asked_id=payload.client_session_id,
+                )
             case "ws:session_restored":
                 texts = [said.content for said in payload.messages if said.role == "user"]
                 return Restored(texts=texts, count=len(payload.messages))

@@ -282,7 +282,11 @@ class RecordingLifecycle(Lifecycle):
             health=health,
         )
         writer = RunWriter(settings.results, manifest)
-        prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
+        prospects = Prospects(
+            manifest.plan,
+            all_planned=self._environment.shape_class is None,
+            identifies=settings.engine.config.dialect.identifies,
+        )
         log_watch = self._log_watch(settings, writer.path, manifest.run_id)
         self._windows = NO_WINDOWS
         self._recording = Recording(

@@ -1,13 +1,17 @@
 """Whether a run still has prospects: one in which no session can ever work need not go on to its end.
 
-It has none if no session worked in the first `GRACE_S` seconds of trying and none is up, or if all sessions
-have given up for good. A run that is ended for that is not cut short: what it can tell, it has told.
+It has none if no session worked in the first `GRACE_S` seconds of trying and none is up, if all sessions have
+given up for good, or if sessions share an identity because the run asks for that. A run that is ended for
+that is not cut short: what it can tell, it has told.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from loadtest.results.identities import Identities
 from loadtest.results.manifest import Plan
+from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.shared_identity import one_identity
 
 GRACE_S = 30.0
 """How long no session may work: a server that is starting is usually ready by then."""
@@ -24,14 +28,29 @@ class Prospects:
     Args:
         plan: the run's plan.
         all_planned: whether the plan's users are all there will ever be; with a load shape they are not.
+        identifies: whether sessions have an identity that outlives connections.
         grace_s: how long no session may work.
     """
 
-    def __init__(self, plan: Plan, *, all_planned: bool = True, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        all_planned: bool = True,
+        identifies: bool = False,
+        grace_s: float = GRACE_S,
+    ) -> None:
         self._plan = plan
+        self._identities = Identities() if identifies else None
         self._all_planned = all_planned
         self._grace_s = grace_s
         self._first_ns: int | None = None  # end of the first interval with an attempt
+
+    def see(self, lifecycle: Iterable[Lifecycle]) -> None:
+        """Take note of events of any process."""
+        if self._identities is not None:
+            for record in lifecycle:
+                self._identities.event(record)
 
     def none_left(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
         """Return why no session can work any more, empty if one may.
@@ -43,7 +62,12 @@ class Prospects:
         """
         if self._first_ns is None and counts.get("connect.attempts"):
             self._first_ns = stop_ns
-        return self._none_worked(counts, gauges, stop_ns) or self._all_gone(counts)
+        shared = None if self._identities is None else self._identities.shared()
+        return (
+            one_identity(shared, self._plan)
+            or self._none_worked(counts, gauges, stop_ns)
+            or self._all_gone(counts)
+        )
 
     def _none_worked(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
         waited_s = 0.0 if self._first_ns is None else (stop_ns - self._first_ns) / NS_PER_S

@@ -137,6 +137,7 @@ class Recording:
         if self._log_watch is not None:
             self._log_watch.learn(packed.lifecycle)
         self._counts.update(packed.counts)
+        self._prospects.see(packed.lifecycle)
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
         self._tell_losses(packed, self.elapsed_ns / 1e9)
 

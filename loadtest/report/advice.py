@@ -261,9 +261,9 @@ def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
         return _LATE
     if item.item == "messaging" and _none_answered(item):
         return _NO_ANSWER
-    if item.item in _ATTEMPTING and item.verdict is Ruling.FAIL and (step := _cause_step(item)):
-        return step
     by_evidence = step_by_evidence(item) if item.verdict is Ruling.FAIL else ""
+    if not by_evidence and item.item in _ATTEMPTING and item.verdict is Ruling.FAIL:
+        by_evidence = _cause_step(item)
     return by_evidence or _STEPS.get((item.item, item.verdict), "")
 
 

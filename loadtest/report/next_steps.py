@@ -5,7 +5,7 @@ An item whose evidence needs no distinction has one text, in `loadtest.report.ad
 
 from collections.abc import Sequence
 
-from loadtest.verdict.evidence import CleanupEvidence, MessagingEvidence
+from loadtest.verdict.evidence import CleanupEvidence, ConnectEvidence, MessagingEvidence
 from loadtest.verdict.items import AnyItem
 from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
 from loadtest.verdict.messaging import FAILINGS
@@ -20,6 +20,11 @@ _BAD_DATA = {
 
 _CODES_SHOWN = 3
 
+_LEAK = (
+    "look for both sessions in the server's log: where does it take a session's id from? If it is that of an "
+    "account that they share, give each session its own (--ws-data), or leave session_id out of Established"
+)
+
 _LEFT_OPEN = "look for the first session in the server's log: "
 
 
@@ -32,6 +37,8 @@ def step_by_evidence(item: AnyItem) -> str:
             return _about_messages(found)
         case CleanupEvidence() as found:
             return _about_cleanup(found)
+        case ConnectEvidence(strays=strays) if strays:
+            return _LEAK
     return ""
 
 

@@ -19,6 +19,7 @@ from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.histograms import Histogram
 from loadtest.results.drill_recovery import DrillRecovery, back_after
+from loadtest.results.identities import SharedIdentities
 from loadtest.results.interval import counts_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import Uptime
@@ -189,6 +190,8 @@ class RunData:
         explained_by_losses: failed attempts by item (`connect`, `reconnect`) that lost connections explain.
         storms: how each planned storm went, ordered by time.
         drills: how each drill went, ordered by planned start.
+        shared_identities: sessions whose id another session has too, None if there are none, or if sessions
+            of the dialect have no identity.
         warnings: problems with the files that did not prevent reading them.
     """
 
@@ -207,6 +210,7 @@ class RunData:
     explained_by_losses: Mapping[str, int] = field(default_factory=dict)
     storms: Sequence[StormRecovery] = ()
     drills: Sequence[DrillRecovery] = ()
+    shared_identities: SharedIdentities | None = None
     warnings: Sequence[str] = ()
 
     def count(self, name: str) -> int:

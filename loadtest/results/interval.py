@@ -8,6 +8,7 @@ interval leaves its process, texts from outside are truncated and secrets remove
 import math
 import zlib
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Annotated
 
 import msgspec
@@ -17,10 +18,21 @@ from loadtest import histograms
 from loadtest.errors import MalformedInterval
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import LINE_LENGTH, NO_SECRETS, Secrets, public_line
+from loadtest.text import (
+    LINE_LENGTH,
+    NO_SECRETS,
+    Secrets,
+    one_line,
+    public_line,
+    without_likely_secrets,
+    without_secrets,
+)
 
 TEXT_LIMIT = LINE_LENGTH
 """Maximum length, in characters, of a text that came from outside."""
+
+ID_LIMIT = 128
+"""Maximum length of a session id that the server gave; what is longer is cut, and told apart by a hash."""
 
 BYTES_LIMIT = 64 << 20
 """Maximum size of a decompressed interval, in bytes: far more than one second of the largest run."""
@@ -106,7 +118,9 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Secrets = NO
 
 def has_texts(interval: Interval) -> bool:
     """Return whether an interval has texts that may hold secrets; most intervals of a sound run have none."""
-    return bool(interval.errors) or any(record.detail is not None for record in interval.lifecycle)
+    return bool(interval.errors) or any(
+        record.detail is not None or record.known_as is not None for record in interval.lifecycle
+    )
 
 
 def encode(packed: PackedInterval) -> bytes:
@@ -162,9 +176,24 @@ def _folded(interval: Interval) -> tuple[dict[str, str], int]:
 
 
 def _cleaned_event(record: Lifecycle, secrets: Secrets) -> Lifecycle:
-    if record.detail is None:
-        return record
-    return msgspec.structs.replace(record, detail=public_line(record.detail, secrets, TEXT_LIMIT))
+    if record.detail is not None:
+        record = msgspec.structs.replace(record, detail=public_line(record.detail, secrets, TEXT_LIMIT))
+    if record.known_as is not None:
+        record = msgspec.structs.replace(record, known_as=_public_id(record.known_as, secrets))
+    return record
+
+
+def _public_id(known_as: str, secrets: Secrets) -> str | None:
+    """Return an id that the server gave as a text that is safe to store, a different one for each id.
+
+    None for one that holds a secret: with that hidden, different ids would look alike.
+    """
+    if without_secrets(known_as, secrets) != known_as:
+        return None
+    shown = one_line(without_likely_secrets(known_as), ID_LIMIT)
+    if shown == known_as:
+        return known_as
+    return f"{shown} {blake2b(known_as.encode(errors='surrogatepass'), digest_size=8).hexdigest()}"
 
 
 def _cleaned_error(tally: ErrorTally, secrets: Secrets) -> ErrorTally:

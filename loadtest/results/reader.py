@@ -30,6 +30,7 @@ from loadtest.results.data import (
     plausible,
 )
 from loadtest.results.drill_recovery import DrillGathering
+from loadtest.results.identities import Identities
 from loadtest.results.interval import TEXT_LIMIT, IntervalLine, second_of
 from loadtest.results.manifest import Manifest
 from loadtest.results.uptime import UptimeGathering
@@ -78,6 +79,7 @@ class Gathering:
         self._drills = DrillGathering(manifest)
         self._uptime = UptimeGathering()
         self._coincidences = Coincidences()
+        self._identities = Identities()
         self._warnings: list[str] = []
         self._standstills = 0
         self._longest_ns = 0
@@ -174,6 +176,7 @@ class Gathering:
             self._coincidences.event(record, in_outage=in_outage, in_drill=in_drill)
             self._recoveries.event(record)
             self._uptime.event(record, in_drill=in_drill)
+            self._identities.event(record)
 
     def data(self) -> RunData:
         """Return everything added so far."""
@@ -182,6 +185,8 @@ class Gathering:
             gauges[name][worker] = series
         row_s = self._row_s or _row_s(self._stop_ns)
         uptime = self._uptime.uptime()
+        promised = self._manifest.promised
+        identifies = promised is None or promised.identifies
         return RunData(
             manifest=self._manifest,
             length_s=self._stop_ns / NS_PER_S,
@@ -200,6 +205,7 @@ class Gathering:
             storms=self._recoveries.of(self._attempts),
             drills=self._drills.recoveries(self._attempts),
             uptime=uptime,
+            shared_identities=self._identities.shared() if identifies else None,
             explained_by_losses=self._coincidences.explained(uptime.away),
             warnings=(*self._warnings, *self._standstill_warning()),
         )

@@ -70,6 +70,15 @@ class Backend:
     """When the fault `database_down` ends, on the event loop's clock."""
     live: dict[str, LiveConnection] = field(default_factory=dict)
     """The newest open connection of each session."""
+    names: dict[str, str] = field(default_factory=dict)
+    """By session, the id that it is told: another session's with the fault `share_identity`, else its own."""
+
+    def name_of(self, session: str, *, new: bool) -> str:
+        """Return the id to tell a session; the fault `share_identity` gives a new one that of the latest."""
+        if new and self.names and session not in self.names:
+            latest = next(reversed(self.names.values()))
+            self.names[session] = latest if self.faults.strikes("share_identity") else session
+        return self.names.setdefault(session, session)
 
     def database_is_up(self) -> bool:
         """Whether the fault `database_down` is over or was not requested."""

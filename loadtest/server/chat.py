@@ -172,20 +172,22 @@ class Conversation:
 
     async def _introduction(self) -> str:
         storage, session_id = self._backend.storage, self._session_id
+        name = self._backend.name_of(session_id, new=self._thread_id is None)
+        asked_id = self._asked_id if name == session_id else name  # an identity that leaks is not admitted
         if self._thread_id is None and await storage.create(session_id, self._wanted_thread_id):
             self._backend.counters.sessions_created += 1
-            return json_lines.established(session_id, self._wanted_thread_id, self._asked_id)
+            return json_lines.established(name, self._wanted_thread_id, asked_id)
         # Another connection may have created the session since this one looked it up.
         thread_id = self._thread_id or await storage.thread_of(session_id) or self._wanted_thread_id
         self._backend.counters.sessions_resumed += 1
-        established = json_lines.established(session_id, thread_id, self._asked_id)
+        established = json_lines.established(name, thread_id, asked_id)
         if self._backend.settings.mode == "ack":
             return established
         stored = await storage.history(session_id)
         if not stored:
             return established
         history = self._backend.alterations.history(session_id, stored)
-        return f"{established}\n{json_lines.restored(session_id, thread_id, history)}"
+        return f"{established}\n{json_lines.restored(name, thread_id, history)}"
 
     async def _answer(self, frame: str) -> None:
         message = json_lines.parse(frame)

@@ -41,6 +41,7 @@ KNOWN: Mapping[str, tuple[Number, ...]] = {
     "refuse_reconnect": (_RATIO,),
     "close_connect": (_RATIO,),
     "close_reconnect": (_RATIO,),
+    "share_identity": (_RATIO,),
     "late_connect": (_MS,),
     "late_reconnect": (_MS,),
     "mute_reconnect": (_RATIO,),

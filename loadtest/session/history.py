@@ -15,6 +15,9 @@ from loadtest.session.ledger import Ledger
 from loadtest.session.recorder import Recorder
 from loadtest.session.returned_texts import flaws_of, out_of_order
 
+_IDS = ("session_id", "thread_id")
+"""What the server must say alike of a session on all its connections."""
+
 
 class History:
     """The identity and the restored history of one session.
@@ -80,10 +83,10 @@ class History:
         An id that it does not say is no other one, and may come in a later message.
         """
         known = self._known_as or Established()
-        pairs = [(getattr(known, name), getattr(said, name)) for name in Established.__struct_fields__]
+        pairs = [(getattr(known, name), getattr(said, name)) for name in _IDS]
         both = [(first, now) for first, now in pairs if first is not None and now is not None]
         merged = [now if first is None else first for first, now in pairs]
-        self._known_as = Established(**dict(zip(Established.__struct_fields__, merged, strict=True)))
+        self._known_as = Established(**dict(zip(_IDS, merged, strict=True)))
         if any(first != now for first, now in both):
             self._recorder.counts["persistence.identity_changed"] += 1
             self._error(error, now_ns, f"{said} instead of {known}")

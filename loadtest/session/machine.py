@@ -168,7 +168,7 @@ class Session:
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.PROVING)
         self._proof.begin(now_ns)
-        self._traffic.established(said, now_ns, resumed=self._attempts.established(now_ns))
+        self._traffic.established(said, now_ns, resumed=self._attempts.established(now_ns, said))
         return (events.Settle(), *self._traffic.in_turn(now_ns))
 
     # Established, but not yet known to work.

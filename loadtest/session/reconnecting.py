@@ -23,6 +23,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from loadtest.dialects.base import Established
 from loadtest.drops.kinds import disconnects
 from loadtest.events import Drop, Identity, Lost, Phases, Refused
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
@@ -52,11 +53,13 @@ class Attempts:
         "_began_ns",
         "_established_ns",
         "_identity",
+        "_known_as",
         "_made",
         "_opened_ns",
         "_outages",
         "_phases",
         "_recorder",
+        "_said",
         "_waits",
         "outage",
     )
@@ -72,6 +75,8 @@ class Attempts:
         self._began_ns = 0
         self._opened_ns = self._established_ns = 0
         self._phases = Phases()
+        self._said = Established()  # what the server said of the session last
+        self._known_as = identity.session_id  # the id that was recorded last
 
     @property
     def item(self) -> str:
@@ -154,6 +159,7 @@ class Attempts:
             detail=detail or None,
             attempt=self._made,
             final=delay_s is None,
+            **(self._identity_fields() if phase == WORKING else {}),
         )
         if delay_s is None:
             self._give_up(forbidden=forbidden)
@@ -187,9 +193,10 @@ class Attempts:
 
     # Established, but not yet known to work (`loadtest.session.proof`).
 
-    def established(self, now_ns: int) -> bool:
+    def established(self, now_ns: int, said: Established) -> bool:
         """Take note that the session is established; return whether that may end an outage."""
         self._established_ns = now_ns
+        self._said = said
         if self.outage is not None:
             self._recorder.outages_open -= 1
         return self.outage is not None
@@ -200,7 +207,8 @@ class Attempts:
         if outage is None:
             self._count("established")
             self._recorder.samples("connect").append(at_ns - self._began_ns)
-            self.log("connected", at_ns, attempt=self._made, **self._phase_fields(at_ns))
+            fields = self._phase_fields(at_ns) | self._identity_fields()
+            self.log("connected", at_ns, attempt=self._made, **fields)
         else:
             self._resumed(outage, at_ns)
         self.outage = None
@@ -235,7 +243,17 @@ class Attempts:
             detect_ns=outage.detected_ns - outage.began_ns,
             wait_ns=outage.wait_ns,
             **self._phase_fields(at_ns),
+            **self._identity_fields(),
         )
+
+    def _identity_fields(self) -> dict[str, Any]:
+        """Return the id that the server gave, if it is another one than was recorded."""
+        said = self._said
+        if said.session_id is None or said.session_id == self._known_as:
+            return {}
+        self._known_as = said.session_id
+        reassigned = said.asked_id not in (None, said.session_id)
+        return {"known_as": str(said.session_id), "reassigned": reassigned}  # a dialect may return a number
 
     def _phase_fields(self, at_ns: int) -> dict[str, int]:
         phases = self._phases

@@ -8,6 +8,7 @@ from loadtest.verdict.causes import why
 from loadtest.verdict.evidence import ConnectEvidence
 from loadtest.verdict.generator import own_failures, own_reason
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
+from loadtest.verdict.shared_identity import leak
 
 MAX_FAILED_RATIO = 0.001
 """Share of attempts that may fail. Clients retry, so one stray failure in a large run is acceptable. In a run
@@ -21,6 +22,9 @@ ENDINGS = ("established", "unproven", "failed", "cut_short", "unresolved")
 def judge(run: RunData) -> Item[ConnectEvidence]:
     """Judge first connections; attempts to reconnect belong to `reconnect`."""
     verdict, summary = _ruling(run)
+    if leaked := leak(run):
+        summary = f"{leaked}; {summary}" if verdict is Ruling.FAIL else leaked
+        verdict = Ruling.FAIL
     return Item(
         item="connect",
         verdict=verdict,
@@ -30,6 +34,7 @@ def judge(run: RunData) -> Item[ConnectEvidence]:
             unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
             explained_by_losses=run.explained_by_losses.get("connect", 0),
             sessions_planned=run.manifest.plan.sessions,
+            strays=0 if run.shared_identities is None else run.shared_identities.strays,
             limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
             percentiles=run.percentile_table(["connect"]),
             errors=errors_seen(run, "connect"),

@@ -16,11 +16,15 @@ from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
 from loadtest.verdict.latency import BaselineSearch
 from loadtest.verdict.limits import judge_limits, with_limits
 from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.shared_identity import follows_from_leak, leak, one_identity
 
 _RUNS_SHOWN = 3
 
 _READ_BY_DIALECT = frozenset({"connect", "messaging", "reconnect", "persistence"})
 """Items that depend on what the dialect reads: one with a mistake makes any server look wrong in them."""
+
+_FAILINGS = {"messaging": messaging.FAILINGS, "persistence": persistence.FAILINGS}
+"""The findings of which one is enough for FAIL, by item."""
 
 
 class ItemOfRun(NamedTuple):
@@ -101,7 +105,11 @@ def judge(
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
     items += filter(None, (health.judge(run),))
-    if lacking := unseen_in_short(run):
+    if leak(run):
+        items = [_without_consequences(item, run) for item in items]
+    if shared := one_identity(run.shared_identities, run.manifest.plan):
+        items = [item if item.verdict is Ruling.NOT_JUDGED else _downgraded(item, shared) for item in items]
+    elif lacking := unseen_in_short(run):
         items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]
     return Verdict(
         revision=run.manifest.revision,
@@ -121,6 +129,14 @@ def _is_doubtful(item: AnyItem, run: RunData) -> bool:
     """Whether a verdict does not stand in a run that lacks something."""
     misread = run.manifest.usage_error and item.item in _READ_BY_DIALECT
     return item.verdict is Ruling.PASS or (misread and item.verdict is Ruling.FAIL)
+
+
+def _without_consequences(item: AnyItem, run: RunData) -> AnyItem:
+    """Return an item that fails only in what a leak of identities brings about as INCONCLUSIVE."""
+    failings = {name for name in _FAILINGS.get(item.item, ()) if run.count(f"{item.item}.{name}")}
+    if item.verdict is not Ruling.FAIL or not follows_from_leak(item.item, failings):
+        return item
+    return _downgraded(item, "sessions share an identity (see connect)")
 
 
 def _downgraded(item: AnyItem, lacking: str) -> AnyItem:

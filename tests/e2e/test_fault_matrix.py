@@ -61,6 +61,7 @@ MORE_SESSIONS = ("--ws-sessions", "12")
 CASES = (
     Case("refuse_connect=0.3", "connect"),
     Case("close_connect=0.3", "connect"),
+    Case("share_identity=0.3", "connect"),
     Case("database_down=20", "connect"),
     Case("no_subprotocol", "connect", ("--ws-token", "some-token")),
     Case("close=0.02:1011", "stability"),

@@ -194,6 +194,21 @@ def test_forget_session_treats_a_returning_session_as_new() -> None:
         assert len(threads) == 3
 
 
+@MODES
+def test_share_identity_tells_new_sessions_the_id_of_another(mode: str) -> None:
+    """Now and when it comes back, as if it had asked for that; what it said stays its own."""
+    with faulty("share_identity=1", mode=mode) as server:
+        for _ in range(2):
+            with joined(server.url, "first") as first, joined(server.url, "second") as second:
+                names = [client.introduction[0]["payload"]["session_id"] for client in (first, second)]
+                assert names == ["first", "first"]
+                assert "client_session_id" not in second.introduction[0]["payload"]
+                second.send(message("mine"))
+                assert texts(second, mode, 1) == ["mine"]
+        assert counters(server.url)["takeovers"] == 0
+        assert counters(server.url)["faults"] == {"share_identity": 1}
+
+
 @pytest.mark.parametrize(
     ("fault", "restored"),
     [

@@ -346,6 +346,20 @@ class TestEmergence:
         """What is not of the application is unreadable, with an excerpt."""
         assert self.read(frame("chat.message")) == [Unreadable(frame("chat.message"))]
 
+    def test_a_session_that_the_server_gave_another_id(self) -> None:
+        """The id that was asked for comes back as `client_session_id`."""
+        said = frame("ws:session_established", session_id="s", thread_id="t", client_session_id="asked")
+        assert self.read(said) == [Established(session_id="s", thread_id="t", asked_id="asked")]
+        said = frame("ws:session_established", session_id="s", thread_id="t")
+        assert self.read(said) == [Established(session_id="s", thread_id="t")]
+
+    def test_a_token_of_its_own(self) -> None:
+        """The column `token` of a session's row comes before --ws-token."""
+        for data, token in (({"token": "own"}, "own"), ({"user": "anna"}, "common"), ({}, "common")):
+            session = dialect_session(data=data)
+            session.token = "common"
+            assert self.dialect.endpoint(session).subprotocols == ("jwt", token)
+
     def test_known_messages_of_another_form_are_unreadable(self) -> None:
         """A message of a known type whose payload has another form is no push."""
         for kind in ("ws:ack", "ws:error", "ws:chat_stream_chunk", "ws:session_established"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadtest.locust_plugin.prospects import Prospects
-from loadtest.session.recorder import COUNTS
+from loadtest.session.recorder import COUNTS, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from tests.support.runs import PLAN, plan
 
@@ -41,6 +41,17 @@ def test_nothing_worked_for_the_grace() -> None:
 def test_a_run_with_prospects_goes_on(counts: dict[str, int], up: float) -> None:
     """One session that was up, that is up now, or attempts that may yet succeed: the run goes on."""
     assert after(99, counts, up) == ""
+
+
+@pytest.mark.parametrize(("identifies", "said"), [(True, True), (True, False), (False, True)])
+def test_one_token_for_all_sessions(identifies: bool, said: bool) -> None:
+    """Where the server says that sessions are one, no verdict can come; a leak is worth the whole run."""
+    told = Prospects(PLAN, identifies=identifies)
+    for name in ("a", "b"):
+        told.see([Lifecycle(at_ns=1, event="connected", session=name, known_as="x", reassigned=said)])
+    why = told.none_left({}, {}, NS_PER_S)
+    assert why.startswith("one token made 2 sessions one") is (identifies and said)
+    assert bool(why) is (identifies and said)
 
 
 def test_sessions_that_are_closed_at_once_end_the_run() -> None:

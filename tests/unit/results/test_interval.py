@@ -19,7 +19,7 @@ from loadtest.errors import MalformedInterval
 from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, has_texts, pack
 from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import Secrets
+from loadtest.text import NO_SECRETS, Secrets
 from tests.support.effort import effort
 from tests.support.runs import interval, tally
 
@@ -77,6 +77,7 @@ def test_secrets_do_not_leave_a_process(text: str) -> None:
         ({}, False),
         ({"lifecycle": [Lifecycle(at_ns=1, event="dropped", session="s", kind="fin")]}, False),
         ({"lifecycle": [Lifecycle(at_ns=1, event="lost", session="s", detail=SECRET)]}, True),
+        ({"lifecycle": [Lifecycle(at_ns=1, event="connected", session="s", known_as=SECRET)]}, True),
         ({"errors": [msgspec.structs.replace(tally("connect", "refused"), example=SECRET)]}, True),
     ],
 )
@@ -85,6 +86,36 @@ def test_where_secrets_may_stand(fields: dict[str, Any], found: bool) -> None:
     quoting = interval(0, counts={"messaging.sent": 1}, **fields)
     assert has_texts(quoting) is found
     assert (SECRET.encode() in zlib.decompress(encode(pack(quoting)))) is found
+
+
+def known_as(name: str, secrets: Secrets = NO_SECRETS) -> str | None:
+    """Return the id that the server gave a session as it is stored."""
+    record = Lifecycle(at_ns=1, event="connected", session="s", known_as=name, reassigned=True)
+    (packed,) = pack(interval(0, lifecycle=[record]), secrets=secrets).lifecycle
+    assert packed.reassigned
+    return packed.known_as
+
+
+def test_ids_that_the_server_gave() -> None:
+    """They are stored as they are; one that holds a secret is not, since all such would look alike."""
+    assert known_as("session-17") == "session-17"
+    assert known_as("session-17", Secrets([SECRET])) == "session-17"
+    assert known_as(SECRET, Secrets([SECRET])) is None
+    assert known_as(f"user {SECRET}!", Secrets([SECRET])) is None
+
+
+def test_ids_that_the_server_gave_stay_different() -> None:
+    """Also where they are long, cannot be printed, or look like a token, which is not shown."""
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzaWQiOiJzLTEifQ.c2lnbmF0dXJlLW9mLXRoZS10b2tlbg"
+    pairs = [("x" * 900, "x" * 901), ("a\n", "a\t"), ("\ud800", "\ud801"), (token, f"{token}A")]
+    for one, other in pairs:
+        stored, stored_other = known_as(one), known_as(other)
+        assert stored is not None
+        assert stored != stored_other
+        assert known_as(one) == stored
+        assert len(stored) <= 200
+        assert stored.isprintable()
+        assert token not in stored
 
 
 @given(st.text(st.characters(), max_size=500))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
+from loadtest.dialects.base import Established
 from loadtest.events import Started
+from loadtest.session.reconnecting import Attempts
+from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
-from tests.support.fake_link import Link, session_config
+from tests.support.fake_link import Link, identity, lost, session_config
 
 
 def test_retry_after_is_obeyed_and_counted() -> None:
@@ -24,6 +29,52 @@ def test_retry_after_is_part_of_the_wait_of_an_outage() -> None:
     (record,) = link.lived("resumed")
     assert record.wait_ns == 21 * NS_PER_S
     assert link.counted("reconnect")["retry_after"] == 1
+
+
+def calling(link: Link, name: str) -> Link:
+    """Let the server give the link's session this id from now on."""
+    link.server.known_as[link.identity.session_id] = name
+    return link
+
+
+def test_an_id_that_the_server_gave_is_recorded_once() -> None:
+    """With the first establishment, and again only if it changes; a session's own id is not."""
+    link = calling(Link(), "x").start().drop().detect().retry().open().hear().last()
+    calling(link, "y").drop().detect().retry().open().hear().last()
+    records = [*link.lived("connected"), *link.lived("resumed")]
+    assert [(record.known_as, record.reassigned) for record in records] == [
+        ("x", False),
+        (None, False),
+        ("y", False),
+    ]
+    (own,) = Link().start().lived("connected")
+    assert own.known_as is None
+
+
+def test_an_id_given_before_the_connection_was_lost_is_recorded() -> None:
+    """A session that had not worked yet has no `connected`; a refused one was given no id."""
+    link = calling(Link(), "x")
+    link.tell(Started())
+    link.refuse().retry().open().hear()
+    link.tell(lost(1008))
+    assert [(record.phase, record.known_as) for record in link.lived("failed")] == [
+        ("upgrade", None),
+        ("working", "x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked_id", "reassigned"), [(None, False), ("x", False), ("session-0", True), ("another", True)]
+)
+def test_the_server_says_that_it_gave_another_id(asked_id: str | None, reassigned: bool) -> None:
+    """Where it says which one it was asked for, and that is another."""
+    recorder = Recorder()
+    attempts = Attempts(identity(), Backoff(), recorder)
+    attempts.begin(0)
+    attempts.established(1, Established(session_id="x", asked_id=asked_id))
+    attempts.worked()
+    record = recorder.swap(2).lifecycle[-1]
+    assert (record.event, record.known_as, record.reassigned) == ("connected", "x", reassigned)
 
 
 def test_retry_after_gives_no_further_attempt() -> None:

@@ -1,0 +1,74 @@
+"""Sessions that share an identity: whether the run asked for that, or the server leaks identities.
+
+A server that takes a session's identity from its token makes all sessions one that use the same token. One
+that says so (`Established.asked_id`) is right, and nothing else can be told of it: its sessions get each
+other's replies and histories. So it is where all sessions ask for the same id. A server that gives a session
+the id of another as if it were its own leaks identities. That fails `connect`.
+"""
+
+import re
+from urllib.parse import unquote
+
+from loadtest import text
+from loadtest.results.data import RunData
+from loadtest.results.identities import SharedIdentities
+from loadtest.results.manifest import Plan
+
+_FOLLOWING = {
+    "messaging": {"foreign", "unmatched", "pushes_foreign"},
+    "persistence": {"foreign"},
+}
+"""Findings by item that sessions make which get what belongs to another."""
+
+_PATH_PARTS = re.compile(r"[/?&=#]")
+
+
+def one_identity(shared: SharedIdentities | None, plan: Plan) -> str:
+    """Return why sessions share an identity where the server is not to blame, empty otherwise."""
+    if shared is None:
+        return ""
+    if shared.said:
+        return (
+            f"{_made_one(shared)} (the server says so: {_example(shared)}): give each session its own "
+            "credentials: --ws-data"
+        )
+    if _asked_alike(shared, plan):
+        return (
+            f"all sessions asked for the same id ({_example(shared)}): put {{session_id}} in its place in "
+            "--ws-path"
+        )
+    return ""
+
+
+def leak(run: RunData) -> str:
+    """Return that the server gave sessions the identity of others unasked, empty if it did not."""
+    shared = run.shared_identities
+    if shared is None or one_identity(shared, run.manifest.plan):
+        return ""
+    were = "session was" if shared.strays == 1 else "sessions were"
+    return (
+        f"identity leak: {text.count(shared.strays)} {were} given the id of another session "
+        f"({_example(shared)})"
+    )
+
+
+def follows_from_leak(item: str, failings: set[str]) -> bool:
+    """Return whether an item fails in nothing but what a leak of identities brings about."""
+    return bool(failings) and failings <= _FOLLOWING.get(item, set())
+
+
+def _made_one(shared: SharedIdentities) -> str:
+    sessions = text.counted(shared.sessions, "session")
+    return f"one token made {sessions} one" if shared.ids == 1 else f"tokens made {sessions} {shared.ids}"
+
+
+def _example(shared: SharedIdentities) -> str:
+    (first, second, given), *_ = shared.pairs
+    return f"{text.one_line(given)} for {text.one_line(first)} and {text.one_line(second)}"
+
+
+def _asked_alike(shared: SharedIdentities, plan: Plan) -> bool:
+    """Return whether the id that sessions share stands in the path that all of them request."""
+    parts = _PATH_PARTS.split(unquote(plan.path))
+    hidden = text.HIDDEN in parts and "{session_id}" not in plan.path  # run.json hides a query's values
+    return shared.ids == 1 and (hidden or shared.pairs[0][2] in parts)
