@@ -15,7 +15,7 @@ import logging
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -31,22 +31,22 @@ from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.configuration import PLACEHOLDER_URL, Configuration
 from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.load import Load, RunInfo
-from loadtest.locust_plugin.load_settings import LoadSettings, described_revision
+from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.locust_plugin.log_watch import LogWatch
 from loadtest.locust_plugin.prospects import Prospects
 from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.reference_server import ReferenceServer
+from loadtest.locust_plugin.revision import asking, find_revision, public_health
 from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.environment import beginning
 from loadtest.results.interval import PackedInterval
-from loadtest.results.manifest import UNKNOWN_REVISION, Manifest, Plan, promises_of
+from loadtest.results.manifest import Manifest, Plan, promises_of
 from loadtest.results.writer import RunWriter
 from loadtest.statistics.margins import margins_of
 from loadtest.statistics.time_limits import stored
 from loadtest.text import NO_SECRETS, Secrets, public_line
-from loadtest.transport.http_health import Health
 
 logger = logging.getLogger("loadtest")
 
@@ -212,13 +212,13 @@ class RecordingLifecycle(Lifecycle):
 
     Attributes:
         made_by: what makes the runs, as their manifests say it.
-        ask_health: asks the server's health endpoint before a run; None if that is not asked.
+        health_path: path of the server's health endpoint; None for the dialect's, if it has one.
     """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
         self.made_by: Literal["locust", "probe"] = "locust"
-        self.ask_health: Callable[[LoadSettings], Health | None] | None = None
+        self.health_path: str | None = None
         self._recording: Recording | None = None
         self._settings: LoadSettings | None = None  # of the latest run
         self._server = ReferenceServer(environment)
@@ -252,10 +252,16 @@ class RecordingLifecycle(Lifecycle):
         host = configuration.host or self._server.start(configuration.settings(PLACEHOLDER_URL).results)
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
+        health_path = self.health_path or settings.engine.config.dialect.health_path
+        ask = asking(settings)
+        probed = health_path if self.made_by == "probe" else None  # other runs do not judge health
+        health = None if probed is None else public_health(ask(probed), settings)
+        revision = find_revision(settings, ask, health_path=health_path)
         gauge_watch = _gauge_watch(settings)
         manifest = Manifest(
             **beginning(),
-            revision=settings.revision or _described_revision(),
+            revision=revision.name,
+            revision_source=revision.source or None,
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
@@ -268,7 +274,7 @@ class RecordingLifecycle(Lifecycle):
             subprotocol_optional=settings.engine.subprotocol_optional,
             made_by=self.made_by,
             locustfile=self._configuration.locustfile,
-            health=None if self.ask_health is None else self.ask_health(settings),
+            health=health,
         )
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(manifest.plan, all_planned=self._environment.shape_class is None)
@@ -360,17 +366,6 @@ class RecordingLifecycle(Lifecycle):
         options = self._configuration.options
         if self.judged is not None and options.headless:
             print_verdict(self.judged, to_stderr=options.json)
-
-
-def _described_revision() -> str:
-    """Return what git says of this directory, and tell the user, who gave no revision."""
-    found = described_revision()
-    if found == UNKNOWN_REVISION:
-        lacking = "no git revision here: the revision is %r; give --ws-revision NAME to compare runs"
-        logger.warning(lacking, found)
-    else:
-        logger.info("no --ws-revision given: the revision is %s, `git describe` of this directory", found)
-    return found
 
 
 def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
