@@ -43,8 +43,8 @@ def list_command(results: Path, as_json: bool) -> None:
 @click.option(
     "--baseline",
     metavar="RUN",
-    help="Run directory, run id or revision to compare with, or none.  [default: the baseline of the last report, "
-    "else see `loadtest baseline --help`]",
+    help="Run directory, run id or revision to compare with, or none.  [default: the baseline of the last "
+    "report, else see `loadtest baseline --help`]",
 )
 @click.option(
     "--server-log",

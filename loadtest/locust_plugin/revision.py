@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
+from itertools import chain
 
 import msgspec
 
@@ -82,8 +83,8 @@ def find_revision(
     if settings.revision:
         return Revision(settings.revision, GIVEN)
     search = _Search(settings, ask, health_path)
-    named = (*search.named_by_header(), *search.named_by_health(), *search.named_by(environment))
-    found = next(filter(lambda one: one.name, named), Revision(UNNAMED))
+    named = chain(search.named_by_header(), search.named_by_health(), search.named_by(environment))
+    found = next(named, Revision(UNNAMED))  # a source is asked only if those before it named none
     if found.name == UNNAMED:
         asked = "".join(f"; {one}" for one in search.answers)
         logger.warning(

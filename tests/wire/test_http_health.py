@@ -84,7 +84,7 @@ def test_headers_and_body_come_with_the_status(answering: tuple[Target, list[byt
 
 
 def test_the_sessions_headers_are_sent_and_nothing_else_of_theirs() -> None:
-    """A proxy in front of the server may ask for them. A Host of one's own takes the place of the usual one."""
+    """A proxy in front of the server may ask for them. A given Host takes the place of the usual one."""
     requests = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.revision import LONGEST, Revision, find_revision
-from loadtest.locust_plugin.user import WebSocketUser
+from loadtest.options import SETTINGS
 from loadtest.results.directory import folder_name
 from loadtest.transport.http_health import Answer, Health
 
@@ -55,7 +55,8 @@ def found(
     **values: Any,
 ) -> Revision:
     """Return the revision of a run against this server."""
-    settings = load_settings(WebSocketUser.values() | values, "ws://127.0.0.1:1")
+    usual = {attribute: row.default for attribute, row in SETTINGS.items()}
+    settings = load_settings(usual | values, "ws://127.0.0.1:1")
     return find_revision(settings, server.ask, health_path=health_path, environment=environment or {})
 
 

@@ -164,7 +164,7 @@ def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_revision_is_never_chosen(tmp_path: Path) -> None:
-    """Its server may be any version. The list says so; whoever names the run itself, by id or path, gets it."""
+    """Its server may be any version, and the list says so. Whoever names the run itself gets it."""
     named = recorded(tmp_path, "a", "v1", at_s=0)
     unnamed = recorded(tmp_path, "0a1b2c3d", "unnamed", at_s=1)
     shutil.copytree(unnamed, tmp_path / "baselines" / "unnamed" / unnamed.name)  # nothing of ours pins it
