@@ -1,9 +1,9 @@
 """What a run will have to judge, computed from its plan: round trips on undisturbed connections, and outages.
 
-The drops are drawn from the run's seed, so the plan of each session is walked as the run will walk it: up until
-its next drop, away until the client has noticed and the first attempt of the backoff has come. Connecting and
-the replies under way at a drop take milliseconds and are left out. What counts as a round trip, and what only as
-the first after a resume, is decided in `loadtest.session.traffic`.
+The drops are drawn from the run's seed, so the plan of each session is walked as the run will walk it: up
+until its next drop, away until the client has noticed and the first attempt of the backoff has come.
+Connecting and the replies under way at a drop take milliseconds and are left out. What counts as a round
+trip, and what only as the first after a resume, is decided in `loadtest.session.traffic`.
 """
 
 from collections.abc import Iterator

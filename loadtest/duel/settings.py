@@ -223,7 +223,7 @@ class DuelSettings:
 
     @property
     def load(self) -> PlannedLoad | None:
-        """The load of each run; None if a part of it is unknown, or depends on how fast the server answers."""
+        """The load of each run; None if a part of it is unknown, or depends on the server's speed."""
         rows = [SETTINGS[name] for name in _OF_LOAD]
         values = dict(zip(_OF_LOAD, map(self.known, rows), strict=True))
         # These are None by default too, and then the default user's.

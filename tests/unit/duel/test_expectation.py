@@ -16,8 +16,12 @@ UNDISTURBED = DropPlan(0)
 def load(**changes: Any) -> PlannedLoad:
     """Return a load of 10 sessions, 2 messages a second each, for 30 s, with these changes."""
     usual: dict[str, Any] = {
-        "sessions": 10, "rate": 2.0, "duration_s": 30.0, "warmup_s": 0.0,
-        "drops": UNDISTURBED, "backoff": parse_backoff("constant(4)"),
+        "sessions": 10,
+        "rate": 2.0,
+        "duration_s": 30.0,
+        "warmup_s": 0.0,
+        "drops": UNDISTURBED,
+        "backoff": parse_backoff("constant(4)"),
     }
     return PlannedLoad(**usual | changes)
 
@@ -64,5 +68,5 @@ def test_many_sessions_are_as_a_sample_of_them() -> None:
     many = expected(load(sessions=50_000, drops=DropPlan(20.0)))
     assert many == Expected(round_trips=many.round_trips, outages=100 * few.outages)
     assert many.round_trips == pytest.approx(100 * few.round_trips, rel=1e-4)
-    # A cycle is 20 s up and about 4 s away, but at the start all are up.
-    assert 500 * 60 * 20 / 24 < few.round_trips < 500 * 60
+    # A simulation of 100,000 sessions with another random number generator gave 25,121; 100 is usual chance.
+    assert few.round_trips == pytest.approx(25_121, rel=0.02)
