@@ -36,7 +36,7 @@ from loadtest.locust_plugin.log_watch import LogWatch
 from loadtest.locust_plugin.prospects import Prospects
 from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.reference_server import ReferenceServer
-from loadtest.locust_plugin.revision import asking, find_revision, public_health
+from loadtest.locust_plugin.revision import Revision, asking, find_revision, public_health
 from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
@@ -47,6 +47,7 @@ from loadtest.results.writer import RunWriter
 from loadtest.statistics.margins import margins_of
 from loadtest.statistics.time_limits import stored
 from loadtest.text import NO_SECRETS, Secrets, public_line
+from loadtest.transport.http_health import Health
 
 logger = logging.getLogger("loadtest")
 
@@ -221,7 +222,23 @@ class RecordingLifecycle(Lifecycle):
         self.health_path: str | None = None
         self._recording: Recording | None = None
         self._settings: LoadSettings | None = None  # of the latest run
+        self._revision: Revision | None = None  # of the server, if it was asked before the first run
         self._server = ReferenceServer(environment)
+
+    def _ask_early(self) -> None:
+        """Ask for the server's revision before Locust counts the run time: a slow answer would use it up."""
+        configuration = self._configuration
+        if configuration.options.headless and configuration.run_time_s and configuration.host:
+            self._revision = self._ask_now(configuration.settings(configuration.host))[0]
+
+    def _ask_now(self, settings: LoadSettings) -> tuple[Revision, Health | None]:
+        """Return the server's revision, and its health before a probe."""
+        health_path = self.health_path or settings.engine.config.dialect.health_path
+        ask = asking(settings)
+        probed = health_path if self.made_by == "probe" else None  # other runs do not judge health
+        health = None if probed is None else public_health(ask(probed), settings)
+        known, self._revision = self._revision, None  # a later run may meet another revision
+        return known or find_revision(settings, ask, health_path=health_path), health
 
     def listen(self) -> None:
         """Listen to Locust's events from now on, and check its web form."""
@@ -252,11 +269,7 @@ class RecordingLifecycle(Lifecycle):
         host = configuration.host or self._server.start(configuration.settings(PLACEHOLDER_URL).results)
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
-        health_path = self.health_path or settings.engine.config.dialect.health_path
-        ask = asking(settings)
-        probed = health_path if self.made_by == "probe" else None  # other runs do not judge health
-        health = None if probed is None else public_health(ask(probed), settings)
-        revision = find_revision(settings, ask, health_path=health_path)
+        revision, health = self._ask_now(settings)
         gauge_watch = _gauge_watch(settings)
         manifest = Manifest(
             **beginning(),
@@ -381,6 +394,7 @@ class LocalLifecycle(RecordingLifecycle):
     def check(self) -> None:
         """Check all settings, and that the source addresses belong to this machine."""
         self._configuration.check(connects=True)
+        self._ask_early()
 
     def _begin(self) -> None:
         settings, run_id = self._begin_recording()

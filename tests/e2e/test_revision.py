@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,9 +22,9 @@ from loadtest.duel.expectation import PlannedLoad, expected
 from loadtest.results.reader import read_run
 from loadtest.session.schedule import parse_backoff
 from loadtest.verdict.latency import timing
-from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
+from tests.support.locusts import BRISK, LOCUSTFILE, Finished, LocustProcess, two_workers
 
-LOCUSTFILE = """
+OWN_LOCUSTFILE = """
 from loadtest import WebSocketUser
 from loadtest.dialects.echo import Echo
 
@@ -39,6 +40,9 @@ UNNAMED = ("--ws-revision", "")
 """After the revision that tests usually give."""
 
 SECONDS = 8
+
+COLD_START_S = 4.0
+"""How long the server takes for its first answers."""
 
 
 @contextmanager
@@ -57,6 +61,7 @@ def versioned() -> Iterator[tuple[str, Counter[str]]]:
         if "Upgrade" in request.headers:
             return None
         asked[request.path] += 1
+        time.sleep(COLD_START_S)
         return Response(
             http.HTTPStatus.OK,
             "OK",
@@ -75,19 +80,17 @@ def versioned() -> Iterator[tuple[str, Counter[str]]]:
 
 
 def test_the_server_names_its_revision(tmp_path: Path) -> None:
-    """In its health endpoint's JSON, asked by a master, or in a header; each is asked for once.
+    """In its health endpoint's JSON, asked by a master, or in a header; each once, before the run's time.
 
     The second run has as many round trips and outages as its plan lets expect.
     """
     locustfile = tmp_path / "own.py"
-    locustfile.write_text(LOCUSTFILE)
+    locustfile.write_text(OWN_LOCUSTFILE)
 
-    def run(name: str, *arguments: str, **options: Path) -> Finished:
-        url = ("--host", address)
-        with LocustProcess(
-            tmp_path / name, *BRISK, *url, *UNNAMED, *arguments, seconds=SECONDS, **options
-        ) as it:
-            return it.wait()
+    def run(name: str, *arguments: str, locustfile: Path = LOCUSTFILE) -> Finished:
+        options = (*BRISK, "--host", address, *UNNAMED, *arguments)
+        with LocustProcess(tmp_path / name, *options, seconds=SECONDS, locustfile=locustfile) as locust:
+            return locust.wait()
 
     with versioned() as (address, asked), ThreadPoolExecutor() as threads:
         by_health = threads.submit(run, "health", *two_workers(), locustfile=locustfile)
@@ -103,6 +106,7 @@ def test_the_server_names_its_revision(tmp_path: Path) -> None:
         assert finished.run.parent.name == folder
         assert f"the revision is {revision} ({source})" in finished.output
         assert f"verdict of {revision} ({source})" in finished.output
+        assert read_run(finished.run).length_s > SECONDS - COLD_START_S + 1, "asking used up the run time"
     _has_what_was_expected(header)
 
 
