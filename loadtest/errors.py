@@ -5,7 +5,7 @@
     │   ├── InvalidSetting        an option, attribute or argument has a bad value
     │   ├── DialectMistake        a method of a user's dialect raised, or returned something wrong
     │   │   └── FieldMistake      what `read` returned has a field of the wrong type, often the server's
-    │   ├── RunNotFound           no run directory or revision has that name
+    │   ├── RunNotFound           no run directory, run id or revision has that name
     │   ├── RunUnreadable         a file of a run is damaged or has another schema
     │   ├── RunsNotComparable     two runs were made with different plans
     │   └── ResultsUnwritable     the results folder cannot be written
@@ -137,7 +137,7 @@ class GaugeUnreadable(LoadtestError):
 
 
 class RunNotFound(UsageError):
-    """No run directory or revision has this name.
+    """No run directory, run id or revision has this name.
 
     Args:
         wanted: the name as typed.

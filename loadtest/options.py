@@ -65,7 +65,20 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "Accept a server that selects none of the subprotocols offered; browsers fail the connection.",
         ),
         Setting(
-            "revision", Text("NAME"), None, "Version of the server under test.", default_text="git describe"
+            "revision",
+            Text("NAME"),
+            None,
+            "Version of the server under test. By default what the server says (--ws-revision-header; "
+            "version, revision or commit in the health endpoint's JSON), else GITHUB_SHA or CI_COMMIT_SHA, "
+            "else unnamed, which is never a baseline.",
+            default_text="the first that is found",
+        ),
+        Setting(
+            "revision-header",
+            Token("NAME"),
+            None,
+            "Response header in which the server names its version. Asked for once before the run, with GET "
+            "of the health endpoint, then of the WebSocket's path.",
         ),
     ),
     Group.LOAD: (
@@ -253,7 +266,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "baseline",
             Text("RUN"),
             None,
-            "Run directory or revision to compare with, or none.",
+            "Run directory, run id or revision to compare with, or none.",
             default_text="the pinned run, else one of another revision",
             in_web_form=False,
         ),

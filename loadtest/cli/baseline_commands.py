@@ -14,7 +14,7 @@ def baseline() -> None:
     The baseline of a run is the first of: the one given (--ws-baseline); the run pinned for its plan; the
     newest sound run of another revision with the same plan. Sound means: complete, enough samples, a load
     generator that kept up, and connect, messaging and latency not failed. If no run is sound, the best one is
-    used.
+    used. A run without a revision ('unnamed') is never chosen or pinned: its server may be any version.
     """
 
 
@@ -25,7 +25,7 @@ def baseline() -> None:
 def baseline_set(run: str, results: Path, as_json: bool) -> None:
     """Pin RUN as the baseline of its plan.
 
-    RUN is a run directory or a revision, which stands for its newest complete run. It is copied to
+    RUN is a run directory, a run id or a revision, which stands for its newest complete run. It is copied to
     DIR/baselines, which git tracks, and replaces the run pinned for the plan before. `loadtest report` makes
     the reports of a copy. Whatever speaks against RUN as a baseline is shown as a warning.
 
@@ -46,8 +46,8 @@ def baseline_set(run: str, results: Path, as_json: bool) -> None:
 def baseline_show(run: str | None, results: Path, as_json: bool) -> None:
     """Show the baseline of RUN and the reason for it.
 
-    RUN is a run directory, a revision or the beginning of a plan's hash; by default the newest complete run.
-    The runs passed over and all pinned runs are shown, too.
+    RUN is a run directory, a run id, a revision or the beginning of a plan's hash; by default the newest
+    complete run. The runs passed over and all pinned runs are shown, too.
 
     \b
     Examples:

@@ -104,7 +104,7 @@ def check_log(
 @setting_options(
     *("dialect", "path", "token", "headers", "data", "subprotocol_optional"),
     *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
-    *("server_logs", "server_log_cmd", "revision", "limits"),
+    *("server_logs", "server_log_cmd", "revision", "revision_header", "limits"),
 )
 @click.option(
     "--results",

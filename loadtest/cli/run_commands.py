@@ -22,12 +22,14 @@ from loadtest.cli.shared_options import (
 def list_command(results: Path, as_json: bool) -> None:
     """List all runs, newest first.
 
-    Other commands take a run as RUN: its directory, DIR/REVISION/START-ID, or its revision, which stands for
-    the newest complete run. Pinned baselines are marked.
+    Other commands take a run as RUN: its id, or the beginning of it (4 characters or more); its directory,
+    DIR/REVISION/START-ID; or its revision, which stands for the newest complete run. Pinned baselines are
+    marked; the id of one stands for the run that was pinned, if it still exists.
 
     \b
     Examples:
       loadtest list
+      loadtest list --json | jq -r '.runs[0].run_id'
       loadtest list --json | jq -r '.runs[] | select(.verdict == "FAIL") | .path'
     """
     from loadtest.runs.find import list_runs, listing_sheet
@@ -41,8 +43,8 @@ def list_command(results: Path, as_json: bool) -> None:
 @click.option(
     "--baseline",
     metavar="RUN",
-    help="Run directory or revision to compare with, or none.  [default: the baseline of the last report, "
-    "else see `loadtest baseline --help`]",
+    help="Run directory, run id or revision to compare with, or none.  [default: the baseline of the last "
+    "report, else see `loadtest baseline --help`]",
 )
 @click.option(
     "--server-log",
@@ -69,9 +71,9 @@ def report(
 ) -> None:
     """Judge RUN again from its files, write its reports anew, and print the verdict.
 
-    RUN is a run directory, complete or not; a revision, which stands for its newest complete run; or the
-    directory of a duel, which is judged again from the files of its runs. Margins are those of the run or
-    duel.
+    RUN is a run directory or a run id (`loadtest list`), complete or not; a revision, which stands for its
+    newest complete run; or the directory of a duel, which is judged again from the files of its runs. Margins
+    are those of the run or duel.
 
     The run directory gets verdict.json, summary.md (for a pull request or $GITHUB_STEP_SUMMARY), junit.xml
     (one case per item; INCONCLUSIVE is an error, NOT_JUDGED is skipped) and report.html. --json prints
@@ -82,6 +84,7 @@ def report(
     \b
     Examples:
       loadtest report v1.4.2
+      loadtest report 0a1b2c3d
       loadtest report results/v1.4.2/20261123T142335Z-0a1b2c3d --baseline v1.4.1
       loadtest report v1.4.2 --json | jq -r .verdict
       gcloud logging read 'resource.labels.service_name="chat"' --freshness=1h --format=json |
@@ -152,10 +155,10 @@ def compare(
 ) -> None:
     """Compare the latency of CANDIDATE with that of BASELINE.
 
-    Each is a run directory or a revision, which stands for its newest complete run. Runs with different plans
-    are refused. For each gated quantile you see both values, the change with its interval, the margin and the
-    verdict: PASS if the whole interval is below the margin, FAIL if the change is significant and above the
-    margin, else INCONCLUSIVE.
+    Each is a run directory, a run id or a revision, which stands for its newest complete run. Runs with
+    different plans are refused. For each gated quantile you see both values, the change with its interval,
+    the margin and the verdict: PASS if the whole interval is below the margin, FAIL if the change is
+    significant and above the margin, else INCONCLUSIVE.
 
     The margins are those that CANDIDATE (with several pairs, its last run) was made with (--ws-margin). To
     change them for this comparison, use --margin.

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loadtest import text
+from loadtest.duel.expectation import Expected, expected
 from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
-from loadtest.duel.settings import DuelSettings, Order, Side
+from loadtest.duel.settings import WARMUP, DuelSettings, Order, Side
 from loadtest.duel.stopping import next_look
+from loadtest.options import SETTINGS
 from loadtest.report.advice import shown_items
 from loadtest.report.tables import Sheet, gate_table, gates, limit_table, pair_table, verdict_table
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
 from loadtest.statistics.comparison import ASSUMED_RATIO, MIN_RUNS
-from loadtest.statistics.margins import GATES
+from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.power import Power
 from loadtest.verdict.evidence import LatencyEvidence
 from loadtest.verdict.items import AnyItem, Item
@@ -29,6 +31,9 @@ from loadtest.verdict.latency import (
     spoiling,
     timing,
 )
+
+_ALIKE = [SETTINGS[name] for name in ("sessions", "rate", "arrivals", "warmup_s", "drop_every_s")]
+"""Settings that decide how much a run measures, and that its plan holds as they are given."""
 
 _SECONDS_BESIDE = 5
 """Seconds that Locust takes beyond a run's duration: starting, closing sessions, writing reports."""
@@ -162,7 +167,7 @@ class Forecast:
         """Yield the forecast before the first run, based on an earlier run if there is a similar one."""
         if self._like is None:
             users, duration = self._settings.users, text.clock(self._settings.duration_s)
-            yield from self._lines(None, f"no earlier run of {users} users and {duration} is known")
+            yield from self._lines(None, f"no earlier run of {users} users and {duration} is alike")
         else:
             manifest = self._like.manifest
             yield from self._lines(self._like, f"judging by run {manifest.run_id} of {manifest.revision}")
@@ -174,19 +179,24 @@ class Forecast:
             yield from self._lines(first, "judging by the first pair")
 
     def _lines(self, like: Timing | None, source: str) -> Iterator[str]:
-        found = self._forecasts(like)
-        lacks = [like is not None and lack(one.gate, [like]) for one in found]
+        found, planned = self._forecasts(like), self._settings.load
+        hoped = None if like is not None or planned is None else expected(planned)
+        lacks = [_lack(one.gate, like, hoped) for one in found]
         enough = all(one.feasible for one in found) and not any(lacks)
         pairs = text.counted(self._settings.pairs, "pair")
         verb = "should be enough" if enough else "may be too few"
         yield f"forecast: {pairs} {verb} to show that an unchanged server is unchanged"
         yield f"  {source}{_assumed(found)}"
+        if hoped is not None:
+            trips, outages = text.count(hoped.round_trips), text.counted(hoped.outages, "outage")
+            yield f"  each run should have about {trips} round trips outside its warm-up and its {outages}"
         for one, missing in zip(found, lacks, strict=True):
             yield f"  {one.gate}: cannot be judged, {missing}" if missing else f"  {one}"
 
     def _forecasts(self, like: Timing | None) -> Sequence[Power]:
         if like is None:
-            warmup_s, noise = self._settings.warmup_s, {}
+            known_s, noise = self._settings.known(WARMUP), {}
+            warmup_s = WARMUP.default if known_s is None else known_s
         else:
             warmup_s = like.manifest.plan.warmup_s
             noise = noise_floors(
@@ -198,6 +208,15 @@ class Forecast:
         )
 
 
+def _lack(gate: Gate, like: Timing | None, hoped: Expected | None) -> str:
+    """Return why a run will have too few samples for a gate, empty if it has enough or that is unknown."""
+    if like is not None:
+        return lack(gate, [like])
+    if hoped is None or hoped.round_trips >= gate.least_samples:
+        return ""
+    return f"about {text.count(hoped.round_trips)} round trips, {text.count(gate.least_samples)} are needed"
+
+
 def _assumed(found: Sequence[Power]) -> str:
     if all(one.noise.measured for one in found):
         return ""
@@ -206,16 +225,18 @@ def _assumed(found: Sequence[Power]) -> str:
 
 
 def _similar_run(settings: DuelSettings) -> Timing | None:
-    """Return the newest complete run with the same users and duration, preferring the baseline's revision."""
+    """Return the newest complete run under the same load, preferring the baseline's revision."""
     runs = [run for run in once(find_runs(settings.results).runs) if _is_similar(run, settings)]
     runs.sort(key=lambda run: run.manifest.revision != settings.a.revision)
     return next(map(timing, readable(run.path for run in runs)), None)
 
 
 def _is_similar(run: FoundRun, settings: DuelSettings) -> bool:
-    manifest = run.manifest
+    """Whether a run was complete and under the same load, as far as the load of the duel's runs is known."""
+    plan = run.manifest.plan
     return (
-        manifest.complete
-        and manifest.plan.users == settings.users
-        and manifest.plan.duration_s == settings.duration_s
+        run.manifest.complete
+        and plan.users == settings.users
+        and plan.duration_s == settings.duration_s
+        and all(settings.known(row) in (None, getattr(plan, row.plan_field)) for row in _ALIKE)
     )

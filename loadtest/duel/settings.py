@@ -14,10 +14,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, parse_storms, parse_weights
+from loadtest.duel.expectation import PlannedLoad
 from loadtest.errors import NOT_SHOWN, InvalidSetting, UsageError
 from loadtest.options import SETTINGS
+from loadtest.session.schedule import parse_backoff
+from loadtest.setting import Setting
 from loadtest.statistics.comparison import MIN_SECONDS
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.sequential import plan_looks
@@ -51,11 +55,17 @@ _OWN_OPTIONS = {
 
 WARMUP = SETTINGS["warmup_s"]
 
+_OF_LOAD = (
+    *("sessions", "rate", "arrivals", "warmup_s", "seed"),
+    *("drop_every_s", "drops", "storms", "backoff"),
+)
+"""The settings that decide how much a run measures."""
+
 _CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")
 """Where Locust looks for options, besides `--config`."""
 
-_SETS_WARMUP = re.compile(rf"""^\s*["']?(--)?{WARMUP.option[2:6]}""", re.MULTILINE)
-"""A line of such a file with the warm-up's option, which Locust takes shortened too."""
+_SETS = r"""^\s*["']?(--)?{}"""
+"""A line of such a file with an option, of which Locust takes the beginning, too."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -192,15 +202,46 @@ class DuelSettings:
 
         It is unknown if a locustfile of your own or a configuration file of Locust may set it.
         """
+        warmup_s = self.known(WARMUP)
+        return 0.0 if warmup_s is None else float(warmup_s)
+
+    def known(self, setting: Setting) -> Any:
+        """Return the value of a setting in the runs, as given for Locust or in the environment.
+
+        It is None if a locustfile of your own or a configuration file of Locust may set it.
+        """
         parser = _Parser(add_help=False)
-        parser.add_argument(WARMUP.option, dest="warmup", default=os.environ.get(WARMUP.variable) or None)
+        parser.add_argument(setting.option, dest="texts", action="append")
         parser.add_argument("--config")
         given = parser.parse_known_args(self.arguments)[0]
-        if given.warmup is not None:
-            return float(WARMUP.read(given.warmup))
+        in_environment = os.environ.get(setting.variable)
+        if texts := given.texts or ([in_environment] if in_environment else []):
+            return setting.read(texts if setting.repeatable else texts[-1])
         files = [*_CONFIG_FILES, *([given.config] if given.config else [])]
-        own = self.locustfile != LOCUSTFILE or _set_warmup(files)
-        return 0.0 if own else float(WARMUP.default)
+        own = self.locustfile != LOCUSTFILE or _may_set(setting, files)
+        return None if own else setting.default
+
+    @property
+    def load(self) -> PlannedLoad | None:
+        """The load of each run; None if a part of it is unknown, or depends on the server's speed."""
+        rows = [SETTINGS[name] for name in _OF_LOAD]
+        values = dict(zip(_OF_LOAD, map(self.known, rows), strict=True))
+        # These are None by default too, and then the default user's.
+        optional = {"drops"} if self.locustfile == LOCUSTFILE else set()
+        if any(value is None for name, value in values.items() if name not in optional):
+            return None
+        if values["arrivals"] == "closed" or not values["rate"]:
+            return None
+        weights = DEFAULT_WEIGHTS if values["drops"] is None else parse_weights(values["drops"])
+        seed = values["seed"]
+        return PlannedLoad(
+            sessions=self.users * values["sessions"],
+            rate=values["rate"],
+            duration_s=self.duration_s,
+            warmup_s=values["warmup_s"],
+            drops=DropPlan(values["drop_every_s"], weights, seed, parse_storms(values["storms"])),
+            backoff=parse_backoff(values["backoff"], seed=seed),
+        )
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -213,11 +254,12 @@ class DuelSettings:
         return plan_looks(self.pairs)
 
 
-def _set_warmup(files: Iterable[str]) -> bool:
-    """Return whether one of Locust's configuration files sets the warm-up."""
+def _may_set(setting: Setting, files: Iterable[str]) -> bool:
+    """Return whether one of Locust's configuration files sets a setting, or one with the same initial."""
+    sets = re.compile(_SETS.format(setting.option[2:6]), re.MULTILINE)
     for file in files:
         with contextlib.suppress(OSError, ValueError):  # no such file, or no text
-            if _SETS_WARMUP.search(Path(file).expanduser().read_text(encoding="utf-8")):
+            if sets.search(Path(file).expanduser().read_text(encoding="utf-8")):
                 return True
     return False
 

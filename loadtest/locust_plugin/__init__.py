@@ -10,6 +10,7 @@
     worker_messages   the messages between a master and its workers
     load              this process's engine: starts and stops sessions, delivers intervals
     recording         the run directory of a local run or a master: intervals in, verdict out
+    revision          the revision of the server under test, as the server or CI names it
     stats             Locust's own statistics as a view of the same data
     gevent_bridge     calls from the engine's native thread into gevent's
     log_watch         follows the server's log during a run

@@ -15,7 +15,7 @@ import logging
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -32,18 +32,19 @@ from loadtest.locust_plugin.configuration import PLACEHOLDER_URL, Configuration
 from loadtest.locust_plugin.drill_runner import DrillRunner, planned
 from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.load import Load, RunInfo
-from loadtest.locust_plugin.load_settings import LoadSettings, described_revision
+from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.locust_plugin.log_watch import LogWatch
 from loadtest.locust_plugin.prospects import Prospects
 from loadtest.locust_plugin.recording import Recording
 from loadtest.locust_plugin.reference_server import ReferenceServer
+from loadtest.locust_plugin.revision import Revision, asking, find_revision, public_health
 from loadtest.locust_plugin.web import refuse_bad_settings
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.terminal import print_verdict
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.environment import RunStart, beginning
 from loadtest.results.interval import PackedInterval
-from loadtest.results.manifest import UNKNOWN_REVISION, Manifest, Plan, promises_of
+from loadtest.results.manifest import Manifest, Plan, promises_of
 from loadtest.results.writer import RunWriter
 from loadtest.statistics.margins import margins_of
 from loadtest.statistics.time_limits import stored
@@ -219,16 +220,32 @@ class RecordingLifecycle(Lifecycle):
 
     Attributes:
         made_by: what makes the runs, as their manifests say it.
-        ask_health: asks the server's health endpoint before a run; None if that is not asked.
+        health_path: path of the server's health endpoint; None for the dialect's, if it has one.
     """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
         self.made_by: Literal["locust", "probe"] = "locust"
-        self.ask_health: Callable[[LoadSettings], Health | None] | None = None
+        self.health_path: str | None = None
         self._recording: Recording | None = None
         self._settings: LoadSettings | None = None  # of the latest run
+        self._revision: Revision | None = None  # of the server, if it was asked before the first run
         self._server = ReferenceServer(environment)
+
+    def _ask_early(self) -> None:
+        """Ask for the server's revision before Locust counts the run time: a slow answer would use it up."""
+        configuration = self._configuration
+        if configuration.options.headless and configuration.run_time_s and configuration.host:
+            self._revision = self._ask_now(configuration.settings(configuration.host))[0]
+
+    def _ask_now(self, settings: LoadSettings) -> tuple[Revision, Health | None]:
+        """Return the server's revision, and its health before a probe."""
+        health_path = self.health_path or settings.engine.config.dialect.health_path
+        ask = asking(settings)
+        probed = health_path if self.made_by == "probe" else None  # other runs do not judge health
+        health = None if probed is None else public_health(ask(probed), settings)
+        known, self._revision = self._revision, None  # a later run may meet another revision
+        return known or find_revision(settings, ask, health_path=health_path), health
 
     def listen(self) -> None:
         """Listen to Locust's events from now on, and check its web form."""
@@ -259,12 +276,13 @@ class RecordingLifecycle(Lifecycle):
         host = configuration.host or self._server.start(configuration.settings(PLACEHOLDER_URL).results)
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
+        revision, health = self._ask_now(settings)
         gauge_watch = _gauge_watch(settings)
-        health = None if self.ask_health is None else self.ask_health(settings)
         start = RunStart.now()  # of all that may take long, only the load is still to come
         manifest = Manifest(
             **beginning(start.unix_ns),
-            revision=settings.revision or _described_revision(),
+            revision=revision.name,
+            revision_source=revision.source or None,
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
@@ -402,17 +420,6 @@ class RecordingLifecycle(Lifecycle):
             print_verdict(self.judged, to_stderr=options.json)
 
 
-def _described_revision() -> str:
-    """Return what git says of this directory, and tell the user, who gave no revision."""
-    found = described_revision()
-    if found == UNKNOWN_REVISION:
-        lacking = "no git revision here: the revision is %r; give --ws-revision NAME to compare runs"
-        logger.warning(lacking, found)
-    else:
-        logger.info("no --ws-revision given: the revision is %s, `git describe` of this directory", found)
-    return found
-
-
 def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
     """Read the server's gauge before the first connection; return None if none was given."""
     if settings.gauge is None:
@@ -426,6 +433,7 @@ class LocalLifecycle(RecordingLifecycle):
     def check(self) -> None:
         """Check all settings, and that the source addresses belong to this machine."""
         self._configuration.check(connects=True)
+        self._ask_early()
 
     def _begin(self) -> None:
         settings, run_id, start = self._begin_recording()

@@ -4,8 +4,6 @@ Every mistake in a setting is found here, before the first connection.
 """
 
 import functools
-import shutil
-import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +19,7 @@ from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.locust_plugin.data_file import read_data
 from loadtest.options import SETTINGS, read_values
-from loadtest.results.manifest import PLAN_VERSION, UNKNOWN_REVISION, Plan
+from loadtest.results.manifest import PLAN_VERSION, Plan
 from loadtest.serverlog.follow import command_words
 from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
@@ -76,8 +74,10 @@ class LoadSettings:
         plan: what makes runs comparable; users, spawn rate and duration are filled in later from Locust.
         drills: commands to run during the run, ordered by time.
         drill_window_s: seconds after a command's end in which losses still belong to it.
-        revision: version of the server under test.
-        baseline: what to compare with: a run directory, a revision, `none`, or None to choose by the rule.
+        revision: version of the server under test, None if it was not given.
+        revision_header: response header in which the server names it, None if there is none.
+        baseline: what to compare with: a run directory, a run id, a revision, `none`, or None to choose by
+            the rule.
         gates: the quantiles that latency is judged by, with their margins.
         allowances: how many connections may be lost.
         keep_going: whether a run goes on to its end although no session can work any more.
@@ -96,6 +96,7 @@ class LoadSettings:
     drills: Sequence[Drill]
     drill_window_s: float
     revision: str | None
+    revision_header: str | None
     baseline: str | None
     gates: Sequence[Gate]
     allowances: Sequence[Allowance]
@@ -129,7 +130,8 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         plan=_plan(values, engine, drills),
         drills=drills,
         drill_window_s=values["drill_window_s"],
-        revision=values["revision"] or None,
+        revision=(values["revision"] or "").strip() or None,
+        revision_header=values["revision_header"],
         baseline=values["baseline"],
         gates=parse_margins(values["margins"]),
         allowances=parse_allowances(values["allow_losses"]),
@@ -365,14 +367,3 @@ def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> 
     query = [value for _, value in parse_qsl(path.partition("?")[2]) if "{" not in value]
     found = secrets_in((value for _, value in headers), query)
     return [*found, token] if isinstance(token, str) and token else found
-
-
-def described_revision() -> str:
-    """Return `git describe` of the current directory, or `UNKNOWN_REVISION`."""
-    git = shutil.which("git")
-    if git is None:
-        return UNKNOWN_REVISION
-    described = subprocess.run(  # noqa: S603  # a fixed command, no shell
-        [git, "describe", "--always", "--dirty", "--tags"], capture_output=True, text=True, check=False
-    )
-    return described.stdout.strip() or UNKNOWN_REVISION

@@ -10,7 +10,6 @@ import argparse
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from loadtest.errors import LoadtestError
 from loadtest.locust_plugin import roles, stats
 from loadtest.locust_plugin.lifecycle import RecordingLifecycle
 from loadtest.locust_plugin.load_locustfile import user_class
-from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.report.judged_run import JudgedRun
-from loadtest.transport.http_health import Health, ask_health, check_health_path
+from loadtest.transport.http_health import Health, check_health_path
 from loadtest.values import Whole
 from loadtest.verdict import messaging
 from loadtest.verdict.reconnect import MIN_RESUMED
@@ -119,7 +117,7 @@ def _run(environment: Environment, sessions: int, health_path: str | None) -> Pr
         lifecycle = roles.lifecycle_of(environment)
         assert isinstance(lifecycle, RecordingLifecycle)  # a local runner's
         lifecycle.made_by = "probe"
-        lifecycle.ask_health = partial(_health, path=health_path)
+        lifecycle.health_path = health_path
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
     finally:
@@ -127,11 +125,6 @@ def _run(environment: Environment, sessions: int, health_path: str | None) -> Pr
     judged = lifecycle.judged
     exit_code = LoadtestError.exit_code if judged is None else environment.process_exit_code or 0
     return Probed(judged, exit_code)
-
-
-def _health(settings: LoadSettings, path: str | None) -> Health | None:
-    path = path or settings.engine.config.dialect.health_path
-    return None if path is None else ask_health(settings.engine.target, path)
 
 
 def _wait(environment: Any, sessions: int) -> None:

@@ -52,6 +52,7 @@ class WebSocketUser(User):
     subprotocols: ClassVar[Sequence[str]]
     subprotocol_optional: ClassVar[bool]
     revision: ClassVar[str | None]
+    revision_header: ClassVar[str | None]
     sessions: ClassVar[int]
     rate: ClassVar[float]
     arrivals: ClassVar[str]

@@ -37,6 +37,7 @@ class MasterLifecycle(RecordingLifecycle):
     def check(self) -> None:
         """Check all settings except source addresses, which must exist on the workers only."""
         self._configuration.check(connects=False)
+        self._ask_early()
 
     def listen(self) -> None:
         """Listen to Locust's events from now on, and check its web form."""

@@ -11,7 +11,7 @@ from loadtest.drops.drills import written_drill
 from loadtest.options import SETTINGS, command_options
 from loadtest.report.advice import shown_items
 from loadtest.results.data import RunData
-from loadtest.results.manifest import Manifest
+from loadtest.results.manifest import GIVEN, UNNAMED, Manifest
 from loadtest.setting import Setting, written
 from loadtest.statistics.margins import margins_text
 from loadtest.verdict.items import AnyItem, Verdict
@@ -68,10 +68,9 @@ class JudgedRun:
             head += f" -t {plan.duration_s:g}s"
         if not self.started_reference_server:
             head += f" --host {shlex.quote(manifest.target)}"
-        options = [
-            *command_options(msgspec.structs.asdict(plan)),
-            f"--ws-revision {shlex.quote(manifest.revision)}",
-        ]
+        options = command_options(msgspec.structs.asdict(plan))
+        if manifest.revision != UNNAMED:
+            options.append(f"{GIVEN} {shlex.quote(manifest.revision)}")
         options += [row.option_with(value) for row, value in _judging(manifest)]
         return _broken(head, options)
 
@@ -85,7 +84,7 @@ class JudgedRun:
             "--dialect": manifest.plan.dialect,
             "--path": manifest.plan.path,
             "--health-path": manifest.health and manifest.health.path,
-            "--revision": manifest.revision,
+            "--revision": None if manifest.revision == UNNAMED else manifest.revision,
         }
         options = [f"{name} {shlex.quote(value)}" for name, value in given.items() if value]
         options += [

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from loadtest import text
 from loadtest.drops.kinds import disconnects
 from loadtest.results.data import RunData
-from loadtest.results.manifest import Plan
+from loadtest.results.manifest import GIVEN, Manifest, Plan
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
@@ -333,11 +333,17 @@ def plan_table(plan: Plan) -> Table:
     return Table(("setting", "value"), "ll", rows, "Plan")
 
 
+def named_revision(manifest: Manifest) -> str:
+    """Return the revision of a run's server and, unless a person named it, how it is known."""
+    source = manifest.revision_source
+    return manifest.revision if source in (None, GIVEN) else f"{manifest.revision} ({source})"
+
+
 def environment_table(run: RunData) -> Table:
     """Return where, when and with which versions the run was made."""
     manifest, host = run.manifest, run.manifest.host
     rows = [
-        ("revision", Untrusted(manifest.revision)),
+        ("revision", Untrusted(named_revision(manifest))),
         ("run", Untrusted(manifest.run_id)),
         ("target", Untrusted(manifest.target)),
         ("started", Untrusted(manifest.started_at)),

@@ -26,10 +26,10 @@ from loadtest.report.tables import (
     gate_table,
     gates,
     limit_table,
+    named_revision,
     server_log_table,
     verdict_table,
 )
-from loadtest.results.manifest import UNKNOWN_REVISION
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
 from loadtest.verdict.items import AnyItem
@@ -54,8 +54,9 @@ def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     _print_failure(console, judged)
     print_table(console, verdict_table(judged.items))
     baseline = f" against {verdict.baseline}" if verdict.baseline is not None else ""
-    revision = "an unknown revision" if manifest.revision == UNKNOWN_REVISION else manifest.revision
-    headline = Text.assemble("verdict of ", _text(revision), _text(baseline), ": ", _ruling(verdict.verdict))
+    headline = Text.assemble(
+        "verdict of ", _text(named_revision(manifest)), _text(baseline), ": ", _ruling(verdict.verdict)
+    )
     console.print()
     console.print(headline)
     _print_remarks(console, verdict.notes[:10])

@@ -31,8 +31,11 @@ PLAN_VERSION = 2
 1: texts without marks; drops sent requests of the dialect. 2: marked texts; drops send the dialect's probe.
 """
 
-UNKNOWN_REVISION = "unknown"
-"""Revision of a run that was given none."""
+UNNAMED = "unnamed"
+"""Revision of a run whose server's version is not known. It may be any, so such a run is never a baseline."""
+
+GIVEN = "--ws-revision"
+"""Source of a revision that a person named."""
 
 _SIZES = Weighted(Whole(1, 2**20, "bytes"), "size")
 
@@ -244,6 +247,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         schema: version of the file format.
         run_id: short unique id, usable in a folder name.
         revision: version of the server under test.
+        revision_source: how the revision is known, null if it is not or an earlier version wrote the file.
         target: URL of the server, without secrets.
         started_at: start time, ISO 8601 in UTC.
         ended_at: end time, ISO 8601 in UTC, or null.
@@ -285,6 +289,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     promises: Promises | None = None
     ended_at: Text | None = None
     complete: bool = False
+    revision_source: Text | None = None
     versions: dict[Text, Text] = field(default_factory=dict)
     host: Host = field(default_factory=Host)
     workers: list[WorkerShare] = field(default_factory=list)

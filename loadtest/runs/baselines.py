@@ -1,10 +1,10 @@
 """Choose the baseline of a run: the run it is compared with, and why.
 
 A run's first report chooses by rule (`choose_baseline`): the baseline that you give, else the run pinned for
-the plan, else the newest sound run of another revision with the same plan. A run is sound if it is complete
-and has no problems as a baseline. If none is sound, the newest of the best is used: without a baseline,
-latency would be NOT_JUDGED where it should be INCONCLUSIVE. Runs that were not chosen are recorded with the
-reason.
+the plan, else the newest sound run of another revision with the same plan; never an unnamed one, unless you
+give it. A run is sound if it is complete and has no problems as a baseline. If none is sound, the newest of
+the best is used: without a baseline, latency would be NOT_JUDGED where it should be INCONCLUSIVE. Runs that
+were not chosen are recorded with the reason.
 
 A later report keeps the baseline of the last verdict unless you give another one: its verdict must not change
 because newer runs exist. An unreadable baseline is an error if you gave it, else a note.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from loadtest.errors import RunUnreadable
 from loadtest.results.data import RunData
-from loadtest.results.manifest import Manifest
+from loadtest.results.manifest import UNNAMED, Manifest
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
 from loadtest.runs.find import Catalogue, FoundRun, find_runs, once, resolve
@@ -136,10 +136,16 @@ class BaselineChoice:
 def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> BaselineChoice:
     """Return the baseline of a run if none was given."""
     others = [run for run in catalogue.of_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
-    pinned = next((run for run in others if run.pinned and run.manifest.complete), None)
+    pinned = next(
+        (run for run in others if run.pinned and run.manifest.complete and _has_revision(run)), None
+    )
     if pinned is not None:
         return BaselineChoice(Baseline(pinned.path, Rule.PINNED))
     return _fittest(run for run in others if run.manifest.revision != of.revision)
+
+
+def _has_revision(run: FoundRun) -> bool:
+    return run.manifest.revision != UNNAMED
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> BaselineChoice:
@@ -168,6 +174,9 @@ def _examined(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitab
         if not run.manifest.complete:
             yield run, None, "it was not ended in good order"
             continue
+        if not _has_revision(run):
+            yield run, None, "the version of its server is not known"
+            continue
         read += 1
         try:
             found = suitability(read_run(run.path), readable_verdict(run.path))
@@ -187,7 +196,7 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
     Args:
         results: the folder of all runs.
         manifest: manifest of the run to judge.
-        wanted: a run directory, a revision or `none`; None or empty to choose by rule.
+        wanted: a run as for `resolve`, or `none`; None or empty to choose by rule.
 
     Raises:
         RunNotFound: no run or revision has that name.
@@ -203,13 +212,16 @@ def earlier_runs(results: Path, manifest: Manifest, *, before_unix_ns: int) -> I
     """Yield other complete runs of this run's revision and plan, newest first, reading one at a time.
 
     They measure the run-to-run noise: the noise floor of a comparison. Fewer than `MIN_RUNS` cannot measure
-    it, so then there are none; damaged runs are skipped.
+    it, so then there are none; damaged runs are skipped. Unnamed runs may be of different servers, whose
+    differences are no noise.
 
     Args:
         results: the folder of all runs.
         manifest: manifest of the run.
         before_unix_ns: yield only runs that started before; later ones must not change a verdict.
     """
+    if manifest.revision == UNNAMED:
+        return
     found = [
         run.path
         for run in once(find_runs(results).complete_of_plan(manifest.comparability_hash))
@@ -242,7 +254,7 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
     Args:
         manifest: manifest of the run to judge.
         results: the folder of all runs.
-        wanted: a run directory, a revision or `none`; None to choose by rule.
+        wanted: a run as for `resolve`, or `none`; None to choose by rule.
         before: the run's last verdict. Its baseline is kept unless `wanted` names another one.
 
     Raises:

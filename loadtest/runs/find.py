@@ -1,8 +1,9 @@
 """Find runs: all runs of a results folder (`loadtest list`), or the one that a RUN argument names.
 
-A RUN argument is a run directory or a revision; a revision means its newest complete run. Some commands also
-accept the beginning of a plan's comparability hash. Pinned baselines are copies of runs under
-results/baselines/, and otherwise runs like any other; `once` drops a copy if the original still exists.
+A RUN argument is a run directory, a run id or its beginning, or a revision, which means its newest complete
+run. Some commands also accept the beginning of a plan's comparability hash. A name that may mean several runs
+is refused. Pinned baselines are copies of runs under results/baselines/, and otherwise runs like any other;
+`once` drops a copy if the original still exists, and an id means the original.
 
 Only run.json and verdict.json are read here. Choosing a baseline belongs to `loadtest.runs.baselines`.
 """
@@ -26,6 +27,12 @@ from loadtest.runs.verdict_file import readable_verdict
 
 _PLAN = re.compile(r"[0-9a-f]{6,64}")
 """The beginning of a comparability hash, long enough to be rarely mistaken for a revision."""
+
+SHORTEST_ID = 4
+"""Characters of a run id's beginning that stand for the run; an id has 8."""
+
+_CANDIDATES_SHOWN = 5
+"""Runs that an ambiguous name may mean, as an error lists them."""
 
 HASH_SHOWN = 12
 """Characters of a comparability hash to show: enough to distinguish plans."""
@@ -69,6 +76,34 @@ class Catalogue:
         return (run for run in self.runs if run.manifest.comparability_hash == comparability_hash)
 
 
+def with_id(runs: Iterable[FoundRun], wanted: str) -> list[FoundRun]:
+    """Return the runs with this id; if there are none, those whose id begins so, if that is long enough."""
+    runs = list(runs)
+    exact = [run for run in runs if run.manifest.run_id == wanted]
+    if exact or len(wanted) < SHORTEST_ID:
+        return exact
+    return [run for run in runs if run.manifest.run_id.startswith(wanted)]
+
+
+def originals(runs: Sequence[FoundRun]) -> list[FoundRun]:
+    """Return the runs without the pinned copies of those that are among them, too."""
+    unpinned = {run.manifest.run_id for run in runs if not run.pinned}
+    return [run for run in runs if not (run.pinned and run.manifest.run_id in unpinned)]
+
+
+def ambiguous(wanted: str, runs: Sequence[FoundRun]) -> UsageError:
+    """Return the error for a name that may mean several runs."""
+    shown = [
+        text.one_line(f"{run.manifest.run_id} of {run.manifest.revision} ({run.path})", 400)
+        for run in runs[:_CANDIDATES_SHOWN]
+    ]
+    more = f" and {len(runs) - len(shown)} more" if runs[len(shown) :] else ""
+    return UsageError(
+        f"{wanted!r} may mean several runs: {', '.join(shown)}{more}. Give more characters of the id, or the "
+        "run's directory"
+    )
+
+
 def find_runs(results: Path) -> Catalogue:
     """Return all runs of a results folder, newest first; none if the folder does not exist."""
     runs, unreadable = [], []
@@ -93,23 +128,29 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
     """Return the run directory that a RUN argument names.
 
     Args:
-        wanted: a run directory, as a path or relative to the results folder; or a revision, which means its
-            newest complete run.
+        wanted: a run directory, as a path or relative to the results folder; a run id or its beginning; or a
+            revision, which means its newest complete run.
         results: the folder of all runs.
         besides: id of a run to leave out.
 
     Raises:
-        RunNotFound: no run directory and no revision has that name.
-        UsageError: the revision has no complete run.
+        RunNotFound: no run directory, run id or revision has that name.
+        UsageError: the name may mean several runs, or the revision has no complete run.
     """
     for path in (Path(wanted), results / wanted):
         if _is_run(path):
             return path
     catalogue = find_runs(results)
+    of_id = originals(with_id((run for run in catalogue.runs if run.manifest.run_id != besides), wanted))
     found = catalogue.newest_complete(wanted, besides=besides)
+    incomplete = next(catalogue.of_revision(wanted, besides), None)
+    of_revision = [run for run in (found or incomplete,) if run is not None and run not in of_id]
+    if len([*of_id, *of_revision]) > 1:
+        raise ambiguous(wanted, [*of_id, *of_revision])
+    if of_id:
+        return of_id[0].path
     if found is not None:
         return found.path
-    incomplete = next(catalogue.of_revision(wanted, besides), None)
     if incomplete is None:
         raise RunNotFound(wanted, results)
     raise UsageError(
@@ -142,14 +183,23 @@ def run_of_plan(wanted: str | None, results: Path) -> FoundRun:
         if not complete:
             raise UsageError(f"no complete run in {results}/ yet. To make one, run: {MAKE_RUN}")
         return complete[0]
-    if _PLAN.fullmatch(wanted):
-        of_plan = [run for run in complete if run.manifest.comparability_hash.startswith(wanted)]
-        if len({run.manifest.comparability_hash for run in of_plan}) > 1:
-            raise UsageError(f"several plans begin with {wanted}. Give more characters of the hash")
+    of_plan = [
+        run
+        for run in complete
+        if _PLAN.fullmatch(wanted) and run.manifest.comparability_hash.startswith(wanted)
+    ]
+    if len({run.manifest.comparability_hash for run in of_plan}) > 1:
+        raise UsageError(f"several plans begin with {wanted}. Give more characters of the hash")
+    try:
+        path = resolve(wanted, results)
+    except RunNotFound:
         if of_plan:
             return of_plan[0]
-    path = resolve(wanted, results)
-    return FoundRun(path, read_manifest(path))
+        raise
+    named = FoundRun(path, read_manifest(path))
+    if of_plan and named.manifest.comparability_hash != of_plan[0].manifest.comparability_hash:
+        raise ambiguous(wanted, [named, of_plan[0]])
+    return named
 
 
 def once(runs: Iterable[FoundRun]) -> list[FoundRun]:

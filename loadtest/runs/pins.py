@@ -17,15 +17,18 @@ from loadtest import text
 from loadtest.errors import RunUnreadable, UsageError
 from loadtest.report.tables import Sheet, Table, Untrusted, bounded
 from loadtest.results import directory
+from loadtest.results.manifest import UNNAMED
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.baselines import choose_baseline, suitability
 from loadtest.runs.find import (
     HASH_SHOWN,
     FoundRun,
+    ambiguous,
     find_runs,
     resolve,
     run_of_plan,
     started_utc,
+    with_id,
 )
 from loadtest.runs.verdict_file import readable_verdict
 from loadtest.verdict.evidence import PassedOver
@@ -57,12 +60,17 @@ def pin(run: Path, results: Path) -> Pinned:
 
     Raises:
         RunUnreadable: the directory is not a run.
-        UsageError: the run is incomplete.
+        UsageError: the run is incomplete or has no revision.
         ResultsUnwritable: the run cannot be copied.
     """
     manifest = read_manifest(run)
     if not manifest.complete:
         raise UsageError(f"{run} is incomplete and cannot be a baseline. Pin a complete run")
+    if manifest.revision == UNNAMED:
+        raise UsageError(
+            f"{run} has no revision and cannot be a baseline: its server may be any version. "
+            "Repeat it with --ws-revision NAME"
+        )
     kept = results / directory.BASELINES / directory.folder_name(manifest.revision) / run.resolve().name
     others = [
         one.path
@@ -158,12 +166,12 @@ def set_baseline(wanted: str, results: Path) -> BaselineChange:
     Problems of the run as a baseline are reported but do not prevent pinning: the user may have reasons.
 
     Args:
-        wanted: a run directory or a revision.
+        wanted: a run as for `resolve`.
         results: the folder of all runs.
 
     Raises:
         RunNotFound: no run or revision has that name.
-        UsageError: the run is incomplete.
+        UsageError: the run is incomplete or has no revision, or the name may mean several.
         ResultsUnwritable: the run cannot be copied.
     """
     run = resolve(wanted, results)
@@ -185,14 +193,15 @@ def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
     """Remove the pinned copy of a run, of a revision's runs, or all of them.
 
     Args:
-        wanted: a run directory, a run id or a revision; None for all.
+        wanted: a run directory, a run id or its beginning, or a revision; None for all.
         results: the folder of all runs.
 
     Raises:
-        UsageError: no pinned run has that name.
+        UsageError: no pinned run has that name, or the name may mean several.
         ResultsUnwritable: a copy cannot be removed.
     """
-    kept = [run for run in find_runs(results).runs if run.pinned and _is_meant(run, wanted)]
+    pinned = [run for run in find_runs(results).runs if run.pinned]
+    kept = pinned if wanted is None else _meant(wanted, pinned)
     if wanted is not None and not kept:
         raise UsageError(
             f"no pinned run {wanted!r} in {results}/. Run 'loadtest baseline show' to see which are pinned"
@@ -201,9 +210,13 @@ def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
     return BaselineChange(pinned=[], removed=[str(run.path) for run in kept])
 
 
-def _is_meant(run: FoundRun, wanted: str | None) -> bool:
-    names = (run.manifest.revision, run.manifest.run_id, run.path.name)
-    return wanted is None or wanted in names or Path(wanted).name == run.path.name
+def _meant(wanted: str, pinned: Sequence[FoundRun]) -> list[FoundRun]:
+    """Return the pinned runs that a name means: a run by its directory or id, or all of a revision."""
+    of_id = with_id(pinned, wanted)
+    named = [run for run in pinned if run.manifest.revision == wanted or run.path.name == Path(wanted).name]
+    if (of_id and named and of_id != named) or len({run.manifest.run_id for run in of_id}) > 1:
+        raise ambiguous(wanted, [*of_id, *(run for run in named if run not in of_id)])
+    return of_id or named
 
 
 def show_baseline(wanted: str | None, results: Path) -> BaselineChoice:

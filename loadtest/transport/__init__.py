@@ -7,6 +7,7 @@
     listener       whom it tells what it receives
     raw_tcp        what lies below it, for drops
     frames         the fast path for whole, unfragmented data frames
+    bounded_http   answers over HTTP, bounded in time and size
     http_health    the health endpoint
     metrics_gauge  a gauge of the server, in Prometheus format
 

@@ -1,15 +1,23 @@
-"""One HTTP request to a server's health endpoint. It blocks, so never call it on the engine's loop."""
+"""One HTTP request to the server under test: its health, and what else an answer says of it.
+
+It blocks, so never call it on the engine's loop.
+"""
 
 import http.client
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from msgspec import Struct
 
 from loadtest.errors import InvalidSetting
 from loadtest.text import one_line, public_path
+from loadtest.transport.bounded_http import bounded_connection
 from loadtest.transport.target import Target
 
-_TIMEOUT_S = 10.0
+TIME_LIMIT_S = 10.0
+SIZE_LIMIT = 2**17
+"""Bytes of an answer: a health endpoint's has a few hundred."""
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -49,20 +57,57 @@ def check_health_path(path: str) -> None:
         raise InvalidSetting("--health-path", public_path(path), "must begin with a slash: /PATH")
 
 
-def ask_health(target: Target, path: str) -> Health:
-    """Send one GET request, without following redirects or reading the body."""
-    connection = _connection(target)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one GET request.
+
+    Args:
+        health: status and time.
+        headers: in the order in which they came; empty without an answer.
+        body: empty if it is not whole, too large or too slow.
+    """
+
+    health: Health
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of a header, None if there is none."""
+        return next((value for one, value in self.headers if one.lower() == name.lower()), None)
+
+
+def ask(target: Target, path: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+    """Send one GET request, without following redirects.
+
+    Args:
+        target: the server.
+        path: path and query.
+        headers: to send with it, as each session sends them with its upgrade.
+    """
+    connection = bounded_connection(
+        target.host, target.port, target.tls, time_limit_s=TIME_LIMIT_S, size_limit=SIZE_LIMIT
+    )
     started_ns = time.monotonic_ns()
-    status, problem = None, ""
     try:
-        connection.request("GET", path)
-        status = connection.getresponse().status
+        connection.putrequest("GET", path, skip_host=any(name.lower() == "host" for name, _ in headers))
+        for name, value in (("Accept", "*/*"), ("Connection", "close"), *headers):
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        health = _health(target, path, started_ns, status=response.status)
+        return Answer(health=health, headers=tuple(response.getheaders()), body=_body(response))
     except http.client.InvalidURL:  # its text quotes the path, which may hold a secret
         problem = "the path has characters that a URL must not have"
-    except (OSError, UnicodeError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         problem = one_line(f"{type(error).__name__}: {error}")
     finally:
         connection.close()
+    return Answer(health=_health(target, path, started_ns, problem=problem))
+
+
+def _health(
+    target: Target, path: str, started_ns: int, *, status: int | None = None, problem: str = ""
+) -> Health:
     took_ms = round((time.monotonic_ns() - started_ns) / 1e6, 1)
     shown = public_path(path)
     return Health(
@@ -70,7 +115,8 @@ def ask_health(target: Target, path: str) -> Health:
     )
 
 
-def _connection(target: Target) -> http.client.HTTPConnection:
-    if target.tls is None:
-        return http.client.HTTPConnection(target.host, target.port, timeout=_TIMEOUT_S)
-    return http.client.HTTPSConnection(target.host, target.port, timeout=_TIMEOUT_S, context=target.tls)
+def _body(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read()
+    except (OSError, ValueError, http.client.HTTPException):  # the head has said how the server is
+        return b""

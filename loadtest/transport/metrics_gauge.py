@@ -9,21 +9,19 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 
 import difflib
 import http.client
-import io
 import math
 import re
-import socket
 import ssl
-import time
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadtest.errors import NOT_SHOWN, GaugeUnreadable, InvalidSetting
 from loadtest.text import one_line, public_url
+from loadtest.transport.bounded_http import bounded_connection
 from loadtest.transport.target import Tls
 
 OPTION: Final = "--ws-server-metrics"
@@ -138,7 +136,9 @@ class MetricsGauge:
     def _page(self) -> str:
         parts = urlsplit(self.url)
         assert parts.hostname is not None  # checked by `parse`
-        connection = _connection(parts.hostname, parts.port, self.tls)
+        connection = bounded_connection(
+            parts.hostname, parts.port, self.tls, time_limit_s=TIME_LIMIT_S, size_limit=SIZE_LIMIT
+        )
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         try:
             connection.request("GET", path, headers={"Accept": "text/plain", "Connection": "close"})
@@ -165,66 +165,3 @@ def _samples(line: str) -> list[tuple[str, dict[str, str], float]]:
         ]
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError):  # the parser trusts its input
         return []
-
-
-def _connection(host: str, port: int | None, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
-    deadline_s = time.monotonic() + TIME_LIMIT_S
-    connection = (
-        http.client.HTTPConnection(host, port, timeout=TIME_LIMIT_S)
-        if tls is None
-        else http.client.HTTPSConnection(host, port, timeout=TIME_LIMIT_S, context=tls)
-    )
-
-    def response(sock: socket.socket, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
-        bounded: Any = _BoundedSocket(sock, deadline_s)
-        return http.client.HTTPResponse(bounded, *arguments, **options)
-
-    connection.response_class = response  # type: ignore[assignment]  # a function does what the class does
-    return connection
-
-
-class _BoundedSocket:
-    """What `http.client` reads an answer from: a socket that ends with an error at a limit."""
-
-    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
-        self._bytes = _BoundedBytes(sock, deadline_s)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return the file to read from."""
-        return io.BufferedReader(self._bytes)
-
-
-class _BoundedBytes(io.RawIOBase):
-    """The bytes of a socket up to the limits of size and time."""
-
-    def __init__(self, sock: socket.socket, deadline_s: float) -> None:
-        self._sock = sock
-        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open when the connection closes it
-        self._deadline_s = deadline_s
-        self._left = SIZE_LIMIT
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read some bytes.
-
-        Raises:
-            TimeoutError: the time is up.
-            ValueError: the answer is too large.
-        """
-        left_s = self._deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError(f"no whole answer within {TIME_LIMIT_S:g} s")
-        self._sock.settimeout(left_s)
-        count = self._file.readinto(buffer) or 0
-        self._left -= count
-        if self._left < 0:
-            raise ValueError(f"the answer has over {SIZE_LIMIT // 2**20} MB")
-        return count
-
-    def close(self) -> None:
-        """Close the file, and the socket with it."""
-        self._file.close()
-        super().close()

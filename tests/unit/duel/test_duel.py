@@ -226,7 +226,8 @@ def test_it_says_at_first_whether_it_can_tell(tmp_path: Path) -> None:
     assert before.startswith(
         "forecast: 12 pairs may be too few to show that an unchanged server is unchanged"
     )
-    assert "no earlier run of 5 users and 00:30 is known; run-to-run noise of 5% is assumed" in before
+    assert "no earlier run of 5 users and 00:30 is alike; run-to-run noise of 5% is assumed" in before
+    assert "each run should have about 2,552 round trips outside its warm-up and its 130 outages" in before
     assert "6.48% can be told from noise, the margin is 5%, or 0.2 ms where that is more: too few" in before
     assert "judging by the first pair" in after
     known: dict[str, Any] = {"arguments": ("--ws-warmup", "5")}
@@ -235,6 +236,36 @@ def test_it_says_at_first_whether_it_can_tell(tmp_path: Path) -> None:
     assert len(forecasts(again)) == 1
     _, other = duel(MadeUpRuns(instead=broken_off, plan=plan(in_flight=2)), tmp_path, **known)
     assert "judging by the first pair" in forecasts(other)[1]
+
+
+def test_too_few_round_trips_are_told_before_the_first_run(tmp_path: Path) -> None:
+    """Those of the warm-up and of outages do not count: with all of them there would be enough."""
+    told_by = {}
+    for every_s in ("0", "3"):
+        arguments = ("--ws-sessions", "10", "--ws-drop-every", every_s, "--ws-backoff", "constant(3)")
+        interrupted = MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()})
+        _, told = duel(interrupted, tmp_path / every_s, arguments=arguments, duration_s=26)
+        (told_by[every_s],) = forecasts(told)
+    assert "about 1,150 round trips outside its warm-up and its 0 outages" in told_by["0"]
+    assert "cannot be judged" not in told_by["0"]
+    assert "service p99: cannot be judged, about " in told_by["3"]
+    assert told_by["3"].startswith("forecast: 12 pairs may be too few")
+
+
+def test_a_run_under_another_load_is_not_alike(tmp_path: Path) -> None:
+    """What it had to judge says nothing of these; as far as the settings are known."""
+    runs, interrupted = MadeUpRuns(), {(1, "a"): KeyboardInterrupt()}
+    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+    same = ("--ws-warmup", "5")
+    for arguments, alike in (
+        (same, True),
+        ((*same, "--ws-rate", "0.5"), False),
+        ((*same, "--ws-sessions", "21"), False),
+        ((*same, "--ws-drop-every", "4"), False),
+        ((), False),
+    ):
+        _, told = duel(MadeUpRuns(instead=interrupted), tmp_path, arguments=arguments)
+        assert ("judging by run a-" in forecasts(told)[0]) is alike, arguments
 
 
 def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:

@@ -132,3 +132,17 @@ def test_whatever_follows_is_taken_or_refused(arguments: list[str]) -> None:
     """No text makes it fail in another way."""
     with suppress(UsageError):
         assert DuelSettings(a=A, b=B, arguments=arguments).warmup_s >= 0
+
+
+def test_the_load_of_the_runs_is_known_as_far_as_the_duel_sets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By arguments, the environment and the default user; a locustfile of your own may set anything else."""
+    monkeypatch.setenv("LOCUST_WS_RATE", "3")
+    arguments = ("--ws-sessions", "7", "--ws-drops", "fin=1", "--ws-storm", "0.5@9", "--ws-storm=1@4:fin")
+    load = DuelSettings(a=A, b=B, users=2, arguments=arguments).load
+    assert load is not None
+    assert (load.sessions, load.rate, load.warmup_s, load.duration_s) == (14, 3.0, 3.0, 30)
+    assert load.drops.weights == {"fin": 1.0}
+    assert [str(storm) for storm in load.drops.storms] == ["1@4:fin", "0.5@9:reset"]
+    assert DuelSettings(a=A, b=B, arguments=arguments, locustfile=LOCUSTFILE).load is None
+    assert DuelSettings(a=A, b=B, arguments=(*arguments, "--ws-arrivals", "closed")).load is None
+    assert DuelSettings(a=A, b=B, arguments=(*arguments, "--ws-rate", "0")).load is None

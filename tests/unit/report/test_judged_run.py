@@ -75,3 +75,10 @@ def test_a_probe_repeats_what_it_takes() -> None:
     words = command(manifest(made_by="probe", **ALL))
     assert {"--limit", "p99=200ms", "--subprotocol-optional"} <= set(words)
     assert not [word for word in words if word.startswith("--ws-")]
+
+
+def test_a_revision_that_is_not_known_is_not_repeated() -> None:
+    """The server, or the option, names it next time."""
+    assert "--ws-revision" in command(manifest())
+    assert "--ws-revision" not in command(manifest(revision="unnamed"))
+    assert "--revision" not in command(manifest(revision="unnamed", made_by="probe"))

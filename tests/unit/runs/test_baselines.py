@@ -163,6 +163,31 @@ def test_a_baseline_can_be_asked_for(tmp_path: Path) -> None:
         choose_baseline(tmp_path, judged, "v9")
 
 
+def test_a_run_without_a_revision_is_never_chosen(tmp_path: Path) -> None:
+    """Its server may be any version, and the list says so. Whoever names the run itself gets it."""
+    named = recorded(tmp_path, "a", "v1", at_s=0)
+    unnamed = recorded(tmp_path, "0a1b2c3d", "unnamed", at_s=1)
+    shutil.copytree(unnamed, tmp_path / "baselines" / "unnamed" / unnamed.name)  # nothing of ours pins it
+    judged = read_manifest(recorded(tmp_path, "c", "v2", at_s=2))
+    choice = choose_baseline(tmp_path, judged)
+    assert choice.baseline == Baseline(named, Rule.NEWEST)
+    assert set(told(choice)) == {("0a1b2c3d", "the version of its server is not known")}
+    for wanted in ("0a1b2c3d", "0a1b", str(unnamed)):
+        assert choose_baseline(tmp_path, judged, wanted).baseline == Baseline(unnamed, Rule.ASKED)
+    of_unnamed = choose_baseline(tmp_path, read_manifest(unnamed))
+    assert of_unnamed.baseline is not None, "an unnamed run is compared with others"
+
+
+def test_runs_without_a_revision_tell_no_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be of different servers: what these differ in would hide a regression."""
+    monkeypatch.setattr(baselines, "MIN_RUNS", 1)
+    for revision, expected in (("v1", 1), ("unnamed", 0)):
+        recorded(tmp_path, f"{revision}-a", revision, at_s=0)
+        judged = read_manifest(recorded(tmp_path, f"{revision}-b", revision, at_s=1))
+        earlier = list(earlier_runs(tmp_path, judged, before_unix_ns=judged.started_unix_ns))
+        assert len(earlier) == expected
+
+
 def test_earlier_runs_are_those_of_the_same_revision_and_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

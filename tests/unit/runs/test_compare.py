@@ -22,7 +22,7 @@ from loadtest.runs.pins import pin
 from loadtest.statistics.margins import margins_of, parse_margins
 from tests.support.recorded_runs import begun
 from tests.support.rundirs import write_run
-from tests.support.runs import plan
+from tests.support.runs import manifest, plan
 
 _seconds = count()
 
@@ -58,6 +58,16 @@ def newest(results: Path, revision: str, number: int) -> list[Path]:
 def run(*arguments: str | Path) -> Result:
     """Run a command."""
     return CliRunner(env={"COLUMNS": "80"}).invoke(main, [str(argument) for argument in arguments])
+
+
+def test_runs_without_a_revision_are_not_pooled(tmp_path: Path) -> None:
+    """They may be of different servers; two of them can be named."""
+    write_run(tmp_path, of=manifest(run_id="aaaa", revision="v1"), seconds=1)
+    write_run(tmp_path, of=manifest(run_id="bbbb", revision="unnamed"), seconds=1)
+    for names in (("unnamed", "v1"), ("v1", "unnamed")):
+        with pytest.raises(UsageError, match="runs without a revision may be of different servers"):
+            compare.all_pairs(*names, tmp_path)
+    assert len(compare.named_pairs([("aaaa", "bbbb")], tmp_path)) == 1
 
 
 def test_all_runs_are_paired_in_the_order_of_their_starts(results: Path) -> None:

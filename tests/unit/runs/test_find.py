@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from loadtest.errors import RunNotFound, UsageError
 from loadtest.report.terminal import print_sheet
 from loadtest.results.directory import MANIFEST
-from loadtest.runs.find import find_runs, list_runs, listing_sheet, resolve
+from loadtest.runs.find import find_runs, list_runs, listing_sheet, resolve, run_of_plan
 from tests.support.recorded_runs import recorded
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest
@@ -40,6 +41,64 @@ def test_a_run_is_meant_by_its_path_or_its_revision(tmp_path: Path) -> None:
     for unknown in ("feature", "v9", "", "\0", "x" * 10_000):
         with pytest.raises(RunNotFound, match="loadtest list"):
             resolve(unknown, tmp_path)
+
+
+def test_a_run_is_meant_by_its_id_or_the_beginning_of_it(tmp_path: Path) -> None:
+    """Complete or not, as with a directory; fewer than four characters mean nothing."""
+    first = recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
+    killed = recorded(tmp_path, "0a1b9999", "v1", at_s=1, complete=False)
+    for named, path in {"0a1b2c3d": first, "0a1b2": first, "0a1b9999": killed, "0a1b9": killed}.items():
+        assert resolve(named, tmp_path) == path
+    for unknown in ("0a1", "0a1b2c3d4", "a1b2", "0A1B2C3D"):
+        with pytest.raises(RunNotFound):
+            resolve(unknown, tmp_path)
+    with pytest.raises(RunNotFound):
+        resolve("0a1b2c3d", tmp_path, besides="0a1b2c3d")
+
+
+def test_a_name_that_may_mean_several_runs_is_refused(tmp_path: Path) -> None:
+    """The error lists them with their directories; one that means the same run twice is no such name."""
+    first = recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
+    second = recorded(tmp_path, "0a1b9999", "v1", at_s=1)
+    with pytest.raises(UsageError, match="'0a1b' may mean several runs") as refused:
+        resolve("0a1b", tmp_path)
+    assert f"0a1b2c3d of v1 ({first})" in str(refused.value)
+    assert f"0a1b9999 of v1 ({second})" in str(refused.value)
+    of_commit = recorded(tmp_path, "ffffffff", "0a1b2", at_s=2)
+    with pytest.raises(UsageError, match=rf"0a1b2c3d of v1 .*, ffffffff of 0a1b2 \({of_commit}\)"):
+        resolve("0a1b2", tmp_path)
+    same = recorded(tmp_path, "beef", "beef", at_s=3)
+    assert resolve("beef", tmp_path) == same
+    recorded(tmp_path, "beef0001", "v9", at_s=4)
+    assert resolve("beef", tmp_path) == same, "a whole id comes before the beginning of another"
+
+
+def test_an_id_that_foreign_files_have_too_is_refused(tmp_path: Path) -> None:
+    """A pinned copy is the same run, and its original is meant; another folder may hold anything."""
+    run = recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
+    copy = recorded(tmp_path / "baselines", "0a1b2c3d", "v1", at_s=0)
+    assert resolve("0a1b2c3d", tmp_path) == run
+    shutil.rmtree(run)
+    assert resolve("0a1b2c3d", tmp_path) == copy
+    recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
+    recorded(tmp_path, "0a1b2c3d", "\x1b[2J", at_s=1)
+    with pytest.raises(UsageError, match="may mean several runs") as refused:
+        resolve("0a1b2c3d", tmp_path)
+    assert str(refused.value).isprintable()
+
+
+def test_a_plan_is_named_by_its_hash_or_by_a_run(tmp_path: Path) -> None:
+    """A text that is the beginning of one plan's hash and names a run of another is refused."""
+    path = recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
+    of_plan = find_runs(tmp_path).runs[0].manifest.comparability_hash
+    assert run_of_plan(of_plan[:8], tmp_path).path == path
+    assert run_of_plan("0a1b2c", tmp_path).path == path
+    alike = recorded(tmp_path, "cccccccc", of_plan[:8], at_s=1)
+    assert run_of_plan(of_plan[:8], tmp_path).path == alike, "the plan is the same"
+    shutil.rmtree(alike)
+    recorded(tmp_path, of_plan[:8], "v2", at_s=1, rate=2)
+    with pytest.raises(UsageError, match="may mean several runs"):
+        run_of_plan(of_plan[:8], tmp_path)
 
 
 def test_a_revision_with_killed_runs_only_names_the_newest(tmp_path: Path) -> None:

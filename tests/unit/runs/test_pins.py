@@ -9,7 +9,7 @@ import pytest
 from loadtest.errors import ResultsUnwritable, RunUnreadable, UsageError
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.find import FoundRun, find_runs, resolve
-from loadtest.runs.pins import pin, unpin
+from loadtest.runs.pins import clear_baselines, pin, set_baseline, unpin
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
 
@@ -59,6 +59,35 @@ def test_only_complete_runs_are_pinned(tmp_path: Path) -> None:
         pin(killed, tmp_path)
     with pytest.raises(RunUnreadable):
         pin(tmp_path, tmp_path)
+    assert pinned(tmp_path) == []
+
+
+def test_a_run_without_a_revision_is_not_pinned(tmp_path: Path) -> None:
+    """Its server may be any version; the same run with a revision is pinned, by its id too."""
+    unnamed = write_run(tmp_path, of=manifest(run_id="0a1b2c3d", revision="unnamed"), seconds=1)
+    with pytest.raises(UsageError, match=r"has no revision and cannot be a baseline.*--ws-revision NAME"):
+        set_baseline("0a1b2c3d", tmp_path)
+    assert pinned(tmp_path) == []
+    assert unnamed.is_dir()
+    write_run(tmp_path, of=manifest(run_id="1b2c3d4e", revision="v1"), seconds=1)
+    set_baseline("1b2c", tmp_path)
+    assert [run.manifest.run_id for run in pinned(tmp_path)] == ["1b2c3d4e"]
+
+
+def test_a_pinned_run_is_cleared_by_its_id_or_the_beginning_of_it(tmp_path: Path) -> None:
+    """A beginning that two have is refused, and nothing is removed."""
+    for run_id, rate in (("0a1b2c3d", 1.0), ("0a1b9999", 2.0), ("ffff0000", 3.0)):
+        of = manifest(run_id=run_id, run_plan=plan(rate=rate))
+        pin(write_run(tmp_path, of=of, seconds=1), tmp_path)
+    with pytest.raises(UsageError, match="'0a1b' may mean several runs"):
+        clear_baselines("0a1b", tmp_path)
+    with pytest.raises(UsageError, match="no pinned run 'fff'"):
+        clear_baselines("fff", tmp_path)
+    assert len(pinned(tmp_path)) == 3
+    clear_baselines("ffff", tmp_path)
+    clear_baselines("0a1b9999", tmp_path)
+    assert [run.manifest.run_id for run in pinned(tmp_path)] == ["0a1b2c3d"]
+    clear_baselines("v1.0", tmp_path)
     assert pinned(tmp_path) == []
 
 

@@ -1,0 +1,191 @@
+"""The revision of the server under test: its name, and how it is known.
+
+It is the first of: `--ws-revision`; the response header that `--ws-revision-header` names; `version`,
+`revision` or `commit` in the health endpoint's JSON; the commit that the CI job builds; else `unnamed`. The
+server is asked once before each run, by the process that records it, and only if no revision was given.
+
+A server's text becomes a folder's name and the key by which runs are compared, so it is cut to the characters
+that both may have. A text that holds one of the run's secrets is not taken.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from hashlib import sha256
+from itertools import chain
+
+import msgspec
+
+from loadtest.locust_plugin.load_settings import LoadSettings
+from loadtest.results.manifest import GIVEN, UNNAMED
+from loadtest.text import one_line, public_line, public_path, without_secrets
+from loadtest.transport.http_health import Answer, Health, ask
+
+logger = logging.getLogger("loadtest")
+
+FIELDS = ("version", "revision", "commit")
+"""Fields of the health endpoint's JSON that name a revision, in order of preference."""
+
+VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")
+"""Environment variables in which a CI service names the commit: GitHub's, GitLab's."""
+
+LONGEST = 80
+"""Characters of a revision that a server or CI names: those of a folder's name."""
+
+_DIGEST = 8
+"""Hexadecimal characters that tell longer revisions apart."""
+
+_MOST_READ = 4096
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+
+_value = msgspec.json.Decoder(str | int | float).decode
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A server's revision and its source: an option, a header, a field or a variable; empty for `unnamed`."""
+
+    name: str
+    source: str = ""
+
+
+Ask = Callable[[str], Answer]
+"""Sends a GET request for a path to the server under test, once for each path."""
+
+
+def asking(settings: LoadSettings) -> Ask:
+    """Return what asks the server of a run, with the headers that its sessions send."""
+    return cache(partial(ask, settings.engine.target, headers=settings.engine.headers))
+
+
+def public_health(answer: Answer, settings: LoadSettings) -> Health:
+    """Return the health without what the server echoes of the run's secrets."""
+    problem = public_line(answer.health.problem, settings.secrets)
+    return msgspec.structs.replace(answer.health, problem=problem)
+
+
+def find_revision(
+    settings: LoadSettings, ask: Ask, *, health_path: str | None, environment: Mapping[str, str] = os.environ
+) -> Revision:
+    """Return the revision of the server under test, and log where it came from.
+
+    Args:
+        settings: settings of the run.
+        ask: asks the server.
+        health_path: path of the health endpoint, None if there is none.
+        environment: the process's environment variables.
+    """
+    if settings.revision:
+        return Revision(settings.revision, GIVEN)
+    search = _Search(settings, ask, health_path)
+    named = chain(search.named_by_header(), search.named_by_health(), search.named_by(environment))
+    found = next(named, Revision(UNNAMED))  # a source is asked only if those before it named none
+    if found.name == UNNAMED:
+        asked = "".join(f"; {one}" for one in search.answers)
+        logger.warning(
+            "no revision of the server is known, so this run will not be a baseline: give %s NAME%s",
+            GIVEN,
+            asked,
+        )
+    else:
+        logger.info("the revision is %s (%s)", found.name, found.source)
+    return found
+
+
+class _Search:
+    """Looks for a revision in each source.
+
+    Attributes:
+        answers: what the server answered to each request, for people.
+    """
+
+    def __init__(self, settings: LoadSettings, ask: Ask, health_path: str | None) -> None:
+        self.answers: list[str] = []
+        self._settings = settings
+        self._ask = ask
+        self._health_path = health_path
+
+    def named_by_header(self) -> Iterator[Revision]:
+        """Yield the revision in the header that was asked for, if there is one."""
+        header = self._settings.revision_header
+        if header is None:
+            return
+        came: dict[str, None] = {}
+        for path in self._paths():
+            answer = self._answer(path)
+            if name := self._cleaned(answer.header(header) or ""):
+                yield Revision(name, f"header {header} of {_get(path)}")
+                return
+            came |= dict.fromkeys(one.lower() for one, _ in answer.headers)
+        shown = public_line(", ".join(came), self._settings.secrets) or "none"
+        logger.warning(
+            "--ws-revision-header %s was not found: %s. Headers that came: %s",
+            header,
+            "; ".join(self.answers),
+            shown,
+        )
+
+    def _paths(self) -> Iterator[str]:
+        """Yield the health endpoint's path and the WebSocket's, which needs no session's own values here."""
+        if self._health_path is not None:
+            yield self._health_path
+        yield _PLACEHOLDER.sub("revision", self._settings.engine.config.dialect.path.partition("?")[0])
+
+    def named_by_health(self) -> Iterator[Revision]:
+        """Yield the revision in the health endpoint's JSON, if there is one."""
+        if self._health_path is None:
+            return
+        answer = self._answer(self._health_path)
+        fields = _fields_of(answer.body) if answer.health.ok else {}
+        for field in FIELDS:
+            if name := self._cleaned(fields.get(field, "")):
+                yield Revision(name, f"{field} in {_get(self._health_path)}")
+                return
+
+    def named_by(self, environment: Mapping[str, str]) -> Iterator[Revision]:
+        """Yield the commit that the CI job builds, if it is one."""
+        for variable in VARIABLES:
+            if name := self._cleaned(environment.get(variable, "")):
+                yield Revision(name, variable)
+
+    def _answer(self, path: str) -> Answer:
+        answer = self._ask(path)
+        told = str(public_health(answer, self._settings))
+        if told not in self.answers:
+            self.answers.append(told)
+        return answer
+
+    def _cleaned(self, text: str) -> str:
+        """Return a text as a revision's name; empty if nothing is left, or if it holds a secret."""
+        text = text[:_MOST_READ]
+        if without_secrets(text, self._settings.secrets) != text:
+            return ""
+        name = _UNSAFE.sub("-", text).strip(".-")
+        if len(name) <= LONGEST:
+            return name
+        digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+        return f"{name[: LONGEST - _DIGEST - 1]}-{digest}"
+
+
+def _get(path: str) -> str:
+    return one_line(f"GET {public_path(path)}")
+
+
+def _fields_of(body: bytes) -> dict[str, str]:
+    """Return the fields of `FIELDS` that are texts or numbers; empty if the body is no JSON object."""
+    try:
+        found = _fields(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    values: dict[str, str] = {}
+    for field in FIELDS:
+        try:
+            values[field] = str(_value(found[field]))
+        except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+    return values

@@ -1,0 +1,101 @@
+"""HTTP connections whose answer is bounded in time and size, whatever it says about itself.
+
+The endpoint may be anyone's. `http.client` limits single reads and the length of a line, and nothing else: a
+server that sends a byte a second, or a body without an end, would hold it for ever. It blocks, so never use
+it on the engine's loop.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+import time
+from dataclasses import dataclass
+from typing import Any
+
+
+def bounded_connection(
+    host: str, port: int | None, tls: ssl.SSLContext | None, *, time_limit_s: float, size_limit: int
+) -> http.client.HTTPConnection:
+    """Return a connection for one request. Reading its answer raises an error at a limit.
+
+    Args:
+        host, port: where to connect; None for the scheme's port.
+        tls: the TLS context for https, None for http.
+        time_limit_s: seconds from now to the answer's last byte.
+        size_limit: bytes of the answer, head included.
+
+    Returns:
+        A connection whose reads raise TimeoutError when the time is up and ValueError at too large an answer.
+    """
+    deadline_s = time.monotonic() + time_limit_s
+    connection = (
+        http.client.HTTPConnection(host, port, timeout=time_limit_s)
+        if tls is None
+        else http.client.HTTPSConnection(host, port, timeout=time_limit_s, context=tls)
+    )
+
+    def response(sock: socket.socket, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
+        bounded: Any = _BoundedSocket(sock, _Limits(deadline_s, time_limit_s, size_limit))
+        return http.client.HTTPResponse(bounded, *arguments, **options)
+
+    connection.response_class = response  # type: ignore[assignment]  # a function does what the class does
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    deadline_s: float
+    time_limit_s: float
+    size_limit: int
+
+
+class _BoundedSocket:
+    """What `http.client` reads an answer from: a socket that ends with an error at a limit."""
+
+    def __init__(self, sock: socket.socket, limits: _Limits) -> None:
+        self._bytes = _BoundedBytes(sock, limits)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Return the file to read from."""
+        return io.BufferedReader(self._bytes)
+
+
+class _BoundedBytes(io.RawIOBase):
+    """The bytes of a socket up to the limits of size and time."""
+
+    def __init__(self, sock: socket.socket, limits: _Limits) -> None:
+        self._sock = sock
+        self._file = sock.makefile("rb", buffering=0)  # keeps the socket open when the connection closes it
+        self._limits = limits
+        self._left = limits.size_limit
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes.
+
+        Raises:
+            TimeoutError: the time is up.
+            ValueError: the answer is too large.
+        """
+        left_s = self._limits.deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no whole answer within {self._limits.time_limit_s:g} s")
+        self._sock.settimeout(left_s)
+        count = self._file.readinto(buffer) or 0
+        self._left -= count
+        if self._left < 0:
+            raise ValueError(f"the answer has over {_size(self._limits.size_limit)}")
+        return count
+
+    def close(self) -> None:
+        """Close the file, and the socket with it."""
+        self._file.close()
+        super().close()
+
+
+def _size(count: int) -> str:
+    return f"{count // 2**20} MB" if count >= 2**20 else f"{count // 2**10} kB"

@@ -1,0 +1,183 @@
+"""The revision of the server under test: which source names it, and what a server cannot make of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from loadtest.locust_plugin.load_settings import load_settings
+from loadtest.locust_plugin.revision import LONGEST, Revision, find_revision
+from loadtest.options import SETTINGS
+from loadtest.results.directory import folder_name
+from loadtest.transport.http_health import Answer, Health
+
+HEALTH, ENDPOINT = "/api/health", "/ws/revision"
+
+CI = {"GITHUB_SHA": "0a1b2c3", "CI_COMMIT_SHA": "ffffff"}
+
+
+class Server:
+    """A server under test, as answers by path.
+
+    Attributes:
+        asked: the paths that were asked.
+    """
+
+    def __init__(self, answers: Mapping[str, Answer] | None = None) -> None:
+        self.asked: list[str] = []
+        self._answers = answers or {}
+
+    def ask(self, path: str) -> Answer:
+        """Answer a request."""
+        self.asked.append(path)
+        return self._answers.get(path, answer(path, status=404))
+
+
+def answer(
+    path: str = HEALTH, body: object = "", *, status: int | None = 200, problem: str = "", **headers: str
+) -> Answer:
+    """Return an answer; a body that is no bytes is sent as JSON, and _ in a header's name as -."""
+    return Answer(
+        health=Health(path=path, status=status, problem=problem),
+        headers=tuple((name.replace("_", "-"), value) for name, value in headers.items()),
+        body=body if isinstance(body, bytes) else json.dumps(body).encode(),
+    )
+
+
+def found(
+    server: Server,
+    environment: Mapping[str, str] | None = None,
+    health_path: str | None = HEALTH,
+    **values: Any,
+) -> Revision:
+    """Return the revision of a run against this server."""
+    usual = {attribute: row.default for attribute, row in SETTINGS.items()}
+    settings = load_settings(usual | values, "ws://127.0.0.1:1")
+    return find_revision(settings, server.ask, health_path=health_path, environment=environment or {})
+
+
+def test_the_one_that_is_given_is_taken_and_nobody_is_asked() -> None:
+    """Whatever the server and CI say."""
+    server = Server({HEALTH: answer(body={"version": "v2"}, X_Version="v3")})
+    revision = found(server, CI, revision=" v1 ", revision_header="X-Version")
+    assert revision == Revision("v1", "--ws-revision")
+    assert server.asked == []
+
+
+def test_a_header_comes_before_what_the_health_endpoint_says() -> None:
+    """Whatever the status, and whatever the case of its name."""
+    server = Server({HEALTH: answer(body={"version": "v2"}, status=503, x_VERSION="v3")})
+    revision = found(server, CI, revision_header="X-Version")
+    assert revision == Revision("v3", "header X-Version of GET /api/health")
+    assert server.asked == [HEALTH]
+
+
+def test_a_header_is_asked_for_at_the_endpoint_too() -> None:
+    """Without a session's own values; where there is no health endpoint, only there."""
+    answers = {HEALTH: answer(), ENDPOINT: answer(ENDPOINT, status=426, X_Version="v3")}
+    for health_path, asked in ((HEALTH, [HEALTH, ENDPOINT]), (None, [ENDPOINT])):
+        server = Server(answers)
+        revision = found(server, CI, health_path, revision_header="X-Version")
+        assert revision == Revision("v3", "header X-Version of GET /ws/revision")
+        assert server.asked == asked
+
+
+def test_a_header_that_does_not_come_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """With those that came, without secrets; the next source is taken."""
+    caplog.set_level(logging.INFO, "loadtest")
+    server = Server({HEALTH: answer(body={"commit": "c1"}, Server="uvicorn", X_Version="", t0ps3cret="1")})
+    revision = found(server, revision_header="X-Version", token="t0ps3cret")
+    assert revision == Revision("c1", "commit in GET /api/health")
+    told, said = (record.getMessage() for record in caplog.records)
+    assert told == (
+        "--ws-revision-header X-Version was not found: GET /api/health: HTTP 200 after 0 ms; "
+        "GET /ws/revision: HTTP 404 after 0 ms. Headers that came: server, x-version, ***"
+    )
+    assert said == "the revision is c1 (commit in GET /api/health)"
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "field"),
+    [
+        ({"commit": "c", "revision": "r", "version": "v"}, "v", "version"),
+        ({"commit": "c", "revision": "r"}, "r", "revision"),
+        ({"commit": "c", "version": ""}, "c", "commit"),
+        ({"version": 42}, "42", "version"),
+        ({"version": 1.5}, "1.5", "version"),
+        ({"version": {"major": 1}, "commit": "c"}, "c", "commit"),
+        ({"version": True, "revision": None, "commit": ["x"]}, None, None),
+        ({"app": {"version": "v"}}, None, None),
+        (["version"], None, None),
+        (b'{"version": "v', None, None),
+        (b'{"version": "\xff\xfe"}', None, None),
+        (b"[" * 100_000, None, None),
+        (b'{"version":' + b"[" * 100_000, None, None),
+        (b"", None, None),
+    ],
+)
+def test_the_health_endpoint_names_it(body: object, name: str | None, field: str | None) -> None:
+    """In the first of three fields that is a text or a number; anything else is none, and CI's is taken."""
+    revision = found(Server({HEALTH: answer(body=body)}), CI)
+    expected = Revision(name, f"{field} in GET /api/health") if name else Revision("0a1b2c3", "GITHUB_SHA")
+    assert revision == expected
+
+
+@pytest.mark.parametrize("status", [None, 301, 404, 503])
+def test_an_endpoint_that_is_not_healthy_names_none(status: int | None) -> None:
+    """The version in an error may be that of a proxy."""
+    assert found(Server({HEALTH: answer(body={"version": "v2"}, status=status)})).name == "unnamed"
+
+
+def test_ci_names_the_commit() -> None:
+    """GitHub before GitLab; an empty variable is none. Without a health endpoint nobody is asked."""
+    server = Server()
+    assert found(server, CI, None) == Revision("0a1b2c3", "GITHUB_SHA")
+    assert found(server, {**CI, "GITHUB_SHA": " "}, None) == Revision("ffffff", "CI_COMMIT_SHA")
+    assert server.asked == []
+
+
+def test_without_a_name_it_is_unnamed_and_the_reason_told(caplog: pytest.LogCaptureFixture) -> None:
+    """With what to do, and what the health endpoint answered, without what it echoes of a secret."""
+    server = Server({HEALTH: answer(status=None, problem="BadStatusLine: t0ps3cret")})
+    assert found(server, token="t0ps3cret") == Revision("unnamed", "")
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == (
+        "no revision of the server is known, so this run will not be a baseline: give --ws-revision NAME; "
+        "GET /api/health: BadStatusLine: *** after 0 ms"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("v1.2.3-rc.1_x", "v1.2.3-rc.1_x"),
+        ("  feature/login #7 ", "feature-login-7"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("v1\x1b[2J\u202e\x00</script>", "v1-2J-script"),
+        ("\u2603", "unnamed"),
+        ("Bearer t0ps3cret", "unnamed"),
+    ],
+)
+def test_a_servers_text_becomes_a_name_for_a_folder(said: str, name: str) -> None:
+    """Of plain characters only; a text with one of the run's secrets is not taken."""
+    revision = found(Server({HEALTH: answer(body={"version": said})}), token="t0ps3cret")
+    assert revision.name == name == folder_name(name)
+
+
+def test_a_long_text_is_cut_and_stays_itself() -> None:
+    """Two that differ at their ends only are two revisions."""
+    names = [
+        found(Server({HEALTH: answer(body={"version": "registry.example/app@sha256:" + end * 64})})).name
+        for end in ("a", "b")
+    ]
+    shared = "registry.example-app-sha256-"
+    cut = found(Server({HEALTH: answer(body={"version": f"{'a' * 100}1"})})).name
+    other = found(Server({HEALTH: answer(body={"version": f"{'a' * 100}2"})})).name
+    assert all(name.startswith(shared) and len(name) <= LONGEST for name in names)
+    assert len({*names, cut, other}) == 4
+    assert len(cut) == len(other) == LONGEST
