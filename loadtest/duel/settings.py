@@ -4,20 +4,16 @@ Locust checks its own arguments at the first run. Two mistakes are found earlier
 sets, and a duration that is too short to judge latency.
 """
 
-import argparse
-import contextlib
 import math
-import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import NoReturn
 
-from loadtest.errors import NOT_SHOWN, InvalidSetting, UsageError
-from loadtest.options import SETTINGS
+from loadtest.duel.locust_options import WARMUP, names_log, warmup_s
+from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.statistics.comparison import MIN_SECONDS
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.sequential import plan_looks
@@ -48,19 +44,6 @@ _OWN_OPTIONS = {
     "--ws-margin": "use --margin",
 }
 """Options of Locust that the duel sets itself, and what to use instead."""
-
-WARMUP = SETTINGS["warmup_s"]
-
-_CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")
-"""Where Locust looks for options, besides `--config`."""
-
-_SETS_WARMUP = re.compile(rf"""^\s*["']?(--)?{WARMUP.option[2:6]}""", re.MULTILINE)
-"""A line of such a file with the warm-up's option, which Locust takes shortened too."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
 
 
 class Order(StrEnum):
@@ -179,28 +162,27 @@ class DuelSettings:
 
     def _check_warmup(self) -> None:
         """Refuse runs that are too short after their warm-up to judge latency."""
-        warmup_s = self.warmup_s
-        least_s = math.ceil(MIN_SECONDS + warmup_s)
+        without_s = self.warmup_s
+        least_s = math.ceil(MIN_SECONDS + without_s)
         if self.duration_s < least_s:
-            problem = f"must be at least {least_s}s: {MIN_SECONDS} s after a warm-up of {warmup_s:g} s"
-            hint = f"For a shorter warm-up add -- {WARMUP.option} SECONDS" if warmup_s else ""
+            problem = f"must be at least {least_s}s: {MIN_SECONDS} s after a warm-up of {without_s:g} s"
+            hint = f"For a shorter warm-up add -- {WARMUP.option} SECONDS" if without_s else ""
             raise InvalidSetting("--duration", f"{self.duration_s}s", problem, hint)
 
     @property
     def warmup_s(self) -> float:
-        """The warm-up of each run in seconds, as given for Locust or in the environment; 0 if unknown.
+        """The warm-up of each run in seconds; 0 if it is unknown (`loadtest.duel.locust_options`)."""
+        return warmup_s(self.arguments, self._own_locustfile)
 
-        It is unknown if a locustfile of your own or a configuration file of Locust may set it.
-        """
-        parser = _Parser(add_help=False)
-        parser.add_argument(WARMUP.option, dest="warmup", default=os.environ.get(WARMUP.variable) or None)
-        parser.add_argument("--config")
-        given = parser.parse_known_args(self.arguments)[0]
-        if given.warmup is not None:
-            return float(WARMUP.read(given.warmup))
-        files = [*_CONFIG_FILES, *([given.config] if given.config else [])]
-        own = self.locustfile != LOCUSTFILE or _set_warmup(files)
-        return 0.0 if own else float(WARMUP.default)
+    @property
+    def followed(self) -> tuple[str, ...]:
+        """The roles whose server's output is followed as its log: started here, and the user names no log."""
+        started = tuple(side.role for side in self.sides if side.command)
+        return started if started and not names_log(self.arguments, self._own_locustfile) else ()
+
+    @property
+    def _own_locustfile(self) -> Path | None:
+        return None if self.locustfile == LOCUSTFILE else self.locustfile
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -211,15 +193,6 @@ class DuelSettings:
     def looks(self) -> tuple[int, ...]:
         """The numbers of pairs at which the duel looks."""
         return plan_looks(self.pairs)
-
-
-def _set_warmup(files: Iterable[str]) -> bool:
-    """Return whether one of Locust's configuration files sets the warm-up."""
-    for file in files:
-        with contextlib.suppress(OSError, ValueError):  # no such file, or no text
-            if _SETS_WARMUP.search(Path(file).expanduser().read_text(encoding="utf-8")):
-                return True
-    return False
 
 
 def parse_duration(text: str) -> int:

@@ -241,7 +241,7 @@ def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
     """Eight runs of the baseline that agree tell that twelve pairs are enough."""
     runs, known = MadeUpRuns(), {"arguments": ("--ws-warmup", "5")}
     for _ in range(9):
-        runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+        runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={}, server_logs={})
     _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path, **known)
     (forecast,) = forecasts(told)
     assert forecast.startswith("forecast: 12 pairs should be enough")
@@ -253,7 +253,7 @@ def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
 def test_an_earlier_run_with_too_little_in_it_is_told(tmp_path: Path) -> None:
     """A quantile that could not be judged in it gets no number."""
     runs, known = MadeUpRuns(special={(1, "a"): {"seconds": 14}}), {"arguments": ("--ws-warmup", "5")}
-    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={}, server_logs={})
     _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path, **known)
     (forecast,) = forecasts(told)
     assert "may be too few" in forecast
