@@ -19,7 +19,7 @@ from loadtest.statistics.comparison import ASSUMED_RATIO, MIN_RUNS
 from loadtest.statistics.margins import GATES
 from loadtest.statistics.power import Power
 from loadtest.verdict.evidence import LatencyEvidence
-from loadtest.verdict.item_changes import ItemChange, outcome_line
+from loadtest.verdict.item_changes import outcome_line
 from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import (
     OPTIONAL_TAGS,
@@ -156,13 +156,8 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
 
 
 def _change_table(record: DuelRecord) -> Table:
-    """Return the table of changes, an item a line: `server_log`, `FAIL → PASS`, `fixed`."""
-    rows = [(one.item, _arrow(one), str(one.change)) for one in record.changes]
-    return Table(("item", "a → b", "change"), "lll", rows, "Changes")
-
-
-def _arrow(one: ItemChange) -> str:
-    return str(one.after) if one.before is one.after else f"{one.before} → {one.after}"
+    """Return the table of changes, an item a line: `server_log FAIL → PASS (fixed)`."""
+    return Table(("item, from a to b",), "l", [(str(change),) for change in record.changes], "Changes")
 
 
 class Forecast:
