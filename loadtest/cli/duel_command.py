@@ -86,8 +86,8 @@ def duel(
 
     Commands are started without a shell. They must stay in the foreground and listen on 127.0.0.1; they are
     stopped at the end. What they print is followed as the server's log, unless --ws-server-log or
-    --ws-server-log-cmd names another. Ctrl-C ends the duel with a verdict on the pairs made so far. The duel is kept in
-    DIR/duels, its runs with all others. `loadtest report DIR/duels/NAME` judges it again.
+    --ws-server-log-cmd names another. Ctrl-C ends the duel with a verdict on the pairs made so far. The duel
+    is kept in DIR/duels, its runs with all others. `loadtest report DIR/duels/NAME` judges it again.
 
     Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
