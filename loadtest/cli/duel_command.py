@@ -80,9 +80,14 @@ def duel(
     After 4, 8 and 12 pairs the duel looks at the result, and ends as soon as the verdict is settled. Progress
     is printed to standard error.
 
+    Every item has a line: `server_log FAIL → PASS (fixed)`. An item that b fails and a never does fails the
+    duel and ends it. One that fails in both does not, unless b fails it more often: INCONCLUSIVE, or FAIL if
+    chance does not explain it (Fisher's exact test, 5%).
+
     Commands are started without a shell. They must stay in the foreground and listen on 127.0.0.1; they are
-    stopped at the end. Ctrl-C ends the duel with a verdict on the pairs made so far. The duel is kept in
-    DIR/duels, its runs with all others. `loadtest report DIR/duels/NAME` judges it again.
+    stopped at the end. What they print is followed as the server's log, unless --ws-server-log or
+    --ws-server-log-cmd names another. Ctrl-C ends the duel with a verdict on the pairs made so far. The duel
+    is kept in DIR/duels, its runs with all others. `loadtest report DIR/duels/NAME` judges it again.
 
     Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 

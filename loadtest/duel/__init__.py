@@ -1,9 +1,11 @@
 """Compare two deployments by pairs of runs, in turn or at the same time, until the verdict is settled.
 
     settings        the settings of a duel
+    locust_options  what the user has set for Locust
     duel            runs a duel, pair by pair
     stopping        decides what comes next, given the pairs so far
     judging         the verdict, from the runs' files; duel.json
+    side_changes    what changed from one deployment to the other
     servers         starts and stops the servers given as commands
     locust_runs     starts Locust for each run
     logged_process  a child process with a log

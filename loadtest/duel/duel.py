@@ -6,7 +6,7 @@ reports progress. Ctrl-C, SIGTERM and SIGHUP stop the runs in progress; the comp
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from loadtest.duel.judging import (
     judged,
     latency_so_far,
     make_folder,
+    pooled_items,
     read_pair,
     read_record,
     write_record,
@@ -36,8 +37,10 @@ from loadtest.errors import LoadtestError
 from loadtest.report.markdown import sheet
 from loadtest.results.directory import check_writable
 from loadtest.results.environment import utc_text
+from loadtest.ruling import Ruling
 from loadtest.statistics.margins import margins_of
 from loadtest.verdict.items import AnyItem
+from loadtest.verdict.pooled import is_open
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -99,6 +102,7 @@ class Duel:
             looks=list(settings.looks),
             duration_s=settings.duration_s,
             margins=margins_of(settings.gates),
+            followed=list(settings.followed),
             started_at=utc_text(started_unix_ns),
             started_unix_ns=started_unix_ns,
         )
@@ -138,7 +142,7 @@ class Duel:
             if step.number == 2:
                 self._tell_all(forecast.after(self._pairs[0].a.timing))
             try:
-                self._record_pair(self._run_pair(step, servers.urls))
+                self._record_pair(self._run_pair(step, servers))
             except LoadtestError:
                 if not servers.ended():  # else the run failed because its server ended
                     raise
@@ -148,12 +152,13 @@ class Duel:
                 self.record = msgspec.structs.replace(self.record, ended_servers=ended)
                 return End.SERVER_ENDED
 
-    def _run_pair(self, pairing: Pairing, urls: Mapping[str, str]) -> RunPair:
+    def _run_pair(self, pairing: Pairing, servers: Servers) -> RunPair:
         made: dict[str, Path] = {}
+        followed = {role: servers.logs[role] for role in self.record.followed}
         for roles in pairing.turns:
             self._tell(output.turn_line(self._settings, pairing.number, roles))
             logs = {role: self.folder / f"{pairing.number:02}-{role}.log" for role in roles}
-            made |= self._make_runs(self._settings, roles, urls=urls, logs=logs)
+            made |= self._make_runs(self._settings, roles, urls=servers.urls, logs=logs, server_logs=followed)
         names = {role: str(path.relative_to(self._settings.results)) for role, path in made.items()}
         return RunPair(a=names["a"], b=names["b"])
 
@@ -164,15 +169,17 @@ class Duel:
         self.record = msgspec.structs.replace(self.record, pairs=[*self.record.pairs, runs])
         _write(self.folder, self.record)
         self._tell_all(output.pair_lines(len(self._pairs), pair, self._settings.order))
-        look = self._look()
+        look, items = self._look(), list(pooled_items(self.record, self._pairs).values())
         outcome = Outcome(
             fit=pair.fit,
-            failed=bool(pair.failed_items),
+            failed=any(_is_certain(item, at_look=look is not None) for item in items),
+            open=any(map(is_open, items)),
             hopeless=pair.fit and bool(pair.lacks),
             latency=None if look is None else look.verdict,
         )
         self._outcomes.append(outcome)
         fit = [one for one in self._pairs if one.fit]
+        self._tell_all(output.both_lines(items))
         self._tell(output.standing_line(fit, look, looks=self._settings.looks))
 
     def _look(self) -> AnyItem | None:
@@ -190,6 +197,15 @@ class Duel:
     def _tell_all(self, lines: Iterable[str]) -> None:
         for line in lines:
             self._tell(line)
+
+
+def _is_certain(item: AnyItem, *, at_look: bool) -> bool:
+    """Whether the candidate regressed in an item, whatever more pairs show.
+
+    If the baseline fails it too, only less often, this is asked at the looks alone: asked after each pair,
+    chance would answer yes more often than the test allows.
+    """
+    return item.verdict is Ruling.FAIL and (at_look or item.evidence.chance_ratio is None)
 
 
 def rejudge(folder: Path) -> DuelRecord:

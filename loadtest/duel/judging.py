@@ -1,13 +1,16 @@
 """The verdict of a duel, made from duel.json and the files of its runs alone.
 
-`latency` is judged over the pairs, every other item over the candidate's runs; the overall verdict follows
-from the items as in any run. If the candidate's server ends by itself, `connect` is FAIL. If the baseline's
-does, a note says so.
+`latency` is judged over the pairs, every other item over the runs of both sides (`loadtest.verdict.pooled`).
+The overall verdict follows from the items as in any run. If the candidate's server ends by itself, `connect`
+is FAIL, or INCONCLUSIVE if the baseline's does too. If only the baseline's does, a note says so.
+
+If the duel chose the server's log, the output of a server that it started, a log that cannot be judged in any
+run leaves `server_log` NOT_JUDGED: nobody asked for it.
 """
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,16 +18,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from loadtest.duel.side_changes import changes_of
 from loadtest.results.directory import DUELS, write_json, writing
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_run
-from loadtest.ruling import Ruling
+from loadtest.ruling import Ruling, worst
 from loadtest.runs.baselines import earlier_runs
 from loadtest.runs.verdict_file import read_verdict
 from loadtest.statistics.comparison import MIN_PAIRS
 from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
 from loadtest.verdict import items
 from loadtest.verdict.evidence import LatencyEvidence, PooledEvidence
+from loadtest.verdict.item_changes import ItemChange
 from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, typed, whole
 from loadtest.verdict.latency import (
     OPTIONAL_TAGS,
@@ -36,7 +41,8 @@ from loadtest.verdict.latency import (
     timing,
     why_spoiled,
 )
-from loadtest.verdict.run import ItemOfRun, judge, pooled
+from loadtest.verdict.pooled import ItemOfRun, pooled
+from loadtest.verdict.run import judge
 
 RECORD = "duel.json"
 SUMMARY = "summary.md"
@@ -81,9 +87,12 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
         started_unix_ns: start in Unix time (ns); only runs made before it count for the noise floor.
         pairs: the completed pairs.
         end: why the duel ended, empty while it is running.
+        followed: the roles whose server's output the duel follows as the server's log.
         ended_servers: messages about servers that ended by themselves, by role.
         verdict: verdict on the candidate against the baseline, null until the duel has ended.
         items: verdicts on the items, empty until the duel has ended.
+        changes: what changed from the baseline to the candidate, item by item. `latency` compares both by
+            itself: its verdict stands on both sides.
         notes: further remarks for people.
     """
 
@@ -99,9 +108,11 @@ class DuelRecord(Struct, frozen=True, kw_only=True):
     started_unix_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     pairs: list[RunPair] = []
     end: Text = ""
+    followed: list[Text] = []
     ended_servers: dict[str, Text] = {}
     verdict: Ruling | None = None
     items: list[AnyItem] = []
+    changes: list[ItemChange] = []
     notes: list[Text] = []
 
     def __post_init__(self) -> None:
@@ -216,11 +227,6 @@ class DuelPair:
         return is_fit(self.timings)
 
     @property
-    def failed_items(self) -> list[str]:
-        """The items other than latency that the candidate failed."""
-        return [name for name in POOLED if self.b.verdict.item(name).verdict is Ruling.FAIL]
-
-    @property
     def lacks(self) -> list[str]:
         """Why no number of such runs can be judged: too few samples, or no messages; empty if they can."""
         if not self.a.timing.manifest.plan.messages_planned:
@@ -285,29 +291,63 @@ def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> D
         pairs: its pairs, with their data.
         results: the folder of all runs.
     """
-    pooled_items = {name: _pooled(name, pairs) for name in POOLED}
-    candidate_ended = record.ended_servers.get("b")
-    if candidate_ended:
-        connect = pooled_items["connect"]
-        pooled_items["connect"] = msgspec.structs.replace(
-            connect, verdict=Ruling.FAIL, summary=f"{candidate_ended}; {connect.summary}"
-        )
-    items: dict[str, AnyItem] = {
-        **pooled_items,
-        "latency": latency_so_far(record, pairs, results=results),
-    }
+    found = pooled_items(record, pairs)
+    found["connect"] = _with_ended_servers(found["connect"], record.ended_servers)
+    items: dict[str, AnyItem] = {**found, "latency": latency_so_far(record, pairs, results=results)}
     listed = [items[name] for name in ITEMS]
+    known = listed if pairs else [item for item in listed if item.verdict is Ruling.FAIL]
     return msgspec.structs.replace(
-        record, items=listed, verdict=whole(listed), notes=_notes(record, pooled_items.values(), pairs)
+        record,
+        items=listed,
+        verdict=whole(listed),
+        changes=changes_of(known),
+        notes=_notes(record, found.values(), pairs),
     )
 
 
-def _pooled(name: str, pairs: Sequence[DuelPair]) -> Item[PooledEvidence[Any]]:
-    return pooled(
-        name,
-        baseline=[ItemOfRun(pair.a.name, pair.a.verdict.item(name)) for pair in pairs],
-        candidate=[ItemOfRun(pair.b.name, pair.b.verdict.item(name)) for pair in pairs],
-    )
+def pooled_items(record: DuelRecord, pairs: Sequence[DuelPair]) -> dict[str, Item[PooledEvidence[Any]]]:
+    """Judge the items other than latency over these pairs."""
+    return {name: _pooled(name, record, pairs) for name in POOLED}
+
+
+def _pooled(name: str, record: DuelRecord, pairs: Sequence[DuelPair]) -> Item[PooledEvidence[Any]]:
+    a = [ItemOfRun(pair.a.name, pair.a.verdict.item(name)) for pair in pairs]
+    b = [ItemOfRun(pair.b.name, pair.b.verdict.item(name)) for pair in pairs]
+    if name == "server_log" and record.followed and not any(map(_is_judged, [*a, *b])):
+        a, b = _not_asked_for(a), _not_asked_for(b)
+    return pooled(name, baseline=a, candidate=b)
+
+
+def _is_judged(of_run: ItemOfRun) -> bool:
+    return of_run.item.verdict in (Ruling.PASS, Ruling.FAIL)
+
+
+def _not_asked_for(of_runs: Sequence[ItemOfRun]) -> list[ItemOfRun]:
+    """Return the item of each run with NOT_JUDGED in the place of INCONCLUSIVE."""
+    return [
+        of_run
+        if of_run.item.verdict is not Ruling.INCONCLUSIVE
+        else ItemOfRun(
+            of_run.run,
+            msgspec.structs.replace(
+                of_run.item,
+                verdict=Ruling.NOT_JUDGED,
+                summary=f"the server's output cannot be judged as its log: {of_run.item.summary}",
+            ),
+        )
+        for of_run in of_runs
+    ]
+
+
+def _with_ended_servers(
+    connect: Item[PooledEvidence[Any]], ended: Mapping[str, str]
+) -> Item[PooledEvidence[Any]]:
+    """Return `connect` as it stands if the candidate's server, or both, ended by themselves."""
+    if "b" not in ended:
+        return connect
+    ruling = worst([connect.verdict, Ruling.INCONCLUSIVE]) if "a" in ended else Ruling.FAIL
+    summary = f"{ended['b']}; {connect.summary}"
+    return msgspec.structs.replace(connect, verdict=ruling, summary=summary)
 
 
 def _notes(

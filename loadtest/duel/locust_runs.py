@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from loadtest.duel.locust_options import LOGS
 from loadtest.duel.logged_process import LOOK_EVERY_S, LoggedProcess
 from loadtest.duel.settings import DuelSettings, Side
 from loadtest.errors import LoadtestError, RunUnreadable, UsageError
@@ -49,11 +50,17 @@ class MakeRuns(Protocol):
         *,
         urls: Mapping[str, str],
         logs: Mapping[str, Path],
+        server_logs: Mapping[str, Path],
     ) -> dict[str, Path]: ...
 
 
 def run_at_once(
-    settings: DuelSettings, roles: Sequence[str], *, urls: Mapping[str, str], logs: Mapping[str, Path]
+    settings: DuelSettings,
+    roles: Sequence[str],
+    *,
+    urls: Mapping[str, str],
+    logs: Mapping[str, Path],
+    server_logs: Mapping[str, Path],
 ) -> dict[str, Path]:
     """Make a run of each given side, all at the same time, and return the run directories by role.
 
@@ -62,6 +69,7 @@ def run_at_once(
         roles: sides to run.
         urls: URL of each side, by role.
         logs: file for Locust's output, by role.
+        server_logs: server log to follow, by role, of the sides that have one.
 
     Raises:
         UsageError: Locust refused its arguments or its locustfile.
@@ -72,7 +80,7 @@ def run_at_once(
     with ExitStack() as stack:
         for role in roles:
             known = frozenset(_runs_of(sides[role], settings.results))
-            command = _command(settings, sides[role], urls[role])
+            command = _command(settings, sides[role], urls[role], server_logs.get(role))
             turns.append(
                 _Turn(sides[role], known, stack.enter_context(LoggedProcess(command, log=logs[role])))
             )
@@ -80,7 +88,7 @@ def run_at_once(
     return {turn.side.role: _new_run(turn, settings.results) for turn in turns}
 
 
-def _command(settings: DuelSettings, side: Side, url: str) -> list[str]:
+def _command(settings: DuelSettings, side: Side, url: str, server_log: Path | None) -> list[str]:
     """Return Locust's command line. The duel's options come last and so override abbreviated ones."""
     return [
         *(sys.executable, "-m", "locust", "-f", str(settings.locustfile)),
@@ -88,6 +96,7 @@ def _command(settings: DuelSettings, side: Side, url: str) -> list[str]:
         *("--headless", "--only-summary", "-u", str(settings.users), "-r", str(settings.users)),
         *("-t", f"{settings.duration_s}s", "--host", url),
         *("--ws-results", str(settings.results), "--ws-revision", side.revision, "--ws-baseline", "none"),
+        *(() if server_log is None else (LOGS[0].option, str(server_log))),
     ]
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from loadtest import text
 from loadtest.duel.expectation import Expected, expected
 from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
-from loadtest.duel.settings import WARMUP, DuelSettings, Order, Side
+from loadtest.duel.locust_options import WARMUP
+from loadtest.duel.settings import DuelSettings, Order, Side
+from loadtest.duel.side_changes import fails_in_both
 from loadtest.duel.stopping import next_look
 from loadtest.options import SETTINGS
 from loadtest.report.advice import shown_items
-from loadtest.report.tables import Sheet, gate_table, gates, limit_table, pair_table, verdict_table
+from loadtest.report.tables import Sheet, Table, gate_table, gates, limit_table, pair_table, verdict_table
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
@@ -20,6 +22,7 @@ from loadtest.statistics.comparison import ASSUMED_RATIO, MIN_RUNS
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.power import Power
 from loadtest.verdict.evidence import LatencyEvidence
+from loadtest.verdict.item_changes import outcome_line
 from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import (
     OPTIONAL_TAGS,
@@ -103,6 +106,12 @@ def _rulings(run: DuelRun) -> str:
     return f"{run.verdict.verdict} ({'; '.join(found)})" if found else str(run.verdict.verdict)
 
 
+def both_lines(items: Sequence[AnyItem]) -> Iterator[str]:
+    """Yield a line with the items that both sides fail alike, if there are any."""
+    if names := fails_in_both(items):
+        yield f"fails in both so far, so it is no regression: {', '.join(names)}"
+
+
 def standing_line(fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Sequence[int]) -> str:
     """Return the state after a pair: the result of the look, or the mean changes so far.
 
@@ -137,10 +146,12 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
         lines=[
             f"{len(record.pairs)} of {text.counted(record.pairs_planned, 'pair')} of runs of "
             f"{text.clock(record.duration_s)} ({record.order}): {record.end}",
+            *filter(None, [outcome_line(record.changes)]),
             *record.notes,
             *(latency.evidence.spoiled or ()),
         ],
         tables=[
+            _change_table(record),
             verdict_table(shown_items(record.items)),
             limit_table([latency]),
             gate_table(gates(latency)),
@@ -148,6 +159,11 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
         ],
         again=f"loadtest report {shlex.quote(str(folder))}",
     )
+
+
+def _change_table(record: DuelRecord) -> Table:
+    """Return the table of changes, an item a line: `server_log FAIL → PASS (fixed)`."""
+    return Table(("item, from a to b",), "l", [(str(change),) for change in record.changes], "Changes")
 
 
 class Forecast:

@@ -38,6 +38,7 @@ class Servers:
 
     Attributes:
         urls: URL of each side, by role.
+        logs: output of each server that was started, by role.
 
     Raises:
         InvalidSetting: a command does not start a server that listens in time.
@@ -45,6 +46,7 @@ class Servers:
 
     def __init__(self, sides: Sequence[Side], *, folder: Path, timeout_s: float) -> None:
         self.urls = {side.role: side.url for side in sides if side.url}
+        self.logs: dict[str, Path] = {}
         self._processes: dict[str, LoggedProcess] = {}
         with ExitStack() as stack:
             for side in sides:
@@ -62,6 +64,7 @@ class Servers:
                 if _listens_in_time(side, process, port, timeout_s):
                     stack.push(unless_it_listens.pop_all())
                     self._processes[side.role] = process
+                    self.logs[side.role] = process.log
                     return port
             # Retry only if another program has the port: after exit status 0 it may be the server itself,
             # gone to the background.

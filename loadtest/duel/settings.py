@@ -4,21 +4,19 @@ Locust checks its own arguments at the first run. Two mistakes are found earlier
 sets, and a duration that is too short to judge latency.
 """
 
-import argparse
-import contextlib
 import math
-import os
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, parse_storms, parse_weights
 from loadtest.duel.expectation import PlannedLoad
-from loadtest.errors import NOT_SHOWN, InvalidSetting, UsageError
+from loadtest.duel.locust_options import WARMUP, known, names_log
+from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.options import SETTINGS
 from loadtest.session.schedule import parse_backoff
 from loadtest.setting import Setting
@@ -53,24 +51,11 @@ _OWN_OPTIONS = {
 }
 """Options of Locust that the duel sets itself, and what to use instead."""
 
-WARMUP = SETTINGS["warmup_s"]
-
 _OF_LOAD = (
     *("sessions", "rate", "arrivals", "warmup_s", "seed"),
     *("drop_every_s", "drops", "storms", "backoff"),
 )
 """The settings that decide how much a run measures."""
-
-_CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")
-"""Where Locust looks for options, besides `--config`."""
-
-_SETS = r"""^\s*["']?(--)?{}"""
-"""A line of such a file with an option, of which Locust takes the beginning, too."""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
 
 
 class Order(StrEnum):
@@ -189,37 +174,22 @@ class DuelSettings:
 
     def _check_warmup(self) -> None:
         """Refuse runs that are too short after their warm-up to judge latency."""
-        warmup_s = self.warmup_s
-        least_s = math.ceil(MIN_SECONDS + warmup_s)
+        without_s = self.warmup_s
+        least_s = math.ceil(MIN_SECONDS + without_s)
         if self.duration_s < least_s:
-            problem = f"must be at least {least_s}s: {MIN_SECONDS} s after a warm-up of {warmup_s:g} s"
-            hint = f"For a shorter warm-up add -- {WARMUP.option} SECONDS" if warmup_s else ""
+            problem = f"must be at least {least_s}s: {MIN_SECONDS} s after a warm-up of {without_s:g} s"
+            hint = f"For a shorter warm-up add -- {WARMUP.option} SECONDS" if without_s else ""
             raise InvalidSetting("--duration", f"{self.duration_s}s", problem, hint)
 
     @property
     def warmup_s(self) -> float:
-        """The warm-up of each run in seconds, as given for Locust or in the environment; 0 if unknown.
-
-        It is unknown if a locustfile of your own or a configuration file of Locust may set it.
-        """
+        """The warm-up of each run in seconds; 0 if it is unknown (`loadtest.duel.locust_options`)."""
         warmup_s = self.known(WARMUP)
         return 0.0 if warmup_s is None else float(warmup_s)
 
     def known(self, setting: Setting) -> Any:
-        """Return the value of a setting in the runs, as given for Locust or in the environment.
-
-        It is None if a locustfile of your own or a configuration file of Locust may set it.
-        """
-        parser = _Parser(add_help=False)
-        parser.add_argument(setting.option, dest="texts", action="append")
-        parser.add_argument("--config")
-        given = parser.parse_known_args(self.arguments)[0]
-        in_environment = os.environ.get(setting.variable)
-        if texts := given.texts or ([in_environment] if in_environment else []):
-            return setting.read(texts if setting.repeatable else texts[-1])
-        files = [*_CONFIG_FILES, *([given.config] if given.config else [])]
-        own = self.locustfile != LOCUSTFILE or _may_set(setting, files)
-        return None if own else setting.default
+        """Return the value of a setting in the runs, None if it is unknown."""
+        return known(setting, self.arguments, self._own_locustfile)
 
     @property
     def load(self) -> PlannedLoad | None:
@@ -244,6 +214,16 @@ class DuelSettings:
         )
 
     @property
+    def followed(self) -> tuple[str, ...]:
+        """The roles whose server's output is followed as its log: started here, and the user names no log."""
+        started = tuple(side.role for side in self.sides if side.command)
+        return started if started and not names_log(self.arguments, self._own_locustfile) else ()
+
+    @property
+    def _own_locustfile(self) -> Path | None:
+        return None if self.locustfile == LOCUSTFILE else self.locustfile
+
+    @property
     def sides(self) -> tuple[Side, Side]:
         """Baseline and candidate."""
         return self.a, self.b
@@ -252,16 +232,6 @@ class DuelSettings:
     def looks(self) -> tuple[int, ...]:
         """The numbers of pairs at which the duel looks."""
         return plan_looks(self.pairs)
-
-
-def _may_set(setting: Setting, files: Iterable[str]) -> bool:
-    """Return whether one of Locust's configuration files sets a setting, or one with the same initial."""
-    sets = re.compile(_SETS.format(setting.option[2:6]), re.MULTILINE)
-    for file in files:
-        with contextlib.suppress(OSError, ValueError):  # no such file, or no text
-            if sets.search(Path(file).expanduser().read_text(encoding="utf-8")):
-                return True
-    return False
 
 
 def parse_duration(text: str) -> int:

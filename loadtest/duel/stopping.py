@@ -4,8 +4,9 @@ Runs are made in the order a b, b a, a b, … (ABBA), so that a steady drift, su
 filling up, affects both sides equally. Or both runs of a pair are made at the same time and share every
 disturbance. A duel looks at 4, 8 and 12 pairs and after the last (`loadtest.statistics.sequential`), never in
 between: extra looks would raise the error rate above the stated one. It ends as soon as more pairs cannot
-change the verdict: latency is settled at a look, the candidate has failed another item, or the runs are too
-short for any number of pairs.
+change the verdict: latency is settled at a look, the candidate has failed another item that the baseline does
+not fail, or the runs are too short for any number of pairs. An item that both sides fail, the candidate more
+often, is judged at the looks; while it is open, a latency that passes does not end the duel.
 """
 
 from collections.abc import Sequence
@@ -26,13 +27,15 @@ class Outcome:
 
     Args:
         fit: whether the pair counts: the load generator was fit to measure.
-        failed: whether the candidate failed an item other than latency.
+        failed: whether the candidate certainly regressed in an item other than latency.
+        open: whether more pairs may settle an item that both sides fail.
         hopeless: whether each run has too few samples, so that no number of pairs can be judged.
         latency: verdict of the look after this pair, None if there was no look.
     """
 
     fit: bool = True
     failed: bool = False
+    open: bool = False
     hopeless: bool = False
     latency: Ruling | None = None
 
@@ -72,7 +75,7 @@ def next_step(outcomes: Sequence[Outcome], *, pairs: int, order: Order) -> Pairi
     """
     if outcomes:
         last = outcomes[-1]
-        if last.failed or last.latency in (Ruling.PASS, Ruling.FAIL):
+        if last.failed or last.latency is Ruling.FAIL or (last.latency is Ruling.PASS and not last.open):
             return End.SETTLED
         if last.hopeless:
             return End.HOPELESS

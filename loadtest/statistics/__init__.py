@@ -11,5 +11,6 @@ as a generator.
     comparison     pairs of runs against a margin, with run-to-run noise
     sequential     early looks without a higher error rate
     power          whether a planned comparison can reach a verdict
+    exact_test     whether an event is more frequent in one group than in another
     changes        change points in a series of runs
 """

@@ -17,5 +17,6 @@ limits     limits on times: each fails the item that it belongs to
 completeness
            how much of a run there is: in one that lacks something, nothing passes
 generator  whether the load generator was fit to measure; remedies has what to do if it was not
-run        the verdict on a run, and an item pooled over the runs of a duel
+run        the verdict on a run
+pooled     an item over the runs of a duel
 """

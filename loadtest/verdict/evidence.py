@@ -407,14 +407,19 @@ class ItemSeen(Struct, Generic[_Evidence], frozen=True, kw_only=True):
 
 
 class PooledEvidence(Struct, Generic[_Evidence], frozen=True, kw_only=True, omit_defaults=True):
-    """Evidence of an item over the candidate's runs of a duel.
+    """Evidence of an item over the runs of a duel.
 
     Args:
-        runs: number of runs by verdict.
-        seen: the first runs with the deciding verdict, if that is FAIL or INCONCLUSIVE.
+        runs: number of the candidate's runs by verdict.
+        baseline_runs: number of the baseline's runs by verdict.
+        chance_ratio: if both sides fail the item, how often chance alone makes the candidate fail so much
+            more often (one-sided p-value of Fisher's exact test).
+        seen: the candidate's first runs that failed, else its first that were INCONCLUSIVE.
         baseline_failed: the first runs of the baseline that failed the item.
     """
 
     runs: dict[Ruling, int] = field(default_factory=_empty)
+    baseline_runs: dict[Ruling, int] = field(default_factory=_empty)
+    chance_ratio: float | None = None
     seen: list[ItemSeen[_Evidence]] | None = None
     baseline_failed: list[ItemSeen[_Evidence]] | None = None

@@ -1,16 +1,13 @@
-"""The verdict on a run: items, load generator and overall ruling; and an item pooled over a duel's runs."""
+"""The verdict on a run: items, load generator and overall ruling."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable
 
 import msgspec
 
 from loadtest.results.data import RunData
-from loadtest.ruling import Ruling, worst
+from loadtest.ruling import Ruling
 from loadtest.verdict import cleanup, connect, health, latency, messaging, persistence, reconnect, stability
 from loadtest.verdict.completeness import lost_workers, shortfall, unseen_in_short
-from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
 from loadtest.verdict.latency import BaselineSearch
@@ -18,59 +15,11 @@ from loadtest.verdict.limits import judge_limits, with_limits
 from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.shared_identity import follows_from_leak, leak, one_identity
 
-_RUNS_SHOWN = 3
-
 _READ_BY_DIALECT = frozenset({"connect", "messaging", "reconnect", "persistence"})
 """Items that depend on what the dialect reads: one with a mistake makes any server look wrong in them."""
 
 _FAILINGS = {"messaging": messaging.FAILINGS, "persistence": persistence.FAILINGS}
 """The findings of which one is enough for FAIL, by item."""
-
-
-class ItemOfRun(NamedTuple):
-    """The verdict on one item in one run; `run` is its directory."""
-
-    run: str
-    item: AnyItem
-
-
-def pooled(
-    name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]
-) -> Item[PooledEvidence[Any]]:
-    """Judge an item over all runs of a candidate.
-
-    Args:
-        name: name of the item.
-        baseline, candidate: the item's verdict in each run of that side.
-    """
-    counts = Counter(of_run.item.verdict for of_run in candidate)
-    ruling = worst(counts)
-    failed_before = [of_run for of_run in baseline if of_run.item.verdict is Ruling.FAIL]
-    shown = [of_run for of_run in candidate if of_run.item.verdict is ruling]
-    summary = _summary(ruling, shown, len(candidate))
-    if failed_before:
-        summary += f"; the baseline fails it in {len(failed_before)} of {len(baseline)} runs"
-    evidence = PooledEvidence(
-        runs=dict(counts),
-        seen=_seen(shown) if ruling in (Ruling.FAIL, Ruling.INCONCLUSIVE) else None,
-        baseline_failed=_seen(failed_before) if failed_before else None,
-    )
-    return Item(item=name, verdict=ruling, summary=summary, evidence=evidence)
-
-
-def _summary(ruling: Ruling, shown: Sequence[ItemOfRun], runs: int) -> str:
-    if not runs:
-        return "no run was made"
-    if ruling in (Ruling.PASS, Ruling.NOT_JUDGED):
-        return f"in {len(shown)} of {runs} runs: {shown[0].item.summary}"
-    return f"in {len(shown)} of {runs} runs, first {shown[0].run}: {shown[0].item.summary}"
-
-
-def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen[Any]]:
-    return [
-        ItemSeen(run=of_run.run, summary=of_run.item.summary, evidence=of_run.item.evidence)
-        for of_run in found[:_RUNS_SHOWN]
-    ]
 
 
 def judge(

@@ -35,16 +35,26 @@ def test_a_server_that_ends_by_itself_ends_it(
     """Whether Locust fails for it or its run still ends: the candidate fails, beside the baseline nothing."""
 
     def run(
-        settings: DuelSettings, roles: Sequence[str], /, *, urls: Mapping[str, str], logs: Mapping[str, Path]
+        settings: DuelSettings,
+        roles: Sequence[str],
+        /,
+        *,
+        urls: Mapping[str, str],
+        logs: Mapping[str, Path],
+        server_logs: Mapping[str, Path],
     ) -> dict[str, Path]:
+        assert server_logs == {role: log_of(role)}
         check_reachable(Target.parse(urls[role], Tls()))
-        (log,) = tmp_path.glob(f"duels/*/server-{role}.log")
-        server = psutil.Process(int(log.read_text()))
+        server = psutil.Process(int(log_of(role).read_text()))
         while server.status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.02)
         if noticed:
             raise UsageError("cannot be reached")
-        return made(settings, roles, urls=urls, logs=logs)
+        return made(settings, roles, urls=urls, logs=logs, server_logs=server_logs)
+
+    def log_of(role: str) -> Path:
+        (log,) = tmp_path.glob(f"duels/*/server-{role}.log")
+        return log
 
     made = MadeUpRuns()
     ending = Side(role=role, revision="v43", command=(sys.executable, "-c", TWO_ARE_ENOUGH))

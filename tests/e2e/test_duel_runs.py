@@ -48,6 +48,7 @@ def fail(folder: Path, *roles: str, urls: dict[str, str] | None = None, **change
             roles,
             urls=urls or {side.role: side.url for side in settings.sides},
             logs={role: folder / f"{role}.log" for role in roles},
+            server_logs={},
         )
     assert psutil.Process().children(recursive=True) == before
     return failed.value

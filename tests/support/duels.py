@@ -52,6 +52,7 @@ class MadeUpRuns:
         *,
         urls: Mapping[str, str],
         logs: Mapping[str, Path],
+        server_logs: Mapping[str, Path],
     ) -> dict[str, Path]:
         return {role: self._run(settings, role) for role in roles}
 

@@ -103,13 +103,76 @@ def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_the_baseline_is_told(tmp_path: Path) -> None:
-    """It does not fail the candidate; where that has it too, it is told beside it."""
+    """It does not fail the candidate."""
     result, _ = duel(MadeUpRuns(special={(1, "a"): LOST}, slower_ratio={"b": 0.1}), tmp_path)
     assert result.record.item("messaging").verdict is Ruling.PASS
     assert result.record.notes == ["the baseline v41 itself fails messaging"]
-    both, _ = duel(MadeUpRuns(special={(1, "a"): LOST, (1, "b"): LOST}), tmp_path)
-    assert both.record.item("messaging").verdict is Ruling.FAIL
-    assert both.record.item("messaging").summary.endswith("; the baseline fails it in 1 of 1 runs")
+
+
+def lost_in(*keys: tuple[int, str]) -> MadeUpRuns:
+    """Return runs of equal servers, some of which lost messages, by number and side; b is much faster."""
+    return MadeUpRuns(special=dict.fromkeys(keys, LOST), slower_ratio={"b": 0.1})
+
+
+def test_a_defect_of_both_ends_no_duel_and_fails_nobody(tmp_path: Path) -> None:
+    """The duel goes on to judge the rest; what is alike in both is no regression, and is told as it goes."""
+    result, told = duel(lost_in(*((pair, role) for pair in range(1, 5) for role in "ab")), tmp_path)
+    messaging = result.record.item("messaging")
+    assert (result.record.verdict, len(result.record.pairs)) == (Ruling.PASS, 4)
+    assert messaging.verdict is Ruling.NOT_JUDGED
+    assert messaging.summary.startswith(
+        "fails in both (a: 4 of 4 runs, b: 4 of 4): of 2,003 messages sent: 3 "
+    )
+    assert told.count("fails in both so far, so it is no regression: messaging") == 4
+    assert result.record.notes == ["the baseline v41 itself fails messaging"]
+    assert "messaging FAIL (unchanged)" in map(str, result.record.changes)
+    assert rejudge(result.folder) == result.record
+    alone, _ = duel(lost_in((1, "b")), tmp_path)
+    assert (alone.record.verdict, alone.record.end) == (Ruling.FAIL, "the verdict is settled")
+    assert "messaging PASS → FAIL (broken)" in map(str, alone.record.changes)
+
+
+def test_a_defect_that_is_more_frequent_in_the_candidate_takes_pairs_to_tell(tmp_path: Path) -> None:
+    """A faster candidate does not end it at four pairs; at eight, 1 of 8 runs against 8 of 8 is no chance."""
+    often = [(pair, "b") for pair in range(1, 13)]
+    result, told = duel(lost_in((1, "a"), *often), tmp_path)
+    assert (result.record.end, len(result.record.pairs)) == ("the verdict is settled", 8)
+    assert result.record.verdict is Ruling.FAIL
+    assert "fails more often in b (a: 1 of 8 runs, b: 8 of 8; p = " in result.record.item("messaging").summary
+    assert "messaging FAIL (broken)" in map(str, result.record.changes)
+    assert any(line.startswith("look at 4 pairs: PASS") for line in told)
+    few, _ = duel(lost_in((1, "a"), *often), tmp_path, pairs=4)
+    assert (few.record.verdict, few.record.end) == (Ruling.INCONCLUSIVE, "all pairs were run")
+    assert "run more pairs to tell whether that is chance" in few.record.item("messaging").summary
+    assert "messaging FAIL (unclear)" in map(str, few.record.changes)
+
+
+def test_the_test_for_more_frequent_is_asked_at_the_looks_alone(tmp_path: Path) -> None:
+    """1 of 6 runs against 6 of 6 is significant, and the duel still goes on to its look at eight."""
+    runs = lost_in((1, "a"), *((pair, "b") for pair in range(1, 7)))
+    result, _ = duel(runs, tmp_path, pairs=8)
+    assert len(result.record.pairs) == 8
+    broken_off = MadeUpRuns(
+        special=runs.special, slower_ratio={"b": 0.1}, instead={(7, "a"): KeyboardInterrupt()}
+    )
+    ended, _ = duel(broken_off, tmp_path, pairs=8)
+    assert (len(ended.record.pairs), ended.record.item("messaging").verdict) == (6, Ruling.FAIL)
+
+
+def test_what_was_fixed_is_told_in_one_line(tmp_path: Path) -> None:
+    """Item by item and as a whole, on the terminal, in summary.md and in duel.json."""
+    result, _ = duel(lost_in((1, "a"), (2, "a")), tmp_path, pairs=2)
+    told = {str(change) for change in result.record.changes}
+    assert {"messaging FAIL → PASS (fixed)", "connect PASS (unchanged)", "latency PASS (unchanged)"} <= told
+    for text in ((result.folder / "summary.md").read_text(), str(duel_sheet(result.record, result.folder))):
+        assert "messaging FAIL → PASS (fixed)" in text
+        assert "fixed: messaging · unchanged: connect, stability, " in text
+    written = json.loads((result.folder / "duel.json").read_bytes())["changes"]
+    assert [
+        (one["before"], one["after"], one["change"]) for one in written if one["item"] == "messaging"
+    ] == [("FAIL", "PASS", "fixed")]
+    some, _ = duel(lost_in((1, "a")), tmp_path, pairs=2)
+    assert "messaging FAIL → PASS (unclear)" in map(str, some.record.changes)
 
 
 def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
@@ -196,6 +259,7 @@ def test_ctrl_c_before_the_first_pair_leaves_nothing_known(tmp_path: Path) -> No
     result, _ = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path)
     assert (result.record.exit_code, result.record.pairs) == (4, [])
     assert result.record.item("latency").summary == "no pair of runs was made to its end"
+    assert result.record.changes == []
 
 
 def test_a_failure_of_the_tool_keeps_what_was_run(tmp_path: Path) -> None:
@@ -255,7 +319,7 @@ def test_too_few_round_trips_are_told_before_the_first_run(tmp_path: Path) -> No
 def test_a_run_under_another_load_is_not_alike(tmp_path: Path) -> None:
     """What it had to judge says nothing of these; as far as the settings are known."""
     runs, interrupted = MadeUpRuns(), {(1, "a"): KeyboardInterrupt()}
-    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={}, server_logs={})
     same = ("--ws-warmup", "5")
     for arguments, alike in (
         (same, True),
@@ -272,7 +336,7 @@ def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
     """Eight runs of the baseline that agree tell that twelve pairs are enough."""
     runs, known = MadeUpRuns(), {"arguments": ("--ws-warmup", "5")}
     for _ in range(9):
-        runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+        runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={}, server_logs={})
     _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path, **known)
     (forecast,) = forecasts(told)
     assert forecast.startswith("forecast: 12 pairs should be enough")
@@ -284,7 +348,7 @@ def test_quiet_machines_are_known_by_earlier_runs(tmp_path: Path) -> None:
 def test_an_earlier_run_with_too_little_in_it_is_told(tmp_path: Path) -> None:
     """A quantile that could not be judged in it gets no number."""
     runs, known = MadeUpRuns(special={(1, "a"): {"seconds": 14}}), {"arguments": ("--ws-warmup", "5")}
-    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={})
+    runs(DuelSettings(a=A, b=B, results=tmp_path), ["a"], urls={}, logs={}, server_logs={})
     _, told = duel(MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()}), tmp_path, **known)
     (forecast,) = forecasts(told)
     assert "may be too few" in forecast

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -112,6 +113,66 @@ def test_a_configuration_file_may_set_the_warm_up(
     tmp_path.joinpath(name).write_text(text, encoding="utf-8")
     arguments = ("--config", "other.conf")
     assert DuelSettings(a=A, b=B, arguments=arguments, duration_s=13).warmup_s == warmup_s
+
+
+STARTED = {
+    "a": Side(role="a", revision="v41", command=("serve", "{port}")),
+    "b": Side(role="b", revision="v42", command=("serve", "{port}")),
+}
+
+
+def followed(*arguments: str, **changes: Any) -> tuple[str, ...]:
+    """Return the roles whose server's output is followed in a duel that starts both servers."""
+    return DuelSettings(**STARTED | {"arguments": arguments} | changes).followed
+
+
+def test_the_output_of_servers_that_it_starts_is_followed() -> None:
+    """Of those alone; how to read it may be given."""
+    assert followed() == ("a", "b")
+    assert followed(a=A) == ("b",)
+    assert followed(a=A, b=B) == ()
+    how = ("--ws-server-log-format", "json", "--ws-server-log-errors=3", "--ws-server-log-r", "rules.toml")
+    assert followed(*how, "--ws-seed", "8") == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--ws-server-log", "server.log"),
+        ("--ws-server-log=server.log",),
+        ("--ws-server-log", "-"),
+        ("--ws-server-log-cmd", "docker logs -f server"),
+        ("--ws-server-log-c=docker logs",),
+    ],
+)
+def test_a_log_that_the_user_names_is_followed_in_its_place(arguments: tuple[str, ...]) -> None:
+    """In every form that Locust takes."""
+    assert followed(*arguments) == ()
+
+
+def test_a_log_may_be_named_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the environment, a configuration file or the locustfile, if these set one."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("LOCUST_WS_SERVER_LOG", "LOCUST_WS_SERVER_LOG_CMD"):
+        with monkeypatch.context() as patched:
+            patched.setenv(variable, "server.log")
+            assert followed() == ()
+    for text, roles in (
+        ("ws-server-log = server.log\n", ()),
+        ("ws-server-log-cmd = docker logs\n", ()),
+        ("ws-server-log-format = json\n# ws-server-log = server.log\n", ("a", "b")),
+    ):
+        Path("locust.conf").write_text(text)
+        assert followed() == roles
+    Path("locust.conf").unlink()
+    mine = Path("mine.py")
+    for text, roles in (
+        ("class Mine(WebSocketUser):\n    server_logs = 'server.log'\n", ()),
+        ("class Mine(WebSocketUser):\n    server_log_cmd = 'docker logs'\n", ()),
+        ("class Mine(WebSocketUser):\n    server_log_format = 'json'\n", ("a", "b")),
+    ):
+        mine.write_text(text)
+        assert followed(locustfile=mine) == roles
 
 
 @pytest.mark.parametrize(

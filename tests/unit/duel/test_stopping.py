@@ -40,6 +40,7 @@ def test_runs_at_once_are_one_turn() -> None:
     [
         (Outcome(latency=Ruling.PASS), End.SETTLED),
         (Outcome(latency=Ruling.FAIL), End.SETTLED),
+        (Outcome(latency=Ruling.FAIL, open=True), End.SETTLED),
         (Outcome(failed=True), End.SETTLED),
         (Outcome(failed=True, fit=False), End.SETTLED),
         (Outcome(hopeless=True), End.HOPELESS),
@@ -50,9 +51,17 @@ def test_it_ends_when_more_pairs_change_nothing(last: Outcome, end: End) -> None
     assert next_step([Outcome(), last], pairs=12, order=Order.ABBA) is end
 
 
-@pytest.mark.parametrize("last", [Outcome(), Outcome(latency=Ruling.INCONCLUSIVE), Outcome(fit=False)])
+@pytest.mark.parametrize(
+    "last",
+    [
+        Outcome(),
+        Outcome(latency=Ruling.INCONCLUSIVE),
+        Outcome(fit=False),
+        Outcome(latency=Ruling.PASS, open=True),
+    ],
+)
 def test_it_goes_on_while_something_can_be_learned(last: Outcome) -> None:
-    """No look yet, one that could not tell, a pair that does not count."""
+    """No look yet, one that could not tell, a pair that does not count, an item that both fail."""
     assert isinstance(next_step([last], pairs=12, order=Order.ABBA), Pairing)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from loadtest.session.recorder import COUNTS
 from loadtest.verdict.items import ITEMS, Item, Verdict, whole
 from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.messaging import FAILINGS
-from loadtest.verdict.run import ItemOfRun, judge, pooled
+from loadtest.verdict.run import judge
 from tests.support.rulings import ruling, told
 from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest, plan, sound
 
@@ -191,45 +190,3 @@ def test_a_mistake_in_the_dialect_excuses_no_lost_connection() -> None:
     verdict = judge(sound({"messaging.lost": 1, **left_open}, of=mistake))
     failed = [item.item for item in verdict.items if item.verdict is Ruling.FAIL]
     assert failed == ["cleanup"]
-
-
-# Other items over runs.
-
-
-def items(rulings: Sequence[Ruling]) -> list[ItemOfRun]:
-    """Return an item of several runs with these verdicts."""
-    return [
-        ItemOfRun(f"v2/run{number}", Item(item="connect", verdict=ruling, summary=f"{ruling} {number}"))
-        for number, ruling in enumerate(rulings, start=1)
-    ]
-
-
-P, F, I, N = Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED  # noqa: E741  # as tables of verdicts are written
-
-
-@pytest.mark.parametrize(
-    ("rulings", "ruling", "summary"),
-    [
-        ([P, P, P], P, "in 3 of 3 runs: PASS 1"),
-        ([P, F, F], F, "in 2 of 3 runs, first v2/run2: FAIL 2"),
-        ([P, I], I, "in 1 of 2 runs, first v2/run2: INCONCLUSIVE 2"),
-        ([I, F], F, "in 1 of 2 runs, first v2/run2: FAIL 2"),
-        ([N, N], N, "in 2 of 2 runs: NOT_JUDGED 1"),
-        ([], N, "no run was made"),
-    ],
-)
-def test_the_worst_of_the_candidates_runs_counts(rulings: list[Ruling], ruling: Ruling, summary: str) -> None:
-    """One run that fails fails the item, and is named."""
-    found = pooled("connect", baseline=items([P]), candidate=items(rulings))
-    assert (found.verdict, found.summary) == (ruling, summary)
-    assert [seen.run for seen in found.evidence.seen or ()] == [
-        of_run.run for of_run in items(rulings) if ruling in (F, I) and of_run.item.verdict is ruling
-    ]
-
-
-def test_what_the_baseline_fails_is_told_beside_it() -> None:
-    """It counts for nothing."""
-    found = pooled("connect", baseline=items([F, P]), candidate=items([P, P]))
-    assert found.verdict is P
-    assert found.summary == "in 2 of 2 runs: PASS 1; the baseline fails it in 1 of 2 runs"
-    assert [seen.run for seen in found.evidence.baseline_failed or ()] == ["v2/run1"]
