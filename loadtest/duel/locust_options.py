@@ -21,9 +21,6 @@ WARMUP = SETTINGS["warmup_s"]
 LOGS = (SETTINGS["server_logs"], SETTINGS["server_log_cmd"])
 """Settings that name a server log."""
 
-_HOW_TO_READ = tuple(SETTINGS[f"server_log_{name}"] for name in ("format", "rules", "errors"))
-"""Settings that begin like those and name no log."""
-
 _CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")
 """Where Locust looks for options, besides `--config`."""
 
@@ -81,8 +78,6 @@ def names_log(arguments: Sequence[str], locustfile: Path | None) -> bool:
     for setting in LOGS:
         default = os.environ.get(setting.variable) or None
         parser.add_argument(setting.option, dest=setting.attribute, default=default)
-    for setting in _HOW_TO_READ:
-        parser.add_argument(setting.option)
     parser.add_argument("--config")
     given = parser.parse_known_args(arguments)[0]
     if any(getattr(given, setting.attribute) for setting in LOGS) or _configured(_SETS_LOG, given.config):
