@@ -234,7 +234,7 @@ def test_events_agree_with_the_servers_log(served: dict[str, Served], name: str)
         if event["event"] == "dropped" and event["kind"] not in _LATE_KINDS:
             at_s = started_s + event["at_ns"] / 1e9
             apart_ms.append(min(abs(found_s - at_s) * 1e3 for found_s in logged_s[event["session"]]))
-    assert len(apart_ms) >= 8
+    assert len(apart_ms) >= 4
     close = [ms for ms in apart_ms if ms < CLOSE_MS]
     assert len(close) >= len(apart_ms) / 4, sorted(apart_ms)
 
