@@ -12,10 +12,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,85 @@ def test_a_log_can_be_given_afterwards(served: dict[str, Served], tmp_path: Path
         cwd=ROOT,
     )
     assert b"server_log   PASS" in shown.stdout
+
+
+LOCAL_AND_WORKERS = ("after", "printed", "wsproto")
+"""Runs whose server names the session of every drop: two of one process, one of two workers."""
+
+CLOSE_MS = 20
+_LATE_KINDS = {"half_open", "slow_reader"}
+"""Kinds of drops that a server notices late or not at all."""
+
+
+@pytest.mark.parametrize("name", ["before", *LOCAL_AND_WORKERS])
+def test_clocks_of_one_machine_agree(served: dict[str, Served], name: str) -> None:
+    """No offset is seen where there is none, to within a tenth of a second."""
+    one = served[name]
+    assert abs(one.run.evidence("server_log")["clock_offset_s"]) <= 0.1
+    assert "clock" not in one.item["summary"]
+
+
+@pytest.mark.parametrize("name", LOCAL_AND_WORKERS)
+def test_events_agree_with_the_servers_log(served: dict[str, Served], name: str) -> None:
+    """A drop's event and the server's first line about its session then are less than 20 ms apart.
+
+    On a busy machine a server may notice late, so a quarter of the drops is enough. With clocks that do not
+    agree it is one in thirty, by chance.
+    """
+    one = served[name]
+    logged_s = _logged_s(one.log)
+    started_s = one.run.manifest["started_unix_ns"] / 1e9
+    apart_ms = []
+    for event in one.run.events:
+        if event["event"] == "dropped" and event["kind"] not in _LATE_KINDS:
+            at_s = started_s + event["at_ns"] / 1e9
+            apart_ms.append(min(abs(found_s - at_s) * 1e3 for found_s in logged_s[event["session"]]))
+    assert len(apart_ms) >= 4
+    close = [ms for ms in apart_ms if ms < CLOSE_MS]
+    assert len(close) >= len(apart_ms) / 4, sorted(apart_ms)
+
+
+def _logged_s(log: Path) -> Mapping[str, list[float]]:
+    """Return the Unix times of a log's lines by the session that they name."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for line in log.read_text().splitlines():
+        stamp = re.search(r"\d{4}-\d\d-\d\d[T ][\d:]{8}[.,]\d{3}(\+00:00)?", line)
+        session = re.search(r"\b[0-9a-f]{8}-\d{6}\b", line)
+        if stamp and session:
+            times[session[0]].append(datetime.fromisoformat(stamp[0].replace(",", ".")).timestamp())
+    return times
+
+
+def test_what_a_log_says_of_the_servers_clock(served: dict[str, Served], tmp_path: Path) -> None:
+    """A clock that is 2 s ahead is seen to be, by any spelling of the session; without one it is unknown."""
+    after = served["after"]
+    run = Path(shutil.copytree(after.run.run, tmp_path / "test" / "run"))
+    text = after.log.read_text()
+    ahead = re.sub(r"(?m)^\d{4}-\d\d-\d\d [\d:]{8},\d{3}", _two_seconds_later, text)
+    logs = {
+        "same": text,
+        "ahead": ahead,
+        "respelled": re.sub(r"\(session=([^,)]+)", r"(session=conn7 of \1", ahead),
+        "nameless": re.sub(r"[0-9a-f]{8}-t?\d{6}", "somebody", ahead),
+    }
+    found = {}
+    for name, content in logs.items():
+        log = tmp_path / f"{name}.log"
+        log.write_text(content)
+        attach_logs(run, [log], rules=load_rules())
+        found[name] = publish(run, results=tmp_path).verdict.item("server_log")
+    offset_s = {name: item.evidence.clock_offset_s for name, item in found.items()}
+    assert [offset_s[name] for name in ("same", "ahead", "respelled")] == pytest.approx([0, 2, 2], abs=0.1)
+    assert offset_s["nameless"] is None
+    assert "clock" not in found["same"].summary
+    assert "clock is +2 s off" in found["ahead"].summary
+    assert "clock offset is unknown" in found["nameless"].summary
+    assert {found[name].verdict for name in ("same", "ahead", "respelled")} == {Ruling.PASS}
+
+
+def _two_seconds_later(stamp: re.Match[str]) -> str:
+    later = datetime.fromisoformat(stamp[0].replace(",", ".")) + timedelta(seconds=2)
+    return later.isoformat(sep=" ", timespec="milliseconds").replace(".", ",")
 
 
 def _usage_errors(folder: Path) -> dict[str, tuple[str, ...]]:

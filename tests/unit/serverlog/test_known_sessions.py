@@ -117,7 +117,7 @@ def test_an_id_that_several_sessions_were_given_names_none() -> None:
     assert named(f"ERROR:    gone session={GIVEN} as {OWN}", known=known) == OWN
 
 
-@pytest.mark.parametrize("given", ["chat:42:alice", "user@example.org", "/room/17", "süd-ost-1", "{a.b}"])
+@pytest.mark.parametrize("given", ["chat:42:alice", "user@example.org", "/room/17", "süd-ost-1", "{room.b}"])
 def test_ids_of_any_form_are_found(given: str) -> None:
     """Punctuation is part of an id wherever it stands in it."""
     known = KnownSessions()
