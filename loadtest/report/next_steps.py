@@ -5,6 +5,7 @@ An item whose evidence needs no distinction has one text, in `loadtest.report.ad
 
 from collections.abc import Sequence
 
+from loadtest.verdict.connect import ID_OF_ANOTHER
 from loadtest.verdict.evidence import CleanupEvidence, ConnectEvidence, MessagingEvidence
 from loadtest.verdict.items import AnyItem
 from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
@@ -37,7 +38,7 @@ def step_by_evidence(item: AnyItem) -> str:
             return _about_messages(found)
         case CleanupEvidence() as found:
             return _about_cleanup(found)
-        case ConnectEvidence(strays=strays) if strays:
+        case ConnectEvidence(counts=counts) if ID_OF_ANOTHER in counts:
             return _LEAK
     return ""
 

@@ -140,25 +140,35 @@ class Conversation:
         self._wanted_thread_id = wanted_thread_id
         self._is_mute = thread_id is not None and backend.faults.strikes("mute_reconnect")
         self._outbox = Outbox(connection.reply, backend.faults)
+        self._is_introduced = self._is_retired = False
 
     async def hold(self) -> None:
         """Send the session's introduction, then answer its messages in order until the connection ends."""
         self._take_over()
         try:
             await self._introduce()
+            self._is_introduced = True
+            if self._is_retired:
+                self._connection.retire()
             while not self._connection.is_closed:
                 await self._answer(await self._connection.receive_text())
         finally:
             self._outbox.close()
-            if self._backend.live.get(self._session_id) is self._connection:
+            if self._backend.live.get(self._session_id) is self:
                 del self._backend.live[self._session_id]
 
     def _take_over(self) -> None:
         previous = self._backend.live.get(self._session_id)
-        self._backend.live[self._session_id] = self._connection
+        self._backend.live[self._session_id] = self
         if previous is not None:
             self._backend.counters.takeovers += 1
             previous.retire()
+
+    def retire(self) -> None:
+        """Close the connection, once its client knows as whom it is here: its token may name another."""
+        self._is_retired = True
+        if self._is_introduced:
+            self._connection.retire()
 
     async def _introduce(self) -> None:
         faults, kind = self._backend.faults, "connect" if self._thread_id is None else "reconnect"

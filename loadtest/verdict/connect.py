@@ -18,6 +18,9 @@ any."""
 ENDINGS = ("established", "unproven", "failed", "cut_short", "unresolved")
 """Every attempt ends with exactly one of these outcomes."""
 
+ID_OF_ANOTHER = "id_of_another"
+"""Count in the evidence: sessions that were given the session id of another."""
+
 
 def judge(run: RunData) -> Item[ConnectEvidence]:
     """Judge first connections; attempts to reconnect belong to `reconnect`."""
@@ -30,16 +33,21 @@ def judge(run: RunData) -> Item[ConnectEvidence]:
         verdict=verdict,
         summary=summary,
         evidence=ConnectEvidence(
-            counts=run.counts_of("connect"),
+            counts=run.counts_of("connect") | _strays(run),
             unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
             explained_by_losses=run.explained_by_losses.get("connect", 0),
             sessions_planned=run.manifest.plan.sessions,
-            strays=0 if run.shared_identities is None else run.shared_identities.strays,
             limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
             percentiles=run.percentile_table(["connect"]),
             errors=errors_seen(run, "connect"),
         ),
     )
+
+
+def _strays(run: RunData) -> dict[str, int]:
+    """Return how many sessions were given the id of another, as a further count if there are any."""
+    shared = run.shared_identities
+    return {} if shared is None else {ID_OF_ANOTHER: shared.strays}
 
 
 def _ruling(run: RunData) -> tuple[Ruling, str]:

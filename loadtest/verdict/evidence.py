@@ -111,14 +111,12 @@ class ConnectEvidence(LimitedEvidence, frozen=True, kw_only=True):
         unaccounted: number of attempts without an outcome; negative if some have more than one.
         explained_by_losses: failed attempts that do not count, as lost connections explain them.
         sessions_planned: users times sessions per user.
-        strays: sessions that were given the id of another session.
         percentiles: time to connect, in milliseconds.
     """
 
     unaccounted: int = 0
     explained_by_losses: int = 0
     sessions_planned: int = 0
-    strays: int = 0
     percentiles: Percentiles = {}
 
 

@@ -64,6 +64,8 @@ def _made_one(shared: SharedIdentities) -> str:
 
 def _example(shared: SharedIdentities) -> str:
     (first, second, given), *_ = shared.pairs
+    if given == first:
+        return f"{text.one_line(second)} has the id of {text.one_line(first)}"
     return f"{text.one_line(given)} for {text.one_line(first)} and {text.one_line(second)}"
 
 
