@@ -1,4 +1,4 @@
-"""What the reference server logs when clients leave, for both handlings under both WebSocket implementations.
+"""What the reference server logs when clients leave, for both handlings under all WebSocket implementations.
 
 The drops are made on bare sockets and read back from the log of the real server.
 """
@@ -57,7 +57,9 @@ class Observed:
 
 
 @pytest.fixture(
-    scope="module", params=itertools.product(("before", "after"), ("websockets", "wsproto")), ids="-".join
+    scope="module",
+    params=itertools.product(("before", "after"), ("websockets", "websockets-sansio", "wsproto")),
+    ids="-".join,
 )
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     handling, implementation = request.param

@@ -158,4 +158,4 @@ def test_many_different_errors_take_bounded_memory(tmp_path: Path) -> None:
     ]
     report = checked(written(tmp_path / "server.log", *words))
     assert report.real_errors == 3_000
-    assert len(report.examples) <= 500
+    assert len(report.shapes) <= 500
