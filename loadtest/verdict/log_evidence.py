@@ -64,12 +64,12 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
         disconnect_records: number of records caused by a client's disconnect.
         disconnect_levels: number of disconnect records by level.
         disconnect_errors: number of disconnect records at ERROR or worse.
-        first_disconnect_errors: the disconnect records at ERROR or worse, grouped by shape: the most frequent.
+        first_disconnect_errors: the most frequent shapes of the disconnect records at ERROR or worse.
         disconnect_error_shapes: number of their shapes.
         info_ratio: share of disconnect records at INFO or below, null without disconnect records.
         real_errors: number of errors that neither a client's disconnect nor a drop meant to cause an error
             explains.
-        first_real_errors: the real errors, grouped by shape: the most frequent.
+        first_real_errors: the most frequent shapes of the real errors.
         real_error_shapes: number of their shapes.
         expected_errors: number of errors that a drop is meant to cause.
         drops: number of drops the run made.

@@ -405,7 +405,7 @@ def test_keep_sockets_answers_a_close_and_sends_no_fin(faults: tuple[str, ...], 
 
 
 def test_database_down_refuses_sessions_and_says_so(tmp_path: Path) -> None:
-    """While the database is down, sessions get 503 and an ERROR that names it, health says 503, echo works."""
+    """While the database is down, sessions get 503 and an ERROR, health says 503, and echo works."""
     log_path = tmp_path / "server.log"
     with faulty("database_down=3600", log_path=log_path) as server:
         assert refusal(server.url + "/ws/any") == (503, "database is down")
