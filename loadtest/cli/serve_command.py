@@ -83,10 +83,10 @@ import click
 )
 @click.option(
     "--ws-implementation",
-    type=click.Choice(["websockets", "wsproto"]),
+    type=click.Choice(["websockets", "websockets-sansio", "wsproto"]),
     default="websockets",
     show_default=True,
-    help="WebSocket library of uvicorn.",
+    help="WebSocket implementation of uvicorn.",
 )
 @click.option(
     "--log-format",
@@ -154,7 +154,8 @@ def serve(**settings: Any) -> None:
                                            (needs --ws-limit p50=…, or a baseline)
       latency_tail=RATIO:MS   latency      send some replies late
                                            (needs --ws-limit p99=…, or a baseline)
-      database_down=SECONDS   connect      after the start, refuse all sessions with HTTP 503
+      database_down=SECONDS   connect      after the start, refuse all sessions with HTTP 503, and
+                                           log an ERROR for each
 
     Example: a server that loses every tenth reply, and a run that finds it:
 

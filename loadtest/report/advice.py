@@ -20,7 +20,7 @@ from loadtest.text import one_line
 from loadtest.verdict.causes import foreign_cause_of
 from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence
 from loadtest.verdict.items import AnyItem, Item, Verdict
-from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.log_evidence import LogLine, ServerLogEvidence
 from loadtest.verdict.silence import silent
 
 
@@ -44,7 +44,7 @@ def item_lines(item: AnyItem) -> list[str]:
 
 
 def finding_lines(item: AnyItem) -> list[str]:
-    """Return findings: the most frequent errors, the first wrong records of the server's log."""
+    """Return findings: the most frequent errors, and those of the server's log."""
     return [*_error_lines(item), *loss_lines(item), *_log_lines(item)]
 
 
@@ -80,9 +80,22 @@ def _log_lines(item: AnyItem) -> Iterator[str]:
     found = item.evidence
     if not isinstance(found, ServerLogEvidence):
         return
-    for logged in (*found.first_disconnect_errors, *found.first_real_errors):
-        where = f"{one_line(logged.file)} line" if logged.file else "line"
-        yield f"{where} {logged.line}: {one_line(logged.text)}"
+    yield from _shape_lines(
+        found.first_disconnect_errors, found.disconnect_errors, found.disconnect_error_shapes
+    )
+    yield from _shape_lines(found.first_real_errors, found.real_errors, found.real_error_shapes)
+
+
+def _shape_lines(shown: Sequence[LogLine], records: int, shapes: int) -> Iterator[str]:
+    """Yield the records of a log by shape, and how many others there are."""
+    for logged in shown:
+        yield f"{text.count(logged.count)} x {one_line(logged.text)}"
+        moment = "" if logged.first_s is None else f" at {text.clock(max(0.0, logged.first_s))}"
+        session = f" in session {one_line(logged.session)}" if logged.session else ""
+        yield f"    first{moment}{session}, {one_line(f'{logged.file} line {logged.line}'.lstrip())}"
+    left = records - sum(logged.count for logged in shown)
+    if shapes > len(shown) and left > 0:
+        yield f"and {text.count(left)} more, of {text.counted(shapes - len(shown), 'other shape')}"
 
 
 _FIGURES = {

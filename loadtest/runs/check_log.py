@@ -12,12 +12,12 @@ apparent error ratio, which counts by level alone, is shown for comparison. Reco
 read and not kept, so a log of any length takes the same memory.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
 from loadtest import text
@@ -25,21 +25,20 @@ from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, Level, LogRecord, excerpt
 from loadtest.serverlog.rules import DISCONNECTS, LogClass, RuleTable
+from loadtest.serverlog.shapes import Shapes, shape_of
 from loadtest.serverlog.times import SECOND_NS, iso
+from loadtest.text import without_likely_secrets
 from loadtest.verdict.server_log import INFO_RATIO, MAX_DAMAGED_RATIO
 
 CRITICAL_ERRORS = 5
 CRITICAL_RATIO = 0.05
 
 _MIN_SPAN_S = 60  # an hourly rate from less than a minute is meaningless
-_MAX_SHAPES = 500
-_SHAPE = 120
 _EXAMPLES = 5
-_VARYING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4,12}){1,4}|\d+")
 _RANK = {log_class: rank for rank, log_class in enumerate(LogClass)} | {LogClass.REAL_ERROR: -1}
 
 
-class Example(Struct, kw_only=True):
+class Example(Struct, frozen=True, kw_only=True):
     """Records that differ only in numbers and ids: their count, and the first of them."""
 
     log_class: LogClass
@@ -47,7 +46,9 @@ class Example(Struct, kw_only=True):
     text: str
     file: str
     line: int
-    count: int = 0
+    session: str
+    at_ns: int | None
+    count: int = 1
 
 
 class LogReport(Struct, kw_only=True):
@@ -58,7 +59,7 @@ class LogReport(Struct, kw_only=True):
     first_ns: int | None = None
     last_ns: int | None = None
     found: Counter[tuple[LogClass, Level]] = field(default_factory=Counter)
-    examples: dict[str, Example] = field(default_factory=dict)
+    shapes: Shapes[Example] = field(default_factory=Shapes)
     reading: Counts = field(default_factory=Counts)
     skipped: int = 0
 
@@ -70,7 +71,9 @@ class LogReport(Struct, kw_only=True):
             self.first_ns = record.at_ns if self.first_ns is None else min(self.first_ns, record.at_ns)
             self.last_ns = record.at_ns if self.last_ns is None else max(self.last_ns, record.at_ns)
         if record.level >= Level.WARNING:
-            self._add_example(record, log_class, file)
+            example = _example(record, log_class, file)
+            shape = shape_of(example.text, record.session)
+            self.shapes.add((record.level, log_class, shape), example, record.at_ns)
 
     @property
     def records(self) -> int:
@@ -150,8 +153,9 @@ class LogReport(Struct, kw_only=True):
 
     def worst(self) -> list[Example]:
         """Return the worst examples: by level, then real errors first, then by frequency."""
-        order = sorted(self.examples.values(), key=lambda e: (-e.level, _RANK[e.log_class], -e.count))
-        return order[:_EXAMPLES]
+        groups = self.shapes.by_count()
+        groups.sort(key=lambda group: (-group.first.level, _RANK[group.first.log_class]))
+        return [msgspec.structs.replace(group.first, count=group.count) for group in groups[:_EXAMPLES]]
 
     def to_json(self, now_ns: int) -> dict[str, Any]:
         """Return the report for programs. Alerting reads the first fields.
@@ -184,23 +188,6 @@ class LogReport(Struct, kw_only=True):
         """Return a count as a rate per hour, None if the log's duration is unknown."""
         return count / self.hours if self.hours else None
 
-    def _add_example(self, record: LogRecord, log_class: LogClass, file: str) -> None:
-        shape = (
-            f"{record.level.name} {_VARYING.sub('#', record.message[:_SHAPE])} {record.exception[:_SHAPE]}"
-        )
-        example = self.examples.get(shape)
-        if example is None and len(self.examples) < _MAX_SHAPES:
-            example = Example(
-                log_class=log_class,
-                level=record.level,
-                text=excerpt(record),
-                file=file,
-                line=record.line,
-            )
-            self.examples[shape] = example
-        if example is not None:
-            example.count += 1
-
     def levels(self, log_class: LogClass) -> dict[str, int]:
         """Return the number of records of a class by level."""
         return {level.name: n for level in Level if (n := self.found[log_class, level])}
@@ -209,10 +196,28 @@ class LogReport(Struct, kw_only=True):
         return sum(number for key, number in self.found.items() if wanted(*key))
 
 
+def _example(record: LogRecord, log_class: LogClass, file: str) -> Example:
+    return Example(
+        log_class=log_class,
+        level=record.level,
+        text=excerpt(record),
+        file=file,
+        line=record.line,
+        session=without_likely_secrets(record.session),
+        at_ns=record.at_ns,
+    )
+
+
 def _example_json(example: Example) -> dict[str, Any]:
-    place = f"{example.file}:{example.line}"
-    fields = {"class": example.log_class, "level": example.level.name, "count": example.count}
-    return fields | {"text": example.text, "first_at": place}
+    return {
+        "class": example.log_class,
+        "level": example.level.name,
+        "count": example.count,
+        "text": example.text,
+        "session": example.session or None,
+        "first_at": f"{example.file}:{example.line}",
+        "first_time": None if example.at_ns is None else iso(example.at_ns),
+    }
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -290,7 +295,8 @@ def _examples(report: LogReport) -> Table:
         for example in report.worst()
     ]
     header = ("count", "level", "class", "line", f"first of them in {_name(report)}")
-    return Table(header, "rllrl", rows, f"Worst records in {_name(report)}")
+    more = len(report.shapes) - len(rows)
+    return Table(header, "rllrl", rows, f"Worst records in {_name(report)}", more=more)
 
 
 def _name(report: LogReport) -> str:

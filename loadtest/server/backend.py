@@ -1,6 +1,9 @@
 """State shared by all connections of one server: settings, database, faults and counters."""
 
 import asyncio
+import errno
+import os
+import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -83,3 +86,13 @@ class Backend:
     def database_is_up(self) -> bool:
         """Whether the fault `database_down` is over or was not requested."""
         return asyncio.get_running_loop().time() >= self.database_up_at_s
+
+    def require_database(self) -> None:
+        """Check that the database is up.
+
+        Raises:
+            sqlite3.OperationalError: it is not; caused by a refused connection, as of a database elsewhere.
+        """
+        if not self.database_is_up():
+            refused = ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+            raise sqlite3.OperationalError("the database is down") from refused

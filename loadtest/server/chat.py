@@ -16,6 +16,7 @@ socket that the server would otherwise hold until its keepalive fails.
 """
 
 import asyncio
+import sqlite3
 import uuid
 
 from starlette.websockets import WebSocket
@@ -23,6 +24,7 @@ from starlette.websockets import WebSocket
 from loadtest.server import json_lines
 from loadtest.server.backend import Backend
 from loadtest.server.client import CLOSE_FAULT, Connection, refuse
+from loadtest.server.handling import log_no_database
 from loadtest.server.outbox import Outbox
 from loadtest.server.tokens import ID, LOGIN, LoginRefused, session_of
 
@@ -60,7 +62,10 @@ async def emergence(websocket: WebSocket) -> None:
     if not (ID.fullmatch(asked_id) and ID.fullmatch(wanted_thread_id)):
         await refuse(websocket, backend, status=400, body="impossible session_id or thread_id")
         return
-    if not backend.database_is_up():
+    try:
+        backend.require_database()
+    except sqlite3.OperationalError as error:
+        log_no_database(asked_id, error)
         await refuse(websocket, backend, status=503, body="database is down")
         return
     try:

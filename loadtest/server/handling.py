@@ -135,6 +135,11 @@ class HandlingAfter:
 HANDLINGS: Mapping[str, type[Handling]] = {"before": HandlingBefore, "after": HandlingAfter}
 
 
+def log_no_database(session: str, error: Exception) -> None:
+    """Log that a session could not be opened without its database, in both versions."""
+    LOG.error("Session could not be opened (session=%s)", session, exc_info=error, extra=_tagged(session))
+
+
 def _abrupt(session: str, error: Exception) -> None:
     what = str(error) or type(error).__name__
     LOG.info("Client disconnected abruptly (session=%s): %s", session, what, extra=_tagged(session))

@@ -20,9 +20,16 @@ def implementation(name: WebSocketImplementation) -> type[asyncio.Protocol]:
     Raises:
         InvalidSetting: its library is not installed.
     """
-    if importlib.util.find_spec(name) is None:
-        raise InvalidSetting("--ws-implementation", name, "must be installed", f"Run 'pip install {name}'")
-    return _lending_wsproto() if name == "wsproto" else PatientWebSocketProtocol
+    library = name.partition("-")[0]
+    if importlib.util.find_spec(library) is None:
+        raise InvalidSetting("--ws-implementation", name, "must be installed", f"Run 'pip install {library}'")
+    match name:
+        case "websockets":
+            return PatientWebSocketProtocol
+        case "websockets-sansio":
+            return _lending_sansio()
+        case "wsproto":
+            return _lending_wsproto()
 
 
 class PatientWebSocketProtocol(WebSocketProtocol):
@@ -54,6 +61,17 @@ class PatientWebSocketProtocol(WebSocketProtocol):
         """Perform the closing handshake if the opening handshake was completed."""
         if hasattr(self, "transfer_data_task"):
             await super().close(code, reason)
+
+
+def _lending_sansio() -> type[asyncio.Protocol]:
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class LendingSansIOProtocol(WebSocketsSansIOProtocol):
+        async def run_asgi(self) -> None:
+            lend(self, self.scope["extensions"])
+            await super().run_asgi()
+
+    return LendingSansIOProtocol
 
 
 def _lending_wsproto() -> type[asyncio.Protocol]:

@@ -18,7 +18,7 @@ from loadtest.values import Token, Whole, seconds
 
 ModeName = Literal["chat", "ack"]
 HandlingName = Literal["before", "after"]
-WebSocketImplementation = Literal["websockets", "wsproto"]
+WebSocketImplementation = Literal["websockets", "websockets-sansio", "wsproto"]
 LogFormat = Literal["text", "json"]
 
 _MAX_S = 7 * 24 * 3600

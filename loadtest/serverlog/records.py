@@ -121,8 +121,11 @@ def session_in(message: str) -> str:
 
 
 def excerpt(record: LogRecord, limit: int = LINE_LENGTH) -> str:
-    """Return one line for a report: message and exception, without likely secrets."""
+    """Return one line for a report, without likely secrets.
+
+    The exception that was raised last comes first, since it names the fault; then the message.
+    """
     text = record.message
-    if record.exception and record.exception not in text:
-        text = f"{text} | {record.exception}"
+    if record.exception and not text.startswith(record.exception):
+        text = f"{record.exception} | {text}"
     return one_line(without_likely_secrets(text), limit)

@@ -10,14 +10,17 @@ from loadtest.serverlog.records import Counts
 
 
 class LogLine(Struct, frozen=True, kw_only=True):
-    """A record of the server's log, for people.
+    """Records of the server's log that differ only in numbers and ids: the first of them, for people.
 
     Args:
         file: name of the log.
         line: number of the record's first line.
         level: level of the record.
-        text: text of the record, truncated.
+        text: text of the record, truncated: the last exception of its chain, then its message.
         drop: kind of the drop that the record was matched with, null for none.
+        session: session that the record names, empty for none.
+        first_s: when it was logged, in seconds since the run's start on the tool's clock; null if unknown.
+        count: number of these records.
     """
 
     file: str = ""
@@ -25,6 +28,9 @@ class LogLine(Struct, frozen=True, kw_only=True):
     level: str = ""
     text: str = ""
     drop: str | None = None
+    session: str = ""
+    first_s: float | None = None
+    count: int = 1
 
 
 class KindEvidence(Struct, frozen=True, kw_only=True):
@@ -36,6 +42,7 @@ class KindEvidence(Struct, frozen=True, kw_only=True):
         drops_with_record: number of drops with at least one record in the log.
         records: number of records about these drops.
         levels: number of these records by level.
+        disconnect_errors: number of disconnect records at ERROR or worse.
         expected_errors: number of errors that these drops are meant to cause.
     """
 
@@ -44,6 +51,7 @@ class KindEvidence(Struct, frozen=True, kw_only=True):
     drops_with_record: int = 0
     records: int = 0
     levels: dict[str, int] = {}
+    disconnect_errors: int = 0
     expected_errors: int = 0
 
 
@@ -56,11 +64,13 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
         disconnect_records: number of records caused by a client's disconnect.
         disconnect_levels: number of disconnect records by level.
         disconnect_errors: number of disconnect records at ERROR or worse.
-        first_disconnect_errors: the first disconnect records at ERROR or worse.
+        first_disconnect_errors: the most frequent shapes of the disconnect records at ERROR or worse.
+        disconnect_error_shapes: number of their shapes.
         info_ratio: share of disconnect records at INFO or below, null without disconnect records.
         real_errors: number of errors that neither a client's disconnect nor a drop meant to cause an error
             explains.
-        first_real_errors: the first of the real errors.
+        first_real_errors: the most frequent shapes of the real errors.
+        real_error_shapes: number of their shapes.
         expected_errors: number of errors that a drop is meant to cause.
         drops: number of drops the run made.
         records: number of records within the run.
@@ -79,10 +89,12 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
     disconnect_levels: dict[str, int] = {}
     disconnect_errors: int = 0
     first_disconnect_errors: list[LogLine] = []
+    disconnect_error_shapes: int = 0
     info_ratio: float | None = None
     real_errors: int = 0
     expected_errors: int = 0
     first_real_errors: list[LogLine] = []
+    real_error_shapes: int = 0
     cancelled_at_shutdown_errors: int = 0
     by_kind: list[KindEvidence] = []
     drops: int = 0

@@ -31,7 +31,9 @@ from loadtest.serverlog.matching import (
 )
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
+from loadtest.serverlog.shapes import Group, Shapes, shape_of
 from loadtest.serverlog.times import SECOND_NS
+from loadtest.text import without_likely_secrets
 from loadtest.verdict.items import Item
 from loadtest.verdict.log_evidence import KindEvidence, LogLine, ServerLogEvidence
 
@@ -53,7 +55,7 @@ MAX_DAMAGED_RATIO = 0.5
 GRACE_NS = 60 * SECOND_NS
 """How long after the run's end the server may still log its consequences."""
 
-_FIRST = 5
+_SHOWN = 5
 _MAX_CLOCK_OFFSET_NS = 15 * 3_600 * SECOND_NS  # a time without a time zone may be local to any zone
 
 
@@ -193,7 +195,7 @@ def _evidence(
     matched_by = match(within, drops)
     made = [drop for drop in drops if drop.kind != END_OF_RUN]
     return msgspec.structs.replace(
-        _seen(within, drops),
+        _seen(within, drops, window.start_ns),
         drops=len(made),
         records=collected.records,
         untimed_records=collected.untimed,
@@ -208,30 +210,34 @@ def _evidence(
     )
 
 
-def _seen(within: list[Sighting], drops: Sequence[DropMade]) -> ServerLogEvidence:
+def _seen(within: list[Sighting], drops: Sequence[DropMade], start_ns: int) -> ServerLogEvidence:
     """Return the evidence that comes from matched records alone."""
     disconnects = [s for s in within if s.record.log_class in DISCONNECTS]
-    wrong = [s for s in disconnects if s.record.level >= Level.ERROR]
+    wrong = _wrong(disconnects)
     real = [s for s in within if s.record.log_class is LogClass.REAL_ERROR and s.record.level >= Level.ERROR]
     cancelled = [s for s in within if s.record.log_class is LogClass.CANCELLED_AT_SHUTDOWN]
     _expect_untimed(real, drops)
     unexpected = [s for s in real if not s.expected]
+    wrong_shapes, real_shapes = _shapes(wrong), _shapes(unexpected)
     return ServerLogEvidence(
         disconnect_records=len(disconnects),
         disconnect_levels=_by_level(disconnects),
         disconnect_errors=len(wrong),
-        first_disconnect_errors=_first_lines(wrong, drops),
+        first_disconnect_errors=_most_frequent(wrong_shapes, drops, start_ns),
+        disconnect_error_shapes=len(wrong_shapes),
         info_ratio=_info_ratio(disconnects),
         real_errors=len(unexpected),
         expected_errors=len(real) - len(unexpected),
-        first_real_errors=_first_lines(unexpected, drops),
+        first_real_errors=_most_frequent(real_shapes, drops, start_ns),
+        real_error_shapes=len(real_shapes),
         cancelled_at_shutdown_errors=len(cancelled),
         by_kind=_by_kind(within, drops),
     )
 
 
-def _count(sightings: Iterable[Sighting], log_class: LogClass) -> int:
-    return sum(sighting.record.log_class is log_class for sighting in sightings)
+def _wrong(sightings: Iterable[Sighting]) -> list[Sighting]:
+    """Return the disconnect records at ERROR or worse."""
+    return [s for s in sightings if s.record.log_class in DISCONNECTS and s.record.level >= Level.ERROR]
 
 
 def _info_ratio(disconnects: list[Sighting]) -> float | None:
@@ -265,23 +271,38 @@ def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[KindEvid
             drops_with_record=len({sighting.drop for sighting in of_kind[kind]}),
             records=len(of_kind[kind]),
             levels=_by_level(of_kind[kind]),
+            disconnect_errors=len(_wrong(of_kind[kind])),
             expected_errors=sum(sighting.expected for sighting in of_kind[kind]),
         )
         for kind in sorted(made, key=lambda kind: (kind == END_OF_RUN, kind))
     ]
 
 
-def _first_lines(sightings: list[Sighting], drops: Sequence[DropMade]) -> list[LogLine]:
-    return [
-        LogLine(
-            file=sighting.record.file,
-            line=sighting.record.line,
-            level=sighting.record.level.name,
-            text=sighting.record.text,
-            drop=None if sighting.drop is None else drops[sighting.drop].kind,
-        )
-        for sighting in sightings[:_FIRST]
-    ]
+def _shapes(sightings: Iterable[Sighting]) -> Shapes[Sighting]:
+    """Return records grouped by level and shape."""
+    shapes = Shapes[Sighting]()
+    for sighting in sightings:
+        record = sighting.record
+        shapes.add((record.level, shape_of(record.text, record.session)), sighting, sighting.at_ns)
+    return shapes
+
+
+def _most_frequent(shapes: Shapes[Sighting], drops: Sequence[DropMade], start_ns: int) -> list[LogLine]:
+    return [_line(group, drops, start_ns) for group in shapes.by_count()[:_SHOWN]]
+
+
+def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int) -> LogLine:
+    first, record = group.first, group.first.record
+    return LogLine(
+        file=record.file,
+        line=record.line,
+        level=record.level.name,
+        text=record.text,
+        drop=None if first.drop is None else drops[first.drop].kind,
+        session=without_likely_secrets(record.session),
+        first_s=None if group.at_ns is None else round((group.at_ns - start_ns) / SECOND_NS, 3),
+        count=group.count,
+    )
 
 
 def _failures(evidence: ServerLogEvidence) -> list[str]:
@@ -297,8 +318,8 @@ def _failures(evidence: ServerLogEvidence) -> list[str]:
 
 
 def _kinds(evidence: ServerLogEvidence) -> str:
-    """Return the kinds of drop that caused the first wrong records, as text."""
-    kinds = sorted({line.drop for line in evidence.first_disconnect_errors if line.drop})
+    """Return the kinds of drop that wrong records were matched with, as text."""
+    kinds = [row.kind for row in evidence.by_kind if row.disconnect_errors]
     return f" (after {', '.join(kinds)})" if kinds else ""
 
 

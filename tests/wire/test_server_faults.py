@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from loadtest.server.faults import Faults
 from loadtest.server.server_process import ServerProcess
+from loadtest.serverlog.log_reader import LogReader, read
+from loadtest.serverlog.records import Level
 from tests.support.serverclient import (
     PATIENCE_S,
     Client,
@@ -23,7 +26,7 @@ from tests.support.serverclient import (
     wait_for,
 )
 
-IMPLEMENTATIONS = pytest.mark.parametrize("implementation", ["websockets", "wsproto"])
+IMPLEMENTATIONS = pytest.mark.parametrize("implementation", ["websockets", "websockets-sansio", "wsproto"])
 MODES = pytest.mark.parametrize("mode", ["chat", "ack"])
 
 
@@ -416,10 +419,13 @@ def test_keep_sockets_answers_a_close_and_sends_no_fin(faults: tuple[str, ...], 
         wait_for(lambda: counters(server.url)["connections_open"] == 0, what="the end of the handler")
 
 
-def test_database_down_refuses_sessions_and_says_so() -> None:
-    """While the database is down, sessions get 503, health says 503, and echo works."""
-    with faulty("database_down=3600") as server:
+def test_database_down_refuses_sessions_and_says_so(tmp_path: Path) -> None:
+    """While the database is down, sessions get 503 and an ERROR, health says 503, and echo works."""
+    log_path = tmp_path / "server.log"
+    with faulty("database_down=3600", log_path=log_path) as server:
         assert refusal(server.url + "/ws/any") == (503, "database is down")
+        (logged,) = [record for record in read(log_path, LogReader()) if record.level >= Level.ERROR]
+        assert (logged.session, logged.exception) == ("any", "sqlite3.OperationalError: the database is down")
         status, health = get(server.url, "/api/health")
         assert (status, health["database"]) == (503, "down")
         with opened(server.url + "/echo") as websocket:

@@ -145,6 +145,41 @@ def test_alike_records_are_one_example(tmp_path: Path) -> None:
     ]
 
 
+def test_an_example_is_the_earliest_with_its_fault_first(tmp_path: Path) -> None:
+    """One shape for all sessions: the last exception of the chain, then the message, when it was first."""
+    chain = (
+        "Traceback (most recent call last):",
+        '  File "db.py", line 1, in connect',
+        "ConnectionRefusedError: [Errno 111] Connection refused",
+        "",
+        "The above exception was the direct cause of the following exception:",
+        "",
+        "Traceback (most recent call last):",
+        '  File "app.py", line 2, in open',
+        "sqlite3.OperationalError: the database is down",
+    )
+    records = [
+        line
+        for second in (30, 10, 20)
+        for line in (f"2026-11-23 14:00:{second},000 - app - ERROR - not opened (session=s-{second})", *chain)
+    ]
+    report = checked(written(tmp_path / "server.log", *records))
+    (example,) = report.to_json(0)["examples"]
+    assert (example["count"], example["session"]) == (3, "s-10")
+    assert example["first_time"] == "2026-11-23T14:00:10.000Z"
+    assert example["text"].startswith(
+        "sqlite3.OperationalError: the database is down | not opened (session=s-10)"
+    )
+
+
+def test_how_many_shapes_are_not_shown(tmp_path: Path) -> None:
+    """Of seven shapes the table shows five, and says that there are two more."""
+    words = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta")
+    report = checked(written(tmp_path / "server.log", *(f"ERROR:    {word} failed" for word in words)))
+    *_, examples = check_sheet([report]).tables
+    assert (len(examples.rows), examples.more) == (5, 2)
+
+
 def test_a_short_log_has_no_rates(tmp_path: Path) -> None:
     """A rate an hour needs a minute's log at least."""
     report = checked(written(tmp_path / "server.log", "2026-11-23 14:00:00,000 - a - INFO - b"))
@@ -158,4 +193,4 @@ def test_many_different_errors_take_bounded_memory(tmp_path: Path) -> None:
     ]
     report = checked(written(tmp_path / "server.log", *words))
     assert report.real_errors == 3_000
-    assert len(report.examples) <= 500
+    assert len(report.shapes) <= 500

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from loadtest.report.advice import item_lines
 from loadtest.ruling import Ruling
 from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
 from loadtest.serverlog.known_sessions import KnownSessions
@@ -193,6 +194,61 @@ def test_real_errors_count_against_the_allowance() -> None:
     assert found.summary == "1 real errors, 0 allowed"
     assert found.evidence.first_real_errors[0].text == "database is locked"
     assert judged(log, made, reading=ReadStats(allowed_errors=1)).verdict == "PASS"
+
+
+def raised(at_ns: int, session: str, exception: str, message: str) -> tuple[LogRecord, LogClass]:
+    """An error with the exception that its traceback ends with."""
+    record = LogRecord(
+        line=7, level=Level.ERROR, message=message, at_ns=at_ns, session=session, exception=exception
+    )
+    return record, TABLE.classify(record)
+
+
+def test_errors_are_shown_by_shape_with_the_last_exception_first() -> None:
+    """Of 45 errors of a cold start and seven other faults, the database is the first line, not the sixth."""
+    made = drops()
+    log = log_of(made, after)
+    at_ns = START_NS + 12 * SECOND_NS + SECOND_NS // 2
+    log += [line(at_ns + n, "ERROR", f"{word} failed") for n, word in enumerate(("login", "push", "job") * 3)]
+    log += [line(at_ns, "ERROR", f"{word} failed once") for word in ("a", "b", "c", "d")]
+    for number in reversed(range(45)):
+        log.append(
+            raised(
+                at_ns + number * SECOND_NS,
+                f"s-{number}",
+                "sqlite3.OperationalError: database is locked",
+                f"Session s-{number} could not be opened",
+            )
+        )
+    found = judged(log, made)
+    shown = found.evidence.first_real_errors
+    assert found.summary == "58 real errors, 0 allowed"
+    assert (shown[0].count, shown[0].session) == (45, "s-0")
+    assert shown[0].first_s == pytest.approx(12.5, abs=0.1)
+    assert shown[0].text == "sqlite3.OperationalError: database is locked | Session s-0 could not be opened"
+    assert [one.count for one in shown] == [45, 3, 3, 3, 1]
+    assert found.evidence.real_error_shapes == 8
+    assert list(item_lines(found))[:2] == [
+        "45 x sqlite3.OperationalError: database is locked | Session s-0 could not be opened",
+        "    first at 00:12 in session s-0, line 7",
+    ]
+    assert list(item_lines(found))[-1] == "and 3 more, of 3 other shapes"
+
+
+def test_wrong_disconnects_are_shown_by_shape_and_all_their_drops_are_named() -> None:
+    """Two texts, each with its count; the kinds are those of all records, not of the shown ones."""
+    made = drops(("close", "fin", "mid_reply", "reset"), each=5)
+    loud = [
+        line(drop.at_ns + SECOND_NS // 100, "ERROR", f"Send error (session {drop.session}) -> cleanup: ")
+        for drop in made
+        if drop.kind in ("fin", "reset")
+    ]
+    found = judged([*log_of(made, before), *loud], made)
+    assert "(after fin, mid_reply, reset)" in found.summary
+    assert [one.count for one in found.evidence.first_disconnect_errors] == [15, 5]
+    assert found.evidence.disconnect_error_shapes == 2
+    assert kind_rows(found)["mid_reply"].disconnect_errors == 10
+    assert kind_rows(found)["close"].disconnect_errors == 0
 
 
 def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
