@@ -17,6 +17,7 @@ from rich.text import Text
 
 from loadtest.report import advice
 from loadtest.report.advice import next_step
+from loadtest.report.change_tables import change_table, difference_table
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
@@ -61,7 +62,8 @@ def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     for item in judged.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
-    for table in filter(None, (limit_table(verdict.items), storm_table(judged.run))):
+    changed = change_table(verdict.changes), difference_table(verdict.differences)
+    for table in filter(None, (limit_table(verdict.items), storm_table(judged.run), *changed)):
         console.print()
         print_table(console, table)
     console.print()
