@@ -11,9 +11,9 @@
     any             NOT_JUDGED      unchanged,    NOT_JUDGED
                                     or not judged any more
 
-`latency` has a comparison of its own, with margins, which the candidate's item holds. A slower candidate broke
-it, whatever the baseline's item was. One that is not slower did not fix it, as the baseline's item may be
-against an older run. What may be fixed, or fail in both, are the limits on its times. Pure.
+`latency` has a comparison of its own, with margins, which the candidate's item holds. A slower candidate
+broke it, whatever the baseline's item was. One that is not slower did not fix it, as the baseline's item may
+be against an older run. What may be fixed, or fail in both, are the limits on its times. Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
