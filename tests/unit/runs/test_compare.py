@@ -95,12 +95,12 @@ def test_named_pairs_are_those_of_all(results: Path) -> None:
 def test_every_pair_is_shown(results: Path) -> None:
     """Which runs they were, the change in each, and the verdict over all, for a person and in Markdown."""
     shown = run("compare", "v1", "v2", "--all", "--results", results)
-    assert "latency over 4 pairs: FAIL" in shown.output
+    assert "v2 against v1 over 4 pairs: FAIL" in shown.output
     assert all(len(line) <= 80 for line in shown.output.splitlines())
     for path in (*newest(results, "v1", 4), *newest(results, "v2", 4)):
         assert path.name.partition("-")[2] in shown.output
     markdown = run("compare", "v1", "v2", "--all", "--results", results, "--markdown").output
-    assert markdown.startswith("## ❌ FAIL: latency over 4 pairs")
+    assert markdown.startswith("## ❌ FAIL: v2 against v1 over 4 pairs")
     assert markdown.count("\n| 1 |") == 1
 
 
