@@ -128,7 +128,9 @@ def test_compare_shows_each_quantile(results: Path) -> None:
     """Both values, the change with its interval, the margin and the verdict; exit code 1 for slower."""
     result = run("compare", "v1.0", "v2.0", "--results", results)
     assert result.exit_code == 1
-    (row,) = [line for line in result.output.splitlines() if re.search(r"^service p50 .* FAIL$", line.rstrip())]
+    (row,) = [
+        line for line in result.output.splitlines() if re.search(r"^service p50 .* FAIL$", line.rstrip())
+    ]
     assert row.count(" ms") == 3
     assert row.count("%") == 1
     assert " to " in row
@@ -179,9 +181,7 @@ def test_compare_by_force_is_inconclusive_at_best(own: Path) -> None:
     document = json.loads(result.stdout)
     assert (result.exit_code, document["verdict"]) == (4, "INCONCLUSIVE")
     assert document["differing_fields"] == ["rate", "drop_every_s"]
-    assert document["item"]["summary"].startswith(
-        "unlike plans (--ws-rate 1 → 2, --ws-drop-every 20 → 5)"
-    )
+    assert document["item"]["summary"].startswith("unlike plans (--ws-rate 1 → 2, --ws-drop-every 20 → 5)")
     assert document["item"]["evidence"]["gates"]
     assert run("compare", path, "v2.0", "--results", own, "--force").exit_code == 1
 
