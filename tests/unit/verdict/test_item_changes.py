@@ -95,7 +95,7 @@ def failed(**counts: int) -> AnyItem:
     [(failed(lost=300), "lost 3 → 300"), (failed(lost=3, foreign=1), "foreign 0 → 1")],
 )
 def test_a_defect_of_both_does_not_hide_another(after: AnyItem, remark: str) -> None:
-    """A server that loses three messages is not one that loses each; which it is, nobody can tell for sure."""
+    """A server that loses three messages is not one that loses each of them."""
     (found,) = changes_between([failed(lost=3)], [after])
     assert (found.change, found.verdict) == (Change.UNCLEAR, INCONCLUSIVE)
     assert str(found) == f"messaging FAIL (unclear: {remark})"
@@ -241,6 +241,6 @@ def latency(verdict: Ruling, *, gate: Ruling | None = None, limit: Ruling | None
 def test_latency_has_a_comparison_of_its_own(
     before: AnyItem, after: AnyItem, change: Change, verdict: Ruling, line: str
 ) -> None:
-    """The margins say whether it changed; what the baseline was compared with says nothing of the candidate."""
+    """The margins say whether it changed; what the baseline was compared with says nothing of that."""
     (found,) = changes_between([before], [after])
     assert (found.change, found.verdict, str(found)) == (change, verdict, line)
