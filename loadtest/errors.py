@@ -176,21 +176,24 @@ class RunsNotComparable(UsageError):
     """Two runs were made with different plans.
 
     Args:
-        fields: options in which the plans differ, or just `version`.
+        fields: options in which the plans differ, with both values, or just `version`.
+        runs: the runs that were to be compared, and how each was chosen.
     """
 
-    def __init__(self, fields: list[str]) -> None:
-        super().__init__(fields)
+    def __init__(self, fields: list[str], runs: list[str]) -> None:
+        super().__init__(fields, runs)
         self.fields = fields
+        self.runs = runs
 
     def __str__(self) -> str:
+        taken = "; ".join(self.runs)
         if self.fields == ["version"]:
             return (
-                "the runs are not comparable: one was made by an older loadtest, which sent other messages. "
-                "Repeat it with this one"
+                "the runs are not comparable: one was made by an older loadtest, which sent other messages "
+                f"({taken}). Repeat it with this one"
             )
         return (
-            f"the runs are not comparable: their plans differ in {', '.join(self.fields)}. "
+            f"the runs are not comparable: their plans differ in {', '.join(self.fields)} ({taken}). "
             "Repeat one with the other's settings"
         )
 

@@ -153,12 +153,18 @@ def compare(
     results: Path,
     as_json: bool,
 ) -> None:
-    """Compare the latency of CANDIDATE with that of BASELINE.
+    """Compare CANDIDATE with BASELINE: what was fixed, what broke, and latency.
 
     Each is a run directory, a run id or a revision, which stands for its newest complete run. Runs with
-    different plans are refused. For each gated quantile you see both values, the change with its interval,
-    the margin and the verdict: PASS if the whole interval is below the margin, FAIL if the change is
-    significant and above the margin, else INCONCLUSIVE.
+    different plans are refused. What else differs (host, versions, target) is shown.
+
+    Every item has a line: `server_log FAIL → PASS (fixed)`. Both runs are judged by CANDIDATE's limits and
+    allowances. An item that fails in CANDIDATE only fails the comparison. One that fails in both does not; if
+    it fails in another way, or much more often, the comparison is INCONCLUSIVE.
+
+    For each gated quantile of latency you see both values, the change with its interval, the margin and the
+    verdict: PASS if the whole interval is below the margin, FAIL if the change is significant and above the
+    margin, else INCONCLUSIVE.
 
     The margins are those that CANDIDATE (with several pairs, its last run) was made with (--ws-margin). To
     change them for this comparison, use --margin.

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
+from loadtest.report.change_tables import change_table, difference_table
 from loadtest.report.charts import charts
 from loadtest.report.drill_table import drill_table
 from loadtest.report.judged_run import JudgedRun
@@ -64,6 +65,8 @@ def html(judged: JudgedRun) -> str:
         generator=advice.generator_line(verdict),
         facts=_facts(judged),
         charts=charts(run),
+        changes=change_table(verdict.changes),
+        differences=difference_table(verdict.differences),
         compared_with=advice.baseline_lines(verdict.latency),
         limits=limit_table(verdict.items),
         gates=gate_table(gates(verdict.latency)),

@@ -12,9 +12,11 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from loadtest.report import advice
 from loadtest.report.advice import next_step
+from loadtest.report.change_tables import change_lines
 from loadtest.report.judged_run import JudgedRun
 from loadtest.ruling import Ruling
 from loadtest.text import one_line
+from loadtest.verdict.item_changes import outcome_line
 from loadtest.verdict.items import AnyItem
 
 _ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
@@ -32,6 +34,7 @@ def junit(judged: JudgedRun) -> bytes:
         ("baseline", verdict.baseline or "none"),
         ("target", manifest.target),
         ("verdict", str(verdict.verdict)),
+        *([("changes", outcome_line(verdict.changes))] if verdict.changes else []),
     ):
         SubElement(properties, "property", name=name, value=one_line(value))
     for item in judged.items:
@@ -40,6 +43,8 @@ def junit(judged: JudgedRun) -> bytes:
         *advice.failure_lines(judged.run),
         *verdict.notes[:20],
         *advice.baseline_lines(verdict.latency),
+        *change_lines(verdict.changes),
+        *map(str, verdict.differences or ()),
         advice.generator_line(verdict),
         *verdict.generator.problems,
     ]

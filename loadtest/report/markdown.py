@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from loadtest import text
 from loadtest.report import advice
 from loadtest.report.advice import next_step
+from loadtest.report.change_tables import change_table, difference_table
 from loadtest.report.drill_table import drill_table
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.losses import loss_table
@@ -67,9 +68,11 @@ def _verdict(judged: JudgedRun) -> Iterator[str]:
     rows = [(item.item, _signed(item.verdict), markdown_prose(item.summary)) for item in judged.items]
     yield from _drawn(("item", "verdict", "summary"), "lll", rows)
     yield ""
+    yield from table_lines(change_table(verdict.changes))
     for line in advice.baseline_lines(verdict.latency):
         yield f"{markdown_prose(line)}."
         yield ""
+    yield from table_lines(difference_table(verdict.differences))
     yield f"{markdown_prose(advice.generator_line(verdict))}."
     yield from (f"- {markdown_prose(problem)}" for problem in verdict.generator.problems)
     yield ""

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from loadtest.report import advice
 from loadtest.report.advice import next_step
+from loadtest.report.change_tables import change_table, difference_table
 from loadtest.report.drill_table import drill_table
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.storms import storm_table
@@ -63,7 +64,9 @@ def print_verdict(judged: JudgedRun, *, to_stderr: bool = False) -> None:
     for item in judged.items:
         if item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE):
             _print_item(console, item, next_step(item, verdict.items))
-    for table in filter(None, (limit_table(verdict.items), storm_table(judged.run), drill_table(judged.run))):
+    changed = change_table(verdict.changes), difference_table(verdict.differences)
+    herds = storm_table(judged.run), drill_table(judged.run)
+    for table in filter(None, (limit_table(verdict.items), *herds, *changed)):
         console.print()
         print_table(console, table)
     console.print()

@@ -1,13 +1,16 @@
-"""Compare the latency of runs, one pair or several: `loadtest compare`.
+"""Compare runs, one pair or several: `loadtest compare`.
 
-One pair is judged like the item `latency` of a verdict. Several are judged pair by pair; from four pairs on,
-the interval comes from their own spread. Runs with different plans are refused. With `force` they are
-compared under the candidate's plan, and the result is never PASS: a baseline with a slower plan would make
-any candidate look good. No statistics here: they are in `loadtest.verdict.latency` and `loadtest.statistics`.
+Each item's verdict is set beside the baseline's, both judged anew by the candidate's rules: the comparison
+fails if one was broken, and a defect that the baseline has too is not the candidate's (`item_changes`).
+
+`latency` is judged like that of a verdict for one pair, and pair by pair for several; from four pairs on, the
+interval comes from their own spread. Runs with different plans are refused. With `force` they are compared
+under the candidate's plan, and the result is never PASS: a baseline with a slower plan would make any
+candidate look good. No statistics here: they are in `loadtest.verdict.latency` and `loadtest.statistics`.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -15,7 +18,7 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import RunsNotComparable, UsageError
-from loadtest.options import options_of
+from loadtest.report.change_tables import change_table, difference_table, explanations
 from loadtest.report.tables import (
     Sheet,
     Table,
@@ -31,21 +34,33 @@ from loadtest.results.manifest import UNNAMED, Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import earlier_runs
-from loadtest.runs.find import find_runs, once, resolve, started_utc
+from loadtest.runs.find import Catalogue, find_runs, once, resolve, started_utc
+from loadtest.runs.run_items import baseline_items, log_item
 from loadtest.statistics.margins import Gate, margins_of, parse_margins
-from loadtest.verdict import latency
+from loadtest.verdict.differences import Difference, differences
 from loadtest.verdict.evidence import LatencyEvidence, Percentiles, RunNamed
-from loadtest.verdict.generator import judge_generator
-from loadtest.verdict.items import Item
+from loadtest.verdict.item_changes import ItemChange, changes_over_runs, ruling_of
+from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timing
+from loadtest.verdict.run import judge
 
 _SEE_OTHERS = "Run 'loadtest list' to see others"
 
 
 class ComparedRun(RunNamed, frozen=True, kw_only=True):
-    """A run that was compared, with its directory."""
+    """A run that was compared, with its directory.
+
+    Args:
+        path: its run directory.
+        among: which of the revision's runs it is, such as "the newest of 3 complete runs".
+    """
 
     path: str
+    among: str = ""
+
+    def __str__(self) -> str:
+        """Name the run for people: `v1 = results/v1/2026…, the newest of 3 complete runs`."""
+        return ", ".join(filter(None, [f"{self.revision} = {self.path}", self.among]))
 
 
 class ComparedPair(Struct, frozen=True, kw_only=True):
@@ -59,11 +74,13 @@ class Compared(Struct, frozen=True, kw_only=True):
     """What `compare --json` prints.
 
     Args:
-        verdict: verdict on latency.
+        verdict: verdict on the comparison: FAIL if latency is, or if the candidate broke an item.
         baseline, candidate: the runs of the first pair.
         pairs: all pairs, in order.
         item: the item `latency`, as in verdict.json.
+        changes: what changed in each item; over several pairs, in its worst runs.
         differing_fields: fields in which the plans differ; empty unless the comparison was forced.
+        differences: what else differs between the runs besides the server, those fields among them.
     """
 
     verdict: Ruling
@@ -72,6 +89,8 @@ class Compared(Struct, frozen=True, kw_only=True):
     pairs: list[ComparedPair]
     differing_fields: list[str]
     item: Item[LatencyEvidence]
+    changes: list[ItemChange]
+    differences: list[Difference]
     schema: int = 1
 
     @property
@@ -142,7 +161,7 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
 def compare(
     pairs: Sequence[RunPaths], *, results: Path, force: bool = False, margins: Sequence[str] = ()
 ) -> Compared:
-    """Compare the latency of the runs of two revisions, pair by pair.
+    """Compare the runs of two revisions, pair by pair.
 
     Args:
         pairs: at least one, in the order in which they were made.
@@ -157,45 +176,100 @@ def compare(
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
     gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
-    differing = differing_plans(manifests)
+    named = _named(pairs, manifests, find_runs(results))
+    differing, found = differing_plans(manifests), differences(*zip(*manifests, strict=True))
     if differing and not force:
-        raise RunsNotComparable(["version"] if "version" in differing else options_of(differing))
-    judged = _one_pair if len(pairs) == 1 else _several_pairs
-    item = judged(pairs, results, gates)
-    if differing:
-        item = _inconclusive_at_best(item, differing)
-    named = [
-        ComparedPair(
-            baseline=ComparedRun.of(before, path=str(paths[0])),
-            candidate=ComparedRun.of(after, path=str(paths[1])),
-        )
-        for paths, (before, after) in zip(pairs, manifests, strict=True)
-    ]
+        raise _not_comparable(found, named[0], older="version" in differing)
+    judged = (_one_pair if len(pairs) == 1 else _several_pairs)(pairs, results, gates)
+    item = _inconclusive_at_best(judged.latency, found) if differing else judged.latency
+    changes = judged.changes(item)
+    verdict = ruling_of(changes)
+    if differing and verdict is not Ruling.FAIL:
+        verdict = Ruling.INCONCLUSIVE
     return Compared(
-        verdict=item.verdict,
+        verdict=verdict,
         baseline=named[0].baseline,
         candidate=named[0].candidate,
         pairs=named,
         differing_fields=differing,
         item=item,
+        changes=changes,
+        differences=found,
     )
 
 
-def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item[LatencyEvidence]:
+def _named(
+    pairs: Sequence[RunPaths], manifests: Sequence[tuple[Manifest, Manifest]], catalogue: Catalogue
+) -> list[ComparedPair]:
+    def run(path: Path, manifest: Manifest) -> ComparedRun:
+        return ComparedRun.of(manifest, path=str(path), among=_among(manifest, catalogue))
+
+    return [
+        ComparedPair(baseline=run(paths[0], before), candidate=run(paths[1], after))
+        for paths, (before, after) in zip(pairs, manifests, strict=True)
+    ]
+
+
+def _among(manifest: Manifest, catalogue: Catalogue) -> str:
+    """Return which of its revision's complete runs a run is, empty if it is not one of the results folder."""
+    complete = [run for run in once(catalogue.of_revision(manifest.revision)) if run.manifest.complete]
+    ids = [run.manifest.run_id for run in complete]
+    if manifest.run_id not in ids:
+        return "" if manifest.complete else "not ended in good order"
+    if len(ids) == 1:
+        return "the only complete run"
+    place = "the newest" if ids[0] == manifest.run_id else "an older one"
+    return f"{place} of {text.count(len(ids))} complete runs"
+
+
+def _not_comparable(found: Iterable[Difference], pair: ComparedPair, *, older: bool) -> RunsNotComparable:
+    of_plan = [str(difference) for difference in found if difference.in_plan]
+    return RunsNotComparable(["version"] if older else of_plan, [str(pair.baseline), str(pair.candidate)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """The items of each run, and latency over all pairs."""
+
+    latency: Item[LatencyEvidence]
+    before: Sequence[Sequence[AnyItem]]
+    after: Sequence[Sequence[AnyItem]]
+
+    def changes(self, latency: Item[LatencyEvidence]) -> list[ItemChange]:
+        """Return what changed in each item, given the verdict on latency over all pairs."""
+        first, *others = self.after
+        with_latency = [latency if item.item == "latency" else item for item in first]
+        without = [[item for item in items if item.item != "latency"] for items in others]
+        return changes_over_runs(self.before, [with_latency, *without])
+
+
+def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> _Judged:
     before, after = map(read_run, pairs[0])
     alike = msgspec.structs.replace(before.manifest, plan=after.manifest.plan)
-    judged = msgspec.structs.replace(after.manifest, margins=margins_of(gates))
-    earlier = _earlier([before.manifest, after.manifest], results)
-    candidate, baseline = replace(after, manifest=judged), replace(before, manifest=alike)
-    return latency.judge(candidate, baseline, generator=judge_generator(candidate), earlier=earlier)
+    rules = msgspec.structs.replace(after.manifest, margins=margins_of(gates))
+    candidate = replace(after, manifest=rules)
+    verdict = judge(
+        candidate,
+        replace(before, manifest=alike),
+        log_item(pairs[0][1], candidate),
+        earlier=_earlier([before.manifest, after.manifest], results),
+    )
+    items = baseline_items(pairs[0][0], before, like=after.manifest, candidate=verdict.items)
+    return _Judged(latency=verdict.latency, before=[items], after=[verdict.items])
 
 
-def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> Item[LatencyEvidence]:
-    timings = [(timing(read_run(baseline)), timing(read_run(candidate))) for baseline, candidate in pairs]
+def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> _Judged:
+    timings, before, after = [], [], []
+    for paths in pairs:  # the data of one pair in memory at a time
+        baseline, candidate = map(read_run, paths)
+        timings.append((timing(baseline), timing(candidate)))
+        after.append(judge(candidate, baseline, log_item(paths[1], candidate)).items)
+        before.append(baseline_items(paths[0], baseline, like=candidate.manifest, candidate=after[-1]))
     plan = timings[0][1].manifest.plan
     alike = [(_with_plan(before, plan), _with_plan(after, plan)) for before, after in timings]
     manifests = [run.manifest for pair in timings for run in pair]
-    return judge_pairs(alike, gates=gates, earlier=map(timing, _earlier(manifests, results)))
+    earlier = map(timing, _earlier(manifests, results))
+    return _Judged(latency=judge_pairs(alike, gates=gates, earlier=earlier), before=before, after=after)
 
 
 def _with_plan(run: Timing, plan: Plan) -> Timing:
@@ -214,26 +288,35 @@ def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
     return earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns)
 
 
-def _inconclusive_at_best(item: Item[LatencyEvidence], differing: list[str]) -> Item[LatencyEvidence]:
+def _inconclusive_at_best(item: Item[LatencyEvidence], found: Iterable[Difference]) -> Item[LatencyEvidence]:
     """Return the item for runs with different plans: INCONCLUSIVE at best."""
     verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
-    summary = f"unlike plans ({', '.join(options_of(differing))}): {item.summary}"
+    of_plan = ", ".join(str(difference) for difference in found if difference.in_plan)
+    summary = f"unlike plans ({of_plan}): {item.summary}"
     return msgspec.structs.replace(item, verdict=verdict, summary=summary)
 
 
 def comparison_sheet(compared: Compared) -> Sheet:
-    """Return the compared runs, the gated quantiles, and the results of each pair or run, as tables."""
+    """Return the runs, what else differs, the gated quantiles, and what changed in each item, as tables."""
     several, latency = len(compared.pairs) > 1, compared.item.evidence
     tables = (
         _run_table(compared.pairs),
+        difference_table(compared.differences),
         limit_table([compared.item]),
         gate_table(gates(compared.item)),
         pair_table(latency.runs or ()) if several else _percentile_table(latency),
+        change_table(compared.changes),
     )
+    over = f" over {len(compared.pairs)} pairs" if several else ""
     return Sheet(
-        headline=f"latency over {len(compared.pairs)} pairs" if several else "latency",
+        headline=f"{compared.candidate.revision} against {compared.baseline.revision}{over}",
         ruling=compared.verdict,
-        lines=[compared.item.summary, *(latency.spoiled or ())],
+        lines=[
+            *explanations(compared.changes),
+            f"latency {compared.item.verdict}: {compared.item.summary}",
+            *(latency.spoiled or ()),
+            *([] if several else map(str, (compared.baseline, compared.candidate))),
+        ],
         tables=tables,
     )
 

@@ -19,38 +19,23 @@ from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.results.data import RunData
 from loadtest.results.directory import VERDICT, writing
-from loadtest.results.log_file import LogWriter, read_drops, read_known_sessions, read_server_log
+from loadtest.results.log_file import LogWriter, read_known_sessions, read_server_log
 from loadtest.results.reader import read_run
-from loadtest.runs.baselines import baseline_of, earlier_runs
+from loadtest.runs.baselines import Found, baseline_of, earlier_runs
+from loadtest.runs.run_items import baseline_items, log_item
 from loadtest.runs.verdict_file import readable_verdict, write_verdict
 from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import RuleTable
-from loadtest.verdict import server_log
-from loadtest.verdict.items import Item
-from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.differences import differences
+from loadtest.verdict.item_changes import changes_between
+from loadtest.verdict.items import Verdict
 from loadtest.verdict.run import judge
-from loadtest.verdict.server_log import Window
 
 _AT_ONCE = 10_000  # records classified in one batch
 
 _FORGOTTEN = "the last verdict.json could not be read, so the baseline was chosen anew"
-
-
-def log_item(path: Path, run: RunData) -> Item[ServerLogEvidence] | None:
-    """Judge the server's log that a run directory holds; return None if it holds none.
-
-    Raises:
-        RunUnreadable: server_log.jsonl or events.jsonl is damaged.
-    """
-    log = read_server_log(path)
-    if log is None:
-        return None
-    window = Window.of(run)
-    drops = read_drops(path, started_unix_ns=window.start_ns, ended_unix_ns=window.end_ns)
-    known = read_known_sessions(path)
-    return server_log.judge(run, log.records, drops, reading=log.reading, known=known)
 
 
 def attach_logs(
@@ -127,10 +112,25 @@ def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> 
         earlier = earlier_runs(Path(results), found.run.manifest, before_unix_ns=started_unix_ns)
     verdict = judge(run, found.run, log_item(path, run), earlier=earlier, search=found.search)
     notes = [*verdict.notes, *found.notes, *([_FORGOTTEN] if forgotten else [])]
-    verdict = msgspec.structs.replace(verdict, notes=notes)
+    verdict = _compared(msgspec.structs.replace(verdict, notes=notes), run, found)
     judged = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
     _write(judged)
     return judged
+
+
+def _compared(verdict: Verdict, run: RunData, found: Found) -> Verdict:
+    """Return the verdict with what changed against the baseline, if there is one that can be judged."""
+    baseline, path = found.run, found.search.path
+    if baseline is None or path is None:
+        return verdict
+    differing = differences([baseline.manifest], [run.manifest])
+    try:
+        before = baseline_items(Path(path), baseline, like=run.manifest, candidate=verdict.items)
+    except RunUnreadable as problem:  # its log: the run itself could be read
+        note = f"what changed against the baseline is not known: {problem}"
+        return msgspec.structs.replace(verdict, differences=differing, notes=[*verdict.notes, note])
+    changes = changes_between(before, verdict.items)
+    return msgspec.structs.replace(verdict, changes=changes, differences=differing)
 
 
 def _write(judged: JudgedRun) -> None:

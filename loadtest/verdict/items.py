@@ -15,6 +15,7 @@ from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
 from loadtest.session.schedule import NS_PER_S
+from loadtest.verdict.differences import Difference
 from loadtest.verdict.evidence import (
     CleanupEvidence,
     ConnectEvidence,
@@ -25,6 +26,7 @@ from loadtest.verdict.evidence import (
     PersistenceEvidence,
     ReconnectEvidence,
 )
+from loadtest.verdict.item_changes import ItemChange
 from loadtest.verdict.log_evidence import ServerLogEvidence
 from loadtest.verdict.loss_evidence import StabilityEvidence
 
@@ -126,6 +128,9 @@ class Verdict(Struct, frozen=True, kw_only=True):
         generator: whether the load generator was fit to measure.
         verdict: verdict on the run as a whole.
         notes: further remarks for people.
+        changes: what changed in each item against the baseline, null if there is none. The verdict does not
+            depend on it.
+        differences: what else differs from the baseline's run, null if there is none.
     """
 
     schema: Literal[1] = 1
@@ -135,6 +140,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     generator: Generator
     verdict: Ruling
     notes: list[str] = field(default_factory=list)
+    changes: list[ItemChange] | None = None
+    differences: list[Difference] | None = None
 
     def __post_init__(self) -> None:
         """Convert the evidence of items that were read from JSON."""

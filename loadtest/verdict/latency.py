@@ -16,7 +16,6 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from loadtest.options import options_of
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan, differing_fields
 from loadtest.ruling import Ruling, worst
@@ -32,6 +31,7 @@ from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.power import Power, power_of
 from loadtest.statistics.quantiles import SecondlyHistograms
 from loadtest.verdict.completeness import incomplete, too_short
+from loadtest.verdict.differences import plan_differences
 from loadtest.verdict.evidence import (
     BaselineEvidence,
     GateResult,
@@ -329,10 +329,10 @@ def _item(ruling: Ruling, summary: str, evidence: LatencyEvidence) -> Item[Laten
 
 def _obstacle(pairs: Sequence[Pair]) -> str:
     """Return why the runs cannot be compared, empty if they can."""
-    differing = differing_plans([(before.manifest, after.manifest) for before, after in pairs])
-    if differing:
+    plans = zip(*((before.manifest.plan, after.manifest.plan) for before, after in pairs), strict=True)
+    if differing := plan_differences(*plans):
         return (
-            f"the baseline was made with another plan; they differ in {', '.join(options_of(differing))}. "
+            f"the baseline was made with another plan; they differ in {', '.join(map(str, differing))}. "
             "Repeat one run with the other's settings"
         )
     if _counting(pairs)[0]:

@@ -51,9 +51,10 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
     ),
     (RunUnreadable(Path("a/run.json"), "is not JSON"), 2, "a/run.json: is not JSON"),
     (
-        RunsNotComparable(["rate", "drops"]),
+        RunsNotComparable(["--ws-rate 1 → 5", "-u 5 → 9"], ["v1 = results/v1/a", "v2 = results/v2/b"]),
         2,
-        "the runs are not comparable: their plans differ in rate, drops. "
+        "the runs are not comparable: their plans differ in --ws-rate 1 → 5, -u 5 → 9 "
+        "(v1 = results/v1/a; v2 = results/v2/b). "
         "Repeat one with the other's settings",
     ),
     (

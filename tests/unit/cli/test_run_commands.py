@@ -128,12 +128,15 @@ def test_compare_shows_each_quantile(results: Path) -> None:
     """Both values, the change with its interval, the margin and the verdict; exit code 1 for slower."""
     result = run("compare", "v1.0", "v2.0", "--results", results)
     assert result.exit_code == 1
-    (row,) = [line for line in result.output.splitlines() if "service p50" in line and "FAIL" in line]
+    (row,) = [
+        line for line in result.output.splitlines() if re.search(r"^service p50 .* FAIL$", line.rstrip())
+    ]
     assert row.count(" ms") == 3
     assert row.count("%") == 1
     assert " to " in row
     assert re.search(r"[\d.]+% of service p50 \(else 5%\)", " ".join(result.output.split()))
-    assert "latency: FAIL" in result.output
+    assert "v2.0 against v1.0: FAIL" in result.output
+    assert "latency FAIL: service p50 changed" in result.output
 
 
 def test_compare_in_either_direction(results: Path) -> None:
@@ -150,18 +153,20 @@ def test_compare_as_json_and_markdown(results: Path) -> None:
     assert (document["schema"], document["verdict"], document["differing_fields"]) == (1, "FAIL", [])
     assert (document["baseline"]["run_id"], document["candidate"]["run_id"]) == ("one", "two")
     markdown = run("compare", "v1.0", "v2.0", "--results", results, "--markdown").stdout
-    assert markdown.startswith("## ❌ FAIL: latency")
+    assert markdown.startswith("## ❌ FAIL: v2.0 against v1.0")
     assert "| service p50 |" in markdown
     both = run("compare", "v1.0", "v2.0", "--results", results, "--markdown", "--json")
     assert (both.exit_code, both.stdout) == (2, "")
 
 
 def test_compare_refuses_unlike_plans(results: Path) -> None:
-    """The fields that differ are named, nothing is printed on standard output."""
+    """What differs is named with both values, and the runs that were taken; standard output stays empty."""
     (path,) = (results / "v3.0").iterdir()
     result = run("compare", "v1.0", path, "--results", results)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "--ws-rate, --ws-drop-every" in result.stderr
+    assert "their plans differ in --ws-rate 1 → 2, --ws-drop-every 20 → 5 (v1.0 = " in result.stderr
+    assert ", the only complete run; v3.0 = " in result.stderr
+    assert f"{path}, not ended in good order)" in result.stderr
 
 
 def test_compare_by_force_is_inconclusive_at_best(own: Path) -> None:
@@ -176,7 +181,7 @@ def test_compare_by_force_is_inconclusive_at_best(own: Path) -> None:
     document = json.loads(result.stdout)
     assert (result.exit_code, document["verdict"]) == (4, "INCONCLUSIVE")
     assert document["differing_fields"] == ["rate", "drop_every_s"]
-    assert document["item"]["summary"].startswith("unlike plans (--ws-rate, --ws-drop-every)")
+    assert document["item"]["summary"].startswith("unlike plans (--ws-rate 1 → 2, --ws-drop-every 20 → 5)")
     assert document["item"]["evidence"]["gates"]
     assert run("compare", path, "v2.0", "--results", own, "--force").exit_code == 1
 

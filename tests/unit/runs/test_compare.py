@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from loadtest.report.tables import gates
 from loadtest.ruling import Ruling
 from loadtest.runs import compare
 from loadtest.runs.pins import pin
+from loadtest.session.recorder import Lifecycle
 from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.verdict.item_changes import Change
 from tests.support.recorded_runs import begun
-from tests.support.rundirs import write_run
+from tests.support.rundirs import write_run, write_server_log
 from tests.support.runs import manifest, plan
 
 _seconds = count()
@@ -105,12 +108,12 @@ def test_named_pairs_are_those_of_all(results: Path) -> None:
 def test_every_pair_is_shown(results: Path) -> None:
     """Which runs they were, the change in each, and the verdict over all, for a person and in Markdown."""
     shown = run("compare", "v1", "v2", "--all", "--results", results)
-    assert "latency over 4 pairs: FAIL" in shown.output
+    assert "v2 against v1 over 4 pairs: FAIL" in shown.output
     assert all(len(line) <= 80 for line in shown.output.splitlines())
     for path in (*newest(results, "v1", 4), *newest(results, "v2", 4)):
         assert path.name.partition("-")[2] in shown.output
     markdown = run("compare", "v1", "v2", "--all", "--results", results, "--markdown").output
-    assert markdown.startswith("## ❌ FAIL: latency over 4 pairs")
+    assert markdown.startswith("## ❌ FAIL: v2 against v1 over 4 pairs")
     assert markdown.count("\n| 1 |") == 1
 
 
@@ -225,3 +228,111 @@ def test_what_is_compared_is_what_another_reader_reads(tmp_path: Path) -> None:
         reader.close()
         for gate in gates(item):
             assert getattr(gate, role) == total.get_value_at_percentile(100 * gate.quantile), gate
+
+
+# What changed, item by item.
+
+
+WIDE = "p50=60s,p90=60s,p99=60s,outage=60s"
+"""Margins that no latency breaks."""
+
+
+def logged(results: Path, revision: str, *, before: bool, **more: Any) -> Path:
+    """Write a run with a server's log: as before the hotfix that logs disconnects as INFO, or after it."""
+    path = made(results, revision, **more)
+    write_server_log(path, wrong_kind="mid_reply" if before else "")
+    return path
+
+
+def changed(results: Path, *pairs: tuple[Path, Path]) -> compare.Compared:
+    """Compare runs that are alike but for what the test changed."""
+    return compare.compare(pairs, results=results, margins=[WIDE])
+
+
+def test_a_hotfix_is_told_in_one_line(tmp_path: Path) -> None:
+    """What it mended was fixed, and nothing else moved; the exit code is that of the comparison."""
+    pair = logged(tmp_path, "v1", before=True), logged(tmp_path, "v2", before=False)
+    found = changed(tmp_path, pair)
+    assert found.verdict is Ruling.PASS
+    assert [str(one) for one in found.changes if one.change is not Change.UNCHANGED] == [
+        "server_log FAIL → PASS (fixed)"
+    ]
+    words = ("compare", "v1", "v2", "--margin", WIDE, "--results", tmp_path)
+    shown = run(*words)
+    assert shown.exit_code == 0
+    assert "\nserver_log FAIL → PASS (fixed)\n" in re.sub(r" +\n", "\n", shown.output)
+    outcome = " ".join(shown.output.split())
+    assert "fixed: server_log · unchanged: connect, stability, messaging" in outcome
+    assert "server_log fixed, before: 7 ERROR records for mere disconnects" in re.sub(
+        r"\d+ E", "7 E", outcome
+    )
+    assert "v2 against v1: PASS" in outcome
+    markdown = run(*words, "--markdown").stdout
+    assert "| server\\_log FAIL → PASS (fixed) |" in markdown
+    document = json.loads(run(*words, "--json").stdout)
+    (change,) = [one for one in document["changes"] if one["item"] == "server_log"]
+    assert (change["before"], change["after"], change["change"]) == ("FAIL", "PASS", "fixed")
+
+
+def test_what_the_candidate_broke_fails_the_comparison(tmp_path: Path) -> None:
+    """Though latency passes; the reason stands beside it."""
+    pair = logged(tmp_path, "v1", before=False), logged(tmp_path, "v2", before=True)
+    found = changed(tmp_path, pair)
+    assert (found.verdict, found.item.verdict) == (Ruling.FAIL, Ruling.PASS)
+    lines = compare.comparison_sheet(found).lines
+    assert lines[0].startswith("server_log broken: ")
+    assert "ERROR records for mere disconnects" in lines[0]
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_a_defect_of_both_is_no_regression(tmp_path: Path, pairs: int) -> None:
+    """It neither fails the comparison nor is it called fixed."""
+    found = changed(
+        tmp_path,
+        *((logged(tmp_path, "v1", before=True), logged(tmp_path, "v2", before=True)) for _ in range(pairs)),
+    )
+    (log,) = [one for one in found.changes if one.item == "server_log"]
+    assert (log.before, log.after, log.change) == (Ruling.FAIL, Ruling.FAIL, Change.UNCHANGED)
+    assert found.verdict is not Ruling.FAIL
+
+
+def test_both_are_judged_by_the_candidates_rules(tmp_path: Path) -> None:
+    """A limit that only the candidate has, and both break, is not what the server changed."""
+    pair = made(tmp_path, "v1", counts=LOST, lifecycle=LOSS), made(tmp_path, "v2")
+    assert stability(changed(tmp_path, pair)) == "stability FAIL → PASS (fixed)"
+    document = json.loads((pair[1] / "run.json").read_bytes()) | {"allowed_losses": ["1012=any"]}
+    (pair[1] / "run.json").write_text(json.dumps(document))
+    found = changed(tmp_path, pair)
+    assert stability(found) == "stability PASS (unchanged)"
+    assert "--ws-allow-losses none → 1012=any" in list(map(str, found.differences))
+
+
+LOST = {"losses.1012": 1}
+LOSS = [Lifecycle(at_ns=10**9, event="lost", session="s-1", cause="1012", code=1012)]
+
+
+def stability(found: compare.Compared) -> str:
+    """Return the line of an item."""
+    return next(str(one) for one in found.changes if one.item == "stability")
+
+
+def test_several_pairs_have_one_line_an_item(tmp_path: Path) -> None:
+    """The worst of each side's runs."""
+    pairs = [
+        (logged(tmp_path, "v1", before=True), logged(tmp_path, "v2", before=False)),
+        (logged(tmp_path, "v1", before=False), logged(tmp_path, "v2", before=False)),
+    ]
+    found = changed(tmp_path, *pairs)
+    names = [one.item for one in found.changes]
+    assert len(names) == len(set(names)) == 8
+    assert "server_log FAIL → PASS (fixed)" in list(map(str, found.changes))
+    assert next(one for one in found.changes if one.item == "latency").after is found.item.verdict
+
+
+def test_the_runs_taken_are_named(results: Path) -> None:
+    """Which run a revision stood for, and among how many; one named by its directory is told likewise."""
+    baseline = newest(results, "v1", 2)[0]
+    found = compare.compare([(baseline, newest(results, "v2", 1)[0])], results=results)
+    lines = compare.comparison_sheet(found).lines
+    assert f"v1 = {baseline}, an older one of 6 complete runs" in lines
+    assert f"v2 = {found.candidate.path}, the newest of 4 complete runs" in lines

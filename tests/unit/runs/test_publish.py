@@ -292,6 +292,61 @@ def test_the_command_to_repeat_a_run_is_its_plan(failed: JudgedRun) -> None:
     assert "token" not in command
 
 
+# What changed against the baseline.
+
+
+def test_every_report_tells_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line an item, and the outcome in one line; the hotfix was fixed, what it broke was broken."""
+    before = write_run(tmp_path, of=manifest(run_id="base", started_unix_ns=10**18), seconds=20)
+    write_server_log(before, wrong_kind="mid_reply")
+    of = manifest(run_id="next", revision="v2.0", locustfile="other.py")
+    after = write_run(tmp_path, of=of, seconds=20, counts={"messaging.lost": 3, "messaging.sent": 3})
+    write_server_log(after)
+    judged = publish(after, results=tmp_path)
+    print_verdict(judged)
+    lines = ["server_log FAIL → PASS (fixed)", "messaging PASS → FAIL (broken)", "connect PASS (unchanged)"]
+    outcomes = ["broken: messaging", "fixed: server_log", "unchanged: connect, stability"]
+    terminal = capsys.readouterr().out
+    page = " ".join(Page((after / "report.html").read_text()).texts)
+    summary = (after / "summary.md").read_text().replace("\\", "")
+    junit = (after / "junit.xml").read_text()
+    for report in (terminal, page, summary, junit):
+        told = " ".join(report.split())
+        assert not [line for line in (*lines, *outcomes) if line not in told]
+        assert "other.py" in told  # what else differs
+    document = json.loads((after / "verdict.json").read_bytes())
+    changes = {one["item"]: one["change"] for one in document["changes"]}
+    assert (changes["server_log"], changes["messaging"], changes["latency"]) == (
+        "fixed",
+        "broken",
+        "unchanged",
+    )
+    assert document["differences"] == [
+        {"what": "locustfile", "baseline": "none", "candidate": "other.py", "in_plan": False}
+    ]
+    assert document["verdict"] == "FAIL"  # as without a baseline
+
+
+def test_without_a_baseline_nothing_changed(sound: JudgedRun) -> None:
+    """There is no table of changes, and verdict.json says null."""
+    document = json.loads((sound.path / "verdict.json").read_bytes())
+    assert (document["changes"], document["differences"]) == (None, None)
+    for name in ("summary.md", "report.html", "junit.xml"):
+        assert "unchanged" not in re.sub(
+            "unchanged against the baseline", "", (sound.path / name).read_text()
+        )
+
+
+def test_a_baseline_whose_log_is_damaged_is_no_reason_to_stop(tmp_path: Path) -> None:
+    """The run is judged; what changed is not known, and a note says why."""
+    before = write_run(tmp_path, of=manifest(run_id="base", started_unix_ns=10**18), seconds=8)
+    (before / "server_log.jsonl").write_text("{}\n{")
+    after = write_run(tmp_path, of=manifest(run_id="next", revision="v2.0"), seconds=8)
+    verdict = publish(after, results=tmp_path).verdict
+    assert (verdict.baseline, verdict.changes) == ("v1.0", None)
+    assert any("what changed against the baseline is not known" in note for note in verdict.notes)
+
+
 # A run that the tool itself ended.
 
 

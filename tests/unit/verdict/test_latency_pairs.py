@@ -82,7 +82,7 @@ def test_pairs_of_unlike_plans_are_not_judged() -> None:
     assert differing_plans([(before.manifest, after.manifest) for before, after in mixed]) == ["rate"]
     item = judge_pairs(mixed)
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "they differ in --ws-rate. " in item.summary
+    assert "they differ in --ws-rate 1 → 1 or 2. " in item.summary
 
 
 def test_a_run_that_lost_a_worker_does_not_count() -> None:

@@ -1,0 +1,67 @@
+"""Judge the items of a run from its files; those of a baseline by the rules of the run it is compared with.
+
+The items of a baseline are judged anew, not read from its verdict.json: that may be by another version's
+rules, or with other limits and allowances, and a rule that changed would look like a server that changed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from loadtest.results.data import RunData
+from loadtest.results.log_file import read_drops, read_known_sessions, read_server_log
+from loadtest.results.manifest import Manifest
+from loadtest.serverlog.extract import ReadStats
+from loadtest.verdict import server_log
+from loadtest.verdict.items import AnyItem, Item
+from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.run import judge
+from loadtest.verdict.server_log import Window
+
+
+def log_item(
+    path: Path, run: RunData, *, allowed_errors: int | None = None
+) -> Item[ServerLogEvidence] | None:
+    """Judge the server's log that a run directory holds; return None if it holds none.
+
+    Args:
+        path: the run directory.
+        run: the run's data.
+        allowed_errors: how many real errors are allowed, None for as many as the run itself allows.
+
+    Raises:
+        RunUnreadable: server_log.jsonl or events.jsonl is damaged.
+    """
+    log = read_server_log(path)
+    if log is None:
+        return None
+    reading = log.reading
+    if allowed_errors is not None:
+        reading = msgspec.structs.replace(reading or ReadStats(), allowed_errors=allowed_errors)
+    window = Window.of(run)
+    drops = read_drops(path, started_unix_ns=window.start_ns, ended_unix_ns=window.end_ns)
+    known = read_known_sessions(path)
+    return server_log.judge(run, log.records, drops, reading=reading, known=known)
+
+
+def baseline_items(
+    path: Path, run: RunData, *, like: Manifest, candidate: Iterable[AnyItem]
+) -> list[AnyItem]:
+    """Judge a baseline's items with the candidate's limits and allowances; `latency` by its limits alone.
+
+    Args:
+        path: the baseline's run directory.
+        run: its data.
+        like: the candidate's manifest.
+        candidate: the candidate's items.
+
+    Raises:
+        RunUnreadable: server_log.jsonl or events.jsonl of the baseline is damaged.
+    """
+    rules = msgspec.structs.replace(run.manifest, limits=like.limits, allowed_losses=like.allowed_losses)
+    judged = replace(run, manifest=rules)
+    logs = (item.evidence for item in candidate if isinstance(item.evidence, ServerLogEvidence))
+    allowed_errors = next((log.allowed_errors for log in logs), None)
+    return judge(judged, None, log_item(path, judged, allowed_errors=allowed_errors)).items

@@ -1,0 +1,105 @@
+"""What differs between the runs of a baseline and those of a candidate, besides the server.
+
+Runs whose plans differ are not compared: these differences are named by option, with both values. The others
+(host, versions, target, how the runs are judged) do not prevent a comparison, but may explain its result.
+Whatever is quoted may come from a file that anyone has written: it is cut to a line, and reports escape it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from loadtest.options import SETTINGS, options_of
+from loadtest.results.manifest import Manifest, Plan
+from loadtest.setting import written
+from loadtest.statistics.margins import margins_text
+from loadtest.text import count, one_line
+
+_VALUE_LENGTH = 80
+_NOT_SET = "none"
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """Something that differs between the runs of a baseline and of a candidate.
+
+    Args:
+        what: an option, or what differs in words.
+        baseline, candidate: its values, as text; several of them if the runs of one side differ.
+        in_plan: whether it belongs to the plan, so that the runs are not comparable.
+    """
+
+    what: str
+    baseline: str
+    candidate: str
+    in_plan: bool = False
+
+    def __str__(self) -> str:
+        """Return both values in words: `--ws-rate 1 → 5`."""
+        return f"{self.what} {self.baseline} → {self.candidate}"
+
+
+def plan_differences(baseline: Sequence[Plan], candidate: Sequence[Plan]) -> list[Difference]:
+    """Return the settings of the plan in which any of these runs differ, in the order of its fields."""
+    found = []
+    for name in Plan.__struct_fields__:
+        before, after = ([getattr(plan, name) for plan in side] for side in (baseline, candidate))
+        if any(value != after[-1] for value in (*before, *after)):
+            (option,) = options_of([name])
+            values = (_either(map(written, side)) for side in (before, after))
+            found.append(Difference(what=option, baseline=next(values), candidate=next(values), in_plan=True))
+    return found
+
+
+def other_differences(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> list[Difference]:
+    """Return what differs between these runs and does not prevent a comparison."""
+    sides = [[_surroundings(manifest) for manifest in side] for side in (baseline, candidate)]
+    names = dict.fromkeys(name for side in sides for run in side for name in run)
+    before, after = ({name: [run.get(name, "") for run in side] for name in names} for side in sides)
+    return list(filter(None, (_difference(name, before[name], after[name]) for name in names)))
+
+
+def differences(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> list[Difference]:
+    """Return all differences, those that prevent a comparison first."""
+    of_plan = plan_differences([run.plan for run in baseline], [run.plan for run in candidate])
+    return [*of_plan, *other_differences(baseline, candidate)]
+
+
+def _difference(what: str, baseline: Sequence[str], candidate: Sequence[str]) -> Difference | None:
+    if len({*baseline, *candidate}) <= 1:
+        return None
+    return Difference(what=what, baseline=_either(baseline), candidate=_either(candidate))
+
+
+def _either(values: Iterable[str]) -> str:
+    """Return the values of the runs of one side, each once."""
+    return one_line(" or ".join(dict.fromkeys(value or _NOT_SET for value in values)), _VALUE_LENGTH)
+
+
+_OUTSIDE_PLAN: Mapping[str, Callable[[Manifest], object]] = {
+    "margins": lambda run: margins_text(run.gates),
+    "allow_losses": lambda run: run.allowed_losses,
+    "limits": lambda run: run.time_limits,
+    "cleanup_timeout_s": lambda run: run.cleanup_timeout_s,
+    "pushes_per_s": lambda run: run.pushes_per_s,
+    "server_metrics": lambda run: run.server_gauge and run.server_gauge.source,
+    "subprotocol_optional": lambda run: run.subprotocol_optional,
+}
+"""Settings outside the plan by which runs are judged, by attribute."""
+
+
+def _surroundings(manifest: Manifest) -> dict[str, str]:
+    """Return where, with what and by which rules a run was made, by name."""
+    host = manifest.host
+    return {
+        "target": manifest.target,
+        "host": f"{host.system} {host.release} {host.machine}".strip(),
+        "cores": str(host.cpus or ""),
+        "memory": f"{count(host.memory_mb)} MiB" if host.memory_mb else "",
+        "processes": str(max(1, len(manifest.workers))),
+        "made by": manifest.made_by,
+        "locustfile": manifest.locustfile or "",
+        "drills": "; ".join(f"{drill.at_s:g}: {drill.command}" for drill in manifest.drills),
+        "ended in good order": "yes" if manifest.complete else "no",
+        **{SETTINGS[name].option: written(read(manifest)) for name, read in _OUTSIDE_PLAN.items()},
+        **{f"version of {name}": version for name, version in manifest.versions.items()},
+    }

@@ -1,0 +1,95 @@
+"""What differs between the runs of a baseline and a candidate, with both values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from loadtest.results.manifest import DrillRun, Host, ServerGauge, WorkerShare
+from loadtest.statistics.margins import margins_of, parse_margins
+from loadtest.statistics.time_limits import parse_limits, stored
+from loadtest.verdict.differences import differences, other_differences, plan_differences
+from tests.support.rundirs import HOSTILE
+from tests.support.runs import PLAN, manifest, plan
+
+
+def test_settings_of_the_plan_are_named_by_option() -> None:
+    """Both values of each as the option takes them; Locust's own options too; no value is called none."""
+    other = plan(rate=5.0, users=9, duration_s=30.0, drops={"fin": 1.0})
+    assert list(map(str, plan_differences([PLAN], [other]))) == [
+        "-u 5 → 9",
+        "--ws-rate 1 → 5",
+        "--ws-drops close=1,reset=1 → fin=1",
+        "-t none → 30",
+    ]
+    assert all(one.in_plan for one in plan_differences([PLAN], [other]))
+
+
+def test_plans_that_are_alike_do_not_differ() -> None:
+    """The order of a mapping is no difference."""
+    assert plan_differences([PLAN], [plan(drops={"reset": 1.0, "close": 1.0})]) == []
+
+
+def test_a_side_whose_runs_differ_has_several_values() -> None:
+    """Each once; runs of one side that differ are a difference, too."""
+    before, after = [PLAN, plan(rate=2.0), PLAN], [PLAN]
+    assert list(map(str, plan_differences(before, after))) == ["--ws-rate 1 or 2 → 1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"target": "wss://other.example"}, "target wss://staging.example.org → wss://other.example"),
+        ({"host": Host(system="Linux", cpus=2, memory_mb=2048)}, "memory none → 2,048 MiB"),
+        ({"versions": {"locust": "2.47"}}, "version of locust none → 2.47"),
+        (
+            {"workers": [WorkerShare(worker=one, intervals=1, sent=1, answered=1) for one in (1, 2)]},
+            "processes 1 → 2",
+        ),
+        ({"locustfile": "ws.py"}, "locustfile none → ws.py"),
+        ({"made_by": "probe"}, "made by locust → probe"),
+        ({"complete": False}, "ended in good order yes → no"),
+        ({"drills": (DrillRun(at_s=60, command="deploy v2"),)}, "drills none → 60: deploy v2"),
+        ({"allowed_losses": ("1012=2",)}, "--ws-allow-losses none → 1012=2"),
+        ({"limits": stored(parse_limits(["p99=5ms"]))}, "--ws-limit none → p99=5ms"),
+        ({"cleanup_timeout_s": 40.0}, "--ws-cleanup-timeout none → 40"),
+        ({"pushes_per_s": 2.0}, "--ws-pushes-per-s none → 2"),
+        ({"subprotocol_optional": True}, "--ws-subprotocol-optional off → on"),
+        (
+            {"server_gauge": ServerGauge(source="http://a/metrics#n", before=0.0)},
+            "--ws-server-metrics none → http://a/metrics#n",
+        ),
+    ],
+)
+def test_what_else_differs_does_not_prevent_a_comparison(changes: dict[str, Any], told: str) -> None:
+    """Where, with what and by which rules a run was made: both values."""
+    found = other_differences([manifest()], [manifest(**changes)])
+    assert told in list(map(str, found))
+    assert not any(one.in_plan for one in found)
+
+
+def test_margins_are_a_difference() -> None:
+    """Those of the candidate hold."""
+    other = manifest(margins=margins_of(parse_margins(["p50=30%"])))
+    (found,) = other_differences([manifest()], [other])
+    assert found.what == "--ws-margin"
+
+
+def test_runs_that_are_alike_have_no_differences() -> None:
+    """Each run has its own id, revision and time: these are no differences."""
+    other = manifest(run_id="other", revision="v2", started_at="2026-11-24T00:00:00Z")
+    assert differences([manifest()], [other]) == []
+
+
+def test_those_of_the_plan_come_first() -> None:
+    """They prevent a comparison."""
+    other = manifest(run_plan=plan(rate=2.0), made_by="probe")
+    assert [one.in_plan for one in differences([manifest()], [other])] == [True, False]
+
+
+def test_what_a_file_says_is_cut_to_a_line() -> None:
+    """A run.json may come from anywhere."""
+    (found,) = other_differences([manifest()], [manifest(locustfile=HOSTILE)])
+    assert found.candidate.isprintable()
+    assert len(found.candidate) <= 100
