@@ -292,7 +292,7 @@ def test_a_cut_run_is_told_once_and_not_as_the_generators(capsys: pytest.Capture
     """With its times on top, as the verdict's note; items say only that it was cut short."""
     cut = gathered(
         [interval(0, seconds=20, counts=SOUND_COUNTS, gauges=SOUND_GAUGES)],
-        manifest(run_plan=plan(duration_s=60.0), revision="unknown"),
+        manifest(run_plan=plan(duration_s=60.0), revision="v42", revision_source="GITHUB_SHA"),
     )
     judged = JudgedRun(path=Path("results/x"), results=Path("results"), run=cut, verdict=judge(cut))
     print_verdict(judged)
@@ -302,4 +302,4 @@ def test_a_cut_run_is_told_once_and_not_as_the_generators(capsys: pytest.Capture
         assert form.count(said) == 1
         assert form.index(said) < form.index("Load generator not measured")
     assert "the run was cut short; otherwise: " in " ".join(printed.split())
-    assert "verdict of an unknown revision: INCONCLUSIVE" in printed
+    assert "verdict of v42 (GITHUB_SHA): INCONCLUSIVE" in printed
