@@ -164,7 +164,9 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             Text("POLICY", or_object="a Backoff"),
             "exponential(1,2,8)",
             "When clients reconnect: none, constant(SECONDS), or "
-            "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or equal.",
+            "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or equal. "
+            "Both take reset=established or reset=connected, for clients that start again from the base "
+            "before the session has worked, and retry_after=ignore, for those that do not obey Retry-After.",
             in_plan=True,
         ),
     ),

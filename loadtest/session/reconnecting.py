@@ -26,7 +26,7 @@ from msgspec import Struct
 from loadtest.drops.kinds import disconnects
 from loadtest.events import Drop, Identity, Lost, Phases, Refused
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
-from loadtest.session.schedule import NS_PER_S, Backoff
+from loadtest.session.schedule import NS_PER_S, Backoff, Reset
 
 WORKING = "working"
 """The phase of an attempt that failed because its connection ended before the session had worked."""
@@ -54,9 +54,10 @@ class Attempts:
         "_identity",
         "_made",
         "_opened_ns",
-        "_outages",
         "_phases",
         "_recorder",
+        "_retries",
+        "_starts",
         "_waits",
         "outage",
     )
@@ -66,9 +67,10 @@ class Attempts:
         self._identity = identity
         self._backoff = backoff
         self._recorder = recorder
-        self._outages = 0
+        self._starts = 0  # how often the policy has started: for each outage, and by `Backoff.reset`
         self._made = 0  # attempts of this outage, or of the first connection
-        self._waits = 0  # delays of the backoff since the session last worked
+        self._retries = 0  # those that the policy counts: after a wait, since its reset
+        self._waits = 0  # delays of the backoff since its reset, over all outages
         self._began_ns = 0
         self._opened_ns = self._established_ns = 0
         self._phases = Phases()
@@ -108,6 +110,13 @@ class Attempts:
         self._phases = phases
         self._opened_ns = now_ns
         self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
+        self._reset_if("connected")
+
+    def _reset_if(self, reached: Reset) -> None:
+        """Start the policy again if it does so with what the session has reached."""
+        if self._backoff.reset == reached:
+            self._starts += 1
+            self._retries = self._waits = 0
 
     def refused(self, refused: Refused, now_ns: int) -> float | None:
         """Record an attempt that failed before the WebSocket was open; return as `failed` does."""
@@ -190,6 +199,7 @@ class Attempts:
     def established(self, now_ns: int) -> bool:
         """Take note that the session is established; return whether that may end an outage."""
         self._established_ns = now_ns
+        self._reset_if("established")
         if self.outage is not None:
             self._recorder.outages_open -= 1
         return self.outage is not None
@@ -204,7 +214,7 @@ class Attempts:
         else:
             self._resumed(outage, at_ns)
         self.outage = None
-        self._made = self._waits = 0
+        self._made = self._retries = self._waits = 0
 
     def lost_early(self) -> None:
         """Take note that the connection was lost before the session had worked; `failed` records it."""
@@ -215,13 +225,13 @@ class Attempts:
         """End the attempts: a drop, or the run's end, came before the session had worked."""
         self._count("unproven")
         self.outage = None
-        self._made = 0
+        self._made = self._retries = 0
 
     def silent(self) -> None:
         """End the outage: the session was established again, but requests timed out without any reply."""
         self._count("silent")
         self.outage = None
-        self._made = 0
+        self._made = self._retries = 0
 
     def _resumed(self, outage: Outage, at_ns: int) -> None:
         self._count("resumed")
@@ -252,7 +262,7 @@ class Attempts:
     def interrupted(self, now_ns: int) -> None:
         """Begin an outage: the connection was dropped or lost."""
         self.outage = Outage(began_ns=now_ns, detected_ns=now_ns)
-        self._outages += 1
+        self._starts += 1
         self._recorder.outages_open += 1
         self._count("outages")
 
@@ -271,20 +281,22 @@ class Attempts:
         return delay_s
 
     def _delay_s(self, least_s: float = 0.0) -> float | None:
-        """Return the policy's next delay, or `least_s` if that is longer; None to give up.
+        """Return the policy's next delay, or `least_s` if that is longer and obeyed; None to give up.
 
-        The delays go on from those before a connection that never worked. An outage has all its attempts
+        Unless `Backoff.reset` says otherwise, the delays go on from those before a connection that never
+        worked. An outage has all its attempts
         nevertheless: if a drop came too early for the session to work, that is not the server's fault.
         """
         most = self._backoff.max_attempts
-        if self._made + (self.outage is not None) > most:
+        if self._retries >= most:
             return None
+        self._retries += 1
         self._waits += 1
         number = min(self._waits, most)
-        delay_s = self._backoff.delay_s(number, session=self._identity.number, outage=self._outages)
+        delay_s = self._backoff.delay_s(number, session=self._identity.number, outage=self._starts)
         if delay_s is None:
             return None
-        if least_s:
+        if least_s and self._backoff.retry_after == "obey":
             self._count("retry_after")
             delay_s = max(delay_s, least_s)
         if self.outage is not None:
