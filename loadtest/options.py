@@ -41,6 +41,23 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             secret=True,
         ),
         Setting(
+            "token-cmd",
+            Text("COMMAND"),
+            None,
+            "Command that prints a token for all sessions: 'gcloud auth print-identity-token'. It runs "
+            "before the first attempt, and again once the server has rejected the token; close code 4401 "
+            "then ends no session.",
+            in_web_form=False,
+        ),
+        Setting(
+            "token-ttl",
+            seconds(1, 86_400),
+            None,
+            "Age from which the token of --ws-token-cmd is not used for new attempts: less than its life.",
+            default_text="until it is rejected",
+            in_web_form=False,
+        ),
+        Setting(
             "header",
             Pair("NAME:VALUE", ":"),
             (),

@@ -217,8 +217,12 @@ class CommandOutput:
             self.problem = f"the command ended with status {status}"
 
 
-def command_words(command: str) -> list[str]:
+def command_words(command: str, option: str = _COMMAND_OPTION) -> list[str]:
     """Split a command into words and check that its program exists.
+
+    Args:
+        command: quoted as for a shell.
+        option: with which it was given.
 
     Raises:
         InvalidSetting: the quoting is malformed, or the program is not found.
@@ -228,10 +232,10 @@ def command_words(command: str) -> list[str]:
         words = shlex.split(command)
     except ValueError as error:
         problem = f"must be quoted as for a shell ({error})"
-        raise InvalidSetting(_COMMAND_OPTION, command, problem, _COMMAND_HINT) from error
+        raise InvalidSetting(option, command, problem, _COMMAND_HINT) from error
     if not words or shutil.which(words[0]) is None:
         name = words[0] if words else ""
-        raise InvalidSetting(_COMMAND_OPTION, name, "program not found", _COMMAND_HINT)
+        raise InvalidSetting(option, name, "program not found", _COMMAND_HINT)
     return words
 
 

@@ -26,10 +26,14 @@ from msgspec import Struct
 from loadtest.drops.kinds import disconnects
 from loadtest.events import Drop, Identity, Lost, Phases, Refused
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
-from loadtest.session.schedule import NS_PER_S, Backoff, Reset
+from loadtest.session.schedule import NS_PER_S, Reset
+from loadtest.session.session_config import LOGIN_REFUSED, SessionConfig
 
 WORKING = "working"
 """The phase of an attempt that failed because its connection ended before the session had worked."""
+
+_TOKEN_REJECTED = frozenset({"auth_required", "http_401", "http_403"})
+"""Causes of failed attempts that another token may mend."""
 
 OVERDUE_ATTEMPTS = 3
 """An outage with at least this many failed attempts at the end of the run counts as overdue."""
@@ -45,12 +49,19 @@ class Outage(Struct):
 
 
 class Attempts:
-    """One session's connection attempts."""
+    """One session's connection attempts.
+
+    Attributes:
+        outage: the outage in progress; None if there is none.
+        token_rejected: whether the last attempt, or the connection that came of it, ended because the server
+            rejected the token.
+    """
 
     __slots__ = (
         "_backoff",
         "_began_ns",
         "_established_ns",
+        "_forbidding",
         "_identity",
         "_made",
         "_opened_ns",
@@ -60,12 +71,15 @@ class Attempts:
         "_starts",
         "_waits",
         "outage",
+        "token_rejected",
     )
 
-    def __init__(self, identity: Identity, backoff: Backoff, recorder: Recorder) -> None:
+    def __init__(self, identity: Identity, config: SessionConfig, recorder: Recorder) -> None:
         self.outage: Outage | None = None
+        self.token_rejected = False
         self._identity = identity
-        self._backoff = backoff
+        self._backoff = config.backoff
+        self._forbidding = config.forbidding_codes
         self._recorder = recorder
         self._starts = 0  # how often the policy has started: for each outage, and by `Backoff.reset`
         self._made = 0  # attempts of this outage, or of the first connection
@@ -97,6 +111,7 @@ class Attempts:
         """Begin an attempt."""
         self._made += 1
         self._began_ns = now_ns
+        self.token_rejected = False
         self._count("attempts")
         if self.outage is not None:
             self.outage.attempts += 1
@@ -134,7 +149,6 @@ class Attempts:
         now_ns: int,
         *,
         code: int | None = None,
-        forbidden: bool = False,
         retry_after_s: float = 0.0,
     ) -> float | None:
         """Record a failed attempt.
@@ -142,13 +156,14 @@ class Attempts:
         Args:
             cause, phase, detail: what failed (`loadtest.events.Refused`).
             now_ns: when.
-            code: with which the server closed the connection.
-            forbidden: whether that code forbids reconnecting.
+            code: with which the server closed the connection; it may forbid reconnecting.
             retry_after_s: how long the server asks to stay away; 0 if it does not.
 
         Returns:
             Seconds to wait before the next attempt, or None to give up.
         """
+        self.token_rejected = cause in _TOKEN_REJECTED or code == LOGIN_REFUSED
+        forbidden = code in self._forbidding
         self._count("failed")
         if cause in OWN_LIMITS:
             self._count(cause)
@@ -175,16 +190,20 @@ class Attempts:
         if disconnects(drop.kind):
             self.interrupted(now_ns)
 
-    def lost(self, lost: Lost, now_ns: int, *, explained: bool, barred: bool, refusal: str = "") -> None:
+    def lost(self, lost: Lost, now_ns: int, *, explained: bool, refusal: str = "") -> bool:
         """Record that an established connection has ended, and the client did not end it.
 
         Args:
             lost: how it ended.
             now_ns: when.
             explained: whether a drop or its silence explains it; if not, it is a loss.
-            barred: whether the close code forbids reconnecting, which ends the session without an outage.
             refusal: the server's words, if it rejected the token before.
+
+        Returns:
+            Whether the close code forbids reconnecting, which ends the session without an outage.
         """
+        barred = lost.code in self._forbidding
+        self.token_rejected = bool(refusal) or lost.code == LOGIN_REFUSED
         event, detail = "ended" if explained else "lost", refusal or lost.reason or None
         self.log(event, now_ns, cause=lost.cause, code=lost.code, detail=detail, final=barred)
         counts = self._recorder.counts
@@ -193,6 +212,7 @@ class Attempts:
             counts["stability.barred"] += barred
         if not barred:
             self.interrupted(now_ns)
+        return barred
 
     # Established, but not yet known to work (`loadtest.session.proof`).
 

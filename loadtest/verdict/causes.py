@@ -81,6 +81,11 @@ _CAUSES: Final[Mapping[str, Cause]] = {
         "{server} ended the connection before it answered the upgrade for {path}",
         f"does the server want TLS (wss://)? Else {_READ_LOG}",
     ),
+    "token: command_failed": Cause(
+        "no token: {detail}",
+        "run the command of --ws-token-cmd by itself: it must print one token on standard output, within "
+        "--ws-open-timeout",
+    ),
     "token": Cause(
         "no token: {detail}", "call the token function by itself; it must return a token, without blocking"
     ),
