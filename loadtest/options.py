@@ -53,8 +53,9 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "token-ttl",
             seconds(1, 86_400),
             None,
-            "Age from which the token of --ws-token-cmd is not used for new attempts: less than its life.",
-            default_text="until it is rejected",
+            "Age from which the token of --ws-token-cmd is not used for new attempts, if it does not say "
+            "itself when it expires.",
+            default_text="until a minute before a JWT expires; others until they are rejected",
             in_web_form=False,
         ),
         Setting(

@@ -38,7 +38,10 @@ _READ_LOG = "look for the session and the time of the first error in the server'
 _ADDRESS = "check the host and the port of --host"
 _PATH = "check --ws-path, and where the proxy in front sends that path"
 _PROXY = "check --ws-path, and that the proxy in front passes on the headers Upgrade and Connection"
-_LOGIN = "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired?"
+_LOGIN = (
+    "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired? One of "
+    "--ws-token-cmd that does may need --ws-token-ttl."
+)
 _TLS_PORT = (
     "is this a TLS port (else use ws://), and does the server want a client certificate (--ws-tls-cert)?"
 )

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import math
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
-from loadtest.engine.shared_token import Answer, SharedToken
+from loadtest.engine.shared_token import Answer, SharedToken, expiry_s
 from loadtest.errors import LoginFailed
 from loadtest.events import Endpoint
 from loadtest.session.schedule import Backoff
 from tests.support.asgi_server import AsgiServer, asgi_server
+from tests.support.effort import effort
 from tests.support.engine_run import running, settings
 
 
@@ -41,6 +49,9 @@ class Asked:
         answered(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
 
 
+UNIX_S = 1_700_000_000
+
+
 class Clock:
     """A clock that a test turns."""
 
@@ -50,10 +61,14 @@ class Clock:
         return self.now_s
 
 
+def _unsigned(claims: dict[str, Any]) -> str:
+    return f"h.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.s"
+
+
 def shared(asked: Asked, ttl_s: float | None = None) -> tuple[SharedToken, Clock]:
     """Return a token, and the clock by which it ages."""
     clock = Clock()
-    return SharedToken(asked, ttl_s, clock), clock
+    return SharedToken(asked, ttl_s, clock=clock, wall_clock=lambda: clock.now_s + UNIX_S), clock
 
 
 def test_all_wait_for_one_answer() -> None:
@@ -124,6 +139,38 @@ def test_too_old(ttl_s: float | None, times: int) -> None:
 
     asyncio.run(story())
     assert asked.times == times
+
+
+@pytest.mark.parametrize(
+    ("life_s", "used_s"),
+    [(3600, 3540), (80, 40), (0, 10_000), (-5, 10_000), (None, 10_000), ("soon", 10_000), (True, 10_000)],
+)
+def test_a_jwt_says_when_it_expires(life_s: Any, used_s: float) -> None:
+    """It is used until a minute before, or for half of its life; if it does not say, until rejected."""
+    exp = UNIX_S + 1000 + life_s if type(life_s) is int else life_s
+    first = jwt.encode({"sub": "someone"} | ({"n": exp} if exp is None else {}), "x" * 32)
+    if exp is not None:
+        first = _unsigned({"exp": exp})
+    asked = Asked(first, "second")
+    token, clock = shared(asked)
+
+    async def story() -> None:
+        await token.get()
+        clock.now_s += used_s - 1
+        await token.get()
+        assert asked.times == 1
+        clock.now_s += 1
+        await token.get()
+
+    asyncio.run(story())
+    assert asked.times == (2 if used_s < 10_000 else 1)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[A-Za-z0-9_-]{0,20}\.[A-Za-z0-9_-]{0,40}\.x", fullmatch=True))
+@effort(50)
+def test_any_token_has_an_expiry(text: str) -> None:
+    """Whatever a command prints."""
+    assert not math.isnan(expiry_s(text))
 
 
 def test_not_more_than_once_a_second() -> None:
