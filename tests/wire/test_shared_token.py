@@ -173,7 +173,7 @@ def test_any_token_has_an_expiry(text: str) -> None:
     assert not math.isnan(expiry_s(text))
 
 
-def test_not_more_than_once_a_second() -> None:
+def test_not_more_than_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who needs a token within a second of the last request waits for the rest of it."""
     asked = Asked("first", "second")
     token, clock = shared(asked)
@@ -181,8 +181,13 @@ def test_not_more_than_once_a_second() -> None:
 
     async def story() -> None:
         loop = asyncio.get_running_loop()
-        at_once = loop.call_later
-        loop.call_later = lambda delay, *rest: (delays.append(delay), at_once(0, *rest))[1]  # type: ignore[method-assign]
+        call_soon = loop.call_soon
+
+        def call_later(delay_s: float, *call: Any) -> Any:
+            delays.append(delay_s)
+            return call_soon(*call)
+
+        monkeypatch.setattr(loop, "call_later", call_later)
         issued = await token.get()
         clock.now_s += 0.25
         token.reject(issued)
