@@ -17,7 +17,7 @@ from loadtest.errors import InvalidSetting, UsageError
 from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
-from loadtest.locust_plugin.token_command import token_command, with_token
+from loadtest.locust_plugin.token_command import check_token_command, token_command, with_token
 from loadtest.options import SETTINGS
 from loadtest.report.dialect_check import DialectCheck
 from loadtest.setting import written
@@ -57,6 +57,7 @@ def check_dialect(
     if not url:
         raise UsageError(f"--host must be given: {URL_FORM}")
     settings = load_settings({**kind.values(), **values}, url)
+    check_token_command(settings.token)
     dialect, target = settings.engine.config.dialect, str(settings.engine.target)
     on_start(f"checking {type(dialect).__name__} against {target}")
     command = ("locust", "-f", str(locustfile), *_options(host, values), *RUN, *filter(None, (name,)))

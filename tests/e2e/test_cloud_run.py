@@ -17,7 +17,7 @@ from loadtest.server.server_process import ServerProcess
 from tests.support.places import ROOT
 
 PAGE = (ROOT / "docs" / "cloud-run.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+BLOCKS: list[str] = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
 LATER = "--ws-at"
 """In the command that this test does not run yet: the option comes with another change."""
@@ -155,9 +155,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
 
 def test_no_block_is_forgotten() -> None:
     """Each block of the page is in a script of this test, except the one whose option is still to come."""
-    tested = ("export OLD_URL", "--session-affinity", "--no-traffic", "LOCUST_WS_TOKEN_CMD", "loadtest duel")
-    tested += ("--to-tags old=100", "--ws-allow-losses", "> chat.json", "chat-before.json")
-    tested += ("sleep 600", "sleep 3000")
+    tested = (
+        *("export OLD_URL", "--session-affinity", "--no-traffic", "LOCUST_WS_TOKEN_CMD", "loadtest duel"),
+        *("--to-tags old=100", "--ws-allow-losses", "> chat.json", "chat-before.json"),
+        *("sleep 600", "sleep 3000"),
+    )
     left = [block for block in BLOCKS if block not in map(_having, tested)]
     assert len(left) == 1
     assert LATER in left[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -91,6 +92,24 @@ def test_a_command_that_cannot_be_run_is_refused(command: str) -> None:
     calls: Any = _NoCalls()
     with pytest.raises(InvalidSetting, match=r"--ws-token-cmd (program not found|must be quoted)"):
         TokenCommand(TokenSettings(command=command, ttl_s=None, timeout_s=1.0), calls)
+
+
+def test_a_dialect_is_checked_with_its_token(tmp_path: Path) -> None:
+    """`loadtest dialect check` logs in with it, and shows it nowhere."""
+    token = tmp_path / "token"
+    token.write_text("the-token-of-the-file\n")
+    locustfile = tmp_path / "chat.py"
+    locustfile.write_text(
+        f"import loadtest\nclass User(loadtest.WebSocketUser):\n    token_cmd = 'cat {token}'\n"
+    )
+    command = [sys.executable, "-m", "loadtest", "dialect", "check", str(locustfile), "--host"]
+    with ServerProcess(token="the-token-of-the-file") as server:
+        told = subprocess.run(
+            [*command, server.url], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+        )
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "5 of 5 requests answered" in told.stdout
+    assert "the-token-of-the-file" not in told.stdout + told.stderr
 
 
 # Runs.
