@@ -222,9 +222,15 @@ class Settle(Struct, frozen=True):
 
 
 class Reconnect(Struct, frozen=True):
-    """Wait `after_s` seconds. Followed by RetryDue."""
+    """Wait `after_s` seconds. Followed by RetryDue.
+
+    Args:
+        after_s: how long.
+        token_rejected: whether the server has rejected the token of the last attempt.
+    """
 
     after_s: float
+    token_rejected: bool = False
 
 
 class Close(Struct, frozen=True):

@@ -41,6 +41,24 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             secret=True,
         ),
         Setting(
+            "token-cmd",
+            Text("COMMAND"),
+            None,
+            "Command that prints a token for all sessions: 'gcloud auth print-identity-token'. It runs "
+            "before the first attempt, and again once the server has rejected the token; close code 4401 "
+            "then ends no session.",
+            in_web_form=False,
+        ),
+        Setting(
+            "token-ttl",
+            seconds(1, 86_400),
+            None,
+            "Age from which the token of --ws-token-cmd is not used for new attempts, if it does not say "
+            "itself when it expires.",
+            default_text="until a minute before a JWT expires; others until they are rejected",
+            in_web_form=False,
+        ),
+        Setting(
             "header",
             Pair("NAME:VALUE", ":"),
             (),
@@ -198,7 +216,9 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             Text("POLICY", or_object="a Backoff"),
             "exponential(1,2,8)",
             "When clients reconnect: none, constant(SECONDS), or "
-            "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or equal.",
+            "exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50) with jitter none, full or equal. "
+            "Both take reset=established or reset=connected, for clients that start again from the base "
+            "before the session has worked, and retry_after=ignore, for those that do not obey Retry-After.",
             in_plan=True,
         ),
     ),

@@ -102,7 +102,7 @@ def check_log(
 @click.option("--health-path", metavar="PATH", help="Path of the health endpoint.  [default: the dialect's]")
 @click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
 @setting_options(
-    *("dialect", "path", "token", "headers", "data", "subprotocol_optional"),
+    *("dialect", "path", "token", "token_cmd", "headers", "data", "subprotocol_optional"),
     *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
     *("server_logs", "server_log_cmd", "revision", "revision_header", "limits"),
 )

@@ -26,6 +26,7 @@ def dialect() -> None:
     *(
         "path",
         "token",
+        "token_cmd",
         "headers",
         "data",
         "subprotocols",

@@ -45,7 +45,8 @@ class DialectSession:
         user: number of the Locust user that holds it, from 0.
         session_id, thread_id: ids made for the session, unique across runs.
         connection: number of the current connection, or of the next one while there is none; from 0.
-        token: for the next connection attempt; set from `--ws-token` before each `Dialect.login`.
+        token: for the next connection attempt; set from `--ws-token` or `--ws-token-cmd` before each
+            `Dialect.login`.
         headers: sent with each upgrade request, by name.
         cookies: sent with each upgrade request, by name; responses to upgrades change them as in a browser.
         http_url: of the server of `--host`, for HTTP, without a path: `https://chat.example.org:443`.

@@ -26,6 +26,7 @@ from loadtest.engine.dropping import Dropping
 from loadtest.engine.link import Link, LinkContext
 from loadtest.engine.login import Login, TokenSource, call_blocking, credentials
 from loadtest.engine.monitor import Health, most_connections
+from loadtest.engine.shared_token import SharedToken
 from loadtest.engine.timers import PAUSE_NS, Timers
 from loadtest.errors import LoadtestError
 from loadtest.events import Identity, Phases
@@ -55,7 +56,8 @@ class EngineSettings:
         target: the server.
         config: how sessions behave.
         drops: the plan of drops.
-        token: returns a token, or an awaitable of one; called before each attempt.
+        token: returns a token, or an awaitable of one, and is called before each attempt; or the token that
+            all sessions share.
         headers: added to every upgrade request.
         subprotocols: offered in addition to the dialect's.
         subprotocol_optional: whether a server may select none of those offered.
@@ -70,7 +72,7 @@ class EngineSettings:
     target: Target
     config: SessionConfig
     drops: DropPlan
-    token: TokenSource = lambda: None
+    token: TokenSource | SharedToken = lambda: None
     headers: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
     subprotocol_optional: bool = False
@@ -237,6 +239,7 @@ class Engine:
             droppings=self.droppings,
             connect=self._connect,
             open=self._open,
+            token_rejected=self._login.token_rejected,
             ended=self._ended,
             fail=self._fail,
         )

@@ -93,6 +93,7 @@ class LinkContext:
         droppings: drops in progress; each adds and removes itself.
         connect: queues a link; its `open` is called with this epoch when its turn comes.
         open: opens a WebSocket for a session; raises ConnectFailed.
+        token_rejected: called when the server has rejected a session's token.
         ended: called when a link's session has ended and its connection is closed.
         fail: called with a defect; ends the engine.
     """
@@ -108,6 +109,7 @@ class LinkContext:
     droppings: set[Dropping]
     connect: Callable[[Link, int], None]
     open: Callable[[DialectSession], Awaitable[tuple[Connection, Phases]]]
+    token_rejected: Callable[[DialectSession], None]
     ended: Callable[[Link], None]
     fail: Callable[[Exception], None]
 
@@ -342,6 +344,8 @@ class Link:
 
     def _reconnect(self, action: Reconnect) -> None:
         self._epoch += 1
+        if action.token_rejected:
+            self._context.token_rejected(self.session.about)
         self._later(action.after_s, What.RETRY)
 
     def _close(self, action: Close) -> None:

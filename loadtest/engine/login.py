@@ -18,6 +18,7 @@ from loadtest.dialects.base import Dialect
 from loadtest.dialects.calls import BLOCKED_S, called, timed
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import described, mistake, wrong_result
+from loadtest.engine.shared_token import Issued, SharedToken
 from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
 from loadtest.events import Endpoint, Refused
 from loadtest.text import Secrets, public_line, secrets_in
@@ -35,7 +36,7 @@ class Login:
 
     Args:
         dialect: whose `login` and `endpoint` are called.
-        token: returns a token, or an awaitable of one.
+        token: returns a token, or an awaitable of one; or the token that all sessions share.
         timeout_s: time allowed for each of: getting a token, the dialect's login.
         blocked: called with an error and an example when a login has blocked the event loop.
     """
@@ -43,12 +44,13 @@ class Login:
     def __init__(
         self,
         dialect: Dialect,
-        token: TokenSource,
+        token: TokenSource | SharedToken,
         timeout_s: float,
         blocked: Callable[[str, str, DialectSession], None],
     ) -> None:
         self._dialect = dialect
         self._token_source = token
+        self._shared: dict[int, Issued] = {}  # the shared token of the latest attempt, by session number
         self._timeout_s = timeout_s
         self._blocked = blocked
         self._has_login = type(dialect).overrides("login")
@@ -61,7 +63,7 @@ class Login:
             ConnectFailed: there was no token, or the login failed.
             DialectMistake: `login` or `endpoint` of the dialect raised.
         """
-        about.token = await self._token()
+        about.token = await self._token(about)
         if self._has_login:
             await self._log_in(about)
         self._check_credentials(about)  # any method of the dialect may have set them
@@ -94,15 +96,31 @@ class Login:
             if now not in known:
                 known.append(now)
 
-    async def _token(self) -> str | None:
+    def token_rejected(self, about: DialectSession) -> None:
+        """Take note that the server has rejected the token of a session's latest attempt."""
+        if isinstance(self._token_source, SharedToken) and about.number in self._shared:
+            self._token_source.reject(self._shared[about.number])
+
+    async def _token(self, about: DialectSession) -> str | None:
+        source = self._token_source
+        if isinstance(source, SharedToken):
+            return await self._shared_token(source, about)
         try:
             with fail_after(self._timeout_s):
-                token = self._token_source()
+                token = source()
                 return await token if inspect.isawaitable(token) else token
         except Exception as error:
             # The token source is the user's code and may raise anything: count a failed attempt.
             detail = f"the token source raised {type(error).__name__}"
             raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
+
+    async def _shared_token(self, source: SharedToken, about: DialectSession) -> str:
+        try:
+            issued = self._shared[about.number] = await source.get()
+        except LoginFailed as failed:
+            detail = public_line(failed.detail, Secrets(self.secrets))
+            raise ConnectFailed(Refused(phase="token", cause="command_failed", detail=detail)) from failed
+        return issued.token
 
     async def _log_in(self, about: DialectSession) -> None:
         try:
@@ -129,8 +147,9 @@ class Login:
     @property
     def secrets(self) -> frozenset[str]:
         """The sessions' credentials, to be removed from everything written."""
-        sessions = tuple(self._credentials.values())
-        return frozenset(secret for known in sessions for one in tuple(known) for secret in one)
+        sessions, source = tuple(self._credentials.values()), self._token_source
+        shared = source.tokens if isinstance(source, SharedToken) else ()
+        return frozenset((*shared, *(secret for known in sessions for one in tuple(known) for secret in one)))
 
 
 def credentials(about: DialectSession) -> tuple[str, ...]:

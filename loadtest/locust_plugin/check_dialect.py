@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from loadtest.engine.conversation import Conversation
 from loadtest.engine.scripted_session import ScriptedSession
 from loadtest.errors import InvalidSetting, UsageError
-from loadtest.locust_plugin.gevent_bridge import start_native_thread
+from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_locustfile import user_class
-from loadtest.locust_plugin.load_settings import load_settings
+from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
+from loadtest.locust_plugin.token_command import check_token_command, token_command, with_token
 from loadtest.options import SETTINGS
 from loadtest.report.dialect_check import DialectCheck
 from loadtest.setting import written
@@ -55,16 +57,33 @@ def check_dialect(
     if not url:
         raise UsageError(f"--host must be given: {URL_FORM}")
     settings = load_settings({**kind.values(), **values}, url)
+    check_token_command(settings.token)
     dialect, target = settings.engine.config.dialect, str(settings.engine.target)
     on_start(f"checking {type(dialect).__name__} against {target}")
-    session = ScriptedSession(settings.engine, run_id=secrets.token_hex(4), start_thread=start_native_thread)
     command = ("locust", "-f", str(locustfile), *_options(host, values), *RUN, *filter(None, (name,)))
     return DialectCheck(
-        conversation=session.hold(settings.secrets),
+        conversation=_conversation(settings),
         dialect=dialect,
         target=target,
         run=without_secrets(shlex.join(command), settings.secrets),
     )
+
+
+def _conversation(settings: LoadSettings) -> Conversation:
+    """Hold the conversation; the token command runs in this thread meanwhile."""
+    failures: list[BaseException] = []
+    calls = GeventCalls(failures.append)
+    command = token_command(settings.token, calls)
+    engine, run_id = with_token(settings.engine, command), secrets.token_hex(4)
+    try:
+        held = ScriptedSession(engine, run_id=run_id, start_thread=start_native_thread).hold(settings.secrets)
+    finally:
+        if command is not None:
+            command.close()
+        calls.close()
+    if failures:
+        raise failures[0]
+    return held
 
 
 def _options(host: str | None, values: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from loadtest.locust_plugin.load_settings import (
 )
 from loadtest.locust_plugin.log_watch import check_logs
 from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, given_values
+from loadtest.locust_plugin.token_command import check_token_command
 from loadtest.results.directory import check_writable
 from loadtest.runs.baselines import NO_BASELINE
 from loadtest.runs.find import resolve
@@ -105,6 +106,8 @@ class Configuration:
         check_drills(settings.drills, self.run_time_s)
         if settings.baseline not in (None, NO_BASELINE):
             resolve(settings.baseline, settings.results)
+        if connects:
+            check_token_command(settings.token)
         for address in settings.engine.source_ips if connects else ():
             check_source(address)
         if self.options.headless:

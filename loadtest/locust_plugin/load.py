@@ -24,6 +24,7 @@ from loadtest.events import Identity
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_settings import LoadSettings
+from loadtest.locust_plugin.token_command import token_command, with_token
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, has_texts, pack
 from loadtest.session.recorder import Interval
@@ -118,8 +119,9 @@ class Load:
         self._finishing = RLock()  # Ctrl-C in a worker's terminal and the master's request may coincide
         self._check_limits()
         self._gevent = GeventCalls(failed)
+        self._token_command = token_command(settings.token, self._gevent)
         self._engine = Engine(
-            settings.engine,
+            with_token(settings.engine, self._token_command),
             start_ns=start_ns,
             run_id=info.run_id,
             on_interval=functools.partial(self._gevent.call, self._take),
@@ -217,6 +219,8 @@ class Load:
             if not self._ask(functools.partial(self._engine.call, self._engine.flush), 0):
                 self._failed(LoadtestError("the engine did not deliver its last interval"))
             self._engine.call(self._engine.close)
+        if self._token_command is not None:
+            self._token_command.close()
         self._gevent.close()
         if self._engine.failure is not None:
             self._on_failure()

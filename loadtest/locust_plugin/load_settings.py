@@ -65,6 +65,21 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSettings:
+    """A command that prints tokens.
+
+    Args:
+        command: the command.
+        ttl_s: age in seconds from which a token is not used for new attempts; None for any age.
+        timeout_s: how long the command may take.
+    """
+
+    command: str
+    ttl_s: float | None
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSettings:
     """The settings of a run, checked.
 
@@ -87,6 +102,7 @@ class LoadSettings:
         gauge: the server's gauge of its connections, None if none was given.
         results: folder of run directories.
         secrets: texts that must not appear in a file or a log.
+        token: the command that prints tokens, None if none was given.
         log: the server's log.
     """
 
@@ -106,6 +122,7 @@ class LoadSettings:
     gauge: MetricsGauge | None
     results: Path
     secrets: Secrets
+    token: TokenSettings | None
     log: LogSettings
 
 
@@ -141,6 +158,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         gauge=_gauge(values),
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
+        token=_token_settings(values),
         log=LogSettings(
             paths=values["server_logs"],
             command=values["server_log_cmd"],
@@ -192,6 +210,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
             data=rows,
             cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s,
             pushes_per_s=_pushes_per_s(dialect, values["pushes_per_s"]),
+            renews_token=values["token_cmd"] is not None,
         ),
         drops=drops,
         token=token if callable(token) else lambda: token,
@@ -205,6 +224,17 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
         ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
         connect_concurrency=values["connect_concurrency"],
     )
+
+
+def _token_settings(values: Mapping[str, Any]) -> TokenSettings | None:
+    command, ttl_s = values["token_cmd"], values["token_ttl_s"]
+    if command is None:
+        if ttl_s is not None:
+            raise InvalidSetting("--ws-token-ttl", ttl_s, "must be given together with --ws-token-cmd")
+        return None
+    if values["token"] is not None:
+        raise InvalidSetting("--ws-token-cmd", NOT_SHOWN, "must not be given together with --ws-token")
+    return TokenSettings(command=command, ttl_s=ttl_s, timeout_s=values["open_timeout_s"])
 
 
 def _tls(values: Mapping[str, Any]) -> Tls:

@@ -49,6 +49,8 @@ class WebSocketUser(User):
     token: ClassVar[str | Callable[[], str | Awaitable[str | None] | None] | None]
     headers: ClassVar[Mapping[str, str] | Sequence[tuple[str, str]]]
     data: ClassVar[str | Path | None]
+    token_cmd: ClassVar[str | None]
+    token_ttl_s: ClassVar[float | None]
     subprotocols: ClassVar[Sequence[str]]
     subprotocol_optional: ClassVar[bool]
     revision: ClassVar[str | None]

@@ -221,8 +221,8 @@ def command_words(command: str, option: str = _COMMAND_OPTION) -> list[str]:
     """Split a command into words and check that its program exists.
 
     Args:
-        command: as given.
-        option: where it was given, for errors.
+        command: quoted as for a shell.
+        option: with which it was given.
 
     Raises:
         InvalidSetting: the quoting is malformed, or the program is not found.

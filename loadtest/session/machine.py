@@ -66,7 +66,7 @@ class Session:
         self.state = State.NEW
         self._dialect = config.dialect
         self._recorder = recorder
-        self._attempts = Attempts(about.identity, config.backoff, recorder)
+        self._attempts = Attempts(about.identity, config, recorder)
         self._traffic = new_traffic(about, config, recorder)
         self._proof = Proof(self._attempts, self._traffic)
         self._steps = _TABLE[State.NEW]
@@ -153,15 +153,14 @@ class Session:
         """Record a failed attempt; if the server has refused the login, this is the cause."""
         if refusal := self._traffic.refusal:
             cause, detail = "auth_required", refusal
-        forbidden = code in self._dialect.forbidding_close_codes
-        return self._attempts.failed(cause, phase, detail, now_ns, code=code, forbidden=forbidden)
+        return self._attempts.failed(cause, phase, detail, now_ns, code=code)
 
     def _wait_or_end(self, delay_s: float | None) -> Actions:
         if delay_s is None:
             self._enter(State.ENDED)
             return (events.Finish(),)
         self._enter(State.WAITING)
-        return (events.Reconnect(delay_s),)
+        return (events.Reconnect(delay_s, token_rejected=self._attempts.token_rejected),)
 
     # Established.
 
@@ -322,9 +321,8 @@ class Session:
         return self._on_gone(event, now_ns, explained=now_ns < self._aftermath_ns)
 
     def _on_gone(self, lost: events.Lost, now_ns: int, *, explained: bool) -> Actions:
-        barred = lost.code in self._dialect.forbidding_close_codes
-        self._attempts.lost(lost, now_ns, explained=explained, barred=barred, refusal=self._traffic.refusal)
-        if not barred:
+        refusal = self._traffic.refusal
+        if not self._attempts.lost(lost, now_ns, explained=explained, refusal=refusal):
             return self._on_detected(lost, now_ns)
         self._traffic.disconnected(now_ns)
         return self._wait_or_end(None)

@@ -27,10 +27,14 @@ from loadtest.dialects.base import Established
 from loadtest.drops.kinds import disconnects
 from loadtest.events import Drop, Identity, Lost, Phases, Refused
 from loadtest.session.recorder import HANGING_NS, OWN_LIMITS, Lifecycle, Recorder
-from loadtest.session.schedule import NS_PER_S, Backoff
+from loadtest.session.schedule import NS_PER_S, Reset
+from loadtest.session.session_config import LOGIN_REFUSED, SessionConfig
 
 WORKING = "working"
 """The phase of an attempt that failed because its connection ended before the session had worked."""
+
+_TOKEN_REJECTED = frozenset({"auth_required", "http_401", "http_403"})
+"""Causes of failed attempts that another token may mend."""
 
 OVERDUE_ATTEMPTS = 3
 """An outage with at least this many failed attempts at the end of the run counts as overdue."""
@@ -46,32 +50,44 @@ class Outage(Struct):
 
 
 class Attempts:
-    """One session's connection attempts."""
+    """One session's connection attempts.
+
+    Attributes:
+        outage: the outage in progress; None if there is none.
+        token_rejected: whether the last attempt, or the connection that came of it, ended because the server
+            rejected the token.
+    """
 
     __slots__ = (
         "_backoff",
         "_began_ns",
         "_established_ns",
+        "_forbidding",
         "_identity",
         "_known_as",
         "_made",
         "_opened_ns",
-        "_outages",
         "_phases",
         "_recorder",
+        "_retries",
         "_said",
+        "_starts",
         "_waits",
         "outage",
+        "token_rejected",
     )
 
-    def __init__(self, identity: Identity, backoff: Backoff, recorder: Recorder) -> None:
+    def __init__(self, identity: Identity, config: SessionConfig, recorder: Recorder) -> None:
         self.outage: Outage | None = None
+        self.token_rejected = False
         self._identity = identity
-        self._backoff = backoff
+        self._backoff = config.backoff
+        self._forbidding = config.forbidding_codes
         self._recorder = recorder
-        self._outages = 0
+        self._starts = 0  # how often the policy has started: for each outage, and by `Backoff.reset`
         self._made = 0  # attempts of this outage, or of the first connection
-        self._waits = 0  # delays of the backoff since the session last worked
+        self._retries = 0  # those that the policy counts: after a wait, since its reset
+        self._waits = 0  # delays of the backoff since its reset, over all outages
         self._began_ns = 0
         self._opened_ns = self._established_ns = 0
         self._phases = Phases()
@@ -100,6 +116,7 @@ class Attempts:
         """Begin an attempt."""
         self._made += 1
         self._began_ns = now_ns
+        self.token_rejected = False
         self._count("attempts")
         if self.outage is not None:
             self.outage.attempts += 1
@@ -113,6 +130,13 @@ class Attempts:
         self._phases = phases
         self._opened_ns = now_ns
         self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
+        self._reset_if("connected")
+
+    def _reset_if(self, reached: Reset) -> None:
+        """Start the policy again if it does so with what the session has reached."""
+        if self._backoff.reset == reached:
+            self._starts += 1
+            self._retries = self._waits = 0
 
     def refused(self, refused: Refused, now_ns: int) -> float | None:
         """Record an attempt that failed before the WebSocket was open; return as `failed` does."""
@@ -130,7 +154,6 @@ class Attempts:
         now_ns: int,
         *,
         code: int | None = None,
-        forbidden: bool = False,
         retry_after_s: float = 0.0,
     ) -> float | None:
         """Record a failed attempt.
@@ -138,13 +161,14 @@ class Attempts:
         Args:
             cause, phase, detail: what failed (`loadtest.events.Refused`).
             now_ns: when.
-            code: with which the server closed the connection.
-            forbidden: whether that code forbids reconnecting.
+            code: with which the server closed the connection; it may forbid reconnecting.
             retry_after_s: how long the server asks to stay away; 0 if it does not.
 
         Returns:
             Seconds to wait before the next attempt, or None to give up.
         """
+        self.token_rejected = cause in _TOKEN_REJECTED or code == LOGIN_REFUSED
+        forbidden = code in self._forbidding
         self._count("failed")
         if cause in OWN_LIMITS:
             self._count(cause)
@@ -172,16 +196,20 @@ class Attempts:
         if disconnects(drop.kind):
             self.interrupted(now_ns)
 
-    def lost(self, lost: Lost, now_ns: int, *, explained: bool, barred: bool, refusal: str = "") -> None:
+    def lost(self, lost: Lost, now_ns: int, *, explained: bool, refusal: str = "") -> bool:
         """Record that an established connection has ended, and the client did not end it.
 
         Args:
             lost: how it ended.
             now_ns: when.
             explained: whether a drop or its silence explains it; if not, it is a loss.
-            barred: whether the close code forbids reconnecting, which ends the session without an outage.
             refusal: the server's words, if it rejected the token before.
+
+        Returns:
+            Whether the close code forbids reconnecting, which ends the session without an outage.
         """
+        barred = lost.code in self._forbidding
+        self.token_rejected = bool(refusal) or lost.code == LOGIN_REFUSED
         event, detail = "ended" if explained else "lost", refusal or lost.reason or None
         self.log(event, now_ns, cause=lost.cause, code=lost.code, detail=detail, final=barred)
         counts = self._recorder.counts
@@ -190,6 +218,7 @@ class Attempts:
             counts["stability.barred"] += barred
         if not barred:
             self.interrupted(now_ns)
+        return barred
 
     # Established, but not yet known to work (`loadtest.session.proof`).
 
@@ -197,6 +226,7 @@ class Attempts:
         """Take note that the session is established; return whether that may end an outage."""
         self._established_ns = now_ns
         self._said = said
+        self._reset_if("established")
         if self.outage is not None:
             self._recorder.outages_open -= 1
         return self.outage is not None
@@ -212,7 +242,7 @@ class Attempts:
         else:
             self._resumed(outage, at_ns)
         self.outage = None
-        self._made = self._waits = 0
+        self._made = self._retries = self._waits = 0
 
     def lost_early(self) -> None:
         """Take note that the connection was lost before the session had worked; `failed` records it."""
@@ -223,13 +253,13 @@ class Attempts:
         """End the attempts: a drop, or the run's end, came before the session had worked."""
         self._count("unproven")
         self.outage = None
-        self._made = 0
+        self._made = self._retries = 0
 
     def silent(self) -> None:
         """End the outage: the session was established again, but requests timed out without any reply."""
         self._count("silent")
         self.outage = None
-        self._made = 0
+        self._made = self._retries = 0
 
     def _resumed(self, outage: Outage, at_ns: int) -> None:
         self._count("resumed")
@@ -270,7 +300,7 @@ class Attempts:
     def interrupted(self, now_ns: int) -> None:
         """Begin an outage: the connection was dropped or lost."""
         self.outage = Outage(began_ns=now_ns, detected_ns=now_ns)
-        self._outages += 1
+        self._starts += 1
         self._recorder.outages_open += 1
         self._count("outages")
 
@@ -289,20 +319,22 @@ class Attempts:
         return delay_s
 
     def _delay_s(self, least_s: float = 0.0) -> float | None:
-        """Return the policy's next delay, or `least_s` if that is longer; None to give up.
+        """Return the policy's next delay, or `least_s` if that is longer and obeyed; None to give up.
 
-        The delays go on from those before a connection that never worked. An outage has all its attempts
+        Unless `Backoff.reset` says otherwise, the delays go on from those before a connection that never
+        worked. An outage has all its attempts
         nevertheless: if a drop came too early for the session to work, that is not the server's fault.
         """
         most = self._backoff.max_attempts
-        if self._made + (self.outage is not None) > most:
+        if self._retries >= most:
             return None
+        self._retries += 1
         self._waits += 1
         number = min(self._waits, most)
-        delay_s = self._backoff.delay_s(number, session=self._identity.number, outage=self._outages)
+        delay_s = self._backoff.delay_s(number, session=self._identity.number, outage=self._starts)
         if delay_s is None:
             return None
-        if least_s:
+        if least_s and self._backoff.retry_after == "obey":
             self._count("retry_after")
             delay_s = max(delay_s, least_s)
         if self.outage is not None:

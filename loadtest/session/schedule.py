@@ -22,13 +22,21 @@ NS_PER_S = 1_000_000_000
 
 Arrivals = Literal["constant", "poisson", "closed"]
 Jitter = Literal["none", "full", "equal"]
+Reset = Literal["worked", "established", "connected"]
+RetryAfter = Literal["obey", "ignore"]
 
 _OPTION = "--ws-backoff"
-_FORM = "none, constant(SECONDS) or exponential(base=1,factor=2,cap=8,jitter=none|full|equal,max_attempts=50)"
+_FORM = (
+    "none, constant(SECONDS) or exponential(base=1,factor=2,cap=8,jitter=none|full|equal,max_attempts=50,"
+    "reset=worked|established|connected,retry_after=obey|ignore)"
+)
 _SECONDS, _FACTOR, _ATTEMPTS = seconds(0), Number(1), Whole(0)
 _JITTER = Choice(("none", "full", "equal"))
+_RESET = Choice(("worked", "established", "connected"))
+_RETRY_AFTER = Choice(("obey", "ignore"))
 _BACKOFF = re.compile(r"(?P<policy>[a-z]+)(?:\((?P<arguments>[^()]*)\))?")
-_ARGUMENTS = ("base", "factor", "cap", "jitter", "max_attempts")
+_POSITIONAL = ("base", "factor", "cap", "jitter", "max_attempts")
+_ARGUMENTS = (*_POSITIONAL, "reset", "retry_after")
 
 
 def uniform(seed: int, purpose: str, *counters: int) -> float:
@@ -94,6 +102,10 @@ class Backoff:
         jitter: `none`, `full` or `equal`.
         max_attempts: attempts before giving up, without the first attempt of a first connection; 0 never
             reconnects.
+        reset: when delays and attempts count from the start again: once the session has `worked`, once it is
+            `established`, or once the WebSocket is open (`connected`), as many clients do. Such a client
+            reconnects at the base delay, for ever, to a server that lets it in and closes at once.
+        retry_after: whether a server's Retry-After is obeyed, as far as it is longer; browsers ignore it.
         seed: of the run.
     """
 
@@ -102,6 +114,8 @@ class Backoff:
     cap_s: float = 8.0
     jitter: Jitter = "none"
     max_attempts: int = 50
+    reset: Reset = "worked"
+    retry_after: RetryAfter = "obey"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -110,6 +124,8 @@ class Backoff:
         _SECONDS.read(self.cap_s, _OPTION, "cap")
         _ATTEMPTS.read(self.max_attempts, _OPTION, "max_attempts")
         _JITTER.read(self.jitter, _OPTION, "jitter")
+        _RESET.read(self.reset, _OPTION, "reset")
+        _RETRY_AFTER.read(self.retry_after, _OPTION, "retry_after")
 
     def longest_s(self, attempt: int) -> float:
         """Return the longest possible delay before this attempt (from 1), in seconds."""
@@ -119,7 +135,13 @@ class Backoff:
             return self.cap_s if self.base_s else 0.0
 
     def delay_s(self, attempt: int, *, session: int, outage: int) -> float | None:
-        """Return the seconds to wait before this attempt (from 1), or None to give up."""
+        """Return the seconds to wait before this attempt (from 1), or None to give up.
+
+        Args:
+            attempt: since the policy last started.
+            session: number of the session.
+            outage: how often the policy has started for this session.
+        """
         if attempt > self.max_attempts:
             return None
         longest_s = self.longest_s(attempt)
@@ -133,8 +155,14 @@ class Backoff:
             return "none"
         return (
             f"exponential(base={_exact(self.base_s)},factor={_exact(self.factor)},cap={_exact(self.cap_s)},"
-            f"jitter={self.jitter},max_attempts={self.max_attempts})"
+            f"jitter={self.jitter},max_attempts={self.max_attempts}{self._habits})"
         )
+
+    @property
+    def _habits(self) -> str:
+        """The arguments that are written only if they are not the defaults: plans of older runs lack them."""
+        reset = "" if self.reset == "worked" else f",reset={self.reset}"
+        return reset if self.retry_after == "obey" else f"{reset},retry_after={self.retry_after}"
 
 
 def _exact(number: float) -> str:
@@ -145,7 +173,8 @@ def _exact(number: float) -> str:
 def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
     """Read a policy as `--ws-backoff` takes it: `none`, `constant(2)`, `exponential(1,2,8,full)`.
 
-    Arguments are given by position (base, factor, cap, jitter, max_attempts) or by name.
+    Arguments are given by position (base, factor, cap, jitter, max_attempts) or by name, `reset` and
+    `retry_after` by name only.
 
     Raises:
         InvalidSetting: the text is not a policy.
@@ -169,6 +198,8 @@ def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
         cap_s=_SECONDS.read(given.get("cap", max(8.0, base_s)), _OPTION, "cap"),
         jitter=given.get("jitter", "none"),  # type: ignore[arg-type]  # checked by Backoff itself
         max_attempts=_ATTEMPTS.read(given.get("max_attempts", "50"), _OPTION, "max_attempts"),
+        reset=given.get("reset", "worked"),  # type: ignore[arg-type]  # likewise
+        retry_after=given.get("retry_after", "obey"),  # type: ignore[arg-type]  # likewise
         seed=seed,
     )
 
@@ -178,9 +209,9 @@ def _named_arguments(text: str, arguments: str) -> dict[str, str]:
     for position, argument in enumerate(arguments.split(",") if arguments else ()):
         name, equals, value = argument.partition("=")
         if not equals:
-            if position >= len(_ARGUMENTS):
+            if position >= len(_POSITIONAL):
                 raise InvalidSetting(_OPTION, text, f"must be {_FORM}")
-            name, value = _ARGUMENTS[position], argument
+            name, value = _POSITIONAL[position], argument
         name = name.removesuffix("_s")
         if name not in _ARGUMENTS or name in given:
             problem = f"has an unknown or repeated argument {name!r}: it must be {_FORM}"

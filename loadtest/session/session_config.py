@@ -8,6 +8,9 @@ from loadtest.dialects.dialect_session import SizeOf
 from loadtest.dialects.marks import LEAST_BYTES
 from loadtest.session.schedule import Backoff, Pace
 
+LOGIN_REFUSED = 4401
+"""HTTP's 401 among the close codes for private use (RFC 6455, section 7.4.2), by custom."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
@@ -24,6 +27,7 @@ class SessionConfig:
         cleanup_s: seconds after which the server closes half-open connections; they are held a little longer.
             None if that is not known; they are then held for as long as the drop says.
         pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
+        renews_token: whether a session whose token was rejected gets another one.
     """
 
     dialect: Dialect
@@ -35,3 +39,10 @@ class SessionConfig:
     data: Sequence[Mapping[str, str]] = ()
     cleanup_s: float | None = None
     pushes_per_s: float = 0.0
+    renews_token: bool = False
+
+    @property
+    def forbidding_codes(self) -> frozenset[int]:
+        """Close codes after which a session must not reconnect."""
+        codes = self.dialect.forbidding_close_codes
+        return codes - {LOGIN_REFUSED} if self.renews_token else codes

@@ -38,7 +38,10 @@ _READ_LOG = "look for the session and the time of the first error in the server'
 _ADDRESS = "check the host and the port of --host"
 _PATH = "check --ws-path, and where the proxy in front sends that path"
 _PROXY = "check --ws-path, and that the proxy in front passes on the headers Upgrade and Connection"
-_LOGIN = "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired?"
+_LOGIN = (
+    "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired? One of "
+    "--ws-token-cmd that does may need --ws-token-ttl."
+)
 _TLS_PORT = (
     "is this a TLS port (else use ws://), and does the server want a client certificate (--ws-tls-cert)?"
 )
@@ -80,6 +83,11 @@ _CAUSES: Final[Mapping[str, Cause]] = {
     "upgrade": Cause(
         "{server} ended the connection before it answered the upgrade for {path}",
         f"does the server want TLS (wss://)? Else {_READ_LOG}",
+    ),
+    "token: command_failed": Cause(
+        "no token: {detail}",
+        "run the command of --ws-token-cmd by itself: it must print one token on standard output, within "
+        "--ws-open-timeout",
     ),
     "token": Cause(
         "no token: {detail}", "call the token function by itself; it must return a token, without blocking"

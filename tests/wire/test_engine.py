@@ -431,6 +431,22 @@ def test_close_code_may_forbid_to_come_back(code: int, forbidden: bool, server: 
         run.stop(range(3))
 
 
+@pytest.mark.parametrize("reset", ["worked", "connected"])
+def test_a_client_whose_policy_starts_again_too_early_hammers(reset: Any, server: AsgiServer) -> None:
+    """A server that lets clients in and closes at once: the sound one gives up, the other comes for ever."""
+    path = f"/close/1012/reset-{reset}"
+    backoff = Backoff(base_s=0.01, cap_s=10, max_attempts=3, reset=reset)
+    with running(settings(server.port, dialect=Echo(path=path), backoff=backoff)) as run:
+        run.add(1)
+        if reset == "worked":
+            run.await_count("connect.gave_up", 1)
+            assert run.count("connect.attempts") == 4
+        else:
+            run.await_count("connect.failed", 12)
+            assert run.count("connect.gave_up") == 0
+        run.stop([0])
+
+
 # Refusals.
 
 

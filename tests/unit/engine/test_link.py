@@ -61,6 +61,7 @@ class World(FakeTimers):
         self.waiting: list[tuple[Link, int]] = []
         self.connection: Any = Connection()
         self.refusal: ConnectFailed | None = None
+        self.rejected: list[DialectSession] = []
         self.ended: list[Link] = []
         self.failures: list[Exception] = []
         usual: dict[str, Any] = {
@@ -75,6 +76,7 @@ class World(FakeTimers):
             "droppings": set[Dropping](),
             "connect": lambda link, epoch: self.waiting.append((link, epoch)),
             "open": self.open,
+            "token_rejected": self.rejected.append,
             "ended": self.ended.append,
             "fail": self.failures.append,
         }
@@ -348,3 +350,15 @@ def test_a_sweep_keeps_the_connection_alive() -> None:
     world.link.stop(0.0)
     world.link.sweep()
     assert world.connection.calls.count("keep_alive") == 1
+
+
+def test_the_token_is_rejected_before_the_wait() -> None:
+    """A server that refuses the token is told of at once: other sessions need not try the same one."""
+    world = World()
+    world.refusal = ConnectFailed(Refused(phase="upgrade", cause="http_401", detail=""))
+    world.start()
+    assert world.rejected == [world.link.session.about]
+    world.refusal = ConnectFailed(Refused(phase="upgrade", cause="http_503", detail=""))
+    world.pass_s(2)
+    world.open_next()
+    assert len(world.rejected) == 1

@@ -16,7 +16,13 @@ from loadtest.dialects.echo import Echo
 from loadtest.drops.plan import DropPlan, OnceInTurn, Storm
 from loadtest.errors import DialectMistake, InvalidSetting
 from loadtest.events import Data
-from loadtest.locust_plugin.load_settings import LoadSettings, check_drills, check_rows, load_settings
+from loadtest.locust_plugin.load_settings import (
+    LoadSettings,
+    TokenSettings,
+    check_drills,
+    check_rows,
+    load_settings,
+)
 from loadtest.locust_plugin.parser import given_values
 from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
 from loadtest.results.manifest import Plan, comparability_hash
@@ -298,3 +304,28 @@ def test_a_path_in_the_host_must_be_that_of_the_option() -> None:
         load_settings(
             {attribute: row.default for attribute, row in SETTINGS.items()} | {"path": "/v1"}, "ws://h/v2"
         )
+
+
+def test_a_token_command_is_no_part_of_the_plan() -> None:
+    """Its time is that of an attempt; a session whose token it renews may come back after 4401."""
+    settings = settings_of(token_cmd="print-token --for me", token_ttl_s="50", open_timeout_s=3)
+    assert settings.token == TokenSettings(command="print-token --for me", ttl_s=50.0, timeout_s=3.0)
+    assert 4401 not in settings.engine.config.forbidding_codes
+    assert 4401 in settings_of().engine.config.forbidding_codes
+    assert settings_of().token is None
+    assert settings.plan == settings_of(open_timeout_s=3).plan
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"token_cmd": "print-token", "token": "abc"}, "--ws-token-cmd must not be given together with"),
+        ({"token_ttl_s": 50}, "--ws-token-ttl must be given together with --ws-token-cmd"),
+        ({"token_cmd": "print-token", "token_ttl_s": 0.5}, "--ws-token-ttl must be 1–86400 seconds"),
+    ],
+)
+def test_token_settings_that_contradict_each_other(values: dict[str, Any], problem: str) -> None:
+    """They are refused before the first connection, and the token is not quoted."""
+    with pytest.raises(InvalidSetting, match=problem) as refusal:
+        settings_of(**values)
+    assert "abc" not in str(refusal.value)

@@ -1,7 +1,7 @@
 """The session's state machine: its table, row by row, and what two machines on a fake link make of it."""
 
 import pickle
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -9,7 +9,7 @@ from loadtest.dialects.base import Dialect
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
-from loadtest.events import Data, Drained, EstablishTimedOut, Event, Send, Started, Stopped
+from loadtest.events import Data, Drained, EstablishTimedOut, Event, Reconnect, Send, Started, Stopped
 from loadtest.session.machine import AFTERMATH_NS
 from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
 from loadtest.session.recorder import HANGING_NS, Recorder
@@ -162,6 +162,42 @@ class TestConnecting:
         link = link_in(State.ESTABLISHING).lose(code)
         assert link.finished
         assert link.counted("connect") == {"attempts": 1, "failed": 1, "gave_up": 1}
+
+    def test_refused_token_that_can_be_renewed(self) -> None:
+        """With another token to come 4401 ends no session: not before it was established, and not after."""
+        link = Link(session_config(renews_token=True)).start()
+        link.lose(4401).retry().open().lose(4401).resume()
+        assert link.counted("reconnect") == {"outages": 1, "attempts": 2, "failed": 1, "resumed": 1}
+        assert link.counts["losses.4401"] == 1
+        assert link.lose(1008).finished, "other codes forbid what they forbade"
+
+    @pytest.mark.parametrize(
+        ("end", "rejected"),
+        [
+            (lambda link: link.refuse("http_401"), True),
+            (lambda link: link.refuse("http_403"), True),
+            (lambda link: link.refuse("http_503"), False),
+            (lambda link: link.open().lose(4401), True),
+            (lambda link: link.open().lose(1011), False),
+            (lambda link: link.open().hear_these([frame("ws:auth_required")]).lose(1000), True),
+            (lambda link: link.open().hear().lose(4401), True),
+            (lambda link: link.open().hear().last().lose(4401), True),
+            (lambda link: link.open().hear().last().hear_these([frame("ws:auth_required")]).lose(), True),
+            (lambda link: link.open().hear().last().lose(), False),
+            (lambda link: link.open().hear().last().drop().detect(), False),
+        ],
+    )
+    def test_rejected_token_is_named_with_the_wait(self, end: Any, rejected: bool) -> None:
+        """The wait that follows says whether the server has rejected the token; the next one forgets it."""
+        link = Link(session_config(renews_token=True))
+        link.tell(Started())
+        end(link)
+        assert [wait.token_rejected for wait in link.asked if isinstance(wait, Reconnect)] == [rejected]
+        link.retry().refuse()
+        assert [wait.token_rejected for wait in link.asked if isinstance(wait, Reconnect)] == [
+            rejected,
+            False,
+        ]
 
     def test_refused_token(self) -> None:
         """A token that the server refuses is the cause of the failure, in the server's own words."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from loadtest.dialects.base import Established
@@ -69,7 +71,7 @@ def test_an_id_given_before_the_connection_was_lost_is_recorded() -> None:
 def test_the_server_says_that_it_gave_another_id(asked_id: str | None, reassigned: bool) -> None:
     """Where it says which one it was asked for, and that is another."""
     recorder = Recorder()
-    attempts = Attempts(identity(), Backoff(), recorder)
+    attempts = Attempts(identity(), session_config(), recorder)
     attempts.begin(0)
     attempts.established(1, Established(session_id="x", asked_id=asked_id))
     attempts.worked()
@@ -84,3 +86,68 @@ def test_retry_after_gives_no_further_attempt() -> None:
     link.refuse(retry_after_s=5.0)
     assert link.finished
     assert link.counted("connect") == {"attempts": 1, "failed": 1, "gave_up": 1}
+
+
+def test_retry_after_is_ignored_where_the_policy_says_so() -> None:
+    """The client waits as long as its policy alone says, in an outage too, and nothing counts as obeyed."""
+    link = Link(session_config(backoff=Backoff(retry_after="ignore"))).start().drop().detect().retry()
+    link.refuse(retry_after_s=30.0).retry().open().hear().last()
+    assert link.delays_s == [1.0, 2.0]
+    (record,) = link.lived("resumed")
+    assert record.wait_ns == 3 * NS_PER_S
+    assert "retry_after" not in link.counted("reconnect")
+
+
+CLOSES_BEFORE = {
+    "refused": lambda link: link.retry().refuse(),
+    "opened": lambda link: link.retry().open().lose(1011),
+    "established": lambda link: link.reopen().lose(1011),
+}
+"""How a server ends each attempt: before the WebSocket is open, before it says so, or right after."""
+
+
+@pytest.mark.parametrize(
+    ("ends", "reset", "starts_again"),
+    [
+        *(("refused", reset, False) for reset in ("worked", "established", "connected")),
+        *(("opened", reset, reset == "connected") for reset in ("worked", "established", "connected")),
+        *(("established", reset, reset != "worked") for reset in ("worked", "established", "connected")),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_where_the_policy_starts_again(ends: str, reset: Any, starts_again: bool, first: bool) -> None:
+    """A client whose counter resets too early comes back at the base delay and never gives up."""
+    link = Link(session_config(backoff=Backoff(reset=reset, max_attempts=3)))
+    if first:
+        link.start_refused(1)
+        link.open().lose(1011) if ends == "opened" else link.refuse()
+    else:
+        link.start().lose()
+    began, item = len(link.delays_s), "connect" if first else "reconnect"
+    while not link.finished and link.counted(item).get("attempts", 0) < 12:
+        CLOSES_BEFORE[ends](link)
+    if starts_again:
+        assert not link.finished
+        assert set(link.delays_s[began:]) == {1.0}, "it hammers the server"
+    else:
+        assert link.counted(item)["gave_up"] == 1
+        assert link.delays_s[-1] == 4.0
+    assert link.counted(item)["failed"] == link.counted(item)["attempts"], "each is a failed attempt"
+
+
+def test_the_last_attempt_of_a_policy_that_starts_again() -> None:
+    """`max_attempts` counts from the reset: 2 more attempts after each open WebSocket, with one wait each."""
+    link = Link(session_config(backoff=Backoff(reset="connected", max_attempts=2))).start().lose()
+    link.retry().refuse().retry().open().lose(1011)
+    link.retry().refuse().retry().refuse()
+    assert link.finished
+    assert link.delays_s == [1.0, 2.0, 1.0, 2.0]
+    assert link.counted("reconnect") == {"outages": 1, "attempts": 4, "failed": 4, "gave_up": 1}
+
+
+def test_jitter_is_drawn_anew_when_the_policy_starts_again() -> None:
+    """Within one outage too: a client with jitter does not come back at one and the same interval."""
+    link = Link(session_config(backoff=Backoff(reset="connected", jitter="full"))).start().lose()
+    for _ in range(5):
+        link.retry().open().lose(1011)
+    assert len(set(link.delays_s)) == len(link.delays_s) == 6

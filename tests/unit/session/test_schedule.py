@@ -177,6 +177,8 @@ class TestBackoff:
             ({"cap_s": math.inf}, "cap must be 0 or more seconds (got inf)"),
             ({"max_attempts": -1}, "max_attempts must be a whole number, 0 or more (got -1)"),
             ({"jitter": "some"}, "jitter must be none, full or equal (got 'some')"),
+            ({"reset": "opened"}, "reset must be worked, established or connected (got 'opened')"),
+            ({"retry_after": "no"}, "retry_after must be obey or ignore (got 'no')"),
         ],
     )
     def test_bad_argument(self, changes: dict[str, Any], named: str) -> None:
@@ -196,6 +198,8 @@ backoffs = st.builds(
     cap_s=finite,
     jitter=st.sampled_from(["none", "full", "equal"]),
     max_attempts=st.integers(1, 10_000),
+    reset=st.sampled_from(["worked", "established", "connected"]),
+    retry_after=st.sampled_from(["obey", "ignore"]),
     seed=st.just(1),
 )
 
@@ -216,6 +220,12 @@ class TestParseBackoff:
             ("constant", Backoff(factor=1, cap_s=1)),
             ("constant(2)", Backoff(base_s=2, factor=1, cap_s=2)),
             ("constant(20,jitter=equal)", Backoff(base_s=20, factor=1, cap_s=20, jitter="equal")),
+            ("exponential(1,2,8,full,reset=established)", Backoff(jitter="full", reset="established")),
+            ("exponential(retry_after=ignore)", Backoff(retry_after="ignore")),
+            (
+                "constant(2,reset=connected,retry_after=obey)",
+                Backoff(base_s=2, factor=1, cap_s=2, reset="connected"),
+            ),
         ],
     )
     def test_policies(self, text: str, backoff: Backoff) -> None:
@@ -239,6 +249,10 @@ class TestParseBackoff:
             ("exponential(1,base=2)", "repeated argument 'base'"),
             ("exponential(speed=2)", "unknown or repeated argument 'speed'"),
             ("exponential(1,2,8,none,5,6)", FORM),
+            ("exponential(1,2,8,none,5,worked)", FORM),
+            ("none(reset=connected)", "none takes no arguments"),
+            ("constant(1,reset=never)", "reset must be worked, established or connected (got 'never')"),
+            ("exponential(retry_after=)", "retry_after must be obey or ignore (got '')"),
             ("exponential(1,2,8,some)", "jitter must be none, full or equal (got 'some')"),
             ("exponential(nan)", "base must be 0 or more seconds (got 'nan')"),
         ],
@@ -269,7 +283,14 @@ class TestParseBackoff:
         assert (
             str(Backoff(base_s=1, factor=2, cap_s=8))
             == str(Backoff())
+            == str(parse_backoff("exponential(reset=worked,retry_after=obey)"))
             == ("exponential(base=1,factor=2,cap=8,jitter=none,max_attempts=50)")
+        )
+
+    def test_other_habits_are_written(self) -> None:
+        """Runs whose clients start the policy again elsewhere, or ignore Retry-After, have another plan."""
+        assert str(Backoff(reset="connected", retry_after="ignore")).endswith(
+            ",max_attempts=50,reset=connected,retry_after=ignore)"
         )
 
     @given(

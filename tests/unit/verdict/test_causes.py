@@ -65,6 +65,7 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
         ("upgrade: timeout", "", "no answer to the upgrade for /chat within 10 s", "stuck"),
         ("upgrade: eof", "", "127.0.0.1:8000 ended the connection before it answered", "wss://"),
         ("token: token_error", "the token source raised OSError", "no token: the token source", "by itself"),
+        ("token: command_failed", "it printed nothing", "no token: it printed nothing", "--ws-token-cmd"),
         ("login: login_failed", "HTTP 403: wrong", "login failed: HTTP 403: wrong", "credentials"),
         ("login: timeout", "no answer within 10 s", "login failed: no answer within 10 s", "credentials"),
         ("established: auth_required", "token expired", "refused the login: token expired", "--ws-token"),
@@ -107,7 +108,13 @@ def test_the_usual_causes_have_different_advice() -> None:
     """403, 404, 503, certificate, token, refused and no upgrade: nobody is sent the wrong way."""
     errors = (
         *("upgrade: http_403", "upgrade: http_404", "upgrade: http_503", "upgrade: bad_handshake"),
-        *("tls: certificate", "token: token_error", "tcp: refused", "dns: unknown_host"),
+        *(
+            "tls: certificate",
+            "token: token_error",
+            "token: command_failed",
+            "tcp: refused",
+            "dns: unknown_host",
+        ),
         *("established: auth_required", "upgrade: no_subprotocol", "established: establish_timeout"),
     )
     found = {cause.advice for error in errors if (cause := cause_of(error))}

@@ -1,0 +1,146 @@
+"""One token for all sessions of a process, renewed when it is rejected or too old.
+
+A server that rejects an expired token is right, but its refusal is a failed attempt like any other. So a JWT
+is renewed before the time in its claim `exp` (RFC 7519, section 4.1.4); the age of other tokens is a setting.
+
+`ask` gets a token from outside the engine, a command say. At most one request is under way and at most one
+begins per second, so that a server that rejects every token does not make the command run all the time. All
+sessions that need a token meanwhile wait for the one answer. Everything here runs on the engine's loop.
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loadtest.errors import LoginFailed
+
+Answer = str | LoginFailed
+"""A token, or why there is none."""
+
+Ask = Callable[[Callable[[Answer], None]], None]
+"""Begins to get a token; the function it is given takes the answer, once, in any thread."""
+
+ASK_EVERY_S = 1.0
+"""Shortest time between the beginnings of two requests."""
+
+TOKENS_KEPT = 100
+"""Tokens remembered as secrets: a server may quote an earlier one."""
+
+
+EXPIRY_MARGIN_S = 60.0
+"""How long before its end a JWT is renewed, for clocks that differ; half of its life if that is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token.
+
+    Args:
+        number: how many were issued before it: two may have the same text.
+        token: its text.
+        until_s: when it is too old for new attempts, by the clock of the token.
+    """
+
+    number: int
+    token: str
+    until_s: float = math.inf
+
+
+class SharedToken:
+    """The token that sessions share.
+
+    Args:
+        ask: gets a token.
+        ttl_s: age in seconds from which a token is not used for new attempts; None for any age.
+        clock: returns seconds.
+        wall_clock: returns Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        ttl_s: float | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._ask = ask
+        self._ttl_s = math.inf if ttl_s is None else ttl_s
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._newest: Issued | None = None  # None if it was rejected
+        self._asked_s = -ASK_EVERY_S  # when the last request began
+        self._asking: asyncio.Future[Issued | LoginFailed] | None = None
+        self._issued: deque[str] = deque(maxlen=TOKENS_KEPT)
+        self._count = 0
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The latest tokens, to be kept secret."""
+        return tuple(self._issued)
+
+    async def get(self) -> Issued:
+        """Return the token to use now.
+
+        Raises:
+            LoginFailed: there was none.
+        """
+        if self._newest is not None and self._clock() < self._newest.until_s:
+            return self._newest
+        if self._asking is None:
+            self._asking = self._begin()
+        answer = await asyncio.shield(self._asking)  # an attempt that gives up does not end the others' wait
+        if isinstance(answer, LoginFailed):
+            raise LoginFailed(answer.detail)  # a new one: each has its own traceback
+        return answer
+
+    def reject(self, issued: Issued) -> None:
+        """Ask for another token before the next attempt: the server has rejected this one."""
+        if self._newest is not None and self._newest.number == issued.number:
+            self._newest = None
+
+    def _begin(self) -> "asyncio.Future[Issued | LoginFailed]":
+        loop = asyncio.get_running_loop()
+        loop.call_later(max(0.0, self._asked_s + ASK_EVERY_S - self._clock()), self._request, loop)
+        return loop.create_future()
+
+    def _request(self, loop: asyncio.AbstractEventLoop) -> None:
+        def answered(answer: Answer) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+                loop.call_soon_threadsafe(self._settle, answer)
+
+        self._asked_s = self._clock()
+        self._ask(answered)
+
+    def _settle(self, answer: Answer) -> None:
+        asking, self._asking = self._asking, None
+        assert asking is not None  # each request is answered once
+        if isinstance(answer, str):
+            self._newest = Issued(self._count, answer, self._until_s(answer))
+            self._count += 1
+            self._issued.append(answer)
+            asking.set_result(self._newest)
+        else:
+            asking.set_result(answer)
+
+    def _until_s(self, token: str) -> float:
+        by_age_s, left_s = self._asked_s + self._ttl_s, expiry_s(token) - self._wall_clock()
+        if left_s <= 0:  # one of the clocks is wrong: the server decides
+            return by_age_s
+        return min(by_age_s, self._clock() + left_s - min(EXPIRY_MARGIN_S, left_s / 2))
+
+
+def expiry_s(token: str) -> float:
+    """Return the Unix time at which a JWT expires; infinity for other tokens, and where it does not say."""
+    try:
+        _, claims, _ = token.split(".")
+        said = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        return float(said["exp"]) if type(said["exp"]) in (int, float) else math.inf
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
+        return math.inf

@@ -1,0 +1,143 @@
+"""Runs the command of `--ws-token-cmd`, which prints a token on standard output.
+
+The engine asks from its native thread. There gevent's patched `subprocess` cannot be used, so the command
+runs in a greenlet of the main thread. No shell runs it. Its time and its output are bounded. Of a command
+that fails, only the last line of standard error is kept: what it printed may be a token.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import gevent
+
+from loadtest.engine.engine import EngineSettings
+from loadtest.engine.shared_token import Answer, SharedToken
+from loadtest.errors import LoginFailed
+from loadtest.locust_plugin.gevent_bridge import GeventCalls
+from loadtest.locust_plugin.load_settings import TokenSettings
+from loadtest.processes import PIPE, Process
+from loadtest.serverlog.follow import command_words
+from loadtest.text import one_line, without_likely_secrets
+
+MOST_BYTES = 2**14
+"""Longest token; a server's limit on the upgrade's headers is mostly lower."""
+
+_LAST_WORDS = 2**12
+_PIPE_BYTES = 2**16
+"""What a pipe holds at most on Linux."""
+
+_LOOK_EVERY_S = 0.02
+_OPTION = "--ws-token-cmd"
+_TOKEN = re.compile(rf"[!-~]{{1,{MOST_BYTES}}}")
+"""Visible ASCII: a token becomes part of a header."""
+
+
+def check_token_command(settings: TokenSettings | None) -> None:
+    """Check before a run that the command, if there is one, can be run.
+
+    Raises:
+        InvalidSetting: the quoting is malformed, or the program is not found.
+    """
+    if settings is not None:
+        command_words(settings.command, _OPTION)
+
+
+class TokenCommand:
+    """The command that prints tokens. Create it in gevent's thread.
+
+    Args:
+        settings: the command, and how long a token may be used.
+        calls: calls from the engine's thread into gevent's.
+
+    Attributes:
+        shared: the token for the engine.
+
+    Raises:
+        InvalidSetting: the quoting is malformed, or the program is not found.
+    """
+
+    def __init__(self, settings: TokenSettings, calls: GeventCalls) -> None:
+        self._words = command_words(settings.command, _OPTION)
+        self._timeout_s = settings.timeout_s
+        self._calls = calls
+        self._greenlet: Any = None
+        self.shared = SharedToken(self._ask, settings.ttl_s)
+
+    def _ask(self, answered: Callable[[Answer], None]) -> None:
+        """Run the command in gevent's thread; called in the engine's."""
+        self._calls.call(self._start, answered)
+
+    def _start(self, answered: Callable[[Answer], None]) -> None:
+        self._greenlet = gevent.spawn(lambda: answered(self.run()))
+
+    def close(self) -> None:
+        """End the command if it runs."""
+        if self._greenlet is not None:
+            self._greenlet.kill()
+
+    def run(self) -> Answer:
+        """Run the command; return the token it printed, or why there is none."""
+        out_of, into = os.pipe()
+        with open(out_of, "rb", buffering=0) as errors, open(into, "wb", buffering=0) as to_errors:
+            try:
+                process = Process(self._words, output=PIPE, errors=to_errors)
+            except OSError as error:
+                return LoginFailed(f"the token command cannot be started: {error.strerror}")
+            to_errors.close()
+            with process:
+                assert process.output is not None
+                with process.output:
+                    return self._answer(process, process.output.fileno(), errors.fileno())
+
+    def _answer(self, process: Process, output: int, errors: int) -> Answer:
+        os.set_blocking(output, False)
+        os.set_blocking(errors, False)
+        over_s = time.monotonic() + self._timeout_s
+        status, printed, last_words = None, b"", b""
+        while status is None:
+            status = process.exit_status  # before reading: what it has printed is then in the pipe
+            printed += _available(output, MOST_BYTES)
+            last_words = (last_words + _available(errors, _PIPE_BYTES))[-_LAST_WORDS:]
+            if len(printed) > MOST_BYTES:
+                return LoginFailed(f"the token command printed more than {MOST_BYTES:,} bytes")
+            if status is None:
+                if time.monotonic() > over_s:
+                    return LoginFailed(f"the token command did not end within {self._timeout_s:g} s")
+                gevent.sleep(_LOOK_EVERY_S)
+        return _judged(status, printed, last_words)
+
+
+def token_command(settings: TokenSettings | None, calls: GeventCalls) -> TokenCommand | None:
+    """Return the command of these settings; None if they name none."""
+    return None if settings is None else TokenCommand(settings, calls)
+
+
+def with_token(settings: EngineSettings, command: TokenCommand | None) -> EngineSettings:
+    """Return the engine's settings with the token of a command; unchanged without one."""
+    return settings if command is None else replace(settings, token=command.shared)
+
+
+def _available(descriptor: int, limit: int) -> bytes:
+    """Return what is in a pipe, a byte more than the limit at most."""
+    with suppress(BlockingIOError):
+        return os.read(descriptor, limit + 1)
+    return b""
+
+
+def _judged(status: int, printed: bytes, last_words: bytes) -> Answer:
+    """Return the token that a command has printed, or why there is none."""
+    if status:
+        lines = last_words.decode(errors="replace").strip().splitlines() or [""]
+        words = one_line(without_likely_secrets(lines[-1]))
+        return LoginFailed(f"the token command ended with exit status {status}" + f": {words}" * bool(words))
+    token = printed.decode(errors="replace").strip()
+    if not token:
+        return LoginFailed("the token command printed nothing")
+    if not _TOKEN.fullmatch(token):
+        return LoginFailed("the token command must print one token: visible ASCII, no spaces, one line")
+    return token
