@@ -61,7 +61,7 @@ def test_runs_of_unlike_plans_are_inconclusive() -> None:
     other = timed(revision="v0.9", rate=2.0)
     item = judge(timed(), other).item("latency")
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert "they differ in --ws-rate. " in item.summary
+    assert "they differ in --ws-rate 2 → 1. " in item.summary
 
 
 def test_a_baseline_made_by_a_saturated_generator_is_inconclusive() -> None:
