@@ -19,9 +19,6 @@ from tests.support.places import ROOT
 PAGE = (ROOT / "docs" / "cloud-run.md").read_text()
 BLOCKS: list[str] = re.findall(r"^```sh\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 
-LATER = "--ws-at"
-"""In the command that this test does not run yet: the option comes with another change."""
-
 TOKEN = "eyJ-a-token-of-the-stand-in"
 
 GCLOUD = """
@@ -52,6 +49,7 @@ SHORTER = (
     (r"\bsleep \d+", "sleep 0"),
     (r"--duration 2m", "--duration 13s --pairs 1 --order parallel -u 1"),
     (r"-u 10 -r 10 -t \d+m", "-u 1 -r 1 -t 10s"),
+    (r'--ws-at "60:', '--ws-drop-every 3 --ws-at "3:'),
     (r"--ws-drop-every 0", "--ws-drop-every 3"),  # so that there is a log to judge
 )
 
@@ -144,6 +142,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
         scripts = {
             "deploy": (_having("--session-affinity"), _having("--no-traffic"), _having("--to-tags old=100")),
             "duel": (token, _having("loadtest duel")),
+            "drill": (token, _having("--ws-at")),
             "run": (token, _having("--ws-allow-losses"), _having("> chat.json"), _having("chat-before.json")),
             "ten": (_having("sleep 600"),),
             "hour": (_having("sleep 3000"),),
@@ -154,15 +153,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran]:
 
 
 def test_no_block_is_forgotten() -> None:
-    """Each block of the page is in a script of this test, except the one whose option is still to come."""
+    """Each block of the page is in a script of this test."""
     tested = (
         *("export OLD_URL", "--session-affinity", "--no-traffic", "LOCUST_WS_TOKEN_CMD", "loadtest duel"),
-        *("--to-tags old=100", "--ws-allow-losses", "> chat.json", "chat-before.json"),
+        *("--ws-at", "--to-tags old=100", "--ws-allow-losses", "> chat.json", "chat-before.json"),
         *("sleep 600", "sleep 3000"),
     )
     left = [block for block in BLOCKS if block not in map(_having, tested)]
-    assert len(left) == 1
-    assert LATER in left[0]
+    assert left == []
     assert len(PAGE.split()) < 1500
 
 
@@ -183,6 +181,17 @@ def test_duel(ran: dict[str, Ran]) -> None:
     assert len(runs) == 2, ran["duel"].output
     assert {run["connect"] for run in runs} == {"PASS"}, ran["duel"].output
     assert ["auth", "print-identity-token"] in ran["duel"].calls
+
+
+def test_drill(ran: dict[str, Ran]) -> None:
+    """The traffic moves in mid-run; what stands for gcloud ends no connection, and the report says so."""
+    drill = ran["drill"]
+    assert drill.status == 0, drill.output
+    (file,) = drill.place.glob("results/*/*/run.json")
+    (made,) = json.loads(file.read_bytes())["drills"]
+    assert (made["at_s"], made["exit_status"], made["stopped"]) == (3.0, 0, False)
+    assert ["run", "services", "update-traffic"] in [call[:3] for call in drill.calls]
+    assert "the drill at 3 s ended no connection" in " ".join(drill.output.split())
 
 
 def test_run_and_its_log(ran: dict[str, Ran]) -> None:
