@@ -14,7 +14,8 @@ from loadtest.duel.side_changes import fails_in_both
 from loadtest.duel.stopping import next_look
 from loadtest.options import SETTINGS
 from loadtest.report.advice import shown_items
-from loadtest.report.tables import Sheet, Table, gate_table, gates, limit_table, pair_table, verdict_table
+from loadtest.report.change_tables import change_table
+from loadtest.report.tables import Sheet, gate_table, gates, limit_table, pair_table, verdict_table
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
@@ -22,7 +23,6 @@ from loadtest.statistics.comparison import ASSUMED_RATIO, MIN_RUNS
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.power import Power
 from loadtest.verdict.evidence import LatencyEvidence
-from loadtest.verdict.item_changes import outcome_line
 from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import (
     OPTIONAL_TAGS,
@@ -146,12 +146,11 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
         lines=[
             f"{len(record.pairs)} of {text.counted(record.pairs_planned, 'pair')} of runs of "
             f"{text.clock(record.duration_s)} ({record.order}): {record.end}",
-            *filter(None, [outcome_line(record.changes)]),
             *record.notes,
             *(latency.evidence.spoiled or ()),
         ],
         tables=[
-            _change_table(record),
+            change_table(record.changes),
             verdict_table(shown_items(record.items)),
             limit_table([latency]),
             gate_table(gates(latency)),
@@ -159,11 +158,6 @@ def duel_sheet(record: DuelRecord, folder: Path) -> Sheet:
         ],
         again=f"loadtest report {shlex.quote(str(folder))}",
     )
-
-
-def _change_table(record: DuelRecord) -> Table:
-    """Return the table of changes, an item a line: `server_log FAIL → PASS (fixed)`."""
-    return Table(("item, from a to b",), "l", [(str(change),) for change in record.changes], "Changes")
 
 
 class Forecast:

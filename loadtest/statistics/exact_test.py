@@ -7,6 +7,9 @@ It is conservative for them: four pairs never show a difference at 5% once both 
 
 from math import comb
 
+SIGNIFICANT = 0.05
+"""One-sided level at which an event is more frequent."""
+
 
 def more_frequent(*, before: int, of_before: int, after: int, of_after: int) -> float:
     """Return the one-sided p-value: how often chance alone makes the event at least so frequent afterwards.

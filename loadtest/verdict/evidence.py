@@ -412,6 +412,7 @@ class PooledEvidence(Struct, Generic[_Evidence], frozen=True, kw_only=True, omit
         baseline_runs: number of the baseline's runs by verdict.
         chance_ratio: if both sides fail the item, how often chance alone makes the candidate fail so much
             more often (one-sided p-value of Fisher's exact test).
+        worse: if both sides fail the item, in which ways the candidate's failures are other or worse ones.
         seen: the candidate's first runs that failed, else its first that were INCONCLUSIVE.
         baseline_failed: the first runs of the baseline that failed the item.
     """
@@ -419,5 +420,6 @@ class PooledEvidence(Struct, Generic[_Evidence], frozen=True, kw_only=True, omit
     runs: dict[Ruling, int] = field(default_factory=_empty)
     baseline_runs: dict[Ruling, int] = field(default_factory=_empty)
     chance_ratio: float | None = None
+    worse: str = ""
     seen: list[ItemSeen[_Evidence]] | None = None
     baseline_failed: list[ItemSeen[_Evidence]] | None = None

@@ -3,7 +3,8 @@
     before          after           change        a comparison of the two
     FAIL            PASS            fixed         PASS
     FAIL            FAIL            unchanged     NOT_JUDGED: the candidate did not break it
-    FAIL            FAIL, worse     unclear       INCONCLUSIVE: a new defect, or one much more frequent
+    FAIL            FAIL, worse     unclear       INCONCLUSIVE: a new defect, or one much more frequent, or
+                                                  in more runs; FAIL if that is significant
     any other       FAIL            broken        FAIL
     any other       PASS            unchanged,    PASS
                                     or now judged
@@ -23,6 +24,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from loadtest.ruling import Ruling, worst
+from loadtest.statistics.exact_test import SIGNIFICANT, more_frequent
 from loadtest.verdict.defects import summed, worsened
 from loadtest.verdict.evidence import LatencyEvidence
 
@@ -120,7 +122,7 @@ def _change(name: str, before: Sequence[Judged], after: Sequence[Judged]) -> Ite
         change, verdict, remark = _of_latency(was, now, compared, _worse(before, after))
     else:
         remark = _remark(before, after) if was is now is Ruling.FAIL else ""
-        change, verdict = _of_item(was, now, remark)
+        change, verdict = _of_item(was, now, remark, chance_ratio=_chance_ratio(before, after))
     return ItemChange(
         item=name,
         before=was,
@@ -133,8 +135,10 @@ def _change(name: str, before: Sequence[Judged], after: Sequence[Judged]) -> Ite
     )
 
 
-def _of_item(was: Ruling, now: Ruling, remark: str) -> tuple[Change, Ruling]:
+def _of_item(was: Ruling, now: Ruling, remark: str, *, chance_ratio: float) -> tuple[Change, Ruling]:
     if was is now is Ruling.FAIL:
+        if chance_ratio <= SIGNIFICANT:
+            return Change.BROKEN, Ruling.FAIL
         return (Change.UNCLEAR, Ruling.INCONCLUSIVE) if remark else (Change.UNCHANGED, Ruling.NOT_JUDGED)
     return change_of(was, now), now
 
@@ -173,6 +177,13 @@ def _remark(before: Sequence[Judged], after: Sequence[Judged]) -> str:
     if failed_after * len(before) > failed_before * len(after):
         return f"in {failed_before} of {len(before)} runs → in {failed_after} of {len(after)}"
     return _worse(before, after)
+
+
+def _chance_ratio(before: Sequence[Judged], after: Sequence[Judged]) -> float:
+    """Return the chance of the second side failing so much more often if both are alike."""
+    judged = [sum(item.verdict in (Ruling.PASS, Ruling.FAIL) for item in items) for items in (before, after)]
+    failed = [len(_failed(items)) for items in (before, after)]
+    return more_frequent(before=failed[0], of_before=judged[0], after=failed[1], of_after=judged[1])
 
 
 def _worse(before: Sequence[Judged], after: Sequence[Judged]) -> str:

@@ -5,6 +5,8 @@
     never      ever                 FAIL
     ever       never                the worst of b's runs
     ever       not more often       NOT_JUDGED: a defect that a has too is not b's regression
+    ever       not more often, but  INCONCLUSIVE: a new defect, or one much more frequent (`defects`)
+               worse
     ever       more often           INCONCLUSIVE: it may be chance
     ever       significantly more   FAIL
 
@@ -15,17 +17,15 @@ Pure.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from loadtest import text
 from loadtest.ruling import Ruling, worst
-from loadtest.statistics.exact_test import more_frequent
+from loadtest.statistics.exact_test import SIGNIFICANT, more_frequent
+from loadtest.verdict.defects import summed, worsened
 from loadtest.verdict.evidence import ItemSeen, PooledEvidence
 from loadtest.verdict.items import AnyItem, Item
-
-SIGNIFICANT = 0.05
-"""One-sided level at which b fails more often than a."""
 
 _RUNS_SHOWN = 3
 
@@ -48,6 +48,10 @@ class _Side:
         self.unclear = self.counts[Ruling.INCONCLUSIVE]
         self.judged = self.failed + self.counts[Ruling.PASS]
 
+    @property
+    def defects(self) -> Mapping[str, int]:
+        return summed(of_run.item.evidence for of_run in self.having(Ruling.FAIL))
+
     def having(self, ruling: Ruling) -> list[ItemOfRun]:
         return [of_run for of_run in self._of_runs if of_run.item.verdict is ruling]
 
@@ -64,14 +68,16 @@ def pooled(
     a, b = _Side(baseline), _Side(candidate)
     chance_ratio = _chance_ratio(a, b) if a.failed and b.failed else None
     if chance_ratio is None:
-        ruling, summary = _alone(a, b)
+        worse, (ruling, summary) = "", _alone(a, b)
     else:
-        ruling, summary = _beside(a, b, chance_ratio)
+        worse = worsened(a.defects, b.defects)
+        ruling, summary = _beside(a, b, chance_ratio, worse)
     shown = b.having(Ruling.FAIL) or b.having(Ruling.INCONCLUSIVE)
     evidence = PooledEvidence(
         runs=dict(b.counts),
         baseline_runs=dict(a.counts),
         chance_ratio=None if chance_ratio is None else round(chance_ratio, 6),
+        worse=worse,
         seen=_seen(shown) or None,
         baseline_failed=_seen(a.having(Ruling.FAIL)) or None,
     )
@@ -80,7 +86,8 @@ def pooled(
 
 def is_open(item: Item[PooledEvidence[Any]]) -> bool:
     """Whether more pairs may settle an item: both sides fail it, the candidate perhaps more often."""
-    return item.verdict is Ruling.INCONCLUSIVE and item.evidence.chance_ratio is not None
+    evidence = item.evidence
+    return item.verdict is Ruling.INCONCLUSIVE and evidence.chance_ratio is not None and not evidence.worse
 
 
 def is_mended(item: Item[PooledEvidence[Any]]) -> bool:
@@ -107,14 +114,22 @@ def _alone(a: _Side, b: _Side) -> tuple[Ruling, str]:
     return ruling, summary
 
 
-def _beside(a: _Side, b: _Side, chance_ratio: float) -> tuple[Ruling, str]:
-    """Return ruling and summary of an item that both sides fail in some runs."""
+def _beside(a: _Side, b: _Side, chance_ratio: float, worse: str) -> tuple[Ruling, str]:
+    """Return ruling and summary of an item that both sides fail in some runs.
+
+    Args:
+        a, b: the sides.
+        chance_ratio: the chance of b failing so much more often if both are alike.
+        worse: in which ways b's failures are other or worse ones, empty if they are not.
+    """
     (run, first), (_, first_of_a) = b.having(Ruling.FAIL)[0], a.having(Ruling.FAIL)[0]
     counted = f"a: {a.failed} of {a.runs} runs, b: {b.failed} of {b.runs}"
     seen = f"first {run}: {first.summary}"
     if chance_ratio <= SIGNIFICANT:
         chance = f"p = {text.share(chance_ratio)} by chance"
         return Ruling.FAIL, f"fails more often in b ({counted}; {chance}), {seen}"
+    if worse:
+        return Ruling.INCONCLUSIVE, f"fails in both ({counted}), but worse in b: {worse}; {seen}"
     most_ratio = (b.failed + b.unclear) / b.runs
     if most_ratio <= a.failed / a.runs:
         in_a = "" if first_of_a.summary == first.summary else f"; a: {first_of_a.summary}"

@@ -6,12 +6,15 @@ revision fails for. The cold start is a run of its own: a database that is away.
 together, since they mostly wait.
 """
 
+import json
 from contextlib import ExitStack
 from itertools import product
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from loadtest.cli import main
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import Finished, LocustProcess
 
@@ -111,3 +114,26 @@ def test_a_cold_start_names_its_cause_first(runs: dict[str, Finished]) -> None:
     assert told in cold.output
     assert told in (cold.run / "summary.md").read_text()
     assert told in (cold.run / "report.html").read_text()
+
+
+def test_compare_says_in_one_line_what_the_hotfix_did(runs: dict[str, Finished]) -> None:
+    """The log's item was fixed, nothing else moved; runs of seconds leave latency open."""
+    before, after = (runs[f"{handling} websockets"] for handling in HANDLINGS)
+    told = CliRunner().invoke(main, ["compare", str(before.run), str(after.run), "--json"])
+    changes = {change["item"]: change for change in json.loads(told.stdout)["changes"]}
+    fixed = changes.pop("server_log")
+    assert (fixed["before"], fixed["after"], fixed["change"]) == ("FAIL", "PASS", "fixed")
+    del changes["latency"]
+    assert {change["change"] for change in changes.values()} == {"unchanged"}, changes
+    shown = CliRunner().invoke(main, ["compare", str(before.run), str(after.run)])
+    assert "server_log FAIL → PASS (fixed)" in shown.stdout
+    assert "fixed: server_log" in shown.stdout
+
+
+def test_compare_says_in_one_line_what_its_absence_breaks(runs: dict[str, Finished]) -> None:
+    """The other way round the comparison fails, by the log alone."""
+    before, after = (runs[f"{handling} websockets"] for handling in HANDLINGS)
+    told = CliRunner().invoke(main, ["compare", str(after.run), str(before.run)])
+    assert told.exit_code == 1
+    assert "server_log PASS → FAIL (broken)" in told.stdout
+    assert "broken: server_log" in told.stdout

@@ -129,12 +129,13 @@ def over(before: list[Ruling], after: list[Ruling]) -> ItemChange:
         ([PASS, PASS], [PASS, FAIL], Change.BROKEN, FAIL),
         ([FAIL, PASS], [PASS, PASS], Change.FIXED, PASS),
         ([PASS, PASS], [PASS, INCONCLUSIVE], Change.UNCLEAR, INCONCLUSIVE),
+        ([FAIL, *[PASS] * 11], [FAIL] * 12, Change.BROKEN, FAIL),
     ],
 )
 def test_over_several_runs_the_worst_counts(
     before: list[Ruling], after: list[Ruling], change: Change, verdict: Ruling
 ) -> None:
-    """One failure of the candidate is enough, unless the baseline fails in as many of its runs."""
+    """One failure of the candidate is enough; if the baseline fails too, it must be significantly more."""
     found = over(before, after)
     assert (found.change, found.verdict) == (change, verdict)
 

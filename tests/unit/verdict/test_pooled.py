@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.ruling import Ruling, worst
+from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item
 from loadtest.verdict.pooled import ItemOfRun, is_mended, is_open, pooled
 
@@ -179,3 +180,25 @@ def test_looks_at_the_test_do_not_make_it_err() -> None:
 def test_what_is_mended(before: list[Ruling], after: list[Ruling], *, mended: bool) -> None:
     """What the baseline always fails, or more often than chance explains, and the candidate never."""
     assert is_mended(of(before, after)) is mended
+
+
+def failing(lost: int, number: int, side: str) -> list[ItemOfRun]:
+    """Return an item that fails in so many runs, each with this many lost messages."""
+    evidence = MessagingEvidence(counts={"lost": lost}, limits={"lost": 0})
+    return [
+        ItemOfRun(
+            f"{side}/run{run}", Item(item="messaging", verdict=F, summary=f"{lost} lost", evidence=evidence)
+        )
+        for run in range(number)
+    ]
+
+
+@pytest.mark.parametrize(("lost", "ruling"), [(1, N), (3, N), (500, I)])
+def test_a_defect_of_both_that_is_much_worse_in_the_candidate(lost: int, ruling: Ruling) -> None:
+    """One lost message a run does not excuse five hundred; more pairs would tell nothing new."""
+    found = pooled("messaging", baseline=failing(1, 4, "v1"), candidate=failing(lost, 4, "v2"))
+    assert (found.verdict, is_open(found)) == (ruling, False)
+    worse = (
+        "fails in both (a: 4 of 4 runs, b: 4 of 4), but worse in b: lost 4 → 2,000; first v2/run0: 500 lost"
+    )
+    assert (found.summary == worse) == (ruling is I)
