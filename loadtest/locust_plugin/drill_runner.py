@@ -43,6 +43,10 @@ CHUNK = 64 * 1024
 LOG_LIMIT = 2**20
 """Characters kept of a command's output."""
 
+FILE_LIMIT = 2**26
+"""Size in bytes at which the file behind the output is emptied: a command that prints without end must not
+fill the disk. What it writes at that very moment is lost."""
+
 _LEFT_OUT = "[further output is left out]"
 _LINE_LIMIT = 1000
 _LATEST_WAIT_S = 1.0
@@ -242,17 +246,21 @@ class _Command(Process):
         return bool(chunk)
 
     def _leave_out(self) -> None:
-        """Skip all output but its end, for its last line, and empty the file: it must not fill the disk."""
-        size = os.fstat(self._raw.fileno()).st_size
+        """Skip all output but its end, which has its last line."""
+        descriptor = self._raw.fileno()
+        size = os.fstat(descriptor).st_size
         if size <= self._position:
             return
-        end = os.pread(self._raw.fileno(), _LINE_LIMIT, max(self._position, size - _LINE_LIMIT))
-        os.ftruncate(self._raw.fileno(), 0)
-        self._position, self._rest, self._kept = 0, b"", LOG_LIMIT
+        if size - _LINE_LIMIT > self._position:
+            self._position, self._rest = size - _LINE_LIMIT, b""
+        self._kept = LOG_LIMIT
         if not self._left_out:
             self._left_out = True
             self._write(_LEFT_OUT)
-        self._keep(end.split(b"\n"))
+        if size > FILE_LIMIT:
+            self._rest += os.pread(descriptor, CHUNK, self._position)
+            os.ftruncate(descriptor, 0)
+            self._position = 0
 
     def close(self) -> str:
         """Copy what is left of the output, close the log, and return the last line."""

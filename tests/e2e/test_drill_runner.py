@@ -158,7 +158,7 @@ def test_a_command_that_cannot_be_started_has_no_window(tmp_path: Path) -> None:
 
 
 def test_a_flood_of_output_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log is bounded, and so is the disk behind it; the last line is still known."""
+    """The log is bounded; the last line is still known."""
     monkeypatch.setattr(drill_runner, "LOG_LIMIT", 20_000)
     code = "for n in range(200_000): print('line', n)\nprint('the end')"
     drills = Drills(tmp_path, python(code))
@@ -166,6 +166,25 @@ def test_a_flood_of_output_is_left_out(tmp_path: Path, monkeypatch: pytest.Monke
     assert drills.latest[0].last_words == "the end"
     assert len(drills.log()) < 200_000
     assert drills.log().endswith("[further output is left out]\n")
+
+
+def test_a_flood_of_output_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file behind the output is emptied again and again while the command writes."""
+    monkeypatch.setattr(drill_runner, "LOG_LIMIT", 20_000)
+    monkeypatch.setattr(drill_runner, "FILE_LIMIT", 100_000)
+    lengths: list[int] = []
+    empty = os.ftruncate
+
+    def emptied(file: int, length: int) -> None:
+        lengths.append(length)
+        empty(file, length)
+
+    monkeypatch.setattr(os, "ftruncate", emptied)
+    drills = Drills(tmp_path, "yes")
+    until(lambda: len(lengths) > 1)
+    drills.runner.finish()
+    assert drills.latest[0].last_words == "y"
+    assert len(drills.log()) < 200_000
 
 
 def test_an_error_of_the_tool_is_not_swallowed(tmp_path: Path) -> None:
