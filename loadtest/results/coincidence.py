@@ -7,7 +7,7 @@ many as it loses, or more. While no session is up after losses, the server is aw
 nobody, or a proxy that answers for it, are explained as well.
 
 In a drill it is otherwise: its losses are not a matter of `stability`, so attempts to reconnect that find
-nobody count for `reconnect`, and explain first attempts that find nobody.
+nobody count for `reconnect`. First attempts that find nobody at the same time are explained by them.
 """
 
 from collections import Counter, defaultdict
@@ -31,29 +31,28 @@ class Coincidences:
         self._losses: Counter[int] = Counter()  # by second
         self._ended: defaultdict[str, Counter[int]] = defaultdict(Counter)  # by item and second
         self._absent: defaultdict[str, Counter[int]] = defaultdict(Counter)  # found nobody, or a proxy
-        self._absent_in_drills: Counter[str] = Counter()
-        self._lost_in_drills = False
+        self._absent_in_drills: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._ended_in_drills: defaultdict[int, Counter[int]] = defaultdict(Counter)  # by drill and second
 
-    def event(self, record: Lifecycle, *, in_outage: bool, in_drill: bool = False) -> None:
+    def event(self, record: Lifecycle, *, in_outage: bool, drill: int | None = None) -> None:
         """Add a lifecycle event.
 
         Args:
             record: the event.
             in_outage: whether its session was established before.
-            in_drill: whether it lies in the window of a drill.
+            drill: number of the drill in whose window it lies, if any.
         """
         second = within_limits(record.at_ns) // NS_PER_S
         item = "reconnect" if in_outage else "connect"
         if record.event == "lost":
             self._losses[second] += 1
-            self._lost_in_drills = self._lost_in_drills or in_drill
         elif record.event == "failed" and record.code is not None:
             self._ended[item][second] += 1
+            if drill is not None and in_outage:
+                self._ended_in_drills[drill][second] += 1
         elif record.event == "failed" and _may_be_away(record.cause or ""):
-            if in_drill:
-                self._absent_in_drills[item] += 1
-            else:
-                self._absent[item][second] += 1
+            absent = self._absent if drill is None else self._absent_in_drills
+            absent[item][second] += 1
 
     def explained(self, away: Iterable[Away]) -> dict[str, int]:
         """Return by item how many failed attempts losses explain.
@@ -71,15 +70,28 @@ class Coincidences:
                 for second, count in absent.items()
                 if self._is_explained(second) or any(first <= second <= last for first, last in spans)
             )
-        if self._lost_in_drills:
-            found["connect"] += self._absent_in_drills["connect"]
+        away_in_drills = self._absent_in_drills["reconnect"]
+        for second, count in self._absent_in_drills["connect"].items():
+            if any(away_in_drills[near] for near in _around(second)):
+                found["connect"] += count
         return dict(sorted(found.items()))
 
+    def turned_away(self) -> dict[int, int]:
+        """Return by drill how many attempts to reconnect ended early in it that losses do not explain."""
+        return {
+            drill: sum(count for second, count in ended.items() if not self._is_explained(second))
+            for drill, ended in self._ended_in_drills.items()
+        }
+
     def _is_explained(self, second: int) -> bool:
-        around = range(second - 1, second + 2)
+        around = _around(second)
         losses = sum(self._losses[near] for near in around)
         by_second = (*self._ended.values(), *self._absent.values())
         return losses >= LOSSES_PER_ATTEMPT * sum(counts[near] for counts in by_second for near in around)
+
+
+def _around(second: int) -> range:
+    return range(second - 1, second + 2)
 
 
 def _may_be_away(cause: str) -> bool:

@@ -48,6 +48,9 @@ def size_tag(size: int) -> str:
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
 """Causes of failed attempts that lie in the load generator; each is counted in addition to `failed`."""
 
+NOT_THE_SERVERS: Final = (*OWN_LIMITS, "no_reconnect")
+"""Causes of `failed` events that say nothing of the server."""
+
 HANGING_NS: Final = 2 * NS_PER_S
 """Age from which an unanswered attempt or request counts as hanging when its connection or the run ends."""
 
