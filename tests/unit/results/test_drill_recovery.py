@@ -119,7 +119,7 @@ def test_a_session_that_never_comes_back() -> None:
 
 
 def test_a_drop_hides_whether_a_session_was_back() -> None:
-    """What the tool drops later is another outage; before the session was known to be back, it is left out."""
+    """What the tool drops later is another outage; a session that was not known to be back is left out."""
     dropped, back = event(23, "dropped", 0, kind="reset"), resumed(40, 0, 17.0)
     assert recovery(lost(21, 0), resumed(22, 0, 1.0), dropped, back).back_after_s[1.0] == 2.0
     unknown = recovery(lost(21, 0), lost(21, 1), resumed(22, 1, 1.0), dropped, back)

@@ -135,7 +135,7 @@ def test_one_refused_attempt_is_allowed(sessions: int, verdict: Ruling) -> None:
 
 
 def test_a_new_process_that_turns_everybody_away() -> None:
-    """It accepts, and closes at once: such attempts are refused, too, unless many more losses explain them."""
+    """It accepts, and closes at once: such attempts are refused, too, unless many losses explain them."""
     closed = [
         event(24 + number / 20, "failed", number, cause="1013", phase="working", code=1013)
         for number in range(SESSIONS)
