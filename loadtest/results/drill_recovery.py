@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from loadtest import histograms
 from loadtest.drops.kinds import disconnects
 from loadtest.results.drill_windows import Windows
-from loadtest.results.loss_groups import LossGroup, LossGroups, within_limits
+from loadtest.results.loss_groups import LATEST_NS, LossGroup, LossGroups, within_limits
 from loadtest.results.manifest import DrillRun, Manifest
 from loadtest.session.recorder import NOT_THE_SERVERS, Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -58,6 +58,7 @@ class DrillRecovery:
 
     Args:
         drill: the command and when it ran.
+        met: whether any session was up before the command was started.
         lost: number of connections lost.
         losses: these, grouped, the largest group first.
         sessions: number of sessions that they belonged to.
@@ -76,6 +77,7 @@ class DrillRecovery:
     """
 
     drill: DrillRun
+    met: bool = False
     lost: int = 0
     losses: Sequence[LossGroup] = ()
     sessions: int = 0
@@ -107,6 +109,7 @@ class DrillGathering:
         self._drills = manifest.drills
         self._windows = Windows.of(manifest)
         self._gathered = [_Gathered() for _ in self._drills]
+        self._first_up_ns = LATEST_NS
         self._away: dict[str, int] = {}  # by session that a drill's loss disconnected, the drill's number
 
     def interval(self, start_ns: int, stop_ns: int, counts: Mapping[str, int]) -> None:
@@ -136,7 +139,9 @@ class DrillGathering:
             The number of the drill in whose window it lies, if any.
         """
         number = self._windows.at(within_limits(record.at_ns))
-        if record.event == "resumed":
+        if record.event == "connected":
+            self._first_up_ns = min(self._first_up_ns, within_limits(record.at_ns))
+        elif record.event == "resumed":
             self._resumed(record)
         elif record.event == "dropped" and disconnects(record.kind):
             self._dropped(record)
@@ -191,6 +196,7 @@ class DrillGathering:
         seconds = range(from_ns // NS_PER_S, min(all_back_ns, until_ns) // NS_PER_S + 1)
         return DrillRecovery(
             drill=drill,
+            met=self._first_up_ns < from_ns,
             lost=gathered.losses.by_code.total(),
             losses=gathered.losses.groups(),
             sessions=sessions,

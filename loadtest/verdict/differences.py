@@ -77,6 +77,7 @@ def _either(values: Iterable[str]) -> str:
 
 _OUTSIDE_PLAN: Mapping[str, Callable[[Manifest], object]] = {
     "margins": lambda run: margins_text(run.gates),
+    "drill_window_s": lambda run: run.drill_window_s if run.drills else None,
     "allow_losses": lambda run: run.allowed_losses,
     "limits": lambda run: run.time_limits,
     "cleanup_timeout_s": lambda run: run.cleanup_timeout_s,

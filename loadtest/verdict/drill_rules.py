@@ -21,6 +21,10 @@ MAX_REFUSED_RATIO = 0.01
 MAX_STRAY = 1
 """Failed attempts that any drill may have: a listener that closes resets what it has not accepted."""
 
+SETTLED_S = 10.0
+"""Seconds without a loss at the run's end that show that a deploy is over, if it ended connections again and
+again."""
+
 _GROUPS_SHOWN = 3
 
 
@@ -79,6 +83,8 @@ def _command_doubt(one: DrillRecovery) -> str:
         return f"{name} {drill.last_words or 'was never started: the run ended before'}"
     if drill.ended_s is None or drill.stopped:
         return f"{name} was still running when the run ended: run longer"
+    if not one.met:
+        return f"{drill_name(one)} met no session: it must start when they are up"
     if drill.exit_status:
         words = f" ({text.one_line(drill.last_words, 120)})" if drill.last_words else ""
         return f"{name} failed with exit status {drill.exit_status}{words}"
@@ -86,11 +92,17 @@ def _command_doubt(one: DrillRecovery) -> str:
 
 
 def return_doubt(run: RunData) -> str:
-    """Return which sessions of a drill were not back by the run's end, empty if all were."""
+    """Return what speaks against the sessions of a drill being back for good, empty if nothing does."""
     for one in run.drills:
         if away := one.sessions - one.barred - one.back:
             of = text.counted(one.sessions, "session")
             return f"{text.count(away)} of {of} of {drill_name(one)} not back by the run's end: run longer"
+        last_s = max((group.last_at_s for group in one.losses), default=0.0)
+        if one.lost > one.sessions and last_s > run.length_s - SETTLED_S:
+            return (
+                f"{drill_name(one)} still ended connections when the run ended: {text.count(one.lost)} losses "
+                f"of {text.counted(one.sessions, 'session')}, the last at {text.clock(last_s)}: run longer"
+            )
     return ""
 
 

@@ -87,7 +87,7 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if doubt := command_doubt(run):
         return Ruling.INCONCLUSIVE, doubt
     if not outages and not plan.outages_planned and _storm_without_sessions(run) is None:
-        return Ruling.NOT_JUDGED, f"no outages are planned and no connection was lost{in_the_drills(run)}"
+        return Ruling.NOT_JUDGED, _no_outages(run)
     own = own_failures(run, "reconnect")
     if own:
         return Ruling.INCONCLUSIVE, (
@@ -101,6 +101,12 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if doubt := _doubt(run, outages, resumed):
         return Ruling.INCONCLUSIVE, doubt
     return Ruling.PASS, _success(run, outages, resumed)
+
+
+def _no_outages(run: RunData) -> str:
+    if barred := run.count("stability.barred"):
+        return f"no outage began: {text.counted(barred, 'lost session')} must not reconnect"
+    return f"no outages are planned and no connection was lost{in_the_drills(run)}"
 
 
 def _why_attempts_failed(run: RunData) -> str:
@@ -187,9 +193,7 @@ def _failings(run: RunData) -> list[str]:
     refused = run.count("reconnect.failed") - own - run.explained_by_losses.get("reconnect", 0)
     refused -= sum(one.refused for one in run.drills)
     if refused > MAX_REFUSED_RATIO * attempts:
-        failings.append(
-            f"{text.count(refused)} of {text.counted(attempts, 'attempt')} refused by a server that was there"
-        )
+        failings.append(f"{text.count(refused)} of {text.counted(attempts, 'attempt')} failed")
     return failings
 
 

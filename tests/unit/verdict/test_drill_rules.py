@@ -154,6 +154,55 @@ def test_connections_that_went_down_before_they_had_worked() -> None:
     assert failing(judged(*up, *began, *LOSSES, *early, *BACK, counts=counts)) == []
 
 
+def test_a_rolling_restart_may_drain_a_session_twice() -> None:
+    """It goes to an instance that is restarted next, before its first reply: the server says so."""
+    again = [
+        event(22.5, "failed", number, cause="1012", phase="working", code=1012) for number in range(SESSIONS)
+    ]
+    back = [resumed(25, number, 4.0) for number in range(SESSIONS)]
+    assert failing(judged(*LOSSES, *again, *back)) == []
+
+
+def test_a_killed_server_takes_new_connections_with_it() -> None:
+    """They end as the others do, without a close frame; with another code they would have been refused."""
+    killed = [event(21, "lost", number, cause="reset") for number in range(SESSIONS)]
+    counts = {"losses.1012": 0, "losses.reset": SESSIONS}
+    began = [event(20.9, "dropped", 90, kind="reset")]
+    for code, verdict in ((1006, Ruling.PASS), (1013, Ruling.FAIL)):
+        early = [event(21, "failed", 90, cause="x", phase="working", code=code) for _ in range(3)]
+        books = {"reconnect.outages": SESSIONS + 1, "reconnect.cut_short": 1}
+        item = judged(*began, *killed, *early, *BACK, counts=counts | books).item("reconnect")
+        assert item.verdict is verdict, item.summary
+
+
+def test_a_deploy_that_never_settles() -> None:
+    """The new process closes what it accepts, again and again, until the run ends."""
+    turns = [
+        one
+        for at_s in range(21, 58, 3)
+        for number in range(SESSIONS)
+        for one in (lost(at_s, number), resumed(at_s + 1, number, 1.0))
+    ]
+    never = msgspec.structs.replace(DRILL, ended_s=55.0)
+    item = judged(*turns, drill=never).item("reconnect")
+    assert item.verdict is Ruling.INCONCLUSIVE
+    assert item.summary == (
+        "the drill at 20 s still ended connections when the run ended: 260 losses of 20 sessions, "
+        "the last at 00:57: run longer"
+    )
+    assert failing(judged(*turns[: 2 * SESSIONS * 8], drill=never)) == []
+
+
+def test_a_drill_that_met_no_session() -> None:
+    """It came before the first was up: nothing is shown."""
+    early = DrillRun(at_s=0.0, command="deploy", started_s=0.0, ended_s=0.5, exit_status=0)
+    item = judged(drill=early).item("reconnect")
+    assert (item.verdict, item.summary) == (
+        Ruling.INCONCLUSIVE,
+        "the drill at 0 s met no session: it must start when they are up",
+    )
+
+
 @pytest.mark.parametrize(("reconnecting", "connect"), [(True, Ruling.PASS), (False, Ruling.FAIL)])
 def test_first_connections_fail_by_themselves_only(reconnecting: bool, connect: Ruling) -> None:
     """In a gap that sessions meet on their way back, one that connects for the first time adds nothing."""
