@@ -99,9 +99,10 @@ def return_doubt(run: RunData) -> str:
             return f"{text.count(away)} of {of} of {drill_name(one)} not back by the run's end: run longer"
         last_s = max((group.last_at_s for group in one.losses), default=0.0)
         if one.lost > one.sessions and last_s > run.length_s - SETTLED_S:
+            losses = f"{text.count(one.lost)} losses of {text.counted(one.sessions, 'session')}"
             return (
-                f"{drill_name(one)} still ended connections when the run ended: {text.count(one.lost)} losses "
-                f"of {text.counted(one.sessions, 'session')}, the last at {text.clock(last_s)}: run longer"
+                f"{drill_name(one)} still ended connections when the run ended: {losses}, the last at "
+                f"{text.clock(last_s)}: run longer"
             )
     return ""
 
