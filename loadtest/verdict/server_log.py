@@ -383,6 +383,6 @@ def _logged(evidence: ServerLogEvidence) -> str:
 def _success(evidence: ServerLogEvidence) -> str:
     return (
         f"{text.counted(evidence.drops, 'drop')}: no ERROR for a mere disconnect, "
-        f"{evidence.info_ratio:.1%} of {text.counted(evidence.disconnect_records, 'disconnect record')} at INFO or below, "
-        f"{_real_errors(evidence)}"
+        f"{evidence.info_ratio:.1%} of {text.counted(evidence.disconnect_records, 'disconnect record')} "
+        f"at INFO or below, {_real_errors(evidence)}"
     )

@@ -127,7 +127,7 @@ def test_an_id_that_several_sessions_were_given_names_none() -> None:
 
 
 def test_a_log_that_was_followed_is_judged_as_one_read_afterwards() -> None:
-    """Who shares an id comes out later than the records: they keep the ids, and are named when all is known."""
+    """Who shares an id comes out later than the records, so they keep ids and are named afterwards."""
     lines = [
         f"ERROR:    {GIVEN} gone",
         f"ERROR:    gone session={GIVEN}",
