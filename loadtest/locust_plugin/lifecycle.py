@@ -304,6 +304,7 @@ class RecordingLifecycle(Lifecycle):
             manifest.plan,
             all_planned=self._environment.shape_class is None,
             identifies=settings.engine.config.dialect.identifies,
+            path=settings.engine.config.dialect.path,
         )
         log_watch = self._log_watch(settings, writer.path, manifest.run_id)
         self._windows = NO_WINDOWS

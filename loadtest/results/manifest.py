@@ -266,6 +266,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
             dialect's promise.
         server_gauge: the server's gauge of its connections, null if none was given.
         subprotocol_optional: whether a server could select none of the subprotocols offered.
+        same_id_asked: whether all sessions asked for the id that they share, in a value of the path's query:
+            the plan's path does not show that any more.
         drills: the commands that ran while sessions were connected, ordered by planned start.
         drill_window_s: seconds after a drill's end in which losses still belong to it.
         made_by: what made the run, `locust` or `probe`.
@@ -300,6 +302,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
     subprotocol_optional: bool = False
+    same_id_asked: bool = False
     drills: tuple[DrillRun, ...] = ()
     drill_window_s: Amount = 120.0
     made_by: Literal["locust", "probe"] = "locust"
@@ -317,6 +320,11 @@ class Manifest(Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "target", public_url(self.target))
         msgspec.structs.force_setattr(self, "plan", plan)
         msgspec.structs.force_setattr(self, "comparability_hash", comparability_hash(plan))
+
+    @property
+    def named(self) -> bool:
+        """Whether the version of the server is known. Earlier versions wrote `unknown` if it was not."""
+        return self.revision != UNNAMED and (self.revision != "unknown" or self.revision_source is not None)
 
     @property
     def gates(self) -> tuple[Gate, ...]:

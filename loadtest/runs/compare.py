@@ -30,7 +30,7 @@ from loadtest.report.tables import (
     pair_table,
 )
 from loadtest.results.data import RunData
-from loadtest.results.manifest import UNNAMED, Manifest, Plan
+from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import earlier_runs
@@ -146,7 +146,7 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
     runs = [[run.path for run in alike if run.manifest.revision == of.revision] for of in (before, after)]
     if before.revision == after.revision:
         raise UsageError(f"baseline and candidate are the same revision ({after.revision}). {_SEE_OTHERS}")
-    if UNNAMED in (before.revision, after.revision):
+    if not (before.named and after.named):
         raise UsageError(
             "runs without a revision may be of different servers. Name two of them, without --all"
         )

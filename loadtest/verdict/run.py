@@ -13,7 +13,7 @@ from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
 from loadtest.verdict.latency import BaselineSearch
 from loadtest.verdict.limits import judge_limits, with_limits
 from loadtest.verdict.log_evidence import ServerLogEvidence
-from loadtest.verdict.shared_identity import follows_from_leak, leak, one_identity
+from loadtest.verdict.shared_identity import follows_from_leak, leak, one_identity_of
 
 _READ_BY_DIALECT = frozenset({"connect", "messaging", "reconnect", "persistence"})
 """Items that depend on what the dialect reads: one with a mistake makes any server look wrong in them."""
@@ -56,7 +56,7 @@ def judge(
     items += filter(None, (health.judge(run),))
     if leak(run):
         items = [_without_consequences(item, run) for item in items]
-    if shared := one_identity(run.shared_identities, run.manifest.plan):
+    if shared := one_identity_of(run):
         items = [item if item.verdict is Ruling.NOT_JUDGED else _downgraded(item, shared) for item in items]
     elif lacking := unseen_in_short(run):
         items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]
