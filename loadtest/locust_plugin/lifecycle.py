@@ -293,6 +293,7 @@ class RecordingLifecycle(Lifecycle):
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
             subprotocol_optional=settings.engine.subprotocol_optional,
+            own_credentials=settings.own_credentials,
             drills=planned(settings.drills, settings.secrets),
             drill_window_s=settings.drill_window_s,
             made_by=self.made_by,
@@ -301,7 +302,7 @@ class RecordingLifecycle(Lifecycle):
         )
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(
-            manifest.plan,
+            manifest,
             all_planned=self._environment.shape_class is None,
             identifies=settings.engine.config.dialect.identifies,
         )

@@ -266,6 +266,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
             dialect's promise.
         server_gauge: the server's gauge of its connections, null if none was given.
         subprotocol_optional: whether a server could select none of the subprotocols offered.
+        own_credentials: whether each session had credentials of its own, from a row of `--ws-data` that no
+            other has.
         drills: the commands that ran while sessions were connected, ordered by planned start.
         drill_window_s: seconds after a drill's end in which losses still belong to it.
         made_by: what made the run, `locust` or `probe`.
@@ -300,6 +302,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
     subprotocol_optional: bool = False
+    own_credentials: bool = False
     drills: tuple[DrillRun, ...] = ()
     drill_window_s: Amount = 120.0
     made_by: Literal["locust", "probe"] = "locust"

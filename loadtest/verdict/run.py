@@ -56,7 +56,7 @@ def judge(
     items += filter(None, (health.judge(run),))
     if leak(run):
         items = [_without_consequences(item, run) for item in items]
-    if shared := one_identity(run.shared_identities, run.manifest.plan):
+    if shared := one_identity(run.shared_identities, run.manifest):
         items = [item if item.verdict is Ruling.NOT_JUDGED else _downgraded(item, shared) for item in items]
     elif lacking := unseen_in_short(run):
         items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]

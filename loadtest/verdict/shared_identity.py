@@ -3,7 +3,8 @@
 A server that takes a session's identity from its token makes all sessions one that use the same token. One
 that says so (`Established.asked_id`) is right, and nothing else can be told of it: its sessions get each
 other's replies and histories. So it is where all sessions ask for the same id. A server that gives a session
-the id of another as if it were its own leaks identities. That fails `connect`.
+the id of another as if it were its own leaks identities. That fails `connect`. So does one that says so where
+each session has credentials of its own: it mixes them up, whatever it was asked for.
 """
 
 import re
@@ -12,7 +13,7 @@ from urllib.parse import unquote
 from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.results.identities import SharedIdentities
-from loadtest.results.manifest import Plan
+from loadtest.results.manifest import Manifest, Plan
 
 _FOLLOWING = {
     "messaging": {"foreign", "unmatched", "pushes_foreign"},
@@ -23,16 +24,16 @@ _FOLLOWING = {
 _PATH_PARTS = re.compile(r"[/?&=#]")
 
 
-def one_identity(shared: SharedIdentities | None, plan: Plan) -> str:
+def one_identity(shared: SharedIdentities | None, manifest: Manifest) -> str:
     """Return why sessions share an identity where the server is not to blame, empty otherwise."""
     if shared is None:
         return ""
-    if shared.said:
+    if shared.said and not manifest.own_credentials:
         return (
             f"{_made_one(shared)} (the server says so: {_example(shared)}): give each session its own "
             "credentials: --ws-data"
         )
-    if _asked_alike(shared, plan):
+    if not shared.said and _asked_alike(shared, manifest.plan):
         return (
             f"all sessions asked for the same id ({_example(shared)}): put {{session_id}} in its place in "
             "--ws-path"
@@ -43,13 +44,13 @@ def one_identity(shared: SharedIdentities | None, plan: Plan) -> str:
 def leak(run: RunData) -> str:
     """Return that the server gave sessions the identity of others unasked, empty if it did not."""
     shared = run.shared_identities
-    if shared is None or one_identity(shared, run.manifest.plan):
+    if shared is None or one_identity(shared, run.manifest):
         return ""
     were = "session was" if shared.strays == 1 else "sessions were"
-    return (
-        f"identity leak: {text.count(shared.strays)} {were} given the id of another session "
-        f"({_example(shared)})"
-    )
+    given = f"{text.count(shared.strays)} {were} given the id of another session"
+    if shared.said:
+        return f"{given} ({_example(shared)}; two rows of --ws-data may log in as the same account)"
+    return f"identity leak: {given} ({_example(shared)})"
 
 
 def follows_from_leak(item: str, failings: set[str]) -> bool:
