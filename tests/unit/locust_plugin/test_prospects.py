@@ -26,7 +26,8 @@ def test_nothing_worked_for_the_grace() -> None:
     """The time counts from the first attempt, and to the second."""
     assert after(GRACE_S - 1, FAILING) == ""
     assert after(GRACE_S, FAILING) == "no session worked in 3 s"
-    assert Prospects(manifest(), grace_s=GRACE_S).none_left({}, {}, 99 * NS_PER_S) == "", "nothing was tried yet"
+    untried = Prospects(manifest(), grace_s=GRACE_S)
+    assert untried.none_left({}, {}, 99 * NS_PER_S) == "", "nothing was tried yet"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,7 @@ def test_sessions_may_yet_come() -> None:
 
 def test_sessions_that_end_by_plan() -> None:
     """With the policy `none` drops end sessions: no failure, unless they were never established."""
-    none = Prospects(manifest(run_plan=plan(backoff="none")))
-    assert after(0, {"connect.established": ALL, "reconnect.gave_up": ALL}, prospects=none) == ""
-    assert after(0, {"connect.gave_up": ALL}, prospects=Prospects(manifest(run_plan=plan(backoff="none")))) != ""
+    of = manifest(run_plan=plan(backoff="none"))
+    established = {"connect.established": ALL, "reconnect.gave_up": ALL}
+    assert after(0, established, prospects=Prospects(of)) == ""
+    assert after(0, {"connect.gave_up": ALL}, prospects=Prospects(of)) != ""
