@@ -165,6 +165,36 @@ class Secrets:
 
 NO_SECRETS = Secrets()
 
+_MOST_PARTS = 16
+"""Indexes that one search may go through, one after the other."""
+
+
+class GrowingSecrets:
+    """Secrets of which there are more and more: only those that are new are indexed.
+
+    Args:
+        always: secrets that stay.
+    """
+
+    __slots__ = ("_always", "_indexed", "_parts", "_secrets")
+
+    def __init__(self, always: Secrets) -> None:
+        self._always = self._secrets = always
+        self._indexed: frozenset[str] = frozenset()
+        self._parts = 0
+
+    def now(self, secrets: frozenset[str]) -> Secrets:
+        """Return those that stay and these; earlier ones may be among them for a while."""
+        new = secrets - self._indexed
+        if not new:
+            return self._secrets
+        if self._parts == _MOST_PARTS:
+            self._indexed, self._parts, self._secrets, new = frozenset(), 0, self._always, secrets
+        self._indexed |= new
+        self._parts += 1
+        self._secrets = self._secrets.plus(new)
+        return self._secrets
+
 
 def _occurrences(part: str, text: str) -> Iterator[int]:
     """Yield where a part begins in a text, overlapping occurrences too."""

@@ -46,6 +46,7 @@ from loadtest.results.environment import RunStart, beginning
 from loadtest.results.interval import PackedInterval
 from loadtest.results.manifest import Manifest, Plan, promises_of
 from loadtest.results.writer import RunWriter
+from loadtest.session.recorder import Lifecycle as LifecycleEvent
 from loadtest.statistics.margins import margins_of
 from loadtest.statistics.time_limits import stored
 from loadtest.text import NO_SECRETS, Secrets, public_line
@@ -175,8 +176,8 @@ class Lifecycle(ABC):
         )
 
     @abstractmethod
-    def _deliver(self, packed: PackedInterval) -> None:
-        """Handle an interval of this process's load."""
+    def _deliver(self, packed: PackedInterval, events: Iterable[LifecycleEvent] = ()) -> None:
+        """Handle an interval of this process's load; `events` are its own, with the secrets in them."""
 
     # Failures of the tool itself.
 
@@ -293,6 +294,7 @@ class RecordingLifecycle(Lifecycle):
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
             pushes_per_s=settings.engine.config.pushes_per_s or None,
             subprotocol_optional=settings.engine.subprotocol_optional,
+            own_credentials=settings.own_credentials,
             drills=planned(settings.drills, settings.secrets),
             drill_window_s=settings.drill_window_s,
             made_by=self.made_by,
@@ -301,7 +303,7 @@ class RecordingLifecycle(Lifecycle):
         )
         writer = RunWriter(settings.results, manifest)
         prospects = Prospects(
-            manifest.plan,
+            manifest,
             all_planned=self._environment.shape_class is None,
             identifies=settings.engine.config.dialect.identifies,
             path=settings.engine.config.dialect.path,
@@ -353,12 +355,12 @@ class RecordingLifecycle(Lifecycle):
         """Tell the load, wherever it is, which times belong to drills."""
         self._windows = windows
 
-    def _deliver(self, packed: PackedInterval) -> None:
+    def _deliver(self, packed: PackedInterval, events: Iterable[LifecycleEvent] = ()) -> None:
         """Write an interval; a failure ends the run, because a recording with a gap is useless."""
         if self._recording is None or self._failure is not None:
             return
         try:
-            self._recording.append(packed)
+            self._recording.append(packed, events)
             self._end_without_prospects(self._recording, packed)
         except Exception as error:
             self._fail(error)

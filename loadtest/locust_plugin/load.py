@@ -9,7 +9,7 @@ import functools
 import gc
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.locust_plugin.token_command import token_command, with_token
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, has_texts, pack
-from loadtest.session.recorder import Interval
-from loadtest.text import NO_SECRETS, Secrets
+from loadtest.session.recorder import Interval, Lifecycle
+from loadtest.text import NO_SECRETS, GrowingSecrets, Secrets
 from loadtest.transport.target import check_source
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,8 @@ class Load:
         start_ns: the monotonic clock's time at the run's start.
         worker: this worker's number; None in a local run.
         environment: Locust's environment.
-        deliver: called in gevent's thread with every interval, packed.
+        deliver: called in gevent's thread with every interval, packed, and its events as they were before
+            that, with secrets.
         failed: called in gevent's thread if the engine fails.
         windows: returns those of the run's drills, as far as they are known.
 
@@ -102,7 +103,7 @@ class Load:
         start_ns: int,
         worker: int | None,
         environment: Environment,
-        deliver: Callable[[PackedInterval], None],
+        deliver: Callable[[PackedInterval, Iterable[Lifecycle]], None],
         failed: Callable[[BaseException], None],
         windows: Callable[[], Windows],
     ) -> None:
@@ -117,6 +118,7 @@ class Load:
         self._running: dict[int, None] = {}  # session numbers, in order
         self._finished = False
         self._finishing = RLock()  # Ctrl-C in a worker's terminal and the master's request may coincide
+        self._known_secrets = GrowingSecrets(settings.secrets)
         self._check_limits()
         self._gevent = GeventCalls(failed)
         self._token_command = token_command(settings.token, self._gevent)
@@ -149,7 +151,7 @@ class Load:
     @property
     def secrets(self) -> Secrets:
         """Texts that must not appear in a file or a log: secrets in settings, and sessions' latest tokens."""
-        return self._settings.secrets.plus(self._engine.tokens)
+        return self._known_secrets.now(self._engine.tokens)
 
     def start_user(self) -> Sequence[int]:
         """Start the next user's sessions; return their numbers."""
@@ -226,11 +228,11 @@ class Load:
             self._on_failure()
 
     def _take(self, interval: Interval) -> None:
-        # All sessions' credentials are indexed for this, so only where there is something to search.
+        # All sessions' credentials are collected for this, so only where there is something to search.
         secrets = self.secrets if has_texts(interval) else NO_SECRETS
-        packed = pack(interval, self._worker, secrets=secrets)
+        packed = pack(interval, self._worker, secrets=secrets, run_id=self._info.run_id)
         stats.feed(self._environment.stats, packed, self._windows())
-        self._deliver(packed)
+        self._deliver(packed, interval.lifecycle)
 
     def _on_failure(self) -> None:
         failure: Any = self._engine.failure

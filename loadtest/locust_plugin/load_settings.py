@@ -103,6 +103,7 @@ class LoadSettings:
         results: folder of run directories.
         secrets: texts that must not appear in a file or a log.
         token: the command that prints tokens, None if none was given.
+        own_credentials: whether each session has credentials of its own, as far as the settings show it.
         log: the server's log.
     """
 
@@ -123,6 +124,7 @@ class LoadSettings:
     results: Path
     secrets: Secrets
     token: TokenSettings | None
+    own_credentials: bool
     log: LogSettings
 
 
@@ -159,6 +161,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
         token=_token_settings(values),
+        own_credentials=_own_credentials(values, data.rows),
         log=LogSettings(
             paths=values["server_logs"],
             command=values["server_log_cmd"],
@@ -235,6 +238,20 @@ def _token_settings(values: Mapping[str, Any]) -> TokenSettings | None:
     if values["token"] is not None:
         raise InvalidSetting("--ws-token-cmd", NOT_SHOWN, "must not be given together with --ws-token")
     return TokenSettings(command=command, ttl_s=ttl_s, timeout_s=values["open_timeout_s"])
+
+
+def _own_credentials(values: Mapping[str, Any], rows: Rows) -> bool:
+    """Return whether the rows tell all sessions apart by what they log in with.
+
+    A token that all sessions share does not, unless the rows have tokens themselves. Of a function that
+    returns tokens it is not known.
+    """
+    if not rows:
+        return False
+    if "token" in rows[0]:
+        return len({row["token"] for row in rows}) == len(rows)
+    shared = values["token"] is not None or values["token_cmd"] is not None
+    return not shared and len({tuple(row.values()) for row in rows}) == len(rows)
 
 
 def _tls(values: Mapping[str, Any]) -> Tls:

@@ -8,7 +8,7 @@ that is not cut short: what it can tell, it has told.
 from collections.abc import Iterable, Mapping
 
 from loadtest.results.identities import Identities
-from loadtest.results.manifest import Plan
+from loadtest.results.manifest import Manifest
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.shared_identity import asked_alike, one_identity
@@ -26,7 +26,7 @@ class Prospects:
     """The prospects of one run.
 
     Args:
-        plan: the run's plan.
+        manifest: the run's.
         all_planned: whether the plan's users are all there will ever be; with a load shape they are not.
         identifies: whether sessions have an identity that outlives connections.
         path: path of the endpoint with all values of its query, which the plan hides; None for the plan's.
@@ -35,16 +35,17 @@ class Prospects:
 
     def __init__(
         self,
-        plan: Plan,
+        manifest: Manifest,
         *,
         all_planned: bool = True,
         identifies: bool = False,
         path: str | None = None,
         grace_s: float = GRACE_S,
     ) -> None:
-        self._plan = plan
+        self._manifest = manifest
+        self._plan = manifest.plan
         self._identities = Identities() if identifies else None
-        self._path = plan.path if path is None else path
+        self._path = manifest.plan.path if path is None else path
         self._all_planned = all_planned
         self._grace_s = grace_s
         self._first_ns: int | None = None  # end of the first interval with an attempt
@@ -75,7 +76,7 @@ class Prospects:
             self._first_ns = stop_ns
         shared = None if self._identities is None else self._identities.shared()
         return (
-            one_identity(shared, self._path)
+            one_identity(shared, self._path, own_credentials=self._manifest.own_credentials)
             or self._none_worked(counts, gauges, stop_ns)
             or self._all_gone(counts)
         )

@@ -25,6 +25,7 @@ from loadtest.results.environment import utc_text
 from loadtest.results.interval import PackedInterval, counts_of
 from loadtest.results.writer import RunWriter
 from loadtest.runs.publish import publish
+from loadtest.session.recorder import Lifecycle
 
 logger = logging.getLogger("loadtest")
 
@@ -132,11 +133,14 @@ class Recording:
         """Nanoseconds since the run's start."""
         return time.monotonic_ns() - self._began_ns
 
-    def append(self, packed: PackedInterval) -> None:
-        """Write an interval, from any process."""
+    def append(self, packed: PackedInterval, events: Iterable[Lifecycle] = ()) -> None:
+        """Write an interval, from any process; `events` are its own with secrets, which are not written.
+
+        The server's log has ids as they are, also those that hold a secret.
+        """
         self.writer.append(packed)
         if self._log_watch is not None:
-            self._log_watch.learn(packed.lifecycle)
+            self._log_watch.learn(events or packed.lifecycle)
         self._counts.update(packed.counts)
         self._prospects.see(packed.lifecycle)
         if not self._same_id_asked and self._prospects.same_id_asked:

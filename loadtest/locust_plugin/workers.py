@@ -24,6 +24,7 @@ from loadtest.locust_plugin.worker_messages import GRACE_S, MasterConnection, Wo
 from loadtest.results.drill_windows import Windows
 from loadtest.results.environment import boot_id
 from loadtest.results.interval import PackedInterval
+from loadtest.session.recorder import Lifecycle as LifecycleEvent
 
 
 class MasterLifecycle(RecordingLifecycle):
@@ -124,7 +125,7 @@ class WorkerLifecycle(Lifecycle):
     def _take_windows(self, run_id: str, windows: Windows) -> None:
         self._windows_of, self._windows = run_id, windows
 
-    def _deliver(self, packed: PackedInterval) -> None:
+    def _deliver(self, packed: PackedInterval, events: Iterable[LifecycleEvent] = ()) -> None:
         self._master.send_interval(packed)
 
     def _end(self) -> None:

@@ -8,7 +8,7 @@ length: they were cut when they were recorded (`loadtest.results.interval`).
 from collections import defaultdict
 from dataclasses import dataclass
 
-from loadtest.session.reconnecting import WORKING
+from loadtest.session.reconnecting import NAMED, WORKING
 from loadtest.session.recorder import Lifecycle
 
 PAIRS_LIMIT = 2
@@ -47,13 +47,17 @@ class Identities:
         self._taken: set[str] = set()  # these ids
         self._said: set[str] = set()  # sessions of whom the server said that they have another id
         self._suspected = False  # whether an id occurred twice: in a sound run none does
+        self._shared: SharedIdentities | None = None
+        self._stale = False  # whether a session has come since that was found
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""
-        established = record.event in ("connected", "resumed") or (
+        established = record.event in ("connected", "resumed", NAMED) or (
             record.event == "failed" and record.phase == WORKING
         )
         session = record.session
+        if record.event == NAMED and self._given.get(session) == session:
+            del self._given[session]  # that it had its own was assumed: the server had said none
         if not established or session in self._given:
             return
         given = session if record.known_as is None else record.known_as
@@ -61,14 +65,20 @@ class Identities:
         self._suspected = self._suspected or is_others or not self._taken.isdisjoint((given, session))
         self._given[session] = given
         self._taken.add(given)
+        self._stale = True
         if record.reassigned:
             self._said.add(session)
 
     def shared(self) -> SharedIdentities | None:
         """Return the sessions that share an identity, None if there are none."""
-        if not self._suspected:
-            return None
+        if self._suspected and self._stale:
+            self._shared, self._stale = self._found(), False
+        return self._shared
+
+    def _found(self) -> SharedIdentities | None:
         groups = {one: sessions for one, sessions in self._by_id().items() if len(sessions) > 1}
+        if not groups:
+            return None
         strays = [session for sessions in groups.values() for session in sessions[1:]]
         pairs = [(sessions[0], stray, one) for one, sessions in groups.items() for stray in sessions[1:2]]
         return SharedIdentities(

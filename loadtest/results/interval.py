@@ -19,6 +19,7 @@ from loadtest.errors import MalformedInterval
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import (
+    HIDDEN,
     LINE_LENGTH,
     NO_SECRETS,
     Secrets,
@@ -92,13 +93,16 @@ class PackedInterval(Struct, frozen=True, kw_only=True):
     gauges: dict[Name, float]
 
 
-def pack(interval: Interval, worker: int | None = None, *, secrets: Secrets = NO_SECRETS) -> PackedInterval:
+def pack(
+    interval: Interval, worker: int | None = None, *, secrets: Secrets = NO_SECRETS, run_id: str = ""
+) -> PackedInterval:
     """Fold an interval into histograms and sanitize its texts.
 
     Args:
         interval: ended by `Recorder.swap`; not modified.
         worker: number of this worker, None in a run of one process.
         secrets: texts, such as tokens, that must not leave the process.
+        run_id: the run's id: all its processes replace an id that holds a secret in the same way.
     """
     encoded, clamped = _folded(interval)
     counts = {name: count for name, count in interval.counts.items() if count}
@@ -110,7 +114,7 @@ def pack(interval: Interval, worker: int | None = None, *, secrets: Secrets = NO
         worker=worker,
         histograms=encoded,
         counts=counts,
-        lifecycle=[_cleaned_event(record, secrets) for record in interval.lifecycle],
+        lifecycle=[_cleaned_event(record, secrets, run_id) for record in interval.lifecycle],
         errors=[_cleaned_error(tally, secrets) for tally in interval.errors.values()],
         gauges={name: value for name, value in interval.gauges.items() if math.isfinite(value)},
     )
@@ -175,25 +179,32 @@ def _folded(interval: Interval) -> tuple[dict[str, str], int]:
     return encoded, clamped
 
 
-def _cleaned_event(record: Lifecycle, secrets: Secrets) -> Lifecycle:
+def _cleaned_event(record: Lifecycle, secrets: Secrets, run_id: str) -> Lifecycle:
     if record.detail is not None:
         record = msgspec.structs.replace(record, detail=public_line(record.detail, secrets, TEXT_LIMIT))
     if record.known_as is not None:
-        record = msgspec.structs.replace(record, known_as=_public_id(record.known_as, secrets))
+        record = msgspec.structs.replace(record, known_as=_public_id(record.known_as, secrets, run_id))
     return record
 
 
-def _public_id(known_as: str, secrets: Secrets) -> str | None:
+def _public_id(known_as: str, secrets: Secrets, run_id: str) -> str:
     """Return an id that the server gave as a text that is safe to store, a different one for each id.
 
-    None for one that holds a secret: with that hidden, different ids would look alike.
+    One that holds a secret is replaced whole. Each run does so in another way, so that nobody can follow a
+    secret through several runs.
     """
     if without_secrets(known_as, secrets) != known_as:
-        return None
+        return f"{HIDDEN} {_digest(known_as, run_id)}"
     shown = one_line(without_likely_secrets(known_as), ID_LIMIT)
     if shown == known_as:
         return known_as
-    return f"{shown} {blake2b(known_as.encode(errors='surrogatepass'), digest_size=8).hexdigest()}"
+    return f"{shown} {_digest(known_as)}"
+
+
+def _digest(known_as: str, key: str = "") -> str:
+    """Return what tells an id from others."""
+    content = known_as.encode(errors="surrogatepass")
+    return blake2b(content, digest_size=8, key=key.encode()[: blake2b.MAX_KEY_SIZE]).hexdigest()
 
 
 def _cleaned_error(tally: ErrorTally, secrets: Secrets) -> ErrorTally:

@@ -268,6 +268,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
         subprotocol_optional: whether a server could select none of the subprotocols offered.
         same_id_asked: whether all sessions asked for the id that they share, in a value of the path's query:
             the plan's path does not show that any more.
+        own_credentials: whether each session had credentials of its own, from a row of `--ws-data` that no
+            other has.
         drills: the commands that ran while sessions were connected, ordered by planned start.
         drill_window_s: seconds after a drill's end in which losses still belong to it.
         made_by: what made the run, `locust` or `probe`.
@@ -303,6 +305,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     server_gauge: ServerGauge | None = None
     subprotocol_optional: bool = False
     same_id_asked: bool = False
+    own_credentials: bool = False
     drills: tuple[DrillRun, ...] = ()
     drill_window_s: Amount = 120.0
     made_by: Literal["locust", "probe"] = "locust"

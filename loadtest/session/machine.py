@@ -248,6 +248,7 @@ class Session:
             case Established() if self.state is State.ESTABLISHING:
                 return self._establish(incoming, now_ns)
             case Established():
+                self._attempts.said_again(incoming, now_ns)
                 self._traffic.history.said_again(incoming, now_ns)
             case _:
                 self._traffic.heard(incoming, now_ns)

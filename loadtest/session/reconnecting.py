@@ -33,6 +33,9 @@ from loadtest.session.session_config import LOGIN_REFUSED, SessionConfig
 WORKING = "working"
 """The phase of an attempt that failed because its connection ended before the session had worked."""
 
+NAMED = "named"
+"""The event of a session that was up already when the server said an id of it for the first time."""
+
 _TOKEN_REJECTED = frozenset({"auth_required", "http_401", "http_403"})
 """Causes of failed attempts that another token may mend."""
 
@@ -225,11 +228,25 @@ class Attempts:
     def established(self, now_ns: int, said: Established) -> bool:
         """Take note that the session is established; return whether that may end an outage."""
         self._established_ns = now_ns
-        self._said = said
+        if said.session_id is not None:
+            self._said = said
         self._reset_if("established")
         if self.outage is not None:
             self._recorder.outages_open -= 1
         return self.outage is not None
+
+    def said_again(self, said: Established, now_ns: int) -> None:
+        """Take note of what the server says later of an established session.
+
+        A first id is recorded: with the event that tells that the session has worked, or at once if that was
+        before. Another id than before is a matter of `persistence`; it is recorded if a resume says it too.
+        """
+        if said.session_id is None or self._said.session_id is not None:
+            return
+        self._said = said
+        is_up = not self._made and self.outage is None
+        if is_up and (fields := self._identity_fields()):
+            self.log(NAMED, now_ns, **fields)
 
     def worked(self) -> None:
         """Record that the established session has worked: its outage is over, the backoff starts anew."""

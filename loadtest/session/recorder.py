@@ -159,8 +159,9 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     Args:
         at_ns: nanoseconds since the run's start.
         event: `attempt`, `connected`, `failed`, `dropped`, `ended` (a connection that its drop was to keep),
-            `lost` or `resumed`. `connected` and `resumed` come once the session has worked, and are dated
-            from when it was established.
+            `lost`, `resumed`, or `named` (the server said its first id of a session that was up).
+            `connected` and `resumed` come once the session has worked, and are dated from when it was
+            established.
         session: session id.
         known_as: the session id that the server gave, where it is another one; with the first event after it
             was said, which for a connection lost before the session had worked is `failed`.

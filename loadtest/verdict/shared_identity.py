@@ -3,7 +3,8 @@
 A server that takes a session's identity from its token makes all sessions one that use the same token. One
 that says so (`Established.asked_id`) is right, and nothing else can be told of it: its sessions get each
 other's replies and histories. So it is where all sessions ask for the same id. A server that gives a session
-the id of another as if it were its own leaks identities. That fails `connect`.
+the id of another as if it were its own leaks identities. That fails `connect`. So does one that says so where
+each session has credentials of its own: it mixes them up, whatever it was asked for.
 """
 
 import re
@@ -22,22 +23,25 @@ _FOLLOWING = {
 _PATH_PARTS = re.compile(r"[/?&=#]")
 
 
-def one_identity(shared: SharedIdentities | None, path: str, *, asked: bool = False) -> str:
+def one_identity(
+    shared: SharedIdentities | None, path: str, *, asked: bool = False, own_credentials: bool = False
+) -> str:
     """Return why sessions share an identity where the server is not to blame, empty otherwise.
 
     Args:
         shared: the sessions that share one.
         path: path of the endpoint. In run.json its query's values are hidden.
         asked: whether it is known, from before they were hidden, that all sessions asked for the same id.
+        own_credentials: whether each session had credentials of its own.
     """
     if shared is None:
         return ""
-    if shared.said:
+    if shared.said and not own_credentials:
         return (
             f"{_made_one(shared)} (the server says so: {_example(shared)}): give each session its own "
             "credentials: --ws-data"
         )
-    if shared.ids == 1 and (asked or asked_alike(shared, path)):
+    if not shared.said and shared.ids == 1 and (asked or asked_alike(shared, path)):
         return (
             f"all sessions asked for the same id ({_example(shared)}): put {{session_id}} in its place in "
             "--ws-path"
@@ -48,7 +52,12 @@ def one_identity(shared: SharedIdentities | None, path: str, *, asked: bool = Fa
 def one_identity_of(run: RunData) -> str:
     """Return why a run's sessions share an identity where the server is not to blame, empty otherwise."""
     manifest = run.manifest
-    return one_identity(run.shared_identities, manifest.plan.path, asked=manifest.same_id_asked)
+    return one_identity(
+        run.shared_identities,
+        manifest.plan.path,
+        asked=manifest.same_id_asked,
+        own_credentials=manifest.own_credentials,
+    )
 
 
 def leak(run: RunData) -> str:
@@ -57,10 +66,10 @@ def leak(run: RunData) -> str:
     if shared is None or one_identity_of(run):
         return ""
     were = "session was" if shared.strays == 1 else "sessions were"
-    return (
-        f"identity leak: {text.count(shared.strays)} {were} given the id of another session "
-        f"({_example(shared)})"
-    )
+    given = f"{text.count(shared.strays)} {were} given the id of another session"
+    if shared.said:
+        return f"{given} ({_example(shared)}; two rows of --ws-data may log in as the same account)"
+    return f"identity leak: {given} ({_example(shared)})"
 
 
 def follows_from_leak(item: str, failings: set[str]) -> bool:

@@ -121,7 +121,7 @@ class Load:
         if self.breaks:
             self.told["failed"](ZeroDivisionError("s3cr3t defect"))
         else:
-            self.told["deliver"](pack(interval(0), self.worker))
+            self.told["deliver"](pack(interval(0), self.worker), ())
 
 
 @pytest.fixture(autouse=True)
@@ -690,6 +690,27 @@ def test_a_log_names_sessions_as_the_server_does(tmp_path: Path) -> None:
     kept = read_server_log(tmp_path)
     assert kept is not None
     assert [one.session for one in kept.records] == ["ab12cd34-000001", "ab12cd34-000002", ""]
+
+
+def test_a_log_names_sessions_by_ids_that_are_secrets(results: Path) -> None:
+    """The load of this process hands them over as they are; no file of the run has them."""
+    environment = environment_in(results, Runner())
+    log = results / "server.log"
+    log.write_text("")
+    environment.user_classes[0].server_logs = str(log)  # type: ignore[attr-defined]  # of WebSocketUser
+    listening(LocalLifecycle, environment)
+    with patch.object(log_watch, "LOOK_EVERY_S", 3600.0), patch.object(log_watch, "SILENT_S", 0.1):
+        environment.events.test_start.fire(environment=environment)
+        event = LifecycleEvent(at_ns=1, event="connected", session="one-session", known_as="s3cr3t")
+        recorded = interval(0, lifecycle=[event])
+        Load.latest.told["deliver"](pack(recorded, secrets=Load.secrets), recorded.lifecycle)
+        log.write_text("ERROR:    s3cr3t broke\n")
+        environment.events.test_stop.fire(environment=environment)
+    (path,) = (found.parent for found in results.glob("*/*/run.json"))
+    kept = read_server_log(path)
+    assert kept is not None
+    assert [one.session for one in kept.records] == ["one-session"]
+    assert not [file for file in path.iterdir() if b"s3cr3t" in file.read_bytes()]
 
 
 def test_a_worker_without_run_information_says_so(results: Path) -> None:

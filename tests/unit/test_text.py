@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from loadtest import text
 from loadtest.text import (
+    GrowingSecrets,
     Secrets,
     markdown_cell,
     markdown_code,
@@ -180,6 +181,15 @@ def test_others_can_be_added() -> None:
     text = "user alice@example.org sent another-token and a-third-token, then a-thi"
     assert without_secrets(text, both) == "*** *** sent *** and ***, then ***"
     assert without_secrets("sent another-token", VALUES) == "sent another-token"
+
+
+def test_secrets_that_become_more() -> None:
+    """Each is hidden from when it is known; what is known already is not indexed again."""
+    growing, known = GrowingSecrets(Secrets(["always"])), [f"token-{number:02}" for number in range(40)]
+    for count in range(len(known)):
+        shown = without_secrets(" ".join(["always", *known]), growing.now(frozenset(known[:count])))
+        assert shown.split() == ["***"] * (1 + count) + known[count:]
+    assert growing.now(frozenset(known[:5])) is growing.now(frozenset(known[:9]))
 
 
 @pytest.mark.parametrize("secret", ['pa"ss\\word', "pässwörd", "pass/wörd\t1"])

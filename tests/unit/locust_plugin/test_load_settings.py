@@ -217,6 +217,28 @@ def test_rows_of_data_are_for_the_sessions_and_their_values_are_secrets(accounts
     assert without_secrets(text, settings.secrets) == ", ".join(["***"] * 6)
 
 
+@pytest.mark.parametrize(
+    ("content", "values", "own"),
+    [
+        ("user,secret\nanna,1\nben,1\n", {}, True),
+        ("user,secret\nanna,1\nanna,1\n", {}, False),
+        ("token,room\nt0,1\nt1,1\n", {"token": "shared"}, True),
+        ("token,room\nt0,1\nt0,2\n", {}, False),
+        ("room\n1\n2\n", {"token": "shared"}, False),
+        ("room\n1\n2\n", {"token_cmd": "print-token"}, False),
+        (None, {"token": lambda: "maybe one for all"}, False),
+    ],
+)
+def test_whether_sessions_have_credentials_of_their_own(
+    content: str | None, values: dict[str, Any], own: bool, tmp_path: Path
+) -> None:
+    """Only where rows tell them apart; one token for all does not, nor do rows that are alike."""
+    if content is not None:
+        (tmp_path / "rows.csv").write_text(content)
+        values = values | {"data": tmp_path / "rows.csv"}
+    assert settings_of(**values).own_credentials is own
+
+
 def test_data_is_no_part_of_the_plan(accounts: Path) -> None:
     """Like a token: runs with other accounts, on another tenant or host, are comparable."""
     with_data, without = settings_of(data=accounts), settings_of()

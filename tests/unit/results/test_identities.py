@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from loadtest.results.identities import Identities, SharedIdentities
@@ -57,6 +59,26 @@ def test_one_id_for_all() -> None:
     partly = found(event("a", "x", said=True), event("b", "x", said=True), event("c", "x"))
     assert partly is not None
     assert not partly.said
+
+
+@pytest.mark.parametrize(("given", "strays"), [("y", 0), ("x", 1), ("a", 1), ("b", 0)])
+def test_an_id_that_comes_later(given: str, strays: int) -> None:
+    """Until then a session has its own; the server's first word counts, whenever it comes."""
+    events = [event("a", "x"), event("b"), event("b", given, what="named"), event("b", "z", what="named")]
+    shared = found(*events)
+    assert (0 if shared is None else shared.strays) == strays
+
+
+def test_groups_are_formed_only_where_a_session_has_come() -> None:
+    """A run asks each second, of up to 50,000 sessions."""
+    identities = Identities()
+    for name in "ab":
+        identities.event(event(name, "x"))
+    first = identities.shared()
+    identities.event(event("a", "x", what="resumed"))
+    assert identities.shared() is first
+    identities.event(event("c", "x"))
+    assert identities.shared() == replace(first, sessions=3, strays=2, unsaid=2)  # type: ignore[type-var]
 
 
 def test_swapped_ids() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import zlib
 from array import array
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from loadtest import histograms
 from loadtest.errors import MalformedInterval
+from loadtest.results.identities import Identities
 from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, has_texts, pack
 from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
@@ -88,20 +90,41 @@ def test_where_secrets_may_stand(fields: dict[str, Any], found: bool) -> None:
     assert (SECRET.encode() in zlib.decompress(encode(pack(quoting)))) is found
 
 
-def known_as(name: str, secrets: Secrets = NO_SECRETS) -> str | None:
+def known_as(name: str, secrets: Secrets = NO_SECRETS, run_id: str = "run") -> str | None:
     """Return the id that the server gave a session as it is stored."""
     record = Lifecycle(at_ns=1, event="connected", session="s", known_as=name, reassigned=True)
-    (packed,) = pack(interval(0, lifecycle=[record]), secrets=secrets).lifecycle
+    (packed,) = pack(interval(0, lifecycle=[record]), secrets=secrets, run_id=run_id).lifecycle
     assert packed.reassigned
     return packed.known_as
 
 
 def test_ids_that_the_server_gave() -> None:
-    """They are stored as they are; one that holds a secret is not, since all such would look alike."""
+    """They are stored as they are, except those that hold a secret."""
     assert known_as("session-17") == "session-17"
     assert known_as("session-17", Secrets([SECRET])) == "session-17"
-    assert known_as(SECRET, Secrets([SECRET])) is None
-    assert known_as(f"user {SECRET}!", Secrets([SECRET])) is None
+
+
+def test_ids_that_hold_a_secret() -> None:
+    """Each is replaced by a text that tells it from the others of its run; another run has other texts."""
+    accounts = Secrets([SECRET], values=["anna-1", "anna-2"])
+    stored = [str(known_as(one, accounts)) for one in (SECRET, f"user {SECRET}!", "anna-1", "anna-2")]
+    assert len(set(stored)) == 4
+    for one in stored:
+        assert re.fullmatch(r"\*\*\* [0-9a-f]{16}", one)
+    assert known_as("anna-1", accounts) == stored[2]
+    assert known_as("anna-1", accounts, run_id="another") not in (*stored, None)
+
+
+@pytest.mark.parametrize(("given", "strays"), [("anna-2", 0), ("anna-1", 1)])
+def test_a_mix_up_of_ids_that_are_secrets_is_seen(given: str, strays: int) -> None:
+    """Where the column of `--ws-data` by which a session logs in is the id that the server calls it by."""
+    accounts, identities = Secrets(values=["anna-1", "anna-2"]), Identities()
+    for session, name in (("a", "anna-1"), ("b", given)):
+        record = Lifecycle(at_ns=1, event="connected", session=session, known_as=name)
+        (packed,) = pack(interval(0, lifecycle=[record]), secrets=accounts, run_id="run").lifecycle
+        identities.event(packed)
+    shared = identities.shared()
+    assert (0 if shared is None else shared.strays) == strays
 
 
 def test_ids_that_the_server_gave_stay_different() -> None:

@@ -141,6 +141,21 @@ class TestIdentity:
         history.resumed_as(Established(session_id="s", thread_id="another"), 4)
         assert counts["persistence.identity_changed"] == 1
 
+    @pytest.mark.parametrize("worked", [False, True])
+    @pytest.mark.parametrize(("said", "known_as"), [("another", "another"), ("session-0", None)])
+    def test_an_id_that_comes_later(self, worked: bool, said: str, known_as: str | None) -> None:
+        """The first that the server says of a session is recorded, once, whether it has worked by then."""
+        dialect = Announced(Established())
+        link = hear(Link(session_config(dialect=dialect), server=SilentServer()).start_refused(1).open())
+        if worked:
+            link.last()
+        dialect.says = [Established(session_id=said), Established(session_id=said)]
+        hear(link).last().stop()
+        records = [one for one in link.recorded.lifecycle if one.known_as is not None]
+        event = "named" if worked else "connected"
+        assert [(one.event, one.known_as) for one in records] == ([(event, known_as)] if known_as else [])
+        assert link.counted("persistence") == {}
+
     def test_another_on_an_open_connection(self) -> None:
         """A server that calls an open session by another id has changed it; one that names none has not."""
         for said, changed in (("s", 0), (None, 0), ("another", 1)):

@@ -25,10 +25,14 @@ CONFUSED = {"messaging.unmatched": 2131, "persistence.foreign": 3}
 
 
 def sharing(
-    shared: SharedIdentities | None, changes: Mapping[str, int] | None = None, path: str = ""
+    shared: SharedIdentities | None,
+    changes: Mapping[str, int] | None = None,
+    path: str = "",
+    *,
+    own_credentials: bool = False,
 ) -> RunData:
     """Return the data of a run with these shared identities."""
-    of = manifest(run_plan=plan(path=path or "/ws/{session_id}"))
+    of = manifest(run_plan=plan(path=path or "/ws/{session_id}"), own_credentials=own_credentials)
     return replace(sound(changes, of=of), shared_identities=shared)
 
 
@@ -61,6 +65,29 @@ def test_some_tokens_that_are_the_same() -> None:
     assert told("connect", run).startswith(
         "12 sessions have only 3 ids, taken from their tokens (the server says so: "
     )
+
+
+def test_a_server_that_mixes_up_sessions_with_credentials_of_their_own_and_says_so() -> None:
+    """It took none of the ids from one token: `connect` fails, and what follows from it is in doubt."""
+    run = sharing(SAID, CONFUSED, own_credentials=True)
+    assert rulings(run) == {
+        "connect": Ruling.FAIL,
+        "stability": Ruling.PASS,
+        "messaging": Ruling.INCONCLUSIVE,
+        "reconnect": Ruling.PASS,
+        "persistence": Ruling.INCONCLUSIVE,
+    }
+    assert told("connect", run) == (
+        "11 sessions were given the id of another session (anna for s-1 and s-2; two rows of --ws-data may "
+        "log in as the same account)"
+    )
+
+
+def test_a_server_that_gives_each_account_its_own_session() -> None:
+    """With credentials of their own and no id twice, nothing is wrong."""
+    run = sharing(None, own_credentials=True)
+    assert ruling("connect", run) is Ruling.PASS
+    assert set(rulings(run).values()) == {Ruling.PASS}
 
 
 def test_a_leak_fails_connect_alone() -> None:
