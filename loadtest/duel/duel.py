@@ -173,7 +173,7 @@ class Duel:
         outcome = Outcome(
             fit=pair.fit,
             failed=any(_is_certain(item, at_look=look is not None) for item in items),
-            open=any(map(is_open, items)),
+            unsettled=any(map(is_open, items)),
             hopeless=pair.fit and bool(pair.lacks),
             latency=None if look is None else look.verdict,
         )
@@ -203,9 +203,13 @@ def _is_certain(item: AnyItem, *, at_look: bool) -> bool:
     """Whether the candidate regressed in an item, whatever more pairs show.
 
     If the baseline fails it too, only less often, this is asked at the looks alone: asked after each pair,
-    chance would answer yes more often than the test allows.
+    chance would answer yes more often than the test allows. If the baseline was not judged yet, it may turn
+    out to fail, too.
     """
-    return item.verdict is Ruling.FAIL and (at_look or item.evidence.chance_ratio is None)
+    if item.verdict is not Ruling.FAIL:
+        return False
+    fails_too = item.evidence.chance_ratio is not None
+    return at_look if fails_too else Ruling.PASS in item.evidence.baseline_runs
 
 
 def rejudge(folder: Path) -> DuelRecord:

@@ -226,6 +226,7 @@ def _seen(within: list[Sighting], drops: Sequence[DropMade], start_ns: int) -> S
         first_disconnect_errors=_most_frequent(wrong_shapes, drops, start_ns),
         disconnect_error_shapes=len(wrong_shapes),
         info_ratio=_info_ratio(disconnects),
+        least_info_ratio=INFO_RATIO,
         real_errors=len(unexpected),
         expected_errors=len(real) - len(unexpected),
         first_real_errors=_most_frequent(real_shapes, drops, start_ns),
@@ -283,8 +284,12 @@ def _shapes(sightings: Iterable[Sighting]) -> Shapes[Sighting]:
     shapes = Shapes[Sighting]()
     for sighting in sightings:
         record = sighting.record
-        shapes.add((record.level, shape_of(record.text, record.session)), sighting, sighting.at_ns)
+        shapes.add((record.level, _shape(record)), sighting, sighting.at_ns)
     return shapes
+
+
+def _shape(record: KeptRecord) -> str:
+    return shape_of(record.text, record.session)
 
 
 def _most_frequent(shapes: Shapes[Sighting], drops: Sequence[DropMade], start_ns: int) -> list[LogLine]:
@@ -302,6 +307,7 @@ def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int) -> L
         session=without_likely_secrets(record.session),
         first_s=None if group.at_ns is None else round((group.at_ns - start_ns) / SECOND_NS, 3),
         count=group.count,
+        shape=_shape(record),
     )
 
 
