@@ -34,7 +34,8 @@ MUCH_MORE_FACTOR, MUCH_MORE_CHANCE_RATIO = 3, 0.01
 """A defect occurs much more often if there are over three times as many a run, and if two Poisson counts with
 one rate differ so much in 1 of 100 comparisons or fewer. The test alone is not enough: it takes failures for
 independent, but they come in clusters (one lost connection takes many messages along), so the counts of one
-server vary between runs by more than it expects, though seldom threefold."""
+server vary between runs by more than it expects, though seldom threefold. Together they call one server worse
+than itself in under 1 of 100 comparisons, and in under 7 if its failures come ten at a time."""
 
 MUCH_LONGER_FACTOR = 2
 """A time over its limit is a worse failure if it is over twice as long."""

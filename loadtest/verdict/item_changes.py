@@ -4,8 +4,8 @@
     FAIL            PASS            fixed             PASS
     FAIL, seldom    PASS            unclear           PASS: chance may explain that it was not seen again
     FAIL            FAIL            unchanged         NOT_JUDGED: the candidate did not break it
-    FAIL            FAIL, worse     unclear           INCONCLUSIVE: a new defect, one much more frequent, or in
-                                                      more runs; broken and FAIL if that is significant
+    FAIL            FAIL, worse     unclear           INCONCLUSIVE: a new defect, one much more frequent, or
+                                                      in more runs; broken, FAIL if that is significant
     PASS            FAIL            broken            FAIL
     not judged      FAIL            fails             FAIL: nothing that fails is green, but it is not known
                                                       whether the candidate broke it

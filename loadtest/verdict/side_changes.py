@@ -1,8 +1,9 @@
 """What changed from the runs of a baseline to those of a candidate, item by item.
 
-Reports, `compare` and `duel` use it. Each item over the runs of both sides is judged by `loadtest.verdict.pooled`. An item counts as fixed only if
-the baseline always fails it, or significantly more often than the candidate. `latency` compares both sides
-by itself. The table of changes is in `loadtest.verdict.item_changes`. Pure.
+Reports, `compare` and `duel` use it. Each item over the runs of both sides is judged by
+`loadtest.verdict.pooled`. An item counts as fixed only if the baseline always fails it, or significantly more
+often than the candidate. `latency` compares both sides by itself. The table of changes is in
+`loadtest.verdict.item_changes`. Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
