@@ -33,9 +33,6 @@ from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _RUNS_SHOWN = 3
 
-_HOW_TO_JUDGE = {"server_log": ": give --ws-server-log for both"}
-"""What to do about an item that the candidate's runs lack, by item."""
-
 
 class ItemOfRun(NamedTuple):
     """The verdict on one item in one run; `run` is its directory."""
@@ -100,7 +97,7 @@ def pooled(
     a, b = _Side(sides[0], baseline), _Side(sides[1], candidate)
     chance_ratio = _chance_ratio(a, b) if a.failed and b.failed else None
     if chance_ratio is None:
-        worse, (ruling, summary) = "", _alone(name, a, b)
+        worse, (ruling, summary) = "", _alone(a, b)
     else:
         worse = worsened(a.defects, b.defects)
         ruling, summary = _beside(a, b, chance_ratio, worse)
@@ -122,6 +119,19 @@ def is_open(item: Item[PooledEvidence[Any]]) -> bool:
     return item.verdict is Ruling.INCONCLUSIVE and evidence.chance_ratio is not None and not evidence.worse
 
 
+def is_certain(item: Item[PooledEvidence[Any]], *, at_look: bool) -> bool:
+    """Whether the candidate regressed in an item, whatever more pairs show.
+
+    If the baseline fails it too, only less often, this is asked at the looks alone: asked after each pair,
+    chance would answer yes more often than the test allows. If the baseline was not judged yet, it may turn
+    out to fail, too.
+    """
+    if item.verdict is not Ruling.FAIL:
+        return False
+    fails_too = item.evidence.chance_ratio is not None
+    return at_look if fails_too else Ruling.PASS in item.evidence.baseline_runs
+
+
 def is_fixed(item: Item[PooledEvidence[Any]]) -> bool:
     """Whether the candidate passes what the baseline fails, always or significantly more often."""
     before, after = item.evidence.baseline_runs, item.evidence.runs
@@ -137,12 +147,12 @@ def _chance_ratio(a: _Side, b: _Side) -> float:
     return more_frequent(before=a.failed, of_before=a.judged, after=b.failed, of_after=b.judged)
 
 
-def _alone(name: str, a: _Side, b: _Side) -> tuple[Ruling, str]:
+def _alone(a: _Side, b: _Side) -> tuple[Ruling, str]:
     """Return ruling and summary of an item that not both sides fail."""
     ruling = worst(b.counts)
     summary = _of_runs(ruling, b)
     if ruling is Ruling.NOT_JUDGED and a.judged and not b.had_nothing:
-        ruling, summary = Ruling.INCONCLUSIVE, f"no longer judged: {summary}{_HOW_TO_JUDGE.get(name, '')}"
+        ruling, summary = Ruling.INCONCLUSIVE, f"no longer judged: {summary}"
     if a.failed:
         summary += f"; the baseline fails it in {a.failed} of {a.runs} runs"
     return ruling, summary

@@ -18,6 +18,9 @@ from loadtest.verdict.item_changes import Change, ItemChange, change_of
 from loadtest.verdict.items import AnyItem
 from loadtest.verdict.pooled import ItemOfRun, is_fixed, pooled
 
+_HOW_TO_JUDGE = {"server_log": "give --ws-server-log for both"}
+"""What to do about an item that is no longer judged, by item."""
+
 _SIDES = ("the baseline", "the candidate")
 _NO_DOUBTS: Mapping[str, str] = MappingProxyType({})
 
@@ -109,7 +112,7 @@ def _pooled(item: AnyItem) -> ItemChange:
         verdict=item.verdict,
         summary_before=failed[0].summary if failed else "",
         summary_after=item.summary,
-        remark=_remark(evidence, before, change),
+        remark=_remark(item, before, change),
     )
 
 
@@ -126,8 +129,11 @@ def _change_of_pooled(item: AnyItem, before: Ruling, after: Ruling) -> Change:
     return Change.UNCLEAR if change is Change.FIXED and not is_fixed(item) else change
 
 
-def _remark(evidence: PooledEvidence[object], before: Ruling, change: Change) -> str:
-    """Return how a failure got worse, or how much more seldom it was than before if that may be chance."""
+def _remark(item: AnyItem, before: Ruling, change: Change) -> str:
+    """Return how a failure got worse, how much more seldom it was if that may be chance, or what to do."""
+    evidence = item.evidence
+    if change is Change.NO_LONGER_JUDGED and item.verdict is Ruling.INCONCLUSIVE:
+        return _HOW_TO_JUDGE.get(item.item, "")
     if before is not Ruling.FAIL or change not in (Change.UNCLEAR, Change.BROKEN):
         return ""
     failed, failed_after = evidence.baseline_runs[Ruling.FAIL], evidence.runs.get(Ruling.FAIL, 0)

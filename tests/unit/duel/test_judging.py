@@ -10,8 +10,8 @@ import pytest
 
 from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, judged, read_pair
 from loadtest.ruling import Ruling
-from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.item_changes import Change
+from loadtest.verdict.items import AnyItem, Item
 from tests.support.duels import MadeUpRuns, duel
 
 P, F, I, N = Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED  # noqa: E741  # as tables of verdicts are written

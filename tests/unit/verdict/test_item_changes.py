@@ -142,9 +142,8 @@ def test_a_log_that_only_the_baseline_has_is_asked_for() -> None:
     without: AnyItem = Item(item="server_log", verdict=NOT_JUDGED, summary="no server log was given")
     (found,) = changes_over_runs([[judged("server_log", PASS, ServerLogEvidence())]] * 2, [[without]] * 2)
     assert (found.change, found.verdict) == (Change.NO_LONGER_JUDGED, INCONCLUSIVE)
-    assert found.summary_after == (
-        "no longer judged: in 2 of 2 runs: no server log was given: give --ws-server-log for both"
-    )
+    assert found.summary_after == "no longer judged: in 2 of 2 runs: no server log was given"
+    assert found.remark == "give --ws-server-log for both"
     (neither,) = changes_between([without], [without])
     assert (neither.change, neither.verdict) == (Change.UNCHANGED, NOT_JUDGED)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loadtest.ruling import Ruling, worst
 from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item
-from loadtest.verdict.pooled import ItemOfRun, is_fixed, is_open, pooled
+from loadtest.verdict.pooled import ItemOfRun, is_certain, is_fixed, is_open, pooled
 
 P, F, I, N = Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED  # noqa: E741  # as tables of verdicts are written
 
@@ -215,3 +215,22 @@ def test_a_defect_of_both_that_is_much_worse_in_the_candidate(lost: int, ruling:
         f"{lost} lost"
     )
     assert (found.summary == worse) == (ruling is I)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "at_look", "certain"),
+    [
+        ([P], [F], False, True),
+        ([I, P], [F, P], False, True),
+        ([N], [F], True, False),
+        ([I, I], [F, F], True, False),
+        ([F] + [P] * 7, [F] * 8, False, False),
+        ([F] + [P] * 7, [F] * 8, True, True),
+        ([P], [P], True, False),
+    ],
+)
+def test_when_a_regression_is_certain(
+    before: list[Ruling], after: list[Ruling], *, at_look: bool, certain: bool
+) -> None:
+    """Once the baseline was judged: until then it may turn out to fail, too."""
+    assert is_certain(of(before, after), at_look=at_look) is certain
