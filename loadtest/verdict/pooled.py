@@ -20,7 +20,7 @@ whatever share of their runs fails. Pure.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from loadtest import text
@@ -116,7 +116,8 @@ def pooled(
 def is_open(item: Item[PooledEvidence[Any]]) -> bool:
     """Whether more pairs may settle an item: both sides fail it, the candidate perhaps more often."""
     evidence = item.evidence
-    return item.verdict is Ruling.INCONCLUSIVE and evidence.chance_ratio is not None and not evidence.worse
+    both = item.verdict is Ruling.INCONCLUSIVE and evidence.chance_ratio is not None
+    return both and _perhaps_more_often(evidence.baseline_runs, evidence.runs)
 
 
 def is_certain(item: Item[PooledEvidence[Any]], *, at_look: bool) -> bool:
@@ -147,6 +148,12 @@ def _chance_ratio(a: _Side, b: _Side) -> float:
     return more_frequent(before=a.failed, of_before=a.judged, after=b.failed, of_after=b.judged)
 
 
+def _perhaps_more_often(before: Mapping[Ruling, int], after: Mapping[Ruling, int]) -> bool:
+    """Whether the candidate fails in a larger share of its runs, if those that are INCONCLUSIVE failed."""
+    most = after.get(Ruling.FAIL, 0) + after.get(Ruling.INCONCLUSIVE, 0)
+    return most * sum(before.values()) > before.get(Ruling.FAIL, 0) * sum(after.values())
+
+
 def _alone(a: _Side, b: _Side) -> tuple[Ruling, str]:
     """Return ruling and summary of an item that not both sides fail."""
     ruling = worst(b.counts)
@@ -172,15 +179,15 @@ def _beside(a: _Side, b: _Side, chance_ratio: float, worse: str) -> tuple[Ruling
     if chance_ratio <= SIGNIFICANT:
         chance = f"p = {text.share(chance_ratio)} by chance"
         return Ruling.FAIL, f"fails more often in {b.name} ({counted}; {chance}), {seen}"
-    if worse:
-        return Ruling.INCONCLUSIVE, f"fails in both ({counted}), but worse in {b.name}: {worse}; {seen}"
-    most_ratio = (b.failed + b.unclear) / b.runs
-    if most_ratio <= a.failed / a.runs:
+    if not _perhaps_more_often(a.counts, b.counts):
+        if worse:
+            return Ruling.INCONCLUSIVE, f"fails in both ({counted}), but worse in {b.name}: {worse}; {seen}"
         in_a = "" if first_of_a.summary == first.summary else f"; {a.name}: {first_of_a.summary}"
         return Ruling.NOT_JUDGED, f"fails in both ({counted}): {first.summary}{in_a}"
     unclear = f", and {b.unclear} of {b.name} could not be judged" if b.unclear else ""
     perhaps = "" if b.failed / b.runs > a.failed / a.runs else "perhaps "
     why = f"fails in both, {perhaps}more often in {b.name} ({counted}{unclear})"
+    why += f", and worse: {worse}" if worse else ""
     return Ruling.INCONCLUSIVE, f"{why}: run more pairs to tell whether that is chance; {seen}"
 
 

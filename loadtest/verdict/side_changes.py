@@ -139,9 +139,10 @@ def _remark(item: AnyItem, before: Ruling, change: Change) -> str:
     failed, failed_after = evidence.baseline_runs[Ruling.FAIL], evidence.runs.get(Ruling.FAIL, 0)
     runs, runs_after = sum(evidence.baseline_runs.values()), sum(evidence.runs.values())
     unseen = not failed_after and evidence.runs.get(Ruling.INCONCLUSIVE, 0)
-    if evidence.worse or unseen or failed * runs_after == failed_after * runs:
-        return evidence.worse
-    return f"in {failed} of {runs} runs → in {failed_after} of {runs_after}"
+    if unseen or failed * runs_after == failed_after * runs:
+        return str(evidence.worse)
+    more = f", {evidence.worse}" if evidence.worse else ""
+    return f"in {failed} of {runs} runs → in {failed_after} of {runs_after}{more}"
 
 
 def _compared(item: AnyItem) -> ItemChange:

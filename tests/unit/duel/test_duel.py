@@ -137,7 +137,9 @@ def test_a_defect_that_is_more_frequent_in_the_candidate_takes_pairs_to_tell(tmp
     assert (result.record.end, len(result.record.pairs)) == ("the verdict is settled", 8)
     assert result.record.verdict is Ruling.FAIL
     assert "fails more often in b (a: 1 of 8 runs, b: 8 of 8; p = " in result.record.item("messaging").summary
-    assert "messaging FAIL (broken: in 1 of 8 runs → in 8 of 8)" in map(str, result.record.changes)
+    assert "messaging FAIL (broken: in 1 of 8 runs → in 8 of 8, lost 3 → 24)" in map(
+        str, result.record.changes
+    )
     assert any(line.startswith("look at 4 pairs: PASS") for line in told)
     few, _ = duel(lost_in((1, "a"), *often), tmp_path, pairs=4)
     assert (few.record.verdict, few.record.end) == (Ruling.INCONCLUSIVE, "all pairs were run")

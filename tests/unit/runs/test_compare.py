@@ -23,6 +23,8 @@ from loadtest.runs.pins import pin
 from loadtest.session.recorder import Lifecycle
 from loadtest.statistics.margins import margins_of, parse_margins
 from loadtest.verdict.item_changes import Change
+from loadtest.verdict.items import Verdict
+from loadtest.verdict.run import judge
 from tests.support.recorded_runs import begun
 from tests.support.rundirs import write_run, write_server_log
 from tests.support.runs import manifest, plan
@@ -345,9 +347,13 @@ def test_latency_of_several_pairs_is_not_judged_for_each_again(
 ) -> None:
     """A bootstrap takes seconds; the pairs' own spread decides."""
     pairs = [(made(tmp_path, "v1"), made(tmp_path, "v2")) for _ in range(2)]
-    asked = []
-    own = compare.judge
-    monkeypatch.setattr(compare, "judge", lambda *run, **rules: asked.append(rules) or own(*run, **rules))
+    asked: list[dict[str, Any]] = []
+
+    def recorded(*of_run: Any, **rules: Any) -> Verdict:
+        asked.append(rules)
+        return judge(*of_run, **rules)
+
+    monkeypatch.setattr(compare, "judge", recorded)
     changed(tmp_path, *pairs)
     assert asked == [{"compares_latency": False}] * 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import exp, factorial
 from typing import Any
 
@@ -82,15 +83,15 @@ GAUGE = ServerGauge(source="http://a/metrics#n", before=1.0, peak=9.0, after=4.0
 
 FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
     **{
-        f"messaging {name}": (lambda name=name: counted("messaging", **{name: 3}), name, 3)
+        f"messaging {name}": (partial(counted, "messaging", **{name: 3}), name, 3)
         for name in messaging.FAILINGS
     },
     **{
-        f"reconnect {name}": (lambda name=name: counted("reconnect", **{name: 3}), name, 3)
+        f"reconnect {name}": (partial(counted, "reconnect", **{name: 3}), name, 3)
         for name in reconnect.FAILINGS
     },
     **{
-        f"persistence {name}": (lambda name=name: counted("persistence", **{name: 3}), name, 3)
+        f"persistence {name}": (partial(counted, "persistence", **{name: 3}), name, 3)
         for name in persistence.FAILINGS
     },
     "connect failed": (lambda: counted("connect", attempts=150, failed=50), "failed", 50),

@@ -234,3 +234,12 @@ def test_when_a_regression_is_certain(
 ) -> None:
     """Once the baseline was judged: until then it may turn out to fail, too."""
     assert is_certain(of(before, after), at_look=at_look) is certain
+
+
+def test_a_defect_that_is_more_frequent_and_worse_stays_open() -> None:
+    """More pairs may show that the candidate fails in more runs; how much it loses is told, too."""
+    found = pooled(
+        "messaging", baseline=[*failing(500, 1, "v1"), *items([P] * 3, "v1")], candidate=failing(500, 4, "v2")
+    )
+    assert is_open(found)
+    assert "more often in b (a: 1 of 4 runs, b: 4 of 4), and worse: lost 500 → 2,000: run" in found.summary
