@@ -134,8 +134,8 @@ def test_rules_that_cannot_be_applied_again_make_an_item_unclear(
 
 def test_rules_that_are_alike_make_nothing_unclear() -> None:
     """Limits and allowances are the candidate's for both; each server has its own gauge; a promise counts."""
-    rules = {"limits": stored(parse_limits(["p99=5ms"])), "allowed_losses": ("1012=2",)}
-    assert judged_otherwise([manifest()], [manifest(**rules)]) == {}
+    other = manifest(limits=stored(parse_limits(["p99=5ms"])), allowed_losses=("1012=2",))
+    assert judged_otherwise([manifest()], [other]) == {}
     a, b = (manifest(server_gauge=gauge) for gauge in GAUGES)
     assert judged_otherwise([a], [b]) == {}
     promised = manifest(promises=Promises(ordered=True, identifies=True, pushes=False, cleanup_s=40.0))
