@@ -246,7 +246,7 @@ class TestWindow:
         assert resumed.found.get("missing", 0) == missing
 
     @pytest.mark.parametrize(
-        ("pushes", "connections", "missing"), [(0, 0, 2), (8, 0, 0), (0, 1, 1), (0, 4, 0)]
+        ("pushes", "connections", "missing"), [(0, 0, 2), (8, 0, 0), (0, 2, 1), (0, 4, 0)]
     )
     def test_a_window_full_of_something_else(self, pushes: int, connections: int, missing: int) -> None:
         """It had room for all requests, unless the server keeps its pushes, or a word for each connection."""
