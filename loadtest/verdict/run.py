@@ -101,6 +101,8 @@ def _downgraded(item: AnyItem, lacking: str) -> AnyItem:
 
 def _notes(run: RunData) -> list[str]:
     notes = list(run.warnings)
+    if doubt := run.manifest.revision_doubt:
+        notes.append(doubt)
     if lost := lost_workers(run):
         notes.append(f"{lost}; see Locust's log")
     if not run.manifest.complete:
