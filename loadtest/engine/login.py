@@ -18,7 +18,7 @@ from loadtest.dialects.base import Dialect
 from loadtest.dialects.calls import BLOCKED_S, called, timed
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import described, mistake, wrong_result
-from loadtest.engine.shared_token import Issued, SharedToken
+from loadtest.engine.shared_token import ASK_EVERY_S, Issued, SharedToken
 from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
 from loadtest.events import Endpoint, Refused
 from loadtest.text import Secrets, public_line, secrets_in
@@ -29,6 +29,9 @@ TokenSource = Callable[[], str | Awaitable[str | None] | None]
 
 CREDENTIALS_KEPT = 3
 """Attempts whose credentials are remembered: a server may quote those of an earlier one."""
+
+SHARED_MARGIN_S = ASK_EVERY_S + 5.0
+"""How much longer than its own limit the shared token may take: it may not be asked for at once."""
 
 
 class Login:
@@ -116,10 +119,12 @@ class Login:
 
     async def _shared_token(self, source: SharedToken, about: DialectSession) -> str:
         try:
-            issued = self._shared[about.number] = await source.get()
+            with fail_after(longest_s := self._timeout_s + SHARED_MARGIN_S):
+                issued = self._shared[about.number] = await source.get()
+        except TimeoutError:
+            raise _no_token(f"there was no answer within {longest_s:g} s") from None
         except LoginFailed as failed:
-            detail = public_line(failed.detail, Secrets(self.secrets))
-            raise ConnectFailed(Refused(phase="token", cause="command_failed", detail=detail)) from failed
+            raise _no_token(public_line(failed.detail, Secrets(self.secrets))) from failed
         return issued.token
 
     async def _log_in(self, about: DialectSession) -> None:
@@ -156,6 +161,10 @@ def credentials(about: DialectSession) -> tuple[str, ...]:
     """Return a session's token, and what stands in its headers and cookies; short texts are not secrets."""
     found = secrets_in((*about.headers.values(), *about.cookies.values()))
     return (about.token, *found) if about.token else tuple(found)
+
+
+def _no_token(detail: str) -> ConnectFailed:
+    return ConnectFailed(Refused(phase="token", cause="command_failed", detail=detail))
 
 
 def _is_sound(endpoint: object) -> bool:

@@ -322,8 +322,8 @@ class Attempts:
         """Return the policy's next delay, or `least_s` if that is longer and obeyed; None to give up.
 
         Unless `Backoff.reset` says otherwise, the delays go on from those before a connection that never
-        worked. An outage has all its attempts
-        nevertheless: if a drop came too early for the session to work, that is not the server's fault.
+        worked. An outage has all its attempts nevertheless: if a drop came too early for the session to work,
+        that is not the server's fault.
         """
         most = self._backoff.max_attempts
         if self._retries >= most:
