@@ -161,6 +161,7 @@ REFUSED_LOAD = """
 from loadtest.errors import InvalidSetting
 from loadtest.locust_plugin import load
 from loadtest.locust_plugin.load_settings import load_settings
+from loadtest.options import SETTINGS
 
 load.GeventCalls = lambda failed: print("a greenlet has begun")
 values = {name: row.default for name, row in SETTINGS.items()} | {"token_cmd": "no-such-program-anywhere"}
@@ -188,12 +189,14 @@ def test_a_worker_without_the_program(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho token\n")
     program.chmod(0o755)
     port = str(free_port())
-    arguments = ("--host", "ws://127.0.0.1:9", "--ws-token-cmd", program.name, "--master-bind-port", port)
+    arguments = ("--ws-token-cmd", program.name, "--master-bind-port", port)
     here = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
     results = tmp_path / "results"
+    master = ("--master", "--expect-workers", "1")
     with (
+        ServerProcess() as server,
         LocustProcess(
-            results, *arguments, "--master", "--expect-workers", "1", seconds=30, environment=here
+            results, "--host", server.url, *arguments, *master, seconds=30, environment=here
         ) as locust,
         LocustProcess(results, "--worker", "--master-port", port, seconds=None),
     ):
