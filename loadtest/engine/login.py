@@ -59,14 +59,18 @@ class Login:
         self._has_login = type(dialect).overrides("login")
         self._credentials: dict[int, deque[tuple[str, ...]]] = {}  # of the latest attempts, by session number
 
-    async def endpoint(self, about: DialectSession) -> Endpoint:
+    async def endpoint(self, about: DialectSession, token_awaited: Callable[[], None]) -> Endpoint:
         """Get a token, log in, and return what to request, with the session's headers and cookies.
+
+        Args:
+            about: the session.
+            token_awaited: called when the wait for the token that sessions share is over.
 
         Raises:
             ConnectFailed: there was no token, or the login failed.
             DialectMistake: `login` or `endpoint` of the dialect raised.
         """
-        about.token = await self._token(about)
+        about.token = await self._token(about, token_awaited)
         if self._has_login:
             await self._log_in(about)
         self._check_credentials(about)  # any method of the dialect may have set them
@@ -104,10 +108,13 @@ class Login:
         if isinstance(self._token_source, SharedToken) and about.number in self._shared:
             self._token_source.reject(self._shared[about.number])
 
-    async def _token(self, about: DialectSession) -> str | None:
+    async def _token(self, about: DialectSession, awaited: Callable[[], None]) -> str | None:
         source = self._token_source
         if isinstance(source, SharedToken):
-            return await self._shared_token(source, about)
+            try:
+                return await self._shared_token(source, about)
+            finally:
+                awaited()
         try:
             with fail_after(self._timeout_s):
                 token = source()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import math
 import threading
@@ -19,12 +20,13 @@ from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.engine import login
 from loadtest.engine.shared_token import Answer, SharedToken, expiry_s
-from loadtest.errors import LoginFailed
+from loadtest.errors import ConnectFailed, LoginFailed
 from loadtest.events import Endpoint
 from loadtest.session.schedule import Backoff
 from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.support.effort import effort
 from tests.support.engine_run import running, settings
+from tests.support.fake_link import dialect_session
 
 
 @pytest.fixture(scope="module")
@@ -270,6 +272,26 @@ def test_a_token_that_never_comes_is_a_failed_attempt(
         run.await_count("connect.gave_up", 2)
         tally = run.errors["connect", "token: command_failed"]
     assert tally.example == "there was no answer within 0.1 s"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [(Asked("token"), 1), (Asked(LoginFailed("no network")), 1), (None, 0)],
+    ids=["given", "failed", "function"],
+)
+def test_the_end_of_the_wait_is_told(source: Asked | None, told: int) -> None:
+    """Whether or not there is a token then; a token function is the user's own and no wait of the tool's."""
+    waits: list[bool] = []
+
+    async def story() -> None:
+        token = (lambda: "token") if source is None else SharedToken(source)
+        with contextlib.suppress(ConnectFailed):
+            await login.Login(Echo(), token, 20.0, lambda *_: None).endpoint(
+                dialect_session(), lambda: waits.append(True)
+            )
+
+    asyncio.run(story())
+    assert len(waits) == told
 
 
 def test_no_token_is_a_failed_attempt(server: AsgiServer) -> None:
