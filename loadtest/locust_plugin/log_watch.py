@@ -87,7 +87,7 @@ class LogWatch:
         self._problems: list[str] = []
         self._counts = Counts()
         self._known = KnownSessions(run_id)
-        self._writer = LogWriter(run, secrets)
+        self._writer = LogWriter(run, secrets, run_id)
         self._greenlet = gevent.spawn(self._keep_looking)
 
     def learn(self, events: Iterable[Lifecycle]) -> None:
