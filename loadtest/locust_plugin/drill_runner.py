@@ -22,13 +22,13 @@ from typing import IO, Any
 import gevent
 from msgspec.structs import replace
 
-from loadtest.drops.drills import AT, Drill, public_command
+from loadtest.command_lines import command_words, public_command
+from loadtest.drops.drills import AT, Drill
 from loadtest.errors import InvalidSetting, LoadtestError, ResultsUnwritable
 from loadtest.processes import Process
 from loadtest.results import directory
 from loadtest.results.drill_windows import Windows
 from loadtest.results.manifest import DrillRun
-from loadtest.serverlog.follow import command_words
 from loadtest.text import NO_SECRETS, Secrets, one_line, public_line, without_likely_secrets, without_secrets
 
 logger = logging.getLogger("loadtest")
