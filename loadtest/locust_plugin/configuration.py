@@ -103,7 +103,7 @@ class Configuration:
         check_writable(settings.results)
         check_logs(settings.log)
         check_storms(settings.plan.storms, self.run_time_s)
-        check_drills(settings.drills, self.run_time_s)
+        check_drills(settings.drills, self.run_time_s, secrets=settings.secrets)
         if settings.baseline not in (None, NO_BASELINE):
             resolve(settings.baseline, settings.results)
         if connects:
@@ -142,7 +142,7 @@ class Configuration:
             run_time = form.get("run_time")
             run_time_s = parse_timespan(run_time) if run_time else None
             check_storms(settings.plan.storms, run_time_s)
-            check_drills(settings.drills, run_time_s)
+            check_drills(settings.drills, run_time_s, secrets=settings.secrets)
 
     def restore(self) -> None:
         """Reset the options that are not in the web form to their values at process start."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from loadtest.command_lines import command_words
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.dialects.dialect_session import SizeOf
 from loadtest.dialects.mistakes import check_form, new_dialect
@@ -20,7 +21,6 @@ from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.locust_plugin.data_file import read_data
 from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import PLAN_VERSION, Plan
-from loadtest.serverlog.follow import command_words
 from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
@@ -370,24 +370,29 @@ def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
         InvalidSetting: a storm is planned at or after the end.
     """
     for storm in storms:
-        _check_moment("--ws-storm", storm, run_time_s)
+        _check_moment("--ws-storm", storm.at_s, str(storm), run_time_s)
 
 
-def check_drills(drills: Iterable[Drill], run_time_s: float | None) -> None:
+def check_drills(drills: Iterable[Drill], run_time_s: float | None, *, secrets: Secrets) -> None:
     """Refuse a drill that would come after the end of the run, or whose program does not exist.
+
+    Args:
+        drills: the run's drills.
+        run_time_s: the run's duration; None if it has none.
+        secrets: texts that the error must not show.
 
     Raises:
         InvalidSetting: a drill is planned at or after the end, or its command is malformed or not found.
     """
     for drill in drills:
         command_words(drill.command, AT)
-        _check_moment(AT, drill, run_time_s)
+        _check_moment(AT, drill.at_s, drill.public(secrets), run_time_s)
 
 
-def _check_moment(option: str, planned: Storm | Drill, run_time_s: float | None) -> None:
-    if run_time_s is not None and planned.at_s >= run_time_s:
+def _check_moment(option: str, at_s: float, given: str, run_time_s: float | None) -> None:
+    if run_time_s is not None and at_s >= run_time_s:
         problem = f"must come before the end of the run (--run-time {run_time_s:g}s)"
-        raise InvalidSetting(option, str(planned), problem, "Use an earlier moment or a longer run")
+        raise InvalidSetting(option, given, problem, "Use an earlier moment or a longer run")
 
 
 def check_rows(settings: LoadSettings, users: int) -> None:

@@ -27,7 +27,7 @@ from loadtest.locust_plugin.parser import given_values
 from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
 from loadtest.results.manifest import Plan, comparability_hash
 from loadtest.statistics.margins import GATES, parse_margins
-from loadtest.text import without_secrets
+from loadtest.text import NO_SECRETS, without_secrets
 
 EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)
 
@@ -79,15 +79,22 @@ def test_drills_have_their_moments_in_the_plan() -> None:
 
 def test_drills_are_checked_before_the_run() -> None:
     """A program that does not exist, a quote without its end, a moment at the run's end."""
-    check_drills(settings_of(drills="29.9:sh -c 'exit 0'").drills, 30.0)
-    check_drills(settings_of(drills="1e5:sh").drills, None)
+    check_drills(settings_of(drills="29.9:sh -c 'exit 0'").drills, 30.0, secrets=NO_SECRETS)
+    check_drills(settings_of(drills="1e5:sh").drills, None, secrets=NO_SECRETS)
     for drill, problem in (
         ("1:no-such-program-here now", r"--ws-at program not found \(got 'no-such-program-here'\)"),
         ("1:sh -c 'exit", r"--ws-at must be quoted as for a shell"),
         ("30:sh -c 'exit 0'", r"--ws-at must come before the end of the run \(--run-time 30s\) \(got .30:sh"),
     ):
         with pytest.raises(InvalidSetting, match=problem):
-            check_drills(settings_of(drills=drill).drills, 30.0)
+            check_drills(settings_of(drills=drill).drills, 30.0, secrets=NO_SECRETS)
+
+
+def test_a_drill_that_comes_too_late_shows_no_secret_of_the_settings() -> None:
+    """Its error is logged."""
+    settings = settings_of(drills="30:sh deploy s3cret-of-the-run", token="s3cret-of-the-run")
+    with pytest.raises(InvalidSetting, match=r"\(got '30:sh deploy \*\*\*'\)"):
+        check_drills(settings.drills, 30.0, secrets=settings.secrets)
 
 
 def test_the_cleanup_time_is_the_options_or_the_dialects() -> None:
