@@ -15,7 +15,7 @@ import logging
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -162,7 +162,13 @@ class Lifecycle(ABC):
         self._end()
 
     def _start_load(
-        self, settings: LoadSettings, info: RunInfo, *, start_ns: int, worker: int | None = None
+        self,
+        settings: LoadSettings,
+        info: RunInfo,
+        *,
+        start_ns: int,
+        worker: int | None = None,
+        token_issued: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._load = Load(
             settings,
@@ -173,6 +179,7 @@ class Lifecycle(ABC):
             deliver=self._deliver,
             failed=self._fail,
             windows=lambda: self._windows,
+            token_issued=token_issued,
         )
 
     @abstractmethod

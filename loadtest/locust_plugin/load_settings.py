@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from loadtest.command_lines import command_words
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.dialects.dialect_session import SizeOf
+from loadtest.dialects.emergence import Emergence
 from loadtest.dialects.mistakes import check_form, new_dialect
 from loadtest.drops.drills import AT, Drill, parse_drills
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
@@ -160,7 +161,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         gauge=_gauge(values),
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
-        token=_token_settings(values),
+        token=_token_settings(values, engine.config),
         own_credentials=_own_credentials(values, data.rows),
         log=LogSettings(
             paths=values["server_logs"],
@@ -229,7 +230,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
     )
 
 
-def _token_settings(values: Mapping[str, Any]) -> TokenSettings | None:
+def _token_settings(values: Mapping[str, Any], config: SessionConfig) -> TokenSettings | None:
     command, ttl_s = values["token_cmd"], values["token_ttl_s"]
     if command is None:
         if ttl_s is not None:
@@ -237,6 +238,9 @@ def _token_settings(values: Mapping[str, Any]) -> TokenSettings | None:
         return None
     if values["token"] is not None:
         raise InvalidSetting("--ws-token-cmd", NOT_SHOWN, "must not be given together with --ws-token")
+    if isinstance(config.dialect, Emergence) and any(row.get("token") for row in config.data):
+        problem = "must not be given together with a column `token` in --ws-data: those tokens log in"
+        raise InvalidSetting("--ws-token-cmd", NOT_SHOWN, problem)
     return TokenSettings(command=command, ttl_s=ttl_s, timeout_s=values["open_timeout_s"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from loadtest.locust_plugin.load_settings import (
     check_rows,
     load_settings,
 )
-from loadtest.locust_plugin.parser import given_values
-from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
+from loadtest.locust_plugin.parser import forget_overridden_login, given_values
+from loadtest.options import LOCUST_OPTIONS, LOGIN, SETTINGS, command_options, overridden
 from loadtest.results.manifest import Plan, comparability_hash
 from loadtest.statistics.margins import GATES, parse_margins
 from loadtest.text import NO_SECRETS, without_secrets
@@ -343,6 +344,55 @@ def test_a_token_command_is_no_part_of_the_plan() -> None:
     assert 4401 in settings_of().engine.config.forbidding_codes
     assert settings_of().token is None
     assert settings.plan == settings_of(open_timeout_s=3).plan
+
+
+def test_the_stronger_source_says_how_to_log_in() -> None:
+    """The command line overrides the environment, and both the user class, whichever way each logs in."""
+    both = {"token": "abc", "token_cmd": "print-token", "token_ttl_s": "50"}
+    for typed in ({"token": "x"}, {"token_cmd": "x"}, {"token_cmd": "x", "token_ttl_s": "9"}):
+        for below in ({"token": "abc"}, {"token_cmd": "print-token", "token_ttl_s": "50"}, both):
+            merged = overridden(dict.fromkeys(LOGIN) | below, typed)
+            kept = {name: value for name, value in merged.items() if value}
+            if "token_cmd" in typed and "token_ttl_s" in below:
+                assert kept == {"token_ttl_s": "50"} | typed
+            else:
+                assert kept == typed
+    assert overridden({"token": "abc"}, {"rate": 1}) == {"token": "abc", "rate": 1}
+    assert overridden({}, both) == both, "two of one source are refused"
+
+
+@pytest.mark.parametrize(
+    ("outside", "typed", "left"),
+    [
+        ({"token": "abc"}, {"token_cmd": "print"}, {"token_cmd"}),
+        ({"token_cmd": "print", "token_ttl_s": "9"}, {"token": "abc"}, {"token"}),
+        ({"token": "abc", "token_cmd": "print"}, {}, {"token", "token_cmd"}),
+        ({}, {"token": "abc", "token_cmd": "print"}, {"token", "token_cmd"}),
+        ({"token": "abc"}, {}, {"token"}),
+    ],
+)
+def test_the_command_line_overrides_the_environment(
+    outside: dict[str, str], typed: dict[str, str], left: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locust's parser has both in the same place; two of the same source stay, and are refused."""
+    for name, value in outside.items():
+        monkeypatch.setenv(SETTINGS[name].variable, value)
+    parsed = {SETTINGS[name].destination: value for name, value in (outside | typed).items()}
+    options = argparse.Namespace(**parsed)
+    forget_overridden_login(options)
+    assert given_values(options).keys() == left
+
+
+@pytest.mark.parametrize(("column", "refused"), [("token", True), ("name", False)])
+def test_a_column_of_tokens_and_a_token_command(column: str, refused: bool, tmp_path: Path) -> None:
+    """The sessions would never send the command's token; it would be renewed for refusals of theirs."""
+    data = tmp_path / "rows.csv"
+    data.write_text(f"{column}\nvalue-of-the-row\n")
+    told = pytest.raises(InvalidSetting, match=r"--ws-token-cmd must not be .* column `token` in --ws-data")
+    with told if refused else contextlib.nullcontext() as refusal:
+        settings_of(token_cmd="print-token", data=str(data))
+    assert "value-of-the-row" not in str(refusal and refusal.value)
+    settings_of(token_cmd="print-token", data=str(data), dialect="echo")
 
 
 @pytest.mark.parametrize(
