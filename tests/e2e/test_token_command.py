@@ -146,8 +146,8 @@ def test_a_dialect_is_checked_with_its_token(where: str, tmp_path: Path) -> None
     script.write_text("print('the-token-of-the-file')\n")
     prints = shlex.join([sys.executable, str(script), "--password", "hunter22secret"])
     locustfile = tmp_path / "chat.py"
-    own = {"class": f"token_cmd = {prints!r}", "option": "token = 'overridden'", "environment": "pass"}
-    locustfile.write_text(f"import loadtest\nclass User(loadtest.WebSocketUser):\n    {own[where]}\n")
+    own = f"token_cmd = {prints!r}" if where == "class" else "token = 'overridden'"
+    locustfile.write_text(f"import loadtest\nclass User(loadtest.WebSocketUser):\n    {own}\n")
     command = [sys.executable, "-m", "loadtest", "dialect", "check", str(locustfile)]
     options = ["--token-cmd", prints] if where == "option" else []
     outside = {"LOCUST_WS_TOKEN_CMD": prints} if where == "environment" else {"LOCUST_WS_TOKEN": ""}
