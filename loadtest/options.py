@@ -196,7 +196,8 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             (),
             "Run a command at this moment of the run, a deploy for example: 60:'kubectl rollout restart "
             "deployment/chat'. No shell runs it. Connections lost from its start until --ws-at-window after "
-            "its end belong to this drill: they do not fail stability, but sessions must come back.",
+            "its end belong to this drill: they do not fail stability, but sessions must come back. A "
+            "command that still runs when the run ends is stopped: allow time for it.",
             attribute="drills",
             in_plan=True,
             plan_field="drills_at_s",

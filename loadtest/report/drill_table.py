@@ -21,8 +21,8 @@ def drill_table(run: RunData) -> Table:
     note = (
         f"{' '.join(_commands(run))} Lost are connections that ended between a drill's start and "
         f"{run.manifest.drill_window_s:g} s after its end. 50%, 95%, 100%: when so many of their sessions "
-        "were back. Times count from the command's start, outages from each loss. '-' means that share never came "
-        f"back. Peak: attempts to connect in the busiest second. {' '.join(_across(run))}"
+        "were back. Times count from the command's start, outages from each loss. '-' means that share never "
+        f"came back. Peak: attempts to connect in the busiest second. {' '.join(_across(run))}"
     )
     return replace(bounded("Drills", header, "rrrrlrrrrrr", map(_row, run.drills)), note=note.strip())
 
