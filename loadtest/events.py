@@ -11,6 +11,9 @@ seconds. No behaviour here: `loadtest.session.machine` has the state table.
 
 from msgspec import Struct
 
+NORMAL_CLOSURE = 1000
+"""The close code of a connection that is no longer needed (RFC 6455, section 7.4.1)."""
+
 ABNORMAL_CLOSURE = 1006
 """The close code of a connection that ended without a close frame (RFC 6455, section 7.1.5)."""
 
@@ -84,6 +87,12 @@ class Phases(Struct, frozen=True, kw_only=True):
 
 class Started(Struct, frozen=True):
     """The session starts."""
+
+
+class TokenAwaited(Struct, frozen=True):
+    """An attempt has waited for the token that sessions share; so far the server was not asked."""
+
+    waited_ns: int
 
 
 class Opened(Struct, frozen=True):
@@ -181,6 +190,7 @@ class Drained(Struct, frozen=True):
 
 Event = (
     Started
+    | TokenAwaited
     | Opened
     | Refused
     | Received
@@ -202,7 +212,10 @@ Event = (
 
 
 class Connect(Struct, frozen=True):
-    """Open a WebSocket. Followed by Opened or Refused; after Opened, EstablishTimedOut may follow."""
+    """Open a WebSocket. Followed by Opened or Refused, and before by TokenAwaited if one is shared.
+
+    After Opened, EstablishTimedOut may follow.
+    """
 
 
 class Send(Struct, frozen=True):

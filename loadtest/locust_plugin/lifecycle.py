@@ -15,7 +15,7 @@ import logging
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -162,7 +162,13 @@ class Lifecycle(ABC):
         self._end()
 
     def _start_load(
-        self, settings: LoadSettings, info: RunInfo, *, start_ns: int, worker: int | None = None
+        self,
+        settings: LoadSettings,
+        info: RunInfo,
+        *,
+        start_ns: int,
+        worker: int | None = None,
+        token_issued: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._load = Load(
             settings,
@@ -173,6 +179,7 @@ class Lifecycle(ABC):
             deliver=self._deliver,
             failed=self._fail,
             windows=lambda: self._windows,
+            token_issued=token_issued,
         )
 
     @abstractmethod
@@ -246,7 +253,10 @@ class RecordingLifecycle(Lifecycle):
         probed = health_path if self.made_by == "probe" else None  # other runs do not judge health
         health = None if probed is None else public_health(ask(probed), settings)
         known, self._revision = self._revision, None  # a later run may meet another revision
-        return known or find_revision(settings, ask, health_path=health_path), health
+        revision = known or find_revision(
+            settings, ask, health_path=health_path, probed=self.made_by == "probe"
+        )
+        return revision, health
 
     def listen(self) -> None:
         """Listen to Locust's events from now on, and check its web form."""
@@ -278,12 +288,13 @@ class RecordingLifecycle(Lifecycle):
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
         revision, health = self._ask_now(settings)
-        gauge_watch = _gauge_watch(settings)
+        gauge_watch = None if settings.gauge is None else GaugeWatch(settings.gauge)
         start = RunStart.now()  # of all that may take long, only the load is still to come
         manifest = Manifest(
             **beginning(start.unix_ns),
             revision=revision.name,
             revision_source=revision.source or None,
+            revision_said=revision.said,
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
@@ -316,7 +327,7 @@ class RecordingLifecycle(Lifecycle):
             began_ns=start.monotonic_ns,
             log_watch=log_watch,
             gauge_watch=gauge_watch,
-            drills=self._drill_runner(settings, writer.path),
+            drills=self._drill_runner(settings, writer, start.monotonic_ns),
         )
         self.judged = None
         logger.info("run %s against %s", writer.path, manifest.target)
@@ -338,15 +349,17 @@ class RecordingLifecycle(Lifecycle):
             log = replace(log, paths=(str(reference), *log.paths))
         return LogWatch(log, run, run_id, lambda: self._secrets) if log.given else None
 
-    def _drill_runner(self, settings: LoadSettings, run: Path) -> DrillRunner | None:
+    def _drill_runner(self, settings: LoadSettings, writer: RunWriter, began_ns: int) -> DrillRunner | None:
         """Return what runs the commands of `--ws-at`; None if there are none."""
         if not settings.drills:
             return None
         return DrillRunner(
             settings.drills,
-            run,
+            writer.path,
+            began_ns=began_ns,
             window_s=settings.drill_window_s,
             secrets=lambda: self._secrets,
+            write=writer.drills,
             tell=self._tell_windows,
             failed=self._fail,
         )
@@ -421,13 +434,6 @@ class RecordingLifecycle(Lifecycle):
         options = self._configuration.options
         if self.judged is not None and options.headless:
             print_verdict(self.judged, to_stderr=options.json)
-
-
-def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
-    """Read the server's gauge before the first connection; return None if none was given."""
-    if settings.gauge is None:
-        return None
-    return GaugeWatch(settings.gauge)
 
 
 class LocalLifecycle(RecordingLifecycle):

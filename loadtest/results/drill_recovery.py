@@ -23,6 +23,9 @@ from loadtest.session.schedule import NS_PER_S
 SHARES = (0.5, 0.95, 1.0)
 """Shares of the sessions for which the time until they were back is reported, of drills and of storms."""
 
+NOBODY = ("tcp", "refused")
+"""Phase and cause of an attempt that finds nothing listening."""
+
 COUNTS_ACROSS = (
     "messaging.lost_in_outage",
     "messaging.recovered",
@@ -52,6 +55,10 @@ def _at(back_s: Sequence[float], rank: int) -> float | None:
     return back_s[rank - 1] if 0 < rank <= len(back_s) else None
 
 
+def _seconds(at_ns: int | None) -> float | None:
+    return None if at_ns is None else at_ns / NS_PER_S
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrillRecovery:
     """How one drill went.
@@ -73,6 +80,9 @@ class DrillRecovery:
             its window was over.
         refused: failed attempts to reconnect in its window: nobody answered, or the server refused, or it
             closed the connection before the session had worked.
+        nobody: how many of these found nothing listening.
+        nobody_from_s, nobody_until_s: seconds of the run at which the first and the last of these failed;
+            None if none did.
         counts: `COUNTS_ACROSS` in its window, without zeros.
     """
 
@@ -88,6 +98,9 @@ class DrillRecovery:
     attempts: int = 0
     peak_per_s: int = 0
     refused: int = 0
+    nobody: int = 0
+    nobody_from_s: float | None = None
+    nobody_until_s: float | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -99,6 +112,7 @@ class _Gathered:
     barred: int = 0
     attempts: int = 0
     refused: int = 0
+    nobody_ns: "array[int]" = field(default_factory=lambda: array("q"))
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -148,8 +162,13 @@ class DrillGathering:
         elif number is not None and record.event == "lost":
             self._lost(record, number)
         elif number is not None and record.event == "failed" and in_outage and record.code is None:
-            self._gathered[number].refused += record.cause not in NOT_THE_SERVERS
+            self._refused(record, self._gathered[number])
         return number
+
+    def _refused(self, record: Lifecycle, gathered: _Gathered) -> None:
+        gathered.refused += record.cause not in NOT_THE_SERVERS
+        if (record.phase, record.cause) == NOBODY:
+            gathered.nobody_ns.append(within_limits(record.at_ns))
 
     def _lost(self, record: Lifecycle, number: int) -> None:
         gathered = self._gathered[number]
@@ -209,6 +228,9 @@ class DrillGathering:
             else 0,
             attempts=gathered.attempts,
             refused=gathered.refused + turned_away,
+            nobody=len(gathered.nobody_ns),
+            nobody_from_s=_seconds(min(gathered.nobody_ns, default=None)),
+            nobody_until_s=_seconds(max(gathered.nobody_ns, default=None)),
             counts=dict(+gathered.counts),
         )
 

@@ -177,7 +177,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
         final: whether the session gave up for good.
         outage_ns: from the drop or loss until the session was established again.
         detect_ns: part of the outage until the client noticed.
-        wait_ns: sum of the outage's backoff delays.
+        wait_ns: sum of the outage's waits: backoff delays, and the time for the token that sessions share.
         dns_ns, tcp_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if skipped.
         resume_ns: from the open WebSocket until the session was established.
     """

@@ -52,6 +52,9 @@ def drill_seen(one: DrillRecovery, window_s: float) -> DrillEvidence:
         attempts=one.attempts,
         attempts_peak_per_s=one.peak_per_s,
         refused=one.refused,
+        nobody=one.nobody,
+        nobody_from_s=one.nobody_from_s,
+        nobody_until_s=one.nobody_until_s,
         counts=dict(one.counts),
     )
 
@@ -66,9 +69,14 @@ def drill_failings(run: RunData) -> Iterator[str]:
     if barred := sum(one.barred for one in run.drills):
         yield f"{text.counted(barred, 'session')} barred from reconnecting by a drill's close code"
     for one in run.drills:
-        if one.refused > max(MAX_STRAY, MAX_REFUSED_RATIO * one.attempts):
+        if turns_away(one):
             attempts = text.counted(one.attempts, "attempt")
             yield f"{text.count(one.refused)} of {attempts} failed during {drill_name(one)}"
+
+
+def turns_away(one: DrillRecovery | DrillEvidence) -> bool:
+    """Whether so many attempts failed in a drill that it fails `reconnect`."""
+    return one.refused > max(MAX_STRAY, MAX_REFUSED_RATIO * one.attempts)
 
 
 def command_doubt(run: RunData) -> str:
@@ -139,4 +147,4 @@ def _back(one: DrillRecovery) -> str:
     p95_s, all_s = one.back_after_s[0.95], one.back_after_s[1.0]
     if p95_s is None or all_s is None:
         return f"{text.count(one.back)} of {text.counted(one.sessions, 'session')} back by the run's end"
-    return f"95% back after {text.span(p95_s * 1e6)}, all after {text.span(all_s * 1e6)}"
+    return f"95% back {text.span(p95_s * 1e6)} after the command's start, all {text.span(all_s * 1e6)}"

@@ -104,6 +104,9 @@ class DrillEvidence(Struct, frozen=True, kw_only=True):
         attempts_peak_per_s: connection attempts in the busiest second until all were back.
         refused: failed attempts to reconnect: nobody answered, or the server refused, or it closed the
             connection before the session had worked.
+        nobody: how many of these found nothing listening.
+        nobody_from_s, nobody_until_s: when the first and the last of these failed, in seconds since the run's
+            start, null if none did.
         counts: counts of messages and histories, by name.
     """
 
@@ -127,4 +130,7 @@ class DrillEvidence(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     attempts_peak_per_s: int = 0
     refused: int = 0
+    nobody: int = 0
+    nobody_from_s: float | None = None
+    nobody_until_s: float | None = None
     counts: dict[str, int] = {}

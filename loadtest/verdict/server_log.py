@@ -242,12 +242,13 @@ def _seen(
         disconnect_records=len(disconnects),
         disconnect_levels=_by_level(disconnects),
         disconnect_errors=len(wrong),
-        first_disconnect_errors=_most_frequent(wrong_shapes, drops, start_ns),
+        first_disconnect_errors=_most_frequent(wrong_shapes, drops, start_ns, known),
         disconnect_error_shapes=len(wrong_shapes),
         info_ratio=_info_ratio(disconnects),
+        least_info_ratio=INFO_RATIO,
         real_errors=len(unexpected),
         expected_errors=len(real) - len(unexpected),
-        first_real_errors=_most_frequent(real_shapes, drops, start_ns),
+        first_real_errors=_most_frequent(real_shapes, drops, start_ns, known),
         real_error_shapes=len(real_shapes),
         cancelled_at_shutdown_errors=len(cancelled),
         by_kind=_by_kind(within, drops),
@@ -302,16 +303,21 @@ def _shapes(sightings: Iterable[Sighting], known: KnownSessions) -> Shapes[Sight
     shapes = Shapes[Sighting]()
     for sighting in sightings:
         record = sighting.record
-        ids = {*known.ids_of(record.session), *record.also}
-        shapes.add((record.level, shape_of(record.text, ids)), sighting, sighting.at_ns)
+        shapes.add((record.level, _shape(record, known)), sighting, sighting.at_ns)
     return shapes
 
 
-def _most_frequent(shapes: Shapes[Sighting], drops: Sequence[DropMade], start_ns: int) -> list[LogLine]:
-    return [_line(group, drops, start_ns) for group in shapes.by_count()[:_SHOWN]]
+def _shape(record: KeptRecord, known: KnownSessions) -> str:
+    return shape_of(record.text, {*known.ids_of(record.session), *record.also})
 
 
-def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int) -> LogLine:
+def _most_frequent(
+    shapes: Shapes[Sighting], drops: Sequence[DropMade], start_ns: int, known: KnownSessions
+) -> list[LogLine]:
+    return [_line(group, drops, start_ns, known) for group in shapes.by_count()[:_SHOWN]]
+
+
+def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int, known: KnownSessions) -> LogLine:
     first, record = group.first, group.first.record
     return LogLine(
         file=record.file,
@@ -322,6 +328,7 @@ def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int) -> L
         session=text.without_likely_secrets(record.session),
         first_s=None if group.at_ns is None else round((group.at_ns - start_ns) / SECOND_NS, 3),
         count=group.count,
+        shape=_shape(record, known),
     )
 
 

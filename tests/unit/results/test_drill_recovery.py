@@ -153,6 +153,20 @@ def test_refused_attempts() -> None:
     ]
     one = recovery(*events)
     assert (one.refused, one.attempts) == (2, 2)
+    assert (one.nobody, one.nobody_from_s, one.nobody_until_s) == (1, 21.5, 21.5)
+
+
+def test_when_nothing_listened() -> None:
+    """From the first attempt that finds nothing to the last, whatever else fails."""
+    events = [
+        event(at_s, "failed", number, cause="refused", phase="tcp")
+        for number, at_s in enumerate((23, 21.5, 22))
+    ]
+    others = [event(26, "failed", 3, cause="http_503", phase="upgrade")]
+    one = recovery(*(lost(21, number) for number in range(4)), *events, *others)
+    assert (one.refused, one.nobody, one.nobody_from_s, one.nobody_until_s) == (4, 3, 21.5, 23.0)
+    never = recovery(lost(21, 0))
+    assert (never.nobody, never.nobody_from_s, never.nobody_until_s) == (0, None, None)
 
 
 def test_barred_sessions() -> None:
