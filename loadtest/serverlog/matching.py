@@ -10,10 +10,10 @@ server may notice late are left out, and so are the records that came with the s
 would look like a clock that is ahead.
 
 A log may hold other runs, except what was written while this one went on. The tool's own ids occur in one
-run only, so a record with one of them is this run's, whatever its time. An id that the server gave, an account say, may occur in each, and with the same
-seed at the same times. So a record that has no other id counts from the first drop on, and clocks that agree
-are preferred. A large offset must then be that of a time zone, and the only one that fits. Pure: no clock, no
-files.
+run only, so a record with one of them is this run's, whatever its time. An id that the server gave, an
+account say, may occur in each, and with the same seed at the same times. So a record that has no other id
+counts from the first drop on, and clocks that agree are preferred. A large offset must then be that of a
+time zone, and the only one that fits. Pure: no clock, no files.
 """
 
 from bisect import bisect_left, bisect_right
