@@ -60,6 +60,7 @@ def check_logs(settings: LogSettings) -> None:
 class _Followed:
     name: str
     follower: Follower
+    live: bool = False  # all of it is written during the run
     newest_ns: int = 0  # by the server's clock
 
 
@@ -80,7 +81,9 @@ class LogWatch:
         self._settings = settings
         self._rules = load_rules(settings.rules)
         self._followed = [
-            _Followed(Path(path).name, follow(path, format=settings.format)) for path in settings.paths
+            # A file is read from its end. What comes through a pipe or from a command may be older.
+            _Followed(Path(path).name, follow(path, format=settings.format), live=path != "-")
+            for path in settings.paths
         ]
         if settings.command is not None:
             self._followed.append(self._command(settings.command))
@@ -130,7 +133,8 @@ class LogWatch:
         ]
         times_ns = (record.at_ns for record in records if record.at_ns is not None and not record.arrival)
         followed.newest_ns = max(followed.newest_ns, *times_ns, 0)
-        kept = extract(classified, followed.name if self._several else "", known=self._known)
+        name = followed.name if self._several else ""
+        kept = extract(classified, name, known=self._known, live=followed.live)
         self._writer.append(kept)
         return any(logged.log_class is not LogClass.OTHER for logged in kept)
 

@@ -140,6 +140,7 @@ class Assembly:
             revision=_line(entry.revision, MAX_NAME) if entry.revision else "",
             service=_line(entry.service, MAX_NAME) if entry.service else "",
             exception=exception,
+            cause=tail.cause if tail else "",
             traceback=traceback,
             frame=entry.frame,
         )

@@ -27,14 +27,16 @@ class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="log
     """A record kept on its own, or `count` other records of one second.
 
     `text` is an excerpt, present from WARNING upwards; `file` names the log if there are several; `session`
-    and `also` are the ids of sessions that the record has (`KnownSessions.ids_in`). The other fields are as
-    in `LogRecord`.
+    and `also` are the ids of sessions that the record has (`KnownSessions.ids_in`); `live` says that it was
+    written while the run went on, so that it is this run's whatever its time. The other fields are as in
+    `LogRecord`.
     """
 
     level: Level
     log_class: LogClass
     at_ns: Moment | None = None
     arrival: bool = False
+    live: bool = False
     session: Text = ""
     also: tuple[Text, ...] = ()
     file: Text = ""
@@ -67,7 +69,11 @@ class ReadStats(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="read
 
 
 def extract(
-    classified: Iterable[tuple[LogRecord, LogClass]], file: str = "", *, known: KnownSessions | None = None
+    classified: Iterable[tuple[LogRecord, LogClass]],
+    file: str = "",
+    *,
+    known: KnownSessions | None = None,
+    live: bool = False,
 ) -> list[KeptRecord]:
     """Return what to keep of these classified records.
 
@@ -75,6 +81,7 @@ def extract(
         classified: records with their classes.
         file: name of their log; empty if there is only one.
         known: the run's sessions; None if they are unknown.
+        live: whether the records were written while the run went on.
     """
     known = KnownSessions() if known is None else known
     kept = []
@@ -83,7 +90,7 @@ def extract(
         if record.at_ns is not None and not 0 <= record.at_ns < _LATEST_NS:
             continue
         if log_class in DISCONNECTS or record.level >= Level.ERROR:
-            kept.append(_kept(record, log_class, file, known))
+            kept.append(_kept(record, log_class, file, known=known, live=live))
         else:
             second_ns = None if record.at_ns is None else record.at_ns // SECOND_NS * SECOND_NS
             others[second_ns, record.arrival] += 1
@@ -96,13 +103,16 @@ def extract(
     return kept
 
 
-def _kept(record: LogRecord, log_class: LogClass, file: str, known: KnownSessions) -> KeptRecord:
+def _kept(
+    record: LogRecord, log_class: LogClass, file: str, *, known: KnownSessions, live: bool
+) -> KeptRecord:
     ids = known.ids_in(record)
     return KeptRecord(
         level=record.level,
         log_class=log_class,
         at_ns=record.at_ns,
         arrival=record.arrival,
+        live=live,
         session=ids[0] if ids else "",
         also=ids[1:],
         file=file,

@@ -12,7 +12,8 @@ them, and named sessions when the log is judged: a log that was followed is judg
 A text is searched in time linear in its length, however many ids are known: each word of it is looked up
 among the first words of all ids, then the id that would begin there. Only ids of `MIN_LENGTH` characters and
 more are searched for, since a shorter one ("7") may stand for anything; those count where a record says that
-they are a session (`session=7`).
+they are a session (`session=7`). So do ids of digits only, whatever their length. A UUID is found in
+upper case and without dashes too.
 """
 
 import re
@@ -39,6 +40,7 @@ _MAX_OF_SESSION = 16
 """Ids remembered by session."""
 
 _WORD = re.compile(r"[^\W_]+")
+_UUID = re.compile("(?i)[0-9a-f]{8}(-?)[0-9a-f]{4}(?:\\1[0-9a-f]{4}){3}[0-9a-f]{8}")
 _GOES_ON = re.compile(r"[-_]*[^\W_]")
 
 
@@ -54,6 +56,7 @@ class KnownSessions:
         self._run_id = run_id
         self._own = re.compile(re.escape(run_id) + "-[0-9]{6,}")
         self._sessions: dict[str, str] = {}  # by id; empty for an id that several sessions have
+        self._uuids: dict[str, str] = {}  # by UUID in lower case without dashes, the id
         self._given: dict[str, list[str]] = {}  # by session, the ids that the server gave it
         self._shapes: dict[
             str, list[tuple[int, int]]
@@ -76,8 +79,10 @@ class KnownSessions:
             given = self._given.setdefault(session, [])
             if session_id not in given and len(given) < _MAX_OF_SESSION:
                 given.append(session_id)
+        if _UUID.fullmatch(session_id):
+            self._uuids.setdefault(_plain(session_id), session_id)
         word = _WORD.search(session_id)
-        if word is None or len(session_id) < MIN_LENGTH:
+        if word is None or len(session_id) < MIN_LENGTH or session_id.isdigit():
             return
         shape = (word.start(), len(session_id))
         shapes = self._shapes.setdefault(word[0], [])
@@ -95,7 +100,7 @@ class KnownSessions:
             The tool's id for the first one that names a session of the run. If none does: the first id, that
             of another client; empty if several sessions of the run have it.
         """
-        ids = tuple(ids)
+        ids = tuple(self._as_known(one) for one in ids)
         found = (self._sessions.get(one) or (one if self._is_own(one) else "") for one in ids)
         first = ids[0] if ids else ""
         return next(filter(None, found), self._sessions.get(first, first))
@@ -106,7 +111,13 @@ class KnownSessions:
 
     def __contains__(self, named: str) -> bool:
         """Whether this is an id of one session of the run."""
-        return bool(self._sessions.get(named)) or self._is_own(named)
+        return bool(self._sessions.get(self._as_known(named))) or self._is_own(named)
+
+    def _as_known(self, one: str) -> str:
+        """Return an id as it was added, if it is a UUID in another form."""
+        if one in self._sessions or not _UUID.fullmatch(one):
+            return one
+        return self._uuids.get(_plain(one), one)
 
     def ids_in(self, record: LogRecord) -> tuple[str, ...]:
         """Return the ids of sessions that a record has, as it has them, `MAX_IN_RECORD` at most.
@@ -139,7 +150,14 @@ class KnownSessions:
             found = text[start : start + length] if start >= 0 else ""
             if found in self._sessions and _ends(text, start + length):
                 return found
+        uuid = _UUID.match(text, word.start())
+        if uuid and _plain(uuid[0]) in self._uuids and _ends(text, uuid.end()):
+            return uuid[0]
         return ""
+
+
+def _plain(uuid: str) -> str:
+    return uuid.replace("-", "").lower()
 
 
 def _ends(text: str, position: int) -> bool:

@@ -23,7 +23,7 @@ from loadtest.serverlog.carriers import MAX_FRAME, Frame, Frames, LineFrames, Ob
 from loadtest.serverlog.formats import KNOWN_FORMATS, Entry, TextFormat, by_fitness, heads, known_formats
 from loadtest.serverlog.payloads import decode, entry_of
 from loadtest.serverlog.records import Counts, LogRecord
-from loadtest.serverlog.times import parse_time
+from loadtest.serverlog.times import parse_time, plausible
 
 CHUNK = 256 * 1024
 _SNIFFED = 4  # a byte order mark has up to 3 bytes
@@ -144,7 +144,7 @@ class LogReader:
         frame = _without_escapes(frame)
         stamp_ns = None
         if self._stamped and (stamp := _STAMP.match(frame)):
-            stamp_ns = parse_time(stamp[1].decode())
+            stamp_ns = plausible(parse_time(stamp[1].decode()))
             frame = frame[stamp.end() :]
         if frame[:1] == b"{" and self._object(number, frame, stamp_ns):
             return
@@ -166,6 +166,7 @@ class LogReader:
         entry.frame = frame
         if entry.raw and not self._unwrap(entry):
             entry.line = number
+            entry.at_ns = plausible(entry.at_ns)
             self._assembly.piece(entry)
         else:
             self._head_of(entry, number, stamp_ns)
@@ -184,6 +185,7 @@ class LogReader:
 
     def _head_of(self, entry: Entry, number: int, stamp_ns: int | None) -> None:
         entry.line = number
+        entry.at_ns = plausible(entry.at_ns)
         if entry.at_ns is None:
             entry.at_ns = stamp_ns
         if entry.at_ns is None and self._read_at_ns is not None:

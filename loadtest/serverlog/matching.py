@@ -6,14 +6,14 @@ close in time; otherwise closeness in time alone decides. The offset between the
 advance. Correct pairs of drop and record all lie about one offset apart, while wrong pairs are spread out: so
 the offset is the median of the densest two seconds of all pairs' distances. It includes the server's time to
 notice, some milliseconds. Only a drop and a record of the same session make a pair. Kinds of drop that a
-server can only notice late are left out, and so are the records that came with the session's end, since both
+server may notice late are left out, and so are the records that came with the session's end, since both
 would look like a clock that is ahead.
 
-A log may hold other runs. The tool's own ids occur in one run only, so a record with one of them is this
-run's, whatever its time. An id that the server gave, an account say, may occur in each, and with the same
-seed at the same times. So a record that has no other id counts from the first drop on, and clocks that agree
-are preferred. A large offset must then be that of a time zone, and the only one that fits. Pure: no clock, no
-files.
+A log may hold other runs, except what was written while this one went on. The tool's own ids occur in one
+run only, so a record with one of them is this run's, whatever its time. An id that the server gave, an
+account say, may occur in each, and with the same seed at the same times. So a record that has no other id
+counts from the first drop on, and clocks that agree are preferred. A large offset must then be that of a
+time zone, and the only one that fits. Pure: no clock, no files.
 """
 
 from bisect import bisect_left, bisect_right
@@ -30,6 +30,10 @@ from loadtest.serverlog.times import SECOND_NS
 
 LATE_KINDS = frozenset({"half_open"})
 """The server notices these only through its own ping, so up to a ping's interval and timeout later."""
+
+UNCERTAIN_KINDS = LATE_KINDS | {"bad_message"}
+"""Kinds that say nothing of the clock. A server may leave the connection open after a bad message; then the
+disconnect comes when the client gives up, some seconds later."""
 
 END_OF_RUN = "end of the run"
 """Used as the kind of drop for a session closed at the end of the run."""
@@ -80,7 +84,8 @@ class Sighting(Struct, gc=False):
     Args:
         record: what was kept of the record.
         at_ns: its time on the tool's clock, None without one.
-        own: whether it has the tool's own id of its session, which no other run has.
+        own: whether it is surely this run's: it has the tool's own id of its session, or was written during
+            the run.
         drop: index of its drop, None without one.
         expected: whether it is a real error that its drop should cause.
     """
@@ -185,7 +190,7 @@ def _fit(
         drops: the drops.
         takes: whether the distance of a pair, in nanoseconds, counts.
     """
-    prompt = [drop for drop in drops if drop.kind not in LATE_KINDS and drop.kind != END_OF_RUN]
+    prompt = [drop for drop in drops if drop.kind not in UNCERTAIN_KINDS and drop.kind != END_OF_RUN]
     times = _times_of_drops(sightings, drops)
     stride = 1 + len(prompt) * _MAX_PER_DROP // _MAX_PAIRS
     found = _densest(

@@ -20,6 +20,11 @@ MAX_NAME = 200
 """Characters kept of a logger, session, revision or service; Cloud Run's names have at most 63."""
 
 
+MAX_CAUSED = 60
+MAX_CAUSE = 100
+"""Characters shown of an exception that has a cause, and of that cause."""
+
+
 class Level(IntEnum):
     """Level of a record, with the values of Python's logging."""
 
@@ -59,6 +64,7 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
         arrival: whether `at_ns` is when the tool read the line, not the server's own time.
         logger, session, revision, service: names as logged.
         exception: the last line of the traceback (`KeyError: 'x'`), of the last exception in a chain.
+        cause: the same of its root cause.
         traceback: the lines under the head, shortened.
         frame: the JSON object that the record was read from; empty for text.
     """
@@ -73,6 +79,7 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
     revision: str = ""
     service: str = ""
     exception: str = ""
+    cause: str = ""
     traceback: str = ""
     frame: bytes = b""
 
@@ -123,9 +130,16 @@ def session_in(message: str) -> str:
 def excerpt(record: LogRecord, limit: int = LINE_LENGTH) -> str:
     """Return one line for a report, without likely secrets.
 
-    The exception that was raised last comes first, since it names the fault; then the message.
+    The exception that was raised last comes first, since it names the fault; then its root cause, then the
+    message. A long exception is cut so that the cause's type remains, also in the shape.
     """
-    text = record.message
-    if record.exception and not text.startswith(record.exception):
-        text = f"{record.exception} | {text}"
-    return one_line(without_likely_secrets(text), limit)
+    text, exception = (without_likely_secrets(part) for part in (record.message, record.exception))
+    if record.cause:
+        cause = one_line(without_likely_secrets(record.cause), MAX_CAUSE)
+        exception = f"{one_line(exception, MAX_CAUSED)}, caused by {cause}"
+    repeats = bool(record.exception) and record.message.startswith(record.exception)
+    if record.cause and repeats:
+        text = exception
+    elif record.exception and not repeats:
+        text = f"{exception} | {text}"
+    return one_line(text, limit)

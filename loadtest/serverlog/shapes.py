@@ -2,9 +2,10 @@
 
 One fault often logs the same text for every session, so the first few records say the same and the fault
 behind them is not among them. Grouped, each shape is shown once, with its count. Numbers, ids, addresses,
-quoted values and the variable parts of paths and queries become `#`. Words stay, because they tell faults
-apart: names of exceptions, and what an exception quotes of the code (`KeyError: 'thread'`). So do the codes
-of HTTP and of WebSocket closes, where a text calls them that (`returned 502`, `code=1006`).
+mail addresses, quoted values, all but the first part of paths and the values of queries become `#`. Words
+stay, because they tell faults apart: names of exceptions, and what an exception quotes of the code
+(`KeyError: 'thread'`). So do the codes of HTTP and of WebSocket closes, where a text calls them that
+(`returned 502`, `code=1006`).
 
 Memory is bounded for any log. When there are too many shapes, the rarer half is forgotten: a shape that
 recurs is soon counted again, while a log of nothing but unlike records leaves only their number. So the count
@@ -35,6 +36,8 @@ _PIECE = re.compile(
     r"""|(?P<parameter>[?&][\w.%-]{1,60}=)[^\s&'")]+"""
     r"""|(?P<exception>(?:[^\W\d]\w{0,60}\.){0,9}[^\W\d]\w{0,60}(?:Error|Exception)\b)"""
     r"""|(?P<address>(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,}[0-9A-Fa-f:]*)"""
+    r"""|(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9})"""
+    r"""|(?P<path>(?<![\w/.])(?P<root>/[\w.%@+-]{1,60}/)[\w.%@+/-]+)"""
     r"""|(?P<word>\w[\w-]*)"""
 )
 _REPEATED = re.compile(r"#(?:[.,:/ -]{1,2}#)+")
@@ -67,6 +70,8 @@ def shape_of(text: str, ids: Iterable[str] = ()) -> str:
                 return found[0] if keeps else _VARIES
             case "id" | "parameter":
                 return f"{found[found.lastgroup]}{_VARIES}"
+            case "path":
+                return f"{found['root']}{_VARIES}"
         return _VARIES
 
     return _REPEATED.sub(_VARIES, _PIECE.sub(replaced, text))[:SHAPE_LENGTH]

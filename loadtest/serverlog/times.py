@@ -14,6 +14,10 @@ from functools import lru_cache
 from loadtest.errors import InvalidSetting
 
 SECOND_NS = 1_000_000_000
+EARLIEST_NS = 631_152_000 * SECOND_NS
+LATEST_NS = 4_102_444_800 * SECOND_NS
+"""1990 and 2100: a time in a log that is not between them is none."""
+
 _REST = re.compile(r"(?:[.,](\d{1,9})\d*)? ?(?:Z|([+-]\d\d):?(\d\d))?")
 _AGO = re.compile(r"(\d{1,6})\s?(s|m|h|d)")
 _UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -65,6 +69,11 @@ def number_time(value: float) -> int | None:
         if value < below:
             return value * factor if isinstance(value, int) else round(value * (factor // 1_000)) * 1_000
     return int(value)
+
+
+def plausible(at_ns: int | None) -> int | None:
+    """Return a log's time; None if it is so far from today's that it cannot be one."""
+    return at_ns if at_ns is not None and EARLIEST_NS <= at_ns < LATEST_NS else None
 
 
 def parse_since(text: str, now_ns: int) -> int:

@@ -1,7 +1,8 @@
 """The lines under a record's head: a Python traceback, or the rest of a message.
 
 The exception is the first line after `Traceback (most recent call last):` that is not indented. A chain ("The
-above exception was the direct cause …") has several; the last one reached the top and counts. A group of one
+above exception was the direct cause …") has several; the last one reached the top and counts, and the first
+of its direct causes is kept too. A group of one
 exception counts as that exception (anyio's task groups wrap exceptions so); a group of several stays a group,
 since one of them may be a real fault. Memory is bounded for any length: the first and the last lines are
 kept.
@@ -14,7 +15,8 @@ from loadtest.serverlog.records import MAX_MESSAGE
 from loadtest.text import one_line
 
 _STARTS = ("Traceback (most recent call last)", "Exception Group Traceback (most recent call last)")
-_LINKS = ("The above exception was the direct cause", "During handling of the above exception")
+_DIRECT = "The above exception was the direct cause"
+_LINKS = (_DIRECT, "During handling of the above exception")
 _GROUP_PREFIX = re.compile(r" *[|+] ?")
 
 
@@ -28,6 +30,7 @@ class Tail:
 
     Attributes:
         exception: the line that names the exception; empty without a traceback.
+        cause: the line that names its root cause (`raise … from …`); empty without one.
         stray: the last line outside any traceback.
     """
 
@@ -36,12 +39,14 @@ class Tail:
 
     def __init__(self) -> None:
         self.exception = ""
+        self.cause = ""
         self.stray = ""
         self._first: list[str] = []
         self._last: list[str] = []
         self._left_out = 0
         self._within = False
         self._linked = False
+        self._caused = False
         self._in_group = False
         self._many = False
 
@@ -82,6 +87,7 @@ class Tail:
             self._many = self._many and prefixed
         elif bare.startswith(_LINKS):
             self._linked = True
+            self._caused = bare.startswith(_DIRECT)
         elif bare and bare[0] not in " \t-+^~":
             self._end(bare)
 
@@ -89,6 +95,8 @@ class Tail:
         if not self._within:
             self.stray = bare
         elif not self._many:
+            self.cause = (self.cause or self.exception) if self._caused else ""
+            self._caused = False
             self.exception = one_line(bare.strip(), MAX_MESSAGE)
             self._many = bare.endswith("sub-exceptions)")
         self._within = False

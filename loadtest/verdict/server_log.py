@@ -56,6 +56,9 @@ MAX_DAMAGED_RATIO = 0.5
 GRACE_NS = 60 * SECOND_NS
 """How long after the run's end the server may still log its consequences."""
 
+BEHIND_NS = 60 * SECOND_NS
+"""If it is unknown how far the server's clock is off, errors this much before the run may be the run's."""
+
 _SHOWN = 5
 _MAX_CLOCK_OFFSET_NS = 15 * 3_600 * SECOND_NS  # a time without a time zone may be local to any zone
 
@@ -80,6 +83,13 @@ class Window(Struct, frozen=True, kw_only=True):
             slack_ns: tolerance on both sides, for the offset of the server's clock.
         """
         return self.start_ns - slack_ns <= at_ns <= self.end_ns + GRACE_NS + slack_ns
+
+    def shortly_before(self, sighting: Sighting) -> bool:
+        """Whether a record is from before the run, by the server's clock, by no more than `BEHIND_NS`."""
+        at_ns = sighting.at_ns
+        if at_ns is None or sighting.record.arrival or sighting.record.live or self.holds(at_ns):
+            return False
+        return self.start_ns - BEHIND_NS <= at_ns <= self.start_ns
 
 
 class _Collected(Struct, kw_only=True):
@@ -116,13 +126,14 @@ def judge(
     offset = clock_offset(collected.sightings, drops)
     _to_tool_clock(collected, offset.ns or 0)
     evidence = _evidence(collected, drops, window=window, reading=reading, offset_ns=offset.ns, known=known)
-    failures, doubts = _failures(evidence), _doubts(evidence)
+    failures, unplaced = _failures(evidence), _unplaced(collected, window, evidence)
+    doubts = [*_doubts(evidence), *unplaced]
     if offset.doubtful_ns:  # then it is not known whose records these are
         ruling, summary = Ruling.INCONCLUSIVE, _doubtful(offset)
     elif failures:
         ruling, summary = Ruling.FAIL, "; ".join(failures)
     elif not run.manifest.plan.drops_planned:
-        summary = f"no drops are planned, and {_logged(evidence)}"
+        summary = "; ".join((f"no drops are planned, and {_logged(evidence)}", *unplaced))
         return Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=evidence)
     elif doubts:
         ruling, summary = Ruling.INCONCLUSIVE, "; ".join(doubts)
@@ -142,7 +153,7 @@ def _collect(
         at_ns = logged.at_ns
         slack_ns = SECOND_NS if logged.arrival else _MAX_CLOCK_OFFSET_NS
         session = known.session_of(logged.ids)
-        own = session in logged.ids and (session in sessions or session in known)
+        own = logged.live or (session in logged.ids and (session in sessions or session in known))
         if at_ns is not None and not window.holds(at_ns, slack_ns) and not own:
             continue
         if session != logged.session:
@@ -192,6 +203,45 @@ def _clock(collected: _Collected, window: Window, offset: ClockOffset) -> str:
     return ""
 
 
+def _within(collected: _Collected, window: Window) -> list[Sighting]:
+    """Return the records in the run's time, and those that are surely of the run."""
+    return [s for s in collected.sightings if s.at_ns is None or s.record.live or window.holds(s.at_ns)]
+
+
+def _of_a_later_run(sighting: Sighting, window: Window, *, named: bool) -> bool:
+    """Whether a record after the run's end names a session, but is of none of the run's drops.
+
+    Args:
+        sighting: the record, matched.
+        window: the run's time.
+        named: whether the log names sessions of the run, so that one without a drop is another's.
+    """
+    after = sighting.at_ns is not None and sighting.at_ns > window.end_ns
+    return named and after and not sighting.own and bool(sighting.record.session) and sighting.drop is None
+
+
+def _unplaced(collected: _Collected, window: Window, evidence: ServerLogEvidence) -> list[str]:
+    """Return doubts about errors that may be the run's or not; the records are matched."""
+    doubts = []
+    named = evidence.matched_by["session"] > 0
+    errors = [s for s in collected.sightings if s.record.level >= Level.ERROR and s.at_ns is not None]
+    before = sum(map(window.shortly_before, errors)) if evidence.clock_offset_s is None else 0
+    if before:
+        counted = text.counted(before, "error")
+        doubts.append(
+            f"{counted} in the {BEHIND_NS // SECOND_NS} s before the run may be the run's, since the "
+            "server's clock offset is unknown"
+        )
+    real = (s for s in errors if s.record.log_class is LogClass.REAL_ERROR)
+    after = sum(_of_a_later_run(s, window, named=named) and window.holds(s.at_ns or 0) for s in real)
+    if after:
+        doubts.append(
+            f"{text.counted(after, 'real error')} after the run may be another run's: give the log of this "
+            "run alone"
+        )
+    return doubts
+
+
 def _covered_ratio(collected: _Collected, within: list[Sighting], drops: Sequence[DropMade]) -> float:
     if collected.seconds or not drops:
         return covered_ratio(drops, collected.seconds, COVER_S)
@@ -208,8 +258,9 @@ def _evidence(
     offset_ns: int | None,
     known: KnownSessions,
 ) -> ServerLogEvidence:
-    within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
+    within = _within(collected, window)
     matched_by = match(within, drops)
+    within = [s for s in within if not _of_a_later_run(s, window, named=matched_by["session"] > 0)]
     made = [drop for drop in drops if drop.kind != END_OF_RUN]
     return msgspec.structs.replace(
         _seen(within, drops, window.start_ns, known),

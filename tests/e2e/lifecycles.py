@@ -727,6 +727,7 @@ def test_a_log_names_sessions_as_the_server_does(tmp_path: Path) -> None:
     kept = read_server_log(tmp_path)
     assert kept is not None
     assert [one.session for one in kept.records] == ["guest-77", "ab12cd34-000002", ""]
+    assert all(one.live for one in kept.records)
 
 
 def test_a_log_names_sessions_by_ids_that_are_secrets(results: Path) -> None:

@@ -146,7 +146,7 @@ def test_alike_records_are_one_example(tmp_path: Path) -> None:
 
 
 def test_an_example_is_the_earliest_with_its_fault_first(tmp_path: Path) -> None:
-    """One shape for all sessions: the last exception of the chain, then the message, when it was first."""
+    """One shape for all sessions: the last exception of the chain, its cause, the message, when it was first."""
     chain = (
         "Traceback (most recent call last):",
         '  File "db.py", line 1, in connect',
@@ -168,7 +168,8 @@ def test_an_example_is_the_earliest_with_its_fault_first(tmp_path: Path) -> None
     assert (example["count"], example["session"]) == (3, "s-10")
     assert example["first_time"] == "2026-11-23T14:00:10.000Z"
     assert example["text"].startswith(
-        "sqlite3.OperationalError: the database is down | not opened (session=s-10)"
+        "sqlite3.OperationalError: the database is down, caused by "
+        "ConnectionRefusedError: [Errno 111] Connection refused | not opened (session=s-10)"
     )
 
 
@@ -178,6 +179,16 @@ def test_how_many_shapes_are_not_shown(tmp_path: Path) -> None:
     report = checked(written(tmp_path / "server.log", *(f"ERROR:    {word} failed" for word in words)))
     *_, examples = check_sheet([report]).tables
     assert (len(examples.rows), examples.more) == (5, 2)
+
+
+@pytest.mark.parametrize("hostile", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:09Z", "9999-12-31T23:59:59Z"])
+def test_a_time_far_from_today_is_none(tmp_path: Path, hostile: str) -> None:
+    """One record with such a time does not stretch the log, and is counted."""
+    times = ("2026-11-23T14:00:00Z", hostile, "2026-11-23T15:00:00Z")
+    records = [f'{{"severity": "ERROR", "message": "broke", "timestamp": "{time}"}}' for time in times]
+    found = checked(written(tmp_path / "a.log", *records))
+    assert (found.hours, found.records, found.real_errors) == (1, 3, 3)
+    assert checked(written(tmp_path / "b.log", records[1])).first_ns is None
 
 
 def test_a_short_log_has_no_rates(tmp_path: Path) -> None:

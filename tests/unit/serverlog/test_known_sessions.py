@@ -114,6 +114,29 @@ def test_a_short_id_counts_only_where_a_record_calls_it_a_session() -> None:
     assert named("ERROR:    closed (session=1006, code=1001)", known=known) == OWN
 
 
+@pytest.mark.parametrize("form", [GIVEN.upper(), GIVEN.replace("-", ""), GIVEN.replace("-", "").upper()])
+@pytest.mark.parametrize(
+    "line", ["ERROR:    [{}] gone", "ERROR:    gone (session={})", "ERROR:    /ws/{}?x=1"]
+)
+def test_a_uuid_counts_in_any_of_its_forms(form: str, line: str) -> None:
+    """In upper case and without dashes."""
+    assert named(line.format(form)) == OWN
+
+
+@pytest.mark.parametrize("other", [f"{GIVEN.upper()}-2", f"x{GIVEN.upper()}", GIVEN.upper()[:-1] + "C"])
+def test_another_uuid_names_no_session(other: str) -> None:
+    """One that goes on, begins before, or differs."""
+    assert named(f"ERROR:    [{other}] gone") == ""
+
+
+def test_an_id_of_digits_counts_only_where_a_record_calls_it_a_session() -> None:
+    """A number of six digits is a duration as well."""
+    known = KnownSessions()
+    known.add(OWN, "100003")
+    assert named("ERROR:    slow query took 100003 us", known=known) == ""
+    assert named("ERROR:    gone (session=100003, code=1001)", known=known) == OWN
+
+
 def test_an_id_that_several_sessions_were_given_names_none() -> None:
     """Then the tool's own ids are what tells them apart."""
     known = KnownSessions()

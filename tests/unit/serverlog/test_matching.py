@@ -175,6 +175,17 @@ def test_the_tools_own_ids_decide() -> None:
     assert_offset_s([*own, *twice_given(0.01, records=3)], thirty(), -4_321)
 
 
+@pytest.mark.parametrize("offset_s", [0.0, 3_600.0])
+def test_bad_messages_say_nothing_of_the_clock(offset_s: float) -> None:
+    """A sound server leaves the connection open: the disconnect is the client's, 2 s later."""
+    bad = [drop(10 * n, f"s{n}", "bad_message") for n in range(40)]
+    prompt = [drop(10 * n + 5 + 3 * n, f"s{n}") for n in range(5)]
+    found = [seen(10 * n + 2.01 + offset_s, f"s{n}") for n in range(40)]
+    found += [seen(10 * n + 5.01 + 3 * n + offset_s, f"s{n}") for n in range(5)]
+    assert_offset_s(found, [*bad, *prompt], offset_s + 0.01)
+    assert clock_offset(found, bad).ns is None
+
+
 def test_times_in_whole_seconds_are_no_offset() -> None:
     """They are cut, so half a second early on average; the clocks agree."""
     rng = random.Random(2)

@@ -30,6 +30,8 @@ from tests.support.effort import effort
         ("returned 12 rows", "returned 12345 rows"),
         ("KeyError: 'a1'", "KeyError: 'b2'"),
         ("ids [1, 2, 3] are gone", "ids [4] are gone"),
+        ("user alice@example.com not found", "user bob@mail.example.org not found"),
+        ("cannot open /var/lib/a/b.txt: gone", "cannot open /var/lib/c/d/e.txt: gone"),
     ],
 )
 def test_what_varies_makes_no_shape(alike: tuple[str, str]) -> None:
@@ -48,6 +50,9 @@ def test_what_varies_makes_no_shape(alike: tuple[str, str]) -> None:
         ("Can't do it, won't", "Can't do it, don't"),
         ("std::string is bad", "std::vector is bad"),
         ("valid=yes", "valid=no"),
+        ("cannot open /var/lib/a", "cannot open /tmp/lib/a"),
+        ("cannot read and/or write", "cannot read and/or delete"),
+        ("retry @ once", "retry @ twice"),
         ("invalid=ann", "invalid=bob"),
         ("is_paid=true", "is_paid=false"),
         ("upstream returned 502", "upstream returned 401."),

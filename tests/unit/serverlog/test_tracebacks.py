@@ -55,6 +55,26 @@ def test_the_last_of_a_chain_counts() -> None:
     assert "RuntimeError: client gone" in tail.text()
 
 
+def chain(*errors: Exception) -> None:
+    """Raise the last of these, each from the one before."""
+    if len(errors) == 1:
+        raise errors[0]
+    try:
+        chain(*errors[:-1])
+    except Exception as error:
+        raise errors[-1] from error
+
+
+def test_the_root_cause_of_a_chain_is_kept() -> None:
+    """That of `raise … from …`; what was merely being handled is no cause."""
+    two = tail_of(printed(lambda: chain(OSError("locked"), RuntimeError("cannot save"))))
+    assert (two.exception, two.cause) == ("RuntimeError: cannot save", "OSError: locked")
+    three = tail_of(printed(lambda: chain(OSError("locked"), KeyError("a"), RuntimeError("cannot save"))))
+    assert three.cause == "OSError: locked"
+    assert tail_of(printed(chained)).cause == ""
+    assert tail_of(printed(lambda: chain(OSError("locked")))).cause == ""
+
+
 def test_a_group_of_one_is_that_one() -> None:
     """A task group around one error is that error."""
     assert tail_of(printed(lambda: asyncio.run(grouped(OSError("gone"))))).exception == "OSError: gone"

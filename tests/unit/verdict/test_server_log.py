@@ -39,12 +39,13 @@ def judged(
     end_ns: int = END_NS,
     reading: ReadStats | None = None,
     known: KnownSessions | None = None,
+    live: bool = False,
     **planned: Any,
 ) -> Item[ServerLogEvidence]:
     """The verdict on a log by what is kept of it, after a way through a file."""
     of = manifest(started_unix_ns=start_ns, run_plan=plan(**planned))
     run = gathered([interval(0, seconds=-(-(end_ns - start_ns) // SECOND_NS))], of)
-    kept = msgspec.json.decode(msgspec.json.encode(extract(log)), type=list[KeptRecord])
+    kept = msgspec.json.decode(msgspec.json.encode(extract(log, live=live)), type=list[KeptRecord])
     return judge(run, kept, made, reading=reading, known=known)
 
 
@@ -174,6 +175,55 @@ def test_a_record_may_name_its_session_as_the_server_does() -> None:
     assert strangers.evidence.matched_by["session"] == 0
 
 
+def at_the_start(errors: int, offset_s: float) -> Classified:
+    """Errors of the first 3 s of a run, by a clock that is so far off."""
+    return [
+        line(
+            START_NS + round((offset_s + 3 * number / errors) * SECOND_NS),
+            "ERROR",
+            "OperationalError: database is locked",
+        )
+        for number in range(errors)
+    ]
+
+
+def nameless(_drop: DropMade) -> Iterator[tuple[str, str]]:
+    """What a server logs of a drop that names no session."""
+    yield "INFO", "Client disconnected gracefully (code=1006)"
+
+
+def test_what_is_written_during_the_run_counts_whatever_its_time() -> None:
+    """A clock behind hides no error of a log that was followed; its errors' absence passes as before."""
+    made = drops()
+    log = log_of(made, nameless, offset_s=-6)
+    broken = judged([*at_the_start(101, -6), *log], made, live=True)
+    assert broken.verdict == "FAIL"
+    assert broken.summary.startswith("101 real errors, 0 allowed")
+    sound = judged(log, made, live=True)
+    assert sound.verdict == "PASS", sound.summary
+
+
+def test_errors_just_before_the_run_are_a_doubt_if_the_clock_is_unknown() -> None:
+    """A log that was read afterwards may have them of the run; with a known clock they are not the run's."""
+    made = drops()
+    errors = at_the_start(101, -6)
+    unknown = judged([*errors, *log_of(made, nameless, offset_s=-6)], made)
+    assert unknown.verdict == "INCONCLUSIVE"
+    assert "101 errors in the 60 s before the run may be the run's" in unknown.summary
+    sound = judged(log_of(made, nameless, offset_s=-6), made)
+    assert sound.verdict == "PASS", sound.summary
+    known = judged([*errors, *log_of(made, after)], made)
+    assert known.verdict == "PASS", known.summary
+
+
+def test_errors_just_before_a_run_without_drops_are_named() -> None:
+    """Such a run is not judged, but does not hide them."""
+    calm: dict[str, Any] = {"drop_every_s": 0.0, "drops": {}}
+    found = judged([*at_the_start(2, -6), line(START_NS, "INFO", "connection open")], [], **calm)
+    assert found.verdict == "NOT_JUDGED"
+    assert "2 errors in the 60 s before the run may be the run's" in found.summary
+
+
 def accounts(made: list[DropMade]) -> tuple[KnownSessions, dict[str, str]]:
     """The ids by which a server knows the sessions in each run."""
     known = KnownSessions()
@@ -209,6 +259,45 @@ def test_another_runs_records_are_not_this_runs(other_s: float) -> None:
     broken = judged(by_account(other_good, names), made, known=known)
     assert broken.verdict == "FAIL", broken.summary
     assert broken.evidence.disconnect_errors == 20
+
+
+def test_disconnects_after_the_run_that_are_of_no_drop_are_the_next_runs() -> None:
+    """Two runs with the same accounts into one log: the first passes, and fails by its own records alone."""
+    made = drops(("mid_reply", "close"), each=10)
+    known, names = accounts(made)
+    soon = [drop for drop in made if drop.at_ns < START_NS + 40 * SECOND_NS]
+    assert {drop.kind for drop in soon} == {"mid_reply", "close"}
+    next_bad = log_of(soon, before, offset_s=130)
+    sound = judged(by_account([*log_of(made, after), *next_bad], names), made, known=known)
+    assert sound.verdict == "PASS", sound.summary
+    next_good = log_of(soon, after, offset_s=130)
+    broken = judged(by_account([*log_of(made, before), *next_good], names), made, known=known)
+    assert broken.evidence.disconnect_errors == 20
+
+
+def test_what_is_surely_of_the_run_counts_after_its_end() -> None:
+    """A record with the tool's own id, one written during the run, and any if the log names no session."""
+    made = drops(("fin", "close"), each=10)
+    known, names = accounts(made)
+    late = line(END_NS + 10 * SECOND_NS, "ERROR", f"Send error (session {made[0].session}) -> cleanup: ")
+    assert judged([*log_of(made, after), late], made, known=known).verdict == "FAIL"
+    (by_name,) = by_account([late], names)
+    log = by_account(log_of(made, after), names)
+    assert judged([*log, by_name], made, known=known).verdict == "PASS"
+    assert judged([*log, by_name], made, known=known, live=True).verdict == "FAIL"
+    stranger = line(END_NS + 10 * SECOND_NS, "ERROR", "Send error (session 0f3) -> cleanup: ")
+    assert judged([*log, stranger], made, known=known).verdict == "PASS"
+    assert judged([*log_of(made, nameless), stranger], made, known=known).verdict == "FAIL"
+
+
+def test_real_errors_after_the_run_with_an_account_are_a_doubt() -> None:
+    """They may be its aftermath or the next run's."""
+    made = drops(("fin", "close"), each=10)
+    known, names = accounts(made)
+    fault = line(END_NS + 10 * SECOND_NS, "ERROR", f"no disk (session {made[0].session})")
+    found = judged(by_account([*log_of(made, after), fault], names), made, known=known)
+    assert found.verdict == "INCONCLUSIVE"
+    assert "1 real error after the run may be another run's" in found.summary
 
 
 @pytest.mark.parametrize("handling", [before, after])
