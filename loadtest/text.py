@@ -77,6 +77,7 @@ def _spellings(secret: str) -> Iterator[str]:
 
 _LIKELY_SECRET = re.compile(
     r"eyJ[\w.-]{8,}"  # a JWT
+    r"|(?<=://)(?!\*\*\*@)[^\s/\"'<>]+(?=@)"  # user:password in a URL, which may have an @ itself
     r"|(?i:\bbearer\s+)[^\s\"']+"
     r"|(?i:\bjwt[\"']?,\s?[\"']?)[^\s\"']+"  # the subprotocols ["jwt", TOKEN]
     r"|(?i:\b(?:access_token|token|api_key|apikey|key|secret|password|passwd|authorization|cookie|jwt))"
@@ -250,7 +251,7 @@ def public_line(text: str, secrets: Secrets, limit: int = LINE_LENGTH) -> str:
 
 
 def without_likely_secrets(text: str) -> str:
-    """Return the text with `[secret removed]` for anything like a JWT, a bearer token or a named secret."""
+    """Return the text with `[secret removed]` for a JWT, a bearer token, a URL's user, a named secret."""
     return _LIKELY_SECRET.sub("[secret removed]", text)
 
 

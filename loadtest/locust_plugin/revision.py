@@ -6,7 +6,8 @@ server is asked once before each run, by the process that records it. If a revis
 says decides nothing: a run against another version than was meant is made, and says so.
 
 A server's text becomes a folder's name and the key by which runs are compared, so it is cut to the characters
-that both may have. A text that holds one of the run's secrets is not taken.
+that both may have. A text that holds one of the run's secrets is not taken, nor one that says that nobody
+knows: the next source is asked.
 """
 
 import logging
@@ -45,6 +46,9 @@ _DIGEST = 8
 _MOST_READ = 4096
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+
+_NOT_NAMES = frozenset({UNNAMED, "unknown"})
+"""What servers say that were built without a revision."""
 
 _value = msgspec.json.Decoder(str | int | float).decode
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -156,7 +160,7 @@ class _Search:
         came: dict[str, None] = {}
         for path in self._paths():
             answer = self._answer(path)
-            if name := self._cleaned(answer.header(header) or ""):
+            if name := next(filter(None, map(self._cleaned, answer.values(header))), ""):
                 yield Revision(name, f"header {header} of {_get(path)}")
                 return
             came |= dict.fromkeys(one.lower() for one, _ in answer.headers)
@@ -198,11 +202,13 @@ class _Search:
         return answer
 
     def _cleaned(self, text: str) -> str:
-        """Return a text as a revision's name; empty if nothing is left, or if it holds a secret."""
+        """Return a text as a revision's name; empty if it names none, or holds a secret."""
         text = text[:_MOST_READ]
         if without_secrets(text, self._settings.secrets) != text:
             return ""
         name = _UNSAFE.sub("-", text).strip(".-")
+        if name.lower() in _NOT_NAMES:
+            return ""
         if len(name) <= LONGEST:
             return name
         digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
@@ -214,7 +220,7 @@ def _get(path: str) -> str:
 
 
 def _fields_of(body: bytes) -> dict[str, str]:
-    """Return the fields of `FIELDS` that are texts or numbers; empty if the body is no JSON object."""
+    """Return the fields of `FIELDS` that are texts or numbers, these as written: version 1.10 is not 1.1."""
     try:
         found = _fields(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -222,7 +228,8 @@ def _fields_of(body: bytes) -> dict[str, str]:
     values: dict[str, str] = {}
     for field in FIELDS:
         try:
-            values[field] = str(_value(found[field]))
+            value = _value(found[field])
+            values[field] = value if isinstance(value, str) else bytes(found[field]).decode().strip()
         except (KeyError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
     return values

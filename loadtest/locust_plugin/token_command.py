@@ -2,7 +2,7 @@
 
 The engine asks from its native thread. There gevent's patched `subprocess` cannot be used, so the command
 runs in a greenlet of the main thread. No shell runs it. Its time and its output are bounded. Of a command
-that fails, only the last line of standard error is kept: what it printed may be a token.
+that fails, only the last line of standard error is kept, without words that it printed: they may be a token.
 """
 
 import os
@@ -22,7 +22,7 @@ from loadtest.errors import LoginFailed
 from loadtest.locust_plugin.gevent_bridge import GeventCalls
 from loadtest.locust_plugin.load_settings import LoadSettings, TokenSettings
 from loadtest.processes import PIPE, Process
-from loadtest.text import one_line, without_likely_secrets
+from loadtest.text import SHORTEST_SECRET, Secrets, one_line, without_likely_secrets, without_secrets
 
 MOST_BYTES = 2**14
 """Longest token; a server's limit on the upgrade's headers is usually lower."""
@@ -35,6 +35,9 @@ _LOOK_EVERY_S = 0.02
 _OPTION = "--ws-token-cmd"
 _TOKEN = re.compile(rf"[!-~]{{1,{MOST_BYTES}}}")
 """Visible ASCII: a token becomes part of a header."""
+
+_PART_PRINTED = re.compile(r"[^\s\"'`,;:=(){}\[\]<>]+")
+"""A word, and what a word like {"token":"X"} consists of."""
 
 
 def check_token_command(settings: TokenSettings | None) -> None:
@@ -125,7 +128,7 @@ class TokenCommand:
                 if time.monotonic() > over_s:
                     return LoginFailed(f"the token command did not end within {self._timeout_s:g} s")
                 gevent.sleep(_LOOK_EVERY_S)
-        return _token_in(status, printed, last_words)
+        return token_in(status, printed, last_words)
 
 
 def with_token(
@@ -145,11 +148,22 @@ def _available(descriptor: int, limit: int) -> bytes:
     return b""
 
 
-def _token_in(status: int, printed: bytes, last_words: bytes) -> Answer:
+def _public_words(last_words: bytes, printed: bytes) -> str:
+    """Return the last line of standard error without what may be a secret: what was printed is known."""
+    said = last_words.decode(errors="replace")
+    if len(last_words) == _LAST_WORDS:  # it may begin within a token
+        said = re.sub(r"^\S+", "", said)
+    line = (said.strip().splitlines() or [""])[-1]
+    known = printed.decode(errors="replace")
+    words = {*known.split(), *_PART_PRINTED.findall(known)}
+    secrets = Secrets(word for word in words if len(word) >= SHORTEST_SECRET)
+    return one_line(without_likely_secrets(without_secrets(line, secrets)))
+
+
+def token_in(status: int, printed: bytes, last_words: bytes) -> Answer:
     """Return the token that a command has printed, or why there is none."""
     if status:
-        lines = last_words.decode(errors="replace").strip().splitlines() or [""]
-        words = one_line(without_likely_secrets(lines[-1]))
+        words = _public_words(last_words, printed)
         return LoginFailed(f"the token command ended with exit status {status}" + f": {words}" * bool(words))
     token = printed.decode(errors="replace").strip()
     if not token:

@@ -71,9 +71,9 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
 
-    def header(self, name: str) -> str | None:
-        """Return the first value of a header, None if there is none."""
-        return next((value for one, value in self.headers if one.lower() == name.lower()), None)
+    def values(self, name: str) -> list[str]:
+        """Return the values of a header, in the order in which they came."""
+        return [value for one, value in self.headers if one.lower() == name.lower()]
 
 
 def ask(target: Target, path: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:

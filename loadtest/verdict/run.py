@@ -21,6 +21,8 @@ _READ_BY_DIALECT = frozenset({"connect", "messaging", "reconnect", "persistence"
 _FAILINGS = {"messaging": messaging.FAILINGS, "persistence": persistence.FAILINGS}
 """The findings of which one is enough for FAIL, by item."""
 
+_SEE_CONNECT = "see connect: sessions share an identity"
+
 
 def judge(
     run: RunData,
@@ -61,7 +63,7 @@ def judge(
     if leak(run):
         items = [_without_consequences(item, run) for item in items]
     if shared := one_identity_of(run):
-        items = [item if item.verdict is Ruling.NOT_JUDGED else _downgraded(item, shared) for item in items]
+        items = [_of_one_identity(item, shared) for item in items]
     elif lacking := unseen_in_short(run):
         items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]
     return Verdict(
@@ -89,7 +91,14 @@ def _without_consequences(item: AnyItem, run: RunData) -> AnyItem:
     failings = {name for name in _FAILINGS.get(item.item, ()) if run.count(f"{item.item}.{name}")}
     if item.verdict is not Ruling.FAIL or not follows_from_leak(item.item, failings):
         return item
-    return _downgraded(item, "sessions share an identity (see connect)")
+    return _downgraded(item, _SEE_CONNECT)
+
+
+def _of_one_identity(item: AnyItem, shared: str) -> AnyItem:
+    """Return an item as INCONCLUSIVE if it is judged; `connect`, which always is, alone says why in full."""
+    if item.verdict is Ruling.NOT_JUDGED:
+        return item
+    return _downgraded(item, shared if item.item == "connect" else _SEE_CONNECT)
 
 
 def _downgraded(item: AnyItem, lacking: str) -> AnyItem:

@@ -207,10 +207,15 @@ def test_a_secret_that_json_escapes(secret: str) -> None:
         ("Authorization: Bearer abc.def", "[secret removed]"),
         ("url?token=abc&user=7", "url?[secret removed]&user=7"),
         ("monkey=3", "monkey=3"),
+        ("no answer of https://u:pw12345678@h/login", "no answer of https://[secret removed]@h/login"),
+        ("amqp://u:p@s#s?1@mq", "amqp://[secret removed]@mq"),
+        ("https://opaque@h", "https://[secret removed]@h"),
+        ("see https://h/a@b or mail a@b", "see https://h/a@b or mail a@b"),
+        ("'https://h', 'a@b'", "'https://h', 'a@b'"),
     ],
 )
 def test_what_looks_like_a_secret(text: str, public: str) -> None:
-    """A JWT, a bearer token and a named secret, whoever wrote them; other words stay."""
+    """A JWT, a bearer token, a URL's userinfo and a named secret, whoever wrote them; other words stay."""
     assert without_likely_secrets(text) == public
 
 

@@ -140,6 +140,17 @@ def test_a_header_is_asked_for_at_the_endpoint_too() -> None:
         assert server.asked == asked
 
 
+@pytest.mark.parametrize("first", ["", " ", "unknown"])
+def test_a_header_that_comes_twice(first: str) -> None:
+    """The first value that names a revision is taken."""
+    twice = Answer(
+        health=Health(path=HEALTH, status=200),
+        headers=(("X-Rev", first), ("x-rev", "v3"), ("X-Rev", "v4")),
+    )
+    revision = found(Server({HEALTH: twice}), CI, revision_header="X-Rev")
+    assert revision == Revision("v3", "header X-Rev of GET /api/health")
+
+
 def test_a_header_that_does_not_come_is_told(caplog: pytest.LogCaptureFixture) -> None:
     """With those that came, without secrets; the next source is taken."""
     caplog.set_level(logging.INFO, "loadtest")
@@ -162,6 +173,13 @@ def test_a_header_that_does_not_come_is_told(caplog: pytest.LogCaptureFixture) -
         ({"commit": "c", "version": ""}, "c", "commit"),
         ({"version": 42}, "42", "version"),
         ({"version": 1.5}, "1.5", "version"),
+        (b'{"version":1.10}', "1.10", "version"),
+        (b'{"version": 20260101000000000001 }', "20260101000000000001", "version"),
+        (b'{"version": 1e400, "commit": "c"}', "c", "commit"),
+        ({"version": "unnamed", "commit": "abc"}, "abc", "commit"),
+        ({"version": "Unknown", "revision": " ", "commit": "abc"}, "abc", "commit"),
+        ({"version": "unknown"}, None, None),
+        ({"version": "unknown-7"}, "unknown-7", "version"),
         ({"version": {"major": 1}, "commit": "c"}, "c", "commit"),
         ({"version": True, "revision": None, "commit": ["x"]}, None, None),
         ({"app": {"version": "v"}}, None, None),

@@ -57,6 +57,9 @@ def test_one_token_that_made_all_sessions_one() -> None:
         "one token made 12 sessions one (the server says so: anna for s-1 and s-2): give each session its "
         "own credentials: --ws-data; otherwise: "
     )
+    for item in ("stability", "messaging", "reconnect", "persistence"):
+        assert told(item, run).startswith("see connect: sessions share an identity; otherwise: ")
+        assert "one token" not in told(item, run)
 
 
 def test_some_tokens_that_are_the_same() -> None:
@@ -103,7 +106,7 @@ def test_a_leak_fails_connect_alone() -> None:
     leak = "identity leak: 3 sessions were given the id of another session (s-2 has the id of s-1)"
     assert told("connect", run) == leak
     assert judge(run).item("connect").evidence.counts["id_of_another"] == 3
-    assert told("messaging", run).startswith("sessions share an identity (see connect); otherwise: of ")
+    assert told("messaging", run).startswith("see connect: sessions share an identity; otherwise: of ")
     both = sharing(UNSAID, {"connect.failed": 50, "connect.attempts": 150})
     assert told("connect", both).startswith(f"{leak}; 50 of 150 attempts failed")
 
