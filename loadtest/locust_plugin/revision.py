@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from hashlib import sha256
+from http import HTTPStatus
 from itertools import chain
 
 import msgspec
@@ -36,10 +37,12 @@ LONGEST = 80
 """Characters of a revision that a server or CI names: those of a folder's name."""
 
 _DIGEST = 8
-"""Hexadecimal characters that tell longer revisions apart."""
+"""Hexadecimal characters that tell revisions apart whose names do not show them whole."""
 
+_WANT_A_TOKEN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MOST_READ = 4096
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_ENDS = re.compile(r"\A[^A-Za-z0-9_]+|[^A-Za-z0-9_]+\Z")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 _value = msgspec.json.Decoder(str | int | float).decode
@@ -156,19 +159,29 @@ class _Search:
     def _answer(self, path: str) -> Answer:
         answer = self._ask(path)
         told = str(public_health(answer, self._settings))
+        sent = {name.lower() for name, _ in self._settings.engine.headers}
+        if (
+            answer.health.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            and "authorization" not in sent
+        ):
+            told += ", without a token: only headers of --ws-header are sent"
         if told not in self.answers:
             self.answers.append(told)
         return answer
 
     def _cleaned(self, text: str) -> str:
-        """Return a text as a revision's name; empty if nothing is left, or if it holds a secret."""
+        """Return a text as a revision's name; empty if nothing is left, or if it holds a secret.
+
+        One that lost more than its ends gets a digest: 1.4+7 and 1.4-7 are two revisions.
+        """
         text = text[:_MOST_READ]
         if without_secrets(text, self._settings.secrets) != text:
             return ""
-        name = _UNSAFE.sub("-", text).strip(".-")
-        if len(name) <= LONGEST:
+        core = _ENDS.sub("", text)
+        name = _UNSAFE.sub("-", core)
+        if name == core and len(name) <= LONGEST:
             return name
-        digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
+        digest = sha256(core.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
         return f"{name[: LONGEST - _DIGEST - 1]}-{digest}"
 
 

@@ -156,9 +156,10 @@ def test_without_a_name_it_is_unnamed_and_the_reason_told(caplog: pytest.LogCapt
     ("said", "name"),
     [
         ("v1.2.3-rc.1_x", "v1.2.3-rc.1_x"),
-        ("  feature/login #7 ", "feature-login-7"),
-        ("../../etc/passwd", "etc-passwd"),
-        ("v1\x1b[2J\u202e\x00</script>", "v1-2J-script"),
+        ("  (v1.2)\n", "v1.2"),
+        ("feature/login #7 ", "feature-login-7-6471fd6d"),
+        ("../../etc/passwd", "etc-passwd-af896a5f"),
+        ("v1\x1b[2J\u202e\x00</script>", "v1-2J-script-f6ccce5c"),
         ("\u2603", "unnamed"),
         ("Bearer t0ps3cret", "unnamed"),
     ],
@@ -167,6 +168,27 @@ def test_a_servers_text_becomes_a_name_for_a_folder(said: str, name: str) -> Non
     """Of plain characters only; a text with one of the run's secrets is not taken."""
     revision = found(Server({HEALTH: answer(body={"version": said})}), token="t0ps3cret")
     assert revision.name == name == folder_name(name)
+
+
+@pytest.mark.parametrize(("one", "other"), [("1.4+7", "1.4-7"), ("feature/x", "feature-x"), ("a b", "a  b")])
+def test_texts_that_are_cleaned_alike_are_two_revisions(one: str, other: str) -> None:
+    """Else a run would be compared with one of its own revision."""
+    names = {found(Server({HEALTH: answer(body={"version": said})})).name for said in (one, other, f"{one} ")}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [(401, {}, True), (403, {}, True), (403, {"authorization": "Bearer abcdefgh"}, False), (404, {}, False)],
+)
+def test_an_endpoint_that_wants_a_token(
+    status: int, headers: dict[str, str], told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning says that none is sent, unless a header is one."""
+    assert found(Server({HEALTH: answer(status=status)}), headers=headers).name == "unnamed"
+    (record,) = caplog.records
+    assert f"HTTP {status}" in record.getMessage()
+    assert record.getMessage().endswith(", without a token: only headers of --ws-header are sent") is told
 
 
 def test_a_long_text_is_cut_and_stays_itself() -> None:
