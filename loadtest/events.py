@@ -86,6 +86,12 @@ class Started(Struct, frozen=True):
     """The session starts."""
 
 
+class TokenAwaited(Struct, frozen=True):
+    """An attempt has waited for the token that sessions share; so far the server was not asked."""
+
+    waited_ns: int
+
+
 class Opened(Struct, frozen=True):
     """An attempt succeeded: the WebSocket is open; the session is not yet established."""
 
@@ -181,6 +187,7 @@ class Drained(Struct, frozen=True):
 
 Event = (
     Started
+    | TokenAwaited
     | Opened
     | Refused
     | Received
@@ -202,7 +209,10 @@ Event = (
 
 
 class Connect(Struct, frozen=True):
-    """Open a WebSocket. Followed by Opened or Refused; after Opened, EstablishTimedOut may follow."""
+    """Open a WebSocket. Followed by Opened or Refused, and before by TokenAwaited if one is shared.
+
+    After Opened, EstablishTimedOut may follow.
+    """
 
 
 class Send(Struct, frozen=True):

@@ -172,7 +172,8 @@ class Dialect:
         identifies: whether sessions have an identity that outlives connections; without one,
             `persistence` is not judged.
         keeps_history: whether the server restores a session's messages after a reconnect.
-        history_window: how many messages the server restores at most; None if it restores all.
+        history_window: how many messages the server restores at most, the newest ones, replies among them;
+            None if it restores all.
         queues: whether clients of this application send messages that fall due in an outage afterwards;
             otherwise those are missed.
         pushes: whether the server sends messages on its own.

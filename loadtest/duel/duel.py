@@ -37,10 +37,9 @@ from loadtest.errors import LoadtestError
 from loadtest.report.markdown import sheet
 from loadtest.results.directory import check_writable
 from loadtest.results.environment import utc_text
-from loadtest.ruling import Ruling
 from loadtest.statistics.margins import margins_of
 from loadtest.verdict.items import AnyItem
-from loadtest.verdict.pooled import is_open
+from loadtest.verdict.pooled import is_certain, is_open
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -172,8 +171,8 @@ class Duel:
         look, items = self._look(), list(pooled_items(self.record, self._pairs).values())
         outcome = Outcome(
             fit=pair.fit,
-            failed=any(_is_certain(item, at_look=look is not None) for item in items),
-            open=any(map(is_open, items)),
+            failed=any(is_certain(item, at_look=look is not None) for item in items),
+            unsettled=any(map(is_open, items)),
             hopeless=pair.fit and bool(pair.lacks),
             latency=None if look is None else look.verdict,
         )
@@ -197,15 +196,6 @@ class Duel:
     def _tell_all(self, lines: Iterable[str]) -> None:
         for line in lines:
             self._tell(line)
-
-
-def _is_certain(item: AnyItem, *, at_look: bool) -> bool:
-    """Whether the candidate regressed in an item, whatever more pairs show.
-
-    If the baseline fails it too, only less often, this is asked at the looks alone: asked after each pair,
-    chance would answer yes more often than the test allows.
-    """
-    return item.verdict is Ruling.FAIL and (at_look or item.evidence.chance_ratio is None)
 
 
 def rejudge(folder: Path) -> DuelRecord:

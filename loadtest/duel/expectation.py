@@ -59,7 +59,7 @@ def expected(load: PlannedLoad) -> Expected:
     round_trips = sum(one.round_trips(load) for one in stretches)
     outages = sum(one.away_s > 0 and one.up_s >= load.warmup_s for one in stretches)
     share = load.sessions / walked
-    return Expected(round_trips=round(max(0.0, round_trips) * share), outages=round(outages * share))
+    return Expected(round_trips=round(round_trips * share), outages=round(outages * share))
 
 
 @dataclass(frozen=True, slots=True)

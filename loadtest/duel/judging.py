@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from loadtest.duel.side_changes import changes_of
 from loadtest.results.directory import DUELS, write_json, writing
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_run
@@ -43,6 +42,7 @@ from loadtest.verdict.latency import (
 )
 from loadtest.verdict.pooled import ItemOfRun, pooled
 from loadtest.verdict.run import judge
+from loadtest.verdict.side_changes import changes_of
 
 RECORD = "duel.json"
 SUMMARY = "summary.md"

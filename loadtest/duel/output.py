@@ -4,18 +4,19 @@ import math
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from loadtest import text
 from loadtest.duel.expectation import Expected, expected
 from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
 from loadtest.duel.locust_options import WARMUP
-from loadtest.duel.settings import DuelSettings, Order, Side
-from loadtest.duel.side_changes import fails_in_both
+from loadtest.duel.settings import OF_LOAD, DuelSettings, Order, Side
 from loadtest.duel.stopping import next_look
 from loadtest.options import SETTINGS
 from loadtest.report.advice import shown_items
 from loadtest.report.change_tables import change_table
 from loadtest.report.tables import Sheet, gate_table, gates, limit_table, pair_table, verdict_table
+from loadtest.results.manifest import Plan
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import readable
 from loadtest.runs.find import FoundRun, find_runs, once
@@ -34,9 +35,7 @@ from loadtest.verdict.latency import (
     spoiling,
     timing,
 )
-
-_ALIKE = [SETTINGS[name] for name in ("sessions", "rate", "arrivals", "warmup_s", "drop_every_s")]
-"""Settings that decide how much a run measures, and that its plan holds as they are given."""
+from loadtest.verdict.side_changes import fails_in_both
 
 _SECONDS_BESIDE = 5
 """Seconds that Locust takes beyond a run's duration: starting, closing sessions, writing reports."""
@@ -248,5 +247,11 @@ def _is_similar(run: FoundRun, settings: DuelSettings) -> bool:
         run.manifest.complete
         and plan.users == settings.users
         and plan.duration_s == settings.duration_s
-        and all(settings.known(row) in (None, getattr(plan, row.plan_field)) for row in _ALIKE)
+        and all(_has(plan, name, settings.known(SETTINGS[name])) for name in OF_LOAD)
     )
+
+
+def _has(plan: Plan, name: str, value: Any) -> bool:
+    """Whether a plan has this value of a setting, if it is known."""
+    planned = getattr(plan, SETTINGS[name].plan_field)
+    return value is None or OF_LOAD[name](value) == planned

@@ -7,7 +7,7 @@ sets, and a duration that is too short to judge latency.
 import math
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -51,11 +51,14 @@ _OWN_OPTIONS = {
 }
 """Options of Locust that the duel sets itself, and what to use instead."""
 
-_OF_LOAD = (
-    *("sessions", "rate", "arrivals", "warmup_s", "seed"),
-    *("drop_every_s", "drops", "storms", "backoff"),
-)
-"""The settings that decide how much a run measures."""
+OF_LOAD: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("sessions", "rate", "arrivals", "warmup_s", "drop_every_s"), lambda value: value),
+    "drops": parse_weights,
+    "storms": parse_storms,
+    "backoff": lambda text: str(parse_backoff(text)),
+}
+"""The settings that decide how much a run measures, and how their value becomes that of the plan. The seed
+decides only when."""
 
 
 class Order(StrEnum):
@@ -194,8 +197,7 @@ class DuelSettings:
     @property
     def load(self) -> PlannedLoad | None:
         """The load of each run; None if a part of it is unknown, or depends on the server's speed."""
-        rows = [SETTINGS[name] for name in _OF_LOAD]
-        values = dict(zip(_OF_LOAD, map(self.known, rows), strict=True))
+        values = {name: self.known(SETTINGS[name]) for name in (*OF_LOAD, "seed")}
         # These are None by default too, and then the default user's.
         optional = {"drops"} if self.locustfile == LOCUSTFILE else set()
         if any(value is None for name, value in values.items() if name not in optional):
@@ -215,9 +217,13 @@ class DuelSettings:
 
     @property
     def followed(self) -> tuple[str, ...]:
-        """The roles whose server's output is followed as its log: started here, and the user names no log."""
-        started = tuple(side.role for side in self.sides if side.command)
-        return started if started and not names_log(self.arguments, self._own_locustfile) else ()
+        """The roles whose server's output is followed as its log: both or none.
+
+        The log of one side alone would show faults that the other may have, too.
+        """
+        if not all(side.command for side in self.sides) or names_log(self.arguments, self._own_locustfile):
+            return ()
+        return tuple(side.role for side in self.sides)
 
     @property
     def _own_locustfile(self) -> Path | None:

@@ -28,14 +28,14 @@ class Outcome:
     Args:
         fit: whether the pair counts: the load generator was fit to measure.
         failed: whether the candidate certainly regressed in an item other than latency.
-        open: whether more pairs may settle an item that both sides fail.
+        unsettled: whether more pairs may settle an item that both sides fail.
         hopeless: whether each run has too few samples, so that no number of pairs can be judged.
         latency: verdict of the look after this pair, None if there was no look.
     """
 
     fit: bool = True
     failed: bool = False
-    open: bool = False
+    unsettled: bool = False
     hopeless: bool = False
     latency: Ruling | None = None
 
@@ -75,7 +75,7 @@ def next_step(outcomes: Sequence[Outcome], *, pairs: int, order: Order) -> Pairi
     """
     if outcomes:
         last = outcomes[-1]
-        if last.failed or last.latency is Ruling.FAIL or (last.latency is Ruling.PASS and not last.open):
+        if last.failed or last.latency is Ruling.FAIL or (last.latency is Ruling.PASS and not last.unsettled):
             return End.SETTLED
         if last.hopeless:
             return End.HOPELESS

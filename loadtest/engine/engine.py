@@ -286,14 +286,16 @@ class Engine:
             self._fail(error)
         self._openers -= 1
 
-    async def _open(self, about: DialectSession) -> tuple[Connection, Phases]:
+    async def _open(
+        self, about: DialectSession, token_awaited: Callable[[], None]
+    ) -> tuple[Connection, Phases]:
         """Log in, then open a WebSocket for this session.
 
         Raises:
             ConnectFailed: there was no token, the login failed, or the WebSocket did not open.
             DialectMistake: `login` or `endpoint` of the dialect raised.
         """
-        endpoint = await self._login.endpoint(about)
+        endpoint = await self._login.endpoint(about, token_awaited)
         connection, phases = await self._dialer.open(endpoint, credentials(about))
         about.cookies = updated(about.cookies, connection.set_cookies)
         self._login.remember(about)

@@ -48,6 +48,7 @@ from loadtest.events import (
     Started,
     Stopped,
     Swept,
+    TokenAwaited,
 )
 from loadtest.session.machine import Session
 from loadtest.session.recorder import Recorder
@@ -92,7 +93,8 @@ class LinkContext:
         recorder: records what sessions measure.
         droppings: drops in progress; each adds and removes itself.
         connect: queues a link; its `open` is called with this epoch when its turn comes.
-        open: opens a WebSocket for a session; raises ConnectFailed.
+        open: opens a WebSocket for a session, and calls the function it is given once it has waited for the
+            token that sessions share, if there is one; raises ConnectFailed.
         token_rejected: called when the server has rejected a session's token.
         ended: called when a link's session has ended and its connection is closed.
         fail: called with a defect; ends the engine.
@@ -108,7 +110,7 @@ class LinkContext:
     recorder: Recorder
     droppings: set[Dropping]
     connect: Callable[[Link, int], None]
-    open: Callable[[DialectSession], Awaitable[tuple[Connection, Phases]]]
+    open: Callable[[DialectSession, Callable[[], None]], Awaitable[tuple[Connection, Phases]]]
     token_rejected: Callable[[DialectSession], None]
     ended: Callable[[Link], None]
     fail: Callable[[Exception], None]
@@ -276,8 +278,14 @@ class Link:
         context = self._context
         if epoch != self._epoch:
             return
+        began_ns = context.clock()
+
+        def token_awaited() -> None:
+            if epoch == self._epoch and self.session.state is State.CONNECTING:
+                self._feed(TokenAwaited(context.clock() - began_ns))
+
         try:
-            connection, phases = await context.open(self.session.about)
+            connection, phases = await context.open(self.session.about, token_awaited)
         except ConnectFailed as failure:
             if epoch == self._epoch and self.session.state is State.CONNECTING:
                 if context.recorder.ending:

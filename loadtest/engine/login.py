@@ -18,7 +18,7 @@ from loadtest.dialects.base import Dialect
 from loadtest.dialects.calls import BLOCKED_S, called, timed
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import described, mistake, wrong_result
-from loadtest.engine.shared_token import Issued, SharedToken
+from loadtest.engine.shared_token import ASK_EVERY_S, Issued, SharedToken
 from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
 from loadtest.events import Endpoint, Refused
 from loadtest.text import Secrets, public_line, secrets_in
@@ -29,6 +29,9 @@ TokenSource = Callable[[], str | Awaitable[str | None] | None]
 
 CREDENTIALS_KEPT = 3
 """Attempts whose credentials are remembered: a server may quote those of an earlier one."""
+
+SHARED_MARGIN_S = ASK_EVERY_S + 5.0
+"""How much longer than its own limit the shared token may take: it may not be asked for at once."""
 
 
 class Login:
@@ -56,14 +59,18 @@ class Login:
         self._has_login = type(dialect).overrides("login")
         self._credentials: dict[int, deque[tuple[str, ...]]] = {}  # of the latest attempts, by session number
 
-    async def endpoint(self, about: DialectSession) -> Endpoint:
+    async def endpoint(self, about: DialectSession, token_awaited: Callable[[], None]) -> Endpoint:
         """Get a token, log in, and return what to request, with the session's headers and cookies.
+
+        Args:
+            about: the session.
+            token_awaited: called when the wait for the token that sessions share is over.
 
         Raises:
             ConnectFailed: there was no token, or the login failed.
             DialectMistake: `login` or `endpoint` of the dialect raised.
         """
-        about.token = await self._token(about)
+        about.token = await self._token(about, token_awaited)
         if self._has_login:
             await self._log_in(about)
         self._check_credentials(about)  # any method of the dialect may have set them
@@ -101,10 +108,13 @@ class Login:
         if isinstance(self._token_source, SharedToken) and about.number in self._shared:
             self._token_source.reject(self._shared[about.number])
 
-    async def _token(self, about: DialectSession) -> str | None:
+    async def _token(self, about: DialectSession, awaited: Callable[[], None]) -> str | None:
         source = self._token_source
         if isinstance(source, SharedToken):
-            return await self._shared_token(source, about)
+            try:
+                return await self._shared_token(source, about)
+            finally:
+                awaited()
         try:
             with fail_after(self._timeout_s):
                 token = source()
@@ -116,10 +126,12 @@ class Login:
 
     async def _shared_token(self, source: SharedToken, about: DialectSession) -> str:
         try:
-            issued = self._shared[about.number] = await source.get()
+            with fail_after(longest_s := self._timeout_s + SHARED_MARGIN_S):
+                issued = self._shared[about.number] = await source.get()
+        except TimeoutError:
+            raise _no_token(f"there was no answer within {longest_s:g} s") from None
         except LoginFailed as failed:
-            detail = public_line(failed.detail, Secrets(self.secrets))
-            raise ConnectFailed(Refused(phase="token", cause="command_failed", detail=detail)) from failed
+            raise _no_token(public_line(failed.detail, Secrets(self.secrets))) from failed
         return issued.token
 
     async def _log_in(self, about: DialectSession) -> None:
@@ -156,6 +168,10 @@ def credentials(about: DialectSession) -> tuple[str, ...]:
     """Return a session's token, and what stands in its headers and cookies; short texts are not secrets."""
     found = secrets_in((*about.headers.values(), *about.cookies.values()))
     return (about.token, *found) if about.token else tuple(found)
+
+
+def _no_token(detail: str) -> ConnectFailed:
+    return ConnectFailed(Refused(phase="token", cause="command_failed", detail=detail))
 
 
 def _is_sound(endpoint: object) -> bool:

@@ -1,7 +1,8 @@
 """One token for all sessions of a process, renewed when it is rejected or too old.
 
 A server that rejects an expired token is right, but its refusal is a failed attempt like any other. So a JWT
-is renewed before the time in its claim `exp` (RFC 7519, section 4.1.4); the age of other tokens is a setting.
+is renewed before the time in its claim `exp` (RFC 7519, section 4.1.4), and any token at the age that a
+setting says, if that comes first.
 
 `ask` gets a token from outside the engine, a command say. At most one request is under way and at most one
 begins per second, so that a server that rejects every token does not make the command run all the time. All
@@ -31,7 +32,6 @@ ASK_EVERY_S = 1.0
 
 TOKENS_KEPT = 100
 """Tokens remembered as secrets: a server may quote an earlier one."""
-
 
 EXPIRY_MARGIN_S = 60.0
 """How long before its end a JWT is renewed, for clocks that differ; half of its life if that is shorter."""
@@ -137,10 +137,14 @@ class SharedToken:
 
 
 def expiry_s(token: str) -> float:
-    """Return the Unix time at which a JWT expires; infinity for other tokens, and where it does not say."""
+    """Return the Unix time at which a JWT expires; infinity for other tokens, and where it does not say.
+
+    Python's JSON also reads NaN and Infinity.
+    """
     try:
         _, claims, _ = token.split(".")
         said = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
-        return float(said["exp"]) if type(said["exp"]) in (int, float) else math.inf
+        expires_s = float(said["exp"]) if type(said["exp"]) in (int, float) else math.inf
+        return expires_s if math.isfinite(expires_s) else math.inf
     except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
         return math.inf

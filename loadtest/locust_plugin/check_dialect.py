@@ -17,7 +17,7 @@ from loadtest.errors import InvalidSetting, UsageError
 from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
-from loadtest.locust_plugin.token_command import check_token_command, token_command, with_token
+from loadtest.locust_plugin.token_command import check_token_command, with_token
 from loadtest.options import SETTINGS
 from loadtest.report.dialect_check import DialectCheck
 from loadtest.setting import written
@@ -73,10 +73,10 @@ def _conversation(settings: LoadSettings) -> Conversation:
     """Hold the conversation; the token command runs in this thread meanwhile."""
     failures: list[BaseException] = []
     calls = GeventCalls(failures.append)
-    command = token_command(settings.token, calls)
-    engine, run_id = with_token(settings.engine, command), secrets.token_hex(4)
+    engine, command = with_token(settings, calls)
+    scripted = ScriptedSession(engine, run_id=secrets.token_hex(4), start_thread=start_native_thread)
     try:
-        held = ScriptedSession(engine, run_id=run_id, start_thread=start_native_thread).hold(settings.secrets)
+        held = scripted.hold(settings.secrets)
     finally:
         if command is not None:
             command.close()

@@ -38,10 +38,13 @@ class GeventCalls:
 
     Args:
         failed: called with the exception of a call that raised; later calls are still made.
+
+    Attributes:
+        failed: likewise, for what a call has begun.
     """
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
-        self._failed = failed
+        self.failed = failed
         self._calls: deque[tuple[Callable[..., None], tuple[object, ...]]] = deque()
         self._arrived = Event()
         self._watcher: Any = gevent.get_hub().loop.async_()
@@ -62,7 +65,7 @@ class GeventCalls:
                 try:
                     function(*arguments)
                 except Exception as error:
-                    self._failed(error)
+                    self.failed(error)
 
     def close(self) -> None:
         """Stop making calls; pending ones are dropped."""

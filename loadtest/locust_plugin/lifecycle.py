@@ -246,7 +246,10 @@ class RecordingLifecycle(Lifecycle):
         probed = health_path if self.made_by == "probe" else None  # other runs do not judge health
         health = None if probed is None else public_health(ask(probed), settings)
         known, self._revision = self._revision, None  # a later run may meet another revision
-        return known or find_revision(settings, ask, health_path=health_path), health
+        revision = known or find_revision(
+            settings, ask, health_path=health_path, probed=self.made_by == "probe"
+        )
+        return revision, health
 
     def listen(self) -> None:
         """Listen to Locust's events from now on, and check its web form."""
@@ -284,6 +287,7 @@ class RecordingLifecycle(Lifecycle):
             **beginning(start.unix_ns),
             revision=revision.name,
             revision_source=revision.source or None,
+            revision_said=revision.said,
             target=str(settings.engine.target),
             plan=self._plan(settings),
             promises=promises_of(settings.engine.config.dialect),
@@ -306,6 +310,7 @@ class RecordingLifecycle(Lifecycle):
             manifest,
             all_planned=self._environment.shape_class is None,
             identifies=settings.engine.config.dialect.identifies,
+            path=settings.engine.config.dialect.path,
         )
         log_watch = self._log_watch(settings, writer.path, manifest.run_id)
         self._windows = NO_WINDOWS

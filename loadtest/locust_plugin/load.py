@@ -24,7 +24,7 @@ from loadtest.events import Identity
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_settings import LoadSettings
-from loadtest.locust_plugin.token_command import token_command, with_token
+from loadtest.locust_plugin.token_command import check_token_command, with_token
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, has_texts, pack
 from loadtest.session.recorder import Interval, Lifecycle
@@ -98,7 +98,8 @@ class Load:
         windows: returns those of the run's drills, as far as they are known.
 
     Raises:
-        LoadtestError: a source address does not belong to this machine, or the engine did not start.
+        LoadtestError: a source address does not belong to this machine, the program of the token command is
+            not found here, or the engine did not start.
     """
 
     def __init__(
@@ -125,11 +126,11 @@ class Load:
         self._finished = False
         self._finishing = RLock()  # Ctrl-C in a worker's terminal and the master's request may coincide
         self._known_secrets = GrowingSecrets(settings.secrets)
-        self._check_limits()
+        self._check_machine()
         self._gevent = GeventCalls(failed)
-        self._token_command = token_command(settings.token, self._gevent)
+        engine, self._token_command = with_token(settings, self._gevent)
         self._engine = Engine(
-            with_token(settings.engine, self._token_command),
+            engine,
             start_ns=start_ns,
             run_id=info.run_id,
             on_interval=functools.partial(self._gevent.call, self._take),
@@ -144,8 +145,12 @@ class Load:
         if not ready.wait(_ENGINE_START_S):
             raise LoadtestError(f"the engine did not start within {_ENGINE_START_S:g} s")
 
-    def _check_limits(self) -> None:
-        """Check source addresses, raise the open files limit, and exempt existing objects from collection."""
+    def _check_machine(self) -> None:
+        """Check source addresses and the token command, and raise the open files limit.
+
+        Existing objects are exempted from collection.
+        """
+        check_token_command(self._settings.token)
         for address in self._settings.engine.source_ips:
             check_source(address)
         most, sessions = raise_files_limit(), self._settings.sessions

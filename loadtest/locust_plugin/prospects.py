@@ -11,7 +11,7 @@ from loadtest.results.identities import Identities
 from loadtest.results.manifest import Manifest
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
-from loadtest.verdict.shared_identity import one_identity
+from loadtest.verdict.shared_identity import asked_alike, one_identity
 
 GRACE_S = 30.0
 """How long no session may work: a server that is starting is usually ready by then."""
@@ -29,6 +29,7 @@ class Prospects:
         manifest: the run's.
         all_planned: whether the plan's users are all there will ever be; with a load shape they are not.
         identifies: whether sessions have an identity that outlives connections.
+        path: path of the endpoint with all values of its query, which the plan hides; None for the plan's.
         grace_s: how long no session may work.
     """
 
@@ -38,11 +39,13 @@ class Prospects:
         *,
         all_planned: bool = True,
         identifies: bool = False,
+        path: str | None = None,
         grace_s: float = GRACE_S,
     ) -> None:
         self._manifest = manifest
         self._plan = manifest.plan
         self._identities = Identities() if identifies else None
+        self._path = manifest.plan.path if path is None else path
         self._all_planned = all_planned
         self._grace_s = grace_s
         self._first_ns: int | None = None  # end of the first interval with an attempt
@@ -52,6 +55,14 @@ class Prospects:
         if self._identities is not None:
             for record in lifecycle:
                 self._identities.event(record)
+
+    @property
+    def same_id_asked(self) -> bool:
+        """Whether a value that run.json hides is the one id that sessions share."""
+        if self._identities is None or "?" not in self._path:
+            return False
+        shared = self._identities.shared()
+        return shared is not None and asked_alike(shared, self._path)
 
     def none_left(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
         """Return why no session can work any more, empty if one may.
@@ -65,7 +76,7 @@ class Prospects:
             self._first_ns = stop_ns
         shared = None if self._identities is None else self._identities.shared()
         return (
-            one_identity(shared, self._manifest)
+            one_identity(shared, self._path, own_credentials=self._manifest.own_credentials)
             or self._none_worked(counts, gauges, stop_ns)
             or self._all_gone(counts)
         )

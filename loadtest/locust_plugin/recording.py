@@ -108,6 +108,7 @@ class Recording:
         self.writer = writer
         self.ended_early: str | None = None
         self._prospects = prospects
+        self._same_id_asked = False
         self._began_ns = began_ns
         self._log_watch = log_watch
         self._gauge_watch = gauge_watch
@@ -142,6 +143,9 @@ class Recording:
             self._log_watch.learn(events or packed.lifecycle)
         self._counts.update(packed.counts)
         self._prospects.see(packed.lifecycle)
+        if not self._same_id_asked and self._prospects.same_id_asked:
+            self._same_id_asked = True
+            self.writer.same_id_asked()
         self._recent.setdefault(packed.worker, deque(maxlen=_RECENT)).append(packed)
         self._tell_losses(packed, self.elapsed_ns / 1e9)
 

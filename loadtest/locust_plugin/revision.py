@@ -2,7 +2,8 @@
 
 It is the first of: `--ws-revision`; the response header that `--ws-revision-header` names; `version`,
 `revision` or `commit` in the health endpoint's JSON; the commit that the CI job builds; else `unnamed`. The
-server is asked once before each run, by the process that records it, and only if no revision was given.
+server is asked once before each run, by the process that records it. If a revision was given, what the server
+says decides nothing: a run against another version than was meant is made, and says so.
 
 A server's text becomes a folder's name and the key by which runs are compared, so it is cut to the characters
 that both may have. A text that holds one of the run's secrets is not taken.
@@ -21,7 +22,7 @@ from itertools import chain
 import msgspec
 
 from loadtest.locust_plugin.load_settings import LoadSettings
-from loadtest.results.manifest import GIVEN, UNNAMED
+from loadtest.results.manifest import GIVEN, UNNAMED, SaidRevision, revision_doubt
 from loadtest.text import one_line, public_line, public_path, without_secrets
 from loadtest.transport.http_health import Answer, Health, ask
 
@@ -32,6 +33,9 @@ FIELDS = ("version", "revision", "commit")
 
 VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")
 """Environment variables in which a CI service names the commit: GitHub's, GitLab's."""
+
+_OF_PROBE = "--revision"
+"""The option of `loadtest probe` that names the revision."""
 
 LONGEST = 80
 """Characters of a revision that a server or CI names: those of a folder's name."""
@@ -51,10 +55,17 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A server's revision and its source: an option, a header, a field or a variable; empty for `unnamed`."""
+    """A server's revision.
+
+    Args:
+        name: its name.
+        source: an option, a header, a field or a variable; empty for `unnamed`.
+        said: what the server said of it, if `name` was given.
+    """
 
     name: str
     source: str = ""
+    said: SaidRevision | None = None
 
 
 Ask = Callable[[str], Answer]
@@ -73,7 +84,12 @@ def public_health(answer: Answer, settings: LoadSettings) -> Health:
 
 
 def find_revision(
-    settings: LoadSettings, ask: Ask, *, health_path: str | None, environment: Mapping[str, str] = os.environ
+    settings: LoadSettings,
+    ask: Ask,
+    *,
+    health_path: str | None,
+    probed: bool = False,
+    environment: Mapping[str, str] = os.environ,
 ) -> Revision:
     """Return the revision of the server under test, and log where it came from.
 
@@ -81,23 +97,38 @@ def find_revision(
         settings: settings of the run.
         ask: asks the server.
         health_path: path of the health endpoint, None if there is none.
+        probed: whether this is a probe, whose option has another name and which needs no baseline.
         environment: the process's environment variables.
     """
-    if settings.revision:
-        return Revision(settings.revision, GIVEN)
     search = _Search(settings, ask, health_path)
+    if settings.revision:
+        return _given(settings.revision, search)
     named = chain(search.named_by_header(), search.named_by_health(), search.named_by(environment))
     found = next(named, Revision(UNNAMED))  # a source is asked only if those before it named none
     if found.name == UNNAMED:
-        asked = "".join(f"; {one}" for one in search.answers)
+        asked = "".join(f"; {one}" for one in search.reasons())
         logger.warning(
-            "no revision of the server is known, so this run will not be a baseline: give %s NAME%s",
-            GIVEN,
+            "no revision of the server is known%s: give %s NAME%s",
+            "" if probed else ", so this run will not be a baseline",
+            _OF_PROBE if probed else GIVEN,
             asked,
         )
     else:
         logger.info("the revision is %s (%s)", found.name, found.source)
     return found
+
+
+def _given(name: str, search: "_Search") -> Revision:
+    """Return the revision that a person named, with what the server says, and warn if that is another."""
+    heard = list(search.named_by_header()) or list(search.named_by_health())
+    said = [SaidRevision(name=one.name, source=one.source) for one in heard]
+    doubts = [revision_doubt(name, one) for one in said]
+    if "" in doubts:  # the endpoint may name a release and a commit: one of them was given
+        return Revision(name, GIVEN, said[doubts.index("")])
+    if not said:
+        return Revision(name, GIVEN)
+    logger.warning("%s", doubts[0])
+    return Revision(name, GIVEN, said[0])
 
 
 class _Search:
@@ -112,6 +143,13 @@ class _Search:
         self._settings = settings
         self._ask = ask
         self._health_path = health_path
+
+    def reasons(self) -> Iterator[str]:
+        """Yield why the server named no revision: its answers, and that it has no health endpoint."""
+        yield from self.answers
+        if self._health_path is None:
+            dialect = self._settings.engine.config.dialect.name
+            yield f"the dialect {dialect} has no health endpoint (health_path)"
 
     def named_by_header(self) -> Iterator[Revision]:
         """Yield the revision in the header that was asked for, if there is one."""
@@ -140,7 +178,7 @@ class _Search:
         yield _PLACEHOLDER.sub("revision", self._settings.engine.config.dialect.path.partition("?")[0])
 
     def named_by_health(self) -> Iterator[Revision]:
-        """Yield the revision in the health endpoint's JSON, if there is one."""
+        """Yield the revisions in the health endpoint's JSON, if there are any."""
         if self._health_path is None:
             return
         answer = self._answer(self._health_path)
@@ -148,7 +186,6 @@ class _Search:
         for field in FIELDS:
             if name := self._cleaned(fields.get(field, "")):
                 yield Revision(name, f"{field} in {_get(self._health_path)}")
-                return
 
     def named_by(self, environment: Mapping[str, str]) -> Iterator[Revision]:
         """Yield the commit that the CI job builds, if it is one."""

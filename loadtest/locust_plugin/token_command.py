@@ -19,13 +19,13 @@ from loadtest.engine.engine import EngineSettings
 from loadtest.engine.shared_token import Answer, SharedToken
 from loadtest.errors import LoginFailed
 from loadtest.locust_plugin.gevent_bridge import GeventCalls
-from loadtest.locust_plugin.load_settings import TokenSettings
+from loadtest.locust_plugin.load_settings import LoadSettings, TokenSettings
 from loadtest.processes import PIPE, Process
 from loadtest.serverlog.follow import command_words
 from loadtest.text import one_line, without_likely_secrets
 
 MOST_BYTES = 2**14
-"""Longest token; a server's limit on the upgrade's headers is mostly lower."""
+"""Longest token; a server's limit on the upgrade's headers is usually lower."""
 
 _LAST_WORDS = 2**12
 _PIPE_BYTES = 2**16
@@ -53,6 +53,7 @@ class TokenCommand:
     Args:
         settings: the command, and how long a token may be used.
         calls: calls from the engine's thread into gevent's.
+        issued: called in gevent's thread with each token, before the engine has it.
 
     Attributes:
         shared: the token for the engine.
@@ -61,10 +62,13 @@ class TokenCommand:
         InvalidSetting: the quoting is malformed, or the program is not found.
     """
 
-    def __init__(self, settings: TokenSettings, calls: GeventCalls) -> None:
+    def __init__(
+        self, settings: TokenSettings, calls: GeventCalls, issued: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._words = command_words(settings.command, _OPTION)
         self._timeout_s = settings.timeout_s
         self._calls = calls
+        self._issued = issued
         self._greenlet: Any = None
         self.shared = SharedToken(self._ask, settings.ttl_s)
 
@@ -73,7 +77,19 @@ class TokenCommand:
         self._calls.call(self._start, answered)
 
     def _start(self, answered: Callable[[Answer], None]) -> None:
-        self._greenlet = gevent.spawn(lambda: answered(self.run()))
+        self._greenlet = gevent.spawn(self._run_for, answered)
+
+    def _run_for(self, answered: Callable[[Answer], None]) -> None:
+        """Run the command and answer in every case: all sessions wait for it."""
+        answer: Answer = LoginFailed("the token command could not be run")
+        try:
+            answer = self.run()
+            if isinstance(answer, str):
+                self._issued(answer)
+        except Exception as error:  # the tool's own failure, too many open files for example
+            self._calls.failed(error)
+        finally:
+            answered(answer)
 
     def close(self) -> None:
         """End the command if it runs."""
@@ -109,17 +125,17 @@ class TokenCommand:
                 if time.monotonic() > over_s:
                     return LoginFailed(f"the token command did not end within {self._timeout_s:g} s")
                 gevent.sleep(_LOOK_EVERY_S)
-        return _judged(status, printed, last_words)
+        return _token_in(status, printed, last_words)
 
 
-def token_command(settings: TokenSettings | None, calls: GeventCalls) -> TokenCommand | None:
-    """Return the command of these settings; None if they name none."""
-    return None if settings is None else TokenCommand(settings, calls)
-
-
-def with_token(settings: EngineSettings, command: TokenCommand | None) -> EngineSettings:
-    """Return the engine's settings with the token of a command; unchanged without one."""
-    return settings if command is None else replace(settings, token=command.shared)
+def with_token(
+    settings: LoadSettings, calls: GeventCalls, issued: Callable[[str], None] = lambda _: None
+) -> tuple[EngineSettings, TokenCommand | None]:
+    """Return the engine's settings with the token of a command, and the command; None if there is none."""
+    if settings.token is None:
+        return settings.engine, None
+    command = TokenCommand(settings.token, calls, issued)
+    return replace(settings.engine, token=command.shared), command
 
 
 def _available(descriptor: int, limit: int) -> bytes:
@@ -129,7 +145,7 @@ def _available(descriptor: int, limit: int) -> bytes:
     return b""
 
 
-def _judged(status: int, printed: bytes, last_words: bytes) -> Answer:
+def _token_in(status: int, printed: bytes, last_words: bytes) -> Answer:
     """Return the token that a command has printed, or why there is none."""
     if status:
         lines = last_words.decode(errors="replace").strip().splitlines() or [""]

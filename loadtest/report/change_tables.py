@@ -9,10 +9,8 @@ from loadtest.report.tables import Table, Untrusted, bounded
 from loadtest.verdict.differences import Difference
 from loadtest.verdict.item_changes import Change, ItemChange, outcome_line
 
-_BEFORE = frozenset({Change.FIXED})
-"""Changes that the baseline's summary explains; the candidate's explains the others."""
-
-_EXPLAINED = frozenset({Change.FIXED, Change.BROKEN, Change.UNCLEAR})
+_EXPLAINED = frozenset({Change.BROKEN, Change.FAILS, Change.UNCLEAR, Change.NO_LONGER_JUDGED})
+"""Changes that the candidate's summary explains; the baseline's explains what was fixed."""
 
 
 def change_lines(changes: Sequence[ItemChange] | None) -> list[str]:
@@ -29,13 +27,13 @@ def change_table(changes: Sequence[ItemChange] | None) -> Table:
 
 
 def explanations(changes: Sequence[ItemChange]) -> Iterator[str]:
-    """Yield why items were fixed, broken or are unclear; not of `latency`, which has a line of its own."""
+    """Yield why items changed, or why that is unclear; not of `latency`, which has a line of its own."""
     for change in changes:
-        if change.change not in _EXPLAINED or change.item == "latency":
+        if change.item == "latency":
             continue
-        if change.change in _BEFORE:
+        if change.change is Change.FIXED:
             yield f"{change.item} {change.change}, before: {change.summary_before}"
-        else:
+        elif change.change in _EXPLAINED:
             yield f"{change.item} {change.change}: {change.summary_after}"
 
 

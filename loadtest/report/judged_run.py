@@ -11,7 +11,7 @@ from loadtest.drops.drills import written_drill
 from loadtest.options import SETTINGS, command_options
 from loadtest.report.advice import shown_items
 from loadtest.results.data import RunData
-from loadtest.results.manifest import GIVEN, UNNAMED, Manifest
+from loadtest.results.manifest import GIVEN, Manifest
 from loadtest.setting import Setting, written
 from loadtest.statistics.margins import margins_text
 from loadtest.verdict.items import AnyItem, Verdict
@@ -69,7 +69,7 @@ class JudgedRun:
         if not self.started_reference_server:
             head += f" --host {shlex.quote(manifest.target)}"
         options = command_options(msgspec.structs.asdict(plan))
-        if manifest.revision != UNNAMED:
+        if manifest.named:
             options.append(f"{GIVEN} {shlex.quote(manifest.revision)}")
         options += [row.option_with(value) for row, value in _judging(manifest)]
         return _broken(head, options)
@@ -84,7 +84,7 @@ class JudgedRun:
             "--dialect": manifest.plan.dialect,
             "--path": manifest.plan.path,
             "--health-path": manifest.health and manifest.health.path,
-            "--revision": None if manifest.revision == UNNAMED else manifest.revision,
+            "--revision": manifest.revision if manifest.named else None,
         }
         options = [f"{name} {shlex.quote(value)}" for name, value in given.items() if value]
         options += [

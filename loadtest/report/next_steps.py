@@ -5,10 +5,12 @@ An item whose evidence needs no distinction has one text, in `loadtest.report.ad
 
 from collections.abc import Sequence
 
+from loadtest import text
 from loadtest.verdict.connect import ID_OF_ANOTHER
-from loadtest.verdict.evidence import CleanupEvidence, ConnectEvidence, MessagingEvidence
+from loadtest.verdict.drill_rules import turns_away
+from loadtest.verdict.evidence import CleanupEvidence, ConnectEvidence, MessagingEvidence, ReconnectEvidence
 from loadtest.verdict.items import AnyItem
-from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
+from loadtest.verdict.loss_evidence import DrillEvidence, LossesSeen, StabilityEvidence
 from loadtest.verdict.messaging import FAILINGS
 
 _BAD_DATA = {
@@ -38,6 +40,8 @@ def step_by_evidence(item: AnyItem) -> str:
             return _about_messages(found)
         case CleanupEvidence() as found:
             return _about_cleanup(found)
+        case ReconnectEvidence() as found:
+            return _about_drills(found.drills)
         case ConnectEvidence(counts=counts) if ID_OF_ANOTHER in counts:
             return _LEAK
     return ""
@@ -54,6 +58,19 @@ def _about_losses(groups: Sequence[LossesSeen]) -> str:
         "restarts, time limits, crashes. Allow losses that you know and accept, for example with "
         f"--ws-allow-losses {rule}=2/h"
     )
+
+
+def _about_drills(drills: Sequence[DrillEvidence]) -> str:
+    """Say when nothing listened, if that is how most attempts failed in a drill, and sessions came back."""
+    for one in drills:
+        if one.back and turns_away(one) and 2 * one.nobody > one.refused:
+            first, last = text.clock(one.nobody_from_s or 0.0), text.clock(one.nobody_until_s or 0.0)
+            when = f"at {first}" if first == last else f"from {first} to {last}"
+            return (
+                f"nothing listened {when}, during the drill: start the new server before the old one stops, "
+                "or let the load balancer hold connections"
+            )
+    return ""
 
 
 def _about_messages(found: MessagingEvidence) -> str:

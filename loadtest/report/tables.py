@@ -341,9 +341,10 @@ def named_revision(manifest: Manifest) -> str:
 
 def environment_table(run: RunData) -> Table:
     """Return where, when and with which versions the run was made."""
-    manifest, host = run.manifest, run.manifest.host
+    manifest, host, said = run.manifest, run.manifest.host, run.manifest.revision_said
     rows = [
         ("revision", Untrusted(named_revision(manifest))),
+        *([("the server says", Untrusted(f"{said.name} ({said.source})"))] if said is not None else []),
         ("run", Untrusted(manifest.run_id)),
         ("target", Untrusted(manifest.target)),
         ("started", Untrusted(manifest.started_at)),

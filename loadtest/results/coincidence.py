@@ -7,14 +7,17 @@ many as it loses, or more. While no session is up after losses, the server is aw
 nobody, or a proxy that answers for it, are explained as well.
 
 In a drill it is otherwise: its losses are not a matter of `stability`, so attempts to reconnect that find
-nobody count for `reconnect`, and explain first attempts that find nobody.
+nobody count for `reconnect`. First attempts that find nobody at the same time are explained by them. A
+connection that ends before the session has worked is explained if the server says that it goes away or
+restarts, for it may be drained like the others, or if it ended in the way of many losses around it.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from loadtest.events import UNREACHABLE
-from loadtest.results.loss_groups import LATEST_NS, within_limits
+from loadtest.results.loss_groups import LATEST_NS, code_of, within_limits
 from loadtest.results.uptime import Away
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -24,6 +27,18 @@ LOSSES_PER_ATTEMPT = 4
 one in five are new at any moment."""
 
 
+GOING_AWAY = frozenset({1001, 1012})
+"""Close codes of a server that shuts down: Going Away (RFC 6455, section 7.4.1), Service Restart."""
+
+
+class _Ended(NamedTuple):
+    """A connection that ended in a drill before its session had worked."""
+
+    drill: int
+    second: int
+    code: int
+
+
 class Coincidences:
     """Counts the attempts that losses explain."""
 
@@ -31,29 +46,32 @@ class Coincidences:
         self._losses: Counter[int] = Counter()  # by second
         self._ended: defaultdict[str, Counter[int]] = defaultdict(Counter)  # by item and second
         self._absent: defaultdict[str, Counter[int]] = defaultdict(Counter)  # found nobody, or a proxy
-        self._absent_in_drills: Counter[str] = Counter()
-        self._lost_in_drills = False
+        self._absent_in_drills: defaultdict[str, Counter[int]] = defaultdict(Counter)
+        self._lost_as: Counter[tuple[int, int]] = Counter()  # in drills, by second and code
+        self._ended_as: defaultdict[str, Counter[_Ended]] = defaultdict(Counter)  # in drills, by item
 
-    def event(self, record: Lifecycle, *, in_outage: bool, in_drill: bool = False) -> None:
+    def event(self, record: Lifecycle, *, in_outage: bool, drill: int | None = None) -> None:
         """Add a lifecycle event.
 
         Args:
             record: the event.
             in_outage: whether its session was established before.
-            in_drill: whether it lies in the window of a drill.
+            drill: number of the drill in whose window it lies, if any.
         """
         second = within_limits(record.at_ns) // NS_PER_S
         item = "reconnect" if in_outage else "connect"
         if record.event == "lost":
             self._losses[second] += 1
-            self._lost_in_drills = self._lost_in_drills or in_drill
+            if drill is not None:
+                self._lost_as[second, code_of(record)] += 1
         elif record.event == "failed" and record.code is not None:
-            self._ended[item][second] += 1
-        elif record.event == "failed" and _may_be_away(record.cause or ""):
-            if in_drill:
-                self._absent_in_drills[item] += 1
+            if drill is None:
+                self._ended[item][second] += 1
             else:
-                self._absent[item][second] += 1
+                self._ended_as[item][_Ended(drill, second, code_of(record))] += 1
+        elif record.event == "failed" and _may_be_away(record.cause or ""):
+            absent = self._absent if drill is None else self._absent_in_drills
+            absent[item][second] += 1
 
     def explained(self, away: Iterable[Away]) -> dict[str, int]:
         """Return by item how many failed attempts losses explain.
@@ -71,15 +89,44 @@ class Coincidences:
                 for second, count in absent.items()
                 if self._is_explained(second) or any(first <= second <= last for first, last in spans)
             )
-        if self._lost_in_drills:
-            found["connect"] += self._absent_in_drills["connect"]
+        for item, ended_as in self._ended_as.items():
+            found[item] += sum(count for ended, count in ended_as.items() if self._is_drained(ended))
+        away_in_drills = self._absent_in_drills["reconnect"]
+        for second, count in self._absent_in_drills["connect"].items():
+            if any(away_in_drills[near] for near in _around(second)):
+                found["connect"] += count
         return dict(sorted(found.items()))
 
+    def turned_away(self) -> dict[int, int]:
+        """Return by drill how many attempts to reconnect ended early in it without explanation."""
+        found: Counter[int] = Counter()
+        for ended, count in self._ended_as["reconnect"].items():
+            found[ended.drill] += 0 if self._is_drained(ended) else count
+        return dict(found)
+
+    def _is_drained(self, ended: "_Ended") -> bool:
+        """Return whether a connection that ended early in a drill went like the drill's losses."""
+        if ended.code in GOING_AWAY:
+            return True
+        alike = [(near, ended.code) for near in _around(ended.second)]
+        losses = sum(self._lost_as[key] for key in alike)
+        early = sum(
+            count
+            for ended_as in self._ended_as.values()
+            for one, count in ended_as.items()
+            if (one.second, one.code) in alike
+        )
+        return losses >= LOSSES_PER_ATTEMPT * early
+
     def _is_explained(self, second: int) -> bool:
-        around = range(second - 1, second + 2)
+        around = _around(second)
         losses = sum(self._losses[near] for near in around)
         by_second = (*self._ended.values(), *self._absent.values())
         return losses >= LOSSES_PER_ATTEMPT * sum(counts[near] for counts in by_second for near in around)
+
+
+def _around(second: int) -> range:
+    return range(second - 1, second + 2)
 
 
 def _may_be_away(cause: str) -> bool:

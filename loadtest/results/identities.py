@@ -1,16 +1,15 @@
 """Which sessions share an identity: the server gave one of them the session id of another.
 
 Each session counts once, with the id under which it was first established: one that comes back as another
-session is a matter of `persistence`. A session of whom the server said no id has its own.
+session is a matter of `persistence`. A session of whom the server said no id has its own. Ids are of limited
+length: they were cut when they were recorded (`loadtest.results.interval`).
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from loadtest.session.reconnecting import NAMED, WORKING
 from loadtest.session.recorder import Lifecycle
-from loadtest.text import LINE_LENGTH
 
 PAIRS_LIMIT = 2
 """Pairs of sessions that are kept as examples."""
@@ -56,14 +55,14 @@ class Identities:
         established = record.event in ("connected", "resumed", NAMED) or (
             record.event == "failed" and record.phase == WORKING
         )
-        session = _bounded(record.session)
+        session = record.session
         if record.event == NAMED and self._given.get(session) == session:
             del self._given[session]  # that it had its own was assumed: the server had said none
         if not established or session in self._given:
             return
-        given = session if record.known_as is None else _bounded(record.known_as)
-        anothers = given != session and given in self._given
-        self._suspected = self._suspected or anothers or not self._taken.isdisjoint((given, session))
+        given = session if record.known_as is None else record.known_as
+        is_others = given != session and given in self._given
+        self._suspected = self._suspected or is_others or not self._taken.isdisjoint((given, session))
         self._given[session] = given
         self._taken.add(given)
         self._stale = True
@@ -99,11 +98,3 @@ class Identities:
             if given != session or given not in by_id[given]:
                 by_id[given].append(session)
         return by_id
-
-
-def _bounded(name: str) -> str:
-    """Return an id of any length as one of limited length; different ids stay different."""
-    if len(name) <= LINE_LENGTH:
-        return name
-    digest = blake2b(name.encode(errors="surrogatepass"), digest_size=8).hexdigest()
-    return f"{name[: LINE_LENGTH - len(digest) - 1]} {digest}"

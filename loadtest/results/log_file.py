@@ -66,7 +66,8 @@ class LogWriter:
             texts = {
                 name: public_line(getattr(logged, name), secrets) for name in ("session", "file", "text")
             }
-            lines.append(msgspec.structs.replace(logged, **texts))
+            also = tuple(public_line(one, secrets) for one in logged.also)
+            lines.append(msgspec.structs.replace(logged, also=also, **texts))
         self._write(lines)
 
     def finish(self, reading: ReadStats) -> None:

@@ -6,6 +6,7 @@ comparing one plan across hosts, revisions or numbers of workers is the purpose 
 never reads the host or the clock; `loadtest.results.environment` does.
 """
 
+import re
 from hashlib import sha256
 from typing import Annotated, Literal
 
@@ -36,6 +37,10 @@ UNNAMED = "unnamed"
 
 GIVEN = "--ws-revision"
 """Source of a revision that a person named."""
+
+_UNSAFE = re.compile(r"[^a-z0-9._-]+")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+"""A commit's hash, in full or shortened as Git shortens it."""
 
 _SIZES = Weighted(Whole(1, 2**20, "bytes"), "size")
 
@@ -224,6 +229,18 @@ class DrillRun(Struct, frozen=True, kw_only=True):
     last_words: Text = ""
 
 
+class SaidRevision(Struct, frozen=True, kw_only=True):
+    """The revision that the server says it is, where a person named one.
+
+    Args:
+        name: as the server says it, in plain characters.
+        source: the header or field that says it.
+    """
+
+    name: Text
+    source: Text
+
+
 class WorkerShare(Struct, frozen=True, kw_only=True):
     """What one process contributed to a run.
 
@@ -248,6 +265,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         run_id: short unique id, usable in a folder name.
         revision: version of the server under test.
         revision_source: how the revision is known, null if it is not or an earlier version wrote the file.
+        revision_said: what the server said of its revision where one was given, null if it said nothing.
         target: URL of the server, without secrets.
         started_at: start time, ISO 8601 in UTC.
         ended_at: end time, ISO 8601 in UTC, or null.
@@ -266,6 +284,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
             dialect's promise.
         server_gauge: the server's gauge of its connections, null if none was given.
         subprotocol_optional: whether a server could select none of the subprotocols offered.
+        same_id_asked: whether all sessions asked for the id that they share, in a value of the path's query:
+            the plan's path does not show that any more.
         own_credentials: whether each session had credentials of its own, from a row of `--ws-data` that no
             other has.
         drills: the commands that ran while sessions were connected, ordered by planned start.
@@ -292,6 +312,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     ended_at: Text | None = None
     complete: bool = False
     revision_source: Text | None = None
+    revision_said: SaidRevision | None = None
     versions: dict[Text, Text] = field(default_factory=dict)
     host: Host = field(default_factory=Host)
     workers: list[WorkerShare] = field(default_factory=list)
@@ -302,6 +323,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     cleanup_timeout_s: Amount | None = None
     server_gauge: ServerGauge | None = None
     subprotocol_optional: bool = False
+    same_id_asked: bool = False
     own_credentials: bool = False
     drills: tuple[DrillRun, ...] = ()
     drill_window_s: Amount = 120.0
@@ -320,6 +342,16 @@ class Manifest(Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "target", public_url(self.target))
         msgspec.structs.force_setattr(self, "plan", plan)
         msgspec.structs.force_setattr(self, "comparability_hash", comparability_hash(plan))
+
+    @property
+    def named(self) -> bool:
+        """Whether the version of the server is known. Earlier versions wrote `unknown` if it was not."""
+        return self.revision != UNNAMED and (self.revision != "unknown" or self.revision_source is not None)
+
+    @property
+    def revision_doubt(self) -> str:
+        """How the revision that was given differs from what the server said; empty if it does not."""
+        return revision_doubt(self.revision, self.revision_said)
 
     @property
     def gates(self) -> tuple[Gate, ...]:
@@ -354,6 +386,22 @@ class Manifest(Struct, frozen=True, kw_only=True):
         if self.failure is not None:
             return "the tool itself failed before the run's end"
         return "" if self.complete else "the run was not ended in good order"
+
+
+def revision_doubt(given: str, said: SaidRevision | None) -> str:
+    """Return how a revision that was given differs from what the server said; empty if it does not.
+
+    One that is a shortened commit of the other, or has a `v` before it, is the same.
+    """
+    if said is None or _is_same(given, said.name):
+        return ""
+    return f"{GIVEN} is {given}, but the server says {said.name} ({said.source})"
+
+
+def _is_same(one: str, other: str) -> bool:
+    shorter, longer = sorted((_UNSAFE.sub("-", name.lower()).strip(".-") for name in (one, other)), key=len)
+    shortened = _COMMIT.fullmatch(shorter) and _COMMIT.fullmatch(longer) and longer.startswith(shorter)
+    return bool(shortened) or shorter.removeprefix("v") == longer.removeprefix("v")
 
 
 def comparability_hash(plan: Plan) -> str:

@@ -104,7 +104,7 @@ class Gathering:
                 self._longest_ns = max(self._longest_ns, passed_ns)
         self._stop_ns = max(self._stop_ns, line.stop_ns)
         self._uptime.up(line.gauges.get("session_s", 0.0))
-        self._drills.interval(line.start_ns, line.counts)
+        self._drills.interval(line.start_ns, line.stop_ns, line.counts)
         for name, count in line.counts.items():
             known = name in COUNTS or name in self._counts or len(self._counts) < NAMES_LIMIT
             self._counts[name if known else _further(name)] += count
@@ -169,13 +169,14 @@ class Gathering:
             latest_ns = self._stop_ns + _HOUR_NS  # a killed run may lack the last interval
             if 0 <= record.at_ns <= latest_ns:
                 self._attempts[record.at_ns // NS_PER_S] += 1
+                self._drills.attempt(record, in_outage=self._outages.is_open(record.session))
         else:
             self._outages.event(record)
             in_outage = self._outages.is_open(record.session)
-            in_drill = self._drills.event(record, in_outage=in_outage)
-            self._coincidences.event(record, in_outage=in_outage, in_drill=in_drill)
+            drill = self._drills.event(record, in_outage=in_outage)
+            self._coincidences.event(record, in_outage=in_outage, drill=drill)
             self._recoveries.event(record)
-            self._uptime.event(record, in_drill=in_drill)
+            self._uptime.event(record, in_drill=drill is not None)
             self._identities.event(record)
 
     def data(self) -> RunData:
@@ -203,7 +204,7 @@ class Gathering:
             outages=self._outages.groups(),
             phases=self._outages.phases(),
             storms=self._recoveries.of(self._attempts),
-            drills=self._drills.recoveries(self._attempts),
+            drills=self._drills.recoveries(self._attempts, self._coincidences.turned_away()),
             uptime=uptime,
             shared_identities=self._identities.shared() if identifies else None,
             explained_by_losses=self._coincidences.explained(uptime.away),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from loadtest.drops.kinds import disconnects
 from loadtest.results.loss_groups import LATEST_NS, LossGroup, LossGroups, within_limits
-from loadtest.session.recorder import OWN_LIMITS, Lifecycle
+from loadtest.session.recorder import NOT_THE_SERVERS, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 
 AWAY_LIMIT = 20
@@ -97,7 +97,7 @@ class UptimeGathering:
                 self._end(record.session, at_ns)
             case "dropped" if disconnects(record.kind):
                 self._end(record.session, at_ns)
-            case "failed" if record.code is None and record.cause not in (*OWN_LIMITS, "no_reconnect"):
+            case "failed" if record.code is None and record.cause not in NOT_THE_SERVERS:
                 self._failed_ns.append(at_ns)
 
     def _end(self, session: str, at_ns: int) -> None:

@@ -120,6 +120,11 @@ class RunWriter:
         self._manifest = msgspec.structs.replace(self._manifest, drills=drills)
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
 
+    def same_id_asked(self) -> None:
+        """Take that all sessions asked for the id that they share; run.json is written at once."""
+        self._manifest = msgspec.structs.replace(self._manifest, same_id_asked=True)
+        directory.write_json(self.path / directory.MANIFEST, self._manifest)
+
     def finish(
         self, ended_at: str, missing_workers: Iterable[int] = (), *, ended_early: str | None = None
     ) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from loadtest.errors import RunUnreadable
 from loadtest.results.data import RunData
-from loadtest.results.manifest import UNNAMED, Manifest
+from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
 from loadtest.runs.find import Catalogue, FoundRun, find_runs, once, resolve
@@ -137,15 +137,11 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> BaselineChoice:
     """Return the baseline of a run if none was given."""
     others = [run for run in catalogue.of_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next(
-        (run for run in others if run.pinned and run.manifest.complete and _has_revision(run)), None
+        (run for run in others if run.pinned and run.manifest.complete and run.manifest.named), None
     )
     if pinned is not None:
         return BaselineChoice(Baseline(pinned.path, Rule.PINNED))
     return _fittest(run for run in others if run.manifest.revision != of.revision)
-
-
-def _has_revision(run: FoundRun) -> bool:
-    return run.manifest.revision != UNNAMED
 
 
 def _fittest(candidates: Iterable[FoundRun]) -> BaselineChoice:
@@ -174,7 +170,7 @@ def _examined(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitab
         if not run.manifest.complete:
             yield run, None, "it was not ended in good order"
             continue
-        if not _has_revision(run):
+        if not run.manifest.named:
             yield run, None, "the version of its server is not known"
             continue
         read += 1
@@ -220,7 +216,7 @@ def earlier_runs(results: Path, manifest: Manifest, *, before_unix_ns: int) -> I
         manifest: manifest of the run.
         before_unix_ns: yield only runs that started before; later ones must not change a verdict.
     """
-    if manifest.revision == UNNAMED:
+    if not manifest.named:
         return
     found = [
         run.path

@@ -72,7 +72,7 @@ class LogReport(Struct, kw_only=True):
             self.last_ns = record.at_ns if self.last_ns is None else max(self.last_ns, record.at_ns)
         if record.level >= Level.WARNING:
             example = _example(record, log_class, file)
-            shape = shape_of(example.text, record.session)
+            shape = shape_of(example.text, (record.session,))
             self.shapes.add((record.level, log_class, shape), example, record.at_ns)
 
     @property

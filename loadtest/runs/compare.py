@@ -1,7 +1,8 @@
 """Compare runs, one pair or several: `loadtest compare`.
 
-Each item's verdict is set beside the baseline's, both judged anew by the candidate's rules: the comparison
-fails if one was broken, and a defect that the baseline has too is not the candidate's (`item_changes`).
+Each item's verdict is set beside the baseline's, both judged anew by the candidate's limits and allowances:
+the comparison fails if one was broken, and a defect that the baseline has too is not the candidate's
+(`loadtest.verdict.item_changes`).
 
 `latency` is judged like that of a verdict for one pair, and pair by pair for several; from four pairs on, the
 interval comes from their own spread. Runs with different plans are refused. With `force` they are compared
@@ -9,7 +10,7 @@ under the candidate's plan, and the result is never PASS: a baseline with a slow
 candidate look good. No statistics here: they are in `loadtest.verdict.latency` and `loadtest.statistics`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,19 +31,20 @@ from loadtest.report.tables import (
     pair_table,
 )
 from loadtest.results.data import RunData
-from loadtest.results.manifest import UNNAMED, Manifest, Plan
+from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.ruling import Ruling
 from loadtest.runs.baselines import earlier_runs
 from loadtest.runs.find import Catalogue, find_runs, once, resolve, started_utc
 from loadtest.runs.run_items import baseline_items, log_item
 from loadtest.statistics.margins import Gate, margins_of, parse_margins
-from loadtest.verdict.differences import Difference, differences
+from loadtest.verdict.differences import Difference, differences, judged_otherwise
 from loadtest.verdict.evidence import LatencyEvidence, Percentiles, RunNamed
-from loadtest.verdict.item_changes import ItemChange, changes_over_runs, ruling_of
+from loadtest.verdict.item_changes import ItemChange, ruling_of
 from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timing
 from loadtest.verdict.run import judge
+from loadtest.verdict.side_changes import changes_over_runs
 
 _SEE_OTHERS = "Run 'loadtest list' to see others"
 
@@ -78,7 +80,7 @@ class Compared(Struct, frozen=True, kw_only=True):
         baseline, candidate: the runs of the first pair.
         pairs: all pairs, in order.
         item: the item `latency`, as in verdict.json.
-        changes: what changed in each item; over several pairs, in its worst runs.
+        changes: what changed in each item, over all pairs.
         differing_fields: fields in which the plans differ; empty unless the comparison was forced.
         differences: what else differs between the runs besides the server, those fields among them.
     """
@@ -146,7 +148,7 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
     runs = [[run.path for run in alike if run.manifest.revision == of.revision] for of in (before, after)]
     if before.revision == after.revision:
         raise UsageError(f"baseline and candidate are the same revision ({after.revision}). {_SEE_OTHERS}")
-    if UNNAMED in (before.revision, after.revision):
+    if not (before.named and after.named):
         raise UsageError(
             "runs without a revision may be of different servers. Name two of them, without --all"
         )
@@ -182,7 +184,7 @@ def compare(
         raise _not_comparable(found, named[0], older="version" in differing)
     judged = (_one_pair if len(pairs) == 1 else _several_pairs)(pairs, results, gates)
     item = _inconclusive_at_best(judged.latency, found) if differing else judged.latency
-    changes = judged.changes(item)
+    changes = judged.changes(item, judged_otherwise(*zip(*manifests, strict=True)))
     verdict = ruling_of(changes)
     if differing and verdict is not Ruling.FAIL:
         verdict = Ruling.INCONCLUSIVE
@@ -235,12 +237,17 @@ class _Judged:
     before: Sequence[Sequence[AnyItem]]
     after: Sequence[Sequence[AnyItem]]
 
-    def changes(self, latency: Item[LatencyEvidence]) -> list[ItemChange]:
-        """Return what changed in each item, given the verdict on latency over all pairs."""
+    def changes(self, latency: Item[LatencyEvidence], doubts: Mapping[str, str]) -> list[ItemChange]:
+        """Return what changed in each item.
+
+        Args:
+            latency: the verdict on latency over all pairs.
+            doubts: by item, why its verdicts cannot be compared.
+        """
         first, *others = self.after
         with_latency = [latency if item.item == "latency" else item for item in first]
         without = [[item for item in items if item.item != "latency"] for items in others]
-        return changes_over_runs(self.before, [with_latency, *without])
+        return changes_over_runs(self.before, [with_latency, *without], doubts=doubts)
 
 
 def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> _Judged:
@@ -263,7 +270,8 @@ def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gat
     for paths in pairs:  # the data of one pair in memory at a time
         baseline, candidate = map(read_run, paths)
         timings.append((timing(baseline), timing(candidate)))
-        after.append(judge(candidate, baseline, log_item(paths[1], candidate)).items)
+        log = log_item(paths[1], candidate)
+        after.append(judge(candidate, baseline, log, compares_latency=False).items)
         before.append(baseline_items(paths[0], baseline, like=candidate.manifest, candidate=after[-1]))
     plan = timings[0][1].manifest.plan
     alike = [(_with_plan(before, plan), _with_plan(after, plan)) for before, after in timings]

@@ -17,7 +17,6 @@ from loadtest import text
 from loadtest.errors import RunUnreadable, UsageError
 from loadtest.report.tables import Sheet, Table, Untrusted, bounded
 from loadtest.results import directory
-from loadtest.results.manifest import UNNAMED
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.runs.baselines import choose_baseline, suitability
 from loadtest.runs.find import (
@@ -66,7 +65,7 @@ def pin(run: Path, results: Path) -> Pinned:
     manifest = read_manifest(run)
     if not manifest.complete:
         raise UsageError(f"{run} is incomplete and cannot be a baseline. Pin a complete run")
-    if manifest.revision == UNNAMED:
+    if not manifest.named:
         raise UsageError(
             f"{run} has no revision and cannot be a baseline: its server may be any version. "
             "Repeat it with --ws-revision NAME"

@@ -28,10 +28,10 @@ from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import RuleTable
-from loadtest.verdict.differences import differences
-from loadtest.verdict.item_changes import changes_between
+from loadtest.verdict.differences import differences, judged_otherwise
 from loadtest.verdict.items import Verdict
 from loadtest.verdict.run import judge
+from loadtest.verdict.side_changes import changes_over_runs
 
 _AT_ONCE = 10_000  # records classified in one batch
 
@@ -129,7 +129,8 @@ def _compared(verdict: Verdict, run: RunData, found: Found) -> Verdict:
     except RunUnreadable as problem:  # its log: the run itself could be read
         note = f"what changed against the baseline is not known: {problem}"
         return msgspec.structs.replace(verdict, differences=differing, notes=[*verdict.notes, note])
-    changes = changes_between(before, verdict.items)
+    doubts = judged_otherwise([baseline.manifest], [run.manifest])
+    changes = changes_over_runs([before], [verdict.items], doubts=doubts)
     return msgspec.structs.replace(verdict, changes=changes, differences=differing)
 
 

@@ -1,7 +1,10 @@
-"""Judge the items of a run from its files; those of a baseline by the rules of the run it is compared with.
+"""Judge the items of a run from its files; those of a baseline as its candidate's are judged.
 
 The items of a baseline are judged anew, not read from its verdict.json: that may be by another version's
 rules, or with other limits and allowances, and a rule that changed would look like a server that changed.
+The candidate's limits and allowances can be used for it. What was counted by a rule during the run cannot be
+counted again: where such a rule differs, the change is unclear
+(`loadtest.verdict.differences.judged_otherwise`).
 """
 
 from collections.abc import Iterable

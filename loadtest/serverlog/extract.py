@@ -27,7 +27,8 @@ class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="log
     """A record kept on its own, or `count` other records of one second.
 
     `text` is an excerpt, present from WARNING upwards; `file` names the log if there are several; `session`
-    is the tool's id for a session that the run knows. The other fields are as in `LogRecord`.
+    and `also` are the ids of sessions that the record has (`KnownSessions.ids_in`). The other fields are as
+    in `LogRecord`.
     """
 
     level: Level
@@ -35,10 +36,16 @@ class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="log
     at_ns: Moment | None = None
     arrival: bool = False
     session: Text = ""
+    also: tuple[Text, ...] = ()
     file: Text = ""
     line: int = 0
     text: Text = ""
     count: Annotated[int, Meta(ge=1, le=10**9)] = 1
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of sessions that the record has."""
+        return (self.session, *self.also) if self.session else ()
 
 
 class ReadStats(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="reading"):
@@ -90,12 +97,14 @@ def extract(
 
 
 def _kept(record: LogRecord, log_class: LogClass, file: str, known: KnownSessions) -> KeptRecord:
+    ids = known.ids_in(record)
     return KeptRecord(
         level=record.level,
         log_class=log_class,
         at_ns=record.at_ns,
         arrival=record.arrival,
-        session=known.named_in(record),
+        session=ids[0] if ids else "",
+        also=ids[1:],
         file=file,
         line=record.line,
         text=excerpt(record) if record.level >= Level.WARNING else "",

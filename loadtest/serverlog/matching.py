@@ -7,12 +7,18 @@ advance. Correct pairs of drop and record all lie about one offset apart, while 
 the offset is the median of the densest two seconds of all pairs' distances. It includes the server's time to
 notice, some milliseconds. Only a drop and a record of the same session make a pair. Kinds of drop that a
 server can only notice late are left out, and so are the records that came with the session's end, since both
-would look like a clock that is ahead. Pure: no clock, no files.
+would look like a clock that is ahead.
+
+A log may hold other runs. The tool's own ids occur in one run only, so a record with one of them is this
+run's, whatever its time. An id that the server gave, an account say, may occur in each, and with the same
+seed at the same times. So a record that has no other id counts from the first drop on, and clocks that agree
+are preferred. A large offset must then be that of a time zone, and the only one that fits. Pure: no clock, no
+files.
 """
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from statistics import median_low
 
 from msgspec import Struct
@@ -41,6 +47,19 @@ LATE_REACH_NS = 60 * SECOND_NS
 BURST_NS = SECOND_NS
 """A drop's records follow each other within this time; the application logs a failed send twice."""
 
+AGREEING_NS = 10 * SECOND_NS
+"""Clocks that differ by less agree: those of machines that synchronize theirs differ by far less."""
+
+ZONE_NS = 900 * SECOND_NS
+"""Time zones differ by whole quarters of an hour."""
+
+_RIVAL_RATIO = 1 / 3
+"""An offset that explains this share of the drops that the best one does may be the right one: some servers
+name their sessions only in errors."""
+
+_CHANCE_RATIO = 1 / 10
+"""An offset that explains less than this share may do so by chance."""
+
 _DENSE_NS = 2 * SECOND_NS
 _MAX_PAIRS = 200_000
 _MAX_PER_DROP = 200
@@ -61,33 +80,127 @@ class Sighting(Struct, gc=False):
     Args:
         record: what was kept of the record.
         at_ns: its time on the tool's clock, None without one.
+        own: whether it has the tool's own id of its session, which no other run has.
         drop: index of its drop, None without one.
         expected: whether it is a real error that its drop should cause.
     """
 
     record: KeptRecord
     at_ns: int | None
+    own: bool = True
     drop: int | None = None
     expected: bool = False
 
 
-def clock_offset_ns(sightings: Iterable[Sighting], drops: Sequence[DropMade]) -> int | None:
-    """Return how far the server's clock is ahead; None if no record of a drop names its session."""
-    own = [
+class ClockOffset(Struct, frozen=True, kw_only=True):
+    """How far the server's clock is ahead.
+
+    Args:
+        ns: in nanoseconds; None if that is unknown.
+        doubtful_ns: offsets that fit the drops, but may be those of other runs in the log; none is used.
+    """
+
+    ns: int | None = None
+    doubtful_ns: tuple[int, ...] = ()
+
+
+class _Fit(Struct, frozen=True):
+    """An offset, and how many drops have a record at it."""
+
+    offset_ns: int
+    drops: int
+
+
+def clock_offset(sightings: Iterable[Sighting], drops: Sequence[DropMade]) -> ClockOffset:
+    """Return how far the server's clock is ahead; unknown if no record of a drop names its session."""
+    timed = [
         s
         for s in sightings
         if s.at_ns is not None and not s.record.arrival and s.record.log_class in DISCONNECTS
     ]
+    found = _fit([s for s in timed if s.own], drops)
+    if found is not None:
+        return ClockOffset(ns=found.offset_ns)
+    return _offset_by_given_ids(timed, drops)
+
+
+def _offset_by_given_ids(timed: list[Sighting], drops: Sequence[DropMade]) -> ClockOffset:
+    """Return the offset by records of which any may be another run's."""
+    if not drops:
+        return ClockOffset()
+    first_ns = min(drop.at_ns for drop in drops) - AGREEING_NS
+    last_ns = max(drop.at_ns for drop in drops) + AGREEING_NS
+    later = [s for s in timed if s.at_ns is not None and first_ns <= s.at_ns]
+    within = [s for s in later if s.at_ns is not None and s.at_ns <= last_ns]
+    agreeing = _fit(within, drops, lambda ns: abs(ns) <= AGREEING_NS)
+    far = _fit(later, drops, lambda ns: abs(ns) > AGREEING_NS)
+    if far is None:
+        return ClockOffset(ns=None if agreeing is None else agreeing.offset_ns)
+    beyond_ns = abs(far.offset_ns) % ZONE_NS
+    of_a_zone = min(beyond_ns, ZONE_NS - beyond_ns) <= AGREEING_NS
+    if agreeing is not None and _rivals(agreeing, far, _RIVAL_RATIO if of_a_zone else _CHANCE_RATIO):
+        return ClockOffset(ns=agreeing.offset_ns)
+    other = _fit(_unexplained(later, drops, far), drops)
+    rivals = [
+        one
+        for one, least_ratio in ((agreeing, _CHANCE_RATIO), (other, _RIVAL_RATIO))
+        if one is not None and _rivals(one, far, least_ratio)
+    ]
+    if rivals or not of_a_zone:
+        return ClockOffset(doubtful_ns=tuple(sorted({one.offset_ns for one in (far, *rivals)})))
+    return ClockOffset(ns=far.offset_ns)
+
+
+def _rivals(one: _Fit, far: _Fit, least_ratio: float) -> bool:
+    return one.drops >= far.drops * least_ratio
+
+
+def _unexplained(sightings: list[Sighting], drops: Sequence[DropMade], fit: _Fit) -> list[Sighting]:
+    """Return the records that have no drop of their session at an offset."""
+    of_session: defaultdict[str, list[int]] = defaultdict(list)
+    for drop in sorted(drops, key=lambda drop: drop.at_ns):
+        of_session[drop.session].append(drop.at_ns)
+
+    def explained(sighting: Sighting) -> bool:
+        assert sighting.at_ns is not None  # only records with times are fitted
+        made_ns = of_session.get(sighting.record.session, [])
+        caused_ns = sighting.at_ns - fit.offset_ns
+        near = bisect_left(made_ns, caused_ns - _DENSE_NS)
+        return near < len(made_ns) and made_ns[near] <= caused_ns + _DENSE_NS
+
+    return [sighting for sighting in sightings if not explained(sighting)]
+
+
+def _any_offset(_offset_ns: int) -> bool:
+    return True
+
+
+def _fit(
+    sightings: list[Sighting], drops: Sequence[DropMade], takes: Callable[[int], bool] = _any_offset
+) -> _Fit | None:
+    """Return the offset that explains most drops; None without a pair.
+
+    Args:
+        sightings: records with times.
+        drops: the drops.
+        takes: whether the distance of a pair, in nanoseconds, counts.
+    """
     prompt = [drop for drop in drops if drop.kind not in LATE_KINDS and drop.kind != END_OF_RUN]
-    times = _times_of_drops(own, drops)
+    times = _times_of_drops(sightings, drops)
     stride = 1 + len(prompt) * _MAX_PER_DROP // _MAX_PAIRS
-    found_ns = _densest(
-        [at_ns - drop.at_ns for drop in prompt[::stride] for at_ns in times.get(drop.session, ())]
+    found = _densest(
+        [
+            (at_ns - drop.at_ns, index)
+            for index, drop in enumerate(prompt[::stride])
+            for at_ns in times.get(drop.session, ())
+            if takes(at_ns - drop.at_ns)
+        ]
     )
     whole_seconds = all(at_ns % SECOND_NS == 0 for of_session in times.values() for at_ns in of_session)
-    if found_ns is None or not whole_seconds:
-        return found_ns
-    return found_ns + SECOND_NS // 2  # the log's times are cut to seconds, so on average half a second early
+    if found is None or not whole_seconds:
+        return found
+    # The log's times are cut to seconds, so on average half a second early.
+    return _Fit(found.offset_ns + SECOND_NS // 2, found.drops)
 
 
 def _times_of_drops(sightings: list[Sighting], drops: Sequence[DropMade]) -> dict[str, list[int]]:
@@ -117,18 +230,29 @@ def _without_last(times: list[int], bursts: int) -> list[int]:
     return times[:kept]
 
 
-def _densest(distances: list[int]) -> int | None:
-    """Return the median of the two seconds with the most distances; of equals, those closest to zero."""
-    if not distances:
+def _densest(pairs: list[tuple[int, int]]) -> _Fit | None:
+    """Return the two seconds that hold pairs of most drops; of equals, most pairs, then closest to zero.
+
+    Args:
+        pairs: the distance of each, and the index of its drop.
+    """
+    if not pairs:
         return None
-    distances.sort()
-    best = (0, 0, 0)  # how many, minus how far from zero, where
+    pairs.sort()
+    best = (0, 0, 0, 0)  # how many drops, how many pairs, minus how far from zero, where
     first = 0
-    for last, distance in enumerate(distances):
-        while distance - distances[first] > _DENSE_NS:
+    held: Counter[int] = Counter()
+    for last, (distance, index) in enumerate(pairs):
+        held[index] += 1
+        while distance - pairs[first][0] > _DENSE_NS:
+            gone = pairs[first][1]
+            held[gone] -= 1
+            if not held[gone]:
+                del held[gone]
             first += 1
-        best = max(best, (last - first + 1, -abs(distance), first))
-    return median_low(distances[best[2] : best[2] + best[0]])
+        best = max(best, (len(held), last - first + 1, -abs(distance), first))
+    drops, number, _, first = best
+    return _Fit(median_low(distance for distance, _ in pairs[first : first + number]), drops)
 
 
 def match(sightings: Sequence[Sighting], drops: Sequence[DropMade]) -> Counter[str]:

@@ -3,7 +3,8 @@
 One fault often logs the same text for every session, so the first few records say the same and the fault
 behind them is not among them. Grouped, each shape is shown once, with its count. Numbers, ids, addresses,
 quoted values and the variable parts of paths and queries become `#`. Words stay, because they tell faults
-apart: names of exceptions, and what an exception quotes of the code (`KeyError: 'thread'`).
+apart: names of exceptions, and what an exception quotes of the code (`KeyError: 'thread'`). So do the codes
+of HTTP and of WebSocket closes, where a text calls them that (`returned 502`, `code=1006`).
 
 Memory is bounded for any log. When there are too many shapes, the rarer half is forgotten: a shape that
 recurs is soon counted again, while a log of nothing but unlike records leaves only their number. So the count
@@ -11,7 +12,7 @@ of a shape may be too low in such a log, and is never too high.
 """
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -22,12 +23,15 @@ SHAPE_LENGTH = 120
 """Characters of a shape. Less than what is kept of a text: where that was cut depends on the ids in it."""
 
 _MAX_TEXT = 300
-_MIN_SESSION = 3
+_MIN_ID = 3
 _VARIES = "#"
 
 _PIECE = re.compile(
-    r"""(?P<quoted>(?<!\w)(?P<quote>['"`])(?P<value>[^'"`]{0,200})(?P=quote)(?!\w))"""
-    r"""|(?P<id>\b\w{0,40}(?:id|session|user|thread|client)=)[^\s,;&)\]}'"]+"""
+    r"""(?P<code>["']?(?i:\b(?:\w{0,40}_)?(?:code|status|returned|http(?:/\d(?:\.\d)?)?))["']?"""
+    r"""(?:[=: ]|: | code )(?:[1-5]\d\d|[1-4]\d{3})(?![\w-]|\.\d))"""
+    r"""|(?P<quoted>(?<!\w)(?P<quote>['"`])(?P<value>[^'"`]{0,200})(?P=quote)(?!\w))"""
+    r"""|(?P<id>\b(?:\w{0,40}_)?(?:(?:session|user|thread|client|request|uu|s)?[iI][dD]|session|user|thread"""
+    r"""|client)=)[^\s,;&)\]}'"]+"""
     r"""|(?P<parameter>[?&][\w.%-]{1,60}=)[^\s&'")]+"""
     r"""|(?P<exception>(?:[^\W\d]\w{0,60}\.){0,9}[^\W\d]\w{0,60}(?:Error|Exception)\b)"""
     r"""|(?P<address>(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,}[0-9A-Fa-f:]*)"""
@@ -39,21 +43,22 @@ _IDENTIFIER = re.compile(r"[^\W\d]+(?:\.[^\W\d]+)*")
 _HEX = re.compile(r"[0-9a-f]{8,}")
 
 
-def shape_of(text: str, session: str = "") -> str:
+def shape_of(text: str, ids: Iterable[str] = ()) -> str:
     """Return the shape of a record's text.
 
     Args:
         text: one line.
-        session: the session that the record names, of whatever form; empty if unknown.
+        ids: all ids of the sessions that the record names, of whatever form.
     """
     text = text[:_MAX_TEXT]
-    if len(session) >= _MIN_SESSION:
-        text = text.replace(session, _VARIES)
+    for one in sorted(ids, key=len, reverse=True):  # one id may be part of another
+        if len(one) >= _MIN_ID and one in text:
+            text = re.sub(rf"(?<!\w){re.escape(one)}(?!\w)", _VARIES, text)
     of_the_code = _OF_THE_CODE.search(text) is not None
 
     def replaced(found: re.Match[str]) -> str:
         match found.lastgroup:
-            case "exception":
+            case "exception" | "code":
                 return found[0]
             case "word":
                 return _word(found[0])
@@ -94,7 +99,7 @@ class Shapes(Generic[_T]):
     """Groups by shape, `MAX_SHAPES` at most.
 
     Attributes:
-        forgotten: number of shapes that were forgotten, each as often as that happened.
+        forgotten: how many times a shape was forgotten.
     """
 
     def __init__(self) -> None:

@@ -19,11 +19,16 @@ _IDS = ("session_id", "thread_id")
 """What the server must say alike of a session on all its connections."""
 
 
+SYSTEM_MESSAGES = 2
+"""Messages of a server's own that it may keep for each connection: that somebody came, and left."""
+
+
 class History:
     """The identity and the restored history of one session.
 
     Attributes:
         expected: whether replies are of interest: a history is owed, and few have come since its last piece.
+        pushed: pushes that the session has received, each of which the server may keep in its history.
     """
 
     LIMIT = 100_000
@@ -46,6 +51,7 @@ class History:
         "_replies",
         "_sequences",
         "expected",
+        "pushed",
     )
 
     def __init__(self, about: DialectSession, dialect: Dialect, ledger: Ledger, recorder: Recorder) -> None:
@@ -62,6 +68,7 @@ class History:
         self._answered = False  # whether a request was answered on this connection
         self._replies = 0  # since the last piece, up to SETTLED
         self.expected = False
+        self.pushed = 0
 
     def known_as(self, said: Established) -> None:
         """Take note of the identity that the server assigns first."""
@@ -152,7 +159,12 @@ class History:
         return found
 
     def _compare(self, now_ns: int) -> None:
-        found = self._ledger.restored(self._sequences or [], self._count, self._dialect.history_window)
+        found = self._ledger.restored(
+            self._sequences or [],
+            self._count,
+            self._dialect.history_window,
+            others=self.pushed + SYSTEM_MESSAGES * (self._about.connection + 1),
+        )
         again, self._compared = self._compared, True
         self._sequences, self._count, self.expected = None, None, False
         if not again:

@@ -22,7 +22,7 @@ ledger keeps outstanding requests, a limited number of given-up ones, and acknow
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from enum import StrEnum
 
 from msgspec import Struct
@@ -294,18 +294,35 @@ class Ledger:
         if len(self._overdue) > self.OVERDUE_LIMIT:
             del self._overdue[next(iter(self._overdue))]
 
-    def restored(self, sequences: Sequence[int], count: int | None, window: int | None) -> Restoration:
+    def _oldest_of_newest(self, number: int, present: Set[int]) -> int:
+        """Return the oldest of the newest so many requests that are acknowledged or present.
+
+        Only as far back as matters for requests that nearly all are: this runs at each resume.
+        """
+        before = self._answered_before
+        known = {*self.acknowledged.within(max(0, before - 4 * number), before), *present}
+        return min(sorted(known)[-number:], default=0) if number else before
+
+    def restored(
+        self, sequences: Sequence[int], count: int | None, window: int | None, *, others: int = 0
+    ) -> Restoration:
         """Compare a restored history with the acknowledged requests of earlier connections.
+
+        A full window excuses requests that are older than the oldest in it, unless it had room for them: a
+        request takes two places, itself and its reply, or one where only requests are restored.
 
         Args:
             sequences: requests in the restored history, in its order.
             count: number of messages in it, None if there are no others than these requests.
             window: how many messages the server restores at most, the newest ones; None if it restores all.
+            others: how many messages besides requests and replies the server may have kept.
         """
         present = set(sequences)
         length = len(sequences) if count is None else count
-        full = window is not None and length >= window
-        first = min(present, default=0) if full else 0
+        first = 0
+        if window is not None and length >= window:
+            room_for = max(0, window - others) // (1 if count is None else 2)
+            first = min(min(present, default=0), self._oldest_of_newest(room_for, present))
         expected = list(self.acknowledged.within(first, self._answered_before))
         missing = [sequence for sequence in expected if sequence not in present]
         behind = _behind(dict.fromkeys(sequences))

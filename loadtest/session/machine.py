@@ -114,17 +114,19 @@ class Session:
     # Connecting.
 
     def _on_attempt(self, _event: events.Started | events.RetryDue, now_ns: int) -> Actions:
-        self.about.connection += self._was_open
-        self._was_open = False
+        self.about.connection, self._was_open = self.about.connection + self._was_open, False
         self._attempts.begin(now_ns)
         self._enter(State.CONNECTING)
         return (events.Connect(),)
 
+    def _on_token_awaited(self, event: events.TokenAwaited, _now_ns: int) -> Actions:
+        self._attempts.token_awaited(event.waited_ns)
+        return ()
+
     def _on_opened(self, event: events.Opened, now_ns: int) -> Actions:
         self._attempts.opened(event.phases, now_ns)
-        self._aftermath_ns = 0
         self._traffic.opened()
-        self._was_open = True
+        self._aftermath_ns, self._was_open = 0, True
         self._enter(State.ESTABLISHING)
         greeting = [self._say(data) for data in calls.greeting(self._dialect, self.about)]
         if self._dialect.establishes:
@@ -255,8 +257,7 @@ class Session:
         return ()
 
     def _on_received_stalled(self, event: events.Received, now_ns: int) -> Actions:
-        received = self._on_received_proving if self._proof.pending else self._on_received
-        return received(event, now_ns)
+        return (self._on_received_proving if self._proof.pending else self._on_received)(event, now_ns)
 
     def _on_received_draining(self, event: events.Received, now_ns: int) -> Actions:
         return self._on_received_stalled(event, now_ns) or self._look_if_drained(now_ns)
@@ -383,6 +384,7 @@ _TABLE: dict[State, dict[type, _Step]] = {
         events.Stopped: Session._on_stopped,
     },
     State.CONNECTING: {
+        events.TokenAwaited: Session._on_token_awaited,
         events.Opened: Session._on_opened,
         events.Refused: Session._on_refused,
         events.Due: Session._on_due_disconnected,

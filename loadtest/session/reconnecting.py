@@ -36,8 +36,14 @@ WORKING = "working"
 NAMED = "named"
 """The event of a session that was up already when the server said an id of it for the first time."""
 
-_TOKEN_REJECTED = frozenset({"auth_required", "http_401", "http_403"})
-"""Causes of failed attempts that another token may mend."""
+_TOKEN_REJECTED = frozenset({"auth_required", "http_401"})
+"""Causes of failed attempts that another token mends."""
+
+_DOUBTFUL = frozenset({"http_403", "login_failed"})
+"""Causes that another token may mend, or not: it may be a firewall, a quota or a wrong password."""
+
+MOST_DOUBTS = 2
+"""After so many such failures in a row another token has changed nothing, and is not asked for."""
 
 OVERDUE_ATTEMPTS = 3
 """An outage with at least this many failed attempts at the end of the run counts as overdue."""
@@ -62,8 +68,10 @@ class Attempts:
     """
 
     __slots__ = (
+        "_awaits_token",
         "_backoff",
         "_began_ns",
+        "_doubts",
         "_established_ns",
         "_forbidding",
         "_identity",
@@ -72,6 +80,7 @@ class Attempts:
         "_opened_ns",
         "_phases",
         "_recorder",
+        "_renews_token",
         "_retries",
         "_said",
         "_starts",
@@ -86,6 +95,9 @@ class Attempts:
         self._identity = identity
         self._backoff = config.backoff
         self._forbidding = config.forbidding_codes
+        self._renews_token = config.renews_token
+        self._awaits_token = False  # whether the attempt in progress waits for the shared token
+        self._doubts = 0  # failures since the WebSocket was last open that another token may mend
         self._recorder = recorder
         self._starts = 0  # how often the policy has started: for each outage, and by `Backoff.reset`
         self._made = 0  # attempts of this outage, or of the first connection
@@ -120,10 +132,18 @@ class Attempts:
         self._made += 1
         self._began_ns = now_ns
         self.token_rejected = False
+        self._awaits_token = self._renews_token
         self._count("attempts")
         if self.outage is not None:
             self.outage.attempts += 1
         self.log("attempt", now_ns, attempt=self._made)
+
+    def token_awaited(self, waited_ns: int) -> None:
+        """Record the wait for the shared token: like the backoff's it is not the server's."""
+        self._awaits_token = False
+        self._began_ns += waited_ns
+        if self.outage is not None:
+            self.outage.wait_ns += waited_ns
 
     def opened(self, phases: Phases, now_ns: int) -> None:
         """Record an open WebSocket.
@@ -132,6 +152,7 @@ class Attempts:
         """
         self._phases = phases
         self._opened_ns = now_ns
+        self._awaits_token, self._doubts = False, 0
         self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
         self._reset_if("connected")
 
@@ -170,7 +191,7 @@ class Attempts:
         Returns:
             Seconds to wait before the next attempt, or None to give up.
         """
-        self.token_rejected = cause in _TOKEN_REJECTED or code == LOGIN_REFUSED
+        self.token_rejected = self._rejects_token(cause) or code == LOGIN_REFUSED
         forbidden = code in self._forbidding
         self._count("failed")
         if cause in OWN_LIMITS:
@@ -191,6 +212,12 @@ class Attempts:
         if delay_s is None:
             self._give_up(forbidden=forbidden)
         return delay_s
+
+    def _rejects_token(self, cause: str) -> bool:
+        if cause not in _DOUBTFUL:
+            return cause in _TOKEN_REJECTED
+        self._doubts += 1
+        return self._doubts <= MOST_DOUBTS
 
     def dropped(self, drop: Drop, now_ns: int) -> None:
         """Record a drop, which begins an outage if it disconnects."""
@@ -339,8 +366,8 @@ class Attempts:
         """Return the policy's next delay, or `least_s` if that is longer and obeyed; None to give up.
 
         Unless `Backoff.reset` says otherwise, the delays go on from those before a connection that never
-        worked. An outage has all its attempts
-        nevertheless: if a drop came too early for the session to work, that is not the server's fault.
+        worked. An outage has all its attempts nevertheless: if a drop came too early for the session to work,
+        that is not the server's fault.
         """
         most = self._backoff.max_attempts
         if self._retries >= most:
@@ -374,7 +401,7 @@ class Attempts:
             trying: whether an attempt is in progress.
         """
         failed = max(0, self._made - trying)
-        hangs = trying and now_ns - self._began_ns > HANGING_NS
+        hangs = trying and not self._awaits_token and now_ns - self._began_ns > HANGING_NS
         if self.outage is not None:
             overdue = failed >= OVERDUE_ATTEMPTS
             self._count("overdue" if overdue else "unresolved" if failed or hangs else "cut_short")

@@ -48,6 +48,9 @@ def size_tag(size: int) -> str:
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
 """Causes of failed attempts that lie in the load generator; each is counted in addition to `failed`."""
 
+NOT_THE_SERVERS: Final = (*OWN_LIMITS, "no_reconnect")
+"""Causes of `failed` events that say nothing of the server."""
+
 HANGING_NS: Final = 2 * NS_PER_S
 """Age from which an unanswered attempt or request counts as hanging when its connection or the run ends."""
 
@@ -174,7 +177,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
         final: whether the session gave up for good.
         outage_ns: from the drop or loss until the session was established again.
         detect_ns: part of the outage until the client noticed.
-        wait_ns: sum of the outage's backoff delays.
+        wait_ns: sum of the outage's waits: backoff delays, and the time for the token that sessions share.
         dns_ns, tcp_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if skipped.
         resume_ns: from the open WebSocket until the session was established.
     """

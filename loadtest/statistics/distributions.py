@@ -1,4 +1,4 @@
-"""The normal, Student's t and Poisson distributions, and a root finder: everything used from scipy.
+"""The normal, Student's t, Poisson and binomial distributions, and a root finder: everything used from scipy.
 
 Importing scipy takes longer than importing the rest of the package. Most runs have no baseline, and
 `loadtest serve` uses no statistics, so each function imports scipy when it is called.
@@ -48,6 +48,19 @@ def poisson_tail(least: int, mean: float) -> float:
     from scipy.special import pdtrc
 
     return float(pdtrc(least - 1, mean))
+
+
+def binomial_tail(least: int, trials: int, chance_ratio: float) -> float:
+    """Return the probability of at least so many successes.
+
+    Args:
+        least: 1 to `trials`.
+        trials: number of trials.
+        chance_ratio: probability of a success, in [0, 1].
+    """
+    from scipy.special import betainc
+
+    return float(betainc(least, trials - least + 1, chance_ratio))
 
 
 def root(function: Callable[[float], float], low: float, high: float) -> float:

@@ -3,6 +3,10 @@
 Runs whose plans differ are not compared: these differences are named by option, with both values. The others
 (host, versions, target, how the runs are judged) do not prevent a comparison, but may explain its result.
 Whatever is quoted may come from a file that anyone has written: it is cut to a line, and reports escape it.
+Names are the tool's own.
+
+Limits and allowances may differ, since both sides are judged by the candidate's. Other rules decide what a
+run counts while it goes on: items that were judged by different ones cannot be compared.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from loadtest.options import SETTINGS, options_of
+from loadtest.results.environment import LIBRARIES
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.setting import written
 from loadtest.statistics.margins import margins_text
@@ -77,6 +82,7 @@ def _either(values: Iterable[str]) -> str:
 
 _OUTSIDE_PLAN: Mapping[str, Callable[[Manifest], object]] = {
     "margins": lambda run: margins_text(run.gates),
+    "drill_window_s": lambda run: run.drill_window_s if run.drills else None,
     "allow_losses": lambda run: run.allowed_losses,
     "limits": lambda run: run.time_limits,
     "cleanup_timeout_s": lambda run: run.cleanup_timeout_s,
@@ -101,5 +107,29 @@ def _surroundings(manifest: Manifest) -> dict[str, str]:
         "drills": "; ".join(f"{drill.at_s:g}: {drill.command}" for drill in manifest.drills),
         "ended in good order": "yes" if manifest.complete else "no",
         **{SETTINGS[name].option: written(read(manifest)) for name, read in _OUTSIDE_PLAN.items()},
-        **{f"version of {name}": version for name, version in manifest.versions.items()},
+        **{
+            f"version of {name}": manifest.versions[name]
+            for name in ("python", *LIBRARIES)
+            if name in manifest.versions
+        },
     }
+
+
+_COUNTED: Sequence[tuple[str, str, Callable[[Manifest], object]]] = (
+    ("connect", "subprotocol_optional", lambda run: run.subprotocol_optional),
+    ("messaging", "pushes_per_s", lambda run: run.pushes_per_s),
+    ("cleanup", "cleanup_timeout_s", lambda run: run.cleanup_s),
+    ("cleanup", "server_metrics", lambda run: "given" if run.server_gauge else None),
+)
+"""Rules by which a run counts while it goes on: the item, the setting, and its value in a run. Two servers
+have each a gauge of its own, so only whether it was read is compared."""
+
+
+def judged_otherwise(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> dict[str, str]:
+    """Return by item why its verdicts cannot be compared: `judged by other rules (--ws-… 2 → 5)`."""
+    found: dict[str, list[Difference]] = {}
+    for item, setting, read in _COUNTED:
+        sides = ([written(read(run)) for run in side] for side in (baseline, candidate))
+        if difference := _difference(SETTINGS[setting].option, next(sides), next(sides)):
+            found.setdefault(item, []).append(difference)
+    return {item: f"judged by other rules ({', '.join(map(str, differ))})" for item, differ in found.items()}

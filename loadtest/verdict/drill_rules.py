@@ -1,9 +1,10 @@
 """The part of `reconnect` that a drill adds: a deploy in mid-run, which the run itself started.
 
-A deploy may end connections, so its losses fail nothing by themselves. Each session must be back, and must
-not have been turned away on its way: a server that hands over properly is never away. What the deploy does to
-messages and histories is judged by `messaging` and `persistence`, how long it takes by limits
-(`--ws-limit outage.p95=5s`). A command that failed shows nothing, so the run is INCONCLUSIVE.
+A deploy may end connections, so its losses fail nothing by themselves. The sessions must come back without
+being turned away: a server that hands over properly is never away. What the deploy does to messages and
+histories is judged by `messaging` and `persistence`, how long it takes by limits
+(`--ws-limit outage.p95=5s`). Where the command failed, or a session was not back when the run ended, nothing
+is shown, and the item is INCONCLUSIVE.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,18 @@ from collections.abc import Iterator, Mapping
 from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.results.drill_recovery import DrillRecovery
-from loadtest.results.loss_groups import LossGroup
 from loadtest.verdict.loss_evidence import DrillEvidence, LossesSeen
 from loadtest.verdict.stability import loss_text
+
+MAX_REFUSED_RATIO = 0.01
+"""Share of the attempts to reconnect in a drill that may fail."""
+
+MAX_STRAY = 1
+"""Failed attempts that any drill may have: a listener that closes resets what it has not accepted."""
+
+SETTLED_S = 10.0
+"""Seconds without a loss at the run's end that show that a deploy is over, if it ended connections again and
+again."""
 
 _GROUPS_SHOWN = 3
 
@@ -29,7 +39,7 @@ def drill_seen(one: DrillRecovery, window_s: float) -> DrillEvidence:
         exit_status=drill.exit_status,
         window_s=window_s,
         lost=one.lost,
-        losses=list(map(_losses_seen, one.losses)),
+        losses=list(map(LossesSeen.of, one.losses)),
         sessions=one.sessions,
         barred=one.barred,
         back=one.back,
@@ -39,21 +49,13 @@ def drill_seen(one: DrillRecovery, window_s: float) -> DrillEvidence:
         outage_p50_ms=_ms(one.outage_us, 50),
         outage_p95_ms=_ms(one.outage_us, 95),
         outage_max_ms=_ms(one.outage_us, 100),
+        attempts=one.attempts,
         attempts_peak_per_s=one.peak_per_s,
         refused=one.refused,
+        nobody=one.nobody,
+        nobody_from_s=one.nobody_from_s,
+        nobody_until_s=one.nobody_until_s,
         counts=dict(one.counts),
-    )
-
-
-def _losses_seen(group: LossGroup) -> LossesSeen:
-    return LossesSeen(
-        cause=group.cause,
-        code=group.code,
-        reason=group.reason,
-        count=group.count,
-        first_at_s=group.first_at_s,
-        last_at_s=group.last_at_s,
-        sessions=list(group.sessions),
     )
 
 
@@ -62,42 +64,54 @@ def _ms(values_us: Mapping[float, int], percentile: float) -> float | None:
     return None if value_us is None else value_us / 1000
 
 
-def barred_in_drills(run: RunData) -> Iterator[str]:
-    """Yield what fails `reconnect` if a drill's losses bar sessions from reconnecting."""
+def drill_failings(run: RunData) -> Iterator[str]:
+    """Yield what fails `reconnect` in drills: sessions that must not come back, attempts that failed."""
     if barred := sum(one.barred for one in run.drills):
         yield f"{text.counted(barred, 'session')} barred from reconnecting by a drill's close code"
+    for one in run.drills:
+        if turns_away(one):
+            attempts = text.counted(one.attempts, "attempt")
+            yield f"{text.count(one.refused)} of {attempts} failed during {drill_name(one)}"
 
 
-def refusals_text(run: RunData, refused: int) -> str:
-    """Describe failed attempts that count against the server.
-
-    Args:
-        run: the run.
-        refused: how many attempts failed.
-    """
-    attempts = text.counted(run.count("reconnect.attempts"), "attempt")
-    in_drills = min(refused, sum(one.refused for one in run.drills))
-    if not in_drills:
-        return f"{text.count(refused)} of {attempts} refused by a server that was there"
-    share = "all" if in_drills == refused else text.count(in_drills)
-    return f"{text.count(refused)} of {attempts} failed, {share} of them during a drill"
+def turns_away(one: DrillRecovery | DrillEvidence) -> bool:
+    """Whether so many attempts failed in a drill that it fails `reconnect`."""
+    return one.refused > max(MAX_STRAY, MAX_REFUSED_RATIO * one.attempts)
 
 
-def drills_doubt(run: RunData) -> str:
-    """Return why a drill did not show what it was to show, empty if each did."""
-    return next(filter(None, map(_doubt, run.drills)), "")
+def command_doubt(run: RunData) -> str:
+    """Return why the command of a drill is not known to have done its work, empty if each has."""
+    return next(filter(None, map(_command_doubt, run.drills)), "")
 
 
-def _doubt(one: DrillRecovery) -> str:
+def _command_doubt(one: DrillRecovery) -> str:
     drill = one.drill
-    name = drill_name(one)
-    words = f" ({text.one_line(drill.last_words, 120)})" if drill.last_words else ""
+    name = f"the command of {drill_name(one)}"
     if drill.started_s is None:
-        return f"the command of {name} {drill.last_words or 'was never started: the run ended before'}"
+        return f"{name} {drill.last_words or 'was never started: the run ended before'}"
     if drill.ended_s is None or drill.stopped:
-        return f"the command of {name} was still running when the run ended: run longer"
+        return f"{name} was still running when the run ended: run longer"
+    if not one.met:
+        return f"{drill_name(one)} met no session: it must start when they are up"
     if drill.exit_status:
-        return f"the command of {name} failed with exit status {drill.exit_status}{words}"
+        words = f" ({text.one_line(drill.last_words, 120)})" if drill.last_words else ""
+        return f"{name} failed with exit status {drill.exit_status}{words}"
+    return ""
+
+
+def return_doubt(run: RunData) -> str:
+    """Return what speaks against the sessions of a drill being back for good, empty if nothing does."""
+    for one in run.drills:
+        if away := one.sessions - one.barred - one.back:
+            of = text.counted(one.sessions, "session")
+            return f"{text.count(away)} of {of} of {drill_name(one)} not back by the run's end: run longer"
+        last_s = max((group.last_at_s for group in one.losses), default=0.0)
+        if one.lost > one.sessions and last_s > run.length_s - SETTLED_S:
+            losses = f"{text.count(one.lost)} losses of {text.counted(one.sessions, 'session')}"
+            return (
+                f"{drill_name(one)} still ended connections when the run ended: {losses}, the last at "
+                f"{text.clock(last_s)}: run longer"
+            )
     return ""
 
 
@@ -107,7 +121,7 @@ def drill_name(one: DrillRecovery) -> str:
 
 
 def in_the_drills(run: RunData) -> str:
-    """Return the end of a sentence about nothing that happened: in a drill neither; empty without drills."""
+    """Return the end of a sentence about losses that did not happen, empty without drills."""
     if not run.drills:
         return ""
     return ", not even in the drill" if len(run.drills) == 1 else ", not even in the drills"

@@ -21,6 +21,7 @@ class LogLine(Struct, frozen=True, kw_only=True):
         session: session that the record names, empty for none.
         first_s: when it was logged, in seconds since the run's start on the tool's clock; null if unknown.
         count: number of these records.
+        shape: the text without what varies between them.
     """
 
     file: str = ""
@@ -31,6 +32,7 @@ class LogLine(Struct, frozen=True, kw_only=True):
     session: str = ""
     first_s: float | None = None
     count: int = 1
+    shape: str = ""
 
 
 class KindEvidence(Struct, frozen=True, kw_only=True):
@@ -67,6 +69,7 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
         first_disconnect_errors: the most frequent shapes of the disconnect records at ERROR or worse.
         disconnect_error_shapes: number of their shapes.
         info_ratio: share of disconnect records at INFO or below, null without disconnect records.
+        least_info_ratio: the share that is needed.
         real_errors: number of errors that neither a client's disconnect nor a drop meant to cause an error
             explains.
         first_real_errors: the most frequent shapes of the real errors.
@@ -91,6 +94,7 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
     first_disconnect_errors: list[LogLine] = []
     disconnect_error_shapes: int = 0
     info_ratio: float | None = None
+    least_info_ratio: float = 0.0
     real_errors: int = 0
     expected_errors: int = 0
     first_real_errors: list[LogLine] = []

@@ -4,8 +4,11 @@ How losses are grouped is decided in `loadtest.results.loss_groups`, how the ite
 `loadtest.verdict.stability` and `loadtest.verdict.reconnect`.
 """
 
+from typing import Any, Self
+
 from msgspec import Struct
 
+from loadtest.results.loss_groups import LossGroup
 from loadtest.results.uptime import Away
 
 
@@ -35,6 +38,20 @@ class LossesSeen(Struct, frozen=True, kw_only=True):
     last_at_s: float = 0.0
     sessions: list[str] = []
     per_session_hour: float | None = None
+
+    @classmethod
+    def of(cls, group: LossGroup, **judged: Any) -> Self:
+        """Return the evidence of a group; `judged` holds `allowed` and `per_session_hour`, if they apply."""
+        return cls(
+            cause=group.cause,
+            code=group.code,
+            reason=group.reason,
+            count=group.count,
+            first_at_s=group.first_at_s,
+            last_at_s=group.last_at_s,
+            sessions=list(group.sessions),
+            **judged,
+        )
 
 
 class StabilityEvidence(Struct, frozen=True, kw_only=True):
@@ -83,8 +100,13 @@ class DrillEvidence(Struct, frozen=True, kw_only=True):
             been established again, null if they never were.
         outage_p50_ms, outage_p95_ms, outage_max_ms: lengths of the outages that the losses began, null if
             none ended.
+        attempts: attempts to reconnect.
         attempts_peak_per_s: connection attempts in the busiest second until all were back.
-        refused: failed attempts to reconnect: nobody answered, or the server refused.
+        refused: failed attempts to reconnect: nobody answered, or the server refused, or it closed the
+            connection before the session had worked.
+        nobody: how many of these found nothing listening.
+        nobody_from_s, nobody_until_s: when the first and the last of these failed, in seconds since the run's
+            start, null if none did.
         counts: counts of messages and histories, by name.
     """
 
@@ -105,6 +127,10 @@ class DrillEvidence(Struct, frozen=True, kw_only=True):
     outage_p50_ms: float | None = None
     outage_p95_ms: float | None = None
     outage_max_ms: float | None = None
+    attempts: int = 0
     attempts_peak_per_s: int = 0
     refused: int = 0
+    nobody: int = 0
+    nobody_from_s: float | None = None
+    nobody_until_s: float | None = None
     counts: dict[str, int] = {}

@@ -1,19 +1,22 @@
-"""An item pooled over the runs of a duel: did the candidate, b, break what works in the baseline, a?
+"""An item pooled over runs of two sides: did the candidate break what works in the baseline?
 
-    a fails    b fails              verdict
-    never      never                the worst of b's runs
-    never      ever                 FAIL
-    ever       never                the worst of b's runs
-    ever       not more often       NOT_JUDGED: a defect that a has too is not b's regression
-    ever       not more often, but  INCONCLUSIVE: a new defect, or one much more frequent (`defects`)
-               worse
-    ever       more often           INCONCLUSIVE: it may be chance
-    ever       significantly more   FAIL
+    baseline fails  candidate fails     verdict
+    never           never               the worst of the candidate's runs
+    never           ever                FAIL
+    ever            never               the worst of the candidate's runs
+    ever            not more often      NOT_JUDGED: a defect of both is no regression
+    ever            not more often,     INCONCLUSIVE: a new defect, or one much more frequent (`defects`)
+                    but worse
+    ever            more often          INCONCLUSIVE: it may be chance
+    ever            significantly more  FAIL
 
-Runs that are INCONCLUSIVE may have failed or not. Whether b fails more often is asked of the worst case:
-those of b failed and those of a did not. Whether that is significant is asked of the runs that were judged.
-Looked at after 4, 8 and 12 pairs, the test errs in under 4% of duels, whatever share of their runs fails.
-Pure.
+Where no run of the candidate was judged, but one of the baseline was, the item is INCONCLUSIVE, unless
+nothing occurred in these runs that it could be judged by.
+
+Runs that are INCONCLUSIVE may have failed or not. Whether the candidate fails more often is asked of the
+worst case: those of the candidate failed and those of the baseline did not. Whether that is significant is
+asked of the runs that were judged. Looked at after 4, 8 and 12 pairs, the test errs in under 4% of duels,
+whatever share of their runs fails. Pure.
 """
 
 from collections import Counter
@@ -23,9 +26,10 @@ from typing import Any, NamedTuple
 from loadtest import text
 from loadtest.ruling import Ruling, worst
 from loadtest.statistics.exact_test import SIGNIFICANT, more_frequent
-from loadtest.verdict.defects import summed, worsened
-from loadtest.verdict.evidence import ItemSeen, PooledEvidence
+from loadtest.verdict.defects import Defects, defects_over, worsened
+from loadtest.verdict.evidence import ItemSeen, PersistenceEvidence, PooledEvidence, ReconnectEvidence
 from loadtest.verdict.items import AnyItem, Item
+from loadtest.verdict.log_evidence import ServerLogEvidence
 
 _RUNS_SHOWN = 3
 
@@ -38,9 +42,10 @@ class ItemOfRun(NamedTuple):
 
 
 class _Side:
-    """The verdicts on an item in the runs of one side."""
+    """The verdicts on an item in the runs of one side, which has a name."""
 
-    def __init__(self, of_runs: Sequence[ItemOfRun]) -> None:
+    def __init__(self, name: str, of_runs: Sequence[ItemOfRun]) -> None:
+        self.name = name
         self._of_runs = of_runs
         self.runs = len(of_runs)
         self.counts = Counter(of_run.item.verdict for of_run in of_runs)
@@ -49,23 +54,47 @@ class _Side:
         self.judged = self.failed + self.counts[Ruling.PASS]
 
     @property
-    def defects(self) -> Mapping[str, int]:
-        return summed(of_run.item.evidence for of_run in self.having(Ruling.FAIL))
+    def defects(self) -> Defects:
+        return defects_over((one.item.evidence for one in self.having(Ruling.FAIL)), runs=self.runs)
+
+    @property
+    def had_nothing(self) -> bool:
+        """Whether nothing occurred in any of its runs that the item could be judged by."""
+        return bool(self._of_runs) and all(_had_nothing(one.item.evidence) for one in self._of_runs)
 
     def having(self, ruling: Ruling) -> list[ItemOfRun]:
         return [of_run for of_run in self._of_runs if of_run.item.verdict is ruling]
 
 
+def _had_nothing(evidence: object) -> bool:
+    match evidence:
+        case ReconnectEvidence(counts=counts):
+            return not counts.get("outages")
+        case PersistenceEvidence(counts=counts):
+            return not counts.get("checked")
+        case ServerLogEvidence(records=records):  # a log without errors in a run without drops
+            return records > 0
+    return False
+
+
 def pooled(
-    name: str, *, baseline: Sequence[ItemOfRun], candidate: Sequence[ItemOfRun]
+    name: str,
+    *,
+    baseline: Sequence[ItemOfRun],
+    candidate: Sequence[ItemOfRun],
+    sides: tuple[str, str] = ("a", "b"),
 ) -> Item[PooledEvidence[Any]]:
-    """Judge an item over all runs of a duel.
+    """Judge an item over all runs of a comparison.
 
     Args:
         name: name of the item.
         baseline, candidate: the item's verdict in each run of that side.
+        sides: what the summary calls baseline and candidate.
+
+    Raises:
+        InvalidSetting: a verdict.json has a rule for losses that cannot be read.
     """
-    a, b = _Side(baseline), _Side(candidate)
+    a, b = _Side(sides[0], baseline), _Side(sides[1], candidate)
     chance_ratio = _chance_ratio(a, b) if a.failed and b.failed else None
     if chance_ratio is None:
         worse, (ruling, summary) = "", _alone(a, b)
@@ -87,10 +116,24 @@ def pooled(
 def is_open(item: Item[PooledEvidence[Any]]) -> bool:
     """Whether more pairs may settle an item: both sides fail it, the candidate perhaps more often."""
     evidence = item.evidence
-    return item.verdict is Ruling.INCONCLUSIVE and evidence.chance_ratio is not None and not evidence.worse
+    both = item.verdict is Ruling.INCONCLUSIVE and evidence.chance_ratio is not None
+    return both and _perhaps_more_often(evidence.baseline_runs, evidence.runs)
 
 
-def is_mended(item: Item[PooledEvidence[Any]]) -> bool:
+def is_certain(item: Item[PooledEvidence[Any]], *, at_look: bool) -> bool:
+    """Whether the candidate regressed in an item, whatever more pairs show.
+
+    If the baseline fails it too, only less often, this is asked at the looks alone: asked after each pair,
+    chance would answer yes more often than the test allows. If the baseline was not judged yet, it may turn
+    out to fail, too.
+    """
+    if item.verdict is not Ruling.FAIL:
+        return False
+    fails_too = item.evidence.chance_ratio is not None
+    return at_look if fails_too else Ruling.PASS in item.evidence.baseline_runs
+
+
+def is_fixed(item: Item[PooledEvidence[Any]]) -> bool:
     """Whether the candidate passes what the baseline fails, always or significantly more often."""
     before, after = item.evidence.baseline_runs, item.evidence.runs
     failed, passed = before.get(Ruling.FAIL, 0), after.get(Ruling.PASS, 0)
@@ -105,10 +148,18 @@ def _chance_ratio(a: _Side, b: _Side) -> float:
     return more_frequent(before=a.failed, of_before=a.judged, after=b.failed, of_after=b.judged)
 
 
+def _perhaps_more_often(before: Mapping[Ruling, int], after: Mapping[Ruling, int]) -> bool:
+    """Whether the candidate fails in a larger share of its runs, if those that are INCONCLUSIVE failed."""
+    most = after.get(Ruling.FAIL, 0) + after.get(Ruling.INCONCLUSIVE, 0)
+    return most * sum(before.values()) > before.get(Ruling.FAIL, 0) * sum(after.values())
+
+
 def _alone(a: _Side, b: _Side) -> tuple[Ruling, str]:
     """Return ruling and summary of an item that not both sides fail."""
     ruling = worst(b.counts)
     summary = _of_runs(ruling, b)
+    if ruling is Ruling.NOT_JUDGED and a.judged and not b.had_nothing:
+        ruling, summary = Ruling.INCONCLUSIVE, f"no longer judged: {summary}"
     if a.failed:
         summary += f"; the baseline fails it in {a.failed} of {a.runs} runs"
     return ruling, summary
@@ -123,21 +174,21 @@ def _beside(a: _Side, b: _Side, chance_ratio: float, worse: str) -> tuple[Ruling
         worse: in which ways b's failures are other or worse ones, empty if they are not.
     """
     (run, first), (_, first_of_a) = b.having(Ruling.FAIL)[0], a.having(Ruling.FAIL)[0]
-    counted = f"a: {a.failed} of {a.runs} runs, b: {b.failed} of {b.runs}"
+    counted = f"{a.name}: {a.failed} of {a.runs} runs, {b.name}: {b.failed} of {b.runs}"
     seen = f"first {run}: {first.summary}"
     if chance_ratio <= SIGNIFICANT:
         chance = f"p = {text.share(chance_ratio)} by chance"
-        return Ruling.FAIL, f"fails more often in b ({counted}; {chance}), {seen}"
-    if worse:
-        return Ruling.INCONCLUSIVE, f"fails in both ({counted}), but worse in b: {worse}; {seen}"
-    most_ratio = (b.failed + b.unclear) / b.runs
-    if most_ratio <= a.failed / a.runs:
-        in_a = "" if first_of_a.summary == first.summary else f"; a: {first_of_a.summary}"
+        return Ruling.FAIL, f"fails more often in {b.name} ({counted}; {chance}), {seen}"
+    if not _perhaps_more_often(a.counts, b.counts):
+        if worse:
+            return Ruling.INCONCLUSIVE, f"fails in both ({counted}), but worse in {b.name}: {worse}; {seen}"
+        in_a = "" if first_of_a.summary == first.summary else f"; {a.name}: {first_of_a.summary}"
         return Ruling.NOT_JUDGED, f"fails in both ({counted}): {first.summary}{in_a}"
-    unclear = f", and {b.unclear} of b could not be judged" if b.unclear else ""
-    more = "more often in b" if b.failed / b.runs > a.failed / a.runs else "perhaps more often in b"
-    why = f"fails in both, {more} ({counted}{unclear}): run more pairs to tell whether that is chance"
-    return Ruling.INCONCLUSIVE, f"{why}; {seen}"
+    unclear = f", and {b.unclear} of {b.name} could not be judged" if b.unclear else ""
+    perhaps = "" if b.failed / b.runs > a.failed / a.runs else "perhaps "
+    why = f"fails in both, {perhaps}more often in {b.name} ({counted}{unclear})"
+    why += f", and worse: {worse}" if worse else ""
+    return Ruling.INCONCLUSIVE, f"{why}: run more pairs to tell whether that is chance; {seen}"
 
 
 def _of_runs(ruling: Ruling, side: _Side) -> str:

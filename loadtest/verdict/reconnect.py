@@ -12,12 +12,12 @@ from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.causes import explained
 from loadtest.verdict.drill_rules import (
-    barred_in_drills,
+    command_doubt,
+    drill_failings,
     drill_seen,
-    drills_doubt,
     drills_text,
     in_the_drills,
-    refusals_text,
+    return_doubt,
 )
 from loadtest.verdict.evidence import OutagesOfKind, ReconnectEvidence, StormEvidence
 from loadtest.verdict.generator import own_failures, own_reason
@@ -39,7 +39,8 @@ ENDINGS = ("resumed", *FAILINGS, "unproven", "cut_short", "unresolved")
 MAX_REFUSED_RATIO = 0.01
 """Share of attempts that a reachable server may refuse. Ten times that of `connect`, because many clients
 reconnecting at once hit connection limits and restarts, which backoff is there to handle. Attempts while the
-server was away after losses do not count: that is a matter of `stability`, except in a drill."""
+server was away after losses do not count: that is a matter of `stability`. Those in a drill are judged by
+themselves (`loadtest.verdict.drill_rules`)."""
 
 MIN_RESUMED = 10
 """Resumes needed for PASS if drops are planned: with the seven default kinds of drop, ten outages show some
@@ -80,16 +81,13 @@ def judge(run: RunData) -> Item[ReconnectEvidence]:
 def _ruling(run: RunData) -> tuple[Ruling, str]:
     plan = run.manifest.plan
     outages, resumed = run.count("reconnect.outages"), run.count("reconnect.resumed")
+    if failings := [*_failings(run), *drill_failings(run)]:
+        of = f"of {text.counted(outages, 'outage')}: " if outages else ""
+        return Ruling.FAIL, f"{of}{', '.join(failings)}{_why_attempts_failed(run)}"
+    if doubt := command_doubt(run):
+        return Ruling.INCONCLUSIVE, doubt
     if not outages and not plan.outages_planned and _storm_without_sessions(run) is None:
-        if doubt := drills_doubt(run):
-            return Ruling.INCONCLUSIVE, doubt
-        return Ruling.NOT_JUDGED, f"no outages are planned and no connection was lost{in_the_drills(run)}"
-    failings = [*_failings(run), *barred_in_drills(run)]
-    if failings:
-        return (
-            Ruling.FAIL,
-            f"of {text.counted(outages, 'outage')}: {', '.join(failings)}{_why_attempts_failed(run)}",
-        )
+        return Ruling.NOT_JUDGED, _no_outages(run)
     own = own_failures(run, "reconnect")
     if own:
         return Ruling.INCONCLUSIVE, (
@@ -103,6 +101,12 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if doubt := _doubt(run, outages, resumed):
         return Ruling.INCONCLUSIVE, doubt
     return Ruling.PASS, _success(run, outages, resumed)
+
+
+def _no_outages(run: RunData) -> str:
+    if barred := run.count("stability.barred"):
+        return f"no outage began: {text.counted(barred, 'lost session')} must not reconnect"
+    return f"no outages are planned and no connection was lost{in_the_drills(run)}"
 
 
 def _why_attempts_failed(run: RunData) -> str:
@@ -119,7 +123,7 @@ def _why_attempts_failed(run: RunData) -> str:
 def _doubt(run: RunData, outages: int, resumed: int) -> str:
     """Return why a run without failings cannot PASS, empty if it can."""
     plan = run.manifest.plan
-    if doubt := drills_doubt(run):
+    if doubt := return_doubt(run):
         return doubt
     if unresolved := run.count("reconnect.unresolved"):
         return (
@@ -187,8 +191,9 @@ def _failings(run: RunData) -> list[str]:
     ]
     attempts = run.count("reconnect.attempts")
     refused = run.count("reconnect.failed") - own - run.explained_by_losses.get("reconnect", 0)
+    refused -= sum(one.refused for one in run.drills)
     if refused > MAX_REFUSED_RATIO * attempts:
-        failings.append(refusals_text(run, refused))
+        failings.append(f"{text.count(refused)} of {text.counted(attempts, 'attempt')} failed")
     return failings
 
 

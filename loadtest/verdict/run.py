@@ -13,7 +13,7 @@ from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
 from loadtest.verdict.latency import BaselineSearch
 from loadtest.verdict.limits import judge_limits, with_limits
 from loadtest.verdict.log_evidence import ServerLogEvidence
-from loadtest.verdict.shared_identity import follows_from_leak, leak, one_identity
+from loadtest.verdict.shared_identity import follows_from_leak, leak, one_identity_of
 
 _READ_BY_DIALECT = frozenset({"connect", "messaging", "reconnect", "persistence"})
 """Items that depend on what the dialect reads: one with a mistake makes any server look wrong in them."""
@@ -29,15 +29,17 @@ def judge(
     *,
     earlier: Iterable[RunData] = (),
     search: BaselineSearch | None = None,
+    compares_latency: bool = True,
 ) -> Verdict:
     """Judge a run.
 
     Args:
         run: the run's data; its manifest holds the margins that latency is judged by.
-        baseline: data of the run to compare with, None to leave latency unjudged.
+        baseline: data of the run to compare with, None if there is none.
         log_item: the item `server_log`, None if no log was given.
         earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
         search: how the baseline was found, or why there is none.
+        compares_latency: whether latency is compared with the baseline's, and not judged by its limits alone.
 
     Returns:
         The verdict. It is the same for the same data: the bootstrap is seeded with the plan's seed.
@@ -50,13 +52,15 @@ def judge(
         _limited(reconnect.judge(run), run, generator),
         persistence.judge(run, baseline),
         cleanup.judge(run),
-        latency.judge(run, baseline, generator=generator, earlier=earlier, search=search),
+        latency.judge(
+            run, baseline if compares_latency else None, generator=generator, earlier=earlier, search=search
+        ),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
     items += filter(None, (health.judge(run),))
     if leak(run):
         items = [_without_consequences(item, run) for item in items]
-    if shared := one_identity(run.shared_identities, run.manifest):
+    if shared := one_identity_of(run):
         items = [item if item.verdict is Ruling.NOT_JUDGED else _downgraded(item, shared) for item in items]
     elif lacking := unseen_in_short(run):
         items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]
@@ -97,6 +101,8 @@ def _downgraded(item: AnyItem, lacking: str) -> AnyItem:
 
 def _notes(run: RunData) -> list[str]:
     notes = list(run.warnings)
+    if doubt := run.manifest.revision_doubt:
+        notes.append(doubt)
     if lost := lost_workers(run):
         notes.append(f"{lost}; see Locust's log")
     if not run.manifest.complete:

@@ -15,6 +15,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
 from loadtest.serverlog.extract import KeptRecord, ReadStats
@@ -23,9 +24,10 @@ from loadtest.serverlog.matching import (
     END_OF_RUN,
     EXPECTED_FAULT,
     MAX_SIGHTINGS,
+    ClockOffset,
     DropMade,
     Sighting,
-    clock_offset_ns,
+    clock_offset,
     covered_ratio,
     match,
 )
@@ -33,7 +35,6 @@ from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.shapes import Group, Shapes, shape_of
 from loadtest.serverlog.times import SECOND_NS
-from loadtest.text import without_likely_secrets
 from loadtest.verdict.items import Item
 from loadtest.verdict.log_evidence import KindEvidence, LogLine, ServerLogEvidence
 
@@ -110,12 +111,15 @@ def judge(
     """
     reading = reading or ReadStats()
     window = Window.of(run)
-    collected = _collect(log, drops, window, KnownSessions() if known is None else known)
-    offset_ns = clock_offset_ns(collected.sightings, drops)
-    _to_tool_clock(collected, offset_ns or 0)
-    evidence = _evidence(collected, drops, window=window, reading=reading, offset_ns=offset_ns)
+    known = KnownSessions() if known is None else known
+    collected = _collect(log, drops, window, known)
+    offset = clock_offset(collected.sightings, drops)
+    _to_tool_clock(collected, offset.ns or 0)
+    evidence = _evidence(collected, drops, window=window, reading=reading, offset_ns=offset.ns, known=known)
     failures, doubts = _failures(evidence), _doubts(evidence)
-    if failures:
+    if offset.doubtful_ns:  # then it is not known whose records these are
+        ruling, summary = Ruling.INCONCLUSIVE, _doubtful(offset)
+    elif failures:
         ruling, summary = Ruling.FAIL, "; ".join(failures)
     elif not run.manifest.plan.drops_planned:
         summary = f"no drops are planned, and {_logged(evidence)}"
@@ -124,25 +128,25 @@ def judge(
         ruling, summary = Ruling.INCONCLUSIVE, "; ".join(doubts)
     else:
         ruling, summary = Ruling.PASS, _success(evidence)
-    summary += _clock(collected, window, offset_ns)
+    summary += _clock(collected, window, offset)
     return Item(item="server_log", verdict=ruling, summary=summary, evidence=evidence)
 
 
 def _collect(
     log: Iterable[KeptRecord], drops: Sequence[DropMade], window: Window, known: KnownSessions
 ) -> _Collected:
-    """Return the records that are in the run's window in some time zone, or name a session of the run."""
+    """Return the records in the run's window in some time zone, and those with the tool's id of a session."""
     collected = _Collected(sightings=[], seconds=set(), arrival_seconds=set())
     sessions = {drop.session for drop in drops}
     for logged in log:
         at_ns = logged.at_ns
         slack_ns = SECOND_NS if logged.arrival else _MAX_CLOCK_OFFSET_NS
-        session = known.session_of(logged.session)
-        ours = session in sessions or session in known
-        if at_ns is not None and not window.holds(at_ns, slack_ns) and not ours:
+        session = known.session_of(logged.ids)
+        own = session in logged.ids and (session in sessions or session in known)
+        if at_ns is not None and not window.holds(at_ns, slack_ns) and not own:
             continue
         if session != logged.session:
-            logged = msgspec.structs.replace(logged, session=session)
+            logged = msgspec.structs.replace(logged, session=session, also=logged.ids)
         collected.records += logged.count
         if at_ns is None:
             collected.untimed += logged.count
@@ -150,7 +154,7 @@ def _collect(
             (collected.arrival_seconds if logged.arrival else collected.seconds).add(at_ns // SECOND_NS)
         if logged.log_class in DISCONNECTS or logged.level >= Level.ERROR:
             if len(collected.sightings) < MAX_SIGHTINGS:
-                collected.sightings.append(Sighting(logged, at_ns))
+                collected.sightings.append(Sighting(logged, at_ns, own))
             else:
                 collected.overflow += logged.count
     return collected
@@ -164,8 +168,20 @@ def _to_tool_clock(collected: _Collected, offset_ns: int) -> None:
     collected.seconds = {second - shift for second in collected.seconds} | collected.arrival_seconds
 
 
-def _clock(collected: _Collected, window: Window, offset_ns: int | None) -> str:
+def _doubtful(offset: ClockOffset) -> str:
+    """Return why it is not known which records are the run's."""
+    fits = " or ".join(f"{ns / SECOND_NS:+.0f}" for ns in offset.doubtful_ns)
+    return (
+        f"the log fits the drops with a clock {fits} s off, which may be another run's records: give the log "
+        "of this run alone, with times in UTC"
+    )
+
+
+def _clock(collected: _Collected, window: Window, offset: ClockOffset) -> str:
     """Return what to say of the server's clock; empty if it agrees or gave no times."""
+    offset_ns = offset.ns
+    if offset.doubtful_ns:
+        return ""
     if offset_ns is not None and abs(offset_ns) >= SECOND_NS:
         return f"; the server's clock is {offset_ns / SECOND_NS:+.0f} s off, which was allowed for"
     own_ns = (s.at_ns for s in collected.sightings if s.at_ns is not None and not s.record.arrival)
@@ -190,12 +206,13 @@ def _evidence(
     window: Window,
     reading: ReadStats,
     offset_ns: int | None,
+    known: KnownSessions,
 ) -> ServerLogEvidence:
     within = [s for s in collected.sightings if s.at_ns is None or window.holds(s.at_ns)]
     matched_by = match(within, drops)
     made = [drop for drop in drops if drop.kind != END_OF_RUN]
     return msgspec.structs.replace(
-        _seen(within, drops, window.start_ns),
+        _seen(within, drops, window.start_ns, known),
         drops=len(made),
         records=collected.records,
         untimed_records=collected.untimed,
@@ -210,7 +227,9 @@ def _evidence(
     )
 
 
-def _seen(within: list[Sighting], drops: Sequence[DropMade], start_ns: int) -> ServerLogEvidence:
+def _seen(
+    within: list[Sighting], drops: Sequence[DropMade], start_ns: int, known: KnownSessions
+) -> ServerLogEvidence:
     """Return the evidence that comes from matched records alone."""
     disconnects = [s for s in within if s.record.log_class in DISCONNECTS]
     wrong = _wrong(disconnects)
@@ -218,17 +237,18 @@ def _seen(within: list[Sighting], drops: Sequence[DropMade], start_ns: int) -> S
     cancelled = [s for s in within if s.record.log_class is LogClass.CANCELLED_AT_SHUTDOWN]
     _expect_untimed(real, drops)
     unexpected = [s for s in real if not s.expected]
-    wrong_shapes, real_shapes = _shapes(wrong), _shapes(unexpected)
+    wrong_shapes, real_shapes = _shapes(wrong, known), _shapes(unexpected, known)
     return ServerLogEvidence(
         disconnect_records=len(disconnects),
         disconnect_levels=_by_level(disconnects),
         disconnect_errors=len(wrong),
-        first_disconnect_errors=_most_frequent(wrong_shapes, drops, start_ns),
+        first_disconnect_errors=_most_frequent(wrong_shapes, drops, start_ns, known),
         disconnect_error_shapes=len(wrong_shapes),
         info_ratio=_info_ratio(disconnects),
+        least_info_ratio=INFO_RATIO,
         real_errors=len(unexpected),
         expected_errors=len(real) - len(unexpected),
-        first_real_errors=_most_frequent(real_shapes, drops, start_ns),
+        first_real_errors=_most_frequent(real_shapes, drops, start_ns, known),
         real_error_shapes=len(real_shapes),
         cancelled_at_shutdown_errors=len(cancelled),
         by_kind=_by_kind(within, drops),
@@ -278,20 +298,26 @@ def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[KindEvid
     ]
 
 
-def _shapes(sightings: Iterable[Sighting]) -> Shapes[Sighting]:
+def _shapes(sightings: Iterable[Sighting], known: KnownSessions) -> Shapes[Sighting]:
     """Return records grouped by level and shape."""
     shapes = Shapes[Sighting]()
     for sighting in sightings:
         record = sighting.record
-        shapes.add((record.level, shape_of(record.text, record.session)), sighting, sighting.at_ns)
+        shapes.add((record.level, _shape(record, known)), sighting, sighting.at_ns)
     return shapes
 
 
-def _most_frequent(shapes: Shapes[Sighting], drops: Sequence[DropMade], start_ns: int) -> list[LogLine]:
-    return [_line(group, drops, start_ns) for group in shapes.by_count()[:_SHOWN]]
+def _shape(record: KeptRecord, known: KnownSessions) -> str:
+    return shape_of(record.text, {*known.ids_of(record.session), *record.also})
 
 
-def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int) -> LogLine:
+def _most_frequent(
+    shapes: Shapes[Sighting], drops: Sequence[DropMade], start_ns: int, known: KnownSessions
+) -> list[LogLine]:
+    return [_line(group, drops, start_ns, known) for group in shapes.by_count()[:_SHOWN]]
+
+
+def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int, known: KnownSessions) -> LogLine:
     first, record = group.first, group.first.record
     return LogLine(
         file=record.file,
@@ -299,22 +325,28 @@ def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int) -> L
         level=record.level.name,
         text=record.text,
         drop=None if first.drop is None else drops[first.drop].kind,
-        session=without_likely_secrets(record.session),
+        session=text.without_likely_secrets(record.session),
         first_s=None if group.at_ns is None else round((group.at_ns - start_ns) / SECOND_NS, 3),
         count=group.count,
+        shape=_shape(record, known),
     )
 
 
 def _failures(evidence: ServerLogEvidence) -> list[str]:
     failures = []
     if evidence.disconnect_errors:
-        failures.append(f"{evidence.disconnect_errors} ERROR records for mere disconnects{_kinds(evidence)}")
+        wrong = text.counted(evidence.disconnect_errors, "ERROR record")
+        failures.append(f"{wrong} for mere disconnects{_kinds(evidence)}")
     if evidence.info_ratio is not None and evidence.info_ratio < INFO_RATIO:
         percent = f"{evidence.info_ratio:.1%}"
         failures.append(f"only {percent} of the disconnect records at INFO or below, not {INFO_RATIO:.0%}")
     if evidence.real_errors > evidence.allowed_errors:
-        failures.append(f"{evidence.real_errors} real errors, {evidence.allowed_errors} allowed")
+        failures.append(f"{_real_errors(evidence)}, {text.count(evidence.allowed_errors)} allowed")
     return failures
+
+
+def _real_errors(evidence: ServerLogEvidence) -> str:
+    return text.counted(evidence.real_errors, "real error")
 
 
 def _kinds(evidence: ServerLogEvidence) -> str:
@@ -326,7 +358,8 @@ def _kinds(evidence: ServerLogEvidence) -> str:
 def _doubts(evidence: ServerLogEvidence) -> list[str]:
     doubts = list(evidence.problems)
     if evidence.drops < MIN_DROPS:
-        doubts.append(f"{evidence.drops} drops are too few, {MIN_DROPS} are needed")
+        few = text.counted(evidence.drops, "drop")
+        doubts.append(f"{few} {'is' if evidence.drops == 1 else 'are'} too few, {MIN_DROPS} are needed")
     if evidence.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
         doubts.append(f"{evidence.reading.damaged_ratio():.0%} of the log could not be read: name its format")
     if not evidence.records:
@@ -344,19 +377,19 @@ def _doubts(evidence: ServerLogEvidence) -> list[str]:
 
 def _logged(evidence: ServerLogEvidence) -> str:
     """Return how many errors a log without failures has, in a run that plans no drops."""
-    records = f"{evidence.records} record{'s' * (evidence.records != 1)}"
+    records = text.counted(evidence.records, "record")
     match evidence.real_errors:
         case 0:
             return f"no error was logged in {records}"
         case 1:
             return f"1 allowed error was logged in {records}"
         case errors:
-            return f"{errors} allowed errors were logged in {records}"
+            return f"{text.count(errors)} allowed errors were logged in {records}"
 
 
 def _success(evidence: ServerLogEvidence) -> str:
     return (
-        f"{evidence.drops} drops: no ERROR for a mere disconnect, {evidence.info_ratio:.1%} of "
-        f"{evidence.disconnect_records} disconnect records at INFO or below, "
-        f"{evidence.real_errors} real errors"
+        f"{text.counted(evidence.drops, 'drop')}: no ERROR for a mere disconnect, "
+        f"{evidence.info_ratio:.1%} of {text.counted(evidence.disconnect_records, 'disconnect record')} "
+        f"at INFO or below, {_real_errors(evidence)}"
     )

@@ -13,7 +13,6 @@ from urllib.parse import unquote
 from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.results.identities import SharedIdentities
-from loadtest.results.manifest import Manifest, Plan
 
 _FOLLOWING = {
     "messaging": {"foreign", "unmatched", "pushes_foreign"},
@@ -24,16 +23,25 @@ _FOLLOWING = {
 _PATH_PARTS = re.compile(r"[/?&=#]")
 
 
-def one_identity(shared: SharedIdentities | None, manifest: Manifest) -> str:
-    """Return why sessions share an identity where the server is not to blame, empty otherwise."""
+def one_identity(
+    shared: SharedIdentities | None, path: str, *, asked: bool = False, own_credentials: bool = False
+) -> str:
+    """Return why sessions share an identity where the server is not to blame, empty otherwise.
+
+    Args:
+        shared: the sessions that share one.
+        path: path of the endpoint. In run.json its query's values are hidden.
+        asked: whether it is known, from before they were hidden, that all sessions asked for the same id.
+        own_credentials: whether each session had credentials of its own.
+    """
     if shared is None:
         return ""
-    if shared.said and not manifest.own_credentials:
+    if shared.said and not own_credentials:
         return (
             f"{_made_one(shared)} (the server says so: {_example(shared)}): give each session its own "
             "credentials: --ws-data"
         )
-    if not shared.said and _asked_alike(shared, manifest.plan):
+    if not shared.said and shared.ids == 1 and (asked or asked_alike(shared, path)):
         return (
             f"all sessions asked for the same id ({_example(shared)}): put {{session_id}} in its place in "
             "--ws-path"
@@ -41,10 +49,21 @@ def one_identity(shared: SharedIdentities | None, manifest: Manifest) -> str:
     return ""
 
 
+def one_identity_of(run: RunData) -> str:
+    """Return why a run's sessions share an identity where the server is not to blame, empty otherwise."""
+    manifest = run.manifest
+    return one_identity(
+        run.shared_identities,
+        manifest.plan.path,
+        asked=manifest.same_id_asked,
+        own_credentials=manifest.own_credentials,
+    )
+
+
 def leak(run: RunData) -> str:
     """Return that the server gave sessions the identity of others unasked, empty if it did not."""
     shared = run.shared_identities
-    if shared is None or one_identity(shared, run.manifest):
+    if shared is None or one_identity_of(run):
         return ""
     were = "session was" if shared.strays == 1 else "sessions were"
     given = f"{text.count(shared.strays)} {were} given the id of another session"
@@ -60,7 +79,9 @@ def follows_from_leak(item: str, failings: set[str]) -> bool:
 
 def _made_one(shared: SharedIdentities) -> str:
     sessions = text.counted(shared.sessions, "session")
-    return f"one token made {sessions} one" if shared.ids == 1 else f"tokens made {sessions} {shared.ids}"
+    if shared.ids == 1:
+        return f"one token made {sessions} one"
+    return f"{sessions} have only {text.counted(shared.ids, 'id')}, taken from their tokens"
 
 
 def _example(shared: SharedIdentities) -> str:
@@ -70,8 +91,7 @@ def _example(shared: SharedIdentities) -> str:
     return f"{text.one_line(given)} for {text.one_line(first)} and {text.one_line(second)}"
 
 
-def _asked_alike(shared: SharedIdentities, plan: Plan) -> bool:
-    """Return whether the id that sessions share stands in the path that all of them request."""
-    parts = _PATH_PARTS.split(unquote(plan.path))
-    hidden = text.HIDDEN in parts and "{session_id}" not in plan.path  # run.json hides a query's values
-    return shared.ids == 1 and (hidden or shared.pairs[0][2] in parts)
+def asked_alike(shared: SharedIdentities, path: str) -> bool:
+    """Return whether the one id that sessions share stands in the path that all of them request."""
+    parts = {unquote(part) for part in _PATH_PARTS.split(path)} - {text.HIDDEN}
+    return shared.ids == 1 and shared.pairs[0][2] in parts

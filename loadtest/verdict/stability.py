@@ -109,17 +109,8 @@ def _per_hour(count: int, uptime: Uptime) -> float | None:
 
 
 def _seen(group: LossGroup, uptime: Uptime, rules: Sequence[Allowance]) -> LossesSeen:
-    return LossesSeen(
-        cause=group.cause,
-        code=group.code,
-        reason=group.reason,
-        count=group.count,
-        allowed=None if group.code is None else rule_for(group.code, rules).amount,
-        first_at_s=group.first_at_s,
-        last_at_s=group.last_at_s,
-        sessions=list(group.sessions),
-        per_session_hour=_per_hour(group.count, uptime),
-    )
+    allowed = None if group.code is None else rule_for(group.code, rules).amount
+    return LossesSeen.of(group, allowed=allowed, per_session_hour=_per_hour(group.count, uptime))
 
 
 def _losses_text(run: RunData, rules: Sequence[Allowance]) -> str:

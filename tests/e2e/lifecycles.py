@@ -706,8 +706,7 @@ def test_a_log_names_sessions_by_ids_that_are_secrets(results: Path) -> None:
     environment = environment_in(results, Runner())
     log = results / "server.log"
     log.write_text("")
-    kind: Any = environment.user_classes[0]
-    kind.server_logs = str(log)
+    environment.user_classes[0].server_logs = str(log)  # type: ignore[attr-defined]  # of WebSocketUser
     listening(LocalLifecycle, environment)
     with patch.object(log_watch, "LOOK_EVERY_S", 3600.0), patch.object(log_watch, "SILENT_S", 0.1):
         environment.events.test_start.fire(environment=environment)

@@ -112,7 +112,7 @@ def test_a_kill_fails_reconnect_only(runs: tuple[Finished, Finished]) -> None:
     assert [name for name, verdict in killed.rulings.items() if verdict != "PASS"] == [
         *("reconnect", "cleanup", "latency", "server_log")
     ]
-    assert "failed, all of them during a drill" in " ".join(killed.output.split())
+    assert "attempts failed during the drill at 2 s" in " ".join(killed.output.split())
     (drill,) = killed.evidence("reconnect")["drills"]
     assert {group["code"] for group in drill["losses"]} == {1006}
     assert drill["refused"] > 0

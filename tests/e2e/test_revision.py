@@ -77,7 +77,8 @@ def versioned() -> Iterator[tuple[str, Counter[str]]]:
 def test_the_server_names_its_revision(tmp_path: Path) -> None:
     """In its health endpoint's JSON, asked by a master, or in a header; each once, before the run's time.
 
-    The second run has as many round trips and outages as its plan lets expect.
+    The second run has as many round trips and outages as its plan lets expect. A third was told another
+    revision than the server says, which is kept.
     """
     locustfile = tmp_path / "own.py"
     locustfile.write_text(OWN_LOCUSTFILE)
@@ -90,8 +91,15 @@ def test_the_server_names_its_revision(tmp_path: Path) -> None:
     with versioned() as (address, asked), ThreadPoolExecutor() as threads:
         by_health = threads.submit(run, "health", *two_workers(), locustfile=locustfile)
         by_header = threads.submit(run, "header", "--ws-dialect", "echo", "--ws-revision-header", "X-Version")
-        health, header = by_health.result(), by_header.result()
-    assert asked == {"/health": 1, "/": 1}
+        by_hand = threads.submit(run, "hand", "--ws-revision", "v9", locustfile=locustfile)
+        health, header, hand = by_health.result(), by_header.result(), by_hand.result()
+    assert asked == {"/health": 2, "/": 1}
+    doubt = "--ws-revision is v9, but the server says v42 (version in GET /health)"
+    assert hand.output.count(doubt) == 2, hand.output  # before the run, and in its verdict
+    assert hand.verdict["notes"] == [doubt]
+    assert hand.run.parent.name == "v9"
+    assert hand.manifest["revision_said"] == {"name": "v42", "source": "version in GET /health"}
+    assert "the server says" in (hand.run / "report.html").read_text()
     for finished, revision, source, folder in (
         (health, "v42", "version in GET /health", "v42"),
         (header, "build-7", "header X-Version of GET /", "build-7"),

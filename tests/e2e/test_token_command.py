@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -18,11 +19,21 @@ from loadtest.locust_plugin.load_settings import TokenSettings
 from loadtest.locust_plugin.token_command import MOST_BYTES, TokenCommand
 from loadtest.server.server_process import ServerProcess
 from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
+from tests.support.places import ROOT
+from tests.support.ports import free_port
 from tests.support.serverclient import wait_for
 
 
 class _NoCalls:
-    """Stands in for the calls into gevent's thread, which a command that runs here does not need."""
+    """Stands in for the calls into gevent's thread: makes them at once, and keeps what failed."""
+
+    def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+        self.failed = self.failures.append
+
+    def call(self, function: Any, *arguments: object) -> None:
+        """Call it."""
+        function(*arguments)
 
 
 def _run(*words: str, timeout_s: float = 20.0) -> str | LoginFailed:
@@ -86,6 +97,40 @@ def test_a_command_that_hangs_is_ended(tmp_path: Path) -> None:
     wait_for(gone, what="the child's end")
 
 
+def _asked(monkeypatch: pytest.MonkeyPatch, run: Any) -> tuple[list[Any], list[str], _NoCalls]:
+    """Have a command asked whose `run` is this; return the answers, the tokens issued and the calls."""
+    calls: Any = _NoCalls()
+    issued: list[str] = []
+    answers: list[Any] = []
+    monkeypatch.setattr(TokenCommand, "run", run)
+    settings = TokenSettings(command="true", ttl_s=None, timeout_s=1.0)
+    command = TokenCommand(settings, calls, issued.append)
+    command.shared._ask(answers.append)
+    command._greenlet.join(timeout=20)
+    return answers, issued, calls
+
+
+def test_the_sessions_are_answered_if_the_tool_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They all wait for this one answer; the failure ends the run."""
+
+    def run(_command: TokenCommand) -> str:
+        raise OSError(24, "Too many open files")
+
+    answers, issued, calls = _asked(monkeypatch, run)
+    assert [type(answer) for answer in answers] == [LoginFailed]
+    assert answers[0].detail == "the token command could not be run"
+    assert [str(failure) for failure in calls.failures] == ["[Errno 24] Too many open files"]
+    assert issued == []
+
+
+def test_a_token_is_a_secret_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who must know is told first; nobody is told of what is none."""
+    answers, issued, calls = _asked(monkeypatch, lambda _: "token")
+    assert (answers, issued, calls.failures) == (["token"], ["token"], [])
+    answers, issued, _ = _asked(monkeypatch, lambda _: LoginFailed("no"))
+    assert (len(answers), issued) == (1, [])
+
+
 @pytest.mark.parametrize("command", ["no-such-program-anywhere", "'", ""])
 def test_a_command_that_cannot_be_run_is_refused(command: str) -> None:
     """Before the run, with the option's name."""
@@ -110,6 +155,54 @@ def test_a_dialect_is_checked_with_its_token(tmp_path: Path) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
     assert "5 of 5 requests answered" in told.stdout
     assert "the-token-of-the-file" not in told.stdout + told.stderr
+
+
+REFUSED_LOAD = """
+from loadtest.errors import InvalidSetting
+from loadtest.locust_plugin import load
+from loadtest.locust_plugin.load_settings import load_settings
+from loadtest.options import SETTINGS
+
+load.GeventCalls = lambda failed: print("a greenlet has begun")
+values = {name: row.default for name, row in SETTINGS.items()} | {"token_cmd": "no-such-program-anywhere"}
+settings, info = load_settings(values, "ws://127.0.0.1:1"), load.RunInfo(run_id="run", workers=1)
+others = dict.fromkeys(("worker", "environment", "deliver", "failed", "windows"))
+try:
+    load.Load(settings, info, start_ns=0, **others)
+except InvalidSetting as error:
+    print(error.problem)
+"""
+
+
+def test_nothing_is_begun_without_the_program() -> None:
+    """A load that is refused leaves no greenlet behind. Its own process: Locust patches the library."""
+    told = subprocess.run(
+        [sys.executable, "-c", REFUSED_LOAD], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+    )
+    assert told.stdout == "program not found\n"
+
+
+def test_a_worker_without_the_program(tmp_path: Path) -> None:
+    """Its run is refused as a usage error, with the option's name."""
+    program = tmp_path / "bin" / "print-a-token"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho token\n")
+    program.chmod(0o755)
+    port = str(free_port())
+    arguments = ("--ws-token-cmd", program.name, "--master-bind-port", port)
+    here = {"PATH": f"{program.parent}:{os.environ['PATH']}"}
+    results = tmp_path / "results"
+    master = ("--master", "--expect-workers", "1")
+    with (
+        ServerProcess() as server,
+        LocustProcess(
+            results, "--host", server.url, *arguments, *master, seconds=30, environment=here
+        ) as locust,
+        LocustProcess(results, "--worker", "--master-port", port, seconds=None),
+    ):
+        finished = locust.wait()
+    assert finished.exit_code == 2, finished.output
+    assert "--ws-token-cmd program not found" in finished.output
 
 
 # Runs.

@@ -16,6 +16,7 @@ from loadtest.events import (
     Started,
     Stopped,
     Swept,
+    TokenAwaited,
 )
 from loadtest.session.state import State
 from tests.support.fake_link import ack, drop, frame, lost, refused
@@ -27,6 +28,7 @@ PUSH = Received(frame("ws:presence"))
 ROWS: list[tuple[State, Event, State, list[str]]] = [
     (State.NEW, Started(), State.CONNECTING, ["Connect"]),
     (State.NEW, Stopped(), State.ENDED, ["Finish"]),
+    (State.CONNECTING, TokenAwaited(0), State.CONNECTING, []),
     (State.CONNECTING, Opened(Phases()), State.ESTABLISHING, []),
     (State.CONNECTING, refused(), State.WAITING, ["Reconnect"]),
     (State.CONNECTING, Due(0), State.CONNECTING, []),

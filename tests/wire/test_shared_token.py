@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import math
 import threading
@@ -12,18 +13,20 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
+from loadtest.engine import login
 from loadtest.engine.shared_token import Answer, SharedToken, expiry_s
-from loadtest.errors import LoginFailed
+from loadtest.errors import ConnectFailed, LoginFailed
 from loadtest.events import Endpoint
 from loadtest.session.schedule import Backoff
 from tests.support.asgi_server import AsgiServer, asgi_server
 from tests.support.effort import effort
 from tests.support.engine_run import running, settings
+from tests.support.fake_link import dialect_session
 
 
 @pytest.fixture(scope="module")
@@ -167,10 +170,12 @@ def test_a_jwt_says_when_it_expires(life_s: Any, used_s: float) -> None:
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[A-Za-z0-9_-]{0,20}\.[A-Za-z0-9_-]{0,40}\.x", fullmatch=True))
+@example(_unsigned({"exp": math.nan}))
+@example(_unsigned({"exp": -math.inf}))
 @effort(50)
 def test_any_token_has_an_expiry(text: str) -> None:
     """Whatever a command prints."""
-    assert not math.isnan(expiry_s(text))
+    assert expiry_s(text) == math.inf or math.isfinite(expiry_s(text))
 
 
 def test_not_more_than_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,6 +256,42 @@ def test_another_refusal_asks_for_no_token(server: AsgiServer) -> None:
         run.add(2)
         run.await_count("connect.gave_up", 2)
     assert asked.times == 1
+
+
+def test_a_token_that_never_comes_is_a_failed_attempt(
+    server: AsgiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No session waits for ever for an answer that is lost."""
+    monkeypatch.setattr(login, "SHARED_MARGIN_S", 0.0)
+    asked = Asked()
+    asked.held = []
+    once = Backoff(base_s=0.01, cap_s=0.01, max_attempts=0)
+    token = SharedToken(asked)
+    with running(settings(server.port, backoff=once, token=token, open_timeout_s=0.1)) as run:
+        run.add(2)
+        run.await_count("connect.gave_up", 2)
+        tally = run.errors["connect", "token: command_failed"]
+    assert tally.example == "there was no answer within 0.1 s"
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [(Asked("token"), 1), (Asked(LoginFailed("no network")), 1), (None, 0)],
+    ids=["given", "failed", "function"],
+)
+def test_the_end_of_the_wait_is_told(source: Asked | None, told: int) -> None:
+    """Whether or not there is a token then; a token function is the user's own and no wait of the tool's."""
+    waits: list[bool] = []
+
+    async def story() -> None:
+        token = (lambda: "token") if source is None else SharedToken(source)
+        with contextlib.suppress(ConnectFailed):
+            await login.Login(Echo(), token, 20.0, lambda *_: None).endpoint(
+                dialect_session(), lambda: waits.append(True)
+            )
+
+    asyncio.run(story())
+    assert len(waits) == told
 
 
 def test_no_token_is_a_failed_attempt(server: AsgiServer) -> None:

@@ -137,12 +137,14 @@ def test_a_defect_that_is_more_frequent_in_the_candidate_takes_pairs_to_tell(tmp
     assert (result.record.end, len(result.record.pairs)) == ("the verdict is settled", 8)
     assert result.record.verdict is Ruling.FAIL
     assert "fails more often in b (a: 1 of 8 runs, b: 8 of 8; p = " in result.record.item("messaging").summary
-    assert "messaging FAIL (broken)" in map(str, result.record.changes)
+    assert "messaging FAIL (broken: in 1 of 8 runs → in 8 of 8, lost 3 → 24)" in map(
+        str, result.record.changes
+    )
     assert any(line.startswith("look at 4 pairs: PASS") for line in told)
     few, _ = duel(lost_in((1, "a"), *often), tmp_path, pairs=4)
     assert (few.record.verdict, few.record.end) == (Ruling.INCONCLUSIVE, "all pairs were run")
     assert "run more pairs to tell whether that is chance" in few.record.item("messaging").summary
-    assert "messaging FAIL (unclear)" in map(str, few.record.changes)
+    assert "messaging FAIL (unclear: in 1 of 4 runs → in 4 of 4)" in map(str, few.record.changes)
 
 
 def test_the_test_for_more_frequent_is_asked_at_the_looks_alone(tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_what_was_fixed_is_told_in_one_line(tmp_path: Path) -> None:
         (one["before"], one["after"], one["change"]) for one in written if one["item"] == "messaging"
     ] == [("FAIL", "PASS", "fixed")]
     some, _ = duel(lost_in((1, "a")), tmp_path, pairs=2)
-    assert "messaging FAIL → PASS (unclear)" in map(str, some.record.changes)
+    assert "messaging FAIL → PASS (unclear: in 1 of 2 runs → in 0 of 2)" in map(str, some.record.changes)
 
 
 def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
@@ -324,6 +326,11 @@ def test_a_run_under_another_load_is_not_alike(tmp_path: Path) -> None:
         ((*same, "--ws-rate", "0.5"), False),
         ((*same, "--ws-sessions", "21"), False),
         ((*same, "--ws-drop-every", "4"), False),
+        ((*same, "--ws-drops", "reset, close=1"), True),
+        ((*same, "--ws-drops", "reset=2,close=1"), False),
+        ((*same, "--ws-storm", "1@9"), False),
+        ((*same, "--ws-backoff", "exponential(1,2,8,none,50)"), True),
+        ((*same, "--ws-backoff", "constant(2)"), False),
         ((), False),
     ):
         _, told = duel(MadeUpRuns(instead=interrupted), tmp_path, arguments=arguments)

@@ -10,6 +10,7 @@ import pytest
 
 from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, judged, read_pair
 from loadtest.ruling import Ruling
+from loadtest.verdict.item_changes import Change
 from loadtest.verdict.items import AnyItem, Item
 from tests.support.duels import MadeUpRuns, duel
 
@@ -44,14 +45,15 @@ def _with_log(run: DuelRun, ruling: Ruling) -> DuelRun:
     ("a", "b", "asked", "followed"),
     [
         (I, I, I, N),  # nothing can be recognised in either
-        (N, I, I, N),  # only b was started here
+        (N, I, I, N),
         (P, I, I, I),  # what a logs can be judged
         (I, P, P, P),
         (I, F, F, F),
         (F, I, I, I),
         (P, P, P, P),
         (P, F, F, F),
-        (F, F, N, N),
+        (P, N, I, I),  # a check that vanished
+        (N, F, F, F),
     ],
 )
 def test_a_log_that_nobody_asked_for_may_be_unreadable(
@@ -65,6 +67,16 @@ def test_a_log_that_nobody_asked_for_may_be_unreadable(
         assert item.summary == (
             "in 1 of 1 runs: the server's output cannot be judged as its log: the log says nothing"
         )
+
+
+@pytest.mark.parametrize(
+    ("a", "change"), [(P, Change.BROKEN), (N, Change.FAILS), (I, Change.FAILS), (F, Change.UNCLEAR)]
+)
+def test_only_what_worked_in_the_baseline_is_called_broken(results: Path, a: Ruling, change: Change) -> None:
+    """A candidate that fails is not green, but the baseline may fail, too, where it was not judged."""
+    record = judge(results, a, F)
+    (found,) = [one for one in record.changes if one.item == "server_log"]
+    assert (found.change, found.verdict) == (change, F if a is not F else I)
 
 
 @pytest.mark.parametrize(

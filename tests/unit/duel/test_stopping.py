@@ -40,7 +40,7 @@ def test_runs_at_once_are_one_turn() -> None:
     [
         (Outcome(latency=Ruling.PASS), End.SETTLED),
         (Outcome(latency=Ruling.FAIL), End.SETTLED),
-        (Outcome(latency=Ruling.FAIL, open=True), End.SETTLED),
+        (Outcome(latency=Ruling.FAIL, unsettled=True), End.SETTLED),
         (Outcome(failed=True), End.SETTLED),
         (Outcome(failed=True, fit=False), End.SETTLED),
         (Outcome(hopeless=True), End.HOPELESS),
@@ -57,7 +57,7 @@ def test_it_ends_when_more_pairs_change_nothing(last: Outcome, end: End) -> None
         Outcome(),
         Outcome(latency=Ruling.INCONCLUSIVE),
         Outcome(fit=False),
-        Outcome(latency=Ruling.PASS, open=True),
+        Outcome(latency=Ruling.PASS, unsettled=True),
     ],
 )
 def test_it_goes_on_while_something_can_be_learned(last: Outcome) -> None:

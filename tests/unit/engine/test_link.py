@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -61,6 +61,7 @@ class World(FakeTimers):
         self.waiting: list[tuple[Link, int]] = []
         self.connection: Any = Connection()
         self.refusal: ConnectFailed | None = None
+        self.token_s: float | None = None
         self.rejected: list[DialectSession] = []
         self.ended: list[Link] = []
         self.failures: list[Exception] = []
@@ -82,8 +83,11 @@ class World(FakeTimers):
         }
         self.link = Link(dialect_session(), LinkContext(**{**usual, **changes}))
 
-    async def open(self, _about: DialectSession) -> tuple[Any, Phases]:
-        """Give the connection, or refuse."""
+    async def open(self, _about: DialectSession, token_awaited: Callable[[], None]) -> tuple[Any, Phases]:
+        """Give the connection, or refuse, after the wait for a token if there is one."""
+        if self.token_s is not None:
+            self.pass_s(self.token_s)
+            token_awaited()
         if self.refusal is not None:
             raise self.refusal
         return self.connection, PHASES
@@ -132,6 +136,34 @@ def test_a_refused_attempt_is_made_again() -> None:
     assert world.link.session.state is State.PROVING
 
 
+def test_the_wait_for_a_token_is_told() -> None:
+    """From the attempt's turn on, so that it counts as a wait of the outage."""
+    world = World(config=session_config(dialect=Echo(), pace=Pace(0))).start()
+    world.pass_s(2)
+    world.link.sweep()
+    world.link.lost(LOST)
+    world.pass_s(5)
+    outage = world.link.session._attempts.outage
+    assert outage is not None
+    before_ns, world.token_s = outage.wait_ns, 3.0
+    world.open_next()
+    assert outage.wait_ns - before_ns == 3 * NS_PER_S
+
+
+def test_a_token_that_comes_too_late_is_not_told() -> None:
+    """The session has ended meanwhile: it takes no more events."""
+
+    async def stopped(_about: DialectSession, token_awaited: Callable[[], None]) -> tuple[Any, Phases]:
+        world.link.stop(0.0)
+        token_awaited()
+        return world.connection, PHASES
+
+    world = World(open=stopped)
+    world.start()
+    assert world.failures == []
+    assert world.connection.calls == ["abort"]
+
+
 def test_an_attempt_of_the_past_is_not_made() -> None:
     """A session that was stopped while it waited for its turn opens nothing."""
     world = World()
@@ -146,7 +178,7 @@ def test_a_connection_that_comes_too_late_is_aborted() -> None:
     """The session was stopped while it was opened."""
     world = World()
 
-    async def opened_late(_about: DialectSession) -> tuple[Any, Phases]:
+    async def opened_late(_about: DialectSession, _awaited: object) -> tuple[Any, Phases]:
         world.link.stop(1.0)
         return world.connection, PHASES
 

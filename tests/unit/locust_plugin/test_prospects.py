@@ -55,6 +55,17 @@ def test_one_token_for_all_sessions(identifies: bool, said: bool) -> None:
     assert bool(why) is (identifies and said)
 
 
+@pytest.mark.parametrize(("path", "asked"), [("/chat?v=x", True), ("/chat?v=y", False), ("/chat", False)])
+def test_an_id_in_a_value_that_the_plan_hides(path: str, asked: bool) -> None:
+    """Whether all sessions asked for it is seen before it is hidden; if they did, no verdict can come."""
+    told = Prospects(manifest(run_plan=plan(path="/chat?v=***")), identifies=True, path=path)
+    assert not told.same_id_asked
+    for name in ("a", "b"):
+        told.see([Lifecycle(at_ns=1, event="connected", session=name, known_as="x")])
+    assert told.same_id_asked is asked
+    assert told.none_left({}, {}, NS_PER_S).startswith("all sessions asked for the same id") is asked
+
+
 @pytest.mark.parametrize("own", [True, False])
 def test_a_mix_up_of_sessions_with_credentials_of_their_own_is_a_finding(own: bool) -> None:
     """Such a run goes on to its end: it fails."""

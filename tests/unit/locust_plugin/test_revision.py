@@ -13,6 +13,7 @@ from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.revision import LONGEST, Revision, find_revision
 from loadtest.options import SETTINGS
 from loadtest.results.directory import folder_name
+from loadtest.results.manifest import SaidRevision
 from loadtest.transport.http_health import Answer, Health
 
 HEALTH, ENDPOINT = "/api/health", "/ws/revision"
@@ -52,19 +53,72 @@ def found(
     server: Server,
     environment: Mapping[str, str] | None = None,
     health_path: str | None = HEALTH,
+    *,
+    probed: bool = False,
     **values: Any,
 ) -> Revision:
     """Return the revision of a run against this server."""
     usual = {attribute: row.default for attribute, row in SETTINGS.items()}
     settings = load_settings(usual | values, "ws://127.0.0.1:1")
-    return find_revision(settings, server.ask, health_path=health_path, environment=environment or {})
+    return find_revision(
+        settings, server.ask, health_path=health_path, probed=probed, environment=environment or {}
+    )
 
 
-def test_the_one_that_is_given_is_taken_and_nobody_is_asked() -> None:
-    """Whatever the server and CI say."""
-    server = Server({HEALTH: answer(body={"version": "v2"}, X_Version="v3")})
-    revision = found(server, CI, revision=" v1 ", revision_header="X-Version")
-    assert revision == Revision("v1", "--ws-revision")
+@pytest.mark.parametrize(
+    ("given", "body", "said"),
+    [
+        ("9.9.9", {"version": "1.2.3"}, "1.2.3"),
+        ("9.9.9", {"version": "1.2.3", "commit": "0a1b2c3d"}, "1.2.3"),
+        ("0a1b2c", {"version": "0a1b2c3d"}, "0a1b2c3d"),
+        ("1.2", {"version": "1.2.3"}, "1.2.3"),
+    ],
+)
+def test_the_one_that_is_given_is_taken_and_a_server_that_says_another_is_told(
+    given: str, body: object, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever CI says: it decides nothing, but is kept."""
+    revision = found(Server({HEALTH: answer(body=body)}), CI, revision=f" {given} ")
+    assert revision == Revision(
+        given, "--ws-revision", SaidRevision(name=said, source="version in GET /api/health")
+    )
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage() == (
+        f"--ws-revision is {given}, but the server says {said} (version in GET /api/health)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "body"),
+    [
+        ("1.2.3", {"version": "1.2.3"}),
+        ("v1.2.3", {"version": "1.2.3"}),
+        ("0a1b2c3", {"version": "1.2.3", "commit": "0A1B2C3D4E5F"}),
+        ("feature/login", {"version": "feature/login"}),
+        ("1.2.3", {}),
+        ("1.2.3", b"<html>"),
+    ],
+)
+def test_a_server_that_says_what_was_given_or_nothing_is_no_warning(
+    given: str, body: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A shortened commit, or one of several fields, is the same."""
+    revision = found(Server({HEALTH: answer(body=body)}), revision=given)
+    assert (revision.name, revision.source) == (given, "--ws-revision")
+    assert (revision.said is None) == (not isinstance(body, dict) or not body)
+    assert not caplog.records
+
+
+def test_the_header_decides_what_the_server_says(caplog: pytest.LogCaptureFixture) -> None:
+    """If one is named and comes; without one and without a health endpoint, nobody is asked."""
+    server = Server({HEALTH: answer(body={"version": "v1"}, X_Version="v3")})
+    assert found(server, revision="v1", revision_header="X-Version").said == SaidRevision(
+        name="v3", source="header X-Version of GET /api/health"
+    )
+    assert "but the server says v3" in caplog.text
+    server = Server()
+    assert found(server, CI, None, revision="v1") == Revision("v1", "--ws-revision")
     assert server.asked == []
 
 
@@ -150,6 +204,20 @@ def test_without_a_name_it_is_unnamed_and_the_reason_told(caplog: pytest.LogCapt
         "no revision of the server is known, so this run will not be a baseline: give --ws-revision NAME; "
         "GET /api/health: BadStatusLine: *** after 0 ms"
     )
+
+
+def test_without_a_health_endpoint_the_attribute_that_names_one_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A probe has another option, and needs no baseline."""
+    assert found(Server(), health_path=None, dialect="echo").name == "unnamed"
+    assert found(Server(), health_path=None, probed=True, dialect="echo").name == "unnamed"
+    why = "the dialect echo has no health endpoint (health_path)"
+    assert [record.getMessage() for record in caplog.records] == [
+        "no revision of the server is known, so this run will not be a baseline: give --ws-revision NAME; "
+        + why,
+        f"no revision of the server is known: give --revision NAME; {why}",
+    ]
 
 
 @pytest.mark.parametrize(

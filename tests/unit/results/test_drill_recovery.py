@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from loadtest.results.data import RunData
@@ -117,12 +118,14 @@ def test_a_session_that_never_comes_back() -> None:
     assert (one.back, dict(one.back_after_s)) == (1, {0.5: 3.0, 0.95: None, 1.0: None})
 
 
-def test_a_dropped_session_does_not_come_back_to_the_drill() -> None:
-    """What the tool drops later is an outage of its own."""
-    one = recovery(
-        lost(21, 0), resumed(22, 0, 1.0), event(23, "dropped", 0, kind="reset"), resumed(40, 0, 17.0)
-    )
-    assert one.back_after_s[1.0] == 2.0
+def test_a_drop_hides_whether_a_session_was_back() -> None:
+    """What the tool drops later is another outage; a session that was not known to be back is left out."""
+    dropped, back = event(23, "dropped", 0, kind="reset"), resumed(40, 0, 17.0)
+    assert recovery(lost(21, 0), resumed(22, 0, 1.0), dropped, back).back_after_s[1.0] == 2.0
+    unknown = recovery(lost(21, 0), lost(21, 1), resumed(22, 1, 1.0), dropped, back)
+    assert (unknown.lost, unknown.sessions, unknown.back) == (2, 1, 1)
+    tunnel = event(23, "dropped", 0, kind="slow_reader")
+    assert recovery(lost(21, 0), tunnel, resumed(24, 0, 3.0)).back == 1
 
 
 def test_the_herd() -> None:
@@ -136,14 +139,34 @@ def test_the_herd() -> None:
 def test_refused_attempts() -> None:
     """Attempts that fail in the window count, those of first connections and the tool's own limits do not."""
     events = [
-        lost(21, 0),
+        *(lost(21, number) for number in range(4)),
+        event(21.4, "attempt", 0),
         event(21.5, "failed", 0, cause="refused", phase="tcp"),
+        event(21.9, "attempt", 0),
         event(22, "failed", 0, cause="out_of_ports", phase="tcp"),
-        event(22, "failed", 0, cause="1012", phase="working", code=1012),
+        event(22, "failed", 1, cause="1012", phase="working", code=1012),  # so many losses explain it
+        event(26, "failed", 2, cause="1013", phase="working", code=1013),
+        event(22, "attempt", 9),
         event(22, "failed", 9, cause="refused", phase="tcp"),
+        event(49, "attempt", 0),
         event(50, "failed", 0, cause="refused", phase="tcp"),
     ]
-    assert recovery(*events).refused == 1
+    one = recovery(*events)
+    assert (one.refused, one.attempts) == (2, 2)
+    assert (one.nobody, one.nobody_from_s, one.nobody_until_s) == (1, 21.5, 21.5)
+
+
+def test_when_nothing_listened() -> None:
+    """From the first attempt that finds nothing to the last, whatever else fails."""
+    events = [
+        event(at_s, "failed", number, cause="refused", phase="tcp")
+        for number, at_s in enumerate((23, 21.5, 22))
+    ]
+    others = [event(26, "failed", 3, cause="http_503", phase="upgrade")]
+    one = recovery(*(lost(21, number) for number in range(4)), *events, *others)
+    assert (one.refused, one.nobody, one.nobody_from_s, one.nobody_until_s) == (4, 3, 21.5, 23.0)
+    never = recovery(lost(21, 0))
+    assert (never.nobody, never.nobody_from_s, never.nobody_until_s) == (0, None, None)
 
 
 def test_barred_sessions() -> None:
@@ -152,15 +175,11 @@ def test_barred_sessions() -> None:
 
 
 def test_messages_and_histories_across_it() -> None:
-    """Counts of its window alone."""
-    counts = {
-        second: {"messaging.lost_in_outage": 2, "persistence.histories": 1, "messaging.sent": 9}
-        for second in (10, 25)
-    }
-    assert recovery(lost(21, 0), counts=counts).counts == {
-        "messaging.lost_in_outage": 2,
-        "persistence.histories": 1,
-    }
+    """Counts of the intervals that its window overlaps: a kill loses most in the second of the command."""
+    second = {"messaging.lost_in_outage": 2, "persistence.histories": 1, "messaging.sent": 9}
+    late = msgspec.structs.replace(DRILL, started_s=20.4)
+    one = recovery(lost(21, 0), run=of(late), counts={10: second, 20: second, 25: second})
+    assert one.counts == {"messaging.lost_in_outage": 4, "persistence.histories": 2}
 
 
 def test_impossible_times() -> None:

@@ -24,6 +24,7 @@ WRONG = KeptRecord(
     log_class=LogClass.ABRUPT,
     at_ns=1_795_443_815_000_000_000,
     session="s-1",
+    also=("anna",),
     file="a.log",
     line=17,
     text="Send error (session s-1) token=abc",
@@ -68,12 +69,14 @@ def test_secrets_are_taken_out_of_every_text(tmp_path: Path) -> None:
     with LogWriter(tmp_path, lambda: Secrets(tokens)) as writer:
         tokens.append("second-token")
         for token in tokens:
-            secret = msgspec.structs.replace(WRONG, text=f"refused {token}", session=token, file=token)
+            secret = msgspec.structs.replace(
+                WRONG, text=f"refused {token}", session=token, also=(token,), file=token
+            )
             writer.append([secret])
         writer.finish(ReadStats(files=["first-token.log"], problems=["second-token"]))
     written = writer.path.read_text()
     assert "token" not in written.replace("***", "")
-    assert written.count("***") == 8
+    assert written.count("***") == 10
 
 
 def test_too_many_records_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,4 +188,4 @@ def test_a_session_has_the_ids_of_both_sides(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     known = read_known_sessions(tmp_path)
     named = ("run-000001", "server-7", "server-8", "server-9")
-    assert [known.session_of(one) for one in named] == [*["run-000001"] * 3, "server-9"]
+    assert [known.session_of([one]) for one in named] == [*["run-000001"] * 3, "server-9"]

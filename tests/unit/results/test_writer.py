@@ -50,6 +50,16 @@ def test_a_run_can_be_read_while_it_is_written(tmp_path: Path) -> None:
         assert_same(read_run(writer.path), gathered(story()))
 
 
+def test_that_all_asked_for_the_same_id_is_known_at_once(tmp_path: Path) -> None:
+    """A run that is killed later still has it, and so has one that ends."""
+    with RunWriter(tmp_path, manifest()) as writer:
+        assert not read_run(writer.path).manifest.same_id_asked
+        writer.same_id_asked()
+        assert read_run(writer.path).manifest.same_id_asked
+        writer.finish(ENDED_AT)
+    assert read_run(writer.path).manifest.same_id_asked
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device to write to")
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     """What cannot be written in the middle of a run is an error of one line."""

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.errors import RunNotFound
+from loadtest.errors import RunNotFound, UsageError
 from loadtest.results.data import RunData
 from loadtest.results.reader import read_manifest
 from loadtest.ruling import Ruling
@@ -178,10 +178,24 @@ def test_a_run_without_a_revision_is_never_chosen(tmp_path: Path) -> None:
     assert of_unnamed.baseline is not None, "an unnamed run is compared with others"
 
 
+def test_a_revision_that_earlier_versions_did_not_know_is_no_name(tmp_path: Path) -> None:
+    """They wrote `unknown`, without a source; a person who names a revision so is taken at their word."""
+    (tmp_path / "old").mkdir()
+    old = recorded(tmp_path / "old", "a", "unknown", at_s=0)
+    judged = begun("b", "v2", at_s=2)
+    with pytest.raises(UsageError, match="has no revision"):
+        pin(old, tmp_path / "old")
+    shutil.copytree(old, tmp_path / "old" / "baselines" / "unknown" / old.name)  # pinned by that version
+    assert choose_baseline(tmp_path / "old", judged).baseline is None
+    of = msgspec.structs.replace(begun("c", "unknown", at_s=0), revision_source="--ws-revision")
+    called_so = write_run(tmp_path / "new", of=of, seconds=20)
+    assert choose_baseline(tmp_path / "new", judged).baseline == Baseline(called_so, Rule.NEWEST)
+
+
 def test_runs_without_a_revision_tell_no_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They may be of different servers: what these differ in would hide a regression."""
     monkeypatch.setattr(baselines, "MIN_RUNS", 1)
-    for revision, expected in (("v1", 1), ("unnamed", 0)):
+    for revision, expected in (("v1", 1), ("unnamed", 0), ("unknown", 0)):
         recorded(tmp_path, f"{revision}-a", revision, at_s=0)
         judged = read_manifest(recorded(tmp_path, f"{revision}-b", revision, at_s=1))
         earlier = list(earlier_runs(tmp_path, judged, before_unix_ns=judged.started_unix_ns))

@@ -23,6 +23,8 @@ from loadtest.runs.pins import pin
 from loadtest.session.recorder import Lifecycle
 from loadtest.statistics.margins import margins_of, parse_margins
 from loadtest.verdict.item_changes import Change
+from loadtest.verdict.items import Verdict
+from loadtest.verdict.run import judge
 from tests.support.recorded_runs import begun
 from tests.support.rundirs import write_run, write_server_log
 from tests.support.runs import manifest, plan
@@ -307,6 +309,55 @@ def test_both_are_judged_by_the_candidates_rules(tmp_path: Path) -> None:
     assert "--ws-allow-losses none → 1012=any" in list(map(str, found.differences))
 
 
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_what_was_counted_by_other_rules_is_unclear(tmp_path: Path, pairs: int) -> None:
+    """A rate of pushes that only the candidate's run expected says nothing of the server's change."""
+    of = [(made(tmp_path, "v1"), made(tmp_path, "v2")) for _ in range(pairs)]
+    for _, candidate in of:
+        document = json.loads((candidate / "run.json").read_bytes()) | {"pushes_per_s": 5.0}
+        (candidate / "run.json").write_text(json.dumps(document))
+    found = changed(tmp_path, *of)
+    (messaging,) = [one for one in found.changes if one.item == "messaging"]
+    assert (messaging.change, messaging.verdict) == (Change.UNCLEAR, Ruling.INCONCLUSIVE)
+    assert messaging.remark == "judged by other rules (--ws-pushes-per-s none → 5)"
+    assert found.verdict is not Ruling.PASS
+
+
+def test_a_log_that_only_the_baseline_has_is_asked_for(tmp_path: Path) -> None:
+    """A candidate whose log nobody gave is not green."""
+    found = changed(tmp_path, (logged(tmp_path, "v1", before=False), made(tmp_path, "v2")))
+    assert found.verdict is Ruling.INCONCLUSIVE
+    assert "server_log PASS → NOT_JUDGED (no longer judged: give --ws-server-log for both)" in map(
+        str, found.changes
+    )
+    assert "server_log no longer judged: no server log was given" in compare.comparison_sheet(found).lines
+
+
+def test_a_history_that_was_lost_fails_over_several_pairs(tmp_path: Path) -> None:
+    """Each candidate is judged beside its baseline, though latency is judged over all pairs at once."""
+    restored = {"persistence.checked": 20, "persistence.histories": 20, "persistence.acknowledged": 9}
+    forgotten = {"persistence.checked": 20, "persistence.history_missing": 20}
+    pairs = [(made(tmp_path, "v1", counts=restored), made(tmp_path, "v2", counts=forgotten)) for _ in "ab"]
+    (persistence,) = [one for one in changed(tmp_path, *pairs).changes if one.item == "persistence"]
+    assert persistence.verdict is Ruling.FAIL
+
+
+def test_latency_of_several_pairs_is_not_judged_for_each_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bootstrap takes seconds; the pairs' own spread decides."""
+    pairs = [(made(tmp_path, "v1"), made(tmp_path, "v2")) for _ in range(2)]
+    asked: list[dict[str, Any]] = []
+
+    def recorded(*of_run: Any, **rules: Any) -> Verdict:
+        asked.append(rules)
+        return judge(*of_run, **rules)
+
+    monkeypatch.setattr(compare, "judge", recorded)
+    changed(tmp_path, *pairs)
+    assert asked == [{"compares_latency": False}] * 2
+
+
 LOST = {"losses.1012": 1}
 LOSS = [Lifecycle(at_ns=10**9, event="lost", session="s-1", cause="1012", code=1012)]
 
@@ -325,7 +376,7 @@ def test_several_pairs_have_one_line_an_item(tmp_path: Path) -> None:
     found = changed(tmp_path, *pairs)
     names = [one.item for one in found.changes]
     assert len(names) == len(set(names)) == 8
-    assert "server_log FAIL → PASS (fixed)" in list(map(str, found.changes))
+    assert "server_log FAIL → PASS (unclear: in 1 of 2 runs → in 0 of 2)" in list(map(str, found.changes))
     assert next(one for one in found.changes if one.item == "latency").after is found.item.verdict
 
 

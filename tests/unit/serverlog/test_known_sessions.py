@@ -1,6 +1,7 @@
 """A record names a session of the run wherever it has one of the ids that the run knows."""
 
 import json
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def named(*lines: str, known: KnownSessions | None = None) -> str:
         known.add(OWN, GIVEN)
         known.add(OWN)
         known.add("ab12cd34-000008")
-    return known.named_in(read(*lines))
+    return known.session_of(known.ids_in(read(*lines)))
 
 
 @pytest.mark.parametrize(
@@ -40,13 +41,16 @@ def named(*lines: str, known: KnownSessions | None = None) -> str:
         ("ERROR:    peer ab12cd34-000007: gone",),
         (f"ERROR:    [{GIVEN}] gone",),
         ('INFO:     127.0.0.1:42428 - "WebSocket /ws/ab12cd34-000007?thread_id=t7" [accepted]',),
-        ("ERROR:    Task ws-ab12cd34-000007-reader failed",),
+        ("ERROR:    Task ws-ab12cd34-000007 failed",),
         ("ERROR:    session=other lost to ab12cd34-000007",),
         (json.dumps({"severity": "ERROR", "message": "gone", "peer": GIVEN}),),
         (json.dumps({"severity": "ERROR", "message": "gone", "context": {"ids": [1, {"ws": OWN}]}}),),
         (json.dumps({"severity": "ERROR", "message": "gone", "note": f"line\n{OWN}"}),),
         (json.dumps({"severity": "ERROR", "message": "gone", "session": GIVEN}),),
         (json.dumps({"severity": "ERROR", "jsonPayload": {"message": "gone", "conn": OWN}}),),
+        ("INFO:     GET /ws/x%2Fab12cd34-000007 HTTP/1.1",),
+        ("INFO:     GET /ws?to=ab12cd34%2D000007&x=100%25",),
+        ("ERROR:    ab12cd34-000007-> gone",),
         ("ERROR:    failed", "Traceback (most recent call last):", f"ConnectionError: to {OWN} lost"),
         (
             "ERROR:    failed",
@@ -71,6 +75,11 @@ def test_an_id_counts_wherever_it_stands(lines: tuple[str, ...]) -> None:
         ("ERROR:    ab12cd34-0000071 gone", ""),
         ("ERROR:    xab12cd34-000007 gone", ""),
         ("ERROR:    ab12cd34 gone", ""),
+        ("ERROR:    ab12cd34-000007-other gone", ""),
+        ("ERROR:    ab12cd34-000007_x gone", ""),
+        ("ERROR:    ab12cd34-000007--x gone", ""),
+        (f"ERROR:    {GIVEN}-2 gone", ""),
+        ("INFO:     GET /ws/ab12cd34-000007%2Dother", ""),
         ("ERROR:    ab12cd34-000009 gone", ""),
     ],
 )
@@ -117,6 +126,42 @@ def test_an_id_that_several_sessions_were_given_names_none() -> None:
     assert named(f"ERROR:    gone session={GIVEN} as {OWN}", known=known) == OWN
 
 
+def test_a_log_that_was_followed_is_judged_as_one_read_afterwards() -> None:
+    """Who shares an id comes out later than the records, so they keep ids and are named afterwards."""
+    lines = [
+        f"ERROR:    {GIVEN} gone",
+        f"ERROR:    gone session={GIVEN}",
+        f"ERROR:    session=a-b lost to {GIVEN} as ab12cd34-000008",
+        f"ERROR:    {GIVEN} replaced by {OWN}",
+    ]
+    live = KnownSessions("ab12cd34")
+    live.add(OWN, GIVEN)
+    whole = KnownSessions()
+    for session in (OWN, "ab12cd34-000008"):
+        whole.add(session)
+        whole.add(session, GIVEN)
+    kept = [live.ids_in(read(one)) for one in lines]
+    assert kept == [whole.ids_in(read(one)) for one in lines]
+    assert [whole.session_of(ids) for ids in kept] == ["", "", "ab12cd34-000008", OWN]
+
+
+def test_ids_of_a_record_are_few() -> None:
+    """However many stand in it, and however often."""
+    known = KnownSessions("ab12cd34")
+    text = " ".join([*[OWN] * 5, *(f"ab12cd34-00000{n}" for n in range(9))])
+    assert known.ids_in(read(f"ERROR:    {text}")) == (OWN, *(f"ab12cd34-00000{n}" for n in range(3)))
+
+
+def test_all_ids_of_a_session() -> None:
+    """The tool's and the server's, a bounded number of them."""
+    known = KnownSessions()
+    known.add(OWN)
+    for number in range(100):
+        known.add(OWN, f"guest-{number}")
+    assert known.ids_of(OWN)[:2] == (OWN, "guest-0")
+    assert len(known.ids_of(OWN)) == 1 + module._MAX_OF_SESSION
+
+
 @pytest.mark.parametrize("given", ["chat:42:alice", "user@example.org", "/room/17", "süd-ost-1", "{room.b}"])
 def test_ids_of_any_form_are_found(given: str) -> None:
     """Punctuation is part of an id wherever it stands in it."""
@@ -124,6 +169,7 @@ def test_ids_of_any_form_are_found(given: str) -> None:
     known.add(OWN, given)
     assert named(f"ERROR:    lost {given}", known=known) == OWN
     assert named(f"ERROR:    lost {given}, again", known=known) == OWN
+    assert named(f"ERROR:    lost {quote(given, safe='')}, again", known=known) == OWN
 
 
 def test_ids_that_begin_alike_are_told_apart() -> None:
@@ -155,7 +201,8 @@ def test_no_text_breaks_the_search(text: str, session: str, given_ids: list[str]
     known.add(session)
     for given_id in given_ids:
         known.add(session, given_id)
-    found = known.named_in(LogRecord(line=1, level=10, message=text, frame=text.encode(errors="replace")))  # type: ignore[arg-type] # any level
-    assert found in ("", session) or found in text
+    record = LogRecord(line=1, level=10, message=text, frame=text.encode(errors="replace"))  # type: ignore[arg-type] # any level
+    found = known.session_of(known.ids_in(record))
+    assert found in ("", session) or found in unquote(text)
     if found == session:
         assert any(one in text for one in (session, *given_ids))

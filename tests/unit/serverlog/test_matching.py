@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.serverlog.extract import KeptRecord
-from loadtest.serverlog.matching import END_OF_RUN, DropMade, Sighting, clock_offset_ns, covered_ratio, match
+from loadtest.serverlog.matching import END_OF_RUN, DropMade, Sighting, clock_offset, covered_ratio, match
 from loadtest.serverlog.records import Level
 from loadtest.serverlog.rules import LogClass
 from loadtest.serverlog.times import SECOND_NS
@@ -59,7 +59,7 @@ def run(rng: random.Random, offset_s: float, named: bool) -> tuple[list[DropMade
 def test_the_offset_is_found_by_sessions(offset_s: float, seed: int) -> None:
     """Even hours of difference are found, to within the server's time to notice."""
     drops, sightings = run(random.Random(seed), offset_s, named=True)
-    found_ns = clock_offset_ns(sightings, drops)
+    found_ns = clock_offset(sightings, drops).ns
     assert found_ns is not None
     assert 0 <= found_ns / SECOND_NS - offset_s < 0.025
 
@@ -67,9 +67,9 @@ def test_the_offset_is_found_by_sessions(offset_s: float, seed: int) -> None:
 def test_without_sessions_the_offset_is_unknown() -> None:
     """Records that name no session may be anybody's: closeness in time says nothing of the clocks."""
     drops, sightings = run(random.Random(1), 0.5, named=False)
-    assert clock_offset_ns(sightings, drops) is None
+    assert clock_offset(sightings, drops).ns is None
     strangers = [seen(drop.at_ns / SECOND_NS - START_S + 2, "stranger") for drop in drops]
-    assert clock_offset_ns(strangers, drops) is None
+    assert clock_offset(strangers, drops).ns is None
 
 
 def ends(at_s: float, sessions: int = 20) -> list[DropMade]:
@@ -79,7 +79,7 @@ def ends(at_s: float, sessions: int = 20) -> list[DropMade]:
 
 def assert_offset_s(sightings: list[Sighting], drops: list[DropMade], offset_s: float) -> None:
     """The clocks differ by this."""
-    found_ns = clock_offset_ns(sightings, drops)
+    found_ns = clock_offset(sightings, drops).ns
     assert found_ns is not None
     assert found_ns / SECOND_NS == pytest.approx(offset_s, abs=1e-5)
 
@@ -96,7 +96,7 @@ def test_records_of_the_runs_end_say_nothing_of_the_clock(offset_s: float) -> No
         for number in range(20)
         for late_s in (0, 0.1)
     ]
-    assert clock_offset_ns(at_end, [*drops, *ends(12.5)]) is None
+    assert clock_offset(at_end, [*drops, *ends(12.5)]).ns is None
     few = [seen(10 + number / 100 + offset_s + 0.01, f"s{number}") for number in range(3)]
     assert_offset_s([*at_end, *few], [*drops, *ends(12.5)], offset_s + 0.01)
 
@@ -105,7 +105,7 @@ def test_a_late_record_does_not_hide_that_of_the_end() -> None:
     """The server notices a silent client when the run is over: the record before that one is of the end."""
     made = [one for n in range(20) for one in (drop(5, f"s{n}", "half_open"), drop(10, f"s{n}", "fin"))]
     at_end = [seen(at_s, f"s{number}") for number in range(20) for at_s in (12, 35)]
-    assert clock_offset_ns(at_end, [*made, *ends(12.5)]) is None
+    assert clock_offset(at_end, [*made, *ends(12.5)]).ns is None
     prompt = [seen(10.01, f"s{number}") for number in range(20)]
     assert_offset_s([*at_end, *prompt], [*made, *ends(12.5)], 0.01)
 
@@ -116,13 +116,72 @@ def test_a_session_that_is_away_at_the_end_has_no_record_of_it() -> None:
     assert_offset_s([seen(10.25 + number, f"s{number}") for number in range(9)], drops, 0.25)
 
 
+def twice_given(offset_s: float, *, records: int = 1, of_drops: int = 30) -> list[Sighting]:
+    """What a server logs of `thirty` by ids of its own, whose clock, or another run, is so far away."""
+    found = [
+        seen(drop.at_ns / SECOND_NS - START_S + offset_s + late / 10)
+        for drop in thirty()[:of_drops]
+        for late in range(records)
+    ]
+    for sighting in found:
+        sighting.own = False
+    return found
+
+
+def thirty() -> list[DropMade]:
+    """Thirty drops of one session, at irregular times."""
+    rng = random.Random(3)
+    return [drop(10 * number + rng.uniform(0, 5)) for number in range(30)]
+
+
+@pytest.mark.parametrize("other_s", [-3_600.0, -600.0, -40_000.5, 3_600.0, 411.0])
+def test_another_run_in_the_log_is_not_this_one(other_s: float) -> None:
+    """The same accounts are dropped at the same times in each run: the one at the run's own time counts."""
+    both = [*twice_given(other_s, records=2), *twice_given(0.01)]
+    found = clock_offset(both, thirty())
+    assert found.ns is not None
+    assert found.ns / SECOND_NS == pytest.approx(0.01, abs=1e-5)
+
+
+def test_ids_that_every_run_has_say_little_of_a_clock_far_away() -> None:
+    """Before the first drop they are another run's; after it they count if the offset is that of a zone."""
+    assert clock_offset(twice_given(-3_600), thirty()).ns is None
+    assert clock_offset(twice_given(-3_600), thirty()).doubtful_ns == ()
+    zone = clock_offset(twice_given(7_200.01), thirty())
+    assert zone.ns is not None
+    assert zone.ns / SECOND_NS == pytest.approx(7_200.01, abs=1e-5)
+    odd = clock_offset(twice_given(411), thirty())
+    assert (odd.ns, odd.doubtful_ns) == (None, (411 * SECOND_NS,))
+
+
+@pytest.mark.parametrize(
+    "both",
+    [
+        [*twice_given(0, of_drops=5), *twice_given(3_600)],
+        [*twice_given(3_600), *twice_given(7_200)],
+    ],
+    ids=["some at the run's time", "two later ones"],
+)
+def test_two_runs_that_fit_leave_the_clock_unknown(both: list[Sighting]) -> None:
+    """None of them is taken for this run's."""
+    found = clock_offset(both, thirty())
+    assert found.ns is None
+    assert len(found.doubtful_ns) == 2
+
+
+def test_the_tools_own_ids_decide() -> None:
+    """No other run has them, so the clock may be anywhere."""
+    own = [seen(drop.at_ns / SECOND_NS - START_S - 4_321) for drop in thirty()]
+    assert_offset_s([*own, *twice_given(0.01, records=3)], thirty(), -4_321)
+
+
 def test_times_in_whole_seconds_are_no_offset() -> None:
     """They are cut, so half a second early on average; the clocks agree."""
     rng = random.Random(2)
     at_s = [rng.uniform(10, 100) for _ in range(50)]
     drops = [drop(at, f"s{number}") for number, at in enumerate(at_s)]
     sightings = [seen(int(at + 0.01), f"s{number}") for number, at in enumerate(at_s)]
-    found_ns = clock_offset_ns(sightings, drops)
+    found_ns = clock_offset(sightings, drops).ns
     assert found_ns is not None
     assert abs(found_ns / SECOND_NS) < 0.2
 
@@ -130,9 +189,9 @@ def test_times_in_whole_seconds_are_no_offset() -> None:
 def test_no_pair_no_offset() -> None:
     """Nothing to pair, or only records timed by the reader itself, gives no offset."""
     arrival = seen(1.0, arrival=True)
-    assert clock_offset_ns([], [drop(1)]) is None
-    assert clock_offset_ns([arrival], [drop(1)]) is None
-    assert clock_offset_ns([seen(1.0)], [drop(1, kind="half_open")]) is None
+    assert clock_offset([], [drop(1)]).ns is None
+    assert clock_offset([arrival], [drop(1)]).ns is None
+    assert clock_offset([seen(1.0)], [drop(1, kind="half_open")]).ns is None
 
 
 def test_each_drop_gets_its_own_record() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.dialects.base import Failed, Reply, Restored
+from loadtest.dialects.base import Failed, Push, Reply, Restored
 from loadtest.dialects.emergence import Emergence
 from loadtest.session.history import History
 from loadtest.session.recorder import Recorder
@@ -243,6 +243,18 @@ class TestWindow:
         """A full window excuses what is older than the oldest in it; one that is not full excuses nothing."""
         resumed = Resumed(dialect=Narrow())
         resumed.restore(resumed.texts(sequences), count=count)
+        assert resumed.found.get("missing", 0) == missing
+
+    @pytest.mark.parametrize(
+        ("pushes", "connections", "missing"), [(0, 0, 2), (8, 0, 0), (0, 2, 1), (0, 4, 0)]
+    )
+    def test_a_window_full_of_something_else(self, pushes: int, connections: int, missing: int) -> None:
+        """It had room for all requests, unless the server keeps its pushes, or a word for each connection."""
+        resumed = Resumed(dialect=type("Ten", (Emergence,), {"history_window": 10})())
+        for number in range(pushes):
+            resumed.traffic.heard(Push(number=number), 4)
+        resumed.about.connection = connections
+        resumed.restore(resumed.texts([2]), count=10)
         assert resumed.found.get("missing", 0) == missing
 
     def test_count_of_pieces(self) -> None:

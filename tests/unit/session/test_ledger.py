@@ -289,6 +289,9 @@ class TestRestored:
             ([3, 4], None, 2, 0, 0, 0, None),  # a full window of requests only
             ([3, 4], None, 4, 3, 0, 0, 0),
             ([2, 4], 4, 4, 1, 0, 0, 3),  # a hole within the window
+            ([4], 4, 4, 1, 0, 0, 3),  # the window is full of something else: it had room for the one before
+            ([4], 10, 10, 4, 0, 0, 0),
+            ([4], None, 1, 0, 0, 0, None),
             ([0, 2, 4], None, None, 2, 0, 0, 1),  # every second one
             ([0, 1, 2, 3], None, None, 1, 0, 0, 4),
             ([0, 1, 2, 3, 4, 5, 6], None, None, 0, 0, 0, None),  # stored though never acknowledged

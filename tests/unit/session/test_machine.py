@@ -9,7 +9,17 @@ from loadtest.dialects.base import Dialect
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
-from loadtest.events import Data, Drained, EstablishTimedOut, Event, Reconnect, Send, Started, Stopped
+from loadtest.events import (
+    Data,
+    Drained,
+    EstablishTimedOut,
+    Event,
+    Reconnect,
+    Send,
+    Started,
+    Stopped,
+    TokenAwaited,
+)
 from loadtest.session.machine import AFTERMATH_NS
 from loadtest.session.reconnecting import OVERDUE_ATTEMPTS
 from loadtest.session.recorder import HANGING_NS, Recorder
@@ -176,6 +186,8 @@ class TestConnecting:
         [
             (lambda link: link.refuse("http_401"), True),
             (lambda link: link.refuse("http_403"), True),
+            (lambda link: link.refuse("login_failed"), True),
+            (lambda link: link.refuse("login_error"), False),
             (lambda link: link.refuse("http_503"), False),
             (lambda link: link.open().lose(4401), True),
             (lambda link: link.open().lose(1011), False),
@@ -197,6 +209,21 @@ class TestConnecting:
         assert [wait.token_rejected for wait in link.asked if isinstance(wait, Reconnect)] == [
             rejected,
             False,
+        ]
+
+    @pytest.mark.parametrize(("cause", "renewals"), [("http_401", 6), ("http_403", 2), ("login_failed", 2)])
+    def test_tokens_that_change_nothing(self, cause: str, renewals: int) -> None:
+        """Where a refusal may have another reason, no third new token is asked for until one has helped."""
+        link = Link(session_config(renews_token=True))
+        link.tell(Started())
+        for _ in range(6):
+            link.refuse(cause).retry()
+        rejected = [wait.token_rejected for wait in link.asked if isinstance(wait, Reconnect)]
+        assert rejected == [True] * renewals + [False] * (6 - renewals)
+        link.open().hear().last().lose().retry().refuse(cause)
+        assert [wait.token_rejected for wait in link.asked if isinstance(wait, Reconnect)][-2:] == [
+            False,
+            True,
         ]
 
     def test_refused_token(self) -> None:
@@ -609,6 +636,35 @@ class TestStopping:
         link.stop()
         assert link.counts["reconnect.unresolved"] == 1
         assert "reconnect.cut_short" not in link.counts
+
+    @pytest.mark.parametrize(("awaited", "ending"), [(False, "cut_short"), (True, "unresolved")])
+    @pytest.mark.parametrize("item", ["connect", "reconnect"])
+    def test_stopped_while_a_token_is_awaited(self, item: str, awaited: bool, ending: str) -> None:
+        """An attempt that waits for a token has asked the server nothing; one that has asked it hangs."""
+        link = Link(session_config(renews_token=True))
+        if item == "connect":
+            link.tell(Started())
+        else:
+            link.start().lose().retry()
+        link.now_ns += 3 * HANGING_NS
+        if awaited:
+            link.tell(TokenAwaited(3 * HANGING_NS))
+            link.now_ns += HANGING_NS + MS
+        link.stop()
+        endings = link.counted(item).keys() & {"cut_short", "unresolved"}
+        assert endings == {ending}
+        assert bool(link.errors(item)) == awaited
+
+    @pytest.mark.parametrize(("asked_ns", "hangs"), [(HANGING_NS // 2, False), (HANGING_NS + MS, True)])
+    def test_the_wait_for_a_token_does_not_hang(self, asked_ns: int, hangs: bool) -> None:
+        """Once the server is asked, only the time since then counts."""
+        link = Link(session_config(renews_token=True))
+        link.tell(Started())
+        link.now_ns += 3 * HANGING_NS
+        link.tell(TokenAwaited(3 * HANGING_NS))
+        link.now_ns += asked_ns
+        link.stop()
+        assert link.counts["connect.unresolved" if hangs else "connect.cut_short"] == 1
 
 
 class TestHanging:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.dialects.base import Established
-from loadtest.events import Started
+from loadtest.events import Started, TokenAwaited
 from loadtest.session.reconnecting import Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
@@ -31,6 +31,20 @@ def test_retry_after_is_part_of_the_wait_of_an_outage() -> None:
     (record,) = link.lived("resumed")
     assert record.wait_ns == 21 * NS_PER_S
     assert link.counted("reconnect")["retry_after"] == 1
+
+
+def test_the_wait_for_a_token_is_part_of_the_wait_of_an_outage() -> None:
+    """Of each of its attempts, those that failed too; it is no part of the connect."""
+    link = Link(session_config(renews_token=True))
+    link.tell(Started())
+    link.tell(TokenAwaited(5 * NS_PER_S))
+    link.open().hear().last().drop().detect().retry()
+    link.tell(TokenAwaited(2 * NS_PER_S))
+    link.refuse().retry()
+    link.tell(TokenAwaited(4 * NS_PER_S))
+    link.open().hear().last()
+    (record,) = link.lived("resumed")
+    assert record.wait_ns == (1 + 2 + 2 + 4) * NS_PER_S
 
 
 def calling(link: Link, name: str) -> Link:

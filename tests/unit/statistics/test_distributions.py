@@ -3,6 +3,7 @@
 import pytest
 
 from loadtest.statistics.distributions import (
+    binomial_tail,
     normal_quantile,
     normal_share,
     poisson_tail,
@@ -31,6 +32,15 @@ def test_student(freedom: float, t: float) -> None:
 def test_poisson(least: int, mean: float, share: float) -> None:
     """The complement of Abramowitz and Stegun (1964), table 26.7."""
     assert poisson_tail(least, mean) == pytest.approx(share, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("least", "trials", "chance_ratio", "share"),
+    [(1, 1, 0.5, 0.5), (9, 10, 0.5, 0.0107), (5, 10, 0.2, 0.0328), (2, 3, 1 / 9, 25 / 729)],
+)
+def test_binomial(least: int, trials: int, chance_ratio: float, share: float) -> None:
+    """The tail by the National Bureau of Standards (1950), table 2, and by counting."""
+    assert binomial_tail(least, trials, chance_ratio) == pytest.approx(share, abs=5e-5)
 
 
 def test_root() -> None:

@@ -1,4 +1,4 @@
-"""Fisher's exact test, against its inventor's example and against scipy."""
+"""The exact tests, against the example of Fisher's inventor and against scipy."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import fisher_exact
+from scipy.stats import binomtest, fisher_exact
 
-from loadtest.statistics.exact_test import more_frequent
+from loadtest.statistics.exact_test import more_events, more_frequent
 
 
 def test_the_lady_tasting_tea() -> None:
@@ -43,3 +43,14 @@ def test_a_thousand_trials_are_no_trouble() -> None:
     assert more_frequent(before=500, of_before=1000, after=500, of_after=1000) == pytest.approx(
         0.518, abs=0.001
     )
+
+
+@given(st.integers(0, 1000), st.integers(1, 1000), st.integers(1, 12), st.integers(1, 12))
+def test_counts_of_events_agree_with_scipy(
+    before: int, after: int, runs_before: int, runs_after: int
+) -> None:
+    """Whatever the exposure: given the sum, the share of the second count is binomial."""
+    share = runs_after / (runs_before + runs_after)
+    expected = binomtest(after, before + after, share, alternative="greater").pvalue
+    found = more_events(before=before, runs_before=runs_before, after=after, runs_after=runs_after)
+    assert found == pytest.approx(expected, abs=1e-9)

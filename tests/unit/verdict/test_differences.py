@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 
-from loadtest.results.manifest import DrillRun, Host, ServerGauge, WorkerShare
+from loadtest.results.manifest import DrillRun, Host, Promises, ServerGauge, WorkerShare
 from loadtest.statistics.margins import margins_of, parse_margins
 from loadtest.statistics.time_limits import parse_limits, stored
-from loadtest.verdict.differences import differences, other_differences, plan_differences
+from loadtest.verdict.differences import (
+    differences,
+    judged_otherwise,
+    other_differences,
+    plan_differences,
+)
 from tests.support.rundirs import HOSTILE
 from tests.support.runs import PLAN, manifest, plan
 
@@ -93,3 +98,45 @@ def test_what_a_file_says_is_cut_to_a_line() -> None:
     (found,) = other_differences([manifest()], [manifest(locustfile=HOSTILE)])
     assert found.candidate.isprintable()
     assert len(found.candidate) <= 100
+
+
+def test_only_versions_of_known_libraries_are_named() -> None:
+    """Any name may stand in a run.json, of any length and number."""
+    versions = {f"{HOSTILE}{number}": "1" for number in range(1000)} | {"python": "3.13"}
+    found = other_differences([manifest()], [manifest(versions=versions)])
+    assert list(map(str, found)) == ["version of python none → 3.13"]
+
+
+# Rules by which a run counts.
+
+
+GAUGES = [ServerGauge(source=f"http://{host}/metrics#n", before=0.0) for host in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "item", "why"),
+    [
+        ({"pushes_per_s": 5.0}, "messaging", "--ws-pushes-per-s none → 5"),
+        ({"cleanup_timeout_s": 40.0}, "cleanup", "--ws-cleanup-timeout none → 40"),
+        ({"server_gauge": GAUGES[0]}, "cleanup", "--ws-server-metrics none → given"),
+        ({"subprotocol_optional": True}, "connect", "--ws-subprotocol-optional off → on"),
+    ],
+)
+def test_rules_that_cannot_be_applied_again_make_an_item_unclear(
+    changes: dict[str, Any], item: str, why: str
+) -> None:
+    """What they count is counted while the run goes on; in one pair of many is enough."""
+    usual, other = manifest(), manifest(**changes)
+    assert judged_otherwise([usual], [other]) == {item: f"judged by other rules ({why})"}
+    assert list(judged_otherwise([usual, usual], [usual, other])) == [item]
+    assert judged_otherwise([other], [other]) == {}
+
+
+def test_rules_that_are_alike_make_nothing_unclear() -> None:
+    """Limits and allowances are the candidate's for both; each server has its own gauge; a promise counts."""
+    other = manifest(limits=stored(parse_limits(["p99=5ms"])), allowed_losses=("1012=2",))
+    assert judged_otherwise([manifest()], [other]) == {}
+    a, b = (manifest(server_gauge=gauge) for gauge in GAUGES)
+    assert judged_otherwise([a], [b]) == {}
+    promised = manifest(promises=Promises(ordered=True, identifies=True, pushes=False, cleanup_s=40.0))
+    assert judged_otherwise([manifest(cleanup_timeout_s=40.0)], [promised]) == {}

@@ -7,22 +7,31 @@ from itertools import product
 import pytest
 
 from loadtest.ruling import Ruling
-from loadtest.verdict.evidence import GateResult, LatencyEvidence, LimitResult, MessagingEvidence
-from loadtest.verdict.item_changes import (
-    Change,
-    ItemChange,
-    changes_between,
-    changes_over_runs,
-    outcome_line,
-    ruling_of,
+from loadtest.verdict.evidence import (
+    GateResult,
+    LatencyEvidence,
+    LimitResult,
+    MessagingEvidence,
+    PersistenceEvidence,
+    ReconnectEvidence,
 )
+from loadtest.verdict.item_changes import Change, ItemChange, outcome_line, ruling_of
 from loadtest.verdict.items import AnyItem, Item
+from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.side_changes import changes_over_runs
 
 PASS, FAIL, INCONCLUSIVE, NOT_JUDGED = Ruling
 
 
 def item(name: str, verdict: Ruling) -> AnyItem:
-    return Item(item=name, verdict=verdict, summary=f"{name} is {verdict}")
+    """Return an item; one that fails has one defect."""
+    counts = {"failed": 1} if verdict is FAIL else {}
+    evidence = MessagingEvidence(counts=counts, limits={"failed": 0})
+    return Item(item=name, verdict=verdict, summary=f"{name} is {verdict}", evidence=evidence)
+
+
+def changes_between(before: list[AnyItem], after: list[AnyItem]) -> list[ItemChange]:
+    return changes_over_runs([before], [after])
 
 
 def only(before: Ruling, after: Ruling) -> ItemChange:
@@ -36,14 +45,16 @@ def only(before: Ruling, after: Ruling) -> ItemChange:
         (FAIL, PASS, Change.FIXED, PASS),
         (FAIL, FAIL, Change.UNCHANGED, NOT_JUDGED),
         (PASS, FAIL, Change.BROKEN, FAIL),
-        (NOT_JUDGED, FAIL, Change.BROKEN, FAIL),
-        (INCONCLUSIVE, FAIL, Change.BROKEN, FAIL),
+        (NOT_JUDGED, FAIL, Change.FAILS, FAIL),
+        (INCONCLUSIVE, FAIL, Change.FAILS, FAIL),
         (PASS, PASS, Change.UNCHANGED, PASS),
         (NOT_JUDGED, PASS, Change.NOW_JUDGED, PASS),
         (INCONCLUSIVE, PASS, Change.NOW_JUDGED, PASS),
         (FAIL, INCONCLUSIVE, Change.UNCLEAR, INCONCLUSIVE),
         (INCONCLUSIVE, INCONCLUSIVE, Change.UNCLEAR, INCONCLUSIVE),
-        (PASS, NOT_JUDGED, Change.NO_LONGER_JUDGED, NOT_JUDGED),
+        (PASS, NOT_JUDGED, Change.NO_LONGER_JUDGED, INCONCLUSIVE),
+        (FAIL, NOT_JUDGED, Change.NO_LONGER_JUDGED, INCONCLUSIVE),
+        (INCONCLUSIVE, NOT_JUDGED, Change.NO_LONGER_JUDGED, NOT_JUDGED),
         (NOT_JUDGED, NOT_JUDGED, Change.UNCHANGED, NOT_JUDGED),
     ],
 )
@@ -68,7 +79,7 @@ def test_one_line_an_item() -> None:
 def test_an_item_that_one_run_lacks_was_not_judged_there() -> None:
     """A probe has items that other runs lack."""
     assert [str(one) for one in changes_between([item("health", PASS)], [item("connect", FAIL)])] == [
-        "connect NOT_JUDGED → FAIL (broken)",
+        "connect NOT_JUDGED → FAIL (fails, the baseline was not judged)",
         "health PASS → NOT_JUDGED (no longer judged)",
     ]
 
@@ -110,6 +121,69 @@ def test_the_same_defect_is_not_the_candidates() -> None:
     assert ruling_of([*changes, only(PASS, PASS)]) is PASS
 
 
+def test_a_failure_without_a_name_may_be_another() -> None:
+    """What has no evidence cannot be taken for the same."""
+    unknown: AnyItem = Item(item="messaging", verdict=FAIL, summary="it failed")
+    for before, after in ((unknown, failed(lost=3)), (failed(lost=3), unknown), (unknown, unknown)):
+        (found,) = changes_between([before], [after])
+        assert (found.change, found.verdict) == (Change.UNCLEAR, INCONCLUSIVE)
+
+
+# A check that vanished.
+
+
+def judged(name: str, verdict: Ruling, evidence: object) -> AnyItem:
+    """Return an item with its evidence."""
+    return Item(item=name, verdict=verdict, summary="so it is", evidence=evidence)
+
+
+def test_a_log_that_only_the_baseline_has_is_asked_for() -> None:
+    """A comparison without it is not green; where neither has one, nothing was asked."""
+    without: AnyItem = Item(item="server_log", verdict=NOT_JUDGED, summary="no server log was given")
+    (found,) = changes_over_runs([[judged("server_log", PASS, ServerLogEvidence())]] * 2, [[without]] * 2)
+    assert (found.change, found.verdict) == (Change.NO_LONGER_JUDGED, INCONCLUSIVE)
+    assert found.summary_after == "no longer judged: in 2 of 2 runs: no server log was given"
+    assert found.remark == "give --ws-server-log for both"
+    (neither,) = changes_between([without], [without])
+    assert (neither.change, neither.verdict) == (Change.UNCHANGED, NOT_JUDGED)
+
+
+@pytest.mark.parametrize(
+    ("name", "evidence", "verdict"),
+    [
+        ("reconnect", ReconnectEvidence(), NOT_JUDGED),
+        ("reconnect", ReconnectEvidence(counts={"outages": 20}), INCONCLUSIVE),
+        ("persistence", PersistenceEvidence(), NOT_JUDGED),
+        ("persistence", PersistenceEvidence(counts={"checked": 20}), INCONCLUSIVE),
+        ("server_log", ServerLogEvidence(records=9), NOT_JUDGED),
+        ("server_log", ServerLogEvidence(), INCONCLUSIVE),
+        ("cleanup", {}, INCONCLUSIVE),
+    ],
+)
+def test_where_nothing_occurred_no_check_vanished(name: str, evidence: object, verdict: Ruling) -> None:
+    """No connection was lost, no error was logged: there was nothing to judge, and that is no doubt."""
+    before = judged(name, FAIL, MessagingEvidence(counts={"lost": 1}, limits={"lost": 0}))
+    (found,) = changes_between([before], [judged(name, NOT_JUDGED, evidence)])
+    assert (found.change, found.verdict) == (Change.NO_LONGER_JUDGED, verdict)
+
+
+# Other rules.
+
+
+@pytest.mark.parametrize("before", Ruling)
+@pytest.mark.parametrize("after", Ruling)
+def test_what_other_rules_judged_is_unclear(before: Ruling, after: Ruling) -> None:
+    """Whatever the verdicts are, unless one side has none to compare."""
+    (found,) = changes_over_runs(
+        [[item("messaging", before)]], [[item("messaging", after)]], doubts={"messaging": "by other rules"}
+    )
+    compared = NOT_JUDGED not in (before, after)
+    assert (found.change is Change.UNCLEAR and found.remark == "by other rules") == compared
+    assert found.verdict is INCONCLUSIVE or not compared
+    if not compared:
+        assert [found] == changes_between([item("messaging", before)], [item("messaging", after)])
+
+
 # Several runs.
 
 
@@ -127,7 +201,13 @@ def over(before: list[Ruling], after: list[Ruling]) -> ItemChange:
         ([FAIL, FAIL], [FAIL, PASS], Change.UNCHANGED, NOT_JUDGED),
         ([FAIL, PASS], [FAIL, FAIL], Change.UNCLEAR, INCONCLUSIVE),
         ([PASS, PASS], [PASS, FAIL], Change.BROKEN, FAIL),
-        ([FAIL, PASS], [PASS, PASS], Change.FIXED, PASS),
+        ([FAIL, PASS], [PASS, PASS], Change.UNCLEAR, PASS),
+        ([FAIL, *[PASS] * 7], [PASS] * 8, Change.UNCLEAR, PASS),
+        ([FAIL, FAIL], [PASS, PASS], Change.FIXED, PASS),
+        ([FAIL, *[PASS] * 3], [FAIL, *[INCONCLUSIVE] * 3], Change.UNCLEAR, INCONCLUSIVE),
+        ([PASS, INCONCLUSIVE], [PASS, FAIL], Change.BROKEN, FAIL),
+        ([NOT_JUDGED, INCONCLUSIVE], [PASS, FAIL], Change.FAILS, FAIL),
+        ([PASS, NOT_JUDGED], [NOT_JUDGED, NOT_JUDGED], Change.NO_LONGER_JUDGED, INCONCLUSIVE),
         ([PASS, PASS], [PASS, INCONCLUSIVE], Change.UNCLEAR, INCONCLUSIVE),
         ([FAIL, *[PASS] * 11], [FAIL] * 12, Change.BROKEN, FAIL),
     ],
@@ -148,11 +228,13 @@ def test_the_summary_says_in_how_many_runs() -> None:
 # Latency.
 
 
-def latency(verdict: Ruling, *, gate: Ruling | None = None, limit: Ruling | None = None) -> AnyItem:
+def latency(
+    verdict: Ruling, *, gate: Ruling | None = None, limit: Ruling | None = None, value_ms: float = 10.0
+) -> AnyItem:
     """Return the item with the verdict of its margins and of a limit."""
     evidence = LatencyEvidence(
         gates=None if gate is None else [GateResult(gate="service p50", decision=gate)],
-        time_limits=None if limit is None else [LimitResult(name="p99", verdict=limit)],
+        time_limits=None if limit is None else [LimitResult(name="p99", verdict=limit, value_ms=value_ms)],
     )
     return Item(item="latency", verdict=verdict, summary="so it is", evidence=evidence)
 
@@ -229,6 +311,20 @@ def latency(verdict: Ruling, *, gate: Ruling | None = None, limit: Ruling | None
             Change.BROKEN,
             FAIL,
             "latency PASS → FAIL (broken)",
+        ),
+        (
+            latency(NOT_JUDGED),
+            latency(FAIL, limit=FAIL),
+            Change.FAILS,
+            FAIL,
+            "latency NOT_JUDGED → FAIL (fails, the baseline was not judged)",
+        ),
+        (
+            latency(FAIL, limit=FAIL),
+            latency(FAIL, gate=PASS, limit=FAIL, value_ms=21.0),
+            Change.UNCLEAR,
+            INCONCLUSIVE,
+            "latency FAIL (unclear: limit p99 10 ms → 21 ms)",
         ),
         (
             latency(NOT_JUDGED),

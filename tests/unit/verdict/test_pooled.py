@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loadtest.ruling import Ruling, worst
 from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item
-from loadtest.verdict.pooled import ItemOfRun, is_mended, is_open, pooled
+from loadtest.verdict.pooled import ItemOfRun, is_certain, is_fixed, is_open, pooled
 
 P, F, I, N = Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED  # noqa: E741  # as tables of verdicts are written
 
@@ -21,9 +21,17 @@ P, F, I, N = Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED  #
 def items(rulings: Sequence[Ruling], side: str = "v2") -> list[ItemOfRun]:
     """Return an item of several runs with these verdicts."""
     return [
-        ItemOfRun(f"{side}/run{number}", Item(item="connect", verdict=ruling, summary=f"{ruling} {number}"))
+        ItemOfRun(
+            f"{side}/run{number}",
+            Item(item="connect", verdict=ruling, summary=f"{ruling} {number}", evidence=_evidence(ruling)),
+        )
         for number, ruling in enumerate(rulings, start=1)
     ]
+
+
+def _evidence(ruling: Ruling) -> MessagingEvidence:
+    """Return evidence with one defect for a failure."""
+    return MessagingEvidence(counts={"failed": int(ruling is F)}, limits={"failed": 0})
 
 
 def of(before: Sequence[Ruling], after: Sequence[Ruling]) -> Item:  # type: ignore[type-arg]  # any evidence
@@ -48,6 +56,8 @@ def test_the_worst_of_the_candidates_runs_counts(
 ) -> None:
     """One run that fails fails an item that the baseline never fails, and is named."""
     found = of([before] * len(rulings), rulings)
+    if before is P and rulings == [N, N]:
+        ruling, summary = I, f"no longer judged: {summary}"
     assert (found.verdict, found.summary) == (ruling, summary)
     assert [seen.run for seen in found.evidence.seen or ()] == [
         of_run.run for of_run in items(rulings) if ruling in (F, I) and of_run.item.verdict is ruling
@@ -128,6 +138,8 @@ def test_no_fault_passes_unseen(pairs: list[tuple[Ruling, Ruling]]) -> None:
     if F in after:
         assert found.verdict is not P
         assert found.verdict is F or F in before
+    elif worst(after) is N and {P, F} & set(before):
+        assert found.verdict is I
     else:
         assert found.verdict is worst(after)
     assert of(before, before).verdict is not F or F not in before
@@ -165,7 +177,7 @@ def test_looks_at_the_test_do_not_make_it_err() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "mended"),
+    ("before", "after", "fixed"),
     [
         ([F, F], [P, P], True),
         ([F], [P], True),
@@ -177,9 +189,9 @@ def test_looks_at_the_test_do_not_make_it_err() -> None:
         ([P, P], [P, P], False),
     ],
 )
-def test_what_is_mended(before: list[Ruling], after: list[Ruling], *, mended: bool) -> None:
+def test_what_is_fixed(before: list[Ruling], after: list[Ruling], *, fixed: bool) -> None:
     """What the baseline always fails, or more often than chance explains, and the candidate never."""
-    assert is_mended(of(before, after)) is mended
+    assert is_fixed(of(before, after)) is fixed
 
 
 def failing(lost: int, number: int, side: str) -> list[ItemOfRun]:
@@ -193,12 +205,41 @@ def failing(lost: int, number: int, side: str) -> list[ItemOfRun]:
     ]
 
 
-@pytest.mark.parametrize(("lost", "ruling"), [(1, N), (3, N), (500, I)])
+@pytest.mark.parametrize(("lost", "ruling"), [(1, N), (3, N), (11, I), (500, I)])
 def test_a_defect_of_both_that_is_much_worse_in_the_candidate(lost: int, ruling: Ruling) -> None:
     """One lost message a run does not excuse five hundred; more pairs would tell nothing new."""
     found = pooled("messaging", baseline=failing(1, 4, "v1"), candidate=failing(lost, 4, "v2"))
     assert (found.verdict, is_open(found)) == (ruling, False)
     worse = (
-        "fails in both (a: 4 of 4 runs, b: 4 of 4), but worse in b: lost 4 → 2,000; first v2/run0: 500 lost"
+        f"fails in both (a: 4 of 4 runs, b: 4 of 4), but worse in b: lost 4 → {4 * lost:,}; first v2/run0: "
+        f"{lost} lost"
     )
     assert (found.summary == worse) == (ruling is I)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "at_look", "certain"),
+    [
+        ([P], [F], False, True),
+        ([I, P], [F, P], False, True),
+        ([N], [F], True, False),
+        ([I, I], [F, F], True, False),
+        ([F] + [P] * 7, [F] * 8, False, False),
+        ([F] + [P] * 7, [F] * 8, True, True),
+        ([P], [P], True, False),
+    ],
+)
+def test_when_a_regression_is_certain(
+    before: list[Ruling], after: list[Ruling], *, at_look: bool, certain: bool
+) -> None:
+    """Once the baseline was judged: until then it may turn out to fail, too."""
+    assert is_certain(of(before, after), at_look=at_look) is certain
+
+
+def test_a_defect_that_is_more_frequent_and_worse_stays_open() -> None:
+    """More pairs may show that the candidate fails in more runs; how much it loses is told, too."""
+    found = pooled(
+        "messaging", baseline=[*failing(500, 1, "v1"), *items([P] * 3, "v1")], candidate=failing(500, 4, "v2")
+    )
+    assert is_open(found)
+    assert "more often in b (a: 1 of 4 runs, b: 4 of 4), and worse: lost 500 → 2,000: run" in found.summary

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.results.data import RunData
+from loadtest.results.manifest import SaidRevision
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS
 from loadtest.verdict.items import ITEMS, Item, Verdict, whole
@@ -85,6 +86,19 @@ def test_a_killed_run_says_so() -> None:
     )
     assert judge(sound({"messaging.lost": 1}, of=killed)).verdict is Ruling.FAIL
     assert any("not ended in good order" in note for note in verdict.notes)
+
+
+def test_another_revision_than_was_given_is_noted_and_changes_no_verdict() -> None:
+    """A server that says what was given is no note."""
+    source = "version in GET /api/health"
+    same, other = (
+        judge(sound(of=manifest(revision="9.9.9", revision_said=SaidRevision(name=name, source=source))))
+        for name in ("9.9.9", "1.2.3")
+    )
+    assert same.notes == []
+    assert other.notes == [f"--ws-revision is 9.9.9, but the server says 1.2.3 ({source})"]
+    assert other.verdict is Ruling.PASS
+    assert other.items == same.items
 
 
 def test_clamped_samples_are_told() -> None:

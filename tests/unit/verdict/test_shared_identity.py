@@ -62,7 +62,9 @@ def test_one_token_that_made_all_sessions_one() -> None:
 def test_some_tokens_that_are_the_same() -> None:
     """Then there is more than one session."""
     run = sharing(replace(SAID, ids=3))
-    assert told("connect", run).startswith("tokens made 12 sessions 3 (the server says so: ")
+    assert told("connect", run).startswith(
+        "12 sessions have only 3 ids, taken from their tokens (the server says so: "
+    )
 
 
 def test_a_server_that_mixes_up_sessions_with_credentials_of_their_own_and_says_so() -> None:
@@ -118,7 +120,9 @@ def test_another_defect_beside_a_leak_fails_its_own_item(item: str) -> None:
     [
         ("/ws/s-1", False),
         ("/ws/s%2D1", False),
-        ("/ws?room=***", False),
+        ("/ws?room=s-1", True),
+        ("/ws?room=***", True),
+        ("/chat?v=***", True),
         ("/ws/{session_id}?v=***", True),
         ("/ws/s-10", True),
     ],
@@ -128,6 +132,17 @@ def test_sessions_that_all_ask_for_the_same_id(path: str, leaks: bool) -> None:
     run = sharing(UNSAID, path=path)
     assert ruling("connect", run) is (Ruling.FAIL if leaks else Ruling.INCONCLUSIVE)
     assert ("put {session_id} in its place in --ws-path" in told("connect", run)) is not leaks
+
+
+def test_the_same_id_asked_for_in_a_value_that_is_hidden() -> None:
+    """The run knows it from before; without that, or if there are other shared ids, it is a leak."""
+    of = msgspec.structs.replace(manifest(run_plan=plan(path="/ws?room=s-1")), same_id_asked=True)
+    assert of.plan.path == "/ws?room=***"
+    asked = replace(sound(of=of), shared_identities=UNSAID)
+    assert ruling("connect", asked) is Ruling.INCONCLUSIVE
+    assert "all sessions asked for the same id (s-2 has the id of s-1)" in told("connect", asked)
+    several = replace(asked, shared_identities=replace(UNSAID, ids=2))
+    assert ruling("connect", several) is Ruling.FAIL
 
 
 @pytest.mark.parametrize("identifies", [True, False])
