@@ -11,6 +11,9 @@ seconds. No behaviour here: `loadtest.session.machine` has the state table.
 
 from msgspec import Struct
 
+NORMAL_CLOSURE = 1000
+"""The close code of a connection that is no longer needed (RFC 6455, section 7.4.1)."""
+
 ABNORMAL_CLOSURE = 1006
 """The close code of a connection that ended without a close frame (RFC 6455, section 7.1.5)."""
 

@@ -53,8 +53,8 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "token-ttl",
             seconds(1, 86_400),
             None,
-            "Age from which the token of --ws-token-cmd is not used for new attempts, if it does not say "
-            "itself when it expires.",
+            "Age from which the token of --ws-token-cmd is not used for new attempts; a JWT is renewed a "
+            "minute before it expires, if that comes first.",
             default_text="until a minute before a JWT expires; others until they are rejected",
             in_web_form=False,
         ),
@@ -196,7 +196,8 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             (),
             "Run a command at this moment of the run, a deploy for example: 60:'kubectl rollout restart "
             "deployment/chat'. No shell runs it. Connections lost from its start until --ws-at-window after "
-            "its end belong to this drill: they do not fail stability, but sessions must come back.",
+            "its end belong to this drill: they do not fail stability, but sessions must come back. A "
+            "command that still runs when the run ends is stopped: allow time for it.",
             attribute="drills",
             in_plan=True,
             plan_field="drills_at_s",
@@ -399,6 +400,23 @@ def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
         InvalidSetting: a setting does not accept its value.
     """
     return {attribute: row.read(values[attribute]) for attribute, row in SETTINGS.items()}
+
+
+LOGIN: Final = ("token", "token_cmd", "token_ttl_s")
+"""How sessions log in: with a token, or with one that a command prints, and its greatest age."""
+
+
+def overridden(values: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of one source, overridden by those of a stronger one.
+
+    One that says how to log in replaces the other way too: a token the command, the command a token.
+    """
+    merged = {**values, **by}
+    if by.get("token_cmd") and not by.get("token"):
+        merged["token"] = None
+    elif by.get("token") and not by.get("token_cmd"):
+        merged |= {"token_cmd": None, "token_ttl_s": by.get("token_ttl_s")}
+    return merged
 
 
 def options_of(plan_fields: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from loadtest.cli.setting_options import named_as_typed, setting_options
+from loadtest.cli.setting_options import given_values, named_as_typed, setting_options
 from loadtest.cli.shared_options import (
     check_output,
     format_option,
@@ -102,7 +102,7 @@ def check_log(
 @click.option("--health-path", metavar="PATH", help="Path of the health endpoint.  [default: the dialect's]")
 @click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
 @setting_options(
-    *("dialect", "path", "token", "token_cmd", "headers", "data", "subprotocol_optional"),
+    *("dialect", "path", "token", "token_cmd", "token_ttl_s", "headers", "data", "subprotocol_optional"),
     *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
     *("server_logs", "server_log_cmd", "revision", "revision_header", "limits"),
 )
@@ -148,7 +148,7 @@ def probe(
     click.echo(
         f"probing {public_url(host) if host else 'a reference server of its own'}, within a minute", err=True
     )
-    values = {"sessions": sessions, **{name: value for name, value in given.items() if value}}
+    values = {"sessions": sessions, **given_values(ctx, given)}
     with named_as_typed(ctx):
         probed = run_probe(host, values, health_path=health_path, locustfile=locustfile)
     if as_json:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from loadtest.cli.setting_options import named_as_typed, setting_options
+from loadtest.cli.setting_options import given_values, named_as_typed, setting_options
 from loadtest.cli.shared_options import json_option, print_json
 
 
@@ -27,6 +27,7 @@ def dialect() -> None:
         "path",
         "token",
         "token_cmd",
+        "token_ttl_s",
         "headers",
         "data",
         "subprotocols",
@@ -69,7 +70,7 @@ def check(
     from loadtest.locust_plugin.check_dialect import check_dialect
     from loadtest.report.dialect_check import print_check
 
-    values = {name: value for name, value in given.items() if value}
+    values = given_values(ctx, given)
     begin = functools.partial(click.echo, err=True)
     with named_as_typed(ctx):
         checked = check_dialect(locustfile, host, values, name=user_class, on_start=begin)

@@ -4,13 +4,14 @@ Such an option is called like Locust's, without `ws-`: `--tls-ca` for `--ws-tls-
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from loadtest.errors import InvalidSetting
-from loadtest.options import SETTINGS
+from loadtest.options import LOGIN, SETTINGS, overridden
 from loadtest.setting import Setting, written
 from loadtest.values import Flag
 
@@ -31,7 +32,8 @@ def setting_option(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds the option of a setting.
 
-    Its value is None, () or False unless it is given. A secret may also be in the environment.
+    Its value is None, () or False unless it is given. What logs in may also be in the environment, and so may
+    other secrets.
 
     Args:
         attribute: attribute of the setting and name of the parameter.
@@ -41,12 +43,20 @@ def setting_option(
     form: dict[str, Any] = {"metavar": row.kind.metavar, "multiple": row.repeatable}
     if isinstance(row.kind, Flag):
         form = {"is_flag": True}
-    elif row.secret and not row.repeatable:
+    elif (row.secret or attribute in LOGIN) and not row.repeatable:
         form |= {"envvar": row.variable, "show_envvar": True}
     default = default_text or row.default_text or written(row.default)
     shown = f"  [default: {default}]" if default and "metavar" in form else ""
     repeatable = " Repeatable." if row.repeatable else ""
     return click.option(_typed(row), attribute, help=f"{row.help}{repeatable}{shown}", **form)
+
+
+def given_values(ctx: click.Context, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those values that were given; what was typed overrides the environment."""
+    given = {name: value for name, value in values.items() if value}
+    outside = {name for name in given if ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT}
+    typed = {name: value for name, value in given.items() if name not in outside}
+    return overridden({name: given[name] for name in outside}, typed)
 
 
 @contextlib.contextmanager

@@ -99,7 +99,8 @@ _decode = msgspec.json.Decoder(_Message).decode
 class Emergence(Dialect):
     """The chat application that this tool was first written for, and the reference server.
 
-    A session's token is that of the column `token` of `--ws-data`, else that of `--ws-token`.
+    A session's token is that of the column `token` of `--ws-data`, else that of `--ws-token`. With
+    `--ws-token-cmd` all sessions use the command's; the data must not have such a column then.
     """
 
     name = "emergence"

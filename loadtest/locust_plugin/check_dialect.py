@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from loadtest.drops.drills import public_command
 from loadtest.engine.conversation import Conversation
 from loadtest.engine.scripted_session import ScriptedSession
 from loadtest.errors import InvalidSetting, UsageError
@@ -18,9 +19,9 @@ from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_threa
 from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
 from loadtest.locust_plugin.token_command import check_token_command, with_token
-from loadtest.options import SETTINGS
+from loadtest.options import SETTINGS, overridden
 from loadtest.report.dialect_check import DialectCheck
-from loadtest.setting import written
+from loadtest.setting import Setting, written
 from loadtest.text import HIDDEN, without_secrets
 from loadtest.transport.target import URL_FORM
 from loadtest.values import FilePath, Flag
@@ -56,7 +57,7 @@ def check_dialect(
     url = host or kind.host
     if not url:
         raise UsageError(f"--host must be given: {URL_FORM}")
-    settings = load_settings({**kind.values(), **values}, url)
+    settings = load_settings(overridden(kind.values(), values), url)
     check_token_command(settings.token)
     dialect, target = settings.engine.config.dialect, str(settings.engine.target)
     on_start(f"checking {type(dialect).__name__} against {target}")
@@ -92,9 +93,16 @@ def _options(host: str | None, values: Mapping[str, Any]) -> Iterator[str]:
         yield from ("--host", host)
     for attribute, value in values.items():
         row = SETTINGS[attribute]
-        for one in value if row.repeatable else (value,):
-            if row.secret and os.environ.get(row.variable):
+        outside = os.environ.get(row.variable)
+        for one in value if row.repeatable else filter(None, (value,)):
+            if outside and (row.secret or one == outside):
                 continue  # Locust reads it too
             yield row.option
             if not isinstance(row.kind, Flag):
-                yield HIDDEN if row.secret and not isinstance(row.kind, FilePath) else written(one)
+                yield _public(row, one)
+
+
+def _public(row: Setting, value: Any) -> str:
+    if row.secret and not isinstance(row.kind, FilePath):
+        return HIDDEN
+    return public_command(value) if row.attribute == "token_cmd" else written(value)

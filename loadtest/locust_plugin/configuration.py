@@ -21,8 +21,9 @@ from loadtest.locust_plugin.load_settings import (
     load_settings,
 )
 from loadtest.locust_plugin.log_watch import check_logs
-from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, given_values
+from loadtest.locust_plugin.parser import NOT_IN_WEB_FORM, forget_overridden_login, given_values
 from loadtest.locust_plugin.token_command import check_token_command
+from loadtest.options import overridden
 from loadtest.results.directory import check_writable
 from loadtest.runs.baselines import NO_BASELINE
 from loadtest.runs.find import resolve
@@ -44,6 +45,7 @@ class Configuration:
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         self._environment = environment
         self._classes = classes
+        forget_overridden_login(self.options)
         self._at_start = {name: getattr(self.options, name, None) for name in NOT_IN_WEB_FORM}
 
     @property
@@ -88,7 +90,7 @@ class Configuration:
             UsageError: a setting has a bad value, or there are several user classes.
         """
         options = argparse.Namespace(**{**vars(self.options), **(changes or {})})
-        return load_settings(self._user_class().values() | given_values(options), host)
+        return load_settings(overridden(self._user_class().values(), given_values(options)), host)
 
     def check(self, *, connects: bool) -> None:
         """Check everything that can be checked before a run.
@@ -103,7 +105,7 @@ class Configuration:
         check_writable(settings.results)
         check_logs(settings.log)
         check_storms(settings.plan.storms, self.run_time_s)
-        check_drills(settings.drills, self.run_time_s)
+        check_drills(settings.drills, self.run_time_s, secrets=settings.secrets)
         if settings.baseline not in (None, NO_BASELINE):
             resolve(settings.baseline, settings.results)
         if connects:
@@ -142,7 +144,7 @@ class Configuration:
             run_time = form.get("run_time")
             run_time_s = parse_timespan(run_time) if run_time else None
             check_storms(settings.plan.storms, run_time_s)
-            check_drills(settings.drills, run_time_s)
+            check_drills(settings.drills, run_time_s, secrets=settings.secrets)
 
     def restore(self) -> None:
         """Reset the options that are not in the web form to their values at process start."""

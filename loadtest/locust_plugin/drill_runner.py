@@ -5,14 +5,16 @@ goes to an unnamed file, not to a pipe: a deploy may leave a server running, whi
 reads any more. From there it is copied to the run directory, line by line, without secrets and bounded.
 
 A command that still runs when the run ends is stopped, with all the processes it started. What a command that
-has ended left running is none of the tool's business.
+has ended left running is left alone.
 """
 
 import fcntl
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -20,19 +22,19 @@ from typing import IO, Any
 import gevent
 from msgspec.structs import replace
 
-from loadtest.drops.drills import AT, Drill, public_command
-from loadtest.errors import InvalidSetting
+from loadtest.command_lines import command_words, public_command
+from loadtest.drops.drills import AT, Drill
+from loadtest.errors import InvalidSetting, LoadtestError, ResultsUnwritable
 from loadtest.processes import Process
 from loadtest.results import directory
 from loadtest.results.drill_windows import Windows
 from loadtest.results.manifest import DrillRun
-from loadtest.serverlog.follow import command_words
-from loadtest.text import NO_SECRETS, Secrets, public_line, without_likely_secrets
+from loadtest.text import NO_SECRETS, Secrets, one_line, public_line, without_likely_secrets, without_secrets
 
 logger = logging.getLogger("loadtest")
 
 LOOK_EVERY_S = 0.05
-"""How often a running command is looked after: its end is known to this precision."""
+"""How often a running command is polled: its end is known to this precision."""
 
 GRACE_S = 5.0
 """Between SIGTERM and SIGKILL when a command is stopped."""
@@ -63,8 +65,10 @@ class DrillRunner:
     Args:
         drills: ordered by time.
         folder: the run directory, for their output.
+        began_ns: the monotonic clock at the run's start.
         window_s: seconds after a command's end in which losses still belong to it.
         secrets: returns the texts that must not be written.
+        write: called with all records whenever one has changed.
         tell: called with the windows whenever one begins or its end is known.
         failed: called with an error of the tool itself.
 
@@ -77,15 +81,19 @@ class DrillRunner:
         drills: Sequence[Drill],
         folder: Path,
         *,
+        began_ns: int,
         window_s: float,
         secrets: Callable[[], Secrets],
+        write: Callable[[tuple[DrillRun, ...]], None],
         tell: Callable[[Windows], None],
         failed: Callable[[BaseException], None],
     ) -> None:
         self._drills = drills
         self._folder = folder
+        self._began_ns = began_ns
         self._window_s = window_s
         self._secrets = secrets
+        self._write = write
         self._tell = tell
         self._failed = failed
         self._runs = list(planned(drills, secrets()))
@@ -94,15 +102,8 @@ class DrillRunner:
         self._waiting: dict[int, Any] = {}  # greenlets of drills that were not started yet
         self.windows = Windows({})
 
-    def start(self, elapsed_ns: Callable[[], int], write: Callable[[tuple[DrillRun, ...]], None]) -> None:
-        """Run each command at its moment from now on.
-
-        Args:
-            elapsed_ns: returns the nanoseconds since the run's start.
-            write: called with all records whenever one has changed.
-        """
-        self._elapsed_ns = elapsed_ns
-        self._write = write
+    def start(self) -> None:
+        """Run each command at its moment from now on."""
         self._waiting = {number: gevent.spawn(self._guarded, number) for number in range(len(self._drills))}
         self._greenlets = list(self._waiting.values())
 
@@ -126,7 +127,18 @@ class DrillRunner:
             self._failed(error)
 
     def _follow(self, number: int, command: "_Command") -> None:
-        """Copy a command's output until it ends, or until the run does, which stops it."""
+        """Follow a command to its end; after an error of the tool, nobody else would end it."""
+        try:
+            status = self._copy(number, command)
+        except BaseException:
+            stopped = self._runs[number].stopped or command.exit_status is None
+            status = command.abandon()
+            self._change(number, ended_s=self._now_s(), exit_status=status, stopped=stopped)
+            raise
+        self._tell_end(number, status)
+
+    def _copy(self, number: int, command: "_Command") -> int:
+        """Copy a command's output until it ends, or until the run does, which stops it; return its status."""
         while (status := command.exit_status) is None and not self._over:
             command.look()
             gevent.sleep(LOOK_EVERY_S)
@@ -137,7 +149,7 @@ class DrillRunner:
         self._change(
             number, ended_s=self._now_s(), exit_status=status, stopped=stopped, last_words=last_words
         )
-        self._tell_end(number, status)
+        return status
 
     def _tell_end(self, number: int, status: int) -> None:
         run = self._runs[number]
@@ -166,10 +178,11 @@ class DrillRunner:
             words = command_words(self._drills[number].command, AT)
             log = self._folder / directory.DRILL_LOG.format(number + 1)
             command = _Command(words, log, self._secrets)
-        except (InvalidSetting, OSError) as error:
-            reason = error.problem if isinstance(error, InvalidSetting) else error.strerror or str(error)
-            why = public_line(f"cannot be started: {reason}", self._secrets())
+        except (LoadtestError, OSError) as error:
+            why = public_line(f"cannot be started: {_reason(error)}", self._secrets())
             self._change(number, started_s=None, last_words=why)
+            if isinstance(error, ResultsUnwritable):
+                raise
             logger.error("%s %s", self._name(number), why)
             return None
         logger.info("%s: started %s", self._name(number), self._runs[number].command)
@@ -179,8 +192,13 @@ class DrillRunner:
         self._runs[number] = replace(self._runs[number], **changes)
         runs = tuple(self._runs)
         self.windows = Windows.around(runs, self._window_s)
-        self._write(runs)
-        self._tell(self.windows)
+        try:
+            self._write(runs)
+        finally:
+            self._tell(self.windows)
+
+    def _elapsed_ns(self) -> int:
+        return time.monotonic_ns() - self._began_ns
 
     def _now_s(self) -> float:
         """Return the seconds since the run's start, rounded down to milliseconds."""
@@ -188,6 +206,13 @@ class DrillRunner:
 
     def _name(self, number: int) -> str:
         return f"drill {number + 1} of {len(self._drills)}"
+
+
+def _reason(error: Exception) -> str:
+    """Return why a command cannot be started, without the names of option and program."""
+    if isinstance(error, InvalidSetting):
+        return error.problem
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _exit_text(status: int) -> str:
@@ -219,18 +244,18 @@ class _Command(Process):
         self._kept = 0
         self._left_out = False
         self._rest = b""
+        self._mid_line = False  # what comes next is the end of a line that was left out
         self._last_line = ""
-        self._raw: IO[bytes] = TemporaryFile()  # noqa: SIM115 - closed in `close`, or below
-        # Every process that writes appends, so that the file can be emptied under its writers.
-        descriptor = self._raw.fileno()
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
-        try:
+        with ExitStack() as undo:
+            self._raw: IO[bytes] = undo.enter_context(TemporaryFile())
+            # Every process that writes appends, so that the file can be emptied under its writers.
+            descriptor = self._raw.fileno()
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
             with directory.writing(log):
-                self._log = log.open("wb")
+                self._log = undo.enter_context(log.open("wb"))
+            undo.callback(log.unlink)
             super().__init__(words, output=self._raw, grace_s=GRACE_S)
-        except BaseException:
-            self._raw.close()
-            raise
+            undo.pop_all()  # the files are closed in `close` or `abandon`
 
     def look(self) -> bool:
         """Copy some new output; return whether there was any."""
@@ -239,11 +264,24 @@ class _Command(Process):
             self._leave_out()
         chunk = os.pread(self._raw.fileno(), CHUNK, self._position)
         self._position += len(chunk)
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > CHUNK:
-            lines, self._rest = [*lines, self._rest], b""
-        self._keep(lines)
+        self._keep(self._lines(chunk))
         return bool(chunk)
+
+    def _lines(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that end in new output, and the beginning of one that is too long.
+
+        The rest of a line whose beginning was left out is never kept: it may begin within a secret.
+        """
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if self._mid_line and lines:
+            del lines[0]
+            self._mid_line = False
+        if self._mid_line:
+            self._rest = b""
+        elif len(self._rest) > CHUNK:
+            lines.append(self._rest)
+            self._rest, self._mid_line = b"", True
+        return lines
 
     def _leave_out(self) -> None:
         """Skip all output but its end, which has its last line."""
@@ -251,14 +289,14 @@ class _Command(Process):
         size = os.fstat(descriptor).st_size
         if size <= self._position:
             return
-        if size - _LINE_LIMIT > self._position:
-            self._position, self._rest = size - _LINE_LIMIT, b""
+        if size - CHUNK > self._position:
+            self._position, self._rest, self._mid_line = size - CHUNK, b"", True
         self._kept = LOG_LIMIT
         if not self._left_out:
             self._left_out = True
             self._write(_LEFT_OUT)
         if size > FILE_LIMIT:
-            self._rest += os.pread(descriptor, CHUNK, self._position)
+            self._rest += os.pread(descriptor, 2 * CHUNK, self._position)  # it may have grown
             os.ftruncate(descriptor, 0)
             self._position = 0
 
@@ -266,17 +304,31 @@ class _Command(Process):
         """Copy what is left of the output, close the log, and return the last line."""
         while self.look() and self._kept < LOG_LIMIT:
             pass
+        self.look()  # if the log is full now, the last line is still to come
         self._keep([self._rest])
         self._raw.close()
         with directory.writing(self._path):
             self._log.close()
         return self._last_line
 
+    def abandon(self) -> int:
+        """Stop the command if it runs, and close the files as they are; return its exit status."""
+        status = self.exit_status
+        if status is None:
+            status = self.stop()
+        self._raw.close()
+        with suppress(OSError):  # the log could not be written before: that is why it is abandoned
+            self._log.close()
+        return status
+
     def _keep(self, lines: Sequence[bytes]) -> None:
+        if self._kept >= LOG_LIMIT:
+            lines = [line for line in reversed(lines) if line.strip()][:1]
         secrets = self._secrets() if lines else NO_SECRETS
         for line in lines:
-            said = without_likely_secrets(line.decode(errors="replace").rstrip())
-            shown = public_line(said, secrets, _LINE_LIMIT)
+            # Known secrets first: what looks like a secret may be half of one.
+            said = without_likely_secrets(without_secrets(line.decode(errors="replace").rstrip(), secrets))
+            shown = one_line(said, _LINE_LIMIT)
             if shown and self._kept < LOG_LIMIT:
                 self._write(shown)
             self._kept += len(shown) + 1

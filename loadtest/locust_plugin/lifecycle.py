@@ -15,7 +15,7 @@ import logging
 import sys
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -162,7 +162,13 @@ class Lifecycle(ABC):
         self._end()
 
     def _start_load(
-        self, settings: LoadSettings, info: RunInfo, *, start_ns: int, worker: int | None = None
+        self,
+        settings: LoadSettings,
+        info: RunInfo,
+        *,
+        start_ns: int,
+        worker: int | None = None,
+        token_issued: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._load = Load(
             settings,
@@ -173,6 +179,7 @@ class Lifecycle(ABC):
             deliver=self._deliver,
             failed=self._fail,
             windows=lambda: self._windows,
+            token_issued=token_issued,
         )
 
     @abstractmethod
@@ -320,7 +327,7 @@ class RecordingLifecycle(Lifecycle):
             began_ns=start.monotonic_ns,
             log_watch=log_watch,
             gauge_watch=gauge_watch,
-            drills=self._drill_runner(settings, writer.path),
+            drills=self._drill_runner(settings, writer, start.monotonic_ns),
         )
         self.judged = None
         logger.info("run %s against %s", writer.path, manifest.target)
@@ -342,15 +349,17 @@ class RecordingLifecycle(Lifecycle):
             log = replace(log, paths=(str(reference), *log.paths))
         return LogWatch(log, run, run_id, lambda: self._secrets) if log.given else None
 
-    def _drill_runner(self, settings: LoadSettings, run: Path) -> DrillRunner | None:
+    def _drill_runner(self, settings: LoadSettings, writer: RunWriter, began_ns: int) -> DrillRunner | None:
         """Return what runs the commands of `--ws-at`; None if there are none."""
         if not settings.drills:
             return None
         return DrillRunner(
             settings.drills,
-            run,
+            writer.path,
+            began_ns=began_ns,
             window_s=settings.drill_window_s,
             secrets=lambda: self._secrets,
+            write=writer.drills,
             tell=self._tell_windows,
             failed=self._fail,
         )

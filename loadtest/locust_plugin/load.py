@@ -96,6 +96,7 @@ class Load:
             that, with secrets.
         failed: called in gevent's thread if the engine fails.
         windows: returns those of the run's drills, as far as they are known.
+        token_issued: called in gevent's thread with each token of the token command, before it is used.
 
     Raises:
         LoadtestError: a source address does not belong to this machine, the program of the token command is
@@ -113,6 +114,7 @@ class Load:
         deliver: Callable[[PackedInterval, Iterable[Lifecycle]], None],
         failed: Callable[[BaseException], None],
         windows: Callable[[], Windows],
+        token_issued: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._info = info
@@ -128,7 +130,7 @@ class Load:
         self._known_secrets = GrowingSecrets(settings.secrets)
         self._check_machine()
         self._gevent = GeventCalls(failed)
-        engine, self._token_command = with_token(settings, self._gevent)
+        engine, self._token_command = with_token(settings, self._gevent, token_issued)
         self._engine = Engine(
             engine,
             start_ns=start_ns,

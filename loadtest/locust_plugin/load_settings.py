@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from loadtest.command_lines import command_words
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.dialects.dialect_session import SizeOf
+from loadtest.dialects.emergence import Emergence
 from loadtest.dialects.mistakes import check_form, new_dialect
 from loadtest.drops.drills import AT, Drill, parse_drills
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
@@ -20,7 +22,6 @@ from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.locust_plugin.data_file import read_data
 from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import PLAN_VERSION, Plan
-from loadtest.serverlog.follow import command_words
 from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
 from loadtest.session.session_config import SessionConfig
@@ -160,7 +161,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         gauge=_gauge(values),
         results=values["results"],
         secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
-        token=_token_settings(values),
+        token=_token_settings(values, engine.config),
         own_credentials=_own_credentials(values, data.rows),
         log=LogSettings(
             paths=values["server_logs"],
@@ -229,7 +230,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
     )
 
 
-def _token_settings(values: Mapping[str, Any]) -> TokenSettings | None:
+def _token_settings(values: Mapping[str, Any], config: SessionConfig) -> TokenSettings | None:
     command, ttl_s = values["token_cmd"], values["token_ttl_s"]
     if command is None:
         if ttl_s is not None:
@@ -237,6 +238,9 @@ def _token_settings(values: Mapping[str, Any]) -> TokenSettings | None:
         return None
     if values["token"] is not None:
         raise InvalidSetting("--ws-token-cmd", NOT_SHOWN, "must not be given together with --ws-token")
+    if isinstance(config.dialect, Emergence) and any(row.get("token") for row in config.data):
+        problem = "must not be given together with a column `token` in --ws-data: those tokens log in"
+        raise InvalidSetting("--ws-token-cmd", NOT_SHOWN, problem)
     return TokenSettings(command=command, ttl_s=ttl_s, timeout_s=values["open_timeout_s"])
 
 
@@ -370,24 +374,29 @@ def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
         InvalidSetting: a storm is planned at or after the end.
     """
     for storm in storms:
-        _check_moment("--ws-storm", storm, run_time_s)
+        _check_moment("--ws-storm", storm.at_s, str(storm), run_time_s)
 
 
-def check_drills(drills: Iterable[Drill], run_time_s: float | None) -> None:
+def check_drills(drills: Iterable[Drill], run_time_s: float | None, *, secrets: Secrets) -> None:
     """Refuse a drill that would come after the end of the run, or whose program does not exist.
+
+    Args:
+        drills: the run's drills.
+        run_time_s: the run's duration; None if it has none.
+        secrets: texts that the error must not show.
 
     Raises:
         InvalidSetting: a drill is planned at or after the end, or its command is malformed or not found.
     """
     for drill in drills:
         command_words(drill.command, AT)
-        _check_moment(AT, drill, run_time_s)
+        _check_moment(AT, drill.at_s, drill.public(secrets), run_time_s)
 
 
-def _check_moment(option: str, planned: Storm | Drill, run_time_s: float | None) -> None:
-    if run_time_s is not None and planned.at_s >= run_time_s:
+def _check_moment(option: str, at_s: float, given: str, run_time_s: float | None) -> None:
+    if run_time_s is not None and at_s >= run_time_s:
         problem = f"must come before the end of the run (--run-time {run_time_s:g}s)"
-        raise InvalidSetting(option, str(planned), problem, "Use an earlier moment or a longer run")
+        raise InvalidSetting(option, given, problem, "Use an earlier moment or a longer run")
 
 
 def check_rows(settings: LoadSettings, users: int) -> None:

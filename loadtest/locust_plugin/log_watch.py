@@ -14,10 +14,11 @@ from pathlib import Path
 
 import gevent
 
+from loadtest.command_lines import command_words
 from loadtest.locust_plugin.load_settings import LogSettings
 from loadtest.results.log_file import LogWriter
 from loadtest.serverlog.extract import ReadStats, extract
-from loadtest.serverlog.follow import Follower, command_words, follow, follow_command, source_of
+from loadtest.serverlog.follow import COMMAND_OPTION, Follower, follow, follow_command, source_of
 from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, LogRecord
@@ -52,7 +53,7 @@ def check_logs(settings: LogSettings) -> None:
         if path != "-" and not Path(path).exists():
             logger.warning("server log %s does not exist yet: it will be read once it does", path)
     if settings.command is not None:
-        command_words(settings.command)
+        command_words(settings.command, COMMAND_OPTION)
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ class LogWatch:
         self._problems: list[str] = []
         self._counts = Counts()
         self._known = KnownSessions(run_id)
-        self._writer = LogWriter(run, secrets)
+        self._writer = LogWriter(run, secrets, run_id)
         self._greenlet = gevent.spawn(self._keep_looking)
 
     def learn(self, events: Iterable[Lifecycle]) -> None:
@@ -99,7 +100,8 @@ class LogWatch:
     def _command(self, command: str) -> _Followed:
         """Start the command. Files name only its program, since its arguments may contain secrets."""
         return _Followed(
-            Path(command_words(command)[0]).name, follow_command(command, format=self._settings.format)
+            Path(command_words(command, COMMAND_OPTION)[0]).name,
+            follow_command(command, format=self._settings.format),
         )
 
     def _keep_looking(self) -> None:

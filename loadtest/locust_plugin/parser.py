@@ -5,9 +5,10 @@ flags to False. Values from the command line, the environment and the web form a
 """
 
 import argparse
+import os
 from typing import Any
 
-from loadtest.options import SETTINGS, TABLE
+from loadtest.options import LOGIN, SETTINGS, TABLE, overridden
 from loadtest.setting import Setting
 from loadtest.values import Flag
 
@@ -50,6 +51,22 @@ def _add(group: Any, row: Setting) -> None:
         action.is_secret = row.secret
         action.is_required = False
         action.is_multiple = False
+
+
+def forget_overridden_login(options: argparse.Namespace) -> None:
+    """Remove the token of the environment if the command line has a token command, or the other way round.
+
+    The parser does not say where a value came from.
+    """
+    typed: dict[str, Any] = {}
+    outside: dict[str, Any] = {}
+    for row in (SETTINGS[attribute] for attribute in LOGIN):
+        value = getattr(options, row.destination, None)
+        if value:
+            source = outside if os.environ.get(row.variable) == value else typed
+            source[row.attribute] = value
+    for attribute, value in overridden(outside, typed).items():
+        setattr(options, SETTINGS[attribute].destination, value)
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:

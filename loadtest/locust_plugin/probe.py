@@ -22,6 +22,7 @@ from loadtest.locust_plugin import roles, stats
 from loadtest.locust_plugin.lifecycle import RecordingLifecycle
 from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.user import WebSocketUser
+from loadtest.options import LOGIN, overridden
 from loadtest.report.judged_run import JudgedRun
 from loadtest.transport.http_health import Health, check_health_path
 from loadtest.values import Whole
@@ -96,7 +97,9 @@ def probe(
     sessions = values["sessions"]
     _SESSIONS.read(sessions, "--sessions")
     drops = OnceInTurn(DROPPED_AFTER_S, DEFAULT_WEIGHTS)
-    plan = {**_USUAL, **values, "drops": drops, "host": host or base.host}
+    login = overridden(base.values(), values)
+    plan = {**_USUAL, **values, **{name: login[name] for name in LOGIN}}
+    plan |= {"drops": drops, "host": host or base.host}
     options = argparse.Namespace(
         headless=True,
         num_users=1,

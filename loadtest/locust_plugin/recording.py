@@ -121,7 +121,7 @@ class Recording:
         if gauge_watch is not None:
             gauge_watch.start()
         if drills is not None:
-            drills.start(lambda: self.elapsed_ns, writer.drills)
+            drills.start()
 
     @property
     def windows(self) -> Windows:

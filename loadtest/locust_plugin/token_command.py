@@ -15,13 +15,13 @@ from typing import Any
 
 import gevent
 
+from loadtest.command_lines import command_words
 from loadtest.engine.engine import EngineSettings
 from loadtest.engine.shared_token import Answer, SharedToken
 from loadtest.errors import LoginFailed
 from loadtest.locust_plugin.gevent_bridge import GeventCalls
 from loadtest.locust_plugin.load_settings import LoadSettings, TokenSettings
 from loadtest.processes import PIPE, Process
-from loadtest.serverlog.follow import command_words
 from loadtest.text import one_line, without_likely_secrets
 
 MOST_BYTES = 2**14

@@ -12,15 +12,18 @@ never raises here.
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from importlib import metadata
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from gevent.event import Event
 from locust.runners import STATE_MISSING
 
+from loadtest.engine.shared_token import TOKENS_KEPT
 from loadtest.errors import MalformedInterval, UsageError
+from loadtest.locust_plugin.token_command import MOST_BYTES
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.environment import DISTRIBUTION
 from loadtest.results.interval import PackedInterval, decode, encode
@@ -41,7 +44,7 @@ VERSION = metadata.version(DISTRIBUTION)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Message from a worker to its master, with one of `interval`, `failed` and `finished` set, or none.
+    """Message from a worker to its master, with one of its parts set, or none.
 
     With none, it says that the worker's part of the run has begun.
 
@@ -52,6 +55,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         failed: why the worker has failed; intervals it has not sent are lost.
         by_user: whether it failed because of a mistake in the user's dialect, which ends the run.
         finished: whether all intervals have been sent.
+        token: one that the worker's token command has printed: the master must keep it secret.
     """
 
     version: str
@@ -60,6 +64,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed: str | None = None
     by_user: bool = False
     finished: bool = False
+    token: Annotated[str, msgspec.Meta(max_length=MOST_BYTES)] | None = None
 
 
 class DrillsMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +95,7 @@ class Workers:
         self._unreadable: set[int] = set()
         self._heard: set[int] = set()  # have sent anything
         self._windows = NO_WINDOWS
+        self._tokens: dict[int, deque[str]] = {}  # the latest of each worker
         self._received = Event()
         runner.register_message(INTERVALS_MESSAGE, self._on_message)
 
@@ -115,6 +121,11 @@ class Workers:
         """Numbers of the workers whose part of the run is incomplete."""
         return self._present - (self._finished - self._unreadable)
 
+    @property
+    def tokens(self) -> Iterable[str]:
+        """The latest tokens that workers log in with; those of earlier runs are still secrets."""
+        return tuple(token for tokens in self._tokens.values() for token in tokens)
+
     def _on_message(self, msg: Any, **_kwargs: Any) -> None:
         """Handle a worker's message; one that cannot be read makes the worker missing."""
         worker = self._runner.get_worker_index(msg.node_id)
@@ -135,6 +146,8 @@ class Workers:
         if worker not in self._heard:
             self._heard.add(worker)
             self.tell_windows(self._windows)
+        if message.token is not None:
+            self._tokens.setdefault(worker, deque(maxlen=TOKENS_KEPT)).append(message.token)
         if message.interval is not None:
             self._take(msgspec.structs.replace(decode(message.interval), worker=worker))
         if message.failed is not None:
@@ -209,6 +222,10 @@ class MasterConnection:
     def send_interval(self, packed: PackedInterval) -> None:
         """Send an interval."""
         self._send(interval=encode(packed))
+
+    def send_token(self, token: str) -> None:
+        """Send a token before it is used: a server log that the master reads may quote it."""
+        self._send(token=token)
 
     def send_finished(self) -> None:
         """Report that all intervals have been sent."""

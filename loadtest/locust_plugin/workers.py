@@ -25,6 +25,7 @@ from loadtest.results.drill_windows import Windows
 from loadtest.results.environment import boot_id
 from loadtest.results.interval import PackedInterval
 from loadtest.session.recorder import Lifecycle as LifecycleEvent
+from loadtest.text import Secrets
 
 
 class MasterLifecycle(RecordingLifecycle):
@@ -76,6 +77,10 @@ class MasterLifecycle(RecordingLifecycle):
             self._workers.finish(GRACE_S + (self._environment.stop_timeout or 0.0))
 
     @property
+    def _secrets(self) -> Secrets:
+        return super()._secrets.plus(self._workers.tokens)
+
+    @property
     def _missing_workers(self) -> Iterable[int]:
         return self._workers.missing
 
@@ -110,7 +115,13 @@ class WorkerLifecycle(Lifecycle):
         self._master.send_begun()
         settings = self._configuration.settings(self._configuration.host or "")
         start_ns = info.start_ns(received_ns, boot_id())
-        self._start_load(settings, info, start_ns=start_ns, worker=self._runner.worker_index)
+        self._start_load(
+            settings,
+            info,
+            start_ns=start_ns,
+            worker=self._runner.worker_index,
+            token_issued=self._master.send_token,
+        )
 
     def _run_info(self) -> RunInfo:
         text = getattr(self._configuration.options, RUN_DESTINATION, "")

@@ -17,14 +17,14 @@ _COMMAND_LENGTH = 120
 
 def drill_table(run: RunData) -> Table:
     """Return how each drill went; empty if there was none."""
-    header = ("drill at", "exit", "took", "lost", "by", "back", "50% back", "95%", "100%", "peak/s")
+    header = ("drill at", "exit", "took", "lost", "by", "back", "50%", "95%", "100%", "outage p95", "peak/s")
     note = (
         f"{' '.join(_commands(run))} Lost are connections that ended between a drill's start and "
-        f"{run.manifest.drill_window_s:g} s after its end. Times count from its start, and shares are of "
-        "their sessions; a dash stands where so many were never back. The peak is of all attempts to connect "
-        f"in one second until they were. {' '.join(_across(run))}"
+        f"{run.manifest.drill_window_s:g} s after its end. 50%, 95%, 100%: when so many of their sessions "
+        "were back. Times count from the command's start, outages from each loss. '-' means that share never "
+        f"came back. Peak: attempts to connect in the busiest second. {' '.join(_across(run))}"
     )
-    return replace(bounded("Drills", header, "rrrrlrrrrr", map(_row, run.drills)), note=note.strip())
+    return replace(bounded("Drills", header, "rrrrlrrrrrr", map(_row, run.drills)), note=note.strip())
 
 
 def _commands(run: RunData) -> Iterator[str]:
@@ -45,10 +45,17 @@ def _row(one: DrillRecovery) -> tuple[str, ...]:
         text.span(_took_us(drill)),
         text.count(one.lost),
         Untrusted(", ".join(causes)),
-        f"{text.count(one.back)} of {text.count(one.sessions)}",
+        _back(one),
         *map(text.span, times),
+        text.span(one.outage_us.get(95)),
         text.count(one.peak_per_s),
     )
+
+
+def _back(one: DrillRecovery) -> str:
+    if not one.sessions:
+        return text.UNKNOWN
+    return "all" if one.back == one.sessions else f"{text.count(one.back)} of {text.count(one.sessions)}"
 
 
 def _moment(drill: DrillRun) -> str:
@@ -68,21 +75,32 @@ def _took_us(drill: DrillRun) -> float | None:
 
 
 _ACROSS = {
-    "messaging.lost_in_outage": "{} messages were lost with their connection",
-    "messaging.released": "{} waited for the reconnect",
-    "messaging.missed": "{} were not sent",
-    "persistence.histories": "{} restored histories were compared",
-    "persistence.missing": "{} acknowledged requests were missing from them",
-    "persistence.identity_changed": "{} sessions came back as another one",
+    "messaging.lost_in_outage": (
+        "{} message was lost with its connection",
+        "{} messages were lost with their connection",
+    ),
+    "messaging.released": ("{} message waited for the reconnect", "{} messages waited for the reconnect"),
+    "messaging.missed": ("{} message was not sent", "{} messages were not sent"),
+    "persistence.histories": ("{} restored history was compared", "{} restored histories were compared"),
+    "persistence.missing": (
+        "{} acknowledged request was missing from them",
+        "{} acknowledged requests were missing from them",
+    ),
+    "persistence.identity_changed": (
+        "{} session came back as another one",
+        "{} sessions came back as another one",
+    ),
 }
-"""What a drill's note says of its counts, where they are not 0."""
+"""What a drill's note says of its counts, where they are not 0: of one, and of more."""
 
 
 def _across(run: RunData) -> Iterator[str]:
     """Yield a sentence for each drill about its messages and histories."""
     for one in run.drills:
         if said := [
-            form.format(text.count(one.counts[name])) for name, form in _ACROSS.items() if name in one.counts
+            forms[one.counts[name] != 1].format(text.count(one.counts[name]))
+            for name, forms in _ACROSS.items()
+            if name in one.counts
         ]:
             yield f"From {_moment(one.drill)} on: {', '.join(said)}."
 

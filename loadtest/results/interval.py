@@ -183,11 +183,11 @@ def _cleaned_event(record: Lifecycle, secrets: Secrets, run_id: str) -> Lifecycl
     if record.detail is not None:
         record = msgspec.structs.replace(record, detail=public_line(record.detail, secrets, TEXT_LIMIT))
     if record.known_as is not None:
-        record = msgspec.structs.replace(record, known_as=_public_id(record.known_as, secrets, run_id))
+        record = msgspec.structs.replace(record, known_as=public_id(record.known_as, secrets, run_id))
     return record
 
 
-def _public_id(known_as: str, secrets: Secrets, run_id: str) -> str:
+def public_id(known_as: str, secrets: Secrets, run_id: str) -> str:
     """Return an id that the server gave as a text that is safe to store, a different one for each id.
 
     One that holds a secret is replaced whole. Each run does so in another way, so that nobody can follow a

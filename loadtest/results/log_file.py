@@ -17,6 +17,7 @@ import msgspec
 
 from loadtest.drops.kinds import disconnects
 from loadtest.results import directory
+from loadtest.results.interval import public_id
 from loadtest.results.reader import read_lines
 from loadtest.serverlog.extract import KeptRecord, ReadStats
 from loadtest.serverlog.known_sessions import KnownSessions
@@ -38,6 +39,7 @@ class LogWriter:
     Args:
         run: the run directory.
         secrets: returns the texts that must not be written.
+        run_id: the run's id. An id that holds a secret is written as the run's events have it.
 
     Attributes:
         path: path of the file.
@@ -46,9 +48,12 @@ class LogWriter:
         ResultsUnwritable: the file cannot be written; `append` and `finish` raise it too.
     """
 
-    def __init__(self, run: Path, secrets: Callable[[], Secrets] = lambda: NO_SECRETS) -> None:
+    def __init__(
+        self, run: Path, secrets: Callable[[], Secrets] = lambda: NO_SECRETS, run_id: str = ""
+    ) -> None:
         self.path = run / directory.SERVER_LOG
         self._secrets = secrets
+        self._run_id = run_id
         self._written = 0
         self._left_out = 0
         with directory.writing(self.path):
@@ -63,11 +68,9 @@ class LogWriter:
                 self._left_out += logged.count
                 continue
             self._written += 1
-            texts = {
-                name: public_line(getattr(logged, name), secrets) for name in ("session", "file", "text")
-            }
-            also = tuple(public_line(one, secrets) for one in logged.also)
-            lines.append(msgspec.structs.replace(logged, also=also, **texts))
+            texts = {name: public_line(getattr(logged, name), secrets) for name in ("file", "text")}
+            session, *also = (public_id(one, secrets, self._run_id) for one in logged.ids or ("",))
+            lines.append(msgspec.structs.replace(logged, session=session, also=tuple(also), **texts))
         self._write(lines)
 
     def finish(self, reading: ReadStats) -> None:

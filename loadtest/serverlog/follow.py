@@ -8,12 +8,11 @@ at the start is read from its end: what is in it is older than the run.
 
 import os
 import select
-import shlex
-import shutil
 import stat
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from loadtest.command_lines import COMMAND_HINT, command_words, public_command
 from loadtest.errors import InvalidSetting
 from loadtest.processes import PIPE, Process
 from loadtest.serverlog.log_reader import LogReader
@@ -30,8 +29,7 @@ GRACE_S = 5.0
 """Between SIGTERM and SIGKILL when a command is stopped."""
 
 _LOG_OPTION = "--ws-server-log"
-_COMMAND_OPTION = "--ws-server-log-cmd"
-_COMMAND_HINT = "For pipes use sh -c '…'"
+COMMAND_OPTION = "--ws-server-log-cmd"
 
 
 class Source(Protocol):
@@ -182,12 +180,12 @@ class CommandOutput:
         """
         self.ended = False
         self.problem = ""
-        words = command_words(command)
+        words = command_words(command, COMMAND_OPTION)
         try:
             self._process = Process(words, output=PIPE, grace_s=GRACE_S)
         except OSError as error:
             problem = f"cannot be started: {error.strerror}"
-            raise InvalidSetting(_COMMAND_OPTION, words[0], problem, _COMMAND_HINT) from error
+            raise InvalidSetting(COMMAND_OPTION, public_command(words[0]), problem, COMMAND_HINT) from error
         assert self._process.output is not None
         self._output = self._process.output
         os.set_blocking(self._output.fileno(), False)
@@ -215,28 +213,6 @@ class CommandOutput:
         """Record a failure of a command that closed its output itself, and so is about to end."""
         if status := self._process.wait(GRACE_S):
             self.problem = f"the command ended with status {status}"
-
-
-def command_words(command: str, option: str = _COMMAND_OPTION) -> list[str]:
-    """Split a command into words and check that its program exists.
-
-    Args:
-        command: quoted as for a shell.
-        option: with which it was given.
-
-    Raises:
-        InvalidSetting: the quoting is malformed, or the program is not found.
-
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        problem = f"must be quoted as for a shell ({error})"
-        raise InvalidSetting(option, command, problem, _COMMAND_HINT) from error
-    if not words or shutil.which(words[0]) is None:
-        name = words[0] if words else ""
-        raise InvalidSetting(option, name, "program not found", _COMMAND_HINT)
-    return words
 
 
 class Follower:

@@ -37,9 +37,6 @@ from loadtest.session.state import TALKING, State
 
 Actions = Sequence[Action]
 
-NORMAL_CLOSURE = 1000
-"""RFC 6455 section 7.4.1."""
-
 AFTERMATH_NS = 2 * NS_PER_S
 """How long a connection's end still belongs to a drop that was to keep it: it may be read only afterwards."""
 
@@ -126,7 +123,8 @@ class Session:
     def _on_opened(self, event: events.Opened, now_ns: int) -> Actions:
         self._attempts.opened(event.phases, now_ns)
         self._traffic.opened()
-        self._aftermath_ns, self._was_open = 0, True
+        self._aftermath_ns = 0
+        self._was_open = True
         self._enter(State.ESTABLISHING)
         greeting = [self._say(data) for data in calls.greeting(self._dialect, self.about)]
         if self._dialect.establishes:
@@ -144,7 +142,7 @@ class Session:
     def _on_establish_timed_out(self, _event: events.EstablishTimedOut, now_ns: int) -> Actions:
         detail = "the WebSocket opened, but the application did not say that the session is established"
         delay_s = self._failed("establish_timeout", detail, now_ns)
-        return (events.Close(NORMAL_CLOSURE), *self._wait_or_end(delay_s))
+        return (events.Close(events.NORMAL_CLOSURE), *self._wait_or_end(delay_s))
 
     def _on_lost_establishing(self, event: events.Lost, now_ns: int) -> Actions:
         return self._wait_or_end(self._failed(f"closed_{event.cause}", event.reason, now_ns, code=event.code))
@@ -344,7 +342,7 @@ class Session:
         return (events.Finish(),)
 
     def _on_stopped_open(self, event: events.Stopped, now_ns: int) -> Actions:
-        return (events.Close(NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
+        return (events.Close(events.NORMAL_CLOSURE), *self._on_stopped(event, now_ns))
 
     def _on_stopped_establishing(self, event: events.Stopped, now_ns: int) -> Actions:
         if self._traffic.refusal:  # a server may leave the connection open after that
@@ -367,7 +365,7 @@ class Session:
         self._decide(now_ns)
         self._traffic.unfinished(now_ns)
         self._enter(State.ENDED)
-        return (events.Close(NORMAL_CLOSURE), events.Finish())
+        return (events.Close(events.NORMAL_CLOSURE), events.Finish())
 
     def _ignore(self, _event: Event, _now_ns: int) -> Actions:
         return ()

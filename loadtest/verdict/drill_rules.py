@@ -147,4 +147,4 @@ def _back(one: DrillRecovery) -> str:
     p95_s, all_s = one.back_after_s[0.95], one.back_after_s[1.0]
     if p95_s is None or all_s is None:
         return f"{text.count(one.back)} of {text.counted(one.sessions, 'session')} back by the run's end"
-    return f"95% back after {text.span(p95_s * 1e6)}, all after {text.span(all_s * 1e6)}"
+    return f"95% back {text.span(p95_s * 1e6)} after the command's start, all {text.span(all_s * 1e6)}"

@@ -48,7 +48,7 @@ from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
 from loadtest.results.drill_windows import Windows
 from loadtest.results.environment import boot_id
 from loadtest.results.interval import encode, pack
-from loadtest.results.log_file import read_server_log
+from loadtest.results.log_file import read_known_sessions, read_server_log
 from loadtest.results.loss_groups import LATEST_NS
 from loadtest.results.reader import read_manifest
 from loadtest.session.recorder import Lifecycle as LifecycleEvent
@@ -687,7 +687,7 @@ def slow(module: Any, name: str) -> Iterator[None]:
 
 
 def test_a_log_names_sessions_as_the_server_does(tmp_path: Path) -> None:
-    """While a run is recorded, ids that the server has given are learnt from the load's own events."""
+    """While a run is recorded, ids that the server has given are learnt, and found; judging maps them."""
     log = tmp_path / "server.log"
     log.write_text("")
     settings = LogSettings(paths=(str(log),), command=None, format="auto", rules=None, allowed_errors=0)
@@ -698,7 +698,7 @@ def test_a_log_names_sessions_as_the_server_does(tmp_path: Path) -> None:
         watch.finish()
     kept = read_server_log(tmp_path)
     assert kept is not None
-    assert [one.session for one in kept.records] == ["ab12cd34-000001", "ab12cd34-000002", ""]
+    assert [one.session for one in kept.records] == ["guest-77", "ab12cd34-000002", ""]
 
 
 def test_a_log_names_sessions_by_ids_that_are_secrets(results: Path) -> None:
@@ -712,13 +712,15 @@ def test_a_log_names_sessions_by_ids_that_are_secrets(results: Path) -> None:
         environment.events.test_start.fire(environment=environment)
         event = LifecycleEvent(at_ns=1, event="connected", session="one-session", known_as="s3cr3t")
         recorded = interval(0, lifecycle=[event])
-        Load.latest.told["deliver"](pack(recorded, secrets=Load.secrets), recorded.lifecycle)
+        (path,) = (found.parent for found in results.glob("*/*/run.json"))
+        packed = pack(recorded, secrets=Load.secrets, run_id=read_manifest(path).run_id)
+        Load.latest.told["deliver"](packed, recorded.lifecycle)
         log.write_text("ERROR:    s3cr3t broke\n")
         environment.events.test_stop.fire(environment=environment)
-    (path,) = (found.parent for found in results.glob("*/*/run.json"))
     kept = read_server_log(path)
     assert kept is not None
-    assert [one.session for one in kept.records] == ["one-session"]
+    known = read_known_sessions(path)
+    assert [known.session_of(one.ids) for one in kept.records] == ["one-session"]
     assert not [file for file in path.iterdir() if b"s3cr3t" in file.read_bytes()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.text import Secrets
 from tests.support.children import is_running
 
+LEFT_OUT = "[further output is left out]\n"
+
 
 class Drills:
     """A runner of these commands, all at the run's start, and what it reports."""
@@ -32,16 +35,24 @@ class Drills:
         self.written: list[tuple[DrillRun, ...]] = []
         self.told: list[Windows] = []
         self.failures: list[BaseException] = []
+        self.write_fails: Exception | None = None
         self.runner = DrillRunner(
             [Drill(at_s=at_s, command=command) for command in commands],
             folder,
+            began_ns=time.monotonic_ns(),
             window_s=5.0,
             secrets=lambda: Secrets(["s3cret"]),
+            write=self._write,
             tell=self.told.append,
             failed=self.failures.append,
         )
-        began_ns = time.monotonic_ns()
-        self.runner.start(lambda: time.monotonic_ns() - began_ns, self.written.append)
+        assert not self.runner.active()
+        self.runner.start()
+
+    def _write(self, runs: tuple[DrillRun, ...]) -> None:
+        if self.write_fails is not None:
+            raise self.write_fails
+        self.written.append(runs)
 
     @property
     def latest(self) -> tuple[DrillRun, ...]:
@@ -57,12 +68,25 @@ class Drills:
         return (self.folder / f"drill-{number}.log").read_text()
 
 
+def open_files(folder: Path) -> list[str]:
+    """Return the files that this process has open in a folder."""
+    found = (os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd"))
+    return [path for path in found if path.startswith(f"{folder}{os.sep}")]
+
+
 def until(condition: Callable[[], object]) -> None:
     """Wait for a condition that another process makes true."""
     deadline_s = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline_s
         gevent.sleep(0.01)
+
+
+def ended_command(folder: Path, code: str, *secrets: str) -> drill_runner._Command:
+    """Return a command that has ended, and of whose output nothing was copied yet."""
+    command = drill_runner._Command([sys.executable, "-c", code], folder / "log", lambda: Secrets(secrets))
+    until(lambda: command.exit_status == 0)
+    return command
 
 
 def python(code: str) -> str:
@@ -164,8 +188,8 @@ def test_a_flood_of_output_is_left_out(tmp_path: Path, monkeypatch: pytest.Monke
     drills = Drills(tmp_path, python(code))
     until(drills.ended)
     assert drills.latest[0].last_words == "the end"
-    assert len(drills.log()) < 200_000
-    assert drills.log().endswith("[further output is left out]\n")
+    assert len(drills.log()) < 20_000 + len(f"line 199999\n{LEFT_OUT}")
+    assert drills.log().endswith(LEFT_OUT)
 
 
 def test_a_flood_of_output_does_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,19 +208,107 @@ def test_a_flood_of_output_does_not_fill_the_disk(tmp_path: Path, monkeypatch: p
     until(lambda: len(lengths) > 1)
     drills.runner.finish()
     assert drills.latest[0].last_words == "y"
-    assert len(drills.log()) < 200_000
+    assert len(drills.log()) < 20_000 + len(f"y\n{LEFT_OUT}")
+
+
+def test_the_last_line_is_known_where_the_log_becomes_full_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept may be longer than what was printed: the log is then full before all is read."""
+    monkeypatch.setattr(drill_runner, "LOG_LIMIT", 100_000)
+    command = ended_command(tmp_path, "print(('\\1' * 300 + '\\n') * 300 + 'the end')")
+    assert command.close() == "the end"
+    assert 100_000 < len((tmp_path / "log").read_bytes()) < 101_001 + len(LEFT_OUT)
+
+
+def test_no_half_of_a_secret_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest of a line is left out if its beginning was: it is too long, or the output was skipped."""
+    secret = "0123456789abcdef" * 100
+    too_long = f"print('x' * {2 * drill_runner.CHUNK - 800} + {secret!r} + '\\nthe end')"
+    command = ended_command(tmp_path, too_long, secret)
+    assert command.close() == "the end"
+    assert (tmp_path / "log").read_text() == f"{'x' * 997}...\nthe end\n"
+    monkeypatch.setattr(drill_runner, "LOG_LIMIT", 100_000)
+    skipped = f"print('x' * 100_000 + {secret!r} + 'x' * {drill_runner.CHUNK - 800})"
+    command = ended_command(tmp_path, skipped, secret)
+    assert command.close() == ""
+    assert (tmp_path / "log").read_text() == LEFT_OUT
+
+
+def test_a_known_secret_is_hidden_whole(tmp_path: Path) -> None:
+    """It may hold characters that end what only looks like a secret."""
+    command = ended_command(tmp_path, "print('token=ab cd&ef gh')", "ab cd&ef gh")
+    assert command.close() == "[secret removed]"
 
 
 def test_an_error_of_the_tool_is_not_swallowed(tmp_path: Path) -> None:
     """A record that cannot be written ends the run."""
-    drills = Drills(tmp_path, "true", at_s=0.05)
+    drills = Drills(tmp_path, "true")
+    drills.write_fails = ResultsUnwritable(tmp_path, "No space left")
+    until(lambda: drills.failures)
+    assert drills.failures == [drills.write_fails]
 
-    def full(_runs: object) -> None:
-        raise ResultsUnwritable(tmp_path, "No space left")
 
-    drills.runner._write = full
+def test_a_command_whose_output_cannot_be_written_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error ends the run; the command does not outlive it, and its window has an end."""
+    full = ResultsUnwritable(tmp_path, "No space left")
+
+    def write(_self: object, _line: str) -> None:
+        raise full
+
+    monkeypatch.setattr(drill_runner._Command, "_write", write)
+    (tmp_path / "own").mkdir()
+    pid = tmp_path / "pid"
+    drills = Drills(tmp_path / "own", f"sh -c 'echo $$ > {pid}; echo hello; sleep 60'")
+    until(lambda: drills.failures)
+    assert drills.failures == [full]
+    assert not is_running(int(pid.read_text()))
+    (run,) = drills.latest
+    assert run.started_s is not None
+    assert run.ended_s is not None
+    assert (run.exit_status, run.stopped) == (-signal.SIGTERM, True)
+    assert drills.told[-1].at(2**61) is None
+    assert open_files(tmp_path / "own") == []
+
+
+def test_a_command_that_has_ended_before_an_error_keeps_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last words cannot be written: what it left running is left alone all the same."""
+    command = drill_runner._Command(
+        shlex.split("sh -c 'sleep 60 & echo $!'"), tmp_path / "log", lambda: Secrets([])
+    )
+    until(lambda: command.exit_status == 0)
+    left = int(os.pread(command._raw.fileno(), 100, 0))
+    signalled: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "killpg", lambda *given: signalled.append(given))
+    assert command.abandon() == 0
+    assert signalled == []
+    os.kill(left, signal.SIGKILL)
+
+
+def test_a_command_that_cannot_be_started_leaves_no_log(tmp_path: Path) -> None:
+    """Neither a file without a line, nor an open one."""
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF of another machine")
+    program.chmod(0o755)
+    (tmp_path / "own").mkdir()
+    drills = Drills(tmp_path / "own", str(program))
+    until(lambda: drills.latest and drills.latest[0].last_words)
+    assert drills.latest[0].last_words == "cannot be started: Exec format error"
+    assert list((tmp_path / "own").iterdir()) == []
+    assert open_files(tmp_path / "own") == []
+
+
+def test_a_log_that_cannot_be_opened_ends_the_run(tmp_path: Path) -> None:
+    """The command is not started, so it has no window."""
+    drills = Drills(tmp_path / "gone", "true")
     until(lambda: drills.failures)
     assert isinstance(drills.failures[0], ResultsUnwritable)
+    assert drills.latest[0].started_s is None
+    assert drills.told[-1].spans == {}
 
 
 def test_no_command_outlives_a_runner_that_ends_while_it_starts(

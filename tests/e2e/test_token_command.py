@@ -139,22 +139,33 @@ def test_a_command_that_cannot_be_run_is_refused(command: str) -> None:
         TokenCommand(TokenSettings(command=command, ttl_s=None, timeout_s=1.0), calls)
 
 
-def test_a_dialect_is_checked_with_its_token(tmp_path: Path) -> None:
-    """`loadtest dialect check` logs in with it, and shows it nowhere."""
-    token = tmp_path / "token"
-    token.write_text("the-token-of-the-file\n")
+@pytest.mark.parametrize("where", ["class", "option", "environment"])
+def test_a_dialect_is_checked_with_its_token(where: str, tmp_path: Path) -> None:
+    """`loadtest dialect check` logs in with it, and shows neither it nor a secret in the command."""
+    script = tmp_path / "print_token.py"
+    script.write_text("print('the-token-of-the-file')\n")
+    prints = shlex.join([sys.executable, str(script), "--password", "hunter22secret"])
     locustfile = tmp_path / "chat.py"
-    locustfile.write_text(
-        f"import loadtest\nclass User(loadtest.WebSocketUser):\n    token_cmd = 'cat {token}'\n"
-    )
-    command = [sys.executable, "-m", "loadtest", "dialect", "check", str(locustfile), "--host"]
+    own = f"token_cmd = {prints!r}" if where == "class" else "token = 'overridden'"
+    locustfile.write_text(f"import loadtest\nclass User(loadtest.WebSocketUser):\n    {own}\n")
+    command = [sys.executable, "-m", "loadtest", "dialect", "check", str(locustfile)]
+    options = ["--token-cmd", prints] if where == "option" else []
+    outside = {"LOCUST_WS_TOKEN_CMD": prints} if where == "environment" else {"LOCUST_WS_TOKEN": ""}
     with ServerProcess(token="the-token-of-the-file") as server:
         told = subprocess.run(
-            [*command, server.url], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+            [*command, "--host", server.url, *options],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=60,
+            check=False,
+            env=os.environ | outside,
         )
     assert told.returncode == 0, told.stdout + told.stderr
     assert "5 of 5 requests answered" in told.stdout
     assert "the-token-of-the-file" not in told.stdout + told.stderr
+    assert "hunter22secret" not in told.stdout + told.stderr
+    assert ("--ws-token-cmd" in told.stdout) == (where == "option")
 
 
 REFUSED_LOAD = """
@@ -207,6 +218,21 @@ def test_a_worker_without_the_program(tmp_path: Path) -> None:
 
 # Runs.
 
+PRINTS_AN_OPAQUE_TOKEN = """
+import pathlib, secrets, sys, time
+tokens, log = map(pathlib.Path, sys.argv[1:])
+known = tokens.read_text().splitlines() if tokens.exists() else []
+is_old = time.time() - tokens.stat().st_mtime > 0.5 if known else False
+with log.open("a") as file:
+    for number, token in enumerate(known if is_old else ()):
+        print(f"2026-01-01 00:00:00,{number % 1000:03} ERROR [app] not for {token}!", file=file)
+token = "-".join(secrets.choice(("oak", "elm", "ash", "yew", "fir")) for _ in range(16))
+with tokens.open("a") as file:
+    print(token, file=file)
+print(token)
+"""
+"""Prints a token that looks like none; a server log quotes the earlier ones, which workers have by then."""
+
 PRINTS_A_TOKEN = """
 import pathlib, sys, time, jwt
 log, life_s = pathlib.Path(sys.argv[1]), float(sys.argv[2])
@@ -245,6 +271,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[F
             processes[name] = stack.enter_context(
                 LocustProcess(folder / f"run-{name}", *arguments, seconds=9)
             )
+        opaque = folder / "print_opaque_token.py"
+        opaque.write_text(PRINTS_AN_OPAQUE_TOKEN)
+        log = folder / "opaque.log"
+        log.touch()
+        command = shlex.join([sys.executable, str(opaque), str(folder / "opaque"), str(log)])
+        trusting = stack.enter_context(ServerProcess())
+        processes["opaque"] = stack.enter_context(
+            LocustProcess(
+                folder / "run-opaque",
+                *("--host", trusting.url, *BRISK, *two_workers(), "--ws-server-log", str(log)),
+                *("--ws-token-cmd", command, "--ws-token-ttl", "2"),
+                seconds=9,
+            )
+        )
         yield {
             name: (
                 process.wait(),
@@ -293,3 +333,12 @@ def test_tokens_stand_in_no_file(runs: dict[str, tuple[Finished, list[str]]]) ->
             assert token not in finished.output, name
             for file in finished.results.rglob("*"):
                 assert not file.is_file() or token.encode() not in file.read_bytes(), (name, file)
+
+
+def test_a_master_knows_the_tokens_of_its_workers(runs: dict[str, tuple[Finished, list[str]]]) -> None:
+    """A server log that quotes one which looks like no secret is stored without it."""
+    finished, tokens = runs["opaque"]
+    assert len(tokens) >= 4, finished.output
+    (stored,) = finished.results.rglob("server_log.jsonl")
+    assert "not for ***!" in stored.read_text()
+    assert not any(token in stored.read_text() for token in tokens)

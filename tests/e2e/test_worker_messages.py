@@ -43,14 +43,19 @@ missing = {"sound": sorted(workers.missing)}
 for number, wrong in enumerate([
     None, [], "text", {},
     usual | {"interval": "no bytes"}, usual | {"interval": b"junk"}, usual | {"interval": 3},
+    usual | {"token": "x" * 20_000}, usual | {"token": 3},
     {"version": "0.0", "run_id": "now", "finished": True}, {"version": VERSION, "failed": "broken"},
 ], start=10):
     say(number, wrong)
     say(number, usual | {"finished": True})
 assert ended == []
-say(19, usual | {"failed": "mistake in the dialect: Chat.read", "by_user": True})
+say(21, usual | {"failed": "mistake in the dialect: Chat.read", "by_user": True})
+for number in range(150):
+    say(0, usual | {"token": f"token-{number}"})
+say(10, usual | {"token": "token-of-10"})
+tokens = [len(workers.tokens), *workers.tokens[-2:]]
 mistakes = [str(one) for one in ended]
-print(json.dumps([missing, sorted(workers.missing), [one.worker for one in taken], mistakes]))
+print(json.dumps([missing, sorted(workers.missing), [one.worker for one in taken], mistakes, tokens]))
 """
 
 
@@ -63,9 +68,10 @@ def test_what_cannot_be_understood_makes_a_worker_missing() -> None:
         check=True,
         cwd=ROOT,
     )
-    sound, missing, taken, mistakes = json.loads(told.stdout)
+    sound, missing, taken, mistakes, tokens = json.loads(told.stdout)
     assert sound == {"sound": []}
-    assert missing == list(range(10, 20))
+    assert missing == list(range(10, 22))
     assert taken == [0]
+    assert tokens == [101, "token-149", "token-of-10"], "the latest of each, bounded"
     assert mistakes == ["mistake in the dialect: Chat.read"], "only this ends the run"
     assert [line.split(":")[0] for line in told.stderr.splitlines()] == [f"worker {n}" for n in missing]

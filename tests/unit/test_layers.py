@@ -18,6 +18,7 @@ ROWS = (
     "text",
     "histograms",
     "processes",
+    "command_lines",
     "values",
     "setting",
     "options",

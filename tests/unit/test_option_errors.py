@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from loadtest.command_lines import command_words
 from loadtest.dialects.base import Dialect, dialect_named
 from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
@@ -21,7 +22,7 @@ from loadtest.locust_plugin.load_settings import check_storms, load_settings
 from loadtest.locust_plugin.parser import given_values
 from loadtest.options import SETTINGS
 from loadtest.server.server_settings import ServerSettings
-from loadtest.serverlog.follow import command_words, source_of
+from loadtest.serverlog.follow import COMMAND_OPTION, source_of
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.rules import load_rules, parse_rules
 from loadtest.serverlog.times import parse_since
@@ -246,8 +247,8 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         ),
         call(source_of, "no-such-folder/server.log"),
         call(source_of, "."),
-        call(command_words, "no-such-program --follow"),
-        call(command_words, "docker 'logs"),
+        call(command_words, "no-such-program --follow", COMMAND_OPTION),
+        call(command_words, "docker 'logs", COMMAND_OPTION),
         call(load_rules, MISSING),
         call(load_rules, MISSING, option="--rules"),
         call(parse_rules, "rule = 1", "rules.toml", option="--rules"),

@@ -5,18 +5,18 @@ import pytest
 from click.testing import CliRunner
 
 from loadtest.cli import main
-from loadtest.cli.setting_options import named_as_typed, setting_options
+from loadtest.cli.setting_options import given_values, named_as_typed, setting_options
 from loadtest.errors import InvalidSetting
 from loadtest.options import SETTINGS
 
 
 @click.command()
-@setting_options("path", "headers", "tls_insecure", "token")
+@setting_options("path", "headers", "tls_insecure", "token", "token_cmd", "token_ttl_s")
 @click.option("--refused", default="--ws-path")
 @click.pass_context
 def command(ctx: click.Context, /, refused: str, **values: object) -> None:
     """Show the values, or refuse one."""
-    click.echo(repr(sorted(values.items(), key=str)))
+    click.echo(repr(sorted(given_values(ctx, values).items(), key=str)))
     with named_as_typed(ctx):
         raise InvalidSetting(refused, "x", "is wrong", "Use --ws-header or --ws-rate")
 
@@ -24,10 +24,13 @@ def command(ctx: click.Context, /, refused: str, **values: object) -> None:
 @pytest.mark.parametrize(
     ("words", "values"),
     [
-        ([], [("headers", ()), ("path", None), ("tls_insecure", False), ("token", None)]),
+        ([], []),
         (
             ["--path", "/x", "--header", "A: 1", "--header", "B: 2", "--tls-insecure", "--token", "t"],
-            [("headers", ("A: 1", "B: 2")), ("path", "/x"), ("tls_insecure", True), ("token", "t")],
+            [
+                *(("headers", ("A: 1", "B: 2")), ("path", "/x"), ("tls_insecure", True), ("token", "t")),
+                *(("token_cmd", None), ("token_ttl_s", None)),
+            ],
         ),
     ],
 )
@@ -40,7 +43,18 @@ def test_a_secret_may_be_in_the_environment() -> None:
     """Where other users of the machine cannot read it."""
     told = CliRunner().invoke(command, env={"LOCUST_WS_TOKEN": "from outside", "LOCUST_WS_PATH": "/no"})
     assert "('token', 'from outside')" in told.output
-    assert "('path', None)" in told.output
+    assert "'path'" not in told.output
+
+
+def test_the_token_command_may_be_in_the_environment() -> None:
+    """As for a run; what is typed overrides it, and then nothing of it is left."""
+    outside = {"LOCUST_WS_TOKEN_CMD": "print-token", "LOCUST_WS_TOKEN_TTL": "50"}
+    told = CliRunner().invoke(command, env=outside)
+    assert told.output == "[('token_cmd', 'print-token'), ('token_ttl_s', '50')]\n"
+    told = CliRunner().invoke(command, ["--token", "t"], env=outside)
+    assert told.output == "[('token', 't'), ('token_cmd', None), ('token_ttl_s', None)]\n"
+    told = CliRunner().invoke(command, ["--token-cmd", "x"], env={"LOCUST_WS_TOKEN": "t"})
+    assert told.output == "[('token', None), ('token_cmd', 'x')]\n"
 
 
 def test_errors_name_options_as_typed() -> None:

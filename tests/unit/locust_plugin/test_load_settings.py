@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,11 @@ from loadtest.locust_plugin.load_settings import (
     check_rows,
     load_settings,
 )
-from loadtest.locust_plugin.parser import given_values
-from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
+from loadtest.locust_plugin.parser import forget_overridden_login, given_values
+from loadtest.options import LOCUST_OPTIONS, LOGIN, SETTINGS, command_options, overridden
 from loadtest.results.manifest import Plan, comparability_hash
 from loadtest.statistics.margins import GATES, parse_margins
-from loadtest.text import without_secrets
+from loadtest.text import NO_SECRETS, without_secrets
 
 EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)
 
@@ -79,15 +80,22 @@ def test_drills_have_their_moments_in_the_plan() -> None:
 
 def test_drills_are_checked_before_the_run() -> None:
     """A program that does not exist, a quote without its end, a moment at the run's end."""
-    check_drills(settings_of(drills="29.9:sh -c 'exit 0'").drills, 30.0)
-    check_drills(settings_of(drills="1e5:sh").drills, None)
+    check_drills(settings_of(drills="29.9:sh -c 'exit 0'").drills, 30.0, secrets=NO_SECRETS)
+    check_drills(settings_of(drills="1e5:sh").drills, None, secrets=NO_SECRETS)
     for drill, problem in (
         ("1:no-such-program-here now", r"--ws-at program not found \(got 'no-such-program-here'\)"),
         ("1:sh -c 'exit", r"--ws-at must be quoted as for a shell"),
         ("30:sh -c 'exit 0'", r"--ws-at must come before the end of the run \(--run-time 30s\) \(got .30:sh"),
     ):
         with pytest.raises(InvalidSetting, match=problem):
-            check_drills(settings_of(drills=drill).drills, 30.0)
+            check_drills(settings_of(drills=drill).drills, 30.0, secrets=NO_SECRETS)
+
+
+def test_a_drill_that_comes_too_late_shows_no_secret_of_the_settings() -> None:
+    """Its error is logged."""
+    settings = settings_of(drills="30:sh deploy s3cret-of-the-run", token="s3cret-of-the-run")
+    with pytest.raises(InvalidSetting, match=r"\(got '30:sh deploy \*\*\*'\)"):
+        check_drills(settings.drills, 30.0, secrets=settings.secrets)
 
 
 def test_the_cleanup_time_is_the_options_or_the_dialects() -> None:
@@ -336,6 +344,55 @@ def test_a_token_command_is_no_part_of_the_plan() -> None:
     assert 4401 in settings_of().engine.config.forbidding_codes
     assert settings_of().token is None
     assert settings.plan == settings_of(open_timeout_s=3).plan
+
+
+def test_the_stronger_source_says_how_to_log_in() -> None:
+    """The command line overrides the environment, and both the user class, whichever way each logs in."""
+    both = {"token": "abc", "token_cmd": "print-token", "token_ttl_s": "50"}
+    for typed in ({"token": "x"}, {"token_cmd": "x"}, {"token_cmd": "x", "token_ttl_s": "9"}):
+        for below in ({"token": "abc"}, {"token_cmd": "print-token", "token_ttl_s": "50"}, both):
+            merged = overridden(dict.fromkeys(LOGIN) | below, typed)
+            kept = {name: value for name, value in merged.items() if value}
+            if "token_cmd" in typed and "token_ttl_s" in below:
+                assert kept == {"token_ttl_s": "50"} | typed
+            else:
+                assert kept == typed
+    assert overridden({"token": "abc"}, {"rate": 1}) == {"token": "abc", "rate": 1}
+    assert overridden({}, both) == both, "two of one source are refused"
+
+
+@pytest.mark.parametrize(
+    ("outside", "typed", "left"),
+    [
+        ({"token": "abc"}, {"token_cmd": "print"}, {"token_cmd"}),
+        ({"token_cmd": "print", "token_ttl_s": "9"}, {"token": "abc"}, {"token"}),
+        ({"token": "abc", "token_cmd": "print"}, {}, {"token", "token_cmd"}),
+        ({}, {"token": "abc", "token_cmd": "print"}, {"token", "token_cmd"}),
+        ({"token": "abc"}, {}, {"token"}),
+    ],
+)
+def test_the_command_line_overrides_the_environment(
+    outside: dict[str, str], typed: dict[str, str], left: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locust's parser has both in the same place; two of the same source stay, and are refused."""
+    for name, value in outside.items():
+        monkeypatch.setenv(SETTINGS[name].variable, value)
+    parsed = {SETTINGS[name].destination: value for name, value in (outside | typed).items()}
+    options = argparse.Namespace(**parsed)
+    forget_overridden_login(options)
+    assert given_values(options).keys() == left
+
+
+@pytest.mark.parametrize(("column", "refused"), [("token", True), ("name", False)])
+def test_a_column_of_tokens_and_a_token_command(column: str, refused: bool, tmp_path: Path) -> None:
+    """The sessions would never send the command's token; it would be renewed for refusals of theirs."""
+    data = tmp_path / "rows.csv"
+    data.write_text(f"{column}\nvalue-of-the-row\n")
+    told = pytest.raises(InvalidSetting, match=r"--ws-token-cmd must not be .* column `token` in --ws-data")
+    with told if refused else contextlib.nullcontext() as refusal:
+        settings_of(token_cmd="print-token", data=str(data))
+    assert "value-of-the-row" not in str(refusal and refusal.value)
+    settings_of(token_cmd="print-token", data=str(data), dialect="echo")
 
 
 @pytest.mark.parametrize(

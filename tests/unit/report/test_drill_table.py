@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
+from rich.console import Console
 
 from loadtest.report.drill_table import drill_moments, drill_table
 from loadtest.report.tables import Untrusted
+from loadtest.report.terminal import print_table
 from loadtest.results.manifest import DrillRun
 from tests.unit.results.test_drill_recovery import DRILL, data, event, lost, of, resumed
 
@@ -20,8 +23,8 @@ def test_a_row_for_each_drill() -> None:
     attempts = [event(22.5, "attempt", number) for number in range(2)]
     table = drill_table(data(*events, *attempts, *back, run=of(DRILL, second)))
     assert table.rows == [
-        ("20 s", "0", "4 s", "3", "2 x 1012, 1 x RST", "3 of 3", "4 s", "5 s", "5 s", "2"),
-        ("40 s", "stopped", "1 s", "0", "", "0 of 0", "-", "-", "-", "0"),
+        ("20 s", "0", "4 s", "3", "2 x 1012, 1 x RST", "all", "4 s", "5 s", "5 s", "2 s", "2"),
+        ("40 s", "stopped", "1 s", "0", "", "-", "-", "-", "-", "-", "0"),
     ]
     untrusted = {table.header[at] for at, cell in enumerate(table.rows[0]) if isinstance(cell, Untrusted)}
     assert untrusted == {"by"}
@@ -43,6 +46,28 @@ def test_messages_and_histories_in_the_note() -> None:
         "From 20 s on: 2 messages were lost with their connection, 14 restored histories were compared."
     )
     assert "From" not in drill_table(data(lost(21, 0))).note
+
+
+def test_one_of_each_in_the_note() -> None:
+    """In the singular, and each says what it counts."""
+    counts = {25: {"messaging.lost_in_outage": 1, "messaging.released": 1, "persistence.histories": 1}}
+    assert drill_table(data(lost(21, 0), counts=counts)).note.endswith(
+        "From 20 s on: 1 message was lost with its connection, 1 message waited for the reconnect, "
+        "1 restored history was compared."
+    )
+
+
+def test_a_usual_drill_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A hundred sessions and times with three figures: one line of 80 columns."""
+    losses = [lost(21, number) for number in range(100)]
+    back = [resumed(32.4 + number / 100, number, 11.4) for number in range(100)]
+    long = msgspec.structs.replace(DRILL, at_s=60.0, ended_s=24.23)
+    print_table(Console(width=80), drill_table(data(*losses, *back, run=of(long))))
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "1012" in line]
+    assert row.split() == [
+        *("60", "s", "0", "4.23", "s", "100", "100", "x", "1012", "all"),
+        *("12.9", "s", "13.3", "s", "13.4", "s", "11.4", "s", "0"),
+    ]
 
 
 def test_without_drills_there_is_nothing() -> None:

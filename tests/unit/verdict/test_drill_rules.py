@@ -98,7 +98,8 @@ def test_a_drained_restart_passes(quiet: bool) -> None:
     reconnect = verdict.item("reconnect")
     assert reconnect.verdict is Ruling.PASS
     assert reconnect.summary.endswith(
-        "; the drill at 20 s ended 20 connections (20 x 1012): 95% back after 3.8 s, all after 3.9 s"
+        "; the drill at 20 s ended 20 connections (20 x 1012): 95% back 3.8 s after the command's start, "
+        "all 3.9 s"
     )
     (drill,) = reconnect.evidence.drills
     assert (drill.lost, drill.back, drill.attempts, drill.refused) == (20, 20, 20, 0)
