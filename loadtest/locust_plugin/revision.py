@@ -15,7 +15,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from hashlib import sha256
 from http import HTTPStatus
 from itertools import chain
 
@@ -23,6 +22,7 @@ import msgspec
 
 from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.results.manifest import GIVEN, UNNAMED, SaidRevision, revision_doubt
+from loadtest.results.revision_name import revision_name
 from loadtest.text import one_line, public_line, public_path, without_secrets
 from loadtest.transport.http_health import Answer, Health, ask
 
@@ -37,16 +37,8 @@ VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")
 _OF_PROBE = "--revision"
 """The option of `loadtest probe` that names the revision."""
 
-LONGEST = 80
-"""Characters of a revision that a server or CI names: those of a folder's name."""
-
-_DIGEST = 8
-"""Hexadecimal characters that tell revisions apart whose names do not show them whole."""
-
 _WANT_A_TOKEN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MOST_READ = 4096
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_ENDS = re.compile(r"\A[^A-Za-z0-9_]+|[^A-Za-z0-9_]+\Z")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 _value = msgspec.json.Decoder(str | int | float).decode
@@ -207,19 +199,11 @@ class _Search:
         return answer
 
     def _cleaned(self, text: str) -> str:
-        """Return a text as a revision's name; empty if nothing is left, or if it holds a secret.
-
-        One that lost more than its ends gets a digest: 1.4+7 and 1.4-7 are two revisions.
-        """
+        """Return a text as a revision's name; empty if nothing is left, or if it holds a secret."""
         text = text[:_MOST_READ]
         if without_secrets(text, self._settings.secrets) != text:
             return ""
-        core = _ENDS.sub("", text)
-        name = _UNSAFE.sub("-", core)
-        if name == core and len(name) <= LONGEST:
-            return name
-        digest = sha256(core.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
-        return f"{name[: LONGEST - _DIGEST - 1]}-{digest}"
+        return revision_name(text)
 
 
 def _get(path: str) -> str:

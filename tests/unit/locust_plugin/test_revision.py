@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from loadtest.locust_plugin.load_settings import load_settings
-from loadtest.locust_plugin.revision import LONGEST, Revision, find_revision
+from loadtest.locust_plugin.revision import Revision, find_revision
 from loadtest.options import SETTINGS
 from loadtest.results.directory import folder_name
 from loadtest.results.manifest import SaidRevision
+from loadtest.results.revision_name import LONGEST
 from loadtest.transport.http_health import Answer, Health
 
 HEALTH, ENDPOINT = "/api/health", "/ws/revision"
@@ -72,6 +73,7 @@ def found(
         ("9.9.9", {"version": "1.2.3", "commit": "0a1b2c3d"}, "1.2.3"),
         ("0a1b2c", {"version": "0a1b2c3d"}, "0a1b2c3d"),
         ("1.2", {"version": "1.2.3"}, "1.2.3"),
+        ("1.4-7", {"version": "1.4+7"}, "1.4-7-542f404e"),
     ],
 )
 def test_the_one_that_is_given_is_taken_and_a_server_that_says_another_is_told(
@@ -96,6 +98,7 @@ def test_the_one_that_is_given_is_taken_and_a_server_that_says_another_is_told(
         ("v1.2.3", {"version": "1.2.3"}),
         ("0a1b2c3", {"version": "1.2.3", "commit": "0A1B2C3D4E5F"}),
         ("feature/login", {"version": "feature/login"}),
+        ("v1.4+7", {"version": "1.4+7"}),
         ("1.2.3", {}),
         ("1.2.3", b"<html>"),
     ],
