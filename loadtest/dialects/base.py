@@ -27,7 +27,8 @@ class Established(Struct, frozen=True, kw_only=True):
     """The server says that the session is established, and under which ids; None if it does not say.
 
     Args:
-        session_id, thread_id: ids of the session, which no other session of the run has.
+        session_id: id of the session, which no other session of the run has.
+        thread_id: another id of the session, which must stay the same as well.
         asked_id: the session id that the client asked for, where the server says that it gave another one.
     """
 

@@ -87,23 +87,32 @@ class _Stretch:
 
 def _stretches(load: PlannedLoad, session: int) -> Iterator[_Stretch]:
     """Yield the times in which a session is up, to the run's end or until it stays away."""
-    up_s, away_s, ordinal = 0.0, 0.0, 0
+    up_s, away_s, ordinal, outages = 0.0, 0.0, 0, 0
     while up_s < load.duration_s:
         drop = load.drops.next_drop(session, ordinal, up_s)
         until_s = load.duration_s if drop is None else min(load.duration_s, up_s + drop.after_s)
         yield _Stretch(up_s, until_s, away_s)
         if drop is None:
             return
-        disturbed_s = _disturbed_s(load, session, drop)
+        outages += disconnects(drop.kind)
+        disturbed_s = _disturbed_s(load, session, drop, outages)
         if disturbed_s is None:
             return
         up_s, away_s = until_s + disturbed_s, disturbed_s if disconnects(drop.kind) else 0.0
         ordinal += 1
 
 
-def _disturbed_s(load: PlannedLoad, session: int, drop: Drop) -> float | None:
-    """Return how long a drop takes a session's connection away, or stalls it; None if it stays away."""
+def _disturbed_s(load: PlannedLoad, session: int, drop: Drop, outages: int) -> float | None:
+    """Return how long a drop takes a session's connection away, or stalls it; None if it stays away.
+
+    Args:
+        load: the load.
+        session: number of the session.
+        drop: the drop.
+        outages: of the session so far, with that of the drop.
+    """
     if not disconnects(drop.kind):
         return drop.hold_s
-    delay_s = load.backoff.delay_s(1, session=session, outage=drop.ordinal)
+    starts = outages if load.backoff.reset == "worked" else 2 * outages  # and with each connection
+    delay_s = load.backoff.delay_s(1, session=session, outage=starts)
     return None if delay_s is None else drop.detect_s + delay_s

@@ -39,6 +39,9 @@ _LATECOMER = 10_000_000
 _ENGINE_START_S = 10.0
 _DEFAULT_DRAIN_S = 1.0
 _MAX_DRAIN_S = 5.0
+_SAME_CLOCK_NS = 5_000_000_000
+"""How late a message of the same host may be: hosts that are clones of one snapshot have one boot id."""
+
 _STOP_MARGIN_S = 5.0
 """Time on top of the drain, for closing handshakes; after it the engine counts as hung."""
 
@@ -66,15 +69,18 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     def start_ns(self, received_ns: int, boot_id: str) -> int:
         """Return this process's monotonic clock at the run's start.
 
-        On the master's host this is exact. Elsewhere it is late by the time that the message took.
+        On the master's host this is exact. Elsewhere it is late by the time that the message took. So it is
+        where the same boot id belongs to another clock, by which the message would have taken very long.
 
         Args:
             received_ns: this process's monotonic clock when it received this.
             boot_id: the boot of this process's host.
         """
-        if boot_id and boot_id == self.boot_id and 0 < self.started_monotonic_ns <= received_ns:
+        latest_ns = received_ns - self.elapsed_ns
+        took_ns = latest_ns - self.started_monotonic_ns
+        if boot_id and boot_id == self.boot_id and 0 <= took_ns < _SAME_CLOCK_NS:
             return self.started_monotonic_ns
-        return received_ns - self.elapsed_ns
+        return latest_ns
 
 
 class Load:

@@ -16,13 +16,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from hashlib import sha256
+from http import HTTPStatus
 from itertools import chain
 
 import msgspec
 
 from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.results.manifest import GIVEN, UNNAMED, SaidRevision, revision_doubt
+from loadtest.results.revision_name import revision_name
 from loadtest.text import one_line, public_line, public_path, without_secrets
 from loadtest.transport.http_health import Answer, Health, ask
 
@@ -37,14 +38,8 @@ VARIABLES = ("GITHUB_SHA", "CI_COMMIT_SHA")
 _OF_PROBE = "--revision"
 """The option of `loadtest probe` that names the revision."""
 
-LONGEST = 80
-"""Characters of a revision that a server or CI names: those of a folder's name."""
-
-_DIGEST = 8
-"""Hexadecimal characters that tell longer revisions apart."""
-
+_WANT_A_TOKEN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MOST_READ = 4096
-_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 _NOT_NAMES = frozenset({UNNAMED, "unknown"})
@@ -197,6 +192,12 @@ class _Search:
     def _answer(self, path: str) -> Answer:
         answer = self._ask(path)
         told = str(public_health(answer, self._settings))
+        sent = {name.lower() for name, _ in self._settings.engine.headers}
+        if (
+            answer.health.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            and "authorization" not in sent
+        ):
+            told += ", without a token: only headers of --ws-header are sent"
         if told not in self.answers:
             self.answers.append(told)
         return answer
@@ -206,13 +207,8 @@ class _Search:
         text = text[:_MOST_READ]
         if without_secrets(text, self._settings.secrets) != text:
             return ""
-        name = _UNSAFE.sub("-", text).strip(".-")
-        if name.lower() in _NOT_NAMES:
-            return ""
-        if len(name) <= LONGEST:
-            return name
-        digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST]
-        return f"{name[: LONGEST - _DIGEST - 1]}-{digest}"
+        name = revision_name(text)
+        return "" if name.lower() in _NOT_NAMES else name
 
 
 def _get(path: str) -> str:

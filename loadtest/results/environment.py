@@ -34,6 +34,12 @@ LIBRARIES = (
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
+_TOGETHER_NS = 1_000_000
+"""Time between two readings that count as one moment."""
+
+_MOST_READINGS = 20
+
+
 class RunStart(Struct, frozen=True, kw_only=True):
     """The zero of a run's times on both clocks of this host, read together.
 
@@ -45,8 +51,15 @@ class RunStart(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def now(cls) -> Self:
-        """Read both clocks."""
-        return cls(unix_ns=time.time_ns(), monotonic_ns=time.monotonic_ns())
+        """Read both clocks, again if the process was interrupted meanwhile."""
+        readings = []
+        for _ in range(_MOST_READINGS):
+            before_ns, unix_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+            readings.append((after_ns - before_ns, unix_ns, before_ns))
+            if after_ns - before_ns <= _TOGETHER_NS:
+                break
+        apart_ns, unix_ns, before_ns = min(readings)
+        return cls(unix_ns=unix_ns, monotonic_ns=before_ns + apart_ns // 2)
 
 
 def boot_id() -> str:

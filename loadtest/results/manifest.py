@@ -17,6 +17,7 @@ from loadtest.dialects.base import Dialect
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.errors import InvalidSetting
+from loadtest.results.revision_name import revision_name
 from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
 from loadtest.statistics.time_limits import TimeLimit, limits_of
@@ -393,9 +394,14 @@ def revision_doubt(given: str, said: SaidRevision | None) -> str:
 
     One that is a shortened commit of the other, or has a `v` before it, is the same.
     """
-    if said is None or _is_same(given, said.name):
+    if said is None or said.name in _spellings(given) or _is_same(given, said.name):
         return ""
     return f"{GIVEN} is {given}, but the server says {said.name} ({said.source})"
+
+
+def _spellings(given: str) -> set[str]:
+    """Return the names that a server's text would have got which is what was given, `v` or not."""
+    return {revision_name(text) for text in (given, f"v{given}", given.removeprefix("v"))}
 
 
 def _is_same(one: str, other: str) -> bool:

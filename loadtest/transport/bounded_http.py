@@ -1,8 +1,9 @@
 """HTTP connections whose answer is bounded in time and size, whatever it says about itself.
 
 The endpoint may be anyone's. `http.client` limits single reads and the length of a line, and nothing else: a
-server that sends a byte a second, or a body without an end, would hold it for ever. It blocks, so never use
-it on the engine's loop.
+server that sends a byte a second, or a body without an end, would hold it for ever. The time covers all
+addresses of a host; not the resolver, which has limits of its own. Under gevent, each read of a TLS handshake
+has the time that was left when it began. It blocks, so never use it on the engine's loop.
 """
 
 import http.client
@@ -10,6 +11,7 @@ import io
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,17 +28,13 @@ def bounded_connection(
         size_limit: bytes of the answer, head included.
 
     Returns:
-        A connection whose reads raise TimeoutError when the time is up and ValueError at too large an answer.
+        A connection that raises TimeoutError when the time is up, and ValueError at too large an answer.
     """
-    deadline_s = time.monotonic() + time_limit_s
-    connection = (
-        http.client.HTTPConnection(host, port, timeout=time_limit_s)
-        if tls is None
-        else http.client.HTTPSConnection(host, port, timeout=time_limit_s, context=tls)
-    )
+    limits = _Limits(time.monotonic() + time_limit_s, time_limit_s, size_limit)
+    connection = _Plain(limits, host, port) if tls is None else _Encrypted(limits, tls, host, port)
 
     def response(sock: socket.socket, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
-        bounded: Any = _BoundedSocket(sock, _Limits(deadline_s, time_limit_s, size_limit))
+        bounded: Any = _BoundedSocket(sock, limits)
         return http.client.HTTPResponse(bounded, *arguments, **options)
 
     connection.response_class = response  # type: ignore[assignment]  # a function does what the class does
@@ -48,6 +46,67 @@ class _Limits:
     deadline_s: float
     time_limit_s: float
     size_limit: int
+
+    def left_s(self) -> float:
+        """Return the seconds that are left.
+
+        Raises:
+            TimeoutError: none are.
+        """
+        left_s = self.deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"no whole answer within {self.time_limit_s:g} s")
+        return left_s
+
+
+class _Plain(http.client.HTTPConnection):
+    """A connection without TLS."""
+
+    def __init__(self, limits: _Limits, host: str, port: int | None) -> None:
+        super().__init__(host, port)
+        self._limits = limits
+
+    def connect(self) -> None:
+        """Connect within the time."""
+        self.sock = connected(self.host, self.port, self._limits.left_s)
+
+
+class _Encrypted(http.client.HTTPSConnection):
+    """A connection with TLS."""
+
+    def __init__(self, limits: _Limits, tls: ssl.SSLContext, host: str, port: int | None) -> None:
+        super().__init__(host, port, context=tls)
+        self._limits = limits
+        self._tls = tls
+
+    def connect(self) -> None:
+        """Connect within the time."""
+        opened = connected(self.host, self.port, self._limits.left_s)
+        self.sock = self._tls.wrap_socket(opened, server_hostname=self.host)
+
+
+def connected(host: str, port: int, left_s: Callable[[], float]) -> socket.socket:
+    """Return a socket connected to the first address of a host that accepts; its timeout is the time left.
+
+    Args:
+        host, port: where to connect.
+        left_s: returns the seconds left, or raises TimeoutError.
+
+    Raises:
+        OSError: no address accepted in time, or the host has none.
+    """
+    problem = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(left_s())
+            sock.connect(address)
+            sock.settimeout(left_s())
+            return sock
+        except OSError as error:
+            sock.close()
+            problem = error
+    raise problem
 
 
 class _BoundedSocket:
@@ -81,10 +140,7 @@ class _BoundedBytes(io.RawIOBase):
             TimeoutError: the time is up.
             ValueError: the answer is too large.
         """
-        left_s = self._limits.deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError(f"no whole answer within {self._limits.time_limit_s:g} s")
-        self._sock.settimeout(left_s)
+        self._sock.settimeout(self._limits.left_s())
         count = self._file.readinto(buffer) or 0
         self._left -= count
         if self._left < 0:

@@ -671,6 +671,8 @@ def test_a_worker_has_the_runs_own_start() -> None:
     """On the master's host it is exact; on another one, or after another boot, it is what the master said."""
     info = RunInfo(run_id="run", workers=1, elapsed_ns=7, boot_id="f00d", started_monotonic_ns=100)
     assert info.start_ns(1_000, "f00d") == 100
+    assert info.start_ns(10**9, "f00d") == 100
+    assert info.start_ns(10**10, "f00d") == 10**10 - 7  # another clock: hosts cloned from one snapshot
     assert info.start_ns(1_000, "beef") == 993
     assert info.start_ns(1_000, "") == 993
     assert info.start_ns(50, "f00d") == 43  # no clock of this boot: it would have started in the future
@@ -687,11 +689,18 @@ def test_a_loads_zero_is_that_of_the_run(results: Path, kind: type[Lifecycle]) -
             environment.events.test_start.fire(environment=environment)
         assert _apart_ns(Load.latest.told["start_ns"], runs_in(results)[0]) < 10**7
     else:
-        info = RunInfo(run_id="now", workers=2, boot_id=boot_id(), started_monotonic_ns=10**6)
+        started_ns = time.monotonic_ns() - 10**9
+        info = RunInfo(
+            run_id="now",
+            workers=2,
+            elapsed_ns=10**9,
+            boot_id=boot_id(),
+            started_monotonic_ns=started_ns,
+        )
         environment = worker_of(results, Runner(), info)
         listening(kind, environment)
         environment.events.test_start.fire(environment=environment)
-        assert Load.latest.told["start_ns"] == 10**6
+        assert Load.latest.told["start_ns"] == started_ns
     environment.events.test_stop.fire(environment=environment)
 
 

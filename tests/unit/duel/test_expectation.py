@@ -9,6 +9,7 @@ import pytest
 from loadtest.drops.plan import DropPlan, Storm
 from loadtest.duel.expectation import Expected, PlannedLoad, expected
 from loadtest.session.schedule import parse_backoff
+from tests.support.fake_link import Link, session_config
 
 UNDISTURBED = DropPlan(0)
 
@@ -60,6 +61,19 @@ def test_a_slow_reader_is_disturbed_and_has_no_outage() -> None:
     found = expected(load(drops=storm(10, "slow_reader")))
     assert found.outages == 0
     assert 600 - 10 * 4 * 2 < found.round_trips < 600 - 10 * 1 * 2
+
+
+@pytest.mark.parametrize(("policy", "start"), [("", 1), (",reset=established", 2), (",reset=connected", 2)])
+def test_the_jitter_of_an_outage_is_that_of_the_run(policy: str, start: int) -> None:
+    """A session's first outage draws what the forecast draws, also where connections start the policy."""
+    backoff = parse_backoff(f"exponential(base=8,jitter=full{policy})")
+    config = session_config(backoff=backoff)
+    link = Link(config).start().drop().detect()
+    away_s = link.delays_s[0]
+    assert away_s == backoff.delay_s(1, session=0, outage=start)
+    found = expected(load(sessions=1, rate=100.0, drops=storm(10), backoff=backoff))
+    assert found.outages == 1
+    assert found.round_trips == pytest.approx(100 * (30 - away_s), abs=1)
 
 
 def test_many_sessions_are_as_a_sample_of_them() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from loadtest.locust_plugin.load_settings import load_settings
-from loadtest.locust_plugin.revision import LONGEST, Revision, find_revision
+from loadtest.locust_plugin.revision import Revision, find_revision
 from loadtest.options import SETTINGS
 from loadtest.results.directory import folder_name
 from loadtest.results.manifest import SaidRevision
+from loadtest.results.revision_name import LONGEST
 from loadtest.transport.http_health import Answer, Health
 
 HEALTH, ENDPOINT = "/api/health", "/ws/revision"
@@ -72,6 +73,7 @@ def found(
         ("9.9.9", {"version": "1.2.3", "commit": "0a1b2c3d"}, "1.2.3"),
         ("0a1b2c", {"version": "0a1b2c3d"}, "0a1b2c3d"),
         ("1.2", {"version": "1.2.3"}, "1.2.3"),
+        ("1.4-7", {"version": "1.4+7"}, "1.4-7-542f404e"),
     ],
 )
 def test_the_one_that_is_given_is_taken_and_a_server_that_says_another_is_told(
@@ -96,6 +98,7 @@ def test_the_one_that_is_given_is_taken_and_a_server_that_says_another_is_told(
         ("v1.2.3", {"version": "1.2.3"}),
         ("0a1b2c3", {"version": "1.2.3", "commit": "0A1B2C3D4E5F"}),
         ("feature/login", {"version": "feature/login"}),
+        ("v1.4+7", {"version": "1.4+7"}),
         ("1.2.3", {}),
         ("1.2.3", b"<html>"),
     ],
@@ -242,9 +245,10 @@ def test_without_a_health_endpoint_the_attribute_that_names_one_is_told(
     ("said", "name"),
     [
         ("v1.2.3-rc.1_x", "v1.2.3-rc.1_x"),
-        ("  feature/login #7 ", "feature-login-7"),
-        ("../../etc/passwd", "etc-passwd"),
-        ("v1\x1b[2J\u202e\x00</script>", "v1-2J-script"),
+        ("  (v1.2)\n", "v1.2"),
+        ("feature/login #7 ", "feature-login-7-6471fd6d"),
+        ("../../etc/passwd", "etc-passwd-af896a5f"),
+        ("v1\x1b[2J\u202e\x00</script>", "v1-2J-script-f6ccce5c"),
         ("\u2603", "unnamed"),
         ("Bearer t0ps3cret", "unnamed"),
     ],
@@ -253,6 +257,27 @@ def test_a_servers_text_becomes_a_name_for_a_folder(said: str, name: str) -> Non
     """Of plain characters only; a text with one of the run's secrets is not taken."""
     revision = found(Server({HEALTH: answer(body={"version": said})}), token="t0ps3cret")
     assert revision.name == name == folder_name(name)
+
+
+@pytest.mark.parametrize(("one", "other"), [("1.4+7", "1.4-7"), ("feature/x", "feature-x"), ("a b", "a  b")])
+def test_texts_that_are_cleaned_alike_are_two_revisions(one: str, other: str) -> None:
+    """Else a run would be compared with one of its own revision."""
+    names = {found(Server({HEALTH: answer(body={"version": said})})).name for said in (one, other, f"{one} ")}
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [(401, {}, True), (403, {}, True), (403, {"authorization": "Bearer abcdefgh"}, False), (404, {}, False)],
+)
+def test_an_endpoint_that_wants_a_token(
+    status: int, headers: dict[str, str], told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning says that none is sent, unless a header is one."""
+    assert found(Server({HEALTH: answer(status=status)}), headers=headers).name == "unnamed"
+    (record,) = caplog.records
+    assert f"HTTP {status}" in record.getMessage()
+    assert record.getMessage().endswith(", without a token: only headers of --ws-header are sent") is told
 
 
 def test_a_long_text_is_cut_and_stays_itself() -> None:

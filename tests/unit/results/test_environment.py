@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +31,28 @@ def test_a_runs_start_is_one_moment_on_both_clocks() -> None:
     start = RunStart.now()
     assert abs(start.unix_ns - start.monotonic_ns - before_ns) < 10**9
     assert beginning(start.unix_ns)["started_unix_ns"] == start.unix_ns
+
+
+@pytest.mark.parametrize(
+    ("apart_ms", "read_ns"),
+    [
+        ([0.5], 250_000),
+        ([80, 0.5], 1_000_250_000),
+        ([80, 30, *[90] * 50], 1_015_000_000),
+    ],
+    ids=["at once", "interrupted", "always interrupted"],
+)
+def test_an_interrupted_reading_is_repeated(
+    apart_ms: list[float], read_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wall clock belongs to the middle of the shortest reading; the number of readings is limited."""
+    monotonic = [ns for at, ms in enumerate(apart_ms) for ns in (at * 10**9, at * 10**9 + int(ms * 10**6))]
+    walls = iter(range(100))
+    clock = SimpleNamespace(monotonic_ns=iter(monotonic).__next__, time_ns=walls.__next__)
+    monkeypatch.setattr(environment, "time", clock)
+    start = RunStart.now()
+    assert (start.unix_ns, start.monotonic_ns) == (read_ns // 10**9, read_ns)
+    assert next(walls) <= 20
 
 
 def test_a_boot_has_an_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
