@@ -146,7 +146,7 @@ def test_alike_records_are_one_example(tmp_path: Path) -> None:
 
 
 def test_an_example_is_the_earliest_with_its_fault_first(tmp_path: Path) -> None:
-    """One shape for all sessions: the last exception of the chain, its cause, the message, when it was."""
+    """One shape for all sessions: the last exception, its cause, the message, when it was first."""
     chain = (
         "Traceback (most recent call last):",
         '  File "db.py", line 1, in connect',

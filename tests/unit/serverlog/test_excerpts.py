@@ -31,9 +31,3 @@ def test_the_causes_type_makes_a_shape() -> None:
         for cause in ("a.OperationalError: row 1", "a.OperationalError: row 22", "a.TimeoutError: row 1")
     )
     assert one == same != other
-
-
-def test_a_secret_is_hidden_before_a_text_is_cut() -> None:
-    """Half a secret is one too."""
-    raised = f"RuntimeError: {'x' * 30} token=s3cr3t-value-that-is-long"
-    assert "s3cr" not in excerpt(failed("OSError: token=s3cr3t-value", raised))
