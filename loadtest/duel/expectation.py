@@ -89,7 +89,7 @@ def resumes(load: PlannedLoad) -> int:
 
 
 def more_resumes(load: PlannedLoad, *, least: int) -> tuple[int | None, float | None]:
-    """Return a duration, and a mean time between drops, that give a run so many resumes; each None if none does.
+    """Return a duration, and a mean time between drops, that bring so many resumes; each None if none does.
 
     Only drops outside storms repeat in a longer run.
     """

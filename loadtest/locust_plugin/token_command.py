@@ -145,11 +145,16 @@ def _available(descriptor: int, limit: int) -> bytes:
     return b""
 
 
+def _reason_in(message: str) -> str:
+    """Return the line of an error message that says what is wrong: the lines after it advise."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("ERROR")), lines[0] if lines else "")
+
+
 def _token_in(status: int, printed: bytes, last_words: bytes) -> Answer:
     """Return the token that a command has printed, or why there is none."""
     if status:
-        lines = last_words.decode(errors="replace").strip().splitlines() or [""]
-        words = one_line(without_likely_secrets(lines[-1]))
+        words = one_line(without_likely_secrets(_reason_in(last_words.decode(errors="replace"))))
         return LoginFailed(f"the token command ended with exit status {status}" + f": {words}" * bool(words))
     token = printed.decode(errors="replace").strip()
     if not token:
