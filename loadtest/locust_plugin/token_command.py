@@ -145,6 +145,11 @@ def _available(descriptor: int, limit: int) -> bytes:
     return b""
 
 
+def _whole_lines(last_words: bytes) -> bytes:
+    """Return the last words without a line whose beginning was cut off: half a secret is not recognised."""
+    return last_words.partition(b"\n")[2] if len(last_words) == _LAST_WORDS else last_words
+
+
 def _reason_in(message: str) -> str:
     """Return the line of an error message that says what is wrong: the lines after it advise."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
@@ -154,7 +159,9 @@ def _reason_in(message: str) -> str:
 def _token_in(status: int, printed: bytes, last_words: bytes) -> Answer:
     """Return the token that a command has printed, or why there is none."""
     if status:
-        words = one_line(without_likely_secrets(_reason_in(last_words.decode(errors="replace"))))
+        words = one_line(
+            without_likely_secrets(_reason_in(_whole_lines(last_words).decode(errors="replace")))
+        )
         return LoginFailed(f"the token command ended with exit status {status}" + f": {words}" * bool(words))
     token = printed.decode(errors="replace").strip()
     if not token:
