@@ -23,6 +23,7 @@ which value, what is allowed, and what to do. Raise UsageError itself, with just
 no code needs to tell apart.
 """
 
+import re
 from pathlib import Path
 from reprlib import Repr
 from typing import Final
@@ -136,6 +137,10 @@ class GaugeUnreadable(LoadtestError):
         return f"the server's metrics cannot be read: {self.problem}"
 
 
+_MISTYPED_ID = re.compile(r"[0-9A-Fa-f]{1,3}|(?=.*[A-F])[0-9A-Fa-f]{4,8}")
+"""The beginning of a run id that is too short or in upper case."""
+
+
 class RunNotFound(UsageError):
     """No run directory, run id or revision has this name.
 
@@ -150,9 +155,10 @@ class RunNotFound(UsageError):
         self.results = results
 
     def __str__(self) -> str:
-        return (
-            f"no run or revision {self.wanted!r} in {self.results}/. Run 'loadtest list' to see what is there"
-        )
+        mistyped = _MISTYPED_ID.fullmatch(self.wanted)
+        hint = " (ids are in lower case, 4 characters or more)" if mistyped else ""
+        where = f"{self.wanted!r} in {self.results}/{hint}"
+        return f"no run or revision {where}. Run 'loadtest list' to see what is there"
 
 
 class RunUnreadable(UsageError):

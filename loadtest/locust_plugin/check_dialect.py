@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from loadtest.drops.drills import public_command
+from loadtest.command_lines import public_command
 from loadtest.engine.conversation import Conversation
 from loadtest.engine.scripted_session import ScriptedSession
 from loadtest.errors import InvalidSetting, UsageError

@@ -5,6 +5,7 @@ would say that the server is broken. Pure: time comes as an argument.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -15,26 +16,25 @@ from loadtest.results.interval import PackedInterval
 from loadtest.session.recorder import Lifecycle
 
 
-def without_drill_losses(packed: PackedInterval, windows: Windows) -> PackedInterval:
-    """Return an interval without the losses that belong to drills."""
-    of_drills = _lost_in(packed, windows)
-    if not of_drills:
-        return packed
-    fewer = Counter(f"losses.{record.cause}" for record, _ in of_drills)
-    left_out = {id(record) for record, _ in of_drills}
-    return msgspec.structs.replace(
+def split_losses(
+    packed: PackedInterval, windows: Windows
+) -> tuple[Mapping[int, Sequence[Lifecycle]], PackedInterval]:
+    """Return the losses that belong to drills, by the drill's number, and the interval without them."""
+    by_drill: dict[int, list[Lifecycle]] = {}
+    for record in packed.lifecycle if windows.spans else ():
+        if record.event == "lost" and (number := windows.at(record.at_ns)) is not None:
+            by_drill.setdefault(number, []).append(record)
+    if not by_drill:
+        return by_drill, packed
+    of_drills = [record for records in by_drill.values() for record in records]
+    fewer = Counter(f"losses.{record.cause}" for record in of_drills)
+    left_out = set(map(id, of_drills))
+    others = msgspec.structs.replace(
         packed,
         counts={name: count - fewer[name] for name, count in packed.counts.items()},
         lifecycle=[record for record in packed.lifecycle if id(record) not in left_out],
     )
-
-
-def _lost_in(packed: PackedInterval, windows: Windows) -> list[tuple[Lifecycle, int]]:
-    """Return the losses of an interval that belong to drills, each with its drill's number."""
-    if not windows.spans:
-        return []
-    found = ((record, windows.at(record.at_ns)) for record in packed.lifecycle if record.event == "lost")
-    return [(record, number) for record, number in found if number is not None]
+    return by_drill, others
 
 
 class DrillLosses:
@@ -43,17 +43,13 @@ class DrillLosses:
     def __init__(self) -> None:
         self._told: set[int] = set()
 
-    def lines(self, packed: PackedInterval, now_s: float, windows: Windows) -> list[str]:
-        """Add an interval; return the lines to log now.
+    def lines(self, by_drill: Mapping[int, Sequence[Lifecycle]], now_s: float) -> list[str]:
+        """Add losses of drills; return the lines to log now.
 
         Args:
-            packed: an interval of any process.
+            by_drill: losses of an interval of any process, by the drill's number.
             now_s: seconds since the run's start.
-            windows: of the run's drills.
         """
-        by_drill: dict[int, list[Lifecycle]] = {}
-        for record, number in _lost_in(packed, windows):
-            by_drill.setdefault(number, []).append(record)
         new = sorted(by_drill.keys() - self._told)
         self._told.update(new)
         return [

@@ -285,7 +285,7 @@ class RecordingLifecycle(Lifecycle):
         settings = self._settings = configuration.settings(host)
         configuration.check_users(settings, self._runner.target_user_count)
         revision, health = self._ask_now(settings)
-        gauge_watch = _gauge_watch(settings)
+        gauge_watch = None if settings.gauge is None else GaugeWatch(settings.gauge)
         start = RunStart.now()  # of all that may take long, only the load is still to come
         manifest = Manifest(
             **beginning(start.unix_ns),
@@ -431,13 +431,6 @@ class RecordingLifecycle(Lifecycle):
         options = self._configuration.options
         if self.judged is not None and options.headless:
             print_verdict(self.judged, to_stderr=options.json)
-
-
-def _gauge_watch(settings: LoadSettings) -> GaugeWatch | None:
-    """Read the server's gauge before the first connection; return None if none was given."""
-    if settings.gauge is None:
-        return None
-    return GaugeWatch(settings.gauge)
 
 
 class LocalLifecycle(RecordingLifecycle):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import gevent
 
 from loadtest import histograms, text
-from loadtest.locust_plugin.drill_losses import DrillLosses, without_drill_losses
+from loadtest.locust_plugin.drill_losses import DrillLosses, split_losses
 from loadtest.locust_plugin.drill_runner import DrillRunner
 from loadtest.locust_plugin.gauge_watch import GaugeWatch
 from loadtest.locust_plugin.log_watch import LogWatch
@@ -150,9 +150,9 @@ class Recording:
         self._tell_losses(packed, self.elapsed_ns / 1e9)
 
     def _tell_losses(self, packed: PackedInterval, now_s: float) -> None:
-        for line in self._drill_losses.lines(packed, now_s, self.windows):
+        by_drill, others = split_losses(packed, self.windows)
+        for line in self._drill_losses.lines(by_drill, now_s):
             logger.info("%s", line)
-        others = without_drill_losses(packed, self.windows)
         if line := self._loss_warnings.line(others, now_s):
             logger.warning("%s", line)
 

@@ -18,7 +18,7 @@ from typing import Any
 from locust.stats import PERCENTILES_TO_REPORT, STATS_TYPE_WIDTH, RequestStats, StatsEntry, StatsError
 
 from loadtest import histograms
-from loadtest.locust_plugin.drill_losses import without_drill_losses
+from loadtest.locust_plugin.drill_losses import split_losses
 from loadtest.locust_plugin.loss_warnings import losses_by_cause
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, counts_of
@@ -166,7 +166,7 @@ def feed(stats: RequestStats, packed: PackedInterval, windows: Windows = NO_WIND
         packed: the interval.
         windows: of the run's drills, whose losses are left out.
     """
-    packed = without_drill_losses(packed, windows)
+    _, packed = split_losses(packed, windows)
     for row in ROWS:
         delta = _delta(stats, row, packed)
         if delta is not None:

@@ -86,6 +86,11 @@ def with_id(runs: Iterable[FoundRun], wanted: str) -> list[FoundRun]:
     return [run for run in runs if run.manifest.run_id.startswith(wanted)]
 
 
+def without_slash(wanted: str) -> str:
+    """Return a name without the slash that a shell's completion adds to a folder's."""
+    return wanted.rstrip("/") or wanted
+
+
 def originals(runs: Sequence[FoundRun]) -> list[FoundRun]:
     """Return the runs without the pinned copies of those that are among them, too."""
     unpinned = {run.manifest.run_id for run in runs if not run.pinned}
@@ -153,6 +158,8 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
     if found is not None:
         return found.path
     if incomplete is None:
+        if without_slash(wanted) != wanted:
+            return resolve(without_slash(wanted), results, besides=besides)
         raise RunNotFound(wanted, results)
     raise UsageError(
         f"revision {wanted!r} has no complete run in {results}/. To use an incomplete one, name its "

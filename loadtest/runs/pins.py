@@ -28,6 +28,7 @@ from loadtest.runs.find import (
     run_of_plan,
     started_utc,
     with_id,
+    without_slash,
 )
 from loadtest.runs.verdict_file import readable_verdict
 from loadtest.verdict.evidence import PassedOver
@@ -200,7 +201,7 @@ def clear_baselines(wanted: str | None, results: Path) -> BaselineChange:
         ResultsUnwritable: a copy cannot be removed.
     """
     pinned = [run for run in find_runs(results).runs if run.pinned]
-    kept = pinned if wanted is None else _meant(wanted, pinned)
+    kept = pinned if wanted is None else _meant(wanted, pinned) or _meant(without_slash(wanted), pinned)
     if wanted is not None and not kept:
         raise UsageError(
             f"no pinned run {wanted!r} in {results}/. Run 'loadtest baseline show' to see which are pinned"

@@ -74,10 +74,12 @@ class Backend:
     live: dict[str, LiveConnection] = field(default_factory=dict)
     """The newest open connection of each session."""
     names: dict[str, str] = field(default_factory=dict)
-    """By session, the id that it is told: another session's with the fault `share_identity`, else its own."""
+    """With the fault `share_identity`, the id that each session is told: another session's, or its own."""
 
     def name_of(self, session: str, *, new: bool) -> str:
         """Return the id to tell a session; the fault `share_identity` gives a new one that of the latest."""
+        if not self.faults.requested("share_identity"):
+            return session
         if new and self.names and session not in self.names:
             latest = next(reversed(self.names.values()))
             self.names[session] = latest if self.faults.strikes("share_identity") else session

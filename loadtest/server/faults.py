@@ -126,6 +126,10 @@ class Faults:
         self.alters_replies = bool(self._values.keys() & _TEXT_FAULTS)
         """Whether the texts of replies may be altered, so that an echo must be read."""
 
+    def requested(self, name: str) -> bool:
+        """Return whether the fault was requested."""
+        return name in self._values
+
     def strikes(self, name: str) -> bool:
         """Draw whether the fault strikes now: always if it has no ratio, never if it was not requested."""
         values = self._values.get(name)

@@ -37,6 +37,7 @@ _RETRY_AFTER = Choice(("obey", "ignore"))
 _BACKOFF = re.compile(r"(?P<policy>[a-z]+)(?:\((?P<arguments>[^()]*)\))?")
 _POSITIONAL = ("base", "factor", "cap", "jitter", "max_attempts")
 _ARGUMENTS = (*_POSITIONAL, "reset", "retry_after")
+_WITH_UNIT = {"base_s": "base", "cap_s": "cap"}
 
 
 def uniform(seed: int, purpose: str, *counters: int) -> float:
@@ -173,7 +174,7 @@ def _exact(number: float) -> str:
 def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
     """Read a policy as `--ws-backoff` takes it: `none`, `constant(2)`, `exponential(1,2,8,full)`.
 
-    Arguments are given by position (base, factor, cap, jitter, max_attempts) or by name, `reset` and
+    Arguments are given by position (base, factor, cap, jitter, max_attempts), then by name; `reset` and
     `retry_after` by name only.
 
     Raises:
@@ -206,13 +207,21 @@ def parse_backoff(text: str, *, seed: int = 1) -> Backoff:
 
 def _named_arguments(text: str, arguments: str) -> dict[str, str]:
     given: dict[str, str] = {}
+    named = ""
     for position, argument in enumerate(arguments.split(",") if arguments else ()):
         name, equals, value = argument.partition("=")
+        if not argument:
+            raise InvalidSetting(_OPTION, text, "has an empty argument: give a value, or remove the comma")
         if not equals:
+            if named:
+                problem = f"must have {argument!r} before {named!r}, or by name: NAME={argument}"
+                raise InvalidSetting(_OPTION, text, problem)
             if position >= len(_POSITIONAL):
                 raise InvalidSetting(_OPTION, text, f"must be {_FORM}")
             name, value = _POSITIONAL[position], argument
-        name = name.removesuffix("_s")
+        else:
+            named = argument
+        name = _WITH_UNIT.get(name, name)
         if name not in _ARGUMENTS or name in given:
             problem = f"has an unknown or repeated argument {name!r}: it must be {_FORM}"
             raise InvalidSetting(_OPTION, text, problem)

@@ -53,6 +53,7 @@ from loadtest.results.loss_groups import LATEST_NS
 from loadtest.results.reader import read_manifest
 from loadtest.session.recorder import Lifecycle as LifecycleEvent
 from loadtest.text import Secrets
+from tests.support.children import is_running
 from tests.support.runs import interval
 
 
@@ -330,6 +331,42 @@ def test_each_run_of_a_process_has_its_drills(results: Path) -> None:
         assert (never["command"], never["started_s"]) == ("echo never", None)
         assert run["plan"]["drills_at_s"] == (0.0, 3600.0)
     assert local._windows.spans
+
+
+def test_a_start_stops_the_drill_of_the_run_before_it(results: Path, tmp_path: Path) -> None:
+    """Locust's web form is sent again while a command runs: it is stopped, and stands in its own run."""
+    pids = tmp_path / "pids"
+    environment = drilled(results, Runner(), f"0:sh -c 'echo $$ >> {pids}; exec sleep 60'")
+    listening(LocalLifecycle, environment)
+    for number in range(2):
+        environment.events.test_start.fire(environment=environment)
+        with gevent.Timeout(30):
+            while not pids.exists() or pids.read_text().count("\n") <= number:
+                gevent.sleep(0.01)
+    first, second = map(int, pids.read_text().split())
+    assert (is_running(first), is_running(second)) == (False, True)
+    earlier, later = (run["drills"][0] for run in runs_in(results))
+    assert (earlier["stopped"], later["stopped"]) == (True, False)
+    assert earlier["ended_s"] is not None
+    assert later["ended_s"] is None
+    environment.events.test_stop.fire(environment=environment)
+    assert not is_running(second)
+    assert [run["drills"][0]["stopped"] for run in runs_in(results)] == [True, True]
+
+
+def test_a_load_shape_has_its_drills(results: Path) -> None:
+    """A shape decides on the users, and has no --run-time: a drill comes at its moment all the same."""
+    environment = drilled(results, Runner(), "0:echo hello", "1e5:echo never")
+    environment.shape_class = type("Shape", (LoadTestShape,), {"tick": lambda _self: (1, 1)})()
+    local = listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    with gevent.Timeout(30):
+        while local._windows.at(2**61) is not None or not local._windows.spans:
+            gevent.sleep(0.01)
+    environment.events.test_stop.fire(environment=environment)
+    (run,) = runs_in(results)
+    assert [drill["last_words"] for drill in run["drills"]] == ["hello", ""]
+    assert run["complete"] is True
 
 
 GONE = {"connect.gave_up": 60}  # three users of twenty sessions

@@ -49,6 +49,12 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         2,
         "no run or revision 'v1' in results/. Run 'loadtest list' to see what is there",
     ),
+    (
+        RunNotFound("0A1B", Path("results")),
+        2,
+        "no run or revision '0A1B' in results/ (ids are in lower case, 4 characters or more). Run 'loadtest "
+        "list' to see what is there",
+    ),
     (RunUnreadable(Path("a/run.json"), "is not JSON"), 2, "a/run.json: is not JSON"),
     (
         RunsNotComparable(["--ws-rate 1 → 5", "-u 5 → 9"], ["v1 = results/v1/a", "v2 = results/v2/b"]),

@@ -73,9 +73,9 @@ def test_a_pinned_run_is_what_others_are_compared_with(tmp_path: Path) -> None:
     assert shown(tmp_path)["baseline"]["revision"] == "v2"
 
 
-@pytest.mark.parametrize("name", ["v1", "v1at0", None])
+@pytest.mark.parametrize("name", ["v1", "v1/", "v1at0", "v1at0/", None])
 def test_baselines_are_cleared_by_name(tmp_path: Path, name: str | None) -> None:
-    """A revision, a run's id, or all; the runs stay."""
+    """A revision, a run's id, with or without a slash, or all; the runs stay."""
     run_path = made(tmp_path, "v1", 0)
     run(tmp_path, "baseline", "set", str(run_path))
     cleared = run(tmp_path, "baseline", "clear", *([name] if name else []), "--json")

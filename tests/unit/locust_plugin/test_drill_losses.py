@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.locust_plugin.drill_losses import DrillLosses, without_drill_losses
+from loadtest.locust_plugin.drill_losses import DrillLosses, split_losses
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, pack
 from loadtest.session.recorder import Lifecycle
@@ -28,7 +28,11 @@ def losing(*lost: tuple[float, str]) -> PackedInterval:
 def test_losses_in_a_window_are_left_out() -> None:
     """Each from the events and from its count; others, and all else in the window, stay."""
     packed = losing((9, "1012"), (11, "1012"), (12, "1012"), (13, "eof"), (25, "reset"), (99, "1012"))
-    others = without_drill_losses(packed, WINDOWS)
+    by_drill, others = split_losses(packed, WINDOWS)
+    assert {number: [record.cause for record in lost] for number, lost in by_drill.items()} == {
+        0: ["1012", "1012", "eof"],
+        1: ["1012"],
+    }
     assert [(record.event, record.cause) for record in others.lifecycle] == [
         ("dropped", None),
         ("lost", "1012"),
@@ -41,19 +45,24 @@ def test_losses_in_a_window_are_left_out() -> None:
 def test_without_a_window_nothing_is_left_out() -> None:
     """The interval is the same object: most runs have no drill."""
     packed = losing((11, "1012"))
-    assert without_drill_losses(packed, NO_WINDOWS) is packed
+    assert split_losses(packed, NO_WINDOWS) == ({}, packed)
+    assert split_losses(packed, NO_WINDOWS)[1] is packed
     outside = losing((9, "1012"))
-    assert without_drill_losses(outside, WINDOWS) is outside
+    assert split_losses(outside, WINDOWS)[1] is outside
 
 
 def test_a_drill_gives_one_line() -> None:
     """At its first losses, by cause; later ones are only counted, those of another drill have their own."""
     losses = DrillLosses()
-    assert losses.lines(losing((9, "1012")), 9.5, WINDOWS) == []
-    assert losses.lines(losing((11, "1012"), (11, "1012"), (12, "eof")), 12.4, WINDOWS) == [
+
+    def lines(now_s: float, *lost: tuple[float, str]) -> list[str]:
+        return losses.lines(split_losses(losing(*lost), WINDOWS)[0], now_s)
+
+    assert lines(9.5, (9, "1012")) == []
+    assert lines(12.4, (11, "1012"), (11, "1012"), (12, "eof")) == [
         "00:12  drill 1 ends connections: 1012 (2), FIN (1); see lost_connections= in the progress line"
     ]
-    assert losses.lines(losing((13, "1012")), 13.4, WINDOWS) == []
-    assert losses.lines(losing((14, "1012"), (31, "reset")), 31.5, WINDOWS) == [
+    assert lines(13.4, (13, "1012")) == []
+    assert lines(31.5, (14, "1012"), (31, "reset")) == [
         "00:31  drill 2 ends connections: RST (1); see lost_connections= in the progress line"
     ]

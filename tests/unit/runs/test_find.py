@@ -58,6 +58,26 @@ def test_a_run_is_meant_by_its_id_or_the_beginning_of_it(tmp_path: Path) -> None
         resolve("0a1b2c3d", tmp_path, besides="0a1b2c3d")
 
 
+@pytest.mark.parametrize("named", ["0a1b2c3d/", "0a1b/", "v1/", "v1//"])
+def test_a_slash_at_the_end_changes_nothing(tmp_path: Path, named: str) -> None:
+    """A shell adds it to the name of a folder."""
+    run = recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
+    assert resolve(named, tmp_path) == run
+    slashed = recorded(tmp_path, "ffffffff", "v1/", at_s=1)
+    assert resolve("v1/", tmp_path) == slashed, "a revision may end in one"
+
+
+@pytest.mark.parametrize(
+    ("named", "hinted"), [("0A1B2C3D", True), ("0a1", True), ("0A1/", True), ("v9", False)]
+)
+def test_an_id_that_is_mistyped_gets_a_hint(tmp_path: Path, named: str, hinted: bool) -> None:
+    """In upper case, or too short."""
+    recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
+    with pytest.raises(RunNotFound) as refused:
+        resolve(named, tmp_path)
+    assert ("ids are in lower case, 4 characters or more" in str(refused.value)) is hinted
+
+
 def test_a_name_that_may_mean_several_runs_is_refused(tmp_path: Path) -> None:
     """The error lists them with their directories; one that means the same run twice is no such name."""
     first = recorded(tmp_path, "0a1b2c3d", "v1", at_s=0)
