@@ -184,12 +184,14 @@ class RunsNotComparable(UsageError):
     Args:
         fields: options in which the plans differ, with both values, or just `version`.
         runs: the runs that were to be compared, and how each was chosen.
+        alike: other runs of the same revisions that have one plan, as a sentence; empty if there are none.
     """
 
-    def __init__(self, fields: list[str], runs: list[str]) -> None:
-        super().__init__(fields, runs)
+    def __init__(self, fields: list[str], runs: list[str], alike: str = "") -> None:
+        super().__init__(fields, runs, alike)
         self.fields = fields
         self.runs = runs
+        self.alike = alike
 
     def __str__(self) -> str:
         taken = "; ".join(self.runs)
@@ -200,7 +202,7 @@ class RunsNotComparable(UsageError):
             )
         return (
             f"the runs are not comparable: their plans differ in {', '.join(self.fields)} ({taken}). "
-            "Repeat one with the other's settings"
+            f"{self.alike}Repeat one with the other's settings"
         )
 
 

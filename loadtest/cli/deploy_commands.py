@@ -48,7 +48,8 @@ def check_log(
 
     \b
     OK         no real error, no disconnect logged as an error, 95% of disconnects at INFO or below
-    DEGRADED   anything else, or no record to judge
+    DEGRADED   anything else
+    NO_DATA    no record to judge
     CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records
 
     Exit code (of the last FILE): 0 OK, 1 DEGRADED or CRITICAL, 2 usage error, 4 nothing to judge.

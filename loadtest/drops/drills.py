@@ -63,7 +63,9 @@ def _parsed(text: str) -> Drill:
         if not (colon and command.strip()):
             raise ValueError
     except ValueError:
-        problem = "must be SECONDS:COMMAND, for example 60:'kubectl rollout restart deployment/chat'"
+        problem = (
+            "must be SECONDS:COMMAND, without a unit, as in 60:'kubectl rollout restart deployment/chat'"
+        )
         raise InvalidSetting(AT, public_command(text), problem) from None
     if not _MOMENT.admits(at_s):
         raise InvalidSetting(AT, moment, f"moment must be {_MOMENT}")

@@ -6,7 +6,7 @@ reports progress. Ctrl-C, SIGTERM and SIGHUP stop the runs in progress; the comp
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,9 +169,10 @@ class Duel:
         _write(self.folder, self.record)
         self._tell_all(output.pair_lines(len(self._pairs), pair, self._settings.order))
         look, items = self._look(), list(pooled_items(self.record, self._pairs).values())
+        certain = [item for item in items if is_certain(item, at_look=look is not None)]
         outcome = Outcome(
             fit=pair.fit,
-            failed=any(is_certain(item, at_look=look is not None) for item in items),
+            failed=bool(certain),
             unsettled=any(map(is_open, items)),
             hopeless=pair.fit and bool(pair.lacks),
             latency=None if look is None else look.verdict,
@@ -179,7 +180,12 @@ class Duel:
         self._outcomes.append(outcome)
         fit = [one for one in self._pairs if one.fit]
         self._tell_all(output.both_lines(items))
-        self._tell(output.standing_line(fit, look, looks=self._settings.looks))
+        self._tell(output.standing_line(fit, look, looks=self._settings.looks, end=self._ending(certain)))
+
+    def _ending(self, certain: Sequence[AnyItem]) -> str:
+        """Return why the pair just made is the last one, empty if it is not."""
+        step = next_step(self._outcomes, pairs=self._settings.pairs, order=self._settings.order)
+        return output.end_text(step, certain) if isinstance(step, End) else ""
 
     def _look(self) -> AnyItem | None:
         """Judge latency if a look is due, else return None."""

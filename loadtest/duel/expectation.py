@@ -6,8 +6,9 @@ Connecting and the replies under way at a drop take milliseconds and are left ou
 trip, and what only as the first after a resume, is decided in `loadtest.session.traffic`.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import DropPlan
@@ -16,6 +17,12 @@ from loadtest.session.schedule import Backoff
 
 MOST_WALKED = 500
 """Sessions that are walked; where there are more, these stand for all."""
+
+_LONGER = (1.25, 1.5, 2, 2.5, 3, 4, 5, 8, 10)
+"""Factors on a run's duration, or divisors of the time between drops, that are tried for more outages."""
+
+_RESERVE_RATIO = 1.2
+"""Outages that advice aims at, relative to those needed: some end later than planned, or not at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +44,18 @@ class PlannedLoad:
     warmup_s: float
     drops: DropPlan
     backoff: Backoff
+
+    @property
+    def drops_disconnect(self) -> bool:
+        """Whether drops outside storms disconnect sessions."""
+        kinds = (kind for kind, weight in self.drops.weights.items() if weight > 0)
+        return self.drops.every_s > 0 and any(map(disconnects, kinds))
+
+    @property
+    def outages_planned(self) -> bool:
+        """Whether drops disconnect sessions, and these reconnect."""
+        storms = any(disconnects(storm.kind) for storm in self.drops.storms)
+        return (self.drops_disconnect or storms) and self.backoff.delay_s(1, session=0, outage=0) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +79,36 @@ def expected(load: PlannedLoad) -> Expected:
     outages = sum(one.away_s > 0 and one.up_s >= load.warmup_s for one in stretches)
     share = load.sessions / walked
     return Expected(round_trips=round(round_trips * share), outages=round(outages * share))
+
+
+def resumes(load: PlannedLoad) -> int:
+    """Return the outages that end before the run does, those of the warm-up too: all that resume."""
+    walked = min(load.sessions, MOST_WALKED)
+    found = sum(one.away_s > 0 for session in range(walked) for one in _stretches(load, session))
+    return round(found * load.sessions / walked)
+
+
+def more_resumes(load: PlannedLoad, *, least: int) -> tuple[int | None, float | None]:
+    """Return a duration, and a mean time between drops, that bring so many resumes; each None if none does.
+
+    Only drops outside storms repeat in a longer run.
+    """
+    if not load.drops_disconnect:
+        return None, None
+    wanted = math.ceil(_RESERVE_RATIO * least)
+    durations_s = (math.ceil(factor * load.duration_s / 5) * 5 for factor in _LONGER)
+    times_s = (float(f"{load.drops.every_s / factor:.2g}") for factor in _LONGER)
+    return (
+        next((one for one in durations_s if resumes(replace(load, duration_s=one)) >= wanted), None),
+        next(
+            (
+                one
+                for one in times_s
+                if resumes(replace(load, drops=replace(load.drops, every_s=one))) >= wanted
+            ),
+            None,
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

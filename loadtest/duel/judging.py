@@ -360,7 +360,7 @@ def _notes(
     if "a" in record.ended_servers:
         notes.append(f"the baseline {record.a}: {record.ended_servers['a']}")
     notes += [
-        f"pair {number} does not count: {why_spoiled(pair.timings)}"
+        f"pair {number} does not count for latency: {why_spoiled(pair.timings)}"
         for number, pair in enumerate(pairs, start=1)
         if not pair.fit
     ]

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from loadtest import text
-from loadtest.duel.expectation import Expected, expected
+from loadtest.duel.expectation import Expected, PlannedLoad, expected, more_resumes, resumes
 from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, earlier_timings
 from loadtest.duel.locust_options import WARMUP
 from loadtest.duel.settings import OF_LOAD, DuelSettings, Order, Side
-from loadtest.duel.stopping import next_look
+from loadtest.duel.stopping import End, next_look
 from loadtest.options import SETTINGS
 from loadtest.report.advice import shown_items
 from loadtest.report.change_tables import change_table
@@ -35,6 +35,7 @@ from loadtest.verdict.latency import (
     spoiling,
     timing,
 )
+from loadtest.verdict.reconnect import MIN_RESUMED
 from loadtest.verdict.side_changes import fails_in_both
 
 _SECONDS_BESIDE = 5
@@ -78,14 +79,14 @@ _HOW_TO_RELIEVE = {
 
 
 def pair_lines(number: int, pair: DuelPair, order: Order) -> Iterator[str]:
-    """Yield the results of each run of a pair, and why the pair does not count, if so."""
+    """Yield the results of each run of a pair, and why the pair does not count for latency, if so."""
     for role, run in (("a", pair.a), ("b", pair.b)):
         quantiles = ", ".join(f"{name} {_of_run(run, name)}" for name in ("p50", "p90", "p99"))
         yield f"pair {number}, {role}: {_rulings(run)}; service {quantiles}; {run.path}"
         if why := spoiling(run.timing):
-            yield f"pair {number} does not count: {role}: {why}"
+            yield f"pair {number} does not count for latency: {role}: {why}"
     if not all(run.timing.generator.valid for run in (pair.a, pair.b)):
-        yield _HOW_TO_RELIEVE[order]
+        yield f"if the load generator was overloaded: {_HOW_TO_RELIEVE[order]}"
     for missing in pair.lacks:
         yield f"pair {number}: too little to judge, {missing}"
 
@@ -96,13 +97,14 @@ def _of_run(run: DuelRun, name: str) -> str:
 
 
 def _rulings(run: DuelRun) -> str:
-    """Return the run's verdict with the items that failed and the names of those that are INCONCLUSIVE."""
+    """Return the items that failed and those that are INCONCLUSIVE; the run's verdict if there are none."""
     items = run.verdict.items
-    found = [f"{item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
+    failed = [f"{item.item} ({item.summary})" for item in items if item.verdict is Ruling.FAIL]
     inconclusive = [item.item for item in items if item.verdict is Ruling.INCONCLUSIVE]
-    if inconclusive:
-        found.append(f"cannot tell {', '.join(inconclusive)}")
-    return f"{run.verdict.verdict} ({'; '.join(found)})" if found else str(run.verdict.verdict)
+    found = ((Ruling.FAIL, failed), (Ruling.INCONCLUSIVE, inconclusive))
+    return " · ".join(f"{ruling} {', '.join(some)}" for ruling, some in found if some) or str(
+        run.verdict.verdict
+    )
 
 
 def both_lines(items: Sequence[AnyItem]) -> Iterator[str]:
@@ -111,13 +113,16 @@ def both_lines(items: Sequence[AnyItem]) -> Iterator[str]:
         yield f"fails in both so far, so it is no regression: {', '.join(names)}"
 
 
-def standing_line(fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Sequence[int]) -> str:
+def standing_line(
+    fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Sequence[int], end: str = ""
+) -> str:
     """Return the state after a pair: the result of the look, or the mean changes so far.
 
     Args:
         fit: the pairs that count.
         look: the item judged at this look, None if no look was due.
         looks: the numbers of pairs at which the duel looks.
+        end: why this is the last pair, empty if it is not.
     """
     counted = text.counted(len(fit), "pair")
     if look is not None:
@@ -126,7 +131,14 @@ def standing_line(fit: Sequence[DuelPair], look: AnyItem | None, *, looks: Seque
     means = ", ".join(f"{name} {text.change(_mean(fit, name))}" for name in names)
     upcoming = next_look(len(fit), looks)
     missing = "no look is left" if upcoming is None else f"{upcoming - len(fit)} more until the next look"
-    return f"so far {counted}: {means}; {missing}"
+    return f"so far {counted}: {means}; {end or missing}"
+
+
+def end_text(end: End, certain: Sequence[AnyItem]) -> str:
+    """Return why a duel ends after a pair; `certain` are the items in which the candidate regressed."""
+    if end is End.SETTLED and certain:
+        return f"settled: the candidate fails {', '.join(item.item for item in certain)}"
+    return f"ended: {end}"
 
 
 def _mean(pairs: Sequence[DuelPair], gate: str) -> float | None:
@@ -191,7 +203,8 @@ class Forecast:
         found, planned = self._forecasts(like), self._settings.load
         hoped = None if like is not None or planned is None else expected(planned)
         lacks = [_lack(one.gate, like, hoped) for one in found]
-        enough = all(one.feasible for one in found) and not any(lacks)
+        unproven = _unproven(planned)
+        enough = all(one.feasible for one in found) and not any(lacks) and not unproven
         pairs = text.counted(self._settings.pairs, "pair")
         verb = "should be enough" if enough else "may be too few"
         yield f"forecast: {pairs} {verb} to show that an unchanged server is unchanged"
@@ -201,6 +214,8 @@ class Forecast:
             yield f"  each run should have about {trips} round trips outside its warm-up and its {outages}"
         for one, missing in zip(found, lacks, strict=True):
             yield f"  {one.gate}: cannot be judged, {missing}" if missing else f"  {one}"
+        if unproven:
+            yield f"  reconnect, persistence: cannot be judged, {unproven}"
 
     def _forecasts(self, like: Timing | None) -> Sequence[Power]:
         if like is None:
@@ -224,6 +239,22 @@ def _lack(gate: Gate, like: Timing | None, hoped: Expected | None) -> str:
     if hoped is None or hoped.round_trips >= gate.least_samples:
         return ""
     return f"about {text.count(hoped.round_trips)} round trips, {text.count(gate.least_samples)} are needed"
+
+
+def _unproven(planned: PlannedLoad | None) -> str:
+    """Return why a run will have too few outages to judge reconnecting, and what to do; empty if it has."""
+    if planned is None or not planned.outages_planned:
+        return ""
+    hoped = resumes(planned)
+    if hoped >= MIN_RESUMED:
+        return ""
+    longer, oftener = more_resumes(planned, least=MIN_RESUMED)
+    advice = [
+        *([f"--duration {longer}s"] if longer is not None else []),
+        *([f"--ws-drop-every {oftener:g} after --"] if oftener is not None else []),
+    ]
+    about = f"about {text.counted(hoped, 'outage')} a run" if hoped else "no outage that ends in a run"
+    return f"{about}, {MIN_RESUMED} are needed: {' or '.join(advice) or 'more sessions'}"
 
 
 def _assumed(found: Sequence[Power]) -> str:

@@ -250,13 +250,10 @@ class RecordingLifecycle(Lifecycle):
         """Return the server's revision, and its health before a probe."""
         health_path = self.health_path or settings.engine.config.dialect.health_path
         ask = asking(settings)
-        probed = health_path if self.made_by == "probe" else None  # other runs do not judge health
-        health = None if probed is None else public_health(ask(probed), settings)
+        probed = self.made_by == "probe"  # other runs do not judge health
+        health = public_health(ask(health_path), settings) if probed and health_path is not None else None
         known, self._revision = self._revision, None  # a later run may meet another revision
-        revision = known or find_revision(
-            settings, ask, health_path=health_path, probed=self.made_by == "probe"
-        )
-        return revision, health
+        return known or find_revision(settings, ask, health_path=health_path, probed=probed), health
 
     def listen(self) -> None:
         """Listen to Locust's events from now on, and check its web form."""

@@ -149,15 +149,23 @@ def _available(descriptor: int, limit: int) -> bytes:
 
 
 def _public_words(last_words: bytes, printed: bytes) -> str:
-    """Return the last line of standard error without what may be a secret: what was printed is known."""
-    said = last_words.decode(errors="replace")
-    if len(last_words) == _LAST_WORDS:  # it may begin within a token
-        said = re.sub(r"^\S+", "", said)
-    line = (said.strip().splitlines() or [""])[-1]
+    """Return the line of standard error that says what is wrong, without what may be a secret."""
+    line = _reason_in(_whole_lines(last_words).decode(errors="replace"))
     known = printed.decode(errors="replace")
     words = {*known.split(), *_PART_PRINTED.findall(known)}
     secrets = Secrets(word for word in words if len(word) >= SHORTEST_SECRET)
     return one_line(without_likely_secrets(without_secrets(line, secrets)))
+
+
+def _whole_lines(last_words: bytes) -> bytes:
+    """Return the last words without a line whose beginning was cut off: half a secret is not recognised."""
+    return last_words.partition(b"\n")[2] if len(last_words) == _LAST_WORDS else last_words
+
+
+def _reason_in(message: str) -> str:
+    """Return the line of an error message that says what is wrong: the lines after it advise."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return next((line for line in lines if line.startswith("ERROR")), lines[0] if lines else "")
 
 
 def token_in(status: int, printed: bytes, last_words: bytes) -> Answer:

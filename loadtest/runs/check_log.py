@@ -5,7 +5,8 @@
     DEGRADED   a real error, a disconnect logged as ERROR, or under 95% of the disconnect
                records at INFO or below                                                                1
     OK         none of these                                                                           0
-    DEGRADED   no record to judge, or over half of the log unreadable: never OK                        4
+    NO_DATA    no record to judge                                                                      4
+    DEGRADED   over half of the log unreadable: never OK                                               4
 
 A real error is a record at ERROR or worse that neither a client's disconnect nor a shutdown caused. The
 apparent error ratio, which counts by level alone, is shown for comparison. Records are counted as they are
@@ -27,7 +28,7 @@ from loadtest.serverlog.records import Counts, Level, LogRecord, excerpt
 from loadtest.serverlog.rules import DISCONNECTS, LogClass, RuleTable
 from loadtest.serverlog.shapes import Shapes, shape_of
 from loadtest.serverlog.times import SECOND_NS, iso
-from loadtest.text import without_likely_secrets
+from loadtest.text import one_line, without_likely_secrets
 from loadtest.verdict.server_log import INFO_RATIO, MAX_DAMAGED_RATIO
 
 CRITICAL_ERRORS = 5
@@ -35,6 +36,8 @@ CRITICAL_RATIO = 0.05
 
 _MIN_SPAN_S = 60  # an hourly rate from less than a minute is meaningless
 _EXAMPLES = 5
+_REVISIONS_SHOWN = 5
+_REVISION_SHOWN = 80  # characters
 _RANK = {log_class: rank for rank, log_class in enumerate(LogClass)} | {LogClass.REAL_ERROR: -1}
 
 
@@ -62,6 +65,14 @@ class LogReport(Struct, kw_only=True):
     shapes: Shapes[Example] = field(default_factory=Shapes)
     reading: Counts = field(default_factory=Counts)
     skipped: int = 0
+    revisions_skipped: set[str] = field(default_factory=set)
+
+    def skip(self, record: LogRecord, *, of_other_revision: bool) -> None:
+        """Count a record that was not selected, and keep its revision if it is another."""
+        self.skipped += 1
+        if of_other_revision and len(self.revisions_skipped) < _REVISIONS_SHOWN:
+            revision = one_line(without_likely_secrets(record.revision), _REVISION_SHOWN)
+            self.revisions_skipped |= {revision} - {""}
 
     def add(self, record: LogRecord, log_class: LogClass, file: str) -> None:
         """Count a record."""
@@ -126,7 +137,9 @@ class LogReport(Struct, kw_only=True):
 
     @property
     def status(self) -> str:
-        """OK, DEGRADED or CRITICAL, as described in the module's docstring."""
+        """OK, DEGRADED, CRITICAL or NO_DATA, as described in the module's docstring."""
+        if not self.records:
+            return "NO_DATA"
         fatal = self._count(lambda _, level: level >= Level.CRITICAL)
         many = self.real_errors >= CRITICAL_ERRORS and self.real_errors > CRITICAL_RATIO * self.records
         if fatal or many:
@@ -138,10 +151,19 @@ class LogReport(Struct, kw_only=True):
     def doubt(self) -> str:
         """Why the log cannot be judged, empty if it can."""
         if not self.records:
-            return "no record was selected" if self.skipped else "no record was found: name the log's format"
+            return self._nothing
         if self.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
             return f"{text.share(self.reading.damaged_ratio())} of the log could not be read: name its format"
         return ""
+
+    @property
+    def _nothing(self) -> str:
+        """Why there is no record to judge."""
+        if self.skipped:
+            revisions = ", ".join(sorted(self.revisions_skipped))
+            return "no record was selected" + f"; the log has the revisions: {revisions}" * bool(revisions)
+        damaged = self.reading.damaged_ratio() > 0
+        return "no record was found: name the log's format" if damaged else "the log is empty"
 
     @property
     def exit_code(self) -> int:
@@ -264,7 +286,7 @@ def check(
             if selection.takes(record):
                 report.add(record, rules.classify(record), str(path))
             else:
-                report.skipped += 1
+                report.skip(record, of_other_revision=selection.revision is not None)
         report.reading = report.reading.plus(reader.counts)
     return report
 

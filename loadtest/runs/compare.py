@@ -178,10 +178,11 @@ def compare(
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
     gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
-    named = _named(pairs, manifests, find_runs(results))
+    catalogue = find_runs(results)
+    named = _named(pairs, manifests, catalogue)
     differing, found = differing_plans(manifests), differences(*zip(*manifests, strict=True))
     if differing and not force:
-        raise _not_comparable(found, named[0], older="version" in differing)
+        raise _not_comparable(found, named[0], _alike(manifests, catalogue), older="version" in differing)
     judged = (_one_pair if len(pairs) == 1 else _several_pairs)(pairs, results, gates)
     item = _inconclusive_at_best(judged.latency, found) if differing else judged.latency
     changes = judged.changes(item, judged_otherwise(*zip(*manifests, strict=True)))
@@ -224,9 +225,26 @@ def _among(manifest: Manifest, catalogue: Catalogue) -> str:
     return f"{place} of {text.count(len(ids))} complete runs"
 
 
-def _not_comparable(found: Iterable[Difference], pair: ComparedPair, *, older: bool) -> RunsNotComparable:
+def _alike(manifests: Sequence[tuple[Manifest, Manifest]], catalogue: Catalogue) -> str:
+    """Return which run of one revision has the plan of the other's, for a pair whose plans differ."""
+    for before, after in manifests:
+        if before.comparability_hash == after.comparability_hash:
+            continue
+        for of, other in ((after, before), (before, after)):
+            runs = catalogue.complete_of_plan(other.comparability_hash)
+            found = [run for run in runs if run.manifest.revision == of.revision != other.revision]
+            if found:
+                run_id = found[0].manifest.run_id
+                return f"{of.revision} has another run with the plan of {other.revision}: {run_id}. "
+    return ""
+
+
+def _not_comparable(
+    found: Iterable[Difference], pair: ComparedPair, alike: str, *, older: bool
+) -> RunsNotComparable:
     of_plan = [str(difference) for difference in found if difference.in_plan]
-    return RunsNotComparable(["version"] if older else of_plan, [str(pair.baseline), str(pair.candidate)])
+    runs = [str(pair.baseline), str(pair.candidate)]
+    return RunsNotComparable(["version"] if older else of_plan, runs, alike)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ Only run.json and verdict.json are read here. Choosing a baseline belongs to `lo
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from loadtest.errors import RunNotFound, RunUnreadable, UsageError
 from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.results import directory
 from loadtest.results.manifest import Manifest
-from loadtest.results.reader import read_manifest
+from loadtest.results.reader import read_json, read_manifest
 from loadtest.ruling import Ruling
 from loadtest.runs.verdict_file import readable_verdict
 
@@ -228,6 +229,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
         verdict: verdict on the run, None if there is none or it is unreadable.
         failure: why the tool itself failed, None if it did not.
         pinned: whether this is a pinned baseline.
+        note: what kind of run it is: a drill, and the duel that made it; empty for any other.
     """
 
     revision: str
@@ -240,6 +242,7 @@ class ListedRun(Struct, frozen=True, kw_only=True):
     failure: str | None
     pinned: bool
     path: str
+    note: str = ""
 
 
 class Damaged(Struct, frozen=True, kw_only=True):
@@ -259,15 +262,40 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 def list_runs(results: Path) -> Listing:
     """Return the runs of a results folder, newest first."""
-    catalogue = find_runs(results)
+    catalogue, duels = find_runs(results), _duels(results)
     return Listing(
-        runs=[_listed(run) for run in catalogue.runs],
+        runs=[_listed(run, duels.get(run.path.resolve())) for run in catalogue.runs],
         unreadable=[Damaged(path=str(one.path), problem=one.problem) for one in catalogue.unreadable],
     )
 
 
-def _listed(run: FoundRun) -> ListedRun:
+class _Pair(Struct, frozen=True):
+    a: str
+    b: str
+
+
+class _Duel(Struct, frozen=True):
+    """The part of a duel.json that names its runs, relative to the results folder."""
+
+    pairs: list[_Pair] = []
+
+
+def _duels(results: Path) -> dict[Path, str]:
+    """Return the duel that made a run, by the run's directory; an unreadable duel.json names none."""
+    made: dict[Path, str] = {}
+    for file in sorted((results / directory.DUELS).glob("*/duel.json")):
+        with suppress(RunUnreadable, OSError, ValueError):  # a path in it may be none
+            pairs = read_json(file, _Duel).pairs
+            made |= {
+                (results / run).resolve(): file.parent.name for pair in pairs for run in (pair.a, pair.b)
+            }
+    return made
+
+
+def _listed(run: FoundRun, duel: str | None) -> ListedRun:
     manifest = run.manifest
+    notes = ["drill"] if manifest.drills else []
+    notes += [f"duel {duel}"] if duel is not None else []
     return ListedRun(
         revision=manifest.revision,
         run_id=manifest.run_id,
@@ -279,6 +307,7 @@ def _listed(run: FoundRun) -> ListedRun:
         failure=manifest.failure,
         pinned=run.pinned,
         path=str(run.path),
+        note=", ".join(notes),
     )
 
 
@@ -328,10 +357,11 @@ def _tables(listing: Listing) -> Iterator[Table]:
             run.verdict or text.UNKNOWN,
             _ending(run),
             Untrusted(f"{run.run_id} (pinned)" if run.pinned else run.run_id),
+            Untrusted(run.note),
         )
         for run in listing.runs
     ]
-    header = ("revision", "started (UTC)", "length", "sessions", "verdict", "complete", "id")
-    yield Table(header, "llrrlll", rows, "Runs")
+    header = ("revision", "started (UTC)", "length", "sessions", "verdict", "complete", "id", "note")
+    yield Table(header, "llrrllll", rows, "Runs")
     unreadable = [(Untrusted(one.path), Untrusted(one.problem)) for one in listing.unreadable]
     yield Table(("unreadable", "problem"), "ll", unreadable, "Unreadable runs")

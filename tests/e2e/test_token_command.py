@@ -65,9 +65,17 @@ def test_what_it_prints_is_the_token() -> None:
         ("exit 3", "the token command ended with exit status 3"),
         (
             "echo secret-on-stdout; echo first >&2; echo the last words >&2; exit 1",
-            "status 1: the last words",
+            "status 1: first",
+        ),
+        (
+            "(echo; echo WARNING: slow; echo 'ERROR: (gcloud) log in'; echo '$ gcloud auth'; exit 1) >&2",
+            "status 1: ERROR: (gcloud) log in",
         ),
         ("echo 'password=hunter2 is wrong' >&2; exit 1", "status 1: [secret removed] is wrong"),
+        (
+            "(printf password=; yes hunter2 | tr -d '\\n' | head -c 9000; echo; echo why; exit 1) >&2",
+            "exit status 1: why",
+        ),
         ("printf '\\033[31mred\\n' >&2; exit 1", "status 1: \\x1b[31mred"),
         (f"yes | head -c {MOST_BYTES + 1}; sleep 60", f"printed more than {MOST_BYTES:,} bytes"),
         ("yes", "printed more than"),

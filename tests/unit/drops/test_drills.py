@@ -35,7 +35,10 @@ def test_drills_of_one_moment_keep_their_order() -> None:
 @pytest.mark.parametrize("text", ["", "60", "60:", "60: ", "deploy", "soon:deploy", ":deploy", "0.5@30"])
 def test_a_drill_without_moment_or_command_is_refused(text: str) -> None:
     """The error shows the form."""
-    with pytest.raises(InvalidSetting, match=r"^--ws-at must be SECONDS:COMMAND, for example 60:'kubectl"):
+    with pytest.raises(
+        InvalidSetting,
+        match=r"^--ws-at must be SECONDS:COMMAND, without a unit, as in 60:'kubectl",
+    ):
         parse_drills([text])
 
 

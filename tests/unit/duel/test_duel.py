@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,9 @@ def test_a_candidate_that_loses_messages_fails_at_once(tmp_path: Path) -> None:
     assert found.evidence.seen[0].run == result.record.pairs[1].b
     assert found.evidence.seen[0].evidence.errors[0].error == "no reply in 10 s"
     assert result.record.item("latency").verdict is Ruling.INCONCLUSIVE
-    assert any("FAIL (messaging: " in line for line in told)
+    assert any("pair 2, b: FAIL messaging (of " in line for line in told)
+    assert any(line.endswith("; 3 more until the next look") for line in told)
+    assert told[-1].endswith("; settled: the candidate fails messaging")
 
 
 def test_a_fault_of_the_baseline_is_told(tmp_path: Path) -> None:
@@ -184,10 +187,11 @@ def test_pairs_of_a_saturated_generator_do_not_count(tmp_path: Path) -> None:
     assert evidence.pairs == 4
     overloaded = "the load generator was overloaded: the engine used more than 80%"
     assert evidence.spoiled[0].startswith(f"pair 2, baseline: {overloaded}")
-    assert any(line.startswith(f"pair 2 does not count: a: {overloaded}") for line in told)
+    assert any(line.startswith(f"pair 2 does not count for latency: a: {overloaded}") for line in told)
     (note,) = result.record.notes
-    assert note.startswith(f"pair 2 does not count: baseline: {overloaded}")
-    assert told.count("options for Locust go after --, as in: -- --processes 2 --ws-rate 0.5") == 1
+    assert note.startswith(f"pair 2 does not count for latency: baseline: {overloaded}")
+    advice = "options for Locust go after --, as in: -- --processes 2 --ws-rate 0.5"
+    assert told.count(f"if the load generator was overloaded: {advice}") == 1
 
 
 def test_a_pair_with_a_run_that_was_cut_short_does_not_count(tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ def test_a_pair_with_a_run_that_was_cut_short_does_not_count(tmp_path: Path) -> 
     assert cut.record.item("latency").verdict is Ruling.PASS
     why = "the run was cut short: 12 s of 30 s"
     assert cut.record.item("latency").evidence.spoiled == [f"pair 2, candidate: {why}"]
-    assert f"pair 2 does not count: b: {why}" in told
+    assert f"pair 2 does not count for latency: b: {why}" in told
     assert "the run was cut short; otherwise: " in cut.record.item("connect").summary
 
 
@@ -314,6 +318,40 @@ def test_too_few_round_trips_are_told_before_the_first_run(tmp_path: Path) -> No
     assert "cannot be judged" not in told_by["0"]
     assert "service p99: cannot be judged, about " in told_by["3"]
     assert told_by["3"].startswith("forecast: 12 pairs may be too few")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "duration_s", "told"),
+    [
+        # About one drop a session in 20 s: 5 sessions in 26 s have too few that end in time.
+        (
+            ("--ws-drop-every", "20"),
+            26,
+            r"about \d outages? a run, 10 are needed: --duration \d+s or --ws-drop-",
+        ),
+        (
+            ("--ws-drop-every", "0", "--ws-storm", "1@5:reset"),
+            26,
+            "about 5 outages a run, 10 are needed: more ses",
+        ),
+        (("--ws-drop-every", "2"), 26, ""),
+        (("--ws-drop-every", "0"), 26, ""),
+        (("--ws-drop-every", "20", "--ws-backoff", "none"), 26, ""),
+    ],
+)
+def test_too_few_outages_are_told_before_the_first_run(
+    arguments: Sequence[str], duration_s: int, told: str, tmp_path: Path
+) -> None:
+    """Reconnecting could not be judged; where no outage is planned, it need not be."""
+    interrupted = MadeUpRuns(instead={(1, "a"): KeyboardInterrupt()})
+    _, lines = duel(
+        interrupted, tmp_path, arguments=("--ws-sessions", "1", *arguments), duration_s=duration_s
+    )
+    (forecast,) = forecasts(lines)
+    start = "reconnect, persistence: cannot be judged, "
+    assert (start in forecast) is bool(told), forecast
+    assert re.search(start + told, forecast) or not told, forecast
+    assert "may be too few" in forecast or not told
 
 
 def test_a_run_under_another_load_is_not_alike(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.drops.plan import DropPlan, Storm
-from loadtest.duel.expectation import Expected, PlannedLoad, expected
+from loadtest.duel.expectation import Expected, PlannedLoad, expected, more_resumes, resumes
 from loadtest.session.schedule import parse_backoff
 from tests.support.fake_link import Link, session_config
 
@@ -84,3 +84,23 @@ def test_many_sessions_are_as_a_sample_of_them() -> None:
     assert many.round_trips == pytest.approx(100 * few.round_trips, rel=1e-4)
     # A simulation of 100,000 sessions with another random number generator gave 25,121; 100 is usual chance.
     assert few.round_trips == pytest.approx(25_121, rel=0.02)
+
+
+def test_outages_of_the_warmup_count_as_resumes() -> None:
+    """Not those that end after the run, nor what disconnects nobody."""
+    assert resumes(load(drops=storm(3), warmup_s=10.0)) == 10
+    assert resumes(load(drops=storm(28))) == 0
+    assert resumes(load(drops=storm(10, "slow_reader"))) == 0
+
+
+def test_advice_for_more_resumes_brings_them() -> None:
+    """Storms do not repeat in a longer run."""
+    usual: dict[str, Any] = {"sessions": 1, "backoff": parse_backoff("constant(0.3)")}
+    few = load(drops=DropPlan(20.0), **usual)
+    assert resumes(few) < 10
+    duration_s, every_s = more_resumes(few, least=10)
+    assert duration_s is not None
+    assert every_s is not None
+    assert resumes(load(drops=DropPlan(20.0), duration_s=duration_s, **usual)) >= 12
+    assert resumes(load(drops=DropPlan(every_s), **usual)) >= 12
+    assert more_resumes(load(drops=storm(10)), least=20) == (None, None)

@@ -90,14 +90,37 @@ def test_revision_selects_one_of_two() -> None:
 @pytest.mark.parametrize(
     ("selected", "doubt"),
     [
-        ({"revision": "emergence-00001-abc"}, "no record was selected"),
+        (
+            {"revision": "emergence-00001-abc"},
+            "no record was selected; the log has the revisions: emergence-00042-kof",
+        ),
         ({"since_ns": 1_900_000_000 * 10**9}, "no record was selected"),
     ],
 )
 def test_an_empty_selection_is_never_ok(selected: dict[str, object], doubt: str) -> None:
     """Nothing to check is neither OK nor a failure."""
     report = checked(AFTER, **selected)
-    assert (report.status, report.exit_code, report.doubt) == ("DEGRADED", 4, doubt)
+    assert (report.status, report.exit_code, report.doubt) == ("NO_DATA", 4, doubt)
+
+
+@pytest.mark.parametrize("lines", [(), ("",), ("[]",)])
+def test_an_empty_log_is_no_bad_deploy(lines: tuple[str, ...], tmp_path: Path) -> None:
+    """It has no format to name."""
+    report = checked(written(tmp_path / "empty.log", *lines))
+    assert (report.status, report.exit_code, report.doubt) == ("NO_DATA", 4, "the log is empty")
+
+
+def test_revisions_of_a_log_are_bounded(tmp_path: Path) -> None:
+    """A hostile log names any number of them, of any length."""
+    lines = [
+        json.dumps(
+            {"severity": "INFO", "message": "x", "resource": {"labels": {"revision_name": f"r{n}" + "x" * n}}}
+        )
+        for n in range(300)
+    ]
+    doubt = checked(written(tmp_path / "many.json", *lines), revision="nope").doubt
+    assert doubt.startswith("no record was selected; the log has the revisions: r0, r1x, ")
+    assert len(doubt) < 500
 
 
 def test_an_unknown_format_is_said(tmp_path: Path) -> None:

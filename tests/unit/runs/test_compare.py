@@ -387,3 +387,19 @@ def test_the_runs_taken_are_named(results: Path) -> None:
     lines = compare.comparison_sheet(found).lines
     assert f"v1 = {baseline}, an older one of 6 complete runs" in lines
     assert f"v2 = {found.candidate.path}, the newest of 4 complete runs" in lines
+
+
+def test_another_run_with_the_same_plan_is_named(tmp_path: Path) -> None:
+    """Where the newest run of a revision is a drill; not where no run is alike, or it was cut short."""
+    made(tmp_path, "v1")
+    made(tmp_path, "v2", complete=False)
+    made(tmp_path, "v2", rate=2.0)
+    refused = run("compare", "v1", "v2", "--results", tmp_path)
+    assert refused.exit_code == 2
+    assert "has another run" not in refused.output
+    older = made(tmp_path, "v2")
+    made(tmp_path, "v2", rate=3.0)
+    refused = run("compare", "v1", "v2", "--results", tmp_path)
+    assert refused.exit_code == 2
+    run_id = json.loads((older / "run.json").read_bytes())["run_id"]
+    assert f"v2 has another run with the plan of v1: {run_id}. Repeat one" in " ".join(refused.output.split())

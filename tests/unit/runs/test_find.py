@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from loadtest.errors import RunNotFound, UsageError
 from loadtest.report.terminal import print_sheet
 from loadtest.results.directory import MANIFEST
+from loadtest.results.manifest import DrillRun
 from loadtest.runs.find import find_runs, list_runs, listing_sheet, resolve, run_of_plan
 from tests.support.recorded_runs import recorded
 from tests.support.rundirs import write_run
@@ -139,3 +141,27 @@ def test_a_failed_tool_is_seen_in_the_list(tmp_path: Path, capsys: pytest.Captur
     print_sheet(listing_sheet(listing, tmp_path))
     rows = {line.split()[-1]: line for line in capsys.readouterr().out.splitlines() if "v1.0" in line}
     assert [re.split("  +", rows[run_id].strip())[-2] for run_id in "abc"] == ["yes", "no", "tool failed"]
+
+
+def test_the_list_tells_drills_and_duels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A duel.json that is damaged, or hostile, names no run and breaks no list."""
+    drill = DrillRun(at_s=1.0, command="true")
+    paths = {
+        run_id: write_run(tmp_path, of=manifest(run_id=run_id, drills=drills), seconds=1)
+        for run_id, drills in (("a", (drill,)), ("b", ()), ("c", ()))
+    }
+    pairs = [{name: str(paths[name].relative_to(tmp_path)) for name in "ab"}]
+    deep = b'{"pairs":' + b"[" * 100_000
+    for name, content in (
+        ("good", json.dumps({"pairs": pairs, "end": "", "more": 1}).encode()),
+        ("deep", deep),
+        ("nul", json.dumps({"pairs": [{"a": "x\0", "b": "y"}]}).encode()),
+        ("other", b"\xff"),
+    ):
+        (tmp_path / "duels" / name).mkdir(parents=True)
+        (tmp_path / "duels" / name / "duel.json").write_bytes(content)
+    listing = list_runs(tmp_path)
+    notes = {run.run_id: run.note for run in listing.runs}
+    assert notes == {"a": "drill, duel good", "b": "duel good", "c": ""}
+    print_sheet(listing_sheet(listing, tmp_path))
+    assert "drill, duel good" in " ".join(capsys.readouterr().out.split())
