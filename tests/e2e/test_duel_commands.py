@@ -43,7 +43,7 @@ def test_a_server_that_ends_by_itself_ends_it(
         logs: Mapping[str, Path],
         server_logs: Mapping[str, Path],
     ) -> dict[str, Path]:
-        assert server_logs == {role: log_of(role)}
+        assert server_logs == {}  # a duel follows logs only if it starts both servers
         check_reachable(Target.parse(urls[role], Tls()))
         server = psutil.Process(int(log_of(role).read_text()))
         while server.status() != psutil.STATUS_ZOMBIE:
