@@ -60,7 +60,7 @@ def versioned() -> Iterator[tuple[str, Counter[str]]]:
         return Response(
             http.HTTPStatus.OK,
             "OK",
-            Headers({"X-Version": "build/7", "Content-Length": "18"}),
+            Headers({"X-Version": "build-7", "Content-Length": "18"}),
             b'{"version": "v42"}',
         )
 
