@@ -26,7 +26,6 @@ LOSSES_PER_ATTEMPT = 4
 """Losses needed within a second of an attempt that ended early: of the sessions that are up, far fewer than
 one in five are new at any moment."""
 
-
 GOING_AWAY = frozenset({1001, 1012})
 """Close codes of a server that shuts down: Going Away (RFC 6455, section 7.4.1), Service Restart."""
 
@@ -48,7 +47,8 @@ class Coincidences:
         self._absent: defaultdict[str, Counter[int]] = defaultdict(Counter)  # found nobody, or a proxy
         self._absent_in_drills: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self._lost_as: Counter[tuple[int, int]] = Counter()  # in drills, by second and code
-        self._ended_as: defaultdict[str, Counter[_Ended]] = defaultdict(Counter)  # in drills, by item
+        self._early_as: Counter[tuple[int, int]] = Counter()  # ended early in drills, by second and code
+        self._ended_as: defaultdict[str, Counter[_Ended]] = defaultdict(Counter)  # the same, by item
 
     def event(self, record: Lifecycle, *, in_outage: bool, drill: int | None = None) -> None:
         """Add a lifecycle event.
@@ -68,7 +68,9 @@ class Coincidences:
             if drill is None:
                 self._ended[item][second] += 1
             else:
-                self._ended_as[item][_Ended(drill, second, code_of(record))] += 1
+                code = code_of(record)
+                self._early_as[second, code] += 1
+                self._ended_as[item][_Ended(drill, second, code)] += 1
         elif record.event == "failed" and _may_be_away(record.cause or ""):
             absent = self._absent if drill is None else self._absent_in_drills
             absent[item][second] += 1
@@ -104,18 +106,12 @@ class Coincidences:
             found[ended.drill] += 0 if self._is_drained(ended) else count
         return dict(found)
 
-    def _is_drained(self, ended: "_Ended") -> bool:
+    def _is_drained(self, ended: _Ended) -> bool:
         """Return whether a connection that ended early in a drill went like the drill's losses."""
         if ended.code in GOING_AWAY:
             return True
         alike = [(near, ended.code) for near in _around(ended.second)]
-        losses = sum(self._lost_as[key] for key in alike)
-        early = sum(
-            count
-            for ended_as in self._ended_as.values()
-            for one, count in ended_as.items()
-            if (one.second, one.code) in alike
-        )
+        losses, early = (sum(found[key] for key in alike) for found in (self._lost_as, self._early_as))
         return losses >= LOSSES_PER_ATTEMPT * early
 
     def _is_explained(self, second: int) -> bool:
