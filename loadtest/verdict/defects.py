@@ -16,6 +16,7 @@ from loadtest.ruling import Ruling
 from loadtest.session.recorder import OWN_LIMITS
 from loadtest.statistics.exact_test import more_events
 from loadtest.verdict.allowances import parse_allowances, rule_for
+from loadtest.verdict.drill_rules import turns_away
 from loadtest.verdict.evidence import (
     CleanupEvidence,
     ConnectEvidence,
@@ -143,9 +144,9 @@ def _counts(evidence: object) -> Mapping[str, int]:
             found = {**_forbidden(evidence), "failed": _refused(evidence, "failed_ratio")}
             found = {**found, "id_of_another": leaked}
         case ReconnectEvidence():
-            barred = sum(drill.barred for drill in evidence.drills)
-            found = {**_forbidden(evidence), "refused": _refused(evidence, "refused_ratio")}
-            found = {**found, "barred by a drill's close code": barred}
+            found = {**_forbidden(evidence), **_in_drills(evidence)}
+            in_drills = sum(drill.refused for drill in evidence.drills)
+            found = {**found, "refused": _refused(evidence, "refused_ratio", in_drills)}
         case CountedEvidence():
             found = _forbidden(evidence)
         case HealthEvidence():
@@ -160,11 +161,18 @@ def _forbidden(evidence: CountedEvidence) -> Mapping[str, int]:
     return {name: evidence.counts.get(name, 0) for name, limit in evidence.limits.items() if limit == 0}
 
 
-def _refused(evidence: ConnectEvidence | ReconnectEvidence, limit: str) -> int:
-    """Return how many attempts the server turned down, 0 if these are few enough."""
+def _in_drills(evidence: ReconnectEvidence) -> Mapping[str, int]:
+    return {
+        "barred by a drill's close code": sum(drill.barred for drill in evidence.drills),
+        "failed during a drill": sum(drill.refused for drill in evidence.drills if turns_away(drill)),
+    }
+
+
+def _refused(evidence: ConnectEvidence | ReconnectEvidence, limit: str, in_drills: int = 0) -> int:
+    """Return how many attempts the server turned down, 0 if these are few enough; not those in drills."""
     counts = evidence.counts
     own = sum(counts.get(cause, 0) for cause in OWN_LIMITS)
-    refused = counts.get("failed", 0) - own - evidence.explained_by_losses
+    refused = counts.get("failed", 0) - own - evidence.explained_by_losses - in_drills
     return refused if refused > evidence.limits.get(limit, 0) * counts.get("attempts", 0) else 0
 
 

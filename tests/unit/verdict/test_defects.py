@@ -79,6 +79,12 @@ def barred_by_a_drill() -> AnyItem:
     return test_drill_rules.judged(told, counts=counts).item("reconnect")
 
 
+def refused_in_a_drill() -> AnyItem:
+    """Return `reconnect` of a drill in which nobody listens for a while, among very many other attempts."""
+    rules, counts = test_drill_rules, {"reconnect.attempts": 100_000}
+    return rules.judged(*rules.LOSSES, *rules.REFUSED, *rules.BACK, counts=counts).item("reconnect")
+
+
 GAUGE = ServerGauge(source="http://a/metrics#n", before=1.0, peak=9.0, after=4.0)
 
 FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
@@ -126,6 +132,7 @@ FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
         2,
     ),
     "reconnect refused": (lambda: counted("reconnect", attempts=300, failed=100), "refused", 100),
+    "reconnect refused in a drill": (refused_in_a_drill, "failed during a drill", test_drill_rules.SESSIONS),
     "reconnect barred": (barred_by_a_drill, "barred by a drill's close code", 1),
     "persistence none": (no_history, "history_missing", 190),
     "cleanup close": (
