@@ -193,10 +193,7 @@ class _Search:
         answer = self._ask(path)
         told = str(public_health(answer, self._settings))
         sent = {name.lower() for name, _ in self._settings.engine.headers}
-        if (
-            answer.health.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
-            and "authorization" not in sent
-        ):
+        if answer.health.status in _WANT_A_TOKEN and "authorization" not in sent:
             told += ", without a token: only headers of --ws-header are sent"
         if told not in self.answers:
             self.answers.append(told)
