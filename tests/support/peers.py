@@ -112,11 +112,13 @@ def client_frames(data: bytes) -> list[tuple[Opcode, bytes | str]]:
 
 def switching(request: bytes, *headers: str) -> bytes:
     """Return the response that accepts this upgrade request (RFC 6455, section 4.2.2)."""
-    key = next(
+    keys = (
         line.split(b":", 1)[1].strip()
         for line in request.split(b"\r\n")
         if line.lower().startswith(b"sec-websocket-key:")
     )
+    key = next(keys, b"")
+    assert key, "the client asked for something else than an upgrade: its health, say"
     accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
     lines = (
         "HTTP/1.1 101 Switching Protocols",
