@@ -19,7 +19,8 @@ import shutil
 from typing import Final
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
-from loadtest.text import HIDDEN, NO_SECRETS, Secrets, one_line, without_likely_secrets, without_secrets
+from loadtest.scrubber import NO_SECRETS, Secrets, without_secrets
+from loadtest.text import HIDDEN, NAMES_OF_SECRETS, SHORT_NAMES_OF_SECRETS, one_line, without_likely_secrets
 
 COMMAND_LENGTH: Final = 1000
 """Characters kept of a command: enough to recognize it, and to fit a report."""
@@ -54,10 +55,7 @@ def public_command(command: str, secrets: Secrets = NO_SECRETS, limit: int = COM
     return one_line(shown, limit)
 
 
-_SECRET_PART = re.compile(
-    r"token|secret|pass|pwd|cookie|cred|auth|jwt|bearer|signature|dsn"
-    r"|^(?:pw|pin|otp|psk|sig|sas|pat)$|^key|(?:key|pw)s?$"
-)
+_SECRET_PART = re.compile(rf"{NAMES_OF_SECRETS}|^(?:{SHORT_NAMES_OF_SECRETS})$|^key|(?:key|pw)s?$")
 """What a part of a name contains if the name may be that of a secret."""
 
 _ORDINARY = re.compile(

@@ -3,15 +3,23 @@
     LoadtestError                 exit code 5: the tool itself failed
     ├── UsageError                exit code 2: the request cannot be carried out as given
     │   ├── InvalidSetting        an option, attribute or argument has a bad value
-    │   ├── DialectMistake        a method of a user's dialect raised, or returned something wrong
-    │   │   └── FieldMistake      what `read` returned has a field of the wrong type, often the server's
+    │   ├── AuthorMistake         code that a user wrote is wrong
+    │   │   ├── DialectMistake    a method of a user's dialect raised, or returned something wrong
+    │   │   │   └── FieldMistake  what `read` returned has a field of the wrong type, often the server's
+    │   │   └── ScriptMistake     a task of a user class raised, or made a call that cannot be made
     │   ├── RunNotFound           no run directory, run id or revision has that name
     │   ├── RunUnreadable         a file of a run is damaged or has another schema
     │   ├── RunsNotComparable     two runs were made with different plans
     │   └── ResultsUnwritable     the results folder cannot be written
+    ├── RecordingFailed           a run under way cannot be written any more: the disk is full, for example
     ├── IllegalStep               a session got an event that its state does not allow
+    ├── Flooded                   the server sent too much at once (data for the session, never fatal)
     ├── ConnectFailed             a connection attempt failed (data for the session, never fatal)
     ├── LoginFailed               a dialect's login was refused (data for the session, never fatal)
+    ├── ScriptInterrupted         a call of a script did not get what it waited for (data, never fatal)
+    │   ├── Dropped               the connection ended meanwhile
+    │   ├── ReplyTimeout          no reply, part of one or push came in time
+    │   └── RequestFailed         the server answered with an error
     ├── GaugeUnreadable           the server's metrics cannot be read (data, except before a run)
     ├── MalformedInterval         a worker sent bytes that cannot be read
     └── ServerNotStarted          the reference server did not start
@@ -83,13 +91,13 @@ DIALECT_MISTAKE: Final = "mistake in the dialect"
 """How the text of a DialectMistake begins, in run.json too."""
 
 
-class DialectMistake(UsageError):
-    """A method of a dialect raised an exception or returned something wrong: the author must mend it.
+class AuthorMistake(UsageError):
+    """Code that a user wrote is wrong: its author must mend it.
 
     Args:
         where: class and method: `Chat.request`.
         problem: what is wrong; continues the sentence after the method.
-        given: what it was given: a request's number, or an excerpt of a message; empty if it was not called.
+        given: what helps to find it, as each kind of mistake describes it; empty if the code was not called.
     """
 
     def __init__(self, where: str, problem: str, given: str = "") -> None:
@@ -99,8 +107,21 @@ class DialectMistake(UsageError):
         self.given = given
 
     def __str__(self) -> str:
+        return f"{self.where} {self.problem}"
+
+
+class DialectMistake(AuthorMistake):
+    """A method of a dialect raised an exception or returned something wrong: the author must mend it.
+
+    Args:
+        where: class and method: `Chat.request`.
+        problem: what is wrong; continues the sentence after the method.
+        given: what it was given: a request's number, or an excerpt of a message; empty if it was not called.
+    """
+
+    def __str__(self) -> str:
         given = f" (given {self.given})" if self.given else ""
-        return f"{DIALECT_MISTAKE}: {self.where} {self.problem}{given}"
+        return f"{DIALECT_MISTAKE}: {super().__str__()}{given}"
 
 
 class FieldMistake(DialectMistake):
@@ -108,6 +129,72 @@ class FieldMistake(DialectMistake):
 
     Dialects pass on what the server sent, so such a message is unreadable, and rarely ends the run.
     """
+
+
+class ScriptMistake(AuthorMistake):
+    """A task of a user class raised an exception, or cannot be run: its author must mend it.
+
+    Args:
+        where: class and method: `ChatUser.ask`.
+        problem: what is wrong; continues the sentence after the method.
+        given: the session and the line of the file; empty if it was not called.
+    """
+
+    def __str__(self) -> str:
+        given = f" ({self.given})" if self.given else ""
+        return f"mistake in the script: {super().__str__()}{given}"
+
+
+class ScriptInterrupted(LoadtestError):
+    """A call of a script did not get what it waited for.
+
+    A task need not catch it: it then ends, and the session goes on with another one. The run's books have it
+    already, as they have it of planned messages.
+    """
+
+
+class Dropped(ScriptInterrupted):
+    """The connection ended while a script was using it: a drop of the plan, or a loss."""
+
+    def __str__(self) -> str:
+        return "the connection ended while the task was using it"
+
+
+class ReplyTimeout(ScriptInterrupted):
+    """No reply, part of one or push came in time.
+
+    Args:
+        awaited: what was waited for.
+        timeout_s: for how long, in seconds.
+        recorded: whether the books have a lost request for it; a push that did not come is in no book.
+        discarded: pushes that the tool had discarded unread since the task began; it may be one of them.
+    """
+
+    def __init__(self, awaited: str, timeout_s: float, *, recorded: bool = True, discarded: int = 0) -> None:
+        super().__init__(awaited, timeout_s)
+        self.awaited = awaited
+        self.timeout_s = timeout_s
+        self.recorded = recorded
+        self.discarded = discarded
+
+    def __str__(self) -> str:
+        before = f"; {self.discarded:,} pushes had been discarded unread" if self.discarded else ""
+        return f"{self.awaited} did not come within {self.timeout_s:g} s{before}"
+
+
+class RequestFailed(ScriptInterrupted):
+    """The server answered a request with an error.
+
+    Args:
+        detail: the server's words.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"the server answered with an error: {self.detail}"
 
 
 class LoginFailed(LoadtestError):
@@ -206,23 +293,44 @@ class RunsNotComparable(UsageError):
         )
 
 
+ANOTHER_FOLDER = "Choose another folder (locust: --ws-results, loadtest: --results)"
+MAKE_ROOM = "Make room, or choose another folder (--ws-results; loadtest: --results)"
+
+
 class ResultsUnwritable(UsageError):
     """The results folder, or a file in it, cannot be written.
 
     Args:
         path: the folder or file.
         problem: the system's error message.
+        advice: what to do, a sentence without a full stop.
     """
 
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(path, problem)
+    def __init__(self, path: Path, problem: str, advice: str = ANOTHER_FOLDER) -> None:
+        super().__init__(path, problem, advice)
         self.path = path
         self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"cannot write results to {self.path}: {self.problem}. {self.advice}"
+
+
+class RecordingFailed(LoadtestError):
+    """A run under way cannot be written any more.
+
+    Args:
+        cause: what could not be written, and why.
+    """
+
+    def __init__(self, cause: ResultsUnwritable) -> None:
+        super().__init__(cause)
+        self.path, self.problem, self.advice = cause.path, cause.problem, cause.advice
 
     def __str__(self) -> str:
         return (
-            f"cannot write results to {self.path}: {self.problem}. Choose another folder "
-            "(locust: --ws-results, loadtest: --results)"
+            f"cannot write results any more: {self.problem}. {self.advice}. "
+            f"What was written so far is judged: {self.path}"
         )
 
 
@@ -243,16 +351,33 @@ class IllegalStep(LoadtestError):
         return f"a session in state {self.state} cannot take {self.event}"
 
 
+class Flooded(LoadtestError):
+    """A message of the server holds more than a session can be asked to take; its connection is ended.
+
+    Args:
+        reason: what is too much, and the limit.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
 class ConnectFailed(LoadtestError):
     """A connection attempt failed.
 
     Args:
         refused: the phase and the cause.
+        set_cookies: the Set-Cookie headers of the server's response, if there was one.
     """
 
-    def __init__(self, refused: Refused) -> None:
-        super().__init__(refused)
+    def __init__(self, refused: Refused, set_cookies: tuple[str, ...] = ()) -> None:
+        super().__init__(refused, set_cookies)
         self.refused = refused
+        self.set_cookies = set_cookies
 
     def __str__(self) -> str:
         return f"{self.refused.phase}: {self.refused.cause} ({self.refused.detail})"

@@ -31,12 +31,14 @@ class Identity(Struct, frozen=True, kw_only=True):
         number: number of the session, from 0, unique across workers; selects its part of the plan.
         session_id, thread_id: ids sent to the server, unique across runs.
         user: number of the Locust user that holds the session, from 0.
+        row: number of its row of `--ws-data`; None for that of its own number.
     """
 
     number: int
     session_id: str
     thread_id: str
     user: int = 0
+    row: int | None = None
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -78,6 +80,7 @@ class Phases(Struct, frozen=True, kw_only=True):
 
     dns_ns: int = 0
     tcp_ns: int = 0
+    proxy_ns: int = 0
     tls_ns: int = 0
     upgrade_ns: int = 0
 
@@ -105,7 +108,7 @@ class Refused(Struct, frozen=True, kw_only=True):
     """An attempt failed before the WebSocket was open.
 
     Args:
-        phase: dns, tcp, tls, upgrade, token or login.
+        phase: dns, tcp, proxy, tls, upgrade, token or login.
         cause: short stable word to count by: refused, timeout, http_503, …
         detail: one bounded line for people, without the token.
         unreachable: whether the server sent no response, as when it is down.
@@ -132,7 +135,7 @@ class Lost(Struct, frozen=True, kw_only=True):
         code: the WebSocket connection close code, 1006 without a close frame (RFC 6455 section 7.1.5).
         reason: reason from the close frame, unchanged, or what was wrong with the server's data.
         cause: short stable word to count by: the code as text, or reset, eof, tls, ping_timeout, not_reading,
-            protocol_error, message_too_big, invalid_utf8.
+            protocol_error, message_too_big, invalid_utf8, flooded.
     """
 
     code: int

@@ -37,6 +37,7 @@ ENCODED_LIMIT = 1 << 19
 """Maximum characters of an encoded histogram: 23,552 counts of 9 bytes, incompressible, take 283,000."""
 
 _NS_PER_US = 1000
+_ROUNDING = 1e-9  # 1,000 x (100 - 99.9) / 100 is slightly less than 1
 
 
 def new_histogram() -> Histogram:
@@ -97,12 +98,49 @@ def percentiles_us(histogram: Histogram, percentiles: Sequence[float]) -> dict[f
     return dict(zip(wanted, values_us, strict=True))
 
 
+def carries(samples: int, percentile: float) -> bool:
+    """Return whether so many samples carry a percentile: at least one whole sample lies beyond it.
+
+    p50 takes 2 samples, p99 takes 100, p99.9 takes 1,000; the maximum takes one. This is the rule of what is
+    shown; limits and gates ask for more.
+
+    Args:
+        percentile: in [0, 100].
+    """
+    beyond = samples * (100 - percentile) / 100
+    return samples > 0 and (percentile == 100 or beyond >= 1 - _ROUNDING)
+
+
+def carried_us(histogram: Histogram | None, percentiles: Sequence[float]) -> dict[float, int]:
+    """Return `percentiles_us` at those percentiles that the samples carry; empty without a histogram."""
+    if histogram is None:
+        return {}
+    samples = int(histogram.get_total_count())
+    return percentiles_us(histogram, [one for one in percentiles if carries(samples, one)])
+
+
 def buckets(histogram: Histogram) -> dict[int, int]:
     """Return {highest equivalent value in µs: count} of the non-empty slots, in ascending order."""
     counts = _counts(histogram)
     slots = np.flatnonzero(counts)
     _, highest_us = _bounds_us(slots)
     return dict(zip(highest_us.tolist(), counts[slots].tolist(), strict=True))
+
+
+def cumulative(histogram: Histogram, bounds_us: Sequence[int]) -> tuple[list[int], float]:
+    """Return how many values lie up to each bound, in the end how many there are, and their sum in µs.
+
+    Args:
+        bounds_us: highest equivalent values, in ascending order.
+    """
+    counts = _counts(histogram)
+    slots = np.flatnonzero(counts)
+    found = counts[slots].astype(np.int64)
+    lowest_us, highest_us = _bounds_us(slots)
+    up_to = np.concatenate(([0], np.cumsum(found)))
+    at = np.searchsorted(highest_us, bounds_us, side="right")
+    sum_us = float(((lowest_us + highest_us) / 2 * found).sum())
+    return [*up_to[at].tolist(), int(up_to[-1])], sum_us
 
 
 def highest_equivalent_us(value_us: float) -> int:

@@ -12,8 +12,13 @@ its text, and names the option in its errors: `--ws-backoff`.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from loadtest.connection_options import CONNECTION_ROWS
+from loadtest.output_options import OUTPUT_ROWS
 from loadtest.setting import Group, Setting, written
 from loadtest.values import Choice, FilePath, Flag, Number, Pair, Text, Token, Weighted, Whole, seconds
+
+MAX_REVISION = 200
+"""Characters of a revision: a branch name with what a CI service adds to it, and short enough for tables."""
 
 TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
     Group.SERVER: (
@@ -21,8 +26,19 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "dialect",
             Text("NAME", or_object="a subclass of Dialect"),
             "emergence",
-            "What the server speaks: emergence, echo, or a subclass of loadtest.Dialect in your locustfile.",
+            "What the server speaks: emergence, echo, a bundled dialect (`loadtest options` lists them) or a "
+            "subclass of loadtest.Dialect in your locustfile.",
             in_plan=True,
+        ),
+        Setting(
+            "dialect-option",
+            Text("NAME=VALUE"),
+            (),
+            "Option of a bundled dialect: event=chat. `loadtest options` lists them. Secrets do not belong "
+            "here: reports show the values.",
+            in_plan=True,
+            repeatable=True,
+            in_web_form=False,  # one names a file
         ),
         Setting(
             "path",
@@ -34,7 +50,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
         Setting(
             "token",
-            Text("TOKEN", or_object="a function that returns one"),
+            Text("TOKEN", or_object="a function that returns one", one_line=True),
             None,
             "Token to log in with. As an attribute it may be a function that returns one, async or not. It "
             "is called before each attempt, on the engine's thread, and must neither block nor use gevent.",
@@ -62,9 +78,16 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "header",
             Pair("NAME:VALUE", ":"),
             (),
-            "Header to add to each upgrade request.",
+            "Header to add to each upgrade request. Several may have one name; of Host, Origin, User-Agent "
+            "and Authorization only the last is sent.",
             secret=True,
             repeatable=True,
+        ),
+        Setting(
+            "origin",
+            Text("ORIGIN", one_line=True),
+            None,
+            "Header Origin, which browsers send and many servers check: https://app.example.org.",
         ),
         Setting(
             "data",
@@ -75,7 +98,13 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             secret=True,
             in_web_form=False,
         ),
-        Setting("subprotocol", Token("NAME"), (), "Subprotocol to offer to the server.", repeatable=True),
+        Setting(
+            "subprotocol",
+            Token("NAME"),
+            (),
+            "Subprotocol to offer to the server; several in order of preference, after the dialect's.",
+            repeatable=True,
+        ),
         Setting(
             "subprotocol-optional",
             Flag(),
@@ -84,7 +113,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
         Setting(
             "revision",
-            Text("NAME"),
+            Text("NAME", one_line=True, most=MAX_REVISION),
             None,
             "Version of the server under test. By default what the server says (--ws-revision-header; "
             "version, revision or commit in the health endpoint's JSON), else GITHUB_SHA or CI_COMMIT_SHA, "
@@ -164,6 +193,12 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             "Run to the end even if no session connects for 30 s or all have given up. By default, headless "
             "runs end early.",
         ),
+        Setting(
+            "locust-events",
+            Flag(),
+            False,
+            "Fire Locust's event `request` for each message, once a second, for listeners of your own.",
+        ),
     ),
     Group.DROPS: (
         Setting(
@@ -223,58 +258,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             in_plan=True,
         ),
     ),
-    Group.CONNECTION: (
-        Setting(
-            "open-timeout", seconds(0.001, 3600), 10.0, "Time limit of an attempt to connect.", in_plan=True
-        ),
-        Setting(
-            "connect-concurrency",
-            Whole(1, 100_000, "attempts"),
-            256,
-            "Attempts to connect at the same time, per process.",
-        ),
-        Setting(
-            "source-ip",
-            Text("IP"),
-            (),
-            "Local addresses to connect from, in turn: IP, FIRST-LAST or NETWORK/BITS.",
-            repeatable=True,
-        ),
-        Setting(
-            "tls-ca",
-            FilePath(),
-            None,
-            "Certificates to trust instead of the system's (PEM).",
-            default_text="the system's",
-            in_web_form=False,
-        ),
-        Setting("tls-cert", FilePath(), None, "Client certificate (PEM).", in_web_form=False),
-        Setting(
-            "tls-key",
-            FilePath(),
-            None,
-            "Private key of the client certificate (PEM).",
-            default_text="in the certificate's file",
-            in_web_form=False,
-        ),
-        Setting("tls-insecure", Flag(), False, "Accept any server certificate."),
-        Setting(
-            "",
-            Whole(1, 2**30, "bytes"),
-            None,
-            "Largest message that is accepted from the server; a restored history is one message.",
-            attribute="max_message_bytes",
-            default_text="16 MiB, or what a history of the dialect's window may need",
-        ),
-        Setting("", seconds(0.1, 86_400), 20.0, "Time between keepalive pings.", attribute="ping_interval_s"),
-        Setting(
-            "",
-            seconds(0.1, 86_400),
-            20.0,
-            "Time after which a ping without a pong ends the connection.",
-            attribute="ping_timeout_s",
-        ),
-    ),
+    Group.CONNECTION: CONNECTION_ROWS,
     Group.VERDICT: (
         Setting(
             "pushes-per-s",
@@ -285,7 +269,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
         Setting(
             "baseline",
-            Text("RUN"),
+            Text("RUN", one_line=True),
             None,
             "Run directory, run id or revision to compare with, or none.",
             default_text="the pinned run, else one of another revision",
@@ -309,11 +293,14 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
         ),
         Setting(
             "margin",
-            Text("QUANTILE=SHARE%[/TIMEms]"),
+            Text("GATE=SHARE%[/AMOUNT]"),
             (),
-            "How much slower than the baseline still counts as unchanged at p50, p90, p99 or outage: a share "
-            "(p50=8%), a time (p99=2ms), or the larger of both (p99=15%/2ms).",
-            default_text="5%, 10%, 20% and 20%, each at least 0.2ms",
+            "How much worse than the baseline still counts as unchanged: a share (p50=8%), an amount "
+            "(p99=2ms), or the larger of both (p99=15%/2ms). Gates: p50, p90, p99 and p99.9 of round trips, "
+            "response, connect, resume, outage, first reply, drift (within the run), slow (replies: "
+            "slow=100%/0.02pt) and losses (a session-hour: losses=1/h).",
+            default_text="5% at p50 and drift, 10% at p90, 30% at p99.9, 20% at others; slow=100%/0.02pt, "
+            "losses=1/h",
             repeatable=True,
         ),
         Setting(
@@ -376,9 +363,7 @@ TABLE: Final[Mapping[Group, Sequence[Setting]]] = {
             in_web_form=False,
         ),
     ),
-    Group.OUTPUT: (
-        Setting("results", FilePath("DIR"), "results", "Folder for run directories.", in_web_form=False),
-    ),
+    Group.OUTPUT: OUTPUT_ROWS,
 }
 """All settings, by heading."""
 
@@ -402,38 +387,44 @@ def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return {attribute: row.read(values[attribute]) for attribute, row in SETTINGS.items()}
 
 
-LOGIN: Final = ("token", "token_cmd", "token_ttl_s")
-"""How sessions log in: with a token, or with one that a command prints, and its greatest age."""
-
-
-def overridden(values: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of one source, overridden by those of a stronger one.
-
-    One that says how to log in replaces the other way too: a token the command, the command a token.
-    """
-    merged = {**values, **by}
-    if by.get("token_cmd") and not by.get("token"):
-        merged["token"] = None
-    elif by.get("token") and not by.get("token_cmd"):
-        merged |= {"token_cmd": None, "token_ttl_s": by.get("token_ttl_s")}
-    return merged
-
-
 def options_of(plan_fields: Iterable[str]) -> list[str]:
     """Return the options that set these fields of a run's plan."""
-    others = {**LOCUST_OPTIONS, "version": "the version of loadtest"}
+    others = {**LOCUST_OPTIONS, "version": "the version of loadtest", "tasks": "the tasks of the user class"}
     return [others.get(name) or _OF_PLAN[name].option for name in plan_fields]
 
 
 def command_options(plan: Mapping[str, Any]) -> list[str]:
     """Return the options that reproduce a run's plan, with values quoted for a shell.
 
-    Those of drills are not among them: a plan has their moments and not their commands.
+    Those of drills and of the proxy are not among them: a plan has the moments of drills and not their
+    commands, and of a proxy its kind.
 
     Args:
-        plan: the plan's fields by name.
+        plan: the plan's fields by name, or those of them that are to be given.
     """
     given = [
-        (row, written(plan[name])) for name, row in _OF_PLAN.items() if row.name and row.attribute != "drills"
+        (row, plan[name])
+        for name, row in _OF_PLAN.items()
+        if name in plan and row.name and row.attribute != "drills" and not row.secret
     ]
-    return [row.option_with(value) for row, value in given if value]
+    return [
+        row.option_with(text)
+        for row, value in given
+        if _is_worth_naming(row, value)
+        for text in _texts(row, value)
+    ]
+
+
+def _texts(row: Setting, value: Any) -> list[str]:
+    """Return the texts that an option is given with: names with values stand in an option each."""
+    if row.repeatable and isinstance(value, Mapping):
+        return [f"{name}={text}" for name, text in value.items()]
+    return [written(value)]
+
+
+_SINCE_PLAN_2 = ("compression", "ping_interval_s")
+"""Settings that older runs did not have: commands name them where they are not the default."""
+
+
+def _is_worth_naming(row: Setting, value: Any) -> bool:
+    return bool(written(value)) and not (row.attribute in _SINCE_PLAN_2 and value == row.default)

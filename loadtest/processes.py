@@ -1,22 +1,69 @@
 """Child processes: each has its own session and process group, and the whole group is ended with it.
 
 Ctrl-C in the terminal reaches only this process, which then ends its children. Commands run without a shell.
+If this process is killed, `loadtest.orphan_guard` ends its children instead.
 Ending a child takes these steps: SIGTERM to its group, a grace period, SIGKILL to its group, and collecting
 its exit status. This is plain `subprocess` without threads or signal handlers, so it works in any thread,
 beside forked workers, and in a process that gevent has patched (there only in the main thread, a limit of
 gevent).
 """
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import IO, Self
 
+from loadtest import orphan_guard
+
+
+class _Guard:
+    """The guard of this process's children, started with the first of them."""
+
+    def __init__(self) -> None:
+        self._forked()
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """Begin anew: the guard is the parent's, and a thread that this process lacks may hold the lock."""
+        self._pipe: int | None = None
+        self._lock = threading.Lock()
+
+    def tell(self, change: str, group: int) -> None:
+        """Add (+) or remove (-) a process group."""
+        with self._lock:  # two guards would each end what was removed from the other
+            if self._pipe is None:
+                self._pipe = self._started()
+        with suppress(OSError):  # somebody has killed the guard
+            os.write(self._pipe, f"{change}{group}\n".encode())
+
+    def _started(self) -> int:
+        """Start the guard; return the pipe to it."""
+        reading, writing = os.pipe()
+        null = os.open(os.devnull, os.O_RDWR)
+        script = [sys.executable, "-I", "-S", orphan_guard.__file__]
+        files = [(os.POSIX_SPAWN_DUP2, one, number) for number, one in enumerate((reading, null, null))]
+        try:
+            libraries = {name: text for name, text in os.environ.items() if name.startswith(("LD_", "DYLD_"))}
+            os.posix_spawn(script[0], script, libraries, file_actions=files, setsid=True)
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+            os.close(null)
+        return writing
+
+
+_GUARD = _Guard()
+
 PIPE = subprocess.PIPE
-"""Pass it as `output` to read the child's output from `Process.output`."""
+"""Pass it as `output` or `errors` to read from the child through `Process.output` or `Process.errors`."""
 
 
 class Process:
@@ -25,13 +72,14 @@ class Process:
     Args:
         command: program and arguments.
         output: where its standard output goes: an open file, or PIPE.
-        errors: where its standard error goes; None for the same place as `output`.
+        errors: where its standard error goes: as `output`; None for the same place.
         environment: the child's whole environment; None to inherit this process's.
         grace_s: seconds between SIGTERM and SIGKILL in `stop`; 0 for SIGKILL at once.
 
     Attributes:
         pid: process id.
         output: the reading end of the pipe, unbuffered; None without PIPE.
+        errors: the same of standard error.
 
     Raises:
         OSError: the command cannot be started.
@@ -42,7 +90,7 @@ class Process:
         command: Sequence[str],
         *,
         output: IO[bytes] | int,
-        errors: IO[bytes] | None = None,
+        errors: IO[bytes] | int | None = None,
         environment: Mapping[str, str] | None = None,
         grace_s: float = 0.0,
     ) -> None:
@@ -57,7 +105,9 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._process.pid
+        _GUARD.tell("+", self.pid)
         self.output = self._process.stdout
+        self.errors = self._process.stderr
 
     @property
     def exit_status(self) -> int | None:
@@ -79,6 +129,10 @@ class Process:
         """End the process and its group with SIGKILL; return its exit status."""
         return self._end(0.0)
 
+    def let_go(self) -> None:
+        """Let what the process started live on, whatever becomes of this one."""
+        _GUARD.tell("-", self.pid)
+
     def _end(self, grace_s: float) -> int:
         try:
             if grace_s and self.exit_status is None:
@@ -88,6 +142,7 @@ class Process:
             # Even if the process has already ended: its descendants may still run.
             self._signal(signal.SIGKILL)
             status = self._process.wait()
+            self.let_go()
         return status
 
     def _signal(self, number: signal.Signals) -> None:
@@ -127,3 +182,18 @@ def tail(file: IO[bytes], limit: int) -> str:
     """
     length = os.fstat(file.fileno()).st_size
     return os.pread(file.fileno(), limit, max(0, length - limit)).decode(errors="replace")
+
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def end_with_parent(parent: int) -> None:
+    """Let this process, forked just now, be killed when its parent ends, however that ends; Linux only.
+
+    Args:
+        parent: process id of the parent, whose main thread has forked.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before that
+            os._exit(1)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
-from loadtest.values import Choice, Flag, Kind, Number, Weighted
+from loadtest.values import Choice, Flag, Kind, Number, OneOf, Weighted
 
 
 class Group(StrEnum):
@@ -40,6 +40,7 @@ class Setting:
         repeatable: whether it can be given more than once; its value is then a tuple.
         in_web_form: whether the web form shows it. Settings that read files or run programs on this machine
             are not shown: a web request must not change what they were when the process started.
+        alias: another name of the option, with its dashes; empty if there is none.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Setting:
     secret: bool = False
     repeatable: bool = False
     in_web_form: bool = True
+    alias: str = ""
 
     def __post_init__(self) -> None:
         in_seconds = isinstance(self.kind, Number) and self.kind.unit == "seconds"
@@ -83,7 +85,7 @@ class Setting:
     @property
     def allowed(self) -> str:
         """The bounds or the choices; empty if there are none."""
-        return str(self.kind) if isinstance(self.kind, Number | Choice | Weighted) else ""
+        return allowed(self.kind)
 
     @property
     def shown_default(self) -> str:
@@ -109,6 +111,11 @@ class Setting:
             if self.secret:
                 raise InvalidSetting(error.option, NOT_SHOWN, error.problem, error.hint) from None
             raise
+
+
+def allowed(kind: Kind) -> str:
+    """Return the bounds or the choices of a kind; empty if there are none."""
+    return str(kind) if isinstance(kind, Number | OneOf | Choice | Weighted) else ""
 
 
 def _each(given: Any) -> Iterable[Any]:

@@ -89,7 +89,7 @@ class Number:
         return value
 
     def _converted(self, given: Any) -> float:
-        return float(given)
+        return float(_digits(given))
 
     def __str__(self) -> str:
         least, most = _plain(self.least), _plain(self.most)
@@ -110,7 +110,7 @@ class Whole(Number):
         return int(super().read(given, option, part, hint))
 
     def _converted(self, given: Any) -> int:
-        value = int(given)
+        value = int(_digits(given))
         if not isinstance(given, str | bytes) and value != given:
             raise ValueError
         return value
@@ -119,9 +119,34 @@ class Whole(Number):
         return f"a whole number, {super().__str__()}"
 
 
+def _digits(given: Any) -> Any:
+    """Return a number as given; refuse what only Python reads: `1_000`, and digits of other scripts."""
+    if isinstance(given, str) and not (given.isascii() and "_" not in given):
+        raise ValueError
+    return given
+
+
 def seconds(least: float, most: float = math.inf, *, or_zero: bool = False, above: bool = False) -> Number:
     """Return the kind of a duration in seconds; see `Number`."""
     return Number(least, most, "seconds", metavar="SECONDS", or_zero=or_zero, above=above)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few whole numbers."""
+
+    numbers: Sequence[int]
+    metavar: str = "N"
+
+    def read(self, given: Any, option: str) -> int:
+        """Return the number; see `Kind.read`."""
+        for number in self.numbers:
+            if given == str(number) or (given == number and type(given) is int):
+                return number
+        raise InvalidSetting(option, given, f"must be {self}")
+
+    def __str__(self) -> str:
+        return str(Choice([str(number) for number in self.numbers]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +213,30 @@ class Weighted:
         return f"{self.number}, or several with weights: {least}=9,{most}=1"
 
 
+MAX_TEXT = 1 << 16
+"""Characters of a text: far more than a token or a command needs; headers of servers end at 8 KiB or so."""
+
+
+def text_problem(text: str, *, one_line: bool = False) -> str:
+    """Return why a text cannot be used, as the rest of a sentence after the option; empty if it can.
+
+    Args:
+        text: the text.
+        one_line: whether line ends and other control characters are refused, too: they would end a header.
+    """
+    if len(text) > MAX_TEXT:
+        return f"must have at most {MAX_TEXT:,} characters"
+    if any("\ud800" <= one <= "\udfff" for one in text):
+        return "must be text in UTF-8"
+    if one_line and any(ord(one) < _SPACE or ord(one) == _DELETE for one in text):
+        broken = any(one in text for one in "\r\n")
+        return "must not contain a line break" if broken else "must not contain a control character"
+    return "must not contain a NUL character" if "\0" in text else ""
+
+
+_SPACE, _DELETE = 0x20, 0x7F
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Text.
@@ -196,15 +245,24 @@ class Text:
         metavar: placeholder in a command's help.
         or_object: the Python objects that a locustfile may give instead, for errors; empty if none. This kind
             does not check them: `loadtest.locust_plugin.load_settings` knows their types.
+        one_line: whether it must hold no line break or other control character: it becomes part of a header.
+        most: maximum length in characters.
     """
 
     metavar: str = "TEXT"
     or_object: str = ""
+    one_line: bool = False
+    most: int = MAX_TEXT
 
     def read(self, given: Any, option: str) -> Any:
         """Return the text or object unchanged."""
         if not (self.or_object or isinstance(given, str)):
             raise InvalidSetting(option, given, f"must be {self}")
+        if isinstance(given, str):
+            if problem := text_problem(given, one_line=self.one_line):
+                raise InvalidSetting(option, given, problem)
+            if len(given) > self.most:
+                raise InvalidSetting(option, given, f"must have at most {self.most} characters")
         return given
 
     def __str__(self) -> str:
@@ -223,7 +281,7 @@ class Token:
     @staticmethod
     def admits(given: object) -> bool:
         """Return whether this is such a token."""
-        return isinstance(given, str) and _TOKEN.fullmatch(given) is not None
+        return isinstance(given, str) and len(given) <= MAX_TEXT and _TOKEN.fullmatch(given) is not None
 
     def read(self, given: Any, option: str) -> str:
         """Return the token."""
@@ -233,6 +291,10 @@ class Token:
 
     def __str__(self) -> str:
         return "a token (RFC 7230): letters, digits and !#$%&'*+-.^_`|~"
+
+
+_MAX_PATH = 4095
+"""Bytes of a path (PATH_MAX of Linux, less the NUL at its end)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +307,12 @@ class FilePath:
         """Return the path."""
         if not (given and isinstance(given, str | os.PathLike)):
             raise InvalidSetting(option, given, f"must be {self}")
+        try:
+            size = len(os.fsencode(given))
+        except UnicodeEncodeError:
+            raise InvalidSetting(option, given, "must be a path in UTF-8") from None
+        if size > _MAX_PATH or "\0" in os.fsdecode(given):
+            raise InvalidSetting(option, given, f"must be {self} of at most {_MAX_PATH} bytes, without NUL")
         return Path(given)
 
     def __str__(self) -> str:
@@ -267,7 +335,9 @@ class Pair:
         """Return name and value without surrounding blanks; errors hide them, as they may be secret."""
         match given.split(self.separator, 1) if isinstance(given, str) else given:
             case [str() as name, str() as value] if name.strip():
-                return name.strip(), value.strip()
+                if problem := text_problem(name) or text_problem(value):
+                    raise InvalidSetting(option, NOT_SHOWN, problem)
+                return name.strip(), value.strip(" \t")
         raise InvalidSetting(option, NOT_SHOWN, f"must be {self}")
 
     def __str__(self) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import ssl
+import sys
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,21 +12,47 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.support.children import heed_in_children
 from tests.support.peers import open_sockets, until
 from tests.support.turns import turn
 
 # On small arrays, numpy's threads in each process cost more CPU than they save. numpy reads this on import.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# Hundreds of processes import the package. Containers often forbid Python to keep what it has compiled: each
+# process would then spend a second of CPU on compiling it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# A shell that starts the suite in the background has it ignore SIGINT, and what the tests start would inherit
+# that and ignore Ctrl-C. Of a signal that is handled, children get the default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SLOWEST_FIRST = ("e2e", "wire", "unit")
 """Folders in the order their files are distributed: tests that wait long must not start last."""
+
+LONGEST = {"test_calibration.py", "test_duel.py"}
+"""Files whose tests compute for half a minute: first in their folder, or they end long after all others."""
 
 pytest_plugins = ["tests.support.effort", "tests.support.external", "tests.support.golden"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _closed_terminals() -> None:
+    """Let what the tests start heed SIGHUP under `nohup`, too.
+
+    Only processes that run tests have fixtures: the processes that pytest itself starts keep ignoring it, and
+    the suite goes on when its terminal is closed.
+    """
+    heed_in_children(signal.SIGHUP)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run tests marked `alone` while no other test or fixture runs."""
+    """Run tests marked `alone` while no other test or fixture runs, except those marked `beside`."""
+    if item.get_closest_marker("beside") is not None:
+        return (yield)
     folder: Path = item.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # pytest's own way
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
@@ -33,13 +61,29 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the folders with real runs first; keep the order within a folder."""
+    """Put what mostly waits first, then files with tests that run alone, then the folders with real runs.
 
-    def rank(item: pytest.Item) -> int:
+    A test that runs alone waits until all others have ended, and none starts meanwhile. If such tests come
+    first in their files and these first of all, this happens once; spread over the suite, each idles workers.
+    """
+    alone = {item.path for item in items if item.get_closest_marker("alone")}
+
+    def rank(item: pytest.Item) -> tuple[bool, bool, int, bool]:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        return SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+        place = SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
+        short = item.path.name not in LONGEST
+        return (item.get_closest_marker("beside") is None, item.path not in alone, place, short)
 
     items.sort(key=rank)
+    # Within a file, in its own place of the order: those that run alone before the others.
+    positions: dict[Path, list[int]] = {}
+    for position, item in enumerate(items):
+        if item.path in alone:
+            positions.setdefault(item.path, []).append(position)
+    for places in positions.values():
+        first = sorted(places, key=lambda place: items[place].get_closest_marker("alone") is None)
+        for place, item in zip(places, [items[place] for place in first], strict=True):
+            items[place] = item
 
 
 @pytest.fixture
@@ -56,11 +100,13 @@ class Certificates:
         authority: certificate of the authority that issued the server's.
         stranger: certificate of an authority that did not.
         server: the server's key and certificate chain.
+        strangers_client: key and certificate chain of a client, issued by the stranger.
     """
 
     authority: Path
     stranger: Path
     server: Path
+    strangers_client: Path
 
     def server_context(self) -> ssl.SSLContext:
         """Return the TLS context of a server on localhost."""
@@ -73,10 +119,13 @@ class Certificates:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Create the certificates once per test session."""
     folder = tmp_path_factory.mktemp("certificates")
-    files = Certificates(folder / "authority.pem", folder / "stranger.pem", folder / "server.pem")
-    authority = trustme.CA()
+    names = ("authority", "stranger", "server", "client")
+    files = Certificates(*(folder / f"{name}.pem" for name in names))
+    authority, stranger = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(files.authority))
-    trustme.CA().cert_pem.write_to_path(str(files.stranger))
+    stranger.cert_pem.write_to_path(str(files.stranger))
+    client = stranger.issue_cert("client.example").private_key_and_cert_chain_pem
+    client.write_to_path(str(files.strangers_client))
     authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         str(files.server)
     )

@@ -1,15 +1,16 @@
 """The command line: each command parses its options, calls the package, prints the result, and exits.
 
-Exit codes: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed. A `LoadtestError`
-prints one line and exits with its own code; any other exception is a defect, prints its traceback and exits
-with 5. Nothing is computed here. A command imports what it needs only when it runs, so that the others start
-fast.
+Exit codes: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed, 130 ended by Ctrl-C.
+A `LoadtestError` prints one line and exits with its own code; any other exception is a defect, prints its
+traceback and exits with 5. Output that cannot be written (`loadtest list | head`) is dropped. Nothing is
+computed here. A command imports what it needs only when it runs, so that the others start fast.
 """
 
 import contextlib
+import signal
 import traceback
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,27 +21,62 @@ from loadtest.cli.duel_command import duel
 from loadtest.cli.options_command import options_command
 from loadtest.cli.run_commands import compare, list_command, report, trend
 from loadtest.cli.serve_command import serve
+from loadtest.cli.shared_options import echo, write_for_github
 from loadtest.errors import LoadtestError
+from loadtest.output_streams import complete_output, open_missing_streams
+from loadtest.signals import exit_code_of
+from loadtest.text import one_line
+
+if TYPE_CHECKING:
+    from loadtest.runs.ci_output import CiReport
+
+_ERROR_LENGTH = 8000
+"""Characters of an error: names of files, which it may quote, can hold what steers a terminal."""
 
 
 class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
+        open_missing_streams()
+        ended = None
         with _errors_as_exit_codes(ctx):
-            return super().invoke(ctx)
+            with complete_output():
+                try:
+                    return super().invoke(ctx)
+                except click.exceptions.Exit as error:  # how most commands end: their output must be complete
+                    ended = error
+            raise ended
 
 
 @contextlib.contextmanager
 def _errors_as_exit_codes(ctx: click.Context) -> Iterator[None]:
     try:
         yield
-    except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):
+    except (click.ClickException, click.exceptions.Exit):
         raise  # click handles these itself
+    except (KeyboardInterrupt, click.Abort):  # click's own exit code says that something has failed
+        click.echo("Aborted!", err=True)
+        ctx.exit(exit_code_of(signal.SIGINT))
     except LoadtestError as error:
-        click.echo(f"Error: {error}", err=True)
+        echo(f"Error: {one_line(str(error), _ERROR_LENGTH)}", err=True)
+        _report_failure(ctx, error)
         ctx.exit(error.exit_code)
     except Exception:
         traceback.print_exc()
         ctx.exit(LoadtestError.exit_code)
+
+
+def _report_failure(ctx: click.Context, error: LoadtestError) -> None:
+    """Let GitHub Actions know that there is no result, if it was to be told one."""
+
+    def report() -> "CiReport":
+        from loadtest.runs.ci_output import nothing_judged
+
+        return nothing_judged(str(error))
+
+    try:
+        write_for_github(ctx, report)
+    except LoadtestError as problem:
+        echo(f"Error: {one_line(str(problem), _ERROR_LENGTH)}", err=True)
 
 
 @click.group(

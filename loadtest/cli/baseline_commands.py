@@ -12,9 +12,14 @@ def baseline() -> None:
     """Pin the run that others are compared with, or show which one it is.
 
     The baseline of a run is the first of: the one given (--ws-baseline); the run pinned for its plan; the
-    newest sound run of another revision with the same plan. Sound means: complete, enough samples, a load
-    generator that kept up, and connect, messaging and latency not failed. If no run is sound, the best one is
-    used. A run without a revision ('unnamed') is never chosen or pinned: its server may be any version.
+    newest sound run of another revision with the same plan, those on the same machine first. Sound means:
+    complete, enough samples, a load generator that kept up, connect and messaging not failed, and latency
+    PASS, or not compared because there was no other run. If no run is sound, the best one is used.
+
+    A run whose latency was FAIL or INCONCLUSIVE is never chosen: releases that are each a little slower are
+    compared with the last good one, not with each other. If there are only such runs, latency is INCONCLUSIVE
+    until you pin one. A run without a revision ('unnamed') is never chosen or pinned: its server may be any
+    version.
     """
 
 

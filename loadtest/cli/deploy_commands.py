@@ -9,7 +9,10 @@ import click
 from loadtest.cli.setting_options import given_values, named_as_typed, setting_options
 from loadtest.cli.shared_options import (
     check_output,
+    check_standard_input,
+    exit_with,
     format_option,
+    inconclusive_option,
     json_option,
     markdown_option,
     print_json,
@@ -30,6 +33,7 @@ from loadtest.cli.shared_options import (
 @rules_option
 @json_option
 @markdown_option
+@inconclusive_option
 @click.pass_context
 def check_log(
     ctx: click.Context,
@@ -43,8 +47,9 @@ def check_log(
 ) -> None:
     """Tell client disconnects from real errors in a server log, without a run.
 
-    FILE is a log, gzipped or not, or - for standard input: text from Python's logging or uvicorn, JSON lines,
-    or the output of `gcloud logging read --format=json`. Several logs are shown side by side: BEFORE AFTER.
+    FILE is a log, gzipped or not, or - for standard input: text or JSON, as a program logs it or as docker,
+    kubectl, journalctl or gcloud print it. With two logs, BEFORE AFTER, the second one is compared with the
+    first one by records an hour: what is new or gone, and what is more or less frequent than chance explains.
 
     \b
     OK         no real error, no disconnect logged as an error, 95% of disconnects at INFO or below
@@ -52,11 +57,13 @@ def check_log(
     NO_DATA    no record to judge
     CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records
 
-    Exit code (of the last FILE): 0 OK, 1 DEGRADED or CRITICAL, 2 usage error, 4 nothing to judge.
+    Exit code (of the last FILE alone, whatever it is compared with): 0 OK, 1 DEGRADED or CRITICAL, 2 usage
+    error, 4 nothing that can be judged, such as a log of which over 5% have no level.
 
     \b
     A rule of your own gives a text its class: graceful, abrupt, send_to_gone_client (a client left),
-    cancelled_at_shutdown, real_error or other. * matches anything, ^ and $ match the ends:
+    prober (a client that speaks no WebSocket), cancelled_at_shutdown, real_error or other.
+    * matches anything, ^ and $ match the ends:
       [[rule]]
       class = "abrupt"
       message = "peer * went away"          # or exception = "…", frames = "…" of its traceback
@@ -73,20 +80,26 @@ def check_log(
       gcloud logging read 'resource.labels.service_name="chat"' --freshness=1h --format=json |
         loadtest check-log - --revision chat-00042-kof --json | jq -r .status
     """
-    from loadtest.runs.check_log import Selection, check, check_sheet
+    from loadtest.runs.check_log import Selection, check
+    from loadtest.runs.log_changes import compare_logs
+    from loadtest.runs.log_tables import check_sheet
     from loadtest.serverlog.rules import load_rules
     from loadtest.serverlog.times import parse_since
 
     check_output(as_json=as_json, markdown=markdown)
+    check_standard_input(files)
     now_ns = time.time_ns()
     since_ns = None if since is None else parse_since(since, now_ns)
-    selection = Selection(since_ns=since_ns, revision=revision)
+    selection = Selection(since_ns=since_ns, revision=revision, now_ns=now_ns)
     table = load_rules(rules, option="--rules")
     reports = [check([file], rules=table, selection=selection, format=log_format) for file in files]
     earlier = [one.to_json(now_ns) for one in reports[:-1]]
     document = reports[-1].to_json(now_ns) | ({"compared_with": earlier} if earlier else {})
-    print_sheet_as(check_sheet(reports), document, as_json=as_json, markdown=markdown)
-    ctx.exit(reports[-1].exit_code)
+    changes = compare_logs(*reports[-2:]) if earlier else None
+    if changes is not None:
+        document["changes"] = changes.to_json()
+    print_sheet_as(check_sheet(reports, changes), document, as_json=as_json, markdown=markdown)
+    exit_with(ctx, reports[-1].exit_code)
 
 
 @click.command()
@@ -103,10 +116,23 @@ def check_log(
 @click.option("--health-path", metavar="PATH", help="Path of the health endpoint.  [default: the dialect's]")
 @click.option("--sessions", default=14, show_default=True, help="Number of sessions; each is dropped once.")
 @setting_options(
-    *("dialect", "path", "token", "token_cmd", "token_ttl_s", "headers", "data", "subprotocol_optional"),
-    *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
+    *("dialect", "dialect_options", "path", "token", "token_cmd", "token_ttl_s", "headers", "data"),
+    *(
+        "origin",
+        "subprotocols",
+        "subprotocol_optional",
+        "compression",
+        "proxy",
+        "tls_ca",
+        "tls_cert",
+        "tls_key",
+        "tls_insecure",
+        "sni",
+    ),
     *("server_logs", "server_log_cmd", "revision", "revision_header", "limits"),
+    "github",
 )
+@inconclusive_option
 @click.option(
     "--results",
     default="results/probes",
@@ -156,4 +182,4 @@ def probe(
         print_json(probed.to_json())
     elif probed.judged is not None:
         print_verdict(probed.judged)
-    ctx.exit(probed.exit_code)
+    exit_with(ctx, probed.exit_code)

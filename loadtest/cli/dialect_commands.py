@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from loadtest.cli.setting_options import given_values, named_as_typed, setting_options
-from loadtest.cli.shared_options import json_option, print_json
+from loadtest.cli.shared_options import echo, json_option, print_json
 
 
 @click.group()
@@ -24,6 +24,8 @@ def dialect() -> None:
 @click.option("--host", metavar="URL", help="ws://HOST[:PORT][/PATH] or wss://…  [default: the user class's]")
 @setting_options(
     *(
+        "dialect",
+        "dialect_options",
         "path",
         "token",
         "token_cmd",
@@ -35,7 +37,7 @@ def dialect() -> None:
         "open_timeout_s",
         "reply_timeout_s",
     ),
-    *("tls_ca", "tls_cert", "tls_key", "tls_insecure"),
+    *("origin", "compression", "proxy", "tls_ca", "tls_cert", "tls_key", "tls_insecure", "sni"),
 )
 @json_option
 @click.pass_context
@@ -48,7 +50,7 @@ def check(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Let one session of a locustfile's dialect talk to the server, and show how it went.
+    """Let one session of a locustfile's or a bundled dialect talk to the server, and show how it went.
 
     It logs in, connects, sends three requests one after the other, closes, reconnects, resumes, sends two
     more and closes: a few seconds, by the code that a run uses. Then you see each message and what the
@@ -63,6 +65,7 @@ def check(
     \b
     Examples:
       loadtest dialect check chat.py --host ws://127.0.0.1:8000
+      loadtest dialect check locustfiles/ws.py --dialect socketio --host ws://127.0.0.1:3000
       loadtest dialect check chat.py --host wss://staging.example.org --path /ws/{session_id}
       LOCUST_WS_TOKEN=… loadtest dialect check chat.py ChatUser --host wss://chat.example.org
       loadtest dialect check chat.py --host ws://127.0.0.1:8000 --json | jq '.findings'
@@ -79,3 +82,69 @@ def check(
     else:
         print_check(checked)
     ctx.exit(checked.exit_code)
+
+
+@dialect.command("from")
+@click.argument("recording", type=click.Path(path_type=Path), metavar="FILE.har")
+@click.option(
+    "-o",
+    "output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    help="The new locustfile.",
+)
+@click.option(
+    "--connection",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Which connection, if the recording has several; without it they are listed.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["auto", "json", "msgpack", "text"]),
+    default="auto",
+    show_default=True,
+    help="Form of the messages.",
+)
+@json_option
+@click.pass_context
+def from_recording(
+    ctx: click.Context, /, recording: Path, output: Path, number: int | None, form: str, as_json: bool
+) -> None:
+    """Make a locustfile of a recorded WebSocket connection.
+
+    FILE.har was exported by Chrome or Edge (DevTools), Playwright (also a .zip) or mitmproxy. What its
+    messages mean is inferred: ids and replies, the established session, pushes, heartbeats, streams. The
+    locustfile has a dialect and a script with the recorded pauses, and a comment for each guess. Then the
+    recording is played through the dialect. Tokens, passwords and addresses of the recording are not in it:
+    give yours with --ws-token and --ws-data.
+
+    docs/from-a-recording.md shows how to record and what to check.
+
+    Exit code: 0 the dialect explains at least half of the server's messages, 1 it explains fewer, 2 the
+    recording cannot be read or a connection must be chosen.
+
+    \b
+    Examples:
+      loadtest dialect from chat.har -o locustfile.py
+      loadtest dialect from page.har --connection 3 -o locustfile.py
+      loadtest dialect from game.zip --format msgpack -o locustfile.py
+    """
+    from loadtest.capture.conversion import ConnectionNotChosen, converted, write_new
+
+    try:
+        conversion = converted(recording, number=number, form=form)
+    except ConnectionNotChosen as error:
+        for line in error.table:
+            echo(line, err=True)
+        raise
+    write_new(output, conversion.source)
+    if as_json:
+        print_json(conversion.to_json())
+    else:
+        for line in conversion.lines(str(output)):
+            echo(line)
+    ctx.exit(conversion.exit_code)

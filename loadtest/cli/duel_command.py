@@ -8,9 +8,13 @@ import click
 from loadtest.cli.setting_options import setting_option
 from loadtest.cli.shared_options import (
     check_output,
+    echo,
+    exit_with,
+    finish_comparison,
+    github_option,
+    inconclusive_option,
     json_option,
     markdown_option,
-    print_sheet_as,
     results_option,
 )
 
@@ -32,10 +36,18 @@ from loadtest.cli.shared_options import (
 @click.option("-u", "--users", default=5, show_default=True, help="Locust users of each run.")
 @click.option(
     "--order",
-    type=click.Choice(["abba", "parallel"]),
-    default="abba",
+    type=click.Choice(["turns", "parallel"]),
+    default="turns",
     show_default=True,
-    help="Runs in turn (a b, b a, ...), or both of a pair at once: faster, but they share the host.",
+    help="Runs in turn, in an order drawn from --ws-seed, or both of a pair at once: faster, but they share "
+    "the host.",
+)
+@click.option(
+    "--restart-every",
+    default=1,
+    show_default=True,
+    metavar="PAIRS",
+    help="Restart the servers of --a-cmd and --b-cmd before every so many pairs; 0: start them once.",
 )
 @click.option(
     "--locustfile",
@@ -53,6 +65,8 @@ from loadtest.cli.shared_options import (
 )
 @setting_option("margins")
 @markdown_option
+@github_option
+@inconclusive_option
 @results_option
 @json_option
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-- LOCUST ARGUMENTS]")
@@ -80,6 +94,11 @@ def duel(
     After 4, 8 and 12 pairs the duel looks at the result, and ends as soon as the verdict is settled. Progress
     is printed to standard error.
 
+    Two processes of the same server differ, too. So both commands restart for every pair, and the verdict is
+    one on the programs. A server behind a URL cannot be restarted: then the verdict is one on the two
+    instances that run there, and says so. With --restart-every above 1 the pairs between two restarts count
+    as one: take more pairs.
+
     Every item has a line: `server_log FAIL → PASS (fixed)`. An item that b fails and a never does fails the
     duel and ends it. One that fails in both does not, unless b fails it more often: INCONCLUSIVE, or FAIL if
     chance does not explain it (Fisher's exact test, 5%).
@@ -88,6 +107,9 @@ def duel(
     stopped at the end. What they print is followed as the server's log, unless --ws-server-log or
     --ws-server-log-cmd names another. Ctrl-C ends the duel with a verdict on the pairs made so far. The duel
     is kept in DIR/duels, its runs with all others. `loadtest report DIR/duels/NAME` judges it again.
+
+    The duel's folder gets report.html (both versions in each chart, the change at each gate), summary.md
+    (which --markdown prints), junit.xml (a case per item and per gate) and duel.json (which --json prints).
 
     Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
@@ -101,6 +123,8 @@ def duel(
     from loadtest.duel.duel import run_duel
     from loadtest.duel.output import duel_sheet
     from loadtest.duel.settings import LOCUSTFILE, DuelSettings, Order, Side, parse_duration
+    from loadtest.duel.stopping import End
+    from loadtest.signals import ignore_signals
     from loadtest.statistics.margins import parse_margins
 
     check_output(as_json=as_json, markdown=markdown)
@@ -114,9 +138,13 @@ def duel(
         locustfile=locustfile or LOCUSTFILE,
         **settings,
     )
-    result = run_duel(asked, lambda line: click.echo(line, err=True))
+    result = run_duel(asked, lambda line: echo(line, err=True))
+    if result.record.end == End.INTERRUPTED:
+        ignore_signals()
     sheet = duel_sheet(result.record, result.folder)
-    print_sheet_as(sheet, result.record, as_json=as_json, markdown=markdown)
+    finish_comparison(
+        ctx, sheet, result.record, result.comparison, result.report, as_json=as_json, markdown=markdown
+    )
     if result.failure is not None:
         raise result.failure
-    ctx.exit(result.record.exit_code)
+    exit_with(ctx, result.record.exit_code)

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from loadtest.cli.shared_options import json_option, print_json
+from loadtest.dialects.bundled import Described, described
 from loadtest.options import TABLE
 from loadtest.setting import Setting
 
@@ -19,6 +20,8 @@ def options_command(as_json: bool) -> None:
     attributes of the WebSocketUser class in your locustfile. Options win over the environment, and both over
     attributes.
 
+    After them come the bundled dialects, each with its options for --ws-dialect-option.
+
     \b
     Examples:
       loadtest options
@@ -31,6 +34,10 @@ def options_command(as_json: bool) -> None:
         click.secho(f"{group}:", bold=True)
         for setting in rows:
             click.echo("\n".join(_lines(setting)))
+        click.echo()
+    for dialect in described():
+        click.secho(f"Options of --ws-dialect {dialect.name} ({dialect.speaks}):", bold=True)
+        click.echo("\n".join(_dialect_lines(dialect)))
         click.echo()
 
 
@@ -47,6 +54,18 @@ def _lines(setting: Setting) -> Iterator[str]:
         yield f"      Environment: {setting.variable}. Attribute: {setting.attribute}."
 
 
+def _dialect_lines(dialect: Described) -> Iterator[str]:
+    if dialect.extra:
+        yield f"  It needs: pip install 'loadtest-ws[{dialect.extra}]'"
+    if not dialect.options:
+        yield "  none"
+    for option in dialect.options:
+        yield f"  --ws-dialect-option {option.name}={option.metavar}"
+        yield f"      {option.help}"
+        allowed = f"Allowed: {option.allowed}. " if option.allowed else ""
+        yield f"      {allowed}Default: {option.default or 'none'}."
+
+
 def _document(group: str, setting: Setting) -> dict[str, Any]:
     return {
         "option": setting.option if setting.name else None,
@@ -61,4 +80,5 @@ def _document(group: str, setting: Setting) -> dict[str, Any]:
         "secret": setting.secret,
         "in_web_form": bool(setting.name) and setting.in_web_form,
         "in_plan": setting.in_plan,
+        **({"dialects": list(described())} if setting.attribute == "dialect_options" else {}),
     }

@@ -6,13 +6,20 @@ import click
 
 from loadtest.cli.setting_options import setting_option
 from loadtest.cli.shared_options import (
+    check_output,
+    check_standard_input,
+    exit_with,
+    finish_comparison,
     format_option,
+    github_option,
+    inconclusive_option,
     json_option,
     markdown_option,
     print_json,
     print_sheet_as,
     results_option,
     rules_option,
+    write_for_github,
 )
 
 
@@ -38,6 +45,10 @@ def list_command(results: Path, as_json: bool) -> None:
     print_sheet_as(listing_sheet(listing, results), listing, as_json=as_json)
 
 
+_OTHER_FOLDER = "Make room there, or choose another folder with --output"
+_ROOM_FOR_REPORTS = "Make room in the run's folder, or report a copy of it"
+
+
 @click.command()
 @click.argument("run")
 @click.option(
@@ -56,6 +67,8 @@ def list_command(results: Path, as_json: bool) -> None:
 )
 @format_option
 @rules_option
+@github_option
+@inconclusive_option
 @results_option
 @json_option
 @click.pass_context
@@ -91,29 +104,43 @@ def report(
         loadtest report v1.4.2 --server-log -
     """
     from loadtest.duel.duel import rejudge
-    from loadtest.duel.judging import find_duel
+    from loadtest.duel.duel_record import find_duel
     from loadtest.duel.output import duel_sheet
+    from loadtest.errors import ResultsUnwritable
     from loadtest.report.terminal import print_verdict
+    from loadtest.runs.ci_output import run_report
     from loadtest.runs.find import resolve
-    from loadtest.runs.publish import attach_logs, publish
+    from loadtest.runs.publish import attach_logs, judge_run, write_reports
     from loadtest.serverlog.rules import load_rules
 
     folder = find_duel(run, results)
     if folder is not None:
         if baseline or server_logs:
             raise click.UsageError("--baseline and --server-log cannot be used with a duel")
-        record = rejudge(folder)
-        print_sheet_as(duel_sheet(record, folder), record, as_json=as_json)
-        ctx.exit(record.exit_code)
+        again = rejudge(folder)
+        sheet = duel_sheet(again.record, folder)
+        finish_comparison(ctx, sheet, again.record, again.comparison, again.report, as_json=as_json)
+        if again.failure is not None:
+            raise again.failure
+        exit_with(ctx, again.record.exit_code)
+    check_standard_input(server_logs)
     path = resolve(run, results)
     if server_logs:
         attach_logs(path, server_logs, rules=load_rules(rules, option="--rules"), format=log_format)
-    judged = publish(path, results=results, baseline=baseline)
+    judged = judge_run(path, results=results, baseline=baseline)
+    unwritable: ResultsUnwritable | None = None
+    try:
+        write_reports(judged)
+    except ResultsUnwritable as error:  # of a full disk or an archive: the verdict is still worth printing
+        unwritable = ResultsUnwritable(error.path, error.problem, _ROOM_FOR_REPORTS)
     if as_json:
         print_json(judged.verdict)
     else:
         print_verdict(judged)
-    ctx.exit(judged.verdict.exit_code)
+    write_for_github(ctx, lambda: run_report(judged))
+    if unwritable is not None:
+        raise unwritable
+    exit_with(ctx, judged.verdict.exit_code)
 
 
 @click.command()
@@ -125,19 +152,28 @@ def report(
     nargs=2,
     multiple=True,
     metavar="BASELINE CANDIDATE",
-    help="Another pair of runs to compare; repeatable.",
+    help="Another pair of runs to compare, made before or after the others; repeatable.",
 )
 @click.option(
     "--all",
     "all_runs",
     is_flag=True,
-    help="Compare all complete runs of both revisions with CANDIDATE's plan, paired in order of start.",
+    help="Compare all complete runs of both revisions with CANDIDATE's plan, paired in order of start; they "
+    "must have been made in turn.",
 )
 @click.option(
     "--force", is_flag=True, help="Compare runs with different plans; the result is INCONCLUSIVE at best."
 )
 @setting_option("margins", "what CANDIDATE was judged with")
+@click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the reports.  [default: DIR/comparisons/BASELINE..CANDIDATE, by the ids of the runs]",
+)
 @markdown_option
+@github_option
+@inconclusive_option
 @results_option
 @json_option
 @click.pass_context
@@ -149,6 +185,7 @@ def compare(
     all_runs: bool,
     force: bool,
     margins: tuple[str, ...],
+    output: Path | None,
     markdown: bool,
     results: Path,
     as_json: bool,
@@ -156,21 +193,27 @@ def compare(
     """Compare CANDIDATE with BASELINE: what was fixed, what broke, and latency.
 
     Each is a run directory, a run id or a revision, which stands for its newest complete run. Runs with
-    different plans are refused. What else differs (host, versions, target) is shown.
+    different plans are refused. Nothing is concluded about latency from runs of different machines, versions
+    or lengths. What else differs is shown.
 
     Every item has a line: `server_log FAIL → PASS (fixed)`. Both runs are judged by CANDIDATE's limits and
     allowances. An item that fails in CANDIDATE only fails the comparison. One that fails in both does not; if
     it fails in another way, or much more often, the comparison is INCONCLUSIVE.
 
-    For each gated quantile of latency you see both values, the change with its interval, the margin and the
-    verdict: PASS if the whole interval is below the margin, FAIL if the change is significant and above the
-    margin, else INCONCLUSIVE.
+    For each gate of latency (p50, p99, resume, losses and so on) you see both values, the change with its
+    bounds, the margin and the verdict: FAIL if the lower bound is above the margin, PASS if the upper bound
+    is below it, else INCONCLUSIVE.
 
     The margins are those that CANDIDATE (with several pairs, its last run) was made with (--ws-margin). To
     change them for this comparison, use --margin.
 
-    Several pairs of runs, made in turn, tell much more than one: from four pairs on, the interval comes from
-    their own spread. `loadtest duel` makes such pairs and stops as soon as the verdict is settled.
+    Several pairs of runs tell much more than one: from four pairs on, the bounds come from their own
+    spread. They must have been made in turn, one run of each revision after the other: `loadtest duel` makes
+    such pairs and stops as soon as the verdict is settled.
+
+    The reports are report.html (both revisions in each chart, the change at each gate), summary.md (which
+    --markdown prints), junit.xml (a case per item and per gate; INCONCLUSIVE is an error) and comparison.json
+    (which --json prints).
 
     Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
@@ -179,11 +222,15 @@ def compare(
       loadtest compare v1.4.1 v1.4.2
       loadtest compare v1.4.1 v1.4.2 --all
       loadtest compare v1.4.1 v1.4.2 --margin p50=8%,p99=15%/2ms --margin outage=30%
-      loadtest compare v1.4.1 v1.4.2 --markdown >> "$GITHUB_STEP_SUMMARY"
+      loadtest compare v1.4.1 v1.4.2 --github --inconclusive-exit 0
       loadtest compare v1.4.1 results/v1.4.2/20261123T142335Z-0a1b2c3d --json
     """
+    from loadtest.errors import ResultsUnwritable
+    from loadtest.report.pair_sums import PairSums
     from loadtest.runs import compare
+    from loadtest.runs.comparison_reports import folder_of, judged_comparison, write_comparison
 
+    check_output(as_json=as_json, markdown=markdown)
     if all_runs and more_pairs:
         raise click.UsageError("--all and --pair cannot be used together")
     pairs = (
@@ -191,9 +238,21 @@ def compare(
         if all_runs
         else compare.named_pairs([(baseline, candidate), *more_pairs], results)
     )
-    compared = compare.compare(pairs, results=results, force=force, margins=margins)
-    print_sheet_as(compare.comparison_sheet(compared), compared, as_json=as_json, markdown=markdown)
-    ctx.exit(compared.exit_code)
+    drawn = PairSums()
+    compared = compare.compare(pairs, results=results, force=force, margins=margins, drawn=drawn)
+    judged = judged_comparison(compared, drawn)
+    folder = output or folder_of(compared, results)
+    unwritable: ResultsUnwritable | None = None
+    report: Path | None = None
+    try:
+        report = write_comparison(folder, compared, judged)
+    except ResultsUnwritable as error:  # of a full disk or an archive: the verdict is still worth printing
+        unwritable = ResultsUnwritable(error.path, error.problem, _OTHER_FOLDER)
+    sheet = compare.comparison_sheet(compared)
+    finish_comparison(ctx, sheet, compared, judged, report, as_json=as_json, markdown=markdown)
+    if unwritable is not None:
+        raise unwritable
+    exit_with(ctx, compared.exit_code)
 
 
 @click.command()
@@ -203,20 +262,31 @@ def compare(
     help="A run of the plan, or the beginning of the plan's hash.  [default: the newest complete run]",
 )
 @markdown_option
+@inconclusive_option
 @results_option
 @json_option
-def trend(plan: str | None, markdown: bool, results: Path, as_json: bool) -> None:
-    """Show the runs of one plan, oldest first, and where their latency changed.
+@click.pass_context
+def trend(ctx: click.Context, plan: str | None, markdown: bool, results: Path, as_json: bool) -> None:
+    """Show the runs of one plan, oldest first, and judge whether latency has risen over them.
 
-    A permutation test finds changes in each gated quantile; the first run after a change is marked. It takes
-    at least six runs, three of them on each side of the change.
+    The newest third of the runs (and the newest few) is compared with the first third, or with the pinned
+    revision: FAIL if a gate is above its margin with 95% confidence over all gates, by steps or by a slow
+    creep that no single comparison shows; PASS if it is surely below; else INCONCLUSIVE. It takes at least
+    six runs, all of one day or of six days. Only fit runs on the newest run's kind of machine count.
+
+    A permutation test finds where each gated quantile changed; the first run after a change is marked.
+
+    Exit code: 0 passed, 1 failed, 2 usage error, 4 inconclusive, 5 the tool itself failed.
 
     \b
     Examples:
       loadtest trend
       loadtest trend --plan v1.4.2 --json | jq '.changes[]'
+      loadtest trend --json | jq '.levels[] | select(.decision == "FAIL")'
     """
-    from loadtest.runs import trend
+    from loadtest.runs.trend import trend as trend_of
+    from loadtest.runs.trend_sheet import trend_sheet
 
-    found = trend.trend(plan, results)
-    print_sheet_as(trend.trend_sheet(found), found, as_json=as_json, markdown=markdown)
+    found = trend_of(plan, results)
+    print_sheet_as(trend_sheet(found), found, as_json=as_json, markdown=markdown)
+    exit_with(ctx, found.exit_code)

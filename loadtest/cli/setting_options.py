@@ -11,7 +11,8 @@ import click
 from click.core import ParameterSource
 
 from loadtest.errors import InvalidSetting
-from loadtest.options import LOGIN, SETTINGS, overridden
+from loadtest.login_options import LOGIN, overridden
+from loadtest.options import SETTINGS
 from loadtest.setting import Setting, written
 from loadtest.values import Flag
 
@@ -67,11 +68,10 @@ def named_as_typed(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except InvalidSetting as error:
-        problem, hint = (
+        option, problem, hint = (
             " ".join(names.get(word, word) for word in text.split(" "))
-            for text in (error.problem, error.hint)
+            for text in (error.option, error.problem, error.hint)
         )
-        option = names.get(error.option, error.option)
         raise InvalidSetting(option, error.value, problem, hint) from None
 
 

@@ -8,19 +8,24 @@ untrusted: whatever `read` quotes of them is bounded.
 
 import re
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from loadtest.dialects.dialect_options import DialectOption
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.errors import InvalidSetting
+from loadtest.errors import Flooded
 from loadtest.events import Data, Endpoint, Send
 from loadtest.text import one_line
 
 Sequence = int | str | None
 """Names a request: its sequence number, the same as decimal text, or None for the oldest outstanding one."""
+
+
+SESSION: Final = "the session"
+"""In place of a request, in a `Failed`: the error is the session's, and answers no request."""
 
 
 class Established(Struct, frozen=True, kw_only=True):
@@ -138,6 +143,13 @@ class Request(Struct, frozen=True):
     replies: bool = True
 
 
+def listed_meanings(read: Read) -> list[Incoming]:
+    """Return what a message means as a list, where one message holds several records."""
+    if read is None:
+        return []
+    return [*read] if isinstance(read, Iterable) else [read]
+
+
 EXCERPT_LENGTH = 120
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
@@ -151,10 +163,45 @@ def unreadable(data: Data) -> Unreadable:
     return Unreadable(excerpt(data))
 
 
+def text_only(data: Data) -> str:
+    """Return a message of a protocol that sends text.
+
+    Raises:
+        UnicodeError: it is binary, which clients of such a protocol cannot read.
+    """
+    if isinstance(data, str):
+        return data
+    raise UnicodeError("a binary message")
+
+
 def excerpt(data: Data) -> str:
     """Return the beginning of a message on one line, binary data as Python writes bytes."""
     text = data if isinstance(data, str) else repr(bytes(data[:EXCERPT_LENGTH]))
     return one_line(text, EXCERPT_LENGTH)
+
+
+MAX_RECORDS = 5_000
+"""Records that one message may hold. They are handled together, which takes up to 0.1 s: no other session,
+and no timer, has its turn meanwhile."""
+
+
+def too_many(records: int | str) -> Flooded:
+    """Return the error of a message that holds so many records."""
+    return Flooded(f"one message holds {records} records, limit {MAX_RECORDS:,}")
+
+
+def lines(data: Data) -> list[str] | list[bytes]:
+    """Split a message that holds a record a line; only line feeds end a line.
+
+    Not with `splitlines`: JSON strings may hold U+2028 and other line separators unescaped.
+
+    Raises:
+        Flooded: there are more than `MAX_RECORDS`.
+    """
+    count = data.count("\n") if isinstance(data, str) else data.count(b"\n")
+    if count > MAX_RECORDS:
+        raise too_many(f"{count:,}")
+    return data.split("\n") if isinstance(data, str) else data.split(b"\n")
 
 
 class Dialect:
@@ -182,6 +229,7 @@ class Dialect:
         cleanup_s: seconds after which the server closes connections whose client is gone; None if it
             does not promise that.
         forbidding_close_codes: close codes after which a client must not reconnect.
+        options: attributes that `--ws-dialect-option NAME=VALUE` may set.
     """
 
     name: ClassVar[str]
@@ -199,6 +247,7 @@ class Dialect:
     heartbeat_s: ClassVar[float | None] = None
     cleanup_s: ClassVar[float | None] = None
     forbidding_close_codes: ClassVar[frozenset[int]] = frozenset({1008})
+    options: ClassVar[tuple[DialectOption, ...]] = ()
 
     dialects: ClassVar[dict[str, type["Dialect"]]] = {}
 
@@ -255,10 +304,26 @@ class Dialect:
         """Interpret a message from the server: return what it says, in order."""
         raise NotImplementedError
 
+    def message_templates(self) -> Iterable[tuple[str, Any]]:
+        """Return the templates of messages that settings give, each with the setting's name.
+
+        Their columns of `--ws-data` are checked before the first connection.
+        """
+        return ()
+
     @classmethod
     def overrides(cls, method: str) -> bool:
         """Return whether the class has a method of its own in place of the base's."""
         return getattr(cls, method) is not getattr(Dialect, method)
+
+
+PLACEHOLDERS = ("session_id", "thread_id", "number", "user", "token")
+"""What `filled` knows besides the columns of `--ws-data`."""
+
+
+def placeholders(path: str) -> list[str]:
+    """Return the names in braces in a path."""
+    return _PLACEHOLDER.findall(path)
 
 
 def filled(path: str, session: DialectSession) -> str:
@@ -278,17 +343,3 @@ def filled(path: str, session: DialectSession) -> str:
         return quote(values[found[1]], safe="") if found[1] in values else found[0]
 
     return _PLACEHOLDER.sub(value, path)
-
-
-def dialect_named(name: str) -> type[Dialect]:
-    """Return the dialect's class.
-
-    Raises:
-        InvalidSetting: the name is unknown.
-    """
-    try:
-        return Dialect.dialects[name]
-    except KeyError:
-        known = ", ".join(sorted(Dialect.dialects))
-        problem = f"must be {known}, or the name of your own subclass of loadtest.Dialect in the locustfile"
-        raise InvalidSetting("--ws-dialect", name, problem) from None

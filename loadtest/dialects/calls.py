@@ -3,6 +3,7 @@
 On the hot path the session calls `Dialect.read` itself, and comes here with all that is not simply a Reply.
 """
 
+import itertools
 import time
 import types
 from collections.abc import Coroutine, Generator, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from loadtest.dialects.base import (
+    MAX_RECORDS,
     Dialect,
     Failed,
     Incoming,
@@ -21,6 +23,7 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
     excerpt,
+    too_many,
 )
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake, wrong_result
@@ -35,6 +38,9 @@ ALLOWED: Final = (
 
 LONGEST_NUMBER = 16
 """Decimal digits that are too many for a sequence number."""
+
+HOPELESS_READS: Final = 20
+"""Messages at which a dialect may raise before any that it reads; then the run ends."""
 
 MOST_UNANSWERABLE: Final = 100
 """Requests without replies that a closed loop sends in a row."""
@@ -66,7 +72,7 @@ def greeting(dialect: Dialect, session: DialectSession) -> list[Data]:
     try:
         returned = dialect.greeting(session)
         messages = _listed(returned)
-    except Exception as error:
+    except BaseException as error:  # SystemExit, for example: it would end the thread
         raise mistake(dialect, "greeting", error, given) from error
     if messages is None:
         raise wrong_result(dialect, "greeting", returned, "an iterable of str or bytes", given)
@@ -104,7 +110,7 @@ def called(dialect: Dialect, method: str, session: DialectSession) -> Any:
     """
     try:
         return getattr(dialect, method)(session)
-    except Exception as error:
+    except BaseException as error:  # SystemExit, for example: it would end the thread
         raise mistake(dialect, method, error, _given(session)) from error
 
 
@@ -136,14 +142,17 @@ def listed(dialect: Dialect, read: Any, data: Data) -> Sequence[Incoming]:
 
     Raises:
         DialectMistake: it returned something else.
+        Flooded: it returned more than `MAX_RECORDS`.
     """
     if read is None:
         return ()
     if isinstance(read, Struct):
         return (read,)  # type: ignore[return-value]  # of another type, it is refused where it is used
-    found = _listed(read)
+    found = _listed(read, MAX_RECORDS + 1)
     if found is None:
         raise wrong_result(dialect, "read", read, ALLOWED, excerpt(data))
+    if len(found) > MAX_RECORDS:
+        raise too_many(f"over {MAX_RECORDS:,}")
     return found
 
 
@@ -154,7 +163,7 @@ def unasked(dialect: Dialect, session: DialectSession, data: Data) -> list[Incom
     """
     try:
         said = listed(dialect, dialect.read(session, data), data)
-    except Exception:
+    except BaseException:
         return []
     if wrong_field(dialect, said, data) is not None:
         return []
@@ -242,11 +251,11 @@ def _name(name: str) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind)
 
 
-def _listed(returned: Any) -> list[Any] | None:
-    """Return an iterable as a list; None if it is not one, or one of the wrong things."""
+def _listed(returned: Any, most: int | None = None) -> list[Any] | None:
+    """Return the first items of an iterable, or all; None if it is not one, or one of the wrong things."""
     if isinstance(returned, str | bytes | Mapping) or not isinstance(returned, Iterable):
         return None
-    return list(returned)
+    return list(itertools.islice(returned, most))
 
 
 def _given(session: DialectSession) -> str:

@@ -13,7 +13,7 @@ SizeOf = int | Callable[[int, int], int]
 """The size in bytes of a request's text: fixed, or by session number and sequence number."""
 
 Blocking = Callable[..., Awaitable[Any]]
-"""Calls a function with arguments on a thread of its own; returns an awaitable of its result."""
+"""Calls a function with arguments beside the event loop; returns an awaitable of its result."""
 
 
 async def _call_here(function: Callable[..., Result], *arguments: Any) -> Result:
@@ -62,6 +62,8 @@ class DialectSession:
         "_head",
         "_last",
         "_last_text",
+        "_ping_since_ns",
+        "_ping_within_s",
         "_random",
         "_seed",
         "_size_of",
@@ -111,6 +113,8 @@ class DialectSession:
         self._last_text = ""
         self._from, self._below, self._tail = 0, 0, ""  # the range of sequences whose text ends like this
         self._blocking = blocking
+        self._ping_within_s: float | None = None
+        self._ping_since_ns: int | None = None  # since when a ping is due, None until the next sweep
 
     @property
     def random(self) -> random.Random:
@@ -137,13 +141,16 @@ class DialectSession:
         text = self._last_text = f"{self._head}{sequence}{self._tail}"
         return text
 
+    def size(self, sequence: int) -> int:
+        """Return the size in bytes that `--ws-message-bytes` draws for a request; `text` is as long."""
+        size_of = self._size_of
+        return size_of if isinstance(size_of, int) else size_of(self.number, sequence)
+
     def _turn_to(self, sequence: int) -> None:
         """Set the end of texts from this sequence on, up to the next that needs another."""
-        size_of = self._size_of
-        size = size_of if isinstance(size_of, int) else size_of(self.number, sequence)
-        self._tail = self.marker.tail(sequence, size)
+        self._tail = self.marker.tail(sequence, self.size(sequence))
         digits = len(str(sequence))
-        fixed = isinstance(size_of, int) and sequence > 0
+        fixed = isinstance(self._size_of, int) and sequence > 0
         self._from, self._below = (10 ** (digits - 1), 10**digits) if fixed else (sequence, sequence + 1)
 
     def sequence_of(self, text: str) -> int | None:
@@ -153,10 +160,30 @@ class DialectSession:
         """
         return self._last if text == self._last_text else self.marker.sequence_of(text)
 
-    async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call a function that blocks, such as an HTTP client's, on a thread of its own.
+    def expect_ping(self, within_s: float | None) -> None:
+        """Give up the connection if the application's next ping does not come within so many seconds.
 
-        Everything else in a dialect runs on the event loop that all sessions share.
+        Call it for each ping that comes, and in `Dialect.greeting`; None expects no ping.
+        """
+        self._ping_within_s, self._ping_since_ns = within_s, None
+
+    def missed_ping(self, now_ns: int, *, excused: bool) -> str:
+        """Return what is wrong if a ping is overdue, else nothing; `excused` while a drop is under way."""
+        if self._ping_within_s is None:
+            return ""
+        if excused or self._ping_since_ns is None:
+            self._ping_since_ns = None if excused else now_ns
+            return ""
+        overdue = now_ns - self._ping_since_ns > self._ping_within_s * 1e9
+        return f"no ping of the server in {self._ping_within_s:g} s" if overdue else ""
+
+    async def blocking(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Call a function that blocks, such as an HTTP client's, in a greenlet of its own.
+
+        It runs in Locust's thread, as a user's tasks do, so what blocks must be Python's: sockets, locks,
+        `time.sleep`. What blocks in C, such as a database driver, stops that thread: let the function call it
+        by a `gevent.threadpool.ThreadPool`. If the login times out, `gevent.GreenletExit` is raised in the
+        function. Everything else in a dialect runs on the event loop that all sessions share.
         """
         result: Result = await self._blocking(function, *arguments)
         return result

@@ -31,6 +31,7 @@ from loadtest.dialects.base import (
     Restored,
     StreamPart,
     filled,
+    lines,
     unreadable,
 )
 from loadtest.dialects.dialect_session import DialectSession
@@ -141,11 +142,10 @@ class Emergence(Dialect):
         return ()
 
     def read(self, session: DialectSession, data: Data) -> Read:
-        # Not splitlines: JSON strings may hold U+2028 and other line separators unescaped.
-        lines = data.split("\n") if isinstance(data, str) else data.split(b"\n")
-        if len(lines) == 1:
+        found = lines(data)
+        if len(found) == 1:
             return self._meaning(session, data)
-        return [self._meaning(session, line) for line in lines if line.strip()]
+        return [self._meaning(session, line) for line in found if line.strip()]
 
     def _meaning(self, session: DialectSession, line: Data) -> Incoming:
         try:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from loadtest.dialects.base import Dialect
-from loadtest.errors import DialectMistake
+from loadtest.errors import DialectMistake, InvalidSetting
 from loadtest.text import one_line
 
 _LENGTH = 200
 
 
-def mistake(dialect: Dialect, method: str, error: Exception, given: str) -> DialectMistake:
+def mistake(dialect: Dialect, method: str, error: BaseException, given: str) -> DialectMistake:
     """Return the mistake for an exception that a method raised.
 
     Args:
@@ -101,11 +101,14 @@ def new_dialect(kind: type[Dialect], path: str | None) -> Dialect:
     """Return a dialect for this path.
 
     Raises:
+        InvalidSetting: an option of the dialect has a bad value.
         DialectMistake: the class cannot be created so.
     """
     try:
         return kind(path=path)
-    except Exception as error:
+    except InvalidSetting:
+        raise
+    except (Exception, SystemExit) as error:
         problem = f"must take (self, *, path=None); it raised {described(error)}; {_OLD_FORM}"
         raise DialectMistake(f"{kind.__name__}.__init__", problem) from error
 

@@ -35,7 +35,7 @@ class Observer(Protocol):
     def returned(self, method: str, session: DialectSession, given: Any, result: Any) -> None:
         """Take note of a result; `given` is the method's argument after the session, None if it has none."""
 
-    def raised(self, method: str, session: DialectSession, given: Any, error: Exception) -> None:
+    def raised(self, method: str, session: DialectSession, given: Any, error: BaseException) -> None:
         """Take note of an exception, which goes on to the caller."""
 
     def blocked(self, method: str, took_ns: int) -> None:
@@ -62,7 +62,7 @@ def _observed(method: str, call: Callable[..., Any], observer: Observer) -> Call
             result = call(session, *given)
             if isinstance(result, Iterator) and method in _MAY_YIELD:
                 result = list(result)  # its steps are the method's code too
-        except Exception as error:
+        except BaseException as error:
             observer.raised(method, session, first, error)
             raise
         finally:
@@ -84,7 +84,7 @@ def _observed_login(call: Callable[..., Coroutine[Any, Any, None]], observer: Ob
         observer.running = "login"
         try:
             longest_s = await timed(coroutine)
-        except Exception as error:
+        except BaseException as error:
             observer.raised("login", session, None, error)
             raise
         finally:

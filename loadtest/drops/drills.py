@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from loadtest.command_lines import public_command
 from loadtest.drops.plan import LATEST_S
 from loadtest.errors import InvalidSetting
-from loadtest.text import Secrets
+from loadtest.scrubber import Secrets
 from loadtest.values import seconds
 
 AT: Final = "--ws-at"

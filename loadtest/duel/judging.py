@@ -1,195 +1,41 @@
 """The verdict of a duel, made from duel.json and the files of its runs alone.
 
 `latency` is judged over the pairs, every other item over the runs of both sides (`loadtest.verdict.pooled`).
-The overall verdict follows from the items as in any run. If the candidate's server ends by itself, `connect`
-is FAIL, or INCONCLUSIVE if the baseline's does too. If only the baseline's does, a note says so.
+The overall verdict follows from the items as in any run. If the candidate's server ends by itself, or does
+not start again, `connect` is FAIL, or INCONCLUSIVE if the baseline's does too. If only the baseline's does, a
+note says so. Another says what the verdict means if a server was never restarted.
 
 If the duel chose the server's log, the output of a server that it started, a log that cannot be judged in any
 run leaves `server_log` NOT_JUDGED: nobody asked for it.
 """
 
-import re
-import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
 
-from loadtest.results.directory import DUELS, write_json, writing
-from loadtest.results.manifest import Manifest
-from loadtest.results.reader import read_json, read_run
+from loadtest import text
+from loadtest.duel.duel_record import POOLED, DuelRecord, RunPair
+from loadtest.errors import RunUnreadable
+from loadtest.report.pair_sums import PairSums
+from loadtest.results.data import RunData
+from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling, worst
-from loadtest.runs.baselines import earlier_runs
+from loadtest.runs.past_runs import Histories, histories
+from loadtest.runs.run_folders import own_folder
 from loadtest.runs.verdict_file import read_verdict
-from loadtest.statistics.comparison import MIN_PAIRS
-from loadtest.statistics.margins import GATES, Gate, Margin, gates_with
-from loadtest.verdict import items
+from loadtest.statistics.comparison import MIN_UNITS
+from loadtest.statistics.margins import GATES, GateKind
+from loadtest.statistics.sufficiency import lack_of_runs
 from loadtest.verdict.evidence import LatencyEvidence, PooledEvidence
-from loadtest.verdict.item_changes import ItemChange
-from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, typed, whole
-from loadtest.verdict.latency import (
-    OPTIONAL_TAGS,
-    Pair,
-    Timing,
-    is_fit,
-    judge_pairs,
-    lack,
-    timing,
-    why_spoiled,
-)
+from loadtest.verdict.items import ITEMS, AnyItem, Item, Verdict, whole
+from loadtest.verdict.latency import judge_pairs
 from loadtest.verdict.pooled import ItemOfRun, pooled
 from loadtest.verdict.run import judge
 from loadtest.verdict.side_changes import changes_of
-
-RECORD = "duel.json"
-SUMMARY = "summary.md"
-
-Text = Annotated[str, Meta(max_length=4096)]
-
-POOLED = tuple(item for item in ITEMS if item != "latency")
-"""The items that are judged over the candidate's runs one by one, not over the pairs."""
-
-EVIDENCE: dict[str, Any] = {
-    name: PooledEvidence[of_run] if name in POOLED else of_run  # type: ignore[valid-type]  # made at run time
-    for name, of_run in items.EVIDENCE.items()
-}
-"""Type of evidence by item of a duel."""
-
-
-class RunPair(Struct, frozen=True, kw_only=True):
-    """The runs of a pair, as directories relative to the results folder.
-
-    Args:
-        a: run of the baseline.
-        b: run of the candidate.
-    """
-
-    a: Text
-    b: Text
-
-
-class DuelRecord(Struct, frozen=True, kw_only=True):
-    """The content of duel.json.
-
-    Args:
-        schema: version of the file format.
-        a: revision of the baseline.
-        b: revision of the candidate.
-        order: `abba` or `parallel`.
-        pairs_planned: maximum number of pairs.
-        looks: numbers of pairs at which the duel looks.
-        duration_s: duration of each run, in seconds.
-        margins: margins that the pairs are judged by, by gated quantile; others are the defaults.
-        started_at: start time, ISO 8601 in UTC.
-        started_unix_ns: start in Unix time (ns); only runs made before it count for the noise floor.
-        pairs: the completed pairs.
-        end: why the duel ended, empty while it is running.
-        followed: the roles whose server's output the duel follows as the server's log.
-        ended_servers: messages about servers that ended by themselves, by role.
-        verdict: verdict on the candidate against the baseline, null until the duel has ended.
-        items: verdicts on the items, empty until the duel has ended.
-        changes: what changed from the baseline to the candidate, item by item. `latency` compares both by
-            itself: its verdict stands on both sides.
-        notes: further remarks for people.
-    """
-
-    schema: Literal[1] = 1
-    a: Text
-    b: Text
-    order: Text
-    pairs_planned: int
-    looks: list[int]
-    duration_s: int
-    margins: dict[Text, Margin] = {}
-    started_at: Text
-    started_unix_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
-    pairs: list[RunPair] = []
-    end: Text = ""
-    followed: list[Text] = []
-    ended_servers: dict[str, Text] = {}
-    verdict: Ruling | None = None
-    items: list[AnyItem] = []
-    changes: list[ItemChange] = []
-    notes: list[Text] = []
-
-    def __post_init__(self) -> None:
-        """Convert the evidence of items that were read from JSON."""
-        self.items[:] = [typed(item, EVIDENCE.get(item.item, Any)) for item in self.items]
-
-    @property
-    def exit_code(self) -> int:
-        """0 pass, 1 fail, 4 inconclusive."""
-        return (self.verdict or Ruling.INCONCLUSIVE).exit_code
-
-    @property
-    def gates(self) -> tuple[Gate, ...]:
-        """The gates with the margins that the pairs are judged by."""
-        return gates_with(self.margins)
-
-    def item(self, name: str) -> AnyItem:
-        """Return an item by name. The duel must have ended."""
-        return next(item for item in self.items if item.item == name)
-
-
-def find_duel(wanted: str, results: Path) -> Path | None:
-    """Return the folder of a duel, None if `wanted` is not a duel.
-
-    Args:
-        wanted: a folder, as a path or relative to the results folder, or any other text.
-        results: the folder of all runs.
-    """
-    return next((path for path in (Path(wanted), results / wanted) if _is_duel(path)), None)
-
-
-def _is_duel(path: Path) -> bool:
-    try:
-        return (path / RECORD).is_file()
-    except (OSError, ValueError):  # a revision may be text that cannot be a path
-        return False
-
-
-def make_folder(results: Path, started_at: str) -> Path:
-    """Create the folder of a new duel and return its path.
-
-    Raises:
-        ResultsUnwritable: it cannot be created.
-    """
-    folder = results / DUELS / f"{re.sub(r'[-:]', '', started_at)}-{secrets.token_hex(4)}"
-    with writing(folder):
-        folder.mkdir(parents=True)
-    return folder
-
-
-def write_record(folder: Path, record: DuelRecord) -> None:
-    """Write duel.json.
-
-    Raises:
-        ResultsUnwritable: it cannot be written.
-    """
-    write_json(folder / RECORD, record)
-
-
-def write_summary(folder: Path, text: str) -> None:
-    """Write summary.md.
-
-    Raises:
-        ResultsUnwritable: it cannot be written.
-    """
-    file = folder / SUMMARY
-    with writing(file):
-        file.write_text(text)
-
-
-def read_record(folder: Path) -> DuelRecord:
-    """Read duel.json.
-
-    Raises:
-        RunUnreadable: duel.json is missing or damaged, or has another schema.
-    """
-    return read_json(folder / RECORD, DuelRecord)
+from loadtest.verdict.timing import Pair, Timing, is_fit, timing, why_spoiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -211,10 +57,16 @@ class DuelRun:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DuelPair:
-    """The runs of a pair, with their data."""
+    """The runs of a pair, with their data.
+
+    Args:
+        a, b: the runs.
+        unit: number of its unit, 0 if it is a unit of its own.
+    """
 
     a: DuelRun
     b: DuelRun
+    unit: int = 0
 
     @property
     def timings(self) -> Pair:
@@ -226,34 +78,49 @@ class DuelPair:
         """Whether the pair counts (`loadtest.verdict.latency.is_fit`)."""
         return is_fit(self.timings)
 
-    @property
-    def lacks(self) -> list[str]:
-        """Why no number of such runs can be judged: too few samples, or no messages; empty if they can."""
+    def lacks(self, *, pairs: int, units: int) -> list[str]:
+        """Return why not even all planned pairs of such runs can be judged; empty if they can.
+
+        Args:
+            pairs, units: planned number of pairs, and of units that they make.
+        """
         if not self.a.timing.manifest.plan.messages_planned:
-            return ["no messages are planned (rate 0)"]
-        gates = (gate for gate in GATES if gate.tag not in OPTIONAL_TAGS)
-        found = ((gate, lack(gate, self.timings)) for gate in gates)
+            return []  # it is judged by connects, outages and losses, as far as they go
+        gates = (gate for gate in GATES if gate.required)
+        runs = [run.measured for run in self.timings]
+        found = ((gate, lack_of_runs(gate, runs, pairs=pairs, units=units)) for gate in gates)
         return [f"{gate}: {missing}" for gate, missing in found if missing]
 
 
-def read_pair(pair: RunPair, results: Path) -> DuelPair:
+def read_pair(pair: RunPair, results: Path, drawn: PairSums | None = None) -> DuelPair:
     """Read the runs of a pair.
 
+    Args:
+        pair: the names of its runs.
+        results: the folder of all runs.
+        drawn: gets the pair's data, which is not kept, for the reports.
+
     Raises:
-        RunUnreadable: a file of a run is missing or damaged.
+        RunUnreadable: a file of a run is missing or damaged, or both are the same run.
     """
-    return DuelPair(_read(pair.a, results), _read(pair.b, results))
+    (a, of_a), (b, of_b) = _read(pair.a, results), _read(pair.b, results)
+    if a.timing.manifest.run_id == b.timing.manifest.run_id:  # under two names, as a copy or by a link
+        raise RunUnreadable(b.path, f"is the same run as {pair.a}, on the other side of its pair")
+    found = DuelPair(a, b, pair.unit)
+    if drawn is not None:
+        drawn.add(of_a, of_b, fit=found.fit)
+    return found
 
 
-def _read(name: str, results: Path) -> DuelRun:
-    path = results / name
+def _read(name: str, results: Path) -> tuple[DuelRun, RunData]:
+    path = own_folder(results / name, results)
     run = read_run(path)
     verdict = read_verdict(path) or judge(run)
-    return DuelRun(name=name, path=path, timing=timing(run, verdict.generator), verdict=verdict)
+    return DuelRun(name=name, path=path, timing=timing(run, verdict.generator), verdict=verdict), run
 
 
 def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> Item[LatencyEvidence]:
-    """Judge latency over the pairs so far, at the error level of a look at this number of pairs."""
+    """Judge latency over the pairs so far, at the error level of a look at their number of units."""
     if not pairs:
         return Item(
             item="latency",
@@ -261,26 +128,30 @@ def latency_so_far(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Pa
             summary="no pair of runs was made to its end",
             evidence=LatencyEvidence(),
         )
-    few = sum(pair.fit for pair in pairs) < MIN_PAIRS
+    units = {pair.unit or -number for number, pair in enumerate(pairs, start=1) if pair.fit}
+    past, baseline = Histories(), pairs[0].a.timing.manifest
+    if len(units) < MIN_UNITS:  # more tell by their own spread how much instances differ
+        past = histories(results, baseline, before_unix_ns=record.started_unix_ns)
     return judge_pairs(
         [pair.timings for pair in pairs],
         gates=record.gates,
-        earlier=earlier_timings(pairs[0].a.timing.manifest, results, before_unix_ns=record.started_unix_ns)
-        if few
-        else (),
+        history=past.whole,
+        class_histories=past.classes,
         looks=tuple(record.looks),
+        units=[pair.unit for pair in pairs],
     )
 
 
-def earlier_timings(baseline: Manifest, results: Path, *, before_unix_ns: int) -> Iterator[Timing]:
-    """Yield earlier runs of the baseline's revision and plan, for the noise floor, reading one at a time.
+def is_stuck(latency: Item[LatencyEvidence]) -> bool:
+    """Whether no number of pairs settles what is open in latency; asked at a look.
 
-    Args:
-        baseline: manifest of a run of the baseline.
-        results: the folder of all runs.
-        before_unix_ns: start of the duel: its own runs do not count.
+    Every gate is settled or left out, but a run has too few samples for a limit on a time: it keeps them. A
+    gate that is open may always be settled: one between two groups of replies by the share of each group,
+    and one that lacks samples ends the duel after its first pair (`DuelPair.lacks`).
     """
-    return map(timing, earlier_runs(results, baseline, before_unix_ns=before_unix_ns))
+    gates = latency.evidence.gates
+    open_ = gates is None or any(gate.decision is Ruling.INCONCLUSIVE for gate in gates)
+    return latency.verdict is Ruling.INCONCLUSIVE and not open_
 
 
 def judged(record: DuelRecord, pairs: Sequence[DuelPair], *, results: Path) -> DuelRecord:
@@ -359,9 +230,42 @@ def _notes(
         notes.append(f"the baseline {record.a} itself fails {', '.join(failing)}")
     if "a" in record.ended_servers:
         notes.append(f"the baseline {record.a}: {record.ended_servers['a']}")
-    notes += [
-        f"pair {number} does not count for latency: {why_spoiled(pair.timings)}"
-        for number, pair in enumerate(pairs, start=1)
-        if not pair.fit
-    ]
+    notes += _spoiled_notes(pairs)
+    if limit := instance_limit(record.restarted, every=record.restart_every):
+        notes.append(limit)
     return notes
+
+
+def _spoiled_notes(pairs: Sequence[DuelPair]) -> Iterator[str]:
+    """Yield which pairs do not count, with the reason of the first; evidence.spoiled has those of all."""
+    spoiled = [(number, pair) for number, pair in enumerate(pairs, start=1) if not pair.fit]
+    if not spoiled:
+        return
+    numbers, (first, pair) = [number for number, _ in spoiled], spoiled[0]
+    why = why_spoiled(pair.timings)
+    if len(numbers) == 1:
+        yield f"pair {first} does not count for latency: {why}"
+    else:
+        listed = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+        yield f"{len(numbers)} of {len(pairs)} pairs do not count for latency: {listed}. Pair {first}, {why}"
+
+
+def instance_limit(restarted: Sequence[str], *, every: int) -> str:
+    """Return what cannot be concluded as some servers were not restarted; empty if all were.
+
+    Args:
+        restarted: the roles whose server restarts.
+        every: number of pairs between two restarts, 0 for never.
+    """
+    instances = [role for role in ("a", "b") if role not in restarted]
+    if not instances:
+        return ""
+    if every:
+        servers = "server" if len(instances) == 1 else "servers"
+        start = f"the {servers} behind {' and '.join(f'--{role}' for role in instances)} cannot be restarted"
+    else:
+        start = "the servers were started once"
+    found = "these two instances" if len(instances) == 2 else f"this one instance of {instances[0]}"
+    required = [gate for gate in GATES if gate.required and gate.kind is GateKind.QUANTILE]
+    usual = ", ".join(f"{text.share(gate.assumed_ratio)} at p{100 * gate.quantile:g}" for gate in required)
+    return f"{start}: the change found is that of {found}; a fresh one may differ by some {usual}"

@@ -6,7 +6,6 @@ incomplete, so they are never chosen as a baseline.
 """
 
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -18,6 +17,8 @@ from loadtest.duel.locust_options import LOGS
 from loadtest.duel.logged_process import LOOK_EVERY_S, LoggedProcess
 from loadtest.duel.settings import DuelSettings, Side
 from loadtest.errors import LoadtestError, RunUnreadable, UsageError
+from loadtest.locust_plugin.hidden_arguments import started_with
+from loadtest.options import SETTINGS
 from loadtest.results.directory import MANIFEST, folder_name
 from loadtest.results.reader import read_manifest
 from loadtest.text import one_line
@@ -27,6 +28,14 @@ _OVERTIME_S = 120.0
 
 _VERDICTS = (0, 1, 4)
 """Exit codes of a run that was completed and judged: PASS, FAIL, INCONCLUSIVE."""
+
+NOT_INHERITED = {
+    SETTINGS["github"].variable: "false",
+    SETTINGS["summary_file"].variable: "",
+    SETTINGS["junit_file"].variable: "",
+    SETTINGS["prometheus_port"].variable: "",
+}
+"""Variables of a run. The duel itself writes what CI reads, and two runs at once cannot have one port."""
 
 _PROGRAM = re.compile(r"^(?:\S+: )?error: ", re.IGNORECASE)
 """Prefix of the line in which argparse reports an argument error."""
@@ -80,20 +89,26 @@ def run_at_once(
     with ExitStack() as stack:
         for role in roles:
             known = frozenset(_runs_of(sides[role], settings.results))
-            command = _command(settings, sides[role], urls[role], server_logs.get(role))
-            turns.append(
-                _Turn(sides[role], known, stack.enter_context(LoggedProcess(command, log=logs[role])))
+            command, environment = started_with(
+                arguments_of(settings, sides[role], urls[role], server_logs.get(role))
             )
+            environment = {**environment, **NOT_INHERITED}
+            process = LoggedProcess(command, log=logs[role], environment=environment)
+            turns.append(_Turn(sides[role], known, stack.enter_context(process)))
         _wait(turns, settings.duration_s)
     return {turn.side.role: _new_run(turn, settings.results) for turn in turns}
 
 
-def _command(settings: DuelSettings, side: Side, url: str, server_log: Path | None) -> list[str]:
-    """Return Locust's command line. The duel's options come last and so override abbreviated ones."""
+def arguments_of(settings: DuelSettings, side: Side, url: str, server_log: Path | None) -> list[str]:
+    """Return Locust's arguments for a run.
+
+    The duel's options come last and so override abbreviated ones. Only the spawn rate comes first: all users
+    at once, unless the user's arguments say otherwise.
+    """
     return [
-        *(sys.executable, "-m", "locust", "-f", str(settings.locustfile)),
+        *("-f", str(settings.locustfile), "-r", str(settings.users)),
         *settings.arguments,
-        *("--headless", "--only-summary", "-u", str(settings.users), "-r", str(settings.users)),
+        *("--headless", "--only-summary", "-u", str(settings.users)),
         *("-t", f"{settings.duration_s}s", "--host", url),
         *("--ws-results", str(settings.results), "--ws-revision", side.revision, "--ws-baseline", "none"),
         *(() if server_log is None else (LOGS[0].option, str(server_log))),

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loadtest.processes import Process, tail
+from loadtest.regular_files import create
 from loadtest.results.directory import writing
 
 LOOK_EVERY_S = 0.1
@@ -37,7 +38,8 @@ class LoggedProcess(Process):
     ) -> None:
         self.log = log
         with writing(log):
-            output = log.open("wb")
+            log.unlink(missing_ok=True)
+            output = create(log)
         with output:
             whole = {**os.environ, **(environment or {})}
             super().__init__(command, output=output, environment=whole, grace_s=grace_s)

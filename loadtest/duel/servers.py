@@ -1,13 +1,17 @@
-"""The servers of a duel: those given as commands are started, and stopped at the end.
+"""The servers of a duel: those given as commands are started, restarted, and stopped at the end.
 
-A command gets a free port, as `{port}` in its arguments and as PORT in its environment; its server must
-listen on that port of 127.0.0.1. The port cannot be reserved: if another program takes it first, the server
-is started again on another port. Both servers run during the whole duel, so while one is measured the other
-only idles.
+A command gets a free port at each start, as `{port}` in its arguments and as PORT in its environment; its
+server must listen on that port of 127.0.0.1. The port cannot be reserved: if another program takes it first,
+the server is started again on another port. Outside its own starts a server always runs: while one is
+measured, the other only idles. Servers that are started together are started at the same time, so that
+neither is older. Each instance writes to a log of its own, `server-a-01.log`, `server-a-02.log` and so on: a
+run follows the log of the instance that it measures.
+
+When servers are started is decided in `loadtest.duel.pairing`.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +19,7 @@ from typing import Self
 
 from loadtest.duel.logged_process import LOOK_EVERY_S, LoggedProcess
 from loadtest.duel.settings import Side
-from loadtest.errors import InvalidSetting
+from loadtest.errors import InvalidSetting, LoadtestError
 from loadtest.text import one_line
 from loadtest.transport.target import LOOPBACK, Target, check_reachable, free_port, is_free
 
@@ -37,49 +41,119 @@ class Servers:
         timeout_s: seconds that each server may take to listen.
 
     Attributes:
-        urls: URL of each side, by role.
-        logs: output of each server that was started, by role.
-
-    Raises:
-        InvalidSetting: a command does not start a server that listens in time.
+        urls: URL of each side, by role; of a command, once its server was started.
+        logs: output of each server that was started, of its newest instance, by role.
     """
 
     def __init__(self, sides: Sequence[Side], *, folder: Path, timeout_s: float) -> None:
         self.urls = {side.role: side.url for side in sides if side.url}
         self.logs: dict[str, Path] = {}
+        self._commands = {side.role: side for side in sides if side.command}
+        self._folder = folder
+        self._timeout_s = timeout_s
+        self._instances = dict.fromkeys(self._commands, 0)
         self._processes: dict[str, LoggedProcess] = {}
-        with ExitStack() as stack:
-            for side in sides:
-                if side.command:
-                    port = self._start(side, stack, folder=folder, timeout_s=timeout_s)
-                    self.urls[side.role] = f"ws://{LOOPBACK}:{port}"
-            self._stack = stack.pop_all()
+        self._have_run: set[str] = set()
+        self._not_restarted: dict[str, str] = {}
 
-    def _start(self, side: Side, stack: ExitStack, *, folder: Path, timeout_s: float) -> int:
-        """Start a side's server, register its shutdown on the stack, and return its port."""
-        for _ in range(_TRIES):
-            port = free_port()
-            with ExitStack() as unless_it_listens:
-                process = unless_it_listens.enter_context(_process(side, port, folder))
-                if _listens_in_time(side, process, port, timeout_s):
-                    stack.push(unless_it_listens.pop_all())
-                    self._processes[side.role] = process
-                    self.logs[side.role] = process.log
-                    return port
-            # Retry only if another program has the port: after exit status 0 it may be the server itself,
-            # gone to the background.
-            if process.exit_status == 0 or is_free(port):
-                break
-        problem = f"ended with exit status {process.exit_status} instead of listening on port {port}"
-        raise _failed(side, process, problem)
+    def start(self, roles: Iterable[str]) -> None:
+        """Start the servers of these sides at the same time; those that run are stopped first.
+
+        A side that is a URL is left alone. If a server that has run before does not start again, the other is
+        restarted, too: on a machine that starts neither, it is the fault of neither.
+
+        Raises:
+            InvalidSetting: a command does not start a server that listens in time.
+            LoadtestError: a server has ended by itself, so nothing is restarted; `ended` says which.
+        """
+        if self.ended():
+            raise LoadtestError("a server of the duel has ended")
+        asked = [role for role in roles if role in self._commands]
+        failures = self._start_anew(asked)
+        if failures.keys() & self._have_run:
+            failures |= self._start_anew(sorted(self._have_run.difference(asked)))
+        for role in failures.keys() & self._have_run:
+            self._not_restarted[role] = str(failures[role])
+        for failure in failures.values():
+            raise failure.as_setting() from failure
+        self._have_run.update(asked)
+
+    @property
+    def not_restarted(self) -> bool:
+        """Whether a server that had run before did not start again."""
+        return bool(self._not_restarted)
 
     def ended(self) -> dict[str, str]:
-        """Return a message for each server that has ended by itself, by role."""
-        return {
+        """Return a message for each server that has ended by itself or did not start again, by role."""
+        ended = {
             role: f"the server ended with exit status {process.exit_status}; its output is in {process.log}"
             for role, process in self._processes.items()
             if process.exit_status is not None
         }
+        return ended | self._not_restarted
+
+    def _start_anew(self, roles: Sequence[str]) -> dict[str, "_NotStarted"]:
+        """Stop the servers of these roles, start new ones, and return why some do not start, by role.
+
+        A server that ended is started again only if another program had its port.
+        """
+        for role in roles:
+            self._instances[role] += 1
+        failures: dict[str, _NotStarted] = {}
+        left = roles
+        for _ in range(_TRIES):
+            failures = {role: one for role, one in failures.items() if role not in left} | self._try(left)
+            left = [role for role in left if role in failures and failures[role].port_taken]
+        return failures
+
+    def _try(self, roles: Sequence[str]) -> dict[str, "_NotStarted"]:
+        for role in roles:
+            if role in self._processes:
+                self._processes[role].stop()
+                del self._processes[role]
+        failures: dict[str, _NotStarted] = {}
+        ports = dict(zip(roles, _free_ports(len(roles)), strict=True))
+        for role, port in ports.items():
+            try:
+                self._processes[role] = self._process(role, port)
+            except OSError as error:
+                problem = f"cannot be started: {error.strerror or error}"
+                failures[role] = _NotStarted(self._commands[role], problem)
+        deadline_s = time.monotonic() + self._timeout_s
+        waiting = {role: port for role, port in ports.items() if role not in failures}
+        late = [role for role, port in waiting.items() if not self._listens(role, port, deadline_s)]
+        settled_s = time.monotonic() + _SETTLE_S
+        for role, port in waiting.items():
+            if role in late:
+                problem = f"did not listen on {LOOPBACK}:{port} within {self._timeout_s:g} s"
+                failures[role] = _NotStarted(self._commands[role], problem, self._processes[role])
+            elif self._processes[role].wait(max(0.0, settled_s - time.monotonic())) is not None:
+                failures[role] = self._ended_early(role, port)
+        return failures
+
+    def _process(self, role: str, port: int) -> LoggedProcess:
+        """Start a process. Its log replaces that of an earlier try."""
+        log = self._folder / f"server-{role}-{self._instances[role]:02}.log"
+        words = [word.replace(_PLACEHOLDER, str(port)) for word in self._commands[role].command]
+        process = LoggedProcess(words, log=log, environment={"PORT": str(port)}, grace_s=_GRACE_S)
+        self.urls[role], self.logs[role] = f"ws://{LOOPBACK}:{port}", log
+        return process
+
+    def _listens(self, role: str, port: int, deadline_s: float) -> bool:
+        """Wait until a server listens or has ended; return False if it does neither in time."""
+        while self._processes[role].exit_status is None and not _is_listening(port):
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(LOOK_EVERY_S)
+        return True
+
+    def _ended_early(self, role: str, port: int) -> "_NotStarted":
+        process = self._processes[role]
+        status = process.exit_status
+        problem = f"ended with exit status {status} instead of listening on port {port}"
+        # After exit status 0 the port may be taken by the server itself, gone to the background.
+        port_taken = status != 0 and not is_free(port)
+        return _NotStarted(self._commands[role], problem, process, port_taken=port_taken)
 
     def __enter__(self) -> Self:
         return self
@@ -87,50 +161,59 @@ class Servers:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        with ExitStack() as stack:  # all are stopped, even if one cannot be
+            for process in self._processes.values():
+                stack.callback(process.stop)
 
 
-def _process(side: Side, port: int, folder: Path) -> LoggedProcess:
-    words = [word.replace(_PLACEHOLDER, str(port)) for word in side.command]
-    try:
-        return LoggedProcess(
-            words,
-            log=folder / f"server-{side.role}.log",
-            environment={"PORT": str(port)},
-            grace_s=_GRACE_S,
-        )
-    except OSError as error:
-        problem = f"cannot be started: {error.strerror or error}"
-        hint = "No shell reads it: for one use sh -c '…'"
-        raise InvalidSetting(f"--{side.role}-cmd", side.command[0], problem, hint) from error
+class _NotStarted(Exception):
+    """A command started no server.
 
+    Its text is for duel.json, which must not contain the command: that may hold a password.
 
-def _listens_in_time(side: Side, process: LoggedProcess, port: int, timeout_s: float) -> bool:
-    """Wait for the server to listen. Return True if it listens and stays alive, False if it has ended.
-
-    Raises:
-        InvalidSetting: it does not listen in time.
+    Args:
+        side: the side with the command.
+        problem: continues the sentence after the option.
+        process: what was started, None if nothing could be.
+        port_taken: whether another program had its port, so that another try may help.
     """
-    deadline_s = time.monotonic() + timeout_s
-    while process.exit_status is None:
-        if _listens(port):
-            return process.wait(_SETTLE_S) is None
-        if time.monotonic() > deadline_s:
-            raise _failed(side, process, f"did not listen on {LOOPBACK}:{port} within {timeout_s:g} s")
-        time.sleep(LOOK_EVERY_S)
-    return False
+
+    def __init__(
+        self, side: Side, problem: str, process: LoggedProcess | None = None, *, port_taken: bool = False
+    ) -> None:
+        super().__init__(side.role, problem)
+        self.port_taken = port_taken
+        self._side = side
+        self._problem = problem
+        self._process = process
+
+    def __str__(self) -> str:
+        where = "" if self._process is None else f"; its output is in {self._process.log}"
+        return f"the server did not start again: it {self._problem}{where}"
+
+    def as_setting(self) -> InvalidSetting:
+        """Return the error of the option, for the terminal."""
+        option, words, process = f"--{self._side.role}-cmd", self._side.command, self._process
+        if process is None:
+            hint = "No shell reads it: for one use sh -c '…'"
+            return InvalidSetting(option, words[0], self._problem, hint)
+        hint = f"Its output is in {process.log}: {one_line(process.last_words())}"
+        if not any(_PLACEHOLDER in word for word in words):
+            hint = f"The port to listen on is {{port}} in the command, or $PORT. {hint}"
+        return InvalidSetting(option, " ".join(words), self._problem, hint)
 
 
-def _listens(port: int) -> bool:
+def _free_ports(count: int) -> Sequence[int]:
+    """Return ports that are free now, none twice."""
+    ports: dict[int, None] = {}
+    while len(ports) < count:
+        ports[free_port()] = None
+    return list(ports)
+
+
+def _is_listening(port: int) -> bool:
     try:
         check_reachable(Target(LOOPBACK, port), 1.0)
     except InvalidSetting:
         return False
     return True
-
-
-def _failed(side: Side, process: LoggedProcess, problem: str) -> InvalidSetting:
-    hint = f"Its output is in {process.log}: {one_line(process.last_words())}"
-    if not any(_PLACEHOLDER in word for word in side.command):
-        hint = f"The port to listen on is {{port}} in the command, or $PORT. {hint}"
-    return InvalidSetting(f"--{side.role}-cmd", " ".join(side.command), problem, hint)

@@ -23,7 +23,7 @@ from loadtest.setting import Setting
 from loadtest.statistics.comparison import MIN_SECONDS
 from loadtest.statistics.margins import GATES, Gate
 from loadtest.statistics.sequential import plan_looks
-from loadtest.text import public_path
+from loadtest.text import public_host, public_path, without_likely_secrets
 from loadtest.transport.target import Target, Tls, path_in
 from loadtest.values import Whole, seconds
 
@@ -33,6 +33,7 @@ LOCUSTFILE = Path(__file__).parent / "user" / "locustfile.py"
 MAX_PAIRS = 1_000
 
 _PAIRS = Whole(1, MAX_PAIRS)
+_RESTART_EVERY = Whole(0, MAX_PAIRS)
 _USERS = Whole(1, 1_000_000)
 _DURATION = seconds(1, 24 * 3600)
 _START_TIMEOUT = seconds(1, 3600)
@@ -40,14 +41,14 @@ _START_TIMEOUT = seconds(1, 3600)
 _WRITTEN_DURATION = re.compile(r"(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s?)?")
 
 _OWN_OPTIONS = {
-    **dict.fromkeys(("-f", "--locustfile"), "use --locustfile"),
-    **dict.fromkeys(("-H", "--host"), "use --a and --b"),
-    **dict.fromkeys(("-t", "--run-time"), "use --duration"),
-    **dict.fromkeys(("-u", "--users"), "use --users"),
-    "--ws-results": "use --results",
-    "--ws-revision": "use --a-revision and --b-revision",
+    **dict.fromkeys(("-f", "--locustfile"), "use --locustfile before --"),
+    **dict.fromkeys(("-H", "--host"), "use --a and --b before --"),
+    **dict.fromkeys(("-t", "--run-time"), "use --duration before --"),
+    **dict.fromkeys(("-u", "--users"), "use --users before --"),
+    "--ws-results": "use --results before --",
+    "--ws-revision": "use --a-revision and --b-revision before --",
     "--ws-baseline": "it compares a with b",
-    "--ws-margin": "use --margin",
+    "--ws-margin": "use --margin before --",
 }
 """Options of Locust that the duel sets itself, and what to use instead."""
 
@@ -62,9 +63,9 @@ decides only when."""
 
 
 class Order(StrEnum):
-    """Order of the runs: in turn (a b, b a, …), or both of a pair at the same time."""
+    """How the runs of a pair are made: in turn, the order drawn from the seed, or at the same time."""
 
-    ABBA = "abba"
+    TURNS = "turns"
     PARALLEL = "parallel"
 
 
@@ -112,7 +113,8 @@ def _words(option: str, command: str) -> Sequence[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise InvalidSetting(option, command, f"must be quoted as for a shell ({error})") from None
+        problem = f"must be quoted as for a shell ({error})"
+        raise InvalidSetting(option, NOT_SHOWN, problem) from None
     if not words or not words[0]:
         raise InvalidSetting(option, command, "must be a command that starts the server")
     return words
@@ -128,6 +130,7 @@ class DuelSettings:
         duration_s: duration of each run, in seconds.
         users: Locust users of each run.
         order: whether runs are made in turn or at the same time.
+        restart_every: pairs between two restarts of the servers given as commands; 0 to start them once.
         gates: gates with the margins that the pairs are judged by.
         arguments: further arguments for Locust, passed on unchanged.
         locustfile: file with the user class.
@@ -144,7 +147,8 @@ class DuelSettings:
     pairs: int = 12
     duration_s: int = 30
     users: int = 5
-    order: Order = Order.ABBA
+    order: Order = Order.TURNS
+    restart_every: int = 1
     gates: Sequence[Gate] = GATES
     arguments: Sequence[str] = ()
     locustfile: Path = LOCUSTFILE
@@ -155,6 +159,7 @@ class DuelSettings:
         if self.a.revision == self.b.revision:
             raise InvalidSetting("--b-revision", self.b.revision, "must differ from --a-revision")
         _PAIRS.read(self.pairs, "--pairs")
+        _RESTART_EVERY.read(self.restart_every, "--restart-every")
         _USERS.read(self.users, "--users")
         _DURATION.read(self.duration_s, "--duration")
         _START_TIMEOUT.read(self.start_timeout_s, "--start-timeout")
@@ -164,7 +169,8 @@ class DuelSettings:
         for argument in self.arguments:
             option = argument.partition("=")[0]
             if option in _OWN_OPTIONS:
-                raise InvalidSetting(option, argument, f"is set by the duel: {_OWN_OPTIONS[option]}")
+                given = without_likely_secrets(public_host(argument))
+                raise InvalidSetting(option, given, f"is set by the duel: {_OWN_OPTIONS[option]}")
         self._check_paths()
         self._check_warmup()
 
@@ -235,9 +241,30 @@ class DuelSettings:
         return self.a, self.b
 
     @property
+    def restarted(self) -> tuple[str, ...]:
+        """The roles whose server restarts during the duel."""
+        return tuple(side.role for side in self.sides if side.command and self.restart_every)
+
+    @property
+    def pairs_per_unit(self) -> int:
+        """Pairs that share instances of the servers; 1 if no server restarts, for want of a larger sample."""
+        return self.restart_every if self.restarted else 1
+
+    @property
+    def units(self) -> int:
+        """Units that the planned pairs make."""
+        return math.ceil(self.pairs / self.pairs_per_unit)
+
+    @property
     def looks(self) -> tuple[int, ...]:
-        """The numbers of pairs at which the duel looks."""
-        return plan_looks(self.pairs)
+        """The numbers of units at which the duel looks."""
+        return plan_looks(self.units)
+
+    @property
+    def order_seed(self) -> int:
+        """The seed of the order: that of the runs, or the default where a locustfile may set another."""
+        seed = self.known(SETTINGS["seed"])
+        return int(SETTINGS["seed"].default if seed is None else seed)
 
 
 def parse_duration(text: str) -> int:

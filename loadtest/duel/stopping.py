@@ -1,19 +1,18 @@
 """Decides what comes next in a duel, given the pairs so far. Pure.
 
-Runs are made in the order a b, b a, a b, … (ABBA), so that a steady drift, such as a host warming up or
-filling up, affects both sides equally. Or both runs of a pair are made at the same time and share every
-disturbance. A duel looks at 4, 8 and 12 pairs and after the last (`loadtest.statistics.sequential`), never in
-between: extra looks would raise the error rate above the stated one. It ends as soon as more pairs cannot
-change the verdict: latency is settled at a look, the candidate has failed another item that the baseline does
-not fail, or the runs are too short for any number of pairs. An item that both sides fail, the candidate more
-often, is judged at the looks; while it is open, a latency that passes does not end the duel.
+A duel looks when 4, 8 and 12 units are complete and after the last pair (`loadtest.statistics.sequential`),
+never in between: extra looks would raise the error rate above the stated one. A unit, the pairs between two
+restarts of the servers (`loadtest.duel.pairing`), is complete when all its pairs were run, and counts if one
+of them does. A duel ends as soon as more pairs cannot change the verdict: latency is settled at a look, or
+open only in ways that no number of pairs settles; the candidate has failed another item that the baseline
+does not fail; or the runs are too short. An item that both sides fail, the candidate more often, is judged at
+the looks; while it is open, a latency that passes does not end the duel.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from loadtest.duel.settings import Order
 from loadtest.ruling import Ruling
 
 MAX_SPOILED = 3
@@ -29,7 +28,8 @@ class Outcome:
         fit: whether the pair counts: the load generator was fit to measure.
         failed: whether the candidate certainly regressed in an item other than latency.
         unsettled: whether more pairs may settle an item that both sides fail.
-        hopeless: whether each run has too few samples, so that no number of pairs can be judged.
+        hopeless: whether each run has too few samples, so that not even all pairs can be judged.
+        stuck: whether no number of pairs settles what is open in latency (`loadtest.duel.judging.is_stuck`).
         latency: verdict of the look after this pair, None if there was no look.
     """
 
@@ -37,6 +37,7 @@ class Outcome:
     failed: bool = False
     unsettled: bool = False
     hopeless: bool = False
+    stuck: bool = False
     latency: Ruling | None = None
 
 
@@ -45,33 +46,21 @@ class End(StrEnum):
 
     SETTLED = "the verdict is settled"
     BUDGET = "all pairs were run"
-    SPOILED = f"{MAX_SPOILED} pairs in a row did not count"
+    SPOILED = f"{MAX_SPOILED} invalid pairs in a row"
     HOPELESS = "runs like these can never tell"
+    STUCK = "no number of pairs settles what is open"
     INTERRUPTED = "it was interrupted"
     SERVER_ENDED = "a server ended"
+    NOT_RESTARTED = "a server did not start again"
     FAILED = "it could not go on; the logs beside duel.json say why"
 
 
-@dataclass(frozen=True, slots=True)
-class Pairing:
-    """The next pair.
-
-    Args:
-        number: number of the pair, from 1.
-        turns: groups of roles in order; the runs of a group are made at the same time.
-    """
-
-    number: int
-    turns: Sequence[Sequence[str]]
-
-
-def next_step(outcomes: Sequence[Outcome], *, pairs: int, order: Order) -> Pairing | End:
-    """Return the next pair to run, or why the duel ends.
+def next_step(outcomes: Sequence[Outcome], *, pairs: int) -> int | End:
+    """Return the number of the next pair to run, from 1, or why the duel ends.
 
     Args:
         outcomes: outcomes of the pairs so far, in order.
         pairs: maximum number of pairs.
-        order: order of the runs.
     """
     if outcomes:
         last = outcomes[-1]
@@ -79,31 +68,35 @@ def next_step(outcomes: Sequence[Outcome], *, pairs: int, order: Order) -> Pairi
             return End.SETTLED
         if last.hopeless:
             return End.HOPELESS
+        if last.stuck and not last.unsettled:
+            return End.STUCK
     if len(outcomes) >= pairs:
         return End.BUDGET
     if len(outcomes) >= MAX_SPOILED and not any(outcome.fit for outcome in outcomes[-MAX_SPOILED:]):
         return End.SPOILED
-    return Pairing(len(outcomes) + 1, _turns(len(outcomes), order))
+    return len(outcomes) + 1
 
 
-def _turns(index: int, order: Order) -> Sequence[Sequence[str]]:
-    sides = ("a", "b") if index % 2 == 0 else ("b", "a")
-    return (sides,) if order is Order.PARALLEL else tuple((side,) for side in sides)
-
-
-def is_look(fit: Sequence[bool], *, pairs: int, looks: Sequence[int]) -> bool:
-    """Return whether the duel looks now: when a pair that counts completes a planned number, and at the end.
+def is_look(fit: Sequence[bool], *, pairs: int, looks: Sequence[int], pairs_per_unit: int = 1) -> bool:
+    """Return whether the duel looks now: when a unit that counts completes a planned number, and at the end.
 
     Args:
         fit: for each pair so far, whether it counts; at least one.
         pairs: maximum number of pairs.
-        looks: planned looks, as numbers of pairs that count.
+        looks: planned looks, as numbers of units that count.
+        pairs_per_unit: pairs between two restarts of the servers.
     """
     if len(fit) >= pairs:
         return any(fit)
-    return fit[-1] and sum(fit) in looks
+    units = counting(fit, pairs_per_unit)
+    return len(fit) % pairs_per_unit == 0 and units[-1] and sum(units) in looks
 
 
-def next_look(fit: int, looks: Sequence[int]) -> int | None:
-    """Return the number of pairs at the next look, None after the last."""
-    return next((look for look in looks if look > fit), None)
+def counting(fit: Sequence[bool], pairs_per_unit: int) -> list[bool]:
+    """Return for each unit so far whether it counts: one of its pairs does."""
+    return [any(fit[first : first + pairs_per_unit]) for first in range(0, len(fit), pairs_per_unit)]
+
+
+def next_look(units: int, looks: Sequence[int]) -> int | None:
+    """Return the number of units at the next look, None after the last."""
+    return next((look for look in looks if look > units), None)

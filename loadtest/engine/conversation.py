@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from loadtest.text import HIDDEN, Secrets, one_line, without_likely_secrets, without_secrets
+from loadtest.scrubber import Secrets, beginning, without_secrets
+from loadtest.text import HIDDEN, one_line, without_likely_secrets
 
 SHOWN: Final = 400
 """Characters of a text in the finished transcript."""
@@ -132,7 +133,7 @@ class Public:
 
     def text(self, text: str) -> str:
         """Return a public text. Before each ellipsis, a secret may have been cut off."""
-        pieces = _CUT.split(without_secrets(text, self._secrets))
+        pieces = _CUT.split(without_secrets(beginning(text), self._secrets))
         known = "".join(without_secrets(piece, self._secrets) for piece in pieces)
         # Between what is hidden already: "token": "***" shows no secret, and what the message says.
         likely = HIDDEN.join(map(without_likely_secrets, known.split(HIDDEN)))

@@ -11,24 +11,28 @@ when Python's threads are monkey-patched.
 
 import _thread
 import asyncio
-import functools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from contextvars import copy_context
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
 
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.plan import DropPlan
+from loadtest.engine.blocking import BlockingCalls, Start
 from loadtest.engine.dropping import Dropping
 from loadtest.engine.link import Link, LinkContext
-from loadtest.engine.login import Login, TokenSource, call_blocking, credentials
+from loadtest.engine.login import Login, TokenSource, credentials
 from loadtest.engine.monitor import Health, most_connections
+from loadtest.engine.script_runner import link_of_run, mistake_beside
+from loadtest.engine.script_watches import watched
 from loadtest.engine.shared_token import SharedToken
+from loadtest.engine.stopped_sessions import Stopping
 from loadtest.engine.timers import PAUSE_NS, Timers
-from loadtest.errors import LoadtestError
+from loadtest.errors import ConnectFailed, LoadtestError, ScriptInterrupted
 from loadtest.events import Identity, Phases
 from loadtest.session.data_rows import too_few_rows
 from loadtest.session.recorder import Interval, Recorder
@@ -36,8 +40,9 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import UP, State
 from loadtest.transport.connection import Connection
-from loadtest.transport.cookies import updated
+from loadtest.transport.meter import Limits
 from loadtest.transport.opening import Dialer
+from loadtest.transport.proxies import Proxy
 from loadtest.transport.target import Target
 from loadtest.transport.wire_counts import WireCounts
 
@@ -64,7 +69,10 @@ class EngineSettings:
         source_ips: local addresses to connect from, in turn.
         open_timeout_s: limit for each of: getting a token, opening the WebSocket, establishing the session.
         max_message_bytes: size of the largest message accepted.
-        ping_interval_ns: time between keepalive pings.
+        flood: what the server may send on one connection in a second.
+        compression: what to offer, a key of `loadtest.transport.deflate.OFFERS`.
+        proxy: the proxy to connect through, None for none.
+        ping_interval_ns: time between keepalive pings, 0 for none.
         ping_timeout_ns: time allowed for their pongs.
         connect_concurrency: maximum number of simultaneous attempts; others wait.
     """
@@ -79,7 +87,10 @@ class EngineSettings:
     source_ips: tuple[str, ...] = ()
     open_timeout_s: float = 10.0
     max_message_bytes: int = 2**20
-    ping_interval_ns: int = 20 * NS_PER_S
+    flood: Limits = field(default_factory=Limits)
+    compression: str = "off"
+    proxy: Proxy | None = None
+    ping_interval_ns: int = 0
     ping_timeout_ns: int = 20 * NS_PER_S
     connect_concurrency: int = 256
 
@@ -93,8 +104,9 @@ class Engine:
         run_id: part of the sessions' texts; without dots and brackets.
         on_interval: called with each interval on the loop's thread; must not block.
         on_failure: called on the loop's thread when the loop has failed; `failure` holds the exception.
-        start_thread: starts a native thread.
-        new_link: makes the link of a session.
+        start_blocking: starts a dialect's function that blocks, elsewhere.
+        start_thread: starts a native thread, that of the loop.
+        new_link: makes the link of a session, which the user given to `add` holds.
     """
 
     def __init__(
@@ -105,28 +117,28 @@ class Engine:
         run_id: str = "run",
         on_interval: Callable[[Interval], None],
         on_failure: Callable[[], None],
+        start_blocking: Start,
         start_thread: Callable[[Callable[[], None], tuple[()]], Any] = _thread.start_new_thread,
-        new_link: Callable[[DialectSession, LinkContext], Link] = Link,
+        new_link: Callable[[DialectSession, LinkContext, object], Link] = link_of_run,
     ) -> None:
         self.settings = settings
         self.recorder = Recorder()
         self.droppings: set[Dropping] = set()
         self._wire_counts = WireCounts()
         self.failure: BaseException | None = None
-        self._login = Login(
-            settings.config.dialect, settings.token, settings.open_timeout_s, self._login_blocked
-        )
+        self._login = Login(settings.config.dialect, settings.token, settings.open_timeout_s, self.held_up)
         self._start_ns = start_ns
         self._run_id = run_id
         self._on_interval = on_interval
         self._on_failure = on_failure
         self._start_thread = start_thread
+        self._start_blocking = start_blocking
         self._new_link = new_link
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by session number
-        self._stopping: dict[int, list[_Stopping]] = {}  # by session number
+        self._stopping: dict[int, list[Stopping]] = {}  # by session number
         self._waiting: deque[tuple[Link, int]] = deque()  # links to open, with their epochs
         self._openers = 0
-        self._swept = 0
+        self.swept = 0
         self._session_ns = self._counted_ns = 0  # time that sessions were up, summed over all, so far
         self._paused = False  # whether the last sweep was skipped because of a pause
 
@@ -150,25 +162,26 @@ class Engine:
 
     # On the loop's thread, through `call`.
 
-    def add(self, identities: Iterable[Identity]) -> None:
-        """Start these sessions."""
+    def add(self, identities: Iterable[Identity], user: object = None) -> None:
+        """Start these sessions; `user` is the one that holds them, for its script."""
         for identity in identities:
-            link = self._new_link(self._about(identity), self._context)
+            link = self._new_link(self._about(identity), self._context, user)
             self._slice(identity.number)[identity.number] = link
             link.start()
 
     def _about(self, identity: Identity) -> DialectSession:
         config = self.settings.config
-        if config.data and identity.number >= len(config.data):
-            raise too_few_rows(len(config.data), identity.number + 1)
+        row = identity.number if identity.row is None else identity.row
+        if config.data and row >= len(config.data):
+            raise too_few_rows(len(config.data), row + 1)
         return DialectSession(
             identity,
             run_id=self._run_id,
             seed=config.pace.seed,
             size_of=config.size_of,
-            data=config.data[identity.number] if config.data else None,
+            data=config.data[row] if config.data else None,
             http_url=self.settings.target.http_url,
-            blocking=functools.partial(call_blocking, self._loop, self._start_thread),
+            blocking=self._blocking.call,
         )
 
     def _slice(self, number: int) -> dict[int, Link]:
@@ -183,7 +196,7 @@ class Engine:
             done: called on the loop's thread.
         """
         links = [link for number in numbers if (link := self._slice(number).get(number)) is not None]
-        group = _Stopping({link.session.about.number for link in links}, done)
+        group = Stopping({link.session.about.number for link in links}, done)
         self._loop.call_later(drain_s + _GONE_GRACE_S, self._stop_waiting, group)
         for link in links:
             self._stopping.setdefault(link.session.about.number, []).append(group)
@@ -192,7 +205,7 @@ class Engine:
                 self._ended(link)
         group.check()
 
-    def _stop_waiting(self, group: "_Stopping") -> None:
+    def _stop_waiting(self, group: Stopping) -> None:
         for number in tuple(group.remaining):
             link = self._slice(number)[number]
             link.abort()
@@ -241,10 +254,10 @@ class Engine:
             open=self._open,
             token_rejected=self._login.token_rejected,
             ended=self._ended,
-            fail=self._fail,
+            fail=self.fail,
         )
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         """End the thread because of a defect; only the first one is reported."""
         if self.failure is None:
             self.failure = error
@@ -254,8 +267,17 @@ class Engine:
         """Return the run's clock: nanoseconds since its start."""
         return time.monotonic_ns() - self._start_ns
 
-    def _login_blocked(self, error: str, example: str, about: DialectSession) -> None:
-        self.recorder.error("generator", error, session=about.session_id, at_ns=self.clock(), example=example)
+    # loadtest.engine.script_watches.Watched
+
+    def held_up(self, error: str, example: str, session: str) -> None:
+        """Record what has held up the event loop."""
+        self.recorder.error("generator", error, session=session, at_ns=self.clock(), example=example)
+
+    def give_up(self, error: Exception) -> None:
+        """Report, from another thread, that the loop does not go on."""
+        if self.failure is None:
+            self.failure = error
+            self._on_failure()
 
     def _ended(self, link: Link) -> None:
         """Take note that a link's session has ended and its connection is closed."""
@@ -275,7 +297,7 @@ class Engine:
         self._waiting.append((link, epoch))
         if self._openers < self.settings.connect_concurrency:
             self._openers += 1
-            self._tasks.start_soon(self._open_waiting)
+            self._in_task.run(self._tasks.start_soon, self._open_waiting)
 
     async def _open_waiting(self) -> None:
         try:
@@ -283,7 +305,7 @@ class Engine:
                 link, epoch = self._waiting.popleft()
                 await link.open(epoch)
         except Exception as error:  # a defect in the tool or a user's dialect; reported as raised
-            self._fail(error)
+            self.fail(error)
         self._openers -= 1
 
     async def _open(
@@ -296,9 +318,12 @@ class Engine:
             DialectMistake: `login` or `endpoint` of the dialect raised.
         """
         endpoint = await self._login.endpoint(about, token_awaited)
-        connection, phases = await self._dialer.open(endpoint, credentials(about))
-        about.cookies = updated(about.cookies, connection.set_cookies)
-        self._login.remember(about)
+        try:
+            connection, phases = await self._dialer.open(endpoint, credentials(about))
+        except ConnectFailed as failure:
+            self._login.keep_cookies(about, failure.set_cookies)
+            raise
+        self._login.keep_cookies(about, connection.set_cookies)
         return connection, phases
 
     @property
@@ -317,8 +342,11 @@ class Engine:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._in_task = copy_context()  # with sniffio installed, anyio starts no task from a callback's own
         self._closing = anyio.Event()
+        self._blocking = BlockingCalls(self._start_blocking)
         self._dialer = self._new_dialer()
+        self._unread_ns = 0  # of the dialer, at the end of the last interval
         self._timers = Timers(self._loop, self._start_ns)
         self._context = self._link_context()
         self.recorder.swap(self.clock())
@@ -329,7 +357,8 @@ class Engine:
                 self._schedule_sweep(self.clock())
                 self._schedule_interval()
                 self._ready()
-                await self._closing.wait()
+                with watched(self.settings.config.script, self, self._start_thread):
+                    await self._closing.wait()
                 self._tasks.cancel_scope.cancel()
         finally:
             self._abort_all()
@@ -352,13 +381,16 @@ class Engine:
             source_ips=settings.source_ips,
             most_connections=most_connections(),
             counts=self._wire_counts,
+            limits=settings.flood,
+            compression=settings.compression,
+            proxy=settings.proxy,
         )
 
     def _unhandled(self, _loop: object, context: dict[str, Any]) -> None:
         """Handle what asyncio would log: a defect ends the engine, an error of a closed socket is ignored."""
         error = context.get("exception")
-        if isinstance(error, Exception) and not isinstance(error, OSError):
-            self._fail(error)
+        if isinstance(error, Exception) and not isinstance(error, OSError | ScriptInterrupted):
+            self.fail(mistake_beside(error, self.settings.config.script))
 
     # loadtest.engine.timers.Timed
 
@@ -387,8 +419,8 @@ class Engine:
         now_ns = self.clock()
         self._session_ns += self._sessions_up() * (now_ns - self._counted_ns)
         self._counted_ns = now_ns
-        self._swept = (self._swept + 1) % SWEEPS_PER_S
-        for link in tuple(self._slices[self._swept].values()):
+        self.swept = (self.swept + 1) % SWEEPS_PER_S
+        for link in tuple(self._slices[self.swept].values()):
             link.sweep()
 
     def _sessions_up(self) -> int:
@@ -403,28 +435,16 @@ class Engine:
     def _gauges(self, elapsed_ns: int) -> dict[str, float]:
         population = self.recorder.population
         session_s, self._session_ns = self._session_ns / NS_PER_S, 0
+        unread_ns, self._unread_ns = self._dialer.unread_ns - self._unread_ns, self._dialer.unread_ns
         return {
             "sessions": sum(population.values()) - population[State.ENDED],
             "sessions_up": self._sessions_up(),
             "session_s": session_s,
             "sessions_in_outage": self.recorder.outages_open,
+            "unread_ratio": unread_ns / elapsed_ns,
             **self._health.sample(
                 elapsed_ns,
                 connections=self._dialer.connections,
                 address_pairs=self._dialer.address_pairs,
             ),
         }
-
-
-class _Stopping:
-    """A group of sessions stopped together."""
-
-    def __init__(self, remaining: set[int], done: Callable[[], None]) -> None:
-        self.remaining = remaining
-        self._done: Callable[[], None] | None = done
-
-    def check(self) -> None:
-        """Call `done` once, when no session remains."""
-        if not self.remaining and self._done is not None:
-            done, self._done = self._done, None
-            done()

@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.kinds import DropKind
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.dropping import Dropping
 from loadtest.engine.timers import Timers
-from loadtest.errors import ConnectFailed, DialectMistake
+from loadtest.errors import ConnectFailed, DialectMistake, Flooded
 from loadtest.events import (
     Action,
     Close,
@@ -86,7 +86,7 @@ class LinkContext:
         config: how sessions behave.
         drops: the plan of drops.
         open_timeout_s: time allowed from the open WebSocket to the established session.
-        ping_interval_ns: time between keepalive pings.
+        ping_interval_ns: time between keepalive pings, 0 for none.
         ping_timeout_ns: time allowed for their pongs.
         clock: returns nanoseconds since the run's start.
         timers: the queue that wakes links and droppings.
@@ -130,9 +130,10 @@ class Link:
         "_messages",
         "session",
     )
+    session_type: ClassVar = Session
 
     def __init__(self, about: DialectSession, context: LinkContext) -> None:
-        self.session = Session(about, context.config, context.recorder)
+        self.session = self.session_type(about, context.config, context.recorder)
         self._context = context
         self._drain_s = 0.0
         self._connection: Connection | None = None
@@ -165,12 +166,18 @@ class Link:
             self._connection = None
 
     def sweep(self) -> None:
-        """Check for overdue replies and pongs."""
+        """Check for overdue replies and pongs, and for a server that does not read."""
         if self.session.state is State.ENDED:
             return
         self._feed(Swept())
-        if self._connection is not None and self._dropping is None:
-            context = self._context
+        context = self._context
+        if self._connection is not None and self._connection.unsent is not None:
+            excused = self._dropping is not None
+            self._connection.check_unsent(context.config.reply_timeout_ns, excused=excused)
+        missed = self.session.about.missed_ping(context.clock(), excused=self._dropping is not None)
+        if missed and self._connection is not None:
+            self._connection.ping_missed(missed)
+        if context.ping_interval_ns and self._connection is not None and self._dropping is None:
             self._connection.keep_alive(
                 interval_ns=context.ping_interval_ns, timeout_ns=context.ping_timeout_ns
             )
@@ -183,6 +190,9 @@ class Link:
                         self._connection.send(action.data)
                 else:
                     _PERFORM[action.__class__](self, action)
+        except Flooded as flood:
+            if self._connection is not None:
+                self._connection.flooded(flood.reason)
         except UnicodeEncodeError as error:  # raised by sending what the dialect wants to say
             dialect = type(self._context.config.dialect).__name__
             problem = f"sent a text that cannot be encoded as UTF-8: {error.reason}"
@@ -196,6 +206,10 @@ class Link:
         """Pass on a message from this link's connection."""
         if self.session.state is not _ENDED:
             self._feed(Received(data))
+
+    def ponged(self, took_ns: int) -> None:
+        """Record the round trip of a keepalive ping."""
+        self._context.recorder.samples("ping").append(took_ns)
 
     def lost(self, lost: Lost) -> None:
         """Handle the end of this link's connection."""
@@ -341,6 +355,8 @@ class Link:
     def drop_recovered(self) -> None:
         """Tell the session that the disturbance is over."""
         self._dropping = None
+        if self._connection is not None:
+            self._connection.check_unsent(self._context.config.reply_timeout_ns, excused=True)
         self._feed(Recovered())
 
     def _release(self) -> None:

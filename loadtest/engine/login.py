@@ -1,16 +1,14 @@
 """What comes before each attempt to connect: the token, the dialect's login, and the request to make.
 
 All of it is the user's code, on the loop that the sessions share. What refuses a session there is a failed
-attempt; what shows a mistake in the code ends the run. Code that blocks belongs on a thread of its own,
-through `call_blocking`; a login that blocks the loop instead is named in the report.
+attempt; what shows a mistake in the code ends the run. Code that blocks belongs beside the loop
+(`loadtest.engine.blocking`); a login that blocks the loop instead is named in the report.
 """
 
 import asyncio
-import contextlib
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import msgspec
 
@@ -21,8 +19,8 @@ from loadtest.dialects.mistakes import described, mistake, wrong_result
 from loadtest.engine.shared_token import ASK_EVERY_S, Issued, SharedToken
 from loadtest.errors import ConnectFailed, DialectMistake, LoginFailed
 from loadtest.events import Endpoint, Refused
-from loadtest.text import Secrets, public_line, secrets_in
-from loadtest.transport.cookies import header
+from loadtest.scrubber import Secrets, public_line, secrets_in
+from loadtest.transport.cookies import header, updated
 from loadtest.transport.opening import fail_after
 
 TokenSource = Callable[[], str | Awaitable[str | None] | None]
@@ -41,7 +39,7 @@ class Login:
         dialect: whose `login` and `endpoint` are called.
         token: returns a token, or an awaitable of one; or the token that all sessions share.
         timeout_s: time allowed for each of: getting a token, the dialect's login.
-        blocked: called with an error and an example when a login has blocked the event loop.
+        blocked: called with an error, an example and the session's id when a login has blocked the loop.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class Login:
         dialect: Dialect,
         token: TokenSource | SharedToken,
         timeout_s: float,
-        blocked: Callable[[str, str, DialectSession], None],
+        blocked: Callable[[str, str, str], None],
     ) -> None:
         self._dialect = dialect
         self._token_source = token
@@ -103,6 +101,11 @@ class Login:
             if now not in known:
                 known.append(now)
 
+    def keep_cookies(self, about: DialectSession, set_cookies: tuple[str, ...]) -> None:
+        """Keep what a response has set, also one that refused the upgrade, as browsers do."""
+        about.cookies = updated(about.cookies, set_cookies)
+        self.remember(about)
+
     def token_rejected(self, about: DialectSession) -> None:
         """Take note that the server has rejected the token of a session's latest attempt."""
         if isinstance(self._token_source, SharedToken) and about.number in self._shared:
@@ -119,7 +122,9 @@ class Login:
             with fail_after(self._timeout_s):
                 token = source()
                 return await token if inspect.isawaitable(token) else token
-        except Exception as error:
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             # The token source is the user's code and may raise anything: count a failed attempt.
             detail = f"the token source raised {type(error).__name__}"
             raise ConnectFailed(Refused(phase="token", cause="token_error", detail=detail)) from error
@@ -142,14 +147,16 @@ class Login:
             raise self._refused("timeout", f"no answer within {self._timeout_s:g} s", about) from None
         except LoginFailed as failed:
             raise self._refused("login_failed", failed.detail, about) from failed
-        except Exception as error:
+        except BaseException as error:
+            if is_cancelled(error):
+                raise
             if _is_mistake(error):
                 raise mistake(self._dialect, "login", error, f"session {about.number}") from error
             raise self._refused("login_error", described(error), about) from error
         if longest_s > BLOCKED_S:
             what = f"{type(self._dialect).__name__}.login blocked the event loop"
             took = f"for {longest_s * 1000:.0f} ms: call what blocks with `await session.blocking(…)`"
-            self._blocked(what, took, about)
+            self._blocked(what, took, about.session_id)
 
     def _refused(self, cause: str, detail: str, about: DialectSession) -> ConnectFailed:
         self._check_credentials(about)
@@ -188,41 +195,18 @@ def _is_sound(endpoint: object) -> bool:
     )
 
 
-def _is_mistake(error: Exception) -> bool:
+def is_cancelled(error: BaseException) -> bool:
+    """Return whether the current task was cancelled, rather than that the user's code raised the same."""
+    task = asyncio.current_task()
+    cancelled = task is None or task.cancelling() > 0
+    return cancelled and isinstance(error, asyncio.CancelledError | GeneratorExit)
+
+
+def _is_mistake(error: BaseException) -> bool:
     """Return whether an exception shows a mistake in the code that raised it, rather than a refused login.
 
     Python's own ones do, except for those of the system and the network; a library's own report its service.
     """
+    if not isinstance(error, Exception):  # SystemExit, for example
+        return True
     return type(error).__module__ == "builtins" and not isinstance(error, OSError)
-
-
-async def call_blocking(
-    loop: asyncio.AbstractEventLoop,
-    start_thread: Callable[[Callable[[], None], tuple[()]], Any],
-    function: Callable[..., Any],
-    *arguments: Any,
-) -> Any:
-    """Call a function on a thread of its own; return its result or raise its exception.
-
-    Args:
-        loop: the running event loop.
-        start_thread: starts a native thread.
-        function: what to call.
-        arguments: to call it with.
-    """
-    result: asyncio.Future[Any] = loop.create_future()
-
-    def settle(setter: Callable[[Any], None], value: Any) -> None:
-        if not result.done():  # a login that timed out has cancelled it
-            setter(value)
-
-    def work() -> None:
-        try:
-            done: tuple[Callable[[Any], None], Any] = (result.set_result, function(*arguments))
-        except BaseException as error:
-            done = (result.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
-            loop.call_soon_threadsafe(settle, *done)
-
-    start_thread(work, ())
-    return await result

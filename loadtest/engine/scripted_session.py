@@ -21,15 +21,16 @@ from typing import Any
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.observed import observe
 from loadtest.drops.plan import DropPlan
+from loadtest.engine.blocking import Start
 from loadtest.engine.conversation import Conversation, Ending
 from loadtest.engine.engine import Engine, EngineSettings
 from loadtest.engine.link import Link, LinkContext
 from loadtest.engine.transcript import Transcript
 from loadtest.errors import DialectMistake, LoadtestError
 from loadtest.events import Drop, DropDue, Due, Endpoint, Event, Identity
+from loadtest.scrubber import NO_SECRETS, Secrets
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session.state import TALKING, State
-from loadtest.text import NO_SECRETS, Secrets
 
 REQUESTS = 3
 """Requests before the drop."""
@@ -115,7 +116,8 @@ class ScriptedSession:
     Args:
         settings: of a run; its pace, drops and backoff are replaced.
         run_id: part of the session's ids and texts.
-        start_thread: starts a native thread.
+        start_thread: starts a native thread, that of the loop.
+        start_blocking: starts a dialect's function that blocks, elsewhere.
     """
 
     def __init__(
@@ -124,11 +126,12 @@ class ScriptedSession:
         *,
         run_id: str,
         start_thread: Callable[[Callable[[], None], tuple[()]], Any],
+        start_blocking: Start,
     ) -> None:
         self._settings = _scripted(settings)
         self._dialect = settings.config.dialect
         self._start_native_thread = start_thread
-        self._started = self._ended = False
+        self._ended = False
         self._thread_id = 0
         self._turns = 0  # of the event loop: while it turns, it is not blocked
         self._ending = Ending.INTERRUPTED
@@ -142,6 +145,7 @@ class ScriptedSession:
             on_interval=lambda _: None,
             on_failure=lambda: None,
             start_thread=self._start_thread,
+            start_blocking=start_blocking,
             new_link=self._new_link,
         )
         self._zero_ns = self._dialled_ns = self._heard_before = 0
@@ -196,10 +200,7 @@ class ScriptedSession:
             time.sleep(_POLL_S)
 
     def _start_thread(self, function: Callable[[], None], arguments: tuple[()]) -> Any:
-        """Start a native thread; take note when the first one, the engine's, ends."""
-        if self._started:
-            return self._start_native_thread(function, arguments)
-        self._started = True
+        """Start the engine's thread; take note when it ends."""
 
         def run() -> None:
             try:
@@ -212,7 +213,7 @@ class ScriptedSession:
 
     # On the loop's thread.
 
-    def _new_link(self, about: DialectSession, context: LinkContext) -> Link:
+    def _new_link(self, about: DialectSession, context: LinkContext, _user: object) -> Link:
         self._link = ScriptedLink(about, context, self._transcript)
         return self._link
 

@@ -25,12 +25,13 @@ from loadtest.engine.conversation import Conversation, Ending, Entry, Fault, Pub
 from loadtest.engine.login import credentials
 from loadtest.errors import DialectMistake
 from loadtest.events import Data, Endpoint, Event, Lost, Opened, Received, Send
+from loadtest.scrubber import Secrets
 from loadtest.session.proof import NO_REPLY
 from loadtest.session.reconnecting import WORKING
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 from loadtest.session.state import State
-from loadtest.text import Secrets, counted
+from loadtest.text import counted
 
 LIMIT: Final = 200
 """Messages that a transcript shows; of further ones only the number is kept."""
@@ -111,7 +112,7 @@ class Transcript:
             case "read":
                 self._read(given, result)
 
-    def raised(self, method: str, session: DialectSession, given: Any, error: Exception) -> None:
+    def raised(self, method: str, session: DialectSession, given: Any, error: BaseException) -> None:
         """Keep where an exception arose; one of `read` belongs to the message in hand."""
         self._credentials.update(credentials(session))
         stack = traceback.extract_tb(error.__traceback__)

@@ -19,10 +19,12 @@ from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_threa
 from loadtest.locust_plugin.load_locustfile import user_class
 from loadtest.locust_plugin.load_settings import LoadSettings, load_settings
 from loadtest.locust_plugin.token_command import check_token_command, with_token
-from loadtest.options import SETTINGS, overridden
+from loadtest.login_options import overridden
+from loadtest.options import SETTINGS
 from loadtest.report.dialect_check import DialectCheck
+from loadtest.scrubber import without_secrets
 from loadtest.setting import Setting, written
-from loadtest.text import HIDDEN, without_secrets
+from loadtest.text import HIDDEN
 from loadtest.transport.target import URL_FORM
 from loadtest.values import FilePath, Flag
 
@@ -75,7 +77,12 @@ def _conversation(settings: LoadSettings) -> Conversation:
     failures: list[BaseException] = []
     calls = GeventCalls(failures.append)
     engine, command = with_token(settings, calls)
-    scripted = ScriptedSession(engine, run_id=secrets.token_hex(4), start_thread=start_native_thread)
+    scripted = ScriptedSession(
+        engine,
+        run_id=secrets.token_hex(4),
+        start_thread=start_native_thread,
+        start_blocking=calls.start,
+    )
     try:
         held = scripted.hold(settings.secrets)
     finally:

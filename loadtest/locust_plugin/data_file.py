@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
+from loadtest.scrubber import NO_SECRETS, Secrets
 from loadtest.session.data_rows import OPTION, Rows, parse_rows
-from loadtest.text import NO_SECRETS, Secrets
 
 MAX_BYTES = 64 << 20
 """A gigabyte of memory or so, once it is split into rows."""

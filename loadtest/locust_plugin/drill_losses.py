@@ -1,7 +1,7 @@
 """Losses that belong to a drill, while a run goes on: one log line a drill, and no failures for Locust.
 
 A deploy ends every connection once. A warning for each second of it, and a row of failures in Locust's table,
-would say that the server is broken. Pure: time comes as an argument.
+would say that the server is broken. Pure.
 """
 
 from collections import Counter
@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from loadtest import text
-from loadtest.locust_plugin.loss_warnings import causes_text, losses_by_cause
+from loadtest.locust_plugin.problems import causes_text, losses_by_cause
 from loadtest.results.drill_windows import Windows
 from loadtest.results.interval import PackedInterval
 from loadtest.session.recorder import Lifecycle
@@ -43,17 +42,15 @@ class DrillLosses:
     def __init__(self) -> None:
         self._told: set[int] = set()
 
-    def lines(self, by_drill: Mapping[int, Sequence[Lifecycle]], now_s: float) -> list[str]:
-        """Add losses of drills; return the lines to log now.
+    def lines(self, by_drill: Mapping[int, Sequence[Lifecycle]]) -> list[str]:
+        """Add losses of drills; return the lines to write now.
 
         Args:
             by_drill: losses of an interval of any process, by the drill's number.
-            now_s: seconds since the run's start.
         """
         new = sorted(by_drill.keys() - self._told)
         self._told.update(new)
         return [
-            f"{text.clock(now_s)}  drill {number + 1} ends connections: "
-            f"{causes_text(losses_by_cause(by_drill[number]))}; see lost_connections= in the progress line"
+            f"drill {number + 1} ends connections: {causes_text(losses_by_cause(by_drill[number]))}"
             for number in new
         ]

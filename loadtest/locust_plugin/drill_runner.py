@@ -26,10 +26,12 @@ from loadtest.command_lines import command_words, public_command
 from loadtest.drops.drills import AT, Drill
 from loadtest.errors import InvalidSetting, LoadtestError, ResultsUnwritable
 from loadtest.processes import Process
+from loadtest.regular_files import create
 from loadtest.results import directory
 from loadtest.results.drill_windows import Windows
 from loadtest.results.manifest import DrillRun
-from loadtest.text import NO_SECRETS, Secrets, one_line, public_line, without_likely_secrets, without_secrets
+from loadtest.scrubber import NO_SECRETS, Secrets, public_line, without_secrets
+from loadtest.text import one_line, without_likely_secrets
 
 logger = logging.getLogger("loadtest")
 
@@ -252,7 +254,7 @@ class _Command(Process):
             descriptor = self._raw.fileno()
             fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | os.O_APPEND)
             with directory.writing(log):
-                self._log = undo.enter_context(log.open("wb"))
+                self._log = undo.enter_context(create(log))
             undo.callback(log.unlink)
             super().__init__(words, output=self._raw, grace_s=GRACE_S)
             undo.pop_all()  # the files are closed in `close` or `abandon`
@@ -304,6 +306,7 @@ class _Command(Process):
         """Copy what is left of the output, close the log, and return the last line."""
         while self.look() and self._kept < LOG_LIMIT:
             pass
+        self.let_go()
         self.look()  # if the log is full now, the last line is still to come
         self._keep([self._rest])
         self._raw.close()

@@ -1,8 +1,8 @@
-"""The load of this process: its engine, controlled from gevent's thread, and the intervals it records.
+"""The load of one user class in this process: an engine, controlled from gevent's thread, and its intervals.
 
-A local run has one, and so has every worker. Sessions are numbered across all processes of a run, so that a
-user's part of the plan does not depend on the worker that runs it: with N workers, worker w gives its k-th
-user the number k x N + w, which is how Locust distributes users.
+Sessions are numbered across all processes of a run, so that a user's part of the plan does not depend on the
+worker that runs it: with N workers, worker w gives its k-th user the number k x N + w, which is how Locust
+distributes users. Where a run has several classes, `Place` makes numbers differ between them.
 """
 
 import functools
@@ -10,7 +10,7 @@ import gc
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from gevent.event import Event
@@ -24,11 +24,12 @@ from loadtest.events import Identity
 from loadtest.locust_plugin import stats
 from loadtest.locust_plugin.gevent_bridge import GeventCalls, start_native_thread
 from loadtest.locust_plugin.load_settings import LoadSettings
+from loadtest.locust_plugin.request_events import fire_requests
 from loadtest.locust_plugin.token_command import check_token_command, with_token
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
-from loadtest.results.interval import PackedInterval, has_texts, pack
+from loadtest.results.interval import PackedInterval, has_texts, pack, public_name
+from loadtest.scrubber import NO_SECRETS, GrowingSecrets, Secrets
 from loadtest.session.recorder import Interval, Lifecycle
-from loadtest.text import NO_SECRETS, GrowingSecrets, Secrets
 from loadtest.transport.target import check_source
 
 logger = logging.getLogger(__name__)
@@ -83,14 +84,43 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
         return latest_ns
 
 
-class Load:
-    """The sessions of this process.
+class Place(NamedTuple):
+    """Which of a run's user classes a load is for.
+
+    The classes' sessions are numbered alternately, so that each number is one session's: marks in texts, ids
+    and the server's log tell them apart.
 
     Args:
-        settings: the run's settings.
+        name: of the class; None in a run of one.
+        nth: which of the classes it is, from 0.
+        classes: how many there are.
+    """
+
+    name: str | None = None
+    nth: int = 0
+    classes: int = 1
+
+    def number(self, own: int) -> int:
+        """Return the number in the run of something that has this number within the class."""
+        return own * self.classes + self.nth
+
+    def has(self, number: int) -> bool:
+        """Return whether the session with this number is one of the class."""
+        return number % self.classes == self.nth
+
+
+ALONE = Place()
+
+
+class Load:
+    """The sessions of one user class in this process.
+
+    Args:
+        settings: the settings of the class.
         info: what all processes of the run share.
         start_ns: the monotonic clock's time at the run's start.
         worker: this worker's number; None in a local run.
+        place: which of the run's user classes it is for.
         environment: Locust's environment.
         deliver: called in gevent's thread with every interval, packed, and its events as they were before
             that, with secrets.
@@ -115,7 +145,9 @@ class Load:
         failed: Callable[[BaseException], None],
         windows: Callable[[], Windows],
         token_issued: Callable[[str], None] = lambda _: None,
+        place: Place = ALONE,
     ) -> None:
+        self.place = place
         self._settings = settings
         self._info = info
         self._worker = worker
@@ -124,7 +156,9 @@ class Load:
         self._failed = failed
         self._windows = windows
         self._users = itertools.count()
+        self._told_of_rows = False
         self._running: dict[int, None] = {}  # session numbers, in order
+        self._names: dict[str, str] = {}  # public names of requests, by name
         self._finished = False
         self._finishing = RLock()  # Ctrl-C in a worker's terminal and the master's request may coincide
         self._known_secrets = GrowingSecrets(settings.secrets)
@@ -138,6 +172,7 @@ class Load:
             on_interval=functools.partial(self._gevent.call, self._take),
             on_failure=functools.partial(self._gevent.call, self._on_failure),
             start_thread=start_native_thread,
+            start_blocking=self._gevent.start,
         )
         self._start_engine()
 
@@ -156,7 +191,7 @@ class Load:
         for address in self._settings.engine.source_ips:
             check_source(address)
         most, sessions = raise_files_limit(), self._settings.sessions
-        level = logging.WARNING if sessions > most else logging.INFO
+        level = logging.WARNING if sessions > most else logging.DEBUG
         logger.log(level, "`ulimit -n` allows %d connections; each user holds %d sessions", most, sessions)
         gc.collect()
         gc.freeze()
@@ -166,26 +201,50 @@ class Load:
         """Texts that must not appear in a file or a log: secrets in settings, and sessions' latest tokens."""
         return self._known_secrets.now(self._engine.tokens)
 
-    def start_user(self) -> Sequence[int]:
-        """Start the next user's sessions; return their numbers."""
+    def start_user(self, holder: object = None) -> Sequence[int]:
+        """Start the next user's sessions; return their numbers. `holder` is `self` in the user's script."""
         if self._finished:
             return ()
         user = self._user_number(next(self._users))
         first = user * self._settings.sessions
-        numbers = range(first, first + self._settings.sessions)
+        rows = range(first, first + self._settings.sessions)  # the sessions' numbers within the class
+        if self._lacks_rows(rows.stop):
+            return ()
         run_id = self._info.run_id
         identities = [
-            Identity(number=n, session_id=f"{run_id}-{n:06d}", thread_id=f"{run_id}-t{n:06d}", user=user)
-            for n in numbers
+            Identity(
+                number=n,
+                session_id=f"{run_id}-{n:06d}",
+                thread_id=f"{run_id}-t{n:06d}",
+                user=self.place.number(user),
+                row=row,
+            )
+            for row, n in ((row, self.place.number(row)) for row in rows)
         ]
+        numbers = [one.number for one in identities]
         self._running.update(dict.fromkeys(numbers))
         try:
-            self._engine.call(self._engine.add, identities)
+            self._engine.call(self._engine.add, identities, holder)
         except LoadtestError:
             if self._engine.failure is None:
                 raise
             return ()  # the engine has failed, which is reported once for all users
         return numbers
+
+    def _lacks_rows(self, sessions: int) -> bool:
+        """Return whether `--ws-data` has too few rows for what a worker takes over from one that was lost.
+
+        The run goes on without these sessions, and the lost worker is reported. In a local run too few rows
+        are the user's mistake, which the engine finds.
+        """
+        if self._worker is None or not 0 < len(self._settings.engine.config.data) < sessions:
+            return False
+        if not self._told_of_rows:
+            self._told_of_rows = True
+            logger.warning(
+                "--ws-data has no row for the sessions of a lost worker: they are not started again"
+            )
+        return True
 
     def _user_number(self, nth: int) -> int:
         worker, workers = self._worker or 0, self._info.workers
@@ -243,8 +302,19 @@ class Load:
     def _take(self, interval: Interval) -> None:
         # All sessions' credentials are collected for this, so only where there is something to search.
         secrets = self.secrets if has_texts(interval) else NO_SECRETS
-        packed = pack(interval, self._worker, secrets=secrets, run_id=self._info.run_id)
+        for name in interval.named.keys() - self._names.keys():
+            self._names[name] = public_name(name, self.secrets)
+        packed = pack(
+            interval,
+            self._worker,
+            user=self.place.name,
+            secrets=secrets,
+            names=self._names,
+            run_id=self._info.run_id,
+        )
         stats.feed(self._environment.stats, packed, self._windows())
+        if self._settings.locust_events:
+            fire_requests(self._environment.events.request, interval, packed, self._names)
         self._deliver(packed, interval.lifecycle)
 
     def _on_failure(self) -> None:

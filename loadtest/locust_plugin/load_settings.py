@@ -4,33 +4,38 @@ Every mistake in a setting is found here, before the first connection.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl
 
-from loadtest.command_lines import command_words
-from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.base import PLACEHOLDERS, Dialect, placeholders
+from loadtest.dialects.bundled import dialect_named
+from loadtest.dialects.dialect_options import OPTION, parsed, with_options
 from loadtest.dialects.dialect_session import SizeOf
 from loadtest.dialects.emergence import Emergence
 from loadtest.dialects.mistakes import check_form, new_dialect
-from loadtest.drops.drills import AT, Drill, parse_drills
-from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, Storm, parse_storms, parse_weights
+from loadtest.drops.drills import Drill, parse_drills
+from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan, parse_storms, parse_weights
 from loadtest.engine.engine import EngineSettings
 from loadtest.errors import NOT_SHOWN, InvalidSetting
 from loadtest.locust_plugin.data_file import read_data
+from loadtest.locust_plugin.request_settings import request_headers, secrets_of
 from loadtest.options import SETTINGS, read_values
 from loadtest.results.manifest import PLAN_VERSION, Plan
+from loadtest.scrubber import Secrets
 from loadtest.session.data_rows import Rows, too_few_rows
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace, parse_backoff
+from loadtest.session.script import Script
 from loadtest.session.session_config import SessionConfig
 from loadtest.session.sizes import Sizes
 from loadtest.statistics.margins import Gate, parse_margins
 from loadtest.statistics.time_limits import TimeLimit, parse_limits
-from loadtest.text import Secrets, public_path, secrets_in
+from loadtest.text import public_path
 from loadtest.transport.addresses import expand
+from loadtest.transport.meter import Limits
 from loadtest.transport.metrics_gauge import MetricsGauge
+from loadtest.transport.proxies import Proxy
 from loadtest.transport.target import Target, Tls, path_in
 from loadtest.verdict.allowances import Allowance, parse_allowances
 
@@ -96,12 +101,14 @@ class LoadSettings:
             the rule.
         gates: the quantiles that latency is judged by, with their margins.
         allowances: how many connections may be lost.
+        locust_events: whether Locust's event `request` is fired for each message.
         keep_going: whether a run goes on to its end although no session can work any more.
         limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
             dialect's promise.
         gauge: the server's gauge of its connections, None if none was given.
         results: folder of run directories.
+        inconclusive_exit: exit code of an INCONCLUSIVE run.
         secrets: texts that must not appear in a file or a log.
         token: the command that prints tokens, None if none was given.
         own_credentials: whether each session has credentials of its own, as far as the settings show it.
@@ -119,22 +126,25 @@ class LoadSettings:
     gates: Sequence[Gate]
     allowances: Sequence[Allowance]
     keep_going: bool
+    locust_events: bool
     limits: Sequence[TimeLimit]
     cleanup_timeout_s: float | None
     gauge: MetricsGauge | None
     results: Path
+    inconclusive_exit: int
     secrets: Secrets
     token: TokenSettings | None
     own_credentials: bool
     log: LogSettings
 
 
-def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
+def load_settings(values: Mapping[str, Any], host: str, script: Script | None = None) -> LoadSettings:
     """Check all values and build the settings.
 
     Args:
         values: by attribute name of `WebSocketUser`.
         host: URL of the server; its path and query, if any, are those of the endpoint.
+        script: of the user class; None if it has none.
 
     Raises:
         InvalidSetting: a value is malformed or out of range, or `host` and `path` contradict each other.
@@ -142,7 +152,7 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
     values = read_values(values)
     _check_objects(values)
     data = read_data(values["data"])
-    engine = _engine(values, host, data.rows)
+    engine = _engine(values, host, data.rows, script)
     drills = parse_drills(values["drills"])
     return LoadSettings(
         engine=engine,
@@ -156,11 +166,13 @@ def load_settings(values: Mapping[str, Any], host: str) -> LoadSettings:
         gates=parse_margins(values["margins"]),
         allowances=parse_allowances(values["allow_losses"]),
         keep_going=values["keep_going"],
+        locust_events=values["locust_events"],
         limits=parse_limits(values["limits"]),
         cleanup_timeout_s=values["cleanup_timeout_s"],
         gauge=_gauge(values),
         results=values["results"],
-        secrets=data.secrets.plus(_secrets(values["token"], engine.headers, engine.config.dialect.path)),
+        inconclusive_exit=values["inconclusive_exit"],
+        secrets=data.secrets.plus(secrets_of(values["token"], engine)),
         token=_token_settings(values, engine.config),
         own_credentials=_own_credentials(values, data.rows),
         log=LogSettings(
@@ -196,10 +208,16 @@ def _check_objects(values: Mapping[str, Any]) -> None:
             raise InvalidSetting(row.option, NOT_SHOWN if row.secret else given, f"must be {row.kind}")
 
 
-def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
-    target = Target.parse(host, _tls(values))
+def _engine(values: Mapping[str, Any], host: str, rows: Rows, script: Script | None) -> EngineSettings:
+    tls = _tls(values)
+    tls.check()
+    target = Target.parse(host, tls, sni=values["sni"] or "")
+    proxy = None if values["proxy"] is None else Proxy.parse(values["proxy"], tls)
     seed, token, dialect = values["seed"], values["token"], _dialect(values, path_in(host))
-    _check_headers(values["headers"])
+    _check_placeholders(dialect, values["path"], rows)
+    for where, template in dialect.message_templates():
+        template.check(where, rows[0] if rows else ())
+    _check_arrivals(values["arrivals"], script)
     drops = _with_storms(_drops(values["drops"], values["drop_every_s"], seed), values["storms"])
     cleanup_s = values["cleanup_timeout_s"]
     return EngineSettings(
@@ -215,19 +233,33 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows) -> EngineSettings:
             cleanup_s=dialect.cleanup_s if cleanup_s is None else cleanup_s,
             pushes_per_s=_pushes_per_s(dialect, values["pushes_per_s"]),
             renews_token=values["token_cmd"] is not None,
+            script=script,
         ),
         drops=drops,
         token=token if callable(token) else lambda: token,
-        headers=values["headers"],
+        headers=request_headers(values["headers"], values["origin"]),
         subprotocols=values["subprotocols"],
         subprotocol_optional=values["subprotocol_optional"],
         source_ips=expand(values["source_ips"]),
         open_timeout_s=values["open_timeout_s"],
         max_message_bytes=values["max_message_bytes"] or _largest_message(dialect, values),
+        flood=Limits(
+            messages_per_s=values["max_messages_per_s"],
+            frames_per_s=values["max_frames_per_s"],
+            bytes_per_s=values["max_bytes_per_s"],
+        ),
+        compression=values["compression"],
+        proxy=proxy,
         ping_interval_ns=int(values["ping_interval_s"] * NS_PER_S),
         ping_timeout_ns=int(values["ping_timeout_s"] * NS_PER_S),
         connect_concurrency=values["connect_concurrency"],
     )
+
+
+def _check_arrivals(arrivals: str, script: Script | None) -> None:
+    if script is not None and arrivals == "closed":
+        problem = "must not be closed beside a script, which waits for its replies itself"
+        raise InvalidSetting("--ws-arrivals", NOT_SHOWN, problem)
 
 
 def _token_settings(values: Mapping[str, Any], config: SessionConfig) -> TokenSettings | None:
@@ -281,12 +313,14 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings, drills: Sequence[Dr
     sizes = Sizes.of_setting(values["message_bytes"])
     return Plan(
         dialect=config.dialect.name,
+        dialect_options=parsed(values["dialect_options"]),
         path=config.dialect.path,
         users=0,
         sessions_per_user=values["sessions"],
         spawn_rate=0,
         rate=config.pace.rate,
         arrivals=config.pace.arrivals,
+        tasks={} if config.script is None else dict(config.script.weights),
         in_flight=config.in_flight,
         message_bytes=str(sizes) if sizes.fixed is None else sizes.fixed,
         drop_every_s=drops.every_s,
@@ -296,6 +330,9 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings, drills: Sequence[Dr
         backoff=str(config.backoff),
         reply_timeout_s=values["reply_timeout_s"],
         open_timeout_s=values["open_timeout_s"],
+        compression=values["compression"],
+        ping_interval_s=values["ping_interval_s"],
+        proxy="" if engine.proxy is None else engine.proxy.scheme,
         seed=values["seed"],
         warmup_s=values["warmup_s"],
         version=PLAN_VERSION,
@@ -314,15 +351,35 @@ def _dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
 
 
 def _new_dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
-    dialect, path = values["dialect"], values["path"]
+    dialect, path, given = values["dialect"], values["path"], parsed(values["dialect_options"])
     if isinstance(dialect, Dialect):
+        if given:
+            raise InvalidSetting(
+                OPTION, NOT_SHOWN, "cannot be used: the user class has made its dialect itself"
+            )
         return dialect
-    kind = dialect_named(dialect) if isinstance(dialect, str) else dialect
+    kind = with_options(dialect_named(dialect) if isinstance(dialect, str) else dialect, given)
     if path is not None and not path.startswith("/"):
         raise InvalidSetting("--ws-path", path, "must begin with a slash: /PATH[?QUERY]")
     _check_path("--ws-path", path)
     _check_path("--host", in_host)
     return new_dialect(kind, in_host if path is None else path)
+
+
+def _check_placeholders(dialect: Dialect, given: str | None, rows: Rows) -> None:
+    """Refuse places in a path that nothing fills, or a name that is both a column's and the tool's own."""
+    if not type(dialect).endpoint.__module__.startswith("loadtest."):
+        return  # a dialect that makes its own paths may have placeholders of its own
+    option = "--ws-path" if given is not None else "--host or the dialect's path"
+    columns = list(rows[0]) if rows else []
+    for name in placeholders(dialect.path):
+        if name not in (*PLACEHOLDERS, *columns):
+            known = ", ".join(f"{{{one}}}" for one in (*PLACEHOLDERS, *columns))
+            problem = f"has an unknown placeholder: {{{name}}}. Known are {known}"
+            raise InvalidSetting(option, NOT_SHOWN, problem, "Percent-encode braces that are meant")
+        if name in columns and name in PLACEHOLDERS and name != "token":
+            problem = f"has {{{name}}}, which the tool fills itself, but a column of --ws-data has this name"
+            raise InvalidSetting(option, NOT_SHOWN, problem, "Give the column another name")
 
 
 def _check_path(option: str, path: str | None) -> None:
@@ -367,59 +424,12 @@ def _with_storms(drops: DropPlan, storms: Sequence[str]) -> DropPlan:
     return replace(drops, storms=parse_storms(storms))
 
 
-def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
-    """Refuse a storm that would come after the end of the run.
-
-    Raises:
-        InvalidSetting: a storm is planned at or after the end.
-    """
-    for storm in storms:
-        _check_moment("--ws-storm", storm.at_s, str(storm), run_time_s)
-
-
-def check_drills(drills: Iterable[Drill], run_time_s: float | None, *, secrets: Secrets) -> None:
-    """Refuse a drill that would come after the end of the run, or whose program does not exist.
-
-    Args:
-        drills: the run's drills.
-        run_time_s: the run's duration; None if it has none.
-        secrets: texts that the error must not show.
-
-    Raises:
-        InvalidSetting: a drill is planned at or after the end, or its command is malformed or not found.
-    """
-    for drill in drills:
-        command_words(drill.command, AT)
-        _check_moment(AT, drill.at_s, drill.public(secrets), run_time_s)
-
-
-def _check_moment(option: str, at_s: float, given: str, run_time_s: float | None) -> None:
-    if run_time_s is not None and at_s >= run_time_s:
-        problem = f"must come before the end of the run (--run-time {run_time_s:g}s)"
-        raise InvalidSetting(option, given, problem, "Use an earlier moment or a longer run")
-
-
-def check_rows(settings: LoadSettings, users: int) -> None:
-    """Refuse a data file with fewer rows than the sessions of so many users.
+def check_rows(settings: LoadSettings, users: int, why: str = "") -> None:
+    """Refuse a data file with fewer rows than the sessions of so many users; `why` are there more than asked.
 
     Raises:
         InvalidSetting: there are too few rows.
     """
     rows, sessions = len(settings.engine.config.data), users * settings.sessions
     if 0 < rows < sessions:
-        raise too_few_rows(rows, sessions)
-
-
-def _check_headers(headers: Iterable[tuple[str, str]]) -> None:
-    for name, value in headers:
-        if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum()):
-            raise InvalidSetting("--ws-header", name, "name must be letters, digits, - and _")
-        if any(character in value for character in "\r\n\0"):
-            raise InvalidSetting("--ws-header", NOT_SHOWN, f"value of {name} must not contain a line break")
-
-
-def _secrets(token: object, headers: tuple[tuple[str, str], ...], path: str) -> Sequence[str]:
-    """Return the token and other texts a server might quote: words of headers, values of the path's query."""
-    query = [value for _, value in parse_qsl(path.partition("?")[2]) if "{" not in value]
-    found = secrets_in((value for _, value in headers), query)
-    return [*found, token] if isinstance(token, str) and token else found
+        raise too_few_rows(rows, sessions, why)

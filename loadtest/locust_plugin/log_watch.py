@@ -1,34 +1,42 @@
 """Follows the server's log during a run, in the process that records the run: a local run or a master.
 
-A greenlet reads new lines about once a second, a little at a time and never on the engine's thread, so that
+A greenlet reads new lines four times a second, a little at a time and never on the engine's thread, so that
 measurements are not disturbed. The server goes on logging after the load has ended, above all the ends of the
 last connections, so the log is followed until it falls silent. A command that has ended by then, such as one
-that prints the log so far (`gcloud logging read`), is run once more.
+that prints the log so far (`gcloud logging read`), is run once more. Its second output must reach back to the
+first one. If it does not, as with `docker logs -f --tail 0` that was cut off, the report says what is
+missing.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import gevent
+import msgspec
 
 from loadtest.command_lines import command_words
+from loadtest.errors import ResultsUnwritable
 from loadtest.locust_plugin.load_settings import LogSettings
 from loadtest.results.log_file import LogWriter
-from loadtest.serverlog.extract import ReadStats, extract
-from loadtest.serverlog.follow import COMMAND_OPTION, Follower, follow, follow_command, source_of
+from loadtest.scrubber import Secrets, public_line
+from loadtest.serverlog.command_output import COMMAND_OPTION
+from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
+from loadtest.serverlog.follow import Follower, follow, follow_command, source_of
 from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, LogRecord
 from loadtest.serverlog.rules import LogClass, load_rules
 from loadtest.session.recorder import Lifecycle
-from loadtest.text import Secrets
 
 logger = logging.getLogger("loadtest")
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.25
+"""What a log had that is emptied (not rotated) is lost from the last look on. A look costs microseconds."""
+
 BEHIND_PAUSE_S = 0.05
 """Between reads while a log has more to read: about 1 MB per second, at an eighth of a core."""
 
@@ -38,6 +46,9 @@ SILENT_S = 2.0
 MAX_GRACE_S = 15.0
 COMMAND_GRACE_S = 15.0
 """How long a command that is run once more may take to print everything and end."""
+
+
+_ENDED = "the command ended"
 
 
 def check_logs(settings: LogSettings) -> None:
@@ -57,11 +68,55 @@ def check_logs(settings: LogSettings) -> None:
 
 
 @dataclass(slots=True)
+class _Printed:
+    """What a command has printed. Run again, it prints these records once more: each is skipped once.
+
+    Several records may have the newest time, above all in a log with whole seconds. The second output may
+    have more of that time, and in another order, so those are known by their texts.
+    """
+
+    newest_ns: int = 0  # by the server's clock
+    at_newest: Counter[int] = field(default_factory=Counter)  # hashes of the records of that time
+    untimed: int = 0  # records
+    met: bool = False  # the second output has shown a timed one
+
+    def add(self, record: LogRecord) -> None:
+        """Add a record of the first output."""
+        if record.at_ns is None or record.arrival:
+            self.untimed += 1
+            return
+        if record.at_ns > self.newest_ns:
+            self.newest_ns = record.at_ns
+            self.at_newest.clear()
+        if record.at_ns == self.newest_ns:
+            self.at_newest[_text_hash(record)] += 1
+
+    def pass_over(self, record: LogRecord) -> bool:
+        """Pass over a record of the second output if the first had it; return whether it had."""
+        if record.at_ns is None or record.arrival:
+            self.untimed -= 1
+            return self.untimed >= 0
+        known = record.at_ns < self.newest_ns
+        if record.at_ns == self.newest_ns and self.at_newest[_text_hash(record)]:
+            self.at_newest[_text_hash(record)] -= 1
+            known = True
+        self.met = self.met or known
+        return known
+
+
+def _text_hash(record: LogRecord) -> int:
+    """Hash of a record's head: where the first output ended, the lines under it may have been cut off."""
+    return hash((record.logger, record.message))
+
+
+@dataclass(slots=True)
 class _Followed:
     name: str
     follower: Follower
     live: bool = False  # all of it is written during the run
-    newest_ns: int = 0  # by the server's clock
+    printed: _Printed | None = None  # by a command
+    ended_s: float | None = None  # seconds into the run, noted once a command has ended
+    told: bool = False  # that its command failed
 
 
 class LogWatch:
@@ -72,13 +127,26 @@ class LogWatch:
         run: the run directory.
         run_id: the run's id.
         secrets: returns the texts that must not be written.
+        failed: called with an error that ends the recording of the log.
+        tell: called with what is kept of the records that come while the run goes on.
 
     Raises:
         InvalidSetting: a log cannot be followed, or the command cannot be started.
     """
 
-    def __init__(self, settings: LogSettings, run: Path, run_id: str, secrets: Callable[[], Secrets]) -> None:
+    def __init__(
+        self,
+        settings: LogSettings,
+        run: Path,
+        run_id: str,
+        secrets: Callable[[], Secrets],
+        failed: Callable[[BaseException], None],
+        tell: Callable[[Iterable[KeptRecord]], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
+        self._failed = failed
+        self._tell = tell
+        self._secrets = secrets
         self._rules = load_rules(settings.rules)
         self._followed = [
             # A file is read from its end. What comes through a pipe or from a command may be older.
@@ -91,6 +159,8 @@ class LogWatch:
         self._problems: list[str] = []
         self._counts = Counts()
         self._known = KnownSessions(run_id)
+        self._started_s = time.monotonic()
+        self._started_unix_ns = time.time_ns()
         self._writer = LogWriter(run, secrets, run_id)
         self._greenlet = gevent.spawn(self._keep_looking)
 
@@ -105,42 +175,80 @@ class LogWatch:
         return _Followed(
             Path(command_words(command, COMMAND_OPTION)[0]).name,
             follow_command(command, format=self._settings.format),
+            printed=_Printed(),
         )
 
     def _keep_looking(self) -> None:
-        while True:
-            self._look()
-            behind = any(followed.follower.behind for followed in self._followed)
-            gevent.sleep(BEHIND_PAUSE_S if behind else LOOK_EVERY_S)
+        try:
+            while True:
+                self._look()
+                behind = any(followed.follower.behind for followed in self._followed)
+                gevent.sleep(BEHIND_PAUSE_S if behind else LOOK_EVERY_S)
+        except ResultsUnwritable as error:
+            self._failed(error)
 
     def _look(self) -> bool:
         """Read new records; return whether any log had a relevant one or has more to read."""
         active = False
         for followed in self._followed:
             relevant = self._take(followed, followed.follower.poll(time.time_ns()))
+            if followed.follower.ended and followed.ended_s is None:
+                followed.ended_s = time.monotonic() - self._started_s
+            self._warn(followed)
             active = active or relevant or followed.follower.behind
         return active
 
-    def _take(self, followed: _Followed, records: list[LogRecord], after_ns: int = 0) -> bool:
+    def _warn(self, followed: _Followed) -> None:
+        """Warn at once, and once, that a command failed: the rest of the run goes without its log."""
+        if followed.follower.status and not followed.told:
+            followed.told = True
+            problem = f"{followed.name}: {followed.follower.problem}"
+            logger.warning("server log: %s", public_line(problem, self._secrets()))
+
+    def _take(self, followed: _Followed, records: list[LogRecord], before: _Printed | None = None) -> bool:
         """Keep what matters of these records; return whether any was relevant.
 
-        Records at or before `after_ns` are skipped.
+        Args:
+            followed: their log.
+            records: new records.
+            before: what the same command printed when it was run first; those records are passed over.
         """
-        classified = [
-            (record, self._rules.classify(record))
-            for record in records
-            if record.at_ns is None or record.at_ns > after_ns
-        ]
-        times_ns = (record.at_ns for record in records if record.at_ns is not None and not record.arrival)
-        followed.newest_ns = max(followed.newest_ns, *times_ns, 0)
+        if before is not None:
+            records = [record for record in records if not before.pass_over(record)]
+        elif followed.printed is not None:
+            for record in records:
+                followed.printed.add(record)
+        classified = [(record, self._rules.classify(record)) for record in records]
         name = followed.name if self._several else ""
         kept = extract(classified, name, known=self._known, live=followed.live)
         self._writer.append(kept)
+        self._tell(map(self._public, self._of_this_run(kept)))
         return any(logged.log_class is not LogClass.OTHER for logged in kept)
 
+    def _of_this_run(self, kept: Iterable[KeptRecord]) -> Iterator[KeptRecord]:
+        """Yield records of which no time says that they are older than the run."""
+        for record in kept:
+            if record.live or record.arrival or record.at_ns is None or record.at_ns >= self._started_unix_ns:
+                yield record
+
+    def _public(self, record: KeptRecord) -> KeptRecord:
+        return msgspec.structs.replace(record, text=public_line(record.text, self._secrets()))
+
     def finish(self) -> None:
-        """Follow the logs until they fall silent, then close them."""
+        """Follow the logs until they fall silent, then close them.
+
+        Raises:
+            ResultsUnwritable: what was read cannot be written.
+        """
         self._greenlet.kill()
+        try:
+            self._finish()
+        finally:
+            for followed in self._followed:
+                followed.follower.close(time.time_ns())
+            self._writer.close()
+
+    def _finish(self) -> None:
         silent_s, over_s = time.monotonic() + SILENT_S, time.monotonic() + MAX_GRACE_S
         while time.monotonic() < min(silent_s, over_s):
             if self._look():
@@ -160,17 +268,43 @@ class LogWatch:
         self._writer.finish(reading)
 
     def _read_again(self, before: _Followed, command: str) -> None:
-        """Run the command once more; keep records newer than the newest of its first run."""
-        before.follower.close(time.time_ns())
+        """Run the command once more; keep the records that its first run did not have."""
+        self._take(before, before.follower.close(time.time_ns()))
+        printed = before.printed
+        assert printed is not None  # it is a command
         self._followed[-1] = followed = self._command(command)
         over_s = time.monotonic() + COMMAND_GRACE_S
         while not followed.follower.ended and time.monotonic() < over_s:
-            self._take(followed, followed.follower.poll(time.time_ns()), before.newest_ns)
+            self._take(followed, followed.follower.poll(time.time_ns()), printed)
             gevent.sleep(0 if followed.follower.behind else BEHIND_PAUSE_S)
-        self._take(followed, followed.follower.close(time.time_ns()), before.newest_ns)
+        self._take(followed, followed.follower.close(time.time_ns()), printed)
+        if not _reaches_back(followed, printed):
+            self._problems.append(f"{followed.name}: {_unread(followed, before)}")
+            followed.told = _failed_again(followed, before)
 
     def _close(self, followed: _Followed) -> None:
         self._take(followed, followed.follower.close(time.time_ns()))
         self._counts = self._counts.plus(followed.follower.counts)
-        if followed.follower.problem:
+        if followed.follower.problem and not followed.told:
             self._problems.append(f"{followed.name}: {followed.follower.problem}")
+
+
+def _failed_again(followed: _Followed, before: _Followed) -> bool:
+    return bool(before.follower.status and followed.follower.status)
+
+
+def _unread(followed: _Followed, before: _Followed) -> str:
+    """Return that a command ended, and that running it again did not show the rest."""
+    after = "" if before.ended_s is None else f" {before.ended_s:.0f} s after its start"
+    if _failed_again(followed, before):
+        how = followed.follower.problem.removeprefix(_ENDED)
+        return f"the command failed{after}, and again after the run, {how.strip()}"
+    how = before.follower.problem.removeprefix(_ENDED)
+    return f"{_ENDED}{after}{how}; run again, its output did not reach back to that time"
+
+
+def _reaches_back(followed: _Followed, printed: _Printed) -> bool:
+    """Whether a command that was run again showed all that came after its first output."""
+    if printed.newest_ns:
+        return printed.met
+    return printed.untimed <= 0 and followed.follower.status == 0

@@ -6,10 +6,14 @@ flags to False. Values from the command line, the environment and the web form a
 
 import argparse
 import os
-from typing import Any
+import re
+from typing import Any, NoReturn
 
-from loadtest.options import LOGIN, SETTINGS, TABLE, overridden
+from loadtest.login_options import LOGIN, overridden
+from loadtest.options import SETTINGS, TABLE
 from loadtest.setting import Setting
+from loadtest.text import HIDDEN
+from loadtest.transport.target import LOOPBACK
 from loadtest.values import Flag
 
 NOT_IN_WEB_FORM = tuple(row.destination for row in SETTINGS.values() if row.name and not row.in_web_form)
@@ -18,6 +22,9 @@ whatever a web request says."""
 
 RUN_DESTINATION = "ws_run"
 """Option that carries a run's information from master to workers; Locust sends them all custom options."""
+
+HOST_DESTINATION = "ws_host"
+"""Option that keeps the server's URL with the secrets in it, here and for workers; Locust shows its own."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +37,55 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         for row in rows:
             if row.name:
                 _add(group, row)
-    group.add_argument(f"--{RUN_DESTINATION}", dest=RUN_DESTINATION, default="", help=argparse.SUPPRESS)
+    for carried in (RUN_DESTINATION, HOST_DESTINATION):
+        group.add_argument(f"--{carried}", dest=carried, default="", help=argparse.SUPPRESS)
+    _serve_on_loopback(parser)
+    _hide_values_of_typos(parser)
+
+
+def _serve_on_loopback(parser: argparse.ArgumentParser) -> None:
+    """Let `--web-host` default to this machine only."""
+    parser.set_defaults(web_host=LOOPBACK)
+    for action in parser._actions:
+        if action.dest == "web_host":
+            action.help = f"Host to bind the web interface to, '*' for all interfaces [default: {LOOPBACK}]"
+
+
+_UNKNOWN = "unrecognized arguments: "
+_QUOTED = re.compile(
+    r"(ambiguous option: [^\s=]*=|ignored explicit argument )(?:.*(?= could match )|.*)", re.DOTALL
+)
+
+
+def _hide_values_of_typos(parser: argparse.ArgumentParser) -> None:
+    """Let errors about unknown options name them only: the value of a misspelled one may be a token."""
+    say: Any = parser.error
+
+    def error(message: str) -> NoReturn:
+        before, unknown, words = message.partition(_UNKNOWN)
+        before = _QUOTED.sub(rf"\g<1>{HIDDEN}", before)
+        say(before + unknown + " ".join(map(_name_only, words.split())))
+        raise AssertionError("the parser's error ends the process")
+
+    parser.error = error  # type: ignore[method-assign]  # the parser is Locust's
+
+
+def _name_only(word: str) -> str:
+    """Return an option without its value; nothing of a word that may be one."""
+    name, equals, _ = word.partition("=")
+    return f"{name}{equals}{HIDDEN if equals else ''}" if name.startswith("--") else HIDDEN
+
+
+class _Literal(str):
+    """Help that argparse shows as it is: doubled percent signs would be seen in Locust's start form."""
+
+    __slots__ = ()
+
+    def __mod__(self, _: object) -> str:
+        return str(self)
+
+    def __add__(self, more: str) -> "_Literal":
+        return _Literal(f"{self!s}{more}")
 
 
 def _add(group: Any, row: Setting) -> None:
@@ -40,10 +95,10 @@ def _add(group: Any, row: Setting) -> None:
     elif row.repeatable:
         form["action"] = "append"
     action = group.add_argument(
-        row.option,
+        *filter(None, (row.option, row.alias)),
         dest=row.destination,
         env_var=row.variable,
-        help=f"{row.help} [default: {row.shown_default}]".replace("%", "%%"),
+        help=_Literal(f"{row.help} [default: {row.shown_default}]"),
         **form,
     )
     if row.in_web_form:  # set by hand: Locust's parser does not set these on options in a group
@@ -67,6 +122,13 @@ def forget_overridden_login(options: argparse.Namespace) -> None:
             source[row.attribute] = value
     for attribute, value in overridden(outside, typed).items():
         setattr(options, SETTINGS[attribute].destination, value)
+
+
+def forget_empty_variables(options: argparse.Namespace) -> None:
+    """Remove the values of variables that are empty: `LOCUST_WS_LIMIT=` is how CI services leave it out."""
+    for row in SETTINGS.values():
+        if row.name and os.environ.get(row.variable) == "" and getattr(options, row.destination, 0) == [""]:
+            setattr(options, row.destination, None)
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from locust.env import Environment
 from loadtest.drops.plan import DEFAULT_WEIGHTS, OnceInTurn
 from loadtest.errors import LoadtestError
 from loadtest.locust_plugin import roles, stats
-from loadtest.locust_plugin.lifecycle import RecordingLifecycle
 from loadtest.locust_plugin.load_locustfile import user_class
+from loadtest.locust_plugin.recording_lifecycle import RecordingLifecycle
 from loadtest.locust_plugin.user import WebSocketUser
-from loadtest.options import LOGIN, overridden
+from loadtest.login_options import LOGIN, overridden
 from loadtest.report.judged_run import JudgedRun
 from loadtest.transport.http_health import Health, check_health_path
 from loadtest.values import Whole
@@ -123,6 +123,8 @@ def _run(environment: Environment, sessions: int, health_path: str | None) -> Pr
         lifecycle.health_path = health_path
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
+    except KeyboardInterrupt:
+        pass  # what there is will be judged
     finally:
         runner.quit()
     judged = lifecycle.judged

@@ -1,13 +1,18 @@
 """The reference server of a run without a host: started before the run and stopped after it."""
 
+from __future__ import annotations
+
 import logging
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from locust.env import Environment
-
+from loadtest import regular_files
 from loadtest.report.judged_run import REFERENCE_SERVER_LOG
+from loadtest.results import directory
 from loadtest.server.server_process import ServerProcess
+
+if TYPE_CHECKING:
+    from locust.env import Environment
 
 logger = logging.getLogger("loadtest")
 
@@ -23,6 +28,7 @@ class ReferenceServer:
         self._environment = environment
         self._process: ServerProcess | None = None
         self._log = Path()
+        self._urls: set[str] = set()  # of all that it has started
 
     def start(self, results: Path) -> str:
         """Start the server and return its URL.
@@ -30,11 +36,17 @@ class ReferenceServer:
         Args:
             results: folder of all runs; holds the server's log until the run has a directory.
         """
-        self._log = results / f".server-{os.getpid()}.log"
+        with directory.writing(results):
+            self._log = regular_files.create_unnamed(results, REFERENCE_SERVER_LOG)
         self._process = ServerProcess(log_path=self._log)
         url = self._environment.host = self._process.url
+        self._urls.add(url)
         logger.info("no --host given: started the reference server at %s", url)
         return url
+
+    def has_been(self, url: str) -> bool:
+        """Return whether a URL is that of an earlier start: the web form keeps the host of the run before."""
+        return url.rstrip("/") in self._urls
 
     def move_log(self, run: Path) -> Path | None:
         """Move the log into the run directory and return its path; None if the server is not running."""

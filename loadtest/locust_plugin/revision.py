@@ -22,9 +22,11 @@ from itertools import chain
 import msgspec
 
 from loadtest.locust_plugin.load_settings import LoadSettings
-from loadtest.results.manifest import GIVEN, UNNAMED, SaidRevision, revision_doubt
+from loadtest.results.manifest import UNNAMED
 from loadtest.results.revision_name import revision_name
-from loadtest.text import one_line, public_line, public_path, without_secrets
+from loadtest.results.said_revision import GIVEN, SaidRevision, revision_doubt
+from loadtest.scrubber import public_line, without_secrets
+from loadtest.text import one_line, public_path
 from loadtest.transport.http_health import Answer, Health, ask
 
 logger = logging.getLogger("loadtest")
@@ -70,7 +72,9 @@ Ask = Callable[[str], Answer]
 
 def asking(settings: LoadSettings) -> Ask:
     """Return what asks the server of a run, with the headers that its sessions send."""
-    return cache(partial(ask, settings.engine.target, headers=settings.engine.headers))
+    return cache(
+        partial(ask, settings.engine.target, headers=settings.engine.headers, proxy=settings.engine.proxy)
+    )
 
 
 def public_health(answer: Answer, settings: LoadSettings) -> Health:

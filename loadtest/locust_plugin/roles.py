@@ -5,7 +5,6 @@ A lifecycle is stored on its environment and lives as long. A worker connects to
 """
 
 import logging
-import signal
 import sys
 from functools import cache
 from typing import Any
@@ -16,9 +15,17 @@ from gevent.event import AsyncResult
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadtest.errors import LoadtestError
-from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
+from loadtest.errors import LoadtestError, ResultsUnwritable
+from loadtest.locust_plugin.agreement import misspelled
+from loadtest.locust_plugin.configuration import ci_output
+from loadtest.locust_plugin.interrupts import Interrupts
+from loadtest.locust_plugin.lifecycle import Lifecycle
+from loadtest.locust_plugin.recording_lifecycle import LocalLifecycle
+from loadtest.locust_plugin.scrubbed_output import keep_out_of_output
 from loadtest.locust_plugin.workers import MasterLifecycle, WorkerLifecycle
+from loadtest.output_streams import drop_unwritable_output
+from loadtest.runs.ci_output import nothing_judged
+from loadtest.text import without_commands
 
 logger = logging.getLogger("loadtest")
 
@@ -29,7 +36,7 @@ _ATTRIBUTE = "loadtest_lifecycle"
 """Attribute of an environment: an AsyncResult, set once the environment has a lifecycle."""
 
 _lifecycles: "WeakSet[Lifecycle]" = WeakSet()
-"""This process's lifecycles, for the Ctrl-C handler."""
+"""This process's lifecycles, for the handler of signals."""
 
 
 def attach(environment: Environment, base: type) -> None:
@@ -41,8 +48,19 @@ def attach(environment: Environment, base: type) -> None:
     try:
         give_lifecycle(environment, base)
     except LoadtestError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(without_commands(f"Error: {error}"), file=sys.stderr)
+        if not isinstance(environment.runner, WorkerRunner):
+            _write_for_ci(environment, base, str(error))
         sys.exit(error.exit_code)
+
+
+def _write_for_ci(environment: Environment, base: type, error: str) -> None:
+    """Leave for CI what was asked for: nothing is judged, because of an error."""
+    classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
+    try:
+        ci_output(environment.parsed_options, classes).admissible().write(nothing_judged(error))
+    except ResultsUnwritable as problem:
+        print(without_commands(f"Error: {problem}"), file=sys.stderr)
 
 
 def give_lifecycle(environment: Environment, base: type) -> None:
@@ -54,8 +72,13 @@ def give_lifecycle(environment: Environment, base: type) -> None:
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     if not classes:
         return
+    if not isinstance(environment.runner, WorkerRunner):  # the master has said it
+        for warning in (one for kind in classes for one in misspelled(kind, base)):
+            logger.warning("%s", warning)
+    drop_unwritable_output()
     _handle_interrupts()
     lifecycle = _role(environment.runner)(environment, classes)
+    keep_out_of_output(lambda: lifecycle.secrets, environment.runner)
     lifecycle.check()
     lifecycle.listen()
     _lifecycles.add(lifecycle)
@@ -90,17 +113,5 @@ def _result(environment: Environment) -> Any:
 
 @cache
 def _handle_interrupts() -> None:
-    """Handle Ctrl-C between greenlet switches, and raise it in the greenlet in which Locust waits.
-
-    Python would raise it in the middle of whatever runs. In the writing of an interval that would lose what
-    was recorded; in a finalizer the interrupt itself would be lost.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else ignored or already handled
-        gevent.signal_handler(signal.SIGINT, _interrupt, gevent.getcurrent())
-
-
-def _interrupt(main: Any) -> None:
-    if any(lifecycle.concluding for lifecycle in _lifecycles):
-        logger.warning("making the verdict: please wait a moment")
-    else:
-        gevent.kill(main, KeyboardInterrupt)
+    """Handle signals, once in a process."""
+    Interrupts(_lifecycles).listen()

@@ -10,7 +10,7 @@ server.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,11 +19,14 @@ from locust.stats import PERCENTILES_TO_REPORT, STATS_TYPE_WIDTH, RequestStats, 
 
 from loadtest import histograms
 from loadtest.locust_plugin.drill_losses import split_losses
-from loadtest.locust_plugin.loss_warnings import losses_by_cause
+from loadtest.locust_plugin.problems import losses_by_cause
 from loadtest.results.drill_windows import NO_WINDOWS, Windows
 from loadtest.results.interval import PackedInterval, counts_of
+from loadtest.session.recorder import NAMED, name_of
 
 METHOD = "WS"
+ROUND_TRIP = "round trip"
+"""The row of all messages, and the name of those that have none in Locust's events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ ROWS = (
         ("connect",),
     ),
     _Row(
-        "round trip",
+        ROUND_TRIP,
         partial(_errors_of, "messaging"),
         (
             "messaging.answered",
@@ -106,6 +109,9 @@ ROWS = (
     _Row("loss", _losses, ("losses.",), ("losses.",), ()),
 )
 
+
+_RARE = frozenset({"push", "loss"})
+"""Rows that a class of several has only if there is something in them."""
 
 _SECONDS_KEPT = 60
 """How many seconds of per-second counts are kept: Locust's current rate covers the last twelve."""
@@ -151,10 +157,17 @@ def _three_digits(ms: float) -> str:
     return f"{ms:.2f}" if ms < 10 else f"{ms:.1f}" if ms < 100 else f"{ms:.0f}"
 
 
-def install(stats: RequestStats) -> None:
-    """Put empty rows into Locust's table, which Locust clears at the start of a run."""
-    for row in ROWS:
-        stats.entries[row.name, METHOD] = Entry(stats, row.name, METHOD, stats.use_response_times_cache)
+def install(stats: RequestStats, users: Sequence[str] = ()) -> None:
+    """Put empty rows into Locust's table, which Locust clears at the start of a run.
+
+    Args:
+        stats: Locust's statistics.
+        users: names of the user classes in a run of several: each has rows of its own.
+    """
+    for user in users or (None,):
+        for row in ROWS:
+            if user is None or row.name not in _RARE:
+                _entry(stats, _named(row, user))
     stats.total = Entry(stats, "Aggregated", "", stats.use_response_times_cache)
 
 
@@ -170,25 +183,59 @@ def feed(stats: RequestStats, packed: PackedInterval, windows: Windows = NO_WIND
     for row in ROWS:
         delta = _delta(stats, row, packed)
         if delta is not None:
-            stats.entries[row.name, METHOD].extend(delta)
+            name = _named(row, packed.user)
+            _entry(stats, name).extend(delta)
             stats.total.extend(delta)
-            if row.errors is not None:
-                _feed_errors(stats, row.name, row.errors(packed))
+        if row.errors is not None:
+            _feed_errors(stats, _named(row, packed.user), row.errors(packed))
+    _feed_names(stats, packed)
+
+
+def _feed_names(stats: RequestStats, packed: PackedInterval) -> None:
+    """Add the round trips of requests by their names; they are among those of `round trip`, and in no sum."""
+    for tag in packed.histograms:
+        if tag.startswith(NAMED):
+            row = _Row(name_of(tag), None, (), (), (tag,))
+            delta = _new_delta(stats, row.name, _samples(packed, tag), 0)
+            _fill_times(delta, row, packed)
+            _entry(stats, _named(row, packed.user)).extend(delta)
+
+
+def _samples(packed: PackedInterval, tag: str) -> int:
+    return int(histograms.decode(packed.histograms[tag]).get_total_count())
+
+
+def _named(row: _Row, user: str | None) -> str:
+    return row.name if user is None else f"{user} {row.name}"
+
+
+def _entry(stats: RequestStats, name: str) -> StatsEntry:
+    """Return the row of this name, which is made if there is none."""
+    key = (name, METHOD)
+    if not isinstance(stats.entries.get(key), Entry):
+        stats.entries[key] = Entry(stats, name, METHOD, stats.use_response_times_cache)
+    return stats.entries[key]
 
 
 def _delta(stats: RequestStats, row: _Row, packed: PackedInterval) -> StatsEntry | None:
     requests, failures = (_total(packed, names) for names in (row.requests, row.failures))
     if not requests and not failures:
         return None
-    delta = StatsEntry(stats, row.name, METHOD)
+    delta = _new_delta(stats, row.name, requests, failures)
+    _fill_times(delta, row, packed)
+    delta.num_none_requests = max(0, requests - sum(delta.response_times.values()))
+    return delta
+
+
+def _new_delta(stats: RequestStats, name: str, requests: int, failures: int) -> StatsEntry:
+    """Return an entry with these requests, which still lacks their times."""
+    delta = StatsEntry(stats, name, METHOD)
     now_s = time.time()
     delta.last_request_timestamp = now_s
     delta.num_requests = requests
     delta.num_failures = failures
     delta.num_reqs_per_sec = {int(now_s): requests}
     delta.num_fail_per_sec = {int(now_s): failures}
-    _fill_times(delta, row, packed)
-    delta.num_none_requests = max(0, requests - sum(delta.response_times.values()))
     return delta
 
 
@@ -229,3 +276,6 @@ def _feed_errors(stats: RequestStats, row: str, errors: Counter[str]) -> None:
         error = stats.errors.setdefault(key, StatsError(METHOD, row, text))
         for _ in range(count):
             error.occurred()
+        error.occurrences += min(count, 0)  # taken back: another outcome has replaced it
+        if error.occurrences <= 0:
+            del stats.errors[key]

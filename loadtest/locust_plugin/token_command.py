@@ -22,7 +22,8 @@ from loadtest.errors import LoginFailed
 from loadtest.locust_plugin.gevent_bridge import GeventCalls
 from loadtest.locust_plugin.load_settings import LoadSettings, TokenSettings
 from loadtest.processes import PIPE, Process
-from loadtest.text import SHORTEST_SECRET, Secrets, one_line, without_likely_secrets, without_secrets
+from loadtest.scrubber import SHORTEST_SECRET, Secrets, without_secrets
+from loadtest.text import one_line, without_likely_secrets
 
 MOST_BYTES = 2**14
 """Longest token; a server's limit on the upgrade's headers is usually lower."""

@@ -7,6 +7,7 @@ start, on another one the time since.
 """
 
 import functools
+import logging
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,15 +18,25 @@ from locust.env import Environment
 from locust.runners import STATE_INIT
 
 from loadtest.errors import LoadtestError, UsageError
-from loadtest.locust_plugin.lifecycle import Lifecycle, RecordingLifecycle
+from loadtest.locust_plugin.lifecycle import Lifecycle
 from loadtest.locust_plugin.load import RunInfo
+from loadtest.locust_plugin.master_address import OWN
 from loadtest.locust_plugin.parser import RUN_DESTINATION
+from loadtest.locust_plugin.recording_lifecycle import RecordingLifecycle
 from loadtest.locust_plugin.worker_messages import GRACE_S, MasterConnection, Workers
 from loadtest.results.drill_windows import Windows
 from loadtest.results.environment import boot_id
 from loadtest.results.interval import PackedInterval
+from loadtest.scrubber import Secrets
 from loadtest.session.recorder import Lifecycle as LifecycleEvent
-from loadtest.text import Secrets
+from loadtest.transport.target import LOOPBACK
+
+logger = logging.getLogger("loadtest")
+
+_HAS_DATA = (
+    "a run with --ws-data is under way, in which each session has a row of its own: "
+    "start all workers before the run"
+)
 
 
 class MasterLifecycle(RecordingLifecycle):
@@ -39,6 +50,11 @@ class MasterLifecycle(RecordingLifecycle):
     def check(self) -> None:
         """Check all settings except source addresses, which must exist on the workers only."""
         self._configuration.check(connects=False)
+        options = self._configuration.options
+        if not OWN.mark and getattr(options, "master_bind_host", None) == LOOPBACK:
+            logger.info(
+                "workers can join from this machine only: add --master-bind-host '*' if they run on others"
+            )
         self._ask_early()
 
     def listen(self) -> None:
@@ -48,7 +64,9 @@ class MasterLifecycle(RecordingLifecycle):
         self._environment.events.worker_connect.add_listener(self._on_worker_connect)
 
     def _begin(self) -> None:
-        _, run_id, start = self._begin_recording()
+        settings, run_id, start = self._begin_recording()
+        if any(own.engine.config.data for own in settings.values()):
+            self._runner.closed_because = _HAS_DATA
         self._info = RunInfo(
             run_id=run_id,
             workers=self._workers.begin(run_id),
@@ -56,6 +74,22 @@ class MasterLifecycle(RecordingLifecycle):
             started_monotonic_ns=start.monotonic_ns,
         )
         self._send_with_options(self._info)
+
+    @property
+    def _processes(self) -> int:
+        numbers: int = self._runner.worker_index_max
+        return max(1, numbers)
+
+    def interrupted(self, exit_code: int) -> bool:
+        """Take note that a signal asks the process to end; before a run begins the workers can quit too."""
+        in_good_order = super().interrupted(exit_code)
+        if not in_good_order:
+            self._runner.send_message("quit")
+        return in_good_order
+
+    def _end(self) -> None:
+        self._runner.closed_because = ""
+        super()._end()
 
     def _send_with_options(self, info: RunInfo) -> None:
         """Put this and the elapsed time into the parsed options, all of which Locust sends to workers."""
@@ -77,12 +111,20 @@ class MasterLifecycle(RecordingLifecycle):
             self._workers.finish(GRACE_S + (self._environment.stop_timeout or 0.0))
 
     @property
-    def _secrets(self) -> Secrets:
-        return super()._secrets.plus(self._workers.tokens)
+    def secrets(self) -> Secrets:
+        return super().secrets.plus(self._workers.tokens)
 
     @property
     def _missing_workers(self) -> Iterable[int]:
         return self._workers.missing
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of Locust matters in the terminal that a forked worker shares with its master.
+
+    The exit code of the whole is the master's.
+    """
+    return record.getMessage() != "Shutting down (exit code 0)"
 
 
 class WorkerLifecycle(Lifecycle):
@@ -90,7 +132,7 @@ class WorkerLifecycle(Lifecycle):
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
         super().__init__(environment, classes)
-        self._master = MasterConnection(self._runner, self._end, self._take_windows)
+        self._master = MasterConnection(self._runner, self._finish, self._take_windows)
         self._windows_of = ""  # the run that the windows belong to
 
     def check(self) -> None:
@@ -99,6 +141,8 @@ class WorkerLifecycle(Lifecycle):
     def listen(self) -> None:
         """Listen to Locust's events from now on; begin at once if a run is already under way."""
         super().listen()
+        if OWN.mark:
+            logging.getLogger("locust.main").addFilter(_is_news)
         if self._runner.worker_state != STATE_INIT:
             self._on_test_start()
 
@@ -113,7 +157,7 @@ class WorkerLifecycle(Lifecycle):
         if self._windows_of != info.run_id:  # else a drill has begun before this worker
             self._windows = info.windows
         self._master.send_begun()
-        settings = self._configuration.settings(self._configuration.host or "")
+        settings = self._configuration.settings_by_class(self._configuration.host or "")
         start_ns = info.start_ns(received_ns, boot_id())
         self._start_load(
             settings,
@@ -141,14 +185,13 @@ class WorkerLifecycle(Lifecycle):
 
     def _end(self) -> None:
         """Finish this worker's load and tell the master."""
-        if self._load is not None:
-            self._load.finish()
-            self._load = None
+        self._finish_load()
         if self._failure is None:  # a failed worker has not sent everything and counts as missing
             self._master.send_finished()
 
     def _on_quitting(self, **_kwargs: Any) -> None:
-        self._end()
+        self._quitting = True
+        self._finish()
 
     def _failed(self, why: str, exit_code: int) -> None:
         super()._failed(why, exit_code)

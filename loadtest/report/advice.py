@@ -12,13 +12,16 @@ from msgspec.structs import replace
 
 from loadtest import text
 from loadtest.report.losses import loss_lines
-from loadtest.report.next_steps import step_by_evidence
-from loadtest.report.tables import counts, gates, interval, margin, time_limits
+from loadtest.report.next_steps import server_log_step, step_by_evidence
+from loadtest.report.tables import counts, gates, time_limits
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
+from loadtest.session.count_words import COUNT_WORDS, count_words
 from loadtest.text import one_line
 from loadtest.verdict.causes import foreign_cause_of
+from loadtest.verdict.differences import SCRIPT
 from loadtest.verdict.evidence import CountedEvidence, LatencyEvidence
+from loadtest.verdict.gate_words import change, how_much_longer, interval, margin, values
 from loadtest.verdict.items import AnyItem, Item, Verdict
 from loadtest.verdict.log_evidence import LogLine, ServerLogEvidence
 from loadtest.verdict.silence import silent
@@ -35,12 +38,18 @@ def baseline_lines(latency: Item[LatencyEvidence]) -> Iterator[str]:
     if passed_over:
         newest, more = passed_over[0], len(passed_over) - 1
         others = f"; {more} more in verdict.json" if more else ""
-        yield f"Passed over as a baseline: {newest.revision} ({newest.path}): {newest.why}{others}"
+        yield f"Not chosen as baseline: {newest.revision} ({newest.path}): {newest.why}{others}"
+
+
+def duel_command(item: AnyItem) -> str:
+    """Return the command of a duel that settles an INCONCLUSIVE latency, empty if none would."""
+    command = item.evidence.duel_command if isinstance(item.evidence, LatencyEvidence) else None
+    return one_line(command or "", _COMMAND_LENGTH)
 
 
 def item_lines(item: AnyItem) -> list[str]:
     """Return an item's evidence as text: counts, findings and quantiles."""
-    return [*count_lines(item), *finding_lines(item), *_gate_lines(item)]
+    return [*count_lines(item), *finding_lines(item), *_gate_lines(item), *filter(None, [duel_command(item)])]
 
 
 def finding_lines(item: AnyItem) -> list[str]:
@@ -49,10 +58,21 @@ def finding_lines(item: AnyItem) -> list[str]:
 
 
 def count_lines(item: AnyItem) -> Iterator[str]:
-    """Yield a line with the item's counts, if it has any."""
-    found = counts(item)
-    if found:
-        yield "counts: " + ", ".join(f"{name} {text.count(count)}" for name, count in found.items())
+    """Yield a line with the item's counts in words, if it has any that tell of the server."""
+    found, known = counts(item), list(COUNT_WORDS)
+    in_order = sorted(found, key=lambda name: _place(f"{item.item}.{name}", known))
+    told = [
+        f"{text.count(found[name])} {one_line(count_words(item.item, name))}"
+        for name in in_order
+        if f"{item.item}.{name}" not in _BOOKKEEPING
+    ]
+    if told:
+        yield f"counted: {', '.join(told)}"
+
+
+def _place(name: str, known: Sequence[str]) -> int:
+    """Return the place of a count among the known ones: words such as "of these" refer to the one before."""
+    return known.index(name) if name in known else len(known)
 
 
 def _error_lines(item: AnyItem) -> Iterator[str]:
@@ -63,16 +83,22 @@ def _error_lines(item: AnyItem) -> Iterator[str]:
             yield f"    example: {one_line(error.example)}"
 
 
+def open_gates(item: AnyItem) -> Iterator[str]:
+    """Yield why each gate is INCONCLUSIVE whose values a table shows."""
+    for gate in gates(item):
+        if gate.decision is Ruling.INCONCLUSIVE:
+            yield f"{gate.gate}: {gate.reason}"
+
+
 def _gate_lines(item: AnyItem) -> Iterator[str]:
     for gate in gates(item):
-        if gate.change_ratio is None:
+        if not gate.compared:
             yield f"{gate.decision} {gate.gate}: {gate.reason}"
             continue
         share = f" = {text.share(gate.margin_ratio)}" if gate.absolute else ""
         yield (
-            f"{gate.decision} {gate.gate}: {text.span(gate.baseline_us)} -> "
-            f"{text.span(gate.candidate_us)}, {text.change(gate.change_ratio)} "
-            f"({interval(gate)}%), margin {margin(gate)}{share}"
+            f"{gate.decision} {gate.gate}: {' -> '.join(values(gate))}, {change(gate)} "
+            f"({interval(gate)}), margin {margin(gate)}{share}"
         )
 
 
@@ -98,13 +124,26 @@ def _shape_lines(shown: Sequence[LogLine], records: int, shapes: int) -> Iterato
         yield f"and {text.count(left)} more, of {text.counted(shapes - len(shown), 'other shape')}"
 
 
+_BOOKKEEPING = frozenset(
+    {
+        *("connect.upgrades", "connect.opened", "connect.compressed"),
+        *("connect.resets_sent", "connect.resets_received"),
+        *("messaging.planned", "messaging.other_sent", "messaging.drop_sent", "messaging.drop_answers"),
+        *("messaging.wire_sent", "messaging.wire_received", "messaging.push_stretches"),
+    }
+)
+"""Counts that no line has room for: they tell of the load, or of the wire; report.html has them."""
+
+_COMMAND_LENGTH = 4096
+
 _FIGURES = {
     "achieved_ratio": "{} of the planned messages sent",
-    "loop_lag_max_ms": "latest wake of the loop in four of five seconds {}",
-    "cpu_ratio": "engine's CPU {} of a core",
-    "process_cpu_ratio": "whole process's {}",
+    "loop_lag_max_ms": "event loop woke up to {} late (p80 of seconds)",
+    "cpu_ratio": "engine CPU {} of a core",
+    "process_cpu_ratio": "process CPU {} of a core",
     "steal_ratio": "{} of the CPU stolen by the host",
     "gc_pause_max_ms": "longest GC pause {}",
+    "stall_max_ms": "longest stall {}",
     "files_ratio": "{} of the open files allowed",
     "ports_ratio": "{} of the local ports",
 }
@@ -132,7 +171,7 @@ def _figure(name: str, value: float) -> str:
 
 
 def _amount(name: str, value: float) -> str:
-    shown = text.share(value) if name.endswith("_ratio") else f"{value:.3g}"
+    shown = text.share(value) if name.endswith("_ratio") else text.figures(value)
     return f"{shown} ms" if name.endswith("_ms") else shown
 
 
@@ -143,10 +182,8 @@ def failure_lines(run: RunData) -> list[str]:
         return []
     recorded = text.clock(run.length_s)
     return [
-        f"The run ended early: {failure}"
-        if run.manifest.usage_error
-        else f"The tool itself failed: {failure}",
-        f"What follows is of the {recorded} that it had recorded, and says nothing of what came after.",
+        f"The run ended early: {failure}" if run.manifest.usage_error else f"loadtest failed: {failure}",
+        f"The results below cover only the {recorded} recorded before that.",
     ]
 
 
@@ -155,34 +192,38 @@ def herd_line(run: RunData) -> str:
     if run.herd_peak_s is None:
         return ""
     peak, at = text.count(run.herd_peak), text.clock(run.herd_peak_s)
-    return f"The most connection attempts in a second were {peak}, at {at}."
+    return f"Peak: {peak} connection attempts per second, at {at}."
 
 
 _STEPS: Mapping[tuple[str, Ruling], str] = {
+    ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
+    "loadtest report RUN --server-log FILE",
     ("connect", Ruling.FAIL): "open one connection by hand with the same path, token and subprotocols; "
     "the error says at which step it ended",
-    ("messaging", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
-    "a run with --ws-drop-every 0 tells whether drops have to do with it",
-    ("reconnect", Ruling.FAIL): "look for the session and the time of the first error in the server's log; "
-    "a run with one kind (--ws-drops reset) tells which drops do it",
-    ("persistence", Ruling.FAIL): "look up the first session in the server's store; a run with "
-    "--ws-drops close tells whether orderly disconnects lose data too",
+    ("messaging", Ruling.FAIL): "find the first error's session and time in the server's log",
+    ("reconnect", Ruling.FAIL): "find the first error's session and time in the server's log",
+    ("persistence", Ruling.FAIL): "look up the first session in the server's store",
     (
         "latency",
         Ruling.FAIL,
     ): "repeat both revisions in turn, as loadtest duel does; if it stays, profile the "
     "quantile that moved: p50 is the common path, p99 the queue or the pause",
-    ("server_log", Ruling.FAIL): "log at INFO what clients cause by leaving, and look into the real errors; "
-    "the first lines of both are given here",
     (
         "health",
         Ruling.FAIL,
     ): "request the health endpoint yourself (curl); set another path with --health-path",
-    ("server_log", Ruling.INCONCLUSIVE): "give the whole log of the run's time, also afterwards: "
-    "loadtest report RUN --server-log FILE",
 }
 
+_OF_DROPS: Mapping[str, str] = {
+    "messaging": "; to rule out drops, repeat with --ws-drop-every 0",
+    "reconnect": "; to find the kind of drop, repeat with one at a time (--ws-drops reset)",
+    "persistence": "; to see whether orderly disconnects lose data, too, repeat with --ws-drops close",
+}
+"""What more to do about an item that failed in a run with drops."""
+
 _SETTLE = "loadtest duel runs both revisions in turn until it is settled"
+_MAKE_ALIKE = "repeat the baseline's run on this machine, with the same versions and as long"
+_SAME_SCRIPT = "run this script against the baseline's server, too; its later runs are compared with that one"
 _FIRST_RUN = (
     "run the same command against the old revision, with --ws-revision NAME; later runs are compared with it"
 )
@@ -264,20 +305,30 @@ def _blocked(item: AnyItem, items: Sequence[AnyItem]) -> AnyItem:
     return replace(item, summary=f"{depends}; then: {item.summary}")
 
 
-def next_step(item: AnyItem, items: Sequence[AnyItem]) -> str:
-    """Return what to do about an item, empty if its summary or that of `connect` or `messaging` says so."""
+def next_step(item: AnyItem, items: Sequence[AnyItem], *, drops: bool = True) -> str:
+    """Return what to do about an item, empty if its summary or that of `connect` or `messaging` says so.
+
+    Args:
+        item: the item.
+        items: all items of its verdict.
+        drops: whether the run planned drops.
+    """
     if item.verdict is not Ruling.FAIL and _root(item, items) is not None:
         return ""
     if item.item == "latency" and item.verdict is not Ruling.FAIL:
-        return _latency_step(item)
+        return latency_step(item)
     if item.verdict is Ruling.FAIL and _only_late(item):
         return _LATE
     if item.item == "messaging" and _none_answered(item):
         return _NO_ANSWER
     by_evidence = step_by_evidence(item) if item.verdict is Ruling.FAIL else ""
+    if isinstance(item.evidence, ServerLogEvidence):
+        by_evidence = server_log_step(item.evidence, item.verdict)
     if not by_evidence and item.item in _ATTEMPTING and item.verdict is Ruling.FAIL:
         by_evidence = _cause_step(item)
-    return by_evidence or _STEPS.get((item.item, item.verdict), "")
+    if by_evidence or (step := _STEPS.get((item.item, item.verdict), "")) == "":
+        return by_evidence
+    return step + _OF_DROPS.get(item.item, "") if drops else step
 
 
 def _cause_step(item: Item[CountedEvidence]) -> str:
@@ -286,11 +337,24 @@ def _cause_step(item: Item[CountedEvidence]) -> str:
     return next((cause.advice for cause in causes if cause is not None), "")
 
 
-def _latency_step(item: Item[LatencyEvidence]) -> str:
+def latency_step(item: Item[LatencyEvidence]) -> str:
+    """Return what to do about latency that did not fail, empty if there is nothing to say."""
     if item.verdict is Ruling.INCONCLUSIVE:
-        undecided = [gate for gate in gates(item) if gate.decision is Ruling.INCONCLUSIVE]
-        can_tell = undecided and all(gate.change_ratio is not None for gate in undecided)
-        return _SETTLE if can_tell else ""  # more runs that are too short would not help
+        return _unsettled_step(item.evidence)
     if item.verdict is Ruling.PASS or item.evidence.baseline or item.evidence.rule:
         return ""
     return f"{_FIRST_RUN}; {_NAME_ONE}" if item.evidence.passed_over else _FIRST_RUN
+
+
+def _unsettled_step(latency: LatencyEvidence) -> str:
+    """Return what to do about an INCONCLUSIVE comparison, empty if its summary says so or nothing helps."""
+    if latency.unlike:
+        return _SAME_SCRIPT if any(one.what == SCRIPT for one in latency.unlike) else _MAKE_ALIKE
+    undecided = [gate for gate in latency.gates or () if gate.decision is Ruling.INCONCLUSIVE]
+    lacking = [gate for gate in undecided if not gate.compared]
+    if lacking:  # more runs that are too short would not help
+        longer = how_much_longer(lacking) if latency.runs is None else ""
+        return f"run {longer}, or at a higher rate" if longer else ""
+    if latency.duel_command:
+        return f"{_SETTLE}; the command is below"
+    return _SETTLE if undecided else ""

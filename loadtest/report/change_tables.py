@@ -9,6 +9,8 @@ from loadtest.report.tables import Table, Untrusted, bounded
 from loadtest.verdict.differences import Difference
 from loadtest.verdict.item_changes import Change, ItemChange, outcome_line
 
+_BARS = "latency not compared"
+
 _EXPLAINED = frozenset({Change.BROKEN, Change.FAILS, Change.UNCLEAR, Change.NO_LONGER_JUDGED})
 """Changes that the candidate's summary explains; the baseline's explains what was fixed."""
 
@@ -26,6 +28,20 @@ def change_table(changes: Sequence[ItemChange] | None) -> Table:
     )
 
 
+def item_changes(changes: Sequence[ItemChange] | None) -> Table:
+    """Return the changes with a column for each verdict; empty if nothing was compared."""
+    rows = [
+        (
+            one.item,
+            str(one.before),
+            str(one.after),
+            f"{one.change}: {one.remark}" if one.remark else str(one.change),
+        )
+        for one in changes or ()
+    ]
+    return Table(("item", "baseline", "candidate", "change"), "llll", rows, "Changes")
+
+
 def explanations(changes: Sequence[ItemChange]) -> Iterator[str]:
     """Yield why items changed, or why that is unclear; not of `latency`, which has a line of its own."""
     for change in changes:
@@ -37,9 +53,21 @@ def explanations(changes: Sequence[ItemChange]) -> Iterator[str]:
             yield f"{change.item} {change.change}: {change.summary_after}"
 
 
-def difference_table(differences: Sequence[Difference] | None) -> Table:
-    """Return what differs between the runs besides the server, empty if nothing does."""
+def difference_table(
+    differences: Sequence[Difference] | None, unlike: Sequence[Difference] | None = None
+) -> Table:
+    """Return what differs between the runs besides the server, empty if nothing does.
+
+    Args:
+        differences: what differs.
+        unlike: the part of it for which latency is not compared; it may hold more, the runs' lengths.
+    """
+    names = {one.what for one in unlike or ()}
+    found = [*(unlike or ()), *(one for one in differences or () if one.what not in names)]
+    effects = ["runs not comparable" if one.in_plan else _BARS * (one.what in names) for one in found]
     rows = (
-        (Untrusted(one.what), Untrusted(one.baseline), Untrusted(one.candidate)) for one in differences or ()
+        (*map(Untrusted, (one.what, one.baseline, one.candidate)), *([effect] if any(effects) else []))
+        for one, effect in zip(found, effects, strict=True)
     )
-    return bounded("What differs", ("what differs", "baseline", "candidate"), "lll", rows)
+    header = ("setting", "baseline", "candidate", *(["effect"] if any(effects) else []))
+    return bounded("What differs", header, "l" * len(header), rows)

@@ -19,7 +19,7 @@ from rich.text import Text
 from loadtest.dialects.base import Dialect
 from loadtest.engine.conversation import Conversation, Ending, Entry, What
 from loadtest.report.dialect_findings import Finding, Level, Unjudged, findings, unjudged
-from loadtest.report.terminal import new_console
+from loadtest.report.terminal_tables import new_console
 from loadtest.session.schedule import NS_PER_S
 from loadtest.text import counted, one_line
 

@@ -63,6 +63,8 @@ _HINTS: Sequence[tuple[str, str]] = (
     ("tcp: refused", "Is the server running, and is this its port?"),
     ("tcp: ", "Can this machine reach the server?"),
     ("dns: ", "Check the name in --host"),
+    ("proxy: ", "Is --proxy the address of a proxy of this kind, and does it let this machine through?"),
+    (".*: client_certificate", "The server wants a client certificate that it trusts: --tls-cert"),
     ("upgrade: http_40[13]", _LOGIN),
     ("upgrade: http_404", "Is this the path of the WebSocket endpoint? Set default_path, or use --path"),
     ("upgrade: http_3..", "The server redirects: use the host and path that it names"),

@@ -1,4 +1,4 @@
-"""How drills are shown: their tables, and the moments that the charts name."""
+"""How drills are shown: their table."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,8 +21,8 @@ def drill_table(run: RunData) -> Table:
     note = (
         f"{' '.join(_commands(run))} Lost are connections that ended between a drill's start and "
         f"{run.manifest.drill_window_s:g} s after its end. 50%, 95%, 100%: when so many of their sessions "
-        "were back. Times count from the command's start, outages from each loss. '-' means that share never "
-        f"came back. Peak: attempts to connect in the busiest second. {' '.join(_across(run))}"
+        "were back. Times are measured from the command's start, outages from each loss. '-': that many "
+        f"never came back. Peak: most connection attempts in one second. {' '.join(_across(run))}"
     )
     return replace(bounded("Drills", header, "rrrrlrrrrrr", map(_row, run.drills)), note=note.strip())
 
@@ -103,8 +103,3 @@ def _across(run: RunData) -> Iterator[str]:
             if name in one.counts
         ]:
             yield f"From {_moment(one.drill)} on: {', '.join(said)}."
-
-
-def drill_moments(run: RunData) -> list[tuple[float, str]]:
-    """Return the start of each drill in seconds, with its label in charts."""
-    return [(one.drill.started_s, "drill") for one in run.drills if one.drill.started_s is not None]

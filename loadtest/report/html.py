@@ -1,113 +1,247 @@
-"""report.html: one self-contained file, made from a template that escapes every value."""
+"""report.html: the verdict and why on top, then what happened, and all that it was judged by."""
 
-import sys
-from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from loadtest import text
 from loadtest.report import advice
-from loadtest.report.advice import next_step
-from loadtest.report.change_tables import change_table, difference_table
-from loadtest.report.charts import charts
+from loadtest.report.change_tables import difference_table, item_changes
+from loadtest.report.chart import Chart
 from loadtest.report.drill_table import drill_table
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.key_figures import Figure, headline, key_figures
+from loadtest.report.latency_tables import latency_tables
 from loadtest.report.losses import loss_table
+from loadtest.report.message_table import message_table
+from loadtest.report.outage_charts import outage_distribution, phase_charts
+from loadtest.report.outage_phases import outage_phases
+from loadtest.report.page import page
+from loadtest.report.page_reasons import generator_warning, is_shared, reasons, shared_reasons
+from loadtest.report.run_charts import heat_chart, percentile_chart
+from loadtest.report.run_files import files_of
 from loadtest.report.storms import storm_table
 from loadtest.report.tables import (
+    Table,
     Untrusted,
     count_table,
     environment_table,
     error_table,
     gate_table,
-    gates,
-    latency_table,
     limit_table,
     outage_table,
     phase_table,
-    plan_table,
+    plan_tables,
     server_log_table,
 )
+from loadtest.report.timeline import timeline
+from loadtest.report.timeline_charts import LATENCY, timeline_charts
+from loadtest.report.untimed import untimed_text
 from loadtest.report.watched import watched_table
+from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
-from loadtest.text import one_line
-from loadtest.verdict.items import KINDS
+from loadtest.verdict.items import KINDS, AnyItem
+
+_CLASSES_DRAWN = 6
+"""User classes with charts of their own: with more of them the page would grow without end."""
 
 
-def _shown(value: Any) -> Any:
-    """Make control characters visible in every text that the template prints."""
-    markup = hasattr(value, "__html__")  # output of a macro is already escaped
-    return one_line(value, sys.maxsize) if isinstance(value, str) and not markup else value
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCharts:
+    """The charts of a run, by their place in the page."""
+
+    panels: Sequence[Chart]
+    latency: Sequence[Chart]
+    outages: Sequence[Chart]
+
+    def __bool__(self) -> bool:
+        return bool(self.panels or self.latency or self.outages)
 
 
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    finalize=_shown,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_environment.tests["untrusted"] = lambda value: isinstance(value, Untrusted)
-_environment.globals["rulings"] = frozenset(Ruling)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemSection:
+    """An item of the verdict with all that explains it.
+
+    Args:
+        id: its anchor.
+        item: the item.
+        open: whether its evidence is shown at once.
+        question: what it asks.
+        counts: its counts with their meaning.
+        lines: its findings.
+        next: what to do about it, empty if nothing is known.
+        command: the command that would settle it, empty if there is none.
+    """
+
+    id: str
+    item: AnyItem
+    open: bool
+    question: str
+    counts: Table
+    lines: Sequence[str]
+    next: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassSection:
+    """A user class of a run that has several.
+
+    Args:
+        id: its anchor.
+        name: its name.
+        verdict: the verdict on it.
+        items: the items of that verdict.
+        facts: its key figures.
+        charts: its charts, None beyond `_CLASSES_DRAWN`.
+        tables: its tables; empty ones are not shown.
+    """
+
+    id: str
+    name: str
+    verdict: Ruling
+    items: Sequence[ItemSection]
+    facts: Sequence[Figure]
+    charts: RunCharts | None
+    tables: Sequence[Table]
+
+
+def run_charts(run: RunData, *, prefix: str = "") -> RunCharts:
+    """Return the charts that a run has data for.
+
+    Args:
+        run: the run.
+        prefix: begins the charts' ids.
+    """
+    over_time = timeline(run)
+    curve = percentile_chart(run, prefix=prefix)
+    heat = None if over_time.heat is None else heat_chart(over_time.heat, run.length_s, prefix=prefix)
+    distribution = outage_distribution(run, prefix=prefix)
+    panels = timeline_charts(over_time, run.length_s, prefix=prefix)
+    return RunCharts(
+        panels=[_with_untimed(one, run) if one.id == f"{prefix}{LATENCY}" else one for one in panels],
+        latency=[_with_untimed(one, run) for one in (curve, heat) if one is not None],
+        outages=[*phase_charts({"": outage_phases(run)}, prefix=prefix), *filter(None, [distribution])],
+    )
+
+
+def _with_untimed(chart: Chart, run: RunData) -> Chart:
+    """Return a chart of latency that says which messages it lacks."""
+    return replace(chart, description=f"{chart.description} {untimed_text(run)}".rstrip())
 
 
 def html(judged: JudgedRun) -> str:
     """Return report.html."""
     verdict, run = judged.verdict, judged.run
-    manifest = run.manifest
-    return _environment.get_template("report.html").render(
+    return page(
+        "report.html",
+        verdict.verdict,
         verdict=verdict,
-        manifest=manifest,
+        manifest=run.manifest,
         failure=advice.failure_lines(run),
+        headline=headline(judged),
+        warning=generator_warning(verdict),
+        reasons=reasons(judged),
+        by_class=_class_table(judged),
         items=_items(judged),
+        classes=_classes(judged),
         generator=advice.generator_line(verdict),
-        facts=_facts(judged),
-        charts=charts(run),
-        changes=change_table(verdict.changes),
-        differences=difference_table(verdict.differences),
-        compared_with=advice.baseline_lines(verdict.latency),
-        limits=limit_table(verdict.items),
-        gates=gate_table(gates(verdict.latency)),
-        latency=latency_table(run),
-        losses=loss_table(verdict.item("stability")),
-        outages=outage_table(run),
+        facts=key_figures(judged),
+        charts=run_charts(run),
+        changes=item_changes(verdict.changes),
+        differences=difference_table(verdict.differences, verdict.latency.evidence.unlike),
+        compared_with=[text.one_line(line, 2000) for line in advice.baseline_lines(verdict.latency)],
         herd=advice.herd_line(run),
-        phases=phase_table(run),
+        tables=_tables(judged),
+        latencies=latency_tables(run),
+        errors=error_table(run.errors),
+        messages=message_table(run),
+        server_log=server_log_table(verdict.item("server_log")),
         storms=storm_table(run),
         drills=drill_table(run),
-        watched=watched_table(run),
-        server_log=server_log_table(verdict.item("server_log")),
-        errors=error_table(run.errors),
-        plan=plan_table(manifest.plan),
+        plans=plan_tables(run.manifest),
         environment=environment_table(run),
+        files=files_of(judged.path),
         command=judged.command,
     )
 
 
-def _items(judged: JudgedRun) -> list[dict[str, Any]]:
+def _tables(judged: JudgedRun) -> dict[str, Table]:
+    """Return the tables of figures that a run has, or a user class of it, by their place in the page."""
+    verdict, run = judged.verdict, judged.run
+    return {
+        "limits": limit_table(verdict.items),
+        "gates": gate_table(verdict.latency),
+        "losses": loss_table(verdict.item("stability")),
+        "outages": outage_table(run),
+        "phases": phase_table(run),
+        "watched": watched_table(run),
+    }
+
+
+def _classes(judged: JudgedRun) -> list[ClassSection]:
+    """Return what is shown of each user class of a run that has several."""
     return [
-        {
-            "item": item,
-            "question": KINDS[item.item].question,
-            "counts": count_table(item),
-            "lines": advice.finding_lines(item),
-            "next": next_step(item, judged.verdict.items),
-        }
-        for item in judged.items
+        ClassSection(
+            id=f"class-{number}",
+            name=Untrusted(name),
+            verdict=of_class.verdict.verdict,
+            items=[
+                one
+                for one in _items(of_class, prefix=f"class-{number}-")
+                if one.item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE)
+            ],
+            facts=key_figures(of_class),
+            charts=_class_charts(of_class.run, f"class-{number}-") if number <= _CLASSES_DRAWN else None,
+            tables=[
+                message_table(of_class.run),
+                *latency_tables(of_class.run),
+                *_tables(of_class).values(),
+                storm_table(of_class.run),
+                error_table(of_class.run.errors),
+            ],
+        )
+        for number, (name, of_class) in enumerate(judged.classes.items(), start=1)
     ]
 
 
-def _facts(judged: JudgedRun) -> list[tuple[str, str]]:
-    run = judged.run
-    percentiles = run.percentiles_us("service", (50, 99))
+def _class_table(judged: JudgedRun) -> Table:
+    """Return the verdict of each item by user class; empty in a run of one class."""
+    classes = judged.classes
+    rows = [
+        (item.item, *(_verdict_on(item.item, of) for of in classes.values()))
+        for item in judged.items
+        if any(_verdict_on(item.item, of) for of in classes.values())
+    ]
+    return Table(("item", *map(Untrusted, classes)), "l" * (1 + len(classes)), rows, "Items by user class")
+
+
+def _verdict_on(name: str, judged: JudgedRun) -> str:
+    return next((str(item.verdict) for item in judged.items if item.item == name), "")
+
+
+def _class_charts(run: RunData, prefix: str) -> RunCharts:
+    """Return the charts of a user class: without the panels that the whole run has, too."""
+    found = run_charts(run, prefix=prefix)
+    own = (f"{prefix}latency-over-time", f"{prefix}messages-over-time", f"{prefix}sessions-over-time")
+    return RunCharts(
+        panels=[one for one in found.panels if one.id in own],
+        latency=found.latency[:1],
+        outages=found.outages[:2],
+    )
+
+
+def _items(judged: JudgedRun, *, prefix: str = "") -> list[ItemSection]:
+    shared = shared_reasons(judged.items)
     return [
-        ("sessions", text.count(run.manifest.plan.sessions)),
-        ("length", text.clock(run.length_s)),
-        ("messages", text.count(run.count("messaging.sent"))),
-        ("drops", text.count(sum(run.counts_of("drops").values()))),
-        ("resumed", text.count(run.count("reconnect.resumed"))),
-        ("service p50", text.span(percentiles.get(50))),
-        ("service p99", text.span(percentiles.get(99))),
+        ItemSection(
+            id=f"{prefix}item-{item.item.replace('_', '-')}",
+            item=item,
+            open=item.verdict in (Ruling.FAIL, Ruling.INCONCLUSIVE) and not is_shared(item, shared),
+            question=KINDS[item.item].question,
+            counts=count_table(item),
+            lines=advice.finding_lines(item),
+            next=judged.next_step(item),
+            command=advice.duel_command(item),
+        )
+        for item in judged.items
     ]

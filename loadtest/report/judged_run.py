@@ -1,17 +1,21 @@
 """A run with its data and verdict: the input of every report."""
 
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET
 
 from loadtest.drops.drills import written_drill
 from loadtest.options import SETTINGS, command_options
-from loadtest.report.advice import shown_items
+from loadtest.report.advice import next_step, shown_items
 from loadtest.results.data import RunData
-from loadtest.results.manifest import GIVEN, Manifest
+from loadtest.results.manifest import Manifest
+from loadtest.results.said_revision import GIVEN
+from loadtest.results.user_classes import alike
 from loadtest.setting import Setting, written
 from loadtest.statistics.margins import margins_text
 from loadtest.verdict.items import AnyItem, Verdict
@@ -48,6 +52,30 @@ class JudgedRun:
         return shown_items(self.verdict.items)
 
     @property
+    def classes(self) -> "dict[str, JudgedRun]":
+        """Each user class of a run that has several, by name, as a run of its own."""
+        return {
+            name: replace(
+                self,
+                run=self.run.classes.get(name, self.run),
+                verdict=msgspec.structs.replace(
+                    self.verdict, items=list(of.items), verdict=of.verdict, notes=[], users=UNSET
+                ),
+            )
+            for name, of in self.verdict.classes.items()
+        }
+
+    @property
+    def own_items(self) -> list[AnyItem]:
+        """The items that no user class explains: all of them in a run of one class."""
+        explained = {(item.item, item.verdict) for of in self.verdict.classes.values() for item in of.items}
+        return [item for item in self.items if (item.item, item.verdict) not in explained]
+
+    def next_step(self, item: AnyItem) -> str:
+        """Return what to do about an item, empty if there is nothing to say."""
+        return next_step(item, self.verdict.items, drops=self.run.manifest.plan.drops_planned)
+
+    @property
     def again(self) -> str:
         """The command that makes the reports again, quoted for a shell."""
         command = f"loadtest report {shlex.quote(str(self.path))}"
@@ -68,7 +96,8 @@ class JudgedRun:
             head += f" -t {plan.duration_s:g}s"
         if not self.started_reference_server:
             head += f" --host {shlex.quote(manifest.target)}"
-        options = command_options(msgspec.structs.asdict(plan))
+        plans = [one.plan for one in manifest.classes] or [plan]
+        options = command_options(alike(plans))  # what classes differ in is in the locustfile
         if manifest.named:
             options.append(f"{GIVEN} {shlex.quote(manifest.revision)}")
         options += [row.option_with(value) for row, value in _judging(manifest)]
@@ -97,7 +126,7 @@ class JudgedRun:
     @property
     def started_reference_server(self) -> bool:
         """Whether Locust started a reference server for the run."""
-        return (self.path / REFERENCE_SERVER_LOG).is_file()
+        return os.path.lexists(self.path / REFERENCE_SERVER_LOG)
 
 
 def _judging(manifest: Manifest) -> Iterator[tuple[Setting, str]]:

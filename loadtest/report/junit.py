@@ -1,87 +1,92 @@
-"""junit.xml: one test case per item, for CI systems that show test reports.
+"""junit.xml of a run, for CI systems that show test reports: a case per item, a suite per user class."""
 
-    PASS          a passed case
-    FAIL          <failure>
-    INCONCLUSIVE  <error>: a CI system that reads nothing else must not take "cannot tell" for "passed"
-    NOT_JUDGED    <skipped>: not requested, or not planned
-
-The format is that of JUnit's Ant task, as read by Jenkins, GitLab and GitHub actions.
-"""
-
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from collections.abc import Iterator, Sequence
 
 from loadtest.report import advice
-from loadtest.report.advice import next_step
 from loadtest.report.change_tables import change_lines
 from loadtest.report.judged_run import JudgedRun
+from loadtest.report.junit_document import Case, Suite, junit_document
 from loadtest.ruling import Ruling
-from loadtest.text import one_line
 from loadtest.verdict.item_changes import outcome_line
 from loadtest.verdict.items import AnyItem
 
-_ELEMENTS = {Ruling.FAIL: "failure", Ruling.INCONCLUSIVE: "error", Ruling.NOT_JUDGED: "skipped"}
-_TEXT_LIMIT = 1000
+_RUN = "run"
+"""The class of the cases of a whole run, beside those of its user classes."""
+
+_NOTES = 20
 
 
-def junit(judged: JudgedRun) -> bytes:
-    """Return junit.xml."""
-    verdict, manifest = judged.verdict, judged.run.manifest
-    suite = Element("testsuite", _suite_attributes(judged))
-    properties = SubElement(suite, "properties")
-    for name, value in (
-        ("revision", verdict.revision),
-        ("run", manifest.run_id),
-        ("baseline", verdict.baseline or "none"),
-        ("target", manifest.target),
-        ("verdict", str(verdict.verdict)),
-        *([("changes", outcome_line(verdict.changes))] if verdict.changes else []),
-    ):
-        SubElement(properties, "property", name=name, value=one_line(value))
-    for item in judged.items:
-        suite.append(_case(item, next_step(item, verdict.items)))
-    remarks = [
-        *advice.failure_lines(judged.run),
-        *verdict.notes[:20],
-        *advice.baseline_lines(verdict.latency),
-        *change_lines(verdict.changes),
-        *map(str, verdict.differences or ()),
-        advice.generator_line(verdict),
-        *verdict.generator.problems,
+def junit(judged: JudgedRun, besides: Sequence[str] = ()) -> bytes:
+    """Return junit.xml.
+
+    Args:
+        judged: the run.
+        besides: what else failed the process, and belongs to no item.
+    """
+    length_s, started_unix_ns = judged.run.length_s, judged.run.manifest.started_unix_ns
+    of_run = Suite(
+        name="",
+        of=_RUN,
+        cases=[
+            *_cases(judged, judged.own_items),
+            *(Case("process", Ruling.FAIL, problem) for problem in besides),
+        ],
+        length_s=length_s,
+        started_unix_ns=started_unix_ns,
+        properties=_properties(judged),
+        remarks=_remarks(judged),
+        errors=advice.failure_lines(judged.run),
+    )
+    of_classes = [
+        Suite(
+            name=name,
+            of=name,
+            cases=_cases(of_class, of_class.items),
+            length_s=length_s,
+            started_unix_ns=started_unix_ns,
+        )
+        for name, of_class in judged.classes.items()
     ]
-    SubElement(suite, "system-out").text = _lines(remarks)
-    suites = Element("testsuites")
-    suites.append(suite)
-    indent(suites)
-    return bytes(tostring(suites, encoding="utf-8", xml_declaration=True))
+    return junit_document([of_run, *of_classes])
 
 
-def _suite_attributes(judged: JudgedRun) -> dict[str, str]:
-    items, manifest = judged.verdict.items, judged.run.manifest
+def junit_of_nothing(reason: str, at_unix_ns: int) -> bytes:
+    """Return junit.xml where no run could be judged: one case, which is an error.
+
+    Args:
+        reason: why not.
+        at_unix_ns: the time now, in Unix time (ns).
+    """
+    case = Case("settings", Ruling.INCONCLUSIVE, f"nothing was judged: {reason}")
+    return junit_document(
+        [Suite(name="", of=_RUN, cases=[case], errors=[reason], started_unix_ns=at_unix_ns)]
+    )
+
+
+def _cases(judged: JudgedRun, items: Sequence[AnyItem]) -> list[Case]:
+    return [
+        Case(item.item, item.verdict, item.summary, [*advice.item_lines(item), judged.next_step(item)])
+        for item in items
+    ]
+
+
+def _properties(judged: JudgedRun) -> dict[str, str]:
+    verdict, manifest = judged.verdict, judged.run.manifest
     return {
-        "name": "loadtest",
-        "tests": str(len(items)),
-        **{
-            f"{name}s" if name != "skipped" else name: str(sum(item.verdict is ruling for item in items))
-            for ruling, name in _ELEMENTS.items()
-        },
-        "time": f"{judged.run.length_s:.3f}",
-        "timestamp": one_line(manifest.started_at).removesuffix("Z"),
+        "revision": verdict.revision,
+        "run": manifest.run_id,
+        "baseline": verdict.baseline or "none",
+        "target": manifest.target,
+        "verdict": str(verdict.verdict),
+        **({"changes": outcome_line(verdict.changes)} if verdict.changes else {}),
     }
 
 
-def _case(item: AnyItem, step: str) -> Element:
-    case = Element("testcase", classname="loadtest", name=item.item, time="0")
-    element = _ELEMENTS.get(item.verdict)
-    message = one_line(item.summary, _TEXT_LIMIT)
-    if element is None:
-        SubElement(case, "system-out").text = message
-    elif element == "skipped":
-        SubElement(case, element, message=message)
-    else:
-        problem = SubElement(case, element, message=message, type=str(item.verdict))
-        problem.text = _lines([item.summary, *advice.item_lines(item), step])
-    return case
-
-
-def _lines(lines: list[str]) -> str:
-    return "\n".join(one_line(line, _TEXT_LIMIT) for line in lines if line)
+def _remarks(judged: JudgedRun) -> Iterator[str]:
+    verdict = judged.verdict
+    yield from verdict.notes[:_NOTES]
+    yield from advice.baseline_lines(verdict.latency)
+    yield from change_lines(verdict.changes)
+    yield from map(str, verdict.differences or ())
+    yield advice.generator_line(verdict)
+    yield from verdict.generator.problems

@@ -3,13 +3,16 @@
 An item whose evidence needs no distinction has one text, in `loadtest.report.advice`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from loadtest import text
+from loadtest.ruling import Ruling
 from loadtest.verdict.connect import ID_OF_ANOTHER
 from loadtest.verdict.drill_rules import turns_away
 from loadtest.verdict.evidence import CleanupEvidence, ConnectEvidence, MessagingEvidence, ReconnectEvidence
 from loadtest.verdict.items import AnyItem
+from loadtest.verdict.log_evidence import ServerLogEvidence
+from loadtest.verdict.log_summary import MAX_UNREAD_RATIO, MIN_COVERED_RATIO, MIN_DROPS
 from loadtest.verdict.loss_evidence import DrillEvidence, LossesSeen, StabilityEvidence
 from loadtest.verdict.messaging import FAILINGS
 
@@ -18,6 +21,8 @@ _BAD_DATA = {
     "says which. Clients must end such connections",
     "invalid_utf8": "the server sends texts that are not UTF-8: it must send such data as binary",
     "message_too_big": "if messages this large are intended, raise WebSocketUser.max_message_bytes",
+    "flooded": "the server sent more than the limit that the reason names. If this is intended, raise that "
+    "limit",
 }
 """By cause, losses that the client's own library asked for because of what it was sent."""
 
@@ -102,5 +107,40 @@ def _about_cleanup(found: CleanupEvidence) -> str:
         )
     return (
         "compare the gauge with the open sockets of the server (ss -tn): where none is left, it does not "
-        "count down for some clients; a run with one kind (--ws-drops reset) tells which drops do it"
+        "count down for some clients; to find the kind of drop, repeat with one at a time (--ws-drops reset)"
     )
+
+
+def server_log_step(found: ServerLogEvidence, verdict: Ruling) -> str:
+    """Return what to do about a server's log, by what is wrong with it; empty if that makes no difference."""
+    if verdict is Ruling.FAIL:
+        return "; ".join(_wrong_records(found))
+    return _missing_records(found) if verdict is Ruling.INCONCLUSIVE else ""
+
+
+def _wrong_records(found: ServerLogEvidence) -> Iterator[str]:
+    if found.disconnect_errors:
+        yield "log at INFO what clients cause by leaving, here the first lines above"
+    elif found.info_ratio is not None and found.info_ratio < found.least_info_ratio:
+        loud = sum(n for level, n in found.departure_levels.items() if level == "WARNING")
+        yield f"log at INFO what clients cause by leaving: {text.count(loud)} disconnects are at WARNING"
+    if found.real_errors > found.allowed_errors:
+        also = "also " if found.disconnect_errors else ""
+        yield (
+            f"{also}look into the real errors, the most frequent first; errors that you know and accept are "
+            f"allowed with --ws-server-log-errors {found.real_errors}"
+        )
+
+
+def _missing_records(found: ServerLogEvidence) -> str:
+    if found.problems and not found.records:
+        return "make the log readable, then repeat the run: the summary says what went wrong"
+    if found.drops < MIN_DROPS:
+        return "run longer, or drop more often (--ws-drop-every)"
+    if found.reading.unlevelled_ratio() > MAX_UNREAD_RATIO:
+        return (
+            "log a level with each record, or name the format: loadtest report RUN --server-log FILE --format"
+        )
+    if found.records and not found.disconnect_records and found.covered_ratio >= MIN_COVERED_RATIO:
+        return "log each disconnect at INFO, with its session"
+    return ""

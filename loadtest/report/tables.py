@@ -6,47 +6,37 @@ run has a few dozen kinds, causes and errors, but a hostile file may have thousa
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from loadtest import text
+from loadtest import histograms, text
 from loadtest.drops.kinds import disconnects
+from loadtest.histograms import Histogram
 from loadtest.results.data import RunData
-from loadtest.results.manifest import GIVEN, Manifest, Plan
-from loadtest.ruling import Ruling
+from loadtest.results.manifest import Manifest, Plan
+from loadtest.results.said_revision import GIVEN
+from loadtest.ruling import Ruling, worst
+from loadtest.session.count_words import count_words
 from loadtest.session.recorder import COUNTS, ErrorTally
 from loadtest.session.schedule import NS_PER_S
 from loadtest.setting import written
+from loadtest.statistics.comparison import MIN_UNITS
+from loadtest.statistics.margins import GATES, GateKind
 from loadtest.verdict.evidence import (
     CountedEvidence,
-    GateResult,
     LatencyEvidence,
     LimitedEvidence,
     LimitResult,
     PairEvidence,
 )
+from loadtest.verdict.gate_evidence import GateResult
+from loadtest.verdict.gate_words import change, interval, level, margin, not_judged, short_names, values
 from loadtest.verdict.items import AnyItem
 from loadtest.verdict.log_evidence import KindEvidence, ServerLogEvidence
 
 ROWS_LIMIT = 30
 
-TAG_MEANINGS = {
-    "service": "round trip from the actual send",
-    "response": "round trip from the planned send",
-    "connect": "first connection, start to established",
-    "outage": "drop or loss to established again",
-    "resume": "WebSocket open to established again",
-    "after_resume": "first round trip after a resume",
-    "first_part": "request to the first part of a streamed reply",
-    "part_gap": "between two parts of a streamed reply",
-    "unanswered": "wait for a reply that had not come",
-    "collateral": "service time while others are in an outage",
-    "push": "push delay above its connection's smallest",
-    "push_gap": "time without a push on a connection",
-    "cleanup_close": "close frame of a drop to the end of TCP",
-    "cleanup_half_open": "silence of a half-open client to the end of TCP",
-    "send_slip": "actual minus planned send",
-}
-"""What each tag measures, in the order of the latency table."""
+_PAIR_GATES = 4
+"""Gates in a table of pairs: more would not fit into 80 columns."""
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9, 100.0)
 
@@ -90,6 +80,7 @@ class Sheet:
         tables: the tables; empty ones are not shown.
         ruling: the verdict, None if nothing is judged.
         lines: sentences for people.
+        commands: commands that tell more, to be copied.
         again: the command that shows the sheet again, empty if there is none.
     """
 
@@ -97,6 +88,7 @@ class Sheet:
     tables: Sequence[Table]
     ruling: Ruling | None = None
     lines: Sequence[str] = ()
+    commands: Sequence[str] = ()
     again: str = ""
 
 
@@ -112,31 +104,15 @@ def verdict_table(items: Iterable[AnyItem]) -> Table:
     return Table(("item", "verdict", "summary"), "lll", rows, "Verdict")
 
 
-def latency_table(run: RunData) -> Table:
-    """Return the percentiles of each tag with samples."""
-    header = ("latency", "samples", "p50", "p90", "p95", "p99", "p99.9", "max", "what it measures")
-    rows = [
-        (
-            tag,
-            text.count(run.samples(tag)),
-            *(text.span(us) for us in run.percentiles_us(tag, PERCENTILES).values()),
-            meaning,
-        )
-        for tag, meaning in _meanings(run)
-        if run.samples(tag)
-    ]
-    return Table(header, "lrrrrrrrl", rows, "Latency")
+def percentile_cells(histogram: Histogram, percentiles: Sequence[float] = PERCENTILES) -> list[str]:
+    """Return the percentiles of a histogram, a dash for those that its samples do not carry."""
+    carried_us = histograms.carried_us(histogram, percentiles)
+    return [_time(carried_us.get(percentile)) for percentile in percentiles]
 
 
-def _meanings(run: RunData) -> Iterator[tuple[str, str]]:
-    """Yield each tag with what it measures; round trips by size come after those of all sizes."""
-    for tag, meaning in TAG_MEANINGS.items():
-        yield tag, meaning
-        if tag == "service":
-            yield from (
-                (of_size, f"of these, texts of {text.count(size)} bytes")
-                for of_size, size in run.size_tags.items()
-            )
+def _time(us: float | None) -> str:
+    """Write a time; a histogram holds whole microseconds, so 0 is less than one."""
+    return "< 0.001 ms" if us == 0 else text.span(us)
 
 
 def outage_table(run: RunData) -> Table:
@@ -149,7 +125,10 @@ def outage_table(run: RunData) -> Table:
             text.count(group.resumed)
             if group.trigger == "loss" or disconnects(group.name)
             else "stays connected",
-            *(text.span(us) for us in (group.p50_us, group.p95_us, group.max_us)),
+            *(
+                text.span(us if histograms.carries(group.resumed, at) else None)
+                for at, us in {50: group.p50_us, 95: group.p95_us, 100: group.max_us}.items()
+            ),
         )
         for group in sorted(run.outages, key=lambda group: (group.trigger != "drop", group.name))
     ]
@@ -160,9 +139,9 @@ def outage_table(run: RunData) -> Table:
 def phase_table(run: RunData) -> Table:
     """Return the phases of the outages that ended, without phases that never took time."""
     rows = [
-        (phase, *(text.span(1000 * in_ms) for in_ms in times.values()))
-        for phase, times in run.phase_table().items()
-        if any(times.values())
+        (phase, *percentile_cells(took, (50, 95, 100)))
+        for phase, took in run.phases.items()
+        if took.get_max_value()
     ]
     return Table(("phase", "p50", "p95", "max"), "lrrr", rows, "Phases of an outage")
 
@@ -187,10 +166,10 @@ def error_table(errors: Iterable[ErrorTally]) -> Table:
 def count_table(item: AnyItem) -> Table:
     """Return an item's counts with their meaning."""
     rows = (
-        (text.count(count), COUNTS.get(f"{item.item}.{name}", Untrusted(name)))
+        (text.count(count), COUNTS.get(f"{item.item}.{name}") or Untrusted(count_words(item.item, name)))
         for name, count in counts(item).items()
     )
-    return bounded("Counts", ("count", "of what"), "rl", rows)
+    return bounded("Counts", ("count", "what"), "rl", rows)
 
 
 def counts(item: AnyItem) -> Mapping[str, int]:
@@ -222,115 +201,177 @@ def limit_table(items: Iterable[AnyItem]) -> Table:
 
 
 def gates(item: AnyItem) -> Sequence[GateResult]:
-    """Return the gated quantiles of the item `latency`, empty if nothing was compared."""
+    """Return the gates of the item `latency`, empty if nothing was compared."""
     compared = item.evidence.gates if isinstance(item.evidence, LatencyEvidence) else None
     return compared or ()
 
 
-def gate_table(compared: Sequence[GateResult]) -> Table:
-    """Return each gated quantile: both values, the change with its interval, the margin, the verdict.
+def gate_table(item: AnyItem) -> Table:
+    """Return each gate of `latency`: both values, the change with its bounds, the margin, the verdict.
 
-    The table is empty if no quantile has values on both sides: there is no change to show.
+    Gates that were left out are rows if their values are known. The table is empty if no gate has values on
+    both sides: there is no change to show.
     """
-    if not any(gate.baseline_us and gate.candidate_us for gate in compared):
-        return Table((), "", ())
     rows = [
-        (
-            gate.gate,
-            text.span(gate.baseline_us),
-            text.span(gate.candidate_us),
-            text.change(gate.change_ratio),
-            interval(gate),
-            margin(gate),
-            str(gate.decision),
-        )
-        for gate in compared
+        (gate.gate, *values(gate), change(gate), interval(gate), margin(gate), str(gate.decision))
+        for gate in gates(item)
+        if gate.compared or text.UNKNOWN not in values(gate)
     ]
-    header = ("quantile", "baseline", "candidate", "change", "interval, %", "margin", "verdict")
-    return Table(header, "lrrrrrl", rows, "Change against the baseline", note=_margin_note(compared))
+    header = ("gate", "baseline", "candidate", "change", "bounds", "margin", "verdict")
+    found = bounded("Change against the baseline", header, "lrrrrrl", rows)
+    if not rows:
+        return found
+    left_out = [f"{words[0].upper()}{words[1:]}." for words in not_judged(gates(item))]
+    return replace(found, note=" ".join([*_gate_notes(item.evidence), *left_out]))
 
 
-def interval(gate: GateResult) -> str:
-    """Return the interval of a quantile's change, in percent."""
-    if gate.low_ratio is None or gate.high_ratio is None:
-        return text.UNKNOWN
-    low, high = (text.change(ratio).removesuffix("%") for ratio in (gate.low_ratio, gate.high_ratio))
-    return f"{low} to {high}"
-
-
-def margin(gate: GateResult) -> str:
-    """Return the margin in force as text: a time, or a share of the baseline."""
-    return text.span(gate.absolute_margin_us) if gate.absolute else text.share(gate.margin_ratio)
-
-
-def _margin_note(compared: Sequence[GateResult]) -> str:
-    """Return the note: which samples the values come from, and the share that each absolute margin is."""
-    notes = ["Values are of whole seconds after the warm-up."]
-    absolute = [gate for gate in compared if gate.absolute]
-    for least in dict.fromkeys(map(margin, absolute)):
-        shares = ", ".join(
-            f"{text.share(gate.margin_ratio)} of {gate.gate} (else {text.share(gate.relative_margin_ratio)})"
-            for gate in absolute
-            if margin(gate) == least
+def _gate_notes(evidence: LatencyEvidence) -> Iterator[str]:
+    """Yield what helps to read the table of gates, a sentence each."""
+    compared = evidence.gates or ()
+    yield from _margin_note([gate for gate in compared if gate.absolute])
+    yield from (f"Slow replies took {text.span(gate.slow_us)} or more." for gate in compared if gate.slow_us)
+    for gate in compared:
+        if gate.between_us is not None:
+            low, high = map(text.span, gate.between_us)
+            yield f"{gate.gate} lies between two groups of replies, around {low} and {high}."
+    if levels := evidence.levels:
+        yield (
+            f"Error levels, one-sided: {level(levels.pass_ratio)} for a PASS, "
+            f"{level(levels.fail_ratio)} for a FAIL ({levels.correction})."
         )
-        notes.append(f"A margin is {least} at least, which is {shares}.")
-    return " ".join(notes)
+    if noise := _noise_note(evidence):
+        yield noise
 
 
-def pair_table(pairs: Sequence[PairEvidence]) -> Table:
-    """Return the pairs of runs, with the change of each quantile in each pair."""
-    names = list(dict.fromkeys(name for pair in pairs for name in pair.change_ratios))
+def _margin_note(absolute: Sequence[GateResult]) -> Iterator[str]:
+    """Yield which margins are times, and what share of the baseline each is."""
+    shares = ", ".join(
+        f"{name} ({text.share(gate.margin_ratio)} instead of {text.share(gate.relative_margin_ratio)})"
+        for name, gate in short_names(absolute)
+    )
+    if shares:
+        yield f"Where the margin in percent would be shorter, it is a time: {shares}."
+
+
+def _noise_note(evidence: LatencyEvidence) -> str:
+    """Return the run-to-run noise of the gates of which every run has enough samples; empty if unused."""
+    if evidence.noise is None or (evidence.units or evidence.pairs or 0) >= MIN_UNITS:
+        return ""
+    names = [gate.name for gate in GATES if gate.required and gate.name in evidence.noise]
+    told = "; ".join(f"{name} {evidence.noise[name]}" for name in names)
+    return f"Run-to-run noise: {told}." if told else ""
+
+
+def pair_table(latency: LatencyEvidence) -> Table:
+    """Return the pairs of runs, with the change of the gates that decided in each pair."""
+    names = _decisive(latency.gates or ())
     rows = (
         (
             str(pair.pair),
             Untrusted(pair.baseline.run_id),
             Untrusted(pair.candidate.run_id),
-            *(text.change(pair.change_ratios.get(name)) for name in names),
+            *(_pair_change(pair, name) for name in names),
             "yes" if pair.fit else "no",
         )
-        for pair in pairs
+        for pair in latency.runs or ()
     )
     header = ("pair", "baseline", "candidate", *names, "counts")
     return bounded("Pairs of runs", header, f"rll{'r' * len(names)}l", rows)
+
+
+def _decisive(compared: Sequence[GateResult]) -> list[str]:
+    """Return the names of the gates that make the verdict, or of those that every run is judged by."""
+    ruling = worst(gate.decision for gate in compared)
+    found = [gate.gate for gate in compared if gate.decision is ruling and gate.kind is not GateKind.SLOW]
+    required = [gate.name for gate in GATES if gate.required]
+    return found[:_PAIR_GATES] if found and ruling is not Ruling.PASS else required
+
+
+def _pair_change(pair: PairEvidence, name: str) -> str:
+    """Return the change of a gate within a pair."""
+    if name in pair.change_ratios or pair.losses_change_per_h is None:
+        return text.change(pair.change_ratios.get(name))
+    return f"{pair.losses_change_per_h:+,.3g}/h"
 
 
 def server_log_table(item: AnyItem) -> Table:
     """Return the log levels for each client action; empty if no server log was judged."""
     kinds = item.evidence.by_kind if isinstance(item.evidence, ServerLogEvidence) else []
     rows = (
-        (kind.kind, str(kind.drops), str(kind.drops_with_record), str(kind.records), _levels(kind))
+        (
+            kind.kind,
+            str(kind.drops),
+            str(kind.drops_with_record),
+            _level_counts(kind.departure_levels),
+            _levels(kind),
+        )
         for kind in kinds
     )
-    header = ("client action", "times", "with a record", "records", "server's log level")
-    return bounded("Server log by drop kind", header, "lrrrl", rows)
+    header = ("client action", "times", "with a record", "disconnects by worst level", "records by level")
+    return bounded("Server log by drop kind", header, "lrrll", rows)
+
+
+def _level_counts(levels: Mapping[str, int]) -> str:
+    return ", ".join(f"{level} {count}" for level, count in levels.items()) or "none"
 
 
 def _levels(kind: KindEvidence) -> str:
-    levels = ", ".join(f"{level} {count}" for level, count in kind.levels.items()) or "nothing"
+    levels = _level_counts(kind.levels)
     return f"{levels} ({kind.expected_errors} expected)" if kind.expected_errors else levels
+
+
+def plan_tables(manifest: Manifest) -> list[Table]:
+    """Return the run's plan, or that of each of its user classes."""
+    if not manifest.classes:
+        return [plan_table(manifest.plan)]
+    return [replace(plan_table(one.plan), title=f"Plan of {one.name}") for one in manifest.classes]
 
 
 def plan_table(plan: Plan) -> Table:
     """Return the settings of the plan."""
     rows = [
-        ("dialect", Untrusted(plan.dialect)),
+        ("dialect", Untrusted(f"{plan.dialect} {written(plan.dialect_options)}".strip())),
         ("path", Untrusted(plan.path)),
-        ("users", f"{plan.users}, {plan.spawn_rate:g} started a second"),
-        ("sessions a user", str(plan.sessions_per_user)),
-        ("messages a second and session", f"{plan.rate:g}, {plan.arrivals}"),
-        ("bytes a message", Untrusted(str(plan.message_bytes))),
+        ("users", f"{plan.users}, {plan.spawn_rate:g} started per second"),
+        ("sessions per user", str(plan.sessions_per_user)),
+        ("messages per second per session", f"{plan.rate:g}, {plan.arrivals}"),
+        *([("tasks of a session", Untrusted(written(plan.tasks)))] if plan.tasks else []),
+        ("bytes per message", Untrusted(str(plan.message_bytes))),
         ("in flight at most", str(plan.in_flight or "any number")),
         ("mean seconds between drops", f"{plan.drop_every_s:g}" if plan.drop_every_s else "no drops"),
         ("drops", Untrusted(written(plan.drops))),
         *([("storms", Untrusted(written(plan.storms)))] if plan.storms else []),
         *([("drills", f"at {written(plan.drills_at_s)} s")] if plan.drills_at_s else []),
         ("backoff", Untrusted(plan.backoff)),
+        *([("ping", f"every {plan.ping_interval_s:g} s")] if plan.ping_interval_s else []),
         ("timeouts", f"reply {plan.reply_timeout_s:g} s, opening {plan.open_timeout_s:g} s"),
         ("seed", str(plan.seed)),
         ("warm-up", f"{plan.warmup_s:g} s"),
         ("duration", "until stopped" if plan.duration_s is None else f"{plan.duration_s:g} s"),
     ]
     return Table(("setting", "value"), "ll", rows, "Plan")
+
+
+def _compression(run: RunData) -> str:
+    """Return what was offered to the server, and what it agreed to."""
+    offered = run.manifest.plan.compression
+    if offered == "off":
+        return "not offered"
+    opened, agreed = run.count("connect.opened"), run.count("connect.compressed")
+    of_all = f"agreed on {text.count(agreed)} of {text.counted(opened, 'connection')}"
+    resets = (("client", "connect.resets_sent"), ("server", "connect.resets_received"))
+    alone = [f"the {who} on {text.count(run.count(name))}" for who, name in resets if run.count(name)]
+    each = f"; each message by itself: {', '.join(alone)}" if alone else ""
+    return f"permessage-deflate offered ({Untrusted(offered)}), {of_all}{each}"
+
+
+def _passed_over(run: RunData) -> list[tuple[str, str]]:
+    """Return the row of addresses of the server's name that did not answer, if there were any."""
+    count = run.count("connect.passed_over")
+    if not count:
+        return []
+    told = f"{text.counted(count, 'connection')} went to another address than the one first tried"
+    return [("addresses of the host", told)]
 
 
 def named_revision(manifest: Manifest) -> str:
@@ -347,11 +388,15 @@ def environment_table(run: RunData) -> Table:
         *([("the server says", Untrusted(f"{said.name} ({said.source})"))] if said is not None else []),
         ("run", Untrusted(manifest.run_id)),
         ("target", Untrusted(manifest.target)),
+        *([("proxy", Untrusted(manifest.proxy))] if manifest.proxy is not None else []),
+        ("compression", _compression(run)),
+        *_passed_over(run),
         ("started", Untrusted(manifest.started_at)),
-        ("ended", Untrusted(manifest.ended_at or "not in good order")),
+        ("ended", Untrusted(manifest.ended_at or "killed")),
         ("length", text.clock(run.length_s)),
         ("processes", str(max(1, len(manifest.workers)))),
         ("host", Untrusted(f"{host.system} {host.release} {host.machine}".strip())),
+        *([("CPU", Untrusted(host.model))] if host.model else []),
         ("cores, memory", f"{host.cpus}, {text.count(host.memory_mb)} MiB"),
         ("comparability hash", Untrusted(manifest.comparability_hash)),
         *((name, Untrusted(version)) for name, version in manifest.versions.items()),

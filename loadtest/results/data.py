@@ -22,8 +22,10 @@ from loadtest.results.drill_recovery import DrillRecovery, back_after
 from loadtest.results.identities import SharedIdentities
 from loadtest.results.interval import counts_of
 from loadtest.results.manifest import Manifest
+from loadtest.results.outages import OutageGroup
+from loadtest.results.per_second import PerSecond
 from loadtest.results.uptime import Uptime
-from loadtest.session.recorder import ErrorTally, Lifecycle, size_tag
+from loadtest.session.recorder import NAMED, ErrorTally, Lifecycle, name_of, size_tag
 from loadtest.session.schedule import NS_PER_S
 
 _MAX = 2**62  # nanoseconds or occurrences, far beyond any run
@@ -97,16 +99,19 @@ class Recoveries:
         )
 
 
-SECONDS_TAGS = ("service", "response", "outage")
+SECONDS_TAGS = ("service", "response", "connect", "resume", "outage", "after_resume")
 """Tags kept per second: those that gates compare and those that reports draw over time."""
 
 STEADY_TAGS = frozenset(
     {
         *("service", "response", "send_slip", "loop_lag", "collateral", "push", "after_resume"),
-        *("first_part", "part_gap"),
+        *("waited", "stalled", "first_part", "part_gap"),
     }
 )
 """Tags whose total histogram excludes the warm-up. Connects and reconnects count from the first second."""
+
+WHOLE_RUN_TAGS = frozenset({"connect", "resume"})
+"""Tags that gates compare over the whole run: sessions connect in the warm-up, and drops begin in it."""
 
 
 class Second(Struct, frozen=True):
@@ -128,14 +133,22 @@ class Second(Struct, frozen=True):
         """The largest value, 0 without values."""
         return max(self.buckets, default=0)
 
-    def percentile_us(self, percentile: float) -> int | None:
-        """Return the value at a percentile in (0, 100], None without values."""
-        wanted, seen = max(1, int(percentile / 100 * self.samples + 0.5)), 0
-        for value_us in sorted(self.buckets):
-            seen += self.buckets[value_us]
-            if seen >= wanted:
-                return value_us
-        return None
+    def carried_us(self, percentiles: Iterable[float]) -> dict[float, int]:
+        """Return the value in µs at each of the percentiles that the samples carry (`histograms.carries`).
+
+        Args:
+            percentiles: in (0, 100], ascending.
+        """
+        samples, found = self.samples, dict[float, int]()
+        wanted = [percentile for percentile in percentiles if histograms.carries(samples, percentile)]
+        ascending, seen, value_us = iter(sorted(self.buckets)), 0, 0
+        for percentile in wanted:
+            rank = max(1, int(percentile / 100 * samples + 0.5))
+            while seen < rank:
+                value_us = next(ascending)
+                seen += self.buckets[value_us]
+            found[percentile] = value_us
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,27 +157,6 @@ class Series:
 
     at_s: "array[float]"
     values: "array[float]"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutageGroup:
-    """Outages with the same trigger and cause.
-
-    Args:
-        trigger: `drop` if the run dropped the connection, `loss` if the server or the network did.
-        name: the kind of drop, or the cause of the loss.
-        begun: number of outages.
-        resumed: how many of them ended with the session established again.
-        p50_us, p95_us, max_us: duration of the outages that ended; None if none did.
-    """
-
-    trigger: str
-    name: str
-    begun: int
-    resumed: int
-    p50_us: int | None = None
-    p95_us: int | None = None
-    max_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -181,17 +173,21 @@ class RunData:
             warm-up.
         seconds: by tag of `SECONDS_TAGS`, the rows that have samples, in order, including the warm-up.
         row_s: seconds per row: 1, or a higher power of two in runs of many hours.
+        per_second: what was counted in each row, of all processes together.
+        log_errors_per_s: records of the server's log at ERROR or worse by second of the run, by the tool's
+            clock; None if no log was judged with the run.
         gauges: by name, then by worker (None in a run of one process).
         attempts_per_s: connection attempts by second of the run; seconds without attempts are left out.
         outages: grouped by trigger and cause.
-        phases: durations in µs by phase (detect, wait, dns, tcp, tls, upgrade, resume) of the outages that
-            ended.
+        phases: durations in µs by phase (detect, wait, dns, tcp, proxy, tls, upgrade, resume) of the outages
+            that ended.
         uptime: how long connections were up, and how they were lost.
         explained_by_losses: failed attempts by item (`connect`, `reconnect`) that lost connections explain.
         storms: how each planned storm went, ordered by time.
         drills: how each drill went, ordered by planned start.
         shared_identities: sessions whose id another session has too, None if there are none, or if sessions
             of the dialect have no identity.
+        classes: the same for each user class of a run that has several, by name.
         warnings: problems with the files that did not prevent reading them.
     """
 
@@ -207,10 +203,13 @@ class RunData:
     outages: Sequence[OutageGroup]
     phases: Mapping[str, Histogram]
     uptime: Uptime
+    per_second: PerSecond = field(default_factory=PerSecond)
+    log_errors_per_s: Mapping[int, int] | None = None
     explained_by_losses: Mapping[str, int] = field(default_factory=dict)
     storms: Sequence[StormRecovery] = ()
     drills: Sequence[DrillRecovery] = ()
     shared_identities: SharedIdentities | None = None
+    classes: "Mapping[str, RunData]" = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
     def count(self, name: str) -> int:
@@ -222,9 +221,20 @@ class RunData:
         return counts_of(self.counts, prefix)
 
     @property
+    def only_scripted(self) -> bool:
+        """Whether sessions send nothing but what their script does: no message has a planned moment."""
+        return bool(self.manifest.plan.tasks) and self.manifest.plan.rate == 0
+
+    @property
     def size_tags(self) -> dict[str, int]:
         """The tags of round trips by the size of their texts, with the size in bytes; empty for one size."""
         return {size_tag(size): size for size in self.manifest.plan.sizes}
+
+    @property
+    def name_tags(self) -> dict[str, str]:
+        """The tags of round trips by the name of their request, with the name; the most frequent first."""
+        tags = [tag for tag in self.histograms if tag.startswith(NAMED)]
+        return {tag: name_of(tag) for tag in sorted(tags, key=lambda tag: (-self.samples(tag), tag))}
 
     def samples(self, tag: str) -> int:
         """Return the number of samples of a tag."""
@@ -237,6 +247,10 @@ class RunData:
         """Return a tag's value in µs at each percentile in (0, 100]; empty without samples."""
         histogram = self.histograms.get(tag)
         return {} if histogram is None else histograms.percentiles_us(histogram, percentiles)
+
+    def carried_us(self, tag: str, percentiles: Sequence[float]) -> dict[float, int]:
+        """Return a tag's value in µs at those of the percentiles that its samples carry."""
+        return histograms.carried_us(self.histograms.get(tag), percentiles)
 
     def errors_of(self, item: str, most: int = 3) -> list[ErrorTally]:
         """Return an item's most frequent errors."""
@@ -255,6 +269,13 @@ class RunData:
     def after_warmup(self, tag: str) -> list[dict[int, int]]:
         """Return {value in µs: count} for each whole row after the warm-up, empty rows included."""
         first = math.ceil(self.manifest.plan.warmup_s / self.row_s)
+        return self._rows(tag, first)
+
+    def compared_rows(self, tag: str) -> list[dict[int, int]]:
+        """Return `after_warmup`, or the same for the whole run if the tag is one of `WHOLE_RUN_TAGS`."""
+        return self._rows(tag, 0) if tag in WHOLE_RUN_TAGS else self.after_warmup(tag)
+
+    def _rows(self, tag: str, first: int) -> list[dict[int, int]]:
         rows: list[dict[int, int]] = [{} for _ in range(max(0, int(self.length_s // self.row_s) - first))]
         for second in self.seconds.get(tag, ()):
             row = int(second.start_s // self.row_s) - first

@@ -23,8 +23,8 @@ from loadtest.session.schedule import NS_PER_S
 SHARES = (0.5, 0.95, 1.0)
 """Shares of the sessions for which the time until they were back is reported, of drills and of storms."""
 
-NOBODY = ("tcp", "refused")
-"""Phase and cause of an attempt that finds nothing listening."""
+NOBODY = {("tcp", "refused"), ("proxy", "server_unreachable")}
+"""Phases and causes of attempts that find nothing listening."""
 
 COUNTS_ACROSS = (
     "messaging.lost_in_outage",
@@ -167,7 +167,7 @@ class DrillGathering:
 
     def _refused(self, record: Lifecycle, gathered: _Gathered) -> None:
         gathered.refused += record.cause not in NOT_THE_SERVERS
-        if (record.phase, record.cause) == NOBODY:
+        if (record.phase, record.cause) in NOBODY:
             gathered.nobody_ns.append(within_limits(record.at_ns))
 
     def _lost(self, record: Lifecycle, number: int) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import secrets
 import time
 from datetime import UTC, datetime
@@ -12,7 +13,8 @@ from typing import Any, Self
 import psutil
 from msgspec import Struct
 
-from loadtest.results.manifest import Host
+from loadtest.results.origin import Host
+from loadtest.text import one_line
 
 DISTRIBUTION = "loadtest-ws"
 """The package's name on PyPI, where `loadtest` is another project."""
@@ -32,6 +34,14 @@ LIBRARIES = (
 
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_CPUINFO = Path("/proc/cpuinfo")
+_MODEL = re.compile(r"^(?:model name|Model|Hardware|cpu model|cpu)\s*:\s*(\S.*)$", re.MULTILINE)
+"""How the kernel names the CPU's model on x86, ARM boards, MIPS and POWER."""
+
+_CPUINFO_READ = 1 << 16
+"""Bytes read of it: the first CPU's part has some 1,500, and a machine may have hundreds of CPUs."""
+
+_MODEL_LENGTH = 100
 
 
 _TOGETHER_NS = 1_000_000
@@ -102,6 +112,22 @@ def versions() -> dict[str, str]:
     return found
 
 
+def cpu_model() -> str:
+    """Return the name of the CPU's model as one short line, empty if the system does not tell it."""
+    return one_line(" ".join((_kernels_model() or platform.processor()).split()), _MODEL_LENGTH)
+
+
+def _kernels_model() -> str:
+    """Return the model as Linux names it, empty on other systems and where it has no name."""
+    try:
+        with _CPUINFO.open("rb") as opened:
+            told = opened.read(_CPUINFO_READ).decode(errors="replace")
+    except OSError:
+        return ""
+    found = _MODEL.search(told)
+    return found[1] if found else ""
+
+
 def host() -> Host:
     """Describe this machine."""
     return Host(
@@ -109,5 +135,6 @@ def host() -> Host:
         release=platform.release(),
         machine=platform.machine(),
         cpus=os.cpu_count() or 0,
+        model=cpu_model(),
         memory_mb=psutil.virtual_memory().total // 2**20,
     )

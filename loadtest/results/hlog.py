@@ -17,8 +17,13 @@ from loadtest.histograms import Histogram
 from loadtest.session.schedule import NS_PER_S
 
 _US_PER_MS = 1000
-_LINE = re.compile(r"Tag=([^,\s]{1,200}),(\d{1,9}\.\d{1,9}),(\d{1,9}\.\d{1,9}),(\d{1,12}\.\d{1,9}),(\S+)")
+_LINE = re.compile(r"Tag=([^,\s]{1,400}),(\d{1,9}\.\d{1,9}),(\d{1,9}\.\d{1,9}),(\d{1,12}\.\d{1,9}),(\S+)")
 _COMMENT = ("#", '"')
+
+
+def tag_of(user: str | None, tag: str) -> str:
+    """Return a histogram's tag in the file: with the user class before it in a run of several."""
+    return tag if user is None else f"{user}/{tag}"
 
 
 class Entry(NamedTuple):

@@ -5,10 +5,14 @@ this form. Folding takes milliseconds, so it must never happen on the measuring 
 interval leaves its process, texts from outside are truncated and secrets removed from them.
 """
 
+from __future__ import annotations
+
 import math
 import zlib
+from array import array
 from collections.abc import Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Annotated
 
 import msgspec
@@ -16,21 +20,16 @@ from msgspec import Meta, Struct
 
 from loadtest import histograms
 from loadtest.errors import MalformedInterval
-from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
+from loadtest.scrubber import NO_SECRETS, Secrets, beginning, public_line, without_secrets
+from loadtest.session.recorder import ErrorTally, Interval, Lifecycle, name_tag
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import (
-    HIDDEN,
-    LINE_LENGTH,
-    NO_SECRETS,
-    Secrets,
-    one_line,
-    public_line,
-    without_likely_secrets,
-    without_secrets,
-)
+from loadtest.text import HIDDEN, LINE_LENGTH, one_line, without_likely_secrets
 
 TEXT_LIMIT = LINE_LENGTH
 """Maximum length, in characters, of a text that came from outside."""
+
+NAME_LENGTH = 60
+"""Maximum length of the name of a request."""
 
 ID_LIMIT = 128
 """Maximum length of a session id that the server gave; what is longer is cut, and told apart by a hash."""
@@ -64,11 +63,12 @@ def counts_of(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
 
 
 class IntervalLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A line of intervals.jsonl: what one process counted in one interval."""
+    """A line of intervals.jsonl: what one process counted in one interval, of one of several user classes."""
 
     start_ns: Nanoseconds
     stop_ns: Nanoseconds
     worker: int | None = None
+    user: Name | None = None
     counts: dict[Name, Difference] = {}
     errors: list[ErrorTally] = []
     gauges: dict[Name, float] = {}
@@ -80,6 +80,7 @@ class PackedInterval(Struct, frozen=True, kw_only=True):
     Args:
         start_ns, stop_ns: limits of the interval, in ns since the run's start.
         worker: number of the worker, None in a run of one process.
+        user: name of the user class, None if the run has one.
         histograms: by tag, in HdrHistogram's V2 compressed format as base64; empty ones are left out.
     """
 
@@ -91,20 +92,29 @@ class PackedInterval(Struct, frozen=True, kw_only=True):
     lifecycle: list[Lifecycle]
     errors: list[ErrorTally]
     gauges: dict[Name, float]
+    user: Name | None = None
 
 
 def pack(
-    interval: Interval, worker: int | None = None, *, secrets: Secrets = NO_SECRETS, run_id: str = ""
+    interval: Interval,
+    worker: int | None = None,
+    *,
+    user: str | None = None,
+    secrets: Secrets = NO_SECRETS,
+    names: Mapping[str, str] = MappingProxyType({}),
+    run_id: str = "",
 ) -> PackedInterval:
     """Fold an interval into histograms and sanitize its texts.
 
     Args:
         interval: ended by `Recorder.swap`; not modified.
         worker: number of this worker, None in a run of one process.
+        user: name of the user class, in a run of several.
         secrets: texts, such as tokens, that must not leave the process.
+        names: public names of requests, by name; they must hold those of the interval.
         run_id: the run's id: all its processes replace an id that holds a secret in the same way.
     """
-    encoded, clamped = _folded(interval)
+    encoded, clamped = _folded({**interval.samples, **_by_public_name(interval.named, names)})
     counts = {name: count for name, count in interval.counts.items() if count}
     if clamped:
         counts["latency.clamped"] = counts.get("latency.clamped", 0) + clamped
@@ -112,9 +122,10 @@ def pack(
         start_ns=interval.start_ns,
         stop_ns=interval.stop_ns,
         worker=worker,
+        user=user,
         histograms=encoded,
         counts=counts,
-        lifecycle=[_cleaned_event(record, secrets, run_id) for record in interval.lifecycle],
+        lifecycle=[_cleaned_event(record, user, secrets, run_id) for record in interval.lifecycle],
         errors=[_cleaned_error(tally, secrets) for tally in interval.errors.values()],
         gauges={name: value for name, value in interval.gauges.items() if math.isfinite(value)},
     )
@@ -168,10 +179,23 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(PackedInterval)
 
 
-def _folded(interval: Interval) -> tuple[dict[str, str], int]:
+def public_name(name: str, secrets: Secrets) -> str:
+    """Return the name of a request as a short text that is safe to store."""
+    return public_line(name, secrets, NAME_LENGTH)
+
+
+def _by_public_name(named: Mapping[str, array[int]], names: Mapping[str, str]) -> dict[str, array[int]]:
+    """Return the samples of named requests by tag; names that only a secret tells apart are one."""
+    found: dict[str, array[int]] = {}
+    for name, samples_ns in named.items():
+        found.setdefault(name_tag(names[name]), array("q")).extend(samples_ns)
+    return found
+
+
+def _folded(samples: Mapping[str, array[int]]) -> tuple[dict[str, str], int]:
     """Return the encoded histograms by tag, and the number of clamped samples."""
     encoded, clamped = {}, 0
-    for tag, samples_ns in interval.samples.items():
+    for tag, samples_ns in samples.items():
         if samples_ns:
             histogram, beyond = histograms.fold(samples_ns)
             encoded[tag] = histograms.encode(histogram)
@@ -179,7 +203,9 @@ def _folded(interval: Interval) -> tuple[dict[str, str], int]:
     return encoded, clamped
 
 
-def _cleaned_event(record: Lifecycle, secrets: Secrets, run_id: str) -> Lifecycle:
+def _cleaned_event(record: Lifecycle, user: str | None, secrets: Secrets, run_id: str) -> Lifecycle:
+    if user is not None:
+        record = msgspec.structs.replace(record, user=user)
     if record.detail is not None:
         record = msgspec.structs.replace(record, detail=public_line(record.detail, secrets, TEXT_LIMIT))
     if record.known_as is not None:
@@ -193,12 +219,13 @@ def public_id(known_as: str, secrets: Secrets, run_id: str) -> str:
     One that holds a secret is replaced whole. Each run does so in another way, so that nobody can follow a
     secret through several runs.
     """
-    if without_secrets(known_as, secrets) != known_as:
+    begun = beginning(known_as)
+    if without_secrets(begun, secrets) != begun:
         return f"{HIDDEN} {_digest(known_as, run_id)}"
-    shown = one_line(without_likely_secrets(known_as), ID_LIMIT)
+    shown = one_line(without_likely_secrets(begun), ID_LIMIT)
     if shown == known_as:
         return known_as
-    return f"{shown} {_digest(known_as)}"
+    return f"{shown} {_digest(known_as, run_id if begun != known_as else '')}"  # its rest may hold a secret
 
 
 def _digest(known_as: str, key: str = "") -> str:

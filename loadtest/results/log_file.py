@@ -8,22 +8,28 @@ Lines are written while the log is read, so a killed run keeps everything up to 
 line.
 """
 
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
+from loadtest import regular_files
 from loadtest.drops.kinds import disconnects
 from loadtest.results import directory
 from loadtest.results.interval import public_id
 from loadtest.results.reader import read_lines
+from loadtest.scrubber import NO_SECRETS, Secrets, public_line
 from loadtest.serverlog.extract import KeptRecord, ReadStats
 from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.matching import END_OF_RUN, MAX_SIGHTINGS, DropMade
+from loadtest.serverlog.records import is_error
 from loadtest.session.recorder import Lifecycle
-from loadtest.text import NO_SECRETS, Secrets, public_line
+from loadtest.session.schedule import NS_PER_S
 
 RECORDS_LIMIT = 2 * MAX_SIGHTINGS
 """Maximum number of lines kept: twice what is judged, because a piped log may begin before the run."""
@@ -57,7 +63,8 @@ class LogWriter:
         self._written = 0
         self._left_out = 0
         with directory.writing(self.path):
-            self._file = self.path.open("wb")
+            self.path.unlink(missing_ok=True)
+            self._file = regular_files.create(self.path)
 
     def append(self, kept: Iterable[KeptRecord]) -> None:
         """Write kept records; those beyond `RECORDS_LIMIT` are only counted."""
@@ -81,11 +88,14 @@ class LogWriter:
             "problems": [public_line(problem, secrets) for problem in reading.problems],
         }
         self._write([msgspec.structs.replace(reading, **public, left_out=self._left_out)])
+        directory.restore(self.path, self._file)
         self.close()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        # `append` and `finish` have already raised for data that could not be written.
+        with suppress(OSError):
+            self._file.close()
 
     def _write(self, lines: Sequence[KeptRecord | ReadStats]) -> None:
         with directory.writing(self.path):
@@ -114,7 +124,7 @@ def read_server_log(run: Path) -> ServerLog | None:
         RunUnreadable: the file is damaged.
     """
     file = run / directory.SERVER_LOG
-    if not file.is_file():
+    if not os.path.lexists(file):
         return None
     records: list[KeptRecord] = []
     readings: list[ReadStats] = []
@@ -128,6 +138,30 @@ def read_server_log(run: Path) -> ServerLog | None:
 
     read_lines(file, enter)
     return ServerLog(records, readings[-1] if readings else None)
+
+
+def errors_per_s(
+    log: ServerLog, *, started_unix_ns: int, length_s: float, clock_offset_s: float
+) -> dict[int, int]:
+    """Return how many of a log's records are at ERROR or worse in each second of the run that has any.
+
+    Records without a time, and those before the run's start or after its end, have no place in it.
+
+    Args:
+        log: the records kept.
+        started_unix_ns: the run's start in Unix time.
+        length_s: the run's length.
+        clock_offset_s: how far the server's clock is ahead. Times of arrival are the tool's own.
+    """
+    offset_ns = round(clock_offset_s * NS_PER_S)
+    found: Counter[int] = Counter()
+    for record in log.records:
+        if record.at_ns is None or not is_error(record.level):
+            continue
+        at_ns = record.at_ns - started_unix_ns - (0 if record.arrival else offset_ns)
+        if 0 <= at_ns < length_s * NS_PER_S:
+            found[at_ns // NS_PER_S] += record.count
+    return dict(sorted(found.items()))
 
 
 def read_drops(run: Path, *, started_unix_ns: int, ended_unix_ns: int) -> list[DropMade]:

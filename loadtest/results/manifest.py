@@ -6,18 +6,19 @@ comparing one plan across hosts, revisions or numbers of workers is the purpose 
 never reads the host or the clock; `loadtest.results.environment` does.
 """
 
-import re
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from loadtest.dialects.base import Dialect
 from loadtest.drops.kinds import disconnects
 from loadtest.drops.plan import Storm
 from loadtest.errors import InvalidSetting
-from loadtest.results.revision_name import revision_name
+from loadtest.results.origin import Host, WorkerShare
+from loadtest.results.said_revision import SaidRevision, revision_doubt
 from loadtest.session.schedule import Arrivals
 from loadtest.statistics.margins import Gate, Margin, gates_with
 from loadtest.statistics.time_limits import TimeLimit, limits_of
@@ -36,18 +37,14 @@ PLAN_VERSION = 2
 UNNAMED = "unnamed"
 """Revision of a run whose server's version is not known. It may be any, so such a run is never a baseline."""
 
-GIVEN = "--ws-revision"
-"""Source of a revision that a person named."""
-
-_UNSAFE = re.compile(r"[^a-z0-9._-]+")
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
-"""A commit's hash, in full or shortened as Git shortens it."""
-
 _SIZES = Weighted(Whole(1, 2**20, "bytes"), "size")
 
 Text = Annotated[str, Meta(max_length=4096)]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Amount = Annotated[float, Meta(ge=0, le=1e12)]
+
+MAX_PLANNED = 1000
+"""Storms, and drills, that are read: many times what the options admit, few enough for a quick report."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -56,12 +53,14 @@ class Plan(Struct, frozen=True, kw_only=True):
     Args:
         version: of what these settings mean on the wire, `PLAN_VERSION` when the run was made.
         dialect: name of the dialect, the application protocol the server speaks.
+        dialect_options: values of the dialect's options that were given, by name.
         path: path of the endpoint, with the dialect's placeholders.
         users: number of Locust users.
         sessions_per_user: sessions of each user.
         spawn_rate: users started per second.
         rate: messages per second and session.
         arrivals: `constant`, `poisson`, or `closed` (the next message follows the reply).
+        tasks: weight by task of the script that sessions run; empty if they run none.
         in_flight: maximum requests in flight per session, 0 for no limit.
         message_bytes: size of the text in a request, in bytes; several sizes with their weights as text.
         drop_every_s: mean seconds between the drops of a session, 0 for no drops.
@@ -71,6 +70,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         backoff: the reconnect policy, as text.
         reply_timeout_s: seconds after which a message without a reply counts as lost.
         open_timeout_s: timeout of a connection attempt, in seconds.
+        compression: whether compressed messages were offered: `off`, `on` or `no-takeover`.
+        ping_interval_s: seconds between the clients' keepalive pings, 0 for none. Runs of versions that had
+            no such setting sent one every 20 s.
+        proxy: the kind of proxy that sessions connect through, as in its URL; empty for none.
         seed: seed of the drop plan and the arrivals.
         warmup_s: seconds at the start that the latency comparison leaves out.
         duration_s: planned duration in seconds, null if a person stops the run.
@@ -87,13 +90,18 @@ class Plan(Struct, frozen=True, kw_only=True):
     message_bytes: Count | Text
     drop_every_s: Amount
     drops: dict[Text, Amount]
-    storms: tuple[Storm, ...] = ()
-    drills_at_s: tuple[Amount, ...] = ()
+    storms: Annotated[tuple[Storm, ...], Meta(max_length=MAX_PLANNED)] = ()
+    drills_at_s: Annotated[tuple[Amount, ...], Meta(max_length=MAX_PLANNED)] = ()
     backoff: Text
     reply_timeout_s: Amount
     open_timeout_s: Amount
     seed: int
     warmup_s: Amount
+    tasks: dict[Text, Count] = {}
+    dialect_options: dict[Text, Text] = {}
+    compression: Text = "off"
+    ping_interval_s: Amount = 0.0
+    proxy: Text = ""
     duration_s: Amount | None = None
     version: Count = 1
 
@@ -131,7 +139,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     @property
     def messages_planned(self) -> bool:
         """Whether sessions send messages."""
-        return self.rate > 0 or self.arrivals == "closed"
+        return self.rate > 0 or self.arrivals == "closed" or bool(self.tasks)
 
     @property
     def reconnects(self) -> bool:
@@ -190,24 +198,6 @@ class ServerGauge(Struct, frozen=True, kw_only=True):
     problem: Text = ""
 
 
-class Host(Struct, frozen=True, kw_only=True):
-    """The machine that generated the load.
-
-    Args:
-        system: operating system, as in `uname`.
-        release: release of the operating system, as in `uname`.
-        machine: hardware type, as in `uname`.
-        cpus: number of logical CPUs.
-        memory_mb: total memory in MiB.
-    """
-
-    system: Text = ""
-    release: Text = ""
-    machine: Text = ""
-    cpus: Count = 0
-    memory_mb: Count = 0
-
-
 class DrillRun(Struct, frozen=True, kw_only=True):
     """A command that the run executed while sessions were connected (`--ws-at`), a deploy say.
 
@@ -230,32 +220,44 @@ class DrillRun(Struct, frozen=True, kw_only=True):
     last_words: Text = ""
 
 
-class SaidRevision(Struct, frozen=True, kw_only=True):
-    """The revision that the server says it is, where a person named one.
+class UserClass(Struct, frozen=True, kw_only=True):
+    """What a run of several user classes was to do for one of them, and what it is judged by.
 
     Args:
-        name: as the server says it, in plain characters.
-        source: the header or field that says it.
+        name: name of the class.
+        plan: its plan; `users` are its own.
+        promises: what its dialect promises.
+        cleanup_timeout_s: seconds to close half-open connections in, null for the dialect's promise.
+        subprotocol_optional: whether a server could select none of the subprotocols offered.
+        same_id_asked: whether all its sessions asked for the id that they share.
+        own_credentials: whether each of its sessions had credentials of its own.
+        margins: margins that its latency is judged by, by gate; others are the defaults.
+        allowed_losses: rules for how many of its connections may be lost, as text.
+        limits: limits on its times, in milliseconds by name.
+        pushes_per_s: pushes that each of its sessions had to receive per second, null if none were expected.
+        code: hash of the code of the class and its tasks, null if it is not known.
     """
 
-    name: Text
-    source: Text
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    plan: Plan
+    promises: Promises | None = None
+    cleanup_timeout_s: Amount | None = None
+    subprotocol_optional: bool = False
+    same_id_asked: bool = False
+    own_credentials: bool = False
+    margins: dict[Text, Margin] = field(default_factory=dict)
+    allowed_losses: tuple[Text, ...] = ()
+    limits: dict[Text, Amount] = field(default_factory=dict)
+    pushes_per_s: Amount | None = None
+    code: Text | None = None
+
+    def __post_init__(self) -> None:
+        limits_of(self.limits)
+        plan = msgspec.structs.replace(self.plan, path=public_path(self.plan.path))
+        msgspec.structs.force_setattr(self, "plan", plan)
 
 
-class WorkerShare(Struct, frozen=True, kw_only=True):
-    """What one process contributed to a run.
-
-    Args:
-        worker: number of the worker, null in a run of one process.
-        intervals: number of intervals it delivered.
-        sent: messages it sent.
-        answered: messages that were answered.
-    """
-
-    worker: int | None
-    intervals: Count
-    sent: Count
-    answered: Count
+MAX_CLASSES = 50  # that are read: each has histograms of its own
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -268,6 +270,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
         revision_source: how the revision is known, null if it is not or an earlier version wrote the file.
         revision_said: what the server said of its revision where one was given, null if it said nothing.
         target: URL of the server, without secrets.
+        proxy: URL of the proxy that sessions connected through, without its login; null for none.
         started_at: start time, ISO 8601 in UTC.
         ended_at: end time, ISO 8601 in UTC, or null.
         started_unix_ns: wall clock at the run's start in Unix time (ns), the zero of all other times.
@@ -299,7 +302,10 @@ class Manifest(Struct, frozen=True, kw_only=True):
         allowed_losses: rules for how many connections may be lost (`--ws-allow-losses`), as text.
         limits: limits on the run's times, in milliseconds by name; not part of the plan either.
         pushes_per_s: pushes that each session had to receive per second, null if none were expected.
-        comparability_hash: hash of the plan; always computed from it.
+        code: hash of the code of the user class and its tasks, null if it is not known or there are several.
+        user_classes: what the run was to do for each of its user classes, if there are several; `plan` is
+            then what they have together (`loadtest.results.user_classes`).
+        comparability_hash: hash of the plan, or the plans; always computed from it.
     """
 
     schema: Literal[1] = SCHEMA
@@ -309,6 +315,7 @@ class Manifest(Struct, frozen=True, kw_only=True):
     started_at: Text
     started_unix_ns: Count
     plan: Plan
+    proxy: Text | None = None
     promises: Promises | None = None
     ended_at: Text | None = None
     complete: bool = False
@@ -335,14 +342,29 @@ class Manifest(Struct, frozen=True, kw_only=True):
     allowed_losses: tuple[Text, ...] = ()
     limits: dict[Text, Amount] = field(default_factory=dict)
     pushes_per_s: Amount | None = None
+    code: Text | None = None
+    user_classes: Annotated[tuple[UserClass, ...], Meta(max_length=MAX_CLASSES)] | UnsetType = UNSET
     comparability_hash: str = ""
 
     def __post_init__(self) -> None:
         limits_of(self.limits)  # a limit of another version must not be overlooked: the file is refused
         plan = msgspec.structs.replace(self.plan, path=public_path(self.plan.path))
         msgspec.structs.force_setattr(self, "target", public_url(self.target))
+        if self.proxy is not None:
+            msgspec.structs.force_setattr(self, "proxy", public_url(self.proxy))
         msgspec.structs.force_setattr(self, "plan", plan)
-        msgspec.structs.force_setattr(self, "comparability_hash", comparability_hash(plan))
+        plans = {one.name: one.plan for one in self.classes}
+        msgspec.structs.force_setattr(self, "comparability_hash", comparability_hash(plan, plans))
+
+    @property
+    def classes(self) -> tuple[UserClass, ...]:
+        """The user classes of a run that has several; empty if it has one."""
+        return () if self.user_classes is UNSET else self.user_classes
+
+    @property
+    def sessions(self) -> int:
+        """Number of planned sessions of all users together."""
+        return sum(one.plan.sessions for one in self.classes) if self.classes else self.plan.sessions
 
     @property
     def named(self) -> bool:
@@ -367,10 +389,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     @property
     def promised(self) -> Promises | None:
         """What the dialect promises; None if an earlier version wrote the file and the dialect is unknown."""
-        if self.promises is not None:
-            return self.promises
         dialect = Dialect.dialects.get(self.plan.dialect)
-        return None if dialect is None else promises_of(dialect)
+        return self.promises or (None if dialect is None else promises_of(dialect))
 
     @property
     def cleanup_s(self) -> float | None:
@@ -383,48 +403,44 @@ class Manifest(Struct, frozen=True, kw_only=True):
     def unended(self) -> str:
         """Why the run did not end normally, empty if it did."""
         if self.usage_error:
-            return "a mistake in the settings or the dialect ended the run"
+            return "a mistake in the settings, the dialect or the script ended the run"
         if self.failure is not None:
             return "the tool itself failed before the run's end"
-        return "" if self.complete else "the run was not ended in good order"
+        return "" if self.complete else "the run did not finish"
 
 
-def revision_doubt(given: str, said: SaidRevision | None) -> str:
-    """Return how a revision that was given differs from what the server said; empty if it does not.
-
-    One that is a shortened commit of the other, or has a `v` before it, is the same.
-    """
-    if said is None or said.name in _spellings(given) or _is_same(given, said.name):
-        return ""
-    return f"{GIVEN} is {given}, but the server says {said.name} ({said.source})"
-
-
-def _spellings(given: str) -> set[str]:
-    """Return the names that a server's text would have got which is what was given, `v` or not."""
-    return {revision_name(text) for text in (given, f"v{given}", given.removeprefix("v"))}
-
-
-def _is_same(one: str, other: str) -> bool:
-    shorter, longer = sorted((_UNSAFE.sub("-", name.lower()).strip(".-") for name in (one, other)), key=len)
-    shortened = _COMMIT.fullmatch(shorter) and _COMMIT.fullmatch(longer) and longer.startswith(shorter)
-    return bool(shortened) or shorter.removeprefix("v") == longer.removeprefix("v")
-
-
-def comparability_hash(plan: Plan) -> str:
+def comparability_hash(plan: Plan, classes: Mapping[str, Plan] | None = None) -> str:
     """Return the SHA-256, in hex, of the plan and the schema as canonical JSON (sorted keys, no whitespace).
 
-    The keys `storms` and `drills_at_s` are left out if there are none, and `version` if it is 1, so that runs
-    made before these existed keep their hash.
+    Of several user classes only their own plans count, by name.
     """
-    fields = msgspec.to_builtins(plan)
-    if not plan.storms:
-        del fields["storms"]
-    if not plan.drills_at_s:
-        del fields["drills_at_s"]
-    if plan.version == 1:
-        del fields["version"]
-    canonical = msgspec.json.encode({"schema": SCHEMA, "plan": fields}, order="sorted")
+    of_classes = {name: _hashed(own) for name, own in (classes or {}).items()}
+    content = {"classes": of_classes} if classes else {"plan": _hashed(plan)}
+    canonical = msgspec.json.encode({"schema": SCHEMA, **content}, order="sorted")
     return sha256(canonical).hexdigest()
+
+
+def _hashed(plan: Plan) -> dict[str, Any]:
+    """Return a plan's fields as they are hashed.
+
+    Keys that came later (`_LATER`) are left out if they have their defaults, so that runs made before these
+    existed keep their hash.
+    """
+    left_out = {name for name, default in _LATER.items() if getattr(plan, name) == default}
+    return {name: value for name, value in msgspec.to_builtins(plan).items() if name not in left_out}
+
+
+_LATER: Final = {
+    "storms": (),
+    "drills_at_s": (),
+    "tasks": {},
+    "dialect_options": {},
+    "compression": "off",
+    "ping_interval_s": 0.0,
+    "proxy": "",
+    "version": 1,
+}
+"""Fields of plans that the first runs did not have, with the values that these had."""
 
 
 def differing_fields(one: Plan, other: Plan) -> list[str]:

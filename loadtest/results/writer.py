@@ -6,22 +6,27 @@ that second, or once a second more than `HORIZON_S` newer has arrived. Later his
 written as separate lines; readers add up all lines of a second.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import msgspec
 
-from loadtest import histograms
+from loadtest import histograms, regular_files
 from loadtest.errors import ResultsUnwritable
 from loadtest.results import directory, hlog
 from loadtest.results.interval import IntervalLine, PackedInterval, second_of
-from loadtest.results.manifest import DrillRun, Manifest, ServerGauge, WorkerShare
+from loadtest.results.manifest import DrillRun, Manifest, ServerGauge
+from loadtest.results.origin import WorkerShare
 
 HORIZON_S = 10
 """How many seconds to wait for workers that have not delivered a second yet."""
+
+_KEEP = "Keep a run's folder until the run has ended"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,6 +51,7 @@ class RunWriter:
         self._shares: dict[int | None, WorkerShare] = {}
         self._newest: dict[int | None, int] = {}  # by worker, the newest second delivered
         self._waiting: dict[int, list[PackedInterval]] = {}  # by second
+        self._first_users = (None, *(one.name for one in manifest.classes[:1]))  # whose intervals are counted
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
         self._files: list[BinaryIO] = []
         self._hlog = self._open(directory.HISTOGRAMS)
@@ -57,7 +63,7 @@ class RunWriter:
         path = self.path / name
         try:
             with directory.writing(path):
-                file = path.open("wb")
+                file = regular_files.create(path)
         except ResultsUnwritable:
             self.close()
             raise
@@ -66,11 +72,14 @@ class RunWriter:
 
     def append(self, packed: PackedInterval) -> None:
         """Write one interval of one process."""
+        if not os.fstat(self._intervals.fileno()).st_nlink:
+            raise ResultsUnwritable(self.path, "the folder was deleted during the run", _KEEP)
         self._write(self._events, b"".join(_encode(record) + b"\n" for record in packed.lifecycle))
         line = IntervalLine(
             start_ns=packed.start_ns,
             stop_ns=packed.stop_ns,
             worker=packed.worker,
+            user=packed.user,
             counts=packed.counts,
             errors=packed.errors,
             gauges=packed.gauges,
@@ -88,7 +97,7 @@ class RunWriter:
         known = self._shares.get(packed.worker)
         self._shares[packed.worker] = WorkerShare(
             worker=packed.worker,
-            intervals=(known.intervals if known else 0) + 1,
+            intervals=(known.intervals if known else 0) + (packed.user in self._first_users),
             sent=(known.sent if known else 0) + packed.counts.get("messaging.sent", 0),
             answered=(known.answered if known else 0) + packed.counts.get("messaging.answered", 0),
         )
@@ -106,7 +115,7 @@ class RunWriter:
         texts: dict[str, list[str]] = {}
         for part in parts:
             for tag, text in part.histograms.items():
-                texts.setdefault(tag, []).append(text)
+                texts.setdefault(hlog.tag_of(part.user, tag), []).append(text)
         start_ns, stop_ns = min(part.start_ns for part in parts), max(part.stop_ns for part in parts)
         lines = [_line(tag, of_tag, start_ns, stop_ns) for tag, of_tag in texts.items()]
         self._write(self._hlog, "".join(lines).encode())
@@ -120,9 +129,21 @@ class RunWriter:
         self._manifest = msgspec.structs.replace(self._manifest, drills=drills)
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
 
-    def same_id_asked(self) -> None:
-        """Take that all sessions asked for the id that they share; run.json is written at once."""
-        self._manifest = msgspec.structs.replace(self._manifest, same_id_asked=True)
+    def same_id_asked(self, user: str | None = None) -> None:
+        """Take that all sessions, or those of a class, asked for the id that they share.
+
+        run.json is written at once.
+        """
+        if user is None:
+            changes: dict[str, Any] = {"same_id_asked": True}
+        else:
+            changes = {
+                "user_classes": tuple(
+                    msgspec.structs.replace(one, same_id_asked=one.same_id_asked or one.name == user)
+                    for one in self._manifest.classes
+                )
+            }
+        self._manifest = msgspec.structs.replace(self._manifest, **changes)
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
 
     def finish(
@@ -149,13 +170,33 @@ class RunWriter:
 
     def _end(self, **changes: Any) -> None:
         try:
-            for second in sorted(self._waiting):
-                self._write_second(self._waiting.pop(second))
+            self._write_rest()
         finally:
             self.close()
         shares = sorted(self._shares.values(), key=lambda share: -1 if share.worker is None else share.worker)
         self._manifest = msgspec.structs.replace(self._manifest, workers=shares, **changes)
         directory.write_json(self.path / directory.MANIFEST, self._manifest)
+
+    def _write_rest(self) -> None:
+        """Write the waiting histograms, and deleted files again: what was written is still in the open ones.
+
+        Raises:
+            ResultsUnwritable: the first of what cannot be written; the rest is.
+        """
+        first: ResultsUnwritable | None = None
+        steps: list[Callable[[], None]] = [self._write_waiting]
+        steps += [partial(directory.restore, Path(file.name), file) for file in self._files]
+        for write in steps:
+            try:
+                write()
+            except ResultsUnwritable as error:
+                first = first or error
+        if first is not None:
+            raise first
+
+    def _write_waiting(self) -> None:
+        for second in sorted(self._waiting):
+            self._write_second(self._waiting.pop(second))
 
     def close(self) -> None:
         """Close the files; a run that was not finished stays incomplete."""

@@ -1,19 +1,25 @@
 """Choose the baseline of a run: the run it is compared with, and why.
 
 A run's first report chooses by rule (`choose_baseline`): the baseline that you give, else the run pinned for
-the plan, else the newest sound run of another revision with the same plan; never an unnamed one, unless you
-give it. A run is sound if it is complete and has no problems as a baseline. If none is sound, the newest of
-the best is used: without a baseline, latency would be NOT_JUDGED where it should be INCONCLUSIVE. Runs that
-were not chosen are recorded with the reason.
+the plan, else the newest sound run of another revision with the same plan and script on the same machine,
+else any; never an unnamed one, unless you give it. What is sound, and which runs are barred, is in
+`loadtest.runs.suitability`: of a chain of releases, each is compared with the last good one. If none is
+sound, the newest of the best that are not barred is used. If earlier runs are all barred by their latency,
+there is no baseline, and latency is INCONCLUSIVE until a person pins one. Runs that were not chosen are
+recorded with the reason.
+
+The runs of a duel were judged in pairs, not each by itself. Those of its candidate are never chosen, whatever
+the duel's verdict: a candidate that FAILed must not be what the next release is compared with. Those of its
+baseline serve if there is no other run.
 
 A later report keeps the baseline of the last verdict unless you give another one: its verdict must not change
 because newer runs exist. An unreadable baseline is an error if you gave it, else a note.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from itertools import islice, takewhile
 from pathlib import Path
 
@@ -22,98 +28,34 @@ from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.find import Catalogue, FoundRun, find_runs, once, resolve
+from loadtest.runs.find import Catalogue, FoundRun, MadeBy, find_runs, made_by_duels, resolve
+from loadtest.runs.suitability import NONE_ASKED, NONE_GOOD, Suitability, barred, is_good, suitability
 from loadtest.runs.verdict_file import readable_verdict
-from loadtest.statistics.comparison import MIN_RUNS
-from loadtest.statistics.margins import GATES
-from loadtest.verdict import connect, messaging
+from loadtest.verdict.differences import machine_differences, script_differences
 from loadtest.verdict.evidence import BaselineEvidence, PassedOver
-from loadtest.verdict.items import AnyItem, Verdict
-from loadtest.verdict.latency import OPTIONAL_TAGS, BaselineSearch, Timing, lack, timing
+from loadtest.verdict.items import Verdict
+from loadtest.verdict.latency import BaselineSearch
 
 NO_BASELINE = "none"
 
 MAX_READ = 5
-"""Maximum number of runs to read, damaged ones included, in search of a sound baseline: older runs say little
-about the server just before the change."""
+"""Maximum number of runs to read, damaged ones included, in search of a sound baseline. After them, as many
+are read whose verdict says that they are good: poor runs must not hide the last good one."""
 
 MAX_PASSED_OVER = 20
 """Maximum number of runs to list as not chosen: incomplete runs are not read, so `MAX_READ` does not limit
 them."""
 
-MAX_EARLIER = 20
-"""Maximum number of runs to measure the run-to-run noise with."""
-
-NONE_ASKED = "no comparison was asked for"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suitability:
-    """How suitable a run is as a baseline.
-
-    Args:
-        unjudged: number of gated quantiles that cannot be judged against it.
-        lack: why they cannot be judged (the reason of the last one), empty if all can.
-        failings: one sentence for each item that the run itself failed.
-    """
-
-    unjudged: int
-    lack: str
-    failings: Sequence[str]
-
-    @property
-    def rank(self) -> tuple[int, bool]:
-        """Sort key: smaller is better."""
-        return self.unjudged, bool(self.failings)
-
-    @property
-    def sound(self) -> bool:
-        """Whether the run has no problems as a baseline."""
-        return not any(self.rank)
-
-    @property
-    def problems(self) -> list[str]:
-        """What makes the run a poor baseline, one sentence each."""
-        return [*([self.lack] if self.lack else []), *self.failings]
-
-
-def suitability(run: RunData, given: Verdict | None = None) -> Suitability:
-    """Return how suitable a run is as a baseline.
-
-    Args:
-        run: the run's data; the items connect and messaging are judged from it.
-        given: the verdict in its verdict.json. Only its item `latency` is used: the run's data alone cannot
-            give it.
-    """
-    unjudged, why = _lack(timing(run))
-    items: list[AnyItem] = [connect.judge(run), messaging.judge(run)]
-    if given is not None:
-        items.append(given.latency)
-    failings = [f"it FAILed {item.item}: {item.summary}" for item in items if item.verdict is Ruling.FAIL]
-    return Suitability(unjudged=unjudged, lack=why, failings=failings)
-
-
-def _lack(run: Timing) -> tuple[int, str]:
-    """Return the number of gated quantiles that cannot be judged, and why the last of them cannot."""
-    gates = [gate for gate in GATES if gate.tag not in OPTIONAL_TAGS]
-    if not run.manifest.plan.messages_planned:
-        return 0, ""
-    if run.problems:
-        return len(gates), run.unfit
-    if run.cut_short:
-        return len(gates), run.cut_short
-    lacks = [
-        f"{gate} cannot be judged against it: {missing}" for gate in gates if (missing := lack(gate, [run]))
-    ]
-    return len(lacks), lacks[-1] if lacks else ""  # the last gate needs the most samples
+MAX_EXAMINED = 300
+"""Maximum number of runs whose verdict is looked at: a year of daily releases."""
 
 
 class Rule(StrEnum):
     """The rule that chose a baseline; verdict.json holds the text."""
 
-    ASKED = "it was asked for"
-    PINNED = "it is pinned for this plan"
-    NEWEST = "it is the newest complete run of another revision with this plan"
+    ASKED = "chosen with --ws-baseline"
+    PINNED = "pinned for this plan"
+    NEWEST = "the newest complete run of another revision with the same plan"
     FITTEST = "newer runs of other revisions with this plan are less fit to be compared with"
 
 
@@ -127,13 +69,55 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class BaselineChoice:
-    """The baseline, None for no comparison, and the newest `MAX_PASSED_OVER` runs that were not chosen."""
+    """The baseline, None for no comparison, and the newest `MAX_PASSED_OVER` runs that were not chosen.
+
+    Args:
+        none_good: whether there is none because the latency of all runs bars them.
+    """
 
     baseline: Baseline | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    none_good: bool = False
 
 
-def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> BaselineChoice:
+class _Later(Enum):
+    """Why a run is put off. The first kind is looked at first."""
+
+    DUEL = auto()
+    UNLIKE = auto()  # of another machine, or of another script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """A run of another revision with the plan, and the duel that made it, if one did."""
+
+    run: FoundRun
+    duel: MadeBy | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Examined:
+    """A run that may become the baseline.
+
+    Args:
+        found: how suitable it is, None if it is unusable.
+        why: what speaks against it, empty if nothing does.
+        latency: whether that is its own latency, or that of its duel.
+        later: why it was put off until nothing better is found; None if it was not.
+    """
+
+    candidate: _Candidate
+    found: Suitability | None
+    why: str
+    latency: bool = False
+    later: _Later | None = None
+
+    @property
+    def run(self) -> FoundRun:
+        return self.candidate.run
+
+
+def _baseline_by_rule(catalogue: Catalogue, of: Manifest, duels: Mapping[Path, MadeBy]) -> BaselineChoice:
     """Return the baseline of a run if none was given."""
     others = [run for run in catalogue.of_plan(of.comparability_hash) if run.manifest.run_id != of.run_id]
     pinned = next(
@@ -141,49 +125,115 @@ def _baseline_by_rule(catalogue: Catalogue, of: Manifest) -> BaselineChoice:
     )
     if pinned is not None:
         return BaselineChoice(Baseline(pinned.path, Rule.PINNED))
-    return _fittest(run for run in others if run.manifest.revision != of.revision)
+    candidates = [
+        _Candidate(run=run, duel=duels.get(run.path.resolve()))
+        for run in others
+        if run.manifest.revision != of.revision
+    ]
+    return _fittest(candidates, of)
 
 
-def _fittest(candidates: Iterable[FoundRun]) -> BaselineChoice:
-    """Return the newest sound candidate, else the newest of the best.
+def _fittest(candidates: Sequence[_Candidate], of: Manifest) -> BaselineChoice:
+    """Return the newest sound candidate of the run's own machine, else the newest of the best, else of any.
 
     Args:
         candidates: newest first.
+        of: the run to judge.
     """
-    examined = list(_examined(candidates))
-    fit = [(run, found.rank) for run, found, _ in examined if found is not None]
-    best, _ = min(fit, key=lambda one: one[1], default=(None, None))
-    passed_over = tuple(
-        PassedOver(revision=run.manifest.revision, run_id=run.manifest.run_id, path=str(run.path), why=why)
-        for run, _, why in islice(takewhile(lambda one: one[0] is not best, examined), MAX_PASSED_OVER)
-    )
+    examined = list(_examined(candidates, of))
+    for later in _Later:
+        if _best(examined) is None:
+            put_off = [one.candidate for one in examined if one.later is later]
+            again = {one.run.path: one for one in _examined(put_off, of, later)}
+            examined = [again.get(one.run.path, one) for one in examined]
+    best = _best(examined)
     if best is None:
-        return BaselineChoice(None, passed_over)
-    rule = Rule.NEWEST if best is fit[0][0] else Rule.FITTEST
-    return BaselineChoice(Baseline(best.path, rule), passed_over)
+        by_latency = any(one.latency for one in examined)
+        return BaselineChoice(None, _passed_over(examined), none_good=by_latency)
+    newer = list(takewhile(lambda one: one is not best, examined))
+    chosen_first = all(one.found is None for one in newer)
+    rule = Rule.NEWEST if chosen_first else Rule.FITTEST
+    return BaselineChoice(Baseline(best.run.path, rule), _passed_over(newer))
 
 
-def _examined(candidates: Iterable[FoundRun]) -> Iterator[tuple[FoundRun, Suitability | None, str]]:
-    """Yield runs up to the first sound one, each with its suitability (None if unusable) and its problems."""
-    read = 0
-    for run in candidates:
-        if not run.manifest.complete:
-            yield run, None, "it was not ended in good order"
-            continue
-        if not run.manifest.named:
-            yield run, None, "the version of its server is not known"
-            continue
-        read += 1
-        try:
-            found = suitability(read_run(run.path), readable_verdict(run.path))
-        except RunUnreadable as problem:
-            yield run, None, f"it cannot be read: {problem}"
-        else:
-            yield run, found, "; ".join(found.problems)
-            if found.sound:
+def _best(examined: Iterable[_Examined]) -> _Examined | None:
+    """Return the newest of the best runs that are not barred."""
+    usable = [one for one in examined if one.found is not None and not one.found.bar]
+    return min(usable, key=lambda one: one.found.rank if one.found else (), default=None)
+
+
+def _passed_over(examined: Iterable[_Examined]) -> tuple[PassedOver, ...]:
+    """Return the newest runs that were not chosen: of a duel, one of each side stands for all."""
+    listed = {one.candidate.duel or one.run.path: one for one in reversed(list(examined))}
+    return tuple(
+        PassedOver(
+            revision=one.run.manifest.revision,
+            run_id=one.run.manifest.run_id,
+            path=str(one.run.path),
+            why=one.why,
+        )
+        for one in islice(reversed(listed.values()), MAX_PASSED_OVER)
+    )
+
+
+def _examined(
+    candidates: Iterable[_Candidate], of: Manifest, later: _Later | None = None
+) -> Iterator[_Examined]:
+    """Yield runs up to the first sound one, each with its suitability and its problems.
+
+    Args:
+        candidates: newest first.
+        of: the run to judge.
+        later: the kind of runs to examine although they were put off.
+    """
+    looked_at = read = 0
+    for one in candidates:
+        examined = _at_a_glance(one, of, later)
+        if examined is None:
+            looked_at += 1
+            verdict = readable_verdict(one.run.path)
+            if looked_at > MAX_EXAMINED or read == 2 * MAX_READ:
                 return
-        if read == MAX_READ:
+            if why := barred(verdict):
+                examined = _Examined(candidate=one, found=Suitability(bar=why), why=why, latency=True)
+            elif read < MAX_READ or is_good(verdict):
+                read += 1
+                examined = _by_its_data(one, verdict)
+            else:
+                continue
+        yield examined
+        if examined.found is not None and examined.found.sound:
             return
+
+
+def _at_a_glance(one: _Candidate, of: Manifest, later: _Later | None) -> _Examined | None:
+    """Return a run that cannot be the baseline, or not yet, without a look at its verdict; else None."""
+    manifest, duel = one.run.manifest, one.duel
+    if not manifest.complete:
+        return _Examined(candidate=one, found=None, why="it did not finish, or is still running")
+    if not manifest.named:
+        return _Examined(candidate=one, found=None, why="the version of its server is not known")
+    if duel is not None and not duel.is_baseline:
+        why = f"it is a run of the candidate of duel {duel.duel}"
+        return _Examined(candidate=one, found=Suitability(bar=why), why=why, latency=True)
+    if later is not _Later.UNLIKE and (differ := machine_differences([manifest], [of])):
+        why = f"it was made on another machine: {', '.join(map(str, differ))}"
+        return _Examined(candidate=one, found=Suitability(bar=why), why=why, later=_Later.UNLIKE)
+    if later is not _Later.UNLIKE and (edited := script_differences([manifest], [of])):
+        why = f"it ran another script: {', '.join(map(str, edited))}"
+        return _Examined(candidate=one, found=Suitability(bar=why), why=why, later=_Later.UNLIKE)
+    if duel is not None and later is None:
+        why = f"it is a run of the baseline of duel {duel.duel}, which was compared in pairs only"
+        return _Examined(candidate=one, found=Suitability(bar=why), why=why, later=_Later.DUEL)
+    return None
+
+
+def _by_its_data(one: _Candidate, verdict: Verdict | None) -> _Examined:
+    try:
+        found = suitability(read_run(one.run.path), verdict)
+    except RunUnreadable as problem:
+        return _Examined(candidate=one, found=None, why=f"it cannot be read: {problem}")
+    return _Examined(candidate=one, found=found, why="; ".join(found.problems))
 
 
 def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> BaselineChoice:
@@ -201,32 +251,7 @@ def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None
         return BaselineChoice()
     if wanted:
         return BaselineChoice(Baseline(resolve(wanted, results, besides=manifest.run_id), Rule.ASKED))
-    return _baseline_by_rule(find_runs(results), manifest)
-
-
-def earlier_runs(results: Path, manifest: Manifest, *, before_unix_ns: int) -> Iterator[RunData]:
-    """Yield other complete runs of this run's revision and plan, newest first, reading one at a time.
-
-    They measure the run-to-run noise: the noise floor of a comparison. Fewer than `MIN_RUNS` cannot measure
-    it, so then there are none; damaged runs are skipped. Unnamed runs may be of different servers, whose
-    differences are no noise.
-
-    Args:
-        results: the folder of all runs.
-        manifest: manifest of the run.
-        before_unix_ns: yield only runs that started before; later ones must not change a verdict.
-    """
-    if not manifest.named:
-        return
-    found = [
-        run.path
-        for run in once(find_runs(results).complete_of_plan(manifest.comparability_hash))
-        if run.manifest.revision == manifest.revision
-        and run.manifest.run_id != manifest.run_id
-        and run.manifest.started_unix_ns < before_unix_ns
-    ]
-    if len(found) >= MIN_RUNS:
-        yield from readable(found[:MAX_EARLIER])
+    return _baseline_by_rule(find_runs(results), manifest, made_by_duels(results))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -263,7 +288,7 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
         return _none(rule=NONE_ASKED)
     choice = choose_baseline(results, manifest, wanted)
     if choice.baseline is None:
-        return _none(choice.passed_over)
+        return _none(choice.passed_over, rule=NONE_GOOD if choice.none_good else None)
     try:
         return _read(choice.baseline.path, str(choice.baseline.rule), choice.passed_over)
     except RunUnreadable as problem:
@@ -277,7 +302,7 @@ def _as_before(before: Verdict, results: Path) -> Found:
     latency = before.latency.evidence
     passed_over = latency.passed_over or ()
     if before.baseline is None:
-        return _none(passed_over, rule=NONE_ASKED if latency.rule == NONE_ASKED else None)
+        return _none(passed_over, rule=latency.rule if latency.rule in (NONE_ASKED, NONE_GOOD) else None)
     compared = latency.baseline or BaselineEvidence()
     path = next((run.path for run in find_runs(results).runs if run.manifest.run_id == compared.run_id), None)
     if path is None:
@@ -289,11 +314,11 @@ def _as_before(before: Verdict, results: Path) -> Found:
 
 
 def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
-    run = read_run(path)
-    notes = [
-        f"the baseline {run.manifest.revision} is a poor one: {failing}"
-        for failing in suitability(run, readable_verdict(path)).failings
-    ]
+    run, verdict = read_run(path), readable_verdict(path)
+    found = suitability(run, verdict)
+    is_accepted = rule in (Rule.ASKED, Rule.PINNED)  # by a person
+    problems = [found.bar, found.unfit, found.lack, *found.failings, "" if is_accepted else found.uncompared]
+    notes = [f"baseline {run.manifest.revision} is weak: {problem}" for problem in filter(None, problems)]
     return Found(BaselineSearch(path=str(path), rule=rule, passed_over=passed_over), run, notes)
 
 
@@ -302,7 +327,8 @@ def _unreadable(problem: RunUnreadable, passed_over: Sequence[PassedOver]) -> Fo
 
 
 def _none(passed_over: Sequence[PassedOver] = (), *notes: str, rule: str | None = None) -> Found:
-    return Found(BaselineSearch(rule=rule, passed_over=passed_over), notes=notes)
+    ruling = Ruling.INCONCLUSIVE if rule == NONE_GOOD else Ruling.NOT_JUDGED
+    return Found(BaselineSearch(rule=rule, passed_over=passed_over, ruling=ruling), notes=notes)
 
 
 def readable(paths: Iterable[Path]) -> Iterator[RunData]:

@@ -1,4 +1,4 @@
-"""Judge a server's log by itself, without a run: `loadtest check-log`.
+"""Judge a server's log by itself, without a run: `loadtest check-log`. `log_tables` draws the result.
 
     status     when                                                                            exit code
     CRITICAL   a record at CRITICAL, or at least 5 real errors that are over 5% of all records         1
@@ -6,7 +6,9 @@
                records at INFO or below                                                                1
     OK         none of these                                                                           0
     NO_DATA    no record to judge                                                                      4
-    DEGRADED   over half of the log unreadable: never OK                                               4
+    DEGRADED   over half of the log unreadable, a file that is cut off, over 5% of records without
+               a level, or, where --since needs times, without a time or with times in the future:
+               never OK                                                                                4
 
 A real error is a record at ERROR or worse that neither a client's disconnect nor a shutdown caused. The
 apparent error ratio, which counts by level alone, is shown for comparison. Records are counted as they are
@@ -14,7 +16,7 @@ read and not kept, so a log of any length takes the same memory.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +24,33 @@ import msgspec
 from msgspec import Struct, field
 
 from loadtest import text
-from loadtest.report.tables import Sheet, Table, Untrusted
 from loadtest.serverlog.log_reader import LogReader, read
-from loadtest.serverlog.records import Counts, Level, LogRecord, excerpt
+from loadtest.serverlog.records import (
+    MAX_EXAMPLES,
+    Counts,
+    Level,
+    LogRecord,
+    excerpt,
+    is_error,
+    level_name,
+    understood,
+)
 from loadtest.serverlog.rules import DISCONNECTS, LogClass, RuleTable
 from loadtest.serverlog.shapes import Shapes, shape_of
 from loadtest.serverlog.times import SECOND_NS, iso
 from loadtest.text import one_line, without_likely_secrets
-from loadtest.verdict.server_log import INFO_RATIO, MAX_DAMAGED_RATIO
+from loadtest.verdict.log_summary import INFO_RATIO, MAX_UNREAD_RATIO, unlevelled, unread
 
 CRITICAL_ERRORS = 5
 CRITICAL_RATIO = 0.05
 
 _MIN_SPAN_S = 60  # an hourly rate from less than a minute is meaningless
-_EXAMPLES = 5
+_WAITING = 1_000  # records before the first one with a time: more are a log without times
+OLDER, WITHOUT_TIME, OTHER_REVISION = "older than --since", "without a time", "other revision"
+"""Why a record is not checked."""
+_AHEAD_NS = 10 * 60 * SECOND_NS  # more than clocks differ by, less than time zones do
+_LOCAL_TIME = "A log in local time must name its time zone"
+EXAMPLES_SHOWN = 5
 _REVISIONS_SHOWN = 5
 _REVISION_SHOWN = 80  # characters
 _RANK = {log_class: rank for rank, log_class in enumerate(LogClass)} | {LogClass.REAL_ERROR: -1}
@@ -45,12 +60,13 @@ class Example(Struct, frozen=True, kw_only=True):
     """Records that differ only in numbers and ids: their count, and the first of them."""
 
     log_class: LogClass
-    level: Level
+    level: Level | None
     text: str
     file: str
     line: int
     session: str
     at_ns: int | None
+    last_ns: int | None = None
     count: int = 1
 
 
@@ -61,16 +77,21 @@ class LogReport(Struct, kw_only=True):
     service: str = ""
     first_ns: int | None = None
     last_ns: int | None = None
-    found: Counter[tuple[LogClass, Level]] = field(default_factory=Counter)
+    found: Counter[tuple[LogClass, Level | None]] = field(default_factory=Counter)
     shapes: Shapes[Example] = field(default_factory=Shapes)
     reading: Counts = field(default_factory=Counts)
-    skipped: int = 0
+    since_ns: int | None = None
+    now_ns: int | None = None
+    left_out: Counter[str] = field(default_factory=Counter)  # records that were not selected, by reason
+    examples: list[str] = field(default_factory=list)  # records without a level, as they were understood
+    newest_ns: int | None = None  # of all records, also those that were not selected
     revisions_skipped: set[str] = field(default_factory=set)
 
-    def skip(self, record: LogRecord, *, of_other_revision: bool) -> None:
+    def skip(self, record: LogRecord, reason: str) -> None:
         """Count a record that was not selected, and keep its revision if it is another."""
-        self.skipped += 1
-        if of_other_revision and len(self.revisions_skipped) < _REVISIONS_SHOWN:
+        self.left_out[reason] += 1
+        self._note_newest(record)
+        if reason == OTHER_REVISION and len(self.revisions_skipped) < _REVISIONS_SHOWN:
             revision = one_line(without_likely_secrets(record.revision), _REVISION_SHOWN)
             self.revisions_skipped |= {revision} - {""}
 
@@ -78,13 +99,30 @@ class LogReport(Struct, kw_only=True):
         """Count a record."""
         self.found[log_class, record.level] += 1
         self.service = self.service or record.service
+        self._note_newest(record)
         if record.at_ns is not None:
             self.first_ns = record.at_ns if self.first_ns is None else min(self.first_ns, record.at_ns)
             self.last_ns = record.at_ns if self.last_ns is None else max(self.last_ns, record.at_ns)
-        if record.level >= Level.WARNING:
+        if record.level is None and len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(understood(record))
+        if record.level is None or record.level >= Level.WARNING:
             example = _example(record, log_class, file)
             shape = shape_of(example.text, (record.session,))
             self.shapes.add((record.level, log_class, shape), example, record.at_ns)
+
+    @property
+    def skipped(self) -> int:
+        """How many records were not selected."""
+        return self.left_out.total()
+
+    @property
+    def unlevelled(self) -> int:
+        """How many records have no level that can be read."""
+        return self._count(lambda _, level: level is None)
+
+    def _note_newest(self, record: LogRecord) -> None:
+        if record.at_ns is not None:
+            self.newest_ns = max(record.at_ns, self.newest_ns or record.at_ns)
 
     @property
     def records(self) -> int:
@@ -94,7 +132,7 @@ class LogReport(Struct, kw_only=True):
     @property
     def errors(self) -> int:
         """How many records are at ERROR or worse."""
-        return self._count(lambda _, level: level >= Level.ERROR)
+        return self._count(lambda _, level: is_error(level))
 
     @property
     def warnings(self) -> int:
@@ -104,7 +142,7 @@ class LogReport(Struct, kw_only=True):
     @property
     def real_errors(self) -> int:
         """How many records at ERROR or worse are real errors."""
-        return self._count(lambda log_class, level: level >= Level.ERROR and log_class is LogClass.REAL_ERROR)
+        return self._count(lambda log_class, level: is_error(level) and log_class is LogClass.REAL_ERROR)
 
     @property
     def disconnects(self) -> int:
@@ -114,13 +152,16 @@ class LogReport(Struct, kw_only=True):
     @property
     def disconnect_errors(self) -> int:
         """How many disconnect records are at ERROR or worse."""
-        return self._count(lambda log_class, level: log_class in DISCONNECTS and level >= Level.ERROR)
+        return self._count(lambda log_class, level: log_class in DISCONNECTS and is_error(level))
 
     @property
-    def info_ratio(self) -> float | None:
-        """The share of disconnect records at INFO or below, None if there are none."""
-        quiet = self._count(lambda log_class, level: log_class in DISCONNECTS and level <= Level.INFO)
-        return quiet / self.disconnects if self.disconnects else None
+    def disconnect_info_ratio(self) -> float | None:
+        """The share at INFO or below of disconnect records with a level, None if there are none."""
+        known = self._count(lambda log_class, level: log_class in DISCONNECTS and level is not None)
+        quiet = self._count(
+            lambda log_class, level: log_class in DISCONNECTS and level is not None and level <= Level.INFO
+        )
+        return quiet / known if known else None
 
     @property
     def apparent_error_ratio(self) -> float:
@@ -140,30 +181,69 @@ class LogReport(Struct, kw_only=True):
         """OK, DEGRADED, CRITICAL or NO_DATA, as described in the module's docstring."""
         if not self.records:
             return "NO_DATA"
-        fatal = self._count(lambda _, level: level >= Level.CRITICAL)
+        fatal = self._count(lambda _, level: level is Level.CRITICAL)
         many = self.real_errors >= CRITICAL_ERRORS and self.real_errors > CRITICAL_RATIO * self.records
         if fatal or many:
             return "CRITICAL"
-        noisy = self.info_ratio is not None and self.info_ratio < INFO_RATIO
+        ratio = self.disconnect_info_ratio
+        noisy = ratio is not None and ratio < INFO_RATIO
         return "DEGRADED" if self.doubt or self.real_errors or self.disconnect_errors or noisy else "OK"
 
     @property
     def doubt(self) -> str:
         """Why the log cannot be judged, empty if it can."""
+        if self.reading.damage:
+            return f"the rest of the log could not be read: {self.reading.damage}"
         if not self.records:
             return self._nothing
-        if self.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
-            return f"{text.share(self.reading.damaged_ratio())} of the log could not be read: name its format"
-        return ""
+        return unread(self.reading) or self._unlevelled or self._untimed or self._early
+
+    @property
+    def _unlevelled(self) -> str:
+        """Why levels say nothing, with examples and what was understood of them; empty if they do."""
+        disconnects = self._count(lambda log_class, level: log_class in DISCONNECTS and level is None)
+        of_disconnects = disconnects / self.disconnects if self.disconnects else 0.0
+        return unlevelled(self.unlevelled / self.records, of_disconnects, self.examples)
+
+    @property
+    def _untimed(self) -> str:
+        """Why the records since a time cannot be told from older ones; empty if they can."""
+        if self.since_ns is None or self.reading.untimed <= MAX_UNREAD_RATIO * self.reading.records:
+            return ""
+        share = text.share(self.reading.untimed / self.reading.records)
+        return f"{share} of the records have no time that can be read, which --since needs"
+
+    @property
+    def _early(self) -> str:
+        """Why --since may have selected older records too; empty if the log's times are not in the future."""
+        if self.since_ns is None or self.now_ns is None or self.newest_ns is None:
+            return ""
+        ahead_ns = self.newest_ns - self.now_ns
+        if ahead_ns < _AHEAD_NS:
+            return ""
+        ahead_min = ahead_ns // (60 * SECOND_NS)
+        newest = f"the newest record is of {iso(self.newest_ns)}, {ahead_min:,} min in the future"
+        return f"{newest}, so --since may select the wrong records. {_LOCAL_TIME}"
 
     @property
     def _nothing(self) -> str:
         """Why there is no record to judge."""
+        if self.skipped and self._untimed:
+            return self._untimed
         if self.skipped:
             revisions = ", ".join(sorted(self.revisions_skipped))
-            return "no record was selected" + f"; the log has the revisions: {revisions}" * bool(revisions)
+            named = f"; the log has the revisions: {revisions}" * bool(revisions)
+            return f"no record was selected{self._older}{named}"
         damaged = self.reading.damaged_ratio() > 0
         return "no record was found: name the log's format" if damaged else "the log is empty"
+
+    @property
+    def _older(self) -> str:
+        """What the newest record is, if all records are older than --since; empty if not."""
+        if self.since_ns is None or self.newest_ns is None or self.newest_ns >= self.since_ns:
+            return ""
+        newest = f"the newest is of {iso(self.newest_ns)}, older than --since ({iso(self.since_ns)})"
+        return f": {newest}. {_LOCAL_TIME}"
 
     @property
     def exit_code(self) -> int:
@@ -176,8 +256,11 @@ class LogReport(Struct, kw_only=True):
     def worst(self) -> list[Example]:
         """Return the worst examples: by level, then real errors first, then by frequency."""
         groups = self.shapes.by_count()
-        groups.sort(key=lambda group: (-group.first.level, _RANK[group.first.log_class]))
-        return [msgspec.structs.replace(group.first, count=group.count) for group in groups[:_EXAMPLES]]
+        groups.sort(key=lambda group: (-(group.first.level or 0), _RANK[group.first.log_class]))
+        return [
+            msgspec.structs.replace(group.first, count=group.count, last_ns=group.last_ns)
+            for group in groups[:EXAMPLES_SHOWN]
+        ]
 
     def to_json(self, now_ns: int) -> dict[str, Any]:
         """Return the report for programs. Alerting reads the first fields.
@@ -199,11 +282,12 @@ class LogReport(Struct, kw_only=True):
             "real_errors": self.real_errors,
             "disconnect_records": self.disconnects,
             "disconnect_errors": self.disconnect_errors,
-            "info_ratio": self.info_ratio,
+            "disconnect_info_ratio": self.disconnect_info_ratio,
             "apparent_error_ratio": round(self.apparent_error_ratio, 4),
             "classes": {log_class: self.levels(log_class) for log_class in LogClass},
             "examples": [_example_json(example) for example in self.worst()],
             "reading": self.reading.as_dict() | {"not_selected": self.skipped},
+            "not_understood": self.examples,
         }
 
     def per_hour(self, count: int) -> float | None:
@@ -212,9 +296,9 @@ class LogReport(Struct, kw_only=True):
 
     def levels(self, log_class: LogClass) -> dict[str, int]:
         """Return the number of records of a class by level."""
-        return {level.name: n for level in Level if (n := self.found[log_class, level])}
+        return {level_name(level): n for level in (*Level, None) if (n := self.found[log_class, level])}
 
-    def _count(self, wanted: Callable[[LogClass, Level], bool]) -> int:
+    def _count(self, wanted: Callable[[LogClass, Level | None], bool]) -> int:
         return sum(number for key, number in self.found.items() if wanted(*key))
 
 
@@ -233,12 +317,13 @@ def _example(record: LogRecord, log_class: LogClass, file: str) -> Example:
 def _example_json(example: Example) -> dict[str, Any]:
     return {
         "class": example.log_class,
-        "level": example.level.name,
+        "level": level_name(example.level),
         "count": example.count,
         "text": example.text,
         "session": example.session or None,
         "first_at": f"{example.file}:{example.line}",
         "first_time": None if example.at_ns is None else iso(example.at_ns),
+        "last_time": None if example.last_ns is None else iso(example.last_ns),
     }
 
 
@@ -248,16 +333,22 @@ class Selection(Struct, frozen=True, kw_only=True):
     Args:
         since_ns: records from this Unix time on; None for all.
         revision: records of this revision of the server; None for all.
+        now_ns: time of the check, in Unix time: records long after it show that the log is in local time.
+            None if the log is of any time.
     """
 
     since_ns: int | None = None
     revision: str | None = None
+    now_ns: int | None = None
 
-    def takes(self, record: LogRecord) -> bool:
-        """Whether a record is checked. With `since_ns`, a record without a time is not."""
-        if self.since_ns is not None and (record.at_ns is None or record.at_ns < self.since_ns):
-            return False
-        return self.revision is None or record.revision == self.revision
+    def refuses(self, record: LogRecord, at_ns: int | None) -> str:
+        """Return why a record of this time is not checked; empty if it is."""
+        if self.since_ns is not None and at_ns is None:
+            return WITHOUT_TIME
+        if self.since_ns is not None and at_ns is not None and at_ns < self.since_ns:
+            return OLDER
+        other = self.revision is not None and record.revision != self.revision
+        return OTHER_REVISION if other else ""
 
 
 def check(
@@ -278,84 +369,30 @@ def check(
     Raises:
         InvalidSetting: a file cannot be read, or the format is unknown or malformed.
     """
-    report = LogReport(files=tuple(map(str, paths)))
     selection = selection or Selection()
+    report = LogReport(files=tuple(map(str, paths)), since_ns=selection.since_ns, now_ns=selection.now_ns)
     for path in paths:
         reader = LogReader(format=format, option="--format")
-        for record in read(path, reader):
-            if selection.takes(record):
-                report.add(record, rules.classify(record), str(path))
+        for record, at_ns in _with_times(read(path, reader)):
+            if reason := selection.refuses(record, at_ns):
+                report.skip(record, reason)
             else:
-                report.skip(record, of_other_revision=selection.revision is not None)
+                report.add(record, rules.classify(record), str(path))
         report.reading = report.reading.plus(reader.counts)
     return report
 
 
-def check_sheet(reports: Sequence[LogReport]) -> Sheet:
-    """Return reports as tables: one column per report, and the worst records of each."""
-    last = reports[-1]
-    return Sheet(
-        headline=f"{_name(last)}: {_status(last)}", tables=[_counts(reports), *map(_examples, reports)]
-    )
+def _with_times(records: Iterable[LogRecord]) -> Iterator[tuple[LogRecord, int | None]]:
+    """Yield each record with its time: without one, that of the record before it, at the start that after it.
 
-
-def _counts(reports: Sequence[LogReport]) -> Table:
-    rows = [(label, *(show(report) for report in reports)) for label, show in _ROWS]
-    rows += [(str(log_class), *(_levels(report, log_class) for report in reports)) for log_class in LogClass]
-    return Table(("", *map(_name, reports)), "l" * (len(reports) + 1), rows, "Server log")
-
-
-def _examples(report: LogReport) -> Table:
-    rows = [
-        (
-            text.count(example.count),
-            example.level.name,
-            str(example.log_class),
-            str(example.line) if len(report.files) == 1 else Untrusted(f"{example.file}:{example.line}"),
-            Untrusted(example.text),
-        )
-        for example in report.worst()
-    ]
-    header = ("count", "level", "class", "line", f"first of them in {_name(report)}")
-    more = len(report.shapes) - len(rows)
-    return Table(header, "rllrl", rows, f"Worst records in {_name(report)}", more=more)
-
-
-def _name(report: LogReport) -> str:
-    return ", ".join(report.files)
-
-
-def _status(report: LogReport) -> str:
-    return f"{report.status} ({report.doubt})" if report.doubt else report.status
-
-
-def _levels(report: LogReport, log_class: LogClass) -> str:
-    levels = report.levels(log_class)
-    return ", ".join(f"{name} {text.count(count)}" for name, count in levels.items()) or text.UNKNOWN
-
-
-def _with_rate(report: LogReport, count: int) -> str:
-    rate = report.per_hour(count)
-    return text.count(count) if rate is None else f"{text.count(count)} ({rate:,.1f} an hour)"
-
-
-def _moment(at_ns: int | None) -> str:
-    return text.UNKNOWN if at_ns is None else iso(at_ns)
-
-
-_ROWS: tuple[tuple[str, Callable[[LogReport], str]], ...] = (
-    ("status", _status),
-    ("service", lambda report: Untrusted(report.service or text.UNKNOWN)),
-    ("from", lambda report: _moment(report.first_ns)),
-    ("to", lambda report: _moment(report.last_ns)),
-    ("records", lambda report: _with_rate(report, report.records)),
-    ("errors", lambda report: _with_rate(report, report.errors)),
-    ("warnings", lambda report: _with_rate(report, report.warnings)),
-    ("apparent error ratio", lambda report: text.share(report.apparent_error_ratio)),
-    ("real errors", lambda report: _with_rate(report, report.real_errors)),
-    ("disconnects", lambda report: _with_rate(report, report.disconnects)),
-    ("disconnects logged as errors", lambda report: text.count(report.disconnect_errors)),
-    ("disconnects at INFO or below", lambda report: text.share(report.info_ratio)),
-    ("unreadable", lambda report: text.count(report.reading.broken + report.reading.cut)),
-    ("not selected", lambda report: text.count(report.skipped)),
-)
+    An application often prints errors without a time among the timed records of its web server.
+    """
+    waiting: list[LogRecord] = []
+    at_ns: int | None = None
+    for record in records:
+        at_ns = at_ns if record.at_ns is None else record.at_ns
+        waiting.append(record)
+        if at_ns is not None or len(waiting) >= _WAITING:
+            yield from ((one, at_ns) for one in waiting)
+            waiting = []
+    yield from ((one, at_ns) for one in waiting)

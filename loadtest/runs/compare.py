@@ -10,7 +10,7 @@ under the candidate's plan, and the result is never PASS: a baseline with a slow
 candidate look good. No statistics here: they are in `loadtest.verdict.latency` and `loadtest.statistics`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,32 +19,35 @@ from msgspec import Struct
 
 from loadtest import text
 from loadtest.errors import RunsNotComparable, UsageError
+from loadtest.report.advice import duel_command
 from loadtest.report.change_tables import change_table, difference_table, explanations
+from loadtest.report.pair_sums import PairSums
 from loadtest.report.tables import (
     Sheet,
     Table,
     Untrusted,
     bounded,
     gate_table,
-    gates,
     limit_table,
     pair_table,
 )
-from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan
 from loadtest.results.reader import read_manifest, read_run
 from loadtest.ruling import Ruling
-from loadtest.runs.baselines import earlier_runs
 from loadtest.runs.find import Catalogue, find_runs, once, resolve, started_utc
+from loadtest.runs.interleaving import check_interleaved
+from loadtest.runs.past_runs import Histories, histories
 from loadtest.runs.run_items import baseline_items, log_item
 from loadtest.statistics.margins import Gate, margins_of, parse_margins
+from loadtest.verdict.compared_gates import not_compared
 from loadtest.verdict.differences import Difference, differences, judged_otherwise
 from loadtest.verdict.evidence import LatencyEvidence, Percentiles, RunNamed
 from loadtest.verdict.item_changes import ItemChange, ruling_of
 from loadtest.verdict.items import AnyItem, Item
-from loadtest.verdict.latency import Timing, differing_plans, judge_pairs, timing
+from loadtest.verdict.latency import differing_plans, judge_pairs
 from loadtest.verdict.run import judge
 from loadtest.verdict.side_changes import changes_over_runs
+from loadtest.verdict.timing import Timing, is_fit, timing
 
 _SEE_OTHERS = "Run 'loadtest list' to see others"
 
@@ -161,7 +164,12 @@ def all_pairs(baseline: str, candidate: str, results: Path) -> list[RunPaths]:
 
 
 def compare(
-    pairs: Sequence[RunPaths], *, results: Path, force: bool = False, margins: Sequence[str] = ()
+    pairs: Sequence[RunPaths],
+    *,
+    results: Path,
+    force: bool = False,
+    margins: Sequence[str] = (),
+    drawn: PairSums | None = None,
 ) -> Compared:
     """Compare the runs of two revisions, pair by pair.
 
@@ -170,11 +178,13 @@ def compare(
         results: the folder of all runs.
         force: compare runs with different plans.
         margins: margins as for `parse_margins`; the rest are those of the candidate's last run.
+        drawn: gets each pair while its data is in memory, for the reports.
 
     Raises:
         InvalidSetting: a margin is malformed or out of range.
         RunUnreadable: a file of a run is damaged.
         RunsNotComparable: the plans differ and `force` is not set.
+        UsageError: there are several pairs, and they were not made in turn.
     """
     manifests = [(read_manifest(baseline), read_manifest(candidate)) for baseline, candidate in pairs]
     gates = parse_margins(margins, manifests[-1][1].gates, option="--margin")
@@ -183,7 +193,9 @@ def compare(
     differing, found = differing_plans(manifests), differences(*zip(*manifests, strict=True))
     if differing and not force:
         raise _not_comparable(found, named[0], _alike(manifests, catalogue), older="version" in differing)
-    judged = (_one_pair if len(pairs) == 1 else _several_pairs)(pairs, results, gates)
+    check_interleaved(manifests)
+    judge_all = _one_pair if len(pairs) == 1 else _several_pairs
+    judged = judge_all(pairs, results, gates, drawn if drawn is not None else PairSums())
     item = _inconclusive_at_best(judged.latency, found) if differing else judged.latency
     changes = judged.changes(item, judged_otherwise(*zip(*manifests, strict=True)))
     verdict = ruling_of(changes)
@@ -218,7 +230,7 @@ def _among(manifest: Manifest, catalogue: Catalogue) -> str:
     complete = [run for run in once(catalogue.of_revision(manifest.revision)) if run.manifest.complete]
     ids = [run.manifest.run_id for run in complete]
     if manifest.run_id not in ids:
-        return "" if manifest.complete else "not ended in good order"
+        return "" if manifest.complete else "did not finish"
     if len(ids) == 1:
         return "the only complete run"
     place = "the newest" if ids[0] == manifest.run_id else "an older one"
@@ -268,58 +280,66 @@ class _Judged:
         return changes_over_runs(self.before, [with_latency, *without], doubts=doubts)
 
 
-def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> _Judged:
+def _one_pair(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate], drawn: PairSums) -> _Judged:
     before, after = map(read_run, pairs[0])
+    drawn.add(before, after, fit=True)
     alike = msgspec.structs.replace(before.manifest, plan=after.manifest.plan)
     rules = msgspec.structs.replace(after.manifest, margins=margins_of(gates))
     candidate = replace(after, manifest=rules)
+    past = _histories([(before.manifest, after.manifest)], results)
     verdict = judge(
         candidate,
         replace(before, manifest=alike),
         log_item(pairs[0][1], candidate),
-        earlier=_earlier([before.manifest, after.manifest], results),
+        history=past.whole,
+        class_histories=past.classes,
     )
     items = baseline_items(pairs[0][0], before, like=after.manifest, candidate=verdict.items)
     return _Judged(latency=verdict.latency, before=[items], after=[verdict.items])
 
 
-def _several_pairs(pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate]) -> _Judged:
+def _several_pairs(
+    pairs: Sequence[RunPaths], results: Path, gates: Sequence[Gate], drawn: PairSums
+) -> _Judged:
     timings, before, after = [], [], []
     for paths in pairs:  # the data of one pair in memory at a time
         baseline, candidate = map(read_run, paths)
         timings.append((timing(baseline), timing(candidate)))
+        drawn.add(baseline, candidate, fit=is_fit(timings[-1]))
         log = log_item(paths[1], candidate)
         after.append(judge(candidate, baseline, log, compares_latency=False).items)
         before.append(baseline_items(paths[0], baseline, like=candidate.manifest, candidate=after[-1]))
     plan = timings[0][1].manifest.plan
     alike = [(_with_plan(before, plan), _with_plan(after, plan)) for before, after in timings]
-    manifests = [run.manifest for pair in timings for run in pair]
-    earlier = map(timing, _earlier(manifests, results))
-    return _Judged(latency=judge_pairs(alike, gates=gates, earlier=earlier), before=before, after=after)
+    manifests = [(before.manifest, after.manifest) for before, after in timings]
+    own = {run.run_id for pair in manifests for run in pair}  # they alternate: their changes are no noise
+    past = _histories(manifests, results, besides=own)
+    latency = judge_pairs(alike, gates=gates, history=past.whole, class_histories=past.classes)
+    return _Judged(latency=latency, before=before, after=after)
 
 
 def _with_plan(run: Timing, plan: Plan) -> Timing:
     return replace(run, manifest=msgspec.structs.replace(run.manifest, plan=plan))
 
 
-def _earlier(manifests: Sequence[Manifest], results: Path) -> Iterator[RunData]:
-    """Yield earlier runs of the baseline's revision and plan, for the noise floor.
+def _histories(
+    pairs: Sequence[tuple[Manifest, Manifest]], results: Path, *, besides: Collection[str] = ()
+) -> Histories:
+    """Return earlier runs of the last candidate's plan, for the run-to-run noise.
 
     Args:
-        manifests: the compared runs, the baseline first. Only runs that started before the last of them
-            count.
+        pairs: the compared runs. Only runs that started before the last of them count.
         results: the folder of all runs.
+        besides: ids of runs that do not count.
     """
-    last_unix_ns = max(manifest.started_unix_ns for manifest in manifests)
-    return earlier_runs(results, manifests[0], before_unix_ns=last_unix_ns)
+    last_unix_ns = max(run.started_unix_ns for pair in pairs for run in pair)
+    return histories(results, pairs[-1][1], before_unix_ns=last_unix_ns, besides=besides)
 
 
 def _inconclusive_at_best(item: Item[LatencyEvidence], found: Iterable[Difference]) -> Item[LatencyEvidence]:
-    """Return the item for runs with different plans: INCONCLUSIVE at best."""
-    verdict = item.verdict if item.verdict is Ruling.FAIL else Ruling.INCONCLUSIVE
+    """Return the item for runs with different plans: INCONCLUSIVE, unless a limit is broken."""
     of_plan = ", ".join(str(difference) for difference in found if difference.in_plan)
-    summary = f"unlike plans ({of_plan}): {item.summary}"
-    return msgspec.structs.replace(item, verdict=verdict, summary=summary)
+    return not_compared(item, f"unlike plans ({of_plan})")
 
 
 def comparison_sheet(compared: Compared) -> Sheet:
@@ -327,15 +347,14 @@ def comparison_sheet(compared: Compared) -> Sheet:
     several, latency = len(compared.pairs) > 1, compared.item.evidence
     tables = (
         _run_table(compared.pairs),
-        difference_table(compared.differences),
+        difference_table(compared.differences, latency.unlike),
         limit_table([compared.item]),
-        gate_table(gates(compared.item)),
-        pair_table(latency.runs or ()) if several else _percentile_table(latency),
+        gate_table(compared.item),
+        pair_table(latency) if several else _percentile_table(latency),
         change_table(compared.changes),
     )
-    over = f" over {len(compared.pairs)} pairs" if several else ""
     return Sheet(
-        headline=f"{compared.candidate.revision} against {compared.baseline.revision}{over}",
+        headline=headline(compared),
         ruling=compared.verdict,
         lines=[
             *explanations(compared.changes),
@@ -344,7 +363,21 @@ def comparison_sheet(compared: Compared) -> Sheet:
             *([] if several else map(str, (compared.baseline, compared.candidate))),
         ],
         tables=tables,
+        commands=[*filter(None, [duel_command(compared.item)])],
     )
+
+
+def headline(compared: Compared) -> str:
+    """Return which revisions were compared, and over how many pairs if there are several."""
+    pairs = len(compared.pairs)
+    over = f" over {_counted(pairs, compared.item.evidence)}" if pairs > 1 else ""
+    return f"{compared.candidate.revision} against {compared.baseline.revision}{over}"
+
+
+def _counted(pairs: int, latency: LatencyEvidence) -> str:
+    """Return the number of pairs, and how many of them count if not all do."""
+    counting = pairs if latency.pairs is None else latency.pairs
+    return f"{counting} of {pairs} pairs" if counting < pairs else f"{pairs} pairs"
 
 
 def _run_table(pairs: Sequence[ComparedPair]) -> Table:

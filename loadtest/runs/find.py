@@ -8,6 +8,7 @@ is refused. Pinned baselines are copies of runs under results/baselines/, and ot
 Only run.json and verdict.json are read here. Choosing a baseline belongs to `loadtest.runs.baselines`.
 """
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from loadtest.results import directory
 from loadtest.results.manifest import Manifest
 from loadtest.results.reader import read_json, read_manifest
 from loadtest.ruling import Ruling
+from loadtest.runs.run_folders import own_folder, run_folders
 from loadtest.runs.verdict_file import readable_verdict
 
 _PLAN = re.compile(r"[0-9a-f]{6,64}")
@@ -31,6 +33,9 @@ _PLAN = re.compile(r"[0-9a-f]{6,64}")
 
 SHORTEST_ID = 4
 """Characters of a run id's beginning that stand for the run; an id has 8."""
+
+_DUEL = re.compile(r"\bduel \d{8}T\d{6}Z-([0-9a-f]{8})\b")
+"""A duel in a note. Its id is enough for a table: the time is nearly that of the run."""
 
 _CANDIDATES_SHOWN = 5
 """Runs that an ambiguous name may mean, as an error lists them."""
@@ -113,7 +118,10 @@ def ambiguous(wanted: str, runs: Sequence[FoundRun]) -> UsageError:
 def find_runs(results: Path) -> Catalogue:
     """Return all runs of a results folder, newest first; none if the folder does not exist."""
     runs, unreadable = [], []
-    for path in _run_directories(results):
+    for path in run_folders(results):
+        if isinstance(path, RunUnreadable):
+            unreadable.append(path)
+            continue
         try:
             pinned = path.is_relative_to(results / directory.BASELINES)
             runs.append(FoundRun(path, read_manifest(path), pinned))
@@ -121,13 +129,6 @@ def find_runs(results: Path) -> Catalogue:
             unreadable.append(problem)
     runs.sort(key=lambda run: (run.manifest.started_unix_ns, run.manifest.run_id, run.path), reverse=True)
     return Catalogue(runs, unreadable)
-
-
-def _run_directories(results: Path) -> Iterator[Path]:
-    """Yield the folders with a run.json, at results/REVISION/RUN and results/baselines/REVISION/RUN."""
-    for pattern in ("*/*", f"{directory.BASELINES}/*/*"):
-        for manifest in sorted(results.glob(f"{pattern}/{directory.MANIFEST}")):
-            yield manifest.parent
 
 
 def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
@@ -145,7 +146,7 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
     """
     for path in (Path(wanted), results / wanted):
         if _is_run(path):
-            return path
+            return own_folder(path, results)
     catalogue = find_runs(results)
     of_id = originals(with_id((run for run in catalogue.runs if run.manifest.run_id != besides), wanted))
     found = catalogue.newest_complete(wanted, besides=besides)
@@ -169,7 +170,7 @@ def resolve(wanted: str, results: Path, *, besides: str = "") -> Path:
 
 def _is_run(path: Path) -> bool:
     try:
-        return (path / directory.MANIFEST).is_file()
+        return os.path.lexists(path / directory.MANIFEST)
     except (OSError, ValueError):  # a revision may be too long for a path, or contain NUL
         return False
 
@@ -262,10 +263,10 @@ class Listing(Struct, frozen=True, kw_only=True):
 
 def list_runs(results: Path) -> Listing:
     """Return the runs of a results folder, newest first."""
-    catalogue, duels = find_runs(results), _duels(results)
+    catalogue, duels = find_runs(results), made_by_duels(results)
     return Listing(
         runs=[_listed(run, duels.get(run.path.resolve())) for run in catalogue.runs],
-        unreadable=[Damaged(path=str(one.path), problem=one.problem) for one in catalogue.unreadable],
+        unreadable=[Damaged(path=_written(one.path), problem=one.problem) for one in catalogue.unreadable],
     )
 
 
@@ -280,38 +281,51 @@ class _Duel(Struct, frozen=True):
     pairs: list[_Pair] = []
 
 
-def _duels(results: Path) -> dict[Path, str]:
-    """Return the duel that made a run, by the run's directory; an unreadable duel.json names none."""
-    made: dict[Path, str] = {}
+@dataclass(frozen=True, slots=True)
+class MadeBy:
+    """The duel that made a run, and whether the run is one of its baseline."""
+
+    duel: str
+    is_baseline: bool
+
+
+def made_by_duels(results: Path) -> dict[Path, MadeBy]:
+    """Return the duel that made a run, by its resolved directory; an unreadable duel.json names none."""
+    made: dict[Path, MadeBy] = {}
     for file in sorted((results / directory.DUELS).glob("*/duel.json")):
         with suppress(RunUnreadable, OSError, ValueError):  # a path in it may be none
-            pairs = read_json(file, _Duel).pairs
-            made |= {
-                (results / run).resolve(): file.parent.name for pair in pairs for run in (pair.a, pair.b)
-            }
+            for pair in read_json(file, _Duel).pairs:
+                made[(results / pair.a).resolve()] = MadeBy(file.parent.name, is_baseline=True)
+                made[(results / pair.b).resolve()] = MadeBy(file.parent.name, is_baseline=False)
     return made
 
 
-def _listed(run: FoundRun, duel: str | None) -> ListedRun:
+def _listed(run: FoundRun, made_by: MadeBy | None) -> ListedRun:
     manifest = run.manifest
     notes = ["drill"] if manifest.drills else []
-    notes += [f"duel {duel}"] if duel is not None else []
+    notes += [f"duel {made_by.duel}"] if made_by is not None else []
     return ListedRun(
         revision=manifest.revision,
         run_id=manifest.run_id,
         started_at=manifest.started_at,
-        duration_s=_duration_s(manifest),
-        sessions=manifest.plan.sessions,
+        duration_s=duration_s(manifest),
+        sessions=manifest.sessions,
         verdict=_verdict(run.path),
         complete=manifest.complete,
         failure=manifest.failure,
         pinned=run.pinned,
-        path=str(run.path),
+        path=_written(run.path),
         note=", ".join(notes),
     )
 
 
-def _duration_s(manifest: Manifest) -> float | None:
+def _written(path: Path) -> str:
+    """Return a path as text that UTF-8 can write, whatever bytes its names have."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def duration_s(manifest: Manifest) -> float | None:
+    """Return the seconds from a run's start to its end, None if the end is unknown."""
     if manifest.ended_at is None:
         return None
     try:
@@ -357,7 +371,7 @@ def _tables(listing: Listing) -> Iterator[Table]:
             run.verdict or text.UNKNOWN,
             _ending(run),
             Untrusted(f"{run.run_id} (pinned)" if run.pinned else run.run_id),
-            Untrusted(run.note),
+            Untrusted(_DUEL.sub(r"duel \1", run.note)),
         )
         for run in listing.runs
     ]

@@ -5,6 +5,7 @@ at most one pinned run: pinning another one replaces it. `loadtest.runs.baseline
 none is pinned.
 """
 
+import os
 import shlex
 import shutil
 from collections.abc import Iterable, Sequence
@@ -14,11 +15,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from loadtest import text
-from loadtest.errors import RunUnreadable, UsageError
+from loadtest.errors import ResultsUnwritable, RunUnreadable, UsageError
+from loadtest.regular_files import create, open_regular
 from loadtest.report.tables import Sheet, Table, Untrusted, bounded
 from loadtest.results import directory
 from loadtest.results.reader import read_manifest, read_run
-from loadtest.runs.baselines import choose_baseline, suitability
+from loadtest.runs.baselines import choose_baseline
 from loadtest.runs.find import (
     HASH_SHOWN,
     FoundRun,
@@ -30,6 +32,7 @@ from loadtest.runs.find import (
     with_id,
     without_slash,
 )
+from loadtest.runs.suitability import NONE_GOOD, suitability
 from loadtest.runs.verdict_file import readable_verdict
 from loadtest.verdict.evidence import PassedOver
 
@@ -99,11 +102,14 @@ def _copy(run: Path, kept: Path) -> None:
     """Copy a run's files. The copy appears only once it is complete."""
     partial = kept.with_name(f".{kept.name}.partial")
     with directory.writing(kept):
+        if kept.parent.is_symlink() or kept.parent.parent.is_symlink():
+            raise ResultsUnwritable(kept.parent, "is a link, not a folder")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         for name in _KEPT:
-            if (run / name).is_file():
-                shutil.copyfile(run / name, partial / name)
+            if os.path.lexists(run / name):
+                with open_regular(run / name) as source, create(partial / name) as copy:
+                    shutil.copyfileobj(source, copy)
         shutil.rmtree(kept, ignore_errors=True)
         partial.rename(kept)
 
@@ -233,7 +239,11 @@ def show_baseline(wanted: str | None, results: Path) -> BaselineChoice:
     run = run_of_plan(wanted, results)
     choice = choose_baseline(results, run.manifest)
     chosen = choice.baseline
-    none = "no other revision has a complete run with this plan, and none is pinned for it"
+    none = (
+        NONE_GOOD
+        if choice.none_good
+        else "no other revision has a complete run with this plan, and none is pinned for it"
+    )
     return BaselineChoice(
         run=_named(run),
         baseline=None if chosen is None else _named(FoundRun(chosen.path, read_manifest(chosen.path))),

@@ -6,23 +6,29 @@ here but in `loadtest.verdict`.
 """
 
 import itertools
+import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from loadtest import regular_files
 from loadtest.errors import RunUnreadable
 from loadtest.report.html import html
 from loadtest.report.judged_run import JudgedRun
 from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
+from loadtest.report.series_csv import series_csv
+from loadtest.report.summary_json import summary_json
 from loadtest.results.data import RunData
 from loadtest.results.directory import VERDICT, writing
 from loadtest.results.log_file import LogWriter, read_known_sessions, read_server_log
 from loadtest.results.reader import read_run
-from loadtest.runs.baselines import Found, baseline_of, earlier_runs
-from loadtest.runs.run_items import baseline_items, log_item
+from loadtest.runs.baselines import Found, baseline_of
+from loadtest.runs.past_runs import Histories, histories
+from loadtest.runs.run_items import baseline_items, with_log
 from loadtest.runs.verdict_file import readable_verdict, write_verdict
 from loadtest.serverlog.extract import ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader, read
@@ -34,6 +40,8 @@ from loadtest.verdict.run import judge
 from loadtest.verdict.side_changes import changes_over_runs
 
 _AT_ONCE = 10_000  # records classified in one batch
+
+_NO_BASELINE = "this run cannot serve as a baseline: the load generator was {}. Repeat the run"
 
 _FORGOTTEN = "the last verdict.json could not be read, so the baseline was chosen anew"
 
@@ -90,32 +98,56 @@ def _batches(records: Iterator[LogRecord]) -> Iterator[list[LogRecord]]:
 
 
 def publish(path: Path, *, results: Path | str, baseline: str | None = None) -> JudgedRun:
-    """Judge a run and write verdict.json, summary.md, junit.xml and report.html into its directory.
+    """Judge a run and write its verdict and reports into its directory (`write_reports`).
+
+    Arguments and errors are those of `judge_run`.
+
+    Raises:
+        ResultsUnwritable: a report cannot be written.
+    """
+    judged = judge_run(path, results=results, baseline=baseline)
+    write_reports(judged)
+    return judged
+
+
+def judge_run(
+    path: Path, *, results: Path | str, baseline: str | None = None, failure: str | None = None
+) -> JudgedRun:
+    """Judge a run from its files.
 
     Args:
         path: the run directory, complete or not.
         results: the folder of all runs, which is searched for baselines.
         baseline: a run directory, a revision, `none`, or None to choose by rule.
+        failure: the error that ended the run, for one in which run.json could not be written any more.
 
     Raises:
         RunUnreadable: a file of the run, or of the given baseline, is damaged.
         RunNotFound: the given baseline does not exist.
-        ResultsUnwritable: a report cannot be written.
     """
     run = read_run(path)
+    if not run.manifest.complete and run.manifest.failure is None:
+        run = replace(run, manifest=msgspec.structs.replace(run.manifest, failure=failure))
     before = readable_verdict(path)
-    forgotten = before is None and baseline is None and (path / VERDICT).exists()
+    forgotten = before is None and baseline is None and os.path.lexists(path / VERDICT)
     found = baseline_of(run.manifest, Path(results), baseline, before=before)
-    earlier: Iterable[RunData] = ()
+    past = Histories()
     if found.run is not None:
-        started_unix_ns = run.manifest.started_unix_ns
-        earlier = earlier_runs(Path(results), found.run.manifest, before_unix_ns=started_unix_ns)
-    verdict = judge(run, found.run, log_item(path, run), earlier=earlier, search=found.search)
+        past = histories(Path(results), run.manifest, before_unix_ns=run.manifest.started_unix_ns)
+    log, run = with_log(path, run)
+    verdict = judge(
+        run,
+        found.run,
+        log,
+        history=past.whole,
+        class_histories=past.classes,
+        search=found.search,
+    )
     notes = [*verdict.notes, *found.notes, *([_FORGOTTEN] if forgotten else [])]
+    if found.run is None and not verdict.generator.valid and run.manifest.plan.messages_planned:
+        notes.append(_NO_BASELINE.format(verdict.generator.state))
     verdict = _compared(msgspec.structs.replace(verdict, notes=notes), run, found)
-    judged = JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
-    _write(judged)
-    return judged
+    return JudgedRun(path=path, results=Path(results), run=run, verdict=verdict)
 
 
 def _compared(verdict: Verdict, run: RunData, found: Found) -> Verdict:
@@ -134,13 +166,23 @@ def _compared(verdict: Verdict, run: RunData, found: Found) -> Verdict:
     return msgspec.structs.replace(verdict, changes=changes, differences=differing)
 
 
-def _write(judged: JudgedRun) -> None:
+_REPORTS: Mapping[str, Callable[[JudgedRun], bytes]] = {
+    "summary.md": lambda judged: summary(judged).encode(),
+    "junit.xml": junit,
+    "summary.json": summary_json,
+    "series.csv": lambda judged: series_csv(judged.run),
+    "report.html": lambda judged: html(judged).encode(),  # the last: it links to the others
+}
+
+
+def write_reports(judged: JudgedRun) -> None:
+    """Write a judged run's verdict and reports into its directory.
+
+    Raises:
+        ResultsUnwritable: one of them cannot be written.
+    """
     write_verdict(judged.path, judged.verdict)
-    for name, data in (
-        ("summary.md", summary(judged).encode()),
-        ("junit.xml", junit(judged)),
-        ("report.html", html(judged).encode()),
-    ):
-        file = judged.path / name
+    for name, report in _REPORTS.items():
+        data, file = report(judged), judged.path / name
         with writing(file):
-            file.write_bytes(data)
+            regular_files.replace(file, data)

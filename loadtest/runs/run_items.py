@@ -14,8 +14,14 @@ from pathlib import Path
 import msgspec
 
 from loadtest.results.data import RunData
-from loadtest.results.log_file import read_drops, read_known_sessions, read_server_log
-from loadtest.results.manifest import Manifest
+from loadtest.results.log_file import (
+    ServerLog,
+    errors_per_s,
+    read_drops,
+    read_known_sessions,
+    read_server_log,
+)
+from loadtest.results.manifest import Manifest, UserClass
 from loadtest.serverlog.extract import ReadStats
 from loadtest.verdict import server_log
 from loadtest.verdict.items import AnyItem, Item
@@ -38,8 +44,35 @@ def log_item(
         RunUnreadable: server_log.jsonl or events.jsonl is damaged.
     """
     log = read_server_log(path)
+    return None if log is None else _judged(log, path, run, allowed_errors)
+
+
+def with_log(path: Path, run: RunData) -> tuple[Item[ServerLogEvidence] | None, RunData]:
+    """Return what `log_item` does, and the run with the log's errors by second, by the clock of that item.
+
+    Args:
+        path: the run directory.
+        run: the run's data.
+
+    Raises:
+        RunUnreadable: server_log.jsonl or events.jsonl is damaged.
+    """
+    log = read_server_log(path)
     if log is None:
-        return None
+        return None, run
+    item = _judged(log, path, run)
+    errors = errors_per_s(
+        log,
+        started_unix_ns=run.manifest.started_unix_ns,
+        length_s=run.length_s,
+        clock_offset_s=item.evidence.clock_offset_s or 0.0,
+    )
+    return item, replace(run, log_errors_per_s=errors)
+
+
+def _judged(
+    log: ServerLog, path: Path, run: RunData, allowed_errors: int | None = None
+) -> Item[ServerLogEvidence]:
     reading = log.reading
     if allowed_errors is not None:
         reading = msgspec.structs.replace(reading or ReadStats(), allowed_errors=allowed_errors)
@@ -63,8 +96,18 @@ def baseline_items(
     Raises:
         RunUnreadable: server_log.jsonl or events.jsonl of the baseline is damaged.
     """
-    rules = msgspec.structs.replace(run.manifest, limits=like.limits, allowed_losses=like.allowed_losses)
-    judged = replace(run, manifest=rules)
+    of_classes = {one.name: one for one in like.classes}
+    classes = {
+        name: _by_rules_of(own, of_classes[name]) if name in of_classes else own
+        for name, own in run.classes.items()
+    }
+    judged = replace(_by_rules_of(run, like), classes=classes)
     logs = (item.evidence for item in candidate if isinstance(item.evidence, ServerLogEvidence))
     allowed_errors = next((log.allowed_errors for log in logs), None)
     return judge(judged, None, log_item(path, judged, allowed_errors=allowed_errors)).items
+
+
+def _by_rules_of(run: RunData, like: Manifest | UserClass) -> RunData:
+    """Return a run with the limits and allowances of another."""
+    rules = msgspec.structs.replace(run.manifest, limits=like.limits, allowed_losses=like.allowed_losses)
+    return replace(run, manifest=rules)

@@ -1,5 +1,6 @@
 """verdict.json of a run: read and written."""
 
+import os
 from pathlib import Path
 
 from loadtest.errors import RunUnreadable
@@ -15,7 +16,7 @@ def read_verdict(path: Path) -> Verdict | None:
         RunUnreadable: the file is damaged or has another schema.
     """
     file = path / VERDICT
-    return read_json(file, Verdict) if file.is_file() else None
+    return read_json(file, Verdict) if os.path.lexists(file) else None
 
 
 def readable_verdict(path: Path) -> Verdict | None:

@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -25,7 +26,7 @@ from loadtest.server.app import create_app
 from loadtest.server.implementations import implementation
 from loadtest.server.server_settings import LogFormat, ServerSettings
 from loadtest.server.storage import check_database
-from loadtest.text import one_line
+from loadtest.text import HIDDEN, one_line
 
 _MAX_MESSAGE = 2000
 
@@ -34,9 +35,26 @@ def configure_log(log_format: LogFormat) -> None:
     """Send every record from INFO up to standard error, in one format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    handler.addFilter(_without_query)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):  # uvicorn has set their levels
         logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+_PARAMETER = re.compile(r"([?&](?!thread_id=)(?:[^=&\s]*=)?)[^&\s]+")
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Hide what uvicorn logs of a request's query: a token may stand in it, and a run keeps this log."""
+    if record.name.startswith("uvicorn") and isinstance(record.args, tuple):
+        record.args = tuple(_public(one) for one in record.args)
+    return True
+
+
+def _public(argument: object) -> object:
+    if isinstance(argument, str) and argument.startswith("/"):
+        return _PARAMETER.sub(rf"\1{HIDDEN}", argument)
+    return argument
 
 
 class _TextFormatter(logging.Formatter):

@@ -13,8 +13,6 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import jwt
-
 LOGIN = "jwt"
 """The subprotocol that a client offers before its token, and that the server accepts."""
 
@@ -48,6 +46,8 @@ def session_of(subprotocols: Sequence[str], secret: str | None) -> str | None:
 
 def _claims(token: str, secret: str | None) -> dict[str, Any]:
     """Return the claims of a valid token; a token that is not a JWT has none."""
+    import jwt  # only here: with it comes all of cryptography, an eighth of the server's start
+
     needs_signature = secret is not None and not hmac.compare_digest(token.encode(), secret.encode())
     try:
         with warnings.catch_warnings():

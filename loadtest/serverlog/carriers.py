@@ -1,194 +1,139 @@
-"""Cuts a log's bytes into frames that may each be a record: lines, or the objects of a JSON array.
+"""Carriers: what docker, Kubernetes, syslog, journald and clouds put before each line of a log.
 
-Both kinds take chunks of any size and hold at most one frame in memory. A frame that is too long is cut
-(a line keeps its beginning, an object is dropped) and counted; reading continues after it.
-
-The output of `gcloud logging read --format=json` is one array, and a day of it does not fit in memory.
-JSON libraries read an array whole or stop at its first damaged element. So objects are found by their braces,
-with strings skipped. A raw newline is not allowed in a JSON string, so one there marks a damaged element, and
-reading continues with the next.
+A carrier is a row: the pattern of its prefix, with what it tells (time, source, part, priority); the rest of
+the line is the server's. Several may be nested: `docker compose logs -t`. Carriers that wrap a line in JSON
+are in `payloads`; those that only put a time before it (`kubectl logs --timestamps`, `docker logs -t`,
+`gcloud run services logs read`) need no row, since a record's first time is found anyway.
 """
 
 import re
-from typing import Protocol
+from typing import NamedTuple
 
-MAX_FRAME = 512 * 1024
-"""Bytes of a line or object; Cloud Logging's entries have at most 256 KiB."""
+from loadtest.serverlog.times import CLOCK, ISO, MONTH, SECOND
 
-Frame = tuple[int, bytes]
-"""Number of the frame's first line, starting at 1, and its bytes."""
+_PARTS = {
+    "TIME": rf"(?P<time>{ISO})",
+    "MONTH_TIME": rf"(?P<time>{MONTH} [ \d]\d {CLOCK}(?:\.\d{{1,6}})?)",
+    "PRI": r"(?:\d{1,5} )?<(?P<priority>\d{1,3})>",
+    "HOST_APP_PID": r"(?P<source>\S{1,255} \S{1,48} \S{1,128})",
+    "HOST_UNIT": r"(?P<source>[\w.-]{1,253} [\w.@/-]{1,80}(?:\[\d{1,9}\])?): ?",
+    "HOST_PID": r"(?P<source>[\w.-]{1,253} [\w.@/-]{1,80}\[\d{1,9}\]): ?",
+    "POD": r"(?P<source>[a-z0-9][a-z0-9.-]{0,200}-[a-z0-9]{5,10}-[a-z0-9]{5} [a-z0-9-]{1,63})",
+    "DATA": r"(?:-|(?:\[[^\]]{0,1000}\])+)",
+    "NO_LEVEL": r"(?!(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|NOTICE)\b)",
+}
 
 
-class Frames(Protocol):
-    """Cuts a log's bytes into frames.
+class Carrier(NamedTuple):
+    """A carrier.
 
-    Attributes:
-        lines: number of lines read.
-        cut: number of frames that were too long.
-        broken: number of damaged frames.
+    Args:
+        name: its name.
+        begins: characters that it may begin with.
+        pattern: its prefix. Groups: `time`; `source`, the stream of lines that a line belongs to; `part`, P
+            for a line that goes on in the next; `priority`, syslog's number.
     """
 
-    lines: int
-    cut: int
-    broken: int
-
-    def feed(self, chunk: bytes) -> list[Frame]:
-        """Take more bytes; return the frames that are complete now."""
-
-    def flush(self) -> list[Frame]:
-        """Return what is left at the end of the log."""
+    name: str
+    begins: str
+    pattern: re.Pattern[str]
 
 
-class LineFrames:
-    """Makes a frame of every line."""
+def _carrier(name: str, begins: str, pattern: str) -> Carrier:
+    for part, text in _PARTS.items():
+        pattern = pattern.replace(f"<{part}>", text)
+    return Carrier(name, begins, re.compile(pattern))
+
+
+DIGITS, LOWER = "0123456789", "abcdefghijklmnopqrstuvwxyz"
+LETTERS = LOWER + LOWER.upper()
+CARRIERS = (
+    _carrier("cri", DIGITS, r"<TIME> (?P<source>stdout|stderr) (?P<part>[FP])(?: |$)"),
+    _carrier("kubectl --prefix", "[", r"\[(?P<source>pod/[\w.-]{1,253}/[\w.-]{1,63})\] "),
+    _carrier("docker compose, docker service", LETTERS, r"<NO_LEVEL>(?P<source>[\w.@-]{1,120}) *\| ?"),
+    _carrier("stern", LOWER + DIGITS, r"<POD> (?:\u203a |\| )?"),
+    _carrier(
+        "stern --timestamps=off",
+        LOWER + DIGITS + "+-",
+        r"(?P<source>[a-z0-9][a-z0-9.-]{0,200} \u203a [a-z0-9-]{1,63}) (?:\| )?",
+    ),
+    _carrier("kubetail", "[", r"\[(?P<source>[a-z0-9][a-z0-9.-]{0,200}-[a-z0-9]{5,10}-[a-z0-9]{5})\] "),
+    _carrier(
+        "pm2 --timestamp",
+        DIGITS,
+        r"(?P<source>\d{1,4}\|[\w.@-]{1,80}) *\| (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d): ",
+    ),
+    _carrier("pm2", DIGITS, r"(?P<source>\d{1,4}\|[\w.@-]{1,80}) *\| "),
+    _carrier("foreman, honcho", DIGITS, r"\d\d:\d\d:\d\d (?P<source>[\w-]{1,60}\.\d{1,4}) +\| ?"),
+    _carrier("cf logs", " ", r" {3}<TIME> \[(?P<source>[\w./-]{1,80})\] (?:OUT|ERR) ?"),
+    _carrier("journalctl -o short-monotonic", "[", r"\[ *\d{1,9}\.\d{6}\] <HOST_PID>"),
+    _carrier("heroku, papertrail", DIGITS, r"<TIME> (?P<source>(?:app|heroku)\[[\w.-]{1,40}\]): ?"),
+    _carrier("fly", DIGITS, r"<TIME> \w+\[(?P<source>[\w-]{1,40})\] \w{3} \[\w+\] ?"),
+    _carrier("syslog RFC 5424", "<" + DIGITS, r"<PRI>1 <TIME> <HOST_APP_PID> \S{1,32} <DATA>(?: \ufeff?|$)"),
+    _carrier("heroku drain", "<" + DIGITS, r"<PRI>1 <TIME> <HOST_APP_PID> - ?"),
+    _carrier("syslog RFC 3164", "<", r"<PRI><MONTH_TIME> <HOST_UNIT>"),
+    _carrier("journalctl, syslog files", "JFMASOND", r"<MONTH_TIME> <HOST_UNIT>"),
+    _carrier("journalctl -o short-full", "MTWFS", r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) <TIME> <HOST_UNIT>"),
+    _carrier("journalctl -o short-iso, rsyslog", DIGITS, r"<TIME> <HOST_PID>"),
+    _carrier("journalctl -o short-unix", "1", r"(?P<time>1\d{9}\.\d{6}) <HOST_UNIT>"),
+    _carrier(
+        "aws logs tail", DIGITS, r"<TIME> (?P<source>(?=\S{0,500}[A-Za-z])(?=\S{0,500}/)[\w./$\[\]-]{3,500}) "
+    ),
+    _carrier("loki", DIGITS, r"<TIME> (?P<source>\{\w+=[^{}]{1,500}\}) ?"),
+    _carrier("a time before JSON", DIGITS, r"<TIME>[ \t]+(?=\{[\s\"}])"),
+    _carrier("gcloud --format=value(timestamp,severity,textPayload)", DIGITS, r"<TIME>\t(?:DEFAULT)?\t"),
+)
+"""The carriers, the most telling first: name, first characters, pattern."""
+
+_BY_FIRST = {first: tuple(c for c in CARRIERS if first in c.begins) for c in CARRIERS for first in c.begins}
+_AFTER_TIME = re.compile(
+    rf"{SECOND}\S*(?: UTC)?"
+    r"(?:[ \t]+\{|\t(?:DEFAULT)?\t| (?:std|\w+\[[\w.-]+\]|[^ |/]*/\S* |[\w.-]+ \S+\]:))"
+)
+"""What follows the time in the rows that begin with one: one look instead of one a row."""
+
+
+class Carried(NamedTuple):
+    """What carriers told of a line, and the line itself."""
+
+    text: str
+    time: str = ""
+    source: str = ""
+    part: str = ""
+    priority: int | None = None
+
+
+class Unwrapping:
+    """Strips carriers. A log has mostly one, so the last that fitted is tried first."""
 
     def __init__(self) -> None:
-        self.lines = 0
-        self.cut = 0
-        self.broken = 0
-        self._rest = b""
-        self._skipping = False  # inside a line that has been cut
+        self._last: Carrier | None = None
 
-    def feed(self, chunk: bytes) -> list[Frame]:
-        """Take more bytes; return the lines that are complete now."""
-        whole = (self._rest + chunk).split(b"\n")
-        self._rest = whole.pop()
-        first = self.lines + 1
-        self.lines += len(whole)
-        frames = list(enumerate(whole, first))
-        if self._skipping and frames:
-            del frames[0]
-            self._skipping = False
-        if len(self._rest) > MAX_FRAME or self._skipping:
-            frames += self._cut_rest()
-        if max(map(len, whole), default=0) > MAX_FRAME:
-            frames = [self._shorten(frame) for frame in frames]
-        return frames
-
-    def flush(self) -> list[Frame]:
-        """Return the last line if it has no newline."""
-        rest, skipping = self._rest, self._skipping
-        self._rest, self._skipping = b"", False
-        if not rest or skipping:
-            return []
-        self.lines += 1
-        return [(self.lines, rest)]
-
-    def _cut_rest(self) -> list[Frame]:
-        frames = [] if self._skipping else [(self.lines + 1, self._rest[:MAX_FRAME])]
-        self.cut += len(frames)
-        self._rest, self._skipping = b"", True
-        return frames
-
-    def _shorten(self, frame: Frame) -> Frame:
-        if len(frame[1]) <= MAX_FRAME:
-            return frame
-        self.cut += 1
-        return frame[0], frame[1][:MAX_FRAME]
-
-
-_OUTSIDE = re.compile(rb'"[^"\\\n]*"|["{}]')
-_INSIDE = re.compile(rb'["\\\n]')
-
-
-class ObjectFrames:
-    """Makes a frame of every top-level JSON object: the elements of an array, or a sequence of objects."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-        self.cut = 0
-        self.broken = 0
-        self._depth = 0
-        self._in_string = False
-        self._escaped = False  # the chunk ended on a backslash
-        self._held: list[bytes] = []  # the object's bytes from earlier chunks
-        self._held_bytes = 0
-        self._line = 1
-        self._start = 0  # where the object begins in this chunk
-        self._counted = 0  # up to where this chunk's lines are counted
-
-    def feed(self, chunk: bytes) -> list[Frame]:
-        """Take more bytes; return the objects that are complete now."""
-        frames: list[Frame] = []
-        self._start = self._counted = 0
-        position = 1 if self._escaped and chunk else 0
-        self._escaped = self._escaped and not chunk
-        while position < len(chunk):
-            if self._in_string:
-                position = self._skip_string(chunk, position)
-            else:
-                position = self._skip_structure(chunk, position, frames)
-        if self._depth:
-            self._hold(chunk[self._start :])
-        self._count_lines(chunk, len(chunk))
-        return frames
-
-    def flush(self) -> list[Frame]:
-        """Count an object that never ended as damaged; return nothing."""
-        if self._depth:
-            self._drop()
-        return []
-
-    def _skip_string(self, chunk: bytes, position: int) -> int:
-        found = _INSIDE.search(chunk, position)
+    def strip(self, line: str, depth: int = 0) -> Carried:
+        """Return the line without its carriers, and what they told."""
+        last = self._last
+        found = last.pattern.match(line) if last is not None and depth == 0 else None
         if found is None:
-            return len(chunk)
-        if found[0] == b"\\":
-            self._escaped = found.end() == len(chunk)
-            return found.end() + 1
-        self._in_string = False
-        if found[0] == b"\n" and self._depth:
-            self._drop()
-        return found.end()
-
-    def _skip_structure(self, chunk: bytes, position: int, frames: list[Frame]) -> int:
-        found = _OUTSIDE.search(chunk, position)
+            last, found = self._search(line)
+            if depth == 0 and last is not None:
+                self._last = last
         if found is None:
-            return len(chunk)
-        if found[0] == b"{":
-            self._open(chunk, found.start())
-        elif found[0] == b"}":
-            self._close(chunk, found.end(), frames)
-        elif found[0] == b'"':
-            self._in_string = True
-        return found.end()
+            return Carried(line)
+        rest = line[found.end() :]
+        inner = self.strip(rest, depth + 1) if depth < 2 else Carried(rest)
+        fields = found.groupdict()
+        time, source = fields.get("time") or "", fields.get("source") or ""
+        part, priority = fields.get("part") or "", fields.get("priority")
+        if inner.text is not rest:  # another carrier within
+            time, source, part = inner.time or time, f"{source} {inner.source}".strip(), inner.part or part
+        return Carried(inner.text, time, source, part, int(priority) % 8 if priority else inner.priority)
 
-    def _open(self, chunk: bytes, position: int) -> None:
-        if self._depth == 0:
-            self._start = position
-            self._count_lines(chunk, position)
-            self._line = self.lines + 1
-        self._depth += 1
-
-    def _close(self, chunk: bytes, position: int, frames: list[Frame]) -> None:
-        if self._depth != 1:
-            self._depth = max(0, self._depth - 1)
-            return
-        self._depth = 0
-        self._hold(chunk[self._start : position])
-        if self._held_bytes <= MAX_FRAME:
-            frames.append((self._line, b"".join(self._held)))
-        else:
-            self.cut += 1
-        self._clear()
-
-    def _count_lines(self, chunk: bytes, position: int) -> None:
-        self.lines += chunk.count(b"\n", self._counted, position)
-        self._counted = position
-
-    def _hold(self, part: bytes) -> None:
-        self._held_bytes += len(part)
-        if self._held_bytes > MAX_FRAME:
-            self._held = [b"{"]  # too long: drop its bytes
-        else:
-            self._held.append(part)
-
-    def _drop(self) -> None:
-        self.broken += 1
-        self._depth = 0
-        self._in_string = False
-        self._clear()
-
-    def _clear(self) -> None:
-        self._held.clear()
-        self._held_bytes = 0
+    def _search(self, line: str) -> tuple[Carrier | None, re.Match[str] | None]:
+        first = line[:1]
+        if (first in DIGITS and line[4:5] == "-" and _AFTER_TIME.match(line) is None) or not first:
+            return None, None
+        for carrier in _BY_FIRST.get(first, ()):
+            found = carrier.pattern.match(line)
+            if found is not None:
+                return carrier, found
+        return None, None

@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from loadtest.serverlog.known_sessions import KnownSessions
-from loadtest.serverlog.records import MAX_NAME, Counts, Level, LogRecord, excerpt
+from loadtest.serverlog.records import MAX_NAME, Counts, Level, LogRecord, excerpt, is_error
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
 
@@ -26,13 +26,13 @@ _LATEST_NS = 2**62
 class KeptRecord(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="logged", gc=False):
     """A record kept on its own, or `count` other records of one second.
 
-    `text` is an excerpt, present from WARNING upwards; `file` names the log if there are several; `session`
-    and `also` are the ids of sessions that the record has (`KnownSessions.ids_in`); `live` says that it was
-    written while the run went on, so that it is this run's whatever its time. The other fields are as in
-    `LogRecord`.
+    `text` is an excerpt, present from WARNING upwards and without a level; `file` names the log if there are
+    several; `session` and `also` are the ids of sessions that the record has (`KnownSessions.ids_in`); `live`
+    says that it was written while the run went on, so that it is this run's whatever its time. The other
+    fields are as in `LogRecord`.
     """
 
-    level: Level
+    level: Level | None
     log_class: LogClass
     at_ns: Moment | None = None
     arrival: bool = False
@@ -89,18 +89,19 @@ def extract(
     for record, log_class in classified:
         if record.at_ns is not None and not 0 <= record.at_ns < _LATEST_NS:
             continue
-        if log_class in DISCONNECTS or record.level >= Level.ERROR:
+        if log_class in DISCONNECTS or is_error(record.level):
             kept.append(_kept(record, log_class, file, known=known, live=live))
         else:
             second_ns = None if record.at_ns is None else record.at_ns // SECOND_NS * SECOND_NS
             others[second_ns, record.arrival] += 1
-    for (second_ns, arrival), count in others.items():
-        kept.append(
-            KeptRecord(
-                level=Level.INFO, log_class=LogClass.OTHER, at_ns=second_ns, arrival=arrival, count=count
-            )
-        )
-    return kept
+    return kept + [_counted(*second, count) for second, count in others.items()]
+
+
+def _counted(second_ns: int | None, arrival: bool, count: int) -> KeptRecord:
+    """Return what stands for the other records of a second."""
+    return KeptRecord(
+        level=Level.INFO, log_class=LogClass.OTHER, at_ns=second_ns, arrival=arrival, count=count
+    )
 
 
 def _kept(
@@ -117,5 +118,5 @@ def _kept(
         also=ids[1:],
         file=file,
         line=record.line,
-        text=excerpt(record) if record.level >= Level.WARNING else "",
+        text=excerpt(record) if record.level is None or record.level >= Level.WARNING else "",
     )

@@ -1,67 +1,34 @@
-"""Text formats: parses the head of a line by the `%`-format with which Python's logging wrote it.
+"""Text formats that a user names: the `%`-format of Python's logging that wrote the lines.
 
 A format such as `%(asctime)s - %(name)s - %(levelname)s - %(message)s` becomes a regular expression with
 one group per field. Every field except the message ends at the character that follows it in the format, and
-is bounded, so parsing any line takes time linear in its length. A line that no format matches belongs to the
-record before it.
-
-Python's logging has no parser, and maintained libraries parse web servers' access logs or `str.format`
-templates; none parses logging's formats with their times, levels and continuation lines.
+is bounded, so parsing any line takes time linear in its length. A line that the format does not match belongs
+to the record before it. Without a named format, `heads` reads the lines.
 """
 
 import re
-from collections.abc import Sequence
 
-from msgspec import Struct
-
-from loadtest.serverlog.records import LEVELS, Level
-from loadtest.serverlog.times import number_time, parse_time
-from loadtest.serverlog.tracebacks import Tail
-
-
-class Entry(Struct, kw_only=True, gc=False):
-    """A record being read: its head and the lines under it so far."""
-
-    message: str
-    level: Level | None = None
-    at_ns: int | None = None
-    logger: str = ""
-    session: str = ""
-    revision: str = ""
-    service: str = ""
-    line: int = 0
-    arrival: bool = False
-    raw: bool = False  # a line of text wrapped by a carrier: the next entry may continue it
-    tail: Tail | None = None
-    frame: bytes = b""  # the JSON object that it was read from
-
+from loadtest.serverlog.entries import Entry
+from loadtest.serverlog.records import LEVELS
+from loadtest.serverlog.times import CLOCK, ISO, number_time, parse_time
 
 KNOWN_FORMATS = {
-    "uvicorn": "%(levelprefix)s %(message)s",
-    "basic": "%(levelname)s:%(name)s:%(message)s",
-    "loguru": "%(asctime)s | %(levelname)-8s | %(name)s:%(funcName)s:%(lineno)d - %(message)s",
-    "pipes": "%(asctime)s | %(levelname)s | %(name)s | %(message)s",
-    "dashes": "%(asctime)s - %(name)s - %(levelname)s - %(message)s",
     "dashes-short": "%(asctime)s - %(levelname)s - %(message)s",
     "gunicorn": "[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
     "flask": "[%(asctime)s] %(levelname)s in %(module)s: %(message)s",
     "hydra": "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s",
-    "brackets": "%(asctime)s [%(levelname)s] %(name)s: %(message)s",
     "structlog": "%(asctime)s [%(levelname)-9s] %(message)s",
-    "uvicorn-time": "%(asctime)s %(levelprefix)s %(message)s",
-    "uvicorn-dashes": "%(asctime)s - %(levelprefix)s %(message)s",
-    "colons": "%(asctime)s:%(levelname)s:%(name)s:%(message)s",
-    "plain-name": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-    "name-first": "%(asctime)s %(name)s %(levelname)s %(message)s",
     "plain": "%(asctime)s %(levelname)s %(message)s",
 }
-"""The formats tried on an unknown log, the best fit for its first lines first; ties keep this order."""
+"""Formats by name, for logs that `heads` misreads; the other usual ones need no name."""
+
+_EXAMPLE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"
 
 _FIELD = re.compile(r"%\((\w+)\)[#0\- +]*\d*(?:\.\d+)?[a-zA-Z]")
 _TIME = (
-    r"(?P<time>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|[+-]\d\d:?\d\d))?"
-    r"|\d\d/\w{3}/\d{4}[: ]\d\d:\d\d:\d\d(?: [+-]\d{4})?"
-    r"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})?)"
+    rf"(?P<time>{ISO}"
+    rf"|\d\d/\w{{3}}/\d{{4}}[: ]{CLOCK}(?: [+-]\d{{4}})?"
+    rf"|{CLOCK}(?:[.,]\d{{1,9}})?)"
 )
 _LEVEL = r" {0,16}(?P<level>[A-Za-z]{3,9}) {0,16}"
 _PATTERNS = {
@@ -96,8 +63,8 @@ class TextFormat:
         if found is None:
             return None
         fields = found.groupdict()
-        level = LEVELS.get(name) or LEVELS.get(name.upper()) if (name := fields.get("level")) else Level.INFO
-        if level is None:
+        level = LEVELS.get(name) or LEVELS.get(name.upper()) if (name := fields.get("level")) else None
+        if level is None and fields.get("level"):
             return None
         return Entry(
             message=fields["message"],
@@ -126,7 +93,7 @@ def _expression(template: str) -> str:
         position = field.end()
         parts.append(_group(field[1], template, position, seen))
     if "message" not in seen:
-        raise ValueError(f"must have %(message)s, for example {KNOWN_FORMATS['dashes']!r}")
+        raise ValueError(f"must have %(message)s, for example {_EXAMPLE!r}")
     return "".join([*parts, _literal(template[position:])])
 
 
@@ -147,18 +114,3 @@ def _group(name: str, template: str, end: int, seen: set[str]) -> str:
         raise ValueError(f"must have a space or another character after %({name})s")
     anything = f"[^{re.escape(following)}]{{0,200}}" if following else ".*"
     return f"(?P<{_GROUPS[name]}>{anything})" if name in _GROUPS else f"(?:{anything})"
-
-
-def known_formats() -> list[TextFormat]:
-    """Return all known formats, in the order of KNOWN_FORMATS."""
-    return [TextFormat(template) for template in KNOWN_FORMATS.values()]
-
-
-def by_fitness(formats: Sequence[TextFormat], lines: Sequence[str]) -> list[TextFormat]:
-    """Return the formats in the order to try them: most of these lines read as heads first."""
-    return sorted(formats, key=lambda known: -heads(known, lines))
-
-
-def heads(known: TextFormat, lines: Sequence[str]) -> int:
-    """Return how many of the lines a format reads as heads."""
-    return sum(known.parse(line) is not None for line in lines)

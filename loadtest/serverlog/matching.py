@@ -24,7 +24,7 @@ from statistics import median_low
 from msgspec import Struct
 
 from loadtest.serverlog.extract import KeptRecord
-from loadtest.serverlog.records import Level
+from loadtest.serverlog.records import is_error
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.times import SECOND_NS
 
@@ -314,7 +314,7 @@ class _Matcher:
         self._taken[index, named] += 1
         if named and sighting.at_ns is not None:
             self._last[sighting.record.session] = (sighting.at_ns, index)
-        fault = sighting.record.log_class is LogClass.REAL_ERROR and sighting.record.level >= Level.ERROR
+        fault = sighting.record.log_class is LogClass.REAL_ERROR and is_error(sighting.record.level)
         sighting.expected = fault and self._drops[index].kind == EXPECTED_FAULT
         return "session" if named else "time"
 

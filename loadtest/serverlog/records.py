@@ -8,9 +8,11 @@ what a record means; `rules` does.
 
 import re
 from enum import IntEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from loadtest.serverlog.times import iso
 from loadtest.text import LINE_LENGTH, one_line, without_likely_secrets
 
 MAX_MESSAGE = 2_000
@@ -20,9 +22,20 @@ MAX_NAME = 200
 """Characters kept of a logger, session, revision or service; Cloud Run's names have at most 63."""
 
 
+MAX_EXAMPLES = 2
+MAX_EXAMPLE = 300
+MAX_EXAMPLE_TEXT = 160
+"""Examples of records without a level that are kept, and their characters."""
+
+Example = Annotated[str, Meta(max_length=MAX_EXAMPLE)]
+
 MAX_CAUSED = 60
 MAX_CAUSE = 100
 """Characters shown of an exception that has a cause, and of that cause."""
+
+
+ESCAPE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*\x07?|[@-Z\\^_])?"
+"""Terminal escapes, which colour a log."""
 
 
 class Level(IntEnum):
@@ -35,22 +48,51 @@ class Level(IntEnum):
     CRITICAL = 50
 
 
-_OTHER_NAMES = {
-    "TRACE": Level.DEBUG,
-    "NOTSET": Level.INFO,
-    "SUCCESS": Level.INFO,
-    "NOTICE": Level.INFO,
-    "WARN": Level.WARNING,
-    "ERR": Level.ERROR,
-    "EXCEPTION": Level.ERROR,
-    "FATAL": Level.CRITICAL,
-    "CRIT": Level.CRITICAL,
-    "ALERT": Level.CRITICAL,
-    "EMERGENCY": Level.CRITICAL,
+def is_error(level: Level | None) -> bool:
+    """Whether a level is ERROR or worse; one that the log does not give is not."""
+    return level is not None and level >= Level.ERROR
+
+
+NO_LEVEL = "UNKNOWN"
+
+
+def level_name(level: Level | None) -> str:
+    """Return a level's name for a report."""
+    return NO_LEVEL if level is None else level.name
+
+
+_LEVEL_WORDS = {
+    Level.DEBUG: "trace trce verbose vrb silly finest finer fine debug dbug dbg",
+    Level.INFO: "info inf information informational notice success config log",
+    Level.WARNING: "warning warn wrn",
+    Level.ERROR: "error err eror erro fail exception severe",
+    Level.CRITICAL: "critical crit fatal ftl panic dpanic alert emergency emerg",
 }
-_NAMES = {level.name: level for level in Level} | _OTHER_NAMES
-LEVELS: dict[str, Level] = _NAMES | {name.lower(): level for name, level in _NAMES.items()}
-"""Levels by all their names in Python's logging, loguru and Cloud Logging."""
+LEVELS = {word: level for level, words in _LEVEL_WORDS.items() for word in words.split()}
+LEVELS |= {word.upper(): level for word, level in LEVELS.items()}
+"""Levels by all names: of loggers in Python, Node, Go, Java, .NET, Elixir, Rust, of syslog and of clouds."""
+
+
+def level_of(word: str) -> Level | None:
+    """Return the level with this name, in any case, also slog's `INFO+2`; None if there is none."""
+    bare = word.strip().removeprefix("SEVERITY_NUMBER_")[:24].rstrip("0123456789").rstrip("+-").lower()
+    return LEVELS.get(word) or LEVELS.get(bare) or _LETTERS.get(word)
+
+
+SYSLOG_LEVELS = (Level.CRITICAL,) * 3 + (Level.ERROR, Level.WARNING, Level.INFO, Level.INFO, Level.DEBUG)
+"""Levels by syslog's numbers."""
+
+_LETTERS = {
+    "T": Level.DEBUG,
+    "N": Level.INFO,
+    "C": Level.CRITICAL,
+    "D": Level.DEBUG,
+    "I": Level.INFO,
+    "W": Level.WARNING,
+    "E": Level.ERROR,
+    "F": Level.CRITICAL,
+}
+"""glog, tornado, Ruby."""
 
 
 class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
@@ -58,7 +100,7 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
 
     Args:
         line: number of its first line in the log, starting at 1.
-        level: its level; INFO if the log gives none.
+        level: its level; None if the log gives none that can be read, which is never INFO.
         message: the head's message on one line.
         at_ns: Unix time; None if unknown.
         arrival: whether `at_ns` is when the tool read the line, not the server's own time.
@@ -70,7 +112,7 @@ class LogRecord(Struct, frozen=True, kw_only=True, gc=False):
     """
 
     line: int
-    level: Level
+    level: Level | None
     message: str
     at_ns: int | None = None
     arrival: bool = False
@@ -93,6 +135,10 @@ class Counts(Struct, kw_only=True):
         undecodable: lines that were not UTF-8; they are read nevertheless.
         cut: records that were too long.
         stray: lines in no known format that belong to no traceback.
+        unlevelled: records whose level is unknown.
+        untimed: records whose time is unknown.
+        examples: the first few records without a level, and what was understood of them.
+        damage: why the rest of a compressed file could not be read; empty if it could.
     """
 
     lines: int = 0
@@ -101,19 +147,50 @@ class Counts(Struct, kw_only=True):
     undecodable: int = 0
     cut: int = 0
     stray: int = 0
+    unlevelled: int = 0
+    untimed: int = 0
+    examples: tuple[Example, ...] = ()
+    damage: str = ""
 
     def damaged_ratio(self) -> float:
         """Return the share of broken, cut and stray among these and all records, in [0, 1]."""
         lost = self.broken + self.cut + self.stray
         return lost / (lost + self.records) if lost else 0.0
 
+    def unlevelled_ratio(self) -> float:
+        """Return the share of records whose level is unknown, in [0, 1]."""
+        return self.unlevelled / self.records if self.records else 0.0
+
+    def note_unlevelled(self, record: LogRecord) -> None:
+        """Count a record whose level is unknown, and keep the first few as examples."""
+        self.unlevelled += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples = (*self.examples, understood(record))
+
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, for a report."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name not in _WORDS}
 
     def plus(self, other: "Counts") -> "Counts":
         """Return the sum of two logs' counts."""
-        return Counts(**{name: count + getattr(other, name) for name, count in self.as_dict().items()})
+        total = {name: count + getattr(other, name) for name, count in self.as_dict().items()}
+        examples = (*self.examples, *other.examples)[:MAX_EXAMPLES]
+        return Counts(**total, examples=examples, damage=self.damage or other.damage)
+
+
+_WORDS = ("examples", "damage")
+"""Fields of `Counts` that hold text."""
+
+
+def understood(record: LogRecord) -> str:
+    """Return one line that says what was understood of a record."""
+    logger = f"logger {record.logger}" if record.logger else "no logger"
+    moment = "no time" if record.at_ns is None else f"time {iso(record.at_ns)}"
+    moment = "no time of its own" if record.arrival else moment
+    level = "no level" if record.level is None else f"level {record.level.name}"
+    text = excerpt(record, MAX_EXAMPLE_TEXT)
+    line = f"line {record.line}: {moment}, {level}, {logger}, text: {text}"
+    return one_line(without_likely_secrets(line), MAX_EXAMPLE)
 
 
 _SESSION = re.compile(r"""(?:\(session |\bsession(?:_id)?=)["']?([^\s,;:()"'\[\]{}<>]{1,128})""")

@@ -13,7 +13,7 @@ of a shape may be too low in such a log, and is never too high.
 """
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -93,11 +93,13 @@ class Group(Generic[_T]):
         first: the earliest of them; the first that came, if they have no times.
         at_ns: its time, None if unknown.
         count: how many there are.
+        last_ns: the latest one's time, None if unknown.
     """
 
     first: _T
     at_ns: int | None
     count: int = 1
+    last_ns: int | None = None
 
 
 class Shapes(Generic[_T]):
@@ -120,12 +122,18 @@ class Shapes(Generic[_T]):
         if group is None:
             if len(self._groups) >= MAX_SHAPES:
                 self._forget_rarer_half()
-            group = self._groups[shape] = Group(one, at_ns)
+            group = self._groups[shape] = Group(one, at_ns, last_ns=at_ns)
             return group
         group.count += 1
         if at_ns is not None and (group.at_ns is None or at_ns < group.at_ns):
             group.first, group.at_ns = one, at_ns
+        if at_ns is not None and (group.last_ns is None or at_ns > group.last_ns):
+            group.last_ns = at_ns
         return group
+
+    def by_shape(self) -> Mapping[Hashable, Group[_T]]:
+        """Return the groups by their shapes."""
+        return self._groups
 
     def by_count(self) -> list[Group[_T]]:
         """Return the groups, the most frequent first; of equals, the one that came first."""

@@ -57,8 +57,16 @@ def parse_rows(content: bytes) -> Rows:
     return tuple(rows)
 
 
-def too_few_rows(rows: int, sessions: int) -> InvalidSetting:
-    """Return the error for a file with fewer rows than a run has sessions."""
+def too_few_rows(rows: int, sessions: int, why: str = "") -> InvalidSetting:
+    """Return the error for a file with fewer rows than a run has sessions.
+
+    Args:
+        rows: how many the file has.
+        sessions: how many it must have.
+        why: why these are more than the run's sessions; empty if they are not.
+    """
+    if why:
+        return _unusable(f"has {counted(rows, 'row')}, and {count(sessions)} are needed: {why}")
     given = f"has {counted(rows, 'row')} for {counted(sessions, 'session')}"
     return _unusable(f"{given}: give each session its own row")
 

@@ -10,7 +10,7 @@ A request has a sequence number; its outcome is one of
     lost_in_outage  the connection ended before the reply; a drop or loss explains it
     recovered       the reply arrived on a later connection; replaces lost_in_outage
     duplicated      the reply arrived again on the same connection
-    redelivered     the reply arrived again after a resume
+    redelivered     the reply arrived again after a resume; without identity there is none: duplicated
     reordered       the reply arrived after that of a later request
     corrupted       the reply is not what was asked for: its text is altered
     foreign         the reply holds the text of another session
@@ -210,8 +210,15 @@ class Ledger:
         self.highest = sequence
         return _ANSWERED
 
-    def unexpected(self, sequence: int, flaw: Outcome | None = None) -> tuple[Outcome, Outcome | None]:
+    def unexpected(
+        self, sequence: int, flaw: Outcome | None = None, *, resumes: bool = True
+    ) -> tuple[Outcome, Outcome | None]:
         """Record a reply to a request that is not outstanding.
+
+        Args:
+            sequence: of the request.
+            flaw: what is wrong with the reply; FAILED if it is an error.
+            resumes: whether sessions have an identity, so that a later connection may resume one.
 
         Returns:
             Its outcome, and the outcome that it replaces, if any.
@@ -224,8 +231,8 @@ class Ledger:
             recovered = given_up is Outcome.LOST_IN_OUTAGE
             return (Outcome.RECOVERED if recovered else Outcome.LATE), given_up
         if sequence in self.acknowledged or (self._flawed is not None and sequence in self._flawed):
-            again = Outcome.REDELIVERED if sequence < self._answered_before else Outcome.DUPLICATED
-            return again, None
+            redelivered = resumes and sequence < self._answered_before
+            return (Outcome.REDELIVERED if redelivered else Outcome.DUPLICATED), None
         return Outcome.UNMATCHED, None
 
     def _answered_badly(self, sequence: int, flaw: Outcome) -> Outcome:
@@ -263,9 +270,13 @@ class Ledger:
 
     def expired(self, before_ns: int) -> list[tuple[int, Request, Outcome]]:
         """Give up the requests that `unheard` returns, and return them with their outcomes."""
+        return self.give_up([sequence for sequence, _ in self.unheard(before_ns)])
+
+    def give_up(self, sequences: Iterable[int]) -> list[tuple[int, Request, Outcome]]:
+        """Give up these outstanding requests, and return them with their outcomes."""
         given_up = []
-        for sequence, request in self.unheard(before_ns):
-            del self.pending[sequence]
+        for sequence in sequences:
+            request = self.pending.pop(sequence)
             began = self.streams.pop(sequence, None) is not None
             outcome = Outcome.BROKEN_OFF if began else Outcome.LOST
             self._remember(sequence, outcome)

@@ -25,7 +25,7 @@ from loadtest.dialects.base import Established, Failed, Incoming, Reply, excerpt
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.mistakes import mistake
 from loadtest.drops.kinds import disconnects
-from loadtest.errors import DialectMistake, FieldMistake, IllegalStep, LoadtestError
+from loadtest.errors import DialectMistake, FieldMistake, Flooded, IllegalStep, LoadtestError
 from loadtest.events import Action, Data, Event
 from loadtest.session.proof import Proof
 from loadtest.session.reconnecting import WORKING, Attempts
@@ -51,12 +51,13 @@ class Session:
         "_proof",
         "_recorder",
         "_steps",
-        "_talking",
         "_traffic",
         "_was_open",
         "about",
         "state",
+        "talking",
     )
+    _new_traffic = staticmethod(new_traffic)
 
     def __init__(self, about: DialectSession, config: SessionConfig, recorder: Recorder) -> None:
         self.about = about
@@ -64,10 +65,10 @@ class Session:
         self._dialect = config.dialect
         self._recorder = recorder
         self._attempts = Attempts(about.identity, config, recorder)
-        self._traffic = new_traffic(about, config, recorder)
+        self._traffic = self._new_traffic(about, config, recorder)
         self._proof = Proof(self._attempts, self._traffic)
         self._steps = _TABLE[State.NEW]
-        self._talking = False
+        self.talking = False
         self._aftermath_ns = 0  # until when the end of the connection belongs to a drop that kept it
         self._was_open = False  # whether the last attempt opened a WebSocket
         recorder.population[State.NEW] += 1
@@ -103,7 +104,7 @@ class Session:
         population[state] += 1
         self.state = state
         self._steps = _TABLE[state]
-        self._talking = state in TALKING
+        self.talking = state in TALKING
 
     def _count(self, name: str) -> None:
         self._recorder.counts[name] += 1
@@ -213,15 +214,15 @@ class Session:
             read: Any = self._dialect.read(self.about, event.data)
             if read.__class__ is not Reply:
                 read = calls.listed(self._dialect, read, event.data)
-        except DialectMistake:
+        except (DialectMistake, Flooded):
             raise
-        except Exception as error:
+        except BaseException as error:
             self._traffic.misread(mistake(self._dialect, "read", error, excerpt(event.data)), now_ns, error)
             return ()
         actions: Actions = ()  # where a later part of a message is wrong, those of its earlier ones stand
         try:
             if read.__class__ is Reply:
-                actions = self._traffic.replied(read, now_ns, steady=self._talking)
+                actions = self._traffic.replied(read, now_ns, steady=self.talking)
             else:
                 for incoming in read:
                     actions = (*actions, *self._take(incoming, now_ns))
@@ -240,9 +241,9 @@ class Session:
     def _take(self, incoming: Incoming, now_ns: int) -> Actions:
         match incoming:
             case Reply():
-                return self._traffic.replied(incoming, now_ns, steady=self._talking)
+                return self._traffic.replied(incoming, now_ns, steady=self.talking)
             case Failed():
-                return self._traffic.failed(incoming, now_ns, steady=self._talking)
+                return self._traffic.failed(incoming, now_ns, steady=self.talking)
             case events.Send(data):
                 return (self._say(calls.sendable(self._dialect, "read", data, "a message of the server")),)
             case Established() if self.state is State.ESTABLISHING:
@@ -276,8 +277,8 @@ class Session:
 
     def _on_swept(self, _event: events.Swept, now_ns: int) -> Actions:
         if self._proof.pending and not self._has_worked(now_ns):
-            return self._proof.swept(now_ns, steady=self._talking)
-        return self._traffic.swept(now_ns, steady=self._talking)
+            return self._proof.swept(now_ns, steady=self.talking)
+        return self._traffic.swept(now_ns, steady=self.talking)
 
     def _on_swept_draining(self, event: events.Swept, now_ns: int) -> Actions:
         return self._on_swept(event, now_ns) or self._look_if_drained(now_ns)

@@ -22,6 +22,7 @@ the recorder.
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from loadtest.dialects.base import Established
 from loadtest.drops.kinds import disconnects
@@ -41,6 +42,9 @@ _TOKEN_REJECTED = frozenset({"auth_required", "http_401"})
 
 _DOUBTFUL = frozenset({"http_403", "login_failed"})
 """Causes that another token may mend, or not: it may be a firewall, a quota or a wrong password."""
+
+MAX_ID_LENGTH = 1000
+"""Characters kept of an id that the server gives; ids of servers have tens."""
 
 MOST_DOUBTS = 2
 """After so many such failures in a row another token has changed nothing, and is not asked for."""
@@ -153,7 +157,7 @@ class Attempts:
         self._phases = phases
         self._opened_ns = now_ns
         self._awaits_token, self._doubts = False, 0
-        self._began_ns = now_ns - phases.dns_ns - phases.tcp_ns - phases.tls_ns - phases.upgrade_ns
+        self._began_ns = now_ns - sum(astuple(phases))
         self._reset_if("connected")
 
     def _reset_if(self, reached: Reset) -> None:
@@ -308,7 +312,7 @@ class Attempts:
     def _resumed(self, outage: Outage, at_ns: int) -> None:
         self._count("resumed")
         self._recorder.samples("outage").append(at_ns - outage.began_ns)
-        self._recorder.samples("resume").append(at_ns - self._opened_ns)
+        self._recorder.samples("resume").append(at_ns - self._began_ns)
         self.log(
             "resumed",
             at_ns,
@@ -327,13 +331,15 @@ class Attempts:
             return {}
         self._known_as = said.session_id
         reassigned = said.asked_id not in (None, said.session_id)
-        return {"known_as": str(said.session_id), "reassigned": reassigned}  # a dialect may return a number
+        # A dialect may return a number, and a server a text of megabytes.
+        return {"known_as": str(said.session_id)[:MAX_ID_LENGTH], "reassigned": reassigned}
 
-    def _phase_fields(self, at_ns: int) -> dict[str, int]:
+    def _phase_fields(self, at_ns: int) -> dict[str, int | None]:
         phases = self._phases
         return {
             "dns_ns": phases.dns_ns,
             "tcp_ns": phases.tcp_ns,
+            "proxy_ns": phases.proxy_ns or None,
             "tls_ns": phases.tls_ns,
             "upgrade_ns": phases.upgrade_ns,
             "resume_ns": at_ns - self._opened_ns,

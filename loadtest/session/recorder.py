@@ -10,10 +10,12 @@ Counts are named `item.what`; `COUNTS` lists them.
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -24,26 +26,53 @@ TAGS: Final = (
     "response",  # the same from the planned send
     "connect",  # first connection: from the start of the attempt until established
     "outage",  # from the drop or loss until established again
-    "resume",  # from the open WebSocket until established again
+    "resume",  # from the start of the attempt that ended an outage until established again
     "send_slip",  # actual send minus planned send
     "loop_lag",  # how late the engine's loop woke, twenty times a second
     "push",  # one-way delay of a push above the smallest of its connection (RFC 3393's reference)
     "collateral",  # service time of sessions in steady state while others are in an outage
     "after_resume",  # the first round trip after a resume
+    "waited",  # further round trips of messages that had waited for an outage's end
+    "stalled",  # round trips under way when a drop stopped the reading
     "first_part",  # from the actual send until the first part of a streamed reply, sessions in steady state
     "part_gap",  # between two parts of a streamed reply
     "unanswered",  # wait in vain of the oldest request when its connection is dropped or stopped, if long
     "push_gap",  # without a push on an undisturbed connection: between two, or until the connection's end
+    "ping",  # from a keepalive ping of the client to its pong
     "cleanup_close",  # from a drop's close frame until the server ended TCP
     "cleanup_half_open",  # from the client's silence until the server ended TCP
 )
 """The histograms of a run: the tags in latency.hlog. Where sizes vary, there are those of `size_tag` too."""
+
+ROUND_TRIPS: Final = ("service", "after_resume", "waited", "stalled")
+"""The histograms of which each answered request is in exactly one: they add up to `messaging.answered`."""
 
 
 def size_tag(size: int) -> str:
     """Return the tag of the round trips whose texts have this size, in bytes, where sizes vary."""
     return f"service/{size}"
 
+
+NAMED: Final = "named/"
+"""Begins the tags of the round trips of requests with a name (`loadtest.Request`)."""
+
+OTHER_NAMES: Final = "other names"
+
+NAMES_LIMIT: Final = 100
+"""Names of requests that have histograms of their own in a process; the others are `OTHER_NAMES` together."""
+
+
+def name_tag(name: str) -> str:
+    """Return the tag of the round trips of requests with this name, which is one line of printable text."""
+    return NAMED + _APART.sub(lambda one: f"%{ord(one[0]):02X}", name)
+
+
+def name_of(tag: str) -> str:
+    """Return the name in a tag of `name_tag`."""
+    return unquote(tag.removeprefix(NAMED))
+
+
+_APART = re.compile(r"[%,\s]")
 
 OWN_LIMITS: Final = ("out_of_ports", "out_of_files")
 """Causes of failed attempts that lie in the load generator; each is counted in addition to `failed`."""
@@ -64,6 +93,10 @@ COUNTS: Final = {
     "connect.unresolved": "such attempts that the run's end found without an answer for long",
     "connect.upgrades": "upgrade requests sent, those in outages among them",
     "connect.opened": "WebSockets opened, those in outages among them",
+    "connect.compressed": "of these, those on which client and server agreed to compress messages",
+    "connect.resets_sent": "of these, those on which the client compresses each message by itself",
+    "connect.resets_received": "of these, those on which the server compresses each message by itself",
+    "connect.passed_over": "connections made to another address of the host than was tried first",
     "connect.retry_after": "failed attempts whose next one waited as the server asked (Retry-After)",
     "connect.out_of_ports": "failed attempts because this process had no local port left",
     "connect.out_of_files": "failed attempts because this process could open no more files",
@@ -98,6 +131,7 @@ COUNTS: Final = {
     "messaging.foreign": "replies with another session's text",
     "messaging.unmatched": "replies to nothing that was asked",
     "messaging.unreadable": "messages that the dialect does not know",
+    "messaging.script_failed": "failures that scripts reported, and pushes that they awaited in vain",
     "messaging.pushes": "pushes received",
     "messaging.pushes_missing": "numbers skipped in a connection's pushes",
     "messaging.pushes_duplicated": "pushes whose number was not new",
@@ -152,6 +186,13 @@ COUNTS: Final = {
 }
 """All counts with their meaning, except `drops.KIND`, `losses.CAUSE` and `closes.CODE`: close frames sent."""
 
+FAILED_MESSAGES: Final = (
+    *("lost", "failed", "broken_off", "late", "duplicated", "reordered", "corrupted", "foreign"),
+    *("unmatched", "unreadable", "script_failed"),
+    *("pushes_missing", "pushes_duplicated", "pushes_reordered", "pushes_altered", "pushes_foreign"),
+)
+"""The counts of `messaging` that are lost or failed messages. One of them fails the item."""
+
 
 class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of events.jsonl: an event in a session's life. Fields that do not apply are left out.
@@ -163,6 +204,7 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
             `connected` and `resumed` come once the session has worked, and are dated from when it was
             established.
         session: session id.
+        user: name of its user class, in runs of several.
         known_as: the session id that the server gave, where it is another one; with the first event after it
             was said, which for a connection lost before the session had worked is `failed`.
         reassigned: whether the server said that this is not the id it was asked for.
@@ -178,13 +220,15 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
         outage_ns: from the drop or loss until the session was established again.
         detect_ns: part of the outage until the client noticed.
         wait_ns: sum of the outage's waits: backoff delays, and the time for the token that sessions share.
-        dns_ns, tcp_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if skipped.
+        dns_ns, tcp_ns, proxy_ns, tls_ns, upgrade_ns: duration of each phase of opening the WebSocket, 0 if
+            skipped.
         resume_ns: from the open WebSocket until the session was established.
     """
 
     at_ns: int
     event: str
     session: str
+    user: str | None = None
     known_as: str | None = None
     reassigned: bool = False
     kind: str | None = None
@@ -201,13 +245,14 @@ class Lifecycle(Struct, frozen=True, kw_only=True, omit_defaults=True):
     wait_ns: int | None = None
     dns_ns: int | None = None
     tcp_ns: int | None = None
+    proxy_ns: int | None = None
     tls_ns: int | None = None
     upgrade_ns: int | None = None
     resume_ns: int | None = None
 
 
 class ErrorTally(Struct, kw_only=True):
-    """How often one error occurred, with its first occurrence."""
+    """How often one error occurred, with its first occurrence; below zero if it was taken back more often."""
 
     item: str
     error: str
@@ -224,6 +269,7 @@ class Interval:
     start_ns: int
     stop_ns: int = 0
     samples: dict[str, array[int]] = field(default_factory=lambda: {tag: array("q") for tag in TAGS})
+    named: dict[str, array[int]] = field(default_factory=dict)
     counts: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     lifecycle: list[Lifecycle] = field(default_factory=list)
     errors: dict[tuple[str, str], ErrorTally] = field(default_factory=dict)
@@ -250,6 +296,7 @@ class Recorder:
         self.ending = False
         self.has_read = False
         self.reads_raised = 0
+        self._names: set[str] = set()  # of requests, up to NAMES_LIMIT
         self.swap(0)
 
     def swap(self, now_ns: int) -> Interval:
@@ -271,6 +318,18 @@ class Recorder:
         """Return the array to append round trips to whose texts have this size; see `samples`."""
         return self._interval.samples.setdefault(size_tag(size), array("q"))
 
+    def named(self, name: str) -> array[int]:
+        """Return the array to append round trips to whose requests have this name; see `samples`."""
+        named = self._interval.named
+        found = named.get(name)
+        if found is None:
+            if name not in self._names and len(self._names) >= NAMES_LIMIT:
+                name = OTHER_NAMES
+            else:
+                self._names.add(name)
+            found = named.setdefault(name, array("q"))
+        return found
+
     def lifecycle(self, record: Lifecycle) -> None:
         """Record one lifecycle event."""
         self._interval.lifecycle.append(record)
@@ -288,3 +347,19 @@ class Recorder:
             )
         else:
             tally.count += 1
+
+    def take_back(self, outcome: str, error: str, session: str, at_ns: int) -> None:
+        """Take back the outcome of a message, and the error that told it, as another outcome replaces it.
+
+        Args:
+            outcome: as it was counted.
+            error: as it was told, perhaps in an earlier interval; empty if it was none.
+            session: whose message.
+            at_ns: when.
+        """
+        self.counts[f"messaging.{outcome}"] -= 1
+        if error:
+            taken_back = ErrorTally(
+                item="messaging", error=error, count=0, session=session, at_ns=at_ns, example=""
+            )
+            self._interval.errors.setdefault(("messaging", error), taken_back).count -= 1

@@ -7,7 +7,7 @@ its own session, whole or in part, but no later one: that would be another reply
 
 from typing import Any
 
-from loadtest.dialects.base import Reply
+from loadtest.dialects.base import SESSION, Failed, Reply
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.marks import Flaw, difference
 from loadtest.session.ledger import Outcome
@@ -52,6 +52,38 @@ def flaws_of(text: str, about: DialectSession) -> tuple[list[int], Flaw | None, 
             example = f"it holds its text {times} times" if times else difference(sent, text)
             return own, Flaw.ALTERED, f"request {sequence}: {example}"
     return own, None, ""
+
+
+def numbered(sequence: int, name: str) -> str:
+    """Name a request for people.
+
+    Args:
+        sequence: its number.
+        name: of its type of message, empty if it has none.
+    """
+    return f"request {sequence} ({name})" if name else f"request {sequence}"
+
+
+def flawed(reply: Reply | Failed, sequence: int, name: str, detail: str, about: DialectSession | None) -> str:
+    """Return the example of a reply with a flaw: what it answers, and what is wrong with it.
+
+    Args:
+        reply: the reply.
+        sequence: of the request; -1 if it names none.
+        name: of the request's type of message.
+        detail: the server's words, if the reply is an error.
+        about: the session, if the reply's text is not that of the request.
+    """
+    if isinstance(reply, Failed) and reply.sequence == SESSION:
+        return f"{SESSION}: {detail}"
+    named = sequence if reply.sequence is None else repr(reply.sequence)  # shows text as text
+    example = f"request {named}" if sequence >= 0 else f"reply to {reply.sequence!r}"
+    example += f" ({name})" if name else ""
+    if isinstance(reply, Failed):
+        return f"{example}: {detail}"
+    if about is not None:
+        return f"{example}: {difference(about.text(sequence), str(reply.text or ''))}"
+    return example
 
 
 def out_of_order(late: int, early: int, about: DialectSession) -> str:

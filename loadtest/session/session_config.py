@@ -7,6 +7,7 @@ from loadtest.dialects.base import Dialect
 from loadtest.dialects.dialect_session import SizeOf
 from loadtest.dialects.marks import LEAST_BYTES
 from loadtest.session.schedule import Backoff, Pace
+from loadtest.session.script import Script
 
 LOGIN_REFUSED = 4401
 """HTTP's 401 among the close codes for private use (RFC 6455, section 7.4.2), by custom."""
@@ -28,6 +29,7 @@ class SessionConfig:
             None if that is not known; they are then held for as long as the drop says.
         pushes_per_s: pushes that each session should receive per second, 0 if none are expected.
         renews_token: whether a session whose token was rejected gets another one.
+        script: what sessions do besides, or instead of, sending messages at a pace; None for nothing.
     """
 
     dialect: Dialect
@@ -40,6 +42,7 @@ class SessionConfig:
     cleanup_s: float | None = None
     pushes_per_s: float = 0.0
     renews_token: bool = False
+    script: Script | None = None
 
     @property
     def forbidding_codes(self) -> frozenset[int]:

@@ -4,9 +4,9 @@
 undisturbed session, and compares what a server restores after a resume with what it had acknowledged. The
 session around it tracks the connection; this module sees only the messages.
 
-A message that falls due in an outage is sent afterwards if the dialect queues. Its round trip measures the
-outage rather than the server, so it goes into neither `service` nor `response`. Nor does the first round trip
-after a resume, which has its own histogram.
+A message that falls due in an outage is sent afterwards if the dialect queues. Its response time measures
+the outage, so it goes into neither `service` nor `response`, but into `waited`. The first round trip after a
+resume is in `after_resume`, and those under way when a drop stopped the reading are in `stalled`.
 """
 
 from collections import deque
@@ -28,7 +28,6 @@ from loadtest.dialects.base import (
     Unreadable,
 )
 from loadtest.dialects.dialect_session import DialectSession
-from loadtest.dialects.marks import difference
 from loadtest.dialects.mistakes import mistake, wrong_result
 from loadtest.errors import DialectMistake
 from loadtest.events import Send
@@ -38,11 +37,11 @@ from loadtest.session.ledger import ERRORS, REPLIES, Ledger, Outcome
 from loadtest.session.ledger import Request as Sent
 from loadtest.session.pushes import Pushes
 from loadtest.session.recorder import HANGING_NS, Recorder
-from loadtest.session.returned_texts import flaw_of_reply, out_of_order
+from loadtest.session.returned_texts import flaw_of_reply, flawed, numbered, out_of_order
 from loadtest.session.session_config import SessionConfig
 from loadtest.text import one_line
 
-_ANSWERED = Outcome.ANSWERED  # on the hot path, where an enum's attribute costs as much as a call
+_ALTERED, _ANSWERED = (Outcome.CORRUPTED, Outcome.FOREIGN), Outcome.ANSWERED  # attributes of enums are slow
 
 
 class Traffic:
@@ -59,6 +58,7 @@ class Traffic:
         "_dialect",
         "_established",
         "_first_after_resume",
+        "_first_part_ns",
         "_ledger",
         "_ordered",
         "_queue",
@@ -70,13 +70,15 @@ class Traffic:
         "refusal",
     )
 
-    def __init__(self, about: DialectSession, config: SessionConfig, recorder: Recorder) -> None:
+    def __init__(
+        self, about: DialectSession, config: SessionConfig, recorder: Recorder, ledger: Ledger | None = None
+    ) -> None:
         self._about = about
         self._config = config
         self._dialect = config.dialect
         self._ordered = config.dialect.ordered
         self._recorder = recorder
-        self._ledger = Ledger()
+        self._ledger = Ledger() if ledger is None else ledger
         self.history = History(about, config.dialect, self._ledger, recorder)
         self.pushes = Pushes(about, config.dialect, recorder, config.pushes_per_s)
         self._arrears = Arrears(recorder)
@@ -84,6 +86,7 @@ class Traffic:
         self._queue: deque[int] | None = None  # planned times; most sessions never have one
         self._queued = 0  # messages that fell due in the current disturbance and wait
         self._steady_since_ns = 0  # messages planned earlier do not count as latency
+        self._first_part_ns = -1  # of a stream whose request only its reply names
         self._first_after_resume = False
         self.refusal = ""  # why the server refused the session on this connection, if it gave a reason
         self._established = False  # whether the session was established on this connection
@@ -138,7 +141,7 @@ class Traffic:
         sequence = ledger.next_sequence
         try:
             request = self._dialect.request(self._about, sequence)
-        except Exception as error:
+        except BaseException as error:  # SystemExit, for example: it would end the thread
             raise mistake(self._dialect, "request", error, f"sequence {sequence}") from error
         self._recorder.counts["messaging.sent"] += 1
         if request.__class__ is str or request.__class__ is bytes:
@@ -192,9 +195,7 @@ class Traffic:
             sequence = self._number(sequence)
         text, flaw = reply.text, None
         if text is not UNSET and text != self._about.text(sequence):
-            flaw = flaw_of_reply(
-                reply, sequence, self._about
-            )  # raises, before the ledger changes, if no text
+            flaw = flaw_of_reply(reply, sequence, self._about)  # raises before the ledger changes
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
             self._answered_nothing(reply, sequence, flaw, now_ns)
@@ -223,22 +224,30 @@ class Traffic:
         recorder = self._recorder
         recorder.counts["messaging.answered"] += 1
         service_ns = now_ns - request.sent_ns
+        first_part_ns, self._first_part_ns = self._first_part_ns, -1
         if self._first_after_resume:
             self._first_after_resume = False
             recorder.samples("after_resume").append(service_ns)
         elif request.planned_ns >= self._steady_since_ns:
             recorder.service.append(service_ns)
             recorder.response.append(now_ns - request.planned_ns)
+            if first_part_ns >= request.sent_ns:
+                recorder.samples("first_part").append(first_part_ns - request.sent_ns)
             if steady and recorder.outages_open:
                 recorder.collateral.append(service_ns)
+            if request.name:
+                recorder.named(request.name).append(service_ns)
+        else:
+            tag = "waited" if request.sent_ns >= self._steady_since_ns else "stalled"
+            recorder.samples(tag).append(service_ns)
 
     def _answered_nothing(
         self, reply: Reply | Failed, sequence: int, flaw: Outcome | None, now_ns: int, detail: str = ""
     ) -> None:
         """Record a reply to a request that is not outstanding."""
-        outcome, given_up = self._ledger.unexpected(sequence, flaw)
+        outcome, given_up = self._ledger.unexpected(sequence, flaw, resumes=self._dialect.identifies)
         if given_up is not None:
-            self._recorder.counts[f"messaging.{given_up}"] -= 1  # replaced by the reply's outcome
+            self._recorder.take_back(given_up, ERRORS.get(given_up, ""), self._about.session_id, now_ns)
         self._misanswered(outcome, reply, sequence, now_ns, detail=detail)
 
     def _misanswered(
@@ -250,23 +259,19 @@ class Traffic:
         name: str = "",
         detail: str = "",
     ) -> None:
+        self._first_part_ns = -1
         item = "persistence" if outcome is Outcome.REDELIVERED else "messaging"
         self._recorder.counts[f"{item}.{outcome}"] += 1
         if outcome is Outcome.RECOVERED:
             return
-        named = sequence if reply.sequence is None else repr(reply.sequence)  # shows text as text
-        example = f"request {named}" if sequence >= 0 else f"reply to {reply.sequence!r}"
-        example += f" ({name})" if name else ""
-        if isinstance(reply, Failed):
-            example += f": {detail}"
-        elif outcome in (Outcome.CORRUPTED, Outcome.FOREIGN):
-            example += f": {difference(self._about.text(sequence), str(reply.text or ''))}"
-        elif outcome is Outcome.REORDERED:
-            example = out_of_order(sequence, self._ledger.highest, self._about)
-        answers_nothing = isinstance(reply, Failed) and outcome is Outcome.UNMATCHED
-        error = (
-            "an error that answers no request" if answers_nothing else ERRORS.get(outcome, f"reply {outcome}")
+        example = (
+            out_of_order(sequence, self._ledger.highest, self._about)
+            if outcome is Outcome.REORDERED
+            else flawed(reply, sequence, name, detail, self._about if outcome in _ALTERED else None)
         )
+        error = ERRORS.get(outcome, f"reply {outcome}")
+        if isinstance(reply, Failed) and outcome is Outcome.UNMATCHED:
+            error = "an error that answers no request"
         self.error(item, error, now_ns, example)
 
     def failed(self, failed: Failed, now_ns: int, *, steady: bool) -> Sequence[Send]:
@@ -293,6 +298,8 @@ class Traffic:
         last_ns = self._ledger.part(sequence, now_ns)
         if last_ns is not None:
             self._recorder.samples("part_gap").append(now_ns - last_ns)
+        elif in_order:
+            self._first_part_ns = now_ns
         elif request.planned_ns >= self._steady_since_ns and not self._first_after_resume:
             self._recorder.samples("first_part").append(now_ns - request.sent_ns)
 
@@ -304,10 +311,7 @@ class Traffic:
 
     def swept(self, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Give up requests without a sign of life for the reply timeout; return what can be sent now."""
-        before_ns = now_ns - self._config.reply_timeout_ns
-        if before_ns < self._steady_since_ns:
-            return ()  # a stalled session was not reading, so replies could not arrive in time
-        given_up = self._ledger.expired(before_ns)
+        given_up = self._expired(now_ns)
         for sequence, request, outcome in given_up:
             self._recorder.counts[f"messaging.{outcome}"] += 1
             self.error("messaging", ERRORS[outcome], request.sent_ns, self.named(sequence, request.name))
@@ -315,7 +319,13 @@ class Traffic:
 
     def overdue(self, now_ns: int) -> list[int]:
         """Take back the requests that `swept` would give up; `give_up` or `excuse` decides their outcome."""
-        return [sequence for sequence, *_ in self._ledger.expired(now_ns - self._config.reply_timeout_ns)]
+        return [sequence for sequence, *_ in self._expired(now_ns)]
+
+    def _expired(self, now_ns: int) -> list[tuple[int, Sent, Outcome]]:
+        before_ns = now_ns - self._config.reply_timeout_ns
+        if before_ns < self._steady_since_ns:
+            return []  # a stalled session was not reading, so replies could not arrive in time
+        return self._ledger.expired(before_ns)
 
     def give_up(self, count: int, sequences: Iterable[int], now_ns: int) -> None:
         """Count overdue requests as lost; `sequences` are the latest of them."""
@@ -330,7 +340,7 @@ class Traffic:
 
     def named(self, sequence: int, name: str = "") -> str:
         """Return a request as text that can be found in a server's log."""
-        return f"{_named(sequence, name)}: {self._about.text(sequence)[:80]}"
+        return f"{numbered(sequence, name)}: {self._about.text(sequence)[:80]}"
 
     def heard(self, incoming: Incoming, now_ns: int) -> None:
         """Record a message that asks for nothing to be sent; Established is not for here."""
@@ -361,20 +371,20 @@ class Traffic:
         self._recorder.counts["messaging.unreadable"] += 1
         self.error("messaging", error, now_ns, excerpt)
 
-    def misread(self, wrong: DialectMistake, now_ns: int, raised: Exception | None = None) -> None:
+    def misread(self, wrong: DialectMistake, now_ns: int, raised: BaseException | None = None) -> None:
         """Count a message that the dialect could not read as unreadable.
 
         Args:
-            wrong: what the dialect did.
-            now_ns: when.
-            raised: the exception that `read` raised, if it did.
+            wrong: what the dialect did; `raised` is the exception that `read` raised, if it did.
 
         Raises:
-            DialectMistake: so it was with every one of the first messages.
+            DialectMistake: so it was with every one of the first messages, or it was SystemExit, for example,
+                which no message of the server's raises.
         """
         recorder = self._recorder
         recorder.reads_raised += 1
-        if not recorder.has_read and recorder.reads_raised >= HOPELESS_READS:
+        hopeless = not recorder.has_read and recorder.reads_raised >= calls.HOPELESS_READS
+        if hopeless or not (raised is None or isinstance(raised, Exception)):
             raise wrong from raised
         what = f"{wrong.where} raised {type(raised).__name__}" if raised else "a field of the wrong type"
         self.unreadable(str(wrong), now_ns, what)
@@ -384,8 +394,8 @@ class Traffic:
     def interrupted(self, now_ns: int, item: str) -> None:
         """Count requests that have been outstanding for long when the connection or the session ends.
 
-        They are not lost, since the reply timeout is not over. But the end of the connection does not explain
-        their missing replies either. They count for this item.
+        They count for this item: they are not lost, since the reply timeout is not over, but the end of the
+        connection does not explain their missing replies either.
         """
         self._arrears.ended(self.outstanding)
         before_ns = now_ns - HANGING_NS
@@ -397,11 +407,12 @@ class Traffic:
             self._recorder.samples("unanswered").append(now_ns - since_ns)
         for sequence, request in unheard:
             self._recorder.counts[f"{item}.hanging"] += 1
-            example = _named(sequence, request.name)
+            example = numbered(sequence, request.name)
             self.error(item, "no reply before the connection ended", request.sent_ns, example)
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
+        self._first_part_ns = -1
         self.pushes.lost()
         self.history.ended(now_ns)
         self._recorder.counts["messaging.lost_in_outage"] += self._ledger.disconnected()
@@ -437,11 +448,3 @@ class Traffic:
         self._arrears.ended(self.outstanding)
         self._recorder.counts["messaging.unfinished"] += len(self._ledger.pending)
         self._ledger.pending.clear()
-
-
-def _named(sequence: int, name: str) -> str:
-    return f"request {sequence} ({name})" if name else f"request {sequence}"
-
-
-HOPELESS_READS = 20
-"""Messages at which a dialect may raise before any that it reads; then the run ends."""

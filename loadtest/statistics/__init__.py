@@ -5,10 +5,20 @@ as a generator.
 
     quantiles      one-second histograms as a matrix; percentiles
     bootstrap      sampling variance of a run's quantile, from its own seconds
-    margins        which quantiles are judged, and how much slower still counts as unchanged
+    margins        what is judged (the gates), and how much worse still counts as unchanged
+    measured_run   what a run is judged by, and the value of each gate
+    noise          how much a value differs from run to run: assumed, or measured over earlier runs
     time_limits    how long a quantile of a run may be, whatever others were
     distributions  the normal and Student's t distribution, from scipy
-    comparison     pairs of runs against a margin, with run-to-run noise
+    rule           the rule for PASS and FAIL, error levels, more pairs
+    sufficiency    whether runs have what a gate needs
+    time_changes   change of a quantile or of the drift, with its spread
+    event_counts   change of a rate of events that come in clusters
+    mode_boundary  a quantile between two groups of replies
+    gate_comparison  the result of a gate, and how it is written
+    time_gates     gates on times
+    rate_gates     gates on slow replies and losses
+    comparison     all gates over pairs of runs: the door to the above
     sequential     early looks without a higher error rate
     power          whether a planned comparison can reach a verdict
     exact_test     whether an event is more frequent in one group than in another

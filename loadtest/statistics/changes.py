@@ -9,7 +9,7 @@ JASA 109, 2014).
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,14 +73,17 @@ def change_points(
     return tuple(points)
 
 
-def changes_in(series: Sequence[Mapping[str, float | None]]) -> dict[str, tuple[ChangePoint, ...]]:
+def changes_in(
+    series: Sequence[Mapping[str, float | None]], gates: Iterable[str] = tuple(map(str, GATES))
+) -> dict[str, tuple[ChangePoint, ...]]:
     """Return the change points of each gate, oldest first. The result is deterministic.
 
     Args:
         series: ln(quantile in µs) by gate, one mapping per run, oldest run first; None if unknown.
+        gates: names of the gates.
     """
     rng = np.random.default_rng(0)
-    return {str(gate): change_points([run.get(str(gate)) for run in series], rng=rng) for gate in GATES}
+    return {gate: change_points([run.get(gate) for run in series], rng=rng) for gate in gates}
 
 
 def _splits(

@@ -1,4 +1,4 @@
-"""The normal, Student's t, Poisson and binomial distributions, and a root finder: everything used from scipy.
+"""The normal, t, χ², Poisson and binomial distributions, and a root finder: everything used from scipy.
 
 Importing scipy takes longer than importing the rest of the package. Most runs have no baseline, and
 `loadtest serve` uses no statistics, so each function imports scipy when it is called.
@@ -36,6 +36,18 @@ def student_quantile(freedom: Any, share: Any) -> Any:
     from scipy.special import stdtrit
 
     return stdtrit(freedom, share)
+
+
+def chi_square_quantile(freedom: float, share: float) -> float:
+    """Return the value with this share of the χ² distribution below it.
+
+    Args:
+        freedom: degrees of freedom, above 0.
+        share: in (0, 1).
+    """
+    from scipy.special import chdtri
+
+    return float(chdtri(freedom, 1.0 - share))
 
 
 def poisson_tail(least: int, mean: float) -> float:

@@ -33,11 +33,11 @@ def more_frequent(*, before: int, of_before: int, after: int, of_after: int) -> 
     return tail / comb(trials, events)
 
 
-def more_events(*, before: int, runs_before: int, after: int, runs_after: int) -> float:
+def more_events(*, before: int, runs_before: float, after: int, runs_after: float) -> float:
     """Return the one-sided p-value: how often chance alone makes so many of all events occur afterwards.
 
     Args:
-        before, runs_before: events of the first group, and in how many runs; 1 run or more.
+        before, runs_before: events of the first group, and in how many runs, hours or other units; above 0.
         after, runs_after: the same of the second group; 1 event or more.
     """
     return binomial_tail(after, before + after, runs_after / (runs_before + runs_after))

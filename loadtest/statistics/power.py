@@ -1,39 +1,46 @@
-"""Power of a planned comparison, computed before an hour is spent on runs.
+"""Power of a planned comparison, computed before an hour is spent on runs: what would PASS, what would FAIL.
 
-Most releases change nothing, and should PASS: the whole interval must lie below the margin. If a pair's
-deviation is s, this happens with a probability of 80% when (t(97.5%) + t(80%)) s / √pairs is at most
+Most releases change nothing, and should PASS: the upper bound must lie below the margin. If the mean change
+has the deviation s, this happens with a probability of 80% when (t(95%) + t(80%)) s is at most
 ln(1 + margin), the usual sample size formula (Chow, Shao and Wang, "Sample Size Calculations", 2003,
-section 3.2). A pair's variance is twice a run's. A run's is the noise floor, which more pairs average out but
-longer runs do not, plus the sampling error of its seconds, which both reduce.
+section 3.2). A change FAILs with 80% when it is beyond the margin by (t(1 - 5% / gates) + t(80%)) s. A
+pair's variance is twice a run's. A run's is the run-to-run noise, which more pairs average out but longer
+runs do not, plus the sampling error of its seconds, which both reduce. Slow replies and losses are simulated
+(`loadtest.statistics.rate_power`). Looks in between cost little and are left out.
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from loadtest import text
-from loadtest.statistics.bootstrap import sampling_spread
-from loadtest.statistics.comparison import ASSUMED_NOISE, MIN_PAIRS, MIN_SECONDS, NoiseFloor
+from loadtest.statistics.bootstrap import Spread, sampling_spread
 from loadtest.statistics.distributions import student_quantile
-from loadtest.statistics.margins import Gate
-from loadtest.statistics.quantiles import SecondlyHistograms
+from loadtest.statistics.margins import GATES, Gate, GateKind
+from loadtest.statistics.measured_run import MeasuredRun, slow_above_us
+from loadtest.statistics.noise import Noise, assumed_noise
+from loadtest.statistics.rate_power import CHANCE, RatePlan, fails_from, pairs_to_pass
+from loadtest.statistics.rule import MAX_PAIRS, MIN_UNITS
 from loadtest.statistics.sequential import ERROR
-
-_CHANCE = 0.8
-_MAX_PAIRS = 1_000
+from loadtest.statistics.sufficiency import MIN_SECONDS, lack_of_runs
+from loadtest.statistics.time_changes import CAUTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """The resolution of a plan for one gated quantile, and what to change if it is too coarse.
+    """What a plan can tell at one gate, and what to change if it is too little.
+
+    Margins and changes are in the gate's unit: shares of the baseline, of slow replies shares of all replies,
+    of losses losses per session-hour.
 
     Args:
-        gate: the quantile and its margin.
-        noise: the quantile's run-to-run noise.
-        margin_ratio: the margin as a share of the baseline.
-        resolution_ratio: the smallest margin at which this plan would PASS an unchanged server 4 times in 5.
-        feasible: whether the resolution is within the margin.
+        gate: the gate.
+        noise: its run-to-run noise.
+        margin: the margin in force.
+        fails_from: the smallest change that this plan would FAIL 4 times in 5.
+        feasible: whether the margin is large enough that an unchanged server would PASS 4 times in 5.
         baseline_us: the quantile; None if it is not known, and then the margin is the relative one only.
         pairs_needed: how many pairs of this duration would do; None if feasible or above 1000.
         duration_s_needed: how long runs must be with this number of pairs; None if feasible, if no duration
@@ -41,46 +48,80 @@ class Power:
     """
 
     gate: Gate
-    noise: NoiseFloor
-    margin_ratio: float
-    resolution_ratio: float
+    noise: Noise
+    margin: float
+    fails_from: float
     feasible: bool
     baseline_us: float | None = None
     pairs_needed: int | None = None
     duration_s_needed: float | None = None
 
-    def __str__(self) -> str:
-        noise = f" ({self.noise})" if self.noise.measured else ""
-        found = "enough" if self.feasible else f"too few, {self._remedy()}"
-        resolution = f"{self.gate}: {text.share(self.resolution_ratio)} can be told from noise{noise}"
-        return f"{resolution}, the margin is {self._margin()}: {found}"
+    @property
+    def assumed(self) -> bool:
+        """Whether its noise is assumed, not measured."""
+        return not self.gate.kind.counted and self.noise.assumed(same_day=True)
 
-    def _margin(self) -> str:
-        """Describe the margin, with the absolute time if that is larger than the share or may be."""
-        margin, share = self.gate.margin, text.share(self.margin_ratio)
-        time = f"{margin.absolute_us / 1000:g} ms"
-        if self.baseline_us is None:
-            return f"{share}, or {time} where that is more" if margin.absolute_us else share
-        if self.margin_ratio > margin.relative_ratio:
-            return f"{time} = {share} of {self.baseline_us / 1000:.2f} ms"
-        return share
-
-    def _remedy(self) -> str:
-        ways = []
-        if self.pairs_needed is not None:
-            ways.append(f"{self.pairs_needed} pairs")
-        if self.duration_s_needed is not None:
-            ways.append(f"runs of {_duration(self.duration_s_needed)} after the warm-up")
-        if not ways and self.baseline_us is None and self.gate.margin.absolute_us:
-            return "unless the time is more, which a first pair tells"
-        if not ways:
-            return f"and {_MAX_PAIRS} pairs would be, too: it takes quieter machines"
-        return f"it takes {' or '.join(ways)}"
+    @property
+    def detects(self) -> str:
+        """Which change would FAIL: `p50 +9%`, `slow replies +0.05 pt`, `losses +2.1/h`."""
+        name = self.gate.name.removeprefix("service ")
+        return f"{name} +{_amount(self.gate, self.fails_from)}"
 
 
-def _duration(seconds: float) -> str:
-    """Format a duration, rounded up so that it suffices."""
-    return f"{math.ceil(seconds)} s" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
+def detectable(found: Sequence[Power]) -> str:
+    """Return in one line what these settings can detect; empty if nothing is forecast."""
+    changes = ", ".join(one.detects for one in found if math.isfinite(one.fails_from))
+    return f"a change this large is found with 80% probability: {changes}" if changes else ""
+
+
+def _amount(gate: Gate, amount: float) -> str:
+    if gate.kind is GateKind.LOSSES:
+        return f"{amount:.2g}/h"
+    return f"{100 * amount:.2g} pt" if gate.kind is GateKind.SLOW else text.share(amount)
+
+
+def power_of_gates(
+    gates: Sequence[Gate],
+    *,
+    pairs: int,
+    duration_s: float,
+    baseline: MeasuredRun | None,
+    noise: Mapping[str, Noise],
+) -> list[Power]:
+    """Return what a plan can tell at each gate of which this can be foretold.
+
+    Args:
+        gates: gates with the margins in force.
+        pairs: planned number of pairs.
+        duration_s: planned duration of each run without its warm-up, in seconds.
+        baseline: an earlier run under the same load; without one, only the gates that every run is judged by
+            are foretold.
+        noise: run-to-run noise by gate name; assumed where it is missing.
+    """
+    rng = np.random.default_rng(0)
+    chosen = [gate for gate in gates if _foreseeable(gate, baseline, pairs)]
+    return [
+        power_of(
+            gate,
+            pairs=pairs,
+            duration_s=duration_s,
+            rng=rng,
+            baseline=baseline,
+            noise=noise.get(gate.name),
+            gates=len(chosen),
+        )
+        for gate in chosen
+    ]
+
+
+def _foreseeable(gate: Gate, baseline: MeasuredRun | None, pairs: int) -> bool:
+    """Whether a forecast of the gate can be made from an earlier run, or none."""
+    if gate.required or baseline is None:
+        return gate.required
+    if gate.kind.counted:
+        return pairs >= MIN_UNITS
+    enough = not lack_of_runs(gate, [baseline])
+    return enough and (gate.tag != "response" or baseline.closed_load)
 
 
 def power_of(
@@ -89,67 +130,104 @@ def power_of(
     pairs: int,
     duration_s: float,
     rng: np.random.Generator,
-    baseline: SecondlyHistograms | None = None,
-    noise: NoiseFloor = ASSUMED_NOISE,
+    baseline: MeasuredRun | None = None,
+    noise: Noise | None = None,
+    gates: int = len(GATES),
 ) -> Power:
-    """Return whether a plan can judge a quantile against its margin.
+    """Return whether a plan can judge a gate.
 
     Args:
-        gate: the quantile and its margin.
-        pairs: planned number of pairs, at least 1.
+        gate: the gate with its margin. Slow replies and losses need a baseline.
+        pairs: planned number of pairs, at least 1; of slow replies and losses `MIN_UNITS`.
         duration_s: planned duration of each run in seconds, above 0.
         rng: source of the bootstrap's randomness.
-        baseline: an earlier run under the same load, for the quantile's value and sampling error; without it,
-            or with too few samples in it, only the relative margin and the noise floor count.
-        noise: the quantile's run-to-run noise.
+        baseline: an earlier run under the same load; without it only the relative margin and noise count.
+        noise: the gate's run-to-run noise; assumed if None.
+        gates: how many gates are judged together.
     """
+    noise = noise or assumed_noise(gate)
+    if gate.kind.counted:
+        assert baseline is not None, "nothing is known of events without a run"
+        return _power_of_rate(gate, baseline, pairs=pairs, duration_s=duration_s, noise=noise, gates=gates)
+    spread = noise.of_pair(same_day=True)
     sampling, baseline_us = _measured(gate, baseline, rng)
     margin_ratio = gate.margin.relative_ratio if baseline_us is None else gate.margin.ratio(baseline_us)
-    margin = math.log1p(margin_ratio)
-    run_variance = noise.deviation_ratio**2 + sampling / duration_s
-    resolution = _reach(pairs, noise) * math.sqrt(2 * run_variance)
-    feasible = resolution <= margin
-    found = Power(
+    margin, run_variance = math.log1p(margin_ratio), spread.variance + sampling / duration_s
+    feasible = _reach(pairs, spread, ERROR) * math.sqrt(2 * run_variance) <= margin
+    cautious = CAUTION if pairs < MIN_UNITS and noise.assumed(same_day=True) else 1.0
+    doubted = math.sqrt(2 * (cautious**2 * spread.variance + sampling / duration_s) / pairs)
+    lower = _student(pairs, spread, 1 - ERROR / gates) * doubted
+    chance = _student(pairs, spread, CHANCE) * math.sqrt(2 * run_variance / pairs)
+    return Power(
         gate=gate,
         noise=noise,
-        margin_ratio=margin_ratio,
+        margin=margin_ratio,
         baseline_us=baseline_us,
-        resolution_ratio=math.expm1(resolution),
+        fails_from=math.expm1(margin + lower + chance),
         feasible=feasible,
-    )
-    if feasible:
-        return found
-    return replace(
-        found,
-        pairs_needed=_pairs_needed(pairs, margin, run_variance=run_variance, noise=noise),
-        duration_s_needed=_duration_s_needed(pairs, margin, sampling=sampling, noise=noise),
+        pairs_needed=None if feasible else _pairs_needed(pairs, margin, run_variance, spread),
+        duration_s_needed=None if feasible else _duration_s_needed(pairs, margin, sampling, spread),
     )
 
 
 def _measured(
-    gate: Gate, baseline: SecondlyHistograms | None, rng: np.random.Generator
+    gate: Gate, baseline: MeasuredRun | None, rng: np.random.Generator
 ) -> tuple[float, float | None]:
     """Return the variance of a second's sampling error and the quantile; 0 and None if they are not known."""
-    if baseline is None or baseline.samples < gate.least_samples or baseline.busy < MIN_SECONDS:
+    run = None if baseline is None else baseline.histogram(gate.tag)
+    if baseline is None or run is None or run.samples < gate.least_samples or run.busy < MIN_SECONDS:
         return 0.0, None
-    variance = sampling_spread(baseline, gate.quantile, rng=rng).variance * baseline.counts.shape[0]
-    return variance, baseline.percentile_us(gate.quantile) or 0.0
+    parts = baseline.thirds(gate.tag) if gate.kind is GateKind.DRIFT else (run,)
+    spreads = [sampling_spread(part, gate.quantile, rng=rng) for part in parts if part.samples]
+    variance = math.fsum(spread.variance for spread in spreads)
+    return variance * baseline.length_s(gate.tag), run.percentile_us(gate.quantile) or 0.0
 
 
-def _reach(pairs: int, noise: NoiseFloor) -> float:
-    """Return how many deviations of a pair the margin must span."""
-    freedom = pairs - 1 if pairs >= MIN_PAIRS else noise.freedom
-    quantiles = (student_quantile(freedom, share) for share in (1 - ERROR / 2, _CHANCE))
-    return float(sum(quantiles)) / math.sqrt(pairs)
+def _student(pairs: int, noise: Spread, share: float) -> float:
+    return float(student_quantile(pairs - 1 if pairs >= MIN_UNITS else noise.freedom, share))
 
 
-def _pairs_needed(pairs: int, margin: float, *, run_variance: float, noise: NoiseFloor) -> int | None:
+def _reach(pairs: int, noise: Spread, error: float) -> float:
+    """Return how many deviations of a pair lie between the estimate and what is told from it 4 times in 5."""
+    return (_student(pairs, noise, 1 - error) + _student(pairs, noise, CHANCE)) / math.sqrt(pairs)
+
+
+def _pairs_needed(pairs: int, margin: float, run_variance: float, noise: Spread) -> int | None:
     deviation = math.sqrt(2 * run_variance)
-    enough = (n for n in range(pairs + 1, _MAX_PAIRS + 1) if _reach(n, noise) * deviation <= margin)
+    enough = (n for n in range(pairs + 1, MAX_PAIRS + 1) if _reach(n, noise, ERROR) * deviation <= margin)
     return next(enough, None)
 
 
-def _duration_s_needed(pairs: int, margin: float, *, sampling: float, noise: NoiseFloor) -> float | None:
+def _duration_s_needed(pairs: int, margin: float, sampling: float, noise: Spread) -> float | None:
     """Solve reach² · 2 (noise² + sampling / T) = margin² for T."""
-    left = (margin / _reach(pairs, noise)) ** 2 / 2 - noise.deviation_ratio**2
+    left = (margin / _reach(pairs, noise, ERROR)) ** 2 / 2 - noise.variance
     return sampling / left if sampling > 0 and left > 0 else None
+
+
+def _power_of_rate(
+    gate: Gate, baseline: MeasuredRun, *, pairs: int, duration_s: float, noise: Noise, gates: int
+) -> Power:
+    """Return the power of a gate on events that come singly, at the baseline's own rate."""
+    rate, a_second = _rate(gate, baseline)
+    absolute = gate.margin.absolute_ratio if gate.kind is GateKind.SLOW else gate.margin.absolute_per_h
+    margin = max(absolute, gate.margin.relative_ratio * rate)
+    plan = RatePlan(gate=gate, rate=rate, exposure=a_second * duration_s, pairs=pairs, gates=gates)
+    feasible = plan.passes()
+    return Power(
+        gate=gate,
+        noise=noise,
+        margin=margin,
+        fails_from=fails_from(plan, margin),
+        feasible=feasible,
+        pairs_needed=None if feasible else pairs_to_pass(plan),
+    )
+
+
+def _rate(gate: Gate, run: MeasuredRun) -> tuple[float, float]:
+    """Return the events per exposure of a run, and its exposure per second."""
+    if gate.kind is GateKind.LOSSES:
+        seconds = max(1, run.length_s("service"))
+        return run.losses / max(run.session_hours, 1e-9), run.session_hours / seconds
+    replies = run.histogram(gate.tag)
+    slow = replies.count_above(slow_above_us(replies.percentile_us(gate.quantile)))
+    return slow / max(1, replies.samples), replies.samples / max(1, run.length_s(gate.tag))

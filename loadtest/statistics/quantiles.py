@@ -34,6 +34,7 @@ class SecondlyHistograms:
 
     Attributes:
         totals: shape (buckets,), number of values in each bucket over the whole run.
+        samples: number of values.
 
     Raises:
         ValueError: the shapes do not match, a count is negative, or the values are negative, not finite
@@ -43,6 +44,9 @@ class SecondlyHistograms:
     counts: Counts
     values_us: Floats
     totals: Counts = field(init=False, repr=False)
+    samples: int = field(init=False)
+    _cumulative: Counts = field(init=False, repr=False)
+    _ln_quantiles: dict[float, float] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.counts.ndim != 2 or self.values_us.shape != self.counts.shape[1:]:
@@ -57,6 +61,8 @@ class SecondlyHistograms:
             raise ValueError("counts must be 0 or more")
         # Summed once: every percentile needs it, and the matrix of an hour-long run is large.
         object.__setattr__(self, "totals", self.counts.sum(axis=0, dtype=np.int64))
+        object.__setattr__(self, "_cumulative", np.cumsum(self.totals))
+        object.__setattr__(self, "samples", int(self._cumulative[-1]) if self.totals.size else 0)
 
     @classmethod
     def from_mappings(cls, seconds: Sequence[Mapping[int, int]]) -> Self:
@@ -69,34 +75,45 @@ class SecondlyHistograms:
         return cls(counts, values_us)
 
     @property
-    def samples(self) -> int:
-        """Number of values."""
-        return int(self.totals.sum())
-
-    @property
     def busy(self) -> int:
         """Number of seconds with at least one value."""
         return int(np.count_nonzero(self.counts.any(axis=1)))
 
     def percentile_us(self, quantile: float) -> float | None:
         """Return HdrHistogram's value at a quantile in (0, 1]; None without samples."""
-        cumulative = np.cumsum(self.totals)
         if not self.samples:
             return None
         target = max(1, int(quantile * 100 * self.samples / 100 + 0.5))
-        return float(self.values_us[np.searchsorted(cumulative, target)])
+        return float(self.values_us[np.searchsorted(self._cumulative, target)])
 
     def ln_quantile(self, quantile: float) -> float | None:
         """Return ln of the quantile in µs, interpolated within its bucket; None without samples."""
         if not self.samples:
             return None
-        cumulative = np.cumsum(self.totals, dtype=np.float64)
-        rank = quantile * cumulative[-1]
-        bucket = int(np.searchsorted(cumulative, rank))
-        share = 1 - (cumulative[bucket] - rank) / self.totals[bucket]
-        return float(
-            ln_inside(self.values_us, bucket_widths_us(self.values_us), np.array([bucket]), share)[0]
-        )
+        if quantile not in self._ln_quantiles:
+            self._ln_quantiles[quantile] = self._ln_quantile(quantile)
+        return self._ln_quantiles[quantile]
+
+    def _ln_quantile(self, quantile: float) -> float:
+        rank = quantile * self.samples
+        bucket = int(np.searchsorted(self._cumulative, rank))
+        share = 1 - (float(self._cumulative[bucket]) - rank) / int(self.totals[bucket])
+        near = self.values_us[max(0, bucket - 1) : bucket + 1]
+        return float(ln_inside(near, bucket_widths_us(near), np.array([near.size - 1]), share)[0])
+
+    def count_above(self, limit_us: float) -> int:
+        """Return how many values are above a limit; those of the limit's own bucket are not."""
+        bucket = int(np.searchsorted(self.values_us, limit_us, side="right"))
+        return self.samples - (int(self._cumulative[bucket - 1]) if bucket else 0)
+
+
+def pooled(runs: Sequence[SecondlyHistograms]) -> SecondlyHistograms:
+    """Return the values of several runs as one row, without their seconds."""
+    axis = np.unique(np.concatenate([run.values_us for run in runs]))
+    totals = np.zeros((1, axis.size), dtype=np.int64)
+    for run in runs:
+        totals[0, np.searchsorted(axis, run.values_us)] += run.totals
+    return SecondlyHistograms(totals, axis)
 
 
 def aligned(*runs: SecondlyHistograms) -> tuple[SecondlyHistograms, ...]:

@@ -47,7 +47,10 @@ _DIGITS = 9
 """Decimals of a time in milliseconds: 0.3 s is 300 ms, not 300 times a binary fraction."""
 
 _EXAMPLE = "NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us"
-_NAMES = "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (0 < NN < 100) or push_gap"
+_NAMES = (
+    "pNN, response.pNN, first_part.pNN, connect.pNN, resume.pNN, outage.pNN (0 < NN < 100), push_gap, or "
+    "NAME:pNN for requests of one name"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,16 @@ class TimeLimit:
     Args:
         name: as it is given and stored: `p99`, `resume.p95`, `push_gap`.
         limit_ms: in milliseconds.
-        tag: tag in the interval log.
+        tag: tag in the interval log; of requests of one name that of all round trips.
         quantile: in (0, 1); 1 for the longest of all.
+        of: name of the requests; empty for all.
     """
 
     name: str
     limit_ms: float
     tag: str
     quantile: float
+    of: str = ""
 
     @property
     def item(self) -> str:
@@ -79,7 +84,9 @@ class TimeLimit:
     @property
     def label(self) -> str:
         """What is limited, for people: `service p99`, `resume p95`, `longest push gap`."""
-        return "longest push gap" if self.quantile == 1 else f"{self.tag} p{100 * self.quantile:.6g}"
+        if self.quantile == 1:
+            return "longest push gap"
+        return f"{self.of or self.tag} p{100 * self.quantile:.6g}"
 
     @property
     def least_samples(self) -> int:
@@ -138,8 +145,11 @@ def _parts(given: Iterable[object], option: str) -> Iterator[str]:
 
 
 def _limit(part: str, option: str) -> TimeLimit:
-    written, _, time = part.partition("=")
-    name = written.strip().lower()
+    written, _, time = part.rpartition("=") if ":" in part else part.partition("=")
+    if not written or ":" in time:  # the name of requests may have an equals sign, a time has no colon
+        written, time = part, ""
+    of, colon, quantile = written.strip().rpartition(":")
+    name = of.strip() + colon + quantile.strip().lower()
     found = _named(name)
     if found is None:
         if name in _ITEMS:
@@ -149,15 +159,20 @@ def _limit(part: str, option: str) -> TimeLimit:
     return TimeLimit(found[0], _time_ms(time.strip(), part, option), *found[1:])
 
 
-def _named(name: str) -> tuple[str, str, float] | None:
-    """Return a limit's name in its one spelling, its tag and quantile; None for an unknown name."""
+def _named(name: str) -> tuple[str, str, float, str] | None:
+    """Return a limit's name in its one spelling, its tag, its quantile and the name of the requests.
+
+    None for an unknown name.
+    """
     if name == "push_gap":
-        return name, name, 1.0
-    match = _QUANTILE.fullmatch(name)
-    if match is None or not 0 < float(match[2]) < 100:
+        return name, name, 1.0, ""
+    of, colon, quantile = name.rpartition(":")
+    match = _QUANTILE.fullmatch(quantile)
+    if match is None or not 0 < float(match[2]) < 100 or (colon and (match[1] or not of)):
         return None
     tag, percent = match[1], float(match[2])
-    return f"{tag}.p{percent:.6g}" if tag else f"p{percent:.6g}", tag or "service", round(percent / 100, 6)
+    spelled = f"{tag}.p{percent:.6g}" if tag else f"{of}{colon}p{percent:.6g}"
+    return spelled, tag or "service", round(percent / 100, 6), of
 
 
 def _time_ms(time: str, part: str, option: str) -> float:

@@ -4,6 +4,7 @@
     addresses      local addresses to connect from
     opening        DNS, TCP, TLS and the upgrade, phase by phase
     connection     one open WebSocket
+    deflate        its messages, where they are compressed
     listener       whom it tells what it receives
     raw_tcp        what lies below it, for drops
     frames         the fast path for whole, unfragmented data frames

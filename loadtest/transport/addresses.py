@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from loadtest.errors import InvalidSetting
+from loadtest.text import one_line
 
 LIMIT = 1024
 """Maximum number of addresses: enough for 28 million connections to one target."""
@@ -46,7 +47,7 @@ def _addresses(text: str) -> Iterator[Address]:
         else:
             yield ipaddress.ip_address(text)
     except ValueError as error:
-        problem = f"must be IP, FIRST-LAST or NETWORK/BITS ({error})"
+        problem = f"must be IP, FIRST-LAST or NETWORK/BITS ({one_line(str(error))})"
         raise InvalidSetting(_OPTION, text, problem) from None
 
 

@@ -11,13 +11,24 @@ import io
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from loadtest.transport.proxies import MAX_HEAD, SERVER_UNREACHABLE, Proxy, ProxyRefused, Steps
+
 
 def bounded_connection(
-    host: str, port: int | None, tls: ssl.SSLContext | None, *, time_limit_s: float, size_limit: int
+    host: str,
+    port: int | None,
+    tls: ssl.SSLContext | None,
+    *,
+    time_limit_s: float,
+    size_limit: int,
+    server_name: str = "",
+    proxy: Proxy | None = None,
 ) -> http.client.HTTPConnection:
     """Return a connection for one request. Reading its answer raises an error at a limit.
 
@@ -26,12 +37,15 @@ def bounded_connection(
         tls: the TLS context for https, None for http.
         time_limit_s: seconds from now to the answer's last byte.
         size_limit: bytes of the answer, head included.
+        server_name: the server's name in TLS, if it is not the host.
+        proxy: the proxy to connect through, None for none.
 
     Returns:
         A connection that raises TimeoutError when the time is up, and ValueError at too large an answer.
     """
     limits = _Limits(time.monotonic() + time_limit_s, time_limit_s, size_limit)
-    connection = _Plain(limits, host, port) if tls is None else _Encrypted(limits, tls, host, port)
+    way = _Way(limits, tls, server_name or host, proxy)
+    connection = _Plain(way, host, port) if tls is None else _Encrypted(way, host, port)
 
     def response(sock: socket.socket, *arguments: Any, **options: Any) -> http.client.HTTPResponse:
         bounded: Any = _BoundedSocket(sock, limits)
@@ -59,30 +73,100 @@ class _Limits:
         return left_s
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How to reach the server.
+
+    Args:
+        limits: of the whole request.
+        tls: the TLS context for https, None for http.
+        server_name: the server's name in TLS.
+        proxy: the proxy to connect through, None for none.
+    """
+
+    limits: _Limits
+    tls: ssl.SSLContext | None
+    server_name: str
+    proxy: Proxy | None
+
+    def socket_to(self, host: str, port: int) -> socket.socket:
+        """Return a socket that is connected to the server.
+
+        Raises:
+            OSError, ProxyRefused: it is not.
+        """
+        if self.proxy is None:
+            opened = connected(host, port, self.limits.left_s)
+        else:
+            opened = self._through(self.proxy, host, port)
+        try:
+            return (
+                opened if self.tls is None else self.tls.wrap_socket(opened, server_hostname=self.server_name)
+            )
+        except BaseException:
+            opened.close()
+            raise
+
+    def _through(self, proxy: Proxy, host: str, port: int) -> socket.socket:
+        if proxy.tls is not None and self.tls is not None:
+            raise OSError("an https:// proxy is not used for https:// requests before the run")
+        untried = deque([host])
+        if proxy.takes_addresses:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            untried = deque(dict.fromkeys(str(address[0]) for *_, address in found))
+        while True:
+            try:
+                return self._through_to(proxy, untried.popleft(), port)
+            except ProxyRefused as refused:
+                if refused.cause != SERVER_UNREACHABLE or not untried:
+                    raise
+
+    def _through_to(self, proxy: Proxy, host: str, port: int) -> socket.socket:
+        opened = connected(proxy.host, proxy.port, self.limits.left_s)
+        try:
+            if proxy.tls is not None:
+                opened = proxy.tls.wrap_socket(opened, server_hostname=proxy.host)
+            self._talk(opened, proxy.steps(host, port))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _talk(self, opened: socket.socket, steps: Steps) -> None:
+        with suppress(StopIteration):
+            said = next(steps)
+            while True:
+                opened.settimeout(self.limits.left_s())
+                if said:
+                    opened.sendall(said)
+                heard = opened.recv(MAX_HEAD)
+                if not heard:
+                    raise OSError("the proxy ended the connection before it answered")
+                said = steps.send(heard)
+
+
 class _Plain(http.client.HTTPConnection):
     """A connection without TLS."""
 
-    def __init__(self, limits: _Limits, host: str, port: int | None) -> None:
+    def __init__(self, way: _Way, host: str, port: int | None) -> None:
         super().__init__(host, port)
-        self._limits = limits
+        self._way = way
 
     def connect(self) -> None:
         """Connect within the time."""
-        self.sock = connected(self.host, self.port, self._limits.left_s)
+        self.sock = self._way.socket_to(self.host, self.port)
 
 
 class _Encrypted(http.client.HTTPSConnection):
     """A connection with TLS."""
 
-    def __init__(self, limits: _Limits, tls: ssl.SSLContext, host: str, port: int | None) -> None:
-        super().__init__(host, port, context=tls)
-        self._limits = limits
-        self._tls = tls
+    def __init__(self, way: _Way, host: str, port: int | None) -> None:
+        super().__init__(host, port, context=way.tls)
+        self._way = way
 
     def connect(self) -> None:
         """Connect within the time."""
-        opened = connected(self.host, self.port, self._limits.left_s)
-        self.sock = self._tls.wrap_socket(opened, server_hostname=self.host)
+        self.sock = self._way.socket_to(self.host, self.port)
 
 
 def connected(host: str, port: int, left_s: Callable[[], float]) -> socket.socket:

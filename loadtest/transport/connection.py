@@ -14,14 +14,24 @@ from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
-from websockets.typing import BytesLike
 from websockets.uri import parse_uri
 
 from loadtest.events import Data, Lost
 from loadtest.transport import raw_tcp
-from loadtest.transport.connection_end import by_close_frame, by_tcp, by_violation, without_close_frame
-from loadtest.transport.frames import BINARY, LIBRARY, PING, PONG, TEXT, Masks, Splitter, masked_frame
+from loadtest.transport.backlog import Backlog
+from loadtest.transport.connection_end import (
+    by_close_frame,
+    by_tcp,
+    by_violation,
+    close_for,
+    without_close_frame,
+)
+from loadtest.transport.deflate import Deflate, agreed
+from loadtest.transport.frames import BINARY, COMPRESSED, PING, PONG, TEXT, Masks, Splitter, masked_frame
+from loadtest.transport.inflow import KEEPALIVE, Inflow
 from loadtest.transport.listener import Listener, discard
+from loadtest.transport.meter import Limits
+from loadtest.transport.unsent import FULL_BYTES, Unsent
 from loadtest.transport.wire_counts import WireCounts
 
 _CLOSE_GRACE_S = 2.0
@@ -29,16 +39,21 @@ _CLOSE_GRACE_S = 2.0
 
 _UNSENT_LIMIT = 2**20
 """Bytes that may wait to be sent when a server pings without reading; beyond it the connection is lost."""
-
-_PING = b"loadtest"
-
 _MASKS = Masks()
 _ANY_URI = parse_uri("ws://localhost/")  # for a protocol that starts after the upgrade
+_EMPTY_FRAGMENTS = (bytes((TEXT, 0)), bytes((BINARY, 0)))
+"""How the bytes for the library begin if it takes over within a message (`loadtest.transport.frames`)."""
+
 _CLOSE_FRAME = 0x88
 """First byte of a close frame (RFC 6455, section 5.2): FIN, opcode 8."""
 
 
-class Connection(asyncio.Protocol):
+def _compressed_frame(data: Data, deflate: Deflate) -> bytes:
+    opcode, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
+    return masked_frame(COMPRESSED | opcode, deflate.compress(payload), _MASKS.next())
+
+
+class Connection(Inflow):
     """A WebSocket from the first byte of the upgrade on.
 
     Args:
@@ -46,6 +61,8 @@ class Connection(asyncio.Protocol):
         clock: returns monotonic nanoseconds.
         sockets: the open connections; this one removes itself when its socket has closed.
         counts: of the process; this connection adds to them.
+        limits: what the server may send in a second.
+        backlog: of the loop.
 
     Attributes:
         opened: done when the upgrade has ended, well or not; None afterwards.
@@ -56,34 +73,22 @@ class Connection(asyncio.Protocol):
             it to give a server that closes more than the usual time to do so.
         probe: see `loadtest.drops.kinds.Wire`.
         set_cookies: the Set-Cookie headers of the upgrade response.
+        unsent: what waits to be sent, while it is much; else None.
     """
 
     __slots__ = (
         "_client",
         "_clock",
-        "_counts",
-        "_deliver",
-        "_early",
-        "_fragments",
-        "_listener",
-        "_loop",
-        "_open",
-        "_ping_sent_ns",
         "_pinged_ns",
-        "_silent",
         "_sockets",
-        "_splitter",
         "_tail",
-        "_tcp",
-        "_text",
-        "_transport",
         "answered",
         "error",
-        "loss",
         "opened",
         "probe",
         "set_cookies",
         "tcp_ended",
+        "unsent",
     )
 
     def __init__(
@@ -92,30 +97,21 @@ class Connection(asyncio.Protocol):
         clock: Callable[[], int],
         sockets: set["Connection"],
         counts: WireCounts,
+        limits: Limits,
+        backlog: Backlog,
     ) -> None:
         self._client: ClientProtocol | None = client
-        self._sockets, self._counts = sockets, counts
-        self._open = False  # whether messages can be sent
+        super().__init__(clock, counts, limits, backlog)
+        self._sockets = sockets
         self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._listener: Listener | None = None
-        self._early: list[Data] | None = []  # messages before a listener is attached
-        self._deliver: Callable[[Data], None] = self._early.append
-        self._transport: asyncio.Transport | None = None
-        self._tcp: asyncio.Transport | None = None  # the one below TLS, or the same
-        self._fragments = bytearray()  # of an unfinished message
-        self._text = False  # whether the fragments are text
-        self._silent = False
-        self._splitter: Splitter | None = None  # once the WebSocket is open
         self._tail = b""  # last bytes of the upgrade response, where its blank line may begin
         self._pinged_ns = clock()
-        self._ping_sent_ns = 0  # 0 unless a ping waits for its pong
         self.opened: asyncio.Future[None] | None = self._loop.create_future()
         self.answered = False
         self.error: Exception | None = None
-        self.loss: Lost | None = None
         self.tcp_ended: Callable[[], None] | None = None
         self.probe: Data | None = None
+        self.unsent: Unsent | None = None
         self.set_cookies: tuple[str, ...] = ()
 
     # For the engine.
@@ -134,12 +130,15 @@ class Connection(asyncio.Protocol):
         """Report nothing more."""
         self._listener = None
         self._deliver = discard
+        self.resume_writing()
 
     def send(self, data: Data) -> None:
         """Send a whole message; do nothing if the connection is closing."""
         if not self._open or self._transport is None:
             return
-        if isinstance(data, str):
+        if self._deflate is not None:
+            frame = _compressed_frame(data, self._deflate)
+        elif isinstance(data, str):
             frame = masked_frame(TEXT, data.encode(), _MASKS.next())
         else:
             frame = masked_frame(BINARY, data, _MASKS.next())
@@ -175,19 +174,44 @@ class Connection(asyncio.Protocol):
         now_ns = self._clock()
         if self._ping_sent_ns:
             if now_ns - self._ping_sent_ns > timeout_ns:
-                self._end(without_close_frame("ping_timeout"))
-                self.abort()
+                self.ping_missed("")
         elif now_ns - self._pinged_ns > interval_ns and self._open and self._transport is not None:
             self._pinged_ns = self._ping_sent_ns = now_ns
-            self._transport.write(masked_frame(PING, _PING, _MASKS.next()))
+            self._transport.write(masked_frame(PING, KEEPALIVE, _MASKS.next()))
 
-    # asyncio.Protocol
+    def ping_missed(self, reason: str) -> None:
+        """End the connection: a pong, or the application's ping, is overdue and does not wait to be read."""
+        if self.loss is None and not self._behind:
+            self._end(without_close_frame("ping_timeout", reason))
+            self.abort()
+
+    def check_unsent(self, timeout_ns: int, *, excused: bool) -> None:
+        """End the connection if the server does not read what is sent to it; see `Unsent.flaw`."""
+        if self.unsent is None or not self._transport or not self._tcp:
+            return
+        excused |= self._behind
+        if flaw := self.unsent.flaw(self._transport, self._tcp, timeout_ns, excused=excused):
+            self._end(without_close_frame("not_reading", flaw))
+            self.abort()
+
+    # asyncio.Protocol; `Inflow` has the rest
+
+    def pause_writing(self) -> None:
+        """Take note that much is unsent."""
+        if self._open and self._listener is not None:
+            self.unsent = Unsent(self._clock, self._loop.create_future())
+
+    def resume_writing(self) -> None:
+        """Let those go on that wait for room."""
+        if self.unsent is not None and not self.unsent.room.done():
+            self.unsent.room.set_result(None)
+        self.unsent = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the TCP transport, then the TLS one if any; `upgrade` sends the upgrade request."""
         self._transport = transport  # type: ignore[assignment]  # always a Transport for streams
-        if self._tcp is None:
-            self._tcp = self._transport
+        transport.set_write_buffer_limits(FULL_BYTES)  # type: ignore[attr-defined]
+        self._tcp = self._tcp or self._transport
 
     def upgrade(self, headers: tuple[tuple[str, str], ...]) -> None:
         """Send the upgrade request; these headers replace the library's of the same name."""
@@ -202,25 +226,6 @@ class Connection(asyncio.Protocol):
         self._counts.upgrades += 1
         self._flush(client)
 
-    def data_received(self, data: bytes) -> None:
-        """Pass on whole messages, and feed everything else to the library's protocol."""
-        if self._splitter is None:
-            data = self._answer_received(data)
-            if self._splitter is None:
-                return
-        for opcode, piece in self._splitter.feed(data):
-            if opcode == TEXT:
-                self._text_received(piece)
-            elif opcode == BINARY:
-                self._counts.received += 1
-                self._deliver(piece)
-            elif opcode == LIBRARY:
-                self._feed(piece)
-            elif opcode == PING:
-                self._pong(piece)
-            elif piece == _PING:
-                self._ping_sent_ns = 0
-
     def _answer_received(self, data: bytes) -> bytes:
         """Feed the upgrade response to the library's protocol; return the bytes after a successful one."""
         end = (self._tail + data).find(b"\r\n\r\n") + 4 - len(self._tail)
@@ -229,23 +234,34 @@ class Connection(asyncio.Protocol):
             data = data[end:]
             client = self._library
             if client.state is OPEN:
-                self._splitter = Splitter(client.max_message_size or sys.maxsize)
-                self._open = True
-                self._counts.opened += 1
-                self._client = None
+                self._upgraded(client)
                 return data
         self._tail = (self._tail + data)[-3:]
         self._feed(data)
         return b""
 
+    def _upgraded(self, client: ClientProtocol) -> None:
+        limit = client.max_message_size or sys.maxsize
+        self._deflate = agreed(client.extensions, limit)
+        self._splitter = Splitter(limit, compressed=self._deflate is not None)
+        self._open = True
+        self._counts.opened_with(self._deflate)
+        self._client = None
+
     def _feed(self, data: bytes) -> None:
         """Feed the library's protocol, then handle its output and events."""
         client = self._library
+        splitter = self._splitter
+        if splitter is not None and splitter.room < splitter.limit and data[:2] in _EMPTY_FRAGMENTS:
+            # The library takes over within a message: it must know how much of it has been read.
+            client.receive_data(data[:2])
+            data, client.current_size = data[2:], splitter.limit - splitter.room
         client.receive_data(data)
         self._flush(client)
         for event in client.events_received():
             if isinstance(event, Frame):
-                self._frame_received(event)
+                if event.opcode is Opcode.CLOSE:
+                    self._close_received()
             elif isinstance(event, Response):
                 self.set_cookies = tuple(event.headers.get_all("Set-Cookie"))
         if client.parser_exc is not None:
@@ -266,9 +282,14 @@ class Connection(asyncio.Protocol):
             self._client = ClientProtocol(_ANY_URI, state=OPEN, max_size=limit)
         return self._client
 
+    def _ponged(self) -> None:
+        took_ns, self._ping_sent_ns = self._clock() - self._ping_sent_ns, 0
+        if self._listener is not None:
+            self._listener.ponged(took_ns)
+
     def _pong(self, payload: bytes) -> None:
         """Answer a ping (RFC 6455, section 5.5.2); end the connection if too many pongs are unsent."""
-        if self._transport is None or self._silent:
+        if self._transport is None or self._mute:
             return
         self._transport.write(masked_frame(PONG, payload, _MASKS.next()))
         if self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
@@ -302,40 +323,21 @@ class Connection(asyncio.Protocol):
         if self.opened is not None and not self.opened.done():
             self.opened.set_result(None)
 
-    def _frame_received(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
-            self._close_received()
-        elif frame.opcode not in (Opcode.PING, Opcode.PONG):
-            self._data_received(frame)
+    def flooded(self, reason: str) -> None:
+        """End the connection because the server sends too much: 1008, then RST, as nobody reads on."""
+        if self.loss is None:
+            self._fail(1008, "too much was sent")
+            self._end(without_close_frame("flooded", reason))
+            self.reset()
 
-    def _data_received(self, frame: Frame) -> None:
-        data = frame.data
-        if frame.opcode is Opcode.CONT or not frame.fin:
-            if frame.opcode is not Opcode.CONT:
-                self._text = frame.opcode is Opcode.TEXT
-            self._fragments += data
-            if not frame.fin:
-                return
-            data, self._fragments = self._fragments, bytearray()
-            text = self._text
-        else:
-            text = frame.opcode is Opcode.TEXT
-        if text:
-            self._text_received(data)
-        else:
-            self._counts.received += 1
-            self._deliver(bytes(data))
+    def _violated(self, error: Exception) -> None:
+        self._fail(*close_for(error))
+        self._protocol_failed(error)
 
-    def _text_received(self, data: BytesLike) -> None:
-        try:
-            message = str(data, "utf-8")
-        except UnicodeDecodeError as error:
-            self._library.fail(1007, "invalid UTF-8")
-            self._flush(self._library)
-            self._protocol_failed(error)
-            return
-        self._counts.received += 1
-        self._deliver(message)
+    def _fail(self, code: int, reason: str) -> None:
+        """Tell the server why its connection fails (RFC 6455, section 7.1.7)."""
+        self._library.fail(code, reason)
+        self._flush(self._library)
 
     def _close_received(self) -> None:
         self._end(by_close_frame(self._library.close_rcvd))
@@ -359,6 +361,8 @@ class Connection(asyncio.Protocol):
             return
         self.loss = lost
         self._open = False
+        if self._splitter is not None:
+            self._splitter.discard()
         listener = self._listener
         self.detach()
         if listener is not None:
@@ -369,7 +373,7 @@ class Connection(asyncio.Protocol):
         for data in client.data_to_send():
             # Empty data asks for EOF. It is ignored: a failed upgrade is aborted by its caller, and after the
             # closing handshake the server closes TCP.
-            if data and transport is not None and not self._silent:
+            if data and transport is not None and not self._mute:
                 transport.write(data)
                 if data[0] == _CLOSE_FRAME and client.close_sent is not None:
                     self._counts.closes[int(client.close_sent.code)] += 1
@@ -398,19 +402,9 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    def pause_reading(self) -> None:
-        """Stop reading from the socket; below TLS, whose own transport would keep reading ahead."""
-        if self._tcp is not None and not self._tcp.is_closing():
-            self._tcp.pause_reading()
-
     def has_unread(self) -> bool:
         """Return whether the kernel holds bytes that were not read."""
         return self._tcp is not None and not self._tcp.is_closing() and raw_tcp.has_unread(self._tcp)
-
-    def resume_reading(self) -> None:
-        """Resume reading."""
-        if self._tcp is not None and not self._tcp.is_closing():
-            self._tcp.resume_reading()
 
     def hold_back(self) -> None:
         """Hold back what is sent from now on."""
@@ -419,17 +413,19 @@ class Connection(asyncio.Protocol):
 
     def end_writing(self) -> None:
         """Send what was held back and FIN, below TLS, which has no half-closed connections."""
-        self._open = False
+        self._open, self._mute = False, True
         if self._tcp is not None and not self._tcp.is_closing():
             self._tcp.write_eof()
 
     def go_silent(self) -> None:
         """Stop writing and keepalive, and discard what is read, the connection's end included."""
-        self._silent = True
+        self._silent = self._mute = True
         self._open = False
         self.detach()
         if self._tcp is not None and not self._tcp.is_closing():
-            raw_tcp.Silence(self._tcp_has_ended, self._silence_lost).take_over(self._tcp)
+            raw_tcp.Silence(self._tcp_has_ended, self._silence_lost, self._backlog.surplus).take_over(
+                self._tcp
+            )
 
     def _silence_lost(self, error: Exception | None) -> None:
         self.abort()  # the transport of TLS, if any, was not told

@@ -28,6 +28,15 @@ def by_violation(error: Exception) -> Lost:
     return without_close_frame(cause, one_line(str(error), _REASON_LENGTH))
 
 
+def close_for(error: Exception) -> tuple[int, str]:
+    """Return the close code and the reason that tell a server what its message violates (RFC 6455, 7.4.1)."""
+    if isinstance(error, UnicodeDecodeError):
+        return 1007, "invalid UTF-8"
+    if isinstance(error, PayloadTooBig):
+        return 1009, "the message is too big"
+    return 1002, "the message cannot be decompressed"
+
+
 def by_tcp(error: Exception | None) -> Lost:
     """Return the end of the socket with this error; None is a FIN."""
     return without_close_frame(

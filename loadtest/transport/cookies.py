@@ -57,6 +57,24 @@ def header(cookies: Mapping[str, str]) -> str | None:
     return "; ".join(pairs) or None
 
 
+def in_one_header(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return headers with all their cookies in one Cookie header (RFC 6265, section 5.4), which comes last.
+
+    Of two cookies with the same name the later one is sent: what a server set replaces what was given.
+    """
+    others: list[tuple[str, str]] = []
+    cookies: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() != "cookie":
+            others.append((name, value))
+            continue
+        pairs = filter(None, (pair.strip(" \t") for pair in value.split(";")))
+        cookies |= {pair.partition("=")[0]: pair for pair in pairs}
+    if cookies:
+        others.append(("Cookie", "; ".join(cookies.values())))
+    return tuple(others)
+
+
 def _can_be_sent(name: str, value: str) -> bool:
     if len(name) + len(value) > MAX_LENGTH:
         return False

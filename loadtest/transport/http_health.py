@@ -13,6 +13,7 @@ from msgspec import Struct
 from loadtest.errors import InvalidSetting
 from loadtest.text import one_line, public_path
 from loadtest.transport.bounded_http import bounded_connection
+from loadtest.transport.proxies import Proxy, ProxyRefused
 from loadtest.transport.target import Target
 
 TIME_LIMIT_S = 10.0
@@ -76,16 +77,25 @@ class Answer:
         return [value for one, value in self.headers if one.lower() == name.lower()]
 
 
-def ask(target: Target, path: str, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+def ask(
+    target: Target, path: str, headers: Sequence[tuple[str, str]] = (), proxy: Proxy | None = None
+) -> Answer:
     """Send one GET request, without following redirects.
 
     Args:
         target: the server.
         path: path and query.
         headers: to send with it, as each session sends them with its upgrade.
+        proxy: the proxy to send it through, None for none.
     """
     connection = bounded_connection(
-        target.host, target.port, target.tls, time_limit_s=TIME_LIMIT_S, size_limit=SIZE_LIMIT
+        target.host,
+        target.port,
+        target.tls,
+        time_limit_s=TIME_LIMIT_S,
+        size_limit=SIZE_LIMIT,
+        server_name=target.server_name,
+        proxy=proxy,
     )
     started_ns = time.monotonic_ns()
     try:
@@ -98,6 +108,8 @@ def ask(target: Target, path: str, headers: Sequence[tuple[str, str]] = ()) -> A
         return Answer(health=health, headers=tuple(response.getheaders()), body=_body(response))
     except http.client.InvalidURL:  # its text quotes the path, which may hold a secret
         problem = "the path has characters that a URL must not have"
+    except ProxyRefused as refused:
+        problem = one_line(f"the proxy did not let it through: {refused.detail}")
     except (OSError, ValueError, http.client.HTTPException) as error:
         problem = one_line(f"{type(error).__name__}: {error}")
     finally:

@@ -11,6 +11,9 @@ class Listener(Protocol):
     def received(self, data: Data) -> None:
         """Handle a whole message."""
 
+    def ponged(self, took_ns: int) -> None:
+        """Take note of how long a keepalive ping took to its pong."""
+
     def lost(self, lost: Lost) -> None:
         """Handle the end of the connection; it is the last call."""
 

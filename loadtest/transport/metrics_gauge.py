@@ -17,8 +17,6 @@ from itertools import islice
 from typing import Final
 from urllib.parse import urlsplit
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from loadtest.errors import NOT_SHOWN, GaugeUnreadable, InvalidSetting
 from loadtest.text import one_line, public_url
 from loadtest.transport.bounded_http import bounded_connection
@@ -157,6 +155,8 @@ class MetricsGauge:
 
 def _samples(line: str) -> list[tuple[str, dict[str, str], float]]:
     """Return the sample of a line as (name, labels, value); empty if it is malformed."""
+    from prometheus_client.parser import text_string_to_metric_families  # slow, and few runs need it
+
     try:
         return [
             (sample.name, dict(sample.labels), float(sample.value))

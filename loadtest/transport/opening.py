@@ -1,20 +1,19 @@
-"""Opening a WebSocket: DNS, TCP, TLS and the upgrade, each timed, with one form for every failure.
+"""Opening a WebSocket: DNS, TCP or a proxy, TLS and the upgrade, each timed.
 
-Exceptions of other libraries are translated here, once, into `ConnectFailed`: the phase that failed, a short
-stable cause to count by, and a bounded line for people. The line quotes the beginning of the server's
-response, without the token.
+Every failure leaves as `ConnectFailed` (`loadtest.transport.refusals`).
 """
 
 import asyncio
 import errno
 import itertools
 import os
-import socket
 import ssl
 import sys
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import anyio
 from websockets.client import ClientProtocol
@@ -22,102 +21,22 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from loadtest.errors import ConnectFailed
-from loadtest.events import UNREACHABLE, Endpoint, Phases, Refused
-from loadtest.text import LINE_LENGTH, Secrets, public_line
+from loadtest.events import Endpoint, Phases
+from loadtest.transport import refusals
+from loadtest.transport.backlog import Backlog
 from loadtest.transport.connection import Connection
-from loadtest.transport.retry_after import retry_after_s
+from loadtest.transport.deflate import offer
+from loadtest.transport.meter import Limits
+from loadtest.transport.names import Address, Names, first_to_connect
+from loadtest.transport.proxies import SERVER_UNREACHABLE, Proxy, ProxyRefused
+from loadtest.transport.request_headers import merged
 from loadtest.transport.target import Target
+from loadtest.transport.tls_alerts import CertificateRequests
+from loadtest.transport.tunnel import Tunnel
 from loadtest.transport.wire_counts import WireCounts
 
-Address = tuple[str, int]
-"""Host and port of a socket."""
-
-
-class Names:
-    """The target's addresses: resolved at most once every `FRESH_S`, and used in turn.
-
-    A known answer is used until DNS has returned the next one: attempts do not wait for a refresh. If a
-    refresh fails, it is repeated after `FRESH_S`.
-
-    A name with several addresses usually has several front ends, and real clients spread over them. So do
-    these attempts; otherwise the whole run would go to the first address. Only addresses of the family that
-    the system prefers are used in turn (RFC 6724); the others are tried when all of these fail.
-    """
-
-    FRESH_S = 30.0
-    """How long an answer is used, so that a mass reconnect does not resolve the name for each attempt."""
-
-    def __init__(self, target: Target, clock: Callable[[], int]) -> None:
-        self._target = target
-        self._clock = clock
-        self._known: list[Address] = []  # the latest answer
-        self._question: asyncio.Future[None] | None = None
-        self._asked_ns = 0
-        self._turn = itertools.count()
-        self.in_turn = 1  # number of addresses used in turn
-
-    async def addresses(self, source: Address | None) -> list[Address]:
-        """Return the addresses that an attempt should try, in order.
-
-        Args:
-            source: the local address, whose family the addresses must have; None for any.
-
-        Raises:
-            OSError: the name cannot be resolved.
-        """
-        found = await self._found()
-        wanted = is_ipv6(found[0] if source is None else source)
-        first = [address for address in found if is_ipv6(address) == wanted]
-        others = [address for address in found if is_ipv6(address) != wanted] if source is None else []
-        self.in_turn = max(1, len(first))
-        at = next(self._turn) % self.in_turn
-        return [*first[at:], *first[:at], *others]
-
-    async def _found(self) -> list[Address]:
-        """Return the latest answer, waiting only for the first one; refresh an old one in the background."""
-        now_ns = self._clock()
-        fresh = bool(self._known) and now_ns - self._asked_ns <= self.FRESH_S * 1e9
-        question = self._question
-        if question is None or (question.done() and not fresh):
-            self._asked_ns = now_ns
-            question = self._question = asyncio.ensure_future(self._ask())
-        if not self._known:
-            # Shielded: an attempt that times out must not cancel the query of the others.
-            await asyncio.shield(question)
-        return self._known
-
-    async def _ask(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.getaddrinfo(self._target.host, self._target.port, type=socket.SOCK_STREAM)
-        except UnicodeError:  # a label is empty or longer than 63 characters
-            raise socket.gaierror(socket.EAI_NONAME, "this cannot be a host's name") from None
-        except OSError:
-            if not self._known:
-                raise
-        else:
-            self._known = list(dict.fromkeys((str(at[0]), int(at[1])) for _, _, _, _, at in found))
-
-
-def is_ipv6(address: Address) -> bool:
-    """Return whether an address is IPv6 rather than IPv4."""
-    return ":" in address[0]
-
-
-DETAIL_LENGTH = LINE_LENGTH
-
-_CAUSES = {
-    errno.ECONNREFUSED: "refused",
-    errno.ECONNRESET: "reset",
-    errno.EHOSTUNREACH: "unreachable",
-    errno.ENETUNREACH: "unreachable",
-    errno.ETIMEDOUT: "timeout",
-    errno.EADDRNOTAVAIL: "out_of_ports",
-    errno.EADDRINUSE: "out_of_ports",  # the system's error when a source address was given
-    errno.EMFILE: "out_of_files",
-    errno.ENFILE: "out_of_files",
-}
+Dialled = TypeVar("Dialled", Connection, Tunnel)
+"""What a TCP connection is made for."""
 
 
 @dataclass(slots=True)
@@ -165,17 +84,6 @@ def fail_after(timeout_s: float) -> Iterator[None]:
         raise TimeoutError
 
 
-class _NoneSelected(InvalidHandshake):
-    """The server has accepted the upgrade, but selected none of the subprotocols offered.
-
-    RFC 6455 allows that; browsers fail the connection (WHATWG WebSockets, section 2).
-    """
-
-    def __init__(self, offered: Sequence[str]) -> None:
-        more = ", …" if len(offered) > 1 else ""  # one of them may be a token
-        super().__init__(f"the server selected none of the subprotocols offered ({offered[0]}{more})")
-
-
 class Dialer:
     """Opens the WebSockets of a run.
 
@@ -190,6 +98,9 @@ class Dialer:
         source_ips: local addresses to connect from, in turn; empty for the system's choice.
         most_connections: maximum number at the same time; beyond it attempts fail with `out_of_files`.
         counts: what the connections send and receive is added to these; None to count for nobody.
+        limits: what the server may send on one connection in a second.
+        compression: what to offer, a key of `loadtest.transport.deflate.OFFERS`.
+        proxy: the proxy to connect through, None for none.
     """
 
     def __init__(
@@ -205,6 +116,9 @@ class Dialer:
         source_ips: Sequence[str] = (),
         most_connections: int = sys.maxsize,
         counts: WireCounts | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        compression: str = "off",
+        proxy: Proxy | None = None,
     ) -> None:
         self._target = target
         self._clock = clock
@@ -213,13 +127,21 @@ class Dialer:
         self._subprotocols = tuple(subprotocols)
         self._subprotocol_optional = subprotocol_optional
         self._max_message_bytes = max_message_bytes
-        self._names = Names(target, clock)
+        self._compression = compression
+        self._proxy = proxy
+        next_host = target if proxy is None else proxy
+        self._names = Names(next_host.host, next_host.port, clock)
+        self._server_names = Names(target.host, target.port, clock)  # for a proxy that wants an address
         self._source_ips = tuple(source_ips)
         self._sources = itertools.cycle((address, 0) for address in source_ips)
         self._sockets: set[Connection] = set()  # open ones, including those without a listener
         self._most_connections = most_connections
         self._counts = WireCounts() if counts is None else counts
+        self._limits = limits
+        self._backlog: Backlog | None = None  # of the loop that opens the first connection
         self._dialling = 0  # connections that are not yet in `_sockets`
+        self._has_opened = False  # whether the server has ever let a connection in
+        self._certificate_requests = CertificateRequests(target.tls) if target.tls is not None else None
 
     @property
     def connections(self) -> int:
@@ -249,28 +171,41 @@ class Dialer:
             ConnectFailed: the WebSocket did not open.
         """
         attempt = _Attempt(self._clock)
+        if self._proxy is not None:
+            secrets = (*secrets, *self._proxy.secrets)
         try:
             with fail_after(self._timeout_s):
                 connection = await self._open(endpoint, attempt)
         except TimeoutError:
-            detail = f"no answer within {self._timeout_s:g} s"
-            raise _failed(attempt.phase, "timeout", detail, secrets) from None
-        except OSError as error:
-            raise _failed(attempt.phase, _cause(error), _text(error), secrets) from error
-        except EOFError:
-            detail = "the connection ended before the server answered"
-            raise _failed(attempt.phase, "eof", detail, secrets) from None
+            raise refusals.by_timeout(attempt.phase, self._timeout_s, secrets) from None
+        except ProxyRefused as error:
+            raise refusals.by_proxy(error, secrets) from error
+        except (OSError, EOFError) as error:
+            if attempt.phase in ("tls", "upgrade") and self._lacks_certificate(error):
+                raise refusals.by_missing_certificate() from error
+            raise refusals.by_error(attempt.phase, error, secrets) from error
         except InvalidHandshake as error:
-            raise _refused_upgrade(error, secrets) from error
+            raise refusals.by_answer(error, secrets) from error
+        self._has_opened = True
         return connection, Phases(**attempt.took_ns)
 
+    def _lacks_certificate(self, error: OSError | EOFError) -> bool:
+        """Return whether an end of the connection is for want of a client certificate.
+
+        A server that asks for one and has let connections in without it has another reason.
+        """
+        asked = self._certificate_requests is not None and self._certificate_requests.asked
+        ended = isinstance(error, EOFError | ConnectionResetError | ssl.SSLError)
+        verified = not isinstance(error, ssl.SSLCertVerificationError)
+        return asked and ended and verified and not self._target.shows_certificate and not self._has_opened
+
     async def _open(self, endpoint: Endpoint, attempt: _Attempt) -> Connection:
-        attempt.enter("dns")
-        source = next(self._sources, None)
-        addresses = await self._names.addresses(source)
-        attempt.enter("tcp")
         client = self._protocol(endpoint)
-        connection = await self._connect(addresses, source, client)
+        source = next(self._sources, None)
+        if self._proxy is None:
+            connection = await self._direct(client, source, attempt)
+        else:
+            connection = await self._through(self._proxy, client, source, attempt)
         if connection.loss is None:
             self._sockets.add(connection)
         try:
@@ -287,6 +222,55 @@ class Dialer:
         attempt.enter("established")
         return connection
 
+    async def _direct(self, client: ClientProtocol, source: Address | None, attempt: _Attempt) -> Connection:
+        attempt.enter("dns")
+        addresses = await self._names.addresses(source)
+        attempt.enter("tcp")
+        return await self._connect(addresses, source, lambda: self._connection(client))
+
+    async def _through(
+        self, proxy: Proxy, client: ClientProtocol, source: Address | None, attempt: _Attempt
+    ) -> Connection:
+        hosts = [self._target.host]
+        if proxy.takes_addresses:
+            attempt.enter("dns")
+            hosts = [host for host, _ in await self._server_names.addresses(None)]
+        attempt.enter("proxy")
+        tunnel = await self._tunnel(proxy, hosts, source)
+        connection = self._connection(client)
+        tunnel.hand_over(connection)
+        return connection
+
+    async def _tunnel(self, proxy: Proxy, hosts: Sequence[str], source: Address | None) -> Tunnel:
+        """Return a connection through the proxy to the first of the server's hosts that it reaches."""
+        untried = deque(hosts)
+        while True:
+            try:
+                tunnel = await self._tunnel_to(proxy, untried.popleft(), source)
+            except ProxyRefused as refused:
+                if refused.cause != SERVER_UNREACHABLE or not untried:
+                    raise
+            else:
+                self._counts.passed_over += len(untried) < len(hosts) - 1
+                return tunnel
+
+    async def _tunnel_to(self, proxy: Proxy, host: str, source: Address | None) -> Tunnel:
+        steps = proxy.steps(host, self._target.port)
+        tunnel = await self._connect(await self._names.addresses(source), source, lambda: Tunnel(steps))
+        self._dialling += 1
+        try:
+            await tunnel.through(proxy.tls, proxy.host)
+        except BaseException:
+            tunnel.abort()
+            raise
+        finally:
+            self._dialling -= 1
+        return tunnel
+
+    def _connection(self, client: ClientProtocol) -> Connection:
+        backlog = self._backlog = self._backlog or Backlog(asyncio.get_running_loop())
+        return Connection(client, self._clock, self._sockets, self._counts, self._limits, backlog)
+
     async def close(self) -> None:
         """Abort every connection, and return when all sockets are closed, after 1 s at most."""
         for connection in tuple(self._sockets):
@@ -301,20 +285,27 @@ class Dialer:
         path, _, query = endpoint.path.partition("?")
         uri = WebSocketURI(target.tls is not None, target.host, target.port, path, query)
         subprotocols = [Subprotocol(name) for name in (*endpoint.subprotocols, *self._subprotocols)]
-        return ClientProtocol(uri, subprotocols=subprotocols or None, max_size=self._max_message_bytes)
+        return ClientProtocol(
+            uri,
+            extensions=offer(self._compression),
+            subprotocols=subprotocols or None,
+            max_size=self._max_message_bytes,
+        )
 
     async def _secure(self, connection: Connection, tls: ssl.SSLContext) -> None:
         loop = asyncio.get_running_loop()
         secured = await loop.start_tls(
-            connection.transport, connection, tls, server_hostname=self._target.host
+            connection.transport, connection, tls, server_hostname=self._target.server_name
         )
         if secured is None or connection.loss is not None:
             raise ConnectionResetError(errno.ECONNRESET, "the connection ended during the TLS handshake")
         connection.connection_made(secured)
+        if self._certificate_requests is not None:
+            self._certificate_requests.stop(tls)
 
     async def _upgrade(self, connection: Connection, endpoint: Endpoint) -> None:
         assert connection.opened is not None
-        connection.upgrade((*self._headers, *endpoint.headers))
+        connection.upgrade(merged((*self._headers, *endpoint.headers)))
         await connection.opened
         connection.opened = None
         error = connection.handshake_error
@@ -328,86 +319,37 @@ class Dialer:
         """Fail the upgrade if the server has selected none of the subprotocols that were offered."""
         offered = client.available_subprotocols
         if offered and client.subprotocol is None and not self._subprotocol_optional:
-            raise _NoneSelected(offered)
+            raise refusals.NoneSelected(offered)
+
+    @property
+    def unread_ns(self) -> int:
+        """How long received bytes have waited so far, because the servers send more than can be read."""
+        return self._backlog.waited_ns if self._backlog is not None else 0
 
     async def _connect(
-        self, addresses: list[Address], source: Address | None, client: ClientProtocol
-    ) -> Connection:
+        self, addresses: list[Address], source: Address | None, protocol: Callable[[], Dialled]
+    ) -> Dialled:
         """Return a TCP connection to the first address that accepts one."""
-        failure = OSError(errno.EHOSTUNREACH, "the target has no address of the source address's family")
-        for address in addresses:
-            try:
-                return await self._dial(address, source, client)
-            except OSError as error:
-                failure = error
-        raise failure
+        if not addresses:
+            problem = "the target has no address of the source address's family"
+            raise OSError(errno.EHOSTUNREACH, problem)
 
-    async def _dial(self, address: Address, source: Address | None, client: ClientProtocol) -> Connection:
+        async def dial(address: Address) -> Dialled:
+            return await self._dial(address, source, protocol)
+
+        connection, position = await first_to_connect(addresses, dial, lambda second: second.abort())
+        self._counts.passed_over += position > 0
+        return connection
+
+    async def _dial(
+        self, address: Address, source: Address | None, protocol: Callable[[], Dialled]
+    ) -> Dialled:
         if self.connections >= self._most_connections:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        loop = asyncio.get_running_loop()
         self._dialling += 1
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(client, self._clock, self._sockets, self._counts),
-                *address,
-                local_addr=source,
-            )
+            _, connection = await loop.create_connection(protocol, *address, local_addr=source)
         finally:
             self._dialling -= 1
         return connection
-
-
-def _cause(error: OSError) -> str:
-    if isinstance(error, socket.gaierror):
-        return "unknown_host"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return "certificate"
-    if isinstance(error, ssl.SSLError):
-        return "tls"
-    return _CAUSES.get(error.errno or 0, "reset" if isinstance(error, ConnectionError) else "os_error")
-
-
-_HINTS = {
-    "certificate": "trust it with --ws-tls-ca, or accept any with --ws-tls-insecure",
-    "tls": "is this a TLS port (else use ws://), and does it want a client certificate (--ws-tls-cert)?",
-}
-
-
-def _text(error: OSError) -> str:
-    text = error.strerror or str(error) or type(error).__name__
-    hint = _HINTS.get(_cause(error))
-    return f"{text}; {hint}" if hint else text
-
-
-def _refused_upgrade(error: InvalidHandshake, secrets: Collection[str]) -> ConnectFailed:
-    if isinstance(error, InvalidStatus):
-        status = error.response.status_code
-        location = " ".join(error.response.headers.get_all("Location"))
-        body = bytes(error.response.body).decode("utf-8", "replace")
-        detail = f"HTTP {status} {location} {body}"
-        wait_s = retry_after_s(status, error.response.headers)
-        return _failed("upgrade", f"http_{status}", detail, secrets, answered=True, wait_s=wait_s)
-    cause = "no_subprotocol" if isinstance(error, _NoneSelected) else "bad_handshake"
-    text = f"{error}: {error.__cause__}" if error.__cause__ else str(error)
-    return _failed("upgrade", cause, text, secrets, answered=True)
-
-
-def _failed(
-    phase: str,
-    cause: str,
-    detail: str,
-    secrets: Collection[str],
-    *,
-    answered: bool = False,
-    wait_s: float = 0.0,
-) -> ConnectFailed:
-    known = Secrets(secrets)
-    return ConnectFailed(
-        Refused(
-            phase=phase,
-            cause=cause,
-            detail=public_line(" ".join(detail.split()), known, DETAIL_LENGTH),
-            unreachable=not answered and cause in UNREACHABLE,
-            retry_after_s=wait_s,
-        )
-    )

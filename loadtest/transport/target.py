@@ -2,17 +2,23 @@
 
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from loadtest.errors import NOT_SHOWN, InvalidSetting
+from loadtest.regular_files import read_regular
 from loadtest.text import public_url
+from loadtest.values import text_problem
 
 URL_FORM = "ws://HOST[:PORT][/PATH] or wss://HOST[:PORT][/PATH]"
 """How the URL of a server is written."""
 
 _SECURE_SCHEMES = {"ws": False, "http": False, "wss": True, "https": True}
+
+
+_MAX_PEM = 16 << 20
+"""Bytes of a PEM file: the certificates of all public authorities take 250 KB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,15 @@ class Tls:
     key: Path | None = None
     insecure: bool = False
 
+    def check(self) -> None:
+        """Check the files, also where ws:// does not use them.
+
+        Raises:
+            InvalidSetting: see `context`.
+        """
+        if self.ca is not None or self.cert is not None or self.key is not None:
+            self.context()
+
     def context(self) -> ssl.SSLContext:
         """Return the TLS context for all connections of a run.
 
@@ -38,7 +53,10 @@ class Tls:
             InvalidSetting: a file is missing or not valid, or there is a key without a certificate.
         """
         try:
-            context = ssl.create_default_context(cafile=self.ca)
+            trusted = None if self.ca is None else _pem(self.ca).decode("ascii")
+            context = ssl.create_default_context(cadata=trusted or None)
+        except UnicodeDecodeError as error:
+            raise _bad_file("--ws-tls-ca", self.ca, OSError("it holds other bytes than ASCII")) from error
         except (OSError, ssl.SSLError) as error:
             raise _bad_file("--ws-tls-ca", self.ca, error) from error
         if self.insecure:
@@ -48,10 +66,19 @@ class Tls:
             raise InvalidSetting("--ws-tls-key", str(self.key), "needs --ws-tls-cert")
         if self.cert is not None:
             try:
+                for file in filter(None, (self.cert, self.key)):
+                    _pem(file)  # OpenSSL would wait for a FIFO, and read a device for ever
                 context.load_cert_chain(self.cert, self.key)
             except (OSError, ssl.SSLError) as error:
                 raise _bad_file("--ws-tls-cert", self.cert, error) from error
         return context
+
+
+def _pem(file: Path) -> bytes:
+    data = read_regular(file, _MAX_PEM, follow=True)
+    if b"-----BEGIN" not in data:
+        raise OSError("nothing in it begins with -----BEGIN")
+    return data
 
 
 def _bad_file(option: str, path: Path | None, error: OSError) -> InvalidSetting:
@@ -66,25 +93,32 @@ class Target:
         host: host name or IP address.
         port: TCP port.
         tls: the TLS context for wss, None for ws.
+        sni: the server's name in TLS, if it is not the host.
+        shows_certificate: whether the TLS context has a client certificate.
     """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
+    sni: str = field(default="", kw_only=True)
+    shows_certificate: bool = field(default=False, kw_only=True)
 
     @classmethod
-    def parse(cls, url: str, tls: Tls, *, option: str = "--host") -> "Target":
+    def parse(cls, url: str, tls: Tls, *, option: str = "--host", sni: str = "") -> "Target":
         """Read a `ws://`, `wss://`, `http://` or `https://` URL; `path_in` reads its path.
 
         Args:
             url: as typed.
             tls: settings for `wss://` and `https://`.
             option: name of the option in errors.
+            sni: the server's name in TLS, if it is not the host.
 
         Raises:
             InvalidSetting: the URL is not valid or holds credentials, or a TLS setting is not valid.
         """
         malformed = InvalidSetting(option, public_url(url), f"must be {URL_FORM}")
+        if problem := text_problem(url, one_line=True):  # urlsplit drops tabs and line breaks
+            raise InvalidSetting(option, public_url(url), problem)
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -97,10 +131,23 @@ class Target:
             raise malformed
         if parts.fragment:  # RFC 6455, section 3
             raise InvalidSetting(option, public_url(url), "must not hold a fragment (#…)")
-        return cls(parts.hostname, port or (443 if secure else 80), tls.context() if secure else None)
+        if sni and not secure:
+            raise InvalidSetting("--ws-sni", sni, "needs a server with TLS: wss://")
+        return cls(
+            parts.hostname,
+            port or (443 if secure else 80),
+            tls.context() if secure else None,
+            sni=sni,
+            shows_certificate=secure and tls.cert is not None,
+        )
 
     def __str__(self) -> str:
         return f"{'wss' if self.tls else 'ws'}://{self._address}"
+
+    @property
+    def server_name(self) -> str:
+        """The name that is sent in TLS, and that the server's certificate must have."""
+        return self.sni or self.host.partition("%")[0]
 
     @property
     def http_url(self) -> str:
@@ -172,3 +219,14 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def reserved_port() -> socket.socket:
+    """Return a socket that keeps a free port of LOOPBACK from others until a server listens there.
+
+    Two sockets with SO_REUSEADDR may have one address as long as only one of them listens.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind((LOOPBACK, 0))
+    return reserved

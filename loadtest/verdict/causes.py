@@ -18,7 +18,7 @@ from loadtest.text import counted, one_line
 DETAIL_LENGTH = 100
 """Characters quoted of what the server or the system said."""
 
-_PHASES = ("dns", "tcp", "tls", "upgrade", "token", "login", "established", "working")
+_PHASES = ("dns", "tcp", "proxy", "tls", "upgrade", "token", "login", "established", "working")
 _ERROR = re.compile(rf"(?P<phase>{'|'.join(_PHASES)}): (?P<cause>\w+)")
 
 
@@ -34,17 +34,22 @@ class Cause(NamedTuple):
     advice: str
 
 
-_READ_LOG = "look for the session and the time of the first error in the server's log"
+_READ_LOG = "find the first error's session and time in the server's log"
 _ADDRESS = "check the host and the port of --host"
 _PATH = "check --ws-path, and where the proxy in front sends that path"
 _PROXY = "check --ws-path, and that the proxy in front passes on the headers Upgrade and Connection"
 _LOGIN = (
-    "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired? One of "
-    "--ws-token-cmd that does may need --ws-token-ttl."
+    "check --ws-token (or LOCUST_WS_TOKEN): is it valid for this server, and has it expired? Tokens from "
+    "--ws-token-cmd that expire need --ws-token-ttl"
 )
 _TLS_PORT = (
     "is this a TLS port (else use ws://), and does the server want a client certificate (--ws-tls-cert)?"
 )
+_CERTIFICATE = (
+    "give a client certificate of an authority that the server trusts (--ws-tls-cert, --ws-tls-key)"
+)
+_OF_PROXY = "check the address of --ws-proxy, and that the proxy is up"
+_BEHIND_PROXY = "ask the proxy's operator whether it lets this machine through to this host and port"
 _BUSY = (
     "is the server fully started, and has it, or the proxy in front, room for all connections of this run?"
 )
@@ -59,6 +64,39 @@ _CAUSES: Final[Mapping[str, Cause]] = {
     ),
     "tcp: unreachable": Cause("no route to {server}", f"{_ADDRESS}, and the network of this machine"),
     "tcp": Cause("no connection to {server}: {detail}", f"{_ADDRESS}, and the network of this machine"),
+    "proxy: unknown_host": Cause("the name of the proxy {proxy} was not resolved: {detail}", _OF_PROXY),
+    "proxy: refused": Cause("connection refused by the proxy {proxy}", _OF_PROXY),
+    "proxy: timeout": Cause("no answer from the proxy {proxy} within {timeout} s", _OF_PROXY),
+    "proxy: unreachable": Cause("no route to the proxy {proxy}", _OF_PROXY),
+    "proxy: certificate": Cause(
+        "the certificate of the proxy {proxy} was not accepted: {detail}",
+        "trust its issuer with --ws-tls-ca FILE, or accept any certificate with --ws-tls-insecure",
+    ),
+    "proxy: answered_407": Cause(
+        "the proxy {proxy} wants a login, or another one: {detail}",
+        "give it in the URL of --ws-proxy: http://USER:PASSWORD@HOST:PORT",
+    ),
+    "proxy: login": Cause(
+        "the proxy {proxy} refused the login: {detail}",
+        "give it in the URL of --ws-proxy: socks5://USER:PASSWORD@HOST:PORT",
+    ),
+    "proxy: bad_answer": Cause(
+        "the proxy {proxy} did not answer as such a proxy does: {detail}",
+        "check scheme and port of --ws-proxy: http, https, socks5 and socks5h are four protocols",
+    ),
+    "proxy: server_unreachable": Cause(
+        "the proxy {proxy} does not reach {server}: {detail}",
+        f"is the server up, and does the proxy know its name? Else {_BEHIND_PROXY}",
+    ),
+    "proxy": Cause("the proxy {proxy} did not let a connection to {server} through: {detail}", _BEHIND_PROXY),
+    "tls: client_certificate": Cause("{server} wants a client certificate, and none was given", _CERTIFICATE),
+    "tls: client_certificate_refused": Cause(
+        "{server} did not accept the client certificate: {detail}", _CERTIFICATE
+    ),
+    "tls: unrecognized_name": Cause(
+        "{server} does not know the name that was sent in TLS: {detail}",
+        "give the name that its certificate has: in --host, or with --ws-sni",
+    ),
     "tls: certificate": Cause(
         "the certificate of {server} was not accepted: {detail}",
         "trust its issuer with --ws-tls-ca FILE, or accept any certificate with --ws-tls-insecure; one that "
@@ -75,6 +113,11 @@ _CAUSES: Final[Mapping[str, Cause]] = {
         "{detail}",
         "let the server select one of them: browsers fail such a connection. Check --ws-subprotocol and the "
         "dialect's subprotocols, or accept it with --ws-subprotocol-optional",
+    ),
+    "upgrade: extension": Cause(
+        "the server selected extensions that were not offered so: {detail}",
+        "the server, or a proxy in front, does not negotiate compression as RFC 7692 says: try another value "
+        "of --ws-compression",
     ),
     "upgrade: timeout": Cause(
         "no answer to the upgrade for {path} within {timeout} s",
@@ -110,15 +153,15 @@ _HTTP: Final[Mapping[str, Cause]] = {
         "HTTP {status} for {path}, no upgrade to WebSocket", f"this path answers plain HTTP: {_PROXY}"
     ),
     "3": Cause(
-        "HTTP {status} for {path}, a redirect",
-        "WebSocket clients follow no redirects: give --host and --ws-path as in the Location it names",
+        "a redirect of {path}: {detail}",
+        "WebSocket clients follow no redirects: give --host and --ws-path as in the redirect's target",
     ),
     "400": Cause("", f"the server rejected the upgrade request as malformed: {_PROXY}; then --ws-header"),
     "401": Cause("", _LOGIN),
     "403": Cause(
         "",
-        f"{_LOGIN} Some servers want an Origin or a Cookie (--ws-header), and many answer 403 where no "
-        "WebSocket route has this path (--ws-path)",
+        f"{_LOGIN} Some servers want an Origin (--ws-origin) or a Cookie (--ws-header), and many "
+        "answer 403 where no WebSocket route has this path (--ws-path)",
     ),
     "404": Cause("", f"there is no endpoint at this path: {_PATH}"),
     "426": Cause("", f"the server did not see an upgrade request: {_PROXY}"),
@@ -141,7 +184,15 @@ _CLOSED: Final[Mapping[str, Cause]] = {
     "1011": Cause("closed with 1011 (internal error)", f"the server failed: {_READ_LOG}"),
     "1012": Cause("closed with 1012 (restart)", _BUSY),
     "1013": Cause("closed with 1013 (try again later)", _BUSY),
+    "4400": Cause("closed with 4400 (bad request)", f"the server rejected a message: {_READ_LOG}"),
     "4401": Cause("closed with 4401 (login refused)", _LOGIN),
+    "4403": Cause("closed with 4403 (forbidden)", _LOGIN),
+    "4406": Cause("closed with 4406 (subprotocol not acceptable)", "check --ws-subprotocol"),
+    "4408": Cause(
+        "closed with 4408 (timeout)", "does the client log in, and in time? See the dialect's options"
+    ),
+    "4409": Cause("closed with 4409 (conflict)", _READ_LOG),
+    "4429": Cause("closed with 4429 (too many requests)", _BUSY),
     "reset": Cause("reset by the server", f"did the server crash? {_READ_LOG}"),
     "eof": Cause("ended by the server without a close frame", f"did the server crash? {_READ_LOG}"),
     "protocol_error": Cause(
@@ -151,6 +202,10 @@ _CLOSED: Final[Mapping[str, Cause]] = {
     "invalid_utf8": Cause(
         "ended because the server sent a text that is not UTF-8", "the server must send such data as binary"
     ),
+    "flooded": Cause(
+        "ended because the server sent too much: {detail}",
+        "if the server means to send that much, raise the limit that is named",
+    ),
     "message_too_big": Cause(
         "ended because of a message that is too large",
         "if messages this large are intended, raise WebSocketUser.max_message_bytes",
@@ -158,6 +213,9 @@ _CLOSED: Final[Mapping[str, Cause]] = {
     "": Cause("closed with {code}", f"what does this close mean in the application? {_READ_LOG}"),
 }
 """Ends of a connection before the session was established, or before it had worked."""
+
+_ENDED = {f"{phase}: {cause}" for phase in ("tls", "upgrade") for cause in ("eof", "reset")}
+"""Ends that a proxy may bring about, too: some say that they are connected before they are."""
 
 _TOO_EARLY = {
     "established": "before the session was established",
@@ -225,12 +283,15 @@ def _filled(cause: Cause, tally: ErrorTally, manifest: Manifest) -> str:
     detail = one_line(_told(tally.example), DETAIL_LENGTH)
     known = {
         "server": _server(manifest.target),
+        "proxy": _server(manifest.proxy or ""),
         "path": _path(manifest.plan.path),
         "timeout": f"{manifest.plan.open_timeout_s:g}",
         "reason": f": {detail}" if detail else "",
         "detail": detail or "no reason given",
     }
-    return re.sub(r"\{(\w+)\}", lambda match: known[match[1]], cause.text)
+    text = re.sub(r"\{(\w+)\}", lambda match: known[match[1]], cause.text)
+    either = manifest.proxy is not None and tally.error in _ENDED
+    return f"{text}, or the proxy {known['proxy']} did" if either else text
 
 
 def _told(example: str) -> str:

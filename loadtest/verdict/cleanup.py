@@ -115,7 +115,7 @@ def _half_open(run: RunData) -> _Part | None:
             f"{_times(run, 'half_open')}{_cut_short(count)}"
         )
     unseen = (
-        f"only {text.counted(full, 'half-open connection')} had the full {within_s:g} s before the run's "
+        f"{text.only(full, 'half-open connection')} had the full {within_s:g} s before the run's "
         f"end, {MIN_FULL_TIME} are needed"
     )
     if run.manifest.cleanup_timeout_s is None or not _planned(run.manifest.plan):

@@ -2,9 +2,12 @@
 
 Nothing passes in a run that lacks data, or that someone ended (Ctrl-C, SIGTERM) before half of its planned
 time: what was going to happen may not have happened yet. A failure stays a failure, however short the run.
+Nor is latency compared between runs of unequal length: a server that warms up or fills up is another one
+later.
 """
 
 from loadtest.results.data import RunData
+from loadtest.results.manifest import Manifest
 
 NOTED_RATIO = 0.1
 NOTED_S = 5.0
@@ -15,6 +18,10 @@ HALF = 0.5
 START_S = 3.0
 """Nothing passes in a run of less than half of its planned time that lacks more than this: Locust's own start
 and end take two or three seconds of every run, so that `-t 2s` leaves half a second."""
+
+UNEQUAL_RATIO = 0.1
+"""Runs are of unequal length if the shorter one lacks more than this share of the longer one's time, and more
+than `START_S`."""
 
 
 def unseen(run: RunData) -> str:
@@ -34,13 +41,16 @@ def incomplete(run: RunData) -> str:
 
 def too_short(run: RunData) -> str:
     """Return that a run was ended early, by the tool or by someone; empty if it was not."""
-    return _ended_early(run) or _cut_short(run)
+    return ended_too_soon(run.manifest, run.length_s)
 
 
-def _ended_early(run: RunData) -> str:
-    """Return why the tool ended the run before its time: it had no prospects any more."""
-    why = run.manifest.ended_early
-    return f"the run was ended early: {why}" if why else ""
+def ended_too_soon(manifest: Manifest, length_s: float) -> str:
+    """Return the same of a run of which only the manifest and the length in seconds are known."""
+    if manifest.ended_early:  # by the tool: it had no prospects any more
+        return f"the run was ended early: {manifest.ended_early}"
+    planned_s = _planned_s(manifest)
+    is_cut = length_s < HALF * planned_s and planned_s - length_s > START_S
+    return _cut_short(length_s, planned_s) if is_cut else ""
 
 
 def lost_workers(run: RunData) -> str:
@@ -53,28 +63,26 @@ def lost_workers(run: RunData) -> str:
     return f"workers {', '.join(map(str, missing))} were lost before they had delivered all their data"
 
 
-def _cut_short(run: RunData) -> str:
-    """Return that a run was ended before half of its planned time, empty if it was not."""
-    planned_s = _planned_s(run)
-    is_cut = run.length_s < HALF * planned_s and planned_s - run.length_s > START_S
-    return _described(run) if is_cut else ""
-
-
 def shortfall(run: RunData) -> str:
     """Return that a run lacks a part of its planned time that is worth a note, empty if it does not."""
-    planned_s = _planned_s(run)
+    planned_s = _planned_s(run.manifest)
     is_noted = planned_s - run.length_s > max(NOTED_S, NOTED_RATIO * planned_s)
-    return _described(run) if is_noted else too_short(run)
+    return _cut_short(run.length_s, planned_s) if is_noted else too_short(run)
 
 
-def _planned_s(run: RunData) -> float:
+def unequal(one_s: float, other_s: float) -> bool:
+    """Whether two runs of so many seconds are of unequal length."""
+    return abs(one_s - other_s) > max(START_S, UNEQUAL_RATIO * max(one_s, other_s))
+
+
+def _planned_s(manifest: Manifest) -> float:
     """Return the planned time of a run that someone may have cut short, 0 for any other.
 
     A run without -t has no planned time. One that the tool ended or that was killed has a reason of its own.
     """
-    ended_otherwise = run.manifest.unended or run.manifest.ended_early
-    return 0.0 if ended_otherwise else run.manifest.plan.duration_s or 0.0
+    ended_otherwise = manifest.unended or manifest.ended_early
+    return 0.0 if ended_otherwise else manifest.plan.duration_s or 0.0
 
 
-def _described(run: RunData) -> str:
-    return f"the run was cut short: {run.length_s:.0f} s of {_planned_s(run):.0f} s"
+def _cut_short(length_s: float, planned_s: float) -> str:
+    return f"the run was cut short: {length_s:.0f} s of {planned_s:.0f} s"

@@ -36,7 +36,7 @@ def judge(run: RunData) -> Item[ConnectEvidence]:
             counts=run.counts_of("connect") | _strays(run),
             unaccounted=unaccounted(run, "connect", "attempts", ENDINGS),
             explained_by_losses=run.explained_by_losses.get("connect", 0),
-            sessions_planned=run.manifest.plan.sessions,
+            sessions_planned=run.manifest.sessions,
             limits={"failed_ratio": MAX_FAILED_RATIO, "gave_up": 0},
             percentiles=run.percentile_table(["connect"]),
             errors=errors_seen(run, "connect"),
@@ -78,7 +78,9 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if not established:
         return (
             Ruling.INCONCLUSIVE,
-            f"no session was established in {text.counted(attempts, 'attempt')}: run longer",
+            f"no session was established in {text.counted(attempts, 'attempt')}: run longer"
+            if attempts
+            else "no connection was attempted: run longer",
         )
     if left := unaccounted(run, "connect", "attempts", ENDINGS):
         return Ruling.INCONCLUSIVE, imbalance(left, text.counted(attempts, "attempt"))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from loadtest import text
 from loadtest.ruling import Ruling
+from loadtest.session.count_words import count_words
 from loadtest.session.recorder import OWN_LIMITS
 from loadtest.statistics.exact_test import more_events
 from loadtest.verdict.allowances import parse_allowances, rule_for
@@ -25,6 +26,7 @@ from loadtest.verdict.evidence import (
     LatencyEvidence,
     LimitedEvidence,
     MessagingEvidence,
+    PersistenceEvidence,
     ReconnectEvidence,
 )
 from loadtest.verdict.log_evidence import LogLine, ServerLogEvidence
@@ -43,6 +45,15 @@ MUCH_LONGER_FACTOR = 2
 
 _NAME_LENGTH = 80
 _SHOWN = 3
+
+_ITEMS: Mapping[type[CountedEvidence], str] = {
+    ConnectEvidence: "connect",
+    MessagingEvidence: "messaging",
+    ReconnectEvidence: "reconnect",
+    PersistenceEvidence: "persistence",
+    CleanupEvidence: "cleanup",
+}
+"""The items whose counts these hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +153,7 @@ def _counts(evidence: object) -> Mapping[str, int]:
         case ConnectEvidence():
             leaked = evidence.counts.get("id_of_another", 0)
             found = {**_forbidden(evidence), "failed": _refused(evidence, "failed_ratio")}
-            found = {**found, "id_of_another": leaked}
+            found = {**found, "with the id of another session": leaked}
         case ReconnectEvidence():
             found = {**_forbidden(evidence), **_in_drills(evidence)}
             in_drills = sum(drill.refused for drill in evidence.drills)
@@ -156,9 +167,14 @@ def _counts(evidence: object) -> Mapping[str, int]:
     return {name: count for name, count in found.items() if count > 0}
 
 
-def _forbidden(evidence: CountedEvidence) -> Mapping[str, int]:
-    """Return the counts of which none are allowed."""
-    return {name: evidence.counts.get(name, 0) for name, limit in evidence.limits.items() if limit == 0}
+def _forbidden(evidence: CountedEvidence, apart: str = "") -> Mapping[str, int]:
+    """Return the counts of which none are allowed, by their words; no names that begin with `apart`."""
+    item = _ITEMS.get(type(evidence), "")
+    return {
+        count_words(item, name): evidence.counts.get(name, 0)
+        for name, limit in evidence.limits.items()
+        if limit == 0 and not (apart and name.startswith(apart))
+    }
 
 
 def _in_drills(evidence: ReconnectEvidence) -> Mapping[str, int]:
@@ -190,11 +206,7 @@ def _messages(evidence: MessagingEvidence) -> Mapping[str, int]:
 
 
 def _kept_open(evidence: CleanupEvidence) -> Mapping[str, int]:
-    judged = {
-        name: count
-        for name, count in _forbidden(evidence).items()
-        if evidence.cleanup_s is not None or not name.startswith("half_open")
-    }
+    judged = _forbidden(evidence, apart="half_open" if evidence.cleanup_s is None else "")
     gauge = evidence.gauge
     left = 0.0 if gauge is None or gauge.after is None else gauge.after - gauge.before
     return {**judged, "connections left on the server's gauge": math.ceil(left)}
@@ -235,7 +247,7 @@ def _above_info(evidence: ServerLogEvidence) -> int:
     ratio = 1.0 if evidence.info_ratio is None else evidence.info_ratio
     if ratio >= evidence.least_info_ratio:
         return 0
-    return round((1 - ratio) * evidence.disconnect_records) - evidence.disconnect_errors
+    return round((1 - ratio) * evidence.departures) - evidence.wrong_departures
 
 
 def _beyond(count: int, *, of: int, most: float) -> int:

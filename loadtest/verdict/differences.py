@@ -1,7 +1,9 @@
 """What differs between the runs of a baseline and those of a candidate, besides the server.
 
-Runs whose plans differ are not compared: these differences are named by option, with both values. The others
-(host, versions, target, how the runs are judged) do not prevent a comparison, but may explain its result.
+Runs whose plans differ are not compared: these differences are named by option, with both values. Runs from
+different machines (processor, cores, operating system, versions of Python and the libraries), or of a script
+that was edited, are compared in everything but latency. The others (target, memory, how the runs are judged)
+do not prevent a comparison, but may explain its result.
 Whatever is quoted may come from a file that anyone has written: it is cut to a line, and reports escape it.
 Names are the tool's own.
 
@@ -16,11 +18,13 @@ from msgspec import Struct
 from loadtest.options import SETTINGS, options_of
 from loadtest.results.environment import LIBRARIES
 from loadtest.results.manifest import Manifest, Plan
+from loadtest.results.origin import Host
 from loadtest.setting import written
 from loadtest.statistics.margins import margins_text
 from loadtest.text import count, one_line
 
 _VALUE_LENGTH = 80
+_CODE_LENGTH = 8
 _NOT_SET = "none"
 
 
@@ -60,7 +64,48 @@ def other_differences(baseline: Sequence[Manifest], candidate: Sequence[Manifest
     sides = [[_surroundings(manifest) for manifest in side] for side in (baseline, candidate)]
     names = dict.fromkeys(name for side in sides for run in side for name in run)
     before, after = ({name: [run.get(name, "") for run in side] for name in names} for side in sides)
-    return list(filter(None, (_difference(name, before[name], after[name]) for name in names)))
+    found = list(filter(None, (_difference(name, before[name], after[name]) for name in names)))
+    return [*found, *_known_differences(_code, baseline, candidate)]
+
+
+def machine_differences(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> list[Difference]:
+    """Return what differs between the machines of these runs, so that their latency cannot be compared.
+
+    The software that measured belongs to it. What is not known of a run, because an earlier version made it,
+    is no difference.
+    """
+    return [*host_differences(baseline, candidate), *_known_differences(_versions, baseline, candidate)]
+
+
+def host_differences(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> list[Difference]:
+    """Return those of `machine_differences` that a new version of the software does not make.
+
+    They bound a history of runs: versions change every few weeks, and with them hardly ever what runs differ
+    by.
+    """
+    return _known_differences(_host, baseline, candidate)
+
+
+def script_differences(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> list[Difference]:
+    """Return the difference between the scripts of these runs, so that their latency cannot be compared.
+
+    Runs without scripts have none: their plan says what they send.
+    """
+    found = _known_differences(_code, baseline, candidate)
+    return [one for one in found if one.what == SCRIPT]
+
+
+def _known_differences(
+    read: Callable[[Manifest], Mapping[str, str]], baseline: Sequence[Manifest], candidate: Sequence[Manifest]
+) -> list[Difference]:
+    """Return the differences in what is known of both sides, by name."""
+    before, after = ([read(manifest) for manifest in side] for side in (baseline, candidate))
+    found = []
+    for name in dict.fromkeys(name for run in (*before, *after) for name in run):
+        known = [[run[name] for run in side if run.get(name)] for side in (before, after)]
+        if all(known) and (difference := _difference(name, *known)):
+            found.append(difference)
+    return found
 
 
 def differences(baseline: Sequence[Manifest], candidate: Sequence[Manifest]) -> list[Difference]:
@@ -98,8 +143,9 @@ def _surroundings(manifest: Manifest) -> dict[str, str]:
     host = manifest.host
     return {
         "target": manifest.target,
-        "host": f"{host.system} {host.release} {host.machine}".strip(),
-        "cores": str(host.cpus or ""),
+        "proxy": manifest.proxy or "",
+        **_host(manifest),
+        "host": _system(host, host.release),
         "memory": f"{count(host.memory_mb)} MiB" if host.memory_mb else "",
         "processes": str(max(1, len(manifest.workers))),
         "made by": manifest.made_by,
@@ -107,12 +153,43 @@ def _surroundings(manifest: Manifest) -> dict[str, str]:
         "drills": "; ".join(f"{drill.at_s:g}: {drill.command}" for drill in manifest.drills),
         "ended in good order": "yes" if manifest.complete else "no",
         **{SETTINGS[name].option: written(read(manifest)) for name, read in _OUTSIDE_PLAN.items()},
-        **{
-            f"version of {name}": manifest.versions[name]
-            for name in ("python", *LIBRARIES)
-            if name in manifest.versions
-        },
+        **_versions(manifest),
     }
+
+
+def _system(host: Host, release: str) -> str:
+    return f"{host.system} {release} {host.machine}".strip()
+
+
+def _host(manifest: Manifest) -> dict[str, str]:
+    """Return the machine that measured, by name; a value that is not known is empty."""
+    host = manifest.host
+    return {
+        "host": _system(host, ".".join(host.release.split(".")[:2])),  # updates of one kernel are alike
+        "CPU": host.model,
+        "cores": str(host.cpus or ""),
+    }
+
+
+def _versions(manifest: Manifest) -> dict[str, str]:
+    """Return the versions of the software that measured, by name."""
+    return {
+        f"version of {name}": manifest.versions[name]
+        for name in ("python", *LIBRARIES)
+        if name in manifest.versions
+    }
+
+
+SCRIPT = "the script's code"
+
+
+def _code(manifest: Manifest) -> dict[str, str]:
+    """Return the code of the user classes, of scripts if there are any; it is empty if it is not known."""
+    classes = manifest.classes or (manifest,)
+    scripted = [one for one in classes if one.plan.tasks]
+    codes = dict.fromkeys(one.code for one in scripted or classes)
+    known = [code[:_CODE_LENGTH] for code in codes if code]
+    return {SCRIPT if scripted else "the locustfile's code": " + ".join(known)}
 
 
 _COUNTED: Sequence[tuple[str, str, Callable[[Manifest], object]]] = (

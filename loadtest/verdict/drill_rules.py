@@ -92,7 +92,7 @@ def _command_doubt(one: DrillRecovery) -> str:
     if drill.ended_s is None or drill.stopped:
         return f"{name} was still running when the run ended: run longer"
     if not one.met:
-        return f"{drill_name(one)} met no session: it must start when they are up"
+        return f"{drill_name(one)} hit no session: schedule it while sessions are up"
     if drill.exit_status:
         words = f" ({text.one_line(drill.last_words, 120)})" if drill.last_words else ""
         return f"{name} failed with exit status {drill.exit_status}{words}"

@@ -13,6 +13,8 @@ from msgspec import Struct, field
 
 from loadtest.results.manifest import Manifest, ServerGauge
 from loadtest.ruling import Ruling
+from loadtest.verdict.differences import Difference
+from loadtest.verdict.gate_evidence import ErrorLevels, GateResult
 from loadtest.verdict.loss_evidence import DrillEvidence
 
 _Evidence = TypeVar("_Evidence")
@@ -301,8 +303,8 @@ class PairEvidence(Struct, frozen=True, kw_only=True):
         fit: whether the pair counts: both runs are complete, and the load generator kept up in both.
         baseline: the run of the baseline.
         candidate: the run of the candidate.
-        change_ratios: by gate, the relative change of the quantile from baseline to candidate; null if
-            unknown.
+        change_ratios: by gate, the relative change of a time from baseline to candidate; null if unknown.
+        losses_change_per_h: the change of losses per session-hour; null if unknown.
     """
 
     pair: int = 0
@@ -310,54 +312,7 @@ class PairEvidence(Struct, frozen=True, kw_only=True):
     baseline: RunNamed = field(default_factory=RunNamed)
     candidate: RunNamed = field(default_factory=RunNamed)
     change_ratios: dict[str, float | None] = {}
-
-
-class GateResult(Struct, frozen=True, kw_only=True):
-    """The comparison of one gated quantile (`loadtest.statistics.comparison.Comparison`).
-
-    Args:
-        gate: name of the gate, such as "service p50".
-        tag: tag of the histogram.
-        quantile: quantile in [0, 1].
-        decision: verdict on this quantile.
-        reason: reason for the decision.
-        baseline_us: value of the quantile in the baseline.
-        candidate_us: value of the quantile in the candidate.
-        change_ratio: relative change; 0.05 means 5% slower.
-        low_ratio: lower end of the interval of the change.
-        high_ratio: upper end of the interval of the change.
-        more_pairs: how many more pairs of runs would settle it, null if unknown.
-        baseline_samples: number of samples of the baseline.
-        candidate_samples: number of samples of the candidate.
-        margin_ratio: the margin in force as a share of the baseline: the larger of the relative and the
-            absolute margin.
-        relative_margin_ratio: the relative margin, as a share of the baseline.
-        absolute_margin_us: the absolute margin, a time.
-    """
-
-    gate: str = ""
-    tag: str = ""
-    quantile: float = 0.0
-    decision: Ruling = Ruling.INCONCLUSIVE
-    reason: str = ""
-    baseline_us: float | None = None
-    candidate_us: float | None = None
-    change_ratio: float | None = None
-    low_ratio: float | None = None
-    high_ratio: float | None = None
-    margin_ratio: float | None = None
-    relative_margin_ratio: float | None = None
-    absolute_margin_us: float | None = None
-    more_pairs: int | None = None
-    baseline_samples: int = 0
-    candidate_samples: int = 0
-
-    @property
-    def absolute(self) -> bool:
-        """Whether the margin in force is the absolute one."""
-        if self.margin_ratio is None or self.relative_margin_ratio is None:
-            return False
-        return self.margin_ratio > self.relative_margin_ratio
+    losses_change_per_h: float | None = None
 
 
 class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -370,10 +325,18 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
         baseline: the run that this one was compared with.
         runs: each pair of runs, if pairs were compared.
         pairs: number of pairs that count.
+        units: number of groups of these pairs that share instances of the servers.
         spoiled: pairs that do not count, with the reasons.
-        gates: quantiles that were compared.
-        left_out: quantiles that could not be compared, with the reasons.
+        gates: each gate, those that were left out among them.
+        left_out: gates that were not judged, with the reasons; they do not prevent a PASS.
         noise: run-to-run noise by gate, as text.
+        values: by gate, the value of the run that was judged: of quantiles in µs, of drift a ratio, of losses
+            per session-hour. Gates with too few samples are left out.
+        levels: the error levels at which the gates were judged.
+        unlike: what differs between the runs, so that nothing can be concluded from the comparison: machine,
+            versions, length.
+        suspect: gates that look worse, which only a duel can show.
+        duel_command: command of the duel that settles it, without secrets; null if a duel would not.
         time_limits: how the limits given with `--ws-limit` were met, in the order in which they were given.
     """
 
@@ -383,10 +346,16 @@ class LatencyEvidence(Struct, frozen=True, kw_only=True, omit_defaults=True):
     baseline: BaselineEvidence | None = None
     runs: list[PairEvidence] | None = None
     pairs: int | None = None
+    units: int | None = None
     spoiled: list[str] | None = None
     gates: list[GateResult] | None = None
     left_out: list[str] | None = None
     noise: dict[str, str] | None = None
+    values: dict[str, float] | None = None
+    levels: ErrorLevels | None = None
+    unlike: list[Difference] | None = None
+    suspect: list[str] | None = None
+    duel_command: str | None = None
     time_limits: list[LimitResult] | None = None
 
 

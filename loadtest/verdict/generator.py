@@ -45,6 +45,10 @@ MAX_PORTS_RATIO = 0.9
 client's fault. Ports are also used by connections that are not visible here: those of other processes to the
 same target, and those closed within the last minute (TIME_WAIT)."""
 
+MAX_UNREAD_RATIO = 0.9
+"""Share of a second. A burst that takes turns to read is over soon; if bytes wait all the time, the server
+sends more than this process reads, and that is why it is late."""
+
 MIN_ACHIEVED_RATIO = 0.95
 
 BAD_SECONDS_RATIO = 0.2
@@ -97,7 +101,7 @@ def longest_delay_ms(run: RunData, generator: Generator) -> float:
 
 def judge_generator(run: RunData) -> Generator:
     """Judge the load generator by what it recorded about itself after the warm-up."""
-    worst = {gauge: _worst(run, gauge) for gauge in _GAUGES}
+    worst = {gauge: _worst(run, gauge) for gauge in GAUGES}
     figures: dict[str, float | None] = {
         "send_slip_p99_ms": _p99_ms(run, "send_slip"),
         "achieved_ratio": _achieved_ratio(run),
@@ -108,7 +112,7 @@ def judge_generator(run: RunData) -> Generator:
     for gauge, seen in worst.items():
         if seen and seen.is_problem:
             exceeded[gauge.name] = gauge.limit
-            about = _short_of_time(figures) if gauge.name == "loop_lag_max_ms" else gauge.remedy
+            about = _short_of_time(run, figures) if gauge.name == "loop_lag_max_ms" else gauge.remedy
             problems.append(
                 f"{gauge.what}{seen.where} in {seen.bad} of {seen.seconds} s: {remedy(about, run.manifest)}"
             )
@@ -137,7 +141,7 @@ def _sending_problems(
         exceeded["send_slip_p99_ms"] = MAX_SLIP_MS
         problems.append(
             f"messages were sent late (send slip p99 {slip_ms:.1f} ms, limit {MAX_SLIP_MS:g} ms): "
-            f"{remedy(_short_of_time(figures), run.manifest)}"
+            f"{remedy(_short_of_time(run, figures), run.manifest)}"
         )
     if achieved_ratio is not None and achieved_ratio < MIN_ACHIEVED_RATIO:
         exceeded["achieved_ratio"] = MIN_ACHIEVED_RATIO
@@ -148,14 +152,36 @@ def _sending_problems(
     return problems, exceeded
 
 
-def _short_of_time(figures: Mapping[str, float | None]) -> str:
-    """Return which remedy a late engine needs: less load, or a machine that gives it the CPU."""
+_FLOOD_RATIO = 10
+"""Messages received per message sent from which the server has sent more than the load asked for."""
+
+
+def _short_of_time(run: RunData, figures: Mapping[str, float | None]) -> str:
+    """Return which remedy a late engine needs: other user code, less to read or send, or a free machine."""
+    if run.errors_of("generator"):
+        return "blocked"
+    unread = _worst(run, _UNREAD)
+    received, sent = run.count("messaging.wire_received"), run.count("messaging.wire_sent")
+    if unread is not None and unread.is_problem and received > _FLOOD_RATIO * sent:
+        return "flood"
     used = [figures.get(name) for name in ("cpu_ratio", "process_cpu_ratio")]
     return "machine" if all(ratio is not None and ratio < IDLE_CPU_RATIO for ratio in used) else "load"
 
 
 @dataclass(frozen=True, slots=True)
-class _Gauge:
+class Gauge:
+    """A gauge of the load generator with its limit.
+
+    Args:
+        name: its name in the intervals.
+        limit: what a second may have at most.
+        what: what exceeding it means, in words.
+        remedy: what helps, by its name in `remedies`.
+        needed: whether a run without it is a problem.
+        least_bad: seconds over the limit that are a problem at least.
+        tolerated_ratio: share of the seconds that may be over the limit.
+    """
+
     name: str
     limit: float
     what: str
@@ -165,26 +191,28 @@ class _Gauge:
     tolerated_ratio: float = BAD_SECONDS_RATIO
 
 
-_GAUGES = (
-    _Gauge(
+_UNREAD = Gauge("unread_ratio", MAX_UNREAD_RATIO, "received bytes waited to be read")
+
+GAUGES = (
+    Gauge(
         "loop_lag_max_ms",
         MAX_LAG_MS,
         f"the event loop woke more than {MAX_LAG_MS:g} ms late",
         needed=True,
     ),
-    _Gauge(
+    Gauge(
         "cpu_ratio",
         MAX_CPU_RATIO,
         f"the engine used more than {MAX_CPU_RATIO:.0%} of a core",
         needed=True,
     ),
-    _Gauge(
+    Gauge(
         "process_cpu_ratio",
         MAX_PROCESS_CPU_RATIO,
         f"the process used more than {MAX_PROCESS_CPU_RATIO:.0%} of a core, which its threads share",
         remedy="threads",
     ),
-    _Gauge(
+    Gauge(
         "stall_max_ms",
         MAX_STALL_MS,
         f"the engine could not run for more than {MAX_STALL_MS / 1000:g} s",
@@ -192,31 +220,32 @@ _GAUGES = (
         least_bad=1,
         tolerated_ratio=0,
     ),
-    _Gauge(
+    Gauge(
         "steal_ratio",
         MAX_STEAL_RATIO,
         f"the host took more than {MAX_STEAL_RATIO:.0%} of the CPU away",
         remedy="steal",
     ),
-    _Gauge(
+    Gauge(
         "gc_pause_max_ms",
         MAX_LAG_MS,
         f"garbage collection paused the process for more than {MAX_LAG_MS:g} ms",
         remedy="pauses",
     ),
-    _Gauge(
+    Gauge(
         "files_ratio",
         MAX_FILES_RATIO,
         f"connections took more than {MAX_FILES_RATIO:.0%} of the files that may be open",
         remedy="files",
     ),
-    _Gauge(
+    Gauge(
         "ports_ratio",
         MAX_PORTS_RATIO,
         f"connections took more than {MAX_PORTS_RATIO:.0%} of the local ports for this target",
         remedy="ports",
     ),
 )
+"""What is judged, each by itself in each process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +261,7 @@ class _Observed:
     is_problem: bool
 
 
-def _worst(run: RunData, gauge: _Gauge) -> _Observed | None:
+def _worst(run: RunData, gauge: Gauge) -> _Observed | None:
     """Return the gauge of the worst process, None if no process has values after the warm-up."""
     warmup_s = run.manifest.plan.warmup_s
     observed = []
@@ -254,9 +283,12 @@ def _p99_ms(run: RunData, tag: str) -> float | None:
 
 
 def _achieved_ratio(run: RunData) -> float | None:
-    """Return the share of planned messages that were sent, or could not be sent because of an outage."""
+    """Return the share of planned messages that were sent, or could not be sent because of an outage.
+
+    A script's messages are not planned: it sends each when it wants to.
+    """
     planned = run.count("messaging.planned")
-    if not planned:
+    if not planned or run.only_scripted:
         return None
     waiting = run.count("messaging.queued") - run.count("messaging.released")
     return (run.count("messaging.sent") + run.count("messaging.missed") + waiting) / planned

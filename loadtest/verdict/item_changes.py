@@ -94,7 +94,7 @@ def change_of(before: Ruling, after: Ruling) -> Change:
 def outcome_line(changes: Sequence[ItemChange]) -> str:
     """Return which items were fixed, broken and so on: `fixed: server_log · unchanged: connect`."""
     by_change = {
-        change: [_named(one) for one in changes if one.change is change]
+        str(change): [_named(one) for one in changes if one.change is change and not _never_judged(one)]
         for change in (
             Change.BROKEN,
             Change.FAILS,
@@ -105,7 +105,12 @@ def outcome_line(changes: Sequence[ItemChange]) -> str:
             Change.UNCHANGED,
         )
     }
+    by_change["not judged"] = [one.item for one in changes if _never_judged(one)]
     return " · ".join(f"{change}: {', '.join(names)}" for change, names in by_change.items() if names)
+
+
+def _never_judged(change: ItemChange) -> bool:
+    return change.before is Ruling.NOT_JUDGED and change.after is Ruling.NOT_JUDGED
 
 
 def _named(change: ItemChange) -> str:

@@ -5,11 +5,11 @@ evidence to these types; an item that only another version knows keeps its evide
 item is in its own module, never here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from loadtest import text
 from loadtest.results.data import RunData
@@ -117,6 +117,22 @@ class Generator(Struct, frozen=True, kw_only=True):
         return "overloaded" if self.exceeded or self.figures.get("cpu_ratio") is not None else "not measured"
 
 
+class ClassVerdict(Struct, frozen=True, kw_only=True):
+    """The verdict on one user class of a run that has several.
+
+    Args:
+        items: verdicts on the items that are judged by class.
+        verdict: verdict on the class as a whole.
+    """
+
+    items: list[AnyItem]
+    verdict: Ruling
+
+    def __post_init__(self) -> None:
+        """Convert the evidence of items that were read from JSON."""
+        self.items[:] = [typed(item, _kind(item)) for item in self.items]
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
     """The content of verdict.json.
 
@@ -131,6 +147,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
         changes: what changed in each item against the baseline, null if there is none. The verdict does not
             depend on it.
         differences: what else differs from the baseline's run, null if there is none.
+        users: verdicts on the user classes by name, in a run of several; `items` are then their worst.
     """
 
     schema: Literal[1] = 1
@@ -142,6 +159,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     notes: list[str] = field(default_factory=list)
     changes: list[ItemChange] | None = None
     differences: list[Difference] | None = None
+    users: dict[str, ClassVerdict] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         """Convert the evidence of items that were read from JSON."""
@@ -151,6 +169,11 @@ class Verdict(Struct, frozen=True, kw_only=True):
     def exit_code(self) -> int:
         """0 pass, 1 fail, 4 inconclusive."""
         return self.verdict.exit_code
+
+    @property
+    def classes(self) -> Mapping[str, ClassVerdict]:
+        """The verdicts on the user classes of a run that has several; empty if it has one."""
+        return {} if self.users is UNSET else self.users
 
     @property
     def latency(self) -> Item[LatencyEvidence]:

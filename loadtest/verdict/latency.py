@@ -1,180 +1,51 @@
-"""The item `latency`: is latency within its limits, at each gated quantile unchanged against the baseline?
+"""The item `latency`: is latency within its limits, and at each gate unchanged against the baseline?
 
-A gate that FAILs fails the item; otherwise, a gate that is INCONCLUSIVE makes the item INCONCLUSIVE. The gate
-on outages is left out if a run has too few of them: a short run has a few dozen, p95 needs 200, and the
-service gates are useful without it. Pairs of runs spoiled by an overloaded load generator do not count, nor
-do those with a run that was cut short, unless there are no others. The evidence lists gates left out and
-spoiled pairs. Limits (`loadtest.verdict.limits`) are judged without a baseline too; over pairs, those of each
-candidate. The summary names the plan's fields by their options, and states once what several gates share.
+A gate that FAILs fails the item; otherwise, a gate that is INCONCLUSIVE makes the item INCONCLUSIVE. Gates
+that were left out (NOT_JUDGED) never prevent a PASS, but the summary names each with its reason.
+
+Nothing is concluded from runs that are not alike: made on different machines, of unequal length, or cut
+short. What they show is in the evidence, and the item is INCONCLUSIVE. Pairs of runs spoiled by an overloaded
+load generator do not count, nor do those of unequal length or with a run that was cut short, unless there are
+no others. Limits (`loadtest.verdict.limits`) are judged without a baseline too; over pairs, those of each
+candidate. The summary names the plan's fields by their options.
 """
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-import msgspec
 import numpy as np
 from msgspec.structs import replace
 
 from loadtest.results.data import RunData
 from loadtest.results.manifest import Manifest, Plan, differing_fields
 from loadtest.ruling import Ruling, worst
-from loadtest.statistics.comparison import (
-    ASSUMED_NOISE,
-    MIN_SECONDS,
-    Comparison,
-    NoiseFloor,
-    compare,
-    noise_floor,
-)
-from loadtest.statistics.margins import GATES, Gate
-from loadtest.statistics.power import Power, power_of
-from loadtest.statistics.quantiles import SecondlyHistograms
-from loadtest.verdict.completeness import incomplete, too_short
-from loadtest.verdict.differences import plan_differences
+from loadtest.statistics.comparison import MIN_UNITS, compare
+from loadtest.statistics.margins import GATES, OF_MESSAGES, Gate, GateKind
+from loadtest.statistics.measured_run import MeasuredRun
+from loadtest.statistics.noise import PastRun, noise_of
+from loadtest.statistics.sufficiency import lack_of_runs
+from loadtest.verdict.classes import joined_latency
+from loadtest.verdict.compared_gates import error_levels, gate_result, noise_text, not_compared
+from loadtest.verdict.differences import Difference, machine_differences, plan_differences, script_differences
 from loadtest.verdict.evidence import (
     BaselineEvidence,
-    GateResult,
     LatencyEvidence,
-    LimitResult,
     PairEvidence,
     PassedOver,
-    Percentiles,
     RunNamed,
 )
-from loadtest.verdict.generator import judge_generator
+from loadtest.verdict.gate_words import summary
 from loadtest.verdict.items import Generator, Item
-from loadtest.verdict.limits import judge_limits, over_runs, with_limits
+from loadtest.verdict.limits import over_runs, with_limits
+from loadtest.verdict.suggested_duel import duel_command
+from loadtest.verdict.timing import Pair, Timing, changes, is_fit, timing, why_spoiled
 
-OPTIONAL_TAGS = frozenset({"outage"})
-"""Tags whose gates are left out if there are too few samples."""
+_Measured = tuple[MeasuredRun, MeasuredRun]
 
-SHOWN_TAGS = ("service", "response", "outage")
-"""Tags whose percentiles are shown next to a comparison; where sizes vary, round trips by size too."""
-
-_SAMPLES = {"service": "round trips", "outage": "outages"}
-"""What the samples of each gated tag are called."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Timing:
-    """The part of a run that latency is judged by.
-
-    Args:
-        manifest: manifest of the run.
-        generator: whether the load generator was fit to measure.
-        intervals: histograms per row after the warm-up, by gated tag.
-        percentiles: percentiles of `SHOWN_TAGS`, as in verdict.json.
-        limits: how the limits on latency that the run was made with were met.
-        incomplete: why its data is incomplete; empty if it is complete.
-        cut_short: that it was ended early; empty if it was not.
-    """
-
-    manifest: Manifest
-    generator: Generator
-    intervals: Mapping[str, SecondlyHistograms]
-    percentiles: Percentiles
-    limits: Sequence[LimitResult] = ()
-    incomplete: str = ""
-    cut_short: str = ""
-
-    @property
-    def problems(self) -> list[str]:
-        """Why its latency cannot be judged: overloaded load generator, lost worker, incomplete run."""
-        return [*self.generator.problems, *filter(None, [self.incomplete])]
-
-    @property
-    def unfit(self) -> str:
-        """The same in one line, empty if there are none; of the generator's problems the first."""
-        parts = [self.incomplete]
-        if problems := self.generator.problems:
-            more = f" (and {len(problems) - 1} more)" if problems[1:] else ""
-            parts.insert(0, f"the load generator was {self.generator.state}: {problems[0]}{more}")
-        return "; ".join(filter(None, parts))
-
-    def ln_quantile(self, gate: Gate) -> float | None:
-        """Return ln(quantile in µs) of a gate, None without samples."""
-        return self.intervals[gate.tag].ln_quantile(gate.quantile)
-
-
-def timing(run: RunData, generator: Generator | None = None) -> Timing:
-    """Return the part of a run that latency is judged by.
-
-    Args:
-        run: the run.
-        generator: the verdict on its load generator; None to judge it here.
-    """
-    generator = generator or judge_generator(run)
-    return Timing(
-        manifest=run.manifest,
-        generator=generator,
-        intervals={gate.tag: SecondlyHistograms.from_mappings(run.after_warmup(gate.tag)) for gate in GATES},
-        percentiles=run.percentile_table([*SHOWN_TAGS, *run.size_tags]),
-        limits=judge_limits(run, "latency", generator),
-        incomplete=incomplete(run),
-        cut_short=too_short(run),
-    )
-
-
-def noise_floors(earlier: Iterable[Timing]) -> dict[str, NoiseFloor]:
-    """Return the noise floor by gate: measured if there are enough earlier runs, else assumed.
-
-    Args:
-        earlier: runs of the same revision and plan; iterated once, one run in memory at a time.
-    """
-    ln_quantiles: dict[str, list[float | None]] = {str(gate): [] for gate in GATES}
-    for run in earlier:
-        for gate in GATES:
-            ln_quantiles[str(gate)].append(run.ln_quantile(gate))
-    return {name: noise_floor(values) if values else ASSUMED_NOISE for name, values in ln_quantiles.items()}
-
-
-def lack(gate: Gate, runs: Sequence[Timing]) -> str:
-    """Return why some of these runs have too few samples for a gate, empty if all have enough."""
-    intervals = [run.intervals[gate.tag] for run in runs]
-    samples, busy = min(run.samples for run in intervals), min(run.busy for run in intervals)
-    if samples < gate.least_samples:
-        return f"{samples} {_SAMPLES[gate.tag]}, {gate.least_samples} are needed"
-    if busy < MIN_SECONDS:
-        return f"{_SAMPLES[gate.tag]} in {busy} seconds only, {MIN_SECONDS} are needed"
-    return ""
-
-
-def resolvable(
-    like: Timing | None,
-    noise: Mapping[str, NoiseFloor],
-    *,
-    pairs: int,
-    duration_s: float,
-    gates: Sequence[Gate] = GATES,
-) -> list[Power]:
-    """Forecast for each gate whether this many pairs of runs can resolve its margin.
-
-    Args:
-        like: an earlier run of the plan; without one, the gates on outages are left out, because the number
-            of outages is unknown.
-        noise: noise floor by gate.
-        pairs: planned number of pairs.
-        duration_s: duration of each run without its warm-up, in seconds.
-        gates: gates with the margins to resolve.
-    """
-    rng = np.random.default_rng(0)
-    return [
-        power_of(
-            gate,
-            pairs=pairs,
-            duration_s=duration_s,
-            rng=rng,
-            baseline=None if like is None else like.intervals[gate.tag],
-            noise=noise.get(str(gate), ASSUMED_NOISE),
-        )
-        for gate in gates
-        if gate.tag not in OPTIONAL_TAGS or (like is not None and not lack(gate, [like]))
-    ]
-
-
-Pair = tuple[Timing, Timing]
-"""A run of the baseline and a run of the candidate."""
+_SILENT = "no messages are planned, rate 0"
+"""Why a run at rate 0 is not judged by replies; by connects, outages and losses it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,11 +56,13 @@ class BaselineSearch:
         path: run directory of the baseline, None if there is none.
         rule: why this run was chosen, or why none was.
         passed_over: runs that the rule did not choose, newest first.
+        ruling: the verdict if there is none: INCONCLUSIVE if there are runs, but none that is good enough.
     """
 
     path: str | None = None
     rule: str | None = None
     passed_over: Sequence[PassedOver] = ()
+    ruling: Ruling = Ruling.NOT_JUDGED
 
 
 def judge(
@@ -197,8 +70,9 @@ def judge(
     baseline: RunData | None,
     *,
     generator: Generator,
-    earlier: Iterable[RunData] = (),
+    history: Sequence[PastRun] = (),
     search: BaselineSearch | None = None,
+    families: int = 1,
 ) -> Item[LatencyEvidence]:
     """Judge a run's latency by the limits and, against its baseline, the margins in its own manifest.
 
@@ -206,128 +80,208 @@ def judge(
         run: the candidate.
         baseline: the run to compare with, None to judge by the limits only; NOT_JUDGED without any.
         generator: the verdict on this run's load generator.
-        earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
+        history: earlier fit runs of the plan, oldest first, for the run-to-run noise.
         search: how the baseline was found, or why there is none.
+        families: how many user classes are judged together, if this is one of them.
     """
     search = search or BaselineSearch()
     candidate = timing(run, generator)
-    evidence = LatencyEvidence(percentiles=candidate.percentiles, passed_over=list(search.passed_over))
+    evidence = LatencyEvidence(
+        percentiles=candidate.percentiles, passed_over=list(search.passed_over), values=candidate.values
+    )
     if baseline is None:
         rule = search.rule or ""
         evidence = replace(evidence, rule=rule)
-        item = _item(Ruling.NOT_JUDGED, rule or "no baseline to compare with", evidence)
+        item = _item(search.ruling, rule or "no baseline to compare with", evidence)
         return with_limits(item, candidate.limits)
     before = timing(baseline)
     compared_with = BaselineEvidence.of(
         before.manifest, path=search.path, rule=search.rule, percentiles=before.percentiles
     )
-    item = _judged(
-        [(before, candidate)],
-        gates=run.manifest.gates,
-        earlier=map(timing, earlier),
-        evidence=replace(evidence, baseline=compared_with),
-    )
-    return with_limits(item, candidate.limits)
+    rules = _Rules(gates=run.manifest.gates, history=history, families=families)
+    item = _judged([(before, candidate)], rules, replace(evidence, baseline=compared_with))
+    return with_limits(_with_duel(item, before.manifest, candidate.manifest), candidate.limits)
 
 
 def judge_pairs(
     pairs: Sequence[Pair],
     *,
     gates: Sequence[Gate] = GATES,
-    earlier: Iterable[Timing] = (),
+    history: Sequence[PastRun] = (),
+    class_histories: Mapping[str, Sequence[PastRun]] = MappingProxyType({}),
     looks: tuple[int, ...] | None = None,
+    units: Sequence[int] = (),
+    families: int = 1,
 ) -> Item[LatencyEvidence]:
     """Judge the latency of a candidate's runs against those of a baseline, pair by pair.
+
+    Runs of several user classes are judged class by class, and the worst counts.
 
     Args:
         pairs: in the order in which they were run, at least one.
         gates: gates with the margins to use; the margins in the runs' own manifests are ignored.
-        earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
-        looks: the numbers of pairs at which a duel looks; None if the pairs are judged only once.
+        history: earlier fit runs of the plan, oldest first, for the run-to-run noise.
+        class_histories: the same by user class, of runs of several.
+        looks: the numbers of units at which a duel looks; None if the pairs are judged only once.
+        units: number of each pair's unit: pairs of one unit share instances of the servers. Empty if each
+            pair is a unit of its own, as is a pair whose number is 0.
+        families: how many user classes are judged together, if these are runs of one of them.
     """
+    if names := _classes_of(pairs):
+        of_classes = {
+            name: judge_pairs(
+                [(before.classes[name], after.classes[name]) for before, after in pairs],
+                gates=gates,
+                history=class_histories.get(name, ()),
+                looks=looks,
+                units=units,
+                families=len(names),
+            )
+            for name in names
+        }
+        return joined_latency(of_classes, [_pair(number, pair) for number, pair in enumerate(pairs, start=1)])
     runs = [_pair(number, pair) for number, pair in enumerate(pairs, start=1)]
-    item = _judged(pairs, gates=gates, earlier=earlier, looks=looks, evidence=LatencyEvidence(runs=runs))
+    rules = _Rules(gates=gates, history=history, families=families, looks=looks, units=units)
+    item = _judged(pairs, rules, LatencyEvidence(runs=runs))
     candidates = [after for _, after in pairs]
     fit = [run for run in candidates if not run.problems] or candidates
     return with_limits(item, over_runs([run.limits for run in fit]))
 
 
-def changes(pair: Pair) -> dict[str, float | None]:
-    """Return the relative change of each gated quantile within a pair, None if unknown."""
-    found: dict[str, float | None] = {}
-    for gate in GATES:
-        before, after = (run.ln_quantile(gate) for run in pair)
-        known = before is not None and after is not None
-        # Latencies are between a microsecond and an hour, so expm1 cannot overflow.
-        found[str(gate)] = math.expm1(after - before) if known else None  # type: ignore[operator]
+def _classes_of(pairs: Sequence[Pair]) -> list[str]:
+    """Return the names of the user classes that all these runs have; empty if they have not all the same."""
+    found = {tuple(run.classes) for pair in pairs for run in pair}
+    return list(found.pop()) if len(found) == 1 else []
+
+
+def _counting(pairs: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs to compare; if no pair counts, those whose runs are merely short."""
+    fit = [pair for pair in pairs if is_fit(pair)]
+    return fit or [pair for pair in pairs if not any(run.problems for run in pair)]
+
+
+def _unlike(pairs: Sequence[Pair]) -> list[Difference]:
+    """Return what differs between the runs of these pairs so that nothing can be concluded from them."""
+    manifests = [(before.manifest, after.manifest) for before, after in pairs]
+    found = []
+    if any(machine_differences([before], [after]) for before, after in manifests):
+        found += machine_differences(*zip(*manifests, strict=True))
+    found += script_differences(*zip(*manifests, strict=True))
+    if not all(map(is_fit, pairs)):
+        found.append(_lengths(pairs))
     return found
 
 
-def is_fit(pair: Pair) -> bool:
-    """Whether a pair counts: nothing was wrong with either run, and neither was cut short."""
-    return not any(map(spoiling, pair))
+def _lengths(pairs: Sequence[Pair]) -> Difference:
+    sides = ([_length(run) for run in side] for side in zip(*pairs, strict=True))
+    before, after = (" or ".join(dict.fromkeys(side)) for side in sides)
+    return Difference(what="length", baseline=before, candidate=after)
 
 
-def spoiling(run: Timing) -> str:
-    """Return why a run's pair does not count, empty if it does."""
-    return "; ".join(filter(None, [run.unfit, run.cut_short]))
+def _length(run: Timing) -> str:
+    return f"{run.length_s:.0f} s, cut short" if run.cut_short else f"{run.length_s:.0f} s"
 
 
-def _counting(pairs: Sequence[Pair]) -> tuple[list[Pair], str]:
-    """Return the pairs to compare, and why none of them may pass.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    """By what pairs are judged; arguments as for `judge_pairs`."""
 
-    If every pair has a run that was cut short, these are compared after all: they may show a regression.
-    """
-    fit = [pair for pair in pairs if is_fit(pair)]
-    if fit:
-        return fit, ""
-    found = [pair for pair in pairs if not any(run.problems for run in pair)]
-    cuts = (run.cut_short or f"baseline: {before.cut_short}" for before, run in found)
-    return found, next(cuts, "")
+    gates: Sequence[Gate]
+    history: Sequence[PastRun]
+    families: int
+    looks: tuple[int, ...] | None = None
+    units: Sequence[int] = ()
 
 
-def _judged(
-    pairs: Sequence[Pair],
-    *,
-    gates: Sequence[Gate],
-    earlier: Iterable[Timing],
-    looks: tuple[int, ...] | None = None,
-    evidence: LatencyEvidence,
-) -> Item[LatencyEvidence]:
+def _judged(pairs: Sequence[Pair], rules: _Rules, evidence: LatencyEvidence) -> Item[LatencyEvidence]:
     """Return the item, with the comparison added to the evidence."""
-    plan = pairs[0][1].manifest.plan
-    if not plan.messages_planned:
-        return _item(Ruling.NOT_JUDGED, "no messages are planned (rate 0)", evidence)
-    obstacle = _obstacle(pairs)
-    if obstacle:
+    counting = _counting(pairs)
+    if obstacle := _obstacle(pairs, counting, in_duel=rules.looks is not None):
         return _item(Ruling.INCONCLUSIVE, obstacle, evidence)
-    fit, cut = _counting(pairs)
-    noise = noise_floors(earlier)
-    compared, left_out = _compared(fit, gates=gates, noise=noise, looks=looks, seed=plan.seed)
-    ruling = worst(gate.decision for gate in compared)
-    evidence = replace(
+    found = _compared(pairs, counting, rules, evidence)
+    results = found.gates or []
+    ruling = worst(one.decision for one in results)
+    told = summary(results, ruling, pairs=len(pairs), units=found.units or 1)
+    item = _item(ruling, told, found)
+    if unlike := _unlike(counting):
+        item = not_compared(item, ", ".join(map(str, unlike)))
+        return replace(item, evidence=replace(item.evidence, unlike=unlike))
+    return item
+
+
+def _compared(
+    pairs: Sequence[Pair], counting: Sequence[Pair], rules: _Rules, evidence: LatencyEvidence
+) -> LatencyEvidence:
+    """Return the evidence with the comparison of the pairs that count."""
+    gates = _gates(pairs[0][1].manifest.plan, rules.gates)
+    units = _units(pairs, counting, rules.units)
+    noise = noise_of(rules.history, gates)
+    found = compare(
+        gates,
+        units,
+        rng=np.random.default_rng(abs(pairs[0][1].manifest.plan.seed)),
+        noise=noise,
+        same_day=all(before.day == after.day for before, after in counting),
+        looks=rules.looks,
+        families=rules.families,
+    )
+    few = [run for pair in counting for run in pair] if len(units) < MIN_UNITS else []
+    silent = not pairs[0][1].manifest.plan.messages_planned
+    lacks = [_SILENT if silent and gate.tag in OF_MESSAGES else _lack(gate, few) for gate in gates]
+    results = [gate_result(*one) for one in zip(gates, found, lacks, strict=True)]
+    return replace(
         evidence,
-        pairs=len(fit),
+        pairs=len(counting),
+        units=len(units),
         spoiled=[
             f"pair {number}, {why_spoiled(pair)}"
             for number, pair in enumerate(pairs, start=1)
-            if pair not in fit
+            if pair not in counting
         ],
-        gates=compared,
-        left_out=left_out,
-        noise={name: str(floor) for name, floor in noise.items()},
+        gates=results,
+        left_out=[f"{one.gate}: {one.reason}" for one in results if one.decision is Ruling.NOT_JUDGED],
+        noise={gate.name: noise_text(noise[gate.name]) for gate in gates if not gate.kind.counted},
+        levels=error_levels(found, looks=rules.looks, families=rules.families),
+        suspect=[one.gate for one in results if one.suspect] or None,
     )
-    summary = _summary([gate for gate in compared if gate.decision is ruling])
-    if cut and ruling is Ruling.PASS:
-        return _item(Ruling.INCONCLUSIVE, f"{cut}; otherwise: {summary}", evidence)
-    return _item(ruling, summary, evidence)
+
+
+def _gates(plan: Plan, gates: Sequence[Gate]) -> Sequence[Gate]:
+    """Return the gates; where no messages are planned, none on replies is required."""
+    return gates if plan.messages_planned else [dataclasses.replace(gate, required=False) for gate in gates]
+
+
+def _units(pairs: Sequence[Pair], counting: Sequence[Pair], units: Sequence[int]) -> list[list[_Measured]]:
+    """Return the pairs that count by their unit."""
+    found: dict[int, list[_Measured]] = {}
+    for number, pair in enumerate(pairs):
+        if pair in counting:
+            unit = units[number] if units else 0
+            before, after = pair
+            found.setdefault(unit or -1 - number, []).append((before.measured, after.measured))
+    return list(found.values())
+
+
+def _lack(gate: Gate, few: Sequence[Timing]) -> str:
+    """Return in a few words what single runs lack; empty if nothing, or if samples are not the reason."""
+    needless = gate.tag == "response" and not all(run.measured.closed_load for run in few)
+    return "" if needless else lack_of_runs(gate, [run.measured for run in few])
+
+
+def _with_duel(item: Item[LatencyEvidence], before: Manifest, after: Manifest) -> Item[LatencyEvidence]:
+    """Return the item of one pair with the command of a duel, if that would settle it."""
+    undecided = [gate for gate in item.evidence.gates or () if gate.decision is Ruling.INCONCLUSIVE]
+    tells = undecided and not item.evidence.unlike and all(gate.compared for gate in undecided)
+    if item.verdict is not Ruling.INCONCLUSIVE or not tells:
+        return item
+    return replace(item, evidence=replace(item.evidence, duel_command=duel_command(before, after)))
 
 
 def _item(ruling: Ruling, summary: str, evidence: LatencyEvidence) -> Item[LatencyEvidence]:
     return Item(item="latency", verdict=ruling, summary=summary, evidence=evidence)
 
 
-def _obstacle(pairs: Sequence[Pair]) -> str:
+def _obstacle(pairs: Sequence[Pair], counting: Sequence[Pair], *, in_duel: bool) -> str:
     """Return why the runs cannot be compared, empty if they can."""
     plans = zip(*((before.manifest.plan, after.manifest.plan) for before, after in pairs), strict=True)
     if differing := plan_differences(*plans):
@@ -335,9 +289,11 @@ def _obstacle(pairs: Sequence[Pair]) -> str:
             f"the baseline was made with another plan; they differ in {', '.join(map(str, differing))}. "
             "Repeat one run with the other's settings"
         )
-    if _counting(pairs)[0]:
+    if counting:
         return ""
     before, after = pairs[0]
+    if len(pairs) > 1 or in_duel:
+        return f"no valid pair: pair 1, {why_spoiled(pairs[0])}"
     if after.problems:
         return after.unfit
     return f"baseline: {before.unfit}. Make the baseline anew, or choose another"
@@ -350,77 +306,6 @@ def differing_plans(pairs: Sequence[tuple[Manifest, Manifest]]) -> list[str]:
     return [name for name in Plan.__struct_fields__ if any(name in names for names in found)]
 
 
-def _compared(
-    pairs: Sequence[Pair],
-    *,
-    gates: Sequence[Gate],
-    noise: Mapping[str, NoiseFloor],
-    looks: tuple[int, ...] | None,
-    seed: int,
-) -> tuple[list[GateResult], list[str]]:
-    """Return the result of each gate, and the gates that were left out with the reasons."""
-    rng = np.random.default_rng(abs(seed))
-    compared, left_out = [], []
-    for gate in gates:
-        missing = lack(gate, [run for pair in pairs for run in pair]) if gate.tag in OPTIONAL_TAGS else ""
-        if missing:
-            left_out.append(f"{gate}: {missing}")
-            continue
-        samples = [(before.intervals[gate.tag], after.intervals[gate.tag]) for before, after in pairs]
-        found = compare(gate, samples, rng=rng, noise=noise[str(gate)], looks=looks)
-        compared.append(_result(gate, found))
-    return compared, left_out
-
-
-def _result(gate: Gate, found: Comparison) -> GateResult:
-    """Convert a comparison to its form in verdict.json, and add the parts of the margin."""
-    return replace(
-        msgspec.convert(found, GateResult, from_attributes=True),
-        gate=str(gate),
-        relative_margin_ratio=gate.margin.relative_ratio,
-        absolute_margin_us=gate.margin.absolute_us,
-    )
-
-
-def _summary(decisive: Sequence[GateResult]) -> str:
-    judged = [one for one in decisive if one.change_ratio is not None]
-    lacking = [one for one in decisive if one.change_ratio is None]
-    parts = [f"{one.gate} {one.reason}" for one in judged]
-    if lacking:  # the last gate needs the most samples, and its reason says how many
-        parts.append(f"{_names(lacking)} cannot be judged, {lacking[-1].reason}")
-    return "; ".join([*parts, *_absolute_margins(judged)])
-
-
-def _absolute_margins(judged: Sequence[GateResult]) -> Iterator[str]:
-    """Yield a sentence for each absolute margin in force: it explains a percentage unlike the usual one."""
-    absolute = [one for one in judged if one.absolute]
-    for time_us in dict.fromkeys(one.absolute_margin_us or 0 for one in absolute):
-        alike = [one for one in absolute if one.absolute_margin_us == time_us]
-        shares = _and(f"{100 * (one.relative_margin_ratio or 0):g} %" for one in alike)
-        yield f"the margin of {_names(alike)} is {time_us / 1000:g} ms, which is more than {shares} there"
-
-
-def _names(compared: Sequence[GateResult]) -> str:
-    """Join the names of gates, naming each tag once."""
-    tags = dict.fromkeys(one.tag for one in compared)
-    quantiles = {tag: [f"p{100 * one.quantile:g}" for one in compared if one.tag == tag] for tag in tags}
-    return _and(f"{tag} {_and(of_tag)}" for tag, of_tag in quantiles.items())
-
-
-def _and(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def why_spoiled(pair: Pair) -> str:
-    """Return why a pair does not count, with the role of the run; empty if it does."""
-    return ", ".join(
-        f"{role}: {found}"
-        for role, run in zip(("baseline", "candidate"), pair, strict=True)
-        if (found := spoiling(run))
-    )
-
-
 def _pair(number: int, pair: Pair) -> PairEvidence:
     before, after = pair
     return PairEvidence(
@@ -429,4 +314,11 @@ def _pair(number: int, pair: Pair) -> PairEvidence:
         baseline=RunNamed.of(before.manifest),
         candidate=RunNamed.of(after.manifest),
         change_ratios=changes(pair),
+        losses_change_per_h=_losses_change(pair),
     )
+
+
+def _losses_change(pair: Pair) -> float | None:
+    (gate,) = (gate for gate in GATES if gate.kind is GateKind.LOSSES)
+    before, after = (run.value(gate) for run in pair)
+    return None if before is None or after is None else after - before

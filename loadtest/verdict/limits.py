@@ -21,8 +21,9 @@ from msgspec.structs import replace
 
 from loadtest import histograms, text
 from loadtest.histograms import Histogram
-from loadtest.results.data import RunData
+from loadtest.results.data import STEADY_TAGS, RunData
 from loadtest.ruling import Ruling, worst
+from loadtest.session.recorder import name_tag
 from loadtest.statistics.time_limits import TimeLimit
 from loadtest.verdict.evidence import LimitResult
 from loadtest.verdict.generator import longest_delay_ms
@@ -55,14 +56,17 @@ def judge_limits(run: RunData, item: str, generator: Generator) -> list[LimitRes
 
 
 def _judged(limit: TimeLimit, run: RunData, generator: Generator) -> LimitResult:
-    histogram = run.histograms.get(limit.tag)
+    histogram = run.histograms.get(name_tag(limit.of) if limit.of else limit.tag)
     if histogram is None:
-        said = f"{limit.label} not judged: {_NO_SAMPLES[limit.tag]}{_option(limit)}"
+        none = f"no request named {limit.of} was answered after the warm-up" if limit.of else ""
+        said = f"{limit.label} not judged: {none or _NO_SAMPLES[limit.tag]}{_option(limit)}"
         return _result(limit, Ruling.INCONCLUSIVE, said)
     percent = 100 * limit.quantile
     value_us = histograms.percentiles_us(histogram, (percent,))[percent]
     samples, above = _samples(histogram, limit)
-    verdict, reason = _ruling(limit, value_us=value_us, samples=samples, above=above)
+    verdict, reason = _ruling(
+        limit, value_us=value_us, samples=samples, above=above, after=_after(limit, run)
+    )
     doubtful = limit.item == "latency" and not generator.valid
     excess_ms = value_us / 1000 - limit.limit_ms
     if doubtful and not (verdict is Ruling.FAIL and _is_the_servers(excess_ms, run, generator)):
@@ -88,7 +92,14 @@ def _samples(histogram: Histogram, limit: TimeLimit) -> tuple[int, int]:
     return sum(counts.values()), sum(count for value_us, count in counts.items() if value_us > highest_us)
 
 
-def _ruling(limit: TimeLimit, *, value_us: int, samples: int, above: int) -> tuple[Ruling, str]:
+def _after(limit: TimeLimit, run: RunData) -> str:
+    """Return that samples of the warm-up are left out, where they are; Locust's table has them."""
+    warmup_s = run.manifest.plan.warmup_s
+    steady = limit.of or limit.tag in STEADY_TAGS
+    return f" after the warm-up of {warmup_s:g} s" if steady and warmup_s else ""
+
+
+def _ruling(limit: TimeLimit, *, value_us: int, samples: int, above: int, after: str) -> tuple[Ruling, str]:
     """Return the ruling, with its reason unless the value alone is one."""
     broken = value_us > histograms.highest_equivalent_us(limit.limit_us)
     if samples >= limit.least_samples:
@@ -96,7 +107,7 @@ def _ruling(limit: TimeLimit, *, value_us: int, samples: int, above: int) -> tup
     if broken and limit.broken_beyond_chance(above, samples):
         return Ruling.FAIL, f"{above} of {samples} samples are above it"
     more = _MORE.get(limit.tag, "run longer")
-    return Ruling.INCONCLUSIVE, f"only {samples} samples, {limit.least_samples} are needed: {more}"
+    return Ruling.INCONCLUSIVE, f"only {samples} samples{after}, {limit.least_samples} are needed: {more}"
 
 
 def _option(limit: TimeLimit) -> str:

@@ -44,6 +44,7 @@ class KindEvidence(Struct, frozen=True, kw_only=True):
         drops_with_record: number of drops with at least one record in the log.
         records: number of records about these drops.
         levels: number of these records by level.
+        departure_levels: number of these drops by the worst level of their disconnect records.
         disconnect_errors: number of disconnect records at ERROR or worse.
         expected_errors: number of errors that these drops are meant to cause.
     """
@@ -53,6 +54,7 @@ class KindEvidence(Struct, frozen=True, kw_only=True):
     drops_with_record: int = 0
     records: int = 0
     levels: dict[str, int] = {}
+    departure_levels: dict[str, int] = {}
     disconnect_errors: int = 0
     expected_errors: int = 0
 
@@ -65,10 +67,16 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
         cancelled_at_shutdown_errors: number of records of tasks that the server cancelled at shutdown.
         disconnect_records: number of records caused by a client's disconnect.
         disconnect_levels: number of disconnect records by level.
+        departures: number of clients' departures that these records are about: of drops, of sessions that
+            ended, and of others.
+        departure_levels: number of departures by the worst level of their records.
+        wrong_departures: number of departures with a disconnect record at ERROR or worse.
+        wrong_classes: number of disconnect records at ERROR or worse by class.
+        wrong_elsewhere: number of these that no drop was found for.
         disconnect_errors: number of disconnect records at ERROR or worse.
         first_disconnect_errors: the most frequent shapes of the disconnect records at ERROR or worse.
         disconnect_error_shapes: number of their shapes.
-        info_ratio: share of disconnect records at INFO or below, null without disconnect records.
+        info_ratio: share of departures at INFO or below, of those whose level is known; null without any.
         least_info_ratio: the share that is needed.
         real_errors: number of errors that neither a client's disconnect nor a drop meant to cause an error
             explains.
@@ -81,6 +89,8 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
         unjudged_records: number of records that exceeded a limit and were not judged.
         clock_offset_s: how far the server's clock is ahead, in seconds; null if unknown, and then taken as 0.
         covered_ratio: share of drops with any record near them in the log.
+        last_record_s: when the last record was logged, in seconds since the run's start; null if unknown.
+        drops_after_log: number of drops made after that, of kinds that the log has records of.
         matched_by: number of records matched with drops by `session`, by `time`, or not at all (`none`).
         files: names of the logs.
         reading: statistics of reading the logs.
@@ -90,6 +100,11 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
 
     disconnect_records: int = 0
     disconnect_levels: dict[str, int] = {}
+    departures: int = 0
+    departure_levels: dict[str, int] = {}
+    wrong_departures: int = 0
+    wrong_classes: dict[str, int] = {}
+    wrong_elsewhere: int = 0
     disconnect_errors: int = 0
     first_disconnect_errors: list[LogLine] = []
     disconnect_error_shapes: int = 0
@@ -107,6 +122,8 @@ class ServerLogEvidence(Struct, frozen=True, kw_only=True):
     unjudged_records: int = 0
     clock_offset_s: float | None = None
     covered_ratio: float = 0.0
+    last_record_s: float | None = None
+    drops_after_log: int = 0
     matched_by: dict[str, int] = {}
     files: list[str] = []
     reading: Counts = field(default_factory=Counts)

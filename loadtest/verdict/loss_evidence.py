@@ -17,7 +17,8 @@ class LossesSeen(Struct, frozen=True, kw_only=True):
 
     Args:
         cause: the close code as text, or `reset`, `eof`, `tls`, `ping_timeout`, `not_reading`,
-            `protocol_error`, `message_too_big`, `invalid_utf8`; `other` for those in no group of their own.
+            `protocol_error`, `message_too_big`, `invalid_utf8`, `flooded`; `other` for those in no group of
+            their own.
         code: close code; 1006 if there was no close frame, null for `other`.
         reason: the server's reason, or what was wrong with its data.
         count: number of losses.

@@ -3,14 +3,14 @@
 from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling, worst
-from loadtest.session.recorder import HANGING_NS
+from loadtest.session.recorder import FAILED_MESSAGES, HANGING_NS, ROUND_TRIPS
 from loadtest.verdict import push_rate
 from loadtest.verdict.evidence import MessagingEvidence
 from loadtest.verdict.items import Item, errors_seen, imbalance, unaccounted
 from loadtest.verdict.silence import hanging, is_silent, longest_wait_s
 
 FAILINGS = {
-    "lost": "without a reply on a healthy connection",
+    "lost": "without a reply although the connection stayed up",
     "failed": "answered with an error",
     "broken_off": "answered with a stream that broke off",
     "late": "answered after the reply timeout",
@@ -18,22 +18,25 @@ FAILINGS = {
     "reordered": "answered after a later one",
     "corrupted": "answered with an altered text",
     "foreign": "answered with another session's text",
-    "unmatched": "replies to nothing that was asked",
+    "unmatched": "replies to nothing that was asked (errors included)",
     "unreadable": "messages that the dialect does not know",
+    "script_failed": "failures reported by scripts",
     "pushes_missing": "pushes missing",
     "pushes_duplicated": "pushes received twice or out of order",
     "pushes_reordered": "pushes with texts out of order",
     "pushes_altered": "pushes with an altered text",
     "pushes_foreign": "pushes with another session's text",
 }
-"""Findings of which one is enough for FAIL: TCP delivers everything in order, so on an undisturbed connection
+"""What each of `FAILED_MESSAGES` means.
+
+One finding is enough for FAIL: TCP delivers everything in order, so on an undisturbed connection
 every message must arrive, and a server that loses one in a million has a fault. Losses explained by a drop or
 an outage are counted separately (`lost_in_outage`, `recovered`) and do not fail the item."""
 
-_SINGULAR = {"pushes": "push", "replies": "reply", "messages": "message"}
+_SINGULAR = {"pushes": "push", "replies": "reply", "messages": "message", "failures": "failure"}
 """The singular of the nouns that these begin with."""
 
-_TAGS = ("service", "response", "after_resume", "first_part", "part_gap", "push", "push_gap")
+_TAGS = (*ROUND_TRIPS, "response", "first_part", "part_gap", "push", "push_gap")
 
 MIN_ANSWERED = 100
 """Answers needed for PASS: a server that loses 3% of messages still answers 100 in a row in 1 of 20 runs."""
@@ -75,13 +78,21 @@ def judge(run: RunData) -> Item[MessagingEvidence]:
         verdict=verdict,
         summary="; ".join([summary, *remarks]),
         evidence=MessagingEvidence(
-            counts=run.counts_of("messaging"),
+            counts=_counts(run),
             unaccounted=_unaccounted(run),
             limits={**dict.fromkeys(FAILINGS, 0), "least_answered": MIN_ANSWERED, **push_rate.limits(run)},
             percentiles=run.percentile_table(_TAGS),
             errors=errors_seen(run, "messaging"),
         ),
     )
+
+
+def _counts(run: RunData) -> dict[str, int]:
+    """Return the counts; of a script's messages, all of which are sent, none is planned."""
+    counts = run.counts_of("messaging")
+    if run.only_scripted:
+        counts.pop("planned", None)
+    return counts
 
 
 def _with_push_rate(run: RunData, found: tuple[Ruling, str]) -> tuple[Ruling, str]:
@@ -99,8 +110,8 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
     if is_silent(run) and (waited_s := longest_wait_s(run)):
         return _silence(run, waited_s)
     failings = [
-        _failing(count, meaning)
-        for name, meaning in FAILINGS.items()
+        _failing(count, FAILINGS[name])
+        for name in FAILED_MESSAGES
         if (count := run.count(f"messaging.{name}"))
     ]
     sent, answered = run.count("messaging.sent"), run.count("messaging.answered")
@@ -113,16 +124,19 @@ def _ruling(run: RunData) -> tuple[Ruling, str]:
         return Ruling.INCONCLUSIVE, imbalance(left, f"{text.counted(sent, 'message')} sent")
     if not run.manifest.plan.messages_planned:
         return _pushes_ruling(run, "no messages are planned (rate 0)")
+    if not asked and run.manifest.plan.tasks:
+        return _pushes_ruling(run, "the script asks for no reply")
     if sent and not asked:
         return _pushes_ruling(run, f"none of {text.counted(sent, 'message')} sent needs a reply")
-    if answered < MIN_ANSWERED:
+    if answered < MIN_ANSWERED and not _mostly_hears(run):
         return Ruling.INCONCLUSIVE, (
-            f"only {text.counted(answered, 'message')} answered, {MIN_ANSWERED} are needed: "
+            f"{text.only(answered, 'message')} answered, {MIN_ANSWERED} are needed: "
             "run longer, or with more sessions or a higher rate"
         )
     if doubt := _doubt(run, asked):
         return Ruling.INCONCLUSIVE, doubt
-    return Ruling.PASS, _success(run, answered, asked)
+    heard = f"; {_pushes_text(run.count('messaging.pushes'))} received" if answered < MIN_ANSWERED else ""
+    return Ruling.PASS, _success(run, answered, asked) + heard
 
 
 def _failing(count: int, meaning: str) -> str:
@@ -171,7 +185,7 @@ def _success(run: RunData, answered: int, asked: int) -> str:
     promised, unchecked = run.manifest.promised, run.count("messaging.unchecked")
     unnamed = run.count("messaging.unnamed")
     claims = [
-        *(["intact"] if unchecked < answered else []),
+        *([] if unchecked else ["intact"]),
         *(["once"] if not unnamed else []),
         *(["in order"] if not unnamed and (promised is None or promised.ordered) else []),
     ]
@@ -180,8 +194,8 @@ def _success(run: RunData, answered: int, asked: int) -> str:
     told = ", ".join(filter(None, [counted, claim]))
     if not unchecked:
         return told
-    without = "no text" if unchecked >= answered else f"{text.count(unchecked)} without a text"
-    told = f"{told}; {without} to check: the dialect gives none"
+    which = "texts" if unchecked >= answered else text.counted(unchecked, "text")
+    told = f"{told}; {which} not checked: no text of this run was read in these replies"
     return (
         f"{told}, and {text.count(unnamed)} replies name no request: they were only counted"
         if unnamed
@@ -207,6 +221,11 @@ def _pushes_ruling(run: RunData, reason: str) -> tuple[Ruling, str]:
             "run longer, or with more sessions"
         )
     return Ruling.PASS, f"{_pushes_text(pushes)} received, none known to be missing, doubled or altered"
+
+
+def _mostly_hears(run: RunData) -> bool:
+    """Return whether sessions run a script that asks little, and were told enough to judge that."""
+    return bool(run.manifest.plan.tasks) and run.count("messaging.pushes") >= MIN_ANSWERED
 
 
 def _pushes_text(pushes: int) -> str:
@@ -239,14 +258,13 @@ def _remarks(run: RunData) -> list[str]:
         said.format(text.count(count))
         for count, said in (
             (run.count("messaging.unanswerable"), "{} need no reply"),
-            (explained, "{} went down with their connection"),
+            (explained, "{} lost in an outage"),
             (missed, "{} fell due without a connection"),
-            (unfinished, "{} were under way at the end"),
+            (unfinished, "{} unfinished at the end"),
+            (run.count("messaging.hanging"), "{} of these were overdue by then"),
         )
         if count
     ]
-    if drop_sent := run.count("messaging.drop_sent"):
-        remarks.append(f"drops sent {text.counted(drop_sent, 'more message')}")
     if rejections := run.count("messaging.rejections"):
         times = text.counted(rejections, "time")
         remarks.append(f"the token of an established session was rejected {times}")

@@ -60,7 +60,8 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
         and not (name == "history_missing" and _keeps_none(run))
     ]
     if failings:
-        return Ruling.FAIL, f"of {text.counted(checked, 'resume')}: {', '.join(failings)}"
+        of = f"of {text.counted(checked, 'resume')}: " if checked else ""
+        return Ruling.FAIL, f"{of}{', '.join(failings)}"
     restored_before = 0 if baseline is None else baseline.count("persistence.histories")
     if _keeps_none(run) and restored_before:
         return Ruling.FAIL, (
@@ -72,15 +73,19 @@ def _ruling(run: RunData, baseline: RunData | None) -> tuple[Ruling, str]:
         return Ruling.NOT_JUDGED, f"sessions of the dialect {plan.dialect} have no identity"
     if not checked and not (plan.outages_planned and plan.reconnects):
         return Ruling.NOT_JUDGED, "no session came back, and none was planned to"
+    if not checked and (resumed := run.count("reconnect.resumed")) >= MIN_CHECKED:
+        return Ruling.INCONCLUSIVE, (
+            f"of {text.counted(resumed, 'resume')} none could be checked: no message of the server said "
+            "whose session it was, as the dialect reads them"
+        )
     if checked < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
-            f"only {text.counted(checked, 'resume')} could be checked, "
-            f"{MIN_CHECKED} are needed: {more_outages(plan)}"
+            f"{text.only(checked, 'resume')} could be checked, {MIN_CHECKED} are needed: {more_outages(plan)}"
         )
     compared = run.count("persistence.histories")
     if 0 < compared < MIN_CHECKED:
         return Ruling.INCONCLUSIVE, (
-            f"only {text.counted(compared, 'restored history', 'restored histories')} could be compared, "
+            f"{text.only(compared, 'restored history', 'restored histories')} could be compared, "
             f"{MIN_CHECKED} are needed: {more_outages(plan)}; all "
             f"{text.counted(checked, 'resume')} were as the same session"
         )

@@ -196,8 +196,17 @@ def _of_runs(ruling: Ruling, side: _Side) -> str:
         return "no run was made"
     shown = side.having(ruling)
     if ruling in (Ruling.PASS, Ruling.NOT_JUDGED):
-        return f"in {len(shown)} of {side.runs} runs: {shown[0].item.summary}"
+        return f"{_in_runs(shown, side.runs)}: {shown[0].item.summary}"
     return f"in {len(shown)} of {side.runs} runs, first {shown[0].run}: {shown[0].item.summary}"
+
+
+def _in_runs(shown: Sequence[ItemOfRun], runs: int) -> str:
+    """Return in how many runs, so that the counts of the first do not read as the sum of all."""
+    if runs == 1:
+        return "in 1 run"
+    if len({one.item.summary for one in shown}) == 1:
+        return f"in {len(shown)} of {runs} runs"
+    return f"in {'each' if len(shown) == runs else len(shown)} of {runs} runs, the first"
 
 
 def _seen(found: Sequence[ItemOfRun]) -> list[ItemSeen[Any]]:

@@ -55,7 +55,7 @@ def ruling(run: RunData) -> tuple[Ruling, str] | None:
         return Ruling.FAIL, told
     if expected < MIN_EXPECTED:
         return Ruling.INCONCLUSIVE, (
-            f"only {text.counted(expected, 'push', 'pushes')} expected on undisturbed connections, "
+            f"{text.only(expected, 'push', 'pushes')} expected on undisturbed connections, "
             f"{MIN_EXPECTED} are needed: run longer, or with more sessions"
         )
     if missing > MAX_SHORT_RATIO * expected:

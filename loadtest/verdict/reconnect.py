@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from loadtest import text
 from loadtest.drops.plan import Storm
-from loadtest.results.data import OutageGroup, RunData, StormRecovery
+from loadtest.results.data import RunData, StormRecovery
 from loadtest.results.manifest import Plan
+from loadtest.results.outages import OutageGroup
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import HANGING_NS
 from loadtest.session.schedule import NS_PER_S
@@ -143,15 +144,13 @@ def _doubt(run: RunData, outages: int, resumed: int) -> str:
         )
     if (missed := _storm_without_sessions(run)) is not None:
         return (
-            f"the storm {missed} met no session: it must come when they are up, before the run's end, "
-            f"or its share of {plan.sessions} sessions is none"
+            f"the storm {missed} hit no session: schedule it while sessions are up, and "
+            f"drop at least one of {plan.sessions}"
         )
     if left := unaccounted(run, "reconnect", "outages", ENDINGS):
         return imbalance(left, text.counted(outages, "outage"))
     if plan.outages_planned and resumed < MIN_RESUMED:
-        return (
-            f"only {text.counted(resumed, 'outage')} resumed, {MIN_RESUMED} are needed: {_more_resumes(run)}"
-        )
+        return f"{text.only(resumed, 'outage')} resumed, {MIN_RESUMED} are needed: {_more_resumes(run)}"
     return ""
 
 
@@ -198,12 +197,12 @@ def _failings(run: RunData) -> list[str]:
 
 
 def _success(run: RunData, outages: int, resumed: int) -> str:
-    at_us = run.percentiles_us("outage", (50, 95))
+    at_us = run.carried_us("outage", (50, 95))
     times = "".join(f", p{percentile:g} {text.span(value_us)}" for percentile, value_us in at_us.items())
     cut_short = run.count("reconnect.cut_short")
     end = f", {text.count(cut_short)} cut short by the run's end" if cut_short else ""
     unproven = run.count("reconnect.unproven")
-    end += f", {text.count(unproven)} dropped again, or ended, before the first reply" if unproven else ""
+    end += f", {text.count(unproven)} ended again before the first reply" if unproven else ""
     outages_text = text.counted(outages, "outage")
     recovered = f"{_worst(run.storms)}{drills_text(run)}"
     return f"{text.count(resumed)} of {outages_text} resumed{times}{end}{recovered}"

@@ -5,7 +5,7 @@ Locust runs have workers and a rate, a duel passes both on to Locust. A probe ha
 
 from loadtest.results.manifest import Manifest
 
-_LESS = "use fewer --sessions, or a machine that does less"
+_LESS = "lower --sessions, or use a less busy machine"
 
 _PROBES = {
     "load": _LESS,
@@ -27,9 +27,14 @@ _RUNS = {
     "ports": "add addresses with --ws-source-ip",
 }
 
+MACHINE = "other processes used the CPU: run on a less busy machine"
+"""The one remedy that no option gives."""
+
 _ANY = {
-    "machine": "other processes held the CPU, use a machine that does less",
-    "stall": "let nothing stop the process or send its machine to sleep",
+    "blocked": "code of the script or the dialect blocked it, see below",
+    "machine": MACHINE,
+    "stall": "make sure that nothing suspends the process or the machine",
+    "flood": "the server sent more than could be read, see the losses `flooded` and --ws-max-messages-per-s",
     "steal": "use a machine with fewer neighbours",
 }
 
@@ -39,7 +44,8 @@ def remedy(problem: str, manifest: Manifest) -> str:
 
     Args:
         problem: what is short: `load` (the engine's time), `machine` (the CPU, which others had), `threads`,
-            `pauses`, `held_back`, `warmup`, `files`, `ports`, `stall`, `steal`.
+            `pauses`, `held_back`, `warmup`, `files`, `ports`, `stall`, `steal`, `flood`,
+            `blocked` (by user code).
         manifest: of the run.
     """
     if problem in _ANY:

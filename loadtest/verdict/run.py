@@ -1,12 +1,15 @@
 """The verdict on a run: items, load generator and overall ruling."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
 from loadtest.results.data import RunData
 from loadtest.ruling import Ruling
+from loadtest.statistics.noise import PastRun
 from loadtest.verdict import cleanup, connect, health, latency, messaging, persistence, reconnect, stability
+from loadtest.verdict.classes import joined, no_user_of, unspawned
 from loadtest.verdict.completeness import lost_workers, shortfall, unseen_in_short
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import AnyItem, Generator, Item, Verdict, whole
@@ -29,24 +32,61 @@ def judge(
     baseline: RunData | None = None,
     log_item: Item[ServerLogEvidence] | None = None,
     *,
-    earlier: Iterable[RunData] = (),
+    history: Sequence[PastRun] = (),
     search: BaselineSearch | None = None,
     compares_latency: bool = True,
+    class_histories: Mapping[str, Sequence[PastRun]] = MappingProxyType({}),
 ) -> Verdict:
-    """Judge a run.
+    """Judge a run, one of several user classes by class (`loadtest.verdict.classes`).
 
     Args:
         run: the run's data; its manifest holds the margins that latency is judged by.
         baseline: data of the run to compare with, None if there is none.
         log_item: the item `server_log`, None if no log was given.
-        earlier: runs of the baseline's revision and plan, for the noise floor; read one at a time.
+        history: earlier fit runs of the plan, oldest first, for the run-to-run noise.
+        class_histories: the same by user class, for a run of several.
         search: how the baseline was found, or why there is none.
         compares_latency: whether latency is compared with the baseline's, and not judged by its limits alone.
 
     Returns:
         The verdict. It is the same for the same data: the bootstrap is seeded with the plan's seed.
     """
-    generator = judge_generator(run)
+    if not run.classes:
+        return _judged(
+            run, baseline, log_item, history=history, search=search, compares_latency=compares_latency
+        )
+    whole_run = _judged(run, baseline, log_item, search=search, compares_latency=False)
+    of_classes = {
+        name: _judged(
+            own,
+            None if baseline is None else baseline.classes.get(name),
+            history=class_histories.get(name, ()),
+            search=search,
+            compares_latency=compares_latency,
+            generator=None if whole_run.generator.valid else whole_run.generator,
+            families=len(run.classes),
+        )
+        for name, own in run.classes.items()
+    }
+    of_classes |= {
+        name: unspawned(one, why) for name, one in of_classes.items() if (why := no_user_of(name, run))
+    }
+    return joined(run, whole_run, of_classes)
+
+
+def _judged(
+    run: RunData,
+    baseline: RunData | None,
+    log_item: Item[ServerLogEvidence] | None = None,
+    *,
+    history: Sequence[PastRun] = (),
+    search: BaselineSearch | None,
+    compares_latency: bool,
+    generator: Generator | None = None,
+    families: int = 1,
+) -> Verdict:
+    """Judge a run as a whole, or one of so many classes of it; `generator` is None to judge it here."""
+    generator = generator or judge_generator(run)
     items: list[AnyItem] = [
         _limited(connect.judge(run), run, generator),
         stability.judge(run),
@@ -55,7 +95,12 @@ def judge(
         persistence.judge(run, baseline),
         cleanup.judge(run),
         latency.judge(
-            run, baseline if compares_latency else None, generator=generator, earlier=earlier, search=search
+            run,
+            baseline if compares_latency else None,
+            generator=generator,
+            history=history,
+            search=search,
+            families=families,
         ),
         log_item or Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary="no server log was given"),
     ]
@@ -65,7 +110,9 @@ def judge(
     if shared := one_identity_of(run):
         items = [_of_one_identity(item, shared) for item in items]
     elif lacking := unseen_in_short(run):
-        items = [_downgraded(item, lacking) if _is_doubtful(item, run) else item for item in items]
+        items = [
+            _downgraded(item, lacking, "until then") if _is_doubtful(item, run) else item for item in items
+        ]
     return Verdict(
         revision=run.manifest.revision,
         baseline=None if baseline is None else baseline.manifest.revision,
@@ -101,10 +148,10 @@ def _of_one_identity(item: AnyItem, shared: str) -> AnyItem:
     return _downgraded(item, shared if item.item == "connect" else _SEE_CONNECT)
 
 
-def _downgraded(item: AnyItem, lacking: str) -> AnyItem:
+def _downgraded(item: AnyItem, lacking: str, found: str = "otherwise") -> AnyItem:
     """Return the item as INCONCLUSIVE, because the run lacks something."""
     return msgspec.structs.replace(
-        item, verdict=Ruling.INCONCLUSIVE, summary=f"{lacking}; otherwise: {item.summary}"
+        item, verdict=Ruling.INCONCLUSIVE, summary=f"{lacking}; {found}: {item.summary}"
     )
 
 
@@ -112,11 +159,16 @@ def _notes(run: RunData) -> list[str]:
     notes = list(run.warnings)
     if doubt := run.manifest.revision_doubt:
         notes.append(doubt)
+    if run.manifest.proxy is not None and run.manifest.plan.drops_planned:
+        notes.append(
+            f"sessions connected through the proxy {run.manifest.proxy}: RST, FIN and silence of drops reach "
+            "the proxy, and what the server sees is the proxy's doing"
+        )
     if lost := lost_workers(run):
         notes.append(f"{lost}; see Locust's log")
     if not run.manifest.complete:
         notes.append(
-            f"the run was not ended in good order; judged is what it had written in {run.length_s:.0f} s"
+            f"{run.manifest.unended}; the verdict covers the {run.length_s:.0f} s that were recorded"
         )
     if short := shortfall(run):
         notes.append(short)

@@ -23,6 +23,7 @@ from loadtest.serverlog.known_sessions import KnownSessions
 from loadtest.serverlog.matching import (
     END_OF_RUN,
     EXPECTED_FAULT,
+    LATE_KINDS,
     MAX_SIGHTINGS,
     ClockOffset,
     DropMade,
@@ -31,28 +32,21 @@ from loadtest.serverlog.matching import (
     covered_ratio,
     match,
 )
-from loadtest.serverlog.records import Level
+from loadtest.serverlog.records import Level, is_error, level_name
 from loadtest.serverlog.rules import DISCONNECTS, LogClass
 from loadtest.serverlog.shapes import Group, Shapes, shape_of
 from loadtest.serverlog.times import SECOND_NS
+from loadtest.verdict import log_summary
+from loadtest.verdict.departures import departures, worst_level
 from loadtest.verdict.items import Item
 from loadtest.verdict.log_evidence import KindEvidence, LogLine, ServerLogEvidence
 
-INFO_RATIO = 0.95
-"""Share of disconnect records that must be at INFO or below."""
-
-MIN_DROPS = 10
-"""Drops needed for PASS: with fewer, some kinds were hardly drawn once, and a clean log proves nothing."""
-
 COVER_S = 5
-MIN_COVERED_RATIO = 0.9
-"""Clients reconnect within seconds of a drop, and servers log that. A log without any record within COVER_S
-seconds of a drop, for more than a tenth of the drops, was not written or not read during the whole run."""
+"""How near to a drop a record must be to show that the log covers it."""
 
 MIN_UNTIMED_RATIO = 0.5
 """A log without times covers the run if it has disconnect records for at least half of the drops."""
 
-MAX_DAMAGED_RATIO = 0.5
 GRACE_NS = 60 * SECOND_NS
 """How long after the run's end the server may still log its consequences."""
 
@@ -126,21 +120,27 @@ def judge(
     offset = clock_offset(collected.sightings, drops)
     _to_tool_clock(collected, offset.ns or 0)
     evidence = _evidence(collected, drops, window=window, reading=reading, offset_ns=offset.ns, known=known)
-    failures, unplaced = _failures(evidence), _unplaced(collected, window, evidence)
-    doubts = [*_doubts(evidence), *unplaced]
-    if offset.doubtful_ns:  # then it is not known whose records these are
-        ruling, summary = Ruling.INCONCLUSIVE, _doubtful(offset)
-    elif failures:
-        ruling, summary = Ruling.FAIL, "; ".join(failures)
-    elif not run.manifest.plan.drops_planned:
-        summary = "; ".join((f"no drops are planned, and {_logged(evidence)}", *unplaced))
-        return Item(item="server_log", verdict=Ruling.NOT_JUDGED, summary=summary, evidence=evidence)
-    elif doubts:
-        ruling, summary = Ruling.INCONCLUSIVE, "; ".join(doubts)
-    else:
-        ruling, summary = Ruling.PASS, _success(evidence)
-    summary += _clock(collected, window, offset)
+    unplaced = _unplaced(collected, window, evidence)
+    ruling, summary = _rule(evidence, offset, unplaced, drops_planned=run.manifest.plan.drops_planned)
+    if ruling is not Ruling.NOT_JUDGED:
+        summary += _clock(collected, window, offset)
     return Item(item="server_log", verdict=ruling, summary=summary, evidence=evidence)
+
+
+def _rule(
+    evidence: ServerLogEvidence, offset: ClockOffset, unplaced: list[str], *, drops_planned: bool
+) -> tuple[Ruling, str]:
+    """Return the verdict and the summary; `unplaced` are doubts about errors that may be another run's."""
+    if offset.doubtful_ns:  # then it is not known whose records these are
+        return Ruling.INCONCLUSIVE, _doubtful(offset)
+    if failures := log_summary.failures(evidence):
+        return Ruling.FAIL, "; ".join(failures)
+    if not drops_planned:
+        logged = f"no drops are planned, and {log_summary.logged(evidence)}"
+        return Ruling.NOT_JUDGED, "; ".join((logged, *unplaced))
+    if doubts := [*log_summary.doubts(evidence), *unplaced]:
+        return Ruling.INCONCLUSIVE, "; ".join(doubts)
+    return Ruling.PASS, log_summary.success(evidence)
 
 
 def _collect(
@@ -163,7 +163,7 @@ def _collect(
             collected.untimed += logged.count
         else:
             (collected.arrival_seconds if logged.arrival else collected.seconds).add(at_ns // SECOND_NS)
-        if logged.log_class in DISCONNECTS or logged.level >= Level.ERROR:
+        if logged.log_class in DISCONNECTS or is_error(logged.level):
             if len(collected.sightings) < MAX_SIGHTINGS:
                 collected.sightings.append(Sighting(logged, at_ns, own))
             else:
@@ -224,7 +224,7 @@ def _unplaced(collected: _Collected, window: Window, evidence: ServerLogEvidence
     """Return doubts about errors that may be the run's or not; the records are matched."""
     doubts = []
     named = evidence.matched_by["session"] > 0
-    errors = [s for s in collected.sightings if s.record.level >= Level.ERROR and s.at_ns is not None]
+    errors = [s for s in collected.sightings if is_error(s.record.level) and s.at_ns is not None]
     before = sum(map(window.shortly_before, errors)) if evidence.clock_offset_s is None else 0
     if before:
         counted = text.counted(before, "error")
@@ -246,7 +246,13 @@ def _covered_ratio(collected: _Collected, within: list[Sighting], drops: Sequenc
     if collected.seconds or not drops:
         return covered_ratio(drops, collected.seconds, COVER_S)
     found = sum(sighting.record.log_class in DISCONNECTS for sighting in within)
-    return min(1.0, found / len(drops) * MIN_COVERED_RATIO / MIN_UNTIMED_RATIO)
+    return min(1.0, found / len(drops) * log_summary.MIN_COVERED_RATIO / MIN_UNTIMED_RATIO)
+
+
+def _made_after(made: Sequence[DropMade], last: int, kinds: Sequence[KindEvidence]) -> int:
+    """Return how many drops came well after the log's last second, of kinds that the log has records of."""
+    logged = {row.kind for row in kinds if row.drops_with_record} - LATE_KINDS
+    return sum(drop.at_ns // SECOND_NS > last + COVER_S and drop.kind in logged for drop in made)
 
 
 def _evidence(
@@ -262,8 +268,9 @@ def _evidence(
     matched_by = match(within, drops)
     within = [s for s in within if not _of_a_later_run(s, window, named=matched_by["session"] > 0)]
     made = [drop for drop in drops if drop.kind != END_OF_RUN]
+    seen = _seen(within, drops, window.start_ns, known)
     return msgspec.structs.replace(
-        _seen(within, drops, window.start_ns, known),
+        _with_end(seen, collected, made, window),
         drops=len(made),
         records=collected.records,
         untimed_records=collected.untimed,
@@ -278,42 +285,72 @@ def _evidence(
     )
 
 
+def _with_end(
+    seen: ServerLogEvidence, collected: _Collected, made: Sequence[DropMade], window: Window
+) -> ServerLogEvidence:
+    """Add when the log ends, if it has times."""
+    if not collected.seconds:
+        return seen
+    last = max(collected.seconds)
+    return msgspec.structs.replace(
+        seen,
+        last_record_s=max(0.0, round(last - window.start_ns / SECOND_NS, 3)),
+        drops_after_log=_made_after(made, last, seen.by_kind),
+    )
+
+
 def _seen(
     within: list[Sighting], drops: Sequence[DropMade], start_ns: int, known: KnownSessions
 ) -> ServerLogEvidence:
     """Return the evidence that comes from matched records alone."""
-    disconnects = [s for s in within if s.record.log_class in DISCONNECTS]
+    classes = Counter(s.record.log_class for s in within)
+    left = departures(disconnects := _about_leaving(within))
     wrong = _wrong(disconnects)
-    real = [s for s in within if s.record.log_class is LogClass.REAL_ERROR and s.record.level >= Level.ERROR]
-    cancelled = [s for s in within if s.record.log_class is LogClass.CANCELLED_AT_SHUTDOWN]
-    _expect_untimed(real, drops)
+    real = _real_errors(within, drops)
     unexpected = [s for s in real if not s.expected]
     wrong_shapes, real_shapes = _shapes(wrong, known), _shapes(unexpected, known)
     return ServerLogEvidence(
         disconnect_records=len(disconnects),
         disconnect_levels=_by_level(disconnects),
+        departures=len(left),
+        departure_levels=_named(map(worst_level, left)),
+        wrong_departures=sum(is_error(worst_level(one)) for one in left),
+        wrong_classes=dict(sorted(Counter(str(s.record.log_class) for s in wrong).items())),
+        wrong_elsewhere=sum(s.drop is None for s in wrong),
         disconnect_errors=len(wrong),
         first_disconnect_errors=_most_frequent(wrong_shapes, drops, start_ns, known),
         disconnect_error_shapes=len(wrong_shapes),
-        info_ratio=_info_ratio(disconnects),
-        least_info_ratio=INFO_RATIO,
+        info_ratio=_info_ratio(left),
+        least_info_ratio=log_summary.INFO_RATIO,
         real_errors=len(unexpected),
         expected_errors=len(real) - len(unexpected),
         first_real_errors=_most_frequent(real_shapes, drops, start_ns, known),
         real_error_shapes=len(real_shapes),
-        cancelled_at_shutdown_errors=len(cancelled),
+        cancelled_at_shutdown_errors=classes[LogClass.CANCELLED_AT_SHUTDOWN],
         by_kind=_by_kind(within, drops),
     )
 
 
+def _about_leaving(sightings: Iterable[Sighting]) -> list[Sighting]:
+    return [s for s in sightings if s.record.log_class in DISCONNECTS]
+
+
 def _wrong(sightings: Iterable[Sighting]) -> list[Sighting]:
     """Return the disconnect records at ERROR or worse."""
-    return [s for s in sightings if s.record.log_class in DISCONNECTS and s.record.level >= Level.ERROR]
+    return [s for s in sightings if s.record.log_class in DISCONNECTS and is_error(s.record.level)]
 
 
-def _info_ratio(disconnects: list[Sighting]) -> float | None:
-    quiet = sum(s.record.level <= Level.INFO for s in disconnects)
-    return round(quiet / len(disconnects), 4) if disconnects else None
+def _info_ratio(left: list[list[Sighting]]) -> float | None:
+    """Return the share at INFO or below of the departures whose level is known."""
+    levels = [level for level in map(worst_level, left) if level is not None]
+    return round(sum(level <= Level.INFO for level in levels) / len(levels), 4) if levels else None
+
+
+def _real_errors(within: list[Sighting], drops: Sequence[DropMade]) -> list[Sighting]:
+    """Return the real errors; those that drops are meant to cause are marked as expected."""
+    real = [s for s in within if s.record.log_class is LogClass.REAL_ERROR and is_error(s.record.level)]
+    _expect_untimed(real, drops)
+    return real
 
 
 def _expect_untimed(real: list[Sighting], drops: Sequence[DropMade]) -> None:
@@ -325,8 +362,12 @@ def _expect_untimed(real: list[Sighting], drops: Sequence[DropMade]) -> None:
 
 
 def _by_level(sightings: Iterable[Sighting]) -> dict[str, int]:
-    levels = Counter(sighting.record.level for sighting in sightings)
-    return {level.name: levels[level] for level in sorted(levels)}
+    return _named(sighting.record.level for sighting in sightings)
+
+
+def _named(found: Iterable[Level | None]) -> dict[str, int]:
+    levels = Counter(found)
+    return {level_name(level): levels[level] for level in (*Level, None) if levels[level]}
 
 
 def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[KindEvidence]:
@@ -342,6 +383,7 @@ def _by_kind(within: list[Sighting], drops: Sequence[DropMade]) -> list[KindEvid
             drops_with_record=len({sighting.drop for sighting in of_kind[kind]}),
             records=len(of_kind[kind]),
             levels=_by_level(of_kind[kind]),
+            departure_levels=_named(map(worst_level, departures(_about_leaving(of_kind[kind])))),
             disconnect_errors=len(_wrong(of_kind[kind])),
             expected_errors=sum(sighting.expected for sighting in of_kind[kind]),
         )
@@ -373,74 +415,11 @@ def _line(group: Group[Sighting], drops: Sequence[DropMade], start_ns: int, know
     return LogLine(
         file=record.file,
         line=record.line,
-        level=record.level.name,
+        level=level_name(record.level),
         text=record.text,
         drop=None if first.drop is None else drops[first.drop].kind,
         session=text.without_likely_secrets(record.session),
         first_s=None if group.at_ns is None else round((group.at_ns - start_ns) / SECOND_NS, 3),
         count=group.count,
         shape=_shape(record, known),
-    )
-
-
-def _failures(evidence: ServerLogEvidence) -> list[str]:
-    failures = []
-    if evidence.disconnect_errors:
-        wrong = text.counted(evidence.disconnect_errors, "ERROR record")
-        failures.append(f"{wrong} for mere disconnects{_kinds(evidence)}")
-    if evidence.info_ratio is not None and evidence.info_ratio < INFO_RATIO:
-        percent = f"{evidence.info_ratio:.1%}"
-        failures.append(f"only {percent} of the disconnect records at INFO or below, not {INFO_RATIO:.0%}")
-    if evidence.real_errors > evidence.allowed_errors:
-        failures.append(f"{_real_errors(evidence)}, {text.count(evidence.allowed_errors)} allowed")
-    return failures
-
-
-def _real_errors(evidence: ServerLogEvidence) -> str:
-    return text.counted(evidence.real_errors, "real error")
-
-
-def _kinds(evidence: ServerLogEvidence) -> str:
-    """Return the kinds of drop that wrong records were matched with, as text."""
-    kinds = [row.kind for row in evidence.by_kind if row.disconnect_errors]
-    return f" (after {', '.join(kinds)})" if kinds else ""
-
-
-def _doubts(evidence: ServerLogEvidence) -> list[str]:
-    doubts = list(evidence.problems)
-    if evidence.drops < MIN_DROPS:
-        few = text.counted(evidence.drops, "drop")
-        doubts.append(f"{few} {'is' if evidence.drops == 1 else 'are'} too few, {MIN_DROPS} are needed")
-    if evidence.reading.damaged_ratio() > MAX_DAMAGED_RATIO:
-        doubts.append(f"{evidence.reading.damaged_ratio():.0%} of the log could not be read: name its format")
-    if not evidence.records:
-        return [*doubts, "the log has no record in the run's time"]
-    if evidence.covered_ratio < MIN_COVERED_RATIO:
-        doubts.append(
-            f"the log does not cover the run: no records near {1 - evidence.covered_ratio:.0%} of drops"
-        )
-    if not evidence.disconnect_records:
-        doubts.append("the log says nothing of clients that left: log them at INFO")
-    if evidence.unjudged_records:
-        doubts.append(f"the log has more than {MAX_SIGHTINGS} records to judge in the run's time")
-    return doubts
-
-
-def _logged(evidence: ServerLogEvidence) -> str:
-    """Return how many errors a log without failures has, in a run that plans no drops."""
-    records = text.counted(evidence.records, "record")
-    match evidence.real_errors:
-        case 0:
-            return f"no error was logged in {records}"
-        case 1:
-            return f"1 allowed error was logged in {records}"
-        case errors:
-            return f"{text.count(errors)} allowed errors were logged in {records}"
-
-
-def _success(evidence: ServerLogEvidence) -> str:
-    return (
-        f"{text.counted(evidence.drops, 'drop')}: no ERROR for a mere disconnect, "
-        f"{evidence.info_ratio:.1%} of {text.counted(evidence.disconnect_records, 'disconnect record')} "
-        f"at INFO or below, {_real_errors(evidence)}"
     )

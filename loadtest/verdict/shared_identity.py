@@ -14,7 +14,7 @@ from loadtest import text
 from loadtest.results.data import RunData
 from loadtest.results.identities import SharedIdentities
 
-_FOLLOWING = {
+FOLLOWING = {
     "messaging": {"foreign", "unmatched", "pushes_foreign"},
     "persistence": {"foreign"},
 }
@@ -74,7 +74,7 @@ def leak(run: RunData) -> str:
 
 def follows_from_leak(item: str, failings: set[str]) -> bool:
     """Return whether an item fails in nothing but what a leak of identities brings about."""
-    return bool(failings) and failings <= _FOLLOWING.get(item, set())
+    return bool(failings) and failings <= FOLLOWING.get(item, set())
 
 
 def _made_one(shared: SharedIdentities) -> str:

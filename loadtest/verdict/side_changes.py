@@ -162,14 +162,13 @@ def _of_latency(before: Sequence[AnyItem], after: AnyItem) -> ItemChange:
     """Return how latency changed: by its margins, and by the limits on its times."""
     was, now = _by_limits(before), after.verdict
     change, verdict, remark = change_of(was, now), now, ""
-    gates = after.evidence.gates or []
-    margins = worst(gate.decision for gate in gates)
+    margins = worst(gate.decision for gate in after.evidence.gates or ())
     if now is Ruling.FAIL and margins is Ruling.FAIL:
         change = Change.BROKEN
     elif was is now is Ruling.FAIL:
-        doubtful = not gates or margins is Ruling.INCONCLUSIVE
+        doubtful = margins in (Ruling.NOT_JUDGED, Ruling.INCONCLUSIVE)
         change, verdict, remark = _of_limits(before, after, doubtful=doubtful)
-    elif now is Ruling.PASS and gates and was is not Ruling.FAIL:
+    elif now is margins is Ruling.PASS and was is not Ruling.FAIL:
         change = Change.UNCHANGED
     return ItemChange(
         item=after.item,

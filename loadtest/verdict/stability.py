@@ -23,17 +23,18 @@ MIN_SESSION_S = 10.0
 """Session-seconds needed for PASS: less shows next to nothing, and ten sessions reach it in a second."""
 
 _GROUPS_SHOWN = 3
-_REASON_SHOWN = 60
+_REASON_SHOWN = 80
 
 _CAUSES = {
     "reset": "RST",
     "eof": "FIN",
     "tls": "TLS error",
     "ping_timeout": "ping timeout",
-    "not_reading": "pongs not read",
+    "not_reading": "not read by the server",
     "protocol_error": "protocol error",
     "message_too_big": "message too big",
     "invalid_utf8": "invalid UTF-8",
+    "flooded": "flooded",
 }
 
 
@@ -70,11 +71,27 @@ def judge(run: RunData) -> Item[StabilityEvidence]:
     )
 
 
+def breaks_fixed_rule(run: RunData) -> bool:
+    """Return whether more connections were lost than a rule allows in any run, of whatever length.
+
+    Raises:
+        InvalidSetting: run.json has a rule that cannot be read.
+    """
+    rules = parse_allowances(run.manifest.allowed_losses, option="allowed_losses in run.json")
+    return any(not rule.per_hour and count > rule.most for rule, count in _by_rule(run, rules).items())
+
+
+def _by_rule(run: RunData, rules: Sequence[Allowance]) -> dict[Allowance, int]:
+    """Return the losses by the rule that covers them."""
+    lost_by_rule = dict.fromkeys((*rules, NONE_ALLOWED), 0)
+    for code, count in run.uptime.lost_by_code.items():
+        lost_by_rule[rule_for(code, rules)] += count
+    return lost_by_rule
+
+
 def _ruling(run: RunData, rules: Sequence[Allowance]) -> tuple[Ruling, str]:
     uptime = run.uptime
-    lost_by_rule = dict.fromkeys((*rules, NONE_ALLOWED), 0)
-    for code, count in uptime.lost_by_code.items():
-        lost_by_rule[rule_for(code, rules)] += count
+    lost_by_rule = _by_rule(run, rules)
     hours = uptime.session_hours
     if any(rule.broken_beyond_chance(count, hours) for rule, count in lost_by_rule.items()):
         return Ruling.FAIL, _losses_text(run, rules)
@@ -131,7 +148,8 @@ def _losses_text(run: RunData, rules: Sequence[Allowance]) -> str:
         parts.append(f"{text.counted(barred, 'session')} barred from reconnecting")
     if uptime.away:
         more = len(uptime.away) - 1 + uptime.more_away
-        parts.append(f"server away {away_text(uptime.away[:1], more)}")
+        who = "server" if run.manifest.proxy is None else "server or proxy"
+        parts.append(f"{who} away {away_text(uptime.away[:1], more)}")
     if rules:
         parts.append(f"allowed: {' '.join(map(str, rules))}")
     return "; ".join(parts) + drilled

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tests.benchmarks import round_trip
+from tests.benchmarks import round_trip, scripts
 from tests.benchmarks.connects import connects
 from tests.benchmarks.locust_process import echo_server
 from tests.benchmarks.memory import memory
+from tests.benchmarks.message_cost import message_cost
 from tests.benchmarks.open_loop import growth, latency
 
 OURS = "loadtest on Locust"
@@ -81,12 +82,25 @@ def _latency(quick: bool) -> Iterator[Step]:
         yield Step(OURS, partial(latency, sessions=1000, per_s=per_s, seconds=3 if quick else 8))
 
 
+def _scripts(quick: bool) -> Iterator[Step]:
+    for kind in scripts.KINDS:
+        who = OURS if kind.startswith("planned") else kind
+        yield Step(who, partial(scripts.cost, kind=kind, sessions=100, seconds=3 if quick else 8))
+
+
+def _compression(quick: bool) -> Iterator[Step]:
+    for who, mode in ((OURS, "off"), ("the same, compressed", "on"), ("each by itself", "no-takeover")):
+        yield Step(who, partial(message_cost, mode=mode, repeats=20 if quick else 100))
+
+
 BENCHMARKS: Mapping[str, Callable[[bool], Iterable[Step]]] = {
     "round_trip": _round_trip,
     "growth": _growth,
     "memory": _memory,
     "connects": _connects,
     "latency": _latency,
+    "scripts": _scripts,
+    "compression": _compression,
 }
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +71,18 @@ class Measured:
         arguments: more of Locust's command line; they overrule what is set here.
         on_core: the core it is pinned to, None for all.
         results: where its run directory goes.
+        environment: more variables of its environment.
     """
 
-    def __init__(self, port: int, sessions: int, *arguments: str, on_core: int | None, results: Path) -> None:
+    def __init__(
+        self,
+        port: int,
+        sessions: int,
+        *arguments: str,
+        on_core: int | None,
+        results: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.results = results
         command = [
             *(sys.executable, "-m", "locust", "-f", str(ROOT / "locustfiles" / "ws.py"), "--headless"),
@@ -84,6 +93,7 @@ class Measured:
         self.process = psutil.Popen(
             command,
             cwd=ROOT,
+            env={**os.environ, **(environment or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             preexec_fn=pinned(on_core),
@@ -147,10 +157,18 @@ class Measured:
 
 
 @contextmanager
-def measured(port: int, sessions: int, *arguments: str, on_core: int | None = 1) -> Iterator[Measured]:
+def measured(
+    port: int,
+    sessions: int,
+    *arguments: str,
+    on_core: int | None = 1,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Measured]:
     """Run a Locust process while measuring."""
     with TemporaryDirectory() as results:
-        process = Measured(port, sessions, *arguments, on_core=on_core, results=Path(results))
+        process = Measured(
+            port, sessions, *arguments, on_core=on_core, results=Path(results), environment=environment
+        )
         try:
             yield process
         finally:

@@ -1,34 +1,110 @@
-"""Does memory grow? A whole Locust process for a quarter of an hour, its sessions dropped all the time.
+"""Does anything grow? A whole Locust process for an hour: every kind of drop, storms, restarts of the server.
 
-    python -m tests.benchmarks.soak [--minutes 15] [--sessions 200]
+    python -m tests.benchmarks.soak [--minutes 60] [--sessions 100] [--restart-every 10]
 
-The reference server on the first core, Locust on the second; every default kind of drop, each session
-dropped every 4 s on average and back after 0.3 s, two messages a second each. Prints resident memory over
-time and the line fitted through it after a quarter of the time: caches and the allocator's pools have filled
-by then. Growth a reconnect, 1,000 messages and interval is that line's, each as if it alone were to blame.
+Each session is dropped every 4 s on average, a storm takes half of them every five minutes, and the server is
+restarted every ten. Three verdicts: the memory in use stops growing once caches have filled, open files
+return to the same level, and the books balance: every attempt, request, outage, loss and watched connection
+has exactly one outcome. All processes have a low priority and do not need a core of their own, so a soak can
+run beside other work. The suite has a form of two minutes.
+
+Memory in use is what the process has allocated after a garbage collection (see `soaked_user`), and its growth
+the Theil-Sen slope of the least in each five samples: what is only for a moment can but add to it.
 """
 
 import argparse
+import json
 import os
+import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from scipy.stats import theilslopes
 
 from loadtest.server.server_process import ServerProcess
-from tests.benchmarks.locust_process import Measured, core, measured
+from tests.benchmarks.locust_process import HERE, Measured, measured
+from tests.support.ports import free_port
 
-EVERY_S = 5.0
-SHOWN_EVERY = 12
-
-FLAT_KIB_PER_MINUTE = 64.0
-"""Below this, growth counts as none: a run of a day would grow by less than 100 MB."""
-
-BRISK = (
-    *("--ws-dialect", "emergence", "--ws-rate", "2"),
-    *("--ws-drop-every", "4", "--ws-backoff", "constant(0.3)"),
+KINDS = (
+    *("close", "tab_close", "fin", "reset", "half_open"),
+    *("mid_message", "mid_reply", "slow_reader", "protocol_error", "bad_message"),
 )
+
+USER = HERE / "soaked_user.py"
+
+STORM_EVERY_S = 300
+
+GROWTH_KIB = 100.0
+"""Memory in use may grow by this much a minute: 40 bytes a reconnect.
+
+Locust itself keeps numbers of each second, about 30 KiB a minute.
+"""
+
+TOGETHER = 5
+"""Samples of which only the least counts."""
+
+ENVIRONMENT = {"PYTHONMALLOC": "malloc", "MALLOC_ARENA_MAX": "1"}
+"""All of Python's objects are in the allocator's own count."""
+
+BESIDE_FILES = 3
+"""Files that the process itself opens and closes, such as those it writes every second."""
+
+PING_S = 5.0
+"""The server's pings and their timeout: half-open connections end within ten seconds, as many as begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a soak does.
+
+    Args:
+        minutes: its length.
+        sessions: how many.
+        restart_every_s: seconds between restarts of the server.
+        settled_s: seconds until memory is judged.
+        drop_every_s: mean seconds between a session's drops.
+        storm_every_s: seconds between storms.
+        locustfile: what is run.
+        sample_every_s: seconds between two samples.
+        growth_kib: by how much memory in use may grow a minute.
+    """
+
+    minutes: float = 60
+    sessions: int = 100
+    restart_every_s: float = 600
+    settled_s: float = 600
+    drop_every_s: float = 4
+    storm_every_s: float = STORM_EVERY_S
+    locustfile: Path = USER
+    sample_every_s: float = 5
+    growth_kib: float = GROWTH_KIB
+
+    @property
+    def seconds(self) -> float:
+        """Its length in seconds."""
+        return self.minutes * 60
+
+    @property
+    def storms(self) -> tuple[str, ...]:
+        """The options for its storms, the last of which leaves time to come back."""
+        moments = np.arange(self.storm_every_s * 0.7, self.seconds - 10, self.storm_every_s)
+        return tuple(part for at_s in moments for part in ("--ws-storm", f"50%@{at_s:g}"))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Locust's arguments."""
+        return (
+            *("-f", str(self.locustfile), "--ws-dialect", "emergence"),
+            *("--ws-rate", "1", "--ws-baseline", "none"),
+            *("--ws-drop-every", f"{self.drop_every_s:g}", "--ws-backoff", "constant(0.3,max_attempts=1000)"),
+            *("--ws-drops", ",".join(f"{kind}=1" for kind in KINDS), *self.storms),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,85 +112,207 @@ class Sample:
     """The process at one moment since the soak began."""
 
     at_s: float
+    used_kib: float
     resident_kib: float
+    files: int
     answered: int
     resumed: int
 
 
+@dataclass(slots=True)
+class Soaked:
+    """What was seen.
+
+    Attributes:
+        samples: in order.
+        restarts: of the server.
+        unaccounted: by item, how much has no outcome or too many; None if the run wrote no verdict.
+    """
+
+    samples: list[Sample] = field(default_factory=list)
+    restarts: int = 0
+    unaccounted: dict[str, int] | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class Growth:
-    """The line through the samples."""
+class Findings:
+    """The verdicts, and what they rest on."""
 
     kib_per_minute: float
     error_kib_per_minute: float
-    kib_per_1000_messages: float
     bytes_per_reconnect: float
-    flat: bool
+    files_rose: int
+    memory_flat: bool
+    files_flat: bool
+    books_balance: bool
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing grows and the books balance."""
+        return self.memory_flat and self.files_flat and self.books_balance
 
 
-def soak(minutes: float, sessions: int) -> list[Sample]:
-    """Run, print a line a minute, and return all samples."""
-    samples: list[Sample] = []
-    with ServerProcess() as server:
-        os.sched_setaffinity(server.pid, {core(0)})
-        with measured(server.port, sessions, *BRISK) as process:
-            process.wait_for_interval(0)
-            began_s = time.monotonic()
-            while time.monotonic() - began_s < minutes * 60:
-                time.sleep(EVERY_S)
-                samples.append(_sample(process, time.monotonic() - began_s))
-                if len(samples) % SHOWN_EVERY == 0:
-                    _show(samples[-1])
-    return samples
+def judge(soaked: Soaked, plan: Plan) -> Findings:
+    """Judge memory and open files after a time, and the books of the whole run.
+
+    Open files swing with the sessions in outage and the half-open connections, so the lower half counts:
+    its median late in the soak is compared with its median early.
+    """
+    settled = [sample for sample in soaked.samples if sample.at_s >= plan.settled_s]
+    least = [
+        min(settled[at : at + TOGETHER], key=lambda sample: sample.used_kib)
+        for at in range(0, len(settled), TOGETHER)
+    ]
+    slope, _, low, high = theilslopes(
+        [sample.used_kib for sample in least], [sample.at_s / 60 for sample in least]
+    )
+    grown_bytes = slope * (settled[-1].at_s - settled[0].at_s) / 60 * 1024
+    files = np.array([sample.files for sample in settled])
+    third = max(1, len(files) // 3)
+    rose = round(float(np.median(files[-third:]) - np.median(files[:third])))
+    unaccounted = soaked.unaccounted
+    return Findings(
+        kib_per_minute=float(slope),
+        error_kib_per_minute=float(high - low) / 2,
+        bytes_per_reconnect=float(grown_bytes / max(1, settled[-1].resumed - settled[0].resumed)),
+        files_rose=rose,
+        memory_flat=bool(slope <= plan.growth_kib),
+        files_flat=rose <= BESIDE_FILES + 0.1 * float(np.median(files)),
+        books_balance=unaccounted is not None and not any(unaccounted.values()),
+    )
 
 
-def _sample(process: Measured, at_s: float) -> Sample:
+def soak(plan: Plan, show: Callable[[str], None] = lambda _: None) -> Soaked:
+    """Run it, and show a line a minute."""
+    soaked = Soaked()
+    port = free_port()
+    with TemporaryDirectory() as folder:
+        server = _server(port, folder)
+        try:
+            memory = Path(folder) / "memory.txt"
+            told = {"SOAK_MEMORY": str(memory), "SOAK_EVERY_S": f"{plan.sample_every_s:g}"}
+            with measured(
+                port, plan.sessions, *plan.arguments, on_core=None, environment=ENVIRONMENT | told
+            ) as process:
+                _low(process.process.pid)
+                process.wait_for_interval(0, timeout_s=120)
+                began_s = time.monotonic()
+                restart_s = plan.restart_every_s
+                while (at_s := time.monotonic() - began_s) < plan.seconds:
+                    if at_s >= restart_s and at_s < plan.seconds - 10:
+                        restart_s += plan.restart_every_s
+                        server.stop()
+                        server = _server(port, folder)
+                        soaked.restarts += 1
+                        show(f"{at_s / 60:>6.1f} min server restarted")
+                    time.sleep(plan.sample_every_s)
+                    before = len(soaked.samples)
+                    soaked.samples.append(_sample(process, time.monotonic() - began_s, memory))
+                    if before % round(60 / plan.sample_every_s) == 0:
+                        show(_line(soaked.samples[-1]))
+                process.stop()
+                soaked.unaccounted = _unaccounted(process)
+        finally:
+            server.stop()
+    return soaked
+
+
+def _server(port: int, folder: str) -> ServerProcess:
+    server = ServerProcess(
+        port=port, database=f"{folder}/server.sqlite", ping_interval_s=PING_S, ping_timeout_s=PING_S
+    )
+    _low(server.pid)
+    return server
+
+
+def _low(pid: int) -> None:
+    os.setpriority(os.PRIO_PROCESS, pid, 10)
+
+
+def _unaccounted(process: Measured) -> dict[str, int] | None:
+    verdict = process.run / "verdict.json"
+    if not verdict.exists():
+        return None
+    items = json.loads(verdict.read_bytes())["items"]
+    return {item["item"]: item["evidence"].get("unaccounted", 0) for item in items}
+
+
+def _sample(process: Measured, at_s: float, memory: Path) -> Sample:
     counts: Counter[str] = Counter()
     for interval in process.intervals():
         counts.update(interval.get("counts", {}))
-    return Sample(at_s, process.resident_kib, counts["messaging.answered"], counts["reconnect.resumed"])
-
-
-def _show(sample: Sample) -> None:
-    print(
-        f"{sample.at_s / 60:>6.1f} min {sample.resident_kib:>10.0f} KiB {sample.answered:>10} messages"
-        f" {sample.resumed:>8} reconnects",
-        flush=True,
+    *_, newest = (line for line in memory.read_text().splitlines(keepends=True) if line.endswith("\n"))
+    return Sample(
+        at_s,
+        int(newest) / 1024,
+        process.resident_kib,
+        process.process.num_fds(),
+        counts["messaging.answered"],
+        counts["reconnect.resumed"],
     )
 
 
-def growth(samples: list[Sample]) -> Growth:
-    """Fit a line through the samples after the first quarter."""
-    fitted = samples[len(samples) // 4 :]
-    minutes = np.array([sample.at_s / 60 for sample in fitted])
-    resident = np.array([sample.resident_kib for sample in fitted])
-    (slope, _), covariance = np.polyfit(minutes, resident, 1, cov=True)
-    grown_kib = slope * (minutes[-1] - minutes[0])
-    messages, reconnects = (
-        getattr(fitted[-1], name) - getattr(fitted[0], name) for name in ("answered", "resumed")
+def _line(sample: Sample) -> str:
+    return (
+        f"{sample.at_s / 60:>6.1f} min {sample.used_kib:>9.0f} KiB in use"
+        f" {sample.resident_kib:>9.0f} KiB resident {sample.files:>5} files"
+        f" {sample.answered:>9} messages {sample.resumed:>7} reconnects"
     )
-    return Growth(
-        kib_per_minute=float(slope),
-        error_kib_per_minute=float(np.sqrt(covariance[0, 0])),
-        kib_per_1000_messages=float(grown_kib * 1000 / messages),
-        bytes_per_reconnect=float(grown_kib * 1024 / reconnects),
-        flat=bool(slope < FLAT_KIB_PER_MINUTE),
+
+
+def table(samples: Sequence[Sample]) -> str:
+    """Return the memory and open files by tenths of the soak: least in use, medians and most."""
+    rows = [
+        f"{'minutes':>13} {'KiB in use: least':>18} {'median':>8} {'KiB resident: median':>21} {'most':>8}"
+        f" {'files: median':>14} {'most':>5}"
+    ]
+    edges = np.linspace(0, len(samples), 11).astype(int)
+    for first, last in pairwise(edges):
+        if not (part := samples[first:last]):
+            continue
+        used, resident = [one.used_kib for one in part], [one.resident_kib for one in part]
+        files = [one.files for one in part]
+        rows.append(
+            f"{part[0].at_s / 60:>6.1f}–{part[-1].at_s / 60:<6.1f} {min(used):>18.0f} {np.median(used):>8.0f}"
+            f" {np.median(resident):>21.0f} {max(resident):>8.0f} {np.median(files):>14.0f} {max(files):>5}"
+        )
+    return "\n".join(rows)
+
+
+def told(soaked: Soaked, found: Findings) -> str:
+    """Return the verdicts as lines."""
+    words = {True: "ok", False: "NOT OK"}
+    return "\n".join(
+        (
+            f"memory  {words[found.memory_flat]}: {found.kib_per_minute:+.1f} ± "
+            f"{found.error_kib_per_minute:.1f} KiB a minute, "
+            f"{found.bytes_per_reconnect:+.0f} bytes a reconnect",
+            f"files   {words[found.files_flat]}: {found.files_rose:+d} from the first third to the last",
+            f"books   {words[found.books_balance]}: without an outcome, by item: {soaked.unaccounted}",
+            f"{soaked.restarts} restarts, {soaked.samples[-1].resumed:,} reconnects, "
+            f"{soaked.samples[-1].answered:,} messages answered",
+        )
     )
 
 
 def main() -> None:
-    """Run the soak and print what came of it."""
+    """Run the soak, print what came of it, and exit with 1 if anything grew."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=15)
-    parser.add_argument("--sessions", type=int, default=200)
-    arguments = parser.parse_args()
-    found = growth(soak(arguments.minutes, arguments.sessions))
-    print(
-        f"{'flat' if found.flat else 'NOT FLAT'}: "
-        f"{found.kib_per_minute:+.1f} ± {found.error_kib_per_minute:.1f} KiB a minute, "
-        f"{found.kib_per_1000_messages:+.2f} KiB for 1,000 messages, "
-        f"{found.bytes_per_reconnect:+.0f} bytes a reconnect"
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--sessions", type=int, default=100)
+    parser.add_argument("--restart-every", type=float, default=10, help="minutes")
+    given = parser.parse_args()
+    plan = Plan(
+        minutes=given.minutes,
+        sessions=given.sessions,
+        restart_every_s=given.restart_every * 60,
+        settled_s=min(600.0, given.minutes * 60 / 3),
+        storm_every_s=min(STORM_EVERY_S, given.minutes * 60 / 3),
     )
+    soaked = soak(plan, lambda line: print(line, flush=True))
+    found = judge(soaked, plan)
+    print(table(soaked.samples), told(soaked, found), sep="\n")
+    sys.exit(0 if found.sound else 1)
 
 
 if __name__ == "__main__":

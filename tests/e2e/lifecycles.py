@@ -10,10 +10,13 @@ Runners and loads are test doubles; environments, events, recordings and verdict
 import argparse
 import gc
 import json
+import re
+import socket
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,17 +28,24 @@ import pytest
 from gevent.event import Event
 from locust import LoadTestShape, User
 from locust.env import Environment
+from locust.exception import RPCReceiveError
+from locust.rpc.protocol import Message
+from locust.rpc.zmqrpc import Server
 from locust.runners import STATE_INIT, STATE_RUNNING, LocalRunner, MasterRunner, WorkerRunner
+from locust.stats import RequestStats
 
-from loadtest.errors import DialectMistake, InvalidSetting, LoadtestError, UsageError
-from loadtest.locust_plugin import lifecycle, load, log_watch, roles
+from loadtest.errors import DialectMistake, InvalidSetting, LoadtestError, ResultsUnwritable, UsageError
+from loadtest.locust_plugin import admission, lifecycle, load, log_watch, recording_lifecycle, roles
 from loadtest.locust_plugin.configuration import Configuration
-from loadtest.locust_plugin.lifecycle import Lifecycle, LocalLifecycle
+from loadtest.locust_plugin.lifecycle import Lifecycle
+from loadtest.locust_plugin.live_views import LiveViews
 from loadtest.locust_plugin.load import RunInfo
 from loadtest.locust_plugin.load_settings import LogSettings
 from loadtest.locust_plugin.log_watch import LogWatch
+from loadtest.locust_plugin.master_address import OwnWorkers
 from loadtest.locust_plugin.parser import RUN_DESTINATION
 from loadtest.locust_plugin.recording import Recording
+from loadtest.locust_plugin.recording_lifecycle import LocalLifecycle
 from loadtest.locust_plugin.user import WebSocketUser
 from loadtest.locust_plugin.worker_messages import (
     DRILLS_MESSAGE,
@@ -51,8 +61,8 @@ from loadtest.results.interval import encode, pack
 from loadtest.results.log_file import read_known_sessions, read_server_log
 from loadtest.results.loss_groups import LATEST_NS
 from loadtest.results.reader import read_manifest
+from loadtest.scrubber import Secrets
 from loadtest.session.recorder import Lifecycle as LifecycleEvent
-from loadtest.text import Secrets
 from tests.support.children import is_running
 from tests.support.runs import interval
 
@@ -70,6 +80,8 @@ class Runner:
         self.sent: list[tuple[str, Any]] = []
         self.listeners: dict[str, Callable[..., None]] = {}
         self.clients = SimpleNamespace(all=[])
+        self.stats = RequestStats()
+        self.exceptions: dict[int, dict[str, Any]] = {}
 
     def quit(self) -> None:
         """Record the call."""
@@ -78,6 +90,9 @@ class Runner:
     def stop(self) -> None:
         """Record the call."""
         self.calls.append("stop")
+
+    def log_exception(self, *_what: Any) -> None:
+        """Do nothing."""
 
     def register_message(self, name: str, listener: Callable[..., None], concurrent: bool = False) -> None:
         """Record the listener."""
@@ -109,7 +124,7 @@ class Load:
         self.info, self.worker, self.told = info, worker, told
         self.finished = 0
 
-    def start_user(self) -> Sequence[int]:
+    def start_user(self, _user: object) -> Sequence[int]:
         """Return the sessions' numbers."""
         return range(10)
 
@@ -128,7 +143,7 @@ class Load:
 @pytest.fixture(autouse=True)
 def results(tmp_path: Path) -> Iterator[Path]:
     """A results folder; lifecycles have the test double of the load."""
-    with patch.object(lifecycle, "Load", Load):
+    with patch.object(lifecycle, "Loads", Load):
         yield tmp_path
 
 
@@ -271,12 +286,22 @@ def test_too_few_rows_of_data_begin_no_run(results: Path, three_rows: str) -> No
 
 
 def test_rows_are_not_counted_where_sessions_are_not_known(results: Path, three_rows: str) -> None:
-    """A load shape decides on the users, or other classes have a share of them."""
-    (shaped, classes), (mixed, _) = (headless(results, ws_data=three_rows, num_users=10) for _ in range(2))
+    """A load shape decides on the users."""
+    shaped, classes = headless(results, ws_data=three_rows, num_users=10)
     shaped.shape_class = type("Shape", (LoadTestShape,), {"tick": lambda _self: None})()
+    LocalLifecycle(shaped, classes).check()
+
+
+@pytest.mark.parametrize(("users", "refused"), [(6, False), (8, True)])
+def test_rows_are_counted_for_a_share_of_the_users(
+    users: int, refused: bool, results: Path, three_rows: str
+) -> None:
+    """Locust gives the other class half of them."""
+    mixed, classes = headless(results, ws_data=three_rows, num_users=users, ws_sessions="1")
     mixed.user_classes = [*classes, type("Other", (User,), {})]
-    for environment in (shaped, mixed):
-        LocalLifecycle(environment, classes).check()
+    expected = pytest.raises(InvalidSetting, match="3 rows for 4 sessions") if refused else nullcontext()
+    with expected:
+        LocalLifecycle(mixed, classes).check()
 
 
 def test_a_run_hides_the_values_of_its_data(results: Path, three_rows: str) -> None:
@@ -518,6 +543,7 @@ def test_a_user_that_starts_after_the_engine_has_failed_holds_nothing() -> None:
 
     engine: Any = SimpleNamespace(failure=DialectMistake("Chat.login", "raised"), call=call, add=None)
     one: Any = object.__new__(load.Load)
+    one.place = load.ALONE
     one._finished, one._users, one._running, one._worker = False, iter(range(2)), {}, None
     one._settings, one._info, one._engine = (
         SimpleNamespace(sessions=2),
@@ -544,8 +570,21 @@ def test_a_run_after_a_mistake_begins_anew(results: Path) -> None:
     assert sorted(run["complete"] for run in runs_in(results)) == [False, True]
 
 
-def test_a_run_that_cannot_begin_is_given_up(results: Path) -> None:
-    """Headless Locust quits with the error's exit code; with the web UI the run is stopped."""
+def test_a_run_that_cannot_be_written_at_its_end_has_its_own_exit_code(results: Path) -> None:
+    """With the web UI there may have been a run before it, whose verdict had another one."""
+    environment = environment_in(results, Runner())
+    listening(LocalLifecycle, environment)
+    full = ResultsUnwritable(results / "v1", "No space left on device")
+    environment.events.test_start.fire(environment=environment)
+    environment.events.test_stop.fire(environment=environment)
+    environment.events.test_start.fire(environment=environment)
+    with patch(SITES["verdict"], side_effect=full):
+        environment.events.test_stop.fire(environment=environment)
+    assert environment.process_exit_code == LoadtestError.exit_code
+
+
+def test_a_run_that_cannot_begin_is_given_up(results: Path, capsys: Any) -> None:
+    """Headless Locust quits with the error's exit code and last word; with the web UI the run is stopped."""
     for headless, call in ((True, "quit"), (False, "stop")):
         runner = Runner()
         environment = environment_in(results, runner, headless=headless, ws_rate="fast")
@@ -555,6 +594,9 @@ def test_a_run_that_cannot_begin_is_given_up(results: Path) -> None:
         assert runner.calls == []  # Locust is still starting the run
         gevent.sleep(2 * lifecycle._GIVE_UP_S)
         assert runner.calls == [call]
+        environment.events.quit.fire(exit_code=2)
+        said = capsys.readouterr().err.splitlines()[-1:]
+        assert [one.partition(": --ws-rate")[0] for one in said] == ["Nothing was judged"] * headless
     assert runs_in(results) == []
 
 
@@ -685,7 +727,7 @@ def test_a_loads_zero_is_that_of_the_run(results: Path, kind: type[Lifecycle]) -
     if kind is LocalLifecycle:
         environment = environment_in(results, Runner())
         listening(kind, environment)
-        with slow(lifecycle, "RunWriter"):
+        with slow(recording_lifecycle, "RunWriter"):
             environment.events.test_start.fire(environment=environment)
         assert _apart_ns(Load.latest.told["start_ns"], runs_in(results)[0]) < 10**7
     else:
@@ -728,7 +770,7 @@ def test_a_log_names_sessions_as_the_server_does(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     log.write_text("")
     settings = LogSettings(paths=(str(log),), command=None, format="auto", rules=None, allowed_errors=0)
-    watch = LogWatch(settings, tmp_path, "ab12cd34", lambda: Secrets([]))
+    watch = LogWatch(settings, tmp_path, "ab12cd34", lambda: Secrets([]), lambda _: None)
     watch.learn([LifecycleEvent(at_ns=1, event="connected", session="ab12cd34-000001", known_as="guest-77")])
     log.write_text("ERROR:    guest-77 broke\nERROR:    ab12cd34-000002 broke\nERROR:    guest-78 broke\n")
     with patch.object(log_watch, "SILENT_S", 0.1):
@@ -737,6 +779,100 @@ def test_a_log_names_sessions_as_the_server_does(tmp_path: Path) -> None:
     assert kept is not None
     assert [one.session for one in kept.records] == ["guest-77", "ab12cd34-000002", ""]
     assert all(one.live for one in kept.records)
+
+
+COMMAND_OUTPUTS = {
+    "follows again from now on": (
+        ["2026-11-23 14:00:01,000 - a - ERROR - one"],
+        ["2026-11-23 14:00:09,000 - a - ERROR - two"],
+        0,
+        2,
+        "the command ended 0 s after its start; run again, its output did not reach back to that time",
+    ),
+    "reaches back": (
+        ["2026-11-23 14:00:01,000 - a - ERROR - one"],
+        ["2026-11-23 14:00:01,000 - a - ERROR - one", "2026-11-23 14:00:09,000 - a - ERROR - two"],
+        0,
+        2,
+        "",
+    ),
+    "goes on in the same second": (
+        ["2026-11-23 14:00:00 - a - ERROR - nought", "2026-11-23 14:00:01 - a - ERROR - one"],
+        [
+            "2026-11-23 14:00:00 - a - ERROR - nought",
+            *(["2026-11-23 14:00:01 - a - ERROR - two", "2026-11-23 14:00:01 - a - ERROR - one"] * 2),
+        ],
+        0,
+        5,
+        "",
+    ),
+    "follows again within the second": (
+        ["2026-11-23 14:00:01 - a - ERROR - one"],
+        ["2026-11-23 14:00:01 - a - ERROR - two"],
+        0,
+        2,
+        "run again, its output did not reach back to that time",
+    ),
+    "has no times": (["ERROR:    one"], ["ERROR:    one", "ERROR:    two"], 0, 2, ""),
+    "fails": (
+        ["2026-11-23 14:00:01,000 - a - ERROR - one"],
+        ["You must be logged in"],
+        3,
+        1,
+        "the command ended with status 3: You must be logged in",
+    ),
+}
+"""What a command prints, and when it is run again; its status, the errors known then, and what is told."""
+
+
+@pytest.mark.parametrize("name", COMMAND_OUTPUTS)
+def test_a_command_that_ends_before_the_run(name: str, tmp_path: Path) -> None:
+    """It is run again: what it then shows counts once, and what it does not show is told."""
+    first, second, status, errors, told = COMMAND_OUTPUTS[name]
+    for number, lines in enumerate((first, second)):
+        (tmp_path / f"{number}").write_text("\n".join(lines) + "\n")
+    script = tmp_path / "command.sh"
+    script.write_text(f"cd {tmp_path}; if [ -e again ]; then cat 1; exit {status}; fi; touch again; cat 0")
+    settings = LogSettings(paths=(), command=f"sh {script}", format="auto", rules=None, allowed_errors=0)
+    watch = LogWatch(
+        settings, tmp_path, "ab12cd34", lambda: Secrets([]), lambda error: pytest.fail(str(error))
+    )
+    with patch.object(log_watch, "SILENT_S", 0.5):
+        watch.finish()
+    kept = read_server_log(tmp_path)
+    assert kept is not None
+    assert kept.reading is not None
+    assert len([one for one in kept.records if one.level == 40]) == errors
+    problems = "; ".join(kept.reading.problems)
+    assert told in problems
+    assert bool(problems) is bool(told), problems
+
+
+def test_a_command_that_fails_is_told_at_once(tmp_path: Path, caplog: Any) -> None:
+    """One warning while the run goes on, one line in the verdict, nothing of its own words as a record."""
+    script = tmp_path / "command.sh"
+    script.write_text("echo 'Error: no such container: s3cret' >&2; exit 3")
+    settings = LogSettings(paths=(), command=f"sh {script}", format="auto", rules=None, allowed_errors=0)
+    watch = LogWatch(
+        settings, tmp_path, "ab12cd34", lambda: Secrets(["s3cret"]), lambda error: pytest.fail(str(error))
+    )
+    for _ in range(100):
+        if caplog.records:
+            break
+        gevent.sleep(0.1)
+    (warning,) = [one.getMessage() for one in caplog.records]
+    reason = "status 3: Error: no such container: ***"
+    assert warning == f"server log: sh: the command ended with {reason}"
+    with patch.object(log_watch, "SILENT_S", 0.5):
+        watch.finish()
+    assert len(caplog.records) == 1
+    kept = read_server_log(tmp_path)
+    assert kept is not None
+    assert kept.reading is not None
+    assert kept.records == []
+    (problem,) = kept.reading.problems
+    assert re.fullmatch(r"sh: the command failed \d+ s after its start, and again after the run, .*", problem)
+    assert problem.endswith(f"with {reason}")
 
 
 def test_a_log_names_sessions_by_ids_that_are_secrets(results: Path) -> None:
@@ -798,3 +934,330 @@ def test_a_worker_says_that_a_mistake_is_the_users(results: Path) -> None:
     gevent.sleep(0)
     assert sent_by(runner) == [{"run_id": "now", "failed": TOLD, "by_user": True}]
     assert environment.process_exit_code == UsageError.exit_code
+
+
+@pytest.mark.parametrize(
+    ("worker", "own", "closed", "said"),
+    [
+        ("host_1", "", False, ""),
+        ("host_1_run-a", "", False, "started by another master"),
+        ("host_1_run-a", "a", True, ""),
+        ("host_1_run-a", "a", False, ""),
+        ("host_1_run-b", "a", False, "started by another master"),
+        ("host_1", "a", True, "only the workers that it has started itself"),
+        ("host_1", "a", False, ""),  # the address was given, so that others may join
+    ],
+)
+def test_a_master_admits_those_that_belong_to_it(worker: str, own: str, closed: bool, said: str) -> None:
+    """By the mark in the worker's id, whatever the address."""
+    mine = OwnWorkers()
+    mine.mark, mine.closed = own, closed
+    why = admission.why_refused(worker, mine)
+    assert (said in why) == bool(why) or not said
+    assert bool(why) == bool(said)
+
+
+@pytest.mark.parametrize("sent", [[b"w"], [b"w", b""], [b"w", b"x"], [b"w", b"\x92\x01\x02"]])
+def test_a_message_that_cannot_be_read_is_passed_over(sent: list[bytes]) -> None:
+    """Locust gets its own error for it, and so goes on receiving."""
+    master: Any = object.__new__(admission.AdmittingMaster)
+    master.greenlet, master.server = None, object.__new__(Server)
+    master.server.socket = SimpleNamespace(recv_multipart=lambda: sent)
+    listen = patch.object(MasterRunner, "client_listener", lambda self: self.server.recv_from_client())
+    with listen, pytest.raises(RPCReceiveError):
+        master.client_listener()
+    sent[:] = [b"w", Message("stats", {}, "w").serialize()]
+    assert master.server.recv_from_client()[1].type == "stats"
+
+
+class Wire:
+    """Test double for the socket of a master or a worker."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def send_to_client(self, message: Any) -> None:
+        """Record a message."""
+        self.sent.append(message)
+
+
+def test_a_worker_that_is_late_for_rows_is_refused() -> None:
+    """While a run with --ws-data is under way, and told once; one that has been there is not."""
+    master: Any = object.__new__(admission.AdmittingMaster)
+    master.greenlet, master._told, master.server = None, set(), Wire()
+    master.worker_indexes, master.closed_because = {"host_1": 0}, "a run with --ws-data is under way"
+    with patch.object(MasterRunner, "handle_message") as handled:
+        for worker in ("host_1", "host_2", "host_2"):
+            master.handle_message(worker, SimpleNamespace(type="client_ready", data="2"))
+        assert [call.args[0] for call in handled.call_args_list] == ["host_1"]
+        master.closed_because = ""
+        master.handle_message("host_2", SimpleNamespace(type="client_ready", data="2"))
+        assert handled.call_count == 2
+    assert {(one.type, one.data, one.node_id) for one in master.server.sent} == {
+        (admission.REFUSED, "a run with --ws-data is under way", "host_2")
+    }
+
+
+def test_a_master_is_closed_while_a_run_has_rows(results: Path, three_rows: str) -> None:
+    """From its start to its end; other runs can be joined."""
+    for options, closed in (({"ws_data": three_rows, "ws_sessions": "1"}, True), ({}, False)):
+        runner: Any = Runner()
+        environment = environment_in(results, runner, **options)
+        listening(MasterLifecycle, environment)
+        environment.events.test_start.fire(environment=environment)
+        assert bool(getattr(runner, "closed_because", "")) == closed
+        environment.events.test_stop.fire(environment=environment)
+        assert runner.closed_because == ""
+
+
+@pytest.mark.parametrize("run", ["another", None])
+def test_a_worker_leaves_a_master_that_is_not_its_own(run: str | None, capsys: Any) -> None:
+    """Its acknowledgement has another mark, or none; with its own mark the worker stays."""
+    worker: Any = object.__new__(admission.AdmittedWorker)
+    worker.greenlet, worker.connection_event = None, Event()
+    worker.master_host, worker.master_port = "127.0.0.1", 5557
+    mine = OwnWorkers()
+    mine.mark = "mine"
+    with (
+        patch.object(admission, "OWN", mine),
+        patch.object(WorkerRunner, "handle_message") as handled,
+    ):
+        worker.client_id = "host_1"
+        assert admission.mark_of(worker.client_id) == "mine"
+        worker.handle_message(SimpleNamespace(type="ack", data={"index": 0, "run": "mine"}))
+        assert handled.call_count == 1
+        worker.handle_message(SimpleNamespace(type="ack", data={"index": 0, "run": run}))
+        assert handled.call_count == 1
+    with patch.object(WorkerRunner, "connect_to_master"), pytest.raises(SystemExit) as exit_:
+        worker.connect_to_master()
+    assert exit_.value.code == 2
+    assert "the master at 127.0.0.1:5557 is not the one that started this worker" in capsys.readouterr().err
+
+
+PARSED = {
+    "processes": None,
+    "worker": False,
+    "master": False,
+    "master_bind_host": None,
+    "master_bind_port": None,
+    "master_host": "127.0.0.1",
+    "master_port": 5557,
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "listens", "found"),
+    [
+        ({"master": True}, ("127.0.0.1", 5557), None),
+        ({"master": True, "master_bind_host": "*"}, ("*", 5557), None),
+        ({"master": True, "master_bind_port": 6000}, ("127.0.0.1", 6000), None),
+        ({"processes": 2}, ("127.0.0.1", None), ("127.0.0.1", None)),
+        ({"processes": -1}, ("127.0.0.1", None), ("127.0.0.1", None)),
+        ({"processes": 2, "master_bind_host": "*"}, ("*", 5557), ("127.0.0.1", 5557)),
+        ({"processes": 2, "master_bind_host": "10.0.0.1"}, ("10.0.0.1", 5557), ("10.0.0.1", 5557)),
+        ({"processes": 2, "master_bind_port": 6000}, ("127.0.0.1", 6000), ("127.0.0.1", 6000)),
+        ({"processes": 2, "worker": True, "master_host": "far", "master_port": 1}, None, ("far", 1)),
+    ],
+)
+def test_where_a_master_listens(given: dict[str, Any], listens: Any, found: Any) -> None:
+    """On loopback unless told otherwise, on a free port if it forks its workers, who find it there."""
+    mine = OwnWorkers()
+    with patch("os.register_at_fork"):
+        options = mine.complete(argparse.Namespace(**{**PARSED, **given}))
+        again = mine.complete(argparse.Namespace(**{**PARSED, **given}))
+    free = bool(given.get("processes")) and len(given) == 1
+    assert mine.closed == free
+    assert bool(mine.mark) == ("processes" in given and "worker" not in given)
+    assert again.master_bind_port == options.master_bind_port
+    if listens is not None:
+        assert (options.master_bind_host, None if free else options.master_bind_port) == listens
+    if found is not None:
+        assert (options.master_host, None if free else options.master_port) == found
+    if free:
+        assert options.master_bind_port == options.master_port not in (0, 5557)
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", options.master_port))
+        with socket.socket() as master:
+            master.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            master.bind(("127.0.0.1", options.master_port))
+            master.listen()
+    mine.forked_all()
+
+
+def test_a_workers_sessions_without_rows_are_left_out() -> None:
+    """A worker that takes over from a lost one goes on without; in a local run the engine refuses them."""
+    one: Any = object.__new__(load.Load)
+    one.place = load.ALONE
+    one._finished, one._running, one._told_of_rows = False, {}, False
+    rows = SimpleNamespace(engine=SimpleNamespace(config=SimpleNamespace(data=[{}] * 4)), sessions=2)
+    one._settings, one._info = rows, RunInfo(run_id="run", workers=2)
+    one._engine = SimpleNamespace(failure=None, call=lambda *_: None, add=None)
+    one._worker, one._users = 1, iter(range(3))
+    assert [one.start_user() for _ in range(3)] == [[2, 3], (), ()]
+    one._worker, one._users, one._info = None, iter(range(9)), RunInfo(run_id="run", workers=1)
+    assert [len(one.start_user()) for _ in range(4)] == [2, 2, 2, 2]
+
+
+def test_a_verdict_survives_the_greenlet_that_asked_for_it(results: Path) -> None:
+    """Locust kills its greenlets when it quits, also the one that is ending the run."""
+    environment = environment_in(results, Runner())
+    local = listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    begun, finish = Event(), Recording.finish
+
+    def slow_finish(*arguments: Any, **options: Any) -> Any:
+        begun.set()
+        gevent.sleep(0.05)
+        return finish(*arguments, **options)
+
+    with patch.object(Recording, "finish", slow_finish):
+        ending = gevent.spawn(environment.events.test_stop.fire, environment=environment)
+        begun.wait(10)
+        ending.kill()
+        assert local.concluding
+        environment.events.quitting.fire(environment=environment)
+    assert local.judged is not None
+    assert local.ending
+
+
+SITES = {
+    "intervals": "loadtest.results.writer.RunWriter._write",
+    "manifest": "loadtest.results.directory.write_json",
+    "verdict": "loadtest.runs.publish.write_verdict",
+    "server log": "loadtest.results.log_file.LogWriter._write",
+}
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_a_full_disk_ends_in_a_verdict(results: Path, site: str, caplog: Any) -> None:
+    """Wherever it shows, in mid-run or at the end: one line, a verdict, and the tool's own exit code."""
+    log = results / "server.log"
+    log.write_text("")
+    runner = Runner()
+    environment = environment_in(results, runner)
+    environment.user_classes[0].server_logs = str(log)  # type: ignore[attr-defined]  # of WebSocketUser
+    local = listening(LocalLifecycle, environment)
+    full = ResultsUnwritable(results / "v1", "No space left on device")
+    with patch.object(log_watch, "LOOK_EVERY_S", 3600.0), patch.object(log_watch, "SILENT_S", 0.1):
+        environment.events.test_start.fire(environment=environment)
+        Load.latest.told["deliver"](pack(interval(0)))
+        with patch(SITES[site], side_effect=full):
+            if site == "intervals":
+                Load.latest.told["deliver"](pack(interval(1)))
+            log.write_text("ERROR:    broke\n")
+            environment.events.test_stop.fire(environment=environment)
+    assert local.judged is not None
+    assert environment.process_exit_code == LoadtestError.exit_code
+    said = [one.getMessage() for one in caplog.records if one.levelname == "CRITICAL"]
+    assert len(said) == 1
+    assert " any more: No space left on device" in said[0]
+    manifest = local.judged.run.manifest
+    assert manifest.complete or "No space left on device" in (manifest.failure or "")
+    assert (local.judged.path / "intervals.jsonl").read_bytes().count(b"\n") >= 1
+
+
+def test_a_signal_before_a_headless_run_needs_no_verdict(results: Path) -> None:
+    """The process can exit with the signal's code; in a run, or with the web UI, Locust shuts down."""
+    for is_headless, exits in ((True, True), (False, False)):
+        environment = environment_in(results, Runner())
+        local = listening(LocalLifecycle, environment)
+        options: Any = environment.parsed_options
+        options.headless = is_headless
+        assert local.interrupted(143) is not exits
+        assert environment.process_exit_code == (143 if exits else None)
+        environment.events.test_start.fire(environment=environment)
+        assert local.interrupted(143)
+        environment.events.test_stop.fire(environment=environment)
+        assert local.ending is is_headless
+
+
+def test_a_headless_process_that_judged_nothing_fails(results: Path, caplog: Any) -> None:
+    """Where the run did not begin within --run-time; with the web UI, nobody may have wanted a run."""
+    for is_headless, code in ((True, LoadtestError.exit_code), (False, None)):
+        environment = environment_in(results, Runner(), headless=is_headless, run_time=2)
+        LocalLifecycle(environment, environment.user_classes).listen()
+        environment.events.quitting.fire(environment=environment)
+        assert environment.process_exit_code == code
+    said = [one.getMessage() for one in caplog.records if one.levelname == "CRITICAL"]
+    assert said == ["the run did not begin before --run-time was over: nothing was judged"]
+
+
+def test_a_verdict_is_enough_for_an_exit_code(results: Path, caplog: Any) -> None:
+    """A headless process that has judged its run keeps the verdict's exit code when it quits."""
+    environment = environment_in(results, Runner(), headless=True, run_time=2)
+    local = LocalLifecycle(environment, environment.user_classes)
+    local.listen()
+    environment.events.test_start.fire(environment=environment)
+    environment.events.quitting.fire(environment=environment)
+    assert local.judged is not None
+    assert environment.process_exit_code == local.judged.verdict.exit_code
+    assert "nothing was judged" not in caplog.text
+
+
+def test_an_error_in_a_runs_end_fails_the_process(results: Path, caplog: Any) -> None:
+    """Whatever the tool's own error is, with a mistake before it or not; the reference server is stopped."""
+    for before in (None, MISTAKE):
+        caplog.clear()
+        environment = environment_in(results, Runner())
+        local = listening(LocalLifecycle, environment)
+        environment.events.test_start.fire(environment=environment)
+        if before is not None:
+            Load.latest.told["failed"](before)
+        with (
+            patch.object(Recording, "finish", side_effect=ZeroDivisionError("s3cr3t end")),
+            patch.object(local._server, "stop") as stopped,
+        ):
+            environment.events.test_stop.fire(environment=environment)
+        assert environment.process_exit_code == LoadtestError.exit_code
+        assert "Load generator failed: ZeroDivisionError: *** end" in caplog.text
+        stopped.assert_called_once()
+
+
+def test_a_load_that_cannot_finish_is_judged(results: Path) -> None:
+    """What was recorded until then counts, and the run's record says what failed."""
+    environment = environment_in(results, Runner())
+    local = listening(LocalLifecycle, environment)
+    environment.events.test_start.fire(environment=environment)
+    with patch.object(Load, "finish", side_effect=ZeroDivisionError("s3cr3t end")):
+        environment.events.test_stop.fire(environment=environment)
+    assert local.judged is not None
+    assert environment.process_exit_code == LoadtestError.exit_code
+    (run,) = runs_in(results)
+    assert (run["complete"], run["failure"]) == (False, "ZeroDivisionError: *** end")
+
+
+def test_a_defect_where_a_run_begins_fails_it(results: Path, caplog: Any) -> None:
+    """Locust would log it and go on with users that have no sessions."""
+    runner = Runner()
+    environment = environment_in(results, runner, headless=True)
+    LocalLifecycle(environment, environment.user_classes).listen()
+    with patch.object(recording_lifecycle, "RunWriter", side_effect=ZeroDivisionError("defect")):
+        environment.events.test_start.fire(environment=environment)
+    assert environment.process_exit_code == LoadtestError.exit_code
+    assert "Load generator failed: ZeroDivisionError: defect" in caplog.text
+    gevent.sleep(2 * lifecycle._GIVE_UP_S)
+    assert "quit" in runner.calls
+
+
+def _otel_views() -> LiveViews:
+    """Return the live views of a headless run with `--otel`."""
+    configuration: Any = SimpleNamespace(prometheus_port=None, options=SimpleNamespace(otel=True))
+    return LiveViews(Environment(), configuration, lambda: Secrets())
+
+
+def test_a_broken_import_of_ours_is_seen() -> None:
+    """It would leave the exporter without a series, and nobody would know why."""
+    broken = ImportError("cannot import name 'Meter'")
+    with (
+        patch("loadtest.metrics.otel_instruments.observe", side_effect=broken),
+        pytest.raises(ImportError, match="Meter"),
+    ):
+        _otel_views().start()
+
+
+def test_without_opentelemetry_the_run_goes_on() -> None:
+    """Locust has said that it is not installed."""
+    missing = {name: None for name in sys.modules if name.partition(".")[0] == "opentelemetry"}
+    with patch.dict(sys.modules, {**missing, "opentelemetry": None}):
+        sys.modules.pop("loadtest.metrics.otel_instruments", None)
+        _otel_views().start()

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from loadtest.results import hlog
 from loadtest.server.server_process import ServerProcess
+from loadtest.session.recorder import ROUND_TRIPS
 from tests.support.examples import stranger
 from tests.support.locusts import LOCUSTFILE, Finished, LocustProcess, two_workers
 from tests.support.serverclient import counters, get
@@ -30,17 +34,37 @@ class User(WebSocketUser):
     dialect = Unnamed
 """
 
+SESSIONS = 40
+"""Sessions of a run: two users with twenty each."""
+
 PLAN = (
-    *("--ws-sessions", "20", "--ws-rate", "10", "--ws-drop-every", "3", "--ws-warmup", "1"),
+    *("--ws-sessions", "20", "--ws-rate", "5", "--ws-drop-every", "3", "--ws-warmup", "1"),
     *("--ws-backoff", "constant(0.2)", "--ws-baseline", "none"),
 )
 
+STORMS = (
+    *("--ws-drop-every", "0", "--ws-storm", "100%@4:close", "--ws-storm", "100%@5:bad_message"),
+    *("--ws-storm", "100%@6:close", "--ws-storm", "100%@7:close", "--ws-storm", "100%@8:bad_message"),
+    *("--ws-storm", "100%@9:close"),
+)
+"""Each session's connection ends six times, the last one seconds before the run's end: all are up by then."""
 
-def run(url: str, folder: Path, *settings: str, locustfile: Path = LOCUSTFILE) -> Finished:
+
+def run(url: str, folder: Path, *settings: str, locustfile: Path = LOCUSTFILE, seconds: int = 12) -> Finished:
     """Make a run against a server."""
     given = ("--host", url.replace("http://", "ws://"), *PLAN, *settings)
-    with LocustProcess(folder / "results", *given, seconds=12, locustfile=locustfile) as locust:
+    with LocustProcess(folder / "results", *given, seconds=seconds, locustfile=locustfile) as locust:
         return locust.wait()
+
+
+def round_trips(finished: Finished) -> Counter[str]:
+    """Return how many samples the histograms of a run have by tag, those of the warm-up too."""
+    found: Counter[str] = Counter()
+    for line in (finished.run / "latency.hlog").read_text().splitlines():
+        entry = hlog.parsed(line)
+        if entry is not None:
+            found[entry.tag] += entry.histogram.get_total_count()
+    return found
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -67,13 +91,13 @@ def test_a_server_with_its_own_books(workers: int, tmp_path: Path) -> None:
     assert counts["messaging.wire_sent"] == counts["messaging.sent"] + counts["messaging.drop_sent"]
     closes = {name[6:]: count for name, count in books.items() if name.startswith("close ")}
     assert finished.evidence("reconnect")["closes"] == closes
+    samples = round_trips(finished)
+    assert samples["waited"] > 0 < samples["after_resume"]
+    assert sum(samples[tag] for tag in ROUND_TRIPS) == counts["messaging.answered"]
     unread = books["sent"] - counts["messaging.wire_received"]
     assert 0 <= unread <= counts["messaging.lost_in_outage"] + counts["messaging.drop_sent"]
     messaging = finished.evidence("messaging")["counts"]
     assert messaging["drop_sent"] == 4 * counts["drops.mid_reply"] + counts["drops.bad_message"] > 0
-    assert f"drops sent {messaging['drop_sent']:,} more messages" in (
-        (finished.run / "summary.md").read_text()
-    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -83,21 +107,40 @@ def test_the_reference_server(workers: int, tmp_path: Path) -> None:
     A client that closes while it is answered makes a send fail, after which starlette may tell neither what
     else has come nor the close code. So each close is told, or a send has failed, or both. What is left
     unread is at most what went down with the connections.
+
+    A push may cross the close frame at a session's end, when nobody listens: it is received on the wire only.
+    Pushes that come much more slowly than a connection closes do so once a session. No number is skipped.
     """
-    with ServerProcess() as server:
-        drops = ("--ws-drops", "close=2,bad_message=1", "--ws-storm", "50%@5:close")
-        finished = run(server.url, tmp_path, *drops, *(two_workers() if workers == 2 else ()))
+    with ServerProcess(push_every_s=0.5) as server:
+        finished = run(server.url, tmp_path, *STORMS, *(two_workers() if workers == 2 else ()))
         books = counters(server.url)
     assert finished.exit_code == 0, finished.output
-    counts, ends = finished.counts, books["disconnects"]
+    assert_same_counts(finished.counts, books)
+
+
+def assert_same_counts(counts: Counter[str], books: dict[str, Any]) -> None:
+    """Compare a run's counts with the reference server's counters.
+
+    The connections of sessions that the run's end finds in outage are reset, with what the server has sent
+    and the client has not read: on a connection that has just opened, the session's introduction; on one
+    that is closing, replies to requests that are unfinished, a push, or the close frame to be answered.
+    Every other message that was sent has been received.
+    """
+    ends = books["disconnects"]
+    reset = sum(counts[f"{item}.cut_short"] for item in ("connect", "reconnect"))
     assert counts["connect.upgrades"] == counts["connect.opened"] == books["connections_accepted"] > 30
-    assert counts["messaging.answered"] == books["replies_sent"] > 500
-    assert counts["messaging.pushes"] == books["pushes_sent"]
-    assert counts["messaging.drop_sent"] == books["errors"] == counts["drops.bad_message"] > 0
-    assert counts["closes.1011"] == ends["1011"] == counts["drops.bad_message"]
+    unheard = books["replies_sent"] - counts["messaging.answered"]
+    assert 0 <= unheard <= counts["messaging.unfinished"] < 500 < books["replies_sent"]
+    assert books["pushes_sent"] > 200
+    assert 0 <= books["pushes_sent"] - counts["messaging.pushes"] <= SESSIONS
+    frames_sent = books["pushes_sent"] + 2 * books["replies_sent"] + counts["connect.opened"]
+    assert 0 <= frames_sent - counts["messaging.wire_received"] <= reset + 2 * unheard
+    assert not counts.get("messaging.pushes_missing")
+    assert counts["messaging.drop_sent"] == books["errors"] == counts["drops.bad_message"] == ends["1011"] > 0
+    assert 0 <= counts["drops.bad_message"] - counts["closes.1011"] <= reset
     assert ends["1000"] <= counts["closes.1000"] <= ends["1000"] + books["sends_failed"]
     unread = counts["messaging.wire_sent"] - books["messages_received"]
-    assert 0 <= unread <= counts["messaging.lost_in_outage"]
+    assert 0 <= unread <= counts["messaging.lost_in_outage"] + counts["messaging.unfinished"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -105,11 +148,13 @@ def test_the_reference_server_without_drops(workers: int, tmp_path: Path) -> Non
     """Where connections end when nothing is under way, every message is in both books."""
     with ServerProcess() as server:
         quiet = ("--ws-drop-every", "0", "--ws-storm", "50%@5:slow_reader")
-        finished = run(server.url, tmp_path, *quiet, *(two_workers() if workers == 2 else ()))
+        finished = run(server.url, tmp_path, *quiet, *(two_workers() if workers == 2 else ()), seconds=8)
         books = counters(server.url)
     counts = finished.counts
     assert counts["messaging.wire_sent"] == counts["messaging.sent"] == books["messages_received"] > 500
     assert counts["closes.1000"] == books["disconnects"]["1000"] == counts["connect.opened"] == 40
+    samples = round_trips(finished)
+    assert sum(samples[tag] for tag in ROUND_TRIPS) == counts["messaging.answered"]
 
 
 def test_lost_replies_without_names(tmp_path: Path) -> None:
@@ -117,13 +162,18 @@ def test_lost_replies_without_names(tmp_path: Path) -> None:
     locustfile = tmp_path / "locustfile.py"
     locustfile.write_text(UNNAMED)
     drops = ("--ws-drops", "close=1,fin=1", "--ws-reply-timeout", "4")
-    with stranger("counting") as url:
-        finished = run(url, tmp_path / "sound", *drops, locustfile=locustfile)
-    assert finished.exit_code == 0, finished.output
-    summary = next(item["summary"] for item in finished.verdict["items"] if item["item"] == "messaging")
-    assert "replies name no request: they were only counted" in summary
-    with stranger("counting", "loses") as url:
-        finished = run(url, tmp_path / "loses", *drops, locustfile=locustfile)
+
+    def against(*fault: str) -> Finished:
+        with stranger("counting", *fault) as url:
+            return run(url, tmp_path / ("loses" if fault else "sound"), *drops, locustfile=locustfile)
+
+    with ThreadPoolExecutor() as threads:
+        of_sound, of_losing = threads.submit(against), threads.submit(against, "loses")
+        finished = of_sound.result()
+        assert finished.exit_code == 0, finished.output
+        summary = next(item["summary"] for item in finished.verdict["items"] if item["item"] == "messaging")
+        assert "replies name no request: they were only counted" in summary
+        finished = of_losing.result()
     assert finished.exit_code == 4, finished.output
     judged = {
         item: ruling for item, ruling in finished.rulings.items() if ruling not in ("PASS", "NOT_JUDGED")

@@ -69,7 +69,7 @@ def test_a_server_that_lets_go_passes(runs: dict[str, Finished], name: str) -> N
     watched = run.counts["cleanup.half_open_watched"]
     assert watched == run.counts["drops.half_open"]
     assert watched == run.counts["cleanup.half_open_closed"] + run.counts["cleanup.half_open_cut_short"]
-    assert "Clean-up by the server" in (run.run / "summary.md").read_text()
+    assert "Clean-up by the server" in run.page
 
 
 @TIMED

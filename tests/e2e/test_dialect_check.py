@@ -96,7 +96,6 @@ def test_the_dialect_of_the_reference_server(tmp_path: Path, server: str) -> Non
 @pytest.mark.parametrize(
     ("heading", "name"),
     [
-        ("JSON-RPC", "json_rpc"),
         ("Market data", "market_data"),
         ("Single-use tickets", "tickets"),
         ("History, one message a frame", "replayed_history"),

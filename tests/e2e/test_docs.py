@@ -19,7 +19,7 @@ from websockets.sync.server import ServerConnection, serve
 from loadtest.cli import main
 from loadtest.options import SETTINGS
 from loadtest.server.server_process import ServerProcess
-from tests.support.locusts import BRISK, LocustProcess
+from tests.support.locusts import BRISK, FreshLocust
 from tests.support.places import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -79,7 +79,7 @@ def test_the_examples_work(tmp_path: Path) -> None:
     locustfile.write_text("\n".join(_blocks("python")))
     with _chat_server() as port:
         arguments = (*BRISK, "--ws-drops", "close=1,tunnel=1", "--host", f"ws://127.0.0.1:{port}")
-        with LocustProcess(tmp_path, *arguments, seconds=8, locustfile=locustfile) as locust:
+        with FreshLocust(tmp_path, *arguments, seconds=8, locustfile=locustfile) as locust:
             finished = locust.wait()
     assert finished.rulings["messaging"] == "PASS", finished.output
     assert finished.rulings["reconnect"] == "PASS", finished.output
@@ -144,7 +144,7 @@ def test_before_and_after_a_deploy(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         for line in (before, after):
             revision = line[line.index("--ws-revision") + 1]
             arguments = ("--host", server.url, *BRISK, "--ws-revision", revision)
-            with LocustProcess(tmp_path / "results", *arguments, seconds=6) as locust:
+            with FreshLocust(tmp_path / "results", *arguments, seconds=6) as locust:
                 assert locust.wait().exit_code in (0, 4)
     monkeypatch.chdir(tmp_path)
     for line in _lines("loadtest"):

@@ -20,8 +20,8 @@ from loadtest.locust_plugin.drill_runner import DrillRunner
 from loadtest.processes import Process
 from loadtest.results.drill_windows import Windows
 from loadtest.results.manifest import DrillRun
+from loadtest.scrubber import Secrets
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import Secrets
 from tests.support.children import is_running
 
 LEFT_OUT = "[further output is left out]\n"
@@ -230,9 +230,11 @@ def test_no_half_of_a_secret_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (tmp_path / "log").read_text() == f"{'x' * 997}...\nthe end\n"
     monkeypatch.setattr(drill_runner, "LOG_LIMIT", 100_000)
     skipped = f"print('x' * 100_000 + {secret!r} + 'x' * {drill_runner.CHUNK - 800})"
-    command = ended_command(tmp_path, skipped, secret)
+    other = tmp_path / "other"
+    other.mkdir()
+    command = ended_command(other, skipped, secret)
     assert command.close() == ""
-    assert (tmp_path / "log").read_text() == LEFT_OUT
+    assert (other / "log").read_text() == LEFT_OUT
 
 
 def test_a_known_secret_is_hidden_whole(tmp_path: Path) -> None:

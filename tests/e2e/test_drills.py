@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.deployments import Deployment, How
 from tests.support.locusts import BRISK, Finished, LocustProcess, two_workers
+from tests.support.terminals import TABLES
 
 AT_S = 2.0
 SESSIONS = 20
@@ -23,7 +24,7 @@ def drill_run(folder: Path, how: How, *options: str) -> Finished:
     with Deployment(folder, sessions=SESSIONS) as deployment:
         drill = ("--ws-drop-every", "0", "--ws-at", f"{AT_S:g}:{deployment.command(how)}")
         arguments = (*BRISK, *drill, "--host", deployment.url, *options)
-        with LocustProcess(folder / "results", *arguments, seconds=14, users=2) as locust:
+        with LocustProcess(folder / "results", *arguments, "--print-stats", seconds=14, users=2) as locust:
             return locust.wait()
 
 
@@ -62,6 +63,12 @@ def test_a_drill_is_recorded(runs: tuple[Finished, Finished]) -> None:
         (ended,) = lines_with(finished, "drill 1 of 1: ended ")
         assert started.endswith(f" {how}")
         assert re.search(r"INFO/loadtest: drill 1 of 1: ended with exit status 0 after \d+\.\d s$", ended)
+
+
+def test_tables_come_on_request(runs: tuple[Finished, Finished]) -> None:
+    """Locust's own, during the run and at its end, with `--print-stats`."""
+    for finished in runs:
+        assert all(words in finished.output for words in TABLES)
 
 
 def test_a_restart_ends_every_connection_in_the_drill(runs: tuple[Finished, Finished]) -> None:
@@ -121,7 +128,7 @@ def test_a_kill_fails_reconnect_only(runs: tuple[Finished, Finished]) -> None:
 def test_a_drill_stands_in_every_report(runs: tuple[Finished, Finished]) -> None:
     """With its command, what it ended, and the herd."""
     for finished, how in zip(runs, ("drained", "killed"), strict=True):
-        written = [(finished.run / name).read_text() for name in ("summary.md", "report.html")]
-        for report in (finished.output, *written):
+        assert "drill at" in (finished.run / "summary.md").read_text()
+        for report in (finished.output, finished.page):
             assert "drill at" in report
             assert f" {how}." in " ".join(report.split())

@@ -1,5 +1,7 @@
 """Duels of the reference server before and after its hotfix: what was fixed, what is in both, what broke.
 
+The first one's page is opened in a browser, and so is that of a comparison of its runs.
+
 The servers are started by the duel, so it follows their logs without being asked.
 """
 
@@ -14,7 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
+from loadtest.cli import main
+from tests.support.browser import axe, browser, open_page
 from tests.support.places import ROOT
 
 SIDES = {"fixed": ("before", "after", 1), "same": ("before", "before", 2), "broken": ("after", "before", 2)}
@@ -22,8 +27,9 @@ SIDES = {"fixed": ("before", "after", 1), "same": ("before", "before", 2), "brok
 
 
 class Told(NamedTuple):
-    """A duel that has ended: its exit code, duel.json, summary.md, and what it printed."""
+    """A duel that has ended: its folder, exit code, duel.json, summary.md, and what it printed."""
 
+    folder: Path
     exit_code: int
     document: dict[str, Any]
     summary: str
@@ -58,7 +64,7 @@ def duel(results: Path, name: str) -> Told:
     assert len(folders) == 1, done.stderr
     document = json.loads((folders[0] / "duel.json").read_bytes())
     summary = (folders[0] / "summary.md").read_text()
-    return Told(done.returncode, document, summary, done.stdout, done.stderr)
+    return Told(folders[0], done.returncode, document, summary, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +106,20 @@ def test_a_defect_that_only_the_candidate_has_ends_it(duels: dict[str, Told]) ->
     assert told.verdicts["server_log"] == "FAIL"
     assert (told.document["end"], len(told.document["pairs"])) == ("the verdict is settled", 1)
     assert "server_log PASS → FAIL (broken)" in told.shown
+
+
+@pytest.mark.external("chromium")
+def test_the_page_of_a_duel_opens_in_a_browser(duels: dict[str, Told]) -> None:
+    """With both servers in its charts, whatever the machine let be judged; so does that of a comparison."""
+    told = duels["fixed"]
+    results = told.folder.parents[1]
+    compared = CliRunner().invoke(main, ["compare", "a", "b", "--results", str(results)])
+    report = Path(compared.stdout.splitlines()[-1].removeprefix("report: "))
+    assert report.parent.parent == results / "comparisons"
+    with browser() as started:
+        for file in (told.folder / "report.html", report):
+            with open_page(started, file) as page:
+                assert page.locator("#p50 .drawing path.line.baseline").count() == 1
+                assert page.locator("#p50 .drawing path.line.candidate").count() == 1
+                assert "FAIL → PASS fixed" in " ".join(page.locator("body").inner_text().split())
+                assert axe(page) == []

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ import pytest
 from loadtest.duel.logged_process import LoggedProcess
 from loadtest.duel.servers import Servers
 from loadtest.duel.settings import Side
-from loadtest.errors import InvalidSetting, ResultsUnwritable
+from loadtest.errors import InvalidSetting, LoadtestError, ResultsUnwritable
 from loadtest.transport.target import Target, Tls, check_reachable, free_port, is_free
 from tests.support.children import is_running, python
 from tests.support.serverclient import wait_for
@@ -28,9 +32,18 @@ def side(role: str, *command: str, url: str = "") -> Side:
     return Side(role=role, revision=role, command=command, url=url)
 
 
-def servers(folder: Path, *sides: Side, timeout_s: float = 30.0) -> Servers:
-    """Start the servers of these sides."""
-    return Servers(sides, folder=folder, timeout_s=timeout_s)
+@contextmanager
+def servers(folder: Path, *sides: Side, timeout_s: float = 30.0) -> Iterator[Servers]:
+    """Start the servers of these sides at the same time."""
+    with Servers(sides, folder=folder, timeout_s=timeout_s) as running:
+        running.start(side.role for side in sides)
+        yield running
+
+
+def start(folder: Path, *sides: Side, timeout_s: float = 30.0) -> None:
+    """Start servers, and stop them again."""
+    with servers(folder, *sides, timeout_s=timeout_s):
+        pass
 
 
 def test_each_server_gets_a_port_of_its_own(tmp_path: Path) -> None:
@@ -52,7 +65,7 @@ def test_a_url_and_a_command_may_be_mixed(tmp_path: Path) -> None:
     with servers(tmp_path, side("a", url="wss://old.example.org"), side("b", *python(LISTENS))) as running:
         assert running.urls["a"] == "wss://old.example.org"
         assert running.urls["b"].startswith("ws://127.0.0.1:")
-    assert [path.name for path in tmp_path.iterdir()] == ["server-b.log"]
+    assert [path.name for path in tmp_path.iterdir()] == ["server-b-01.log"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +86,7 @@ def test_a_command_that_starts_no_server_is_told_in_one_line(
 ) -> None:
     """What failed, the end of its output, harmless, and where the rest is; the other server is stopped."""
     with pytest.raises(InvalidSetting, match=says) as told:
-        servers(tmp_path, side("a", *python(LISTENS)), side("b", *command))
+        start(tmp_path, side("a", *python(LISTENS)), side("b", *command))
     assert "\n" not in str(told.value)
     assert "\x1b" not in str(told.value)
     if "exit status" in says:
@@ -107,7 +120,7 @@ def test_a_server_is_started_again_only_where_its_port_was_taken(
         monkeypatch.setattr("loadtest.duel.servers.free_port", lambda: port)
         command = ("sh", "-c", f'echo try >> "$0"; exit {status}', str(tmp_path / "tries"))
         with pytest.raises(InvalidSetting, match=f"ended with exit status {status} instead of listening"):
-            servers(tmp_path, side("a", *command))
+            start(tmp_path, side("a", *command))
     assert (tmp_path / "tries").read_text().split() == ["try"] * tries
 
 
@@ -125,8 +138,8 @@ def test_a_server_that_never_listens_is_given_up(tmp_path: Path) -> None:
     """After its time; it is ended."""
     command = python("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
     with pytest.raises(InvalidSetting, match=r"^--a-cmd did not listen on 127.0.0.1:\d+ within 1 s \(got "):
-        servers(tmp_path, side("a", *command), timeout_s=1)
-    for pid in (tmp_path / "server-a.log").read_text().split():
+        start(tmp_path, side("a", *command), timeout_s=1)
+    for pid in (tmp_path / "server-a-01.log").read_text().split():
         assert not is_running(int(pid))
 
 
@@ -137,7 +150,73 @@ def test_a_server_that_ends_by_itself_is_noticed(tmp_path: Path) -> None:
         check_reachable(Target.parse(running.urls["a"], Tls()))
         wait_for(running.ended, what="the server to end")
         assert "ended with exit status 3" in running.ended()["a"]
-        assert "server-a.log" in running.ended()["a"]
+        assert "server-a-01.log" in running.ended()["a"]
+
+
+ONCE = """
+import os, socket, sys
+from pathlib import Path
+starts = Path(sys.argv[1])
+starts.write_text(starts.read_text() + "x" if starts.exists() else "x")
+if len(starts.read_text()) > int(sys.argv[2]):
+    raise SystemExit(7)
+print(os.getpid(), flush=True)
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+while True:
+    server.accept()[0].close()
+"""
+"""A server that starts so many times, and then no more."""
+
+
+def starts(folder: Path, role: str, times: int) -> Side:
+    """Return a side whose server starts so many times."""
+    return side(role, *python(ONCE, str(folder / f"starts-{role}"), str(times)))
+
+
+def test_a_restart_is_another_process_with_a_port_and_a_log_of_its_own(tmp_path: Path) -> None:
+    """Only of the side that is asked for; the other's keeps running."""
+    with servers(tmp_path, starts(tmp_path, "a", 9), starts(tmp_path, "b", 9)) as running:
+        before, urls = dict(running.logs), dict(running.urls)
+        running.start("a")
+        assert running.ended() == {}
+        assert (running.logs["a"].name, running.logs["b"]) == ("server-a-02.log", before["b"])
+        assert running.urls["b"] == urls["b"]
+        first, second, other = (int(log.read_text()) for log in (before["a"], *running.logs.values()))
+        assert (is_running(first), is_running(second), is_running(other)) == (False, True, True)
+        for url in running.urls.values():
+            check_reachable(Target.parse(url, Tls()))
+    assert not is_running(second)
+
+
+@pytest.mark.parametrize(
+    ("role", "failed"), [("a", {"a"}), ("b", {"b"}), ("ab", {"a", "b"})], ids=["a", "b", "both"]
+)
+def test_a_server_that_does_not_start_again_is_told(tmp_path: Path, role: str, failed: set[str]) -> None:
+    """Of both sides, whichever was restarted first: where neither starts, it is the machine."""
+    sides = [starts(tmp_path, one, 1 if one in role else 9) for one in "ab"]
+    with servers(tmp_path, *sides) as running:
+        assert not running.not_restarted
+        with pytest.raises(InvalidSetting, match="ended with exit status 7 instead of listening"):
+            running.start(role[0])
+        assert running.not_restarted
+        assert running.ended().keys() == failed
+        for message in running.ended().values():
+            assert message.startswith("the server did not start again: it ended with exit status 7")
+            assert "PORT" not in message  # nothing of the command
+        with pytest.raises(LoadtestError):
+            running.start("a")
+
+
+def test_a_server_that_has_ended_is_not_hidden_by_a_restart(tmp_path: Path) -> None:
+    """It ended by itself, while the other was measured, and is told so instead of being replaced."""
+    with servers(tmp_path, starts(tmp_path, "a", 9), starts(tmp_path, "b", 9)) as running:
+        os.kill(int(running.logs["b"].read_text()), signal.SIGKILL)
+        wait_for(running.ended, what="the server to end")
+        with pytest.raises(LoadtestError):
+            running.start("b")
+        assert "ended with exit status -9" in running.ended()["b"]
+        assert not running.not_restarted
+        assert len((tmp_path / "starts-b").read_text()) == 1
 
 
 @pytest.mark.parametrize(

@@ -79,57 +79,6 @@ class TestRooms:
         assert got.startswith(f'"[{run_id}.')
 
 
-class TestGraphqlSubscriptions:
-    """Strawberry: queries, and subscriptions in pieces, on connections that must pong."""
-
-    def test_sound(self, tmp_path: Path) -> None:
-        """The pieces of an answer are one reply, and pings are answered."""
-        with stranger("graphql") as url:
-            finished = run_example("GraphQL subscriptions", url, tmp_path, *SLOWLY)
-        passed(finished)
-        latency = finished.evidence("messaging")["percentiles"]
-        assert latency["first_part"]["p50_ms"] < latency["service"]["p50_ms"]
-
-    def test_an_answer_that_is_an_error(self, tmp_path: Path) -> None:
-        """The server's own words are shown, and the kind of operation."""
-        with stranger("graphql", "pool_exhausted") as url:
-            finished = run_example("GraphQL subscriptions", url, tmp_path, *SLOWLY)
-        summary, errors = failed(finished, "messaging")
-        assert "answered with an error" in summary
-        example = errors["the server answered with an error"]
-        assert example.endswith(
-            ("(query): connection pool exhausted", "(subscription): connection pool exhausted")
-        )
-
-
-class TestSocketIo:
-    """python-socketio: packets by hand, on connections that must pong."""
-
-    def test_sound(self, tmp_path: Path) -> None:
-        """Acknowledgements are replies, news are pushes."""
-        with stranger("socket_io") as url:
-            finished = run_example("Socket.IO", url, tmp_path, "--ws-token", "secret")
-        passed(finished)
-        assert finished.counts["messaging.pushes"] >= 20
-
-    def test_a_refused_token(self, tmp_path: Path) -> None:
-        """Nobody connects, for the reason that the server gives."""
-        with stranger("socket_io") as url:
-            finished = run_example("Socket.IO", url, tmp_path, "--ws-token", "stale", seconds=4)
-        _, errors = failed(finished, "connect")
-        assert errors["established: auth_required"] == "not authorized"
-
-    def test_a_database_of_three_byte_characters(self, tmp_path: Path) -> None:
-        """The report shows what was sent, what came back, and where they differ."""
-        with stranger("socket_io", "three_byte_text") as url:
-            finished = run_example("Socket.IO", url, tmp_path, "--ws-token", "secret")
-        summary, errors = failed(finished, "messaging")
-        assert "altered text" in summary
-        sent, _, got = errors["reply altered"].partition(", got ")
-        assert r"\xe9\U0001f642x" in sent
-        assert r"\xe9?x" in got
-
-
 @pytest.mark.external("mosquitto")
 class TestMqtt:
     """Eclipse Mosquitto."""
@@ -151,7 +100,7 @@ class TestMqtt:
         with stranger("mqtt", "acknowledgement_lost") as url:
             finished = run_example("MQTT", url, tmp_path, "--ws-reply-timeout", "1")
         summary, errors = failed(finished, "messaging")
-        assert "without a reply on a healthy connection" in summary
+        assert "without a reply although the connection stayed up" in summary
         assert re.match(r"request \d*[13579] \(QoS 1\)", errors["no reply in time"])
 
     def test_a_forgotten_session(self, tmp_path: Path) -> None:

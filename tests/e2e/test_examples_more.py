@@ -1,4 +1,4 @@
-"""The examples of docs/dialects.md for tickets, binary messages, histories, resume tokens and STOMP.
+"""The examples of docs/dialects.md for tickets, binary messages, histories, STOMP, Phoenix and OCPP.
 
 Each passes against a sound server of its protocol, and finds the one defect of the same server: in its own
 item, in words that the server's owner understands.
@@ -176,3 +176,37 @@ class TestStomp:
         assert "pushes with another session's text" in summary
         example = errors["foreign text in a push"]
         assert example.startswith(f'of another session: sent "[{finished.manifest["run_id"]}.')
+
+
+@pytest.mark.external(*NODE)
+class TestPhoenix:
+    """A channel, by the protocol of Phoenix."""
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """Sessions join with their token; what comes without a reference is a push."""
+        finished = _run("Phoenix channels", "phoenix.mjs", None, tmp_path, "--ws-token", "secret")
+        passed(finished)
+        assert finished.counts["messaging.pushes"] >= 20
+
+    def test_a_handler_that_crashes(self, tmp_path: Path) -> None:
+        """It fails the message that crashed it, and those that the channel would have had afterwards."""
+        finished = _run("Phoenix channels", "phoenix.mjs", "crash", tmp_path, "--ws-token", "secret")
+        summary, errors = failed(finished, "messaging")
+        assert "answered with an error" in summary
+        assert errors["the server answered with an error"].endswith(": the channel crashed")
+
+
+class TestOcpp:
+    """A central system that charge points call, and which calls them."""
+
+    def test_sound(self, tmp_path: Path) -> None:
+        """Charge points boot, answer calls, and transfer data."""
+        finished = _run("OCPP", "central_system", None, tmp_path)
+        passed(finished)
+        assert finished.counts["messaging.pushes"] >= 20
+
+    def test_an_internal_error(self, tmp_path: Path) -> None:
+        """Code and description of the error are shown."""
+        summary, errors = failed(_run("OCPP", "central_system", "tariff_missing", tmp_path), "messaging")
+        assert "answered with an error" in summary
+        assert errors["the server answered with an error"].endswith("InternalError: no tariff for loadtest")

@@ -22,38 +22,6 @@ def _run(heading: str, name: str, fault: str | None, folder: Path, *settings: st
         return run_example(heading, url, folder, *settings)
 
 
-class TestJsonRpc:
-    """Requests with ids, whose answers overtake each other."""
-
-    @staticmethod
-    def _run(fault: str | None, folder: Path) -> Finished:
-        settings = ("--ws-sessions", "5", "--ws-rate", "20")  # so often that answers overtake each other
-        return _run("JSON-RPC", "json_rpc", fault, folder, *settings)
-
-    def test_sound(self, tmp_path: Path) -> None:
-        """Answers may come in any order; a protocol without sessions has no persistence to judge."""
-        summaries = passed(self._run(None, tmp_path))
-        assert "messages answered, intact and once;" in summaries["messaging"]
-        assert summaries["persistence"] == "sessions of the dialect json-rpc have no identity"
-
-    def test_an_error_object(self, tmp_path: Path) -> None:
-        """A call that fails on the server fails the run, with the server's words."""
-        summary, errors = failed(self._run("internal_errors", tmp_path), "messaging")
-        assert "answered with an error" in summary
-        assert errors["the server answered with an error"].endswith(": Internal error: database is locked")
-
-    def test_ids_that_clients_share(self, tmp_path: Path) -> None:
-        """A result that another client's call with the same id had shows both texts."""
-        finished = self._run("ids_shared", tmp_path)
-        summary, errors = failed(finished, "messaging")
-        assert "answered with another session's text" in summary
-        sent, _, got = errors["reply holds another session's text"].partition(", got ")
-        run_id = finished.manifest["run_id"]
-        assert f'sent "[{run_id}.' in sent
-        assert f'"[{run_id}.' in got
-        assert sent.split(".")[1] != got.split(".")[1]
-
-
 class TestHeartbeat:
     """Clients that say nothing for 2 s are logged out; sessions here have a message only every 4 s."""
 

@@ -66,6 +66,55 @@ def test_a_command_that_fails_is_told() -> None:
     assert follower.problem == "the command ended with status 3"
 
 
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_failing_commands_last_words_are_its_own(status: int) -> None:
+    """An error that a command gives as the reason of its failure is not one of the server's."""
+    code = f"echo INFO: a; echo error: no such container >&2; echo error: gone >&2; exit {status}"
+    follower = follow_command(f"sh -c '{code}'")
+    found: list[LogRecord] = []
+
+    def ended() -> bool:
+        found.extend(follower.poll(NOW_NS))
+        return follower.ended
+
+    until(ended)
+    found += follower.close(NOW_NS)
+    if status:
+        assert messages(found) == ["a"]
+        assert follower.problem == "the command ended with status 1: error: gone"
+    else:
+        assert sorted(messages(found)) == ["a", "gone", "no such container"]
+        assert follower.problem == ""
+    assert follower.counts.records == len(found)
+
+
+def test_errors_of_the_server_before_its_command_failed_count(tmp_path: Path) -> None:
+    """What came on standard error before later lines is the server's, however the command ends."""
+    go_on = tmp_path / "go on"
+    os.mkfifo(go_on)
+    follower = follow_command(
+        f"sh -c 'echo INFO: a; echo ERROR: b >&2; read x < \"{go_on}\"; echo INFO: c; exit 1'"
+    )
+    found: list[LogRecord] = []
+
+    def printed() -> bool:
+        found.extend(follower.poll(NOW_NS))
+        return "a" in messages(found)
+
+    until(printed)
+    with go_on.open("w") as pipe:  # waits until the shell has written both lines
+        found.extend(follower.poll(NOW_NS))
+        pipe.write("\n")
+
+    def ended() -> bool:
+        found.extend(follower.poll(NOW_NS))
+        return follower.ended
+
+    until(ended)
+    assert sorted(messages(found + follower.close(NOW_NS))) == ["a", "b", "c"]
+    assert follower.problem == "the command ended with status 1: ERROR: b"
+
+
 def test_a_command_that_floods_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """Closing does not read for ever what a command prints without end."""
     monkeypatch.setattr(module, "CLOSE_BYTES", 100_000)

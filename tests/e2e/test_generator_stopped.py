@@ -121,7 +121,7 @@ def test_the_generator_knows(finished: Finished) -> None:
     generator = finished.verdict["generator"]
     assert generator["valid"] is False
     (told,) = (problem for problem in generator["problems"] if "could not run for more than 1 s" in problem)
-    assert "let nothing stop the process" in told
+    assert "make sure that nothing suspends the process" in told
     assert generator["figures"]["stall_max_ms"] > 1000 * STOPPED_S - 100  # twenty wakes a second
 
 

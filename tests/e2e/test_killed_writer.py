@@ -37,4 +37,4 @@ def test_a_killed_run_loses_nothing_that_was_appended(tmp_path: Path) -> None:
     found = read_run(find_runs(tmp_path).runs[0].path)
     assert not found.manifest.complete
     assert_same(found, gathered(story()))
-    assert any("not ended in good order" in note for note in judge(found).notes)
+    assert any("did not finish" in note for note in judge(found).notes)

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from loadtest.ruling import Ruling
 from loadtest.runs.publish import publish
 from loadtest.server.server_process import ServerProcess
-from tests.support.locusts import BRISK, LocustProcess, two_workers
+from tests.support.locusts import BRISK, Finished, FreshLocust, two_workers
 from tests.support.serverclient import counters, wait_for
 
 FILES = {
@@ -24,6 +25,8 @@ FILES = {
     "intervals.jsonl",
     "verdict.json",
     "junit.xml",
+    "series.csv",
+    "summary.json",
     "summary.md",
     "report.html",
 }
@@ -39,7 +42,7 @@ def _wait_for(path: Path, pattern: str, text: str, count: int = 1) -> None:
 
 def test_without_host_the_reference_server_is_started_and_stopped(tmp_path: Path) -> None:
     """No --host: the run says where its own server is, judges its log, and leaves no process behind."""
-    with LocustProcess(tmp_path, *BRISK, seconds=8) as locust:
+    with FreshLocust(tmp_path, *BRISK, seconds=8) as locust:
         finished = locust.wait()
     assert "started the reference server at ws://127.0.0.1:" in finished.output
     assert finished.rulings["messaging"] == "PASS", finished.output
@@ -54,7 +57,7 @@ def test_a_server_without_a_history_passes(tmp_path: Path) -> None:
     """Like the application without a chat backend: what it has is judged, and nothing else is missed."""
     with (
         ServerProcess(mode="ack") as server,
-        LocustProcess(tmp_path, *BRISK, "--host", server.url, seconds=10) as locust,
+        FreshLocust(tmp_path, *BRISK, "--host", server.url, seconds=10) as locust,
     ):
         finished = locust.wait()
     assert finished.exit_code == 0, finished.output
@@ -64,13 +67,14 @@ def test_a_server_without_a_history_passes(tmp_path: Path) -> None:
     assert finished.counts["persistence.checked"] > 0
 
 
+@pytest.mark.alone
 def test_histories_of_large_messages_pass(tmp_path: Path) -> None:
-    """Texts of 200 kB, of which a history soon needs more than 16 MiB."""
+    """Texts of 200 kB, of which a history soon needs more than 16 MiB: they take much of two cores."""
     plan = ("--ws-message-bytes", "200000", "--ws-sessions", "2", "--ws-rate", "8")
     drops = ("--ws-drop-every", "0", "--ws-storm", "100%@11:fin")
     with (
         ServerProcess() as server,
-        LocustProcess(tmp_path, *BRISK, *plan, *drops, "--host", server.url, users=1, seconds=15) as locust,
+        FreshLocust(tmp_path, *BRISK, *plan, *drops, "--host", server.url, users=1, seconds=18) as locust,
     ):
         finished = locust.wait()
     assert "FAIL" not in finished.rulings.values(), finished.output
@@ -78,43 +82,43 @@ def test_histories_of_large_messages_pass(tmp_path: Path) -> None:
     assert finished.counts["persistence.acknowledged"] / finished.counts["persistence.histories"] > 42
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_ends_with_a_complete_run_and_a_verdict(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM close the sessions, complete the run directory and print the verdict table."""
-    with LocustProcess(tmp_path, *BRISK, seconds=None) as locust:
-        _wait_for(tmp_path, "*/*/events.jsonl", '"resumed"')
-        locust.interrupt(number)
-        finished = locust.wait(30)
-    assert finished.manifest["complete"] is True, finished.output
-    assert {path.name for path in finished.run.iterdir()} >= FILES
-    assert "persistence" in finished.output
-    assert finished.exit_code in (0, 4)
-
-
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_nothing_passes_before_half_of_the_planned_time(
+def test_a_signal_ends_with_a_complete_run_and_a_verdict(
     tmp_path: Path, number: signal.Signals, processes: int
 ) -> None:
-    """A run of ten minutes that is ended after seconds is INCONCLUSIVE, its twin without -t passes."""
-    for name, seconds in (("planned", 600), ("open", None)):
-        arguments = (*BRISK, "--ws-drops", "close", *(two_workers() if processes == 2 else ()))
-        with LocustProcess(tmp_path / name, *arguments, seconds=seconds) as locust:
-            _wait_for(tmp_path / name, "*/*/events.jsonl", '"resumed"', 12)
+    """Ctrl-C and SIGTERM close the sessions, complete the run directory and print the verdict table.
+
+    A run of ten minutes that is ended so after seconds is INCONCLUSIVE, its twin without -t passes. Both are
+    made at the same time.
+    """
+    arguments = (*BRISK, "--ws-drops", "close")
+
+    def ended(seconds: int | None) -> Finished:
+        results = tmp_path / str(seconds)
+        workers = two_workers() if processes == 2 else ()
+        with FreshLocust(results, *arguments, *workers, seconds=seconds) as locust:
+            _wait_for(results, "*/*/events.jsonl", '"resumed"', 12)
             locust.interrupt(number)
-            finished = locust.wait(60)
-        assert finished.manifest["complete"] is True, finished.output
-        assert finished.manifest["missing_workers"] == []
-        passed = "PASS" in finished.rulings.values()
-        cut = [one for one in finished.verdict["items"] if one["summary"].startswith("the run was cut short")]
-        assert (passed, bool(cut)) == ((True, False) if seconds is None else (False, True))
-        assert (f" s of {seconds} s" in finished.output) == bool(seconds)
-        assert finished.exit_code == (4 if seconds else 0), finished.output
+            return locust.wait(60)
+
+    with ThreadPoolExecutor() as threads:
+        for seconds, finished in zip((600, None), threads.map(ended, (600, None)), strict=True):
+            assert finished.manifest["complete"] is True, finished.output
+            assert {path.name for path in finished.run.iterdir()} >= FILES
+            assert finished.manifest["missing_workers"] == []
+            assert "persistence" in finished.output
+            items = finished.verdict["items"]
+            passed = "PASS" in finished.rulings.values()
+            cut = any(one["summary"].startswith("the run was cut short") for one in items)
+            assert (passed, cut) == ((True, False) if seconds is None else (False, True))
+            assert (f" s of {seconds} s" in finished.output) == bool(seconds)
+            assert finished.exit_code == (4 if seconds else 0), finished.output
 
 
 def test_killed_run_can_still_be_read(tmp_path: Path) -> None:
     """What was written before a SIGKILL is there, marked as not complete, and can be reported."""
-    with LocustProcess(tmp_path, *BRISK, seconds=None) as locust:
+    with FreshLocust(tmp_path, *BRISK, seconds=None) as locust:
         _wait_for(tmp_path, "*/*/events.jsonl", '"resumed"')
         locust.interrupt(signal.SIGKILL)
         finished = locust.wait(30)
@@ -126,7 +130,7 @@ def test_sessions_close_with_1000_within_the_stop_timeout(tmp_path: Path) -> Non
     """Stopping users closes their sessions in good order: the server sees 1000 for every one of them."""
     with ServerProcess() as server:
         arguments = ("--ws-sessions", "10", "--ws-drop-every", "0", "--host", server.url)
-        with LocustProcess(tmp_path, *arguments, "--stop-timeout", "3", seconds=4) as locust:
+        with FreshLocust(tmp_path, *arguments, "--stop-timeout", "3", seconds=4) as locust:
             finished = locust.wait()
         counted = counters(server.url)
     assert finished.counts["connect.established"] == 20
@@ -140,7 +144,7 @@ def test_server_killed_and_started_again(tmp_path: Path) -> None:
     results = tmp_path / "results"
     with ServerProcess(database=database) as server:
         arguments = (*BRISK, "--ws-drop-every", "0", "--host", server.url)
-        with LocustProcess(results, *arguments, seconds=None) as locust:
+        with FreshLocust(results, *arguments, seconds=None) as locust:
             _wait_for(results, "*/*/intervals.jsonl", '"start_ns":3')
             server.kill()
             time.sleep(3)
@@ -179,7 +183,7 @@ def test_server_killed_and_started_again(tmp_path: Path) -> None:
 def test_usage_errors_are_one_clear_line(tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
     """What only a look at the machine tells ends at once, too, with exit code 2 and one line; the rest is in
     tests/unit/test_option_errors.py."""
-    with LocustProcess(tmp_path, *arguments, seconds=5) as locust:
+    with FreshLocust(tmp_path, *arguments, seconds=5) as locust:
         finished = locust.wait(30)
     assert finished.exit_code == 2, finished.output
     errors = [line for line in finished.output.splitlines() if line.startswith("Error: ")]
@@ -191,7 +195,7 @@ def test_usage_errors_are_one_clear_line(tmp_path: Path, arguments: tuple[str, .
 def test_unwritable_results_folder_is_a_usage_error(tmp_path: Path) -> None:
     """A results folder that cannot be made is told in one line, before any connection."""
     (tmp_path / "file").write_text("")
-    with LocustProcess(tmp_path / "file" / "results", seconds=5) as locust:
+    with FreshLocust(tmp_path / "file" / "results", seconds=5) as locust:
         finished = locust.wait(30)
     assert finished.exit_code == 2, finished.output
     assert "--ws-results" in finished.output
@@ -206,7 +210,7 @@ def test_locusts_own_statistics_tell_the_same(tmp_path: Path) -> None:
     """
     with ServerProcess(push_every_s=0.5) as server:
         arguments = (*BRISK, "--json", "--host", server.url)
-        with LocustProcess(tmp_path, *arguments, seconds=6) as locust:
+        with FreshLocust(tmp_path, *arguments, seconds=6) as locust:
             finished = locust.wait()
     start = finished.output.index("[\n")
     entries = {entry["name"]: entry for entry in json.JSONDecoder().raw_decode(finished.output[start:])[0]}
@@ -241,7 +245,7 @@ def test_a_mistake_in_a_dialect_ends_the_run_and_is_told(tmp_path: Path) -> None
     """Exit code 2, what was measured is kept as incomplete, and run.json says why, without the secret."""
     locustfile = tmp_path / "broken.py"
     locustfile.write_text(DEFECT)
-    with LocustProcess(tmp_path / "results", *BRISK, locustfile=locustfile) as locust:
+    with FreshLocust(tmp_path / "results", *BRISK, locustfile=locustfile) as locust:
         finished = locust.wait()
     assert finished.exit_code == 2, finished.output
     assert finished.manifest["complete"] is False
@@ -282,7 +286,7 @@ def test_ctrl_c_while_an_interval_is_written_loses_nothing(tmp_path: Path) -> No
     """The interval is written, the run ends in good order, and its record has no gap."""
     locustfile = tmp_path / "interrupted.py"
     locustfile.write_text(INTERRUPTED)
-    with LocustProcess(tmp_path / "results", *BRISK, seconds=None, locustfile=locustfile) as locust:
+    with FreshLocust(tmp_path / "results", *BRISK, seconds=None, locustfile=locustfile) as locust:
         finished = locust.wait(60)
     assert finished.manifest["complete"] is True, finished.output
     lines = (finished.run / "intervals.jsonl").read_bytes().splitlines()

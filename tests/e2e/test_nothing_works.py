@@ -92,7 +92,9 @@ DEFECTS = {
     "no TLS": Defect(shout, "the TLS handshake with 127.0.0.1:", "is this a TLS port", scheme="wss"),
     "silent": Defect(saying(b""), "no answer to the upgrade for /chat/… within 1 s", "is it stuck"),
     "closes": Defect(
-        then(close_frame(1011, "boom")), "closed with 1011 (internal error) before", "look for the session"
+        then(close_frame(1011, "boom")),
+        "closed with 1011 (internal error) before",
+        "find the first error's session",
     ),
     "violates": Defect(then(server_frame("x", bits=0x40)), "violated the WebSocket protocol", "RFC 6455"),
     "selects none": Defect(

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,70 @@ def test_it_works_in_greenlets_and_threads(patch: str, call: str) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout, done.returncode) == ("-15\n", 0), done.stderr
+
+
+KILLED = """
+import os, signal, subprocess, sys, time
+from loadtest.processes import Process
+words = ["sh", "-c", "sleep 600 & echo $! ; wait"]
+with open(sys.argv[1], "wb") as output:
+    held, let_go = Process(words, output=output), Process(words, output=output)
+while open(sys.argv[1]).read().count("\\n") < 2:
+    time.sleep(0.01)
+let_go.let_go()
+print(held.pid, let_go.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_has_started_ends(tmp_path: Path) -> None:
+    """Its children's groups get SIGTERM from the guard, but not one that was let go."""
+    log = tmp_path / "log"
+    killed = subprocess.run(python(KILLED, str(log)), capture_output=True, text=True, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    held, let_go = map(int, killed.stdout.split())
+    try:
+        wait_for(lambda: not is_running(held), what="the child to end")
+        inner = list(map(int, log.read_text().split()))
+        wait_for(lambda: sum(map(is_running, inner)) == 1, what="its group to end, which may take longer")
+        assert is_running(let_go)
+    finally:
+        os.killpg(let_go, signal.SIGKILL)
+
+
+IGNORES = """
+import os, signal, sys, time
+from loadtest.processes import Process
+from loadtest import orphan_guard
+with open(sys.argv[1], "wb") as output:
+    child = Process(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"], output=output)
+while not open(sys.argv[1]).read():
+    time.sleep(0.01)
+orphan_guard.end({child.pid}, grace_s=0.1)
+print(child.wait(30))
+"""
+
+
+def test_the_guard_kills_what_ignores_sigterm(tmp_path: Path) -> None:
+    """After its grace."""
+    done = subprocess.run(
+        python(IGNORES, str(tmp_path / "log")), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "-9\n", done.stderr
+
+
+def _adds_a_group(guard: processes._Guard) -> None:
+    guard.tell("+", 2**22 + 2)
+    os._exit(0)
+
+
+def test_a_forked_process_has_a_guard_of_its_own() -> None:
+    """Also if a thread of its parent, which it lacks, was about to start one."""
+    guard = processes._Guard()
+    with guard._lock:
+        child = get_context("fork").Process(target=_adds_a_group, args=(guard,))
+        child.start()
+    child.join(20)
+    child.kill()
+    assert child.exitcode == 0
+    assert guard._pipe is None

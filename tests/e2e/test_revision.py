@@ -20,7 +20,7 @@ from loadtest.drops.plan import DropPlan
 from loadtest.duel.expectation import PlannedLoad, expected
 from loadtest.results.reader import read_run
 from loadtest.session.schedule import parse_backoff
-from loadtest.verdict.latency import timing
+from loadtest.verdict.timing import timing
 from tests.support.locusts import BRISK, LOCUSTFILE, Finished, LocustProcess, two_workers
 
 OWN_LOCUSTFILE = """
@@ -96,7 +96,7 @@ def test_the_server_names_its_revision(tmp_path: Path) -> None:
     assert asked == {"/health": 2, "/": 1}
     doubt = "--ws-revision is v9, but the server says v42 (version in GET /health)"
     assert hand.output.count(doubt) == 2, hand.output  # before the run, and in its verdict
-    assert hand.verdict["notes"] == [doubt]
+    assert hand.notes == [doubt]
     assert hand.run.parent.name == "v9"
     assert hand.manifest["revision_said"] == {"name": "v42", "source": "version in GET /health"}
     assert "the server says" in (hand.run / "report.html").read_text()
@@ -116,7 +116,7 @@ def test_the_server_names_its_revision(tmp_path: Path) -> None:
 
 def _has_what_was_expected(finished: Finished) -> None:
     run = read_run(finished.run)
-    found = timing(run).intervals
+    found = timing(run).measured.histograms
     planned = PlannedLoad(
         sessions=20,
         rate=2.0,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from loadtest.options import SETTINGS
-from tests.support.locusts import LocustProcess
+from tests.support.locusts import FreshLocust
 from tests.support.places import ROOT
 
 
@@ -30,7 +30,7 @@ print(json.dumps([list(types), values, WebSocketUser.__doc__]))
 
 def test_a_bad_value_in_the_environment_is_one_clear_line(tmp_path: Path) -> None:
     """What is wrong is a usage error wherever it comes from; it is named as an option."""
-    with LocustProcess(tmp_path, seconds=5, environment={"LOCUST_WS_STORM": "200%@30"}) as locust:
+    with FreshLocust(tmp_path, seconds=5, environment={"LOCUST_WS_STORM": "200%@30"}) as locust:
         finished = locust.wait(30)
     assert finished.exit_code == 2, finished.output
     errors = [line for line in finished.output.splitlines() if line.startswith("Error: ")]

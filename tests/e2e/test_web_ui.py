@@ -111,6 +111,23 @@ def test_a_form_sent_twice_leaves_no_run_behind(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*/*/verdict.json"))) == len(manifests)
 
 
+def test_a_second_run_meets_no_server_that_has_stopped(tmp_path: Path) -> None:
+    """The form keeps the host of the reference server that was started for the run before; a new one is."""
+    form = {"user_count": "1", "spawn_rate": "1"}
+    with _web_form(tmp_path) as (web, locust):
+        for number in (1, 2):
+            assert json.loads(_ask(f"{web}/swarm", form))["success"] is True
+            _until(lambda: _answered(web) > 20, "replies in Locust's table")
+            _ask(f"{web}/stop", {})
+            _until(functools.partial(_has_verdicts, tmp_path, number), "the verdict")
+            (*_, latest) = sorted(tmp_path.glob("*/*/run.json"), key=lambda path: path.stat().st_ctime_ns)
+            form["host"] = json.loads(latest.read_bytes())["target"]
+        locust.interrupt()
+        locust.wait(30)
+    targets = {json.loads(path.read_bytes())["target"] for path in tmp_path.glob("*/*/run.json")}
+    assert len(targets) == 2
+
+
 def test_a_request_names_no_file_and_no_command(tmp_path: Path) -> None:
     """Whoever reaches the web form starts runs, but has nothing read or run on the machine that it is on."""
     results = tmp_path / "results"

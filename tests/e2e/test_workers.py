@@ -17,6 +17,7 @@ from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
 from loadtest.server.server_process import ServerProcess
 from loadtest.session.recorder import Interval
+from tests.support.children import is_running
 from tests.support.locusts import BRISK, LocustProcess, two_workers, written_intervals
 from tests.support.ports import free_port
 from tests.support.runs import manifest
@@ -137,3 +138,36 @@ def test_workers_of_a_separate_master_get_its_options(tmp_path: Path) -> None:
     counts = finished.counts
     assert counts["connect.established"] + counts["connect.unproven"] == 20, finished.output
     assert finished.manifest["plan"]["rate"] == 2
+
+
+def test_two_masters_on_one_machine(tmp_path: Path) -> None:
+    """Each has its own workers; a stranger is refused, and the workers of a killed master end with it."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    with ServerProcess() as server:
+        arguments = ("--ws-sessions", "2", "--ws-drop-every", "0", "--host", server.url, *two_workers())
+        with (
+            LocustProcess(first, *arguments, seconds=60) as killed,
+            LocustProcess(second, *arguments, seconds=60) as goes_on,
+        ):
+            for results in (first, second):
+                _wait_for_both_workers(results)
+            own = psutil.Process(goes_on.process.pid)
+            (address,) = {one.laddr for one in own.net_connections() if one.status == "LISTEN"}
+            assert address.ip == "127.0.0.1"
+            assert address.port != 5557
+            with LocustProcess(
+                tmp_path, "--worker", "--master-port", str(address.port), seconds=None
+            ) as stranger:
+                refused = stranger.wait()
+            workers = psutil.Process(killed.process.pid).children()
+            killed.interrupt(signal.SIGKILL)
+            wait_for(lambda: not any(is_running(worker.pid) for worker in workers), what="its workers to end")
+            goes_on.interrupt()
+            finished = goes_on.wait()
+    assert refused.exit_code == 2
+    where = f"Error: the master at 127.0.0.1:{address.port} refused this worker: it takes only the workers"
+    assert where in refused.output
+    assert finished.output.count("it takes only the workers that it has started itself (--processes)") == 1
+    assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1], finished.output
+    assert finished.manifest["missing_workers"] == []
+    assert finished.counts["connect.established"] == 4

@@ -1,6 +1,7 @@
 """Child processes of tests."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,3 +19,13 @@ def is_running(pid: int) -> bool:
     except (ProcessLookupError, FileNotFoundError):
         return False
     return ") Z " not in status
+
+
+def heed_in_children(number: signal.Signals) -> None:
+    """Let processes started from now on get a signal's default where this one ignores it, as under `nohup`.
+
+    Children inherit that a signal is ignored, but get the default of one that is handled. This process still
+    does nothing on it.
+    """
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, lambda _number, _frame: None)

@@ -3,19 +3,24 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from loadtest.statistics.comparison import Comparison
-from loadtest.statistics.margins import Gate, Margin
+from loadtest.statistics.comparison import Comparison, compare
+from loadtest.statistics.margins import GATES, Gate, Margin
+from loadtest.statistics.measured_run import MeasuredRun
+from loadtest.statistics.noise import Noise
 from loadtest.statistics.quantiles import SecondlyHistograms
 
-P50 = Gate("service", 0.50, Margin(0.05))
+P50, P99 = GATES[0], GATES[2]
 
 
-P99 = Gate("service", 0.99, Margin(0.20))
+def quantile_gate(margin: Margin, *, tag: str = "service", quantile: float = 0.50) -> Gate:
+    """Return a gate on a quantile with this margin, called after both."""
+    return replace(P50, name=f"{tag} p{100 * quantile:g}", tag=tag, quantile=quantile, margin=margin)
 
 
 latencies_us = st.integers(1, 3_000_000)
@@ -53,9 +58,19 @@ def noisy(
     return exact([[int(value) // 16 * 16 + 15 for value in second] for second in np.exp(ln)])
 
 
-def pairs_with(differences: Sequence[float]) -> list[tuple[SecondlyHistograms, SecondlyHistograms]]:
+Pair = tuple[SecondlyHistograms, SecondlyHistograms]
+
+
+def pairs_with(differences: Sequence[float]) -> list[Pair]:
     """Build pairs of runs with these differences of ln-quantiles."""
     return [(steady(1e6), steady(1e6 * math.exp(difference))) for difference in differences]
+
+
+def compared(gate: Gate, pairs: Sequence[Pair], *, noise: Noise | None = None, **settings: Any) -> Comparison:
+    """Compare pairs at one gate, each pair with process instances of its own."""
+    units = [[tuple(MeasuredRun(histograms={gate.tag: run}) for run in pair)] for pair in pairs]
+    noises = {} if noise is None else {gate.name: noise}
+    return compare([gate], units, noise=noises, same_day=True, **{"rng": rng(), **settings})[0]  # type: ignore[arg-type]
 
 
 def assert_finite(result: Comparison) -> None:

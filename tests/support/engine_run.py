@@ -26,6 +26,8 @@ from loadtest.session.state import State
 from loadtest.transport.target import Target
 from tests.support.serverclient import wait_for
 
+start_native_thread: Callable[..., int] = get_original("_thread", "start_new_thread")
+
 NO_DROPS = DropPlan(every_s=0)
 
 QUICK = Backoff(base_s=0.02, factor=2, cap_s=0.1, max_attempts=1000)
@@ -59,14 +61,24 @@ def settings(
     return EngineSettings(config=config, drops=drops, **others)
 
 
+def on_thread(function: Callable[[], None], ended: Callable[[], None]) -> Callable[[], None]:
+    """Start a function that blocks on a native thread, which nothing can end."""
+
+    def run() -> None:
+        function()
+        ended()
+
+    start_native_thread(run, ())
+    return lambda: None
+
+
 class EngineRun:
     """A running engine, with the intervals and failures it has reported."""
 
     def __init__(self, settings: EngineSettings, on_interval: Callable[[Interval], None]) -> None:
         self.intervals: list[Interval] = []
         self.failures = 0
-        self.ended = False
-        self.threads = 0
+        self.ended = self._started = False
         self._ready: list[bool] = []
 
         def take(interval: Interval) -> None:
@@ -79,6 +91,7 @@ class EngineRun:
             on_interval=take,
             on_failure=self._failed,
             start_thread=self._start_thread,
+            start_blocking=on_thread,
         )
         self.engine.start(lambda: self._ready.append(True))
         wait_for(lambda: self._ready, what="the engine to be ready")
@@ -87,16 +100,16 @@ class EngineRun:
         self.failures += 1
 
     def _start_thread(self, function: Callable[[], None], arguments: tuple[()]) -> None:
-        self.threads += 1
-        of_loop = self.threads == 1  # further threads are those of `DialectSession.blocking`
+        """Start the loop's thread, whose end is noted, or one that watches it."""
+        is_loop, self._started = not self._started, True
 
         def run() -> None:
             try:
                 function(*arguments)
             finally:
-                self.ended = self.ended or of_loop
+                self.ended = self.ended or is_loop
 
-        get_original("_thread", "start_new_thread")(run, ())
+        start_native_thread(run, ())
 
     def ask(self, method: Callable[..., None], *arguments: object) -> None:
         """Call a method that takes a done-callback, and wait until it is called."""

@@ -10,12 +10,18 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from loadtest.dialects.bundled import Described, described
 from loadtest.options import TABLE
+from loadtest.serverlog.rules import listed, load_rules
 from loadtest.setting import Setting
-from tests.support.schemas import FILES, schema
+from tests.support.schemas import FILES, schema, summary_schema
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
+
+RULES_HEAD = Path(__file__).parent / "server_log_rules.md"
+"""What the page of rules says before its table."""
 
 MADE_BY = "<!-- Made by `python -m tests.support.generate_docs`. Edit the code instead. -->"
 
@@ -46,7 +52,35 @@ def options_page() -> str:
     ]
     for group, rows in TABLE.items():
         lines += [f"## {group}", "", *_table(rows), ""]
+    lines += ["## Options of bundled dialects", "", *_OF_DIALECTS]
+    for dialect in described():
+        lines += [f"### {dialect.name}", "", _about(dialect), "", *_dialect_table(dialect), ""]
     return "\n".join(lines)
+
+
+_OF_DIALECTS = (
+    "Set them with `--ws-dialect-option NAME=VALUE`, or as attributes of a subclass in your locustfile, with",
+    "underscores for hyphens. [bundled-dialects.md](bundled-dialects.md) says how to use each dialect.",
+    "",
+)
+
+
+def _about(dialect: Described) -> str:
+    needs = f" It needs `pip install 'loadtest-ws[{dialect.extra}]'`." if dialect.extra else ""
+    return f"{dialect.speaks}.{needs}"
+
+
+def _dialect_table(dialect: Described) -> Iterator[str]:
+    if not dialect.options:
+        yield "It has no options."
+        return
+    yield "| option | default | what it does |"
+    yield "|---|---|---|"
+    for option in dialect.options:
+        text = f"{option.help} Allowed: {option.allowed}." if option.allowed else option.help
+        default = f"`{option.default}`" if option.default else "none"
+        cells = (f"`{option.name}={option.metavar}`", default, text)
+        yield f"| {' | '.join(cell.replace('|', _PIPE) for cell in cells)} |"
 
 
 def _table(rows: Sequence[Setting]) -> Iterator[str]:
@@ -71,12 +105,43 @@ def _table(rows: Sequence[Setting]) -> Iterator[str]:
 
 
 def _schema_page(name: str) -> str:
-    return json.dumps(schema(name), indent=2) + "\n"
+    return _as_page(schema(name))
+
+
+def _as_page(made: Mapping[str, Any]) -> str:
+    return json.dumps(made, indent=2) + "\n"
+
+
+def rules_page() -> str:
+    """Return the page that says how to add a rule, with a table of those that come with the package."""
+    lines = [
+        "# Rules for server logs",
+        "",
+        MADE_BY,
+        "",
+        *RULES_HEAD.read_text(encoding="utf-8").rstrip().splitlines(),
+        "",
+        "| class | who writes it, and when | example |",
+        "|---|---|---|",
+    ]
+    for rule in load_rules().rules:
+        example = listed(rule.example)[0].strip().splitlines()
+        traced = "Traceback (most recent call last):" in example
+        shown = next(line for line in (reversed(example) if traced else example) if line[:1].strip())
+        lines.append(f"| {rule.log_class} | {rule.source} | {_as_code(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _as_code(line: str) -> str:
+    """Return a line of a log as code in a table's cell."""
+    return "`` " + line[:110].replace("|", _PIPE) + ("…" if len(line) > 110 else "") + " ``"
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "options.md": options_page,
+    "server-log-rules.md": rules_page,
     **{f"schemas/{name}.schema.json": partial(_schema_page, name) for name in FILES},
+    "schemas/summary.schema.json": lambda: _as_page(summary_schema()),
 }
 """Functions that return a file's text, by its path under docs/."""
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.locust_forks import ForkedLocust
 from tests.support.places import ROOT
-from tests.support.ports import free_port
 
 LOCUSTFILE = ROOT / "locustfiles" / "ws.py"
 
@@ -23,6 +26,10 @@ BRISK = (
     *("--ws-backoff", "constant(0.3)", "--ws-reply-timeout", "4"),
 )
 """A plan that shows everything within seconds: two messages a second, a drop every 4 s, fast reconnects."""
+
+
+_END_S = 10.0
+"""How long a killed process's children may keep its output open."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,17 @@ class Finished:
         return dict(json.loads((self.run / "verdict.json").read_bytes()))
 
     @cached_property
+    def page(self) -> str:
+        """The words of report.html, without its tags."""
+        words = re.sub(r"<[^>]*>", " ", (self.run / "report.html").read_text())
+        return " ".join(html.unescape(words).split())
+
+    @property
+    def notes(self) -> list[str]:
+        """The verdict's notes, without that on a machine that was too busy for a baseline."""
+        return [note for note in self.verdict["notes"] if "cannot serve as a baseline" not in note]
+
+    @cached_property
     def rulings(self) -> dict[str, str]:
         """The verdict of each item."""
         return {item["item"]: item["verdict"] for item in self.verdict["items"]}
@@ -73,9 +91,8 @@ class Finished:
 
 
 def two_workers() -> tuple[str, ...]:
-    """Return the options of a master with two workers, on a port that no other run uses."""
-    port = str(free_port())
-    return ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+    """Return the options of a master with two workers, which takes a free port."""
+    return ("--processes", "2")
 
 
 def written_intervals(results: Path) -> list[dict[str, Any]]:
@@ -86,8 +103,25 @@ def written_intervals(results: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
+def _started(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "locust", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+
+
 class LocustProcess:
-    """A Locust run in a subprocess, headless by default; a context manager that leaves no process behind."""
+    """A Locust run in a subprocess, headless by default; a context manager that leaves no process behind.
+
+    It is forked from a process that has imported everything, unless its environment is Python's business.
+    """
+
+    _afresh = False
 
     def __init__(
         self,
@@ -100,35 +134,45 @@ class LocustProcess:
         headless: bool = True,
     ) -> None:
         self.results = results
-        command = [
-            *(sys.executable, "-m", "locust", "-f", str(locustfile)),
+        given = [
+            *("-f", str(locustfile)),
             *(("--headless", "--only-summary", "-u", str(users), "-r", str(users)) if headless else ()),
             *("--ws-results", str(results), "--ws-revision", "test"),
             *(("-t", f"{seconds}s") if seconds is not None else ()),
             *arguments,
         ]
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "NO_COLOR": "1", **(environment or {})},
-            start_new_session=True,
+        variables = {**os.environ, "NO_COLOR": "1", **(environment or {})}
+        afresh = self._afresh or any(name.startswith("PYTHON") for name in environment or ())
+        self.process: subprocess.Popen[str] | ForkedLocust = (
+            _started(given, variables) if afresh else ForkedLocust(given, variables)
         )
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self._lines.extend(self.process.stdout)
+
+    @property
+    def output(self) -> str:
+        """What the process and its workers have printed so far, in whole lines."""
+        return "".join(self._lines)
 
     def wait(self, timeout_s: float = 90) -> Finished:
         """Wait until the process ends."""
-        output, _ = self.process.communicate(timeout=timeout_s)
-        return Finished(self.process.returncode, output, self.results)
+        self._reader.join(timeout_s)
+        if self._reader.is_alive():
+            raise subprocess.TimeoutExpired(self.process.args, timeout_s, self.output)
+        return Finished(self.process.wait(timeout_s), self.output, self.results)
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Send the process a signal, as Ctrl-C or a container runtime does."""
         self.process.send_signal(number)
 
-    def interrupt_all(self) -> None:
-        """Send SIGINT to the process and its workers, as Ctrl-C in a terminal does."""
-        os.killpg(self.process.pid, signal.SIGINT)
+    def interrupt_all(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Send the process and its workers a signal, as Ctrl-C in a terminal or closing it does."""
+        os.killpg(self.process.pid, number)
 
     def __enter__(self) -> Self:
         return self
@@ -137,5 +181,12 @@ class LocustProcess:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        if self.process.stdout is not None:
+        self._reader.join(_END_S)
+        if self.process.stdout is not None and not self._reader.is_alive():
             self.process.stdout.close()
+
+
+class FreshLocust(LocustProcess):
+    """One that starts as in a shell, for tests of the start itself, and of the main job."""
+
+    _afresh = True

@@ -50,11 +50,16 @@ class Ear:
     def __init__(self) -> None:
         self.messages: list[Data] = []
         self.losses: list[Lost] = []
+        self.pings_ns: list[int] = []
 
     def received(self, data: Data) -> None:
         """Record a message; none may come after the end."""
         assert not self.losses
         self.messages.append(data)
+
+    def ponged(self, took_ns: int) -> None:
+        """Record the round trip of a ping."""
+        self.pings_ns.append(took_ns)
 
     def lost(self, lost: Lost) -> None:
         """Record the end."""
@@ -161,12 +166,16 @@ class Line:
                 await self._pump()
                 self._incoming.write(await self._receive())
             except ssl.SSLError:
-                await self._pump()
+                await self._last_words()
                 return False
             else:
                 await self._pump()
                 break
         return self.end is None
+
+    async def _last_words(self) -> None:
+        """Send the TLS alert; some servers do not."""
+        await self._pump()
 
     async def _pump(self) -> None:
         if self._outgoing.pending:
@@ -289,7 +298,8 @@ async def bare_server(
     """Run a server that runs the script for every connection; its errors fail the test."""
     loop = asyncio.get_running_loop()
     with ExitStack() as sockets:
-        listening = sockets.enter_context(socket.create_server((host, 0)))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = sockets.enter_context(socket.create_server((host, 0), family=family))
         listening.setblocking(False)
         server = BareServer(listening)
 

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from loadtest import histograms
+from loadtest.results import hlog
 from loadtest.results.data import RunData
+from loadtest.results.gathering import RunGathering
 from loadtest.results.interval import IntervalLine, PackedInterval, pack, second_of
 from loadtest.results.manifest import Manifest, Plan
-from loadtest.results.reader import Gathering
 from loadtest.session.recorder import ErrorTally, Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
 
@@ -83,7 +84,7 @@ def interval(
 
 def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None = None) -> RunData:
     """Return the run data of these intervals, as if they had been written and read."""
-    gathering = Gathering(of or manifest())
+    gathering = RunGathering(of or manifest())
     packed = [one if isinstance(one, PackedInterval) else pack(one) for one in intervals]
     for one in packed:
         gathering.interval(
@@ -91,6 +92,7 @@ def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None
                 start_ns=one.start_ns,
                 stop_ns=one.stop_ns,
                 worker=one.worker,
+                user=one.user,
                 counts=one.counts,
                 errors=one.errors,
                 gauges=one.gauges,
@@ -100,6 +102,7 @@ def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None
             gathering.event(record)
     for one in packed:
         for tag, text in one.histograms.items():
+            tag = hlog.tag_of(one.user, tag)
             gathering.histogram(tag, second_of(one.start_ns), histograms.decode(text))
     return gathering.data()
 

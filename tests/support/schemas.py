@@ -11,7 +11,10 @@ from typing import Any, NamedTuple, get_origin
 
 import msgspec
 
-from loadtest.duel import judging
+from loadtest.duel.duel_record import EVIDENCE as DUEL_EVIDENCE
+from loadtest.duel.duel_record import DuelRecord
+from loadtest.report.summary_json import DYNAMIC
+from loadtest.report.summary_json import FIELDS as FIELDS_OF_SUMMARY
 from loadtest.results.manifest import Manifest
 from loadtest.session.recorder import Lifecycle
 from loadtest.verdict.items import EVIDENCE, Verdict
@@ -35,7 +38,7 @@ FILES = {
     "run": File(Manifest, "run.json: the plan, target, versions, host and times of a run"),
     "verdict": File(Verdict, "verdict.json: what was concluded, item by item", EVIDENCE),
     "events": File(Lifecycle, "A line of events.jsonl: what happened to a session"),
-    "duel": File(judging.DuelRecord, "duel.json: two deployments against each other", judging.EVIDENCE),
+    "duel": File(DuelRecord, "duel.json: two deployments against each other", DUEL_EVIDENCE),
 }
 """Files by name of their schema."""
 
@@ -55,6 +58,10 @@ def schema(name: str) -> dict[str, Any]:
         struct = documented.get(definition["title"].partition("[")[0])
         if struct is not None:
             _describe(definition, struct)
+    for definition in definitions.values():
+        for form in definition.get("properties", {}).values():
+            if "$ref" in form.get("propertyNames", ()):  # msgspec writes these from 0.23 on
+                del form["propertyNames"]
     if file.evidence:
         definitions[_ITEM]["allOf"] = [
             {"if": {"properties": {"item": {"const": item}}}, "then": {"properties": {"evidence": kind}}}
@@ -65,6 +72,32 @@ def schema(name: str) -> dict[str, Any]:
         "title": file.title,
         **reference,
         "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def summary_schema() -> dict[str, Any]:
+    """Return the JSON Schema of summary.json, made from the table of its figures."""
+    fields = {
+        field.name: {
+            "type": [field.type, "null"] if field.nullable else field.type,
+            "description": field.meaning,
+        }
+        for field in FIELDS_OF_SUMMARY
+    }
+    counts = {
+        f"^{family}_.+$": {"type": "integer", "description": meaning} for family, meaning in DYNAMIC.items()
+    }
+    of_class = {
+        "type": ["string", "number", "null"],
+        "description": "a figure of a user class, in a run of several: CLASS.NAME",
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "summary.json: a run's figures in one flat object",
+        "type": "object",
+        "properties": fields,
+        "patternProperties": {**counts, r"^[^.]+\..+$": of_class},
+        "required": list(fields),
     }
 
 

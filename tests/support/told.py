@@ -37,10 +37,10 @@ from loadtest.events import (
     Started,
     Swept,
 )
+from loadtest.scrubber import NO_SECRETS, Secrets
 from loadtest.session.machine import Session
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import NO_SECRETS, Secrets
 from tests.support.fake_link import drop, session_config
 
 STEP_NS = 2_500_000

@@ -8,20 +8,29 @@ import pytest
 
 from loadtest import errors
 from loadtest.errors import (
+    MAKE_ROOM,
     NOT_SHOWN,
+    AuthorMistake,
     ConnectFailed,
     DialectMistake,
+    Dropped,
     FieldMistake,
+    Flooded,
     GaugeUnreadable,
     IllegalStep,
     InvalidSetting,
     LoadtestError,
     LoginFailed,
     MalformedInterval,
+    RecordingFailed,
+    ReplyTimeout,
+    RequestFailed,
     ResultsUnwritable,
     RunNotFound,
     RunsNotComparable,
     RunUnreadable,
+    ScriptInterrupted,
+    ScriptMistake,
     ServerNotStarted,
     UsageError,
 )
@@ -69,12 +78,29 @@ MESSAGES: list[tuple[LoadtestError, int, str]] = [
         "cannot write results to /results: Permission denied. Choose another folder "
         "(locust: --ws-results, loadtest: --results)",
     ),
+    (
+        RecordingFailed(ResultsUnwritable(Path("/results/v1/a"), "No space left on device", MAKE_ROOM)),
+        5,
+        "cannot write results any more: No space left on device. Make room, or choose another folder "
+        "(--ws-results; loadtest: --results). What was written so far is judged: /results/v1/a",
+    ),
+    (Flooded("one message holds 5,001 records"), 5, "one message holds 5,001 records"),
     (IllegalStep("new", "Lost"), 5, "a session in state new cannot take Lost"),
     (
         ConnectFailed(Refused(phase="tcp", cause="refused", detail="no one listens on port 1")),
         5,
         "tcp: refused (no one listens on port 1)",
     ),
+    (
+        ScriptMistake("ChatUser.ask", "raised KeyError: 'price'", "session 3, chat.py line 12"),
+        2,
+        "mistake in the script: ChatUser.ask raised KeyError: 'price' (session 3, chat.py line 12)",
+    ),
+    (AuthorMistake("Chat.read", "raised KeyError"), 2, "Chat.read raised KeyError"),
+    (ScriptInterrupted("cut"), 5, "cut"),
+    (Dropped(), 5, "the connection ended while the task was using it"),
+    (ReplyTimeout("the push", 1.5), 5, "the push did not come within 1.5 s"),
+    (RequestFailed("no room"), 5, "the server answered with an error: no room"),
     (LoginFailed("HTTP 403: wrong password"), 5, "HTTP 403: wrong password"),
     (
         MalformedInterval("it does not end"),

@@ -152,3 +152,11 @@ class TestCodec:
     def test_is_what_other_libraries_write(self) -> None:
         """The form begins like that of every HdrHistogram library: V2, compressed with zlib."""
         assert histograms.encode(fold([1_000_000])).startswith("HISTFAAAA")
+
+
+def test_samples_carry_a_percentile_if_one_lies_beyond_it() -> None:
+    """p50 takes two samples, p99 a hundred, p99.99 ten thousand; the maximum takes one."""
+    least = {0: 1, 50: 2, 90: 10, 95: 20, 99: 100, 99.9: 1000, 99.99: 10_000, 99.999: 100_000, 100: 1}
+    for percentile, samples in least.items():
+        assert histograms.carries(samples, percentile), percentile
+        assert not histograms.carries(samples - 1, percentile), percentile

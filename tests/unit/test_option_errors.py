@@ -12,17 +12,20 @@ from typing import Any
 import pytest
 
 from loadtest.command_lines import command_words
-from loadtest.dialects.base import Dialect, dialect_named
+from loadtest.dialects.base import Dialect
+from loadtest.dialects.bundled import dialect_named
 from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
 from loadtest.drops.plan import DropPlan, Storm, parse_storms, parse_weights
 from loadtest.duel.settings import DuelSettings, Side, parse_duration
 from loadtest.errors import InvalidSetting, UsageError
-from loadtest.locust_plugin.load_settings import check_storms, load_settings
+from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.parser import given_values
+from loadtest.locust_plugin.planned_moments import check_storms
 from loadtest.options import SETTINGS
 from loadtest.server.server_settings import ServerSettings
-from loadtest.serverlog.follow import COMMAND_OPTION, source_of
+from loadtest.serverlog.command_output import COMMAND_OPTION
+from loadtest.serverlog.follow import source_of
 from loadtest.serverlog.log_reader import LogReader, read
 from loadtest.serverlog.rules import load_rules, parse_rules
 from loadtest.serverlog.times import parse_since
@@ -102,7 +105,7 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         options(seed="9" * 300),
         *(attributes(rate=value) for value in (-1.0, None, True, math.nan, "fast")),
         *(attributes(sessions=value) for value in (0, 2.5, None)),
-        *(attributes(**{name: 0}) for name in ("max_message_bytes", "ping_interval_s", "ping_timeout_s")),
+        *(attributes(**{name: 0}) for name in ("max_message_bytes", "ping_timeout_s")),
         call(Pace, -1.0),
         call(Pace, 1.0, "even"),
     ],
@@ -114,6 +117,17 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         attributes(headers=["secret"]),
         attributes(headers={"a b": "secret"}),
         attributes(headers={"Cookie": "secret\r\nX: y"}),
+        *(options(header=[f"{name}: secret"]) for name in ("Sec-WebSocket-Extensions", "sec-websocket-key")),
+        *(options(origin=text) for text in ("app.example.org", "https://app.example.org/", "https://a b")),
+        attributes(origin="https://a", headers={"origin": "https://b"}),
+        options(subprotocol=["a b"]),
+        options(compression="gzip"),
+        *(options(ping=text) for text in ("0.5", "-1", "often")),
+        *(
+            options(proxy=text)
+            for text in ("proxy:8080", "ftp://secret@h", "http://h/secret", "socks5://u@h")
+        ),
+        options(sni="a b"),
         attributes(path=5),
         attributes(path="no-slash"),
         attributes(path="/a b"),
@@ -287,6 +301,7 @@ GROUPS: dict[str, list[Callable[[], object]]] = {
         ),
         duel(a=A, b=Side(role="b", revision="v42", url="ws://h/v2")),
         duel(pairs=0),
+        duel(restart_every=-1),
         duel(users=0),
         duel(duration_s=0),
         duel(duration_s=12),

@@ -37,10 +37,14 @@ def test_names_are_unique() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.attribute)
 def test_a_row_is_sound(row: Setting) -> None:
-    """Its default is a value of its kind, its help are sentences, its names have the one form."""
+    """Its default is a value of its kind, its help are sentences, its names have the one form.
+
+    Each help is read alone, in a list of options: it refers to no other row.
+    """
     if row.default is not None:
         assert row.read(row.default) == (row.default if row.attribute != "results" else row.read("results"))
     assert re.fullmatch(r"[A-Z].*\.", row.help)
+    assert not re.match(r"Likewise|The same|Ditto", row.help)
     assert re.fullmatch(r"[a-z]+(-[a-z]+)*|", row.name)
     assert bool(row.kind.metavar) != isinstance(row.kind, Flag)
     assert not (row.repeatable and row.default)

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.duel.judging import DuelRecord, RunPair, judged, read_pair
+from loadtest.duel.duel_record import DuelRecord, RunPair
+from loadtest.duel.judging import judged, read_pair
 from loadtest.runs.compare import compare
 from loadtest.runs.publish import publish
 from tests.support.golden import Golden
@@ -76,7 +77,7 @@ def test_a_duels_verdict_is_as_ever(runs: dict[str, Path], golden: Golden) -> No
     record = DuelRecord(
         a="v0.9",
         b="v1.0",
-        order="abba",
+        order="turns",
         pairs_planned=4,
         looks=[4],
         duration_s=20,

@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from wsproto.frame_protocol import Opcode
 
 from loadtest.events import Data
 from loadtest.transport import connection as connection_module
+from loadtest.transport.inflow import KEEPALIVE
 from tests.conftest import Certificates
 from tests.support.dialling import opened, trusting
 from tests.support.effort import effort
@@ -232,7 +234,6 @@ async def test_no_bytes_break_it(data: bytes) -> None:
         ([server_frame("x", fin=False), server_frame("y")], "protocol_error", 1002),
         ([server_frame("x", opcode=PING, fin=False)], "protocol_error", 1002),
         ([server_frame("x" * 126, opcode=PING)], "protocol_error", 1002),
-        ([server_frame("x", fin=False), close_frame(1000)], "protocol_error", 1002),
         ([server_frame(b"\x03", opcode=CLOSE)], "protocol_error", 1002),
         ([close_frame(999)], "protocol_error", 1002),
         ([close_frame(1005)], "protocol_error", 1002),
@@ -257,12 +258,82 @@ async def test_violation_is_a_loss_and_answered(frames: list[bytes], cause: str,
     assert client_frames(line.received)[-1] == (Opcode.CLOSE, struct.pack("!H", code))
 
 
+@pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
+async def test_a_fragmented_message_over_the_limit_is_explained(opcode: int) -> None:
+    """With the limit as it was set, and how much of the message had been read."""
+    parts = [server_frame("x" * 600, opcode=opcode, fin=False), server_frame("x" * 500, opcode=CONT)]
+    async with (
+        bare_server(saying(*parts)) as server,
+        opened(server.port, max_message_bytes=1000) as (_, ear),
+    ):
+        lost = await ear.end()
+    assert lost.reason == "frame with 500 bytes after reading 600 bytes exceeds limit of 1000 bytes"
+
+
 async def test_largest_message_is_taken() -> None:
     """The limit itself is no violation, in one frame or in several."""
     whole, half = "x" * 1000, "x" * 500
     script = saying(server_frame(whole), *fragments(half, half))
     async with bare_server(script) as server, opened(server.port, max_message_bytes=1000) as (_, ear):
         assert await ear.hear(2) == [whole, whole]
+
+
+@pytest.mark.parametrize("code", [1000, 1008, 4401])
+@pytest.mark.parametrize("before", [[], [server_frame("y", opcode=CONT, fin=False)]])
+async def test_close_frame_within_a_message_keeps_its_code(code: int, before: list[bytes]) -> None:
+    """It is a control frame (section 5.4): the message is cut off, the code counts, and is echoed."""
+
+    async def script(line: Line) -> None:
+        await line.upgrade()
+        await line.send(b"".join([server_frame("x", fin=False), *before, close_frame(code, "why")]))
+        await line.hear(b"\x88")
+        line.fin()
+        await line.record()
+
+    async with bare_server(script) as server, opened(server.port) as (_, ear):
+        lost = await ear.end()
+        await until(lambda: server.lines[0].end, "the end of the socket")
+    assert ear.messages == []
+    assert (lost.code, lost.reason, lost.cause) == (code, "why", str(code))
+    assert client_frames(server.lines[0].received) == [(Opcode.CLOSE, struct.pack("!H", code))]
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    "violation",
+    [
+        server_frame(b"\xc3\x28"),
+        b"".join([server_frame(b"\xc3", fin=False), server_frame(b"\x28", opcode=CONT, fin=False)]),
+        server_frame("x", opcode=3),
+        server_frame("x" * 1001),
+        close_frame(1000),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+async def test_nothing_is_answered_after_the_end(violation: bytes, together: bool) -> None:
+    """A failed connection answers no ping (section 7.1.7), nor does one that the server has closed."""
+    pings = server_frame("?", opcode=PING) * 3
+
+    async def script(line: Line) -> None:
+        await line.upgrade()
+        await line.send(violation + pings if together else violation)
+        await line.hear(b"\x88")
+        await line.send(pings)
+        await line.record()
+
+    async with bare_server(script) as server, opened(server.port, max_message_bytes=1000) as (_, ear):
+        await ear.end()
+        await until(lambda: server.lines[0].end, "the end of the socket")
+    assert [opcode for opcode, _ in client_frames(server.lines[0].received)] == [Opcode.CLOSE]
+
+
+@pytest.mark.usefixtures("hurried")
+async def test_invalid_utf8_fails_at_its_fragment() -> None:
+    """A fragment that no text can begin with ends the connection before the message is whole."""
+    cut = [server_frame(b"gr\xc3", fin=False), server_frame(b"\xbc\xff", opcode=CONT, fin=False)]
+    ear, server = await heard_and_end(*cut)
+    assert ear.losses[0].cause == "invalid_utf8"
+    assert client_frames(server.lines[0].received) == [(Opcode.CLOSE, struct.pack("!H", 1007))]
 
 
 @pytest.mark.usefixtures("hurried")
@@ -448,6 +519,27 @@ async def test_ping_is_answered_with_its_payload(payload: bytes) -> None:
     assert client_frames(line.received)[0] == (Opcode.PONG, payload)
 
 
+async def test_nothing_is_answered_after_the_fin_of_a_drop() -> None:
+    """What the server sends when it has read a drop's FIN is read; a pong could no longer be sent."""
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, failure: failures.append(failure))
+
+    async def script(line: Line) -> None:
+        await line.upgrade()
+        await line.record()
+        await line.send(
+            server_frame("late", opcode=PING) + server_frame("last") + server_frame(b"\x03\xe9", opcode=CLOSE)
+        )
+
+    async with bare_server(script) as server, opened(server.port) as (connection, ear):
+        connection.end_writing()
+        lost = await ear.end()
+        assert await ear.hear(1) == ["last"]
+    assert lost.code == 1001
+    assert server.lines[0].received == b""
+    assert failures == []
+
+
 async def test_many_pings_are_all_answered() -> None:
     """A server that pings without end and reads the pongs is served, and its messages are heard."""
     pings = server_frame("?", opcode=PING) * 5000
@@ -545,6 +637,53 @@ async def test_keepalive_gives_up_without_its_pong(pong: bytes) -> None:
         lost = await ear.end()
         await until(lambda: server.lines[0].end, "the end of the socket")
     assert (lost.code, lost.cause) == (1006, "ping_timeout")
+
+
+async def test_round_trips_of_pings_are_reported() -> None:
+    """Each once; a pong that nobody asked for is none."""
+    clock = Clock()
+
+    async def script(line: Line) -> None:
+        await line.upgrade(then=server_frame(KEEPALIVE, opcode=PONG))
+        await line.hear(b"\x89")
+        clock.now_ns += 30_000_000
+        await line.send(server_frame(KEEPALIVE, opcode=PONG) * 2 + server_frame("ponged"))
+        await line.record()
+
+    async with bare_server(script) as server, opened(server.port, clock=clock) as (connection, ear):
+        clock.now_ns += 21 * SECONDS
+        connection.keep_alive(interval_ns=20 * SECONDS, timeout_ns=5 * SECONDS)
+        await ear.hear(1)
+        assert ear.pings_ns == [30_000_000]
+
+
+async def test_a_pong_that_waits_to_be_handled_is_not_overdue() -> None:
+    """Where this process has more to handle than it can, the server is not to blame."""
+    clock = Clock()
+    async with bare_server(saying()) as server, opened(server.port, clock=clock) as (connection, _):
+        clock.now_ns += 21 * SECONDS
+        connection.keep_alive(interval_ns=20 * SECONDS, timeout_ns=5 * SECONDS)
+        clock.now_ns += 6 * SECONDS
+        connection._behind = True
+        connection.keep_alive(interval_ns=20 * SECONDS, timeout_ns=5 * SECONDS)
+        assert connection.loss is None
+        connection._behind = False
+        connection.keep_alive(interval_ns=20 * SECONDS, timeout_ns=5 * SECONDS)
+        assert connection.loss is not None
+
+
+async def test_a_ping_whose_pong_was_not_read_is_no_loss() -> None:
+    """A drop that stops reading keeps the pong in the socket: only the next ping counts."""
+    clock = Clock()
+    async with bare_server(saying()) as server, opened(server.port, clock=clock) as (connection, ear):
+        clock.now_ns += 21 * SECONDS
+        connection.keep_alive(interval_ns=20 * SECONDS, timeout_ns=5 * SECONDS)
+        connection.pause_reading()
+        clock.now_ns += 6 * SECONDS
+        connection.resume_reading()
+        connection.keep_alive(interval_ns=20 * SECONDS, timeout_ns=5 * SECONDS)
+        assert connection.loss is None
+        assert ear.losses == []
 
 
 async def test_closing_connection_is_not_pinged() -> None:

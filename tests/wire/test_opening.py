@@ -4,9 +4,8 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -16,8 +15,11 @@ from hypothesis import strategies as st
 from loadtest.errors import ConnectFailed
 from loadtest.events import Endpoint
 from loadtest.session.schedule import NS_PER_S
-from loadtest.transport.opening import DETAIL_LENGTH, Dialer
-from loadtest.transport.target import Tls
+from loadtest.text import LINE_LENGTH
+from loadtest.transport.connection import Connection
+from loadtest.transport.opening import Dialer
+from loadtest.transport.target import Target, Tls
+from loadtest.transport.wire_counts import WireCounts
 from tests.conftest import Certificates
 from tests.support.dialling import dialer, opened, opened_with_phases, refused, trusting
 from tests.support.effort import effort
@@ -326,6 +328,29 @@ async def test_a_source_address_reaches_its_own_family_only(names: Names) -> Non
     assert failure.refused.detail == "the target has no address of the source address's family"
 
 
+async def test_an_address_that_does_not_answer_is_passed_over(names: Names) -> None:
+    """After 250 ms the next address is tried beside it, the first connection wins, and it is counted."""
+    counts = WireCounts()
+    with full_backlog() as silent:
+        async with bare_server(welcome) as server:
+            names.addresses = (("127.0.0.1", silent), ("127.0.0.1", server.port))
+            dial = names.dialer(counts=counts, timeout_s=10)
+            began_s = time.monotonic()
+            assert await crowd(dial, 1) == []
+            assert 0.2 < time.monotonic() - began_s < 9
+            await until(lambda: dial.connections == 0, "the loser's end")
+    assert counts.passed_over == 1
+
+
+async def test_an_ipv6_address_as_the_host() -> None:
+    """It stands in brackets in the Host header."""
+    async with bare_server(welcome, host="::1") as server:
+        target = Target.parse(f"ws://[::1]:{server.port}", Tls())
+        connection, _ = await Dialer(target, clock=time.monotonic_ns).open(Endpoint(path="/"), [])
+        connection.abort()
+        assert f"Host: [::1]:{server.port}\r\n".encode() in server.lines[0].request
+
+
 # What comes with the answer.
 
 
@@ -383,6 +408,9 @@ async def test_listener_that_has_enough_hears_no_more() -> None:
         def received(self, data: object) -> None:
             self.heard += 1
             connection.detach()
+
+        def ponged(self, took_ns: int) -> None:
+            raise AssertionError("no ping was sent")
 
         def lost(self, lost: object) -> None:
             raise AssertionError("it was told the end")
@@ -448,18 +476,30 @@ async def test_body_without_length_ends_with_the_connection() -> None:
     assert (refusal.cause, refusal.detail) == ("http_502", "HTTP 502 no upstream")
 
 
+async def test_cookies_of_a_refusal_are_passed_on() -> None:
+    """As browsers keep them: a load balancer may set one while it refuses."""
+    answer = http("503 Busy", b"", "Set-Cookie: seat=7", "Set-Cookie: b=c")
+    async with bare_server(answering(answer)) as server:
+        with pytest.raises(ConnectFailed) as caught:
+            await opened_with_phases(server.port)
+    assert caught.value.set_cookies == ("seat=7", "b=c")
+
+
 async def test_redirect_says_where_to() -> None:
     """A redirect is not followed, but its target is told."""
-    answer = http("301 Moved", b"", "Location: https://elsewhere.example/ws")
+    answer = http("301 Moved", b"", "Location: https://elsewhere.example/ws?token=x")
     async with bare_server(answering(answer)) as server:
         refusal = await refused(server.port)
-    assert (refusal.cause, refusal.detail) == ("http_301", "HTTP 301 https://elsewhere.example/ws")
+    assert (refusal.cause, refusal.detail) == (
+        "http_301",
+        "HTTP 301 to https://elsewhere.example/ws",
+    )
 
 
-@pytest.mark.parametrize("position", range(0, DETAIL_LENGTH + 20, 20))
+@pytest.mark.parametrize("position", range(0, LINE_LENGTH + 20, 20))
 async def test_token_is_taken_out_wherever_it_stands(position: int) -> None:
     """Neither the token nor a part of it is quoted, also where the excerpt ends in its middle."""
-    body = "." * position + TOKEN + "." * DETAIL_LENGTH
+    body = "." * position + TOKEN + "." * LINE_LENGTH
     async with bare_server(answering(http("401 No", body))) as server:
         refusal = await refused(server.port, secret=TOKEN)
     assert refusal.cause == "http_401"
@@ -472,7 +512,7 @@ async def test_excerpt_is_bounded_and_printable() -> None:
     async with bare_server(answering(http("500 No", body))) as server:
         refusal = await refused(server.port)
     assert refusal.cause == "http_500"
-    assert len(refusal.detail) <= DETAIL_LENGTH
+    assert len(refusal.detail) <= LINE_LENGTH
     assert refusal.detail.isprintable()
 
 
@@ -502,7 +542,6 @@ def accepting(*headers: str) -> Script:
         answering(
             http("101 X", b"", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Accept: bm8=")
         ),
-        accepting("Sec-WebSocket-Extensions: permessage-deflate"),
         accepting("Sec-WebSocket-Protocol: never-offered"),
         accepting("Upgrade: h2c"),
         answering(b"garbage\r\n" + server_frame("frame")),
@@ -514,7 +553,23 @@ async def test_bad_answer_is_told_at_once(script: Script) -> None:
         refusal = await refused(server.port, timeout_s=20)
     assert (refusal.phase, refusal.cause, refusal.unreachable) == ("upgrade", "bad_handshake", False)
     assert refusal.detail
-    assert len(refusal.detail) <= DETAIL_LENGTH
+    assert len(refusal.detail) <= LINE_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("compression", "selected"),
+    [
+        ("off", "permessage-deflate"),
+        ("on", "x-webkit-deflate-frame"),
+        ("on", "permessage-deflate; client_max_window_bits=8"),
+        ("no-takeover", "permessage-deflate"),
+    ],
+)
+async def test_extension_that_was_not_offered_so_is_refused(compression: str, selected: str) -> None:
+    """A server must choose among what it was offered: nothing, or what does not keep the context."""
+    async with bare_server(accepting(f"Sec-WebSocket-Extensions: {selected}")) as server:
+        refusal = await refused(server.port, compression=compression)
+    assert (refusal.phase, refusal.cause, refusal.unreachable) == ("upgrade", "extension", False)
 
 
 async def test_subprotocol_that_was_not_among_the_offered_is_refused() -> None:
@@ -781,22 +836,121 @@ async def test_no_tls_to_a_server_with_it(certificates: Certificates) -> None:
     assert refusal.cause in ("bad_handshake", "eof", "reset")
 
 
-@pytest.mark.parametrize("shown", [False, True])
-async def test_client_certificate(shown: bool, certificates: Certificates) -> None:
-    """A server that wants a client certificate gets it, and refuses who has none."""
-    server_tls = certificates.server_context()
-    server_tls.verify_mode = ssl.CERT_REQUIRED
-    server_tls.load_verify_locations(certificates.authority)
-    cert: Path | None = certificates.server if shown else None
-    client_tls = Tls(ca=certificates.authority, cert=cert).context()
-    async with bare_server(welcome, server_tls) as server:
-        if shown:
-            async with opened(server.port, client_tls) as (connection, _):
-                assert connection.loss is None
+def wanting_certificates(certificates: Certificates, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Return the TLS context of a server that lets nobody in without a client certificate."""
+    context = certificates.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(certificates.authority)
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_client_certificate_is_shown(version: ssl.TLSVersion, certificates: Certificates) -> None:
+    """A server that wants a client certificate gets it."""
+    shown = Tls(ca=certificates.authority, cert=certificates.server)
+    async with (
+        bare_server(welcome, wanting_certificates(certificates, version)) as server,
+        shown_to(server.port, shown) as connection,
+    ):
+        assert connection.loss is None
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("alerts", [True, False])
+async def test_missing_client_certificate_is_named(
+    alerts: bool, version: ssl.TLSVersion, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the server says so with a TLS alert, or ends the connection without a word, as asyncio does."""
+    if not alerts:
+        monkeypatch.setattr(Line, "_last_words", no_words)
+    async with bare_server(welcome, wanting_certificates(certificates, version)) as server:
+        refusal = await refused(server.port, trusting(certificates.authority))
+    assert (refusal.phase, refusal.cause, refusal.unreachable) == ("tls", "client_certificate", False)
+    assert "asked for a client certificate, got none" in refusal.detail
+
+
+async def no_words(_line: Line) -> None:
+    """Send no TLS alert."""
+
+
+async def test_missing_client_certificate_as_nginx_says_it() -> None:
+    """It lets the TLS handshake succeed, and answers the request over HTTP."""
+    body = "<html><head><title>400 No required SSL certificate was sent</title></head></html>"
+    async with bare_server(answering(http("400 Bad Request", body))) as server:
+        refusal = await refused(server.port)
+    assert (refusal.phase, refusal.cause) == ("tls", "client_certificate")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_client_certificate_of_a_stranger(version: ssl.TLSVersion, certificates: Certificates) -> None:
+    """It is refused by an alert that is quoted."""
+    stranger = Tls(ca=certificates.authority, cert=certificates.strangers_client)
+    async with bare_server(welcome, wanting_certificates(certificates, version)) as server:
+        with pytest.raises(ConnectFailed) as caught:
+            async with shown_to(server.port, stranger):
+                pass
+    refusal = caught.value.refused
+    assert (refusal.phase, refusal.cause) == ("tls", "client_certificate_refused")
+    assert refusal.detail == "the server sent the TLS alert 'unknown ca'"
+
+
+async def test_server_that_asks_and_does_not_insist_is_down_when_it_is(certificates: Certificates) -> None:
+    """One that has let connections in without a certificate ends them for another reason."""
+    welcomed = 0
+
+    async def script(line: Line) -> None:
+        nonlocal welcomed
+        welcomed += 1
+        if welcomed == 1:
+            await welcome(line)
         else:
-            refusal = await refused(server.port, client_tls)
-            assert refusal.cause == "tls"
-            assert "--ws-tls-cert" in refusal.detail
+            line.fin()
+
+    context = wanting_certificates(certificates, ssl.TLSVersion.TLSv1_3)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    async with bare_server(script, context) as server:
+        dial = dialer(server.port, trusting(certificates.authority))
+        connection, _ = await dial.open(Endpoint(path="/"), [])
+        connection.abort()
+        with pytest.raises(ConnectFailed) as caught:
+            await dial.open(Endpoint(path="/"), [])
+    assert caught.value.refused.cause in ("eof", "reset")
+
+
+@asynccontextmanager
+async def shown_to(port: int, tls: Tls) -> AsyncIterator[Connection]:
+    """Open a connection with a client certificate."""
+    target = Target.parse(f"wss://localhost:{port}", tls)
+    connection, _ = await Dialer(target, clock=time.monotonic_ns).open(Endpoint(path="/"), [])
+    try:
+        yield connection
+    finally:
+        connection.abort()
+
+
+async def test_name_in_tls(certificates: Certificates) -> None:
+    """With an SNI, the server is asked for that name, and its certificate must have it."""
+    asked: list[str | None] = []
+    context = certificates.server_context()
+    context.sni_callback = lambda _connection, name, _context: asked.append(name)
+    tls = Tls(ca=certificates.authority)
+    async with bare_server(welcome, context, host="127.0.0.2") as server:
+        url = f"wss://127.0.0.2:{server.port}"
+        for sni, works in (("localhost", True), ("other.example", False)):
+            dial = Dialer(Target.parse(url, tls, sni=sni), clock=time.monotonic_ns)
+            if works:
+                connection, _ = await dial.open(Endpoint(path="/"), [])
+                connection.abort()
+            else:
+                with pytest.raises(ConnectFailed) as caught:
+                    await dial.open(Endpoint(path="/"), [])
+                assert caught.value.refused.cause == "certificate"
+        await until(lambda: server.ended == 2, "the connections' ends")
+    assert asked == ["localhost", "other.example"]
 
 
 # Given up from outside.

@@ -17,8 +17,8 @@ from loadtest.engine.conversation import Conversation, Ending, What
 from loadtest.engine.scripted_session import ScriptedLink, ScriptedSession
 from loadtest.errors import LoginFailed
 from loadtest.events import Data
-from loadtest.text import Secrets
-from tests.support.engine_run import settings
+from loadtest.scrubber import Secrets
+from tests.support.engine_run import on_thread, settings, start_native_thread
 from tests.support.peers import open_sockets
 from tests.support.ports import free_port
 from tests.support.serverclient import wait_for
@@ -38,7 +38,9 @@ def nothing_left_behind() -> Iterator[None]:
 def session(port: int, dialect: Dialect, **options: Any) -> ScriptedSession:
     """Return the session of a dialect, with short timeouts."""
     made = settings(port, dialect=dialect, **{**SECONDS, **options})
-    return ScriptedSession(made, run_id="1b5ef97f", start_thread=get_original("_thread", "start_new_thread"))
+    return ScriptedSession(
+        made, run_id="1b5ef97f", start_thread=start_native_thread, start_blocking=on_thread
+    )
 
 
 def held(fault: str = "", dialect: Dialect | None = None, **options: Any) -> Conversation:

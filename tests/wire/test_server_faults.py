@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from loadtest.server.faults import Faults
 from loadtest.server.server_process import ServerProcess
 from loadtest.serverlog.log_reader import LogReader, read
-from loadtest.serverlog.records import Level
+from loadtest.serverlog.records import is_error
 from tests.support.serverclient import (
     PATIENCE_S,
     Client,
@@ -424,7 +424,7 @@ def test_database_down_refuses_sessions_and_says_so(tmp_path: Path) -> None:
     log_path = tmp_path / "server.log"
     with faulty("database_down=3600", log_path=log_path) as server:
         assert refusal(server.url + "/ws/any") == (503, "database is down")
-        (logged,) = [record for record in read(log_path, LogReader()) if record.level >= Level.ERROR]
+        (logged,) = [record for record in read(log_path, LogReader()) if is_error(record.level)]
         assert (logged.session, logged.exception) == ("any", "sqlite3.OperationalError: the database is down")
         status, health = get(server.url, "/api/health")
         assert (status, health["database"]) == (503, "down")

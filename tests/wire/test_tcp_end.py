@@ -1,7 +1,8 @@
 """The end of TCP on a dropped connection is told once, when the server ends it, over ws and wss."""
 
 import asyncio
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -112,3 +113,40 @@ async def test_a_closed_connection_waits_for_the_server(
         await until(lambda: server.ended, "the end of the line")
         await until(lambda: connection._transport is None, "the end of the socket")
     assert told == (["ended"] if watched else [])
+
+
+async def test_the_end_behind_a_push_at_full_speed_is_seen_at_once(tls: dict[str, Any]) -> None:
+    """Megabytes stand before the FIN of a server that pushes until it notices: they are read at speed.
+
+    Judged by how long the client rests on the way, because all other times depend on the machine.
+    """
+    pushed = 8 * 2**20
+    silent = asyncio.Event()
+    told: list[str] = []
+
+    async def script(line: Line) -> None:
+        await line.upgrade()
+        await silent.wait()
+        await line.send(bytes(pushed))
+        line.fin()
+        await line.record()
+
+    async with (
+        bare_server(script, tls["server"]) as server,
+        opened(server.port, tls["client"]) as (connection, _),
+    ):
+        pauses_s: list[float] = []
+        pause_s = connection._backlog.surplus.pause_s
+
+        def measured(size: int) -> float:
+            pauses_s.append(pause_s(size))
+            return pauses_s[-1]
+
+        connection._backlog.surplus = cast("Any", SimpleNamespace(pause_s=measured))
+        connection.tcp_ended = lambda: told.append("ended")
+        connection.go_silent()
+        silent.set()
+        await until(lambda: told, "the end of TCP")
+        connection.reset()
+        await until(lambda: server.ended, "the end of the line")
+    assert 0 < sum(pauses_s) < 0.3

@@ -47,11 +47,11 @@ def test_the_choice_and_its_rule_are_shown(tmp_path: Path) -> None:
     assert choice["rule"] == "no other revision has a complete run with this plan, and none is pinned for it"
     choice = shown(tmp_path, "v2")
     assert choice["baseline"]["revision"] == "v1"
-    assert choice["rule"] == "it is the newest complete run of another revision with this plan"
+    assert choice["rule"] == "the newest complete run of another revision with the same plan"
     assert shown(tmp_path, choice["run"]["comparability_hash"][:12]) == choice
     text = run(tmp_path, "baseline", "show", "v2").output
     assert f"v2 ({tmp_path}/v2/" in text.replace("\n", "")
-    assert "Reason: it is the newest complete run" in text
+    assert "Reason: the newest complete run" in text
 
 
 def test_a_pinned_run_is_what_others_are_compared_with(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_pinned_run_is_what_others_are_compared_with(tmp_path: Path) -> None:
     assert kept == str(tmp_path / "baselines" / "v1" / Path(kept).name)
     choice = shown(tmp_path)
     assert choice["baseline"]["path"] == kept
-    assert choice["rule"] == "it is pinned for this plan"
+    assert choice["rule"] == "pinned for this plan"
     assert [one["path"] for one in choice["pinned"]] == [kept]
     replaced = run(tmp_path, "baseline", "set", "v2")
     assert f"removed {kept}" in replaced.output.replace("\n", "")
@@ -118,7 +118,7 @@ def test_what_speaks_against_a_pinned_run_is_told(tmp_path: Path) -> None:
     (problem,) = json.loads(change.stdout)["problems"]
     assert problem.startswith("it FAILed connect: 9 of 100 attempts failed")
     choice = shown(tmp_path)
-    assert (choice["rule"], choice["passed_over"]) == ("it is pinned for this plan", [])
+    assert (choice["rule"], choice["passed_over"]) == ("pinned for this plan", [])
     assert choice["problems"] == [problem]
     assert "Warning: it FAILed connect" in run(tmp_path, "baseline", "show").output
 
@@ -137,14 +137,14 @@ def test_a_verdict_says_what_was_passed_over(tmp_path: Path, capsys: pytest.Capt
         revision="v2",
         run_id="v2at1",
         path=str(short),
-        why="service p99 cannot be judged against it: 200 round trips, 1000 are needed",
+        why="service p99 cannot be judged against it: 200 samples, p99 needs 1,000",
     )
     print_verdict(judged)
-    line = re.compile(r"Passed over as a baseline: v3 \(.*\): it cannot be read: .*; 1 more in verdict\.json")
+    line = re.compile(r"Not chosen as baseline: v3 \(.*\): it cannot be read: .*; 1 more in verdict\.json")
     assert line.search(" ".join(capsys.readouterr().out.split()))
     for name in ("report.html", "junit.xml"):
         assert line.search((path / name).read_text()), name
-    assert "Passed over as a baseline: v3" in (path / "summary.md").read_text()
+    assert "Not chosen as baseline: v3" in (path / "summary.md").read_text()
     shutil.rmtree(short)
     assert publish(path, results=tmp_path).verdict.item("latency").evidence == latency.evidence
 
@@ -155,7 +155,7 @@ def test_a_baseline_that_failed_itself_is_told(tmp_path: Path) -> None:
     verdict = publish(made(tmp_path, "v2", 1, seconds=20), results=tmp_path).verdict
     assert verdict.baseline == "v1"
     *_, note = verdict.notes  # the run itself was cut short, which is told first
-    assert note.startswith("the baseline v1 is a poor one: it FAILed messaging: of 2,000 messages sent: 1 ")
+    assert note.startswith("baseline v1 is weak: it FAILed messaging: of 2,000 messages sent: 1 ")
 
 
 def test_without_a_baseline_the_reason_is_told(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_verdict_says_what_it_compared_with_and_why(
     path = made(tmp_path, "v2", 1, seconds=20)
     judged = publish(path, results=tmp_path)
     told = judged.verdict.item("latency").evidence.baseline
-    rule = "it is the newest complete run of another revision with this plan"
+    rule = "the newest complete run of another revision with the same plan"
     assert (told.path, told.rule) == (str(baseline), rule)
     print_verdict(judged)
     assert rule in " ".join(capsys.readouterr().out.split())

@@ -35,7 +35,7 @@ def test_the_hour_before_the_hotfix() -> None:
     assert shown["real errors"] == ["0 (0.0 an hour)"]
     assert shown["apparent error ratio"] == ["11.2%"]
     assert shown["disconnects logged as errors"] == ["9"]
-    assert "Send error (session" in result.output
+    assert "Send error (session" in " ".join(result.output.split())
 
 
 def test_before_and_after_stand_in_two_columns() -> None:
@@ -114,3 +114,10 @@ def test_hostile_logs_survive(tmp_path: Path) -> None:
     assert "\x1b" not in result.output
     assert "boom" in result.output
     assert all(len(line) < 400 for line in result.output.splitlines())
+
+
+def test_standard_input_is_read_once() -> None:
+    """Given twice, the second log would be empty, and seem to have no errors."""
+    result = check("-", "-", text=AFTER.read_bytes())
+    assert result.exit_code == 2
+    assert "- is standard input: it can be given only once" in result.output

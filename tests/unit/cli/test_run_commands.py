@@ -1,12 +1,15 @@
 """The commands over runs: their output for people and for machines, their exit codes."""
 
+import errno
 import json
+import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from loadtest import regular_files
 from tests.support.commands import run
 from tests.support.rundirs import write_run
 from tests.support.runs import manifest, plan
@@ -17,7 +20,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three runs: v1.0, a slower v2.0, and v3.0 of another plan, killed."""
     results = tmp_path_factory.mktemp("results")
     write_run(results, of=manifest(run_id="one", started_unix_ns=1_795_000_000_000_000_000))
-    write_run(results, of=manifest(run_id="two", revision="v2.0"), slower_ratio=2.0)
+    write_run(results, of=manifest(run_id="two", revision="v2.0"), slower_ratio=4.0)
     unlike = manifest(
         run_id="six",
         revision="v3.0",
@@ -52,7 +55,7 @@ def test_list_shows_the_newest_first(results: Path) -> None:
 
 def test_list_as_json_is_one_document(own: Path) -> None:
     """Runs with their paths and verdicts; pinned ones are marked; damaged ones are named apart."""
-    assert run("report", "v1.0", "--results", own).exit_code == 0
+    assert run("report", "v1.0", "--results", own, "--baseline", "none").exit_code == 0
     shutil.move(own / "v1.0", own / "baselines" / "v1.0")
     (own / "bad" / "run").mkdir(parents=True)
     (own / "bad" / "run" / "run.json").write_text("{")
@@ -81,17 +84,37 @@ def test_list_of_nothing_says_how_to_begin(tmp_path: Path) -> None:
 # report
 
 
-@pytest.mark.parametrize(("revision", "code", "verdict"), [("v1.0", 0, "PASS"), ("v2.0", 1, "FAIL")])
+@pytest.mark.parametrize(
+    ("revision", "baseline", "code", "verdict"),
+    [("v1.0", "none", 0, "PASS"), ("v1.0", "v2.0", 4, "INCONCLUSIVE"), ("v2.0", "v1.0", 1, "FAIL")],
+)
 def test_report_prints_the_verdict_and_leaves_with_its_code(
-    own: Path, revision: str, code: int, verdict: str
+    own: Path, revision: str, baseline: str, code: int, verdict: str
 ) -> None:
     """The table for a person, the exit code for a script, and the files rebuilt."""
-    result = run("report", revision, "--results", own)
+    result = run("report", revision, "--results", own, "--baseline", baseline)
     assert result.exit_code == code
     assert f"verdict of {revision}" in result.output
     assert verdict in result.output
     (path,) = (own / revision).iterdir()
-    assert {"verdict.json", "summary.md", "junit.xml", "report.html"} <= {one.name for one in path.iterdir()}
+    assert {"verdict.json", "summary.md", "junit.xml", "report.html", "summary.json", "series.csv"} <= {
+        one.name for one in path.iterdir()
+    }
+
+
+def test_report_on_a_full_disk_prints_the_verdict(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verdict needs no room; the error says why there are no reports, and what helps."""
+
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(regular_files, "replace", full)
+    result = run("report", "v2.0", "--results", own)
+    assert "verdict of v2.0 against v1.0: FAIL" in result.stdout
+    assert result.stderr.endswith(
+        "No space left on device. Make room in the run's folder, or report a copy of it\n"
+    )
+    assert result.exit_code == 2
 
 
 def test_report_as_json_is_verdict_json(own: Path) -> None:
@@ -110,7 +133,7 @@ def test_report_of_a_killed_run_by_its_directory(own: Path) -> None:
     (path / "intervals.jsonl").write_bytes(intervals[0])
     result = run("report", path, "--results", own)
     assert result.exit_code == 4
-    assert "not ended in good order" in result.output
+    assert "did not finish" in result.output
 
 
 def test_report_takes_another_baseline(own: Path) -> None:
@@ -125,18 +148,18 @@ def test_report_takes_another_baseline(own: Path) -> None:
 
 
 def test_compare_shows_each_quantile(results: Path) -> None:
-    """Both values, the change with its interval, the margin and the verdict; exit code 1 for slower."""
+    """Both values, the change with its bounds, the margin and the verdict; exit code 1 for slower."""
     result = run("compare", "v1.0", "v2.0", "--results", results)
     assert result.exit_code == 1
     (row,) = [
         line for line in result.output.splitlines() if re.search(r"^service p50 .* FAIL$", line.rstrip())
     ]
     assert row.count(" ms") == 3
-    assert row.count("%") == 1
+    assert row.count("%") == 2
     assert " to " in row
-    assert re.search(r"[\d.]+% of service p50 \(else 5%\)", " ".join(result.output.split()))
+    assert re.search(r"service p50 \([\d.]+% instead of 5%\)", " ".join(result.output.split()))
     assert "v2.0 against v1.0: FAIL" in result.output
-    assert "latency FAIL: service p50 changed" in result.output
+    assert "latency FAIL: worse: service p50 +" in result.output
 
 
 def test_compare_in_either_direction(results: Path) -> None:
@@ -153,7 +176,7 @@ def test_compare_as_json_and_markdown(results: Path) -> None:
     assert (document["schema"], document["verdict"], document["differing_fields"]) == (1, "FAIL", [])
     assert (document["baseline"]["run_id"], document["candidate"]["run_id"]) == ("one", "two")
     markdown = run("compare", "v1.0", "v2.0", "--results", results, "--markdown").stdout
-    assert markdown.startswith("## ❌ FAIL: v2.0 against v1.0")
+    assert markdown.startswith("<!-- loadtest: comparison -->\n## ❌ FAIL: v2.0 against v1.0")
     assert "| service p50 |" in markdown
     both = run("compare", "v1.0", "v2.0", "--results", results, "--markdown", "--json")
     assert (both.exit_code, both.stdout) == (2, "")
@@ -166,24 +189,25 @@ def test_compare_refuses_unlike_plans(results: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "their plans differ in --ws-rate 1 → 2, --ws-drop-every 20 → 5 (v1.0 = " in result.stderr
     assert ", the only complete run; v3.0 = " in result.stderr
-    assert f"{path}, not ended in good order)" in result.stderr
+    assert f"{path}, did not finish)" in result.stderr
 
 
 def test_compare_by_force_is_inconclusive_at_best(own: Path) -> None:
-    """Unlike plans can be looked at, and the outcome says what they are worth; a killed run is worth less."""
+    """Unlike plans can be looked at, but however slow one is, nothing is concluded; nor from a killed run."""
     (path,) = (own / "v3.0").iterdir()
     killed = run("compare", path, "v2.0", "--results", own, "--force", "--json")
     assert killed.exit_code == 4
-    assert "the run was not ended in good order" in json.loads(killed.stdout)["item"]["summary"]
+    assert "the run did not finish" in json.loads(killed.stdout)["item"]["summary"]
     manifest_json = path / "run.json"
     manifest_json.write_text(json.dumps(json.loads(manifest_json.read_bytes()) | {"complete": True}))
     result = run("compare", "v1.0", path, "--results", own, "--force", "--json")
     document = json.loads(result.stdout)
     assert (result.exit_code, document["verdict"]) == (4, "INCONCLUSIVE")
     assert document["differing_fields"] == ["rate", "drop_every_s"]
-    assert document["item"]["summary"].startswith("unlike plans (--ws-rate 1 → 2, --ws-drop-every 20 → 5)")
+    unlike = "latency is not compared: unlike plans (--ws-rate 1 → 2, --ws-drop-every 20 → 5)"
+    assert document["item"]["summary"] == unlike
     assert document["item"]["evidence"]["gates"]
-    assert run("compare", path, "v2.0", "--results", own, "--force").exit_code == 1
+    assert run("compare", path, "v2.0", "--results", own, "--force").exit_code == 4
 
 
 # What cannot be done.

@@ -69,7 +69,10 @@ def test_the_help_is_the_rows() -> None:
     """With the default, if there is one."""
     told = " ".join(CliRunner().invoke(command, ["--help"], terminal_width=100).output.split())
     assert f"{SETTINGS['path'].help} [default: the dialect's]" in told
-    assert "--header NAME:VALUE Header to add to each upgrade request. Repeatable. --tls-insecure" in told
+    assert (
+        "--header NAME:VALUE Header to add to each upgrade request. Several may have one name; of Host, "
+        "Origin, User-Agent and Authorization only the last is sent. Repeatable. --tls-insecure" in told
+    )
 
 
 def test_the_margins_of_a_duel_are_those_of_a_run() -> None:

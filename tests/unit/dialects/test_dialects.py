@@ -22,8 +22,8 @@ from loadtest.dialects.base import (
     Restored,
     StreamPart,
     Unreadable,
-    dialect_named,
 )
+from loadtest.dialects.bundled import dialect_named
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence

@@ -32,7 +32,7 @@ class Notes:
         """Keep it."""
         self.told.append(("returned", method, given, result))
 
-    def raised(self, method: str, session: DialectSession, given: Any, error: Exception) -> None:
+    def raised(self, method: str, session: DialectSession, given: Any, error: BaseException) -> None:
         """Keep it."""
         self.told.append(("raised", method, given, str(error)))
 

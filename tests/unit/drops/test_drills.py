@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loadtest.command_lines import command_words
 from loadtest.drops.drills import AT, MAX_DRILLS, Drill, parse_drills, written_drill
 from loadtest.errors import InvalidSetting
-from loadtest.text import NO_SECRETS, Secrets
+from loadtest.scrubber import NO_SECRETS, Secrets
 
 
 def test_a_drill_is_a_moment_and_a_command() -> None:

@@ -8,11 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from loadtest.duel.judging import DuelPair, DuelRecord, DuelRun, judged, read_pair
+from loadtest.duel.duel_record import DuelRecord
+from loadtest.duel.judging import DuelPair, DuelRun, is_stuck, judged, read_pair
 from loadtest.ruling import Ruling
+from loadtest.statistics.margins import parse_margins
+from loadtest.verdict.evidence import LatencyEvidence
+from loadtest.verdict.gate_evidence import GateResult
 from loadtest.verdict.item_changes import Change
 from loadtest.verdict.items import AnyItem, Item
-from tests.support.duels import MadeUpRuns, duel
+from tests.support.duels import EASY, MadeUpRuns, duel
 
 P, F, I, N = Ruling.PASS, Ruling.FAIL, Ruling.INCONCLUSIVE, Ruling.NOT_JUDGED  # noqa: E741  # as tables of verdicts are written
 
@@ -65,7 +69,7 @@ def test_a_log_that_nobody_asked_for_may_be_unreadable(
     assert item.verdict is followed
     if asked is I and followed is N:
         assert item.summary == (
-            "in 1 of 1 runs: the server's output cannot be judged as its log: the log says nothing"
+            "in 1 run: the server's output cannot be judged as its log: the log says nothing"
         )
 
 
@@ -95,3 +99,60 @@ def test_a_server_that_ended_by_itself_fails_unless_both_did(
     assert record.item("connect").verdict is ruling
     assert change in map(str, record.changes)
     assert record.item("connect").summary.startswith(ended["b"]) if "b" in ended else record.notes
+
+
+def test_a_server_that_does_not_start_again_fails_like_one_that_ends(results: Path) -> None:
+    """The message says which; the rule is the same."""
+    told = "the server did not start again: it did not listen on 127.0.0.1:4 within 60 s"
+    record = judge(results, P, P, ended_servers={"b": told}, end="a server did not start again")
+    assert (record.exit_code, record.item("connect").verdict) == (1, F)
+    assert record.item("connect").summary.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gates", "stuck"),
+    [
+        (I, [GateResult(decision=P), GateResult(decision=N)], True),  # by a limit
+        (I, [GateResult(decision=P), GateResult(decision=I)], False),
+        (
+            I,
+            [GateResult(decision=I, between_us=(2e3, 4e4))],
+            False,
+        ),  # by its shares
+        (I, None, False),  # no pair counts yet
+        (P, [GateResult(decision=P)], False),
+        (F, [GateResult(decision=P)], False),
+    ],
+)
+def test_what_no_number_of_pairs_settles(
+    verdict: Ruling, gates: list[GateResult] | None, *, stuck: bool
+) -> None:
+    """A limit that a run has too few samples for, if no gate is open."""
+    item = Item(item="latency", verdict=verdict, summary="", evidence=LatencyEvidence(gates=gates))
+    assert is_stuck(item) is stuck
+
+
+def test_pairs_of_a_unit_are_judged_together(tmp_path: Path) -> None:
+    """Eight pairs of which every two share instances are four observations, not eight."""
+    runs = MadeUpRuns(special={(n, "b"): {"slower_ratio": 1 + 0.02 * (n // 2)} for n in range(1, 9)})
+    result, _ = duel(runs, tmp_path, pairs=8, gates=parse_margins(["p50=0.1%/0ms,p90=0.1%/0ms,p99=0.1%/0ms"]))
+    pairs = [read_pair(pair, tmp_path) for pair in result.record.pairs]
+    assert len(pairs) == 8
+    by_twos = [replace(pair, unit=1 + number // 2) for number, pair in enumerate(pairs)]
+    one_by_one, together = (
+        judged(result.record, some, results=tmp_path).item("latency").evidence for some in (pairs, by_twos)
+    )
+    assert (one_by_one.units, together.units) == (8, 4)
+    for alone, shared in zip(one_by_one.gates[:3], together.gates[:3], strict=True):
+        assert shared.change_ratio == pytest.approx(alone.change_ratio)
+        assert shared.low_ratio < alone.low_ratio
+        assert alone.high_ratio < shared.high_ratio
+
+
+def test_a_limit_that_no_run_can_be_judged_by_ends_it_with_the_gates(tmp_path: Path) -> None:
+    """At the look that settles every gate, instead of after all pairs."""
+    result, _ = duel(MadeUpRuns(limits={"p99.9": 1e3}, seconds=30), tmp_path, pairs=12, gates=EASY)
+    assert (result.record.end, len(result.record.pairs)) == ("no number of pairs settles what is open", 8)
+    assert result.record.item("latency").verdict is I
+    passed, _ = duel(MadeUpRuns(limits={"p50": 1e3}, seconds=30), tmp_path / "passed", pairs=12, gates=EASY)
+    assert (passed.record.item("latency").verdict, len(passed.record.pairs)) == (P, 8)

@@ -126,6 +126,36 @@ def followed(*arguments: str, **changes: Any) -> tuple[str, ...]:
     return DuelSettings(**STARTED | {"arguments": arguments} | changes).followed
 
 
+@pytest.mark.parametrize(
+    ("changes", "restarted", "pairs_per_unit", "looks"),
+    [
+        ({}, ("a", "b"), 1, (4, 8, 12)),
+        ({"restart_every": 3}, ("a", "b"), 3, (4,)),
+        ({"restart_every": 3, "pairs": 37}, ("a", "b"), 3, (4, 8, 12, 13)),
+        ({"restart_every": 0}, (), 1, (4, 8, 12)),
+        ({"restart_every": 50}, ("a", "b"), 50, (1,)),
+        ({"a": A}, ("b",), 1, (4, 8, 12)),
+        ({"a": A, "restart_every": 2}, ("b",), 2, (4, 6)),
+        ({"a": A, "b": B, "restart_every": 2}, (), 1, (4, 8, 12)),
+    ],
+)
+def test_pairs_between_two_restarts_are_one_unit(
+    changes: dict[str, Any], restarted: tuple[str, ...], pairs_per_unit: int, looks: tuple[int, ...]
+) -> None:
+    """Only commands restart; where nothing does, each pair is a unit, and the duel says what that means."""
+    settings = DuelSettings(**STARTED | changes)
+    assert (settings.restarted, settings.pairs_per_unit, settings.looks) == (restarted, pairs_per_unit, looks)
+
+
+def test_the_order_is_drawn_from_the_seed_of_the_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as it is known; a locustfile of one's own may set another, which changes nothing here."""
+    assert DuelSettings(a=A, b=B).order_seed == 1
+    assert DuelSettings(a=A, b=B, arguments=("--ws-seed", "7")).order_seed == 7
+    assert DuelSettings(a=A, b=B, locustfile=LOCUSTFILE).order_seed == 1
+    monkeypatch.setenv("LOCUST_WS_SEED", "9")
+    assert DuelSettings(a=A, b=B, locustfile=LOCUSTFILE).order_seed == 9
+
+
 def test_the_output_of_servers_that_it_starts_is_followed() -> None:
     """Of both or none: one log alone shows faults that the other may have; how to read it may be given."""
     assert followed() == ("a", "b")

@@ -49,6 +49,10 @@ class Connection:
         """Keep it."""
         self.sent.append(data)
 
+    def flooded(self, reason: str) -> None:
+        """Keep why."""
+        self.calls.append(f"flooded: {reason}")
+
     def __getattr__(self, name: str) -> Any:
         return lambda *_arguments, **_options: self.calls.append(name)
 
@@ -234,6 +238,14 @@ def test_a_mistake_of_the_dialect_is_told_to_the_context() -> None:
     ]
 
 
+def test_a_message_of_too_many_records_ends_the_connection() -> None:
+    """The connection is told why; it reports its end as any other."""
+    world = World(config=session_config(dialect=Emergence())).start()
+    world.link.received("\n" * 10**6)
+    assert world.connection.calls[-1] == "flooded: one message holds 1,000,000 records, limit 5,000"
+    assert world.failures == []
+
+
 def test_a_defect_is_told_to_the_context(monkeypatch: pytest.MonkeyPatch) -> None:
     """A defect of the tool does so, too, as it was raised."""
 
@@ -382,6 +394,30 @@ def test_a_sweep_keeps_the_connection_alive() -> None:
     world.link.stop(0.0)
     world.link.sweep()
     assert world.connection.calls.count("keep_alive") == 1
+
+
+class Pinged(Echo):
+    """A dialect whose server must ping each second."""
+
+    def greeting(self, session: DialectSession) -> list[Data]:
+        session.expect_ping(1.0)
+        return []
+
+
+def test_a_server_that_does_not_ping() -> None:
+    """The connection is given up; a ping in time, and a drop, put that off."""
+    world = World(config=session_config(dialect=Pinged(), pace=Pace(0))).start()
+
+    def missed() -> int:
+        world.pass_s(0.7)
+        world.link.sweep()
+        return int(world.connection.calls.count("ping_missed"))
+
+    assert [missed(), missed()] == [0, 0]
+    world.link.session.about.expect_ping(1.0)
+    assert [missed(), missed(), missed()] == [0, 0, 1]
+    world.link.session.about.expect_ping(None)
+    assert [missed(), missed(), missed()] == [1, 1, 1]
 
 
 def test_the_token_is_rejected_before_the_wait() -> None:

@@ -12,7 +12,7 @@ from loadtest.engine.conversation import Conversation, Ending, Entry, Public, Ra
 from loadtest.engine.transcript import BLOCKING_NS, LIMIT
 from loadtest.errors import LoginFailed
 from loadtest.events import Data, DropDue, Endpoint, HeartbeatDue
-from loadtest.text import NO_SECRETS, Secrets
+from loadtest.scrubber import MAX_READ, NO_SECRETS, Secrets, without_secrets
 from tests.support.fake_link import drop
 from tests.support.small_chat import Chat
 from tests.support.told import Talk
@@ -453,6 +453,19 @@ def test_a_secret_that_was_cut_off_is_removed_up_to_the_cut() -> None:
 def test_what_is_hidden_already_keeps_its_name() -> None:
     """A known secret is hidden alone, so that the message can still be read."""
     assert Public(Secrets(["the-token-itself"])).text('{"token": "the-token-itself"}') == '{"token": "***"}'
+
+
+def test_of_a_message_of_megabytes_only_the_beginning_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its secrets are looked for in what may be shown; one line of it is."""
+    read = []
+
+    def counted(text: str, secrets: Secrets) -> str:
+        read.append(len(text))
+        return without_secrets(text, secrets)
+
+    monkeypatch.setattr("loadtest.engine.conversation.without_secrets", counted)
+    assert Public(Secrets(["the-token-itself"])).text('"the-token-itself" ' * 10**5).startswith('"***" "***"')
+    assert sum(read) < 3 * MAX_READ
 
 
 def test_a_line_of_code_that_holds_a_secret_is_left_out() -> None:

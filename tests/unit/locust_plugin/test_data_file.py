@@ -10,7 +10,7 @@ import pytest
 from loadtest.errors import InvalidSetting
 from loadtest.locust_plugin import data_file
 from loadtest.locust_plugin.data_file import SessionData, read_data
-from loadtest.text import without_secrets
+from loadtest.scrubber import without_secrets
 
 
 @pytest.fixture

@@ -55,14 +55,10 @@ def test_a_drill_gives_one_line() -> None:
     """At its first losses, by cause; later ones are only counted, those of another drill have their own."""
     losses = DrillLosses()
 
-    def lines(now_s: float, *lost: tuple[float, str]) -> list[str]:
-        return losses.lines(split_losses(losing(*lost), WINDOWS)[0], now_s)
+    def lines(*lost: tuple[float, str]) -> list[str]:
+        return losses.lines(split_losses(losing(*lost), WINDOWS)[0])
 
-    assert lines(9.5, (9, "1012")) == []
-    assert lines(12.4, (11, "1012"), (11, "1012"), (12, "eof")) == [
-        "00:12  drill 1 ends connections: 1012 (2), FIN (1); see lost_connections= in the progress line"
-    ]
-    assert lines(13.4, (13, "1012")) == []
-    assert lines(31.5, (14, "1012"), (31, "reset")) == [
-        "00:31  drill 2 ends connections: RST (1); see lost_connections= in the progress line"
-    ]
+    assert lines((9, "1012")) == []
+    assert lines((11, "1012"), (11, "1012"), (12, "eof")) == ["drill 1 ends connections: 1012 (2), FIN (1)"]
+    assert lines((13, "1012")) == []
+    assert lines((14, "1012"), (31, "reset")) == ["drill 2 ends connections: RST (1)"]

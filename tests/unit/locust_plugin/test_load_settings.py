@@ -20,15 +20,16 @@ from loadtest.events import Data
 from loadtest.locust_plugin.load_settings import (
     LoadSettings,
     TokenSettings,
-    check_drills,
     check_rows,
     load_settings,
 )
 from loadtest.locust_plugin.parser import forget_overridden_login, given_values
-from loadtest.options import LOCUST_OPTIONS, LOGIN, SETTINGS, command_options, overridden
+from loadtest.locust_plugin.planned_moments import check_drills
+from loadtest.login_options import LOGIN, overridden
+from loadtest.options import LOCUST_OPTIONS, SETTINGS, command_options
 from loadtest.results.manifest import Plan, comparability_hash
+from loadtest.scrubber import NO_SECRETS, without_secrets
 from loadtest.statistics.margins import GATES, parse_margins
-from loadtest.text import NO_SECRETS, without_secrets
 
 EARLY, LATE = Storm(at_s=10.0, share_ratio=0.2, kind="fin"), Storm(at_s=30.0, share_ratio=0.5)
 
@@ -272,7 +273,7 @@ def test_too_few_rows_are_refused(accounts: Path, sessions: int, users: int) -> 
 def test_every_field_of_the_plan_has_its_setting() -> None:
     """A setting of the plan is in Plan, and a field of Plan is a setting or one of Locust's own."""
     of_settings = [row.plan_field for row in SETTINGS.values() if row.in_plan]
-    assert sorted([*of_settings, *LOCUST_OPTIONS, "version"]) == sorted(Plan.__struct_fields__)
+    assert sorted([*of_settings, *LOCUST_OPTIONS, "tasks", "version"]) == sorted(Plan.__struct_fields__)
 
 
 def test_a_plan_is_as_comparable_as_ever() -> None:
@@ -408,3 +409,14 @@ def test_token_settings_that_contradict_each_other(values: dict[str, Any], probl
     with pytest.raises(InvalidSetting, match=problem) as refusal:
         settings_of(**values)
     assert "abc" not in str(refusal.value)
+
+
+def test_values_of_common_headers_are_no_secrets() -> None:
+    """To hide `keep-alive` or `application/json` would garble the server's own words; a cookie is hidden."""
+    settings = settings_of(
+        headers=["Connection: keep-alive", "Accept: application/json", "Cookie: sid=s3cr3t-value"]
+    )
+    text = "keep-alive ping timeout, wants application/json, sid s3cr3t-value"
+    assert (
+        without_secrets(text, settings.secrets) == "keep-alive ping timeout, wants application/json, sid ***"
+    )

@@ -13,8 +13,8 @@ from loadtest.locust_plugin.load_settings import load_settings
 from loadtest.locust_plugin.revision import Revision, find_revision
 from loadtest.options import SETTINGS
 from loadtest.results.directory import folder_name
-from loadtest.results.manifest import SaidRevision
 from loadtest.results.revision_name import LONGEST
+from loadtest.results.said_revision import SaidRevision
 from loadtest.transport.http_health import Answer, Health
 
 HEALTH, ENDPOINT = "/api/health", "/ws/revision"

@@ -15,16 +15,17 @@ from loadtest.report.junit import junit
 from loadtest.report.markdown import summary
 from loadtest.report.terminal import print_verdict
 from loadtest.ruling import Ruling
+from loadtest.verdict.differences import Difference
 from loadtest.verdict.evidence import (
     BaselineEvidence,
     CleanupEvidence,
     ConnectEvidence,
     ErrorSeen,
-    GateResult,
     LatencyEvidence,
     MessagingEvidence,
     PassedOver,
 )
+from loadtest.verdict.gate_evidence import GateResult
 from loadtest.verdict.items import ITEMS, AnyItem, Generator, Item, Verdict
 from loadtest.verdict.loss_evidence import LossesSeen, StabilityEvidence
 from loadtest.verdict.run import judge
@@ -112,9 +113,31 @@ def test_what_failed_is_told_whatever_connect_did() -> None:
         found = verdict.item(name).summary
         assert told[name] == f"it depends on connect, which is FAIL; then: {found}"
     assert told["server_log"] == "the log ends before the run"
-    assert next_step(verdict.item("messaging"), verdict.items).startswith("look for the session")
+    assert next_step(verdict.item("messaging"), verdict.items).startswith("find the first error's session")
     assert next_step(verdict.item("latency"), verdict.items) == ""
     assert next_step(verdict.item("server_log"), verdict.items).startswith("give the whole log")
+
+
+@pytest.mark.parametrize("name", ["messaging", "reconnect", "persistence"])
+def test_no_step_is_about_drops_in_a_run_without(name: str) -> None:
+    """Such a run cannot be made without drops once more."""
+    verdict = verdict_of(**{name: (Ruling.FAIL, "of 9: 2 lost")})
+    item = verdict.item(name)
+    with_drops, without = (next_step(item, verdict.items, drops=drops) for drops in (True, False))
+    assert "--ws-drop" in with_drops
+    assert "--ws-drop" not in without
+    assert with_drops.startswith(f"{without}; ")
+
+
+def test_latency_of_an_edited_script_is_measured_anew() -> None:
+    """Neither the machine nor the length of the run is to be made alike."""
+    unlike = [Difference(what="the script's code", baseline="a", candidate="b")]
+    item = Item(
+        item="latency", verdict=Ruling.INCONCLUSIVE, summary="", evidence=LatencyEvidence(unlike=unlike)
+    )
+    assert next_step(item, verdict_of(latency=item).items).startswith(
+        "run this script against the baseline's"
+    )
 
 
 def test_where_connect_is_only_held_back_nothing_waits_for_it() -> None:
@@ -185,7 +208,7 @@ def test_latency_is_advised_by_what_it_lacks(item: AnyItem, step: str) -> None:
         (
             Generator(valid=True, figures={"send_slip_p99_ms": 0.12, "cpu_ratio": 0.3}),
             Ruling.PASS,
-            "Load generator OK: send slip p99 0.12 ms, engine's CPU 30% of a core",
+            "Load generator OK: send slip p99 0.12 ms, engine CPU 30% of a core",
         ),
         (
             Generator(
@@ -203,7 +226,7 @@ def test_latency_is_advised_by_what_it_lacks(item: AnyItem, step: str) -> None:
                 exceeded={"cpu_ratio": 0.8, "ports_ratio": 0.9},
             ),
             Ruling.NOT_JUDGED,
-            "Load generator overloaded (engine's CPU 95% of a core, limit 80%; 99% of the local ports, "
+            "Load generator overloaded (engine CPU 95% of a core, limit 80%; 99% of the local ports, "
             "limit 90%): the times shown may include its own delays",
         ),
         (
@@ -258,6 +281,7 @@ def losses(*groups: tuple[str, int, str]) -> StabilityEvidence:
             losses(("1012", 1012, "0"), ("protocol_error", 1006, "0")),
             "--ws-allow-losses 1012=2/h",
         ),
+        ("stability", losses(("flooded", 1008, "0")), "raise that limit"),
         ("stability", losses(("message_too_big", 1006, "0")), "raise WebSocketUser.max_message_bytes"),
         (
             "cleanup",
@@ -270,13 +294,13 @@ def losses(*groups: tuple[str, int, str]) -> StabilityEvidence:
         (
             "messaging",
             MessagingEvidence(counts={"corrupted": 9, "answered": 1}),
-            "the server's log; a run with",
+            "server's log; to rule out drops",
         ),
         ("messaging", MessagingEvidence(limits={"pushes_per_s": 1.0}), "is this the rate"),
         (
             "messaging",
             MessagingEvidence(limits={"pushes_per_s": 1.0}, counts={"lost": 1}),
-            "the server's log; a run with",
+            "server's log; to rule out drops",
         ),
     ],
 )
@@ -301,5 +325,5 @@ def test_a_cut_run_is_told_once_and_not_as_the_generators(capsys: pytest.Capture
         said = "the run was cut short: 20 s of 60 s"
         assert form.count(said) == 1
         assert form.index(said) < form.index("Load generator not measured")
-    assert "the run was cut short; otherwise: " in " ".join(printed.split())
+    assert "the run was cut short; until then: " in " ".join(printed.split())
     assert "verdict of v42 (GITHUB_SHA): INCONCLUSIVE" in printed

@@ -1,4 +1,4 @@
-"""How drills are shown: a row each, what happened across them, and their marks in charts."""
+"""How drills are shown: a row each, and what happened across them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from loadtest.report.drill_table import drill_moments, drill_table
+from loadtest.report.drill_table import drill_table
 from loadtest.report.tables import Untrusted
-from loadtest.report.terminal import print_table
+from loadtest.report.terminal_tables import print_table
 from loadtest.results.manifest import DrillRun
 from tests.unit.results.test_drill_recovery import DRILL, data, event, lost, of, resumed
 
@@ -71,14 +71,6 @@ def test_a_usual_drill_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_without_drills_there_is_nothing() -> None:
-    """Neither a table nor marks."""
+    """No table."""
     run = data(run=of())
     assert not drill_table(run)
-    assert drill_moments(run) == []
-
-
-def test_marks_stand_where_commands_started() -> None:
-    """One that never started has none."""
-    never = msgspec.structs.replace(DRILL, started_s=None)
-    late = msgspec.structs.replace(DRILL, started_s=20.4)
-    assert drill_moments(data(run=of(late, never))) == [(20.4, "drill")]

@@ -11,6 +11,7 @@ from loadtest.options import SETTINGS, TABLE
 from loadtest.report.judged_run import JudgedRun
 from loadtest.results.manifest import DrillRun, Manifest, ServerGauge
 from loadtest.setting import Group
+from loadtest.statistics.margins import Margin
 from loadtest.verdict.run import judge
 from tests.support.runs import manifest, plan, sound
 
@@ -19,7 +20,7 @@ ALL: dict[str, Any] = {
     "allowed_losses": ("1006=any", "2/h"),
     "cleanup_timeout_s": 40.0,
     "limits": {"p99": 200.0, "resume.p95": 1000.0},
-    "margins": {"service p50": (0.08, 0.0)},
+    "margins": {"service p50": Margin(0.08)},
     "pushes_per_s": 2.0,
     "server_gauge": ServerGauge(source=SOURCE, before=0.0, peak=9.0, after=0.0),
     "subprotocol_optional": True,

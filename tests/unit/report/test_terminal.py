@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.report.terminal import new_console, print_verdict
-from loadtest.runs.publish import publish
+from loadtest.report.terminal import print_verdict
+from loadtest.report.terminal_tables import new_console
+from loadtest.runs.publish import judge_run, publish
 from loadtest.session.recorder import ErrorTally
 from tests.support.rundirs import HOSTILE, write_run
 from tests.support.runs import manifest
@@ -30,6 +31,17 @@ def hostile_run(results: Path) -> Path:
     return write_run(results, seconds=8, errors=[error], counts={"messaging.corrupted": 3})
 
 
+def test_no_report_is_named_that_could_not_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a full disk the verdict is printed without its reports."""
+    path = write_run(tmp_path, seconds=8)
+    print_verdict(judge_run(path, results=tmp_path))
+    assert "report.html" not in capsys.readouterr().out
+    print_verdict(publish(path, results=tmp_path))
+    assert f"report   {path / 'report.html'}\n" in capsys.readouterr().out
+
+
 def test_the_table_has_every_item_and_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Item, verdict and summary, the evidence of what failed, the generator, and where to look again."""
     write_run(tmp_path, of=manifest(run_id="a"))
@@ -39,7 +51,7 @@ def test_the_table_has_every_item_and_what_to_do(tmp_path: Path, capsys: pytest.
     path = write_run(
         tmp_path,
         of=manifest(run_id="b", revision="v2.0"),
-        slower_ratio=2.0,
+        slower_ratio=3.0,
         errors=[error],
         counts={"messaging.lost": 12, "messaging.sent": 12},
     )
@@ -53,7 +65,7 @@ def test_the_table_has_every_item_and_what_to_do(tmp_path: Path, capsys: pytest.
     assert "12 x no reply" in shown
     assert "first at 00:12 in session lt-17" in shown
     assert re.search(r"service p50 +[\d.]+ ms +[\d.]+ ms +\+\d+\.\d% +\+.* 0\.2 ms +FAIL", shown)
-    assert re.search(r"[\d.]+% of service p50 \(else 5%\)", " ".join(shown.split()))
+    assert re.search(r"service p50 \([\d.]+% instead of 5%\)", " ".join(shown.split()))
     assert "Load generator OK" in shown
     assert f"loadtest report {path}" in shown
 
@@ -74,6 +86,21 @@ def test_no_foreign_text_reaches_the_terminal_as_more_than_text(
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", shown)
     assert "\\x1b[2J\\x1b]0;owned" in shown
     assert "[bold red]markup[/bold" in shown.replace("\n", "")
+
+
+@pytest.mark.parametrize("width", [25, 60, 80])
+def test_no_foreign_text_is_a_command_to_a_ci_job(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """The runner of GitHub Actions reads what a job prints; a wrapped line may begin with any word."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = "##[add-mask]FAIL " + "::error::pwn ::set-output name=x::y " * 4
+    error = ErrorTally(item="messaging", error=said, count=3, session=said, at_ns=3, example=said)
+    path = write_run(tmp_path, seconds=8, errors=[error], counts={"messaging.corrupted": 3})
+    print_verdict(publish(path, results=tmp_path))
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
+    assert r"\x3a:" in "".join(lines)
 
 
 @pytest.mark.parametrize(("variable", "coloured"), [("FORCE_COLOR", True), ("NO_COLOR", False)])

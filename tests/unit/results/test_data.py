@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from loadtest import histograms
 from loadtest.drops.plan import Storm
 from loadtest.results.data import StormRecovery
+from loadtest.results.gathering import NAMES_LIMIT, Gathering
 from loadtest.results.interval import IntervalLine, pack, second_of
-from loadtest.results.reader import NAMES_LIMIT, OTHER, ROWS_LIMIT, Gathering
+from loadtest.results.per_second import OTHER, ROWS_LIMIT
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -81,6 +83,15 @@ def test_errors_are_summed_and_keep_their_first() -> None:
     ]
     first = found.errors_of("connect")[1]
     assert (first.session, first.at_ns) == ("early", NS_PER_S // 2)
+
+
+def test_errors_that_were_taken_back_are_not_seen() -> None:
+    """A message without a reply in time that is answered late is one error, whichever interval has it."""
+    lost, late = partial(tally, "messaging", "no reply in time"), tally("messaging", "late", 2)
+    run = gathered([interval(0, errors=[lost(3)]), interval(1, errors=[lost(-2), late])])
+    assert [(one.error, one.count) for one in run.errors] == [("late", 2), ("no reply in time", 1)]
+    run = gathered([interval(0, errors=[lost(2)]), interval(1, errors=[lost(-2), late])])
+    assert [(one.error, one.count) for one in run.errors] == [("late", 2)]
 
 
 def test_names_are_bounded() -> None:
@@ -164,16 +175,18 @@ def test_the_warm_up_is_left_out_of_what_is_compared() -> None:
         [
             interval(2, samples_us={"service": [9], "connect": [7]}),
             interval(5, samples_us={"service": [10]}),
-            interval(7, samples_us={"service": [20, 20]}),
+            interval(7, samples_us={"service": [20, 20], "resume": [3]}),
             interval(8),
         ],
         manifest(run_plan=plan(warmup_s=5.0)),
     )
-    assert found.after_warmup("service") == [{10: 1}, {}, {20: 2}, {}]
+    assert found.after_warmup("service") == found.compared_rows("service") == [{10: 1}, {}, {20: 2}, {}]
+    assert found.compared_rows("connect") == [{}, {}, {7: 1}, *[{}] * 6]
+    assert found.compared_rows("resume") == [*[{}] * 7, {3: 1}, {}]
     assert histograms.buckets(found.histograms["service"]) == {10: 1, 20: 2}
     assert found.samples("connect") == 1
     assert [second.start_s for second in found.seconds["service"]] == [2.0, 5.0, 7.0]
-    assert found.seconds["service"][2].percentile_us(50) == 20
+    assert found.seconds["service"][2].carried_us([50]) == {50: 20}
 
 
 def test_a_long_run_is_kept_in_longer_rows() -> None:
@@ -252,8 +265,8 @@ def test_percentiles_of_a_second_are_those_of_the_histogram() -> None:
     """A row's percentile is HdrHistogram's own."""
     found = gathered([interval(5, samples_us={"service": range(1, 1001)})])
     row = found.seconds["service"][0]
-    for percentile in (0.01, 50, 90, 99, 99.9, 100):
-        assert row.percentile_us(percentile) == found.percentiles_us("service", [percentile])[percentile]
+    percentiles = (0.01, 50, 90, 99, 99.9, 100)
+    assert row.carried_us(percentiles) == found.percentiles_us("service", percentiles)
 
 
 STORMS = (Storm(at_s=5, share_ratio=0.5), Storm(at_s=20, share_ratio=1.0, kind="fin"))
@@ -343,8 +356,8 @@ def test_reconnect_tells_of_every_storm() -> None:
     once = [msgspec.structs.replace(event, storm=None) if event.storm else event for event in events]
     item = judge(gathered([interval(0, seconds=30, counts=counts, lifecycle=once)], of)).item("reconnect")
     assert item.verdict is Ruling.INCONCLUSIVE
-    assert f"the storm {STORMS[1]} met no session" in item.summary
-    assert "or its share of 100 sessions is none" in item.summary
+    assert f"the storm {STORMS[1]} hit no session" in item.summary
+    assert "drop at least one of 100" in item.summary
 
 
 @pytest.mark.parametrize(

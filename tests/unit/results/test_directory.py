@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,21 @@ def test_results_that_cannot_be_written_are_refused_early(tmp_path: Path) -> Non
         RunWriter(in_the_way, manifest())
     check_writable(tmp_path / "new" / "results")
     assert list((tmp_path / "new" / "results").iterdir()) == []
+
+
+def test_a_full_disk_is_refused_with_the_room_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much a run needs, and what to do."""
+
+    def full(**_options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(ResultsUnwritable) as refused:
+        check_writable(tmp_path)
+    assert str(refused.value).endswith(
+        "No space left on device (a run needs at least 1 MiB). "
+        "Make room, or choose another folder (--ws-results; loadtest: --results)"
+    )
 
 
 def test_two_runs_never_share_a_directory(tmp_path: Path) -> None:

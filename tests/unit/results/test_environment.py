@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ from loadtest.results.environment import RunStart, beginning, boot_id
 from loadtest.results.manifest import Manifest
 from tests.support.runs import plan
 
+X86 = "Intel(R) Xeon(R) CPU @ 2.20GHz"
+
 
 def test_a_new_manifest_tells_host_and_versions() -> None:
     """What a reader needs to repeat the run."""
@@ -21,8 +24,34 @@ def test_a_new_manifest_tells_host_and_versions() -> None:
     assert {"python", "loadtest", "websockets", "hdrhistogram"} <= made.versions.keys()
     assert made.host.cpus >= 1
     assert made.host.memory_mb > 0
+    assert made.host.model == environment.cpu_model()
     assert not made.complete
     assert made.run_id != beginning()["run_id"]
+
+
+@pytest.mark.parametrize(
+    ("told", "model"),
+    [
+        ("processor\t: 0\nmodel\t\t: 85\nmodel name\t: Intel(R) Xeon(R) CPU  @ 2.20GHz\n", X86),
+        ("processor\t: 0\nBogoMIPS\t: 108.00\nModel\t\t: Raspberry Pi 4\n", "Raspberry Pi 4"),
+        ("processor\t: 0\ncpu\t\t: POWER9, altivec supported\n", "POWER9, altivec supported"),
+        ("processor\t: 0\nBogoMIPS\t: 48.00\n", "of platform"),
+        ("", "of platform"),
+        (None, "of platform"),
+        ("model name\t: a\x1b[2Jb\n", "a\\x1b[2Jb"),
+        (f"model name\t: {'x' * 5000}\n", f"{'x' * 97}..."),
+    ],
+    ids=["x86", "a board", "POWER", "no name", "empty", "no such file", "hostile", "long"],
+)
+def test_the_cpus_model(
+    told: str | None, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the kernel names it, else as Python knows it, in one short line of plain characters."""
+    if told is not None:
+        (tmp_path / "cpuinfo").write_text(told)
+    monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(platform, "processor", lambda: "of platform")
+    assert environment.cpu_model() == model
 
 
 def test_a_runs_start_is_one_moment_on_both_clocks() -> None:

@@ -19,9 +19,9 @@ from loadtest import histograms
 from loadtest.errors import MalformedInterval
 from loadtest.results.identities import Identities
 from loadtest.results.interval import BYTES_LIMIT, PackedInterval, decode, encode, has_texts, pack
+from loadtest.scrubber import MAX_READ, NO_SECRETS, Secrets
 from loadtest.session.recorder import COUNTS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
 from loadtest.session.schedule import NS_PER_S
-from loadtest.text import NO_SECRETS, Secrets
 from tests.support.effort import effort
 from tests.support.runs import interval, tally
 
@@ -139,6 +139,16 @@ def test_ids_that_the_server_gave_stay_different() -> None:
         assert len(stored) <= 200
         assert stored.isprintable()
         assert token not in stored
+
+
+def test_of_a_very_long_id_only_the_beginning_is_read() -> None:
+    """What follows may be a secret: such ids stay different, and each run tells them in another way."""
+    one, other = ("x" * MAX_READ + SECRET + end for end in "ab")
+    known = Secrets([SECRET])
+    assert len({known_as(one, known), known_as(other, known), known_as(one, known, run_id="another")}) == 3
+    assert known_as(one, known) == known_as(one, known)
+    assert len(str(known_as(one, known))) <= 200
+    assert str(known_as(SECRET * MAX_READ, known)).startswith("*** ")
 
 
 @given(st.text(st.characters(), max_size=500))

@@ -1,22 +1,32 @@
 """What a run directory keeps of a server's log: written, read back, bounded, without secrets."""
 
 import json
+import os
 import random
 import string
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from loadtest.errors import ResultsUnwritable, RunUnreadable
 from loadtest.results import log_file as module
-from loadtest.results.log_file import LogWriter, read_drops, read_known_sessions, read_server_log
+from loadtest.results.log_file import (
+    LogWriter,
+    ServerLog,
+    errors_per_s,
+    read_drops,
+    read_known_sessions,
+    read_server_log,
+)
 from loadtest.results.reader import read_manifest
+from loadtest.scrubber import Secrets
 from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
 from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Counts, Level
 from loadtest.serverlog.rules import LogClass, load_rules
-from loadtest.text import Secrets
+from loadtest.session.schedule import NS_PER_S
 from tests.support.rundirs import KINDS, SESSIONS, write_run
 
 WRONG = KeptRecord(
@@ -45,6 +55,19 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert log is not None
     assert log.records == [WRONG, OTHERS]
     assert log.reading == reading
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device to write to")
+def test_a_full_disk_is_told_once(tmp_path: Path) -> None:
+    """What cannot be written is an error of one line; closing the file does not raise it again."""
+    with LogWriter(tmp_path) as writer, open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), writer._file.fileno())
+        with pytest.raises(ResultsUnwritable, match="No space left"):
+            writer.append([WRONG])
+        with pytest.raises(ResultsUnwritable, match="No space left"):
+            writer.finish(ReadStats())
+        writer.close()
+        assert writer._file.closed
 
 
 def test_a_run_without_a_log_has_none(tmp_path: Path) -> None:
@@ -139,6 +162,24 @@ def test_whatever_a_log_holds_can_be_kept(tmp_path: Path) -> None:
     assert log is not None
     assert log.records == kept
     assert any(one.level is Level.ERROR for one in kept)
+
+
+def test_errors_by_second_are_at_the_tools_clock() -> None:
+    """The server's clock is 3 s ahead, arrivals are by ours. What has no time in the run is left out."""
+
+    def record(at_s: float | None, level: Level = Level.ERROR, **of: Any) -> KeptRecord:
+        at_ns = None if at_s is None else int((1000 + at_s) * NS_PER_S)
+        return KeptRecord(level=level, log_class=LogClass.REAL_ERROR, at_ns=at_ns, **of)
+
+    log = ServerLog(
+        [
+            *(record(5.2), record(5.9, Level.CRITICAL), record(4.9), record(12.99)),
+            *(record(2.5, arrival=True), record(5.2, Level.WARNING), record(None), record(2.9), record(13.0)),
+        ],
+        None,
+    )
+    found = errors_per_s(log, started_unix_ns=1000 * NS_PER_S, length_s=10, clock_offset_s=3)
+    assert found == {1: 1, 2: 3, 9: 1}
 
 
 def test_drops_and_ends_are_those_of_the_run(tmp_path: Path) -> None:

@@ -95,6 +95,17 @@ def test_storms_that_cannot_be_are_not_read(storm: str) -> None:
         msgspec.convert(plain, type=Manifest)
 
 
+@pytest.mark.parametrize(("name", "one"), [("storms", {"at_s": 1, "share_ratio": 0.5}), ("drills_at_s", 1)])
+def test_a_plan_of_too_many_moments_is_not_read(name: str, one: object) -> None:
+    """A report of 40,000 storms would take minutes."""
+    plain = msgspec.to_builtins(manifest())
+    plain["plan"][name] = [one] * 1000
+    msgspec.convert(plain, type=Manifest)
+    plain["plan"][name] = [one] * 1001
+    with pytest.raises(msgspec.ValidationError, match=rf"plan\.{name}"):
+        msgspec.convert(plain, type=Manifest)
+
+
 @given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=30))
 def test_no_manifest_holds_a_secret(text: str) -> None:
     """Wherever a token stands in the URL or in the path's query, run.json does not have it."""
@@ -120,7 +131,7 @@ def test_the_paths_placeholders_stay() -> None:
 
 def test_margins_are_no_part_of_the_plan() -> None:
     """They change nothing of what was measured: runs with others stay comparable."""
-    one, other = manifest(), manifest(margins={"service p50": Margin(0.5)})
+    one, other = manifest(), manifest(margins={"service p50": Margin(0.5, 200)})
     assert one.comparability_hash == other.comparability_hash == comparability_hash(other.plan)
     assert other.gates == parse_margins(["p50=50%"])
 

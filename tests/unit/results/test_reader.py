@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import RunUnreadable
+from loadtest.histograms import new_histogram
+from loadtest.results import gathering
 from loadtest.results.directory import EVENTS, HISTOGRAMS, INTERVALS, MANIFEST
-from loadtest.results.manifest import WorkerShare
+from loadtest.results.hlog import line
+from loadtest.results.origin import WorkerShare
 from loadtest.results.reader import FILE_LIMIT, LINE_LIMIT, read_run
 from loadtest.verdict.run import judge
 from tests.support.effort import effort
@@ -70,6 +73,22 @@ def test_a_damaged_line_is_told_with_file_and_line(tmp_path: Path, name: str, li
     lines = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(b"".join([*lines[:6], line + b"\n", *lines[6:]]))
     with pytest.raises(RunUnreadable, match=rf"{name}: line 7: "):
+        read_run(file.parent)
+
+
+def test_histograms_of_more_values_than_a_run_has_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few bytes of a line can stand for 23,552 values, and a small file for more than the memory holds."""
+    monkeypatch.setattr(gathering, "CELLS_LIMIT", 50)
+    file = written(tmp_path) / HISTOGRAMS
+    assert read_run(file.parent).manifest.complete  # its own few values are within the limit
+    full = new_histogram()
+    for value_us in range(1, 100):
+        full.record_value(value_us)
+    with file.open("a") as lines:
+        lines.write(line("service", start_ns=0, stop_ns=10**9, histogram=full))
+    with pytest.raises(RunUnreadable, match=rf"{HISTOGRAMS}: line \d+: it holds over 50 different times"):
         read_run(file.parent)
 
 

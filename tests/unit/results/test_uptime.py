@@ -53,6 +53,29 @@ def test_losses_are_grouped_by_cause_code_and_reason() -> None:
     assert (found.lost, found.lost_by_code) == (7, {1006: 5, 1011: 2})
 
 
+def test_floods_over_the_same_limit_are_one_group() -> None:
+    """However much it was; the largest is the example. Reasons of a server are never put together."""
+    messages, frames = (
+        "in 1 s, limit 100,000 (--ws-max-messages-per-s)",
+        "in 1 s, limit 200,000 (--ws-max-frames-per-s)",
+    )
+    found = uptime_of(
+        *(
+            lost(at, "a", "flooded", detail=f"{count} messages {messages}")
+            for at, count in enumerate(("155,461", "1,171,845", "999,999"), 1)
+        ),
+        lost(4, "a", "flooded", detail=f"204,801 frames {frames}"),
+        lost(5, "a", "4000", 4000, detail="after 1 s"),
+        lost(6, "a", "4000", 4000, detail="after 2 s"),
+    )
+    assert [(group.reason, group.count) for group in found.losses] == [
+        (f"1,171,845 messages {messages}", 3),
+        (f"204,801 frames {frames}", 1),
+        ("after 1 s", 1),
+        ("after 2 s", 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("cause", "code", "counted_as"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -11,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import ResultsUnwritable
-from loadtest.results.directory import EVENTS
+from loadtest.results import directory
+from loadtest.results.directory import EVENTS, HISTOGRAMS, INTERVALS
 from loadtest.results.environment import beginning
 from loadtest.results.interval import pack
 from loadtest.results.manifest import DrillRun, Manifest
 from loadtest.results.reader import read_run
 from loadtest.results.writer import RunWriter
 from loadtest.runs.verdict_file import write_verdict
+from loadtest.scrubber import Secrets
 from loadtest.session.recorder import Lifecycle
-from loadtest.text import Secrets
 from loadtest.verdict.run import judge
 from tests.support.effort import effort
 from tests.support.runs import gathered, interval, manifest, plan, tally
@@ -99,6 +101,31 @@ def test_a_run_that_failed_keeps_what_was_delivered(tmp_path: Path) -> None:
     assert found.manifest.complete is False
     assert found.manifest.missing_workers == [2]
     assert len(found.manifest.workers) == 2
+
+
+def test_what_cannot_be_written_at_the_end_keeps_nothing_else_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first error is raised, all deleted files are tried, and all are closed."""
+    tried = []
+
+    def restore(path: Path, _file: object) -> None:
+        tried.append(path.name)
+        if len(tried) < 3:
+            raise ResultsUnwritable(path, f"no room for file {len(tried)}")
+
+    monkeypatch.setattr(directory, "restore", restore)
+    for first, problem in ((None, "no room for file 1"), ("the disk is full", "the disk is full")):
+        tried.clear()
+        writer = RunWriter(tmp_path / problem, manifest())
+        files = list(writer._files)
+        if first is not None:
+            writer.append(pack(interval(0, samples_us={"service": [5]}), 0))
+            monkeypatch.setattr(writer, "_write", Mock(side_effect=ResultsUnwritable(tmp_path, first)))
+        with pytest.raises(ResultsUnwritable, match=problem):
+            writer.finish(ENDED_AT)
+        assert sorted(tried) == sorted([HISTOGRAMS, EVENTS, INTERVALS])
+        assert all(file.closed for file in files)
 
 
 @effort(15)

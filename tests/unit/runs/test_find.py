@@ -143,6 +143,24 @@ def test_a_failed_tool_is_seen_in_the_list(tmp_path: Path, capsys: pytest.Captur
     assert [re.split("  +", rows[run_id].strip())[-2] for run_id in "abc"] == ["yes", "no", "tool failed"]
 
 
+def test_a_table_has_the_id_of_a_duel_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of a duel takes two lines at most on a narrow terminal; JSON has the folder's name."""
+    name = "20261129T134509Z-1b43b42e"
+    of = manifest(run_id="0a1b2c3d", revision="main-fb3c2d1")
+    path = write_run(tmp_path, of=of, seconds=1)
+    (tmp_path / "duels" / name).mkdir(parents=True)
+    pairs = [{"a": str(path.relative_to(tmp_path)), "b": "other"}]
+    (tmp_path / "duels" / name / "duel.json").write_text(json.dumps({"pairs": pairs}))
+    listing = list_runs(tmp_path)
+    assert [run.note for run in listing.runs] == [f"duel {name}"]
+    print_sheet(listing_sheet(listing, tmp_path))
+    shown = capsys.readouterr().out
+    assert "1b43b42e" in shown
+    assert "20261129T134509Z" not in shown
+    rows = shown.split("note", 1)[1].partition("1 run in")[0].splitlines()
+    assert len([row for row in rows if row.strip(" ─")]) <= 2, shown
+
+
 def test_the_list_tells_drills_and_duels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A duel.json that is damaged, or hostile, names no run and breaks no list."""
     drill = DrillRun(at_s=1.0, command="true")

@@ -1,97 +1,169 @@
-"""Bytes cut into lines and objects."""
+"""Every carrier with every logger: what was said is read back."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.serverlog.carriers import MAX_FRAME, Frame, Frames, LineFrames, ObjectFrames
+from loadtest.serverlog.log_reader import LogReader
+from loadtest.serverlog.records import Level, LogRecord
+from tests.support.log_writers import CARRIERS, LOGGERS, Said
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=10),
-    lambda children: (
-        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3)
-    ),
-    max_leaves=8,
+START_MS = 1_795_530_035_107
+TEXTS = (
+    "Client disconnected (session=s-1, code=1001)",
+    "websocket: close 1006 (abnormal closure): unexpected EOF",
+    "Connection reset by peer",
+    "KeyError 'thread' while handling a message",
 )
-objects = st.lists(st.dictionaries(st.text(max_size=8), values, max_size=4), max_size=6)
+COARSER = {"tomcat": Level.ERROR, "tracing json": Level.ERROR, "slog json": Level.ERROR}
+"""Loggers that have no name for CRITICAL."""
+
+levels = st.lists(st.sampled_from(Level), min_size=1, max_size=12)
+words = st.text(st.characters(codec="utf-8", categories=["L"]), min_size=1, max_size=12)
+sentences = st.lists(words, min_size=1, max_size=6).map(lambda found: "client x " + " ".join(found))
 
 
-def fed(frames: Frames, data: bytes, size: int) -> list[Frame]:
-    """All frames of some bytes that come in chunks of a size."""
-    found = [frame for at in range(0, len(data), size) for frame in frames.feed(data[at : at + size])]
-    return found + frames.flush()
+def read_back(carrier: str, logger: str, said: Sequence[Said]) -> list[LogRecord]:
+    """The records of a log that a logger wrote and a carrier wrapped, oldest first."""
+    lines = [(line, one) for one in said for line in LOGGERS[logger].line(one).split("\n")]
+    reader = LogReader()
+    found = reader.feed(CARRIERS[carrier].wrap(lines).encode()) + reader.finish()
+    assert reader.counts.broken == reader.counts.stray == 0
+    return sorted(found, key=lambda record: record.at_ns or 0)
+
+
+def check(carrier: str, logger: str, said: Sequence[Said]) -> None:
+    """Level, time and text of each record are what was said."""
+    found = read_back(carrier, logger, said)
+    assert len(found) == len(said)
+    unit_ms = LOGGERS[logger].unit_ms or CARRIERS[carrier].unit_ms
+    for record, one in zip(found, said, strict=True):
+        coarser = COARSER.get(logger, Level.CRITICAL)
+        assert record.level == min(one.level, coarser)
+        assert record.message.endswith(one.text)
+        if unit_ms:
+            assert record.at_ns is not None
+            assert abs(record.at_ns // 10**6 - one.at_ms) < unit_ms
+        else:
+            assert record.at_ns is None
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_what_was_said_is_read_back(carrier: str) -> None:
+    """Each logger through each carrier, at each level."""
+    said = [
+        Said(level, START_MS + number * 61_000, "app.ws", TEXTS[number % len(TEXTS)])
+        for number, level in enumerate([*Level, *Level])
+    ]
+    for logger in LOGGERS:
+        check(carrier, logger, said)
+
+
+@given(st.sampled_from(sorted(CARRIERS)), st.sampled_from(sorted(LOGGERS)), levels, sentences)
+def test_any_text_is_read_back(carrier: str, logger: str, found: list[Level], text: str) -> None:
+    """Whatever the text and the order of levels."""
+    check(
+        carrier,
+        logger,
+        [Said(level, START_MS + at * 61_000, "app.ws", text) for at, level in enumerate(found)],
+    )
 
 
 @given(
-    st.lists(st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=20),
-    st.integers(1, 30),
+    st.lists(
+        st.tuples(st.sampled_from(sorted(CARRIERS)), st.sampled_from(sorted(LOGGERS))), min_size=2, max_size=5
+    )
 )
-def test_lines_do_not_depend_on_chunks(lines: list[bytes], size: int) -> None:
-    """Whatever the size of the chunks, the lines and their numbers are those of the whole."""
-    data = b"".join(line + b"\n" for line in lines)
-    assert fed(LineFrames(), data, size) == list(enumerate(lines, 1))
+def test_one_log_may_mix_carriers_and_loggers(kinds: list[tuple[str, str]]) -> None:
+    """Each line finds its own carrier and format; what is one array or table as a whole is no line."""
+    whole = ("aws logs get", "gcloud --format", "gcloud gke", "gcloud yaml", "gcloud csv")
+    kinds = [
+        (carrier, logger) for carrier, logger in kinds if not carrier.startswith(whole) and logger != "dotnet"
+    ]
+    log, said = "", []
+    for number, (carrier, logger) in enumerate(kinds):
+        one = Said(Level.WARNING, START_MS + number * 61_000, "app.ws", f"client number {number} waits")
+        said.append(one)
+        log += CARRIERS[carrier].wrap([(LOGGERS[logger].line(one), one)])
+    reader = LogReader()
+    found = reader.feed(log.encode()) + reader.finish()
+    assert sorted(
+        (record.level, record.message.endswith(one.text))
+        for record, one in zip(sorted(found, key=lambda r: r.line), said, strict=True)
+    ) == [(Level.WARNING, True)] * len(said)
 
 
-@given(objects, st.sampled_from([None, 2]), st.integers(1, 50))
-def test_objects_of_an_array_do_not_depend_on_chunks(
-    elements: list[dict[str, Any]], indent: int | None, size: int
-) -> None:
-    """Whatever the chunks and the layout, the array's objects are found whole and in order."""
-    data = json.dumps(elements, indent=indent).encode()
-    frames = ObjectFrames()
-    assert [json.loads(frame) for _, frame in fed(frames, data, size)] == elements
-    assert (frames.broken, frames.cut) == (0, 0)
+def test_partial_lines_of_containerd_are_joined() -> None:
+    """A long line comes in parts, those of standard error between those of standard output."""
+    log = (
+        "2026-11-24T14:20:35.1Z stdout P ERROR: a\n2026-11-24T14:20:35.1Z stderr F INFO: b\n"
+        "2026-11-24T14:20:35.2Z stdout F bc\n"
+    )
+    reader = LogReader()
+    found = reader.feed(log.encode()) + reader.finish()
+    assert {(record.level, record.message) for record in found} == {(Level.ERROR, "abc"), (Level.INFO, "b")}
 
 
-def test_objects_are_numbered_by_their_first_line() -> None:
-    """An object's number is the line it begins on."""
-    data = b'[\n  {\n    "a": 1\n  },\n  {\n    "a": 2\n  }\n]\n'
-    assert [number for number, _ in fed(ObjectFrames(), data, 7)] == [2, 5]
+def test_pods_may_alternate() -> None:
+    """A traceback of one pod between the lines of another stays its own."""
+    log = (
+        "[pod/a/chat] ERROR: failed\n[pod/b/chat] INFO: fine\n"
+        "[pod/a/chat] Traceback (most recent call last):\n[pod/b/chat] INFO: fine\n[pod/a/chat] KeyError: 1\n"
+    )
+    reader = LogReader()
+    found = reader.feed(log.encode()) + reader.finish()
+    assert sorted((record.level, record.exception) for record in found) == [
+        (Level.INFO, ""),
+        (Level.INFO, ""),
+        (Level.ERROR, "KeyError: 1"),
+    ]
 
 
-def test_a_damaged_object_does_not_take_the_next_with_it() -> None:
-    """A string that never ends is a damaged object; the next one is found again."""
-    data = b'[\n  {"message": "torn off\n  },\n  {"message": "whole"}\n]\n'
-    frames = ObjectFrames()
-    assert [frame for _, frame in fed(frames, data, 9)] == [b'{"message": "whole"}']
-    assert frames.broken == 1
+def test_a_severity_by_stream_is_no_level() -> None:
+    """GKE gives ERROR to all of standard error, systemd INFO to all of standard output."""
+    entries = [
+        {"textPayload": "client left", "severity": "ERROR", "logName": "projects/p/logs/stderr"},
+        {"MESSAGE": "client left", "PRIORITY": "6", "_TRANSPORT": "stdout"},
+    ]
+    for entry in entries:
+        reader = LogReader()
+        (record,) = reader.feed(json.dumps(entry).encode() + b"\n") + reader.finish()
+        assert record.level is None
+        assert reader.counts.unlevelled == 1
+        assert "client left" in reader.counts.examples[0]
 
 
-def test_an_object_that_never_ends_is_counted() -> None:
-    """What is open at the end is damaged."""
-    frames = ObjectFrames()
-    assert fed(frames, b'[{"a": {"b": 1}', 4) == []
-    assert frames.broken == 1
+MORE = {
+    "stern": "chat-7d9f8b6c5-abcde \u203a chat {}",
+    "kubetail": "[chat-7d9f8b6c5-abcde] {}",
+    "pm2": "0|chat     | {}",
+    "pm2 --timestamp": "0|chat     | 2026-11-24T14:20:35: {}",
+    "foreman": "14:20:35 web.1  | {}",
+    "cf": "   2026-11-24T14:20:35.10+0000 [APP/PROC/WEB/0] OUT {}",
+    "journalctl -o short-monotonic": "[ 1234.107123] host chat[7]: {}",
+}
 
 
-def test_a_megabyte_line_is_cut_and_the_next_is_read() -> None:
-    """A line over the limit keeps its beginning, in chunks of any size, and the next stands by itself."""
-    data = b"x" * (3 * MAX_FRAME) + b"\nnext\n"
-    for size in (1_000, 64 * 1024, len(data)):
-        frames = LineFrames()
-        (first, second) = fed(frames, data, size)
-        assert first == (1, b"x" * MAX_FRAME)
-        assert second == (2, b"next")
-        assert frames.cut == 1
-
-
-def test_an_object_too_large_is_left_out() -> None:
-    """An object over the limit is counted and left out, and the next one is found."""
-    data = b'[{"a": "' + b"x" * (2 * MAX_FRAME) + b'"}, {"a": 1}]'
-    for size in (1_000, 64 * 1024, len(data)):
-        frames = ObjectFrames()
-        assert [frame for _, frame in fed(frames, data, size)] == [b'{"a": 1}']
-        assert frames.cut == 1
-
-
-@given(
-    st.lists(st.sampled_from([b"{", b"}", b"[", b'"', b"\\", b"\n", b"x", b","]), max_size=60),
-    st.integers(1, 9),
-)
-def test_any_structure_is_survived(parts: list[bytes], size: int) -> None:
-    """No sequence of brackets, quotes and newlines raises; every frame is one object's bytes."""
-    for _, frame in fed(ObjectFrames(), b"".join(parts), size):
-        assert frame.startswith(b"{")
-        assert frame.endswith(b"}")
+@pytest.mark.parametrize("carrier", MORE)
+def test_what_stands_before_a_line_hides_no_level(carrier: str) -> None:
+    """The server's levels are read, and its traceback is one record's."""
+    lines = [
+        "INFO:     connection closed",
+        "ERROR:    boom",
+        "Traceback (most recent call last):",
+        '  File "/app/ws.py", line 3, in f',
+        "KeyError: 'x'",
+        "2026-11-24 14:20:36,107 - chat - WARNING - slow",
+    ]
+    reader = LogReader()
+    found = (
+        reader.feed("".join(MORE[carrier].format(line) + "\n" for line in lines).encode()) + reader.finish()
+    )
+    assert [(str(record.level), record.message, record.exception) for record in found] == [
+        ("20", "connection closed", ""),
+        ("40", "boom", "KeyError: 'x'"),
+        ("30", "slow", ""),
+    ]

@@ -8,7 +8,9 @@ import pytest
 
 from loadtest.errors import InvalidSetting
 from loadtest.serverlog import follow as module
-from loadtest.serverlog.follow import FileSource, Follower, StandardInput, follow, follow_command
+from loadtest.serverlog import growing_file
+from loadtest.serverlog.follow import Follower, StandardInput, follow, follow_command
+from loadtest.serverlog.growing_file import FileSource
 from loadtest.serverlog.records import LogRecord
 
 NOW_NS = 1_795_443_815_000_000_000
@@ -147,7 +149,7 @@ def test_what_takes_the_logs_place_is_told(log: Path, followed: Follower) -> Non
 def test_a_poll_is_bounded(log: Path, followed: Follower, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log that grows faster than it is read is read in parts, and the follower says that it is behind."""
     monkeypatch.setattr(module, "POLL_BYTES", 10)
-    monkeypatch.setattr(module, "CHUNK", 10)
+    monkeypatch.setattr(growing_file, "CHUNK", 10)
     add(log, "INFO:     a\nINFO:     b\n")
     followed.poll(NOW_NS)
     assert followed.behind

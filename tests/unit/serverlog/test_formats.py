@@ -6,8 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.serverlog.formats import KNOWN_FORMATS, TextFormat, by_fitness, known_formats
+from loadtest.serverlog.formats import KNOWN_FORMATS, TextFormat
+from loadtest.serverlog.heads import Heads
+from loadtest.serverlog.log_reader import LogReader
 from loadtest.serverlog.records import Level
+
+UNNAMED = (
+    "%(levelprefix)s %(message)s",
+    "%(levelname)s:%(name)s:%(message)s",
+    "%(asctime)s | %(levelname)-8s | %(name)s:%(funcName)s:%(lineno)d - %(message)s",
+    "%(asctime)s | %(levelname)s | %(name)s | %(message)s",
+    "%(asctime)s - %(name)s - %(levelname)s - %(message)s",
+    "%(asctime)s [%(levelname)s] %(name)s: %(message)s",
+    "%(asctime)s %(levelprefix)s %(message)s",
+    "%(asctime)s - %(levelprefix)s %(message)s",
+    "%(asctime)s:%(levelname)s:%(name)s:%(message)s",
+    "%(asctime)s %(levelname)s %(name)s: %(message)s",
+    "%(asctime)s %(name)s %(levelname)s %(message)s",
+)
+"""Formats that `auto` reads as well as a format string does, so that they have no name."""
 
 CREATED = 1_795_443_815.123
 CREATED_NS = 1_795_443_815_123_000_000
@@ -23,7 +40,7 @@ def written(template: str, level: int, message: str) -> str:
     return formatter.format(record)
 
 
-@pytest.mark.parametrize("template", KNOWN_FORMATS.values(), ids=KNOWN_FORMATS.keys())
+@pytest.mark.parametrize("template", [*KNOWN_FORMATS.values(), *UNNAMED])
 @pytest.mark.parametrize("level", Level)
 def test_known_formats_read_what_logging_writes(template: str, level: Level) -> None:
     """Each known format gives back level, message, and where it has them, logger and time."""
@@ -38,17 +55,28 @@ def test_known_formats_read_what_logging_writes(template: str, level: Level) -> 
 
 
 @pytest.mark.parametrize("template", KNOWN_FORMATS.values(), ids=KNOWN_FORMATS.keys())
-def test_the_fittest_format_is_found(template: str) -> None:
-    """Of all known formats the one tried first reads a log's lines as the one that wrote them does."""
-    lines = [written(template, level, f"message {level}") for level in Level]
-    first = by_fitness(known_formats(), lines)[0]
-    own = TextFormat(template)
-    for line in lines:
-        theirs, ours = first.parse(line), own.parse(line)
-        assert theirs is not None
-        assert ours is not None
-        assert (theirs.level, theirs.at_ns) == (ours.level, ours.at_ns)
-        assert theirs.message.endswith(ours.message)
+def test_known_formats_need_no_name(template: str) -> None:
+    """Without a format, a line's time, level and text are those that its format reads."""
+    for level in Level:
+        line = written(template, level, "Client disconnected (session=s-1, code=1000)")
+        found, named = Heads().of(line), TextFormat(template).parse(line)
+        assert found is not None
+        assert named is not None
+        assert (found.level, found.at_ns) == (named.level, named.at_ns)
+        assert found.message.endswith(named.message)
+
+
+@pytest.mark.parametrize("template", UNNAMED)
+@pytest.mark.parametrize("message", ["Client disconnected (session=s-1, code=1000)", "boom: x failed"])
+def test_formats_without_a_name_need_none(template: str, message: str) -> None:
+    """A format that cannot be named is read to the last field without its name."""
+    for level in Level:
+        line = written(template, level, message)
+        reader, named = LogReader(), TextFormat(template).parse(line)
+        assert named is not None
+        (found,) = reader.feed(line.encode() + b"\n") + reader.finish()
+        fields = (found.level, found.at_ns, found.logger.partition(":")[0], found.message)
+        assert fields == (named.level, named.at_ns, named.logger, named.message)
 
 
 def test_a_format_of_ones_own() -> None:
@@ -81,7 +109,9 @@ def test_a_time_without_date_is_none() -> None:
 )
 def test_other_lines_are_no_heads(line: str) -> None:
     """A line without a level that exists begins no record."""
-    assert all(known.parse(line) is None for known in known_formats())
+    assert all(TextFormat(known).parse(line) is None for known in KNOWN_FORMATS.values())
+    found = Heads().of(line)
+    assert found is None or found.level is None
 
 
 @pytest.mark.parametrize(
@@ -103,8 +133,21 @@ def test_bad_formats_are_refused(template: str) -> None:
 @given(st.text(alphabet="-: |[]%.aA0/\t", max_size=5_000))
 def test_no_line_takes_long_or_raises(line: str) -> None:
     """Lines made of what separates fields neither raise nor backtrack without end."""
-    for known in known_formats():
-        known.parse(line)
-    for prefix in ("2026-11-23 14:23:35 ", "[2026-11-23 14:23:35] ", "INFO:"):
-        for known in known_formats():
-            known.parse(prefix + line * 10)
+    formats = [TextFormat(template) for template in KNOWN_FORMATS.values()]
+    for text in (
+        line,
+        *(prefix + line * 10 for prefix in ("2026-11-23 14:23:35 ", "[2026-11-23 14:23:35] ", "INFO:")),
+    ):
+        Heads().of(text)
+        for known in formats:
+            known.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-23 14:23:35,123 client said ERROR", "2026/11/23 14:23:35 it is an ERROR: no", "no ERROR here"],
+)
+def test_a_level_within_a_text_is_none(text: str) -> None:
+    """Only what a logger writes stands before a level: more than one plain word is a message."""
+    found = Heads().of(text)
+    assert found is None or found.level is None

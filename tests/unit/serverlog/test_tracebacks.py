@@ -4,6 +4,7 @@ import asyncio
 import traceback
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,3 +133,45 @@ def test_any_lines_are_survived(lines: list[str]) -> None:
     tail = tail_of(lines)
     assert tail.exception.isprintable()
     assert all(line.isprintable() for line in tail.text().split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "exception", "cause"),
+    [
+        (
+            [
+                "java.io.IOException: no",
+                "\tat a.B.c(B.java:1)",
+                "Caused by: java.sql.SQLException: db",
+                "\tat d.E",
+            ],
+            "java.io.IOException: no",
+            "java.sql.SQLException: db",
+        ),
+        (
+            [
+                "      System.IO.IOException: gone",
+                "       ---> System.Net.Sockets.SocketException (104): reset",
+                "         at System.X() in /app/x.cs:line 3",
+            ],
+            "System.IO.IOException: gone",
+            "System.Net.Sockets.SocketException (104): reset",
+        ),
+        (
+            ["TypeError: x is not a function", "    at foo (/app/a.js:1:2)"],
+            "TypeError: x is not a function",
+            "",
+        ),
+        (
+            ["** (KeyError) key :thread not found", "    (chat 0.1.0) lib/chat.ex:12: Chat.join/2"],
+            "** (KeyError) key :thread not found",
+            "",
+        ),
+    ],
+    ids=["java", "dotnet", "node", "elixir"],
+)
+def test_tracebacks_of_other_languages(lines: list[str], exception: str, cause: str) -> None:
+    """The exception above its frames, and its root cause."""
+    tail = tail_of(lines)
+    assert (tail.exception, tail.cause) == (exception, cause)
+    assert tail.framed

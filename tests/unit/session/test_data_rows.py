@@ -179,6 +179,13 @@ def test_errors_never_quote_the_file(data: st.DataObject) -> None:
     assert not any(part in said for part in ("hunter", "correct", "horse"))
 
 
+def test_more_rows_than_sessions_are_asked_for_with_the_reason() -> None:
+    """Locust does not say which worker gets which users."""
+    asked = too_few_rows(5, 10, "any of 2 workers may hold all users of Chat")
+    told = "--ws-data has 5 rows, and 10 are needed: any of 2 workers may hold all users of Chat"
+    assert str(asked) == told
+
+
 def test_too_few_rows_are_named_with_the_sessions() -> None:
     """Before the run and during it, in the same words."""
     assert str(too_few_rows(1, 1000)) == (

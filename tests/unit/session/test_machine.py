@@ -290,7 +290,7 @@ class TestOutages:
         assert (record.attempt, record.tcp_ns, record.resume_ns) == (2, MS, MS)
         assert record.outage_ns == 707 * MS - MS
         assert link.samples_ms("outage") == [706]
-        assert link.samples_ms("resume") == [1]
+        assert link.samples_ms("resume") == [4]  # the attempt that succeeded, from its first phase on
         assert len(link.samples_ms("connect")) == 1
 
     def test_backoff_grows_and_starts_anew(self) -> None:

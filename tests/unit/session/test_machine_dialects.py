@@ -1,11 +1,13 @@
 """What a session makes of its dialect: messages beside requests, identities, heartbeats, and mistakes."""
 
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from loadtest.dialects.base import (
+    MAX_RECORDS,
     Dialect,
     Established,
     Failed,
@@ -15,14 +17,14 @@ from loadtest.dialects.base import (
     StreamPart,
     Unreadable,
 )
+from loadtest.dialects.calls import HOPELESS_READS
 from loadtest.dialects.dialect_session import DialectSession
 from loadtest.dialects.echo import Echo
-from loadtest.errors import DialectMistake
+from loadtest.errors import DialectMistake, Flooded
 from loadtest.events import Data, Received, Send
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Pace
 from loadtest.session.state import TALKING, State
-from loadtest.session.traffic import HOPELESS_READS
 from tests.support.fake_link import BEAT, BEATING, FakeServer, Link, SilentServer, frame, session_config
 
 
@@ -562,20 +564,33 @@ class TestOtherMethods:
         ],
         ids=["greeting", "request", "heartbeat", "probe"],
     )
-    def test_exceptions(self, method: str, event: Any) -> None:
+    @pytest.mark.parametrize("raised", [LookupError, SystemExit, KeyboardInterrupt, CancelledError])
+    def test_exceptions(self, method: str, event: Any, raised: type[BaseException]) -> None:
         """Whatever a method raises is named with class, method and exception, and is the cause."""
 
         def fail(*_arguments: object) -> Any:
-            raise LookupError("no such row")
+            raise raised("no such row")
 
         dialect = type("Own", (Echo,), {method: fail})()
         with pytest.raises(DialectMistake) as caught:
             event(Link(session_config(dialect=dialect), server=SilentServer()))
         told = str(caught.value)
         assert told.startswith(
-            f"mistake in the dialect: Own.{method} raised LookupError: no such row (given se"
+            f"mistake in the dialect: Own.{method} raised {raised.__name__}: no such row (given se"
         )
-        assert isinstance(caught.value.__cause__, LookupError)
+        assert isinstance(caught.value.__cause__, raised)
+
+    @pytest.mark.parametrize("raised", [SystemExit, KeyboardInterrupt, CancelledError])
+    def test_an_exit_in_read(self, raised: type[BaseException]) -> None:
+        """It ends the run at once: unlike other exceptions, no message of the server's raises that."""
+
+        def fail(*_arguments: object) -> Any:
+            raise raised("no such row")
+
+        link = Link(session_config(dialect=type("Own", (Echo,), {"read": fail})()), server=SilentServer())
+        link.start()
+        with pytest.raises(DialectMistake, match=rf"Own\.read raised {raised.__name__}: no such row"):
+            link.hear_these(["hello"])
 
     @pytest.mark.parametrize("returned", [None, 5, "hello", b"hello", {"a": 1}, [None], [5], [["hello"]]])
     def test_greeting(self, returned: Any) -> None:
@@ -688,3 +703,26 @@ class SilentFake(FakeServer):
 
     def answer(self, who: Any, data: Data) -> list[str]:
         return []
+
+
+def _endless() -> Iterable[Push]:
+    while True:
+        yield Push()
+
+
+@pytest.mark.parametrize("says", [lambda: [Push()] * (MAX_RECORDS + 1), _endless])
+def test_a_message_of_too_many_records_is_a_flood(says: Callable[[], Iterable[Push]]) -> None:
+    """Nothing of it is taken, and the engine ends the connection; a generator is not run to its end."""
+    recorder = Recorder()
+    link = chat(says, recorder=recorder)
+    with pytest.raises(Flooded, match="one message holds over 5,000 records, limit 5,000"):
+        link.session.handle(Received("x"), 10**9)
+    assert recorder.counts["messaging.pushes"] == recorder.counts["messaging.unreadable"] == 0
+
+
+def test_a_message_of_many_records_is_taken() -> None:
+    """The limit itself is allowed."""
+    recorder = Recorder()
+    link = chat([Push()] * MAX_RECORDS, recorder=recorder)
+    link.hear_these(["x"])
+    assert recorder.counts["messaging.pushes"] == MAX_RECORDS

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from loadtest.dialects.echo import Echo
 from loadtest.errors import IllegalStep
 from loadtest.events import Drained, Due, EstablishTimedOut, Event, Send, Started, Stopped
-from loadtest.session.recorder import COUNTS, Recorder
+from loadtest.session.recorder import COUNTS, ROUND_TRIPS, Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff, Pace
 from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import State
@@ -165,7 +165,9 @@ class Sessions(RuleBasedStateMachine):
     @rule()
     def tick(self) -> None:
         """Take the interval away, as the recording does every second."""
-        for name, count in self.recorder.swap(0).counts.items():
+        interval = self.recorder.swap(0)
+        samples = {f"samples.{tag}": len(found) for tag, found in interval.samples.items()}
+        for name, count in (interval.counts | samples).items():
             self.totals[name] = self.totals.get(name, 0) + count
 
     @rule(which=st.integers(0, 1), event=st.sampled_from(sorted(EXAMPLES.values(), key=repr)))
@@ -196,6 +198,16 @@ class Sessions(RuleBasedStateMachine):
         assert self.total("messaging.planned") == self.total("messaging.sent", "messaging.missed") + waiting
         kept_back = sum(link.session._traffic._queued for link in self.links)
         assert self.total("messaging.queued") == self.total("messaging.released") + kept_back
+
+    @invariant()
+    def every_answer_is_in_one_histogram(self) -> None:
+        """The histograms of round trips add up to the answers; response times are those of `service`."""
+        samples = {
+            tag: len(self.recorder.samples(tag)) + self.totals.get(f"samples.{tag}", 0)
+            for tag in (*ROUND_TRIPS, "response")
+        }
+        assert sum(samples[tag] for tag in ROUND_TRIPS) == self.total("messaging.answered")
+        assert samples["response"] == samples["service"]
 
     @invariant()
     def population_is_the_sessions(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.dialects.base import Established
 from loadtest.events import Started, TokenAwaited
-from loadtest.session.reconnecting import Attempts
+from loadtest.session.reconnecting import MAX_ID_LENGTH, Attempts
 from loadtest.session.recorder import Recorder
 from loadtest.session.schedule import NS_PER_S, Backoff
 from tests.support.fake_link import Link, identity, lost, session_config
@@ -65,6 +65,12 @@ def test_an_id_that_the_server_gave_is_recorded_once() -> None:
     ]
     (own,) = Link().start().lived("connected")
     assert own.known_as is None
+
+
+def test_an_id_of_megabytes_is_not_kept() -> None:
+    """Its beginning is, with the connection and with each record of it."""
+    link = calling(Link(), "x" * 10**6).start()
+    assert [record.known_as for record in link.lived("connected")] == ["x" * MAX_ID_LENGTH]
 
 
 def test_an_id_given_before_the_connection_was_lost_is_recorded() -> None:

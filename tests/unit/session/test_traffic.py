@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import UNSET, UnsetType
 
-from loadtest.dialects.base import Dialect, Failed, Push, Reply, Request, StreamPart, Unreadable
+from loadtest.dialects.base import SESSION, Dialect, Failed, Push, Reply, Request, StreamPart, Unreadable
 from loadtest.dialects.calls import MOST_UNANSWERABLE
 from loadtest.dialects.emergence import Emergence
 from loadtest.errors import DialectMistake
@@ -44,6 +44,10 @@ class Talk:
         """The counts of `messaging` that are not zero."""
         counts = self.recorder.counts.items()
         return {name.removeprefix("messaging."): count for name, count in counts if count}
+
+    def told(self) -> dict[str, int]:
+        """Return how often each error occurred, less how often it was taken back."""
+        return {error: tally.count for (_, error), tally in self.recorder.swap(0).errors.items()}
 
     def due(self, planned_ns: int, now_ns: int) -> int:
         """Let a message fall due; return how many are sent."""
@@ -128,7 +132,7 @@ class TestTimes:
         }
 
     def test_what_waited_tells_no_latency(self) -> None:
-        """A message planned before a disturbance was over tells the disturbance, not the latency."""
+        """A message planned before a disturbance was over tells the disturbance, and is told apart."""
         talk = Talk()
         talk.traffic.due_disconnected(5)
         talk.traffic.disturbed(10, resumed=False)
@@ -137,7 +141,35 @@ class TestTimes:
         talk.reply(0, 20)
         talk.reply(1, 21)
         assert talk.samples("service") == [10]
+        assert talk.samples("waited") == [10]
+        assert talk.samples("response") == [11]
         assert talk.samples("send_slip") == [1]
+
+    def test_what_a_drop_kept_from_being_read_tells_no_latency(self) -> None:
+        """A request sent before its client stopped reading: its round trip is the drop's."""
+        talk = Talk()
+        talk.due(1, 2)
+        talk.traffic.due_disconnected(5)
+        talk.traffic.disturbed(10, resumed=False)
+        talk.in_turn(10)
+        talk.reply(0, 11)
+        talk.reply(1, 12)
+        assert talk.samples("stalled") == [9]
+        assert talk.samples("waited") == [2]
+        assert talk.samples("service") == talk.samples("response") == []
+
+    def test_the_first_round_trip_after_a_resume_is_that_also_if_it_waited(self) -> None:
+        """Each answer is in one histogram; the others that waited are in theirs."""
+        talk = Talk()
+        for planned_ns in (1, 2):
+            talk.traffic.due_disconnected(planned_ns)
+        talk.traffic.disturbed(10, resumed=True)
+        talk.in_turn(10)
+        talk.reply(0, 13)
+        talk.reply(1, 14)
+        assert talk.samples("after_resume") == [3]
+        assert talk.samples("waited") == [4]
+        assert talk.samples("service") == []
 
     def test_first_round_trip_after_a_resume(self) -> None:
         """The first intact answer after a resume has its own histogram, even if another reply came first."""
@@ -234,6 +266,24 @@ class TestClosedLoop:
         assert talk.swept(6 * NS_PER_S) == 1
         assert talk.reply(0, 6 * NS_PER_S) == 0
         assert talk.counts == {"planned": 2, "sent": 2, "late": 1}
+
+    def test_a_late_reply_is_one_error(self) -> None:
+        """That it was lost is taken back with its count: a reader would take the two for two messages."""
+        talk = Talk(pace=Pace(rate=0, arrivals="closed"))
+        talk.in_turn(0)
+        talk.swept(6 * NS_PER_S)
+        talk.reply(0, 7 * NS_PER_S)
+        assert talk.told() == {"no reply in time": 0, "reply late": 1}
+
+    def test_what_an_outage_explains_is_no_error_to_take_back(self) -> None:
+        """It never was one."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.traffic.disconnected(2)
+        talk.traffic.opened()
+        talk.reply(0, 3, text=talk.about.text(0))
+        assert talk.counts["recovered"] == 1
+        assert talk.told() == {}
 
     def test_goes_on_after_requests_without_replies(self) -> None:
         """A request that gets no reply is followed by the next at once, up to one that gets one."""
@@ -372,6 +422,15 @@ class TestSequences:
         assert talk.counts == {"planned": 1, "sent": 1, "unmatched": 1}
         (shown,) = talk.errors().values()
         assert shown == (f"{example}: no"[:200] if refused else example)
+
+    def test_an_error_of_the_session(self) -> None:
+        """It names no request, and the one that is outstanding still gets its reply."""
+        talk = Talk()
+        talk.due(1, 1)
+        talk.fail(SESSION, 2, "shutting down")
+        talk.reply(0, 3)
+        assert talk.counts == {"planned": 1, "sent": 1, "unmatched": 1, "answered": 1, "unchecked": 1}
+        assert talk.errors() == {"an error that answers no request": "the session: shutting down"}
 
     def test_number_and_text_are_told_apart(self) -> None:
         """An error shows whether the server named a request by a number or by text."""
@@ -627,7 +686,34 @@ class TestStreams:
         talk.reply(0, 13)
         talk.due(20, 20)
         talk.part(24)
+        talk.reply(1, 25)
         assert talk.samples("first_part") == [4]
+
+    def test_a_lost_reply_lends_no_first_part(self) -> None:
+        """Parts that name no request are those of the reply that ends them, not of the oldest request."""
+        talk = Talk()
+        talk.due(0, 0)
+        talk.due(1000, 1000)
+        talk.part(1004)
+        talk.part(1006)
+        talk.reply(1, 1007)
+        assert talk.samples("first_part") == [4]
+        assert talk.samples("service") == [7]
+
+    def test_a_stream_that_broke_off_lends_no_first_part(self) -> None:
+        """Its part came before the next request was sent; a lost connection ends a stream, too."""
+        talk = Talk()
+        talk.due(0, 0)
+        talk.part(3)
+        talk.due(10, 10)
+        talk.reply(1, 15)
+        talk.due(20, 20)
+        talk.part(22)
+        talk.traffic.disconnected(23)
+        talk.traffic.opened()
+        talk.due(20, 30)
+        talk.reply(3, 35)
+        assert talk.samples("first_part") == []
 
     def test_timeout_counts_from_the_last_part(self) -> None:
         """A stream that goes on is not given up; one that stops is broken off, once."""

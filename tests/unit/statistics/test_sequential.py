@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from loadtest.ruling import Ruling
-from loadtest.statistics.comparison import compare
 from loadtest.statistics.sequential import (
     LOOKS,
     critical_values,
@@ -15,7 +14,7 @@ from loadtest.statistics.sequential import (
     plan_looks,
     spent_error,
 )
-from tests.support.distributions import P50, assert_finite, pairs_with, rng
+from tests.support.distributions import P50, assert_finite, compared, pairs_with, rng
 
 # Looks
 
@@ -30,7 +29,7 @@ from tests.support.distributions import P50, assert_finite, pairs_with, rng
     ],
 )
 def test_critical_values_are_the_published_ones(looks: int, published: list[float]) -> None:
-    """Lan-DeMets boundaries of O'Brien-Fleming type at 5 %, as in Reboussin, DeMets, Kim and Lan (2000)."""
+    """Lan-DeMets boundaries of O'Brien-Fleming type at 5%, as in Reboussin, DeMets, Kim and Lan (2000)."""
     fractions = [look / looks for look in range(1, looks + 1)]
     assert critical_values(fractions) == pytest.approx(published, abs=3e-4)
 
@@ -39,7 +38,7 @@ def test_critical_values_are_the_published_ones(looks: int, published: list[floa
     ("looks", "constant"), [(1, 1.960), (2, 1.977), (3, 2.004), (4, 2.024), (5, 2.040), (10, 2.087)]
 )
 def test_obrien_fleming_tests_cross_in_five_of_a_hundred(looks: int, constant: float) -> None:
-    """Jennison and Turnbull (2000), table 2.3: C_B(K, 0.05) √(K / k) errs in 5 %."""
+    """Jennison and Turnbull (2000), table 2.3: C_B(K, 0.05) √(K / k) errs in 5%."""
     count = range(1, looks + 1)
     bounds = [constant * math.sqrt(looks / look) for look in count]
     assert crossing_probability(bounds, [look / looks for look in count]) == pytest.approx(0.05, abs=2e-4)
@@ -47,7 +46,7 @@ def test_obrien_fleming_tests_cross_in_five_of_a_hundred(looks: int, constant: f
 
 @pytest.mark.parametrize(("looks", "constant"), [(2, 2.178), (3, 2.289), (5, 2.413), (10, 2.555)])
 def test_pocock_tests_cross_in_five_of_a_hundred(looks: int, constant: float) -> None:
-    """Jennison and Turnbull (2000), table 2.1: C_P(K, 0.05) at every look errs in 5 %."""
+    """Jennison and Turnbull (2000), table 2.1: C_P(K, 0.05) at every look errs in 5%."""
     fractions = [look / looks for look in range(1, looks + 1)]
     assert crossing_probability([constant] * looks, fractions) == pytest.approx(0.05, abs=2e-4)
 
@@ -94,7 +93,7 @@ def test_looks_far_before_the_end_spend_next_to_nothing(budget: int) -> None:
     levels = [nominal_level(look, looks) for look in looks]
     assert levels == sorted(levels)
     assert 0.03 < levels[-1] <= 0.05
-    early = compare(P50, pairs_with([0.30, 0.31, 0.29, 0.30]), rng=rng(), looks=looks)
+    early = compared(P50, pairs_with([0.30, 0.31, 0.29, 0.30]), looks=looks)
     assert_finite(early)
     assert early.decision is Ruling.FAIL or budget > 5
 
@@ -102,4 +101,4 @@ def test_looks_far_before_the_end_spend_next_to_nothing(budget: int) -> None:
 def test_more_pairs_than_planned_are_refused() -> None:
     """All error is spent at the last look; another one would have none left."""
     with pytest.raises(ValueError, match="pairs"):
-        compare(P50, pairs_with([0.0] * 13), rng=rng(), looks=LOOKS)
+        compared(P50, pairs_with([0.0] * 13), looks=LOOKS)

@@ -69,6 +69,9 @@ def test_each_name_has_an_item_a_tag_and_a_quantile() -> None:
     ("given", "says"),
     [
         ("p99", "must be NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us (got 'p99')"),
+        ("query:p99", "must be NAME=TIME with a unit, for example p99=200ms"),
+        ("a=b:p99", "must be NAME=TIME with a unit"),
+        ("query:p101", "name must be pNN"),
         ("p99=200", "must be NAME=TIME with a unit"),
         (("p99", 200), "must be NAME=TIME with a unit, for example p99=200ms, 1.5s or 300us (got 'p99=200')"),
         ("p99=0.2m", "unit must be us, ms or s"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from loadtest.errors import InvalidSetting
 from loadtest.transport.target import Target, Tls, path_in
 
 
@@ -34,3 +35,10 @@ def test_a_url_may_hold_the_endpoints_path(url: str, path: str | None) -> None:
     """With its query, as typed; a single slash is what a URL without a path has."""
     Target.parse(url, Tls())
     assert path_in(url) == path
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1\n7", "ws://local\thost:80", "ws://localhost:80\r\n"])
+def test_a_url_with_control_characters_is_refused(url: str) -> None:
+    """The standard library drops them, and the run would load another port."""
+    with pytest.raises(InvalidSetting, match=r"--host must not contain a"):
+        Target.parse(url, Tls())

@@ -14,7 +14,7 @@ from tests.support.runs import manifest, plan, sound, tally
 
 def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", path: str = "/chat") -> str:
     """Return the explanation of this error."""
-    of = manifest(target=target, run_plan=plan(path=path))
+    of = manifest(target=target, run_plan=plan(path=path), proxy="http://proxy.example:3128")
     one = msgspec.structs.replace(tally("connect", error, 5), example=example)
     found = explained(sound(of=of, errors=[one]), "connect")
     assert found is not None
@@ -37,6 +37,23 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
             "the certificate of 127.0.0.1:8000 was not accepted: self-signed certificate",
             "--ws-tls-ca",
         ),
+        ("upgrade: eof", "", "answered the upgrade for /chat, or the proxy proxy.example:3128 did", "log"),
+        ("proxy: refused", "", "connection refused by the proxy proxy.example:3128", "--ws-proxy"),
+        ("proxy: timeout", "", "no answer from the proxy proxy.example:3128 within", "the proxy is up"),
+        ("proxy: answered_407", "HTTP 407 No", "wants a login, or another one: HTTP 407 No", "USER:PASSWORD"),
+        (
+            "proxy: answered_403",
+            "HTTP 403 No",
+            "let a connection to 127.0.0.1:8000 through: HTTP 403",
+            "lets",
+        ),
+        ("proxy: server_unreachable", "HTTP 502 X", "does not reach 127.0.0.1:8000: HTTP 502", "server up"),
+        ("proxy: bad_answer", "it answered: SSH", "as such a proxy does: it answered: SSH", "socks5h"),
+        ("proxy: login", "it rejected user", "refused the login: it rejected user", "socks5://"),
+        ("tls: client_certificate", "got none", "certificate, and none was given", "--ws-tls-cert"),
+        ("tls: client_certificate_refused", "", "did not accept the client certificate", "--ws-tls-cert"),
+        ("tls: unrecognized_name", "", "does not know the name", "--ws-sni"),
+        ("upgrade: extension", "", "extensions that were not offered", "--ws-compression"),
         (
             "tls: tls",
             "[SSL] record layer failure (_ssl.c:1006); is this",
@@ -45,7 +62,12 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
         ),
         ("tls: timeout", "", "in the TLS handshake", "is this a TLS port"),
         ("upgrade: http_200", "HTTP 200 hello", "HTTP 200 for /chat, no upgrade", "plain HTTP"),
-        ("upgrade: http_301", "HTTP 301 /x", "HTTP 301 for /chat, a redirect", "follow no redirects"),
+        (
+            "upgrade: http_301",
+            "HTTP 301 to wss://x/",
+            "a redirect of /chat: HTTP 301 to wss://x/",
+            "follow no redirects",
+        ),
         ("upgrade: http_401", "", "HTTP 401 for /chat", "--ws-token"),
         ("upgrade: http_403", "", "HTTP 403 for /chat", "Origin"),
         ("upgrade: http_404", "", "HTTP 404 for /chat", "no endpoint at this path"),
@@ -91,6 +113,12 @@ def said(error: str, example: str = "", *, target: str = "ws://127.0.0.1:8000", 
             "RFC 6455",
         ),
         ("working: closed_eof", "", "without a close frame before the session had worked", "crash"),
+        (
+            "working: closed_flooded",
+            "9 frames in 1 s, limit 8 (--ws-max-frames-per-s)",
+            "sent too much: 9 frames in 1 s, limit 8 (--ws-max-frames-per-s)",
+            "raise the limit",
+        ),
         ("working: closed_message_too_big", "", "a message that is too large", "max_message_bytes"),
     ],
 )

@@ -133,7 +133,7 @@ def test_a_run_too_short_for_its_option_is_inconclusive() -> None:
     cut = {"cleanup.half_open_watched": 4, "cleanup.half_open_cut_short": 4}
     asked = run({**CLOSES, **cut}, within_s=40)
     assert ruling("cleanup", asked) is Ruling.INCONCLUSIVE
-    needed = "only 0 half-open connections had the full 40 s before the run's end, 5 are needed"
+    needed = "no half-open connections had the full 40 s before the run's end, 5 are needed"
     assert f"{needed}: run longer" in told("cleanup", asked)
     promises = Promises(ordered=True, identifies=True, pushes=False, cleanup_s=40.0)
     promised = run({**CLOSES, **cut}, promises=promises)

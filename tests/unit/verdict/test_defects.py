@@ -11,6 +11,7 @@ import pytest
 
 from loadtest.results.manifest import ServerGauge
 from loadtest.ruling import Ruling
+from loadtest.session.count_words import count_words
 from loadtest.session.recorder import Lifecycle
 from loadtest.statistics.time_limits import parse_limits, stored
 from loadtest.verdict import messaging, persistence, reconnect
@@ -89,22 +90,26 @@ GAUGE = ServerGauge(source="http://a/metrics#n", before=1.0, peak=9.0, after=4.0
 
 FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
     **{
-        f"messaging {name}": (partial(counted, "messaging", **{name: 3}), name, 3)
+        f"messaging {name}": (partial(counted, "messaging", **{name: 3}), count_words("messaging", name), 3)
         for name in messaging.FAILINGS
     },
     **{
-        f"reconnect {name}": (partial(counted, "reconnect", **{name: 3}), name, 3)
+        f"reconnect {name}": (partial(counted, "reconnect", **{name: 3}), count_words("reconnect", name), 3)
         for name in reconnect.FAILINGS
     },
     **{
-        f"persistence {name}": (partial(counted, "persistence", **{name: 3}), name, 3)
+        f"persistence {name}": (
+            partial(counted, "persistence", **{name: 3}),
+            count_words("persistence", name),
+            3,
+        )
         for name in persistence.FAILINGS
     },
     "connect failed": (lambda: counted("connect", attempts=150, failed=50), "failed", 50),
-    "connect gave up": (lambda: counted("connect", gave_up=2), "gave_up", 2),
+    "connect gave up": (lambda: counted("connect", gave_up=2), "gave up", 2),
     "connect leak": (
         lambda: judge(identities.sharing(identities.UNSAID)).item("connect"),
-        "id_of_another",
+        "with the id of another session",
         3,
     ),
     "stability": (lambda: lost_by("1012", "1012"), "lost by 1012", 2),
@@ -134,10 +139,10 @@ FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
     "reconnect refused": (lambda: counted("reconnect", attempts=300, failed=100), "refused", 100),
     "reconnect refused in a drill": (refused_in_a_drill, "failed during a drill", test_drill_rules.SESSIONS),
     "reconnect barred": (barred_by_a_drill, "barred by a drill's close code", 1),
-    "persistence none": (no_history, "history_missing", 190),
+    "persistence none": (no_history, "without their history", 190),
     "cleanup close": (
         lambda: counted("cleanup", close_watched=5, close_not_closed=5),
-        "close_not_closed",
+        "closed connections left open",
         5,
     ),
     "cleanup late": (
@@ -146,7 +151,7 @@ FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
             {"cleanup.half_open_watched": 5, "cleanup.half_open_late": 5},
             cleanup_timeout_s=5.0,
         ),
-        "half_open_late",
+        "half-open connections closed too late",
         5,
     ),
     "cleanup half open": (
@@ -155,7 +160,7 @@ FAILURES: dict[str, tuple[Callable[[], AnyItem], str, int]] = {
             {"cleanup.half_open_watched": 5, "cleanup.half_open_not_closed": 5},
             cleanup_timeout_s=5.0,
         ),
-        "half_open_not_closed",
+        "half-open connections left open",
         5,
     ),
     "cleanup gauge": (

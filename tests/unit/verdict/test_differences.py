@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
-from loadtest.results.manifest import DrillRun, Host, Promises, ServerGauge, WorkerShare
+from loadtest.results.manifest import DrillRun, Promises, ServerGauge, UserClass
+from loadtest.results.origin import Host, WorkerShare
 from loadtest.statistics.margins import margins_of, parse_margins
 from loadtest.statistics.time_limits import parse_limits, stored
 from loadtest.verdict.differences import (
     differences,
+    host_differences,
     judged_otherwise,
+    machine_differences,
     other_differences,
     plan_differences,
+    script_differences,
 )
 from tests.support.rundirs import HOSTILE
 from tests.support.runs import PLAN, manifest, plan
@@ -140,3 +145,39 @@ def test_rules_that_are_alike_make_nothing_unclear() -> None:
     assert judged_otherwise([a], [b]) == {}
     promised = manifest(promises=Promises(ordered=True, identifies=True, pushes=False, cleanup_s=40.0))
     assert judged_otherwise([manifest(cleanup_timeout_s=40.0)], [promised]) == {}
+
+
+def test_edited_code_is_a_difference() -> None:
+    """Of scripts it prevents a comparison; of other classes it is shown; what is not known is none."""
+    one, other, unknown = (manifest(code=code) for code in ("aaaaaaaabbbb", "ccccccccdddd", None))
+    assert list(map(str, other_differences([one], [other]))) == ["the locustfile's code aaaaaaaa → cccccccc"]
+    assert script_differences([one], [other]) == []
+    assert other_differences([one], [unknown]) == []
+    chat = UserClass(name="Chat", plan=plan(tasks={"ask": 1}), code="aaaaaaaabbbb")
+    feed = UserClass(name="Feed", plan=plan(), code="eeeeeeeeffff")
+    edited = structs.replace(chat, code="ccccccccdddd")
+    sides = [[manifest(user_classes=classes)] for classes in ((chat, feed), (edited, feed))]
+    assert list(map(str, script_differences(*sides))) == ["the script's code aaaaaaaa → cccccccc"]
+
+
+def test_updates_of_one_kernel_are_one_machine() -> None:
+    """They come every week; a new kernel may schedule otherwise. Both are shown."""
+    old, update, new = (
+        manifest(host=Host(system="Linux", release=release))
+        for release in ("6.8.0-45", "6.8.0-48", "6.11.0-9")
+    )
+    assert machine_differences([old], [update]) == []
+    assert "host Linux 6.8.0-45 → Linux 6.8.0-48" in map(str, other_differences([old], [update]))
+    assert list(map(str, machine_differences([old], [new]))) == ["host Linux 6.8 → Linux 6.11"]
+
+
+def test_a_history_ends_with_the_machine_but_not_with_a_version() -> None:
+    """What is not known, as of runs of earlier versions, does not differ."""
+    known = Host(system="Linux", release="6.1", machine="x86_64", cpus=2, model="Model A")
+    here = manifest(host=known, versions={"python": "3.11"})
+    for other in (structs.replace(known, memory_mb=9), Host(), Host(cpus=2)):
+        assert host_differences([here], [manifest(host=other, versions={"python": "3.12"})]) == []
+    for field, value in (("system", "BSD"), ("machine", "arm64"), ("model", "Model B"), ("cpus", 4)):
+        elsewhere = manifest(host=structs.replace(known, **{field: value}))
+        assert len(host_differences([here], [elsewhere])) == 1, field
+        assert host_differences([here], [elsewhere]) == machine_differences([here], [elsewhere])

@@ -200,7 +200,7 @@ def test_a_drill_that_met_no_session() -> None:
     item = judged(drill=early).item("reconnect")
     assert (item.verdict, item.summary) == (
         Ruling.INCONCLUSIVE,
-        "the drill at 0 s met no session: it must start when they are up",
+        "the drill at 0 s hit no session: schedule it while sessions are up",
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from loadtest.duel import judging
-from loadtest.duel.judging import DuelRecord
+from loadtest.duel.duel_record import EVIDENCE as DUEL_EVIDENCE
+from loadtest.duel.duel_record import DuelRecord
 from loadtest.errors import RunUnreadable
 from loadtest.results.directory import VERDICT
 from loadtest.ruling import Ruling
@@ -41,9 +41,9 @@ def test_every_item_has_a_question_and_evidence_of_its_own() -> None:
     """The reports ask the question; a run and a duel read the evidence."""
     assert all(kind.question.endswith("?") for kind in KINDS.values())
     assert len(set(EVIDENCE.values())) == len(KINDS)
-    assert list(judging.EVIDENCE) == list(KINDS)
-    assert judging.EVIDENCE["latency"] is LatencyEvidence
-    assert judging.EVIDENCE["connect"] == PooledEvidence[ConnectEvidence]
+    assert list(DUEL_EVIDENCE) == list(KINDS)
+    assert DUEL_EVIDENCE["latency"] is LatencyEvidence
+    assert DUEL_EVIDENCE["connect"] == PooledEvidence[ConnectEvidence]
 
 
 @pytest.mark.parametrize("item", ITEMS)
@@ -156,3 +156,31 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     for key in list(keys):
         yield value, key
         yield from _places(value[key])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("values", {"service p50": "fast"}),
+        ("suspect", "service p50"),
+        ("levels", {"pass_ratio": "low"}),
+        ("unlike", [{"what": 1, "baseline": "2", "candidate": "8"}]),
+        ("duel_command", ["rm", "-rf"]),
+        ("gates", [{"between_us": [1.0]}]),
+        ("gates", [{"kind": "weather"}]),
+        ("gates", [{"low_ratio": "much"}]),
+    ],
+)
+def test_what_latency_says_in_another_type_is_refused(field: str, value: Any) -> None:
+    """The history and the reports take numbers for numbers, and a command for text."""
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(json.dumps({field: value}), type=LatencyEvidence)
+
+
+def test_gates_of_earlier_versions_are_quantiles() -> None:
+    """Their files know no other kind, and nothing of what came later."""
+    earlier = {"gates": [{"gate": "service p50", "decision": "PASS", "change_ratio": 0.01}], "left_out": []}
+    found = msgspec.json.decode(json.dumps(earlier), type=LatencyEvidence)
+    (gate,) = found.gates or []
+    assert (gate.kind, gate.suspect, gate.compared, gate.in_points) == ("quantile", False, True, False)
+    assert (found.values, found.levels, found.unlike, found.duel_command) == (None, None, None, None)

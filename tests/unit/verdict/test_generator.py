@@ -13,6 +13,8 @@ from loadtest.engine.monitor import Health
 from loadtest.results.data import RunData
 from loadtest.results.interval import pack
 from loadtest.ruling import Ruling
+from loadtest.session.recorder import ErrorTally
+from loadtest.verdict import messaging
 from loadtest.verdict.generator import judge_generator
 from loadtest.verdict.items import Generator
 from loadtest.verdict.run import judge
@@ -54,6 +56,38 @@ def test_a_gauge_over_its_limit_for_long_is_a_problem(gauge: str, bad: float, wo
     assert not saturated.valid
     assert "use more workers or a lower rate" in saturated.problems[0]
     assert ("worker 2" in saturated.problems[0]) == (workers == 3)
+
+
+@pytest.mark.parametrize(
+    ("unread_ratio", "received", "about"),
+    [
+        (1.0, 10**6, "the server sent more than could be read"),
+        (0.1, 10**6, "other processes used"),
+        (1.0, 2000, "other processes used"),
+    ],
+)
+@pytest.mark.parametrize("late", [{"loop_lag_max_ms": 50.0}, {}])
+def test_a_generator_that_a_server_floods_is_late_because_of_it(
+    unread_ratio: float, received: int, about: str, late: dict[str, float]
+) -> None:
+    """However little CPU it had; bytes that wait now and then are no reason, nor are replies to the load."""
+    gauges = {"cpu_ratio": 0.3, "process_cpu_ratio": 0.3, "unread_ratio": unread_ratio, **late}
+    run = watched_seconds([gauges] * 20, slip_us=100 if late else 50_000)
+    counts = {**run.counts, "messaging.wire_received": received, "messaging.wire_sent": 1000}
+    (problem,) = judge_generator(replace(run, counts=counts)).problems
+    assert about in problem
+
+
+def test_a_generator_whose_loop_user_code_blocked_blames_no_other_process() -> None:
+    """The code is named instead, below the problem."""
+    gauges = {"cpu_ratio": 0.3, "process_cpu_ratio": 0.3, "loop_lag_max_ms": 300.0}
+    run = watched_seconds([gauges] * 20)
+    error = "Chat.ask blocked the event loop for over 100 ms"
+    tally = ErrorTally(item="generator", error=error, count=7, session="s", at_ns=5, example="(a.py line 3)")
+    late, named = judge_generator(replace(run, errors=[tally])).problems
+    assert "code of the script or the dialect blocked it" in late
+    assert named.startswith(f"{error} 7 times")
+    assert "other processes used" in judge_generator(run).problems[0]
 
 
 def test_a_fifth_of_a_long_run_may_be_over_the_limit() -> None:
@@ -146,7 +180,9 @@ LIMITS = {
 
 
 AT_ONCE = {
-    "stall_max_ms": Limit(1001.0, 1000.0, "the engine could not run for more than 1 s", "let nothing stop"),
+    "stall_max_ms": Limit(
+        1001.0, 1000.0, "the engine could not run for more than 1 s", "make sure that nothing suspends"
+    ),
 }
 """Of those whose every excess is a problem."""
 
@@ -308,3 +344,14 @@ def test_more_in_flight_is_advised_where_they_are_bounded() -> None:
     assert judge_generator(bounded).problems == [
         f"{free}, or let more messages be in flight (--ws-in-flight)"
     ]
+
+
+def test_a_script_has_no_planned_messages() -> None:
+    """Each is sent when the script wants it; beside a rate there are planned ones."""
+    for rate, ratio in ((0.0, None), (1.0, 1.0)):
+        of = manifest(run_plan=plan(tasks={"ask": 1}, rate=rate))
+        run = gathered([interval(8, counts={"messaging.planned": 9, "messaging.sent": 9})], of)
+        assert judge_generator(run).figures["achieved_ratio"] == ratio
+        counts = messaging.judge(run).evidence.counts
+        assert counts["sent"] == 9
+        assert ("planned" in counts) is (ratio is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def test_every_report_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     judged = JudgedRun(path=Path("run"), results=Path("results"), run=run, verdict=judge(run))
     print_verdict(judged)
     for form in (capsys.readouterr().out, summary(judged), html(judged), junit(judged).decode()):
-        words = " ".join(form.replace("`", "").split())
+        words = " ".join(re.sub(r"</?(code|span)[^>]*>|`", "", form).split())
         assert "HTTP 404 after 3 ms" in words
         assert "set another path with --health-path" in words
 

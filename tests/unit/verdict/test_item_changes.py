@@ -8,13 +8,13 @@ import pytest
 
 from loadtest.ruling import Ruling
 from loadtest.verdict.evidence import (
-    GateResult,
     LatencyEvidence,
     LimitResult,
     MessagingEvidence,
     PersistenceEvidence,
     ReconnectEvidence,
 )
+from loadtest.verdict.gate_evidence import GateResult
 from loadtest.verdict.item_changes import Change, ItemChange, outcome_line, ruling_of
 from loadtest.verdict.items import AnyItem, Item
 from loadtest.verdict.log_evidence import ServerLogEvidence
@@ -103,7 +103,10 @@ def failed(**counts: int) -> AnyItem:
 
 @pytest.mark.parametrize(
     ("after", "remark"),
-    [(failed(lost=300), "lost 3 → 300"), (failed(lost=3, foreign=1), "foreign 0 → 1")],
+    [
+        (failed(lost=300), "without a reply 3 → 300"),
+        (failed(lost=3, foreign=1), "answered with another session's text 0 → 1"),
+    ],
 )
 def test_a_defect_of_both_does_not_hide_another(after: AnyItem, remark: str) -> None:
     """A server that loses three messages is not one that loses each of them."""

@@ -13,9 +13,10 @@ from loadtest.ruling import Ruling
 from loadtest.statistics.time_limits import parse_limits, stored
 from loadtest.verdict.evidence import LimitResult
 from loadtest.verdict.items import AnyItem, Verdict
-from loadtest.verdict.latency import judge_pairs, timing
+from loadtest.verdict.latency import judge_pairs
 from loadtest.verdict.limits import over_runs
 from loadtest.verdict.run import judge
+from loadtest.verdict.timing import timing
 from tests.support.runs import SOUND_COUNTS, SOUND_GAUGES, gathered, interval, manifest
 
 ITEM_OF = {
@@ -110,6 +111,13 @@ def test_too_few_samples_are_inconclusive_unless_all_is_late(late: int, on_time:
         assert found.reason.endswith(
             f"only {late + on_time} samples, 200 are needed: run longer, or drop more often"
         )
+
+
+def test_samples_that_the_warm_up_has_are_accounted_for() -> None:
+    """Locust's table shows more requests than are judged; attempts count from the first second."""
+    told = result([1_000] * 199, "p95=1s").reason
+    assert told.endswith("only 199 samples after the warm-up of 5 s, 200 are needed: run longer")
+    assert "warm-up" not in result([1_000] * 199, "connect.p95=1s").reason
 
 
 def test_one_long_gap_between_pushes_is_enough() -> None:

@@ -26,6 +26,16 @@ def test_few_resumes_tell_too_little_of_persistence() -> None:
     assert ruling("persistence", sound({"persistence.checked": 10})) is Ruling.PASS
 
 
+def test_resumes_that_never_tell_an_identity() -> None:
+    """A longer run would not help."""
+    run = sound({"persistence.checked": 0, "reconnect.resumed": 31})
+    assert ruling("persistence", run) is Ruling.INCONCLUSIVE
+    assert told("persistence", run) == (
+        "of 31 resumes none could be checked: no message of the server said whose session it was, as the "
+        "dialect reads them"
+    )
+
+
 def test_without_history_the_identity_alone_is_judged() -> None:
     """Evidence and summary say that it was."""
     item = judge(sound({"persistence.histories": 0, "persistence.acknowledged": 0})).item("persistence")
@@ -85,6 +95,12 @@ def test_an_empty_history_fails() -> None:
 def test_a_server_without_history_may_fail_all_the_same(name: str) -> None:
     """Identity and redelivered replies are judged where no history is kept, too."""
     assert ruling("persistence", sound({**NONE_RESTORED, f"persistence.{name}": 1})) is Ruling.FAIL
+
+
+def test_replies_again_before_any_resume_was_checked() -> None:
+    """The summary counts no resumes then."""
+    again = sound({**NONE_RESTORED, "persistence.checked": 0, "persistence.redelivered": 7})
+    assert told("persistence", again) == "7 replies were delivered again"
 
 
 def test_few_resumes_without_a_history_are_inconclusive() -> None:

@@ -42,11 +42,11 @@ def of(before: Sequence[Ruling], after: Sequence[Ruling]) -> Item:  # type: igno
 @pytest.mark.parametrize(
     ("rulings", "ruling", "summary"),
     [
-        ([P, P, P], P, "in 3 of 3 runs: PASS 1"),
+        ([P, P, P], P, "in each of 3 runs, the first: PASS 1"),
         ([P, F, F], F, "in 2 of 3 runs, first v2/run2: FAIL 2"),
         ([P, I], I, "in 1 of 2 runs, first v2/run2: INCONCLUSIVE 2"),
         ([I, F], F, "in 1 of 2 runs, first v2/run2: FAIL 2"),
-        ([N, N], N, "in 2 of 2 runs: NOT_JUDGED 1"),
+        ([N, N], N, "in each of 2 runs, the first: NOT_JUDGED 1"),
         ([], N, "no run was made"),
     ],
 )
@@ -69,7 +69,7 @@ def test_what_the_baseline_alone_fails_is_told_beside_it() -> None:
     """It counts for nothing."""
     found = of([F, P], [P, P])
     assert found.verdict is P
-    assert found.summary == "in 2 of 2 runs: PASS 1; the baseline fails it in 1 of 2 runs"
+    assert found.summary == "in each of 2 runs, the first: PASS 1; the baseline fails it in 1 of 2 runs"
     assert [seen.run for seen in found.evidence.baseline_failed or ()] == ["v1/run1"]
     assert (found.evidence.runs, found.evidence.baseline_runs) == ({P: 2}, {F: 1, P: 1})
     assert of([F, F], [P, I]).verdict is I
@@ -211,8 +211,8 @@ def test_a_defect_of_both_that_is_much_worse_in_the_candidate(lost: int, ruling:
     found = pooled("messaging", baseline=failing(1, 4, "v1"), candidate=failing(lost, 4, "v2"))
     assert (found.verdict, is_open(found)) == (ruling, False)
     worse = (
-        f"fails in both (a: 4 of 4 runs, b: 4 of 4), but worse in b: lost 4 → {4 * lost:,}; first v2/run0: "
-        f"{lost} lost"
+        f"fails in both (a: 4 of 4 runs, b: 4 of 4), but worse in b: without a reply 4 → {4 * lost:,}; "
+        f"first v2/run0: {lost} lost"
     )
     assert (found.summary == worse) == (ruling is I)
 
@@ -242,4 +242,7 @@ def test_a_defect_that_is_more_frequent_and_worse_stays_open() -> None:
         "messaging", baseline=[*failing(500, 1, "v1"), *items([P] * 3, "v1")], candidate=failing(500, 4, "v2")
     )
     assert is_open(found)
-    assert "more often in b (a: 1 of 4 runs, b: 4 of 4), and worse: lost 500 → 2,000: run" in found.summary
+    assert (
+        "more often in b (a: 1 of 4 runs, b: 4 of 4), and worse: without a reply 500 → 2,000: run"
+        in found.summary
+    )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.results.data import RunData
-from loadtest.results.manifest import SaidRevision
+from loadtest.results.said_revision import SaidRevision
 from loadtest.ruling import Ruling
 from loadtest.session.recorder import COUNTS
 from loadtest.verdict.items import ITEMS, Item, Verdict, whole
@@ -81,11 +81,9 @@ def test_a_killed_run_says_so() -> None:
     assert verdict.verdict is Ruling.INCONCLUSIVE
     assert Ruling.PASS not in {item.verdict for item in verdict.items}
     summary = verdict.item("messaging").summary
-    assert summary.startswith(
-        "the run was not ended in good order; otherwise: 4,890 of 5,000 messages answered"
-    )
+    assert summary.startswith("the run did not finish; until then: 4,890 of 5,000 messages answered")
     assert judge(sound({"messaging.lost": 1}, of=killed)).verdict is Ruling.FAIL
-    assert any("not ended in good order" in note for note in verdict.notes)
+    assert any("did not finish" in note for note in verdict.notes)
 
 
 def test_another_revision_than_was_given_is_noted_and_changes_no_verdict() -> None:
@@ -193,7 +191,7 @@ def test_nothing_fails_by_the_users_mistake() -> None:
     verdict = judge(sound(lost, of=manifest(**mistake, usage_error=True)))
     assert verdict.verdict is Ruling.INCONCLUSIVE
     assert not {item.verdict for item in verdict.items} & {Ruling.PASS, Ruling.FAIL}
-    said = "a mistake in the settings or the dialect ended the run; otherwise: "
+    said = "a mistake in the settings, the dialect or the script ended the run; until then: "
     assert verdict.item("messaging").summary.startswith(said)
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from loadtest.report.advice import item_lines
+from loadtest.report.next_steps import server_log_step
 from loadtest.ruling import Ruling
 from loadtest.serverlog.extract import KeptRecord, ReadStats, extract
 from loadtest.serverlog.known_sessions import KnownSessions
@@ -116,7 +117,7 @@ def test_before_fails_by_mid_reply_alone() -> None:
     made = drops()
     found = judged(log_of(made, before), made)
     assert found.verdict == "FAIL"
-    assert "8 ERROR records for mere disconnects (after mid_reply)" in found.summary
+    assert "8 ERROR records for disconnects (after mid_reply), in 4 of 28 disconnects" in found.summary
     assert found.evidence.disconnect_errors == 8
     assert found.evidence.real_errors == 0
     assert kind_rows(found)["mid_reply"].levels == {"INFO": 4, "ERROR": 8}
@@ -433,6 +434,78 @@ def test_warnings_for_disconnects_fail_below_the_ratio() -> None:
     assert "at INFO or below, not 95%" in found.summary
 
 
+def three_lines(drop: DropMade) -> Iterator[tuple[str, str]]:
+    """A server that logs three lines for each client, one of them at ERROR for every eighth client."""
+    yield "INFO", f"Client disconnected gracefully (session={drop.session}, code=1006)"
+    level = "ERROR" if int(drop.session.removeprefix("s-")) % 8 == 0 else "INFO"
+    yield level, f"Client disconnected abruptly (session={drop.session}): gone"
+
+
+def test_departures_are_counted_not_lines() -> None:
+    """One departure in eight has one ERROR among its three lines: 87.5% are at INFO, not 95.8%."""
+    made = drops(("close", "fin", "reset", "mid_reply"), each=10)
+    found = judged(log_of(made, three_lines), made)
+    assert found.verdict == "FAIL"
+    assert (found.evidence.departures, found.evidence.wrong_departures) == (40, 5)
+    assert found.evidence.departure_levels == {"INFO": 35, "ERROR": 5}
+    assert found.evidence.disconnect_levels == {"INFO": 115, "ERROR": 5}
+    assert found.evidence.info_ratio == 0.875
+    assert "in 5 of 40 disconnects; only 87.5% of the disconnects at INFO or below" in found.summary
+    assert sum(row.departure_levels.get("ERROR", 0) for row in kind_rows(found).values()) == 5
+
+
+def test_all_kinds_of_wrong_records_are_named() -> None:
+    """Drop kinds, records that no drop explains, and classes: the summary leaves none out."""
+    made = drops(("close", "fin"), each=5)
+    stray = line(START_NS + 119 * SECOND_NS, "ERROR", "Send error (session other) -> cleanup: ")
+    wrong = [
+        line(drop.at_ns + SECOND_NS // 100, "ERROR", f"Send error (session {drop.session}) -> cleanup: ")
+        for drop in made
+    ]
+    found = judged([*wrong, stray], made)
+    assert found.summary.startswith(
+        "11 ERROR records for disconnects (after close, fin; 1 after no drop), in 11 of 11 disconnects"
+    )
+    assert found.evidence.wrong_classes == {"send_to_gone_client": 11}
+
+
+def test_a_log_that_ends_before_the_run_does_is_no_proof() -> None:
+    """Drops without any record after them, of kinds that are logged otherwise: what came then is open."""
+    made = sorted(drops(("close", "fin"), each=30), key=lambda drop: drop.at_ns)
+    for missing, verdict in ((0, "PASS"), (6, "INCONCLUSIVE")):
+        kept = made[: len(made) - missing] if missing else made
+        found = judged(log_of(kept, after), made)
+        assert found.verdict == verdict, found.summary
+        assert found.evidence.covered_ratio > 0.9
+    assert "the log ends at 01:47 of the run: 3 drops came later" in found.summary
+
+
+def step(item: Item[ServerLogEvidence]) -> str:
+    """What to do about it."""
+    return server_log_step(item.evidence, item.verdict)
+
+
+def test_the_advice_fits_what_is_wrong() -> None:
+    """Disconnects at ERROR, at WARNING, real errors, too few drops, no levels: each has its own step."""
+    made = drops(each=10)
+    fault = line(START_NS + 60 * SECOND_NS, "ERROR", "database is locked")
+    loud = judged(log_of(made, before), made)
+    assert step(loud) == "log at INFO what clients cause by leaving, here the first lines above"
+    real = judged([*log_of(made, after), fault], made)
+    assert step(real).startswith("look into the real errors, the most frequent first; ")
+    both = judged([*log_of(made, before), fault], made)
+    assert "; also look into the real errors" in step(both)
+    few = judged(log_of(made[:3], after), made[:3])
+    assert step(few) == "run longer, or drop more often (--ws-drop-every)"
+    dead = judged([], made[:3], reading=ReadStats(problems=["docker: the command failed"]))
+    assert step(dead) == "make the log readable, then repeat the run: the summary says what went wrong"
+    silent = judged(log_of(made, lambda _: [("INFO", "stored")], uvicorn=False), made)
+    assert step(silent) == "log each disconnect at INFO, with its session"
+    counts = ReadStats(counts=Counts(records=100, unlevelled=50))
+    nameless_levels = judged(log_of(made, after), made, reading=counts)
+    assert step(nameless_levels).startswith("log a level with each record")
+
+
 def test_records_outside_the_run_do_not_count() -> None:
     """Yesterday's errors in the same file are not this run's."""
     made = drops()
@@ -453,7 +526,12 @@ def test_records_outside_the_run_do_not_count() -> None:
             None,
             "says nothing",
         ),
-        (drops(), log_of(drops(), after), Counts(records=5, stray=50), "91% of the log could not be read"),
+        (
+            drops(),
+            log_of(drops(), after),
+            Counts(records=5, stray=50),
+            "90.9% of the log could not be read: 50 lines without time",
+        ),
     ],
     ids=["few", "empty", "half", "silent", "unread"],
 )
@@ -599,3 +677,38 @@ def test_what_went_wrong_with_a_source_is_a_doubt() -> None:
         found = judged(log_of(made, after), made, reading=reading)
         assert found.verdict == "INCONCLUSIVE"
         assert reason in found.summary
+
+
+def unlevelled(found: Classified) -> Classified:
+    """The same records without levels."""
+    return [(msgspec.structs.replace(record, level=None), log_class) for record, log_class in found]
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(5, "PASS"), (6, "INCONCLUSIVE")])
+def test_a_log_without_levels_proves_nothing(count: int, verdict: str) -> None:
+    """Over 5% of records whose level is unknown leave the question open, with examples of them."""
+    made = drops()
+    counts = Counts(records=100, unlevelled=count, examples=("line 3: no time, no level, text: client left",))
+    found = judged(log_of(made, after), made, reading=ReadStats(counts=counts))
+    assert found.verdict == verdict
+    assert ("line 3: no time, no level" in found.summary) == (verdict == "INCONCLUSIVE")
+
+
+def test_disconnects_without_levels_are_not_at_info() -> None:
+    """If those of the disconnects are unknown, few others do not make the log readable."""
+    made = drops()
+    log = unlevelled(log_of(made, after, uvicorn=False))
+    found = judged(log, made, reading=ReadStats(counts=Counts(records=10_000, unlevelled=len(log))))
+    assert found.verdict == "INCONCLUSIVE"
+    assert "100% of the disconnect records have no level that can be read" in found.summary
+    assert found.evidence.info_ratio is None
+    assert found.evidence.disconnect_levels == {"UNKNOWN": found.evidence.disconnect_records}
+
+
+def test_an_error_fails_a_log_without_levels() -> None:
+    """What is wrong is wrong, however little else can be read."""
+    made = drops()
+    log = unlevelled(log_of(made, after, uvicorn=False))
+    wrong = line(made[0].at_ns, "ERROR", f"Client disconnected abruptly (session={made[0].session})")
+    counts = Counts(records=len(log) + 1, unlevelled=len(log))
+    assert judged([*log, wrong], made, reading=ReadStats(counts=counts)).verdict == "FAIL"

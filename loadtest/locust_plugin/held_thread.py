@@ -1,0 +1,63 @@
+"""Functions of a dialect that stop Locust's thread: they wait in C, or compute, and switch to no greenlet.
+
+A greenlet's time is measured from the switch into it to the switch out of it, by greenlet's trace function,
+which is set only while such functions run.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import greenlet
+
+HELD_S = 0.05
+"""Longer than a greenlet runs for a TLS handshake or a large answer."""
+
+MOST_S = 1.0
+"""Sum of such times of one function. A busy machine, a first import or one slow answer does not reach it. At
+3 s in a row a master misses its worker's heartbeats."""
+
+
+class HeldThread:
+    """Watches greenlets. Use it in gevent's thread.
+
+    Args:
+        held: called once with the name of a function, when it has stopped the thread for too long, and with
+            the seconds. It is called between greenlets, so it must not switch.
+    """
+
+    def __init__(self, held: Callable[[str, float], None]) -> None:
+        self._held = held
+        self._names: dict[object, str] = {}  # by greenlet
+        self._held_s: dict[str, float] = {}  # by name
+        self._since_s = 0.0
+        self._previous: Any = None  # another's trace function
+
+    def watch(self, watched: "gevent.Greenlet[..., None]", name: str) -> None:
+        """Watch a greenlet until it ends."""
+        if not self._names:
+            self._since_s = time.monotonic()
+            self._previous = greenlet.settrace(self._trace)
+        self._names[watched] = name
+        watched.rawlink(self._forget)
+
+    def _forget(self, watched: object) -> None:
+        del self._names[watched]
+        if not self._names:
+            greenlet.settrace(self._previous)
+
+    def _trace(self, event: str, switch: Any) -> None:
+        now_s = time.monotonic()
+        name, took_s = self._names.get(switch[0]), now_s - self._since_s
+        self._since_s = now_s
+        if name is not None and took_s > HELD_S:
+            self._add(name, took_s)
+        if self._previous is not None:
+            self._previous(event, switch)
+
+    def _add(self, name: str, took_s: float) -> None:
+        before_s = self._held_s.get(name, 0.0)
+        self._held_s[name] = before_s + took_s
+        if before_s <= MOST_S < before_s + took_s:
+            self._held(name, before_s + took_s)

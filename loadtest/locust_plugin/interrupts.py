@@ -1,0 +1,83 @@
+"""Ends a process's runs in good order when a signal asks for it.
+
+The first signal is raised as KeyboardInterrupt in the greenlet in which Locust waits, which then shuts down
+and so ends the run: the sessions are closed, the verdict is made and printed. Further signals change nothing,
+since they would only interrupt that. Signals are handled between greenlet switches: Python would raise in the
+middle of whatever runs, and lose what was being written.
+
+Before a headless run begins there is nothing to judge. The process then exits with the signal's code.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Collection
+from typing import Any
+
+import gevent
+
+from loadtest.locust_plugin.lifecycle import Lifecycle
+from loadtest.signals import AT_ONCE, exit_code_of, ignore_signals, not_ignored, nothing_judged
+
+logger = logging.getLogger("loadtest")
+
+
+class Interrupts:
+    """Handles the signals of this process. Create it in the main greenlet.
+
+    Args:
+        lifecycles: of the environments of this process; empty until the first one is ready.
+    """
+
+    def __init__(self, lifecycles: Collection[Lifecycle]) -> None:
+        self._lifecycles = lifecycles
+        self._main = gevent.getcurrent()
+        self._number = 0  # of the signal that has come
+        self._told = False
+
+    def listen(self) -> None:
+        """Handle signals from now on, Locust's own as well: its shutdown would run once a signal."""
+        handle = gevent.signal_handler
+        for number in not_ignored():
+            handle(number, self._take, number)
+
+        def unless_locusts(number: int, handler: Any, *arguments: Any, **named: Any) -> Any:
+            if getattr(handler, "__module__", "") != "locust.main":
+                return handle(number, handler, *arguments, **named)
+            return None
+
+        vars(gevent).update(signal_handler=unless_locusts)
+
+    def _take(self, number: int) -> None:
+        if self._number:
+            self._tell()
+            return
+        self._number = number
+        if any(one.concluding for one in self._lifecycles):
+            self._tell()
+        for one in tuple(self._lifecycles):
+            one.wait_concluded()
+        if any(one.ending for one in self._lifecycles):
+            self._tell()
+        elif self._lifecycles and all(self._interrupted(number)):
+            if self._records:  # a terminal's Ctrl-C reaches the workers, too
+                logger.info("%s: ending", signal.Signals(number).name)
+            gevent.kill(self._main, KeyboardInterrupt)
+        else:
+            self._told = True
+            print(nothing_judged(number), file=sys.stderr)
+            ignore_signals()
+            gevent.kill(self._main, SystemExit(exit_code_of(number)))
+
+    def _interrupted(self, number: int) -> list[bool]:
+        """Tell all lifecycles; return whether Locust shuts down each in good order."""
+        return [one.interrupted(exit_code_of(number)) for one in tuple(self._lifecycles)]
+
+    @property
+    def _records(self) -> bool:
+        return any(one.records for one in self._lifecycles)
+
+    def _tell(self) -> None:
+        if not self._told and self._records:
+            self._told = True
+            logger.warning("already ending: the verdict is made first, please wait a moment. %s", AT_ONCE)

@@ -1,0 +1,50 @@
+"""Requests of other users beside the sessions, an HttpUser's for example: their failures count as in Locust.
+
+Locust exits with `--exit-code-on-error` if a request failed or a user's task raised. The verdict's exit code
+takes the place of that, so this adds what Locust would have said of what the verdict does not know.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from loadtest import text
+from loadtest.locust_plugin.stats import METHOD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherRequests:
+    """Requests that are not the sessions', and exceptions of users.
+
+    Args:
+        made: number of requests.
+        failed: how many of them failed.
+        exceptions: exceptions that tasks raised.
+    """
+
+    made: int = 0
+    failed: int = 0
+    exceptions: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing failed."""
+        return not (self.failed or self.exceptions)
+
+    def __str__(self) -> str:
+        """Return what failed, for people."""
+        parts = []
+        if self.failed:
+            parts.append(f"{text.count(self.failed)} of {text.counted(self.made, 'other request')} failed")
+        if self.exceptions:
+            parts.append(f"tasks of users raised {text.counted(self.exceptions, 'exception')}")
+        return " and ".join(parts)
+
+
+def other_requests(runner: Any) -> OtherRequests:
+    """Return the requests of a runner that are not the sessions', on a master those of all its workers."""
+    rows = [row for (_, method), row in runner.stats.entries.items() if method != METHOD]
+    return OtherRequests(
+        made=sum(row.num_requests for row in rows),
+        failed=sum(row.num_failures for row in rows),
+        exceptions=sum(seen["count"] for seen in runner.exceptions.values()),
+    )

@@ -1,0 +1,79 @@
+"""Locust's event `request` for each message (`--ws-locust-events`), for listeners that people have.
+
+Once a second the messages of the interval are told: round trips by their time, and those that failed by their
+error. Locust's own listener is left out: its table is fed from the interval (`loadtest.locust_plugin.stats`),
+and would count everything twice. An event takes some microseconds, which is why there are none by default.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from locust.event import EventHook
+
+from loadtest.locust_plugin.stats import METHOD, ROUND_TRIP
+from loadtest.results.interval import PackedInterval
+from loadtest.session.recorder import ROUND_TRIPS, Interval
+
+_LOCUSTS_OWN: Final = "Runner.__init__.<locals>.on_request"
+
+_NS_PER_MS = 1e6
+
+
+class MessageFailed(Exception):
+    """A message that counts against `messaging`; the text is its error."""
+
+
+def fire_requests(hook: Any, interval: Interval, packed: PackedInterval, names: dict[str, str]) -> None:
+    """Tell listeners of Locust's `request` of an interval's messages.
+
+    Args:
+        hook: Locust's `events.request`.
+        interval: with the samples as they were recorded.
+        packed: the same, without secrets.
+        names: public names of requests, by name.
+    """
+    listening = EventHook()
+    for listener in hook._handlers:
+        if not _is_locusts(listener):
+            listening.add_listener(listener)
+    if not listening._handlers:
+        return
+    prefix = "" if packed.user is None else f"{packed.user} "
+    for name, service_ns in _round_trips(interval, names):
+        _fire(listening, prefix + name, service_ns / _NS_PER_MS, None)
+    for tally in packed.errors:
+        if tally.item == "messaging":
+            for _ in range(tally.count):
+                _fire(listening, prefix + ROUND_TRIP, 0.0, MessageFailed(tally.error))
+
+
+def _is_locusts(listener: Callable[..., Any]) -> bool:
+    return getattr(listener, "__qualname__", "") == _LOCUSTS_OWN
+
+
+def _round_trips(interval: Interval, names: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """Yield each round trip with the name of its request, or that of Locust's row."""
+    named: Counter[int] = Counter()
+    for name, samples_ns in interval.named.items():
+        named.update(samples_ns)
+        for service_ns in samples_ns:
+            yield names[name], service_ns
+    unnamed = Counter(ns for tag in ROUND_TRIPS for ns in interval.samples[tag]) - named
+    for service_ns in unnamed.elements():
+        yield ROUND_TRIP, service_ns
+
+
+def _fire(hook: EventHook, name: str, response_time_ms: float, exception: Exception | None) -> None:
+    hook.fire(
+        request_type=METHOD,
+        name=name,
+        response_time=response_time_ms,
+        response_length=0,
+        response=None,
+        context={},
+        exception=exception,
+        start_time=time.time() - response_time_ms / 1e3,
+        url=None,
+    )

@@ -1,0 +1,20 @@
+"""Which of several sources says how sessions log in: a class, an environment, a command line."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+LOGIN: Final = ("token", "token_cmd", "token_ttl_s")
+"""How sessions log in: with a token, or with one that a command prints, and its greatest age."""
+
+
+def overridden(values: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of one source, overridden by those of a stronger one.
+
+    One that says how to log in replaces the other way too: a token the command, the command a token.
+    """
+    merged = {**values, **by}
+    if by.get("token_cmd") and not by.get("token"):
+        merged["token"] = None
+    elif by.get("token") and not by.get("token_cmd"):
+        merged |= {"token_cmd": None, "token_ttl_s": by.get("token_ttl_s")}
+    return merged

@@ -1,0 +1,28 @@
+"""Names that come from outside, as labels: of bounded length, and a bounded number of them.
+
+A server may end each connection with another close code. Each name that is kept would be a time series in a
+Prometheus server, for as long as that keeps its data.
+"""
+
+from loadtest.results.per_second import KINDS_LIMIT, OTHER
+from loadtest.text import one_line
+
+LENGTH_LIMIT = 60
+
+
+class BoundedNames:
+    """Keeps the first `KINDS_LIMIT` names; later ones are `OTHER`: no counter moves from one to another."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """Return the name to use."""
+        known = self._known.get(name)
+        if known is not None:
+            return known
+        if len(self._known) >= KINDS_LIMIT:
+            return OTHER
+        return self._known.setdefault(name, one_line(name, LENGTH_LIMIT))

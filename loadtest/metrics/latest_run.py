@@ -1,0 +1,84 @@
+"""The latest run of this process, for those who show it: the web page, Prometheus, OpenTelemetry.
+
+A run stays the latest after its end, so that its last values and its verdict can be read until the next one
+begins or the process ends.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadtest.metrics.live_run import LiveRun, Progress
+from loadtest.results.manifest import Manifest
+from loadtest.verdict.items import Verdict
+
+RUNS_KEPT = 50
+"""Runs of a process whose directories are known; older ones are found on disk."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ShownRun:
+    """A run that is shown.
+
+    Args:
+        manifest: as the run began.
+        path: the run directory.
+        live: what has been recorded of it.
+        elapsed_s: returns the seconds since its start.
+        ended_after_s: how long it took; None while it goes on.
+        verdict: its verdict; None before there is one.
+        failure: the error that ended it; empty if none did.
+    """
+
+    manifest: Manifest
+    path: Path
+    live: LiveRun
+    elapsed_s: Callable[[], float]
+    ended_after_s: float | None = None
+    verdict: Verdict | None = None
+    failure: str = ""
+
+    @property
+    def length_s(self) -> float:
+        """Seconds from its start to now, or to its end."""
+        return self.elapsed_s() if self.ended_after_s is None else self.ended_after_s
+
+    @property
+    def progress(self) -> Progress:
+        """Its progress."""
+        return self.live.progress(self.length_s)
+
+
+class LatestRun:
+    """Holds the latest run, and knows the directories of the runs before it.
+
+    Attributes:
+        shown: the latest run; None before the first.
+    """
+
+    def __init__(self) -> None:
+        self.shown: ShownRun | None = None
+        self._paths: dict[str, Path] = {}
+
+    @property
+    def paths(self) -> Mapping[str, Path]:
+        """The directories of the runs that this process made, by run id."""
+        return self._paths
+
+    def begin(self, shown: ShownRun) -> None:
+        """Show this run from now on."""
+        self.shown = shown
+        self._paths[shown.manifest.run_id] = shown.path
+        while len(self._paths) > RUNS_KEPT:
+            del self._paths[next(iter(self._paths))]
+
+    def stop(self) -> None:
+        """Take note that the run records nothing more; its verdict is being made."""
+        if self.shown is not None and self.shown.ended_after_s is None:
+            self.shown.ended_after_s = self.shown.elapsed_s()
+
+    def finish(self, verdict: Verdict | None, failure: str = "") -> None:
+        """Take note that the run is over, and how it went."""
+        self.stop()
+        if self.shown is not None:
+            self.shown.verdict, self.shown.failure = verdict, failure

@@ -1,0 +1,162 @@
+"""What a run under way has already failed, by the rules of its verdict.
+
+The rules of `loadtest.verdict` judge what has been recorded so far, so nothing here is a second opinion. They
+are made for a run that is over, so only one of their answers means something before that, FAIL, and it is one
+of two:
+
+    FAIL              no later data can change it: a message was lost, or more connections than are allowed
+    failing so far    the run would fail if it ended now, but what is still to come may outweigh it: a share
+                      of attempts, a rate of losses, a limit on a time
+    no failure so far everything else. Nothing passes before the end
+
+Some items are judged at the end only: `latency` leaves the warm-up out and compares with a baseline, the
+server's log is read in full then, and which losses belong to a drill is known once its window is over.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from loadtest.histograms import Histogram
+from loadtest.results.data import RunData
+from loadtest.results.gathering import RunGathering
+from loadtest.results.interval import IntervalLine, PackedInterval
+from loadtest.results.manifest import Manifest
+from loadtest.ruling import Ruling
+from loadtest.verdict import messaging, persistence, stability
+from loadtest.verdict.items import ITEMS, AnyItem
+from loadtest.verdict.run import judge
+from loadtest.verdict.shared_identity import FOLLOWING
+
+_AT_END = {
+    "latency": "the warm-up does not count, and a baseline is compared with the whole run",
+    "server_log": "where a log is given, it is read to its end first",
+}
+_OF_DRILLS = ("connect", "stability", "reconnect")
+_IN_DRILLS = "losses may belong to a drill"
+
+_HISTOGRAMS = ("connect", "outage", "resume", "first_part", "unanswered")
+"""Tags that rules look at and that have no warm-up, or of which only the number or the maximum matters."""
+
+_ENOUGH = {
+    "messaging": frozenset(messaging.FAILINGS) - FOLLOWING["messaging"],
+    "persistence": frozenset(persistence.FAILINGS) - FOLLOWING["persistence"] - {"history_missing"},
+    "reconnect": frozenset({"forbidden"}),
+    "cleanup": frozenset({"close_not_closed", "half_open_not_closed"}),
+}
+"""Counts of which one is enough for FAIL, whatever comes later. A leak of identities may explain some others;
+that no resume restores a history means that the server keeps none."""
+
+_EVERY_S = 5.0
+_SHARE = 100
+"""Judging takes 1/100 of the time at most, however much there is to judge: in a local run it happens in the
+process that sends the load, and holds it up."""
+
+
+class Standing(StrEnum):
+    """How an item stands while the run goes on."""
+
+    FAIL = "FAIL"
+    FAILING = "failing so far"
+    NO_FAILURE = "no failure so far"
+    AT_END = "judged at the end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemSoFar:
+    """How one item stands.
+
+    Args:
+        item: name of the item.
+        standing: how it stands.
+        summary: why, where there is more to say.
+    """
+
+    item: str
+    standing: Standing
+    summary: str = ""
+
+
+class VerdictSoFar:
+    """Judges a run under way, now and then.
+
+    Args:
+        manifest: of the run.
+        clock: returns seconds.
+    """
+
+    def __init__(self, manifest: Manifest, clock: Callable[[], float] = time.monotonic) -> None:
+        self._gathering = RunGathering(manifest)
+        self._clock = clock
+        self._found: Sequence[ItemSoFar] = ()
+        self._next_s = 0.0
+        self._unreadable = ""
+
+    def append(self, packed: PackedInterval) -> None:
+        """Add an interval of any process, after those before it of the same process."""
+        line = IntervalLine(
+            start_ns=packed.start_ns,
+            stop_ns=packed.stop_ns,
+            worker=packed.worker,
+            user=packed.user,
+            counts=packed.counts,
+            errors=packed.errors,
+            gauges=packed.gauges,
+        )
+        try:
+            self._gathering.interval(line)
+        except ValueError as error:  # impossible times: the verdict at the end will be about them, too
+            self._unreadable = str(error)
+        for record in packed.lifecycle:
+            self._gathering.event(record)
+
+    def items(self, distributions: Mapping[str, Histogram]) -> Sequence[ItemSoFar]:
+        """Return how each item stands; an answer may be some seconds old.
+
+        Args:
+            distributions: of the whole run so far, by tag.
+        """
+        began_s = self._clock()
+        if began_s >= self._next_s:
+            self._found = self._judged(distributions)
+            took_s = self._clock() - began_s
+            self._next_s = began_s + max(_EVERY_S, _SHARE * took_s)
+        return self._found
+
+    def _judged(self, distributions: Mapping[str, Histogram]) -> Sequence[ItemSoFar]:
+        if self._unreadable:
+            return [
+                ItemSoFar(item=item, standing=Standing.AT_END, summary=self._unreadable) for item in ITEMS
+            ]
+        known = {tag: distributions[tag] for tag in _HISTOGRAMS if tag in distributions}
+        return standings(replace(self._gathering.data(), histograms=known))
+
+
+def standings(run: RunData) -> Sequence[ItemSoFar]:
+    """Return how each item of a run under way stands.
+
+    Args:
+        run: what is known of it; its histograms may be few.
+    """
+    items = {item.item: item for item in judge(run).items}
+    return [_standing(run, items[name]) for name in ITEMS]
+
+
+def _standing(run: RunData, item: AnyItem) -> ItemSoFar:
+    name = item.item
+    if name in _AT_END:
+        return ItemSoFar(item=name, standing=Standing.AT_END, summary=_AT_END[name])
+    if run.manifest.drills and name in _OF_DRILLS:
+        return ItemSoFar(item=name, standing=Standing.AT_END, summary=_IN_DRILLS)
+    if item.verdict is not Ruling.FAIL:
+        return ItemSoFar(item=name, standing=Standing.NO_FAILURE)
+    standing = Standing.FAIL if _is_definite(run, name) else Standing.FAILING
+    return ItemSoFar(item=name, standing=standing, summary=item.summary)
+
+
+def _is_definite(run: RunData, item: str) -> bool:
+    """Return whether an item that fails now fails whatever comes later."""
+    if item == "stability":
+        return stability.breaks_fixed_rule(run)
+    return any(run.count(f"{item}.{name}") for name in _ENOUGH.get(item, ()))

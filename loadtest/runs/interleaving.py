@@ -1,0 +1,39 @@
+"""Several pairs of runs must have been made in turn: only then is each pair a measurement of its own.
+
+If all runs of one revision were made before those of the other, whatever changed in between (the day, a
+neighbour on the host, a warm cache) is in every pair, and their spread does not show it.
+"""
+
+from collections.abc import Sequence
+
+from loadtest.errors import UsageError
+from loadtest.results.manifest import Manifest
+from loadtest.text import one_line
+
+_RUNS_NAMED = 8
+"""Runs that the error names, in order: enough to see what was not in turn."""
+
+
+def check_interleaved(pairs: Sequence[tuple[Manifest, Manifest]]) -> None:
+    """Refuse pairs of runs that were not made in turn; a single pair has no turn.
+
+    Args:
+        pairs: manifests of the baseline's and the candidate's run of each pair.
+
+    Raises:
+        UsageError: sorted by start, the runs are not the pairs one after the other.
+    """
+    runs = sorted(
+        ((run.started_unix_ns, number, run) for number, pair in enumerate(pairs) for run in pair),
+        key=lambda one: one[:2],
+    )
+    if all(one[1] == other[1] for one, other in zip(runs[::2], runs[1::2], strict=True)):
+        return
+    named = ", ".join(f"{run.revision} ({run.run_id})" for _, _, run in runs[:_RUNS_NAMED])
+    more = f" and {len(runs) - _RUNS_NAMED} more" if len(runs) > _RUNS_NAMED else ""
+    raise UsageError(
+        "the runs were not made in turn, so what changed with time would look like a change of the server: "
+        f"{one_line(named, 400)}{more}, in order of start. Several pairs must follow each other, with a run "
+        "of each revision. To make such pairs, use 'loadtest duel'; or compare one pair, without --all and "
+        "--pair"
+    )

@@ -1,0 +1,111 @@
+"""A connection through a proxy, up to where the server's own begins.
+
+The socket is ours, and that of the WebSocket afterwards: drops need it. What they do to it, RST and silence,
+reaches the proxy, which may tell the server in another way.
+"""
+
+import asyncio
+import errno
+import ssl
+
+from loadtest.transport.proxies import ProxyRefused, Steps
+
+
+class Tunnel(asyncio.Protocol):
+    """Talks to a proxy until it has let the connection through.
+
+    Args:
+        steps: what to say.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._transport: asyncio.Transport | None = None
+        self._tcp: asyncio.Transport | None = None
+        self._begun = False
+        self._early = b""  # what a proxy says before it is asked
+        self._through: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the socket's transport."""
+        self._transport = self._tcp = transport  # type: ignore[assignment]  # always a Transport for streams
+
+    async def through(self, tls: ssl.SSLContext | None, name: str) -> None:
+        """Return once the proxy has let the connection through.
+
+        Args:
+            tls: the TLS context of the connection to the proxy, None for none.
+            name: the proxy's name in TLS.
+
+        Raises:
+            ProxyRefused: the proxy has not.
+            OSError, EOFError: the connection ended.
+        """
+        assert self._tcp is not None
+        if tls is not None:
+            if self._early:
+                raise ProxyRefused("bad_answer", "it spoke before the TLS handshake")
+            loop = asyncio.get_running_loop()
+            secured = await loop.start_tls(self._tcp, self, tls, server_hostname=name)
+            if secured is None or self._through.done():
+                raise EOFError
+            self._transport = secured
+        self._begun = True
+        self._go_on(b"")
+        if self._early:
+            self._go_on(self._early)
+        await self._through
+
+    def hand_over(self, connection: asyncio.Protocol) -> None:
+        """Let another protocol use the connection from now on.
+
+        Raises:
+            ConnectionResetError: it has ended.
+        """
+        assert self._tcp is not None
+        assert self._transport is not None
+        if self._transport.is_closing():
+            raise ConnectionResetError(errno.ECONNRESET, "the connection ended")
+        connection.connection_made(self._tcp)
+        if self._transport is not self._tcp:
+            connection.connection_made(self._transport)
+        self._transport.set_protocol(connection)
+        self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Close the socket at once."""
+        if self._tcp is not None:
+            self._tcp.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Go on with the proxy's answer."""
+        if self._begun:
+            self._go_on(data)
+        else:
+            self._early += data
+
+    def _go_on(self, data: bytes) -> None:
+        if self._through.done() or self._transport is None:
+            return
+        try:
+            said = self._steps.send(data) if data else next(self._steps)
+        except StopIteration:
+            self._transport.pause_reading()  # what comes next is for somebody else
+            self._through.set_result(None)
+        except ProxyRefused as refused:
+            self._end(refused)
+        else:
+            self._transport.write(said)
+
+    def eof_received(self) -> bool:
+        """Handle the proxy's FIN: the transport closes itself."""
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Handle the end of the socket."""
+        self._end(error or EOFError())
+
+    def _end(self, error: Exception) -> None:
+        if not self._through.done():
+            self._through.set_exception(error)
+            self._through.exception()  # or asyncio would complain of an attempt that was given up meanwhile

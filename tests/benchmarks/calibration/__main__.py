@@ -1,0 +1,70 @@
+"""Prints the calibration table; exits with 1 if an aim was missed."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.benchmarks.calibration import __doc__ as description
+from tests.benchmarks.calibration.rows import all_rows
+from tests.benchmarks.calibration.table import Line, lines, markdown, plain, told
+
+BEGIN, END = "<!-- calibration -->\n", "<!-- end of calibration -->\n"
+"""Between these lines of a page is the table."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the rows that were asked for, print the table and return the exit code."""
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    names = [f"{row.group}: {row.name}" for row in all_rows()]
+    wanted = [at for at, name in enumerate(names) if _matches(name, asked.rows)]
+    if not wanted:
+        parser.error(f"no row has any of {', '.join(asked.rows)}")
+    if asked.list:
+        print(*(names[at] for at in wanted), sep="\n")
+        return 0
+    begun_s = time.monotonic()
+    found = []
+    for line in lines(wanted, repeats=asked.repeats, seed=asked.seed, processes=asked.processes):
+        told(line)
+        found.append(line)
+    missed = sum(line.missed for line in found)
+    how = f"{len(wanted)} rows, {asked.repeats} repetitions each, seed {asked.seed}; {missed} aims missed"
+    minutes = (time.monotonic() - begun_s) / 60
+    print(*plain(found), f"{how}; {minutes:.1f} minutes in {asked.processes} processes", sep="\n")
+    if asked.write:
+        _write(asked.write, found, how)
+    return 1 if missed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks.calibration",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--repeats", type=int, default=400, help="repetitions of each row (default: 400)")
+    parser.add_argument("--rows", nargs="+", default=[], metavar="WORD", help="only rows with one of these")
+    parser.add_argument("--seed", type=int, default=1, help="seed of everything (default: 1)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one a core")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write it to docs/latency.md")
+    parser.add_argument("--list", action="store_true", help="list the rows and do nothing")
+    return parser
+
+
+def _matches(name: str, words: Sequence[str]) -> bool:
+    return not words or any(word in name for word in words)
+
+
+def _write(page: Path, found: Sequence[Line], how: str) -> None:
+    """Replace the table in a page."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text("\n".join((f"{before}{BEGIN}", f"{how}.", "", *markdown(found), f"{END}{after}")))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

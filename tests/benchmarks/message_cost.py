@@ -1,0 +1,100 @@
+"""CPU of one message in the transport alone: plain and compressed in one run, without a socket.
+
+What is sent is thrown away, and what is received was made before: texts of 200 bytes of JSON, each with
+another number. Times are those of the thread, and the least of many short measurements, so other processes on
+the machine matter little. Believe the ratios.
+"""
+
+import asyncio
+import time
+import zlib
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final
+
+from websockets.client import ClientProtocol
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.uri import parse_uri
+
+from loadtest.transport.backlog import Backlog
+from loadtest.transport.connection import Connection
+from loadtest.transport.deflate import Deflate
+from loadtest.transport.frames import Splitter
+from loadtest.transport.listener import discard
+from loadtest.transport.meter import Limits
+from loadtest.transport.wire_counts import WireCounts
+
+LIMIT = 2**20
+MESSAGES = 500
+TEXTS: Final = [
+    f'{{"type":"chat.message","payload":{{"text":"{"lorem ipsum dolor " * 8}","sequence":{number:05}}}}}'
+    for number in range(MESSAGES)
+]
+
+
+class _Nowhere:
+    """A transport that throws away what is written."""
+
+    def write(self, data: bytes) -> None:
+        """Do nothing."""
+
+    def is_closing(self) -> bool:
+        """Return False."""
+        return False
+
+
+def message_cost(_port: int, *, mode: str, repeats: int) -> Mapping[str, float]:
+    """Return microseconds a message, for sending and receiving.
+
+    Args:
+        mode: `off`, `on` or `no-takeover`, as `--ws-compression` has it.
+        repeats: how many times to measure; the least counts.
+    """
+    return asyncio.run(_measured(mode, repeats))
+
+
+async def _measured(mode: str, repeats: int) -> dict[str, float]:
+    frames = _frames(mode)
+    least: dict[str, float] = {}
+    for _ in range(repeats):
+        connection = _connection(mode)
+        for name, work, given in (
+            ("transport: CPU to send a message (µs)", connection.send, TEXTS),
+            ("transport: CPU to receive one (µs)", connection.data_received, frames),
+        ):
+            began_ns = time.thread_time_ns()
+            deque(map(work, given), maxlen=0)  # type: ignore[arg-type]  # texts are sent, bytes received
+            took_us = (time.thread_time_ns() - began_ns) / 1000 / MESSAGES
+            least[name] = min(took_us, least.get(name, took_us))
+    return least
+
+
+def _agreed(mode: str) -> PerMessageDeflate:
+    resets = mode == "no-takeover"
+    return PerMessageDeflate(resets, resets, 15, 15)
+
+
+def _connection(mode: str) -> Connection:
+    unlimited = Limits(messages_per_s=10**9, frames_per_s=10**9, bytes_per_s=10**12)
+    backlog = Backlog(asyncio.get_running_loop())
+    client = ClientProtocol(parse_uri("ws://localhost/"))
+    connection: Any = Connection(client, time.monotonic_ns, set(), WireCounts(), unlimited, backlog)
+    connection.connection_made(_Nowhere())
+    connection._deflate = None if mode == "off" else Deflate(_agreed(mode), LIMIT)
+    connection._splitter = Splitter(LIMIT, compressed=mode != "off")
+    connection._open, connection._deliver = True, discard
+    return connection  # type: ignore[no-any-return]  # a Connection that is open without an upgrade
+
+
+def _frames(mode: str) -> list[bytes]:
+    deflater = None
+    frames = []
+    for text in TEXTS:
+        payload, first = text.encode(), 0x81
+        if mode != "off":
+            if deflater is None or mode == "no-takeover":
+                deflater = zlib.compressobj(wbits=-15)
+            payload, first = (deflater.compress(payload) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4], 0xC1
+        length = bytes((len(payload),)) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2, "big")
+        frames.append(bytes((first,)) + length + payload)
+    return frames
