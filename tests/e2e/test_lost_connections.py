@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import pytest
 
 from loadtest.results.reader import read_run
 from loadtest.verdict.generator import judge_generator
+from tests.support.books import assert_same_books, closes_of, final_books
 from tests.support.examples import failed, stranger
 from tests.support.locusts import LocustProcess, two_workers
-from tests.support.serverclient import get
 
 PLAN = (
     *("--ws-dialect", "echo", "--ws-sessions", "10", "--ws-rate", "10", "--ws-drop-every", "4"),
@@ -29,7 +28,7 @@ def test_losses_fail_stability_and_nothing_else(workers: int, tmp_path: Path) ->
         given = ("--host", url.replace("http://", "ws://"), *PLAN, *(two_workers() if workers == 2 else ()))
         with LocustProcess(tmp_path, *given, seconds=9) as locust:
             finished = locust.wait()
-        books = Counter(get(url, "/counters")[1])
+        books = final_books(url)
     summary, _ = failed(finished, "stability")
     assert "INCONCLUSIVE" not in finished.rulings.values()
     evidence = finished.evidence("stability")
@@ -39,8 +38,8 @@ def test_losses_fail_stability_and_nothing_else(workers: int, tmp_path: Path) ->
     assert losses == {"losses.1011": lost}
     assert evidence["lost"] == lost == sum(event["event"] == "lost" for event in finished.events)
     assert [(group["code"], group["count"]) for group in evidence["losses"]] == [(1011, lost)]
-    closes = {name[6:]: count for name, count in books.items() if name.startswith("close ")}
-    assert finished.evidence("reconnect")["closes"] == closes
+    assert_same_books(finished.counts, books)
+    assert finished.evidence("reconnect")["closes"] == closes_of(books)
     assert f"{lost} x 1011 'enough'" in summary
     assert evidence["away"] == []
     assert (

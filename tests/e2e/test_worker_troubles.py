@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from loadtest.server.server_process import ServerProcess
+from tests.support.books import assert_all_received, final_counters
 from tests.support.locusts import BRISK, LocustProcess, written_intervals
 from tests.support.ports import free_port
-from tests.support.serverclient import counters, wait_for
+from tests.support.serverclient import wait_for
 
 LOCUSTFILE = """
 import os, signal
@@ -108,12 +109,12 @@ def test_a_worker_may_join_late_and_stall_for_a_while(tmp_path: Path) -> None:
             _wait_for_intervals(tmp_path, 1, len(_intervals(tmp_path, 1)) + 2)
             locust.interrupt()
             finished = locust.wait()
-        counted = counters(server.url)
+        counted = final_counters(server.url)
     assert joined[0]["start_ns"] >= before[-1]["stop_ns"], "its clock is not that of the run"
     assert finished.manifest["missing_workers"] == [], finished.output
     assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1]
     connected = [event["session"] for event in finished.events if event["event"] == "connected"]
     assert len(connected) == len(set(connected)) == finished.counts["connect.established"]
-    assert finished.counts["messaging.sent"] == counted["messages_received"]
+    assert_all_received(finished.counts, counted)
     assert finished.rulings["messaging"] == "PASS", finished.output
     assert finished.verdict["generator"]["valid"] is False
