@@ -102,14 +102,30 @@ def test_before_the_hotfix_exactly_the_log_fails(served: dict[str, Served]) -> N
     assert re.search(r"ERROR records for disconnects \(after .*\bmid_reply\b", before.item["summary"])
     errors = {kind: row["levels"].get("ERROR", 0) for kind, row in before.by_kind.items()}
     assert errors["mid_reply"] > sum(errors.values()) / 2
-    assert [errors[kind] for kind in SAID_GOODBYE] == [0, 0]
+    cut_off = set(_send_errors(before)) & _away(before.run)
+    assert sum(errors.get(kind, 0) for kind in SAID_GOODBYE) <= 2 * len(cut_off)
     assert before.run.evidence("server_log")["real_errors"] == 0
+
+
+def _send_errors(served: Served) -> Counter[str]:
+    """Return how many failed sends the server has logged as errors, by session."""
+    return Counter(
+        re.findall(r"ERROR loadtest\.server: Send error \(session (\S+)\)", served.log.read_text())
+    )
+
+
+def _away(run: Finished) -> set[str]:
+    """Return the sessions that the run's end found in outage: its reset may meet their next introduction."""
+    last = {
+        event["session"]: event["event"] for event in run.events if event["event"] in ("dropped", "resumed")
+    }
+    return {session for session, event in last.items() if event == "dropped"}
 
 
 def test_mid_reply_drops_meet_the_server_while_it_sends(served: dict[str, Served]) -> None:
     """Before the hotfix a mid_reply drop makes its two ERROR lines, and so nearly every one of them.
 
-    No line is of a session that has only left with a goodbye.
+    No line is of a session that has only left with a goodbye, unless the run's end reset its next connection.
     """
     before = served["before"]
     dropped, gone = (
@@ -120,11 +136,12 @@ def test_mid_reply_drops_meet_the_server_while_it_sends(served: dict[str, Served
         )
         for kinds in ({"mid_reply"}, DEFAULT_WEIGHTS.keys() - SAID_GOODBYE)
     )
-    log = before.log.read_text()
-    failed = Counter(re.findall(r"ERROR loadtest\.server: Send error \(session (\S+)\)", log))
-    after_close = Counter(re.findall(r"ERROR loadtest\.server: WS RuntimeError session=(\S+):", log))
+    failed = _send_errors(before)
+    after_close = Counter(
+        re.findall(r"ERROR loadtest\.server: WS RuntimeError session=(\S+):", before.log.read_text())
+    )
     assert dropped
-    assert failed <= gone
+    assert (failed - gone).keys() <= _away(before.run)
     assert after_close == failed
     assert (failed & dropped).total() > 0.7 * dropped.total()
 
