@@ -8,31 +8,32 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from loadtest.session.schedule import Pace
 from tests.benchmarks.locust_process import HERE, pinned
+from tests.benchmarks.work import Seen, Work
 
 SOURCE = HERE / "go_client"
+
+WARMUP_S = 2
 
 
 def missing() -> str | None:
     """Return why the Go client cannot be measured, None if it can."""
-    return None if shutil.which("go") else "the Go client is left out: there is no 'go' on PATH"
+    return None if shutil.which("go") else "there is no 'go' on PATH"
 
 
 def built(cache: Path | None = None) -> Path:
-    """Return the Go client's executable; builds it unless this source was built before.
+    """Return the Go client's executable; builds it unless this compiler has built this source before.
 
     Args:
         cache: the folder for it; None for one in the user's cache.
     """
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loadtest-benchmarks"
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCE.iterdir())))
-    version = subprocess.run(["go", "version"], check=True, capture_output=True).stdout
-    digest.update(version)
+    digest = hashlib.sha256(subprocess.run(["go", "version"], check=True, capture_output=True).stdout)
+    for path in sorted(SOURCE.iterdir()):
+        digest.update(path.read_bytes())
     executable = cache / f"go_client-{digest.hexdigest()[:16]}"
     if not executable.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -42,46 +43,31 @@ def built(cache: Path | None = None) -> Path:
     return executable
 
 
-def run(
-    port: int,
-    *,
-    sessions: int,
-    seconds: float,
-    per_s: float = 0,
-    warmup_s: float = 2,
-    ca: Path | None = None,
-    on_core: int | None = 1,
-    executable: Path | None = None,
-) -> dict[str, Any]:
-    """Run the Go client on echo sessions and return what it printed.
+def measure(port: int, work: Work, *, warmup_s: float = WARMUP_S, on_core: int | None = 1) -> Seen:
+    """Measure the Go client.
 
     Args:
         port: of the server on this machine.
-        sessions: to hold.
-        seconds: to measure.
-        per_s: messages of all sessions a second, 0 for a closed loop. They are planned as this tool plans them.
+        work: that it is measured on. Messages are planned as this tool plans them.
         warmup_s: seconds between the last connect and the measurement.
-        ca: certificates to trust (PEM), which makes it wss.
-        on_core: the core it is pinned to, so that GOMAXPROCS is 1; None for all.
-        executable: the built client, None to build it.
+        on_core: the core it is pinned to, which makes GOMAXPROCS 1; None for all.
     """
-    rate = per_s / sessions
     told = subprocess.run(
         [
-            *(str(executable or built()), "-port", str(port), "-sessions", str(sessions), "-rate", str(rate)),
-            *("-seconds", str(seconds), "-warmup", str(warmup_s), "-ca", str(ca or "")),
+            *(str(built()), "-port", str(port), "-sessions", str(work.sessions), "-rate", str(work.rate)),
+            *("-seconds", str(work.seconds), "-warmup", str(warmup_s), "-ca", str(work.ca or "")),
         ],
         check=True,
-        input="".join(f"{phase}\n" for phase in phases_ns(sessions, rate)),
+        input="".join(f"{phase}\n" for phase in phases_ns(work)),
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=pinned(on_core),
     )
-    figures: dict[str, Any] = json.loads(told.stdout)
-    return figures
+    return Seen(**json.loads(told.stdout))
 
 
-def phases_ns(sessions: int, rate: float) -> Sequence[int | None]:
+def phases_ns(work: Work) -> list[int]:
     """Return when each session's first message is due, as this tool plans it; nothing for a closed loop."""
-    pace = Pace(rate)
-    return [pace.gap_ns(number, 0) for number in range(sessions)] if rate else []
+    pace = Pace(work.rate)
+    phases = (pace.gap_ns(number, 0) for number in range(work.sessions))
+    return [phase for phase in phases if phase is not None]

@@ -35,12 +35,10 @@ const (
 )
 
 type figures struct {
-	CPUUs      float64   `json:"cpu_us"`
-	PerS       float64   `json:"per_s"`
-	ConnectS   float64   `json:"connect_s"`
-	ConnectCPU float64   `json:"connect_cpu_s"`
-	SlipUs     []float64 `json:"slip_us,omitempty"`
-	ServiceUs  []float64 `json:"service_us"`
+	CPUUs     float64   `json:"cpu_us"`
+	PerS      float64   `json:"per_s"`
+	SlipUs    []float64 `json:"slip_us"` // null in a closed loop
+	ServiceUs []float64 `json:"service_us"`
 }
 
 var (
@@ -225,9 +223,7 @@ func main() {
 	if *rate > 0 {
 		phases = readPhases(*number)
 	}
-	connectBegan, connectCPU := now(), cpu()
 	sessions := connectAll(*port, *number, trust(*ca))
-	connectTook, connectUsed := now()-connectBegan, cpu()-connectCPU
 
 	var slips []time.Duration
 	for _, each := range sessions {
@@ -253,12 +249,10 @@ func main() {
 		service = append(service, each.service...)
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(figures{
-		CPUUs:      used.Seconds() * 1e6 / float64(answered),
-		PerS:       float64(answered) / took.Seconds(),
-		ConnectS:   connectTook.Seconds(),
-		ConnectCPU: connectUsed.Seconds(),
-		SlipUs:     quantiles(slips),
-		ServiceUs:  quantiles(service),
+		CPUUs:     used.Seconds() * 1e6 / float64(answered),
+		PerS:      float64(answered) / took.Seconds(),
+		SlipUs:    quantiles(slips),
+		ServiceUs: quantiles(service),
 	}); err != nil {
 		log.Fatal(err)
 	}
