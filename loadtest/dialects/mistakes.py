@@ -94,7 +94,7 @@ _ATTRIBUTES: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 }
 """Attributes whose value matters in the middle of a run: whether it will do, and what it must be."""
 
-_OLD_FORM = "see docs/old-dialects.md if it was written for an earlier version"
+_GUIDE = "see docs/dialects.md"
 
 
 def new_dialect(kind: type[Dialect], path: str | None) -> Dialect:
@@ -109,7 +109,7 @@ def new_dialect(kind: type[Dialect], path: str | None) -> Dialect:
     except InvalidSetting:
         raise
     except (Exception, SystemExit) as error:
-        problem = f"must take (self, *, path=None); it raised {described(error)}; {_OLD_FORM}"
+        problem = f"must take (self, *, path=None); it raised {described(error)}; {_GUIDE}"
         raise DialectMistake(f"{kind.__name__}.__init__", problem) from error
 
 
@@ -144,7 +144,7 @@ def _check_method(dialect: Dialect, method: str) -> None:
         inspect.signature(getattr(dialect, method)).bind(*arguments)
     except TypeError:
         wanted = ", ".join(("self", *arguments))
-        raise DialectMistake(_where(dialect, method), f"must take ({wanted}); {_OLD_FORM}") from None
+        raise DialectMistake(_where(dialect, method), f"must take ({wanted}); {_GUIDE}") from None
     waits = method == "login"
     if inspect.iscoroutinefunction(getattr(type(dialect), method)) is not waits:
         raise DialectMistake(_where(dialect, method), "must be async" if waits else "must not be async")

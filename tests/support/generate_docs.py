@@ -7,21 +7,18 @@ A test fails if a file is out of date. To add a file, write a function that retu
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loadtest.dialects.bundled import Described, described
 from loadtest.options import TABLE
-from loadtest.serverlog.rules import listed, load_rules
+from loadtest.serverlog.rules import LogClass, listed, load_rules
 from loadtest.setting import Setting
 from tests.support.schemas import FILES, schema, summary_schema
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
-
-RULES_HEAD = Path(__file__).parent / "server_log_rules.md"
-"""What the page of rules says before its table."""
 
 MADE_BY = "<!-- Made by `python -m tests.support.generate_docs`. Edit the code instead. -->"
 
@@ -31,13 +28,13 @@ _PIPE = "\\|"
 
 
 def options_page() -> str:
-    """Return the page that lists all settings."""
+    """Return the page that says how to set options, and links to those of each group."""
     lines = [
         "# Options",
         "",
         MADE_BY,
         "",
-        "Every setting of a run, by group. You can set it",
+        "Every setting of a run, by group. Set it",
         "",
         "- on Locust's command line: `locust -f locustfiles/ws.py --ws-rate 2`",
         "- in the environment: `LOCUST_WS_RATE=2`",
@@ -45,22 +42,53 @@ def options_page() -> str:
         "- as an attribute of the `WebSocketUser` class in your locustfile: `rate = 2`",
         "",
         "Options win over the environment, and both over attributes. `loadtest options` prints the same",
-        "list, `loadtest options --json` for programs. An option marked *repeatable* can be given more than",
-        "once; its attribute is a list. Settings marked *plan* must be the same in two runs for them to be",
-        "comparable.",
+        "list, `loadtest options --json` for programs. Locust's own `--help` does not have them.",
         "",
+        "| group | options |",
+        "|---|---|",
+        *(
+            _group_row(group, page_name(group), (row.option for row in rows if row.name))
+            for group, rows in TABLE.items()
+        ),
+        _group_row("Options of bundled dialects", OF_DIALECTS, (dialect.name for dialect in described())),
+        "",
+        "An option marked *repeatable* can be given more than once; its attribute is a list. Settings marked",
+        "*plan* must be the same in two runs for them to be comparable.",
     ]
-    for group, rows in TABLE.items():
-        lines += [f"## {group}", "", *_table(rows), ""]
-    lines += ["## Options of bundled dialects", "", *_OF_DIALECTS]
+    return "\n".join(lines) + "\n"
+
+
+def _group_row(group: str, page: str, names: Iterable[str]) -> str:
+    return f"| [{group}](options/{page}) | {', '.join(f'`{name}`' for name in names)} |"
+
+
+def page_name(title: str) -> str:
+    """Return the file name of a page with this title."""
+    return title.lower().replace(" ", "-") + ".md"
+
+
+def _group_page(group: str) -> str:
+    """Return the page of a group of options."""
+    lines = [f"# Options: {group.lower()}", "", MADE_BY, "", _BACK, "", *_table(TABLE[group])]
+    return "\n".join(lines) + "\n"
+
+
+_BACK = "[How to set options](../options.md), and what *repeatable* and *plan* mean."
+
+OF_DIALECTS = "bundled-dialects.md"
+
+
+def _dialects_page() -> str:
+    """Return the page of the options of bundled dialects."""
+    lines = ["# Options of bundled dialects", "", MADE_BY, "", *_OF_DIALECTS]
     for dialect in described():
-        lines += [f"### {dialect.name}", "", _about(dialect), "", *_dialect_table(dialect), ""]
+        lines += [f"## {dialect.name}", "", _about(dialect), "", *_dialect_table(dialect), ""]
     return "\n".join(lines)
 
 
 _OF_DIALECTS = (
     "Set them with `--ws-dialect-option NAME=VALUE`, or as attributes of a subclass in your locustfile, with",
-    "underscores for hyphens. [bundled-dialects.md](bundled-dialects.md) says how to use each dialect.",
+    "underscores for hyphens. [bundled-dialects.md](../bundled-dialects.md) says how to use each dialect.",
     "",
 )
 
@@ -112,23 +140,25 @@ def _as_page(made: Mapping[str, Any]) -> str:
     return json.dumps(made, indent=2) + "\n"
 
 
-def rules_page() -> str:
-    """Return the page that says how to add a rule, with a table of those that come with the package."""
+def _rules_page(kind: LogClass) -> str:
+    """Return the page of the rules of a class that come with the package."""
     lines = [
-        "# Rules for server logs",
+        f"# Rules for server logs: {kind}",
         "",
         MADE_BY,
         "",
-        *RULES_HEAD.read_text(encoding="utf-8").rstrip().splitlines(),
+        "[What this class means, and how to add a rule](../server-log-rules.md).",
         "",
-        "| class | who writes it, and when | example |",
-        "|---|---|---|",
+        "| who writes it, and when | example |",
+        "|---|---|",
     ]
     for rule in load_rules().rules:
+        if rule.log_class is not kind:
+            continue
         example = listed(rule.example)[0].strip().splitlines()
         traced = "Traceback (most recent call last):" in example
         shown = next(line for line in (reversed(example) if traced else example) if line[:1].strip())
-        lines.append(f"| {rule.log_class} | {rule.source} | {_as_code(shown)} |")
+        lines.append(f"| {rule.source} | {_as_code(shown)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -139,7 +169,9 @@ def _as_code(line: str) -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "options.md": options_page,
-    "server-log-rules.md": rules_page,
+    **{f"options/{page_name(group)}": partial(_group_page, group) for group in TABLE},
+    f"options/{OF_DIALECTS}": _dialects_page,
+    **{f"server-log-rules/{kind}.md": partial(_rules_page, kind) for kind in LogClass},
     **{f"schemas/{name}.schema.json": partial(_schema_page, name) for name in FILES},
     "schemas/summary.schema.json": lambda: _as_page(summary_schema()),
 }

@@ -2,17 +2,18 @@
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
 from tests.benchmarks.calibration import __doc__ as description
 from tests.benchmarks.calibration.rows import all_rows
 from tests.benchmarks.calibration.table import Line, lines, markdown, plain, told
 
-BEGIN, END = "<!-- calibration -->\n", "<!-- end of calibration -->\n"
-"""Between these lines of a page is the table."""
+MADE_BY = "<!-- Made by `python -m tests.benchmarks.calibration --write docs/calibration`. -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", nargs="+", default=[], metavar="WORD", help="only rows with one of these")
     parser.add_argument("--seed", type=int, default=1, help="seed of everything (default: 1)")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="default: one a core")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="also write it to docs/latency.md")
+    parser.add_argument("--write", type=Path, metavar="FOLDER", help="also write a page for each group")
     parser.add_argument("--list", action="store_true", help="list the rows and do nothing")
     return parser
 
@@ -59,11 +60,17 @@ def _matches(name: str, words: Sequence[str]) -> bool:
     return not words or any(word in name for word in words)
 
 
-def _write(page: Path, found: Sequence[Line], how: str) -> None:
-    """Replace the table in a page."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text("\n".join((f"{before}{BEGIN}", f"{how}.", "", *markdown(found), f"{END}{after}")))
+def _write(folder: Path, found: Sequence[Line], how: str) -> None:
+    """Write a page for each group of rows."""
+    for group, of_group in groupby(found, key=lambda line: line.row.group):
+        head = f"# Calibration: {group}", MADE_BY, "[What these rows are](README.md).", f"{how}."
+        text = "\n\n".join((*head, "\n".join(markdown(list(of_group)))))
+        (folder / page_name(group)).write_text(text, encoding="utf-8")
+
+
+def page_name(group: str) -> str:
+    """Return the name of a group's page."""
+    return "-".join(re.findall("[a-z0-9]+", group.lower())) + ".md"
 
 
 if __name__ == "__main__":

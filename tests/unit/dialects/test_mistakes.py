@@ -48,14 +48,14 @@ async def _waiting(self: Dialect, session: DialectSession, data: Data) -> None:
     """Async, as `read` must not be."""
 
 
-def test_a_constructor_of_the_old_form() -> None:
+def test_a_constructor_with_other_arguments() -> None:
     """What it must take is said, with what it raised instead."""
 
     class Chat(Sound):
         def __init__(self, *, path: str | None = None, message_bytes: int = 64) -> None:
-            super().__init__(path=path, message_bytes=message_bytes)  # type: ignore[call-arg]  # the old form
+            super().__init__(path=path, message_bytes=message_bytes)  # type: ignore[call-arg]  # what the test is about
 
-    told = r"Chat\.__init__ must take \(self, \*, path=None\); it raised TypeError: .*; see docs/old-dialects"
+    told = r"Chat\.__init__ must take \(self, \*, path=None\); it raised TypeError: .*; see docs/dialects\.md"
     with pytest.raises(DialectMistake, match=told):
         new_dialect(Chat, "/chat")
     assert new_dialect(Sound, "/chat").path == "/chat"
@@ -72,7 +72,7 @@ def test_a_dialect_of_the_right_form() -> None:
     [
         (
             {"read": lambda self, data: []},
-            r"Chat\.read must take \(self, session, data\); see docs/",
+            r"Chat\.read must take \(self, session, data\); see docs/dialects\.md",
         ),
         ({"request": lambda self: ""}, r"Chat\.request must take \(self, session, sequence\)"),
         ({"endpoint": lambda self, identity, token: ""}, r"Chat\.endpoint must take \(self, session\)"),

@@ -13,6 +13,7 @@ import pytest
 from tests.benchmarks.calibration import __main__ as program
 from tests.benchmarks.calibration.rows import Aim, Row, all_rows
 from tests.benchmarks.calibration.table import Line, Tally, repeated
+from tests.support.places import ROOT
 
 REPETITIONS = range(10)
 BY_NAME = {f"{row.group}: {row.name}": row for row in all_rows()}
@@ -118,15 +119,22 @@ def test_a_missed_aim_is_named_and_exits_with_1(
     row = all_rows()[0]
     line = Line(row, Tally([failed, 0], [100, 100], Counter({"service p50": failed})))
     monkeypatch.setattr(program, "lines", lambda *_, **__: iter([line]))
-    page = tmp_path / "page.md"
-    page.write_text(f"Before.\n\n{program.BEGIN}old\n{program.END}\nAfter.\n")
-    assert program.main(["--rows", row.name, "--repeats", "100", "--write", str(page)]) == exit_code
+    asked = ["--rows", row.name, "--repeats", "100", "--write", str(tmp_path)]
+    assert program.main(asked) == exit_code
     shown = capsys.readouterr()
     assert f"FAIL {failed}.0 ± " in shown.out
     assert ("MISSED" in shown.out) == bool(exit_code)
     assert f"{exit_code} aims missed" in shown.out
     assert f"service p50 {failed}" in shown.err
-    before, table, after = re.split(f"{program.BEGIN}|{program.END}", page.read_text())
-    assert (before, after) == ("Before.\n\n", "\nAfter.\n")
-    assert table.startswith("\n1 rows, 100 repetitions each, seed 1; ")
-    assert f"| {row.name} | FAIL {failed}.0 ± " in table
+    (page,) = tmp_path.iterdir()
+    assert page.name == program.page_name(row.group)
+    assert "\n1 rows, 100 repetitions each, seed 1; " in page.read_text()
+    assert f"| {row.name} | FAIL {failed}.0 ± " in page.read_text()
+
+
+def test_each_group_has_a_page() -> None:
+    """The docs have the results of every group of rows, and name each page."""
+    pages = {program.page_name(row.group) for row in all_rows()}
+    folder = ROOT / "docs" / "calibration"
+    assert {page.name for page in folder.iterdir()} == {"README.md", *pages}
+    assert pages <= set(re.findall(r"\]\(([a-z0-9-]+\.md)\)", (folder / "README.md").read_text()))
