@@ -21,9 +21,11 @@ from tests.benchmarks import scripts
 from tests.benchmarks.certificates import Certificates, certificates
 from tests.benchmarks.connects import connects
 from tests.benchmarks.locust_process import echo_server
+from tests.benchmarks.log_lines import log_lines
 from tests.benchmarks.memory import memory
 from tests.benchmarks.message_cost import message_cost
 from tests.benchmarks.peers import CLIENTS, OURS, Client
+from tests.benchmarks.publishing import HOUR_S, publishing
 from tests.benchmarks.table import COMPARED, HEAD, Row, add, compared, printed, read, table, write
 from tests.benchmarks.work import Work, figures
 
@@ -32,6 +34,16 @@ BARE = ("bare Go", "websockets, sans-I/O")
 
 PER_S = 10_000
 """Messages of all sessions a second in an open loop."""
+
+LOGS = (
+    "uvicorn text",
+    "Python logging",
+    "nginx access log",
+    "docker json-file",
+    "python-json-logger",
+    "gcloud --format=json",
+)
+"""Kinds of logs that stand for the others: `python -m tests.benchmarks.log_lines` measures all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,19 @@ def _compression(plan: Plan) -> Iterator[Step]:
         yield Step(who, "the transport alone", measure)
 
 
+def _log_lines(plan: Plan) -> Iterator[Step]:
+    for kind in LOGS:
+        measure = partial(log_lines, kind=kind, lines=20_000 if plan.quick else 50_000)
+        yield Step(OURS, f"log lines, {kind}", measure)
+
+
+def _publishing(plan: Plan) -> Iterator[Step]:
+    seconds = HOUR_S // 6 if plan.quick else HOUR_S
+    for sessions in (100,) if plan.quick else (100, 2000):
+        measure = partial(publishing, sessions=sessions, seconds=seconds)
+        yield Step(OURS, f"publishing, {sessions:,} sessions", measure)
+
+
 BENCHMARKS: Mapping[str, Callable[[Plan], Iterable[Step]]] = {
     "closed_loop": _closed_loop,
     "open_loop": _open_loop,
@@ -139,6 +164,8 @@ BENCHMARKS: Mapping[str, Callable[[Plan], Iterable[Step]]] = {
     "memory": _memory,
     "scripts": _scripts,
     "compression": _compression,
+    "log_lines": _log_lines,
+    "publishing": _publishing,
 }
 
 
