@@ -1,6 +1,6 @@
 """All benchmarks, in one table.
 
-    python -m tests.benchmarks [--quick] [--rounds N] [--markdown] [--json FILE] [NAME …]
+    python -m tests.benchmarks [--quick] [--rounds N] [--markdown] [--json FILE] [--who CLIENT] [NAME …]
     python -m tests.benchmarks --compare BEFORE.json AFTER.json
 
 The machine's noise is in every figure, so look at the ratios: each round measures everyone in turn, and the
@@ -195,6 +195,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
     parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5)")
+    parser.add_argument(
+        "--who", action="append", metavar="CLIENT", help="measure this client only; may be repeated"
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the rounds to those in this file")
     parser.add_argument(
@@ -221,7 +224,13 @@ def main() -> None:
     rows = read(arguments.json) if arguments.json and arguments.json.exists() else []
     rounds = arguments.rounds if arguments.rounds is not None else 1 if arguments.quick else 5
     with certificates() as made:
-        run(steps(arguments.names or BENCHMARKS, Plan(arguments.quick, made)), rounds, rows, arguments.json)
+        every = steps(arguments.names or BENCHMARKS, Plan(arguments.quick, made))
+        if unknown := set(arguments.who or ()) - {step.who for step in every}:
+            parser.error(
+                f"{', '.join(sorted(unknown))}: not among {', '.join({step.who: 0 for step in every})}"
+            )
+        wanted = [step for step in every if not arguments.who or step.who in arguments.who]
+        run(wanted, rounds, rows, arguments.json)
     print(printed(HEAD, table(rows, OURS), markdown=arguments.markdown))
 
 
