@@ -196,7 +196,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
     parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5)")
     parser.add_argument(
-        "--who", action="append", metavar="CLIENT", help="measure this client only; may be repeated"
+        "--who",
+        action="append",
+        default=[],
+        metavar="CLIENT",
+        help="measure this client only; may be repeated",
     )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the rounds to those in this file")
@@ -206,32 +210,50 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
-    """Run what was asked for and print the table."""
-    parser = _parser()
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - BENCHMARKS.keys():
-        parser.error(f"{', '.join(sorted(unknown))}: choose of {', '.join(BENCHMARKS)}")
-    if arguments.compare:
-        before, after = map(read, arguments.compare)
-        print(printed(COMPARED, compared(before, after), markdown=arguments.markdown))
-        return
+def _wanted(arguments: argparse.Namespace, plan: Plan) -> list[Step]:
+    """Return the measurements that were asked for.
+
+    Raises:
+        ValueError: an unknown benchmark, or a client that none of them measures.
+    """
+    _check(arguments.names, BENCHMARKS)
+    every = steps(arguments.names or BENCHMARKS, plan)
+    _check(arguments.who, {step.who: None for step in every})
+    return [step for step in every if not arguments.who or step.who in arguments.who]
+
+
+def _check(given: Iterable[str], known: Iterable[str]) -> None:
+    known = list(known)
+    if unknown := [name for name in given if name not in known]:
+        raise ValueError(f"{', '.join(unknown)}: choose of {', '.join(known)}")
+
+
+def _measured(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> list[Row]:
+    """Measure what was asked for, and return the rows."""
     for client in CLIENTS:
         if why := client.missing():
             print(f"{client.name} is left out: {why}", file=sys.stderr)
     if len(os.sched_getaffinity(0)) < 2:
         print("one core only: client and server share it, and times tell little", file=sys.stderr)
     rows = read(arguments.json) if arguments.json and arguments.json.exists() else []
-    rounds = arguments.rounds if arguments.rounds is not None else 1 if arguments.quick else 5
     with certificates() as made:
-        every = steps(arguments.names or BENCHMARKS, Plan(arguments.quick, made))
-        if unknown := set(arguments.who or ()) - {step.who for step in every}:
-            parser.error(
-                f"{', '.join(sorted(unknown))}: not among {', '.join({step.who: 0 for step in every})}"
-            )
-        wanted = [step for step in every if not arguments.who or step.who in arguments.who]
-        run(wanted, rounds, rows, arguments.json)
-    print(printed(HEAD, table(rows, OURS), markdown=arguments.markdown))
+        try:
+            wanted = _wanted(arguments, Plan(arguments.quick, made))
+        except ValueError as error:
+            parser.error(str(error))
+        run(wanted, arguments.rounds or (1 if arguments.quick else 5), rows, arguments.json)
+    return rows
+
+
+def main() -> None:
+    """Run what was asked for and print the table."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.compare:
+        before, after = map(read, arguments.compare)
+        print(printed(COMPARED, compared(before, after), markdown=arguments.markdown))
+    else:
+        print(printed(HEAD, table(_measured(parser, arguments), OURS), markdown=arguments.markdown))
 
 
 if __name__ == "__main__":
