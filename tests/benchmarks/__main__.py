@@ -194,7 +194,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
-    parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5)")
+    parser.add_argument(
+        "--rounds", type=int, help="how often everyone is measured (default: 5); 0 prints FILE"
+    )
     parser.add_argument(
         "--who",
         action="append",
@@ -241,7 +243,8 @@ def _measured(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
             wanted = _wanted(arguments, Plan(arguments.quick, made))
         except ValueError as error:
             parser.error(str(error))
-        run(wanted, arguments.rounds or (1 if arguments.quick else 5), rows, arguments.json)
+        rounds = (1 if arguments.quick else 5) if arguments.rounds is None else arguments.rounds
+        run(wanted, rounds, rows, arguments.json)
     return rows
 
 
