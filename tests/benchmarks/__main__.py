@@ -194,9 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
-    parser.add_argument(
-        "--rounds", type=int, help="how often everyone is measured (default: 5); 0 prints FILE"
-    )
+    parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5; 0: see FILE)")
     parser.add_argument(
         "--who",
         action="append",
