@@ -1,6 +1,6 @@
 """All benchmarks, in one table.
 
-    python -m tests.benchmarks [--quick] [--rounds N] [--markdown] [--json FILE] [NAME …]
+    python -m tests.benchmarks [--quick] [--rounds N] [--markdown] [--json FILE] [--who CLIENT] [NAME …]
     python -m tests.benchmarks --compare BEFORE.json AFTER.json
 
 The machine's noise is in every figure, so look at the ratios: each round measures everyone in turn, and the
@@ -21,9 +21,11 @@ from tests.benchmarks import scripts
 from tests.benchmarks.certificates import Certificates, certificates
 from tests.benchmarks.connects import connects
 from tests.benchmarks.locust_process import echo_server
+from tests.benchmarks.log_lines import log_lines
 from tests.benchmarks.memory import memory
 from tests.benchmarks.message_cost import message_cost
 from tests.benchmarks.peers import CLIENTS, OURS, Client
+from tests.benchmarks.publishing import HOUR_S, publishing
 from tests.benchmarks.table import COMPARED, HEAD, Row, add, compared, printed, read, table, write
 from tests.benchmarks.work import Work, figures
 
@@ -32,6 +34,16 @@ BARE = ("bare Go", "websockets, sans-I/O")
 
 PER_S = 10_000
 """Messages of all sessions a second in an open loop."""
+
+LOGS = (
+    "uvicorn text",
+    "Python logging",
+    "nginx access log",
+    "docker json-file",
+    "python-json-logger",
+    "gcloud --format=json",
+)
+"""Kinds of logs that stand for the others: `python -m tests.benchmarks.log_lines` measures all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,19 @@ def _compression(plan: Plan) -> Iterator[Step]:
         yield Step(who, "the transport alone", measure)
 
 
+def _log_lines(plan: Plan) -> Iterator[Step]:
+    for kind in LOGS:
+        measure = partial(log_lines, kind=kind, lines=20_000 if plan.quick else 50_000)
+        yield Step(OURS, f"log lines, {kind}", measure)
+
+
+def _publishing(plan: Plan) -> Iterator[Step]:
+    seconds = HOUR_S // 6 if plan.quick else HOUR_S
+    for sessions in (100,) if plan.quick else (100, 2000):
+        measure = partial(publishing, sessions=sessions, seconds=seconds)
+        yield Step(OURS, f"publishing, {sessions:,} sessions", measure)
+
+
 BENCHMARKS: Mapping[str, Callable[[Plan], Iterable[Step]]] = {
     "closed_loop": _closed_loop,
     "open_loop": _open_loop,
@@ -139,6 +164,8 @@ BENCHMARKS: Mapping[str, Callable[[Plan], Iterable[Step]]] = {
     "memory": _memory,
     "scripts": _scripts,
     "compression": _compression,
+    "log_lines": _log_lines,
+    "publishing": _publishing,
 }
 
 
@@ -167,7 +194,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
-    parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5)")
+    parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5; 0: see FILE)")
+    parser.add_argument(
+        "--who",
+        action="append",
+        default=[],
+        metavar="CLIENT",
+        help="measure this client only; may be repeated",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the rounds to those in this file")
     parser.add_argument(
@@ -176,26 +210,51 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main() -> None:
-    """Run what was asked for and print the table."""
-    parser = _parser()
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - BENCHMARKS.keys():
-        parser.error(f"{', '.join(sorted(unknown))}: choose of {', '.join(BENCHMARKS)}")
-    if arguments.compare:
-        before, after = map(read, arguments.compare)
-        print(printed(COMPARED, compared(before, after), markdown=arguments.markdown))
-        return
+def _wanted(arguments: argparse.Namespace, plan: Plan) -> list[Step]:
+    """Return the measurements that were asked for.
+
+    Raises:
+        ValueError: an unknown benchmark, or a client that none of them measures.
+    """
+    _check(arguments.names, BENCHMARKS)
+    every = steps(arguments.names or BENCHMARKS, plan)
+    _check(arguments.who, {step.who: None for step in every})
+    return [step for step in every if not arguments.who or step.who in arguments.who]
+
+
+def _check(given: Iterable[str], known: Iterable[str]) -> None:
+    known = list(known)
+    if unknown := [name for name in given if name not in known]:
+        raise ValueError(f"{', '.join(unknown)}: choose of {', '.join(known)}")
+
+
+def _measured(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> list[Row]:
+    """Measure what was asked for, and return the rows."""
     for client in CLIENTS:
         if why := client.missing():
             print(f"{client.name} is left out: {why}", file=sys.stderr)
     if len(os.sched_getaffinity(0)) < 2:
         print("one core only: client and server share it, and times tell little", file=sys.stderr)
     rows = read(arguments.json) if arguments.json and arguments.json.exists() else []
-    rounds = arguments.rounds if arguments.rounds is not None else 1 if arguments.quick else 5
     with certificates() as made:
-        run(steps(arguments.names or BENCHMARKS, Plan(arguments.quick, made)), rounds, rows, arguments.json)
-    print(printed(HEAD, table(rows, OURS), markdown=arguments.markdown))
+        try:
+            wanted = _wanted(arguments, Plan(arguments.quick, made))
+        except ValueError as error:
+            parser.error(str(error))
+        rounds = (1 if arguments.quick else 5) if arguments.rounds is None else arguments.rounds
+        run(wanted, rounds, rows, arguments.json)
+    return rows
+
+
+def main() -> None:
+    """Run what was asked for and print the table."""
+    parser = _parser()
+    arguments = parser.parse_args()
+    if arguments.compare:
+        before, after = map(read, arguments.compare)
+        print(printed(COMPARED, compared(before, after), markdown=arguments.markdown))
+    else:
+        print(printed(HEAD, table(_measured(parser, arguments), OURS), markdown=arguments.markdown))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import resource
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from websockets.http11 import Request
@@ -87,14 +88,22 @@ async def listen(port: int, tls: Path | None) -> asyncio.Server:
     return server
 
 
+def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Keep quiet about a connection without a TLS handshake: runs first look whether a server listens."""
+    if context["message"] != "SSL handshake failed":
+        loop.default_exception_handler(context)
+
+
 async def main(port: int, tls: Path | None) -> None:
     """Serve until standard input closes."""
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     server = await listen(port, tls)
     print(server.sockets[0].getsockname()[1], flush=True)
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(handle)
     closed = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), closed.set)
+    loop.add_reader(sys.stdin.fileno(), closed.set)
     await closed.wait()
 
 
