@@ -414,8 +414,8 @@ class Connection(Inflow):
     def end_writing(self) -> None:
         """Send what was held back and FIN, below TLS, which has no half-closed connections."""
         self._open, self._mute = False, True
-        if self._tcp is not None and not self._tcp.is_closing():
-            self._tcp.write_eof()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
 
     def go_silent(self) -> None:
         """Stop writing and keepalive, and discard what is read, the connection's end included."""
