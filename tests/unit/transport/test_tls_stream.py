@@ -335,6 +335,16 @@ async def test_fin_below_tls_silences_it(certificates: Certificates) -> None:
     assert pair.below.ends == ["write_eof", "close"]
 
 
+async def test_fin_below_tls_leaves_no_alert(certificates: Certificates) -> None:
+    """Nor is a bad record answered then."""
+    pair = Pair(certificates).shake_hands()
+    pair.taken()
+    pair.stream.write_eof()
+    pair.stream.data_received(bytes(50))
+    assert pair.taken() == b""
+    assert pair.below.ends == ["write_eof", "abort"]
+
+
 async def test_who_takes_the_transport_below_is_left_alone(certificates: Certificates) -> None:
     """A drop that has replaced TLS in what it was told is not answered for by TLS."""
     pair = Pair(certificates).shake_hands()
