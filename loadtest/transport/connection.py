@@ -434,7 +434,7 @@ class Connection(Inflow):
     def fin(self) -> None:
         """Close the socket with FIN after sending what is buffered, without a TLS close_notify.
 
-        A killed process sends none, and TLS's own transport would wait for the server's before the FIN.
+        A killed process sends none.
         """
         if self._tcp is not None:
             self._tcp.close()
