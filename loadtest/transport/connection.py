@@ -414,8 +414,8 @@ class Connection(Inflow):
     def end_writing(self) -> None:
         """Send what was held back and FIN, below TLS, which has no half-closed connections."""
         self._open, self._mute = False, True
-        if self._tcp is not None and not self._tcp.is_closing():
-            self._tcp.write_eof()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
 
     def go_silent(self) -> None:
         """Stop writing and keepalive, and discard what is read, the connection's end included."""
@@ -434,7 +434,7 @@ class Connection(Inflow):
     def fin(self) -> None:
         """Close the socket with FIN after sending what is buffered, without a TLS close_notify.
 
-        A killed process sends none, and TLS's own transport would wait for the server's before the FIN.
+        A killed process sends none.
         """
         if self._tcp is not None:
             self._tcp.close()

@@ -32,6 +32,7 @@ from loadtest.transport.proxies import SERVER_UNREACHABLE, Proxy, ProxyRefused
 from loadtest.transport.request_headers import merged
 from loadtest.transport.target import Target
 from loadtest.transport.tls_alerts import CertificateRequests
+from loadtest.transport.tls_stream import secure
 from loadtest.transport.tunnel import Tunnel
 from loadtest.transport.wire_counts import WireCounts
 
@@ -293,13 +294,9 @@ class Dialer:
         )
 
     async def _secure(self, connection: Connection, tls: ssl.SSLContext) -> None:
-        loop = asyncio.get_running_loop()
-        secured = await loop.start_tls(
-            connection.transport, connection, tls, server_hostname=self._target.server_name
-        )
-        if secured is None or connection.loss is not None:
-            raise ConnectionResetError(errno.ECONNRESET, "the connection ended during the TLS handshake")
-        connection.connection_made(secured)
+        await secure(connection.transport, connection, tls, self._target.server_name)
+        if connection.loss is not None:
+            raise ConnectionResetError(errno.ECONNRESET, "the connection ended after the TLS handshake")
         if self._certificate_requests is not None:
             self._certificate_requests.stop(tls)
 

@@ -9,6 +9,7 @@ import errno
 import ssl
 
 from loadtest.transport.proxies import ProxyRefused, Steps
+from loadtest.transport.tls_stream import secure
 
 
 class Tunnel(asyncio.Protocol):
@@ -27,8 +28,9 @@ class Tunnel(asyncio.Protocol):
         self._through: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the socket's transport."""
-        self._transport = self._tcp = transport  # type: ignore[assignment]  # always a Transport for streams
+        """Take the socket's transport, then that of TLS, if any."""
+        self._transport = transport  # type: ignore[assignment]  # always a Transport for streams
+        self._tcp = self._tcp or self._transport
 
     async def through(self, tls: ssl.SSLContext | None, name: str) -> None:
         """Return once the proxy has let the connection through.
@@ -45,11 +47,9 @@ class Tunnel(asyncio.Protocol):
         if tls is not None:
             if self._early:
                 raise ProxyRefused("bad_answer", "it spoke before the TLS handshake")
-            loop = asyncio.get_running_loop()
-            secured = await loop.start_tls(self._tcp, self, tls, server_hostname=name)
-            if secured is None or self._through.done():
+            await secure(self._tcp, self, tls, name)
+            if self._through.done():
                 raise EOFError
-            self._transport = secured
         self._begun = True
         self._go_on(b"")
         if self._early:

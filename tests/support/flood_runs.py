@@ -1,6 +1,6 @@
 """Engines against floods, in a process of their own whose memory is limited.
 
-    python -m tests.support.flood_runs PORT FLOOD …
+    python -m tests.support.flood_runs PORT[:AUTHORITY] FLOOD …         with TLS if there is a file (PEM)
 
 For each flood of `tests.support.hostile` an engine runs a session on its path and three sound ones beside it,
 until the sound ones have had enough replies and the flood its end, if one is expected. Each line printed is a
@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from loadtest.dialects.emergence import Emergence
 from loadtest.events import Data, Drop, Endpoint
 from loadtest.session.schedule import Pace
 from loadtest.transport.meter import Limits
+from loadtest.transport.target import LOOPBACK, Target, Tls
 from tests.support.engine_run import EngineRun, Planned, running, settings
 from tests.support.serverclient import wait_for
 
@@ -51,7 +53,7 @@ LIMITED: Mapping[str, Limits] = {
 }
 """Limits below those of an ordinary run: for what cannot be read as fast here, or must be reached soon."""
 
-UNLIMITED = {"in_parts", "ping_bursts", "after_close", *DROPS}
+UNLIMITED = {"in_parts", "ping_bursts", "after_close", "tiny_records", *DROPS}
 """Floods that no limit ends: they are slow, or nobody listens."""
 
 
@@ -132,13 +134,14 @@ def busy_of(run: EngineRun) -> list[int]:
     return found
 
 
-def flood_run(port: int, flood: str) -> FloodRun:
+def flood_run(target: Target, flood: str) -> FloodRun:
     """Run an engine against one flood."""
     path, drop = DROPS.get(flood, (MANY.get(flood, flood), None))
     flooded = FLOODED if flood in MANY else 1
     options: dict[str, Any] = {"drops": Planned(every_s=1, drops=((drop,),))} if drop else {}
     made = settings(
-        port,
+        target.port,
+        target=target,
         dialect=Chat(path, flooded),
         pace=Pace(50.0),
         open_timeout_s=2.0,
@@ -166,5 +169,7 @@ def flood_run(port: int, flood: str) -> FloodRun:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    _port, _, _authority = sys.argv[1].partition(":")
+    _target = Target(LOOPBACK, int(_port), Tls(ca=Path(_authority)).context() if _authority else None)
     for name in sys.argv[2:]:
-        print(msgspec.json.encode(flood_run(int(sys.argv[1]), name)).decode(), flush=True)
+        print(msgspec.json.encode(flood_run(_target, name)).decode(), flush=True)

@@ -1,6 +1,6 @@
 """Servers that send too much: each path is one flood, `/echo` is sound.
 
-    python -m tests.support.hostile PORT
+    python -m tests.support.hostile PORT [CERTIFICATE]      with TLS if there is one (PEM, with its key)
 
 A flood is a function that returns what to send again and again, as fast as it is read; some send only once,
 or at certain moments. What clients send is read and discarded, but for `/echo`. Not an asyncio server of
@@ -10,9 +10,11 @@ websockets: it must send what RFC 6455 forbids, and faster than a client reads.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from loadtest.transport.target import LOOPBACK
 from tests.support.examples import stranger
@@ -122,12 +124,20 @@ async def _after_leaving(reader: asyncio.StreamReader, writer: asyncio.StreamWri
     await _without_end(writer, FLOODS["empty_texts"])
 
 
+async def _tiny_records(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send every byte in a record of its own, where there is TLS: as fast as this server can encrypt."""
+    while True:
+        writer.writelines([bytes((byte,)) for byte in server_frame("", opcode=10)] * 1000)
+        await writer.drain()
+
+
 SCRIPTS: dict[str, Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]] = {
     "echo": _echo,
     "in_parts": _in_parts,
     "ping_bursts": _ping_bursts,
     "after_close": _after_close,
     "after_leaving": _after_leaving,
+    "tiny_records": _tiny_records,
 }
 
 ANSWERS: dict[str, tuple[bytes, bytes]] = {
@@ -186,18 +196,27 @@ async def _talk(path: str, reader: asyncio.StreamReader, writer: asyncio.StreamW
         discarding.cancel()
 
 
-async def _main(port: int) -> None:
-    server = await asyncio.start_server(_serve, LOOPBACK, port)
+async def _main(port: int, certificate: Path | None) -> None:
+    tls = None
+    if certificate is not None:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    server = await asyncio.start_server(_serve, LOOPBACK, port, ssl=tls)
     async with server:
         await server.serve_forever()
 
 
 @contextmanager
-def hostile() -> Iterator[int]:
-    """Run the servers in a process of their own until the block ends; yield their port."""
-    with stranger("hostile", command=(sys.executable, "-m", "tests.support.hostile")) as url:
+def hostile(certificate: Path | None = None) -> Iterator[int]:
+    """Run the servers in a process of their own until the block ends; yield their port.
+
+    Args:
+        certificate: of their TLS, with its key; None for no TLS.
+    """
+    command = (sys.executable, "-m", "tests.support.hostile")
+    with stranger("hostile", str(certificate) if certificate else None, command=command) as url:
         yield int(url.rpartition(":")[2])
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1])))
+    asyncio.run(_main(int(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None))

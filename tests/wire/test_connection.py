@@ -1,6 +1,7 @@
 """An open WebSocket: messages and how they may be cut, what RFC 6455 forbids, closing, and keepalive."""
 
 import asyncio
+import ssl
 import struct
 from contextlib import suppress
 from typing import Any
@@ -414,13 +415,14 @@ async def test_end_without_close_frame_is_1006(
 
 @pytest.mark.parametrize("garbage", [b"\0" * 50, server_frame("plain"), b"\x15\x03\x03\0\2\2\x50"])
 async def test_garbage_below_tls_is_a_loss(garbage: bytes, certificates: Certificates) -> None:
-    """What is no TLS record, or a forged one, ends the connection as lost to TLS."""
+    """What is no TLS record, or a forged one, ends the connection as lost to TLS; the server is told why."""
 
     async def script(line: Line) -> None:
         await line.upgrade()
         await line.hear(b"go")
         await line.send_bare(garbage)
-        await line.record()
+        with pytest.raises(ssl.SSLError, match="ALERT"):
+            await line.record()
 
     tls = trusting(certificates.authority)
     async with (

@@ -9,6 +9,7 @@ import time
 import msgspec
 import pytest
 
+from tests.conftest import Certificates
 from tests.support.engine_run import running, settings
 from tests.support.flood_runs import DROPS, MANY, REPLIES, UNLIMITED, FloodRun, busy_of
 from tests.support.hostile import ANSWERS, FLOODS, SCRIPTS, hostile
@@ -36,16 +37,32 @@ _LATER = [f"later/{name}" for name in ("empty_texts", "errors", "pushes")]
 NAMES = [*FLOODS, *ANSWERS, "slow_head", *_SCRIPTS, *_LATER, *MANY, *DROPS]
 
 
-@pytest.fixture(scope="module")
-def runs() -> dict[str, FloodRun]:
+OVER_TLS = ["pings", "tiny_replies", "largest_messages", *MANY, "after_our_fin", "half_open", "tiny_records"]
+"""Floods over TLS: small and large frames, several at once, on dropped connections, and of records."""
+
+
+def _against(server: str, names: list[str]) -> dict[str, FloodRun]:
     """Run an engine against each flood, one after the other, in one process with limited memory."""
-    assert set(SCRIPTS) == {"echo", "after_leaving", *_SCRIPTS}
-    with hostile() as port:
-        command = [sys.executable, "-m", "tests.support.flood_runs", str(port), *NAMES]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    command = [sys.executable, "-m", "tests.support.flood_runs", server, *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     found = [msgspec.json.decode(line, type=FloodRun) for line in done.stdout.splitlines()]
     return {run.flood: run for run in found}
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, FloodRun]:
+    """Run an engine against each flood."""
+    assert set(SCRIPTS) == {"echo", "after_leaving", "tiny_records", *_SCRIPTS}
+    with hostile() as port:
+        return _against(str(port), NAMES)
+
+
+@pytest.fixture(scope="module")
+def tls_runs(certificates: Certificates) -> dict[str, FloodRun]:
+    """Run an engine against some of them over TLS."""
+    with hostile(certificates.server) as port:
+        return _against(f"{port}:{certificates.authority}", OVER_TLS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,3 +144,17 @@ def test_a_flood_on_a_dropped_connection_is_nobodys_loss(runs: dict[str, FloodRu
     assert counts.get("losses.flooded", 0) == 0
     assert counts.get(f"cleanup.{kind}_watched", 0) == (kind != "tab_close")
     assert counts.get(f"cleanup.{kind}_closed", 0) == 0
+
+
+@pytest.mark.parametrize("name", OVER_TLS)
+def test_a_flood_over_tls_is_bounded_too(tls_runs: dict[str, FloodRun], name: str) -> None:
+    """Decrypting it holds up nothing, it is ended by the same limit, and what is dropped is nobody's loss."""
+    run = tls_runs[name]
+    assert run.counts["messaging.answered"] >= REPLIES
+    assert run.counts["connect.established"] >= 3
+    assert run.busy_ms < BUSY_MS
+    assert run.stop_cpu_s < STOP_CPU_S
+    if name not in UNLIMITED:
+        cause, detail = run.ends[0]
+        assert cause in ("flooded", "closed_flooded")
+        assert detail.endswith(LIMITS.get(name.removeprefix("many/"), LIMITS["empty_texts"]))
