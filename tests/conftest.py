@@ -8,10 +8,12 @@ import sys
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from tests.support import background
 from tests.support.children import heed_in_children
 from tests.support.peers import open_sockets, until
 from tests.support.turns import turn
@@ -38,6 +40,17 @@ LONGEST = {"test_calibration.py", "test_duel.py"}
 pytest_plugins = ["tests.support.effort", "tests.support.external", "tests.support.golden"]
 
 
+def pytest_configure() -> None:
+    """Let a worker of unit tests yield to everything else."""
+    if background.here():
+        background.give_way()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> background.Scheduling | None:
+    """Distribute whole files, unit tests also to the workers that yield."""
+    return background.Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _closed_terminals() -> None:
     """Let what the tests start heed SIGHUP under `nohup`, too.
@@ -50,8 +63,11 @@ def _closed_terminals() -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run tests marked `alone` while no other test or fixture runs, except those marked `beside`."""
-    if item.get_closest_marker("beside") is not None:
+    """Run tests marked `alone` while no other test or fixture runs, except where it yields.
+
+    These are the tests marked `beside`, and those of the workers that run unit tests in the background.
+    """
+    if item.get_closest_marker("beside") is not None or background.here():
         return (yield)
     folder: Path = item.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # pytest's own way
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -84,6 +100,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         first = sorted(places, key=lambda place: items[place].get_closest_marker("alone") is None)
         for place, item in zip(places, [items[place] for place in first], strict=True):
             items[place] = item
+    if background.here():
+        for item in items:
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(background.PATIENCE_S))
 
 
 @pytest.fixture
