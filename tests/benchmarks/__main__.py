@@ -176,14 +176,14 @@ def steps(names: Iterable[str], plan: Plan) -> list[Step]:
 
 
 def run(wanted: Sequence[Step], rounds: int, rows: list[Row], file: Path | None) -> None:
-    """Measure everyone in turn, so many times, and add to the rows and their file."""
+    """Measure everyone in turn, so many times; add each measurement to the rows and their file."""
     for number in range(1, rounds + 1):
         for step in wanted:
             print(f"round {number} of {rounds}: {step.who}: {step.what}", file=sys.stderr)
             with echo_server(tls=step.tls) as port:
                 add(rows, step.who, step.measure(port))
-        if file is not None:
-            write(file, rows)
+            if file is not None:
+                write(file, rows)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -38,7 +38,8 @@ def built(cache: Path | None = None) -> Path:
     if not executable.exists():
         cache.mkdir(parents=True, exist_ok=True)
         beside = executable.with_suffix(f".{os.getpid()}")  # another benchmark may build it at the same time
-        subprocess.run(["go", "build", "-o", str(beside), "."], cwd=SOURCE, check=True)
+        environment = {**os.environ, "CGO_ENABLED": "0"}  # needs no C compiler
+        subprocess.run(["go", "build", "-o", str(beside), "."], cwd=SOURCE, env=environment, check=True)
         beside.rename(executable)
     return executable
 

@@ -15,8 +15,6 @@ from tests.benchmarks.certificates import Certificates, certificates
 from tests.benchmarks.locust_process import ROOT, echo_server
 from tests.benchmarks.work import Seen, Work
 
-NEEDS_GO = pytest.mark.skipif(go_client.missing() is not None, reason=go_client.missing() or "")
-
 SESSIONS = 5
 PER_S = 100
 
@@ -34,7 +32,7 @@ def planned(seen: Seen) -> bool:
     return 0 < seen.per_s < 1.5 * PER_S and all(each is not None and each[0] <= each[1] for each in times)
 
 
-@NEEDS_GO
+@pytest.mark.external("go")
 @pytest.mark.parametrize("secure", [False, True], ids=["ws", "wss"])
 def test_the_go_client_echoes_in_both_loops(made: Certificates, *, secure: bool) -> None:
     """It checks each echo itself, and ends with an error where another text comes back."""
@@ -48,7 +46,7 @@ def test_the_go_client_echoes_in_both_loops(made: Certificates, *, secure: bool)
     assert planned(opened)
 
 
-@NEEDS_GO
+@pytest.mark.external("go")
 def test_the_go_client_trusts_only_the_benchmarks_certificate(made: Certificates) -> None:
     """Another authority's certificate ends it: what it measures is TLS with verification."""
     with (

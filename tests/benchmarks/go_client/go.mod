@@ -1,3 +1,3 @@
 module loadtest.invalid/goclient
 
-go 1.21
+go 1.19
