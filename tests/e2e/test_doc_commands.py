@@ -175,8 +175,8 @@ def _fill(folder: Path) -> None:
         (folder / name).chmod(0o755)
     (folder / "tests").symlink_to(ROOT / "tests")
     for number, revision in enumerate(("v41", "v42")):
-        moment = {"started_unix_ns": 1_795_443_815_000_000_000 + number * 10**12}
-        of = manifest(run_id=f"0000000{number}", revision=revision, **moment)
+        begun_ns = 1_795_443_815_000_000_000 + number * 10**12
+        of = manifest(run_id=f"0000000{number}", revision=revision, started_unix_ns=begun_ns)
         write_run(folder / "results", of=of, seconds=20)
 
 

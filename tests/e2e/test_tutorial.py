@@ -1,7 +1,7 @@
 """docs/tutorial.md is true: its commands run one after the other, and print what the page shows.
 
-Numbers differ from run to run, and so does what depends on a busy machine. Compared are the verdict on each item,
-and every line of a check but its times and ids.
+Numbers differ from run to run, and so does what depends on a busy machine. Compared are the verdict on each
+item, and every line of a check but its times and ids.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ class Runs:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     """Its first half."""
     results = tmp_path_factory.mktemp("tutorial") / "results"
-    done = []
+    done: list[Finished] = []
     for number, revision in enumerate(("v1", "v2")):
         with ServerProcess(*_line("loadtest serve", number)[2:]) as server:
             done.append(_run(_line(f"--ws-revision {revision}"), server.url, results))
     listed = loadtest(*_line("loadtest list")[1:], "--results", results).output
     compared = loadtest(*_line("loadtest compare")[1:], "--results", results).output
-    return Runs(*done, listed, compared)
+    return Runs(done[0], done[1], listed, compared)
 
 
 def _text(having: str) -> str:
