@@ -161,5 +161,5 @@ def _unknown(binary: Sequence[bytes]) -> str:
         return "the messages are binary and look like MessagePack: give --format msgpack"
     return (
         "the messages are binary, in a format that is unknown here. Write the dialect yourself: "
-        "docs/dialects.md has an example for MQTT and for binary headers"
+        "docs/dialect-protocols.md has an example for MQTT, docs/dialect-examples.md one for binary ids"
     )

@@ -212,7 +212,7 @@ def _needs(inferred: Inferred) -> Iterator[str]:
             f"with the columns {', '.join(columns)}."
         )
     if connection.header("cookie"):
-        needed = "If the server needs them, log in (docs/dialects.md) or give --ws-header 'Cookie: ...'."
+        needed = "If the server needs them, log in (docs/logins.md) or give --ws-header 'Cookie: ...'."
         yield f"The browser sent cookies. {needed}"
     origin = connection.header("origin")
     if origin:

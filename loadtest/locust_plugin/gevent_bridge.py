@@ -149,7 +149,7 @@ class _Detour(logging.Filter):
 def _warn(name: str, seconds: float) -> None:
     logger.warning(
         "%s, called by session.blocking, has stopped Locust for %.1f s so far: it waits in C, or computes. "
-        "Let it run in a thread pool of gevent: see 'Functions that block' in docs/dialects.md",
+        "Let it run in a thread pool of gevent: see 'Call a function that blocks' in docs/logins.md",
         name,
         seconds,
     )

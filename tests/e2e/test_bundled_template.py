@@ -12,7 +12,7 @@ from tests.support.examples import failed, passed
 from tests.support.locusts import Finished
 from tests.support.places import ROOT
 
-PAGE = (ROOT / "docs" / "bundled-dialects.md").read_text()
+PAGE = (ROOT / "docs" / "template.md").read_text()
 
 FILES = {
     "message_pack": """
@@ -40,7 +40,7 @@ FILES = {
 
 @pytest.mark.external("node", "npm")
 class TestThePage:
-    """The example of docs/bundled-dialects.md: a resume token that changes, and a history."""
+    """The example of docs/template.md: a resume token that changes, and a history."""
 
     @staticmethod
     def _run(fault: str | None, folder: Path) -> Finished:

@@ -1,4 +1,4 @@
-"""The examples of docs/dialects.md for frameworks' protocols, against servers that frameworks made.
+"""The examples of docs/ for frameworks' protocols, against servers that frameworks made.
 
 Each passes against a sound server, and finds the one defect of the same server: in its own item, in words
 that the server's owner understands.

@@ -1,4 +1,4 @@
-"""The examples of docs/dialects.md for protocols of JSON messages and no framework.
+"""The examples of docs/ for protocols of JSON messages and no framework.
 
 Each passes against a sound server of its protocol, and finds the one defect of the same server: in its own
 item, in words that the server's owner understands.

@@ -1,4 +1,4 @@
-"""Runs the examples of docs/dialects.md against servers of their protocols, as a user would.
+"""Runs the examples of dialects in docs/ against servers of their protocols, as a user would.
 
 A server is a program in a process of its own, `tests/support/strangers/NAME.py` or another language's, which
 listens on the port it is given and may be given one fault.
@@ -21,7 +21,8 @@ from tests.support.locusts import Finished, LocustProcess
 from tests.support.places import ROOT
 from tests.support.ports import free_port
 
-DIALECTS = ROOT / "docs" / "dialects.md"
+PAGES = ("dialect-examples.md", "dialect-protocols.md", "logins.md")
+"""Pages of docs/ with examples of dialects, each under a heading of its own."""
 
 PLAN = (
     *("--ws-sessions", "10", "--ws-rate", "5", "--ws-drop-every", "3", "--ws-warmup", "1"),
@@ -35,10 +36,11 @@ START_S = 30.0
 
 
 def example(heading: str) -> str:
-    """Return the locustfile that stands under a heading of docs/dialects.md."""
-    _, _, rest = DIALECTS.read_text().partition(f"\n## {heading}\n")
+    """Return the locustfile that stands under a heading of one of the pages."""
+    text = "\n".join((ROOT / "docs" / name).read_text(encoding="utf-8") for name in PAGES)
+    _, _, rest = text.partition(f"\n## {heading}\n")
     found = re.search(r"^```python\n(.*?)^```$", rest.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
-    assert found is not None, f"docs/dialects.md has no example under the heading {heading!r}"
+    assert found is not None, f"no page has an example under the heading {heading!r}"
     return found[1]
 
 
@@ -53,13 +55,18 @@ def stranger(name: str, fault: str | None = None, *, command: Sequence[str] = ()
     """
     port = free_port()
     program = [*(command or (sys.executable, "-m", f"tests.support.strangers.{name}")), str(port)]
+    with listening([*program, *((fault,) if fault else ())], port, ROOT):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def listening(command: Sequence[str], port: int, folder: Path) -> Iterator[None]:
+    """Run a server in a folder until the block ends, which begins once it listens on its port."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            [*program, *((fault,) if fault else ())], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         try:
             _wait_until_it_listens(process, port, output)
-            yield f"http://127.0.0.1:{port}"
+            yield
         finally:
             process.kill()
             process.wait()

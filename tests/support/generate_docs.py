@@ -15,7 +15,7 @@ from typing import Any
 from loadtest.dialects.bundled import Described, described
 from loadtest.options import TABLE
 from loadtest.serverlog.rules import LogClass, listed, load_rules
-from loadtest.setting import Setting
+from loadtest.setting import Group, Setting
 from tests.support.schemas import FILES, schema, summary_schema
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -67,7 +67,7 @@ def page_name(title: str) -> str:
     return title.lower().replace(" ", "-") + ".md"
 
 
-def _group_page(group: str) -> str:
+def _group_page(group: Group) -> str:
     """Return the page of a group of options."""
     lines = [f"# Options: {group.lower()}", "", MADE_BY, "", _BACK, "", *_table(TABLE[group])]
     return "\n".join(lines) + "\n"

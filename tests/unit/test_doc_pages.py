@@ -62,7 +62,9 @@ def test_broken_links_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_words_are_counted(tmp_path: Path) -> None:
     """Words of tables and code count, their bars and comments do not."""
-    (tmp_path / "page.md").write_text("# One\n\n<!-- not this -->\n\n| two | `three` |\n|---|---|\n- four – five\n")
+    (tmp_path / "page.md").write_text(
+        "# One\n\n<!-- not this -->\n\n| two | `three` |\n|---|---|\n- four – five\n"
+    )
     assert Page(tmp_path / "page.md").words == 5
 
 

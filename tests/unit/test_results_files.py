@@ -51,6 +51,19 @@ def test_the_files_of_a_run_are_listed(tmp_path: Path, page: Path) -> None:
     assert left - set(names(page, "")) == set()
 
 
+def test_the_recipes_name_what_there_is() -> None:
+    """The figures that jq reads, the columns of SQL, pandas and gnuplot."""
+    recipes = PAGE.read_text(encoding="utf-8").partition("## Recipes")[2]
+    figures = set(re.findall(r"[\[ (]\.([a-z0-9_]+)", recipes))
+    sql = re.search(r"SELECT ([\w, ]+) FROM 'series.csv' ORDER BY (\w+)", recipes)
+    assert sql is not None
+    columns = {*sql[1].split(", "), sql[2], *re.findall(r"'second':'(\w+)'", recipes), "second"}
+    columns |= set(re.findall(r'"([a-z_]+)"', recipes.partition("nlargest")[2].partition("```")[0]))
+    assert len(figures) > 3 < len(columns)
+    assert figures <= {field.name for field in FIELDS}
+    assert columns <= set(COLUMNS)
+
+
 def test_a_missing_name_is_seen(tmp_path: Path) -> None:
     """The check reads the table: without a row, its names are missing."""
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if "`sessions`" not in line]
