@@ -21,9 +21,11 @@ import struct
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+import pyhdrh
 from hdrh.histogram import HdrHistogram
 
 Histogram: TypeAlias = Any
@@ -67,6 +69,59 @@ def fold(samples_ns: array[int]) -> tuple[Histogram, int]:
     histogram.min_value = int(values_us.min())
     histogram.max_value = int(values_us.max())
     return histogram, int(np.count_nonzero(values_us != raw_us))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A histogram's non-empty slots: all that is kept of one that was read.
+
+    Args:
+        slots: shape (n,), indexes in the counts, in ascending order.
+        counts: shape (n,), how many values each has.
+        samples: their sum.
+    """
+
+    slots: np.ndarray
+    counts: np.ndarray
+    samples: int
+
+    def buckets(self) -> dict[int, int]:
+        """Return {highest equivalent value in µs: count} in ascending order."""
+        return dict(zip(_HIGHEST_US[self.slots].tolist(), self.counts.tolist(), strict=True))
+
+    def histogram(self) -> Histogram:
+        """Return it as a histogram."""
+        histogram = new_histogram()
+        if self.samples:
+            _counts(histogram)[self.slots] = self.counts
+            histogram.total_count = self.samples
+            histogram.min_value = _SHAPE.get_value_from_index(int(self.slots[0]))
+            histogram.max_value = int(_HIGHEST_US[self.slots[-1]])
+        return histogram
+
+
+class Total:
+    """A sum of histograms."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_COUNTS, np.uint64)
+        self._samples = 0
+
+    def add(self, counted: Counted) -> None:
+        """Add a histogram.
+
+        Raises:
+            ValueError: the sum is beyond reason.
+        """
+        if self._samples + counted.samples > _MAX_TOTAL:
+            raise ValueError("a histogram's counts are beyond reason")
+        self._samples += counted.samples
+        self._counts[counted.slots] += counted.counts
+
+    def histogram(self) -> Histogram:
+        """Return the sum as a histogram."""
+        slots = np.flatnonzero(self._counts)
+        return Counted(slots, self._counts[slots], self._samples).histogram()
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
@@ -174,6 +229,10 @@ def _bounds_us(slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lowest_us, lowest_us + (1 << bucket) - 1
 
 
+_COUNTS: int = _SHAPE.counts_len
+_, _HIGHEST_US = _bounds_us(np.arange(_COUNTS))
+
+
 def encode(histogram: Histogram) -> str:
     """Return the histogram in HdrHistogram's V2 compressed form, base64."""
     text: bytes = histogram.encode()
@@ -187,6 +246,8 @@ _PLAIN_COOKIE = 0x1C849313
 _WORD_BITS = 0xF0
 _PAYLOAD_LIMIT = _INNER.size + 9 * len(_SHAPE.counts)
 _MAX_SAMPLES = 2**53
+_MAX_TOTAL = 2**62
+_WORD_BYTES = 8
 
 
 def decode(text: str) -> Histogram:
@@ -195,20 +256,51 @@ def decode(text: str) -> Histogram:
     Raises:
         ValueError: the text is not a histogram, or has another range or precision.
     """
-    if len(text) > ENCODED_LIMIT:
-        raise ValueError(f"a histogram of {len(text):,} characters is over the limit of {ENCODED_LIMIT:,}")
-    _check(base64.b64decode(text, validate=True))
-    try:
-        histogram = HdrHistogram.decode(text)
-    except (IndexError, OverflowError, ValueError) as problem:
-        raise ValueError(f"a histogram's counts cannot be read: {problem}") from problem
-    if not 0 <= histogram.get_total_count() <= _MAX_SAMPLES:
-        raise ValueError("a histogram's counts are impossibly large")
-    return histogram
+    return Decoder().counted(text).histogram()
 
 
-def _check(data: bytes) -> None:
-    """Check both headers of the V2 form, and that the sizes they give are right."""
+class Decoder:
+    """Reads many histograms, one after the other, in a fraction of the time that objects of their own take.
+
+    The library fills counts that are used again for the next one. Not for several threads.
+    """
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_COUNTS, np.uint64)
+        self._address = self._counts.ctypes.data
+
+    def counted(self, text: str) -> Counted:
+        """Read a histogram that `encode` or another HdrHistogram library wrote.
+
+        Raises:
+            ValueError: the text is not a histogram, or has another range or precision.
+        """
+        if len(text) > ENCODED_LIMIT:
+            raise ValueError(
+                f"a histogram of {len(text):,} characters is over the limit of {ENCODED_LIMIT:,}"
+            )
+        payload = _payload(base64.b64decode(text, validate=True))
+        try:
+            found = pyhdrh.decode(payload, _INNER.size, self._address, _COUNTS, _WORD_BYTES)
+        except (IndexError, OverflowError, ValueError) as problem:
+            self._counts[:] = 0
+            raise ValueError(f"a histogram's counts cannot be read: {problem}") from problem
+        samples = found["total"]
+        first, last = (found["min_nonzero_index"], found["max_nonzero_index"]) if samples else (0, 0)
+        held = self._counts[first : last + 1]
+        slots = np.flatnonzero(held)
+        counts = held[slots]
+        held[:] = 0
+        if not 0 <= samples <= _MAX_SAMPLES:
+            raise ValueError("a histogram's counts are impossibly large")
+        if int(counts.sum()) != samples:
+            self._counts[:] = 0
+            raise ValueError("a histogram's counts do not add up")
+        return Counted(slots + first, counts, samples)
+
+
+def _payload(data: bytes) -> bytes:
+    """Return what a histogram's V2 form holds: check both headers, and that the sizes they give are right."""
     if len(data) < _OUTER.size:
         raise ValueError("a histogram is cut short")
     cookie, length = _OUTER.unpack_from(data)
@@ -225,6 +317,7 @@ def _check(data: bytes) -> None:
     if (digits, lowest, highest) != (DIGITS, LOWEST_US, HIGHEST_US):
         found = f"{digits} digits from {lowest} to {highest}"
         raise ValueError(f"a histogram has {found}, but must have {DIGITS} digits from 1 to {HIGHEST_US} µs")
+    return payload
 
 
 def _inflated(data: bytes) -> bytes:

@@ -49,10 +49,9 @@ _GAUGES = {
 
 def series_csv(run: RunData) -> bytes:
     """Return series.csv."""
-    columns = _columns(run)
-    lines = [",".join(COLUMNS)]
-    for number, starts in enumerate(_starts(run)):
-        lines.append(",".join((starts, *(_field(columns[name][number]) for name in list(COLUMNS)[1:]))))
+    columns, first = _columns(run), _starts(run)
+    fields = (map(_field, columns[name][: len(first)]) for name in list(COLUMNS)[1:])
+    lines = [",".join(COLUMNS), *map(",".join, zip(first, *fields, strict=True))]
     return "".join(f"{line}\r\n" for line in lines).encode("ascii")
 
 

@@ -98,13 +98,13 @@ def timeline(run: RunData, *, bin_s: int | None = None) -> Timeline:
     bin_s = bin_s or bin_s_of(run)
     per_bin = bin_s // run.row_s
     bins = math.ceil(run.length_s / bin_s)
-    counts = run.per_second.counts
+    counts, recorded = run.per_second.counts, _recorded(run)
     return Timeline(
         bin_s=float(bin_s),
         row_s=run.row_s,
         at_s=[float(number * bin_s) for number in range(bins)],
-        recorded=[any(part) for part in _parts(_recorded(run), per_bin)],
-        rates={series: _picked(_rates(run, of), per_bin, max) for series, of in counts.items()},
+        recorded=[any(part) for part in _parts(recorded, per_bin)],
+        rates={series: _picked(_rates(run, of, recorded), per_bin, max) for series, of in counts.items()},
         sums=_sums(counts, per_bin),
         up=_picked(summed_gauge(run, "sessions_up", min), per_bin, min),
         in_outage=_picked(summed_gauge(run, "sessions_in_outage", max), per_bin, max),
@@ -124,13 +124,13 @@ def _recorded(run: RunData) -> list[bool]:
     return [run.per_second.recorded(row) for row in range(math.ceil(run.length_s / run.row_s))]
 
 
-def _rates(run: RunData, counts: Sequence[int]) -> list[float | None]:
+def _rates(run: RunData, counts: Sequence[int], recorded: Sequence[bool]) -> list[float | None]:
     """Return the rate per second by row, None where nothing was recorded.
 
     The last row is as long as the run left it. A row before a gap is as long as its interval, which reaches
     into the gap.
     """
-    recorded, spans_s, last = _recorded(run), run.per_second.spans_s, len(counts) - 1
+    spans_s, last = run.per_second.spans_s, len(counts) - 1
     found: list[float | None] = []
     for row, count in enumerate(counts):
         length_s = float(run.row_s)

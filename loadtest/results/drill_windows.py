@@ -41,6 +41,8 @@ class Windows(Struct, frozen=True):
 
     def at(self, at_ns: int) -> int | None:
         """Return the number of the drill that a moment belongs to, the latest of several; None if none."""
+        if not self.spans:
+            return None
         found = (number for number, (first, last) in self.spans.items() if first <= at_ns <= last)
         return max(found, key=lambda number: self.spans[number], default=None)
 

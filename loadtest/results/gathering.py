@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from loadtest import histograms
-from loadtest.histograms import Histogram
+from loadtest.histograms import Counted, Total
 from loadtest.results.coincidence import Coincidences
 from loadtest.results.data import (
     SECONDS_TAGS,
@@ -79,7 +78,7 @@ class Gathering:
         self._cells = 0  # values in all rows
         self._gauges: dict[tuple[str, int | None], dict[str | None, Series]] = {}  # by user class
         self._users = frozenset(one.name for one in manifest.classes)
-        self._histograms: dict[str, Histogram] = {}
+        self._totals: dict[str, Total] = {}
         self._rows: dict[str, dict[int, dict[int, int]]] = {tag: {} for tag in SECONDS_TAGS}
         self._row_s = 0  # 0 until the run's length is known
         self._per_second = PerSecondGathering()
@@ -148,22 +147,21 @@ class Gathering:
             example=first.example[:TEXT_LIMIT],
         )
 
-    def histogram(self, tag: str, second: int, histogram: Histogram) -> None:
+    def histogram(self, tag: str, second: int, counted: Counted) -> None:
         """Add a tag's histogram of one second. Add all intervals first: they give the run's length.
 
         Raises:
-            ValueError: its counts are inconsistent or overflow.
+            ValueError: there are too many different times, or values.
         """
-        if not self._is_known(tag) or not histogram.get_total_count():
+        if not self._is_known(tag) or not counted.samples:
             return
         self._row_s = self._row_s or row_s_of(self._stop_ns)
         if tag in self._rows:
-            buckets = histograms.buckets(histogram)
-            if sum(buckets.values()) != histogram.get_total_count():
-                raise ValueError("a histogram's counts do not add up")
-            self._row(tag, second, buckets)
+            self._row(tag, second, counted.buckets())
         if tag not in self._steady or second >= self._manifest.plan.warmup_s:
-            self._add(tag, histogram)
+            if tag not in self._totals:  # `setdefault` would make one, 190 kB, for each histogram
+                self._totals[tag] = Total()
+            self._totals[tag].add(counted)
 
     def _is_known(self, tag: str) -> bool:
         """Return whether a tag is kept; names of requests are, up to a limit."""
@@ -177,19 +175,14 @@ class Gathering:
             return
         row = self._rows[tag].setdefault(second // self._row_s, {})
         before = len(row)
-        for value_us, count in buckets.items():
-            row[value_us] = row.get(value_us, 0) + count
+        if not before:
+            row.update(buckets)
+        else:
+            for value_us, count in buckets.items():
+                row[value_us] = row.get(value_us, 0) + count
         self._cells += len(row) - before
         if self._cells > CELLS_LIMIT:
             raise ValueError(f"it holds over {CELLS_LIMIT:,} different times: no run has so many")
-
-    def _add(self, tag: str, histogram: Histogram) -> None:
-        if tag not in self._histograms:  # `setdefault` would make a histogram, 190 kB, for each one added
-            self._histograms[tag] = histograms.new_histogram()
-        try:
-            self._histograms[tag].add(histogram)
-        except OverflowError as problem:
-            raise ValueError(f"a histogram's counts are beyond reason: {problem}") from problem
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""
@@ -224,7 +217,7 @@ class Gathering:
                 (tally for tally in self._errors.values() if tally.count > 0),  # the others were taken back
                 key=lambda tally: (-tally.count, tally.at_ns),
             ),
-            histograms=self._histograms,
+            histograms={tag: total.histogram() for tag, total in self._totals.items()},
             seconds={
                 tag: [Second(float(row * row_s), rows[row]) for row in sorted(rows)]
                 for tag, rows in self._rows.items()
@@ -293,13 +286,13 @@ class RunGathering:
         if line.user in self._classes:
             self._classes[line.user].interval(line)
 
-    def histogram(self, tag: str, second: int, histogram: Histogram) -> None:
+    def histogram(self, tag: str, second: int, counted: Counted) -> None:
         """Add a tag's histogram of one second; see `Gathering.histogram`."""
         user, slash, own = tag.partition("/")
         if slash and user in self._classes:
-            self._classes[user].histogram(own, second, histogram)
+            self._classes[user].histogram(own, second, counted)
             tag = own
-        self._whole.histogram(tag, second, histogram)
+        self._whole.histogram(tag, second, counted)
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""

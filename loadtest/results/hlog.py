@@ -27,11 +27,11 @@ def tag_of(user: str | None, tag: str) -> str:
 
 
 class Entry(NamedTuple):
-    """A line that holds a histogram."""
+    """A line that holds a histogram, which is still encoded."""
 
     tag: str
     start_ns: int
-    histogram: Histogram
+    encoded: str
 
 
 def head(started_unix_ns: int, started_at: str) -> str:
@@ -76,4 +76,4 @@ def parsed(text: str) -> Entry | None:
     match = _LINE.fullmatch(text.rstrip("\r\n"))
     if match is None:
         raise ValueError("is no line of an interval log (Tag=TAG,START,LENGTH,MAX,HISTOGRAM)")
-    return Entry(match[1], round(float(match[2]) * NS_PER_S), histograms.decode(match[5]))
+    return Entry(match[1], round(float(match[2]) * NS_PER_S), match[5])

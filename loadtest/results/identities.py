@@ -52,10 +52,12 @@ class Identities:
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""
+        session = record.session
+        if session in self._given and record.event != NAMED:
+            return
         established = record.event in ("connected", "resumed", NAMED) or (
             record.event == "failed" and record.phase == WORKING
         )
-        session = record.session
         if record.event == NAMED and self._given.get(session) == session:
             del self._given[session]  # that it had its own was assumed: the server had said none
         if not established or session in self._given:

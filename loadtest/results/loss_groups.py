@@ -52,7 +52,7 @@ def _figures(reason: str) -> list[int]:
 
 def within_limits(at_ns: int) -> int:
     """Return a time as read from a file, clamped to [0, `LATEST_NS`]."""
-    return min(max(at_ns, 0), LATEST_NS)
+    return at_ns if 0 <= at_ns <= LATEST_NS else min(max(at_ns, 0), LATEST_NS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,8 +82,8 @@ class OutageGathering:
         self._begun: Counter[tuple[str, str]] = Counter()
         self._triggers = OutageTriggers()
         self._outages_ns: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
-        self._phases_ns: list[array[int]] = [array("q") for _ in PHASES]
-        self._spent_ns: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(SPENT))
+        self._spent_ns: defaultdict[tuple[str, str], array[int]] = defaultdict(lambda: array("q"))
+        self._proxy_ns = array("q")  # of outages that ended by a proxy
 
     def event(self, record: Lifecycle) -> None:
         """Add a lifecycle event."""
@@ -102,11 +102,10 @@ class OutageGathering:
 
     def _resumed(self, record: Lifecycle, key: tuple[str, str]) -> None:
         self._outages_ns[key].append(within_limits(record.outage_ns or 0))
-        spent_ns = self._spent_ns[key]
-        for number, took_ns in enumerate(times_spent_ns(record)):
-            spent_ns[number] += took_ns
-            if number < len(PHASES) and not (number == _PROXY and record.proxy_ns is None):
-                self._phases_ns[number].append(took_ns)
+        spent_ns = times_spent_ns(record)
+        self._spent_ns[key].extend(spent_ns)
+        if record.proxy_ns is not None:
+            self._proxy_ns.append(spent_ns[_PROXY])
 
     def groups(self) -> list[OutageGroup]:
         """Return the outages by trigger and cause."""
@@ -128,10 +127,19 @@ class OutageGathering:
         )
 
     def _means_us(self, key: tuple[str, str]) -> dict[str, float]:
-        outages, spent_ns = len(self._outages_ns[key]), dict(zip(SPENT, self._spent_ns[key], strict=True))
-        return {phase: spent_ns[phase] / outages / 1000 for phase in OUTAGE_PHASES}
+        outages, spent_ns = len(self._outages_ns[key]), self._spent_ns[key]
+        of_phase = {phase: sum(spent_ns[at :: len(SPENT)]) for at, phase in enumerate(SPENT)}
+        return {phase: of_phase[phase] / outages / 1000 for phase in OUTAGE_PHASES}
 
     def phases(self) -> dict[str, Histogram]:
         """Return the durations of each phase over all outages that ended."""
-        recorded = zip(PHASES, self._phases_ns, strict=True)
+        recorded = ((phase, self._of_phase(at)) for at, phase in enumerate(PHASES))
         return {phase: histograms.fold(took_ns)[0] for phase, took_ns in recorded if took_ns}
+
+    def _of_phase(self, at: int) -> "array[int]":
+        if at == _PROXY:
+            return self._proxy_ns
+        found = array("q")
+        for spent_ns in self._spent_ns.values():
+            found += spent_ns[at :: len(SPENT)]
+        return found

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from loadtest import regular_files
+from loadtest import histograms, regular_files
 from loadtest.errors import RunUnreadable
 from loadtest.results import directory, hlog
 from loadtest.results.data import RunData
@@ -44,12 +44,12 @@ def read_run(path: Path) -> RunData:
     Raises:
         RunUnreadable: a file is missing or damaged, or has another schema.
     """
-    gathering = RunGathering(read_manifest(path))
+    gathering, decoder = RunGathering(read_manifest(path)), histograms.Decoder()
 
     def enter_histogram(line: bytes) -> None:
         entry = hlog.parsed(line.decode())
         if entry is not None:
-            gathering.histogram(entry.tag, second_of(entry.start_ns), entry.histogram)
+            gathering.histogram(entry.tag, second_of(entry.start_ns), decoder.counted(entry.encoded))
 
     readers: dict[str, Callable[[bytes], None]] = {
         directory.INTERVALS: lambda line: gathering.interval(_decode_interval(line)),

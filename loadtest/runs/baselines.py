@@ -18,7 +18,7 @@ because newer runs exist. An unreadable baseline is an error if you gave it, els
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from itertools import islice, takewhile
 from pathlib import Path
@@ -61,10 +61,15 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The run directory to compare with, and the rule that chose it."""
+    """The run directory to compare with, and the rule that chose it.
+
+    Args:
+        data: what its files hold, if they were read to choose it; None if not.
+    """
 
     path: Path
     rule: Rule
+    data: RunData | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class _Examined:
         why: what speaks against it, empty if nothing does.
         latency: whether that is its own latency, or that of its duel.
         later: why it was put off until nothing better is found; None if it was not.
+        data: what its files hold, if it is sound: of the others, only one is read a second time.
     """
 
     candidate: _Candidate
@@ -111,6 +117,7 @@ class _Examined:
     why: str
     latency: bool = False
     later: _Later | None = None
+    data: RunData | None = None
 
     @property
     def run(self) -> FoundRun:
@@ -153,7 +160,7 @@ def _fittest(candidates: Sequence[_Candidate], of: Manifest) -> BaselineChoice:
     newer = list(takewhile(lambda one: one is not best, examined))
     chosen_first = all(one.found is None for one in newer)
     rule = Rule.NEWEST if chosen_first else Rule.FITTEST
-    return BaselineChoice(Baseline(best.run.path, rule), _passed_over(newer))
+    return BaselineChoice(Baseline(best.run.path, rule, best.data), _passed_over(newer))
 
 
 def _best(examined: Iterable[_Examined]) -> _Examined | None:
@@ -230,10 +237,12 @@ def _at_a_glance(one: _Candidate, of: Manifest, later: _Later | None) -> _Examin
 
 def _by_its_data(one: _Candidate, verdict: Verdict | None) -> _Examined:
     try:
-        found = suitability(read_run(one.run.path), verdict)
+        data = read_run(one.run.path)
     except RunUnreadable as problem:
         return _Examined(candidate=one, found=None, why=f"it cannot be read: {problem}")
-    return _Examined(candidate=one, found=found, why="; ".join(found.problems))
+    found = suitability(data, verdict)
+    kept = data if found.sound else None
+    return _Examined(candidate=one, found=found, why="; ".join(found.problems), data=kept)
 
 
 def choose_baseline(results: Path, manifest: Manifest, wanted: str | None = None) -> BaselineChoice:
@@ -290,7 +299,7 @@ def baseline_of(manifest: Manifest, results: Path, wanted: str | None, *, before
     if choice.baseline is None:
         return _none(choice.passed_over, rule=NONE_GOOD if choice.none_good else None)
     try:
-        return _read(choice.baseline.path, str(choice.baseline.rule), choice.passed_over)
+        return _read(choice.baseline, choice.passed_over)
     except RunUnreadable as problem:
         if wanted:
             raise
@@ -308,14 +317,18 @@ def _as_before(before: Verdict, results: Path) -> Found:
     if path is None:
         return _none(passed_over, "the run that this one was compared with is gone")
     try:
-        return _read(path, compared.rule or "", passed_over)
+        return _found(path, read_run(path), compared.rule or "", passed_over)
     except RunUnreadable as problem:
         return _unreadable(problem, passed_over)
 
 
-def _read(path: Path, rule: str, passed_over: Sequence[PassedOver]) -> Found:
-    run, verdict = read_run(path), readable_verdict(path)
-    found = suitability(run, verdict)
+def _read(chosen: Baseline, passed_over: Sequence[PassedOver]) -> Found:
+    run = read_run(chosen.path) if chosen.data is None else chosen.data
+    return _found(chosen.path, run, str(chosen.rule), passed_over)
+
+
+def _found(path: Path, run: RunData, rule: str, passed_over: Sequence[PassedOver]) -> Found:
+    found = suitability(run, readable_verdict(path))
     is_accepted = rule in (Rule.ASKED, Rule.PINNED)  # by a person
     problems = [found.bar, found.unfit, found.lack, *found.failings, "" if is_accepted else found.uncompared]
     notes = [f"baseline {run.manifest.revision} is weak: {problem}" for problem in filter(None, problems)]

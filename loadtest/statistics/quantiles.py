@@ -9,6 +9,7 @@ the t test only a handful of distinct values. Reading `.hlog` files does not bel
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Self
 
 import numpy as np
@@ -67,11 +68,14 @@ class SecondlyHistograms:
     @classmethod
     def from_mappings(cls, seconds: Sequence[Mapping[int, int]]) -> Self:
         """Build the matrix from one mapping per second, `{highest equivalent value in µs: count}`."""
-        values_us = np.array(sorted(set().union(*seconds)), dtype=np.float64)
+        sizes = np.fromiter(map(len, seconds), dtype=np.int64, count=len(seconds))
+        every = np.fromiter(chain.from_iterable(seconds), dtype=np.float64, count=int(sizes.sum()))
+        values_us, columns = np.unique(every, return_inverse=True)
         counts = np.zeros((len(seconds), values_us.size), dtype=np.int64)
-        for row, second in zip(counts, seconds, strict=True):
-            columns = np.searchsorted(values_us, np.fromiter(second, dtype=np.float64))
-            row[columns] = np.fromiter(second.values(), dtype=np.int64)
+        found = chain.from_iterable(second.values() for second in seconds)
+        counts[np.repeat(np.arange(len(seconds)), sizes), columns] = np.fromiter(
+            found, dtype=np.int64, count=every.size
+        )
         return cls(counts, values_us)
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from loadtest import histograms
 from loadtest.drops.kinds import MidReply
 from loadtest.results import hlog
 from loadtest.server.server_process import ServerProcess
@@ -72,7 +73,7 @@ def round_trips(finished: Finished) -> Counter[str]:
     for line in (finished.run / "latency.hlog").read_text().splitlines():
         entry = hlog.parsed(line)
         if entry is not None:
-            found[entry.tag] += entry.histogram.get_total_count()
+            found[entry.tag] += histograms.decode(entry.encoded).get_total_count()
     return found
 
 

@@ -100,10 +100,11 @@ def gathered(intervals: Iterable[Interval | PackedInterval], of: Manifest | None
         )
         for record in one.lifecycle:
             gathering.event(record)
+    decoder = histograms.Decoder()
     for one in packed:
         for tag, text in one.histograms.items():
             tag = hlog.tag_of(one.user, tag)
-            gathering.histogram(tag, second_of(one.start_ns), histograms.decode(text))
+            gathering.histogram(tag, second_of(one.start_ns), decoder.counted(text))
     return gathering.data()
 
 
