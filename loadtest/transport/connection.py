@@ -246,6 +246,7 @@ class Connection(Inflow):
         self._splitter = Splitter(limit, compressed=self._deflate is not None)
         self._open = True
         self._counts.opened_with(self._deflate)
+        client.parser.close()  # it refers to the protocol, and that to it: only a collection would free them
         self._client = None
 
     def _feed(self, data: bytes) -> None:
@@ -310,6 +311,8 @@ class Connection(Inflow):
         self._finish_upgrade()
         self._end(by_tcp(error))
         self._transport = self._tcp = None
+        if self._client is not None:
+            self._client.parser.close()  # it refers to the protocol, and that to it
         self._tcp_has_ended()
 
     def _tcp_has_ended(self) -> None:
