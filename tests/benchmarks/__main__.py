@@ -1,29 +1,50 @@
 """All benchmarks, in one table.
 
-    python -m tests.benchmarks [--quick] [--markdown] [NAME …]
+    python -m tests.benchmarks [--quick] [--rounds N] [--markdown] [--json FILE] [NAME …]
+    python -m tests.benchmarks --compare BEFORE.json AFTER.json
 
 The machine's noise is in every figure, so look at the ratios: each round measures everyone in turn, and the
-table has the median of the rounds, the least and the most, and the ratio to this tool's median. Peers that
-are not installed are named and left out: `pip install -e '.[bench]'`.
+table has the median of the rounds, the least and the most, and the ratio to this tool's median. Who cannot be
+measured is named and left out: libraries that are not installed (pip install -e '.[bench]'), Go without a
+compiler, k6 without its binary on PATH.
 """
 
 import argparse
 import os
-import statistics
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from tests.benchmarks import round_trip, scripts
+from tests.benchmarks import scripts
+from tests.benchmarks.certificates import Certificates, certificates
 from tests.benchmarks.connects import connects
 from tests.benchmarks.locust_process import echo_server
 from tests.benchmarks.memory import memory
 from tests.benchmarks.message_cost import message_cost
-from tests.benchmarks.open_loop import growth, latency
+from tests.benchmarks.peers import CLIENTS, OURS, Client
+from tests.benchmarks.table import COMPARED, HEAD, Row, add, compared, printed, read, table, write
+from tests.benchmarks.work import Work, figures
 
-OURS = "loadtest on Locust"
-BARE = "websockets, sans-I/O"
+BARE = ("bare Go", "websockets, sans-I/O")
+"""Clients that record nothing, for what needs no more comparison."""
+
+PER_S = 10_000
+"""Messages of all sessions a second in an open loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured, and the certificates for it."""
+
+    quick: bool
+    made: Certificates
+
+    @property
+    def seconds(self) -> int:
+        """Of each measurement."""
+        return 2 if self.quick else 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,146 +53,149 @@ class Step:
 
     Args:
         who: is measured.
+        what: it is measured on.
         measure: takes the echo server's port and returns figures by name with unit.
+        tls: the echo server's private key and certificate chain; None for plain TCP.
     """
 
     who: str
+    what: str
     measure: Callable[[int], Mapping[str, float]]
+    tls: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table: one figure of one client, a value for each round."""
-
-    figure: str
-    who: str
-    values: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Of the rounds."""
-        return statistics.median(self.values)
+def _steps(plan: Plan, works: Iterable[Work], who: Collection[str] = ()) -> Iterator[Step]:
+    """Yield the measurements of all clients that can do the work and be measured here, or of some of them."""
+    for work in works:
+        for client in CLIENTS:
+            if client.can(work) and not client.missing() and client.name in (who or {client.name}):
+                measure = partial(_figures, client=client, work=work)
+                yield Step(client.name, str(work), measure, plan.made.server if work.ca else None)
 
 
-def _round_trip(quick: bool) -> Iterator[Step]:
-    much = {"sessions": 100, "seconds": 3 if quick else 8}
-    yield Step(OURS, partial(round_trip.ours, **much))
-    for who in round_trip.PEERS:
-        if who not in round_trip.missing():
-            yield Step(who, partial(round_trip.peer, name=who, **much))
+def _figures(port: int, client: Client, work: Work) -> Mapping[str, float]:
+    return figures(work, client.measure(port, work))
 
 
-def _growth(quick: bool) -> Iterator[Step]:
-    for sessions in (100, 1000, 2000 if quick else 10_000):
-        much = {"sessions": sessions, "per_s": 10_000, "seconds": 3 if quick else 8}
-        yield Step(OURS, partial(growth, who="ours", **much))
-        yield Step(BARE, partial(growth, who="bare", **much))
+def _closed_loop(plan: Plan) -> Iterator[Step]:
+    yield from _steps(plan, [Work(sessions=100, seconds=plan.seconds)])
 
 
-def _memory(quick: bool) -> Iterator[Step]:
-    yield Step(OURS, lambda port: memory(port, *((1000, 2000) if quick else (1000, 2000, 10_000))))
+def _open_loop(plan: Plan) -> Iterator[Step]:
+    yield from _steps(plan, [Work(sessions=100, seconds=plan.seconds, per_s=PER_S)])
 
 
-def _connects(quick: bool) -> Iterator[Step]:
-    for sessions in (1000, 2000 if quick else 10_000):
-        yield Step(OURS, partial(connects, sessions=sessions))
+def _wss_closed_loop(plan: Plan) -> Iterator[Step]:
+    yield from _steps(plan, [Work(sessions=100, seconds=plan.seconds, ca=plan.made.ca)])
 
 
-def _latency(quick: bool) -> Iterator[Step]:
-    for per_s in (1000, 5000):
-        yield Step(OURS, partial(latency, sessions=1000, per_s=per_s, seconds=3 if quick else 8))
+def _wss_open_loop(plan: Plan) -> Iterator[Step]:
+    yield from _steps(plan, [Work(sessions=100, seconds=plan.seconds, per_s=PER_S, ca=plan.made.ca)])
 
 
-def _scripts(quick: bool) -> Iterator[Step]:
+def _growth(plan: Plan) -> Iterator[Step]:
+    numbers = (100, 1000, 2000 if plan.quick else 10_000)
+    works = [Work(sessions=sessions, seconds=plan.seconds, per_s=PER_S) for sessions in numbers]
+    yield from _steps(plan, works, (OURS, *BARE))
+
+
+def _quiet(plan: Plan) -> Iterator[Step]:
+    yield from _steps(plan, [Work(sessions=1000, seconds=plan.seconds, per_s=1000)], (OURS, *BARE))
+
+
+def _connects(plan: Plan) -> Iterator[Step]:
+    for sessions in (1000, 2000 if plan.quick else 10_000):
+        for made in (None, plan.made):
+            measure = partial(connects, sessions=sessions, ca=made.ca if made else None)
+            what = f"{sessions:,} connects{', wss' if made else ''}"
+            yield Step(OURS, what, measure, made.server if made else None)
+
+
+def _memory(plan: Plan) -> Iterator[Step]:
+    numbers = (1000, 2000) if plan.quick else (1000, 2000, 10_000)
+    yield Step(OURS, "memory", lambda port: memory(port, *numbers))
+
+
+def _scripts(plan: Plan) -> Iterator[Step]:
     for kind in scripts.KINDS:
         who = OURS if kind.startswith("planned") else kind
-        yield Step(who, partial(scripts.cost, kind=kind, sessions=100, seconds=3 if quick else 8))
+        yield Step(who, kind, partial(scripts.cost, kind=kind, sessions=100, seconds=plan.seconds))
 
 
-def _compression(quick: bool) -> Iterator[Step]:
+def _compression(plan: Plan) -> Iterator[Step]:
     for who, mode in ((OURS, "off"), ("the same, compressed", "on"), ("each by itself", "no-takeover")):
-        yield Step(who, partial(message_cost, mode=mode, repeats=20 if quick else 100))
+        measure = partial(message_cost, mode=mode, repeats=20 if plan.quick else 100)
+        yield Step(who, "the transport alone", measure)
 
 
-BENCHMARKS: Mapping[str, Callable[[bool], Iterable[Step]]] = {
-    "round_trip": _round_trip,
+BENCHMARKS: Mapping[str, Callable[[Plan], Iterable[Step]]] = {
+    "closed_loop": _closed_loop,
+    "open_loop": _open_loop,
+    "wss_closed_loop": _wss_closed_loop,
+    "wss_open_loop": _wss_open_loop,
     "growth": _growth,
-    "memory": _memory,
+    "quiet": _quiet,
     "connects": _connects,
-    "latency": _latency,
+    "memory": _memory,
     "scripts": _scripts,
     "compression": _compression,
 }
 
 
-def run(wanted: Sequence[Step], rounds: int) -> list[Row]:
-    """Measure everyone in turn, so many times, and return the rows."""
-    rows: dict[tuple[str, str], Row] = {}
+def steps(names: Iterable[str], plan: Plan) -> list[Step]:
+    """Return what is to be measured, each but once: the least of `growth` is `open_loop`."""
+    wanted = (step for name in names for step in BENCHMARKS[name](plan))
+    return list({(step.who, step.what): step for step in wanted}.values())
+
+
+def run(wanted: Sequence[Step], rounds: int, rows: list[Row], file: Path | None) -> None:
+    """Measure everyone in turn, so many times, and add to the rows and their file."""
     for number in range(1, rounds + 1):
         for step in wanted:
-            print(f"round {number} of {rounds}: {step.who}", file=sys.stderr)
-            with echo_server() as port:
-                figures = step.measure(port)
-            for figure, value in figures.items():
-                rows.setdefault((figure, step.who), Row(figure, step.who)).values.append(value)
-    return list(rows.values())
+            print(f"round {number} of {rounds}: {step.who}: {step.what}", file=sys.stderr)
+            with echo_server(tls=step.tls) as port:
+                add(rows, step.who, step.measure(port))
+        if file is not None:
+            write(file, rows)
 
 
-def table(rows: list[Row]) -> list[tuple[str, str, str, str, str]]:
-    """Return the table's cells: figure, client, median, least to most, ratio to this tool."""
-    ours = {row.figure: row.median for row in rows if row.who == OURS}
-    order = {figure: number for number, figure in enumerate(dict.fromkeys(row.figure for row in rows))}
-    return [
-        (
-            row.figure,
-            row.who,
-            _digits(row.median),
-            f"{_digits(min(row.values))} to {_digits(max(row.values))}",
-            "" if row.who == OURS else f"{row.median / ours[row.figure]:.2f}" if row.figure in ours else "",
-        )
-        for row in sorted(rows, key=lambda row: order[row.figure])
-    ]
-
-
-def _digits(value: float) -> str:
-    """Three significant digits, as a person writes them."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-HEAD = ("figure", "client", "median", "least to most", "ratio")
-
-
-def printed(cells: list[tuple[str, str, str, str, str]], *, markdown: bool) -> str:
-    """Return the table as text or Markdown."""
-    if markdown:
-        lines = [HEAD, ("---", "---", "--:", "--:", "--:"), *cells]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    widths = [max(map(len, column)) for column in zip(HEAD, *cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if at < 2 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in (HEAD, *cells)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
+    parser.add_argument("--rounds", type=int, help="how often everyone is measured (default: 5)")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the rounds to those in this file")
+    parser.add_argument(
+        "--compare", type=Path, nargs=2, metavar="FILE", help="measure nothing, compare two files of --json"
+    )
+    return parser
 
 
 def main() -> None:
     """Run what was asked for and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="one short round, no more than 2,000 sessions")
-    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser = _parser()
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - BENCHMARKS.keys():
-        parser.error(f"{', '.join(unknown)}: choose of {', '.join(BENCHMARKS)}")
-    for name in round_trip.missing():
-        print(f"{name} is not installed and left out: pip install -e '.[bench]'", file=sys.stderr)
+        parser.error(f"{', '.join(sorted(unknown))}: choose of {', '.join(BENCHMARKS)}")
+    if arguments.compare:
+        before, after = map(read, arguments.compare)
+        print(printed(COMPARED, compared(before, after), markdown=arguments.markdown))
+        return
+    for client in CLIENTS:
+        if why := client.missing():
+            print(f"{client.name} is left out: {why}", file=sys.stderr)
     if len(os.sched_getaffinity(0)) < 2:
         print("one core only: client and server share it, and times tell little", file=sys.stderr)
-    wanted = [step for name in arguments.names or BENCHMARKS for step in BENCHMARKS[name](arguments.quick)]
-    rows = run(wanted, rounds=1 if arguments.quick else 3)
-    print(printed(table(rows), markdown=arguments.markdown))
+    rows = read(arguments.json) if arguments.json and arguments.json.exists() else []
+    rounds = arguments.rounds if arguments.rounds is not None else 1 if arguments.quick else 5
+    with certificates() as made:
+        run(steps(arguments.names or BENCHMARKS, Plan(arguments.quick, made)), rounds, rows, arguments.json)
+    print(printed(HEAD, table(rows, OURS), markdown=arguments.markdown))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """Clients to compare with, one library each: the same echo of a 64-byte text, closed loop, nothing recorded.
 
-    python tests/benchmarks/clients.py NAME PORT SESSIONS SECONDS     prints {"cpu_us": …, "per_s": …}
+    python tests/benchmarks/clients.py NAME PORT SESSIONS SECONDS [CA]     prints {"cpu_us": …, "per_s": …}
 
 Every session sends its next message as soon as the last one has come back. CPU is the whole process's, from
-two seconds after all sessions were up. All run on uvloop.
+two seconds after all sessions were up. All run on uvloop. CA, a file of certificates to trust, makes it wss.
 """
 
 import asyncio
 import json
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import uvloop
 from websockets.client import ClientProtocol
@@ -25,6 +27,24 @@ AT_ONCE = 500
 SETTLING_S = 2.0
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """On this machine; `tls` is None for plain TCP."""
+
+    port: int
+    tls: ssl.SSLContext | None
+
+    @property
+    def url(self) -> str:
+        """Of its WebSocket."""
+        return f"{'ws' if self.tls is None else 'wss'}://127.0.0.1:{self.port}/"
+
+
+def server(port: str, ca: str = "") -> Server:
+    """Return the server, by the command line's last arguments."""
+    return Server(int(port), ssl.create_default_context(cafile=ca) if ca else None)
+
+
 class Tally:
     """Round trips of all sessions."""
 
@@ -34,8 +54,8 @@ class Tally:
 class SansIo(asyncio.Protocol):
     """A session of websockets' sans-I/O protocol."""
 
-    def __init__(self, port: int) -> None:
-        self.client = ClientProtocol(parse_uri(f"ws://127.0.0.1:{port}/"))
+    def __init__(self, to: Server) -> None:
+        self.client = ClientProtocol(parse_uri(to.url))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]  # a stream's always is one
@@ -66,16 +86,17 @@ class SansIo(asyncio.Protocol):
             self.transport.write(data)
 
 
-async def sans_io(port: int) -> None:
+async def sans_io(to: Server) -> None:
     """Begin a session of websockets' sans-I/O protocol."""
-    await asyncio.get_running_loop().create_connection(lambda: SansIo(port), "127.0.0.1", port)
+    loop = asyncio.get_running_loop()
+    await loop.create_connection(lambda: SansIo(to), "127.0.0.1", to.port, ssl=to.tls)
 
 
-async def websockets_asyncio(port: int) -> None:
+async def websockets_asyncio(to: Server) -> None:
     """Begin a session of websockets' own asyncio client."""
     from websockets.asyncio.client import connect
 
-    connection = await connect(f"ws://127.0.0.1:{port}/", compression=None)
+    connection = await connect(to.url, ssl=to.tls, compression=None)
 
     async def talk() -> None:
         while True:
@@ -86,12 +107,12 @@ async def websockets_asyncio(port: int) -> None:
     keep(talk())
 
 
-async def aiohttp_client(port: int) -> None:
+async def aiohttp_client(to: Server) -> None:
     """Begin a session of aiohttp's client."""
     import aiohttp
 
     http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-    connection = await http.ws_connect(f"ws://127.0.0.1:{port}/")
+    connection = await http.ws_connect(to.url, ssl=to.tls or True)
 
     async def talk() -> None:
         while True:
@@ -102,7 +123,7 @@ async def aiohttp_client(port: int) -> None:
     keep(talk())
 
 
-async def picows_client(port: int) -> None:
+async def picows_client(to: Server) -> None:
     """Begin a session of picows."""
     import picows
 
@@ -115,7 +136,7 @@ async def picows_client(port: int) -> None:
             Tally.round_trips += 1
             transport.send(picows.WSMsgType.TEXT, MESSAGE.encode())
 
-    await picows.ws_connect(Listener, f"ws://127.0.0.1:{port}/")
+    await picows.ws_connect(Listener, to.url, ssl_context=to.tls)
 
 
 _tasks: list[Awaitable[None]] = []
@@ -126,7 +147,7 @@ def keep(talk: Awaitable[None]) -> None:
     _tasks.append(asyncio.ensure_future(talk))
 
 
-CLIENTS: dict[str, Callable[[int], Awaitable[None]]] = {
+CLIENTS: dict[str, Callable[[Server], Awaitable[None]]] = {
     "sans_io": sans_io,
     "websockets": websockets_asyncio,
     "aiohttp": aiohttp_client,
@@ -134,11 +155,11 @@ CLIENTS: dict[str, Callable[[int], Awaitable[None]]] = {
 }
 
 
-async def main(name: str, port: int, sessions: int, seconds: float) -> None:
+async def main(name: str, to: Server, sessions: int, seconds: float) -> None:
     """Begin the sessions, let them settle, measure, and print."""
     begin = CLIENTS[name]
     for first in range(0, sessions, AT_ONCE):
-        await asyncio.gather(*(begin(port) for _ in range(first, min(first + AT_ONCE, sessions))))
+        await asyncio.gather(*(begin(to) for _ in range(first, min(first + AT_ONCE, sessions))))
     await asyncio.sleep(SETTLING_S)
     before, began_s, cpu_s = Tally.round_trips, time.perf_counter(), time.process_time()
     await asyncio.sleep(seconds)
@@ -148,4 +169,5 @@ async def main(name: str, port: int, sessions: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    _, name, port, sessions, seconds, *ca = sys.argv
+    uvloop.run(main(name, server(port, *ca), int(sessions), float(seconds)))

@@ -30,13 +30,20 @@ def pinned(nth: int | None) -> Callable[[], None] | None:
 
 
 @contextmanager
-def echo_server(processes: int = 1, *, on_core: int | None = 0) -> Iterator[int]:
-    """Run the echo server, on the first core unless told otherwise, and yield its port."""
+def echo_server(processes: int = 1, *, on_core: int | None = 0, tls: Path | None = None) -> Iterator[int]:
+    """Run the echo server, on the first core unless told otherwise, and yield its port.
+
+    Args:
+        processes: that share the port.
+        on_core: the core they are pinned to, None for all.
+        tls: private key and certificate chain (PEM), which makes it wss.
+    """
     port = 0
+    secure = () if tls is None else ("--tls", str(tls))
     with ExitStack() as stack:
         for _ in range(processes):
             server = subprocess.Popen(
-                [sys.executable, str(HERE / "echo_server.py"), str(port)],
+                [sys.executable, str(HERE / "echo_server.py"), str(port), *secure],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,

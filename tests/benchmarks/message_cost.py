@@ -42,6 +42,9 @@ class _Nowhere:
         """Return False."""
         return False
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        """Do nothing."""
+
 
 def message_cost(_port: int, *, mode: str, repeats: int) -> Mapping[str, float]:
     """Return microseconds a message, for sending and receiving.

@@ -4,7 +4,7 @@ Sessions send the same messages to the same server, in turn. A script may cost 5
 """
 
 from tests.benchmarks.locust_process import HERE, measured
-from tests.benchmarks.round_trip import SETTLING
+from tests.benchmarks.ours import SETTLING
 
 KINDS = {
     "planned, closed loop": ("--ws-arrivals", "closed"),

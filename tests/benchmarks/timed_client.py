@@ -1,7 +1,7 @@
 """A bare client that sends at planned times and times its own round trips, to compare latency with.
 
-    python -m tests.benchmarks.timed_client PORT SESSIONS PER_SECOND WARMUP_S SECONDS
-                                                    prints {"cpu_us": …, "service_us": [p50, p99]}
+    python -m tests.benchmarks.timed_client PORT SESSIONS PER_SECOND WARMUP_S SECONDS [CA]
+                      prints {"cpu_us": …, "per_s": …, "slip_us": [p50, p99], "service_us": [p50, p99]}
 
 websockets' sans-I/O protocol on uvloop; the arrivals and the timer are those of this tool, so that both send
 the same messages at the same times.
@@ -12,12 +12,13 @@ import json
 import sys
 import time
 from array import array
+from collections.abc import Iterable
 
 import uvloop
 
 from loadtest.engine.timers import Timers
 from loadtest.session.schedule import Pace
-from tests.benchmarks.clients import MESSAGE, SansIo
+from tests.benchmarks.clients import AT_ONCE, MESSAGE, SansIo, Server, server
 
 
 class Timed(SansIo):
@@ -25,10 +26,11 @@ class Timed(SansIo):
 
     pace: Pace
     timers: Timers
+    slip_ns = array("q")
     service_ns = array("q")
 
-    def __init__(self, port: int, number: int) -> None:
-        super().__init__(port)
+    def __init__(self, to: Server, number: int) -> None:
+        super().__init__(to)
         self.number = number
         self.planned = 0
         self.sent_ns: list[int] = []
@@ -47,7 +49,9 @@ class Timed(SansIo):
     def fire(self, _what: object, due_ns: int) -> None:
         """Send a message (`loadtest.engine.timers.Timed`)."""
         self.plan(due_ns)
-        self.sent_ns.append(time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        self.slip_ns.append(now_ns - due_ns)
+        self.sent_ns.append(now_ns)
         self.client.send_text(MESSAGE.encode())
         self.flush()
 
@@ -56,23 +60,38 @@ class Timed(SansIo):
         self.service_ns.append(time.monotonic_ns() - self.sent_ns.pop(0))
 
 
-async def main(port: int, sessions: int, per_s: float, warmup_s: float, seconds: float) -> None:
+def quantiles_us(times_ns: Iterable[int]) -> list[float]:
+    """Return p50 and p99."""
+    ordered = sorted(times_ns)
+    return [ordered[int(len(ordered) * share)] / 1000 for share in (0.5, 0.99)]
+
+
+async def main(to: Server, sessions: int, per_s: float, warmup_s: float, seconds: float) -> None:
     """Run and print."""
     loop = asyncio.get_running_loop()
     Timed.pace = Pace(per_s / sessions)
     Timed.timers = Timers(loop, 0)
-    for number in range(sessions):
-        await loop.create_connection(lambda number=number: Timed(port, number), "127.0.0.1", port)  # type: ignore[misc]
+
+    async def begin(number: int) -> None:
+        await loop.create_connection(lambda: Timed(to, number), "127.0.0.1", to.port, ssl=to.tls)
+
+    for first in range(0, sessions, AT_ONCE):
+        await asyncio.gather(*(begin(number) for number in range(first, min(first + AT_ONCE, sessions))))
     await asyncio.sleep(warmup_s)
-    del Timed.service_ns[:]
-    cpu_s = time.process_time()
+    del Timed.slip_ns[:], Timed.service_ns[:]
+    cpu_s, began_s = time.process_time(), time.perf_counter()
     await asyncio.sleep(seconds)
-    cpu_us = (time.process_time() - cpu_s) * 1e6 / len(Timed.service_ns)
-    ordered = sorted(Timed.service_ns)
-    service_us = [ordered[int(len(ordered) * share)] / 1000 for share in (0.5, 0.99)]
-    print(json.dumps({"cpu_us": cpu_us, "service_us": service_us}), flush=True)
+    answered = len(Timed.service_ns)
+    figures = {
+        "cpu_us": (time.process_time() - cpu_s) * 1e6 / answered,
+        "per_s": answered / (time.perf_counter() - began_s),
+        "slip_us": quantiles_us(Timed.slip_ns),
+        "service_us": quantiles_us(Timed.service_ns),
+    }
+    print(json.dumps(figures), flush=True)
     Timed.timers.close()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:6])))
+    _, port, sessions, per_s, warmup_s, seconds, *ca = sys.argv
+    uvloop.run(main(server(port, *ca), int(sessions), float(per_s), float(warmup_s), float(seconds)))

@@ -11,6 +11,7 @@ import msgspec
 
 from loadtest.results.environment import utc_text
 from loadtest.results.interval import PackedInterval, pack
+from loadtest.results.manifest import Manifest
 from loadtest.results.writer import RunWriter
 from loadtest.session.recorder import Interval, Lifecycle
 from loadtest.session.schedule import NS_PER_S
@@ -30,6 +31,8 @@ def write_long_run(
     spikes: Iterable[int] = (),
     of_spike_ms: int = 900,
     different: int = 20,
+    of: Manifest | None = None,
+    seed: int = 1,
 ) -> Path:
     """Write a run in which each session sends a message a second; return its directory.
 
@@ -42,9 +45,11 @@ def write_long_run(
         spikes: seconds in which one reply takes `of_spike_ms`.
         of_spike_ms: its service time.
         different: number of different seconds.
+        of: its manifest; None for the usual one.
+        seed: of its random numbers.
     """
-    of = manifest()
-    rng = random.Random(1)
+    of = of or manifest()
+    rng = random.Random(seed)
     usual = [pack(_second(rng, sessions)) for _ in range(different)]
     slow = pack(_second(rng, sessions, slow_ms=of_spike_ms))
     spiked = set(spikes)

@@ -1,0 +1,3 @@
+module loadtest.invalid/goclient
+
+go 1.21
