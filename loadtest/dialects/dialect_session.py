@@ -167,6 +167,11 @@ class DialectSession:
         """
         self._ping_within_s, self._ping_since_ns = within_s, None
 
+    @property
+    def expects_ping(self) -> bool:
+        """Whether pings of the application are expected."""
+        return self._ping_within_s is not None
+
     def missed_ping(self, now_ns: int, *, excused: bool) -> str:
         """Return what is wrong if a ping is overdue, else nothing; `excused` while a drop is under way."""
         if self._ping_within_s is None:

@@ -12,9 +12,7 @@ when Python's threads are monkey-patched.
 import _thread
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,9 +22,11 @@ from loadtest.dialects.dialect_session import DialectSession
 from loadtest.drops.plan import DropPlan
 from loadtest.engine.blocking import BlockingCalls, Start
 from loadtest.engine.dropping import Dropping
+from loadtest.engine.lasting_objects import LastingObjects
 from loadtest.engine.link import Link, LinkContext
 from loadtest.engine.login import Login, TokenSource, credentials
 from loadtest.engine.monitor import Health, most_connections
+from loadtest.engine.openers import Openers
 from loadtest.engine.script_runner import link_of_run, mistake_beside
 from loadtest.engine.script_watches import watched
 from loadtest.engine.shared_token import SharedToken
@@ -136,8 +136,8 @@ class Engine:
         self._new_link = new_link
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by session number
         self._stopping: dict[int, list[Stopping]] = {}  # by session number
-        self._waiting: deque[tuple[Link, int]] = deque()  # links to open, with their epochs
-        self._openers = 0
+        self._added = 0  # sessions so far
+        self._lasting = LastingObjects() if settings.config.script is None else None
         self.swept = 0
         self._session_ns = self._counted_ns = 0  # time that sessions were up, summed over all, so far
         self._paused = False  # whether the last sweep was skipped because of a pause
@@ -168,6 +168,12 @@ class Engine:
             link = self._new_link(self._about(identity), self._context, user)
             self._slice(identity.number)[identity.number] = link
             link.start()
+            self._added += 1
+            self._exempt_sessions(self._added)
+
+    def _exempt_sessions(self, size: int) -> None:
+        if self._lasting is not None:
+            self._lasting.grown_to(size)
 
     def _about(self, identity: Identity) -> DialectSession:
         config = self.settings.config
@@ -250,7 +256,7 @@ class Engine:
             timers=self._timers,
             recorder=self.recorder,
             droppings=self.droppings,
-            connect=self._connect,
+            connect=self._openers.open,
             open=self._open,
             token_rejected=self._login.token_rejected,
             ended=self._ended,
@@ -289,25 +295,6 @@ class Engine:
             group.remaining.discard(number)
             group.check()
 
-    def _connect(self, link: Link, epoch: int) -> None:
-        """Open the link as soon as fewer than `connect_concurrency` attempts are in progress.
-
-        Waiting links have no task yet: in a mass reconnect, tasks would take as much memory as the sessions.
-        """
-        self._waiting.append((link, epoch))
-        if self._openers < self.settings.connect_concurrency:
-            self._openers += 1
-            self._in_task.run(self._tasks.start_soon, self._open_waiting)
-
-    async def _open_waiting(self) -> None:
-        try:
-            while self._waiting:
-                link, epoch = self._waiting.popleft()
-                await link.open(epoch)
-        except Exception as error:  # a defect in the tool or a user's dialect; reported as raised
-            self.fail(error)
-        self._openers -= 1
-
     async def _open(
         self, about: DialectSession, token_awaited: Callable[[], None]
     ) -> tuple[Connection, Phases]:
@@ -342,24 +329,24 @@ class Engine:
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._in_task = copy_context()  # with sniffio installed, anyio starts no task from a callback's own
         self._closing = anyio.Event()
         self._blocking = BlockingCalls(self._start_blocking)
         self._dialer = self._new_dialer()
         self._unread_ns = 0  # of the dialer, at the end of the last interval
         self._timers = Timers(self._loop, self._start_ns)
-        self._context = self._link_context()
         self.recorder.swap(self.clock())
         self._health = Health()
         self._loop.set_exception_handler(self._unhandled)
         try:
-            async with anyio.create_task_group() as self._tasks:
+            async with anyio.create_task_group() as tasks:
+                self._openers = Openers(tasks, self.settings.connect_concurrency, self.fail)
+                self._context = self._link_context()
                 self._schedule_sweep(self.clock())
                 self._schedule_interval()
                 self._ready()
                 with watched(self.settings.config.script, self, self._start_thread):
                     await self._closing.wait()
-                self._tasks.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
         finally:
             self._abort_all()
             self._timers.close()
@@ -417,8 +404,10 @@ class Engine:
 
     def _sweep(self) -> None:
         now_ns = self.clock()
-        self._session_ns += self._sessions_up() * (now_ns - self._counted_ns)
+        up = self._sessions_up()
+        self._session_ns += up * (now_ns - self._counted_ns)
         self._counted_ns = now_ns
+        self._exempt_sessions(self._added + up)
         self.swept = (self.swept + 1) % SWEEPS_PER_S
         for link in tuple(self._slices[self.swept].values()):
             link.sweep()

@@ -103,7 +103,8 @@ class Login:
 
     def keep_cookies(self, about: DialectSession, set_cookies: tuple[str, ...]) -> None:
         """Keep what a response has set, also one that refused the upgrade, as browsers do."""
-        about.cookies = updated(about.cookies, set_cookies)
+        if set_cookies:
+            about.cookies = updated(about.cookies, set_cookies)
         self.remember(about)
 
     def token_rejected(self, about: DialectSession) -> None:
@@ -119,9 +120,11 @@ class Login:
             finally:
                 awaited()
         try:
+            token = source()
+            if not inspect.isawaitable(token):
+                return token
             with fail_after(self._timeout_s):
-                token = source()
-                return await token if inspect.isawaitable(token) else token
+                return await token
         except BaseException as error:
             if is_cancelled(error):
                 raise
@@ -173,6 +176,8 @@ class Login:
 
 def credentials(about: DialectSession) -> tuple[str, ...]:
     """Return a session's token, and what stands in its headers and cookies; short texts are not secrets."""
+    if not (about.token or about.headers or about.cookies):
+        return ()
     found = secrets_in((*about.headers.values(), *about.cookies.values()))
     return (about.token, *found) if about.token else tuple(found)
 

@@ -94,6 +94,11 @@ class Session:
         return self._traffic.outstanding
 
     @property
+    def quiet(self) -> bool:
+        """Whether a sweep would change nothing: the session has worked, and awaits no reply."""
+        return self.talking and not self._proof.pending and not self._traffic.outstanding
+
+    @property
     def probe(self) -> Data | None:
         """A message outside the ledger for drops to send (`loadtest.drops.kinds.Wire`); None for none."""
         return calls.probe(self._dialect, self.about)
@@ -105,9 +110,6 @@ class Session:
         self.state = state
         self._steps = _TABLE[state]
         self.talking = state in TALKING
-
-    def _count(self, name: str) -> None:
-        self._recorder.counts[name] += 1
 
     # Connecting.
 
@@ -134,7 +136,7 @@ class Session:
 
     def _say(self, data: Data) -> events.Send:
         """Send a message outside the ledger."""
-        self._count("messaging.other_sent")
+        self._recorder.counts["messaging.other_sent"] += 1
         return events.Send(data)
 
     def _on_refused(self, event: events.Refused, now_ns: int) -> Actions:
@@ -163,15 +165,13 @@ class Session:
         self._enter(State.WAITING)
         return (events.Reconnect(delay_s, token_rejected=self._attempts.token_rejected),)
 
-    # Established.
+    # Established, but not yet known to work.
 
     def _establish(self, said: Established, now_ns: int) -> Actions:
         self._enter(State.PROVING)
         self._proof.begin(now_ns)
         self._traffic.established(said, now_ns, resumed=self._attempts.established(now_ns, said))
         return (events.Settle(), *self._traffic.in_turn(now_ns))
-
-    # Established, but not yet known to work.
 
     def _has_worked(self, now_ns: int, before: tuple[int, int] | None = None) -> bool:
         worked = self._proof.settle(now_ns, before)

@@ -7,14 +7,13 @@ that drops act on. Errors here are the server's and become a `Lost`; no exceptio
 
 import asyncio
 import errno
-import sys
 from collections.abc import Callable
 
 from websockets.client import ClientProtocol
+from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import CONNECTING, OPEN
-from websockets.uri import parse_uri
 
 from loadtest.events import Data, Lost
 from loadtest.transport import raw_tcp
@@ -32,6 +31,7 @@ from loadtest.transport.inflow import KEEPALIVE, Inflow
 from loadtest.transport.listener import Listener, discard
 from loadtest.transport.meter import Limits
 from loadtest.transport.unsent import FULL_BYTES, Unsent
+from loadtest.transport.upgrade import Headers, Upgrade, between_frames
 from loadtest.transport.wire_counts import WireCounts
 
 _CLOSE_GRACE_S = 2.0
@@ -40,7 +40,6 @@ _CLOSE_GRACE_S = 2.0
 _UNSENT_LIMIT = 2**20
 """Bytes that may wait to be sent when a server pings without reading; beyond it the connection is lost."""
 _MASKS = Masks()
-_ANY_URI = parse_uri("ws://localhost/")  # for a protocol that starts after the upgrade
 _EMPTY_FRAGMENTS = (bytes((TEXT, 0)), bytes((BINARY, 0)))
 """How the bytes for the library begin if it takes over within a message (`loadtest.transport.frames`)."""
 
@@ -57,7 +56,7 @@ class Connection(Inflow):
     """A WebSocket from the first byte of the upgrade on.
 
     Args:
-        client: the library's protocol, before the upgrade.
+        upgrade: of this connection.
         clock: returns monotonic nanoseconds.
         sockets: the open connections; this one removes itself when its socket has closed.
         counts: of the process; this connection adds to them.
@@ -82,6 +81,7 @@ class Connection(Inflow):
         "_pinged_ns",
         "_sockets",
         "_tail",
+        "_upgrade",
         "answered",
         "error",
         "opened",
@@ -93,14 +93,15 @@ class Connection(Inflow):
 
     def __init__(
         self,
-        client: ClientProtocol,
+        upgrade: Upgrade,
         clock: Callable[[], int],
         sockets: set["Connection"],
         counts: WireCounts,
         limits: Limits,
         backlog: Backlog,
     ) -> None:
-        self._client: ClientProtocol | None = client
+        self._client: ClientProtocol | None = None  # the library's protocol, where it is needed
+        self._upgrade = upgrade
         super().__init__(clock, counts, limits, backlog)
         self._sockets = sockets
         self._clock = clock
@@ -213,40 +214,45 @@ class Connection(Inflow):
         transport.set_write_buffer_limits(FULL_BYTES)  # type: ignore[attr-defined]
         self._tcp = self._tcp or self._transport
 
-    def upgrade(self, headers: tuple[tuple[str, str], ...]) -> None:
-        """Send the upgrade request; these headers replace the library's of the same name."""
-        client = self._library
-        request = client.connect()
-        for name, _ in headers:
-            if name in request.headers:
-                del request.headers[name]
-        for name, value in headers:
-            request.headers[name] = value
-        client.send_request(request)
+    def upgrade(self, headers: Headers) -> None:
+        """Send the upgrade request; these headers replace its own of the same name."""
         self._counts.upgrades += 1
-        self._flush(client)
+        if self._transport is not None:
+            self._transport.write(self._upgrade.request(headers))
 
     def _answer_received(self, data: bytes) -> bytes:
-        """Feed the upgrade response to the library's protocol; return the bytes after a successful one."""
+        """Read the upgrade response; return the bytes after a successful one."""
         end = (self._tail + data).find(b"\r\n\r\n") + 4 - len(self._tail)
         if end >= 4 - len(self._tail):
-            self._feed(data[:end])
+            self._head_received(data[:end])
             data = data[end:]
-            client = self._library
-            if client.state is OPEN:
-                self._upgraded(client)
+            if self._open:
                 return data
         self._tail = (self._tail + data)[-3:]
         self._feed(data)
         return b""
 
-    def _upgraded(self, client: ClientProtocol) -> None:
-        limit = client.max_message_size or sys.maxsize
-        self._deflate = agreed(client.extensions, limit)
+    def _head_received(self, head: bytes) -> None:
+        upgrade = self._upgrade
+        cookies = upgrade.plainly_accepted(head) if self._client is None else None
+        if cookies is not None:
+            self.set_cookies, self.answered = cookies, True
+            self._upgraded([])
+            self._finish_upgrade()
+            return
+        self._feed(head)
+        client = self._library
+        if client.state is OPEN:
+            self._client = None
+            self._upgraded(upgrade.accepted_by(client))
+
+    def _upgraded(self, extensions: list[Extension]) -> None:
+        limit = self._upgrade.max_message_bytes
+        self._deflate = agreed(extensions, limit)
         self._splitter = Splitter(limit, compressed=self._deflate is not None)
         self._open = True
         self._counts.opened_with(self._deflate)
-        self._client = None
+        del self._upgrade  # it is over
 
     def _feed(self, data: bytes) -> None:
         """Feed the library's protocol, then handle its output and events."""
@@ -272,14 +278,10 @@ class Connection(Inflow):
 
     @property
     def _library(self) -> ClientProtocol:
-        """The library's protocol: the one of the upgrade, or a new one that takes over between two frames.
-
-        Most open connections never need it again, so the one of the upgrade is released: it takes a third of
-        an idle session's memory.
-        """
+        """The library's protocol, which takes over where needed: most connections never need it."""
         if self._client is None:
-            limit = self._splitter.limit if self._splitter is not None else None
-            self._client = ClientProtocol(_ANY_URI, state=OPEN, max_size=limit)
+            splitter = self._splitter
+            self._client = self._upgrade.library() if splitter is None else between_frames(splitter.limit)
         return self._client
 
     def _ponged(self) -> None:
@@ -310,6 +312,8 @@ class Connection(Inflow):
         self._finish_upgrade()
         self._end(by_tcp(error))
         self._transport = self._tcp = None
+        if self._client is not None:
+            self._client.parser.close()  # it refers to the protocol, and that to it
         self._tcp_has_ended()
 
     def _tcp_has_ended(self) -> None:

@@ -16,10 +16,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import anyio
-from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidStatus
-from websockets.typing import Subprotocol
-from websockets.uri import WebSocketURI
 
 from loadtest.events import Endpoint, Phases
 from loadtest.transport import refusals
@@ -34,6 +31,7 @@ from loadtest.transport.target import Target
 from loadtest.transport.tls_alerts import CertificateRequests
 from loadtest.transport.tls_stream import secure
 from loadtest.transport.tunnel import Tunnel
+from loadtest.transport.upgrade import Upgrade, Upgrades
 from loadtest.transport.wire_counts import WireCounts
 
 Dialled = TypeVar("Dialled", Connection, Tunnel)
@@ -125,10 +123,13 @@ class Dialer:
         self._clock = clock
         self._timeout_s = timeout_s
         self._headers = tuple(headers)
-        self._subprotocols = tuple(subprotocols)
         self._subprotocol_optional = subprotocol_optional
-        self._max_message_bytes = max_message_bytes
-        self._compression = compression
+        self._upgrades = Upgrades(
+            target,
+            subprotocols=subprotocols,
+            extensions=offer(compression),
+            max_message_bytes=max_message_bytes,
+        )
         self._proxy = proxy
         next_host = target if proxy is None else proxy
         self._names = Names(next_host.host, next_host.port, clock)
@@ -201,12 +202,12 @@ class Dialer:
         return asked and ended and verified and not self._target.shows_certificate and not self._has_opened
 
     async def _open(self, endpoint: Endpoint, attempt: _Attempt) -> Connection:
-        client = self._protocol(endpoint)
+        upgrade = self._upgrades.of(endpoint)
         source = next(self._sources, None)
         if self._proxy is None:
-            connection = await self._direct(client, source, attempt)
+            connection = await self._direct(upgrade, source, attempt)
         else:
-            connection = await self._through(self._proxy, client, source, attempt)
+            connection = await self._through(self._proxy, upgrade, source, attempt)
         if connection.loss is None:
             self._sockets.add(connection)
         try:
@@ -215,7 +216,7 @@ class Dialer:
                 await self._secure(connection, self._target.tls)
             attempt.enter("upgrade")
             await self._upgrade(connection, endpoint)
-            self._check_subprotocol(client)
+            self._check_subprotocol(upgrade)
         except BaseException:
             connection.abort()
             self._sockets.discard(connection)  # an aborted TLS handshake does not call connection_lost
@@ -223,14 +224,14 @@ class Dialer:
         attempt.enter("established")
         return connection
 
-    async def _direct(self, client: ClientProtocol, source: Address | None, attempt: _Attempt) -> Connection:
+    async def _direct(self, upgrade: Upgrade, source: Address | None, attempt: _Attempt) -> Connection:
         attempt.enter("dns")
         addresses = await self._names.addresses(source)
         attempt.enter("tcp")
-        return await self._connect(addresses, source, lambda: self._connection(client))
+        return await self._connect(addresses, source, lambda: self._connection(upgrade))
 
     async def _through(
-        self, proxy: Proxy, client: ClientProtocol, source: Address | None, attempt: _Attempt
+        self, proxy: Proxy, upgrade: Upgrade, source: Address | None, attempt: _Attempt
     ) -> Connection:
         hosts = [self._target.host]
         if proxy.takes_addresses:
@@ -238,7 +239,7 @@ class Dialer:
             hosts = [host for host, _ in await self._server_names.addresses(None)]
         attempt.enter("proxy")
         tunnel = await self._tunnel(proxy, hosts, source)
-        connection = self._connection(client)
+        connection = self._connection(upgrade)
         tunnel.hand_over(connection)
         return connection
 
@@ -268,9 +269,9 @@ class Dialer:
             self._dialling -= 1
         return tunnel
 
-    def _connection(self, client: ClientProtocol) -> Connection:
+    def _connection(self, upgrade: Upgrade) -> Connection:
         backlog = self._backlog = self._backlog or Backlog(asyncio.get_running_loop())
-        return Connection(client, self._clock, self._sockets, self._counts, self._limits, backlog)
+        return Connection(upgrade, self._clock, self._sockets, self._counts, self._limits, backlog)
 
     async def close(self) -> None:
         """Abort every connection, and return when all sockets are closed, after 1 s at most."""
@@ -280,18 +281,6 @@ class Dialer:
         with anyio.move_on_after(1):  # usually a few iterations of the loop
             while self._sockets:
                 await anyio.sleep(0)
-
-    def _protocol(self, endpoint: Endpoint) -> ClientProtocol:
-        target = self._target
-        path, _, query = endpoint.path.partition("?")
-        uri = WebSocketURI(target.tls is not None, target.host, target.port, path, query)
-        subprotocols = [Subprotocol(name) for name in (*endpoint.subprotocols, *self._subprotocols)]
-        return ClientProtocol(
-            uri,
-            extensions=offer(self._compression),
-            subprotocols=subprotocols or None,
-            max_size=self._max_message_bytes,
-        )
 
     async def _secure(self, connection: Connection, tls: ssl.SSLContext) -> None:
         await secure(connection.transport, connection, tls, self._target.server_name)
@@ -312,11 +301,10 @@ class Dialer:
             raise connection.error or EOFError
         raise error
 
-    def _check_subprotocol(self, client: ClientProtocol) -> None:
+    def _check_subprotocol(self, upgrade: Upgrade) -> None:
         """Fail the upgrade if the server has selected none of the subprotocols that were offered."""
-        offered = client.available_subprotocols
-        if offered and client.subprotocol is None and not self._subprotocol_optional:
-            raise refusals.NoneSelected(offered)
+        if upgrade.subprotocols and upgrade.subprotocol is None and not self._subprotocol_optional:
+            raise refusals.NoneSelected(upgrade.subprotocols)
 
     @property
     def unread_ns(self) -> int:

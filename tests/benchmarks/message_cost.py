@@ -12,16 +12,17 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.uri import parse_uri
 
+from loadtest.events import Endpoint
 from loadtest.transport.backlog import Backlog
 from loadtest.transport.connection import Connection
 from loadtest.transport.deflate import Deflate
 from loadtest.transport.frames import Splitter
 from loadtest.transport.listener import discard
 from loadtest.transport.meter import Limits
+from loadtest.transport.target import Target
+from loadtest.transport.upgrade import Upgrades
 from loadtest.transport.wire_counts import WireCounts
 
 LIMIT = 2**20
@@ -80,8 +81,9 @@ def _agreed(mode: str) -> PerMessageDeflate:
 def _connection(mode: str) -> Connection:
     unlimited = Limits(messages_per_s=10**9, frames_per_s=10**9, bytes_per_s=10**12)
     backlog = Backlog(asyncio.get_running_loop())
-    client = ClientProtocol(parse_uri("ws://localhost/"))
-    connection: Any = Connection(client, time.monotonic_ns, set(), WireCounts(), unlimited, backlog)
+    run = Upgrades(Target("localhost", 80), subprotocols=(), extensions=None, max_message_bytes=LIMIT)
+    upgrade = run.of(Endpoint(path="/"))
+    connection: Any = Connection(upgrade, time.monotonic_ns, set(), WireCounts(), unlimited, backlog)
     connection.connection_made(_Nowhere())
     connection._deflate = None if mode == "off" else Deflate(_agreed(mode), LIMIT)
     connection._splitter = Splitter(LIMIT, compressed=mode != "off")

@@ -1,61 +1,109 @@
-"""Many sessions in several processes: Locust with two workers, ten thousand sessions each, few messages.
+"""From few sessions to many, in several processes: what a session and its messages cost, and what is held.
 
-    python -m tests.benchmarks.scale [--sessions 20000] [--workers 2]
+    python -m tests.benchmarks.scale [--sessions 100 1000 10000 60000] [--rounds 5] [--markdown]
 
-A worker has an echo server of its own, because one process may often open no more than 20,000 files. All
-share the machine's cores, so this shows what is held, not what is fast.
+Each session sends 0.1 messages a second and is dropped every 600 s. A worker holds 15,000 sessions at most
+and has an echo server of its own, because one process may often open no more than 20,000 files; sessions
+connect from several addresses, because one has some 28,000 ports. Clients and servers share the machine's
+cores, so this shows what is held and what it costs in CPU, not what is fast.
 """
 
 import argparse
+import math
 import time
+from collections.abc import Sequence
 
 import psutil
 
 from loadtest.results.reader import read_run
 from loadtest.transport.target import free_port
 from tests.benchmarks.locust_process import Measured, echo_server, measured
+from tests.benchmarks.rounds import Row, printed, table
 
-PER_S = 1000.0
-"""Messages of all sessions together."""
+WHO = "loadtest on Locust"
 
-WARMUP_S = 30
-"""All must be up by then."""
+RATE = 0.1
+"""Messages a second of a session."""
+
+DROP_EVERY_S = 600
+
+SESSIONS_A_WORKER = 15_000
+"""At a limit of 20,000 open files there is room for reconnecting sessions, and for an uneven share."""
+
+SOURCES = "127.0.0.2-127.0.0.9"
+
+CONNECTS_A_SECOND = 800
+"""How fast sessions are sure to come up where clients and servers share two cores."""
 
 SECONDS = 20
 
 
-def scale(port: int, sessions: int, workers: int) -> dict[str, float]:
-    """Hold so many sessions in so many workers, and return what that took."""
+def scale(sessions: int, workers: int | None = None) -> dict[str, float]:
+    """Hold so many sessions, in as many workers as they need, and return what that took."""
+    workers = workers or math.ceil(sessions / SESSIONS_A_WORKER)
+    warmup_s = 10 + sessions // CONNECTS_A_SECOND
     master_port = free_port()
     arguments = (
         *("-u", str(workers), "-r", str(workers), "--processes", str(workers)),
         *("--master-bind-port", str(master_port), "--master-port", str(master_port)),
-        *("--ws-rate", str(PER_S / sessions), "--ws-warmup", str(WARMUP_S)),
+        *("--ws-rate", str(RATE), "--ws-drop-every", str(DROP_EVERY_S), "--ws-warmup", str(warmup_s)),
+        *("--ws-source-ip", SOURCES),
     )
-    with measured(port, sessions // workers, *arguments, on_core=None) as process:
-        connected_s = _wait_until_up(process, sessions)
-        _wait_until(process, WARMUP_S + SECONDS)
-        resident_mib = sum(
-            child.memory_info().rss / 2**20 for child in psutil.Process(process.process.pid).children()
-        )
+    with (
+        echo_server(workers, on_core=None) as port,
+        measured(port, sessions // workers, *arguments, on_core=None) as process,
+    ):
+        up_s = _wait_until_up(process, sessions, warmup_s)
+        up_cpu_s = _workers_cpu_s(process)
+        _wait_until(process, warmup_s)
+        before = _spent(process)
+        _wait_until(process, warmup_s + SECONDS)
+        answered, cpu_s, at_s = (after - first for after, first in zip(_spent(process), before, strict=True))
+        resident_kib = sum(worker.memory_info().rss / 1024 for worker in _workers(process))
         up = sum(_latest_up(process).values())
         process.stop()
+        began_s = time.monotonic()
         evidence = read_run(process.run)
+        read_s = time.monotonic() - began_s
     slip_us = evidence.percentiles_us("send_slip", (50, 99))
     service_us = evidence.percentiles_us("service", (50, 99))
-    return {
-        "sessions up": up,
-        "established": evidence.count("connect.established"),
-        "attempts failed": evidence.count("connect.failed"),
-        "all up after, s": connected_s,
+    figures = {
+        "workers": workers,
+        "sessions up at the end": up,
+        "first attempts that failed": evidence.count("connect.failed"),
+        "outages": evidence.count("reconnect.outages"),
+        "outages not ended by a resume": evidence.count("reconnect.gave_up"),
         "messages sent": evidence.count("messaging.sent"),
         "messages lost": evidence.count("messaging.lost"),
-        "resident memory of the workers, MiB": resident_mib,
+        "all up after, s": up_s,
+        "CPU of the workers until then, ms a session": up_cpu_s * 1000 / sessions,
+        "CPU of the workers, cores": cpu_s / at_s,
+        "CPU of the workers, µs a session and second": cpu_s * 1e6 / at_s / sessions,
+        "CPU of the workers, µs a message": cpu_s * 1e6 / max(answered, 1),
+        "resident memory of the workers, KiB a session": resident_kib / sessions,
         "send slip p50, ms": slip_us[50] / 1000,
         "send slip p99, ms": slip_us[99] / 1000,
         "service time p50, ms": service_us[50] / 1000,
         "service time p99, ms": service_us[99] / 1000,
+        "reading the run directory, s": read_s,
     }
+    return {f"{sessions:,} sessions: {name}": value for name, value in figures.items()}
+
+
+def _workers(process: Measured) -> list[psutil.Process]:
+    return psutil.Process(process.process.pid).children()
+
+
+def _workers_cpu_s(process: Measured) -> float:
+    times = [worker.cpu_times() for worker in _workers(process)]
+    return sum(used.user + used.system for used in times)
+
+
+def _spent(process: Measured) -> tuple[float, float, float]:
+    """Return the replies so far, the workers' CPU seconds, and the seconds of the run."""
+    intervals = process.intervals()
+    answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in intervals)
+    return answered, _workers_cpu_s(process), _length_s(process)
 
 
 def _latest_up(process: Measured) -> dict[int, int]:
@@ -63,11 +111,9 @@ def _latest_up(process: Measured) -> dict[int, int]:
     return {interval["worker"]: interval["gauges"]["sessions_up"] for interval in process.intervals()}
 
 
-def _wait_until_up(process: Measured, sessions: int) -> float:
+def _wait_until_up(process: Measured, sessions: int, warmup_s: float) -> float:
     """Return at which second of the run all sessions were up, the end of the warm-up if they never were."""
-    while sum(_latest_up(process).values()) < sessions:
-        if _length_s(process) >= WARMUP_S:
-            break
+    while sum(_latest_up(process).values()) < sessions // 1 and _length_s(process) < warmup_s:
         time.sleep(0.2)
     return _length_s(process)
 
@@ -81,15 +127,26 @@ def _length_s(process: Measured) -> float:
     return max((interval["stop_ns"] for interval in process.intervals()), default=0) / 1e9
 
 
+def rows(sizes: Sequence[int], rounds: int, workers: int | None = None) -> list[Row]:
+    """Measure all sizes in turn, so many times."""
+    found: dict[str, Row] = {}
+    for _ in range(rounds):
+        for sessions in sizes:
+            for figure, value in scale(sessions, workers).items():
+                found.setdefault(figure, Row(figure, WHO)).values.append(value)
+    return list(found.values())
+
+
 def main() -> None:
-    """Run it once and print what it took."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sessions", type=int, default=20_000)
-    parser.add_argument("--workers", type=int, default=2)
+    """Measure, and print the median and the spread of each figure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
+    parser.add_argument("--sessions", type=int, nargs="+", default=[100, 1000, 10_000, 60_000])
+    parser.add_argument("--workers", type=int, help="default: one for each 15,000 sessions")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()
-    with echo_server(arguments.workers, on_core=None) as port:
-        for name, value in scale(port, arguments.sessions, arguments.workers).items():
-            print(f"{name:36} {value:>12,.2f}")
+    found = rows(arguments.sessions, arguments.rounds, arguments.workers)
+    print(printed(table(found), markdown=arguments.markdown))
 
 
 if __name__ == "__main__":

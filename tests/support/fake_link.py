@@ -410,8 +410,15 @@ class Link:
     def sweep(self, after_ns: int = 0) -> "Link":
         """Let time pass, then check for overdue replies."""
         self.now_ns += after_ns
+        quiet, before = self.session.quiet, self._state()
         self.tell(Swept())
+        assert not quiet or self._state() == before, "the engine skips the sweep of a quiet session"
         return self
+
+    def _state(self) -> tuple[object, ...]:
+        """What a sweep may change."""
+        recorder = self.recorder
+        return self.session.state, len(self.asked), dict(recorder.counts), len(recorder._interval.errors)
 
     def stop(self) -> "Link":
         """Stop the session."""

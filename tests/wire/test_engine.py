@@ -23,6 +23,7 @@ from loadtest.dialects.echo import Echo
 from loadtest.dialects.emergence import Emergence
 from loadtest.drops.kinds import DETECTED, DropKind, Steps, Wire
 from loadtest.drops.plan import DropPlan
+from loadtest.engine.lasting_objects import LastingObjects
 from loadtest.errors import DialectMistake, LoadtestError
 from loadtest.events import Data, Drop, Endpoint
 from loadtest.session.recorder import Interval
@@ -68,8 +69,12 @@ def balanced(counts: Counter[str]) -> bool:
 
 def one_drop(kind: str, *, detect_s: float = 0.0, hold_s: float = 0.0) -> Planned:
     """Plan one drop of session 0, soon."""
-    drop = Drop(kind=kind, ordinal=0, after_s=0.02, detect_s=detect_s, hold_s=hold_s)
-    return Planned(drops=((drop,),))
+    return Planned(drops=((first_drop(kind, detect_s=detect_s, hold_s=hold_s),),))
+
+
+def first_drop(kind: str, *, detect_s: float = 0.0, hold_s: float = 0.0) -> Drop:
+    """Return a session's first drop, soon."""
+    return Drop(kind=kind, ordinal=0, after_s=0.02, detect_s=detect_s, hold_s=hold_s)
 
 
 def ends(server: AsgiServer, path: str) -> list[Any]:
@@ -95,6 +100,25 @@ def test_sessions_connect_talk_and_close(closed: bool, server: AsgiServer, reque
     assert counts["reconnect.outages"] == 0
     wait_for(lambda: len(ends(server, path)) == 10, what="the ends of all connections")
     assert set(ends(server, path)) == {1000}
+
+
+def test_connections_leave_nothing_to_collect(server: AsgiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions are exempted from garbage collection, so what they leave in cycles would never be freed."""
+    monkeypatch.setattr(LastingObjects, "grown_to", lambda *_: None)
+    plan = Planned(drops=tuple((first_drop("reset", detect_s=0.01),) for _ in range(50)))
+    with running(settings(server.port, pace=Pace(20.0), drops=plan)) as run:
+        gc.collect()
+        gc.disable()
+        try:
+            numbers = run.add(50)
+            run.await_count("reconnect.resumed", 50)
+            run.stop(numbers)
+            tracked = len(gc.get_objects())
+            gc.collect()
+            left = tracked - len(gc.get_objects())
+        finally:
+            gc.enable()
+    assert left < 400, "100 connections; a handshake's protocol that is left in a cycle makes 25 objects"
 
 
 class _Pausing(Echo):

@@ -1,0 +1,35 @@
+"""Exempts what lasts as long as the run, the objects of sessions, from Python's garbage collection.
+
+A full collection looks at every object that it may have to collect, and stops the whole process meanwhile.
+While sessions are added, Python does one whenever their number has grown by a quarter: with 10,000 sessions
+that was a third of what a connect costs, and up to 0.15 s at a time. Sessions leave no cycles of references
+when they end, so there is nothing to collect, and exempted objects are freed as ever.
+
+Scripts are the exception: their sessions refer to their tasks and back, and are left to the collector.
+"""
+
+import gc
+
+_STEP = 500
+"""Growth up to which one collection takes a few milliseconds."""
+
+_SHARE = 8
+"""Growth by an eighth of all counts too, so that there are few objects left in small runs."""
+
+
+class LastingObjects:
+    """Keeps the collector from looking at the same sessions again and again."""
+
+    def __init__(self) -> None:
+        self._exempted = 0
+
+    def grown_to(self, size: int) -> None:
+        """Collect once, then exempt what is left, if there is much more than last time.
+
+        Args:
+            size: sessions made so far, and those of them that are connected, which take objects too.
+        """
+        if size - self._exempted > min(_STEP, size // _SHARE):
+            self._exempted = size
+            gc.collect()
+            gc.freeze()
