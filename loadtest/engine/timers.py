@@ -199,6 +199,7 @@ class Timers:
         Within a reply, only messages are sent: a sweep, for example, may end the connection that is read.
         """
         exact, planned, slack = self._exact, self._planned, self._slack
+        armed_ns = self._armed_ns if only_messages else -1  # one that has rung is set anew
         # Keeps `schedule` from arming and `awake` from serving meanwhile.
         self._armed_ns, self._early_from_ns = -1, self.NEVER
         try:
@@ -213,7 +214,7 @@ class Timers:
                 else:
                     break
         finally:
-            self._rest()
+            self._rest(armed_ns)
 
     def _send_next(self) -> None:
         due_ns, _, sender = self._planned[0]
@@ -228,13 +229,21 @@ class Timers:
         heapq.heapreplace(self._planned, (next_ns, next(self._order), sender))
         sender.send_due(due_ns)
 
-    def _rest(self) -> None:
-        """Arm the alarm for what comes next."""
+    def _rest(self, armed_ns: int) -> None:
+        """Arm the alarm for what comes next, unless the time that it is set to will do for that.
+
+        Setting it to a time that is near takes 10 µs on a virtual machine, as the host's timer is set too.
+        """
+        slack_ns = self._slack.ns
         exact_ns = self._exact[0][0] if self._exact else self.NEVER // 2
         planned_ns = self._planned[0][0] if self._planned else self.NEVER // 2
-        if self._slack.ns and planned_ns <= exact_ns:
-            self._early_from_ns = planned_ns - self._slack.ns
-        self._arm(min(exact_ns, planned_ns + self._slack.ns))
+        if slack_ns and planned_ns <= exact_ns:
+            self._early_from_ns = planned_ns - slack_ns
+        latest_ns = min(exact_ns, planned_ns + slack_ns)
+        if self._early_from_ns <= armed_ns <= latest_ns:
+            self._armed_ns = armed_ns
+        else:
+            self._arm(latest_ns)
 
     def close(self) -> None:
         """Discard all entries and close the alarm."""

@@ -27,7 +27,7 @@ class World:
     def __init__(self) -> None:
         self.now_ns = 0
         self.alarm_ns = 2**62
-        self.rings = 0
+        self.rings = self.settings = 0  # of the alarm
         self.fired: list[tuple[int, object]] = []  # (now, what) of all else
         self.sent: list[tuple[int, int, int]] = []  # (now, due, session) of messages
         self.order: list[int] = []  # due times of all, as they fired
@@ -47,6 +47,7 @@ class World:
 
     def set(self, due_ns: int) -> None:
         """Note the time."""
+        self.settings += 1
         self.alarm_ns = due_ns - START_NS
 
     def close(self) -> None:
@@ -116,10 +117,10 @@ def even(per_s: int, seconds: float, sessions: int = 100) -> World:
 
 
 @pytest.mark.parametrize(
-    ("per_s", "slack_us"), [(0, 0), (100, 0), (2000, 0), (5000, 50), (8000, 100), (10_000, 100), (1e9, 100)]
+    ("per_s", "slack_us"), [(0, 0), (100, 0), (2000, 0), (5000, 75), (8000, 150), (10_000, 150), (1e9, 150)]
 )
 def test_slack_grows_with_the_rate(per_s: float, slack_us: int) -> None:
-    """There is none up to 2,000 messages a second, and half of it at 5,000; it never exceeds 0.1 ms."""
+    """There is none up to 2,000 messages a second, and half of it at 5,000; it never exceeds 0.15 ms."""
     assert slack_ns(per_s) == slack_us * US
 
 
@@ -128,7 +129,7 @@ def test_slack_grows_with_the_rate(per_s: float, slack_us: int) -> None:
 def test_slack_never_falls_as_the_rate_rises(one: float, other: float) -> None:
     """And it stays within its bounds."""
     low, high = sorted((one, other))
-    assert 0 <= slack_ns(low) <= slack_ns(high) <= MOST_NS == 100 * US
+    assert 0 <= slack_ns(low) <= slack_ns(high) <= MOST_NS == 150 * US
 
 
 def test_rate_is_that_of_the_plan() -> None:
@@ -137,7 +138,7 @@ def test_rate_is_that_of_the_plan() -> None:
     slack.next_window(0, 1000)
     assert slack.ns == 0
     slack.next_window(50 * MS, 250)
-    assert slack.ns == slack_ns(5000) == 50 * US
+    assert slack.ns == slack_ns(5000) == 75 * US
     slack.next_window(1050 * MS, 250)
     assert slack.ns == 0
 
@@ -154,19 +155,28 @@ def test_no_slack_at_low_rates(per_s: int) -> None:
 
 
 def test_few_wakes_under_load() -> None:
-    """At 10,000 messages a second, a wake serves three and a reply in between a part; all within 0.1 ms."""
+    """At 10,000 messages a second, a wake serves four; all are within 0.15 ms of their times."""
     world = even(10_000, 1)
     world.pass_until(NS_PER_S)
-    alone = world.rings
     assert len(world.sent) == 10_000
-    assert alone < 4000
+    assert world.rings < 3000
     slips_ns = world.slips_ns(after_ns=100 * MS)
     assert min(slips_ns) == -MOST_NS
     assert max(slips_ns) == MOST_NS
+
+
+def test_a_reply_sends_but_seldom_sets_the_alarm() -> None:
+    """Wakes of replies send messages too; the alarm is set anew only if it would ring too early or late."""
     world = even(10_000, 1)
-    for at_us in range(0, 1_000_000, 90):
-        world.replied(at_us * US)
-    assert world.rings < alone / 2
+    world.pass_until(100 * MS)
+    by_replies, before = 0, world.settings
+    for at_us in range(100_000, 1_000_000, 90):
+        world.pass_until(at_us * US)
+        sent = len(world.sent)
+        world.timers.awake()
+        by_replies += len(world.sent) - sent
+    assert by_replies > 4000
+    assert world.settings - before < 3000
     assert max(map(abs, world.slips_ns(after_ns=100 * MS))) <= MOST_NS
 
 
@@ -233,6 +243,26 @@ def test_only_messages_have_a_slack() -> None:
         world.timers.schedule(due_ns, world, "drop")
     world.pass_until(NS_PER_S)
     assert [now_ns for now_ns, _ in world.fired] == times_ns
+
+
+def test_what_is_scheduled_while_a_reply_sends_is_in_time() -> None:
+    """The alarm is set anew for it, though the time that it was set to did for the messages."""
+    world = even(10_000, 0.2)
+    scheduled_ns: list[int] = []
+
+    def schedule(what: object) -> None:
+        if isinstance(what, Messages):
+            scheduled_ns.append(world.now_ns + 5 * US)
+            world.timers.schedule(scheduled_ns[-1], world, "retry")
+
+    world.pass_until(100 * MS)
+    for at_us in range(100_000, 101_000, 10):
+        world.pass_until(at_us * US)
+        world.then = schedule
+        world.timers.awake()
+        world.then = lambda what: None
+    world.pass_until(NS_PER_S)
+    assert [now_ns for now_ns, _ in world.fired] == scheduled_ns != []
 
 
 def test_a_reply_fires_no_sweep() -> None:
