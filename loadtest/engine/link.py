@@ -57,13 +57,13 @@ from loadtest.session.session_config import SessionConfig
 from loadtest.session.state import State
 from loadtest.transport.connection import Connection
 
-_ENDED = State.ENDED  # on the hot path, where an enum's attribute costs as much as a call
+# On the hot path, where an enum's attribute costs as much as a call.
+_DRAINING, _ENDED = State.DRAINING, State.ENDED
 
 
 class What(IntEnum):
     """Reasons to wake a link."""
 
-    MESSAGE = 0
     DROP = 1
     RETRY = 2
     ESTABLISH = 3
@@ -214,6 +214,7 @@ class Link:
         """Pass on a message from this link's connection."""
         if self.session.state is not _ENDED:
             self._feed(Received(data))
+            self._context.timers.awake()
 
     def ponged(self, took_ns: int) -> None:
         """Record the round trip of a keepalive ping."""
@@ -237,10 +238,7 @@ class Link:
     # loadtest.engine.timers.Timed
 
     def fire(self, what: object, due_ns: int) -> None:
-        """Handle a timer: a due message, or an event that belongs to an epoch."""
-        if what is What.MESSAGE:
-            self._message_due(due_ns)
-            return
+        """Handle a timer: heartbeats of a connection, or an event that belongs to an epoch."""
         if what.__class__ is Heartbeat:
             self._heartbeat_due(what)
             return
@@ -266,11 +264,24 @@ class Link:
         due_ns = self._context.clock() + int(after_s * NS_PER_S)
         self._context.timers.schedule(due_ns, self, (what, self._epoch, detail))
 
-    def _message_due(self, due_ns: int) -> None:
-        if self.session.state in (State.DRAINING, State.ENDED):
-            return  # a stopping session sends no more
-        self._plan_message(due_ns)
+    # loadtest.engine.timers.Sender
+
+    def next_due_ns(self, due_ns: int) -> int | None:
+        """Plan the message after the one that is due; a stopping session sends no more."""
+        state = self.session.state
+        if state is _DRAINING or state is _ENDED:
+            return None
+        gap_ns = self._next_gap_ns()
+        return None if gap_ns is None else due_ns + gap_ns
+
+    def send_due(self, due_ns: int) -> None:
+        """Send a message that is due, if the session can."""
         self._feed(Due(due_ns))
+
+    def _next_gap_ns(self) -> int | None:
+        gap_ns = self._context.config.pace.gap_ns(self.session.about.number, self._messages)
+        self._messages += gap_ns is not None
+        return gap_ns
 
     def _heartbeat_due(self, heartbeat: Heartbeat) -> None:
         if heartbeat.connection == self.session.about.connection and self.session.state is not State.ENDED:
@@ -282,12 +293,6 @@ class Link:
         if every_s is not None:
             due_ns = self._context.clock() + int(every_s * NS_PER_S)
             self._context.timers.schedule(due_ns, self, heartbeat)
-
-    def _plan_message(self, previous_ns: int) -> None:
-        gap_ns = self._context.config.pace.gap_ns(self.session.about.number, self._messages)
-        if gap_ns is not None:
-            self._messages += 1
-            self._context.timers.schedule(previous_ns + gap_ns, self, What.MESSAGE)
 
     # The session's actions.
 
@@ -324,8 +329,8 @@ class Link:
         connection.attach(self)
 
     def _settle(self, _action: Settle) -> None:
-        if self._messages == 0:
-            self._plan_message(self._context.clock())
+        if self._messages == 0 and (gap_ns := self._next_gap_ns()) is not None:
+            self._context.timers.plan(self._context.clock() + gap_ns, self)
         if self._heart != self.session.about.connection:
             self._heart = self.session.about.connection
             self._plan_heartbeat(Heartbeat(self._heart))

@@ -295,7 +295,7 @@ METRICS: Final = (
         name="send_slip",
         kind=Kind.HISTOGRAM,
         unit="seconds",
-        help="Actual send minus planned send: how late the load generator is.",
+        help="Between planned and actual send, early or late: how far the load generator is from its plan.",
         read=_distribution("send_slip", SLIPS_S),
     ),
     Metric(

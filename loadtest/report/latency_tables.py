@@ -32,7 +32,7 @@ TAGS = MappingProxyType(
             "push": "delay above its connection's smallest",
             "push_gap": "time without a push on a connection",
         },
-        "Load generator": {"send_slip": "actual minus planned send"},
+        "Load generator": {"send_slip": "between planned and actual send, early or late"},
     }
 )
 """What each tag measures, by table and in order."""

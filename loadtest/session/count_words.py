@@ -27,6 +27,7 @@ COUNT_WORDS: Final = {
     "connect.out_of_files": "without a file to open",
     "messaging.planned": "due",
     "messaging.sent": "sent",
+    "messaging.early": "of these early",
     "messaging.queued": "waited for an outage's end",
     "messaging.released": "sent after it",
     "messaging.missed": "not sent because of an outage",

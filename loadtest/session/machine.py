@@ -205,8 +205,8 @@ class Session:
     def _on_due(self, event: events.Due, now_ns: int) -> Actions:
         return self._traffic.due(event.planned_ns, now_ns)
 
-    def _on_due_disconnected(self, event: events.Due, _now_ns: int) -> Actions:
-        self._traffic.due_disconnected(event.planned_ns)
+    def _on_due_disconnected(self, event: events.Due, now_ns: int) -> Actions:
+        self._traffic.due_disconnected(min(event.planned_ns, now_ns))
         return ()
 
     def _on_received(self, event: events.Received, now_ns: int) -> Actions:

@@ -10,7 +10,7 @@ Harchol-Balter, "Open Versus Closed: A Cautionary Tale" (NSDI 2006) recommend; `
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal
 
@@ -61,10 +61,13 @@ class Pace:
     rate: float
     arrivals: Arrivals = "constant"
     seed: int = 1
+    _even_ns: int = field(init=False, repr=False, compare=False)  # gaps of a constant pace; 0 for another
 
     def __post_init__(self) -> None:
         SETTINGS["rate"].read(self.rate)
         SETTINGS["arrivals"].read(self.arrivals)
+        even = self.arrivals == "constant" and self.rate != 0
+        object.__setattr__(self, "_even_ns", int(NS_PER_S / self.rate) if even else 0)
 
     @property
     def closed(self) -> bool:
@@ -77,15 +80,15 @@ class Pace:
         Returns:
             Nanoseconds, or None if messages are not planned by time.
         """
+        if message and self._even_ns:
+            return self._even_ns
         if self.closed or self.rate == 0:
             return None
         if self.arrivals == "poisson":
             # Inverse transform of the exponential distribution: -ln(1 - U) / rate.
             draw = uniform(self.seed, "arrival", session, message)
             return int(-math.log1p(-draw) / self.rate * NS_PER_S)
-        if message == 0:
-            return int(uniform(self.seed, "phase", session) / self.rate * NS_PER_S)
-        return int(NS_PER_S / self.rate)
+        return int(uniform(self.seed, "phase", session) / self.rate * NS_PER_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,13 +110,14 @@ class Traffic:
 
     def due(self, planned_ns: int, now_ns: int) -> Sequence[Send]:
         """Send a message that is due on an open connection, or let it wait for its turn."""
+        # Response time begins now if that is earlier: it must not be shorter than service time.
+        slip_ns, planned_ns = now_ns - planned_ns, min(planned_ns, now_ns)
         self._recorder.counts["messaging.planned"] += 1
-        in_flight = self._config.in_flight
-        if in_flight and len(self._ledger.pending) >= in_flight:
+        if 0 < self._config.in_flight <= len(self._ledger.pending):
             if not self._hold(planned_ns):
                 self._recorder.counts["messaging.missed"] += 1
             return ()
-        self._recorder.send_slip.append(now_ns - planned_ns)
+        self._recorder.slipped(slip_ns)
         return (self._send(planned_ns, now_ns),)
 
     def due_disconnected(self, planned_ns: int) -> None:
@@ -129,8 +130,7 @@ class Traffic:
 
     def _hold(self, planned_ns: int) -> bool:
         """Queue a message; return whether there was room."""
-        if self._queue is None:
-            self._queue = deque()
+        self._queue = self._queue or deque()
         if len(self._queue) >= self.QUEUE_LIMIT:
             return False
         self._queue.append(planned_ns)

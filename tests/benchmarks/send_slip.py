@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.send_slip [--sessions 1000] [--rate 1.0] [--seconds 10] [--rounds 2]
 
-Prints p50, p99 and maximum of the send slip (actual minus planned send), once all sessions are up. Decides no
-test: a busy machine shows in it, which is what it is for.
+Prints p50, p99 and maximum of the send slip (between the planned and the actual send), once all sessions are
+up. Decides no test: a busy machine shows in it, which is what it is for.
 """
 
 import argparse

@@ -37,20 +37,21 @@ class Timed(SansIo):
 
     def opened(self) -> None:
         """Plan the first message."""
-        self.plan(time.monotonic_ns())
+        self.timers.plan(self.next_due_ns(time.monotonic_ns()), self)
 
-    def plan(self, previous_ns: int) -> None:
-        """Plan the next message."""
+    # loadtest.engine.timers.Sender
+
+    def next_due_ns(self, due_ns: int) -> int:
+        """Plan the message after this time."""
         gap_ns = self.pace.gap_ns(self.number, self.planned)
         assert gap_ns is not None
         self.planned += 1
-        self.timers.schedule(previous_ns + gap_ns, self, None)
+        return due_ns + gap_ns
 
-    def fire(self, _what: object, due_ns: int) -> None:
-        """Send a message (`loadtest.engine.timers.Timed`)."""
-        self.plan(due_ns)
+    def send_due(self, due_ns: int) -> None:
+        """Send a message."""
         now_ns = time.monotonic_ns()
-        self.slip_ns.append(now_ns - due_ns)
+        self.slip_ns.append(abs(now_ns - due_ns))
         self.sent_ns.append(now_ns)
         self.client.send_text(MESSAGE.encode())
         self.flush()

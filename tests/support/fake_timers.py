@@ -6,6 +6,20 @@ from typing import Any
 from loadtest.session.schedule import NS_PER_S
 
 
+class Planned:
+    """The planned messages of one sender."""
+
+    def __init__(self, timers: "FakeTimers", sender: Any) -> None:
+        self._timers, self._sender = timers, sender
+
+    def fire(self, _what: object, due_ns: int) -> None:
+        """Send the message and plan the next."""
+        next_ns = self._sender.next_due_ns(due_ns)
+        if next_ns is not None:
+            self._timers.schedule(next_ns, self, None)
+            self._sender.send_due(due_ns)
+
+
 class FakeTimers:
     """Stands in for `loadtest.engine.timers.Timers`; `now_ns` is the time."""
 
@@ -16,6 +30,13 @@ class FakeTimers:
     def schedule(self, due_ns: int, whom: Any, what: object) -> None:
         """Take a timer."""
         heapq.heappush(self.heap, (due_ns, len(self.heap), whom, what))
+
+    def plan(self, due_ns: int, sender: Any) -> None:
+        """Take a session's next planned message; they are sent at their times, without slack."""
+        self.schedule(due_ns, Planned(self, sender), None)
+
+    def awake(self) -> None:
+        """Send nothing early."""
 
     def pass_s(self, seconds: float) -> None:
         """Let time pass and timers fire."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.dialects.base import Push, Reply
-from loadtest.events import EstablishTimedOut, Started
+from loadtest.events import Due, EstablishTimedOut, Started
 from loadtest.session import machine, pushes, reconnecting, traffic
 from loadtest.session.ledger import Outcome
 from loadtest.session.recorder import COUNTS, HANGING_NS, TAGS, ErrorTally, Interval, Lifecycle, Recorder
@@ -194,6 +194,8 @@ def tour(recorder: Recorder) -> None:
     Link(recorder=recorder).start().send().sweep(3 * NS_PER_S).drop().hear_these(["junk"])
     missed = Link(session_config(in_flight=1), recorder=recorder).start().drop("slow_reader")
     missed.send(traffic.Traffic.QUEUE_LIMIT + 1)
+    early = Link(recorder=recorder).start()
+    early.tell(Due(early.now_ns + NS_PER_S))
 
 
 def wrong_replies(link: Link) -> None:

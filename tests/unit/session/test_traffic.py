@@ -111,6 +111,26 @@ class TestTimes:
         assert talk.samples("response") == [5 * MS]
         assert talk.samples("send_slip") == [2 * MS]
 
+    def test_early_send(self) -> None:
+        """A message sent before its time slips by the same; its response time begins when it was sent."""
+        talk = Talk()
+        talk.due(12 * MS, 10 * MS)
+        talk.reply(0, 11 * MS)
+        assert talk.samples("service") == talk.samples("response") == [MS]
+        assert talk.samples("send_slip") == [2 * MS]
+        assert talk.counts["early"] == 1
+
+    def test_held_back_early(self) -> None:
+        """A message that others hold back waits from the moment it was taken up, even before its time."""
+        talk = Talk(in_flight=1)
+        talk.due(1 * MS, 1 * MS)
+        talk.due(4 * MS, 2 * MS)
+        assert talk.reply(0, 3 * MS) == 1
+        talk.reply(1, 5 * MS)
+        assert talk.samples("service") == [2 * MS, 2 * MS]
+        assert talk.samples("response") == [2 * MS, 3 * MS]
+        assert "early" not in talk.counts
+
     def test_a_wrong_reply_tells_no_latency(self) -> None:
         """Only an intact reply in order tells the latency."""
         talk = Talk()
