@@ -83,9 +83,10 @@ class Session:
         Raises:
             IllegalStep: the current state does not allow this event; nothing was changed.
         """
-        step = self._steps.get(event.__class__)
-        if step is None:
-            raise IllegalStep(self.state, type(event).__name__)
+        try:
+            step = self._steps[event.__class__]
+        except KeyError:
+            raise IllegalStep(self.state, type(event).__name__) from None
         return step(self, event, now_ns)
 
     @property

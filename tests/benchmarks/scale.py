@@ -18,7 +18,7 @@ import psutil
 from loadtest.results.reader import read_run
 from loadtest.transport.target import free_port
 from tests.benchmarks.locust_process import Measured, echo_server, measured
-from tests.benchmarks.rounds import Row, printed, table
+from tests.benchmarks.table import Row, printed, table
 
 WHO = "loadtest on Locust"
 
