@@ -40,8 +40,8 @@ HAVE_TESTS = {
 """Pages whose commands are run by tests of their own: one after the other, as a reader would."""
 
 NOT_RUN = {
-    r"^(python3 -m venv|\S*pip install)": "set-up: CI runs the README's two lines",
-    r"^python -m tests\.benchmarks$": "takes a quarter of an hour",
+    r"^(python3 -m venv|\S*pip install|sudo|ulimit) ": "sets a machine up; CI runs the README's two lines",
+    r"^python -m tests\.benchmarks(\.scale .*)?$": "takes a quarter of an hour",
     r"^python -m tests\.benchmarks\.calibration": "takes half an hour: test_calibration.py",
     r"^docker ": "needs Docker; tests/e2e/test_image.py follows the Dockerfile",
     r"^(kubectl|exit \"\$\(kubectl) ?": "needs a cluster; tests/e2e/test_kubernetes.py",
@@ -113,6 +113,8 @@ class Place:
             "gcloud auth print-identity-token": f"{self.folder}/gcloud auth print-identity-token",
             "http://staging.example.org:9000/metrics#ws_connections": f"{self.gauge}#ws_connections",
             "9646": str(free_port()),
+            "10.0.0.10-10.0.0.17": "127.0.0.10-127.0.0.17",
+            "15000": "5",  # sessions
             "$URL": self.url,
             "file=chat.toml": f"file={self.folder}/chat.toml",
             "locustfiles/ws.py": str(LOCUSTFILE),
