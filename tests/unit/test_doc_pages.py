@@ -13,7 +13,7 @@ import pytest
 from loadtest.drops.kinds import DETECTED, DropKind, Wire
 from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan
 from loadtest.verdict.items import ITEMS, KINDS, OF_PROBES
-from tests.support.doc_pages import ALL, DOCS, Page
+from tests.support.doc_pages import ALL, DOCS, README, Page
 from tests.support.places import ROOT
 
 LONGEST = 1500
@@ -79,6 +79,7 @@ def test_the_index_has_every_page() -> None:
     linked = {(INDEX.path.parent / link.partition("#")[0]).resolve() for link in INDEX.links}
     pages = {page.path for page in DOCS if page.path.parent.name not in BY_PARENT}
     assert pages - linked == {INDEX.path}
+    assert "docs/README.md" in README.links
 
 
 def test_a_page_begins_with_what_it_is_for() -> None:
