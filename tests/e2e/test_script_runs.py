@@ -57,6 +57,8 @@ def desk() -> Iterator[str]:
         yield url
 
 
+FIRST = "Write scripts: tasks instead of a steady rate"
+
 CHAT, ROOM, MARKET = "A chat with a language model", "A room", "Market data"
 
 
@@ -265,7 +267,7 @@ def test_what_is_refused(arguments: tuple[str, ...], says: str, echo: str, tmp_p
 
 def test_a_mistake_is_named(echo: str, tmp_path: Path) -> None:
     """An exception in a task ends the run with exit code 2, and class, method, exception and line."""
-    program = example("Scripts").replace("session.fail(", "raise KeyError(").replace("!=", "==")
+    program = example(FIRST).replace("session.fail(", "raise KeyError(").replace("!=", "==")
     finished = run(tmp_path, program, echo)
     assert finished.exit_code == 2
     said = r"mistake in the script: Asker\.greet raised KeyError: 'another greeting' \(session \d+, "
@@ -274,7 +276,7 @@ def test_a_mistake_is_named(echo: str, tmp_path: Path) -> None:
 
 def test_the_first_example_and_a_rate(echo: str, tmp_path: Path) -> None:
     """The docs' first example passes, also beside planned messages once a rate is set."""
-    finished = run(tmp_path, example("Scripts"), echo, "--ws-rate", "2")
+    finished = run(tmp_path, example(FIRST), echo, "--ws-rate", "2")
     assert finished.rulings["messaging"] == "PASS", finished.output
     assert finished.manifest["plan"]["rate"] == 2
     assert finished.counts["messaging.unchecked"] > 0

@@ -1,13 +1,19 @@
-"""Pages of docs/: none is long, every link leads somewhere, and the index has all of them."""
+"""Pages of docs/: none is long, links lead somewhere, the index has all, and they describe what there is."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from textwrap import dedent
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
-from tests.support.doc_pages import ALL, DOCS, Page
+from loadtest.drops.kinds import DETECTED, DropKind, Wire
+from loadtest.drops.plan import DEFAULT_WEIGHTS, DropPlan
+from loadtest.verdict.items import ITEMS, KINDS, OF_PROBES
+from tests.support.doc_pages import ALL, DOCS, README, Page
 from tests.support.places import ROOT
 
 LONGEST = 1500
@@ -73,6 +79,7 @@ def test_the_index_has_every_page() -> None:
     linked = {(INDEX.path.parent / link.partition("#")[0]).resolve() for link in INDEX.links}
     pages = {page.path for page in DOCS if page.path.parent.name not in BY_PARENT}
     assert pages - linked == {INDEX.path}
+    assert "docs/README.md" in README.links
 
 
 def test_a_page_begins_with_what_it_is_for() -> None:
@@ -92,3 +99,50 @@ def test_the_package_names_pages_that_exist() -> None:
     named = {name for path in sources for name in re.findall(_NAMED, path.read_text(encoding="utf-8"))}
     assert len(named) > 3
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def _first_cells(name: str, heading: str) -> list[str]:
+    """Return the names in the first cells of the table under a heading."""
+    _, _, rest = (ROOT / "docs" / name).read_text(encoding="utf-8").partition(f"\n## {heading}\n")
+    return re.findall(r"^\| `(\w+)`", rest.partition("\n## ")[0], re.MULTILINE)
+
+
+def test_all_kinds_of_drops_are_described() -> None:
+    """Those that come with the package; the default ones first."""
+    described = _first_cells("drops.md", "The kinds")
+    own = {name for name, kind in DropKind.kinds.items() if kind.__module__ == DropKind.__module__}
+    assert set(described) == own
+    assert described[: len(DEFAULT_WEIGHTS)] == list(DEFAULT_WEIGHTS)
+
+
+def test_all_items_are_described() -> None:
+    """In the order of the code, but for that of probes."""
+    described = _first_cells("verdict.md", "The items")
+    assert [name for name in described if name not in OF_PROBES] == list(ITEMS)
+    assert set(described) == set(KINDS)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("drops.md", "tunnel"), ("extending.md", "stall")])
+def test_examples_of_drops_run(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each registers its kind, whose client notices the loss before the connection is reset."""
+    monkeypatch.setattr(DropKind, "kinds", dict(DropKind.kinds))
+    code = next(block for block in Page(ROOT / "docs" / name).blocks("python") if "DropKind" in block)
+    exec(dedent(code), {"__name__": "example"})
+    wire = Mock(spec=Wire)
+    drop = DropPlan(weights={kind: 1}).drop(0, 0)
+    assert drop is not None
+    steps = list(DropKind.kinds[kind]().steps(wire, drop))
+    assert steps[-1] == DETECTED
+    assert all(isinstance(step, float) for step in steps[:-1])
+    wire.reset.assert_called_once_with()
+
+
+def test_the_example_of_an_option_is_a_setting() -> None:
+    """The row that docs/extending.md shows can be made, and read."""
+    code = next(
+        block for block in Page(ROOT / "docs" / "extending.md").blocks("python") if "Setting" in block
+    )
+    made: dict[str, Any] = {}
+    exec(dedent(code).replace("\nSetting(", "\nrow = Setting("), made)
+    assert made["row"].option == "--ws-idle"
+    assert made["row"].read("2.5") == 2.5
