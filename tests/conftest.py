@@ -80,15 +80,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put what mostly waits first, then files with tests that run alone, then the folders with real runs.
 
     A test that runs alone waits until all others have ended, and none starts meanwhile. If such tests come
-    first in their files and these first of all, this happens once; spread over the suite, each idles workers.
+    first in their files, and these first of all, most of them follow on each other; spread over the suite,
+    each idles workers. So files in which nothing else is come before those in which something is.
     """
     alone = {item.path for item in items if item.get_closest_marker("alone")}
+    shared = {item.path for item in items if item.path in alone and not item.get_closest_marker("alone")}
 
-    def rank(item: pytest.Item) -> tuple[bool, bool, int, bool]:
+    def rank(item: pytest.Item) -> tuple[bool, bool, bool, int, bool]:
         folder = item.path.relative_to(Path(__file__).parent).parts[0]
         place = SLOWEST_FIRST.index(folder) if folder in SLOWEST_FIRST else len(SLOWEST_FIRST)
         short = item.path.name not in LONGEST
-        return (item.get_closest_marker("beside") is None, item.path not in alone, place, short)
+        waits = item.get_closest_marker("beside") is not None
+        return (not waits, item.path not in alone, item.path in shared, place, short)
 
     items.sort(key=rank)
     # Within a file, in its own place of the order: those that run alone before the others.
