@@ -6,7 +6,11 @@
 The machine's noise is in every figure, so look at the ratios: each round measures everyone in turn, and the
 table has the median of the rounds, the least and the most, and the ratio to this tool's median. Who cannot be
 measured is named and left out: libraries that are not installed (pip install -e '.[bench]'), Go without a
-compiler, k6 without its binary on PATH.
+compiler, k6 without its binary on PATH. All benchmarks take some 50 minutes on two cores, --quick some six;
+what was measured by then is in FILE if you stop them.
+
+The echo server needs less than half of a core in the open loops, over TLS too. In a closed loop client and
+server wait for each other, so the CPU of a round trip tells more than round trips a second.
 """
 
 import argparse
