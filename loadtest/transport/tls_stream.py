@@ -179,13 +179,19 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
 
     def _ended(self) -> None:
         """Handle the end of TLS, unless a drop has taken the transport below meanwhile."""
-        if self._below.get_protocol() is not self:
+        if not self._is_in_use:
             return
         if self._error is not None:
             self.abort()
         else:
             self._protocol.eof_received()
             self.close()
+
+    @property
+    def _is_in_use(self) -> bool:
+        """Whether what comes from below comes here; below may be TLS, too, to a proxy."""
+        below = self._below
+        return below.get_protocol() is self and (not isinstance(below, TlsStream) or below._is_in_use)
 
     def _flush(self) -> None:
         data = self._outgoing.read()
