@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from contextlib import suppress
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -367,22 +366,46 @@ async def test_backpressure_is_passed_on(certificates: Certificates) -> None:
     assert pair.above.told == ["made", "pause", "resume"]
 
 
+class Nested(Pair):
+    """A stream on a stream, as through a proxy with https: `server` is the proxy, `inner` the server."""
+
+    def __init__(self, certificates: Certificates) -> None:
+        super().__init__(certificates)
+        self.shake_hands()
+        self.inner = Server(certificates.server_context())
+        self.top = Above()
+        self.nested = TlsStream(self.stream, self.top, trusting(certificates.authority), "localhost")
+        for _ in range(3):
+            answer = self.inner.shake_hands(self.server.heard(self.taken()))
+            if answer:
+                self.stream.data_received(self.server.records(answer))
+        assert self.top.transport is self.nested
+
+    def say(self, data: bytes) -> None:
+        """Have the inner server's bytes received."""
+        self.stream.data_received(self.server.records(data))
+
+
 async def test_tls_within_tls(certificates: Certificates) -> None:
-    """A stream on a stream: as through a proxy with https."""
-    pair = Pair(certificates).shake_hands()
-    inner = Server(certificates.server_context())
-    above = Above()
-    making = asyncio.ensure_future(secure(pair.stream, above, trusting(certificates.authority), "localhost"))
-    await asyncio.sleep(0)
-    for _ in range(3):
-        answer = inner.shake_hands(pair.server.heard(pair.taken()))
-        if answer:
-            pair.stream.data_received(pair.server.records(answer))
-    await making
-    pair.stream.data_received(pair.server.records(inner.records(b"deep")))
-    assert above.received == [b"deep"]
-    transport: Any = above.transport
-    transport.write(b"echo")
-    assert inner.heard(pair.server.heard(pair.taken())) == b"echo"
-    transport.abort()
+    """Each layer has its own records, and `abort` reaches the lowest transport."""
+    pair = Nested(certificates)
+    pair.say(pair.inner.records(b"deep"))
+    assert pair.top.received == [b"deep"]
+    pair.nested.write(b"echo")
+    assert pair.inner.heard(pair.server.heard(pair.taken())) == b"echo"
+    pair.nested.abort()
     assert pair.below.ends == ["abort"]
+
+
+async def test_who_takes_the_transport_below_both_is_left_alone(certificates: Certificates) -> None:
+    """Neither layer answers for it."""
+    pair = Nested(certificates)
+    pair.taken()
+
+    def take_over(_data: bytes) -> None:
+        pair.below.set_protocol(asyncio.Protocol())
+
+    pair.top.data_received = take_over  # type: ignore[method-assign,assignment]  # a double
+    pair.nested.set_protocol(pair.top)
+    pair.say(pair.inner.records(b"x") + pair.inner.goodbye())
+    assert (pair.taken(), pair.below.ends) == (b"", [])
