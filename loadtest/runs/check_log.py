@@ -372,11 +372,12 @@ def check(
         InvalidSetting: a file cannot be read, or the format is unknown or malformed.
     """
     selection = selection or Selection()
+    chosen = selection.since_ns is not None or selection.revision is not None
     report = LogReport(files=tuple(map(str, paths)), since_ns=selection.since_ns, now_ns=selection.now_ns)
     for path in paths:
         reader = LogReader(format=format, option="--format")
         for record, at_ns in _with_times(read(path, reader)):
-            if reason := selection.refuses(record, at_ns):
+            if chosen and (reason := selection.refuses(record, at_ns)):
                 report.skip(record, reason)
             else:
                 report.add(record, rules.classify(record), str(path))
