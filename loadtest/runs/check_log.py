@@ -101,8 +101,10 @@ class LogReport(Struct, kw_only=True):
         self.service = self.service or record.service
         self._note_newest(record)
         if record.at_ns is not None:
-            self.first_ns = record.at_ns if self.first_ns is None else min(self.first_ns, record.at_ns)
-            self.last_ns = record.at_ns if self.last_ns is None else max(self.last_ns, record.at_ns)
+            if self.first_ns is None or record.at_ns < self.first_ns:
+                self.first_ns = record.at_ns
+            if self.last_ns is None or record.at_ns > self.last_ns:
+                self.last_ns = record.at_ns
         if record.level is None and len(self.examples) < MAX_EXAMPLES:
             self.examples.append(understood(record))
         if record.level is None or record.level >= Level.WARNING:
@@ -121,8 +123,8 @@ class LogReport(Struct, kw_only=True):
         return self._count(lambda _, level: level is None)
 
     def _note_newest(self, record: LogRecord) -> None:
-        if record.at_ns is not None:
-            self.newest_ns = max(record.at_ns, self.newest_ns or record.at_ns)
+        if record.at_ns is not None and (self.newest_ns is None or record.at_ns > self.newest_ns):
+            self.newest_ns = record.at_ns
 
     @property
     def records(self) -> int:
@@ -370,11 +372,12 @@ def check(
         InvalidSetting: a file cannot be read, or the format is unknown or malformed.
     """
     selection = selection or Selection()
+    chosen = selection.since_ns is not None or selection.revision is not None
     report = LogReport(files=tuple(map(str, paths)), since_ns=selection.since_ns, now_ns=selection.now_ns)
     for path in paths:
         reader = LogReader(format=format, option="--format")
         for record, at_ns in _with_times(read(path, reader)):
-            if reason := selection.refuses(record, at_ns):
+            if chosen and (reason := selection.refuses(record, at_ns)):
                 report.skip(record, reason)
             else:
                 report.add(record, rules.classify(record), str(path))
@@ -391,6 +394,9 @@ def _with_times(records: Iterable[LogRecord]) -> Iterator[tuple[LogRecord, int |
     at_ns: int | None = None
     for record in records:
         at_ns = at_ns if record.at_ns is None else record.at_ns
+        if at_ns is not None and not waiting:
+            yield record, at_ns
+            continue
         waiting.append(record)
         if at_ns is not None or len(waiting) >= _WAITING:
             yield from ((one, at_ns) for one in waiting)

@@ -50,11 +50,13 @@ class Assembly:
         """Take the head of a record, which completes the one before."""
         if entry.raw:
             self._note_order(entry)
-        if self._is_loose(entry):
+        if entry.level is None and self._is_loose(entry):
             self._extend_open(entry)
             return
-        self._drop_banner()
-        self._close()
+        if self._banner is not None:
+            self._drop_banner()
+        if self._open is not None or self._held is not None:
+            self._close()
         if self._pieces:
             self._attach_pieces(entry)
         self._open = entry

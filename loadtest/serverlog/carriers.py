@@ -32,17 +32,19 @@ class Carrier(NamedTuple):
         begins: characters that it may begin with.
         pattern: its prefix. Groups: `time`; `source`, the stream of lines that a line belongs to; `part`, P
             for a line that goes on in the next; `priority`, syslog's number.
+        has: a character that it has; empty if that is not certain.
     """
 
     name: str
     begins: str
     pattern: re.Pattern[str]
+    has: str = ""
 
 
-def _carrier(name: str, begins: str, pattern: str) -> Carrier:
+def _carrier(name: str, begins: str, pattern: str, has: str = "") -> Carrier:
     for part, text in _PARTS.items():
         pattern = pattern.replace(f"<{part}>", text)
-    return Carrier(name, begins, re.compile(pattern))
+    return Carrier(name, begins, re.compile(pattern), has)
 
 
 DIGITS, LOWER = "0123456789", "abcdefghijklmnopqrstuvwxyz"
@@ -50,21 +52,23 @@ LETTERS = LOWER + LOWER.upper()
 CARRIERS = (
     _carrier("cri", DIGITS, r"<TIME> (?P<source>stdout|stderr) (?P<part>[FP])(?: |$)"),
     _carrier("kubectl --prefix", "[", r"\[(?P<source>pod/[\w.-]{1,253}/[\w.-]{1,63})\] "),
-    _carrier("docker compose, docker service", LETTERS, r"<NO_LEVEL>(?P<source>[\w.@-]{1,120}) *\| ?"),
+    _carrier("docker compose, docker service", LETTERS, r"<NO_LEVEL>(?P<source>[\w.@-]{1,120}) *\| ?", "|"),
     _carrier("stern", LOWER + DIGITS, r"<POD> (?:\u203a |\| )?"),
     _carrier(
         "stern --timestamps=off",
         LOWER + DIGITS + "+-",
         r"(?P<source>[a-z0-9][a-z0-9.-]{0,200} \u203a [a-z0-9-]{1,63}) (?:\| )?",
+        "\u203a",
     ),
     _carrier("kubetail", "[", r"\[(?P<source>[a-z0-9][a-z0-9.-]{0,200}-[a-z0-9]{5,10}-[a-z0-9]{5})\] "),
     _carrier(
         "pm2 --timestamp",
         DIGITS,
         r"(?P<source>\d{1,4}\|[\w.@-]{1,80}) *\| (?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d): ",
+        "|",
     ),
-    _carrier("pm2", DIGITS, r"(?P<source>\d{1,4}\|[\w.@-]{1,80}) *\| "),
-    _carrier("foreman, honcho", DIGITS, r"\d\d:\d\d:\d\d (?P<source>[\w-]{1,60}\.\d{1,4}) +\| ?"),
+    _carrier("pm2", DIGITS, r"(?P<source>\d{1,4}\|[\w.@-]{1,80}) *\| ", "|"),
+    _carrier("foreman, honcho", DIGITS, r"\d\d:\d\d:\d\d (?P<source>[\w-]{1,60}\.\d{1,4}) +\| ?", "|"),
     _carrier("cf logs", " ", r" {3}<TIME> \[(?P<source>[\w./-]{1,80})\] (?:OUT|ERR) ?"),
     _carrier("journalctl -o short-monotonic", "[", r"\[ *\d{1,9}\.\d{6}\] <HOST_PID>"),
     _carrier("heroku, papertrail", DIGITS, r"<TIME> (?P<source>(?:app|heroku)\[[\w.-]{1,40}\]): ?"),
@@ -133,7 +137,7 @@ class Unwrapping:
         if (first in DIGITS and line[4:5] == "-" and _AFTER_TIME.match(line) is None) or not first:
             return None, None
         for carrier in _BY_FIRST.get(first, ()):
-            found = carrier.pattern.match(line)
+            found = carrier.pattern.match(line) if carrier.has in line else None
             if found is not None:
                 return carrier, found
         return None, None

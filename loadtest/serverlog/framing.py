@@ -90,7 +90,7 @@ class LineFrames:
         return frame[0], frame[1][:MAX_FRAME]
 
 
-_OUTSIDE = re.compile(rb'"[^"\\\n]*"|["{}]')
+_OUTSIDE = re.compile(rb'(?:[^"{}]++|"[^"\\\n]*+")*+(["{}])')  # possessive: it never goes back
 _INSIDE = re.compile(rb'["\\\n]')
 
 
@@ -145,14 +145,14 @@ class ObjectFrames:
         return found.end()
 
     def _skip_structure(self, chunk: bytes, position: int, frames: list[Frame]) -> int:
-        found = _OUTSIDE.search(chunk, position)
+        found = _OUTSIDE.match(chunk, position)
         if found is None:
             return len(chunk)
-        if found[0] == b"{":
-            self._open(chunk, found.start())
-        elif found[0] == b"}":
+        if found[1] == b"{":
+            self._open(chunk, found.start(1))
+        elif found[1] == b"}":
             self._close(chunk, found.end(), frames)
-        elif found[0] == b'"':
+        else:
             self._in_string = True
         return found.end()
 

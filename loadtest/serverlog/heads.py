@@ -6,14 +6,13 @@ whose head is neither, such as glog's, have a row in `SPECIAL`. logfmt's pairs a
 """
 
 import re
-from collections import deque
 from typing import NamedTuple
 
 from loadtest.serverlog.access_logs import level_of_status
 from loadtest.serverlog.entries import CARRIER, Entry
 from loadtest.serverlog.payloads import entry_of
 from loadtest.serverlog.records import LEVELS, MAX_MESSAGE, MAX_NAME, SYSLOG_LEVELS, Level, level_of
-from loadtest.serverlog.times import FoundTime, time_at
+from loadtest.serverlog.times import BEGIN_TIMES, FoundTime, time_at
 from loadtest.serverlog.tracebacks import raises, starts_traceback
 
 _WORDS = "|".join(sorted({word for word in LEVELS if word.islower()}, key=len, reverse=True))
@@ -60,10 +59,56 @@ _ESCAPED = re.compile(r"\\(.)")
 _KEYS = frozenset({"level", "lvl", "msg", "severity", "at"})
 _MAX_HEAD = 4096
 _MAX_TIMES = 2  # the carriers', then the server's own
-_PLAIN = re.compile(r"[A-Za-z][a-z]{1,30}[ ,](?![ -]*[-|])")
+_PLAIN = re.compile(r"(?!in )[A-Za-z][a-z]{1,30}[ ,](?![ -]*[-|])")
+_CLIENT = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}:\d{1,5} - \"")
+"""A client's address before its request: no time, no token of an access log, no logger."""
+
 _ENDS = frozenset(" :]")
-Recent = deque[tuple[str, Level, str]]
-"""What stood between time and message lately, with level and logger."""
+
+
+class _Recent:
+    """What stood before messages lately, at the start of a line or after its time, with level and logger."""
+
+    _MOST = 32
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Level, str]] = {}
+        self._sizes: list[int] = []
+
+    def entry(self, rest: str, *, timed: bool) -> Entry | None:
+        """Return the entry in a text that begins as a recent one; None if later text may change its meaning.
+
+        Args:
+            rest: the text.
+            timed: whether it stands after a time.
+        """
+        for size in self._sizes:
+            known = self._known.get(rest[:size])
+            if known is not None and _is_plain(rest, size, timed=timed):
+                return Entry(message=rest[size : size + MAX_MESSAGE], level=known[0], logger=known[1])
+        return None
+
+    def note(self, entry: Entry, rest: str) -> None:
+        """Remember what stands before the message of an entry in a text."""
+        if entry.level is None or not entry.message or not rest.endswith(entry.message):
+            return
+        prefix = rest[: -len(entry.message)]
+        if prefix[-1:] not in _ENDS or "\t" in prefix or prefix in self._known:
+            return
+        if _PLAIN.match(entry.message) or _CLIENT.match(entry.message):
+            if len(self._known) >= self._MOST:
+                self._known.clear()
+            self._known[prefix] = entry.level, entry.logger
+            self._sizes = sorted(set(map(len, self._known)))
+
+
+def _is_plain(rest: str, size: int, *, timed: bool) -> bool:
+    """Whether a text with a known beginning goes on so that no later text could change what that means."""
+    if _CLIENT.match(rest, size):
+        return True
+    if _PLAIN.match(rest, size) is None:
+        return False
+    return '"' not in rest if timed else rest[size] not in BEGIN_TIMES
 
 
 class _Special(NamedTuple):
@@ -115,7 +160,7 @@ class Heads:
     """
 
     def __init__(self) -> None:
-        self._recent: Recent = deque(maxlen=4)
+        self._timed, self._untimed = _Recent(), _Recent()
 
     def of(self, text: str) -> Entry | None:
         """Return the entry that begins with this line; None if the line has no time, level or pairs."""
@@ -123,18 +168,26 @@ class Heads:
             return None
         stamp = time_at(text, 1 if text[0] in "[(<" else 0)
         if stamp is not None:
-            return _after_time(text, stamp, self._recent)
-        return _special(text) or _at_start(text) or _pairs(text)
+            return _after_time(text, stamp, self._timed)
+        known = self._untimed.entry(text, timed=False)
+        if known is not None:
+            return known
+        entry = _special(text)
+        if entry is None:
+            entry = _at_start(text)
+            if entry is not None and not entry.stamp:
+                self._untimed.note(entry, text)
+        return entry or _pairs(text)
 
 
-def _after_time(text: str, stamp: FoundTime, recent: Recent, depth: int = 0) -> Entry:
+def _after_time(text: str, stamp: FoundTime, recent: _Recent, depth: int = 0) -> Entry:
     rest = text[stamp.end : stamp.end + _MAX_HEAD]
-    entry = Entry(message="", at_ns=stamp.at_ns, stamp=CARRIER if stamp.zoned else stamp.form)
-    known = next((one for one in recent if rest.startswith(one[0])), None)
-    if known is not None and '"' not in rest and _PLAIN.match(rest, len(known[0])):
-        entry.level, entry.logger = known[1], known[2]
-        entry.message = rest[len(known[0]) :][:MAX_MESSAGE]
-        return entry
+    written = CARRIER if stamp.zoned else stamp.form
+    known = recent.entry(rest, timed=True)
+    if known is not None:
+        known.at_ns, known.stamp = stamp.at_ns, written
+        return known
+    entry = Entry(message="", at_ns=stamp.at_ns, stamp=written)
     bare = rest[1:] if rest[:1] in ("]", " ", "\t", ")") else rest
     at = 1 if bare[:1] in ("[", "(", "<") else 0
     second = time_at(bare, at) if depth < _MAX_TIMES and bare[at : at + 1].isdigit() else None
@@ -154,10 +207,7 @@ def _after_time(text: str, stamp: FoundTime, recent: Recent, depth: int = 0) -> 
     if own is not None and own.at_ns is not None:  # the carrier's time, the level, the server's time
         inner.at_ns, inner.message = own.at_ns, inner.message[own.end :].lstrip()
         return _merged(inner, stamp)
-    if inner.level is not None and inner.message and rest.endswith(inner.message):
-        prefix = rest[: -len(inner.message)]
-        if known is None and prefix[-1:] in _ENDS and _PLAIN.match(inner.message):
-            recent.appendleft((prefix, inner.level, inner.logger))
+    recent.note(inner, rest)
     return inner
 
 

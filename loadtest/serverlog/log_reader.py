@@ -150,7 +150,7 @@ class LogReader:
         if b"\x1b" in frame:
             frame = _ESCAPE.sub(b"", frame)
         if frame[:1] == b"{":
-            self._object(number, frame, Carried(""))
+            self._object(number, frame, _BARE)
             return
         carried = self._unwrapping.strip(self._decoded(frame))
         if carried.part == "P" or carried.source in self._parts:
@@ -227,7 +227,7 @@ class LogReader:
     def _object(self, number: int, frame: bytes, carried: Carried) -> None:
         """Read a frame as JSON; if it is none, as text."""
         data = decode(frame)
-        entries = list(entries_of(data)) if data is not None else []
+        entries = entries_of(data) if data is not None else []
         if not entries:
             if frame[1:].lstrip()[:1] in (b'"', b"}", b""):
                 self._broken += 1
@@ -292,6 +292,7 @@ class LogReader:
             return frame.decode("utf-8", "replace").rstrip()
 
 
+_BARE = Carried("")
 _WORD = re.compile(r"\w")
 
 _UNSET = 6

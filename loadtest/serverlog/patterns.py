@@ -85,11 +85,11 @@ class Index:
 
     def candidates(self, text: str) -> list[int]:
         """Return the numbers of the rows that can match a text in lower case, in order."""
-        found = set(self._always)
+        found = None
         if not self._empty:
             for _, numbers in self._automaton.iter(text):
-                found |= numbers
-        return sorted(found)
+                found = numbers if found is None else found | numbers
+        return sorted(self._always if found is None else self._always | found)
 
 
 class Finder:

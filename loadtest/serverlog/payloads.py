@@ -151,7 +151,7 @@ def entries_of(data: Object, depth: int = 0) -> list[Entry]:
 
 def _held(data: Object, plan: _Plan) -> dict[str, Any] | None:
     """Return the object that a logger wrote as JSON, if a carrier put it into its text."""
-    raw = _raw(data, plan)
+    raw = _raw(data, plan) if plan.raw or not _CLOUDWATCH.isdisjoint(data) else None
     text = _first(data, plan.message) if raw is None else raw
     if not isinstance(text, str) or "}" not in text[-3:]:
         return None
@@ -190,7 +190,7 @@ def entry_of(data: Object) -> Entry | None:
     inner = _within(data, plan) if plan.within else data
     if inner is not data:
         plan = _plan_of(inner)
-    raw = _raw(data, outer)
+    raw = _raw(data, outer) if outer.raw or not _CLOUDWATCH.isdisjoint(data) else None
     text = _text(_first(inner, plan.message)) or request_text(data) if raw is None else raw
     level, at_ns = _level(inner, plan), _time(inner, plan)
     if inner is not data:
@@ -203,8 +203,8 @@ def entry_of(data: Object) -> Entry | None:
         message="",
         level=None if raw is not None and _by_stream(data) else level,
         at_ns=at_ns,
-        logger=_name(_first(inner, plan.logger)),
-        session=_name(_first(inner, plan.session)),
+        logger=_name(_first(inner, plan.logger)) if plan.logger else "",
+        session=_name(_first(inner, plan.session)) if plan.session else "",
         raw=raw is not None,
         tail=tail,
     )
@@ -290,7 +290,7 @@ def _at(data: Object, path: tuple[str, ...]) -> Any:
 
 def _first(data: Object, paths: tuple[_Path, ...]) -> Any:
     for _, path in paths:
-        value = _at(data, path)
+        value = data.get(path[0]) if len(path) == 1 else _at(data, path)
         if value is not None:
             return value
     return None
@@ -318,7 +318,10 @@ def _level(data: Object, plan: _Plan) -> Level | None:
     for name, path in plan.level:
         value, level = _at(data, path), None
         if isinstance(value, str):
-            level = LEVELS.get(value) or level_of(_plain(value))
+            level = LEVELS.get(value)
+            if level is not None:
+                return level
+            level = level_of(_plain(value))
             value = (
                 int(value)
                 if level is None and value.isascii() and value.isdigit() and len(value) < 6

@@ -203,6 +203,8 @@ class RuleTable:
 
     def rule_for(self, record: LogRecord) -> Rule | None:
         """Return the first rule that matches a record; None if none does."""
+        if not (record.exception or record.traceback or self._plain.candidates(record.message.lower())):
+            return None  # most records: nothing of them is worth remembering
         find = self._remembered if len(record.traceback) < MAX_REMEMBERED else self._find
         return find(record.message, record.exception, record.cause, record.traceback, record.logger)
 

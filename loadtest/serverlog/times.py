@@ -120,6 +120,13 @@ FORMS = tuple(
 
 _APACHE = re.compile(rf"{_WEEKDAY}({MONTH} [ \d]?\d {CLOCK})(?:\.\d{{1,9}})? (\d{{4}})")
 _BY_LETTER = dict.fromkeys("0123456789", FORMS) | dict.fromkeys("MTWFSJADNO", FORMS[:2])
+BEGIN_TIMES = frozenset(_BY_LETTER)
+"""Characters with which a time may begin."""
+
+
+_AFTER_SECOND = re.compile(_FRACTION + _ZONE)
+_SECOND = 19
+"""Characters of `YYYY-MM-DD HH:MM:SS`."""
 
 
 class FoundTime(NamedTuple):
@@ -133,6 +140,9 @@ class FoundTime(NamedTuple):
 
 def time_at(text: str, position: int = 0) -> FoundTime | None:
     """Return the time that begins at this place of a text; None if none does."""
+    second = _LATELY.get(text[position : position + _SECOND])
+    if second is not None:
+        return _within_second(second, text, position + _SECOND)
     forms = _BY_LETTER.get(text[position : position + 1])
     if forms is None:
         return None
@@ -155,6 +165,22 @@ def _month_first(text: str) -> int | None:
         return None
 
 
+_LATELY: dict[str, int] = {}
+"""Seconds of the form `iso` by how they are written. What begins with one is of this form."""
+
+_MAX_LATELY = 64
+
+
+def _within_second(second: int, text: str, position: int) -> FoundTime:
+    """Return the time of which the second ends at this place of a text."""
+    found = _AFTER_SECOND.match(text, position)
+    assert found is not None  # it may be empty
+    fraction, zone = found.groups()
+    at_ns = (second if zone is None else second - _east_s(zone)) * SECOND_NS
+    at_ns += int(fraction) * 10 ** (9 - len(fraction)) if fraction else 0
+    return FoundTime("iso", found.end(), at_ns, zone is not None)
+
+
 def _found(form: TimeForm, found: re.Match[str]) -> FoundTime:
     if form.name == "epoch":
         number = float(found["s"]) if "." in found["s"] else int(found["s"])
@@ -163,6 +189,10 @@ def _found(form: TimeForm, found: re.Match[str]) -> FoundTime:
         second = form.parse(found["s"])
     except (ValueError, OverflowError):
         return FoundTime(form.name, found.end(), None, zoned=False)
+    if form.name == "iso" and found.start("s") == found.start():
+        if len(_LATELY) >= _MAX_LATELY:
+            _LATELY.clear()
+        _LATELY[found["s"]] = second
     zone, fraction = (found["z"], found["f"]) if form.subtle else (None, None)
     at_ns = (second if zone is None else second - _east_s(zone)) * SECOND_NS
     at_ns += int(fraction) * 10 ** (9 - len(fraction)) if fraction else 0
