@@ -10,6 +10,7 @@ cores, so this shows what is held and what it costs in CPU, not what is fast.
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Sequence
 
@@ -18,7 +19,8 @@ import psutil
 from loadtest.results.reader import read_run
 from loadtest.transport.target import free_port
 from tests.benchmarks.locust_process import Measured, echo_server, measured
-from tests.benchmarks.rounds import Row, printed, table
+from tests.benchmarks.memory import resident_kib
+from tests.benchmarks.table import HEAD, Row, add, printed, table
 
 WHO = "loadtest on Locust"
 
@@ -32,14 +34,22 @@ SESSIONS_A_WORKER = 15_000
 
 SOURCES = "127.0.0.2-127.0.0.9"
 
-CONNECTS_A_SECOND = 800
+CONNECTS_A_SECOND = 1500
 """How fast sessions are sure to come up where clients and servers share two cores."""
 
-SECONDS = 20
+UP_RATIO = 0.99
+"""Share of the sessions that count as all: some are always between a drop and their next connection."""
 
 
-def scale(sessions: int, workers: int | None = None) -> dict[str, float]:
-    """Hold so many sessions, in as many workers as they need, and return what that took."""
+def scale(sessions: int, one_kib: float, seconds: int, workers: int | None = None) -> dict[str, float]:
+    """Hold so many sessions, in as many workers as they need, and return what that took.
+
+    Args:
+        sessions: of all workers together.
+        one_kib: resident memory of a process with one session.
+        seconds: how long they are measured once they are up.
+        workers: how many; None for one for each `SESSIONS_A_WORKER`.
+    """
     workers = workers or math.ceil(sessions / SESSIONS_A_WORKER)
     warmup_s = 10 + sessions // CONNECTS_A_SECOND
     master_port = free_port()
@@ -57,7 +67,7 @@ def scale(sessions: int, workers: int | None = None) -> dict[str, float]:
         up_cpu_s = _workers_cpu_s(process)
         _wait_until(process, warmup_s)
         before = _spent(process)
-        _wait_until(process, warmup_s + SECONDS)
+        _wait_until(process, warmup_s + seconds)
         answered, cpu_s, at_s = (after - first for after, first in zip(_spent(process), before, strict=True))
         resident_kib = sum(worker.memory_info().rss / 1024 for worker in _workers(process))
         up = sum(_latest_up(process).values())
@@ -80,7 +90,7 @@ def scale(sessions: int, workers: int | None = None) -> dict[str, float]:
         "CPU of the workers, cores": cpu_s / at_s,
         "CPU of the workers, µs a session and second": cpu_s * 1e6 / at_s / sessions,
         "CPU of the workers, µs a message": cpu_s * 1e6 / max(answered, 1),
-        "resident memory of the workers, KiB a session": resident_kib / sessions,
+        "resident memory of the workers, KiB a session": (resident_kib - workers * one_kib) / sessions,
         "send slip p50, ms": slip_us[50] / 1000,
         "send slip p99, ms": slip_us[99] / 1000,
         "service time p50, ms": service_us[50] / 1000,
@@ -112,8 +122,8 @@ def _latest_up(process: Measured) -> dict[int, int]:
 
 
 def _wait_until_up(process: Measured, sessions: int, warmup_s: float) -> float:
-    """Return at which second of the run all sessions were up, the end of the warm-up if they never were."""
-    while sum(_latest_up(process).values()) < sessions // 1 and _length_s(process) < warmup_s:
+    """Return at which second of the run the sessions were up, the end of the warm-up if they were not."""
+    while sum(_latest_up(process).values()) < UP_RATIO * sessions and _length_s(process) < warmup_s:
         time.sleep(0.2)
     return _length_s(process)
 
@@ -127,14 +137,16 @@ def _length_s(process: Measured) -> float:
     return max((interval["stop_ns"] for interval in process.intervals()), default=0) / 1e9
 
 
-def rows(sizes: Sequence[int], rounds: int, workers: int | None = None) -> list[Row]:
+def rows(sizes: Sequence[int], rounds: int, seconds: int, workers: int | None = None) -> list[Row]:
     """Measure all sizes in turn, so many times."""
-    found: dict[str, Row] = {}
-    for _ in range(rounds):
+    found: list[Row] = []
+    with echo_server(on_core=None) as port:
+        one_kib = resident_kib(port, 1)
+    for number in range(1, rounds + 1):
         for sessions in sizes:
-            for figure, value in scale(sessions, workers).items():
-                found.setdefault(figure, Row(figure, WHO)).values.append(value)
-    return list(found.values())
+            print(f"round {number} of {rounds}: {sessions:,} sessions", file=sys.stderr)
+            add(found, WHO, scale(sessions, one_kib, seconds, workers))
+    return found
 
 
 def main() -> None:
@@ -143,10 +155,11 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, nargs="+", default=[100, 1000, 10_000, 60_000])
     parser.add_argument("--workers", type=int, help="default: one for each 15,000 sessions")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=20, help="measured in each, after the warm-up")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()
-    found = rows(arguments.sessions, arguments.rounds, arguments.workers)
-    print(printed(table(found), markdown=arguments.markdown))
+    found = rows(arguments.sessions, arguments.rounds, arguments.seconds, arguments.workers)
+    print(printed(HEAD, table(found, WHO), markdown=arguments.markdown))
 
 
 if __name__ == "__main__":
