@@ -13,6 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import psutil
 
@@ -34,24 +35,37 @@ SESSIONS_A_WORKER = 15_000
 
 SOURCES = "127.0.0.2-127.0.0.9"
 
-CONNECTS_A_SECOND = 1500
-"""How fast sessions are sure to come up where clients and servers share two cores."""
-
 UP_RATIO = 0.99
 """Share of the sessions that count as all: some are always between a drop and their next connection."""
 
 
-def scale(sessions: int, one_kib: float, seconds: int, workers: int | None = None) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How long a measurement takes.
+
+    Args:
+        connects_a_second: how fast sessions are sure to come up; the warm-up is as long as that takes.
+        seconds: how long they are measured once they are up.
+    """
+
+    connects_a_second: int = 1500
+    seconds: int = 20
+
+
+USUAL = Times()
+
+
+def scale(sessions: int, one_kib: float, times: Times, workers: int | None = None) -> dict[str, float]:
     """Hold so many sessions, in as many workers as they need, and return what that took.
 
     Args:
         sessions: of all workers together.
         one_kib: resident memory of a process with one session.
-        seconds: how long they are measured once they are up.
+        times: how long that may take.
         workers: how many; None for one for each `SESSIONS_A_WORKER`.
     """
     workers = workers or math.ceil(sessions / SESSIONS_A_WORKER)
-    warmup_s = 10 + sessions // CONNECTS_A_SECOND
+    warmup_s = 10 + math.ceil(sessions / times.connects_a_second)
     master_port = free_port()
     arguments = (
         *("-u", str(workers), "-r", str(workers), "--processes", str(workers)),
@@ -64,10 +78,10 @@ def scale(sessions: int, one_kib: float, seconds: int, workers: int | None = Non
         measured(port, sessions // workers, *arguments, on_core=None) as process,
     ):
         up_s = _wait_until_up(process, sessions, warmup_s)
-        up_cpu_s = _workers_cpu_s(process)
+        up_cpu_ms = _workers_cpu_s(process) * 1000 / max(1, sum(_latest_up(process).values()))
         _wait_until(process, warmup_s)
         before = _spent(process)
-        _wait_until(process, warmup_s + seconds)
+        _wait_until(process, warmup_s + times.seconds)
         answered, cpu_s, at_s = (after - first for after, first in zip(_spent(process), before, strict=True))
         resident_kib = sum(worker.memory_info().rss / 1024 for worker in _workers(process))
         up = sum(_latest_up(process).values())
@@ -86,7 +100,7 @@ def scale(sessions: int, one_kib: float, seconds: int, workers: int | None = Non
         "messages sent": evidence.count("messaging.sent"),
         "messages lost": evidence.count("messaging.lost"),
         "all up after, s": up_s,
-        "CPU of the workers until then, ms a session": up_cpu_s * 1000 / sessions,
+        "CPU of the workers until then, ms a session": up_cpu_ms,
         "CPU of the workers, cores": cpu_s / at_s,
         "CPU of the workers, µs a session and second": cpu_s * 1e6 / at_s / sessions,
         "CPU of the workers, µs a message": cpu_s * 1e6 / max(answered, 1),
@@ -137,7 +151,7 @@ def _length_s(process: Measured) -> float:
     return max((interval["stop_ns"] for interval in process.intervals()), default=0) / 1e9
 
 
-def rows(sizes: Sequence[int], rounds: int, seconds: int, workers: int | None = None) -> list[Row]:
+def rows(sizes: Sequence[int], rounds: int, times: Times, workers: int | None = None) -> list[Row]:
     """Measure all sizes in turn, so many times."""
     found: list[Row] = []
     with echo_server(on_core=None) as port:
@@ -145,7 +159,7 @@ def rows(sizes: Sequence[int], rounds: int, seconds: int, workers: int | None = 
     for number in range(1, rounds + 1):
         for sessions in sizes:
             print(f"round {number} of {rounds}: {sessions:,} sessions", file=sys.stderr)
-            add(found, WHO, scale(sessions, one_kib, seconds, workers))
+            add(found, WHO, scale(sessions, one_kib, times, workers))
     return found
 
 
@@ -155,10 +169,17 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, nargs="+", default=[100, 1000, 10_000, 60_000])
     parser.add_argument("--workers", type=int, help="default: one for each 15,000 sessions")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=20, help="measured in each, after the warm-up")
+    parser.add_argument("--seconds", type=int, default=USUAL.seconds, help="measured, after the warm-up")
+    parser.add_argument(
+        "--connects",
+        type=int,
+        default=USUAL.connects_a_second,
+        help="a second, as many as this machine makes",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     arguments = parser.parse_args()
-    found = rows(arguments.sessions, arguments.rounds, arguments.seconds, arguments.workers)
+    times = Times(arguments.connects, arguments.seconds)
+    found = rows(arguments.sessions, arguments.rounds, times, arguments.workers)
     print(printed(HEAD, table(found, WHO), markdown=arguments.markdown))
 
 
