@@ -10,6 +10,7 @@ cores, so this shows what is held and what it costs in CPU, not what is fast.
 
 import argparse
 import math
+import operator
 import sys
 import time
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def scale(sessions: int, one_kib: float, times: Times, workers: int | None = Non
         _wait_until(process, warmup_s)
         before = _spent(process)
         _wait_until(process, warmup_s + times.seconds)
-        answered, cpu_s, at_s = (after - first for after, first in zip(_spent(process), before, strict=True))
+        answered, cpu_s, master_s, at_s = map(operator.sub, _spent(process), before)
         resident_kib = sum(worker.memory_info().rss / 1024 for worker in _workers(process))
         up = sum(_latest_up(process).values())
         process.stop()
@@ -104,6 +105,7 @@ def scale(sessions: int, one_kib: float, times: Times, workers: int | None = Non
         "CPU of the workers, cores": cpu_s / at_s,
         "CPU of the workers, µs a session and second": cpu_s * 1e6 / at_s / sessions,
         "CPU of the workers, µs a message": cpu_s * 1e6 / max(answered, 1),
+        "CPU of the master, ms a worker and second": master_s * 1000 / at_s / workers,
         "resident memory of the workers, KiB a session": (resident_kib - workers * one_kib) / sessions,
         "send slip p50, ms": slip_us[50] / 1000,
         "send slip p99, ms": slip_us[99] / 1000,
@@ -123,11 +125,11 @@ def _workers_cpu_s(process: Measured) -> float:
     return sum(used.user + used.system for used in times)
 
 
-def _spent(process: Measured) -> tuple[float, float, float]:
-    """Return the replies so far, the workers' CPU seconds, and the seconds of the run."""
+def _spent(process: Measured) -> tuple[float, float, float, float]:
+    """Return the replies so far, the CPU seconds of the workers and of the master, and the run's seconds."""
     intervals = process.intervals()
     answered = sum(interval.get("counts", {}).get("messaging.answered", 0) for interval in intervals)
-    return answered, _workers_cpu_s(process), _length_s(process)
+    return answered, _workers_cpu_s(process), process.cpu_s, _length_s(process)
 
 
 def _latest_up(process: Measured) -> dict[int, int]:
