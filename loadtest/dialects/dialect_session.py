@@ -28,6 +28,9 @@ class Row(dict[str, str]):
         raise KeyError(f"session.data has no column {column!r}: {known}")
 
 
+_NO_ROW = Row()  # of all sessions of a run without data: nobody writes to a Mapping
+
+
 class DialectSession:
     """A session as its dialect sees it, across all its connections.
 
@@ -104,7 +107,7 @@ class DialectSession:
         self.headers: dict[str, str] = {}
         self.cookies: dict[str, str] = {}
         self.memory: dict[Any, Any] = {}
-        self.data: Mapping[str, str] = Row(data or {})
+        self.data: Mapping[str, str] = Row(data) if data else _NO_ROW
         self._seed = seed
         self._random: random.Random | None = None
         self.marker = Marker(run_id, identity.number)

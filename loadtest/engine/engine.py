@@ -137,7 +137,6 @@ class Engine:
         self._slices: list[dict[int, Link]] = [{} for _ in range(SWEEPS_PER_S)]  # by session number
         self._stopping: dict[int, list[Stopping]] = {}  # by session number
         self._added = 0  # sessions so far
-        self._lasting = LastingObjects() if settings.config.script is None else None
         self.swept = 0
         self._session_ns = self._counted_ns = 0  # time that sessions were up, summed over all, so far
         self._paused = False  # whether the last sweep was skipped because of a pause
@@ -336,6 +335,7 @@ class Engine:
         self._timers = Timers(self._loop, self._start_ns)
         self.recorder.swap(self.clock())
         self._health = Health()
+        self._lasting = LastingObjects() if self.settings.config.script is None else None
         self._loop.set_exception_handler(self._unhandled)
         try:
             async with anyio.create_task_group() as tasks:
@@ -351,6 +351,8 @@ class Engine:
             self._abort_all()
             self._timers.close()
             self._health.close()
+            if self._lasting is not None:
+                self._lasting.close()
             await self._dialer.close()
         if self.failure is not None:
             raise self.failure

@@ -16,12 +16,22 @@ _STEP = 500
 _SHARE = 8
 """Growth by an eighth of all counts too, so that there are few objects left in small runs."""
 
+_AT_ONCE = 10_000
+"""New objects, of all that refer to others, that start a collection by themselves. Python's 700 would have
+those of a step looked at two times before the collection that is made anyway."""
+
 
 class LastingObjects:
-    """Keeps the collector from looking at the same sessions again and again."""
+    """Keeps the collector from looking at the same sessions again and again, until it is closed."""
 
     def __init__(self) -> None:
         self._exempted = 0
+        self._thresholds = gc.get_threshold()
+        gc.set_threshold(_AT_ONCE, *self._thresholds[1:])
+
+    def close(self) -> None:
+        """Let the collector start as often as before."""
+        gc.set_threshold(*self._thresholds)
 
     def grown_to(self, size: int) -> None:
         """Collect once, then exempt what is left, if there is much more than last time.

@@ -7,7 +7,6 @@ after all, else `lost_in_outage`, and the outage is `silent`. On a first connect
 case: a server that never answers fails `messaging`.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 from loadtest.events import Send
@@ -39,7 +38,7 @@ class Proof:
         self._traffic = traffic
         self._since_ns = 0
         self._timed_out = 0  # requests whose outcome depends on how the outage ends
-        self._silenced: deque[int] = deque(maxlen=Ledger.OVERDUE_LIMIT)  # the latest of them
+        self._silenced: tuple[int, ...] = ()  # the latest of them; most sessions never have one
 
     def begin(self, now_ns: int) -> None:
         """Start waiting for a sign that the session works: it is established."""
@@ -87,7 +86,8 @@ class Proof:
             return sends
         silenced = self._traffic.overdue(now_ns)
         self._timed_out += len(silenced)
-        self._silenced += silenced
+        if silenced:
+            self._silenced = (*self._silenced, *silenced)[-Ledger.OVERDUE_LIMIT :]
         self.mute = self.mute or bool(silenced)
         return self._traffic.in_turn(now_ns) if silenced and steady else ()
 
@@ -113,5 +113,4 @@ class Proof:
         self._forget()
 
     def _forget(self) -> None:
-        self._timed_out = 0
-        self._silenced.clear()
+        self._timed_out, self._silenced = 0, ()

@@ -15,8 +15,11 @@ class Collections:
         self.size = 0
         self.collected: list[int] = []
         self.exempted: list[int] = []
+        self.thresholds: list[tuple[int, ...]] = [(700, 10, 5)]
         patch.setattr(gc, "collect", lambda: self.collected.append(self.size))
         patch.setattr(gc, "freeze", lambda: self.exempted.append(self.size))
+        patch.setattr(gc, "get_threshold", lambda: self.thresholds[-1])
+        patch.setattr(gc, "set_threshold", lambda *thresholds: self.thresholds.append(thresholds))
 
     def grow(self, lasting: LastingObjects, sizes: range) -> None:
         """Report these sizes in turn."""
@@ -60,3 +63,11 @@ def test_a_size_that_does_not_grow_costs_nothing(collections: Collections) -> No
     for size in (9_600, 10_050, 9_000, 10_050) * 100:
         lasting.grown_to(size)
     assert len(collections.collected) <= 1
+
+
+def test_the_collector_starts_as_often_as_before_once_it_is_closed(collections: Collections) -> None:
+    """Its settings are those of the whole process."""
+    lasting = LastingObjects()
+    assert collections.thresholds[-1] == (10_000, 10, 5)
+    lasting.close()
+    assert collections.thresholds[-1] == (700, 10, 5)
