@@ -41,6 +41,7 @@ class DialectSession:
         blocking: how `blocking` runs a function.
 
     Attributes:
+        last_sequence, last_text: the text made last, and whose it is: most replies hold it.
         number: number of the session in the run, from 0.
         user: number of the Locust user that holds it, from 0.
         session_id, thread_id: ids made for the session, unique across runs.
@@ -60,8 +61,6 @@ class DialectSession:
         "_blocking",
         "_from",
         "_head",
-        "_last",
-        "_last_text",
         "_ping_since_ns",
         "_ping_within_s",
         "_random",
@@ -74,6 +73,8 @@ class DialectSession:
         "headers",
         "http_url",
         "identity",
+        "last_sequence",
+        "last_text",
         "marker",
         "memory",
         "number",
@@ -109,8 +110,8 @@ class DialectSession:
         self.marker = Marker(run_id, identity.number)
         self._head = self.marker.head
         self._size_of = size_of
-        self._last: int | None = None  # whose text was made last: replies mostly ask for it again
-        self._last_text = ""
+        self.last_sequence: int | None = None
+        self.last_text = ""
         self._from, self._below, self._tail = 0, 0, ""  # the range of sequences whose text ends like this
         self._blocking = blocking
         self._ping_within_s: float | None = None
@@ -133,12 +134,12 @@ class DialectSession:
             A text of `--ws-message-bytes`, which needs no escaping in JSON or HTML. A server that returns it
             in a reply, a push or a restored history returns it unchanged.
         """
-        if sequence == self._last:
-            return self._last_text
+        if sequence == self.last_sequence:
+            return self.last_text
         if not self._from <= sequence < self._below:
             self._turn_to(sequence)
-        self._last = sequence
-        text = self._last_text = f"{self._head}{sequence}{self._tail}"
+        self.last_sequence = sequence
+        text = self.last_text = f"{self._head}{sequence}{self._tail}"
         return text
 
     def size(self, sequence: int) -> int:
@@ -158,7 +159,7 @@ class DialectSession:
 
         Use it where a protocol has no ids, or to tell this session's messages from others' in a room.
         """
-        return self._last if text == self._last_text else self.marker.sequence_of(text)
+        return self.last_sequence if text == self.last_text else self.marker.sequence_of(text)
 
     def expect_ping(self, within_s: float | None) -> None:
         """Give up the connection if the application's next ping does not come within so many seconds.

@@ -23,4 +23,4 @@ class Echo(Dialect):
     def read(self, session: DialectSession, data: Data) -> Reply | Unreadable:
         if isinstance(data, bytes):
             return unreadable(data)
-        return Reply(session.sequence_of(data), data, whole=True)
+        return Reply(session.sequence_of(data), data, True)

@@ -120,6 +120,7 @@ class Link:
     """One session, its connection and its timers."""
 
     __slots__ = (
+        "_clock",
         "_connection",
         "_context",
         "_drain_s",
@@ -135,6 +136,7 @@ class Link:
     def __init__(self, about: DialectSession, context: LinkContext) -> None:
         self.session = self.session_type(about, context.config, context.recorder)
         self._context = context
+        self._clock = context.clock
         self._drain_s = 0.0
         self._connection: Connection | None = None
         self._dropping: Dropping | None = None
@@ -183,11 +185,13 @@ class Link:
             )
 
     def _feed(self, event: Event) -> None:
+        clock = self._clock  # called as a method, a slot is looked up the slow way
         try:
-            for action in self.session.handle(event, self._context.clock()):
+            for action in self.session.handle(event, clock()):
                 if action.__class__ is Send:
-                    if self._connection is not None:
-                        self._connection.send(action.data)
+                    connection = self._connection
+                    if connection is not None:
+                        connection.send(action.data)
                 else:
                     _PERFORM[action.__class__](self, action)
         except Flooded as flood:

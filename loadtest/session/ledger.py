@@ -103,26 +103,43 @@ class Ranges:
     """A set of mostly increasing integers, stored as half-open ranges.
 
     Beyond `LIMIT` ranges the lowest one is forgotten; `total` still counts its members.
+
+    Attributes:
+        stop: the end of the highest range, -1 if there is none. Counting it up adds that number.
     """
 
     LIMIT = 1024
-    __slots__ = ("_starts", "_stops", "total")
+    __slots__ = ("_forgotten", "_starts", "_stops", "stop")
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._stops: list[int] = []
-        self.total = 0
+        self._stops: list[int] = []  # the last one is out of date whenever `stop` was counted up
+        self._forgotten = 0
+        self.stop = -1
+
+    def __bool__(self) -> bool:
+        return self.stop >= 0
 
     def __contains__(self, number: int) -> bool:
         at = bisect_right(self._starts, number) - 1
-        return at >= 0 and number < self._stops[at]
+        return at >= 0 and number < self._updated_stops()[at]
+
+    @property
+    def total(self) -> int:
+        """How many numbers were added."""
+        return self._forgotten + sum(self._updated_stops()) - sum(self._starts)
+
+    def _updated_stops(self) -> list[int]:
+        if self._stops:
+            self._stops[-1] = self.stop
+        return self._stops
 
     def add(self, number: int) -> None:
         """Add a number that is not in the set."""
-        self.total += 1
-        if self._stops and self._stops[-1] == number:  # the usual case: the next number in order
-            self._stops[-1] = number + 1
+        if number == self.stop:
+            self.stop += 1
             return
+        self._updated_stops()
         at = bisect_right(self._starts, number)
         joins_left = at > 0 and self._stops[at - 1] == number
         joins_right = at < len(self._starts) and self._starts[at] == number + 1
@@ -137,11 +154,13 @@ class Ranges:
             self._starts.insert(at, number)
             self._stops.insert(at, number + 1)
             if len(self._starts) > self.LIMIT:
+                self._forgotten += self._stops[0] - self._starts[0]
                 del self._starts[0], self._stops[0]
+        self.stop = self._stops[-1]
 
     def within(self, first: int, stop: int) -> Iterable[int]:
         """Yield the members from `first` up to, but not including, `stop`, in order."""
-        for start, end in zip(self._starts, self._stops, strict=True):
+        for start, end in zip(self._starts, self._updated_stops(), strict=True):
             yield from range(max(start, first), min(end, stop))
 
 
@@ -204,7 +223,11 @@ class Ledger:
             self._stream_ended(sequence, ordered=ordered)
         if flaw is not None:
             return self._answered_badly(sequence, flaw)
-        self.acknowledged.add(sequence)
+        acknowledged = self.acknowledged
+        if sequence == acknowledged.stop:  # the usual case, without a call
+            acknowledged.stop = sequence + 1
+        else:
+            acknowledged.add(sequence)
         if sequence < self.highest:
             return Outcome.REORDERED if ordered else _ANSWERED
         self.highest = sequence

@@ -83,9 +83,10 @@ class Session:
         Raises:
             IllegalStep: the current state does not allow this event; nothing was changed.
         """
-        step = self._steps.get(event.__class__)
-        if step is None:
-            raise IllegalStep(self.state, type(event).__name__)
+        try:
+            step = self._steps[event.__class__]
+        except KeyError:
+            raise IllegalStep(self.state, type(event).__name__) from None
         return step(self, event, now_ns)
 
     @property
@@ -105,9 +106,6 @@ class Session:
         self.state = state
         self._steps = _TABLE[state]
         self.talking = state in TALKING
-
-    def _count(self, name: str) -> None:
-        self._recorder.counts[name] += 1
 
     # Connecting.
 
@@ -134,7 +132,7 @@ class Session:
 
     def _say(self, data: Data) -> events.Send:
         """Send a message outside the ledger."""
-        self._count("messaging.other_sent")
+        self._recorder.counts["messaging.other_sent"] += 1
         return events.Send(data)
 
     def _on_refused(self, event: events.Refused, now_ns: int) -> Actions:

@@ -281,6 +281,8 @@ class Recorder:
     """The current interval of one process, and the state that outlives intervals.
 
     Attributes:
+        planned, sent, early, answered: counts of `messaging` that each message may add to, as plain numbers
+            until somebody asks for `counts`.
         population: sessions by state name.
         outages_open: sessions in an outage now, without those that are established again.
         ending: whether the run's end has begun: what ends from then on is not counted.
@@ -297,19 +299,34 @@ class Recorder:
         self.ending = False
         self.has_read = False
         self.reads_raised = 0
+        self.planned = self.sent = self.early = self.answered = 0
         self._names: set[str] = set()  # of requests, up to NAMES_LIMIT
         self.swap(0)
 
     def swap(self, now_ns: int) -> Interval:
         """End the current interval, return it, and begin the next."""
         ended: Interval = getattr(self, "_interval", None) or Interval(start_ns=now_ns)
+        self._count(ended)
         ended.stop_ns = now_ns
         self._interval = Interval(start_ns=now_ns)
-        self.counts = self._interval.counts
         self.service, self.response = self.samples("service"), self.samples("response")
         self.send_slip, self.collateral = self.samples("send_slip"), self.samples("collateral")
         self.push_gap = self.samples("push_gap")
         return ended
+
+    @property
+    def counts(self) -> defaultdict[str, int]:
+        """The interval's counts, to add to or to read."""
+        self._count(self._interval)
+        return self._interval.counts
+
+    def _count(self, interval: Interval) -> None:
+        """Move what was counted in plain numbers to where all counts are."""
+        if self.planned or self.sent or self.answered:
+            for name in ("planned", "sent", "early", "answered"):
+                if count := getattr(self, name):
+                    interval.counts[f"messaging.{name}"] += count
+            self.planned = self.sent = self.early = self.answered = 0
 
     def samples(self, tag: str) -> array[int]:
         """Return the array to append this tag's samples to, in nanoseconds, until the next swap."""
@@ -317,8 +334,7 @@ class Recorder:
 
     def slipped(self, slip_ns: int) -> None:
         """Record how far from its planned time a message is sent; negative if before it."""
-        if slip_ns < 0:
-            self.counts["messaging.early"] += 1
+        self.early += slip_ns < 0
         self.send_slip.append(abs(slip_ns))
 
     def sized(self, size: int) -> array[int]:

@@ -65,7 +65,7 @@ class ScriptedLedger(Ledger):
 
     def answered(self, sequence: int, flaw: Outcome | None = None, *, ordered: bool = True) -> Outcome:
         """Record a reply; a history need not hold a request without a mark."""
-        if not self.unmarked.total or flaw is not None or sequence not in self.unmarked:
+        if not self.unmarked or flaw is not None or sequence not in self.unmarked:
             return super().answered(sequence, flaw, ordered=ordered)
         late = sequence < self.highest
         super().answered(sequence, Outcome.ANSWERED, ordered=ordered)  # remembered, but not acknowledged
@@ -151,7 +151,7 @@ class ScriptedTraffic(Traffic):
             ValueError: its text has been sent already, or may not be sent now.
             Dropped: planned messages have overtaken its text, which waited for the session to be established.
         """
-        ledger, counts = self._ledger, self._recorder.counts
+        ledger, recorder = self._ledger, self._recorder
         if body.__class__ is str or body.__class__ is bytes:
             data, sequence, marked = body, *self._mark_in(body, fixed=fixed)
         else:
@@ -160,8 +160,8 @@ class ScriptedTraffic(Traffic):
             if data.__class__ is not str and data.__class__ is not bytes:
                 data, name = _opened(data, name, answered=waiter is not None)
             marked = body is None or self._marks(data, sequence)
-        counts["messaging.planned"] += 1
-        counts["messaging.sent"] += 1
+        recorder.planned += 1
+        recorder.sent += 1
         self._newest = sequence
         if sequence == ledger.next_sequence:
             ledger.next_sequence += 1
@@ -172,7 +172,7 @@ class ScriptedTraffic(Traffic):
             ledger.unmarked.add(sequence)
             self.history.pushed += 2  # the server may keep it and its reply, and nothing shows whose they are
         if waiter is None:
-            counts["messaging.unanswerable"] += 1
+            recorder.counts["messaging.unanswerable"] += 1
         else:
             ledger.pending[sequence] = Sent(now_ns, now_ns, name)
             self._waiters[sequence] = waiter
@@ -233,7 +233,7 @@ class ScriptedTraffic(Traffic):
         """Record a reply, and give it to the call that waits for it; see `Traffic.replied`."""
         sequence = reply.sequence if reply.sequence.__class__ is int else self._number(reply.sequence)
         given, unmarked = reply, self._ledger.unmarked
-        if reply.text is not UNSET and unmarked.total and sequence in unmarked:
+        if reply.text is not UNSET and unmarked and sequence in unmarked:
             reply = Reply(reply.sequence)  # there is no text to compare with
         elif reply.whole and self._bodies and reply.text == self._bodies.get(sequence, UNSET):
             reply = Reply(reply.sequence, self._about.text(sequence))  # the whole body came back

@@ -110,12 +110,10 @@ class Traffic:
 
     def due(self, planned_ns: int, now_ns: int) -> Sequence[Send]:
         """Send a message that is due on an open connection, or let it wait for its turn."""
-        # Response time begins now if that is earlier: it must not be shorter than service time.
-        slip_ns, planned_ns = now_ns - planned_ns, min(planned_ns, now_ns)
-        self._recorder.counts["messaging.planned"] += 1
-        if 0 < self._config.in_flight <= len(self._ledger.pending):
-            if not self._hold(planned_ns):
-                self._recorder.counts["messaging.missed"] += 1
+        slip_ns, planned_ns = now_ns - planned_ns, min(planned_ns, now_ns)  # response: not below service
+        self._recorder.planned += 1
+        if (in_flight := self._config.in_flight) and len(self._ledger.pending) >= in_flight:
+            self._recorder.counts["messaging.missed"] += not self._hold(planned_ns)
             return ()
         self._recorder.slipped(slip_ns)
         return (self._send(planned_ns, now_ns),)
@@ -130,11 +128,10 @@ class Traffic:
 
     def _hold(self, planned_ns: int) -> bool:
         """Queue a message; return whether there was room."""
-        self._queue = self._queue or deque()
-        if len(self._queue) >= self.QUEUE_LIMIT:
-            return False
-        self._queue.append(planned_ns)
-        return True
+        queue = self._queue = self._queue or deque()
+        if room := len(queue) < self.QUEUE_LIMIT:
+            queue.append(planned_ns)
+        return room
 
     def _send(self, planned_ns: int, now_ns: int) -> Send:
         ledger = self._ledger
@@ -143,9 +140,10 @@ class Traffic:
             request = self._dialect.request(self._about, sequence)
         except BaseException as error:  # SystemExit, for example: it would end the thread
             raise mistake(self._dialect, "request", error, f"sequence {sequence}") from error
-        self._recorder.counts["messaging.sent"] += 1
+        self._recorder.sent += 1
         if request.__class__ is str or request.__class__ is bytes:
-            ledger.sent(planned_ns, now_ns)
+            ledger.pending[sequence] = Sent(planned_ns, now_ns)
+            ledger.next_sequence = sequence + 1
             return Send(request)
         return self._send_request(request, planned_ns, now_ns)
 
@@ -165,7 +163,7 @@ class Traffic:
             pending = self._ledger.pending
             if pending:
                 return ()
-            self._recorder.counts["messaging.planned"] += 1
+            self._recorder.planned += 1
             send = self._send(now_ns, now_ns)
             return (send,) if pending else self._further_of_loop(send, now_ns)
         if not self._queue:
@@ -182,7 +180,7 @@ class Traffic:
         while not self._ledger.pending:
             if len(sends) == calls.MOST_UNANSWERABLE:
                 raise calls.waits_for_nothing(self._dialect, self._ledger.next_sequence - 1)
-            self._recorder.counts["messaging.planned"] += 1
+            self._recorder.planned += 1
             sends.append(self._send(now_ns, now_ns))
         return sends
 
@@ -190,12 +188,12 @@ class Traffic:
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Record a reply; in steady state, return the messages that can be sent now."""
-        sequence = reply.sequence
+        sequence, about = reply.sequence, self._about
         if sequence.__class__ is not int:
             sequence = self._number(sequence)
         text, flaw = reply.text, None
-        if text is not UNSET and text != self._about.text(sequence):
-            flaw = flaw_of_reply(reply, sequence, self._about)  # raises before the ledger changes
+        if (text != about.last_text or sequence != about.last_sequence) and text is not UNSET:
+            flaw = flaw_of_reply(reply, sequence, about)  # raises before the ledger changes
         request = self._ledger.pending.pop(sequence, None)
         if request is None:
             self._answered_nothing(reply, sequence, flaw, now_ns)
@@ -206,7 +204,7 @@ class Traffic:
         if self.history.expected:
             self.history.replied()
         if outcome is _ANSWERED:
-            self._round_trip(request, now_ns, steady=steady)
+            self._round_trip(request, now_ns, steady)
         else:
             self._misanswered(outcome, reply, sequence, now_ns, request.name)
         return self.in_turn(now_ns) if steady else ()
@@ -220,26 +218,29 @@ class Traffic:
         if reply.sequence is None:
             self._arrears.replied(len(self._ledger.pending))
 
-    def _round_trip(self, request: Sent, now_ns: int, *, steady: bool) -> None:
-        recorder = self._recorder
-        recorder.counts["messaging.answered"] += 1
-        service_ns = now_ns - request.sent_ns
-        first_part_ns, self._first_part_ns = self._first_part_ns, -1
+    def _round_trip(self, request: Sent, now_ns: int, steady: bool) -> None:
+        recorder, planned_ns, sent_ns = self._recorder, request.planned_ns, request.sent_ns
+        recorder.answered += 1
+        if self._first_after_resume or planned_ns < self._steady_since_ns:
+            self._disturbed_round_trip(request, now_ns)
+            return
+        recorder.service.append(now_ns - sent_ns)
+        recorder.response.append(now_ns - planned_ns)
+        if self._first_part_ns >= sent_ns:
+            recorder.samples("first_part").append(self._first_part_ns - sent_ns)
+        self._first_part_ns = -1
+        if recorder.outages_open and steady:
+            recorder.collateral.append(now_ns - sent_ns)
+        if request.name:
+            recorder.named(request.name).append(now_ns - sent_ns)
+
+    def _disturbed_round_trip(self, request: Sent, now_ns: int) -> None:
+        """Record a round trip that a disturbance has lengthened, or the first after a resume."""
+        self._first_part_ns = -1
+        tag = "waited" if request.sent_ns >= self._steady_since_ns else "stalled"
         if self._first_after_resume:
-            self._first_after_resume = False
-            recorder.samples("after_resume").append(service_ns)
-        elif request.planned_ns >= self._steady_since_ns:
-            recorder.service.append(service_ns)
-            recorder.response.append(now_ns - request.planned_ns)
-            if first_part_ns >= request.sent_ns:
-                recorder.samples("first_part").append(first_part_ns - request.sent_ns)
-            if steady and recorder.outages_open:
-                recorder.collateral.append(service_ns)
-            if request.name:
-                recorder.named(request.name).append(service_ns)
-        else:
-            tag = "waited" if request.sent_ns >= self._steady_since_ns else "stalled"
-            recorder.samples(tag).append(service_ns)
+            self._first_after_resume, tag = False, "after_resume"
+        self._recorder.samples(tag).append(now_ns - request.sent_ns)
 
     def _answered_nothing(
         self, reply: Reply | Failed, sequence: int, flaw: Outcome | None, now_ns: int, detail: str = ""
@@ -407,8 +408,8 @@ class Traffic:
             self._recorder.samples("unanswered").append(now_ns - since_ns)
         for sequence, request in unheard:
             self._recorder.counts[f"{item}.hanging"] += 1
-            example = numbered(sequence, request.name)
-            self.error(item, "no reply before the connection ended", request.sent_ns, example)
+            what = numbered(sequence, request.name)
+            self.error(item, "no reply before the connection ended", request.sent_ns, what)
 
     def disconnected(self, now_ns: int) -> None:
         """Give up the outstanding requests: the outage explains them."""
@@ -439,8 +440,7 @@ class Traffic:
         if self._queued:
             self._recorder.counts["messaging.released"] += self._queued
             self._queued = 0
-        if resumed:
-            self._first_after_resume = True
+        self._first_after_resume |= resumed
 
     def unfinished(self, now_ns: int) -> None:
         """End the session: outstanding requests are neither answered nor lost."""

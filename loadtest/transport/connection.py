@@ -27,7 +27,7 @@ from loadtest.transport.connection_end import (
     without_close_frame,
 )
 from loadtest.transport.deflate import Deflate, agreed
-from loadtest.transport.frames import BINARY, COMPRESSED, PING, PONG, TEXT, Masks, Splitter, masked_frame
+from loadtest.transport.frames import BINARY, COMPRESSED, PING, PONG, TEXT, Splitter, masked_frame
 from loadtest.transport.inflow import KEEPALIVE, Inflow
 from loadtest.transport.listener import Listener, discard
 from loadtest.transport.meter import Limits
@@ -39,7 +39,6 @@ _CLOSE_GRACE_S = 2.0
 
 _UNSENT_LIMIT = 2**20
 """Bytes that may wait to be sent when a server pings without reading; beyond it the connection is lost."""
-_MASKS = Masks()
 _ANY_URI = parse_uri("ws://localhost/")  # for a protocol that starts after the upgrade
 _EMPTY_FRAGMENTS = (bytes((TEXT, 0)), bytes((BINARY, 0)))
 """How the bytes for the library begin if it takes over within a message (`loadtest.transport.frames`)."""
@@ -50,7 +49,7 @@ _CLOSE_FRAME = 0x88
 
 def _compressed_frame(data: Data, deflate: Deflate) -> bytes:
     opcode, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
-    return masked_frame(COMPRESSED | opcode, deflate.compress(payload), _MASKS.next())
+    return masked_frame(COMPRESSED | opcode, deflate.compress(payload))
 
 
 class Connection(Inflow):
@@ -134,16 +133,17 @@ class Connection(Inflow):
 
     def send(self, data: Data) -> None:
         """Send a whole message; do nothing if the connection is closing."""
-        if not self._open or self._transport is None:
+        transport = self._transport
+        if not self._open or transport is None:
             return
         if self._deflate is not None:
             frame = _compressed_frame(data, self._deflate)
         elif isinstance(data, str):
-            frame = masked_frame(TEXT, data.encode(), _MASKS.next())
+            frame = masked_frame(TEXT, data.encode())
         else:
-            frame = masked_frame(BINARY, data, _MASKS.next())
+            frame = masked_frame(BINARY, data)
         self._counts.sent += 1
-        self._transport.write(frame)
+        transport.write(frame)
 
     def close(self, code: int) -> None:
         """Close with the closing handshake; abort if that and closing TCP take longer than the grace."""
@@ -177,7 +177,7 @@ class Connection(Inflow):
                 self.ping_missed("")
         elif now_ns - self._pinged_ns > interval_ns and self._open and self._transport is not None:
             self._pinged_ns = self._ping_sent_ns = now_ns
-            self._transport.write(masked_frame(PING, KEEPALIVE, _MASKS.next()))
+            self._transport.write(masked_frame(PING, KEEPALIVE))
 
     def ping_missed(self, reason: str) -> None:
         """End the connection: a pong, or the application's ping, is overdue and does not wait to be read."""
@@ -244,6 +244,7 @@ class Connection(Inflow):
         limit = client.max_message_size or sys.maxsize
         self._deflate = agreed(client.extensions, limit)
         self._splitter = Splitter(limit, compressed=self._deflate is not None)
+        self._longest = self._splitter.longest
         self._open = True
         self._counts.opened_with(self._deflate)
         self._client = None
@@ -291,7 +292,7 @@ class Connection(Inflow):
         """Answer a ping (RFC 6455, section 5.5.2); end the connection if too many pongs are unsent."""
         if self._transport is None or self._mute:
             return
-        self._transport.write(masked_frame(PONG, payload, _MASKS.next()))
+        self._transport.write(masked_frame(PONG, payload))
         if self._transport.get_write_buffer_size() > _UNSENT_LIMIT:
             reason = "the server pings without reading the pongs"
             self._end(without_close_frame("not_reading", reason))
@@ -361,6 +362,7 @@ class Connection(Inflow):
             return
         self.loss = lost
         self._open = False
+        self._longest = 0
         if self._splitter is not None:
             self._splitter.discard()
         listener = self._listener

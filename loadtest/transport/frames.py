@@ -15,7 +15,6 @@ import codecs
 import os
 import struct
 from collections import deque
-from collections.abc import Iterator
 from typing import Final
 
 try:
@@ -315,32 +314,23 @@ def _extent(data: bytes, at: int) -> tuple[int, int]:
     return start, start + int.from_bytes(data[at + 2 : start], "big")
 
 
-class Masks:
-    """Random masking keys (RFC 6455 section 5.3), drawn from the system in batches."""
-
-    __slots__ = ("_keys",)
-
-    def __init__(self) -> None:
-        self._keys: Iterator[tuple[bytes]] = iter(())
-
-    def next(self) -> bytes:
-        """Return 4 random bytes; each key is used once."""
-        for (key,) in self._keys:
-            return key
-        self._keys = struct.iter_unpack("4s", os.urandom(4 * _MASKS_AT_ONCE))
-        return self.next()
-
-
 _HEADS = {
     opcode: [bytes((_FIN | opcode, 0x80 | length)) for length in range(126)]
     for opcode in (*range(16), COMPRESSED | TEXT, COMPRESSED | BINARY)
 }
 """First bytes of short client frames, by opcode and length."""
 
+_masks: list[bytes] = []
+"""Random masking keys (RFC 6455 section 5.3), drawn from the system in batches; each is used once."""
 
-def masked_frame(opcode: int, payload: bytes, mask: bytes) -> bytes:
-    """Return a whole client frame; the opcode may be combined with COMPRESSED."""
-    length = len(payload)
+_unpacked_masks = struct.Struct("4s" * _MASKS_AT_ONCE).unpack
+
+
+def masked_frame(opcode: int, payload: bytes) -> bytes:
+    """Return a whole client frame with a mask of its own; the opcode may be combined with COMPRESSED."""
+    if not _masks:
+        _masks.extend(_unpacked_masks(os.urandom(4 * _MASKS_AT_ONCE)))
+    mask, length = _masks.pop(), len(payload)
     if length < 126:
         return _HEADS[opcode][length] + mask + apply_mask(payload, mask)
     if length < 65536:

@@ -67,6 +67,7 @@ class Inflow(asyncio.Protocol):
         "_early",
         "_held",
         "_listener",
+        "_longest",
         "_loop",
         "_meter",
         "_mute",
@@ -92,6 +93,7 @@ class Inflow(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._tcp: asyncio.Transport | None = None  # the one below TLS, or the same
         self._splitter: Splitter | None = None  # once the WebSocket is open
+        self._longest = 0  # bytes of a frame that may be read without the splitter; 0 for none
         self._deflate: Deflate | None = None  # where messages are compressed
         self._meter = Meter(limits, clock)
         self._short_at_once = self._short = limits.short_at_once  # short messages until they are counted
@@ -131,20 +133,20 @@ class Inflow(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on whole messages, and feed everything else to the library's protocol."""
-        splitter = self._splitter
+        size = len(data)
         # The usual case first: one text frame, and nothing else.
-        if (
-            splitter is not None
-            and splitter.between
-            and self._short
-            and (size := len(data)) > 3
-            and data[0] == WHOLE_TEXT
-            and size <= splitter.longest
-        ):
+        if 3 < size <= self._longest and data[0] == WHOLE_TEXT and self._short:
             length = data[1]
             if length == size - 2 < 126:
                 self._short -= 1
-                self._text_received(data[2:])
+                try:
+                    message = data[2:].decode()
+                except UnicodeDecodeError as error:
+                    self._violated(error)
+                    return
+                self._counts.received += 1
+                deliver = self._deliver  # called as a method, a slot is looked up the slow way
+                deliver(message)
                 return
             if length == 126 and (data[2] << 8 | data[3]) == size - 4:
                 self._short -= 1
@@ -155,7 +157,7 @@ class Inflow(asyncio.Protocol):
         if self.loss is None:
             self._read(data)
         else:
-            self._discarded(len(data))
+            self._discarded(size)
 
     def _read(self, data: bytes) -> None:
         """Read any bytes: parts of the upgrade response, frames of every kind, and parts of frames."""
@@ -194,6 +196,7 @@ class Inflow(asyncio.Protocol):
                 until_ns = until_ns or self._backlog.turn_ends_ns()
                 if time.monotonic_ns() >= until_ns:
                     break
+        self._longest = splitter.longest if splitter.between else 0
         ahead = self._ahead
         if not self._is_wanted:
             self._discarded(size, splitter.frames - frames)
@@ -277,7 +280,7 @@ class Inflow(asyncio.Protocol):
 
     def _text_received(self, data: bytes) -> None:
         try:
-            message = str(data, "utf-8")
+            message = data.decode()
         except UnicodeDecodeError as error:
             self._violated(error)
             return

@@ -55,7 +55,23 @@ class TestRanges:
         ranges = Ranges()
         for number in numbers:
             ranges.add(number)
-        assert (ranges._starts, ranges._stops) == ([0], [40])
+        assert (ranges._starts, ranges.stop) == ([0], 40)
+
+    @given(st.lists(st.integers(0, 80), unique=True))
+    @effort(50)
+    def test_its_end_may_be_counted_up(self, numbers: list[int]) -> None:
+        """Counting up the end adds that number, as the hot path does; it never lowers or skips one."""
+        counted, added = Ranges(), Ranges()
+        for number in numbers:
+            added.add(number)
+            if number == counted.stop:
+                counted.stop += 1
+            else:
+                counted.add(number)
+        assert bool(counted) == bool(numbers)
+        assert counted.total == added.total
+        assert list(counted.within(0, 81)) == list(added.within(0, 81))
+        assert [number in counted for number in range(82)] == [number in added for number in range(82)]
 
     def test_forgets_the_oldest(self) -> None:
         """Of more ranges than it keeps, the lowest are forgotten; the total goes on counting them."""
