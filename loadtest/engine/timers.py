@@ -146,7 +146,7 @@ class Timers:
     AT_ONCE = 256
     """Entries fired before the loop reads its sockets again, so that a backlog does not delay replies."""
 
-    AWAKE_AT_ONCE = 8
+    AWAKE_AT_ONCE = 4
     """Messages sent between two replies that the loop has read; under a usual load it is one or two."""
 
     def __init__(

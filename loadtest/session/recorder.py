@@ -281,7 +281,7 @@ class Recorder:
     """The current interval of one process, and the state that outlives intervals.
 
     Attributes:
-        planned, sent, answered, early: counts of `messaging` that each message adds to, as plain numbers
+        planned, sent, early, answered: counts of `messaging` that each message may add to, as plain numbers
             until somebody asks for `counts`.
         population: sessions by state name.
         outages_open: sessions in an outage now, without those that are established again.
@@ -299,7 +299,7 @@ class Recorder:
         self.ending = False
         self.has_read = False
         self.reads_raised = 0
-        self.planned = self.sent = self.answered = self.early = 0
+        self.planned = self.sent = self.early = self.answered = 0
         self._names: set[str] = set()  # of requests, up to NAMES_LIMIT
         self.swap(0)
 
@@ -322,11 +322,11 @@ class Recorder:
 
     def _count(self, interval: Interval) -> None:
         """Move what was counted in plain numbers to where all counts are."""
-        if self.planned or self.sent or self.answered or self.early:
-            for name in ("planned", "sent", "answered", "early"):
+        if self.planned or self.sent or self.answered:
+            for name in ("planned", "sent", "early", "answered"):
                 if count := getattr(self, name):
                     interval.counts[f"messaging.{name}"] += count
-            self.planned = self.sent = self.answered = self.early = 0
+            self.planned = self.sent = self.early = self.answered = 0
 
     def samples(self, tag: str) -> array[int]:
         """Return the array to append this tag's samples to, in nanoseconds, until the next swap."""
@@ -334,8 +334,7 @@ class Recorder:
 
     def slipped(self, slip_ns: int) -> None:
         """Record how far from its planned time a message is sent; negative if before it."""
-        if slip_ns < 0:
-            self.early += 1
+        self.early += slip_ns < 0
         self.send_slip.append(abs(slip_ns))
 
     def sized(self, size: int) -> array[int]:

@@ -42,9 +42,12 @@ _WITH_UNIT = {"base_s": "base", "cap_s": "cap"}
 
 def uniform(seed: int, purpose: str, *counters: int) -> float:
     """Return a number in [0, 1) that depends only on these labels."""
-    label = f"{seed}/{purpose}/{'/'.join(map(str, counters))}".encode()
+    return _drawn(f"{seed}/{purpose}/{'/'.join(map(str, counters))}")
+
+
+def _drawn(label: str) -> float:
     # 53 bits, the precision of a float: the highest 64-bit values would round to 1.
-    return (int.from_bytes(blake2b(label, digest_size=8).digest(), "big") >> 11) / 2**53
+    return (int.from_bytes(blake2b(label.encode(), digest_size=8).digest(), "big") >> 11) / 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Pace:
             return None
         if self.arrivals == "poisson":
             # Inverse transform of the exponential distribution: -ln(1 - U) / rate.
-            draw = uniform(self.seed, "arrival", session, message)
+            draw = _drawn(f"{self.seed}/arrival/{session}/{message}")  # `uniform`, on the hot path
             return int(-math.log1p(-draw) / self.rate * NS_PER_S)
         return int(uniform(self.seed, "phase", session) / self.rate * NS_PER_S)
 

@@ -110,13 +110,10 @@ class Traffic:
 
     def due(self, planned_ns: int, now_ns: int) -> Sequence[Send]:
         """Send a message that is due on an open connection, or let it wait for its turn."""
-        # Response time begins now if that is earlier: it must not be shorter than service time.
-        slip_ns, planned_ns = now_ns - planned_ns, min(planned_ns, now_ns)
+        slip_ns, planned_ns = now_ns - planned_ns, min(planned_ns, now_ns)  # response: not below service
         self._recorder.planned += 1
-        in_flight = self._config.in_flight
-        if in_flight and len(self._ledger.pending) >= in_flight:
-            if not self._hold(planned_ns):
-                self._recorder.counts["messaging.missed"] += 1
+        if (in_flight := self._config.in_flight) and len(self._ledger.pending) >= in_flight:
+            self._recorder.counts["messaging.missed"] += not self._hold(planned_ns)
             return ()
         self._recorder.slipped(slip_ns)
         return (self._send(planned_ns, now_ns),)
@@ -191,9 +188,10 @@ class Traffic:
 
     def replied(self, reply: Reply, now_ns: int, *, steady: bool) -> Sequence[Send]:
         """Record a reply; in steady state, return the messages that can be sent now."""
-        sequence, text, about, flaw = reply.sequence, reply.text, self._about, None
+        sequence, about = reply.sequence, self._about
         if sequence.__class__ is not int:
             sequence = self._number(sequence)
+        text, flaw = reply.text, None
         if (text != about.last_text or sequence != about.last_sequence) and text is not UNSET:
             flaw = flaw_of_reply(reply, sequence, about)  # raises before the ledger changes
         request = self._ledger.pending.pop(sequence, None)

@@ -88,6 +88,14 @@ class TestPace:
         assert first.gap_ns(3, 4) != other.gap_ns(3, 4)
         assert first.gap_ns(3, 4) == Pace(rate=1, arrivals="poisson", seed=1).gap_ns(3, 4)
 
+    def test_plan_of_every_version(self) -> None:
+        """A seed's plan is the same in every version of the tool: runs of two versions can be compared."""
+        gaps_ns = [
+            [Pace(20.0, arrivals, seed=7).gap_ns(3, message) for message in (0, 1, 99)]
+            for arrivals in ("constant", "poisson")
+        ]
+        assert gaps_ns == [[8243063, 50000000, 50000000], [143080394, 14815545, 3607050]]
+
     @pytest.mark.parametrize(
         "pace", [Pace(rate=0), Pace(rate=0, arrivals="poisson"), Pace(rate=5, arrivals="closed")]
     )
