@@ -29,13 +29,15 @@ class Received(Inflow):
     def __init__(self, backlog: Backlog, limits: Limits = UNLIMITED) -> None:
         super().__init__(lambda: 0, WireCounts(), limits, backlog)
         self.handled = 0
+        self.last: Any = None
         self.reason = ""
         self._splitter = Splitter(10**6)
         self._open, self._early, self._listener = True, None, cast("Any", object())
         self._deliver = self._handle_one
 
-    def _handle_one(self, _data: object) -> None:
+    def _handle_one(self, data: object) -> None:
         self.handled += 1
+        self.last = data
 
     def _answer_received(self, data: bytes) -> bytes:
         return data
@@ -88,3 +90,29 @@ async def test_a_server_within_its_limits_is_not_ended_because_it_waits() -> Non
     assert connection.reason == ""
     connection.data_received(FRAME)
     assert connection.reason
+
+
+@pytest.mark.parametrize("inner", [server_frame("inner"), server_frame("i" * 200)], ids=["short", "long"])
+@pytest.mark.parametrize("outer_bytes", [0, 1, 60, 300], ids="after {} bytes".format)
+async def test_what_looks_like_a_message_within_another_is_part_of_it(inner: bytes, outer_bytes: int) -> None:
+    """A read that would be a whole text message is no message where the frame before it is not complete."""
+    connection = Received(Backlog(asyncio.get_running_loop()))
+    body = b"o" * outer_bytes + inner
+    frame = server_frame(body, opcode=2)
+    connection.data_received(server_frame("whole"))
+    assert connection.last == "whole"
+    connection.data_received(frame[: -len(inner)])
+    connection.data_received(inner)
+    assert (connection.handled, connection.last) == (2, body)
+    connection.data_received(inner)
+    assert (connection.handled, connection.last) == (3, inner[4 if inner[1] == 126 else 2 :].decode())
+
+
+async def test_what_looks_like_a_message_between_fragments_is_none() -> None:
+    """A whole text message within a fragmented one breaks the protocol: it is the library's to say so."""
+    connection = Received(Backlog(asyncio.get_running_loop()))
+    connection.data_received(server_frame("whole"))
+    connection.data_received(server_frame("begun", fin=False))
+    with pytest.raises(AssertionError):
+        connection.data_received(server_frame("inner"))
+    assert connection.last == "whole"
