@@ -105,9 +105,8 @@ class Session:
         return calls.probe(self._dialect, self.about)
 
     def _enter(self, state: State) -> None:
-        population = self._recorder.population
-        population[self.state] -= 1
-        population[state] += 1
+        self._recorder.population[self.state] -= 1
+        self._recorder.population[state] += 1
         self.state = state
         self._steps = _TABLE[state]
         self.talking = state in TALKING

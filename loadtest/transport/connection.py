@@ -25,8 +25,8 @@ from loadtest.transport.connection_end import (
     close_for,
     without_close_frame,
 )
-from loadtest.transport.deflate import Deflate, agreed
-from loadtest.transport.frames import BINARY, COMPRESSED, PING, PONG, TEXT, Splitter, masked_frame
+from loadtest.transport.deflate import agreed
+from loadtest.transport.frames import BINARY, PING, PONG, TEXT, Splitter, masked_frame
 from loadtest.transport.inflow import KEEPALIVE, Inflow
 from loadtest.transport.listener import Listener, discard
 from loadtest.transport.meter import Limits
@@ -44,11 +44,6 @@ _EMPTY_FRAGMENTS = (bytes((TEXT, 0)), bytes((BINARY, 0)))
 
 _CLOSE_FRAME = 0x88
 """First byte of a close frame (RFC 6455, section 5.2): FIN, opcode 8."""
-
-
-def _compressed_frame(data: Data, deflate: Deflate) -> bytes:
-    opcode, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
-    return masked_frame(COMPRESSED | opcode, deflate.compress(payload))
 
 
 class Connection(Inflow):
@@ -138,7 +133,7 @@ class Connection(Inflow):
         if not self._open or transport is None:
             return
         if self._deflate is not None:
-            frame = _compressed_frame(data, self._deflate)
+            frame = self._deflate.frame(data)
         elif isinstance(data, str):
             frame = masked_frame(TEXT, data.encode())
         else:

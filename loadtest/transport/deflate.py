@@ -16,6 +16,9 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 
+from loadtest.events import Data
+from loadtest.transport.frames import BINARY, COMPRESSED, TEXT, masked_frame
+
 OFFERS: Final = {
     "off": None,
     "on": {"client_max_window_bits": True},  # as browsers do
@@ -87,8 +90,13 @@ class Deflate:
         self._deflater: zlib._Compress | None = None
         self._inflater: zlib._Decompress | None = None
 
+    def frame(self, data: Data) -> bytes:
+        """Return the frame of a message; messages must be sent in the order of these calls."""
+        opcode, payload = (TEXT, data.encode()) if isinstance(data, str) else (BINARY, data)
+        return masked_frame(COMPRESSED | opcode, self.compress(payload))
+
     def compress(self, payload: bytes) -> bytes:
-        """Return a message's payload, compressed; messages must be sent in the order of these calls."""
+        """Return a message's payload, compressed."""
         deflater = self._deflater
         if deflater is None:
             deflater = zlib.compressobj(wbits=-self._sent_bits, memLevel=_SENT_MEMORY)
