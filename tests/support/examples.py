@@ -61,15 +61,29 @@ def stranger(name: str, fault: str | None = None, *, command: Sequence[str] = ()
 
 @contextmanager
 def listening(command: Sequence[str], port: int, folder: Path) -> Iterator[None]:
-    """Run a server in a folder until the block ends, which begins once it listens on its port."""
+    """Run a server in a folder until the block ends, which begins once it listens on its port.
+
+    Raises:
+        AssertionError: the server ended before the block did; the text has its output.
+    """
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
         try:
             _wait_until_it_listens(process, port, output)
             yield
+            _check_that_it_runs(process, output)
+        except AssertionError:
+            _check_that_it_runs(process, output)  # a crash explains what the block found
+            raise
         finally:
             process.kill()
             process.wait()
+
+
+def _check_that_it_runs(process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+    if process.poll() is not None:
+        output.seek(0)
+        raise AssertionError(f"the server ended: {output.read().decode(errors='replace')}")
 
 
 def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: IO[bytes]) -> None:
@@ -79,9 +93,7 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, output: 
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         except OSError:
-            if process.poll() is not None:
-                output.seek(0)
-                raise AssertionError(f"the server ended: {output.read().decode(errors='replace')}") from None
+            _check_that_it_runs(process, output)
             assert time.monotonic() < deadline_s, "the server never listened"
             time.sleep(0.05)
 
