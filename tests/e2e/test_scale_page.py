@@ -46,7 +46,7 @@ def scaled(words: list[str], **values: str) -> list[str]:
     given |= {f"--{name.replace('_', '-')}": value for name, value in values.items()}
     options = words[words.index("locustfiles/ws.py") + 1 :]
     changed = [given.get(before, word) for before, word in zip(["", *options], options, strict=False)]
-    return [re.sub(r"^10m$", "6s", word) for word in changed]
+    return [re.sub(r"^10m$", "25s", word) for word in changed]
 
 
 # The commands.
@@ -120,9 +120,9 @@ def test_nothing_else_is_to_be_typed() -> None:
 # What it says.
 
 
-def rows(heading: str) -> list[list[str]]:
-    """Return the cells of a table, by the first cell of its head."""
-    table = TEXT[TEXT.index(f"| {heading} |") :].split("\n\n")[0]
+def rows(*heading: str) -> list[list[str]]:
+    """Return the cells of a table, by the first cells of its head."""
+    table = TEXT[TEXT.index(f"| {' | '.join(heading)} |") :].split("\n\n")[0]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
 
 
@@ -138,7 +138,7 @@ def test_the_tables_sums_are_those_of_the_formula() -> None:
     formula = dict(row[:2] for row in rows("limit"))
     message_us, idle_us, connect_us = (number(part) for part in formula["CPU"].split("\u00d7")[1:])
     assert number(formula["CPU"].split("÷")[1]) == 600_000
-    for sessions, rate, cores, workers, _ in rows("sessions"):
+    for sessions, rate, cores, workers, _ in rows("sessions", "messages a second each"):
         held = number(sessions)
         used_us = held * number(rate) * message_us + held * idle_us + held / 600 * connect_us
         by_cpu = used_us / 600_000
