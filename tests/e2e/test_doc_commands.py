@@ -34,6 +34,7 @@ from tests.support.runs import manifest
 HAVE_TESTS = {
     "docs/cloud-run.md": "tests/e2e/test_cloud_run.py",
     "docs/from-a-recording.md": "tests/e2e/test_from_recording_docs.py",
+    "docs/scale.md": "tests/e2e/test_scale_page.py",
     "docs/server-logs.md": "tests/e2e/test_server_logs_page.py",
     "docs/tutorial.md": "tests/e2e/test_tutorial.py",
 }
