@@ -185,8 +185,9 @@ def test_classes_that_compress_in_different_ways(tmp_path: Path) -> None:
     """The report says so, and on how many connections of both it was agreed."""
     file = tmp_path / "users.py"
     file.write_text(CLASSES.format(of_chat=""))
+    more = ("--ws-sessions", "10")  # each class has one user, and needs ten outages that resumed
     with particular(ParticularServer()) as server:
-        finished = run(tmp_path / "results", server.url, locustfile=file)
+        finished = run(tmp_path / "results", server.url, *more, locustfile=file)
     went_well(finished)
     counts = finished.counts
     assert 0 < counts["connect.compressed"] < counts["connect.opened"]

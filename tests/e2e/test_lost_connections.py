@@ -49,7 +49,7 @@ def test_losses_fail_stability_and_nothing_else(workers: int, tmp_path: Path) ->
         )
         <= 10
     )
-    assert re.search(r"^00:05  .* [1-9]\d* loss(es)?\b", finished.output, re.M)
+    assert re.search(r"^00:0\d  .* [1-9]\d* loss(es)?\b", finished.output, re.M)
     judged = read_run(finished.run)
     sound = {name: count for name, count in judged.counts.items() if name not in losses}
     assert finished.notes == []

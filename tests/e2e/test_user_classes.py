@@ -28,7 +28,7 @@ class Chat(WebSocketUser):
     sessions = 5
     rate = 5
     weight = 1
-    drop_every_s = 3
+    drop_every_s = 2
     backoff = "constant(0.2)"
 
 
