@@ -64,7 +64,8 @@ def _parsed(text: str) -> Drill:
             raise ValueError
     except ValueError:
         problem = (
-            "must be SECONDS:COMMAND, without a unit, as in 60:'kubectl rollout restart deployment/chat'"
+            "must be SECONDS:COMMAND, seconds without a unit, "
+            "for example 60:'kubectl rollout restart deployment/chat'"
         )
         raise InvalidSetting(AT, public_command(text), problem) from None
     if not _MOMENT.admits(at_s):

@@ -36,6 +36,7 @@ LATEST_S: Final = 604_800
 _SHARE = Number(0, 1, "(100%)", above=True)
 _MOMENT = seconds(0, LATEST_S)
 _WEIGHT = Number(0, 1e9)
+_NO_DROPS: Final = "To turn drops off, use --ws-drop-every 0"
 
 
 class Storm(Struct, frozen=True, kw_only=True, order=True):
@@ -144,7 +145,7 @@ class DropPlan:
             _WEIGHT.read(weight, _DROPS, f"weight of {kind}")
         if self.every_s > 0 and not sum(self.weights.values()):
             problem = "must have a kind with a weight above 0"
-            raise InvalidSetting(_DROPS, dict(self.weights), problem, "For no drops use --ws-drop-every 0")
+            raise InvalidSetting(_DROPS, dict(self.weights), problem, _NO_DROPS)
 
     def drop(self, session: int, ordinal: int) -> Drop | None:
         """Return a session's own drop.
@@ -234,6 +235,6 @@ def parse_weights(text: str) -> dict[str, float]:
         weights[kind] = _WEIGHT.read(number if equals else 1.0, _DROPS, f"weight of {kind}")
     if not weights:
         problem = "must be KIND=WEIGHT,KIND=WEIGHT, for example close=2,reset=1"
-        raise InvalidSetting(_DROPS, text, problem, "For no drops use --ws-drop-every 0")
+        raise InvalidSetting(_DROPS, text, problem, _NO_DROPS)
     DropPlan(weights=weights)
     return weights

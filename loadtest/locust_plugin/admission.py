@@ -30,10 +30,10 @@ REFUSED = "loadtest_refused"
 _MARK = "_run-"
 
 _NOT_FORKED = (
-    "it takes only the workers that it has started itself (--processes). "
-    "Give it --master-bind-port to let others join"
+    "it accepts only the workers that it started (--processes). "
+    "To let others join, start the master with --master-bind-port"
 )
-_FORKED_BY_ANOTHER = "the worker was started by another master (--processes) and belongs to that one's run"
+_FORKED_BY_ANOTHER = "another master started the worker (--processes)"
 
 
 def marked(worker_id: str, mark: str) -> str:
@@ -63,7 +63,7 @@ def _reading(receive: Callable[[], Any]) -> Callable[[], Any]:
         except RPCError:
             raise
         except Exception as error:  # foreign input: Locust would receive nothing any more
-            raise RPCReceiveError("a message that cannot be read") from error
+            raise RPCReceiveError("unreadable message") from error
 
     return received
 
@@ -129,7 +129,7 @@ class AdmittedWorker(WorkerRunner):
         if msg.type == REFUSED:
             self._leave(f"refused this worker: {msg.data}")
         elif msg.type == "ack" and OWN.mark and (msg.data or {}).get("run") != OWN.mark:
-            self._leave("is not the one that started this worker (--processes)")
+            self._leave("did not start this worker (--processes)")
         else:
             super().handle_message(msg)
 

@@ -33,7 +33,7 @@ def check_names(names: Iterable[str]) -> None:
     for name in names:
         if not name.isidentifier() or len(name) > _NAME_LENGTH:
             allowed = f"an identifier of at most {_NAME_LENGTH} characters"
-            raise UsageError(f"the name of a user class must be {allowed} (got {one_line(ascii(name), 80)})")
+            raise UsageError(f"user class name must be {allowed} (got {one_line(ascii(name), 80)})")
 
 
 def misspelled(kind: type, base: type) -> Iterator[str]:
@@ -48,7 +48,7 @@ def misspelled(kind: type, base: type) -> Iterator[str]:
             if name.startswith("_") or hasattr(base, name) or callable(value):
                 continue
             if close := get_close_matches(name, [*SETTINGS, *_OF_LOCUST], 1, _CLOSE):
-                yield f"{own.__name__}.{name} is no setting, and has no effect: is {close[0]} meant?"
+                yield f"{own.__name__}.{name} is not a setting and has no effect. Did you mean {close[0]}?"
 
 
 _OF_LOCUST: Final = ("host", "wait_time", "weight", "fixed_count", "tasks")
@@ -74,8 +74,8 @@ def agree(values: Mapping[str, dict[str, Any]]) -> None:
         for name, value in setting.items():
             if value != setting[first]:
                 raise UsageError(
-                    f"{first} and {name} must have the same {attribute}: a run has one. "
-                    f"Give {SETTINGS[attribute].option}"
+                    f"{first} and {name} must have the same {attribute}: it applies to the whole run. "
+                    f"Set it with {SETTINGS[attribute].option}"
                 )
         for own in values.values():
             own[attribute] = setting[first]

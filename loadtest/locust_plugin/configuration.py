@@ -49,7 +49,7 @@ from loadtest.transport.target import check_reachable, check_source
 PLACEHOLDER_URL = "ws://127.0.0.1"
 """Host used to check the other settings while no host is known."""
 
-_ELSEWHERE = "Runs with a load shape or a choice of user classes are started in Locust's own form."
+_ELSEWHERE = "Use Locust's own form to start a run with a load shape or the class picker."
 
 
 def ci_output(options: Any, classes: Sequence[Any]) -> CiOutput:
@@ -128,7 +128,7 @@ class Configuration:
         if host or not own:
             return host
         if len(own) > 1:
-            raise UsageError(f"user classes must have the same host (got {len(own)}): give --host")
+            raise UsageError(f"user classes must have the same host (got {len(own)}): set --host")
         return own.pop()
 
     def _hide_host(self) -> None:
@@ -270,7 +270,7 @@ class Configuration:
         apart = workers if len(self._environment.user_classes) > 1 else 1
         shares = self.users_by_class(users)
         for name, settings in by_class.items():
-            why = f"any of {apart} workers may hold all users of {name}" if apart > 1 else ""
+            why = f"any of {apart} workers may run all users of {name}" if apart > 1 else ""
             check_rows(settings, shares[name] * apart, why)
 
     def check_form(self, form: Mapping[str, str]) -> None:

@@ -51,6 +51,6 @@ class DrillLosses:
         new = sorted(by_drill.keys() - self._told)
         self._told.update(new)
         return [
-            f"drill {number + 1} ends connections: {causes_text(losses_by_cause(by_drill[number]))}"
+            f"drill {number + 1} ended connections: {causes_text(losses_by_cause(by_drill[number]))}"
             for number in new
         ]

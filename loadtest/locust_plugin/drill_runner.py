@@ -51,7 +51,7 @@ FILE_LIMIT = 2**26
 """Size in bytes at which the file behind the output is emptied: a command that prints without end must not
 fill the disk. What it writes at that very moment is lost."""
 
-_LEFT_OUT = "[further output is left out]"
+_LEFT_OUT = "[output truncated]"
 _LINE_LIMIT = 1000
 _LATEST_WAIT_S = 1.0
 
@@ -157,7 +157,7 @@ class DrillRunner:
         run = self._runs[number]
         took_s = (run.ended_s or 0.0) - (run.started_s or 0.0)
         if run.stopped:
-            stopped = "%s: still ran at the end of the run, stopped after %.1f s"
+            stopped = "%s: still running at the end of the run, stopped after %.1f s"
             logger.warning(stopped, self._name(number), took_s)
             return
         said = f": {run.last_words}" if run.last_words and status else ""

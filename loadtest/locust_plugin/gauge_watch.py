@@ -79,7 +79,7 @@ class GaugeWatch:
         began_s = time.monotonic()
         self._read_last(began_s)
         if not self._over:
-            wait = "waiting up to %g s for the server's gauge %s to fall back to %g"
+            wait = "waiting up to %g s for the server's gauge %s to return to %g"
             logger.info(wait, BACK_S, self._gauge, self.reading.before)
         while not self._over:
             gevent.sleep(_LOOK_EVERY_S)

@@ -148,8 +148,8 @@ class _Detour(logging.Filter):
 
 def _warn(name: str, seconds: float) -> None:
     logger.warning(
-        "%s, called by session.blocking, has stopped Locust for %.1f s so far: it waits in C, or computes. "
-        "Let it run in a thread pool of gevent: see 'Call a function that blocks' in docs/logins.md",
+        "%s, called through session.blocking, has blocked Locust for %.1f s so far: it waits in C code or "
+        "computes. Run it in gevent's thread pool: see 'Call a function that blocks' in docs/logins.md",
         name,
         seconds,
     )

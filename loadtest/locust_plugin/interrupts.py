@@ -61,7 +61,7 @@ class Interrupts:
             self._tell()
         elif self._lifecycles and all(self._interrupted(number)):
             if self._records:  # a terminal's Ctrl-C reaches the workers, too
-                logger.info("%s: ending", signal.Signals(number).name)
+                logger.info("%s: shutting down", signal.Signals(number).name)
             gevent.kill(self._main, KeyboardInterrupt)
         else:
             self._told = True
@@ -80,4 +80,4 @@ class Interrupts:
     def _tell(self) -> None:
         if not self._told and self._records:
             self._told = True
-            logger.warning("already ending: the verdict is made first, please wait a moment. %s", AT_ONCE)
+            logger.warning("already shutting down: please wait for the verdict. %s", AT_ONCE)

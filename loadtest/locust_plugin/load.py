@@ -242,7 +242,7 @@ class Load:
         if not self._told_of_rows:
             self._told_of_rows = True
             logger.warning(
-                "--ws-data has no row for the sessions of a lost worker: they are not started again"
+                "--ws-data has too few rows to restart the sessions of a lost worker: they stay stopped"
             )
         return True
 

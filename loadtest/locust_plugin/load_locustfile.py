@@ -27,12 +27,12 @@ def user_class(locustfile: Path, name: str | None = None) -> type[WebSocketUser]
     found = {kind.__name__: kind for kind in classes.values() if issubclass(kind, WebSocketUser)}
     names = ", ".join(sorted(found))
     if not found:
-        problem = "must have a class that derives from loadtest.WebSocketUser, and has none"
+        problem = "must define a subclass of loadtest.WebSocketUser (found none)"
         raise UsageError(f"{locustfile} {problem}")
     if name is None and len(found) > 1:
-        raise UsageError(f"{locustfile} must have one WebSocketUser, and has {len(found)}: {names}")
+        raise UsageError(f"{locustfile} must have exactly one WebSocketUser (found {len(found)}: {names})")
     if name is not None and name not in found:
-        raise UsageError(f"{locustfile} has no WebSocketUser {name!r}: it has {names}")
+        raise UsageError(f"{locustfile} has no WebSocketUser {name!r} (found {names})")
     return next(iter(found.values())) if name is None else found[name]
 
 

@@ -258,7 +258,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows, script: Script | N
 
 def _check_arrivals(arrivals: str, script: Script | None) -> None:
     if script is not None and arrivals == "closed":
-        problem = "must not be closed beside a script, which waits for its replies itself"
+        problem = "must not be closed with a script, which waits for its own replies"
         raise InvalidSetting("--ws-arrivals", NOT_SHOWN, problem)
 
 
@@ -345,7 +345,7 @@ def _dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
     if in_host is not None and dialect.path != in_host:
         given = public_path(dialect.path)
         problem = f"has the path {public_path(in_host)}, but --ws-path or the user class has {given}"
-        raise InvalidSetting("--host", NOT_SHOWN, problem, "Give the path only once")
+        raise InvalidSetting("--host", NOT_SHOWN, problem, "Set the path in one place only")
     check_form(dialect)
     return dialect
 
@@ -354,9 +354,7 @@ def _new_dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
     dialect, path, given = values["dialect"], values["path"], parsed(values["dialect_options"])
     if isinstance(dialect, Dialect):
         if given:
-            raise InvalidSetting(
-                OPTION, NOT_SHOWN, "cannot be used: the user class has made its dialect itself"
-            )
+            raise InvalidSetting(OPTION, NOT_SHOWN, "cannot be used: the user class creates its own dialect")
         return dialect
     kind = with_options(dialect_named(dialect) if isinstance(dialect, str) else dialect, given)
     if path is not None and not path.startswith("/"):
@@ -375,11 +373,11 @@ def _check_placeholders(dialect: Dialect, given: str | None, rows: Rows) -> None
     for name in placeholders(dialect.path):
         if name not in (*PLACEHOLDERS, *columns):
             known = ", ".join(f"{{{one}}}" for one in (*PLACEHOLDERS, *columns))
-            problem = f"has an unknown placeholder: {{{name}}}. Known are {known}"
-            raise InvalidSetting(option, NOT_SHOWN, problem, "Percent-encode braces that are meant")
+            problem = f"has an unknown placeholder: {{{name}}}. Known placeholders: {known}"
+            raise InvalidSetting(option, NOT_SHOWN, problem, "Percent-encode literal braces")
         if name in columns and name in PLACEHOLDERS and name != "token":
-            problem = f"has {{{name}}}, which the tool fills itself, but a column of --ws-data has this name"
-            raise InvalidSetting(option, NOT_SHOWN, problem, "Give the column another name")
+            problem = f"has {{{name}}}, which the tool fills in, but --ws-data has a column of the same name"
+            raise InvalidSetting(option, NOT_SHOWN, problem, "Rename the column")
 
 
 def _check_path(option: str, path: str | None) -> None:

@@ -41,7 +41,7 @@ def other_tables(runner: Any) -> list[Table]:
         (_cells(row) for row in sorted(rows, key=lambda row: (row.name, row.method or ""))),
     )
     causes = bounded(
-        "Errors of other requests",
+        "Errors in other requests",
         ("times", "request", "error"),
         "rll",
         (
@@ -50,7 +50,7 @@ def other_tables(runner: Any) -> list[Table]:
         ),
     )
     raised = bounded(
-        "Exceptions of users",
+        "Exceptions in user tasks",
         ("times", "exception"),
         "rl",
         (

@@ -62,7 +62,7 @@ def check_logs(settings: LogSettings) -> None:
     for path in settings.paths:
         source_of(path).close()
         if path != "-" and not Path(path).exists():
-            logger.warning("server log %s does not exist yet: it will be read once it does", path)
+            logger.warning("server log %s does not exist yet: it will be read once it is created", path)
     if settings.command is not None:
         command_words(settings.command, COMMAND_OPTION)
 
@@ -300,7 +300,7 @@ def _unread(followed: _Followed, before: _Followed) -> str:
         how = followed.follower.problem.removeprefix(_ENDED)
         return f"the command failed{after}, and again after the run, {how.strip()}"
     how = before.follower.problem.removeprefix(_ENDED)
-    return f"{_ENDED}{after}{how}; run again, its output did not reach back to that time"
+    return f"{_ENDED}{after}{how}; when run again after the run, its output did not go back to that time"
 
 
 def _reaches_back(followed: _Followed, printed: _Printed) -> bool:

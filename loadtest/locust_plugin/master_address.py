@@ -92,12 +92,12 @@ def prepare(parser: argparse.ArgumentParser, own: OwnWorkers = OWN) -> None:
     for action in parser._actions:
         if action.dest == "master_bind_host":
             action.help = (
-                "Address for the master to listen on. Defaults to 127.0.0.1: give * (all interfaces) or an "
-                "address of this machine if workers run on other machines."
+                "Address for the master to listen on (default: 127.0.0.1). If workers run on other machines, "
+                "use * (all interfaces) or an address of this machine."
             )
         elif action.dest == "master_bind_port":
             action.help = (
-                f"Port for the master to listen on. Defaults to {PORT}; with --processes to a free one."
+                f"Port for the master to listen on (default: {PORT}; with --processes: a free port)."
             )
     parse: Callable[..., Any] = parser.parse_args
 

@@ -35,7 +35,7 @@ def guarded(page: _App) -> _App:
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("HTTP_HOST", "") not in names:
             start_response("421 Misdirected Request", _PLAIN)
-            return [f"Ask for http://{LOOPBACK}:{environ.get('SERVER_PORT', '')}{PATH}\n".encode()]
+            return [f"Use http://{LOOPBACK}:{environ.get('SERVER_PORT', '')}{PATH}\n".encode()]
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             start_response("405 Method Not Allowed", [*_PLAIN, ("Allow", "GET, HEAD")])
             return [b"Only GET and HEAD are answered.\n"]

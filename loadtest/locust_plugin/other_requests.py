@@ -36,7 +36,7 @@ class OtherRequests:
         if self.failed:
             parts.append(f"{text.count(self.failed)} of {text.counted(self.made, 'other request')} failed")
         if self.exceptions:
-            parts.append(f"tasks of users raised {text.counted(self.exceptions, 'exception')}")
+            parts.append(f"user tasks raised {text.counted(self.exceptions, 'exception')}")
         return " and ".join(parts)
 
 

@@ -66,7 +66,7 @@ _OF_ERRORS: Final[Mapping[str, Topic]] = {
     "messaging": Topic("problem with messages", "problems with messages"),
     "persistence": Topic("problem with restored sessions", "problems with restored sessions"),
     "cleanup": Topic("connection left open", "connections left open"),
-    "generator": Topic("delay by the user class's own code", "delays by the user class's own code"),
+    "generator": Topic("delay in the user class's code", "delays in the user class's code"),
 }
 """Topics of the errors that intervals have, by the item that they count against."""
 
@@ -96,7 +96,7 @@ class _Reported:
         self._lines += 1
         self._next_s, self._pause_s = now_s + self._pause_s, 2 * self._pause_s
         found, self._waiting = +self._waiting, Counter()
-        more = "; further lines on this are left out" if self._lines == MAX_LINES else ""
+        more = "; further lines about this are omitted" if self._lines == MAX_LINES else ""
         return f"{self._topic.line(found)}{more}"
 
     def summary(self) -> str:

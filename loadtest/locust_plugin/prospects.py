@@ -89,7 +89,7 @@ class Prospects:
             return ""
         if any(counts.get(name) for name in _WORKED):
             return ""
-        return f"no session worked in {self._grace_s:g} s"
+        return f"no session worked within {self._grace_s:g} s"
 
     def _all_gone(self, counts: Mapping[str, int]) -> str:
         sessions = self._plan.sessions
@@ -98,4 +98,4 @@ class Prospects:
         by_plan = not self._plan.reconnects and bool(counts.get("connect.established"))
         if not self._all_planned or by_plan or not 0 < sessions <= ended:
             return ""
-        return f"all {sessions} sessions have given up for good"
+        return f"all {sessions} sessions have given up"

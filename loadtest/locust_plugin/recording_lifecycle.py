@@ -72,7 +72,7 @@ class RecordingLifecycle(Lifecycle):
         self._server = ReferenceServer(environment)
         self._others = OtherRequests()  # of the latest run
         self._views = LiveViews(environment, self._configuration, lambda: self.secrets)
-        self._why_nothing = "the run did not begin"  # if nothing was judged and no error says why
+        self._why_nothing = "the run did not start"  # if nothing was judged and no error says why
 
     @property
     def ending(self) -> bool:
@@ -293,7 +293,7 @@ class RecordingLifecycle(Lifecycle):
         except LoadtestError as error:
             why = public_line(str(error), self.secrets)
             self._views.latest.finish(None, why)
-            self._why_nothing = f"there is no verdict: {why}"
+            self._why_nothing = f"no verdict: {why}"
             logger.critical("%s", self._why_nothing)
             return
         self._views.latest.finish(self.judged.verdict, self._failure or "")
@@ -341,7 +341,7 @@ class RecordingLifecycle(Lifecycle):
         options = self._configuration.options
         if options.headless and self.judged is None and self._environment.process_exit_code is None:
             over = "" if self._configuration.run_time_s is None else " before --run-time was over"
-            self._why_nothing = f"the run did not begin{over}: nothing was judged"
+            self._why_nothing = f"the run did not start{over}: nothing was judged"
             logger.critical("%s", self._why_nothing)
             self._environment.process_exit_code = LoadtestError.exit_code
 
@@ -351,7 +351,7 @@ class RecordingLifecycle(Lifecycle):
             return nothing_judged(self._failure or self._why_nothing)
         problems = []
         if not self._others.sound:
-            problems.append(f"beside the sessions, {self._others}")
+            problems.append(f"outside the sessions, {self._others}")
         if self._failure is not None and self.judged.run.manifest.failure is None:
             problems.append(self._failure)  # its files could not be written to the end
         return run_report(self.judged, problems)
@@ -372,7 +372,7 @@ class RecordingLifecycle(Lifecycle):
             print_verdict(self.judged, to_stderr=options.json, others=tables)
             if not self._others.sound:
                 code = self._environment.process_exit_code
-                told = f"beside the sessions, {self._others} (exit code {code})"
+                told = f"outside the sessions, {self._others} (exit code {code})"
                 print(told, file=sys.stderr if options.json else sys.stdout)
         elif self._failure is not None and options.headless:
             print(without_commands(f"Nothing was judged: {self._failure}"), file=sys.stderr)

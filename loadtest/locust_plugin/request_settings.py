@@ -62,7 +62,7 @@ def _origin_header(origin: str | None, given: Headers) -> Headers:
     if origin is None:
         return ()
     if not _ORIGIN.fullmatch(origin):
-        hint = "An origin has no path, not even a slash at its end"
+        hint = "An origin has no path and no trailing slash"
         raise InvalidSetting("--ws-origin", origin, "must be SCHEME://HOST[:PORT] or null", hint)
     if any(name.lower() == "origin" for name, _ in given):
         raise InvalidSetting("--ws-origin", origin, "must not be given together with a header Origin")

@@ -108,7 +108,7 @@ def find_revision(
     if found.name == UNNAMED:
         asked = "".join(f"; {one}" for one in search.reasons())
         logger.warning(
-            "no revision of the server is known%s: give %s NAME%s",
+            "the server's revision is unknown%s: set %s NAME%s",
             "" if probed else ", so this run will not be a baseline",
             _OF_PROBE if probed else GIVEN,
             asked,
@@ -165,7 +165,7 @@ class _Search:
             came |= dict.fromkeys(one.lower() for one, _ in answer.headers)
         shown = public_line(", ".join(came), self._settings.secrets) or "none"
         logger.warning(
-            "--ws-revision-header %s was not found: %s. Headers that came: %s",
+            "--ws-revision-header %s was not found: %s. Headers received: %s",
             header,
             "; ".join(self.answers),
             shown,
@@ -198,7 +198,7 @@ class _Search:
         told = str(public_health(answer, self._settings))
         sent = {name.lower() for name, _ in self._settings.engine.headers}
         if answer.health.status in _WANT_A_TOKEN and "authorization" not in sent:
-            told += ", without a token: only headers of --ws-header are sent"
+            told += ", without a token: only --ws-header headers are sent"
         if told not in self.answers:
             self.answers.append(told)
         return answer

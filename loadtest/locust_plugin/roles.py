@@ -101,7 +101,7 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
         lifecycle: Lifecycle = _result(environment).get(timeout=START_S)
     except gevent.Timeout as error:
         raise LoadtestError(
-            f"the users' environment was not ready after {START_S:g} s: "
+            f"the users' environment was not ready within {START_S:g} s: "
             "is there a listener of Locust's `init` event that does not return?"
         ) from error
     return lifecycle

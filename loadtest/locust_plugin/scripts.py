@@ -51,7 +51,7 @@ def script_of(kind: Any, base: Any) -> Script | None:
         if getattr(kind, "scripted", False):
             name = kind.__name__
             raise UsageError(
-                f"--tags and --exclude-tags must leave {name} one of its async tasks, and leave none"
+                f"--tags and --exclude-tags must leave {name} at least one async task (got none)"
             )
         _check_others(kind)
         return None
@@ -107,7 +107,7 @@ def _task_set(kind: Any, around_s: Callable[[Any], float]) -> Tasks:
     name = kind.__name__
     _check_weights(kind)
     if others := [task.__name__ for task in kind.tasks if not is_script(task)]:
-        raise ScriptMistake(name, f"must have only async tasks or none ({others[0]} is not async)")
+        raise ScriptMistake(name, f"must not mix async tasks with others ({others[0]} is not async)")
     for method in ("on_start", "on_stop"):
         given = getattr(kind, method)
         if given is not getattr(TaskSet, method) and (
@@ -127,11 +127,11 @@ def _task_set(kind: Any, around_s: Callable[[Any], float]) -> Tasks:
     )
 
 
-_NO_MARKOV = "must not be a MarkovTaskSet: scripts have TaskSet and SequentialTaskSet"
+_NO_MARKOV = "must not be a MarkovTaskSet. For a script, use TaskSet or SequentialTaskSet"
 
 _HOOKS = {
     "on_start": "must be async and take (self, session): the tasks of this TaskSet are",
-    "on_stop": "must not stand beside async tasks: a script is cancelled at the end. Use try and finally",
+    "on_stop": "must not be defined beside async tasks: a script is cancelled at the end. Use try/finally",
 }
 
 
@@ -146,10 +146,10 @@ def _check_others(kind: Any) -> None:
     name = kind.__name__
     if inspect.iscoroutinefunction(kind.on_stop):
         raise ScriptMistake(
-            f"{name}.on_stop", "must not be async: a script is cancelled. Use try and finally"
+            f"{name}.on_stop", "must not be async: a script is cancelled at the end. Use try/finally"
         )
     if getattr(kind, ON_START, None) is not None and not has_script(kind):
-        raise ScriptMistake(f"{name}.on_start", "must not be async without an async task")
+        raise ScriptMistake(f"{name}.on_start", "must not be async unless the class has an async task")
     for task in kind.tasks:
         if is_markov_taskset(task) and any(map(inspect.iscoroutinefunction, vars(task).values())):
             raise ScriptMistake(task.__name__, _NO_MARKOV)

@@ -20,7 +20,7 @@ import gevent
 from loadtest.scrubber import Secrets, beginning, without_secrets
 from loadtest.text import HIDDEN, without_commands, without_likely_secrets
 
-_LEFT_OUT = " [the rest is left out]"
+_LEFT_OUT = " [truncated]"
 
 _LIBRARY = "websockets"
 _FRAME = re.compile(r"([<>] (?:TEXT|BINARY|CONT|PING|PONG|CLOSE(?: \d+)?)\b).*?(\[[^\[\]]*\])?\Z", re.DOTALL)

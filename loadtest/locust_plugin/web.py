@@ -126,14 +126,14 @@ def guard(
 def _refused(names: Names) -> Response | None:
     if request.host not in names:
         return make_response(
-            "This page does not answer to the host name in the request. Use its IP address or localhost, or "
+            "The request's host name is not one of this page's. Use the page's IP address or localhost, or "
             "allow the name with --web-host or --web-host-display-name.\n",
             421,
             {"Content-Type": "text/plain; charset=utf-8"},
         )
     origin = request.headers.get("Origin")
     if origin is not None and not names.has_origin(origin, request.host):
-        why = "Another page must not ask this one: its origin differs.\n"
+        why = "Requests from pages of another origin are refused.\n"
         return make_response(why, 403, {"Content-Type": "text/plain; charset=utf-8"})
     return None
 
@@ -143,7 +143,7 @@ def _refused_user() -> Response | None:
     if isinstance(given, dict) and _OF_USER_CLASS.issuperset(given):
         return None
     allowed = ", ".join(sorted(_OF_USER_CLASS))
-    return make_response(f"A user class takes {allowed} from here, and nothing else.\n", 400)
+    return make_response(f"Only these attributes of a user class can be set here: {allowed}.\n", 400)
 
 
 def _refused_form(check: Callable[[Mapping[str, str]], object], shown_host: str | None) -> Response | None:

@@ -82,15 +82,15 @@ def _common(options: Any, host: str | None) -> FormGroup:
             name="host",
             label="Host",
             value=host or "",
-            default="a reference server that Locust starts",
-            help="URL of the server: ws://HOST or wss://HOST, also with a path.",
+            default="the reference server, started with the run",
+            help="URL of the server: ws://HOST or wss://HOST, with or without a path.",
         ),
         FormField(
             name="run_time",
             label="Run time",
             value=_time(options.run_time),
             default="until stopped",
-            help="Such as 20, 20s, 3m, 2h or 1h20m.",
+            help="For example 20, 20s, 3m, 2h or 1h20m.",
         ),
     ]
     return FormGroup("Run", fields)
@@ -119,10 +119,10 @@ def _default(row: Setting, given: Any, classes: Sequence[Any]) -> str:
     """Return what holds if the field is left empty: the value of the user class, or what was given before."""
     own = {str(getattr(kind, row.attribute, row.default)) for kind in classes}
     if row.secret:
-        return "given; left empty it stays" if given or own != {str(row.default)} else row.shown_default
+        return "set; leave empty to keep it" if given or own != {str(row.default)} else row.shown_default
     if own == {str(row.default)}:
         return row.shown_default
     if len(own) > 1:
         return "differs by user class"
     value = getattr(classes[0], row.attribute)
-    return written(value) if isinstance(value, _WRITTEN) else "what the user class says"
+    return written(value) if isinstance(value, _WRITTEN) else "set in the user class"

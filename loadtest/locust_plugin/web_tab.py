@@ -121,7 +121,7 @@ def _report(path: Path) -> Response:
 
 
 def _no_report() -> Response:
-    return make_response("There is no such report.\n", 404, {"Content-Type": "text/plain"})
+    return make_response("Report not found.\n", 404, {"Content-Type": "text/plain"})
 
 
 def _plain(answer: Response) -> Response:

@@ -137,7 +137,7 @@ class Workers:
 
     def _take_message(self, worker: int, message: Message) -> None:
         if message.version != VERSION:
-            problem = f"it has version {message.version} of loadtest, the master {VERSION}: install the same"
+            problem = f"it runs loadtest {message.version}, the master {VERSION}: install the same version"
             self._complain(worker, problem)
             return
         if message.run_id not in ("", self._run_id):

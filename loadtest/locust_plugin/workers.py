@@ -34,7 +34,7 @@ from loadtest.transport.target import LOOPBACK
 logger = logging.getLogger("loadtest")
 
 _HAS_DATA = (
-    "a run with --ws-data is under way, in which each session has a row of its own: "
+    "a run with --ws-data is in progress, and each of its rows belongs to one session: "
     "start all workers before the run"
 )
 
@@ -53,7 +53,7 @@ class MasterLifecycle(RecordingLifecycle):
         options = self._configuration.options
         if not OWN.mark and getattr(options, "master_bind_host", None) == LOOPBACK:
             logger.info(
-                "workers can join from this machine only: add --master-bind-host '*' if they run on others"
+                "only workers on this machine can join. To let others join, use --master-bind-host '*'"
             )
         self._ask_early()
 

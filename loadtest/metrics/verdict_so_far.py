@@ -30,11 +30,11 @@ from loadtest.verdict.run import judge
 from loadtest.verdict.shared_identity import FOLLOWING
 
 _AT_END = {
-    "latency": "the warm-up does not count, and a baseline is compared with the whole run",
-    "server_log": "where a log is given, it is read to its end first",
+    "latency": "the warm-up is excluded, and a baseline is compared with the whole run",
+    "server_log": "the server's log, if there is one, is read to its end first",
 }
 _OF_DRILLS = ("connect", "stability", "reconnect")
-_IN_DRILLS = "losses may belong to a drill"
+_IN_DRILLS = "some losses may belong to a drill"
 
 _HISTOGRAMS = ("connect", "outage", "resume", "first_part", "unanswered")
 """Tags that rules look at and that have no warm-up, or of which only the number or the maximum matters."""

@@ -71,10 +71,10 @@ def check_database(path: Path) -> None:
             if is_ours:
                 database.executescript(_SCHEMA)
     except sqlite3.Error as error:
-        problem = f"must be a new file or one of 'loadtest serve' ({error})"
+        problem = f"must be a new file or a database of 'loadtest serve' ({error})"
         raise InvalidSetting("--database", str(path), problem) from error
     if not is_ours:
-        problem = "must be a new file or one of 'loadtest serve', not another program's"
+        problem = "must be a new file or a database of 'loadtest serve', not of another program"
         raise InvalidSetting("--database", str(path), problem)
 
 

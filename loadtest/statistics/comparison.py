@@ -106,7 +106,7 @@ def _open(gate: Gate, task: GateTask, missing: str, more: int) -> Comparison:
     fewer gates than later.
     """
     known, pairs = with_levels(known_of(gate, task), task), task.in_pairs(more)
-    return replace(known, reason=f"{missing}: it is judged after {pairs} more pairs", more_pairs=pairs)
+    return replace(known, reason=f"{missing}: judged after {pairs} more pairs", more_pairs=pairs)
 
 
 def _without(gate: Gate, task: GateTask, missing: str) -> Comparison:

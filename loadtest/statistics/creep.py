@@ -118,7 +118,7 @@ def rise(
     if len(others) < MIN_WINDOW:
         return Rise(
             decision=Ruling.INCONCLUSIVE,
-            reason=f"{len(others)} newer than the pinned revision's, {MIN_WINDOW} are needed",
+            reason=f"{len(others)} newer than the pinned revision, {MIN_WINDOW} are needed",
         )
     before = float(np.mean([unit.value for unit in first]))
     days = len({unit.day for unit in (*first, *others)})
@@ -135,7 +135,7 @@ def rise(
         )
         for size in sizes
     ]
-    few_days = f". The runs are of {days} days only, which may differ: {MIN_UNITS} days are needed, or one"
+    few_days = f". The runs are from only {days} days, which may differ: use {MIN_UNITS} days or more, or one"
     decided = _decided(found, before=before, first=first, doubt=few_days if between else "")
     if decided.decision is not Ruling.PASS or series.reference:
         return decided
@@ -333,7 +333,7 @@ def _most(compared: _Compared) -> int:
 
 def _unsettled(before: float, after: float, margin: float) -> str:
     suspect = after - before > margin
-    return "more than the margin, but it may be chance" if suspect else "the runs differ too much to tell"
+    return "above the margin, but possibly by chance" if suspect else "the runs vary too much to decide"
 
 
 def _runs(units: Sequence[_Unit]) -> tuple[int, ...]:

@@ -185,7 +185,7 @@ def remedy(more: int | None, bounds: Bounds) -> str:
     if bounds.decision is not Ruling.INCONCLUSIVE:
         return ""
     if more is None:
-        return f": too close to the margin for {MAX_PAIRS} pairs to tell"
+        return f": too close to the margin to decide with {MAX_PAIRS:,} pairs"
     return f": {more} more interleaved pair{'s' * (more != 1)} would settle it"
 
 

@@ -112,10 +112,10 @@ def _left_out(gate: Gate, task: GateTask, rates: Rates, *, of: str) -> str:
     planned = min(rates.baseline_exposure, rates.candidate_exposure) * last / units
     passes_singly = rate_bounds(singly, gate, task.levels, units).decision is Ruling.PASS
     if needed[0] > planned:
-        return f"needs {needed[0]:,.0f} {of} a side"
+        return f"needs {needed[0]:,.0f} {of} per side"
     if passes_singly and (needed[1] > planned or units == last):
-        least = f"{needed[1]:,.0f} {of} a side or more"
-        return f"unchanged if events come singly; where {CLUSTER:.0f} come at once, it takes {least}"
+        least = f"{needed[1]:,.0f} {of} per side"
+        return f"unchanged if events occur one at a time; if {CLUSTER:.0f} occur at once, needs {least}"
     return ""
 
 

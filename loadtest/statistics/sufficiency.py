@@ -30,14 +30,14 @@ def lack(gate: Gate, units: Sequence[Unit], *, planned: int = 0) -> str:
     planned = max(planned, len(units))
     pairs = [pair for unit in units for pair in unit]
     if not pairs:
-        return "there is no pair of runs to compare"
+        return "no pair of runs to compare"
     if gate.kind.counted and planned < MIN_UNITS:
-        return f"over {MIN_UNITS} pairs or more only"
+        return f"needs {MIN_UNITS} pairs or more"
     if gate.tag == "response" and not all(run.closed_load for pair in pairs for run in pair):
-        return "no message waits for another's reply"
+        return "open arrivals: no request waits for a reply"
     if gate.kind is GateKind.LOSSES:
         silent = any(run.session_hours <= 0 for pair in pairs for run in pair)
-        return "a run has no session that was up" if silent else ""
+        return "no session was established in one of the runs" if silent else ""
     if not any(run.histogram(gate.tag).samples for pair in pairs for run in pair):
         return f"no {gate.tag} samples"
     few = planned < MIN_UNITS
@@ -105,5 +105,5 @@ def _side_lack(gate: Gate, pairs: Sequence[tuple[MeasuredRun, MeasuredRun]], *, 
     for role, runs in zip(("baseline", "candidate"), zip(*pairs, strict=True), strict=True):
         samples = sum(run.histogram(gate.tag).samples for run in runs)
         if times * samples < gate.least_samples:
-            return f"the {role} has {_samples(gate, samples, gate.least_samples)} over all its runs"
+            return f"the {role} has {_samples(gate, samples, gate.least_samples)} in total"
     return ""

@@ -159,7 +159,7 @@ def _judged_groups(gate: Gate, task: GateTask, found: Comparison, gap: Gap) -> C
     if task.few:
         # The quantile jumps from run to run, whatever the noise of other gates: worse is not yet a FAIL.
         worse = found.change_ratio is not None and found.change_ratio > (found.margin_ratio or 0.0)
-        reason = f"{_groups(gate, gap)}: {MIN_UNITS} pairs or more compare the share of each"
+        reason = f"{_groups(gate, gap)}: compare the share of each group with {MIN_UNITS} pairs or more"
         return replace(found, decision=Ruling.INCONCLUSIVE, suspect=worse, reason=reason)
     levels = replace(task.levels, gates=2 * task.levels.gates)
     margin = gate.margin.relative_ratio * (1 - gate.quantile)
@@ -232,4 +232,4 @@ def _time_reason(bounds: Bounds, *, noise: str, suspect: bool, more: int | None)
     if bounds.decision is not Ruling.INCONCLUSIVE:
         return seen
     seen = f"{seen}, {noise}" if noise else seen
-    return f"{seen}: suspect, a duel can tell" if suspect else f"{seen}{remedy(more, bounds)}"
+    return f"{seen}: suspect, run a duel to decide" if suspect else f"{seen}{remedy(more, bounds)}"

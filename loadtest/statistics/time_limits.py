@@ -129,7 +129,7 @@ def parse_limits(given: Iterable[object], *, option: str = _OPTION) -> tuple[Tim
     for part in _parts(given, option):
         limit = _limit(part, option)
         if limit.name in limits:
-            raise InvalidSetting(option, part, f"must have one time for {limit.name}")
+            raise InvalidSetting(option, part, f"must set {limit.name} only once")
         limits[limit.name] = limit
     return tuple(limits.values())
 
@@ -179,7 +179,7 @@ def _time_ms(time: str, part: str, option: str) -> float:
     match = _TIME.fullmatch(time)
     if match is None:
         if _OTHER_UNIT.fullmatch(time):
-            raise InvalidSetting(option, part, "unit must be us, ms or s, in small letters")
+            raise InvalidSetting(option, part, "unit must be us, ms or s, in lower case")
         raise InvalidSetting(option, part, f"must be {_EXAMPLE}")
     time_ms = round(float(match[1]) * _UNITS[match[2]], _DIGITS)
     if not LEAST_MS <= time_ms <= MOST_MS:

@@ -162,7 +162,7 @@ def _sync(self: Any, session: Any) -> None:
         ({"tasks": [asks], "on_start": _wide}, "ChatUser.on_start must take (self, session)"),
         ({"on_start": _starts}, "ChatUser.on_start must not be async without an async task"),
         ({"tasks": [asks], "on_stop": _starts}, "ChatUser.on_stop must not be async"),
-        ({"tasks": [Mixed]}, "Mixed must have only async tasks or none (<lambda> is not async)"),
+        ({"tasks": [Mixed]}, "Mixed must not mix async tasks with others (<lambda> is not async)"),
         ({"tasks": [Hooked]}, "Hooked.on_start must be async"),
         ({"tasks": [Markov]}, "Markov must not be a MarkovTaskSet"),
     ],

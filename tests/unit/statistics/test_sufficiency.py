@@ -86,7 +86,7 @@ def test_a_tag_that_no_run_has_is_said_in_a_word() -> None:
 def test_events_in_clusters_are_judged_over_pairs_only() -> None:
     """Four units or more; fewer are the business of stability and limits."""
     for name in ("slow replies", "losses"):
-        assert lacking(BY_NAME[name], run(), pairs=3) == "over 4 pairs or more only"
+        assert lacking(BY_NAME[name], run(), pairs=3) == "needs 4 pairs or more"
         assert lacking(BY_NAME[name], run(), pairs=4) == ""
 
 
@@ -98,7 +98,7 @@ def test_losses_need_sessions_that_were_up() -> None:
 
 def test_response_times_are_judged_where_replies_hold_messages_back() -> None:
     """In an open load they are service times and the generator's own delays."""
-    assert lacking(BY_NAME["response p99"], run()) == "no message waits for another's reply"
+    assert lacking(BY_NAME["response p99"], run()) == "open arrivals: no request waits for a reply"
     closed = run(closed_load=True)
     assert lack(BY_NAME["response p99"], [[(closed, closed)]]) == ""
 
