@@ -1,7 +1,7 @@
-"""What a run asks of its user classes together: names to tell them apart, and what they must have alike.
+"""Checks what the user classes of a run share: valid names, and one value for each setting of the whole run.
 
-What they have alike belongs to the run, not to its sessions. A class that does not set such a value takes
-that of the class that does.
+Some settings belong to the run, not to its sessions. A class that does not set such a value takes it from the
+class that does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ _NAME_LENGTH = 100
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuse names of classes that no `class` statement gives: records, tables and histograms are by name.
+    """Refuse invalid names of user classes: records, tables and histograms are keyed by name.
 
     Raises:
         UsageError: a name is not an identifier, or too long.
@@ -37,11 +37,11 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def misspelled(kind: type, base: type) -> Iterator[str]:
-    """Yield what a class attribute that is no setting was perhaps meant to be, as a warning.
+    """Yield a warning for each class attribute that looks like a misspelled setting.
 
     Args:
         kind: the user class.
-        base: `WebSocketUser`, the attributes of which are known.
+        base: `WebSocketUser`, whose attributes are known.
     """
     for own in kind.__mro__[: kind.__mro__.index(base)]:
         for name, value in vars(own).items():
@@ -60,7 +60,7 @@ def agree(values: Mapping[str, dict[str, Any]]) -> None:
     """Give all classes the same values of `OF_THE_RUN`.
 
     Args:
-        values: by class name, the values by attribute; changed.
+        values: by class name, the values by attribute; modified in place.
 
     Raises:
         UsageError: two classes set different values.
@@ -82,7 +82,7 @@ def agree(values: Mapping[str, dict[str, Any]]) -> None:
 
 
 def check_pings(pings: Iterable[tuple[float, float]]) -> None:
-    """Check that pings are sent if their pongs have a time limit of their own.
+    """Check that a run with a timeout for pongs sends pings.
 
     Args:
         pings: interval and timeout of each class, in seconds.

@@ -1,7 +1,7 @@
-"""Reads the server's gauge of its connections: before the run, during it, and until it is back afterwards.
+"""Reads the server's connection gauge: before the run, during it, and afterwards until it has returned.
 
-It runs in the process that keeps the run directory, so that only one process reads. What the values mean is
-decided in `loadtest.verdict.cleanup`.
+It runs in the process that keeps the run directory, so only one process reads. `loadtest.verdict.cleanup`
+decides what the values mean.
 """
 
 import logging
@@ -53,7 +53,7 @@ class GaugeWatch:
             raise InvalidSetting(OPTION, str(gauge), problem) from error
 
     def start(self) -> None:
-        """Read the gauge now and then from now on."""
+        """Start reading the gauge periodically."""
         self._during = gevent.spawn(self._read_now_and_then)
 
     def _read_now_and_then(self) -> None:
@@ -69,12 +69,12 @@ class GaugeWatch:
             gevent.sleep(EVERY_S)
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if self._during is not None:
             self._during.kill()
 
     def finish(self) -> ServerGauge:
-        """Read the gauge until it is back at its start or the time is up; return all values."""
+        """Read the gauge until it has returned to its first value or the time is up; return all values."""
         self.stop()
         began_s = time.monotonic()
         self._read_last(began_s)
@@ -88,7 +88,7 @@ class GaugeWatch:
 
     @property
     def _over(self) -> bool:
-        """Whether the gauge is back, or the time is up."""
+        """Whether the gauge has returned, or the time is up."""
         after, waited_s = self.reading.after, self.reading.waited_s
         return (after is not None and after <= self.reading.before) or waited_s >= BACK_S
 

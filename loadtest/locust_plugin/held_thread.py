@@ -1,7 +1,7 @@
-"""Functions of a dialect that stop Locust's thread: they wait in C, or compute, and switch to no greenlet.
+"""Detects functions of a dialect that block Locust's thread: they wait in C code, or compute without a pause.
 
-A greenlet's time is measured from the switch into it to the switch out of it, by greenlet's trace function,
-which is set only while such functions run.
+It measures a greenlet's time between switches with greenlet's trace function, which is set only while such
+functions run.
 """
 
 import time
@@ -23,8 +23,8 @@ class HeldThread:
     """Watches greenlets. Use it in gevent's thread.
 
     Args:
-        held: called once with the name of a function, when it has stopped the thread for too long, and with
-            the seconds. It is called between greenlets, so it must not switch.
+        held: called once with a function's name and the seconds, when it has blocked the thread for too long.
+            It is called between greenlets, so it must not switch.
     """
 
     def __init__(self, held: Callable[[str, float], None]) -> None:

@@ -1,14 +1,14 @@
 """Starts and ends a process's runs on Locust's events: the part that all processes share.
 
 A run begins with Locust's `test_start` and ends with its `test_stop`. With the web UI, one process may have
-many runs. What a run consists of depends on the process:
+many runs. The process decides what a run consists of:
 
     process  load  recording  lifecycle
     local    yes   yes        LocalLifecycle, in recording_lifecycle
     master   no    yes        MasterLifecycle, in workers
     worker   yes   no         WorkerLifecycle, in workers: it sends its intervals to the master
 
-Nothing here knows which process it is in; `roles` decides that.
+This module does not depend on the kind of process; `roles` chooses the lifecycle.
 """
 
 import logging

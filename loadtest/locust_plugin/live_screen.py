@@ -1,13 +1,13 @@
-r"""A block of lines at the bottom of a terminal that is drawn anew, with everything else printed above it.
+r"""A block of lines at the bottom of a terminal, redrawn in place, with all other output above it.
 
-The cursor is parked at the block's first line, which is empty. So whatever comes next (a log line, a redraw,
-a resized terminal, the shell's prompt after a crash) begins there, and `\x1b[J` erases the whole block,
-however the terminal has wrapped it. Nothing else of the terminal is changed: the cursor stays visible, there
-is no alternate screen, and nothing has to be restored.
+The cursor stays on the block's first line, which is empty. Whatever is printed next (a log line, a redraw, a
+resized terminal, the shell's prompt after a crash) starts there, and `\x1b[J` erases the whole block, however
+the terminal has wrapped it. Nothing else in the terminal changes: the cursor stays visible, there is no
+alternate screen, and nothing has to be restored.
 
-Writing never waits for a terminal that takes nothing (Ctrl-S, a hung connection): the block is then left as
-it is, and lines that belong above it are kept until it can be written. Other threads may print, too; their
-lines are written with the next redraw.
+Writing never waits for a terminal that accepts no output (Ctrl-S, a hung connection): the block then stays as
+it is, and lines for above it are kept until they can be written. Other threads may print, too; their lines
+are written with the next redraw.
 """
 
 import logging

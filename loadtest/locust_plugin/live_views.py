@@ -1,7 +1,7 @@
-"""Live views of this process's runs: the web page's tab, Prometheus, OpenTelemetry.
+"""The live views of this process's runs: the web page's tab, Prometheus, OpenTelemetry.
 
-A process that keeps run directories has them, so with workers only the master. Where there are none, as in a
-plain headless run, nothing is kept for them.
+Only processes that keep run directories have live views; with workers, that is the master. A run without live
+views, such as a plain headless run, keeps no data for them.
 """
 
 from importlib.util import find_spec

@@ -1,8 +1,8 @@
 """The load of one user class in this process: an engine, controlled from gevent's thread, and its intervals.
 
-Sessions are numbered across all processes of a run, so that a user's part of the plan does not depend on the
-worker that runs it: with N workers, worker w gives its k-th user the number k x N + w, which is how Locust
-distributes users. Where a run has several classes, `Place` makes numbers differ between them.
+Sessions are numbered across all processes of a run, so a user's part of the plan does not depend on the
+worker that runs it. With N workers, worker w gives its k-th user the number k x N + w, which is how Locust
+distributes users. In a run with several classes, `Place` keeps their numbers distinct.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Loading a locustfile for a command that needs its WebSocketUser."""
+"""Loads a locustfile for a command that needs its WebSocketUser."""
 
 import traceback
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Settings for the engine and the run directory, made from the user class and the options.
+"""Builds the settings of the engine and the run directory from the user class and the options.
 
-Every mistake in a setting is found here, before the first connection.
+Every invalid setting is found here, before the first connection.
 """
 
 import functools

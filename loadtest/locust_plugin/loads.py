@@ -1,8 +1,7 @@
-"""All loads of this process: one for each user class of the run, started and ended together.
+"""All loads of this process: one per user class of the run, started and ended together.
 
-A local run has them, and so has every worker. Each class has an engine of its own, in a thread of its own, so
-that its settings, its token and its records are its own. What the classes share is the process: its GIL, its
-files and its secrets.
+Local runs and workers have loads. Each class has its own engine in its own thread, with its own settings,
+token and records. The classes share the process: its GIL, its files and its secrets.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -1,10 +1,10 @@
-"""Locust's own tables appear with `--print-stats` only; what only they show is printed at the end.
+"""Prints Locust's own tables only with `--print-stats`, and the rest of their content at the end.
 
-Locust prints a table of 150 columns every two seconds, and three at the end. The progress line and the
-verdict say the same of the sessions. Requests of other users, an HttpUser's for example, stand nowhere else,
-so their rows, their errors and what their tasks raised are printed with the verdict.
+Locust prints a table of 150 columns every two seconds, and three tables at the end. For the sessions, the
+progress line and the verdict show the same data. Requests of other users, such as an HttpUser, appear nowhere
+else, so their rows, errors and task exceptions are printed with the verdict.
 
-Locust reads `only_summary` once its `init` event is over, and prints through a logger of its own.
+Locust reads `only_summary` after its `init` event and prints through its own logger.
 """
 
 import logging

@@ -1,11 +1,11 @@
 """Follows the server's log during a run, in the process that records the run: a local run or a master.
 
-A greenlet reads new lines four times a second, a little at a time and never on the engine's thread, so that
+A greenlet reads new lines four times a second, a few at a time and never on the engine's thread, so that
 measurements are not disturbed. The server goes on logging after the load has ended, above all the ends of the
-last connections, so the log is followed until it falls silent. A command that has ended by then, such as one
-that prints the log so far (`gcloud logging read`), is run once more. Its second output must reach back to the
-first one. If it does not, as with `docker logs -f --tail 0` that was cut off, the report says what is
-missing.
+last connections, so the log is followed until no new lines appear. A command that has ended by then, such as
+one that prints the log so far (`gcloud logging read`), is run once more. Its second output must go back to
+the end of the first. If it does not, as with `docker logs -f --tail 0` after it was cut off, the report says
+what is missing.
 """
 
 import logging

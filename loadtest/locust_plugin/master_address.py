@@ -1,14 +1,14 @@
-"""Where a master listens for workers, and who they are.
+"""The address on which a master listens, and the workers that belong to it.
 
     locust --processes N              a free port of 127.0.0.1, for its own workers only
     locust --master                   127.0.0.1:5557
-    … --master-bind-host, -port       as given; workers of others may join a master with --processes too
+    … --master-bind-host, -port       as given; other workers may then join a master with --processes, too
 
 Locust itself would listen on port 5557 of all interfaces. Its options are changed before they are parsed, and
-completed afterwards; it forks its workers soon after that. The free port stays reserved until the master
-listens on it, so no other master can be there when the workers connect.
+completed afterwards; soon after that, Locust forks its workers. The free port stays reserved until the master
+listens on it, so no other master can use it when the workers connect.
 
-A worker ends with the master that forked it, at once and however that ended.
+A worker exits as soon as the master that forked it ends, however that happened.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Serves the metrics of a run to a Prometheus server on this machine (`--ws-prometheus`).
 
-The server is gevent's, so a slow reader holds up nobody. It listens on 127.0.0.1 only, and answers a request
-that asks for it by that address or as localhost: a page in a browser on this machine, whose name was made to
-lead here (DNS rebinding), reads nothing.
+It is a gevent server, so a slow reader delays nothing else. It listens on 127.0.0.1 only, and answers only
+requests for that address or localhost. A web page whose host name was pointed at this machine (DNS rebinding)
+can read nothing.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""Requests of other users beside the sessions, an HttpUser's for example: their failures count as in Locust.
+"""Requests of other users in the same run, such as an HttpUser: their failures count as they do in Locust.
 
 Locust exits with `--exit-code-on-error` if a request failed or a user's task raised. The verdict's exit code
-takes the place of that, so this adds what Locust would have said of what the verdict does not know.
+replaces that one, so this module adds the failures that the verdict does not cover.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""The table of settings as options of Locust's parser.
+"""Adds the table of settings to the options of Locust's parser.
 
-An option that is not given leaves the user class's attribute unchanged, so the options default to None and
-flags to False. Values from the command line, the environment and the web form all arrive as text.
+An option that is not given leaves the user class's attribute unchanged, so options default to None and flags
+to False. Values from the command line, the environment and the web form all arrive as text.
 """
 
 import argparse

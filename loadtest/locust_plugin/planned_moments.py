@@ -1,4 +1,4 @@
-"""Checks that what a run plans for a moment, a storm or a drill's command, comes before the run's end."""
+"""Checks that storms and drills are planned before the end of the run."""
 
 from collections.abc import Iterable
 

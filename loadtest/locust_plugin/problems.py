@@ -1,9 +1,9 @@
-"""Problems of a run while it goes on, as lines for who watches it. Pure: time comes as an argument.
+"""Problems found during a run, as lines for the terminal. Pure: time comes as an argument.
 
-Each topic (losses, failed attempts, lost messages, errors of the server's log …) has its lines: the first
-at once, then ever fewer, ten at most in a run. A line has what came since the one before, by cause. A server
-that fails all the time must not fill the log: the progress line goes on counting, and the live view has the
-totals.
+Each topic (losses, failed attempts, lost messages, errors in the server's log …) has its own lines: the first
+at once, then at growing intervals, ten at most in a run. A line shows what is new since the one before, by
+cause. A server that fails all the time must not flood the log: the progress line goes on counting, and the
+live view has the totals.
 """
 
 from collections import Counter

@@ -1,8 +1,8 @@
-"""Whether a run still has prospects: one in which no session can ever work need not go on to its end.
+"""Detects a run in which no session can ever work, so that it ends early.
 
-It has none if no session worked in the first `GRACE_S` seconds of trying and none is up, if all sessions have
-given up for good, or if sessions share an identity because the run asks for that. A run that is ended for
-that is not cut short: what it can tell, it has told.
+That is so if no session has worked after `GRACE_S` seconds of trying and none is up, if all sessions have
+given up, or if sessions share an identity because the run asks for it. Such a run does not count as cut
+short: going on would show nothing new.
 """
 
 from collections.abc import Iterable, Mapping

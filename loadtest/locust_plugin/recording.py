@@ -1,7 +1,7 @@
-"""The recording of a run, in the process that keeps the run directory: a local run, or a master.
+"""Records a run, in the process that keeps the run directory: a local run or a master.
 
-Intervals of all processes are written as they arrive, and passed on to live views. At the end the verdict
-is made from the files alone.
+It writes the intervals of all processes as they arrive and passes them on to live views. At the end it makes
+the verdict from the files alone.
 """
 
 import time

@@ -1,7 +1,7 @@
 """The lifecycle of a process that keeps the run directory: what local runs and masters share, and local runs.
 
 It creates the directory when a run begins, writes what the load delivers, and makes and prints the verdict
-when the run ends, also where a signal or a full disk has ended it.
+when the run ends, even if a signal or a full disk ended it.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The reference server of a run without a host: started before the run and stopped after it."""
+"""The reference server for a run without a host: started before the run and stopped after it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""Locust's event `request` for each message (`--ws-locust-events`), for listeners that people have.
+"""Fires Locust's `request` event for each message (`--ws-locust-events`), for users' own listeners.
 
-Once a second the messages of the interval are told: round trips by their time, and those that failed by their
-error. Locust's own listener is left out: its table is fed from the interval (`loadtest.locust_plugin.stats`),
-and would count everything twice. An event takes some microseconds, which is why there are none by default.
+Events are fired once a second for the messages of the interval: round trips with their time, and failed
+messages with their error. Locust's own listener is left out, because its table is fed from the interval
+(`loadtest.locust_plugin.stats`) and would count everything twice. An event takes a few microseconds, so
+there are none by default.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The headers of a run's upgrade requests, checked; and what of its settings nobody may see."""
+"""The headers of a run's upgrade requests, checked, and the secrets among a run's settings."""
 
 import re
 from collections.abc import Sequence

@@ -1,13 +1,13 @@
-"""The revision of the server under test: its name, and how it is known.
+"""Finds the name of the server's revision and where it came from.
 
 It is the first of: `--ws-revision`; the response header that `--ws-revision-header` names; `version`,
 `revision` or `commit` in the health endpoint's JSON; the commit that the CI job builds; else `unnamed`. The
-server is asked once before each run, by the process that records it. If a revision was given, what the server
-says decides nothing: a run against another version than was meant is made, and says so.
+process that records a run queries the server once before the run. A revision given as an option always wins;
+if the server names another one, the run is made and a warning shows the difference.
 
-A server's text becomes a folder's name and the key by which runs are compared, so it is cut to the characters
-that both may have. A text that holds one of the run's secrets is not taken, nor one that says that nobody
-knows: the next source is asked.
+The name becomes a folder's name and the key by which runs are compared, so it is cut to the characters valid
+in both. A name that contains one of the run's secrets, or that means "unknown", is skipped, and the next
+source is used.
 """
 
 import logging

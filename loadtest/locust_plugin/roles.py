@@ -1,7 +1,7 @@
 """Chooses a process's lifecycle by its role in Locust: local, master or worker.
 
-A lifecycle is stored on its environment and lives as long. A worker connects to its master before Locust's
-`init` event, so its first users may start before there is a lifecycle; they wait for it.
+The environment holds its lifecycle. A worker connects to its master before Locust's `init` event, so its
+first users may start before there is a lifecycle; they wait for it.
 """
 
 import logging

@@ -1,11 +1,11 @@
-"""Progress and problems of a run, in the process that records it.
+"""Shows the progress and problems of a run, in the process that records it.
 
     a terminal, headless      a live view (`live_screen`), with problems above it
     a pipe or CI, headless    a plain progress line every few seconds, and problems
     the web UI, a library     the same lines as log records: the web UI shows its process's log
 
 Lines go to standard error, as the log does; standard output is for the verdict, or for Locust's `--json`.
-With `--skip-log-setup` they are log records, too: the user decides what becomes of them.
+With `--skip-log-setup` lines are log records, too, and your own logging setup decides where they go.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Reports progress and problems of a run while it goes on: the one every few seconds, the others at once.
+"""Reports a run while it is in progress: its progress every few seconds, its problems at once.
 
 `problems`, `drill_losses` and the live run find what there is to report; `run_output` shows it.
 """

@@ -1,8 +1,8 @@
-"""Makes a script of the asynchronous tasks of a user class, with Locust's habits.
+"""Makes a script from the asynchronous tasks of a user class, by Locust's rules.
 
-Locust collects tasks by weight, and removes those that `--tags` does not name before a run starts. Of what is
-left, `async def` tasks are the script, which each session runs in the engine's thread; the others stay
-Locust's, and run in the user's greenlet. A TaskSet may be a script too, if all its tasks are.
+Locust collects tasks by weight, and before a run starts removes those that `--tags` does not name. Of the
+rest, the `async def` tasks are the script, which each session runs in the engine's thread. Locust runs the
+others in the user's greenlet. A TaskSet may also be a script, if all its tasks are async.
 """
 
 import inspect

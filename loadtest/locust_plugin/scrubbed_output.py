@@ -1,9 +1,9 @@
-"""Keeps the run's secrets out of what this process says: logs, exceptions nobody caught, Locust's own tables.
+"""Keeps the run's secrets out of this process's output: logs, uncaught exceptions, Locust's own tables.
 
-Log records are scrubbed as they are formatted, with their tracebacks, in every handler: the terminal, a log
+Log records are scrubbed with their tracebacks when they are formatted, in every handler: the terminal, a log
 file, the web page's log tab, and what a worker sends to its master. So `--loglevel DEBUG` stays usable. The
-websockets library logs each frame cut in its middle, in which half a secret cannot be recognised: of a frame
-only its kind and size are kept, and of a header that may be a credential only its name.
+websockets library logs frames with their middle cut out, where half a secret cannot be recognised. So only
+the kind and size of a frame are kept, and only the name of a header that may be a credential.
 """
 
 import copy

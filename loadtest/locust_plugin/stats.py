@@ -1,10 +1,9 @@
-"""Locust's statistics as a view of the run's own data.
+"""Feeds Locust's statistics from the run's own data.
 
 A Locust event per message would cost 3 µs and a thread switch. Instead each interval becomes one delta entry
 per row, merged with `StatsEntry.extend`, as Locust merges the statistics of its workers. Times are in
-milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. Deliberate drops
-are not failures, nor are losses that belong to drills; a failure is what the verdict would count against the
-server.
+milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. A failure is what
+the verdict would count against the server: drops and losses that belong to drills are not failures.
 """
 
 import math

@@ -1,8 +1,9 @@
 """Runs the command of `--ws-token-cmd`, which prints a token on standard output.
 
-The engine asks from its native thread. There gevent's patched `subprocess` cannot be used, so the command
-runs in a greenlet of the main thread. No shell runs it. Its time and its output are bounded. Of a command
-that fails, only the last line of standard error is kept, without words that it printed: they may be a token.
+The engine requests tokens from its native thread. gevent's patched `subprocess` cannot be used there, so the
+command runs in a greenlet of the main thread, without a shell and with limits on its time and output. If it
+fails, only the last line of standard error is kept, without words that it printed on standard output, because
+they may be a token.
 """
 
 import os

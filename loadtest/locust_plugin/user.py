@@ -1,8 +1,8 @@
 """`WebSocketUser`: the class that locustfiles subclass.
 
 A user holds sessions. The engine's thread does all their work; the user's greenlet only starts and stops them
-and sleeps in between. A user may have tasks of its own, for example HTTP requests. Its `async def` tasks are
-a script, which each of its sessions runs (`loadtest.locust_plugin.scripts`).
+and sleeps in between. A user may also have ordinary tasks, for example HTTP requests. Its `async def` tasks
+are a script, which each of its sessions runs (`loadtest.locust_plugin.scripts`).
 """
 
 import functools

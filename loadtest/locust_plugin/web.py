@@ -1,16 +1,15 @@
-"""Guards Locust's web page: who may ask, what a form may set, what an answer may hold.
+"""Guards Locust's web page: hosts and origins, form values, and secrets in answers.
 
-Locust listens on all interfaces, answers any `Host` header and allows every origin to read the answers; its
-page holds the values of all options, and `POST /user` sets any attribute of a user class. So a page of
-somebody else, open in a browser on this machine or in its network, could read a token or start a command.
-Here
+Locust listens on all interfaces, answers any `Host` header and allows every origin to read the answers. Its
+page contains the values of all options, and `POST /user` sets any attribute of a user class. So a foreign web
+page, open in a browser on this machine or in its network, could read a token or start a command. This module
 
-    a name          that is not this page's is refused (421): DNS rebinding gives the attacker's name
-    an origin       that is not this page is refused (403), and no other origin may read
-    a form          is refused with the reason if a run could not begin with it; a secret left empty keeps
-                    its value
-    POST /user      sets what Locust's page sets, nothing else
-    an answer       holds no secret: not as a default, in no log line, report, error or table
+    Host            refuses requests for any name but the page's (421): DNS rebinding uses the attacker's name
+    Origin          refuses requests from other origins (403), which may not read answers either
+    forms           refuses a form with the reason if a run could not begin with it; an empty secret field
+                    keeps its value
+    POST /user      sets only what Locust's own page sets
+    answers         removes secrets from defaults, log lines, reports, errors and tables
 """
 
 import ipaddress

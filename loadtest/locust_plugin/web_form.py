@@ -1,7 +1,7 @@
 """The fields of the start form: the settings that a web request may change, by group, with their defaults.
 
-Locust's own form shows them too, but in one long list and cannot group them. Both send the same form to
-Locust.
+Locust's own form shows the same fields as one long list and cannot group them. Both send the same form data
+to Locust.
 """
 
 from collections.abc import Sequence

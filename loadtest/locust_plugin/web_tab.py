@@ -1,16 +1,17 @@
-"""The tab "WebSocket" of Locust's web page, and the page behind it.
+"""The "WebSocket" tab of Locust's web page, and the page behind it.
 
-Locust's page can be extended by tabs that hold a table of texts, and stops reading them when a run ends; its
-form shows all further options as one list. So the tab shows a page of its own, `websocket`, in a frame: the
-live view, the verdict and a link to the report. Opened by itself it has the start form too, with the options
-by group. It is static, draws texts that it reads as JSON, and loads nothing but its own script and style.
+Locust's page supports extra tabs with a table of texts, but stops reading them when a run ends, and its form
+shows all extra options as one list. So the tab shows a separate page, `websocket`, in a frame: the live view,
+the verdict and a link to the report. Opened directly, the page also has the start form, with the options by
+group. It is static, draws texts that it reads as JSON, and loads only its own script and style.
 
     websocket                     the page
     websocket/state               the latest run
     websocket/form                the fields of the start form
-    websocket/runs/ID/FILE        the report of a run that this process made, and the files that it links to
+    websocket/runs/ID/FILE        the report of a run that this process made, and the files it links to
 
-All is behind Locust's login if there is one, and `loadtest.locust_plugin.web` guards it like Locust's pages.
+All of it requires Locust's login, if there is one, and `loadtest.locust_plugin.web` guards it like Locust's
+pages.
 """
 
 from collections.abc import Callable

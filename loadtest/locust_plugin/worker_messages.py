@@ -2,12 +2,12 @@
 
 A worker sends its intervals, then a message that it has finished. Locust gives workers half a second for
 their last report, but closing sessions may take longer. So a master that stops sends its workers a finish
-message and waits for them. When a drill begins or ends, the workers are told which times belong to it. One
-that was still starting then has missed that: it is told when it reports that its part has begun.
+message and waits for them. When a drill begins or ends, the master sends its workers the times that belong to
+it. A worker that was still starting then receives them when it reports that its part has begun.
 
 A worker that took part but has not finished, has failed, or sent something unreadable counts as missing: its
-part of the run is incomplete, and the verdict says so. Messages from workers are foreign input; a bad one
-never raises here.
+part of the run is incomplete, and the verdict says so. Messages from workers are untrusted input; a malformed
+one never raises here.
 """
 
 import logging

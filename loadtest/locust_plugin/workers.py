@@ -2,8 +2,8 @@
 
 The master keeps the run directory and makes no load; workers make the load and keep no files. Workers get
 their options from the master, so a worker checks nothing before its run begins. A worker may join during a
-run; the master sends it the run's start, so that both use the same run clock: on the master's host the exact
-start, on another one the time since.
+run: the master sends it the run's start, so that both use the same run clock. A worker on the master's host
+gets the exact start, a worker elsewhere the time since the start.
 """
 
 import functools

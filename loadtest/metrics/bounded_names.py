@@ -1,7 +1,7 @@
-"""Names that come from outside, as labels: of bounded length, and a bounded number of them.
+"""External names as metric labels: of bounded length and number.
 
-A server may end each connection with another close code. Each name that is kept would be a time series in a
-Prometheus server, for as long as that keeps its data.
+A server may end each connection with a different close code. Each name kept would be a time series in a
+Prometheus server for its whole retention time.
 """
 
 from loadtest.results.per_second import KINDS_LIMIT, OTHER

@@ -1,8 +1,8 @@
-"""Cumulative buckets: a distribution as Prometheus and OpenTelemetry count it.
+"""Cumulative buckets: distributions in the form that Prometheus and OpenTelemetry use.
 
-An HDR histogram has 23,552 counts, these a dozen. A value is in a bucket if it is at most its bound or cannot
-be told from it, so a bucket is right to 0.1%, the precision of the histogram. The sum takes each value as the
-middle of those that it cannot be told from.
+An HDR histogram has 23,552 counts; these have a dozen. A bucket counts the values that are at most its bound,
+or equal to it within the histogram's precision, so it is accurate to 0.1%. The sum uses the middle of each
+value's histogram bucket.
 """
 
 from bisect import bisect_left

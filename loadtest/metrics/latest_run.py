@@ -1,6 +1,6 @@
-"""The latest run of this process, for those who show it: the web page, Prometheus, OpenTelemetry.
+"""The latest run of this process, for the web page, Prometheus and OpenTelemetry.
 
-A run stays the latest after its end, so that its last values and its verdict can be read until the next one
+A run stays the latest after its end, so that its last values and its verdict can be read until the next run
 begins or the process ends.
 """
 

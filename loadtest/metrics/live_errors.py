@@ -1,4 +1,4 @@
-"""The errors of a run under way, of all its processes: how often each occurred, and its first occurrence."""
+"""The errors of a run in progress, over all processes: how often each occurred, and its first occurrence."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,6 +1,6 @@
-"""The distributions of a run under way, by tag: since the start, and over the last seconds.
+"""The distributions of a run in progress, by tag: since the start, and over the last seconds.
 
-Decoding one histogram and adding it takes up to 0.7 ms, so only the tags that somebody looks at are kept.
+Decoding one histogram and adding it takes up to 0.7 ms, so only the tags in use are kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

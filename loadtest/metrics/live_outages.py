@@ -1,4 +1,4 @@
-"""The outages of a run under way: how long they took, by what began them, and which phases took the time."""
+"""The outages of a run in progress: their lengths by cause, and the time spent in each phase."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping

@@ -1,10 +1,10 @@
-"""`LiveRun`: a run under way, summed over all its processes and user classes.
+"""`LiveRun`: a run in progress, summed over all its processes and user classes.
 
-The progress line, the live view, the web UI's tab and the metrics endpoint show it. The recording feeds it
-in the process that keeps the run directory. It never reads a file: the verdict is made from the files alone.
+The progress line, the live view, the web UI's tab and the metrics endpoint show it. The recording feeds it in
+the process that keeps the run directory. It never reads a file: the verdict is made from the files alone.
 
-A headless run has nobody who looks at more than its progress, so it keeps counts, gauges and the last seconds
-only. With `details` a run also keeps all its distributions, its outages and what it has failed so far.
+A headless run without a live view needs only counts, gauges and the last seconds. With `details` a run also
+keeps all its distributions, its outages and its failures so far.
 """
 
 from collections import Counter, defaultdict, deque

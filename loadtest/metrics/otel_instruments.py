@@ -1,8 +1,8 @@
-"""The table of series as instruments of OpenTelemetry, where Locust's `--otel` has set it up.
+"""The table of series as OpenTelemetry instruments, if Locust's `--otel` has set it up.
 
-OpenTelemetry has no histogram that is read instead of recorded, and recording each round trip would cost more
-than the round trip. So a histogram goes out as three counters, the ones that Prometheus has, too:
-`.count`, `.sum` and `.bucket`, which counts the values up to its attribute `le`.
+OpenTelemetry has no observable histogram, and recording each round trip would cost more than the round trip.
+So a histogram is exported as three counters, the same as in Prometheus: `.count`, `.sum` and `.bucket`, which
+counts the values up to its attribute `le`.
 """
 
 from collections.abc import Callable, Iterable, Iterator

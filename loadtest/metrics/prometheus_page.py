@@ -1,6 +1,7 @@
-"""The page that Prometheus reads: the table of series in its text format, or in OpenMetrics if asked for.
+"""The metrics page for Prometheus: the table of series in its text format, or in OpenMetrics on request.
 
-The library writes both formats and chooses. Nothing listens here: a server calls the WSGI application.
+The Prometheus client library chooses and writes the format. Nothing listens here: a server calls the WSGI
+application.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,8 @@
-"""The table of time series: what Prometheus and OpenTelemetry are told of a run under way.
+"""The table of time series: the metrics of a run in progress for Prometheus and OpenTelemetry.
 
-One row a metric, with how its values are read from the run; docs/metrics.md lists the same names. A counter
-never falls while a run goes on, and starts again with the next one. Labels come from fixed lists or from
-`BoundedNames`, so the number of series is bounded whatever a server sends.
+Each row is one metric and how its values are read from the run; docs/metrics.md lists the same names. A
+counter never falls during a run, and restarts with the next one. Labels come from fixed lists or from
+`BoundedNames`, so the number of series is bounded, whatever the server sends.
 """
 
 from collections.abc import Callable, Iterator, Mapping

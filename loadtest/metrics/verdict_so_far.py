@@ -1,16 +1,15 @@
-"""What a run under way has already failed, by the rules of its verdict.
+"""The failures of a run in progress, by the rules of its verdict.
 
-The rules of `loadtest.verdict` judge what has been recorded so far, so nothing here is a second opinion. They
-are made for a run that is over, so only one of their answers means something before that, FAIL, and it is one
-of two:
+The rules of `loadtest.verdict` judge the data recorded so far, so there is only one set of rules. They are
+made for a finished run; before its end only FAIL means something, and it is shown in one of two ways:
 
-    FAIL              no later data can change it: a message was lost, or more connections than are allowed
-    failing so far    the run would fail if it ended now, but what is still to come may outweigh it: a share
-                      of attempts, a rate of losses, a limit on a time
+    FAIL              later data cannot change it: a message was lost, or more connections than are allowed
+    failing so far    the run would fail if it ended now, but later data may outweigh it: a share of attempts,
+                      a rate of losses, a limit on a time
     no failure so far everything else. Nothing passes before the end
 
-Some items are judged at the end only: `latency` leaves the warm-up out and compares with a baseline, the
-server's log is read in full then, and which losses belong to a drill is known once its window is over.
+Some items are judged only at the end: `latency` excludes the warm-up and compares with a baseline, the
+server's log is then read in full, and a drill's losses are known only when its window is over.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""What the faults do to texts and histories. The texts are a client's; what is stored stays intact.
+"""How the faults alter texts and histories. The stored data stays intact.
 
-An altered text keeps its beginning, so that a client still recognises whose text it is, and sees that it is
-not what it sent. Another session's text is the latest that one said, so there must have been one.
+An altered text keeps its beginning, so that a client still recognises whose text it is and sees that it has
+changed. A foreign text is the latest one from another session, so another session must have sent one first.
 """
 
 import unicodedata

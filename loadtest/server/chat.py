@@ -1,8 +1,7 @@
 """The `emergence` endpoint, `/ws/{session_id}`: sessions with a login, a thread, history, answers and pushes.
 
-With `--mode chat` an assistant answers each chat request in a stream, and both are stored before. With
-`--mode ack` each message is acknowledged, as the application does without a chat backend, and nothing is
-stored.
+With `--mode chat` an assistant streams its answer to each chat request, after storing both. With `--mode ack`
+each message is acknowledged, as the application does without a chat backend, and nothing is stored.
 
 Malformed ids are refused with 400 before the upgrade, and every upgrade is refused with 503 while the
 database is down. A connection with a wrong login is accepted, sent the reason and closed with 4401, because a

@@ -1,6 +1,6 @@
 """How the application handled and logged the end of a connection, before and after its hotfix.
 
-A WebSocket handler ends in one of four ways. The hotfix was about telling them apart:
+A WebSocket handler ends in one of four ways. The hotfix made the application distinguish them:
 
     DISCONNECTED   starlette's WebSocketDisconnect: the client closed, vanished, or was found gone by a send
     AFTER_CLOSE    RuntimeError of starlette or uvicorn: the handler used a socket that was already closed

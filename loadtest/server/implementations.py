@@ -1,4 +1,4 @@
-"""The WebSocket implementations of uvicorn; each lends its transport to the faults."""
+"""uvicorn's WebSocket implementations, extended to give the faults access to their transport."""
 
 import asyncio
 import importlib.util

@@ -1,9 +1,9 @@
-"""The wire format of the `emergence` application, as text; nothing here does I/O.
+"""The wire format of the `emergence` application, as text. Nothing here does I/O.
 
-A server's frame has one or more JSON objects, one per line; a client's frame is exactly one object. What an
-acknowledgement echoes is kept as received and spliced into the reply as text: it was decoded once to check
-that it is JSON (RFC 8259), so the result is JSON too. The only change is that line breaks between tokens are
-removed, because readers of the server's frames split them at line breaks.
+A server's frame has one or more JSON objects, one per line; a client's frame is exactly one object. An
+acknowledgement echoes the client's JSON as received: the text is spliced into the reply without encoding it
+again. It was decoded once to check that it is JSON (RFC 8259), so the result is JSON too. Only line breaks
+between tokens are removed, because readers split the server's frames at line breaks.
 """
 
 import uuid

@@ -1,8 +1,8 @@
-"""Delivery of replies to a connection. Many faults strike here: replies lost, duplicated, reordered or late.
+"""Delivers replies to a connection. Many faults apply here: replies lost, duplicated, reordered or late.
 
-Without faults the handler itself sends a reply at once, so a slow reader slows the handler down. A delayed
-reply goes through a bounded queue: delays of successive replies overlap, and their order is kept. A reply
-held back for reordering is sent after the session's next one, or on its own after a timeout.
+Without faults the handler sends each reply at once, so a slow reader slows the handler down. A delayed reply
+goes through a bounded queue: delays of successive replies overlap, and their order is kept. A reply held back
+for reordering is sent after the session's next one, or alone after a timeout.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
-"""What faults do to the transport below a WebSocket.
+"""The faults of the transport below a WebSocket.
 
 ASGI has no message for what a broken server or its network does to a socket: RST, a frame that RFC 6455
-forbids, a socket that is never closed. So the implementations of `loadtest.server.implementations` lend
-their transport to the application, as an extension of the ASGI scope; `wire_of` returns it.
+forbids, a socket that is never closed. So the implementations in `loadtest.server.implementations` pass their
+transport to the application, as an extension of the ASGI scope; `wire_of` returns it.
 """
 
 import asyncio

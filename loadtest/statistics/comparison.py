@@ -1,4 +1,4 @@
-"""Is a release unchanged? Compares pairs of runs with the margins of all gates.
+"""Compares pairs of runs with the margins of all gates: is a release unchanged?
 
 Each kind of gate has its own estimate of the change and its bounds; the rule is the same for all
 (`loadtest.statistics.rule`):
@@ -8,10 +8,10 @@ Each kind of gate has its own estimate of the change and its bounds; the rule is
     a quantile between    share of the slow group, if the quantile itself cannot settle
     two groups of replies                                     (`mode_boundary`)
 
-A unit is one pair, or the pairs that share their process instances: what makes two starts of one server
-differ does not average out over such pairs. A gate that cannot be judged is INCONCLUSIVE if it is required;
-else it is left out (NOT_JUDGED) with its reason, and never in the way of a PASS. One that the rest of a
-duel will be able to judge is open (INCONCLUSIVE) at an early look. Unknown values are None, never NaN.
+A unit is one pair, or all pairs that share their process instances, because differences between two starts of
+one server do not average out over such pairs. A gate that cannot be judged is INCONCLUSIVE if it is required;
+otherwise it is left out (NOT_JUDGED) with its reason and does not prevent a PASS. At an early look, a gate
+that the rest of the duel can still judge is open (INCONCLUSIVE). Unknown values are None, never NaN.
 """
 
 from collections.abc import Mapping, Sequence

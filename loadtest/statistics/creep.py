@@ -1,21 +1,21 @@
 """Has a series of runs risen above its first level, in a step or by a slow creep?
 
-The newest runs are compared with the first ones (or with those of a pinned revision): the last third of the
-series, and to see a late step, the last 3, 6, 12 and so on up to half of that. If the level only ever rose,
-the mean of such a window is never above the newest level, nor that of the first runs below the first: a
-series fails only by a rise that is there. An extrapolated slope would overstate a step. Most runs of the
-window, three at least, must be above the margin themselves: a single slow run raises the mean of a short
-window by more than the deviation over a long series tells.
+The newest runs are compared with the first ones, or with those of a pinned revision. The newest are the last
+third of the series and, to detect a late step, also the last 3, 6, 12 and so on up to half of that. If the
+level only ever rose, the mean of such a window is never above the newest level, and the mean of the first
+runs never below the first: a series fails only if it has really risen. An extrapolated slope would overstate
+a step. Most runs of the window, at least three, must be above the margin themselves: a single slow run raises
+the mean of a short window by more than the deviation over a long series suggests.
 
 The deviation of a run is the larger of two estimates: from successive differences (von Neumann, "Distribution
 of the ratio of the mean square successive difference to the variance", Annals of Mathematical Statistics 12,
 1941), which a trend hardly affects, and from the spread within parts of the series, which slow waves affect
-less. The parts are the first runs, the newest, and those between, cut where that fits best: one step does not
-count as noise. The bounds are Student's t with the smaller number of degrees of freedom. Runs of one day
-share what is peculiar to that day, so days are the units if there are enough of them; with fewer, the noise
+less. The parts are the first runs, the newest, and those between, cut where that fits best, so that one step
+does not count as noise. The bounds are Student's t with the smaller number of degrees of freedom. Runs of one
+day share that day's conditions, so days are the units if there are enough of them; with fewer, the noise
 assumed for the gate is added between days.
 
-False FAIL of unchanged series, and power, are in tests/unit/statistics/test_creep.py.
+For false FAILs of unchanged series, and power, see tests/unit/statistics/test_creep.py.
 """
 
 import math

@@ -1,24 +1,24 @@
 """Bounds on the change of a rate of events (slow replies, lost connections) that come in clusters.
 
-Events of one cause come together: a pause of garbage collection slows fifty replies, a crash loses every
+Events with one cause come together: a garbage collection pause slows fifty replies, a crash loses every
 connection. So runs are the unit, not events. A run's count has the variance φ times its mean, where the
 dispersion φ is estimated from the runs of each side (Pearson's χ² / freedom; McCullagh and Nelder,
-"Generalized Linear Models", 1989, section 6.2.3), and never taken below 1, which is Poisson's.
+"Generalized Linear Models", 1989, section 6.2.3), and never taken below 1, the value for Poisson.
 
 The bounds invert a score test: the variance is that under the hypothesis, with both rates at their most
-likely values that differ by just so much (Miettinen and Nurminen, Statistics in Medicine 4, 1985; for rates
-Ng and Tang, 2005). Rates far from zero give nearly the same as Student's t over the pairs; near zero, where
-one side has no event at all, the score test has far more power.
+likely values given that difference (Miettinen and Nurminen, Statistics in Medicine 4, 1985; for rates Ng and
+Tang, 2005). Rates far from zero give nearly the same as Student's t over the pairs; near zero, where one side
+has no event at all, the score test has far more power.
 
-An upper bound, which a PASS needs, has a dispersion of at least 10 while fewer than 30 events were seen, and
-of at least 1 + 9 * 30 / events beyond: connections are lost by server or by proxy, replies are slow by pause,
-and hardly any event does not tell how many would come at once. A lower bound does not assume it.
+An upper bound, which a PASS needs, uses a dispersion of at least 10 for fewer than 30 events, and of at least
+1 + 9 * 30 / events for more: connections are lost by server or by proxy, replies are slow by pause, and a few
+events do not show how many would come at once. A lower bound does not assume this.
 
-If the χ² test at 5% does not tell the dispersion from Poisson's, it is averaged with 1, as if as many more
-runs had shown that, and the reference is the larger of the normal quantile and Student's t with twice the
-freedom times √φ. Otherwise it is √φ times Student's t. Simulated: an unchanged server FAILs less often than
-the level, for clusters of 2 to 60 events, Pareto ones and gamma rates alike; at the margin itself the level
-is kept within a third of it (tests/unit/statistics/test_event_counts.py).
+If the χ² test at 5% cannot distinguish the dispersion from Poisson's, it is averaged with 1, as if as many
+more runs had shown that, and the reference is the larger of the normal quantile and Student's t with twice
+the freedom times √φ. Otherwise it is √φ times Student's t. In simulations, an unchanged server FAILs less
+often than the level, for clusters of 2 to 60 events, Pareto clusters and gamma rates alike; at the margin
+itself the level is kept within a third of it (tests/unit/statistics/test_event_counts.py).
 """
 
 import math

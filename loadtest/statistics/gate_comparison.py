@@ -1,4 +1,4 @@
-"""The result of a gate, what all gates of a comparison share, and how their numbers are written."""
+"""The result of a gate, the data that all gates of a comparison share, and how their numbers are written."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,12 +1,12 @@
-"""What a release is judged by (`GATES`), and how much each may change before it matters.
+"""What a release is judged by (`GATES`), and how much each value may change before it matters.
 
 A margin is relative or absolute, whichever is larger: 5% of a 0.4 ms median is 20 µs, which no user and
 hardly any machine notices. Times are compared in logarithms, where a margin is ln(1 + margin / baseline);
 shares and rates by their difference.
 
-The gates are fixed; each team can set its own margins. `GATES` has the default margins; to judge by others,
-pass a comparison the same gates with other margins. Files store margins by gate. You name a gate as reports
-do, with enough words to identify it: `p99`, `outage`, `first reply`, `service p50`.
+The gates are fixed; each team can set its own margins. `GATES` has the default margins; to use others, pass a
+comparison the same gates with other margins. Files store margins by gate. You name a gate as reports do, with
+enough words to identify it: `p99`, `outage`, `first reply`, `service p50`.
 """
 
 import math

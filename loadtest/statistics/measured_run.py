@@ -1,4 +1,4 @@
-"""What a run is judged by: its histograms and losses, and the value of each gate.
+"""The data that a run is judged by: its histograms and losses, and the value of each gate.
 
     quantiles      ln of the quantile in µs
     drift          ln of the quantile's last third / first third of the run

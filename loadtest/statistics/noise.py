@@ -1,16 +1,16 @@
 """How much a gate's value differs from run to run of the same server: assumed, or measured over earlier runs.
 
 The history is all earlier fit runs of a plan, of any revision, on the same kind of machine. Change points
-(`loadtest.statistics.changes`) split a gate's series into segments of one level; the noise is what is left
+(`loadtest.statistics.changes`) split a gate's series into segments of one level. The noise is the deviation
 around the segments' means, with runs - segments degrees of freedom.
 
 Runs of one day resemble each other: the machine's neighbours, its temperature, a kernel. Where three days or
 more have two runs or more each, a one-way analysis of variance divides the noise into the part within a day
 and the part between days (Searle, Casella and McCulloch, "Variance Components", 1992, section 3.6), with
 Satterthwaite's (1946) freedom. The segments are then those of the days' means: days can be exchanged, runs of
-different days cannot, and change points among runs would take each unusual day for a level of its own. A pair
-made on one day has only the former part. Without that, such a pair is given the noise of all runs, which is
-no less; a pair of different days needs runs of eight different days.
+different days cannot, and change points among runs would treat each unusual day as a new level. A pair made
+on one day has only the part within a day. If the parts are unknown, such a pair gets the noise of all runs,
+which is no less; a pair of different days needs runs of eight different days.
 """
 
 import math

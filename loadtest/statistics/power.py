@@ -1,12 +1,12 @@
-"""Power of a planned comparison, computed before an hour is spent on runs: what would PASS, what would FAIL.
+"""The power of a planned comparison, computed before any run: which changes would PASS, which would FAIL.
 
-Most releases change nothing, and should PASS: the upper bound must lie below the margin. If the mean change
+Most releases change nothing, and should PASS: the upper bound must be below the margin. If the mean change
 has the deviation s, this happens with a probability of 80% when (t(95%) + t(80%)) s is at most
 ln(1 + margin), the usual sample size formula (Chow, Shao and Wang, "Sample Size Calculations", 2003,
 section 3.2). A change FAILs with 80% when it is beyond the margin by (t(1 - 5% / gates) + t(80%)) s. A
-pair's variance is twice a run's. A run's is the run-to-run noise, which more pairs average out but longer
-runs do not, plus the sampling error of its seconds, which both reduce. Slow replies and losses are simulated
-(`loadtest.statistics.rate_power`). Looks in between cost little and are left out.
+pair's variance is twice a run's. A run's variance is the run-to-run noise, which more pairs average out but
+longer runs do not, plus the sampling error of its seconds, which both reduce. Slow replies and losses are
+simulated (`loadtest.statistics.rate_power`). Early looks cost little and are ignored.
 """
 
 import math

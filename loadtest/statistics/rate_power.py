@@ -1,8 +1,8 @@
-"""Power of a planned comparison at the gates on counted events, by simulation.
+"""The power of a planned comparison at the gates on counted events, by simulation.
 
-The margin depends on the events that the baseline will have, and the bounds on how much runs will differ, so
-that no formula in the expected numbers comes true. Instead the gate itself judges made-up runs with events
-that come singly; clusters need more.
+The margin depends on the number of events in the baseline, and the bounds on how much runs differ, so no
+formula in the expected numbers is accurate. Instead the gate judges simulated runs with independent events;
+clusters need more.
 """
 
 import math

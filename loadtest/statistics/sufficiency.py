@@ -1,8 +1,8 @@
-"""Whether runs have what a gate needs, and if not, what is missing.
+"""Whether runs have the data that a gate needs, and if not, what is missing.
 
-Few runs: each has ten values beyond the quantile, so that no single one decides it, in ten seconds or more,
-which the bootstrap resamples. Four units or more: each run has one value beyond it, and each side ten,
-because the units' own spread tells how uncertain their quantiles are.
+Few units: each run needs ten values beyond the quantile, so that no single one decides it, in ten seconds or
+more, which the bootstrap resamples. Four units or more: each run needs one value beyond it, and each side
+ten, because the spread of the units shows how uncertain their quantiles are.
 """
 
 import math

@@ -2,7 +2,7 @@
 
 The estimate is the mean over the units of d = value(candidate) - value(baseline), in ln. With four or more
 units, their own spread gives Student's t, which is valid whatever makes runs differ. With fewer, that spread
-says too little, and each run's variance is taken from elsewhere:
+is too uncertain, and each run's variance comes from elsewhere:
 
     measured noise  the larger of the noise over earlier runs, which includes their sampling error, and the
                     block bootstrap of the run itself

@@ -1,4 +1,4 @@
-"""Gates on times: quantiles, the drift, and the share of a slow group where a quantile cannot settle."""
+"""Gates on times: quantiles, the drift, and the share of a slow group where a quantile cannot decide."""
 
 import math
 from collections.abc import Sequence

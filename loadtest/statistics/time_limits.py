@@ -1,10 +1,10 @@
 """Limits on a run's times: `p99=200ms`, `resume.p95=1s`, `push_gap=5s`.
 
-A limit needs no baseline: it says what is too slow for your users. Each belongs to the item whose question it
-answers: `connect.pNN` to connect, `resume.pNN` and `outage.pNN` to reconnect, `push_gap` (the longest one) to
-messaging, `pNN` (service time), `response.pNN` and `first_part.pNN` to latency. There are none by default.
+A limit needs no baseline: it says what is too slow for your users. Each belongs to one item: `connect.pNN` to
+connect, `resume.pNN` and `outage.pNN` to reconnect, `push_gap` (the longest one) to messaging, and `pNN`
+(service time), `response.pNN` and `first_part.pNN` to latency. There are none by default.
 
-When a quantile is too far out for the samples of a run, see `broken_beyond_chance`. Reading histograms does
+For a quantile that is too far out for a run's samples, see `broken_beyond_chance`. Reading histograms does
 not belong here; `loadtest.verdict.limits` judges.
 """
 
