@@ -191,10 +191,10 @@ class MidMessage(DropKind):
 class MidReply(DropKind):
     """A network lost while receiving: the socket closes while the server is answering.
 
-    FIN is in the packet with the requests, and RST follows in the loop's next iteration. So the server finds its
-    client gone when it sends the first answer, however distant or fast it is. RST alone may be too late: on a
-    busy machine the server may answer before this process sends it. Waiting for the first byte of an answer is
-    too late for a distant server. Without requests, RST follows the server's next unrequested data.
+    FIN is in the packet with the requests, and RST follows in the loop's next iteration. So the server finds
+    its client gone when it sends the first answer, however distant or fast it is. RST alone may be too late:
+    on a busy machine the server may answer before this process sends it. Waiting for the first byte of an
+    answer is too late for a distant server. Without requests, RST follows the server's next unrequested data.
     """
 
     name = "mid_reply"

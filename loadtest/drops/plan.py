@@ -125,7 +125,7 @@ class DropPlan:
     """The drops of a run.
 
     Args:
-        every_s: mean time in seconds that a session stays established before its own drop; 0 for no own drops.
+        every_s: mean seconds that a session stays established before its own drop; 0 for no own drops.
         weights: how often each kind occurs, relative to the others.
         seed: the run's seed.
         storms: in any order; they are sorted by time and numbered from 0.
@@ -198,8 +198,8 @@ class DropPlan:
     def _affects(self, number: int, session: int) -> bool:
         """Return whether a storm drops a session.
 
-        A hash decides: this runs for every storm each time a session is established, on the loop that measures, and
-        seeding a generator would take ten times as long.
+        A hash decides: this runs for every storm each time a session is established, on the loop that
+        measures, and seeding a generator would take ten times as long.
         """
         text = f"{self.seed}/storm/{number}/{session}"
         drawn = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -47,7 +47,7 @@ def mark_of(worker_id: str) -> str:
 
 
 def why_refused(worker_id: str, own: OwnWorkers) -> str:
-    """Return the reason for which a master refuses a new worker; empty if it admits the worker."""
+    """Return why a master refuses a new worker; empty if it admits the worker."""
     mark = mark_of(worker_id)
     if mark and mark != own.mark:
         return _FORKED_BY_ANOTHER
@@ -72,7 +72,7 @@ class AdmittingMaster(MasterRunner):
     """A master that refuses workers of other masters.
 
     Attributes:
-        closed_because: the reason for which no new worker may join now; empty if workers may join.
+        closed_because: why no new worker may join now; empty if workers may join.
     """
 
     closed_because = ""

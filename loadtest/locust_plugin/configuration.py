@@ -132,7 +132,7 @@ class Configuration:
         return own.pop()
 
     def _hide_host(self) -> None:
-        """Hide the values in the host's query from Locust; an option, which workers also receive, keeps them."""
+        """Hide the values in the host's query from Locust; an option, which workers also get, keeps them."""
         classes = {kind.host for kind in self._classes}
         given = self._environment.host or (classes.pop() if len(classes) == 1 else None)
         if given and public_host(given) != given:
@@ -158,9 +158,10 @@ class Configuration:
         return float(self.options.run_time) if self.options.run_time else None
 
     def settings(self, host: str, changes: Mapping[str, Any] | None = None) -> LoadSettings:
-        """Return the settings of the first class, with the secrets of all; settings of the run are equal in all.
+        """Return the settings of the first class, with the secrets of all classes.
 
-        Arguments and errors are those of `settings_by_class`.
+        Use it for settings of the whole run, which are the same in all classes. Arguments and errors are
+        those of `settings_by_class`.
         """
         of_first = next(iter(self.settings_by_class(host, changes).values()))
         return replace(of_first, secrets=self.secrets)
@@ -259,8 +260,9 @@ class Configuration:
     def check_users(self, by_class: Mapping[str, LoadSettings], users: int, workers: int = 1) -> None:
         """Check that `--ws-data` has a row for each session of a run with this many users.
 
-        With a load shape, the number of sessions is not known here. Locust balances all users over workers, but not
-        those of each class: any worker may run all users of a class, and the numbers of the others are then unused.
+        With a load shape, the number of sessions is not known here. Locust balances all users over workers,
+        but not those of each class: any worker may run all users of a class, and the numbers of the others
+        are then unused.
 
         Raises:
             InvalidSetting: there are too few rows.

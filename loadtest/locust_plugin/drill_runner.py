@@ -212,7 +212,7 @@ class DrillRunner:
 
 
 def _reason(error: Exception) -> str:
-    """Return the reason for which a command cannot be started, without the names of option and program."""
+    """Return why a command cannot be started, without the names of option and program."""
     if isinstance(error, InvalidSetting):
         return error.problem
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -34,8 +34,8 @@ _start_new_thread: Callable[..., int] = get_original("_thread", "start_new_threa
 def start_native_thread(function: Callable[..., object], arguments: tuple[object, ...]) -> int:
     """Start a real thread, for the engine's loop, although Locust has patched `threading`.
 
-    A blocking call in it, such as a dialect that opens a socket on the loop, gives it a hub with open files. Only
-    the thread itself can destroy that hub.
+    A blocking call in it, such as a dialect that opens a socket on the loop, gives it a hub with open files.
+    Only the thread itself can destroy that hub.
     """
 
     def run() -> None:

@@ -69,24 +69,24 @@ class Lifecycle(ABC):
 
     @property
     def concluding(self) -> bool:
-        """Whether a run is being ended, and its verdict made; nothing may interrupt that."""
+        """Whether a run is ending and its verdict is being made; nothing may interrupt that."""
         return self._finishing is not None and not self._finishing.ready()
 
     def wait_concluded(self) -> None:
-        """Wait until no run is being ended."""
+        """Wait until no run is ending."""
         if self._finishing is not None:
             self._finishing.join()
 
     @property
     def ending(self) -> bool:
-        """Whether the process ends already; a signal could only interrupt that."""
+        """Whether the process is already shutting down, which a signal could only interrupt."""
         return self._quitting
 
     def interrupted(self, _exit_code: int) -> bool:
-        """Take note that a signal asks the process to end; return whether Locust shuts down in good order.
+        """Note that a signal asks the process to end; return whether Locust shuts down in order.
 
         Args:
-            _exit_code: of the process, should there be nothing to judge.
+            _exit_code: the process's exit code if there is nothing to judge.
         """
         return True
 
@@ -99,7 +99,7 @@ class Lifecycle(ABC):
         """
 
     def listen(self) -> None:
-        """Listen to Locust's events from now on."""
+        """Start listening to Locust's events."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         # gevent's timers count from the time when its loop last ran: the imports would shorten --run-time.
         gevent.get_hub().loop.update_now()
@@ -167,13 +167,13 @@ class Lifecycle(ABC):
         self._finish()
 
     def _finish(self) -> None:
-        """End the current run in a greenlet of its own: Locust may kill the one that asks for it."""
+        """End the current run in a separate greenlet: Locust may kill the one that asks for it."""
         if not self.concluding:
             self._finishing = gevent.spawn(self._end_or_fail)
         self._finishing.join()
 
     def _end_or_fail(self) -> None:
-        """End the current run; an error there must reach the exit code: a greenlet would only print it."""
+        """End the current run; pass an error on to the exit code, because a greenlet would only print it."""
         try:
             self._end()
         except Exception as error:
@@ -213,7 +213,7 @@ class Lifecycle(ABC):
 
     @abstractmethod
     def _deliver(self, packed: PackedInterval, events: Iterable[LifecycleEvent] = ()) -> None:
-        """Handle an interval of this process's load; `events` are its own, with the secrets in them."""
+        """Handle an interval of this process's load; `events` are its events, including secrets."""
 
     # Failures of the tool itself.
 
@@ -244,7 +244,7 @@ class Lifecycle(ABC):
 
 
 def _described(failure: BaseException) -> str:
-    """Return an exception's name and text; only the name if `__str__` of a user's exception raises."""
+    """Return an exception's name and text; only the name if a user's exception raises in `__str__`."""
     name = type(failure).__name__
     try:
         return f"{name}: {failure}"

@@ -39,7 +39,7 @@ class LiveViews:
         self._watched = False
 
     def start(self) -> None:
-        """Start those that are asked for.
+        """Start the live views that the options ask for.
 
         Raises:
             InvalidSetting: the port of `--ws-prometheus` is taken.
@@ -71,16 +71,16 @@ class LiveViews:
         self._watched = True
 
     def details(self, manifest: Manifest, *, watched: bool) -> Details | None:
-        """Return what keeps the details of a run; None where there is no live view.
+        """Return the object that keeps a run's details; None without a live view.
 
         Args:
-            manifest: of the run.
-            watched: whether a terminal shows details, too.
+            manifest: the run's manifest.
+            watched: whether a terminal also shows details.
         """
         return Details(manifest) if self._watched or watched else None
 
     def begin(self, manifest: Manifest, recording: Recording) -> None:
-        """Show a run from now on."""
+        """Show this run."""
         self.latest.begin(
             ShownRun(
                 manifest=manifest,

@@ -14,7 +14,7 @@ def user_class(locustfile: Path, name: str | None = None) -> type[WebSocketUser]
 
     Args:
         locustfile: the file.
-        name: of the class; None for the only one.
+        name: name of the class; None for the only one.
 
     Raises:
         UsageError: the file cannot be loaded, has no such class, or has several and no name is given.
@@ -37,7 +37,7 @@ def user_class(locustfile: Path, name: str | None = None) -> type[WebSocketUser]
 
 
 def _where(error: BaseException, locustfile: Path) -> str:
-    """Return the last line of the file that ran; a SyntaxError names its own."""
+    """Return the file's last line that was executed; empty for a SyntaxError, whose text has the line."""
     if isinstance(error, SyntaxError):
         return ""
     frames = [

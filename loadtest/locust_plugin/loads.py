@@ -76,7 +76,7 @@ class Loads:
                 load.stop_user(numbers)
 
     def begin_ending(self) -> None:
-        """Begin the run's end: what the server ends from now on is not counted."""
+        """Begin the run's end: connections that the server ends from now on are not counted."""
         for load in self._loads.values():
             load.begin_ending()
 
@@ -84,7 +84,7 @@ class Loads:
         """Stop all sessions, deliver the last intervals, and end the engines' threads.
 
         Raises:
-            Exception: what the first load raised; the others are finished all the same.
+            Exception: raised by the first load that failed; the others are finished all the same.
         """
         ending = [gevent.spawn(load.finish) for load in self._loads.values()]
         gevent.joinall(ending)

@@ -31,7 +31,7 @@ def only_on_request(options: Any) -> None:
 
 
 def other_tables(runner: Any) -> list[Table]:
-    """Return tables of the requests that are not the sessions', of their errors, and of users' exceptions."""
+    """Return tables of requests outside the sessions, of their errors, and of users' exceptions."""
     rows = [row for (_, method), row in runner.stats.entries.items() if method != METHOD]
     errors = [error for error in runner.stats.errors.values() if error.method != METHOD]
     requests = bounded(
@@ -75,7 +75,7 @@ def _cells(row: Any) -> tuple[str, ...]:
 
 
 def _times(row: Any) -> Iterator[str]:
-    """Yield percentiles of a row as far as its requests carry them, and the longest time."""
+    """Yield a row's percentiles for which it has enough requests, and the longest time."""
     timed = row.num_requests - row.num_none_requests
     for percentile in (50, 95, 99):
         carried = carries(timed, percentile)

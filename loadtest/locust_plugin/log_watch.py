@@ -69,10 +69,10 @@ def check_logs(settings: LogSettings) -> None:
 
 @dataclass(slots=True)
 class _Printed:
-    """What a command has printed. Run again, it prints these records once more: each is skipped once.
+    """The records of a command's first output, to skip each of them once in the second.
 
     Several records may have the newest time, above all in a log with whole seconds. The second output may
-    have more of that time, and in another order, so those are known by their texts.
+    have more records with that time, and in another order, so those are identified by their texts.
     """
 
     newest_ns: int = 0  # by the server's clock
@@ -92,7 +92,7 @@ class _Printed:
             self.at_newest[_text_hash(record)] += 1
 
     def pass_over(self, record: LogRecord) -> bool:
-        """Pass over a record of the second output if the first had it; return whether it had."""
+        """Skip a record of the second output if the first had it; return whether it had."""
         if record.at_ns is None or record.arrival:
             self.untimed -= 1
             return self.untimed >= 0
@@ -105,7 +105,7 @@ class _Printed:
 
 
 def _text_hash(record: LogRecord) -> int:
-    """Hash of a record's head: where the first output ended, the lines under it may have been cut off."""
+    """Hash of a record's head: at the end of the first output, the lines below it may have been cut off."""
     return hash((record.logger, record.message))
 
 
@@ -123,12 +123,12 @@ class LogWatch:
     """Follows the logs of a run and records their relevant lines.
 
     Args:
-        settings: which logs to follow, and how to read them.
+        settings: the logs to follow, and how to read them.
         run: the run directory.
         run_id: the run's id.
         secrets: returns the texts that must not be written.
         failed: called with an error that ends the recording of the log.
-        tell: called with what is kept of the records that come while the run goes on.
+        tell: called with the kept records that arrive during the run.
 
     Raises:
         InvalidSetting: a log cannot be followed, or the command cannot be started.
@@ -165,13 +165,13 @@ class LogWatch:
         self._greenlet = gevent.spawn(self._keep_looking)
 
     def learn(self, events: Iterable[Lifecycle]) -> None:
-        """Take the ids that the server gave to sessions, so that records which name them are known."""
+        """Store the ids that the server gave to sessions, to recognise records that name them."""
         for event in events:
             if event.known_as:
                 self._known.add(event.session, event.known_as)
 
     def _command(self, command: str) -> _Followed:
-        """Start the command. Files name only its program, since its arguments may contain secrets."""
+        """Start the command. Files name only its program, because its arguments may contain secrets."""
         return _Followed(
             Path(command_words(command, COMMAND_OPTION)[0]).name,
             follow_command(command, format=self._settings.format),
@@ -199,19 +199,19 @@ class LogWatch:
         return active
 
     def _warn(self, followed: _Followed) -> None:
-        """Warn at once, and once, that a command failed: the rest of the run goes without its log."""
+        """Warn once, at once, that a command failed: the rest of the run has no log from it."""
         if followed.follower.status and not followed.told:
             followed.told = True
             problem = f"{followed.name}: {followed.follower.problem}"
             logger.warning("server log: %s", public_line(problem, self._secrets()))
 
     def _take(self, followed: _Followed, records: list[LogRecord], before: _Printed | None = None) -> bool:
-        """Keep what matters of these records; return whether any was relevant.
+        """Keep the relevant parts of these records; return whether any record was relevant.
 
         Args:
             followed: their log.
             records: new records.
-            before: what the same command printed when it was run first; those records are passed over.
+            before: the first output of the same command; its records are skipped.
         """
         if before is not None:
             records = [record for record in records if not before.pass_over(record)]
@@ -226,7 +226,7 @@ class LogWatch:
         return any(logged.log_class is not LogClass.OTHER for logged in kept)
 
     def _of_this_run(self, kept: Iterable[KeptRecord]) -> Iterator[KeptRecord]:
-        """Yield records of which no time says that they are older than the run."""
+        """Yield the records that are not known to be older than the run."""
         for record in kept:
             if record.live or record.arrival or record.at_ns is None or record.at_ns >= self._started_unix_ns:
                 yield record
@@ -235,10 +235,10 @@ class LogWatch:
         return msgspec.structs.replace(record, text=public_line(record.text, self._secrets()))
 
     def finish(self) -> None:
-        """Follow the logs until they fall silent, then close them.
+        """Follow the logs until no new lines appear, then close them.
 
         Raises:
-            ResultsUnwritable: what was read cannot be written.
+            ResultsUnwritable: records cannot be written.
         """
         self._greenlet.kill()
         try:
@@ -304,7 +304,7 @@ def _unread(followed: _Followed, before: _Followed) -> str:
 
 
 def _reaches_back(followed: _Followed, printed: _Printed) -> bool:
-    """Whether a command that was run again showed all that came after its first output."""
+    """Whether the second output of a command covers everything since the end of the first."""
     if printed.newest_ns:
         return printed.met
     return printed.untimed <= 0 and followed.follower.status == 0

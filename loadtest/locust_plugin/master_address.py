@@ -27,11 +27,11 @@ _ALL_INTERFACES = ("*", "0.0.0.0", "::")  # noqa: S104 - as the user may give it
 
 
 class OwnWorkers:
-    """The workers that this process forks, if it is a master with `--processes`, or is one of them.
+    """The workers that this process forks as a master with `--processes`, or to which it belongs.
 
     Attributes:
-        mark: names the run of this master and its workers; empty without `--processes`.
-        closed: whether the master takes no other workers.
+        mark: identifies the run of this master and its workers; empty without `--processes`.
+        closed: whether the master accepts no other workers.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class OwnWorkers:
         self._master = 0
 
     def complete(self, options: argparse.Namespace) -> argparse.Namespace:
-        """Complete Locust's parsed options: where the master listens, and where its workers find it."""
+        """Complete Locust's parsed options: the master's address, and where its workers connect."""
         forks = bool(options.processes) and not (options.worker or options.master)
         given = options.master_bind_port is not None or options.master_bind_host is not None
         host = options.master_bind_host or LOOPBACK
@@ -75,7 +75,7 @@ class OwnWorkers:
             end_with_parent(self._master)
 
     def forked_all(self) -> None:
-        """Give the reserved port back: all workers are forked, and the master listens."""
+        """Release the reserved port: all workers are forked, and the master listens."""
         self._forking = False
         if self._reserved is not None:
             self._reserved.close()

@@ -29,7 +29,7 @@ _App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def guarded(page: _App) -> _App:
-    """Return an application that answers GET and HEAD of `/metrics` with a page, if asked by an own name."""
+    """Return an application that serves a page at `/metrics` for GET and HEAD, to local host names only."""
     names = Names(None, None)
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -71,5 +71,5 @@ class MetricsServer:
         logger.info("metrics for Prometheus: http://%s:%d%s", LOOPBACK, port, PATH)
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.stop(timeout=0)

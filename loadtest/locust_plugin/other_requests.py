@@ -13,12 +13,12 @@ from loadtest.locust_plugin.stats import METHOD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherRequests:
-    """Requests that are not the sessions', and exceptions of users.
+    """Requests outside the sessions, and exceptions of users.
 
     Args:
         made: number of requests.
-        failed: how many of them failed.
-        exceptions: exceptions that tasks raised.
+        failed: number of failed requests.
+        exceptions: number of exceptions that tasks raised.
     """
 
     made: int = 0
@@ -41,7 +41,7 @@ class OtherRequests:
 
 
 def other_requests(runner: Any) -> OtherRequests:
-    """Return the requests of a runner that are not the sessions', on a master those of all its workers."""
+    """Return a runner's requests outside the sessions; on a master, those of all its workers."""
     rows = [row for (_, method), row in runner.stats.entries.items() if method != METHOD]
     return OtherRequests(
         made=sum(row.num_requests for row in rows),

@@ -23,11 +23,11 @@ _NS_PER_MS = 1e6
 
 
 class MessageFailed(Exception):
-    """A message that counts against `messaging`; the text is its error."""
+    """A message that counts against `messaging`; the exception's text is the error."""
 
 
 def fire_requests(hook: Any, interval: Interval, packed: PackedInterval, names: dict[str, str]) -> None:
-    """Tell listeners of Locust's `request` of an interval's messages.
+    """Fire Locust's `request` event for the messages of an interval.
 
     Args:
         hook: Locust's `events.request`.
@@ -55,7 +55,7 @@ def _is_locusts(listener: Callable[..., Any]) -> bool:
 
 
 def _round_trips(interval: Interval, names: dict[str, str]) -> Iterator[tuple[str, int]]:
-    """Yield each round trip with the name of its request, or that of Locust's row."""
+    """Yield each round trip with the name of its request, or of Locust's row if it has none."""
     named: Counter[int] = Counter()
     for name, samples_ns in interval.named.items():
         named.update(samples_ns)

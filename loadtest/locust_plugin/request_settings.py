@@ -34,8 +34,8 @@ def request_headers(headers: Headers, origin: str | None) -> Headers:
     """Return the headers that a run adds to each upgrade request.
 
     Args:
-        headers: of `--ws-header`.
-        origin: of `--ws-origin`, None if it is not given.
+        headers: the headers of `--ws-header`.
+        origin: the value of `--ws-origin`, None if it is not given.
 
     Raises:
         InvalidSetting: a header cannot be sent, or the two contradict each other.

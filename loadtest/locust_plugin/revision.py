@@ -57,8 +57,8 @@ class Revision:
 
     Args:
         name: its name.
-        source: an option, a header, a field or a variable; empty for `unnamed`.
-        said: what the server said of it, if `name` was given.
+        source: the option, header, field or variable that named it; empty for `unnamed`.
+        said: the revision that the server named, if `name` was given.
     """
 
     name: str
@@ -71,14 +71,14 @@ Ask = Callable[[str], Answer]
 
 
 def asking(settings: LoadSettings) -> Ask:
-    """Return what asks the server of a run, with the headers that its sessions send."""
+    """Return a function that queries the server of a run, with the headers that its sessions send."""
     return cache(
         partial(ask, settings.engine.target, headers=settings.engine.headers, proxy=settings.engine.proxy)
     )
 
 
 def public_health(answer: Answer, settings: LoadSettings) -> Health:
-    """Return the health without what the server echoes of the run's secrets."""
+    """Return the health response without secrets of the run that the server echoed."""
     problem = public_line(answer.health.problem, settings.secrets)
     return msgspec.structs.replace(answer.health, problem=problem)
 
@@ -95,7 +95,7 @@ def find_revision(
 
     Args:
         settings: settings of the run.
-        ask: asks the server.
+        ask: queries the server.
         health_path: path of the health endpoint, None if there is none.
         probed: whether this is a probe, whose option has another name and which needs no baseline.
         environment: the process's environment variables.
@@ -119,7 +119,7 @@ def find_revision(
 
 
 def _given(name: str, search: "_Search") -> Revision:
-    """Return the revision that a person named, with what the server says, and warn if that is another."""
+    """Return the revision given as an option, with the server's own, and warn if they differ."""
     heard = list(search.named_by_header()) or list(search.named_by_health())
     said = [SaidRevision(name=one.name, source=one.source) for one in heard]
     doubts = [revision_doubt(name, one) for one in said]
@@ -135,7 +135,7 @@ class _Search:
     """Looks for a revision in each source.
 
     Attributes:
-        answers: what the server answered to each request, for people.
+        answers: the server's answers to the requests, in readable form.
     """
 
     def __init__(self, settings: LoadSettings, ask: Ask, health_path: str | None) -> None:
@@ -145,14 +145,14 @@ class _Search:
         self._health_path = health_path
 
     def reasons(self) -> Iterator[str]:
-        """Yield why the server named no revision: its answers, and that it has no health endpoint."""
+        """Yield why the server named no revision: its answers, or a missing health endpoint."""
         yield from self.answers
         if self._health_path is None:
             dialect = self._settings.engine.config.dialect.name
             yield f"the dialect {dialect} has no health endpoint (health_path)"
 
     def named_by_header(self) -> Iterator[Revision]:
-        """Yield the revision in the header that was asked for, if there is one."""
+        """Yield the revision in the header of `--ws-revision-header`, if there is one."""
         header = self._settings.revision_header
         if header is None:
             return
@@ -172,7 +172,7 @@ class _Search:
         )
 
     def _paths(self) -> Iterator[str]:
-        """Yield the health endpoint's path and the WebSocket's, which needs no session's own values here."""
+        """Yield the paths of the health endpoint and of the WebSocket, with its placeholders filled in."""
         if self._health_path is not None:
             yield self._health_path
         yield _PLACEHOLDER.sub("revision", self._settings.engine.config.dialect.path.partition("?")[0])
@@ -188,7 +188,7 @@ class _Search:
                 yield Revision(name, f"{field} in {_get(self._health_path)}")
 
     def named_by(self, environment: Mapping[str, str]) -> Iterator[Revision]:
-        """Yield the commit that the CI job builds, if it is one."""
+        """Yield the commit that the CI job builds, if this is a CI job."""
         for variable in VARIABLES:
             if name := self._cleaned(environment.get(variable, "")):
                 yield Revision(name, variable)
@@ -204,7 +204,7 @@ class _Search:
         return answer
 
     def _cleaned(self, text: str) -> str:
-        """Return a text as a revision's name; empty if it names none, or holds a secret."""
+        """Return a text as a revision's name; empty if it names none, or contains a secret."""
         text = text[:_MOST_READ]
         if without_secrets(text, self._settings.secrets) != text:
             return ""
@@ -217,7 +217,7 @@ def _get(path: str) -> str:
 
 
 def _fields_of(body: bytes) -> dict[str, str]:
-    """Return the fields of `FIELDS` that are texts or numbers, these as written: version 1.10 is not 1.1."""
+    """Return the texts and numbers among `FIELDS`; numbers as written, because version 1.10 is not 1.1."""
     try:
         found = _fields(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

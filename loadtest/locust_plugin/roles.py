@@ -55,7 +55,7 @@ def attach(environment: Environment, base: type) -> None:
 
 
 def _write_for_ci(environment: Environment, base: type, error: str) -> None:
-    """Leave for CI what was asked for: nothing is judged, because of an error."""
+    """Write the files for CI: nothing was judged, because of an error."""
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     try:
         ci_output(environment.parsed_options, classes).admissible().write(nothing_judged(error))
@@ -113,5 +113,5 @@ def _result(environment: Environment) -> Any:
 
 @cache
 def _handle_interrupts() -> None:
-    """Handle signals, once in a process."""
+    """Handle signals, once per process."""
     Interrupts(_lifecycles).listen()

@@ -24,14 +24,14 @@ _AT_ONCE: Callable[[Any], float] = constant(0)  # Locust's default
 
 
 def is_script(task: Any) -> bool:
-    """Return whether a task is a coroutine function, or a TaskSet that has one."""
+    """Return whether a task is a coroutine function, or a TaskSet that contains one."""
     if isinstance(task, type):
         return any(map(is_script, getattr(task, "tasks", ())))
     return inspect.iscoroutinefunction(task) or inspect.isasyncgenfunction(task)
 
 
 def has_script(kind: Any) -> bool:
-    """Return whether a user class has asynchronous tasks left."""
+    """Return whether a user class still has asynchronous tasks."""
     return any(map(is_script, kind.tasks))
 
 
@@ -40,11 +40,11 @@ def script_of(kind: Any, base: Any) -> Script | None:
 
     Args:
         kind: the class.
-        base: `WebSocketUser`, whose own wait time is not for scripts.
+        base: `WebSocketUser`, whose default wait time does not apply to scripts.
 
     Raises:
-        ScriptMistake: a task has other arguments, or cannot be part of a script.
-        UsageError: `--tags` has left the class no script.
+        ScriptMistake: a task has wrong arguments, or cannot be part of a script.
+        UsageError: `--tags` has removed all tasks of the class's script.
     """
     _check_weights(kind)
     if not has_script(kind):
@@ -94,7 +94,7 @@ def _check_arguments(task: Any, where: str) -> None:
 
 
 def _check_weights(kind: Any) -> None:
-    """Refuse async tasks that Locust leaves out in silence, because their weight is none."""
+    """Refuse async tasks with a weight below 1, which Locust would silently leave out."""
     for base in kind.__mro__:
         for name, member in vars(base).items():
             weight = getattr(member, "locust_task_weight", 1)
@@ -142,7 +142,7 @@ def _checked_start(on_start: Any, name: str) -> Task | None:
 
 
 def _check_others(kind: Any) -> None:
-    """Refuse what looks like a script and is none."""
+    """Refuse tasks and hooks that look like a script but cannot be one."""
     name = kind.__name__
     if inspect.iscoroutinefunction(kind.on_stop):
         raise ScriptMistake(

@@ -31,7 +31,7 @@ AllSecrets = Callable[[], Secrets]
 
 
 def scrubbed(text: str, secrets: AllSecrets) -> str:
-    """Return a text of any number of lines, bounded, without secrets and without commands to a CI job."""
+    """Return a text, shortened if it is too long, without secrets and without commands to a CI job."""
     begun = beginning(text)
     return without_commands(without_secrets(begun, secrets())) + ("" if begun == text else _LEFT_OUT)
 
@@ -41,7 +41,7 @@ _FORMAT: Final = logging.Handler.format
 
 
 def _scrub_records(secrets: AllSecrets) -> None:
-    """Scrub what handlers make of records: those there are, and those that a locustfile adds later."""
+    """Scrub formatted records in all handlers, including those that a locustfile adds later."""
 
     def format_scrubbed(handler: logging.Handler, record: logging.LogRecord) -> str:
         return scrubbed(_FORMAT(handler, _without_data(record)), secrets)
@@ -50,9 +50,9 @@ def _scrub_records(secrets: AllSecrets) -> None:
 
 
 def _without_data(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a record; one of the websockets library without the data of frames and headers.
+    """Return a record; if it is from the websockets library, without the data of frames and headers.
 
-    It is changed before it is formatted: a formatter may escape, as one for JSON does.
+    It is changed before it is formatted, because a formatter may escape text, for example for JSON.
     """
     if record.name.partition(".")[0] != _LIBRARY:
         return record
@@ -70,7 +70,7 @@ def _message_without_data(message: str) -> str:
 
 
 class _ScrubbedErrors:
-    """Standard error for what gevent writes of exceptions that nobody caught."""
+    """Standard error for gevent's output about uncaught exceptions, scrubbed."""
 
     def __init__(self, secrets: AllSecrets) -> None:
         self._secrets = secrets
@@ -83,7 +83,7 @@ class _ScrubbedErrors:
 
 
 def keep_out_of_output(secrets: AllSecrets, runner: Any) -> None:
-    """Keep secrets out of this process's logs, tracebacks and of the exceptions that Locust collects.
+    """Keep secrets out of this process's logs and tracebacks, and out of the exceptions that Locust collects.
 
     Args:
         secrets: the texts that must not be shown.
@@ -101,7 +101,7 @@ def keep_out_of_output(secrets: AllSecrets, runner: Any) -> None:
 
 
 def _keep_out_of_exceptions(secrets: AllSecrets, runner: Any) -> None:
-    """Scrub the exceptions of users' own tasks, which the web page and Locust's report show."""
+    """Scrub the exceptions of users' tasks, which the web page and Locust's report show."""
     collect = runner.log_exception
 
     def log_exception(node_id: str, msg: str, formatted_tb: str) -> None:

@@ -35,9 +35,8 @@ class _Row:
     Args:
         name: the row's name in the table.
         errors: returns how often each error of the row occurred in an interval; None if none is listed.
-        requests: names of the counts that add up to its requests; one that ends with a dot stands for all
-            that begin with it.
-        failures: names of the counts that add up to its failures, likewise.
+        requests: names of the counts that add up to its requests; a name that ends with a dot is a prefix.
+        failures: names of the counts that add up to its failures, in the same form.
         tags: tags of the histograms with its times.
     """
 
@@ -117,7 +116,7 @@ _SECONDS_KEPT = 60
 
 
 class Entry(StatsEntry):
-    """A row that prints fractions of milliseconds and whose memory does not grow with the run."""
+    """A row that shows fractions of milliseconds, with bounded memory."""
 
     def extend(self, other: StatsEntry) -> None:
         """Add a delta; delete per-second counts that are no longer needed."""
@@ -161,7 +160,7 @@ def install(stats: RequestStats, users: Sequence[str] = ()) -> None:
 
     Args:
         stats: Locust's statistics.
-        users: names of the user classes in a run of several: each has rows of its own.
+        users: names of the user classes in a run with several: each has its own rows.
     """
     for user in users or (None,):
         for row in ROWS:
@@ -176,7 +175,7 @@ def feed(stats: RequestStats, packed: PackedInterval, windows: Windows = NO_WIND
     Args:
         stats: Locust's statistics.
         packed: the interval.
-        windows: of the run's drills, whose losses are left out.
+        windows: windows of the run's drills, whose losses are left out.
     """
     _, packed = split_losses(packed, windows)
     for row in ROWS:
@@ -191,7 +190,7 @@ def feed(stats: RequestStats, packed: PackedInterval, windows: Windows = NO_WIND
 
 
 def _feed_names(stats: RequestStats, packed: PackedInterval) -> None:
-    """Add the round trips of requests by their names; they are among those of `round trip`, and in no sum."""
+    """Add round trips of requests by name; they are part of `round trip` and not summed again."""
     for tag in packed.histograms:
         if tag.startswith(NAMED):
             row = _Row(name_of(tag), None, (), (), (tag,))
@@ -209,7 +208,7 @@ def _named(row: _Row, user: str | None) -> str:
 
 
 def _entry(stats: RequestStats, name: str) -> StatsEntry:
-    """Return the row of this name, which is made if there is none."""
+    """Return the row with this name; create it if necessary."""
     key = (name, METHOD)
     if not isinstance(stats.entries.get(key), Entry):
         stats.entries[key] = Entry(stats, name, METHOD, stats.use_response_times_cache)
@@ -227,7 +226,7 @@ def _delta(stats: RequestStats, row: _Row, packed: PackedInterval) -> StatsEntry
 
 
 def _new_delta(stats: RequestStats, name: str, requests: int, failures: int) -> StatsEntry:
-    """Return an entry with these requests, which still lacks their times."""
+    """Return an entry with these requests, without their times."""
     delta = StatsEntry(stats, name, METHOD)
     now_s = time.time()
     delta.last_request_timestamp = now_s

@@ -40,9 +40,9 @@ _NEVER_SECRET: Final = frozenset({"history"})
 
 
 class Names:
-    """The names under which the page may be asked for.
+    """The host names that the page accepts.
 
-    Addresses are: a browser that was deceived asks for a name.
+    Addresses are always accepted: a deceived browser requests the page by name.
 
     Args:
         web_host: `--web-host`.
@@ -59,15 +59,15 @@ class Names:
         return name in self._names or name.endswith(".localhost") or _is_address(name)
 
     def has_origin(self, origin: str, host: str) -> bool:
-        """Return whether an `Origin` is this page's, asked for by this `Host`.
+        """Return whether an `Origin` is this page's, for a request with this `Host`.
 
-        A proxy may put its own name for the page into `Host`; the browser's is the display name.
+        A proxy may put its own name for the page into `Host`; the browser uses the display name.
         """
         return _split(origin).netloc == host or (_split(origin).hostname or "") == self._displayed != ""
 
 
 def _host_of(given: str) -> str:
-    """Return the host of a URL or of a `Host` header, in small letters; empty if it is malformed."""
+    """Return the host of a URL or of a `Host` header, in lower case; empty if it is malformed."""
     return _split(given if "://" in given else f"//{given}").hostname or ""
 
 
@@ -102,7 +102,7 @@ def guard(
         names: names of the page.
         check: called with the form; if it raises a LoadtestError, the page shows its text.
         shown_host: returns the server's URL as the page shows it, without secrets.
-        secrets: texts that no answer may hold.
+        secrets: texts that no answer may contain.
     """
 
     def before() -> Response | None:
@@ -146,7 +146,7 @@ def _refused_user() -> Response | None:
 
 
 def _refused_form(check: Callable[[Mapping[str, str]], object], shown_host: str | None) -> Response | None:
-    """Leave out what the user did not change; return why the form is refused, None if it is not."""
+    """Remove unchanged values from the form; return the refusal, None if the form is accepted."""
     form = MultiDict(request.form)
     for secret in _SECRETS:
         if not form.get(secret):
@@ -164,7 +164,7 @@ def _refused_form(check: Callable[[Mapping[str, str]], object], shown_host: str 
 
 
 def _scrubbed(response: Response, secrets: Secrets) -> Response:
-    """Return an answer without secrets; the page's own files, and tables on disk, are sent as they are."""
+    """Return an answer without secrets; the page's own files, and tables on disk, are sent unchanged."""
     if response.direct_passthrough or response.is_streamed:
         return response
     if response.mimetype == "application/json":
@@ -175,7 +175,7 @@ def _scrubbed(response: Response, secrets: Secrets) -> Response:
 
 
 def _page(text: str, secrets: Secrets) -> str:
-    """Return a page without secrets: the data in it, which the rest of it only draws."""
+    """Return a page without secrets in its data; the rest of the page only draws the data."""
     found = _ARGUMENTS.search(text)
     if found is None:
         return without_secrets(text, secrets)

@@ -58,12 +58,12 @@ _TAB_SCRIPT: Final = f'<script src="./{KEY}/tab.js" defer></script></body>'
 
 
 def add_tab(web_ui: Any, latest: LatestRun, form: Callable[[], StartForm]) -> None:
-    """Add the tab to Locust's page, and its page to the app. Call it before the app answers anybody.
+    """Add the tab to Locust's page, and its page to the app. Call it before the app serves requests.
 
     Args:
         web_ui: Locust's web UI.
         latest: holds the latest run.
-        form: returns the start form as it stands.
+        form: returns the start form with its current values.
     """
     prefix = web_ui.app.blueprints["locust"].url_prefix or ""
     web_ui.app.register_blueprint(_blueprint(web_ui, latest, form), url_prefix=f"{prefix}/{KEY}")
@@ -126,7 +126,7 @@ def _no_report() -> Response:
 
 
 def _plain(answer: Response) -> Response:
-    """Return an answer that no browser keeps, guesses the type of, or tells other pages about."""
+    """Return an answer that browsers do not cache, sniff, or disclose in referrers."""
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Referrer-Policy"] = "no-referrer"
@@ -134,7 +134,7 @@ def _plain(answer: Response) -> Response:
 
 
 def _with_tab_script(answer: Response) -> Response:
-    """Add the tab's script to Locust's page, which has no place for one."""
+    """Add the tab's script to Locust's page, which has no extension point for scripts."""
     if request.endpoint == "locust.index" and answer.mimetype == "text/html":
         answer.set_data(answer.get_data(as_text=True).replace("</body>", _TAB_SCRIPT))
     return answer

@@ -44,9 +44,9 @@ VERSION = metadata.version(DISTRIBUTION)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Message from a worker to its master, with one of its parts set, or none.
+    """Message from a worker to its master, with at most one of its parts set.
 
-    With none, it says that the worker's part of the run has begun.
+    With none, it reports that the worker's part of the run has begun.
 
     Args:
         version: the worker's version of loadtest.
@@ -55,7 +55,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         failed: why the worker has failed; intervals it has not sent are lost.
         by_user: whether it failed because of a mistake in the user's dialect, which ends the run.
         finished: whether all intervals have been sent.
-        token: one that the worker's token command has printed: the master must keep it secret.
+        token: a token printed by the worker's token command: the master must keep it secret.
     """
 
     version: str
@@ -75,12 +75,12 @@ class DrillsMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workers:
-    """A master's view of its workers.
+    """A master's record of its workers.
 
     Args:
         runner: Locust's master runner.
         take: called with every interval, which has its worker's number.
-        end: called with the mistake in the user's dialect for which a worker has failed.
+        end: called with the mistake in the user's dialect that made a worker fail.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class Workers:
 
     @property
     def tokens(self) -> Iterable[str]:
-        """The latest tokens that workers log in with; those of earlier runs are still secrets."""
+        """The workers' latest tokens; those of earlier runs are still secrets."""
         return tuple(token for tokens in self._tokens.values() for token in tokens)
 
     def _on_message(self, msg: Any, **_kwargs: Any) -> None:
-        """Handle a worker's message; one that cannot be read makes the worker missing."""
+        """Handle a worker's message; an unreadable one makes the worker missing."""
         worker = self._runner.get_worker_index(msg.node_id)
         try:
             self._take_message(worker, msgspec.convert(msg.data, Message))
@@ -164,7 +164,7 @@ class Workers:
         self._unreadable.add(worker)
 
     def tell_windows(self, windows: Windows) -> None:
-        """Tell all workers which times belong to drills, if there are, or were, any."""
+        """Send all workers the windows of drills, if there are or were any."""
         before, self._windows = self._windows, windows
         if not (before.spans or windows.spans):
             return
@@ -192,7 +192,7 @@ class MasterConnection:
     Args:
         runner: Locust's worker runner.
         finish: called when the master asks the worker to finish.
-        take_windows: called with a run and the times of it that belong to drills.
+        take_windows: called with a run id and the windows of its drills.
 
     Attributes:
         run_id: the run that messages belong to; set it when a run begins.

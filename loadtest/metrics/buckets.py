@@ -23,11 +23,11 @@ SLIPS_S = (0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """A distribution.
+    """A distribution as cumulative buckets.
 
     Args:
         bounds_s: upper bounds in seconds, in ascending order, without infinity.
-        counts: values up to each bound, and in the end all of them; cumulative.
+        counts: cumulative number of values up to each bound; the last one counts all values.
         sum_s: sum of all values in seconds.
     """
 
@@ -42,7 +42,7 @@ class Buckets:
 
 
 def buckets_of(histogram: Histogram | None, bounds_s: Sequence[float]) -> Buckets:
-    """Return the buckets of a histogram in microseconds; None stands for one without values."""
+    """Return the buckets of a histogram in microseconds; None is an empty histogram."""
     if histogram is None:
         return Buckets(bounds_s, (0,) * (len(bounds_s) + 1), 0.0)
     bounds_us = [histograms.highest_equivalent_us(bound_s * 1e6) for bound_s in bounds_s]
@@ -52,7 +52,7 @@ def buckets_of(histogram: Histogram | None, bounds_s: Sequence[float]) -> Bucket
 
 @dataclass(slots=True)
 class BucketCounts:
-    """Counts values one by one, where they are few.
+    """Counts values one by one, for small numbers of values.
 
     Args:
         bounds_s: upper bounds in seconds, in ascending order, without infinity.
@@ -72,7 +72,7 @@ class BucketCounts:
 
     @property
     def buckets(self) -> Buckets:
-        """What was counted so far."""
+        """The buckets of all values so far."""
         counts, below = [], 0
         for count in self._counts:
             below += count

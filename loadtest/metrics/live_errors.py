@@ -13,7 +13,7 @@ FURTHER = "other errors"
 
 
 class LiveErrors:
-    """Adds up errors. Their texts were made safe to show where they were recorded."""
+    """Adds up errors. Their texts are already safe to show."""
 
     def __init__(self) -> None:
         self._tallies: dict[tuple[str, str], ErrorTally] = {}

@@ -16,7 +16,7 @@ class LiveHistograms:
     """The distributions since the run's start, warm-up included.
 
     Args:
-        tags: those that are kept.
+        tags: the tags to keep.
     """
 
     def __init__(self, tags: Sequence[str] = LIVE_TAGS) -> None:
@@ -38,7 +38,7 @@ class LiveHistograms:
         return self._totals
 
     def carried_us(self, tag: str, percentiles: Sequence[float]) -> dict[float, int]:
-        """Return a tag's value in µs at those of the percentiles that its samples carry."""
+        """Return a tag's values in µs at those of the percentiles for which it has enough samples."""
         return histograms.carried_us(self._totals.get(tag), percentiles)
 
     def samples(self, tag: str) -> int:

@@ -79,10 +79,10 @@ class Progress:
 
 
 class Details:
-    """What is kept of a run where somebody may look at it.
+    """Additional data of a run, kept for live views.
 
     Args:
-        manifest: of the run.
+        manifest: the run's manifest.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -98,14 +98,14 @@ class Details:
 
 
 class LiveRun:
-    """What a run has recorded so far.
+    """The data that a run has recorded so far.
 
     Args:
-        users: names of the user classes; None stands for that of a run of one class.
-        details: what to keep besides; None where nobody looks.
+        users: names of the user classes; None is the class of a run with one class.
+        details: additional data to keep; None without a live view.
 
     Attributes:
-        details: likewise.
+        details: the same.
         distributions: since the run's start.
     """
 
@@ -145,16 +145,16 @@ class LiveRun:
 
     @property
     def taken_back(self) -> Mapping[str, int]:
-        """How often a count was taken back: a message was given up, and its reply came after all."""
+        """How often an outcome was taken back: a message was given up, and its reply arrived after all."""
         return self._taken_back
 
     @property
     def so_far(self) -> Sequence[ItemSoFar]:
-        """How each item of the verdict stands, some seconds ago; empty where nobody looks."""
+        """The standing of each item of the verdict, a few seconds old; empty without details."""
         return self.details.verdict.items(self.distributions.totals) if self.details is not None else ()
 
     def gauges(self, users: Collection[str | None]) -> Mapping[str, float]:
-        """Return the latest gauges of these user classes, summed over all processes that are still there."""
+        """Return the latest gauges of these user classes, summed over all processes that still run."""
         gauges: dict[str, float] = defaultdict(float)
         for (_, user), intervals in self._present():
             for name, value in intervals[-1].gauges.items() if user in users else ():

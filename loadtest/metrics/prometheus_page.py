@@ -31,7 +31,7 @@ _FAMILIES: dict[Kind, Callable[..., Any]] = {
 
 
 class RunCollector(Collector):
-    """Reads the latest run whenever somebody asks.
+    """Reads the latest run on each request.
 
     Args:
         latest: holds the run; before the first run there is nothing to read.
@@ -67,7 +67,7 @@ def _family(metric: Metric, samples: Iterator[Sample]) -> Family:
 
 
 def _counted(buckets: Buckets) -> tuple[list[tuple[str, float]], float]:
-    """Return the buckets by upper bound as the library writes it, and the sum."""
+    """Return the buckets by upper bound in the client library's form, and the sum."""
     bounds = [*map(floatToGoString, buckets.bounds_s), "+Inf"]
     return list(zip(bounds, buckets.counts, strict=True)), buckets.sum_s
 

@@ -22,7 +22,7 @@ LABEL_LENGTH = 100
 
 
 class Kind(StrEnum):
-    """What kind of metric a row is."""
+    """The type of a metric."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -49,11 +49,11 @@ class Metric:
 
     Args:
         name: name without the namespace, the unit and `_total`.
-        kind: what it is.
-        help: what it says.
-        read: yields its samples of a run.
+        kind: its type.
+        help: its help text.
+        read: yields its samples for a run.
         labels: names of its labels.
-        unit: its unit; empty for numbers of things.
+        unit: its unit; empty for counts.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Metric:
 
     @property
     def prometheus_name(self) -> str:
-        """Its name in Prometheus, as queries have it (histograms add `_bucket`, `_sum` and `_count`)."""
+        """Its name in Prometheus queries (histograms add `_bucket`, `_sum` and `_count`)."""
         suffix = {Kind.COUNTER: "_total", Kind.INFO: "_info"}.get(self.kind, "")
         return f"loadtest_{self.name}{f'_{self.unit}' if self.unit else ''}{suffix}"
 

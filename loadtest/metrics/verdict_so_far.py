@@ -54,7 +54,7 @@ process that sends the load, and holds it up."""
 
 
 class Standing(StrEnum):
-    """How an item stands while the run goes on."""
+    """The standing of an item during the run."""
 
     FAIL = "FAIL"
     FAILING = "failing so far"
@@ -64,12 +64,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSoFar:
-    """How one item stands.
+    """The standing of one item.
 
     Args:
         item: name of the item.
-        standing: how it stands.
-        summary: why, where there is more to say.
+        standing: its standing.
+        summary: the reason, if there is more to say.
     """
 
     item: str
@@ -78,10 +78,10 @@ class ItemSoFar:
 
 
 class VerdictSoFar:
-    """Judges a run under way, now and then.
+    """Judges a run in progress periodically.
 
     Args:
-        manifest: of the run.
+        manifest: the run's manifest.
         clock: returns seconds.
     """
 
@@ -93,7 +93,7 @@ class VerdictSoFar:
         self._unreadable = ""
 
     def append(self, packed: PackedInterval) -> None:
-        """Add an interval of any process, after those before it of the same process."""
+        """Add an interval of any process; intervals of one process must arrive in order."""
         line = IntervalLine(
             start_ns=packed.start_ns,
             stop_ns=packed.stop_ns,
@@ -111,7 +111,7 @@ class VerdictSoFar:
             self._gathering.event(record)
 
     def items(self, distributions: Mapping[str, Histogram]) -> Sequence[ItemSoFar]:
-        """Return how each item stands; an answer may be some seconds old.
+        """Return the standing of each item, which may be a few seconds old.
 
         Args:
             distributions: of the whole run so far, by tag.
@@ -133,10 +133,10 @@ class VerdictSoFar:
 
 
 def standings(run: RunData) -> Sequence[ItemSoFar]:
-    """Return how each item of a run under way stands.
+    """Return the standing of each item of a run in progress.
 
     Args:
-        run: what is known of it; its histograms may be few.
+        run: the data so far; some of its histograms may be missing.
     """
     items = {item.item: item for item in judge(run).items}
     return [_standing(run, items[name]) for name in ITEMS]
@@ -155,7 +155,7 @@ def _standing(run: RunData, item: AnyItem) -> ItemSoFar:
 
 
 def _is_definite(run: RunData, item: str) -> bool:
-    """Return whether an item that fails now fails whatever comes later."""
+    """Return whether a failing item stays failed, whatever the later data."""
     if item == "stability":
         return stability.breaks_fixed_rule(run)
     return any(run.count(f"{item}.{name}") for name in _ENOUGH.get(item, ()))

@@ -49,7 +49,7 @@ class PatientWebSocketProtocol(WebSocketProtocol):
         self._drain_turn = asyncio.Lock()
 
     async def run_asgi(self) -> None:
-        """Run the application, which may use the transport."""
+        """Run the application with access to the transport."""
         lend(self, self.scope["extensions"])
         await super().run_asgi()
 

@@ -30,7 +30,7 @@ class Outbox:
         self._sending: asyncio.Task[None] | None = None
 
     async def deliver(self, reply: Reply) -> None:
-        """Send one reply, subject to the faults."""
+        """Send one reply, with the faults that strike."""
         if self._faults.strikes("lose_reply"):
             return
         if self._held is None and self._faults.strikes("reorder_reply"):

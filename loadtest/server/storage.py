@@ -58,7 +58,7 @@ ORDER BY id
 
 
 def check_database(path: Path) -> None:
-    """Check that `path` is one of the server's databases or can become one.
+    """Check that `path` is, or can become, a database of this server.
 
     Raises:
         InvalidSetting: it is not and cannot; the error quotes SQLite's reason.

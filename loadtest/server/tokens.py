@@ -23,11 +23,11 @@ _ALGORITHM = "HS256"
 
 
 class LoginRefused(Exception):
-    """A client's login is not valid; the client is told the text."""
+    """A client's login is not valid; the text is sent to the client."""
 
 
 def session_of(subprotocols: Sequence[str], secret: str | None) -> str | None:
-    """Return the session id that a valid login names, None if it names none.
+    """Return the session id in a valid login, None if it has none.
 
     Raises:
         LoginRefused: the token is missing or not valid.

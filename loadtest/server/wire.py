@@ -53,7 +53,7 @@ class Wire:
 
 
 class _WithoutFin:
-    """A transport that cannot be shut down, which would send FIN in spite of a duplicate."""
+    """A transport that cannot be shut down for writing: that would send FIN even if the socket is duplicated."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -62,17 +62,17 @@ class _WithoutFin:
         return getattr(self._transport, name)
 
     def can_write_eof(self) -> bool:
-        """Return that it cannot send FIN."""
+        """Return False: it cannot send FIN."""
         return False
 
 
 def wire_of(websocket: WebSocket) -> Wire:
-    """Return the transport that was lent to a WebSocket's application."""
+    """Return the transport passed to a WebSocket's application."""
     wire = websocket.scope["extensions"][_EXTENSION]
     assert isinstance(wire, Wire)
     return wire
 
 
 def lend(implementation: Implementation, extensions: dict[str, Any]) -> None:
-    """Give the application the transport, through the extensions of the ASGI scope."""
+    """Pass the transport to the application, through the extensions of the ASGI scope."""
     extensions[_EXTENSION] = Wire(implementation)

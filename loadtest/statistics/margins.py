@@ -261,7 +261,7 @@ def _changed(gate: Gate, margin: Margin, amounts: str, *, part: str, option: str
     except ValueError:
         raise InvalidSetting(option, part, _RANGE) from None
     if changed == Margin(0.0):
-        raise InvalidSetting(option, part, "must be above 0: with no margin nothing can pass")
+        raise InvalidSetting(option, part, "must be above 0: without a margin nothing can pass")
     return changed
 
 

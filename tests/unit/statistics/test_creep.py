@@ -184,7 +184,7 @@ def test_few_runs_or_days_are_not_judged() -> None:
     assert p50([7.0, None, math.nan, 7.0, 7.0, 7.0, 7.0]).decision is Ruling.NOT_JUDGED
     days = p50([7.0] * 12, ["a"] * 6 + ["b"] * 6)
     assert days.decision is Ruling.INCONCLUSIVE
-    assert "2 days only" in days.reason
+    assert "only 2 days" in days.reason
     assert p50([7.0] * 12, nightly(12)).decision is Ruling.PASS
 
 

@@ -44,7 +44,7 @@ def test_one_pair_needs_ten_values_beyond_the_quantile_in_ten_seconds(
 
 def test_of_four_pairs_each_run_needs_one_value_beyond_the_quantile_and_each_side_ten() -> None:
     """100 a run and 1,000 a side for p99, in however few seconds."""
-    each = {99: "needs 100", 100: "p99 needs 1,000 over all", 250: ""}
+    each = {99: "needs 100", 100: "p99 needs 1,000 in total", 250: ""}
     for samples, says in each.items():
         found = lack(P99, [[(run(), run(SecondlyHistograms.from_mappings([{400: samples}])))]] * 4)
         assert says in found
