@@ -64,8 +64,8 @@ DETECTED: Final = "detected"
 Steps = Iterator[float | str]
 
 BEYOND_S: Final = 5.0
-"""How long a half-open connection is held after the server should have closed it: what comes a little late is
-seen, and told from what never comes."""
+"""How long a half-open connection is held after the server should have closed it, to distinguish a late close
+from none."""
 
 MASK: Final = bytes(4)
 """The mask of hand-made frames. RFC 6455 section 5.3 allows any value; zero leaves the payload as it is."""
@@ -203,7 +203,7 @@ class MidReply(DropKind):
     requests: ClassVar[int] = 4
 
     looks: ClassVar[int] = 20
-    """How often to look, every 10 ms, for something from the server if the dialect has nothing to ask."""
+    """Number of checks, 10 ms apart, for data from the server if the dialect has no probe."""
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.pause_reading()

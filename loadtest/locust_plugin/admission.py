@@ -25,7 +25,7 @@ from loadtest.locust_plugin.master_address import OWN, OwnWorkers
 logger = logging.getLogger("loadtest")
 
 REFUSED = "loadtest_refused"
-"""Message of a master to a worker that it does not admit; its data say why."""
+"""Message from a master to a worker that it refuses; its data is the reason."""
 
 _MARK = "_run-"
 

@@ -18,7 +18,7 @@ OF_THE_RUN: Final = (
     *("github", "summary_file", "junit_file", "inconclusive_exit"),
     *("server_logs", "server_log_cmd", "server_log_format", "server_log_rules", "server_log_errors"),
 )
-"""Attributes of `WebSocketUser` of which a run has one value."""
+"""Attributes of `WebSocketUser` that have one value for the whole run."""
 
 
 _NAME_LENGTH = 100
@@ -53,7 +53,7 @@ def misspelled(kind: type, base: type) -> Iterator[str]:
 
 _OF_LOCUST: Final = ("host", "wait_time", "weight", "fixed_count", "tasks")
 _CLOSE: Final = 0.8
-"""How alike two names must be, by difflib: a letter of five is wrong or lacking."""
+"""Least similarity of two names, by difflib: one letter in five may be wrong or missing."""
 
 
 def agree(values: Mapping[str, dict[str, Any]]) -> None:

@@ -29,7 +29,7 @@ from loadtest.transport.target import URL_FORM
 from loadtest.values import FilePath, Flag
 
 RUN = ("--headless", "-u", "1", "-t", "60s")
-"""Of the run to go on with: a minute of one user's sessions is enough to judge every item."""
+"""Options of the suggested next run: a minute of one user's sessions is enough to judge every item."""
 
 
 def check_dialect(

@@ -15,7 +15,7 @@ from loadtest.scrubber import NO_SECRETS, Secrets
 from loadtest.session.data_rows import OPTION, Rows, parse_rows
 
 MAX_BYTES = 64 << 20
-"""A gigabyte of memory or so, once it is split into rows."""
+"""Takes about a gigabyte of memory once it is split into rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def read_data(path: Path | None) -> SessionData:
 
 
 _latest: dict[tuple[int, ...], SessionData] = {}
-"""The content of the file that was read last, by what tells it from another and from itself when changed."""
+"""The content of the last file read; the key differs for another file and for a changed one."""
 
 
 def _read(file: BinaryIO) -> SessionData:

@@ -49,8 +49,8 @@ LOG_LIMIT = 2**20
 """Characters kept of a command's output."""
 
 FILE_LIMIT = 2**26
-"""Size in bytes at which the file behind the output is emptied: a command that prints without end must not
-fill the disk. What it writes at that very moment is lost."""
+"""Size in bytes at which the output file is emptied: a command that prints without end must not fill the
+disk. Output written at that very moment is lost."""
 
 _LEFT_OUT = "[output truncated]"
 _LINE_LIMIT = 1000

@@ -19,10 +19,10 @@ logger = logging.getLogger("loadtest")
 
 FIRST_AFTER_S = 2.0
 EVERY_S = 5.0
-"""When the gauge is read during the run: seldom, since a server's page of metrics may be large."""
+"""Seconds between reads during the run: long, because a server's metrics page may be large."""
 
 BACK_S = 10.0
-"""How long the server has to be back at the start: as long as after a `close` drop.
+"""Seconds for the gauge to return to its first value: as long as after a `close` drop.
 
 No connection is half-open any more then: the sockets of these are reset when the run ends.
 """

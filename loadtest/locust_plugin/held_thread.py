@@ -12,11 +12,11 @@ import gevent
 import greenlet
 
 HELD_S = 0.05
-"""Longer than a greenlet runs for a TLS handshake or a large answer."""
+"""Blocking time that counts: longer than a greenlet runs for a TLS handshake or a large answer."""
 
 MOST_S = 1.0
-"""Sum of such times of one function. A busy machine, a first import or one slow answer does not reach it. At
-3 s in a row a master misses its worker's heartbeats."""
+"""Sum of such times of one function that is reported. A busy machine, a first import or one slow answer does
+not reach it. After 3 s in a row a master misses its worker's heartbeats."""
 
 
 class HeldThread:

@@ -27,7 +27,7 @@ _HIDDEN = tuple(
     for name, row in SETTINGS.items()
     if row.secret or name in (*_COMMANDS, "path", "server_metrics")
 )
-"""Options of which the value may hold a secret."""
+"""Options whose value may contain a secret."""
 
 _MIN_LENGTH = len("--ws-x")
 """Shorter ones are ambiguous."""

@@ -25,7 +25,7 @@ _select = monkey.get_original("select", "select")
 _ERASE = "\r\x1b[J"
 
 MAX_KEPT = 1000
-"""Lines kept for a terminal that takes nothing; after these, writing waits for it as any program does."""
+"""Lines kept for a terminal that accepts no output; beyond these, writing waits as in any program."""
 
 
 def is_live(stream: Any, environment: Mapping[str, str]) -> bool:

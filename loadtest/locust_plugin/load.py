@@ -41,7 +41,7 @@ _ENGINE_START_S = 10.0
 _DEFAULT_DRAIN_S = 1.0
 _MAX_DRAIN_S = 5.0
 _SAME_CLOCK_NS = 5_000_000_000
-"""How late a message of the same host may be: hosts that are clones of one snapshot have one boot id."""
+"""Latest arrival of a message from the same host: hosts cloned from one snapshot share a boot id."""
 
 _STOP_MARGIN_S = 5.0
 """Time on top of the drain, for closing handshakes; after it the engine counts as hung."""

@@ -43,7 +43,7 @@ ROOM_BYTES = 2**24
 """Messages of this size are accepted from any server."""
 
 AROUND_TEXT_BYTES = 2**10
-"""Room for what a server keeps beside a text in a history: who said it and when, an answer's own words."""
+"""Room for what a server stores beside a text in a history: author, time, words of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +197,7 @@ _OBJECTS: Final[Mapping[str, Callable[[object], bool]]] = {
     "drops": lambda given: isinstance(given, Mapping | DropPlan),
     "backoff": lambda given: isinstance(given, Backoff),
 }
-"""By attribute, whether an object may stand in place of a setting's text."""
+"""By attribute, whether an object may replace a setting's text."""
 
 
 def _check_objects(values: Mapping[str, Any]) -> None:

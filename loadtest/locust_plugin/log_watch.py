@@ -35,7 +35,7 @@ from loadtest.session.recorder import Lifecycle
 logger = logging.getLogger("loadtest")
 
 LOOK_EVERY_S = 0.25
-"""What a log had that is emptied (not rotated) is lost from the last look on. A look costs microseconds."""
+"""If a log is truncated (not rotated), its lines since the last poll are lost. A poll costs microseconds."""
 
 BEHIND_PAUSE_S = 0.05
 """Between reads while a log has more to read: about 1 MB per second, at an eighth of a core."""

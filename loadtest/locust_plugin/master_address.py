@@ -83,7 +83,7 @@ class OwnWorkers:
 
 
 OWN = OwnWorkers()
-"""Those of this process: Locust forks at most once."""
+"""The workers of this process: Locust forks at most once."""
 
 
 def prepare(parser: argparse.ArgumentParser, own: OwnWorkers = OWN) -> None:

@@ -18,13 +18,13 @@ from loadtest.values import Flag
 
 NOT_IN_WEB_FORM = tuple(row.destination for row in SETTINGS.values() if row.name and not row.in_web_form)
 """Destinations of the options that name files or commands: these keep their values from process start,
-whatever a web request says."""
+whatever a web request contains."""
 
 RUN_DESTINATION = "ws_run"
 """Option that carries a run's information from master to workers; Locust sends them all custom options."""
 
 HOST_DESTINATION = "ws_host"
-"""Option that keeps the server's URL with the secrets in it, here and for workers; Locust shows its own."""
+"""Option with the server's URL including its secrets, here and for workers; Locust shows its own `host`."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

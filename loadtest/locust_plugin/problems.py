@@ -24,10 +24,10 @@ from loadtest.verdict.generator import GAUGES, Gauge
 from loadtest.verdict.stability import cause_text
 
 MAX_LINES = 10
-"""Lines of a topic in a run."""
+"""Maximum number of lines per topic in a run."""
 
 PAUSE_S = 1.0
-"""Between the first two lines of a topic; each further pause is twice as long."""
+"""Pause between the first two lines of a topic; each further pause is twice as long."""
 
 _CAUSES_SHOWN = 5
 _CAUSE_LENGTH = 80
@@ -68,7 +68,7 @@ _OF_ERRORS: Final[Mapping[str, Topic]] = {
     "cleanup": Topic("connection left open", "connections left open"),
     "generator": Topic("delay in the user class's code", "delays in the user class's code"),
 }
-"""Topics of the errors that intervals have, by the item that they count against."""
+"""Topics of the errors in intervals, by the item they count against."""
 
 
 class _Reported:

@@ -14,7 +14,7 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.shared_identity import asked_alike, one_identity
 
 GRACE_S = 30.0
-"""How long no session may work: a server that is starting is usually ready by then."""
+"""Seconds of trying in which no session has to work: a starting server is usually ready by then."""
 
 _WORKED = ("connect.established", "connect.unproven")
 

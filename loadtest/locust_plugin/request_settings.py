@@ -27,7 +27,7 @@ _PUBLIC_HEADERS = frozenset(
         "user-agent",
     )
 )
-"""Headers whose values hide nothing: to remove `keep-alive` or `application/json` would garble other text."""
+"""Headers with public values: removing `keep-alive` or `application/json` would garble other text."""
 
 
 def request_headers(headers: Headers, origin: str | None) -> Headers:

@@ -45,7 +45,7 @@ _MOST_READ = 4096
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 _NOT_NAMES = frozenset({UNNAMED, "unknown"})
-"""What servers say that were built without a revision."""
+"""Values sent by servers that were built without a revision."""
 
 _value = msgspec.json.Decoder(str | int | float).decode
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -36,7 +36,7 @@ _ATTRIBUTE = "loadtest_lifecycle"
 """Attribute of an environment: an AsyncResult, set once the environment has a lifecycle."""
 
 _lifecycles: "WeakSet[Lifecycle]" = WeakSet()
-"""This process's lifecycles, for the handler of signals."""
+"""This process's lifecycles, for the signal handler."""
 
 
 def attach(environment: Environment, base: type) -> None:

@@ -27,7 +27,7 @@ _FRAME = re.compile(r"([<>] (?:TEXT|BINARY|CONT|PING|PONG|CLOSE(?: \d+)?)\b).*?(
 _HEADER = re.compile(r"([<>] [\w-]*(?:auth|cookie|token|secret|key|protocol|session|jwt)[\w-]*: ).*", re.I)
 
 AllSecrets = Callable[[], Secrets]
-"""Returns the texts that must not be shown, as they are known now."""
+"""Returns the currently known texts that must not be shown."""
 
 
 def scrubbed(text: str, secrets: AllSecrets) -> str:
@@ -37,7 +37,7 @@ def scrubbed(text: str, secrets: AllSecrets) -> str:
 
 
 _FORMAT: Final = logging.Handler.format
-"""Kept from the start, so that a record is scrubbed once however often this is set up."""
+"""The original method, so that a record is scrubbed once, however often this is set up."""
 
 
 def _scrub_records(secrets: AllSecrets) -> None:

@@ -25,7 +25,7 @@ from loadtest.session.recorder import NAMED, name_of
 
 METHOD = "WS"
 ROUND_TRIP = "round trip"
-"""The row of all messages, and the name of those that have none in Locust's events."""
+"""The row of all messages, and the name of messages without one in Locust's events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ ROWS = (
 
 
 _RARE = frozenset({"push", "loss"})
-"""Rows that a class of several has only if there is something in them."""
+"""Rows shown only if they are not empty, for each class in a run with several."""
 
 _SECONDS_KEPT = 60
 """How many seconds of per-second counts are kept: Locust's current rate covers the last twelve."""

@@ -31,7 +31,7 @@ MOST_BYTES = 2**14
 
 _LAST_WORDS = 2**12
 _PIPE_BYTES = 2**16
-"""What a pipe holds at most on Linux."""
+"""Capacity of a pipe on Linux."""
 
 _LOOK_EVERY_S = 0.02
 _OPTION = "--ws-token-cmd"
@@ -39,7 +39,7 @@ _TOKEN = re.compile(rf"[!-~]{{1,{MOST_BYTES}}}")
 """Visible ASCII: a token becomes part of a header."""
 
 _PART_PRINTED = re.compile(r"[^\s\"'`,;:=(){}\[\]<>]+")
-"""A word, and what a word like {"token":"X"} consists of."""
+"""A word, and the parts of a word like {"token":"X"}."""
 
 
 def check_token_command(settings: TokenSettings | None) -> None:

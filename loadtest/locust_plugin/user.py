@@ -26,7 +26,7 @@ from loadtest.session.schedule import Backoff
 from loadtest.session.script import Script
 
 HOLD_S = 3600.0
-"""How long the task `hold` does nothing at a time."""
+"""How long the task `hold` sleeps at a time."""
 
 _User = TypeVar("_User", bound=type)
 

@@ -30,13 +30,13 @@ from loadtest.scrubber import Secrets, without_secrets
 
 _ALWAYS_OURS: Final = frozenset({"localhost", "localhost.localdomain"})
 _OF_USER_CLASS: Final = frozenset({"user_class_name", "host", "weight", "fixed_count", "tasks"})
-"""What Locust's page sends to `POST /user`."""
+"""Attributes that Locust's page sends to `POST /user`."""
 
 _SECRETS: Final = tuple(row.destination for row in SETTINGS.values() if row.secret and row.in_web_form)
 _ARGUMENTS: Final = re.compile(r"(window\.templateArgs = )(.*)")
 _IN_SCRIPT: Final = {ord(one): f"\\u{ord(one):04x}" for one in "<>&'"}
 _NEVER_SECRET: Final = frozenset({"history"})
-"""Keys of numbers and times, of which there may be very many."""
+"""Keys of numbers and times, which may be very many."""
 
 
 class Names:

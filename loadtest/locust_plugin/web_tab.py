@@ -40,8 +40,8 @@ _REPORT_POLICY: Final = (
     "sandbox allow-scripts allow-popups allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Besides the report's own policy, which is stricter: should a text break out of it, the page still has no
-origin, and can ask this process for nothing."""
+"""In addition to the report's own, stricter policy: if injected content bypassed that one, the page would
+still have no origin and could not send requests to this process."""
 
 _REPORT: Final = "report.html"
 
@@ -50,7 +50,7 @@ _TYPES: Final = {
     ".json": "application/json",
     ".csv": "text/csv",
 }
-"""How the files of a run are sent, by suffix; others as plain text: XML could bring its own style."""
+"""Media types of a run's files, by suffix; others are plain text, because XML could load its own style."""
 
 _View = TypeVar("_View", bound=Callable[..., Response])
 

@@ -11,7 +11,7 @@ LENGTH_LIMIT = 60
 
 
 class BoundedNames:
-    """Keeps the first `KINDS_LIMIT` names; later ones are `OTHER`, so no counter moves from one to another."""
+    """Keeps the first `KINDS_LIMIT` names; later ones are `OTHER`, so counts never move between names."""
 
     __slots__ = ("_known",)
 

@@ -13,7 +13,7 @@ from loadtest.results.manifest import Manifest
 from loadtest.verdict.items import Verdict
 
 RUNS_KEPT = 50
-"""Runs of a process whose directories are known; older ones are found on disk."""
+"""Number of runs whose directories are kept; older ones are still on disk."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import msgspec
 from loadtest.session.recorder import ErrorTally
 
 ERRORS_LIMIT = 200
-"""Distinct errors that are kept; further ones are counted together."""
+"""Maximum number of distinct errors; further ones are counted together."""
 
 FURTHER = "other errors"
 

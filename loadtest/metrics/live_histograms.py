@@ -38,7 +38,7 @@ class LiveHistograms:
         return self._totals
 
     def carried_us(self, tag: str, percentiles: Sequence[float]) -> dict[float, int]:
-        """Return a tag's values in µs at those of the percentiles for which it has enough samples."""
+        """Return a tag's values in µs at the percentiles for which it has enough samples."""
         return histograms.carried_us(self._totals.get(tag), percentiles)
 
     def samples(self, tag: str) -> int:

@@ -23,19 +23,19 @@ from loadtest.session.recorder import COUNTS, FAILED_MESSAGES
 from loadtest.session.schedule import NS_PER_S
 
 _RECENT = 5
-"""Intervals of each process that are kept."""
+"""Number of intervals kept per process."""
 
 _RECENT_NS = 5 * NS_PER_S
-"""Rates and percentiles of the last seconds are those of intervals that ended within this time."""
+"""Rates and percentiles "over the last seconds" use the intervals that ended within this time."""
 
 _GONE_NS = 15 * NS_PER_S
-"""A process that is so far behind the others has gone, and its sessions with it."""
+"""A process this far behind the others is gone, and its sessions with it."""
 
 _OF_PROGRESS = ("outage",)
 """Distributions that the progress needs."""
 
 _NAMED_BY_SERVER = ("losses", "closes", "drops")
-"""Families of counts whose names may come from outside."""
+"""Families of counts whose names may come from the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

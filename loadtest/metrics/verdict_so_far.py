@@ -36,7 +36,7 @@ _OF_DRILLS = ("connect", "stability", "reconnect")
 _IN_DRILLS = "some losses may belong to a drill"
 
 _HISTOGRAMS = ("connect", "outage", "resume", "first_part", "unanswered")
-"""Tags that rules look at and that have no warm-up, or of which only the number or the maximum matters."""
+"""Tags that the rules use and that have no warm-up, or whose number or maximum alone matters."""
 
 _ENOUGH = {
     "messaging": frozenset(messaging.FAILINGS) - FOLLOWING["messaging"],
@@ -44,8 +44,8 @@ _ENOUGH = {
     "reconnect": frozenset({"forbidden"}),
     "cleanup": frozenset({"close_not_closed", "half_open_not_closed"}),
 }
-"""Counts of which one is enough for FAIL, whatever comes later. A leak of identities may explain some others;
-that no resume restores a history means that the server keeps none."""
+"""Counts for which a single event is a FAIL, whatever comes later. Leaked identities may explain some others,
+and if no resume restores a history, the server keeps none."""
 
 _EVERY_S = 5.0
 _SHARE = 100

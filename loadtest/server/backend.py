@@ -74,10 +74,10 @@ class Backend:
     live: dict[str, LiveConnection] = field(default_factory=dict)
     """The newest open connection of each session."""
     names: dict[str, str] = field(default_factory=dict)
-    """With the fault `share_identity`, the id that each session is told: another session's, or its own."""
+    """With the fault `share_identity`, the id sent to each session: its own, or another session's."""
 
     def name_of(self, session: str, *, new: bool) -> str:
-        """Return the id to send to a session; with the fault `share_identity`, a new session gets the latest one's."""
+        """Return the id to send to a session; `share_identity` may send a new one the latest session's."""
         if not self.faults.requested("share_identity"):
             return session
         if new and self.names and session not in self.names:

@@ -19,7 +19,7 @@ Reply = tuple[Frame, ...]
 """The frames that answer one message."""
 
 CHAT_TYPES = ("chat.message", "chat_message")
-"""The type of a chat request, and its older spelling."""
+"""The type of a chat request, and its older form."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode

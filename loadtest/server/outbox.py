@@ -12,7 +12,7 @@ from loadtest.server.faults import Faults
 from loadtest.server.json_lines import Reply
 
 MAX_HOLD_S = 3.0
-"""Sessions often send one message a second, so another reply follows soon; a last reply must not be lost."""
+"""Longest wait for the next reply: sessions often send one message a second. A last reply must still go."""
 
 _MAX_DELAYED = 1024
 

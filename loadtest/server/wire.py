@@ -53,7 +53,7 @@ class Wire:
 
 
 class _WithoutFin:
-    """A transport that cannot be shut down for writing: that would send FIN even if the socket is duplicated."""
+    """A transport that never sends FIN: shutting it down would send one even for a duplicated socket."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport

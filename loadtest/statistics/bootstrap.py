@@ -128,7 +128,7 @@ def _weights(seconds: int, length: int, resamples: int, rng: np.random.Generator
 
 
 class QuantileSearch:
-    """Finds exact quantiles of many reweightings of one run, without summing all its buckets each time."""
+    """Computes exact quantiles of many reweightings of a run without summing all its buckets each time."""
 
     def __init__(self, run: SecondlyHistograms, quantile: float) -> None:
         self._quantile = quantile

@@ -55,15 +55,15 @@ def compare(
 
     Args:
         gates: the gates to judge together, each with its margin.
-        units: pairs (baseline, candidate) by the process instances that they share, in the order they were
-            run; at least one.
+        units: pairs (baseline, candidate), grouped by the process instances that they share, in the order of
+            the runs; at least one.
         rng: source of the bootstrap's randomness; unused with four or more units.
         noise: run-to-run noise by gate name (`loadtest.statistics.noise.noise_of`); assumed where it is
             missing. Used with fewer than four units.
         same_day: whether both runs of every pair were made on one (UTC) day.
         looks: numbers of units at which a duel looks and may stop early; None for a single look, now.
         resamples: number of bootstrap resamples.
-        families: how many such sets of gates are judged together, one for each of a run's user classes.
+        families: number of gate sets judged together, one for each of a run's user classes.
 
     Returns:
         One comparison per gate, in their order.
@@ -90,9 +90,10 @@ def _compared(gate: Gate, task: GateTask, now: str, still: str, more: int) -> Co
     """Return the comparison of one gate.
 
     Args:
-        gate, task: the gate, and what all share.
-        now, still: what it lacks now, and what at the last look; empty if nothing.
-        more: how many units there will be until then.
+        gate: the gate.
+        task: the data that all gates share.
+        now, still: what the gate lacks now, and what it will lack at the last look; empty if nothing.
+        more: number of units from now to the last look.
     """
     if still:
         return _without(gate, task, still)
@@ -100,9 +101,9 @@ def _compared(gate: Gate, task: GateTask, now: str, still: str, more: int) -> Co
 
 
 def _open(gate: Gate, task: GateTask, missing: str, more: int) -> Comparison:
-    """Return the comparison of a gate that lacks something until so many more units are there.
+    """Return the comparison of a gate that can be judged only after this many more units.
 
-    Were it left out, an early look could PASS without it, and the error of a FAIL would be divided among
+    If it were left out, an early look could PASS without it, and the error of a FAIL would be divided among
     fewer gates than later.
     """
     known, pairs = with_levels(known_of(gate, task), task), task.in_pairs(more)
@@ -110,6 +111,6 @@ def _open(gate: Gate, task: GateTask, missing: str, more: int) -> Comparison:
 
 
 def _without(gate: Gate, task: GateTask, missing: str) -> Comparison:
-    """Return the comparison of a gate that lacks something."""
+    """Return the comparison of a gate that cannot be judged."""
     ruling = Ruling.INCONCLUSIVE if gate.required else Ruling.NOT_JUDGED
     return replace(known_of(gate, task), decision=ruling, reason=missing)

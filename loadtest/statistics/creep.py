@@ -52,12 +52,12 @@ class Rise:
 
     Args:
         decision: FAIL, PASS, INCONCLUSIVE; NOT_JUDGED if the series has too few values.
-        reason: why it was not settled; empty otherwise.
+        reason: why the comparison is not settled; empty if it is.
         first, last: indices of the runs that were compared.
         before, after: their mean levels.
         low: lower bound of the change, at the error level for FAIL.
         high: upper bound of the change, at `PASS_ERROR`.
-        margin: the largest change that still counts as none.
+        margin: the largest change that counts as unchanged.
     """
 
     decision: Ruling
@@ -88,7 +88,7 @@ class Series:
         values: None if a run's value is not known.
         days: UTC date of each run.
         reference: indices of the runs of the pinned revision; empty to compare with the first third.
-        bad: indices of runs that no one should compare with, because they failed already.
+        bad: indices of runs that failed and must not be used as a reference.
     """
 
     values: Sequence[float | None]
@@ -104,8 +104,8 @@ def rise(
 
     Args:
         series: the values of a gate.
-        margin: the margin at a level to compare with; both in the units of the values.
-        fail_error: one-sided error of the lower bound, which has to be above the margin to fail.
+        margin: returns the margin for a reference level; both in the units of the values.
+        fail_error: one-sided error of the lower bound, which must be above the margin to fail.
         assumed_ratio: standard deviation between days that is assumed if there are few days.
     """
     units = _units(series)
@@ -151,7 +151,7 @@ def _early_rise(
     fail_error: float,
     between: float,
 ) -> str:
-    """Return that the level rose early within the first third, so that its mean hides it; empty if not."""
+    """Return why a PASS is doubtful: the level rose within the first third, whose mean hides it; else empty."""
     newest = others[-_largest(len(others)) :]
     for size in list(_window_sizes(len(first)))[1:]:
         early, later = first[:size], [*first[size:], *others[: -len(newest)]]
@@ -196,7 +196,7 @@ def _joined(units: Sequence[_Unit]) -> _Unit:
 
 
 def _parts(series: Series, units: Sequence[_Unit]) -> tuple[list[_Unit], list[_Unit], list[_Unit]]:
-    """Return earlier units that only tell the noise, those to compare with, and those after them."""
+    """Return the earlier units, used for the noise only, the reference units, and the units after them."""
     pinned = _only(units, series.values, set(series.reference))
     if pinned:
         begun, ended = pinned[0].runs[0], pinned[-1].runs[-1]
@@ -209,7 +209,7 @@ def _parts(series: Series, units: Sequence[_Unit]) -> tuple[list[_Unit], list[_U
 
 
 def _only(units: Sequence[_Unit], values: Sequence[float | None], runs: Collection[int]) -> list[_Unit]:
-    """Return the units with these runs only, without those that have none of them."""
+    """Return the units reduced to these runs, without units that have none of them."""
     kept = ((unit.day, tuple(run for run in unit.runs if run in runs)) for unit in units)
     return [
         _Unit(day=day, runs=found, value=float(np.mean([values[run] or 0.0 for run in found])))
@@ -250,7 +250,7 @@ def _noise(first: Sequence[_Unit], between: Sequence[_Unit], newest: Sequence[_U
 
 
 def _at_a_step(values: Floats) -> list[Floats]:
-    """Return the values in the two parts that vary least within, or in one if there are few."""
+    """Return the values, split in the two parts with the least variation within; unsplit if there are few."""
     if values.size < 2 * _LEAST_PART:
         return [values] if values.size else []
     cuts = range(_LEAST_PART, values.size - _LEAST_PART + 1)
@@ -296,7 +296,7 @@ def _days_apart(first: Sequence[_Unit], window: Sequence[_Unit]) -> float:
 
 
 def _decided(found: Sequence[_Compared], *, before: float, first: Sequence[_Unit], doubt: str) -> Rise:
-    """Return the worst of the windows: one that has risen fails, and all have to be low to pass."""
+    """Return the result of the worst window: one risen window fails, and all must be low to pass."""
     risen = [one for one in found if one.bounds.decision is Ruling.FAIL]
     failing = [one for one in risen if _above(one, before + one.bounds.margin) >= _most(one)]
     if risen and not failing:
@@ -341,9 +341,9 @@ def _runs(units: Sequence[_Unit]) -> tuple[int, ...]:
 
 
 def fail_errors(required: Mapping[str, bool], *, error: float = 0.05) -> dict[str, float]:
-    """Return the error level of each gate's FAIL: together they are `error` (weighted Bonferroni).
+    """Return the error level of each gate's FAIL; together they are `error` (weighted Bonferroni).
 
-    Required gates share four fifths: these are the ones that creep first.
+    Required gates share four fifths, because they creep first.
 
     Args:
         required: whether a gate is required, by name.

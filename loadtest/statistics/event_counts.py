@@ -37,15 +37,15 @@ from loadtest.statistics.quantiles import Floats
 _POISSON_LEVEL = 0.05
 
 CLUSTER = 10.0
-"""How many events come at once by assumption: runs without any say nothing about that."""
+"""Assumed number of events that come at once: runs without events do not show it."""
 
 _TELLING = 3.0
-"""So many clusters tell by themselves how large they are; beyond, the assumption has a smaller part."""
+"""Number of clusters that shows their size; beyond it, the assumption has less weight."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """The events of each run of a side, and what they are counted over: replies, or session-hours.
+    """The events of each run of a side, and their exposure: replies, or session-hours.
 
     Args:
         events: shape (units,), 0 or more.
@@ -58,14 +58,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What the bounds are computed from: both sides' events and exposures, and the dispersion.
+    """The input of the bounds: both sides' events and exposures, and the dispersion.
 
     Args:
         baseline_events, candidate_events: over all runs.
         baseline_exposure, candidate_exposure: over all runs, above 0.
         dispersion: variance of a count / its mean, as estimated, 0 or more.
         freedom: degrees of freedom of the dispersion, above 0.
-        cluster: how many events are assumed to come at once; 1 if they are known to come singly.
+        cluster: assumed number of events that come at once; 1 if they are known to be independent.
     """
 
     baseline_events: float
@@ -98,7 +98,7 @@ class Rates:
         )
 
     def times(self, factor: float) -> "Rates":
-        """Return the rates if so many times as many pairs showed the same."""
+        """Return the rates for this many times as many pairs with the same results."""
         return replace(
             self,
             baseline_events=self.baseline_events * factor,
@@ -109,7 +109,7 @@ class Rates:
         )
 
     def exposure_needed(self, margin: float, level: float) -> float | None:
-        """Return the exposure of each side with which no event at all would be a PASS, None if none would be.
+        """Return the exposure of each side at which no events would PASS; None if no exposure is enough.
 
         Args:
             margin: absolute margin of the rate.
@@ -130,11 +130,11 @@ class Rates:
 
     @property
     def change(self) -> float:
-        """Candidate's rate less the baseline's."""
+        """The candidate's rate minus the baseline's."""
         return self.candidate - self.baseline
 
     def reach(self, level: float) -> float:
-        """Return how many Poisson deviations a bound of this one-sided level is away."""
+        """Return the distance of a bound of this one-sided level, in Poisson deviations."""
         if self.dispersion * self.freedom > chi_square_quantile(self.freedom, 1 - _POISSON_LEVEL):
             return -float(student_quantile(self.freedom, level)) * math.sqrt(self.dispersion)
         averaged = (self.dispersion + 1.0) / 2.0
@@ -148,7 +148,7 @@ class Rates:
         return max(self.reach(level), -normal_quantile(level) * math.sqrt(least))
 
     def difference_bounds(self, *, low_level: float, high_level: float) -> tuple[float, float]:
-        """Return one-sided bounds of candidate's rate - baseline's."""
+        """Return one-sided bounds of the candidate's rate minus the baseline's."""
         return self._difference(self.reach(low_level), -1), self._difference(self.upper_reach(high_level), 1)
 
     def relative_bounds(self, *, low_level: float, high_level: float) -> tuple[float, float]:

@@ -94,7 +94,7 @@ def gap_at(runs: Sequence[SecondlyHistograms], quantile: float, margin_ln: float
 def _within_runs(runs: Sequence[SecondlyHistograms], quantile: float, gap: Gap) -> bool:
     """Whether half of the runs have both groups, on either side of the quantile within sampling errors.
 
-    Otherwise the groups are runs, not replies: each run has its own quantile, and they differ.
+    Otherwise the groups consist of runs, not replies: each run has its own quantile, and they differ.
     """
     found = 0
     for run in runs:

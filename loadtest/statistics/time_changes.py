@@ -38,7 +38,7 @@ class TimeChange:
 
     Args:
         difference: mean of candidate - baseline, in ln.
-        units: how many there are.
+        units: number of units.
         spread: variance of the mean difference and its freedom.
         cautious: the same for the lower bound.
     """
@@ -49,7 +49,7 @@ class TimeChange:
     cautious: Spread
 
     def bounds(self, margin: float, levels: Levels, *, cautiously: bool = True) -> Bounds:
-        """Return the bounds for the units there are.
+        """Return the bounds for the current units.
 
         Args:
             margin: in ln.
@@ -65,7 +65,7 @@ class TimeChange:
         )
 
     def bounds_at(self, units: int, margin: float, levels: Levels) -> Bounds:
-        """Return the bounds if so many units, `MIN_UNITS` or more, show the same mean and spread."""
+        """Return the bounds for this many units (at least `MIN_UNITS`) with the same mean and spread."""
         spread = Spread(self.spread.variance * self.units / units, units - 1)
         levels = levels.at(units)
         return Bounds(
@@ -130,7 +130,7 @@ def _known(gate: Gate, run: MeasuredRun) -> float:
 
 
 def _sampling(gate: Gate, run: MeasuredRun, rng: np.random.Generator, resamples: int) -> Spread:
-    """Return the spread of a run's value that comes from its own seconds."""
+    """Return the spread of a run's value that comes from the run's own seconds."""
     parts = run.thirds(gate.tag) if gate.kind is GateKind.DRIFT else (run.histogram(gate.tag),)
     return joined([sampling_spread(part, gate.quantile, rng=rng, resamples=resamples) for part in parts])
 
@@ -139,9 +139,9 @@ def _mean_spread(own: Sequence[Sequence[Spread]], noise: Noise, *, same_day: boo
     """Return the spread of the mean difference over few units.
 
     Args:
-        own: per unit, the sampling spread of each run: of its pairs, baseline and candidate in turn.
+        own: per unit, the sampling spread of each run: for each pair, baseline, then candidate.
         noise: noise of one run.
-        factor: by which an assumed deviation is multiplied.
+        factor: factor on an assumed deviation.
     """
     between = noise.of_pair(same_day=same_day)
     assumed = noise.assumed(same_day=same_day)
