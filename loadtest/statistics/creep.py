@@ -151,7 +151,7 @@ def _early_rise(
     fail_error: float,
     between: float,
 ) -> str:
-    """Return why a PASS is doubtful: the level rose within the first third, whose mean hides it; else empty."""
+    """Return why a PASS is doubtful, if the level rose within the first third; empty if it did not."""
     newest = others[-_largest(len(others)) :]
     for size in list(_window_sizes(len(first)))[1:]:
         early, later = first[:size], [*first[size:], *others[: -len(newest)]]
