@@ -62,7 +62,7 @@ def _reading(receive: Callable[[], Any]) -> Callable[[], Any]:
             return receive()
         except RPCError:
             raise
-        except Exception as error:  # foreign input: Locust would receive nothing any more
+        except Exception as error:  # untrusted input: otherwise Locust would stop receiving
             raise RPCReceiveError("unreadable message") from error
 
     return received

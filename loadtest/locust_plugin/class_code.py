@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-_HASH_LENGTH = 16  # in hex digits: two edits of a script are told apart, and the file's content is not
+_HASH_LENGTH = 16  # hex digits: enough to distinguish edits, too few to reveal the code
 
 _PACKAGE = Path(__file__).parents[1]
 

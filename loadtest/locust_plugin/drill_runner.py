@@ -118,7 +118,7 @@ class DrillRunner:
         """Start no more commands, stop those that still run, and wait for their end."""
         self._over = True
         gevent.killall(list(self._waiting.values()))
-        gevent.joinall(self._greenlets)  # not killed: one that is just starting its command must end it
+        gevent.joinall(self._greenlets)  # not killed: one that is starting its command must also stop it
 
     def _guarded(self, number: int) -> None:
         try:
@@ -247,7 +247,7 @@ class _Command(Process):
         self._kept = 0
         self._left_out = False
         self._rest = b""
-        self._mid_line = False  # what comes next is the end of a line that was left out
+        self._mid_line = False  # new output continues a line that was left out
         self._last_line = ""
         with ExitStack() as undo:
             self._raw: IO[bytes] = undo.enter_context(TemporaryFile())
@@ -321,7 +321,7 @@ class _Command(Process):
         if status is None:
             status = self.stop()
         self._raw.close()
-        with suppress(OSError):  # the log could not be written before: that is why it is abandoned
+        with suppress(OSError):  # closing fails too if the log could not be written
             self._log.close()
         return status
 

@@ -32,7 +32,7 @@ class Interrupts:
     def __init__(self, lifecycles: Collection[Lifecycle]) -> None:
         self._lifecycles = lifecycles
         self._main = gevent.getcurrent()
-        self._number = 0  # of the signal that has come
+        self._number = 0  # of the signal received
         self._told = False
 
     def listen(self) -> None:

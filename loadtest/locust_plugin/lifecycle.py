@@ -147,7 +147,7 @@ class Lifecycle(ABC):
         if self._under_way:
             self._finish()  # Locust's web form was submitted twice
         stats.install(self._environment.stats, self._configuration.names)
-        self._failure = self._environment.process_exit_code = None  # they may be those of the run before it
+        self._failure = self._environment.process_exit_code = None  # they may be from the previous run
         try:
             self._begin()
         except LoadtestError as error:
@@ -177,10 +177,10 @@ class Lifecycle(ABC):
         try:
             self._end()
         except Exception as error:
-            self._failure = None  # it comes on top of what has ended the run
+            self._failure = None  # the new error replaces the one that ended the run
             self._fail(error)
         finally:
-            self._load = None  # last: it knows the secrets
+            self._load = None  # last: it holds the secrets
 
     def _finish_load(self) -> None:
         """Finish this process's load, if it has one; an error there fails the run, which is still judged."""

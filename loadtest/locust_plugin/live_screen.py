@@ -52,7 +52,7 @@ def takes_text(stream: Any) -> bool:
     try:
         return bool(_select([], [stream.fileno()], [], 0)[1])
     except (OSError, ValueError):
-        return True  # writing will say what is wrong
+        return True  # the write then raises the error
 
 
 class LiveScreen:
@@ -87,7 +87,7 @@ class LiveScreen:
     def draw(self, lines: Sequence[str]) -> None:
         """Redraw the block."""
         if self._ready(self._stream):
-            # Parked at the empty first line: one line up for each line end.
+            # Back to the empty first line: one line up for each line end.
             self._block = "".join(f"\n{line}" for line in lines) + f"\r\x1b[{len(lines)}A"
             self._write()
 

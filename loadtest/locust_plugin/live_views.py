@@ -55,7 +55,7 @@ class LiveViews:
         if getattr(configuration.options, "otel", False) and find_spec("opentelemetry") is not None:
             from loadtest.metrics.otel_instruments import observe
 
-            observe(self.latest)  # where it is not installed, Locust has said so
+            observe(self.latest)  # if it is not installed, Locust has reported that
             self._watched = True
 
     def _start_tab(self, web_ui: Any) -> None:

@@ -301,7 +301,7 @@ class Load:
             self._on_failure()
 
     def _take(self, interval: Interval) -> None:
-        # All sessions' credentials are collected for this, so only where there is something to search.
+        # This collects all sessions' credentials, so it is done only if there is something to search.
         secrets = self.secrets if has_texts(interval) else NO_SECRETS
         for name in interval.named.keys() - self._names.keys():
             self._names[name] = public_name(name, self.secrets)

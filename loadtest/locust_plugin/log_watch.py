@@ -116,7 +116,7 @@ class _Followed:
     live: bool = False  # all of it is written during the run
     printed: _Printed | None = None  # by a command
     ended_s: float | None = None  # seconds into the run, noted once a command has ended
-    told: bool = False  # that its command failed
+    told: bool = False  # whether the failure of its command was reported
 
 
 class LogWatch:
@@ -149,7 +149,7 @@ class LogWatch:
         self._secrets = secrets
         self._rules = load_rules(settings.rules)
         self._followed = [
-            # A file is read from its end. What comes through a pipe or from a command may be older.
+            # A file is read from its end. Output of a pipe or a command may be older.
             _Followed(Path(path).name, follow(path, format=settings.format), live=path != "-")
             for path in settings.paths
         ]

@@ -124,7 +124,7 @@ def _run(environment: Environment, sessions: int, health_path: str | None) -> Pr
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
     except KeyboardInterrupt:
-        pass  # what there is will be judged
+        pass  # the data so far are judged
     finally:
         runner.quit()
     judged = lifecycle.judged

@@ -128,7 +128,7 @@ class RecordingLifecycle(Lifecycle):
         settings = self._settings = configuration.settings(host)
         revision, health = self._ask_now(settings)
         gauge_watch = None if settings.gauge is None else GaugeWatch(settings.gauge)
-        start = RunStart.now()  # of all that may take long, only the load is still to come
+        start = RunStart.now()  # after all slow steps except starting the load
         manifest = msgspec.structs.replace(
             self._manifest(by_class, revision, start),
             server_gauge=None if gauge_watch is None else gauge_watch.reading,

@@ -104,7 +104,7 @@ def find_revision(
     if settings.revision:
         return _given(settings.revision, search)
     named = chain(search.named_by_header(), search.named_by_health(), search.named_by(environment))
-    found = next(named, Revision(UNNAMED))  # a source is asked only if those before it named none
+    found = next(named, Revision(UNNAMED))  # lazy: a source is queried only if those before it named none
     if found.name == UNNAMED:
         asked = "".join(f"; {one}" for one in search.reasons())
         logger.warning(

@@ -72,7 +72,7 @@ def give_lifecycle(environment: Environment, base: type) -> None:
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     if not classes:
         return
-    if not isinstance(environment.runner, WorkerRunner):  # the master has said it
+    if not isinstance(environment.runner, WorkerRunner):  # the master has reported it
         for warning in (one for kind in classes for one in misspelled(kind, base)):
             logger.warning("%s", warning)
     drop_unwritable_output()

@@ -179,7 +179,7 @@ class LiveOutput:
     def end(self, view: View) -> None:
         """Erase the view and print its last progress line."""
         self._screen.end()
-        self._lines.show(self._shown or view)  # by now, no session is up any more
+        self._lines.show(self._shown or view)  # `view` has no sessions up any more
         self._shown = None
 
 

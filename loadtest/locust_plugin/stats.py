@@ -274,6 +274,6 @@ def _feed_errors(stats: RequestStats, row: str, errors: Counter[str]) -> None:
         error = stats.errors.setdefault(key, StatsError(METHOD, row, text))
         for _ in range(count):
             error.occurred()
-        error.occurrences += min(count, 0)  # taken back: another outcome has replaced it
+        error.occurrences += min(count, 0)  # negative if another outcome has replaced it
         if error.occurrences <= 0:
             del stats.errors[key]

@@ -90,10 +90,10 @@ class Workers:
         self._take = take
         self._end = end
         self._run_id = ""
-        self._present: set[int] = set()  # took part in the run
+        self._present: set[int] = set()  # workers that took part in the run
         self._finished: set[int] = set()
         self._unreadable: set[int] = set()
-        self._heard: set[int] = set()  # have sent anything
+        self._heard: set[int] = set()  # workers that have sent any message
         self._windows = NO_WINDOWS
         self._tokens: dict[int, deque[str]] = {}  # the latest of each worker
         self._received = Event()

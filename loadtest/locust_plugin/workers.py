@@ -154,7 +154,7 @@ class WorkerLifecycle(Lifecycle):
         received_ns = time.monotonic_ns()
         info = self._run_info()
         self._master.run_id = info.run_id
-        if self._windows_of != info.run_id:  # else a drill has begun before this worker
+        if self._windows_of != info.run_id:  # otherwise the master has already sent them
             self._windows = info.windows
         self._master.send_begun()
         settings = self._configuration.settings_by_class(self._configuration.host or "")

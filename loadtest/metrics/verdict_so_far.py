@@ -105,7 +105,7 @@ class VerdictSoFar:
         )
         try:
             self._gathering.interval(line)
-        except ValueError as error:  # impossible times: the verdict at the end will be about them, too
+        except ValueError as error:  # impossible times, which the verdict at the end reports
             self._unreadable = str(error)
         for record in packed.lifecycle:
             self._gathering.event(record)

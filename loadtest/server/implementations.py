@@ -10,7 +10,7 @@ from loadtest.server.server_settings import WebSocketImplementation
 from loadtest.server.wire import lend
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # both will drop it: a reason to test against it, not to avoid it
+    warnings.simplefilter("ignore")  # both libraries will drop it, a reason to test against it
     from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
 
 

@@ -58,7 +58,7 @@ def change_points(
     edges = [0, *(split for split, _ in splits), series.size]
     points = []
     for (_, p_value), start, end in zip(splits, edges, edges[2:], strict=False):
-        # Located again between its neighbours, which biased it when it was found (Bai, 1997, section 4).
+        # Located again between its neighbours, which biased its first location (Bai, 1997, section 4).
         split = start + _best_split(_scores(_ranks(series[start:end])[None, :])[0])
         before, after = float(np.median(series[start:split])), float(np.median(series[split:end]))
         points.append(

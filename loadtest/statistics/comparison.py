@@ -78,7 +78,7 @@ def compare(
     task = GateTask(
         units=units, noise=noise or {}, same_day=same_day, levels=levels, rng=rng, resamples=resamples
     )
-    levels.to_pass(len(units))  # refuses more units than were planned, whatever the gates lack
+    levels.to_pass(len(units))  # raises for more units than planned, whatever the gates lack
     more = last - len(units)
     return [
         _compared(gate, task, now, still, more)

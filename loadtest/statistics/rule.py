@@ -97,7 +97,7 @@ def more_units(at: Callable[[int], Bounds], units: int, levels: Levels) -> int |
     if not beyond or at(beyond[-1]).decision is Ruling.INCONCLUSIVE:
         return None
     low, high = 0, len(beyond) - 1
-    while low < high:  # bounds only come closer as units are added
+    while low < high:  # more units only narrow the bounds
         middle = (low + high) // 2
         if at(beyond[middle]).decision is Ruling.INCONCLUSIVE:
             low = middle + 1

@@ -146,7 +146,7 @@ def _mean_spread(own: Sequence[Sequence[Spread]], noise: Noise, *, same_day: boo
     between = noise.of_pair(same_day=same_day)
     assumed = noise.assumed(same_day=same_day)
     parts: list[Spread] = []
-    shared = 0.0  # how often the run-to-run variance counts; it is one estimate for all runs
+    shared = 0.0  # factor of the run-to-run variance, which is one estimate for all runs
     for unit in own:
         weight = 1.0 / len(own) ** 2
         for side in (unit[::2], unit[1::2]):
