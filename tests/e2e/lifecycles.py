@@ -941,11 +941,11 @@ def test_a_worker_says_that_a_mistake_is_the_users(results: Path) -> None:
     ("worker", "own", "closed", "said"),
     [
         ("host_1", "", False, ""),
-        ("host_1_run-a", "", False, "started by another master"),
+        ("host_1_run-a", "", False, "another master started"),
         ("host_1_run-a", "a", True, ""),
         ("host_1_run-a", "a", False, ""),
-        ("host_1_run-b", "a", False, "started by another master"),
-        ("host_1", "a", True, "only the workers that it has started itself"),
+        ("host_1_run-b", "a", False, "another master started"),
+        ("host_1", "a", True, "only the workers that it started"),
         ("host_1", "a", False, ""),  # the address was given, so that others may join
     ],
 )

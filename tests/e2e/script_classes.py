@@ -160,7 +160,7 @@ def _sync(self: Any, session: Any) -> None:
             "ChatUser._sync must be async if it takes a session: async def _sync(",
         ),
         ({"tasks": [asks], "on_start": _wide}, "ChatUser.on_start must take (self, session)"),
-        ({"on_start": _starts}, "ChatUser.on_start must not be async without an async task"),
+        ({"on_start": _starts}, "ChatUser.on_start must not be async unless the class has an async task"),
         ({"tasks": [asks], "on_stop": _starts}, "ChatUser.on_stop must not be async"),
         ({"tasks": [Mixed]}, "Mixed must not mix async tasks with others (<lambda> is not async)"),
         ({"tasks": [Hooked]}, "Hooked.on_start must be async"),

@@ -253,7 +253,7 @@ def test_constant_wait(echo: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--tags", "nothing"), "--tags and --exclude-tags must leave Habits one of its async tasks"),
+        (("--tags", "nothing"), "--tags and --exclude-tags must leave Habits at least one async task"),
         (("--ws-arrivals", "closed"), "--ws-arrivals must not be closed with a script"),
     ],
 )
