@@ -1,8 +1,8 @@
-"""Drops: connections disturbed or ended on purpose, in the ways in which real clients lose theirs.
+"""Drops: connections ended or disturbed on purpose, in the ways real clients lose them.
 
     kinds  what each kind of drop does to the connection
-    plan   the seeded plan: which session is dropped when, storms included
-    drills commands that the run executes meanwhile, so that the server ends connections
+    plan   the seeded plan: which session is dropped when, including storms
+    drills commands that make the server end connections during a run
 
-Pure: a drop touches the socket only through `Wire`; the plan says when, and the engine carries it out.
+Pure: a drop touches the socket only through `Wire`. The plan says when, and the engine carries it out.
 """

@@ -1,7 +1,7 @@
-"""Drills: commands that a run executes while sessions are connected, a deploy say (`--ws-at`).
+"""Drills: commands that a run executes while sessions are connected, for example a deploy (`--ws-at`).
 
-The server then ends connections, not the client: a storm of the server's making. The moments belong to the
-plan; the commands do not, since two revisions are deployed by two commands. No shell runs a command.
+A drill makes the server end connections, not the client. The times belong to the plan; the commands do not,
+because two revisions are deployed with different commands. Commands run without a shell.
 """
 
 from collections.abc import Iterable
@@ -35,17 +35,17 @@ class Drill(Struct, frozen=True, kw_only=True):
     command: str
 
     def public(self, secrets: Secrets) -> str:
-        """Return the drill as `--ws-at` takes it, without secrets."""
+        """Return the drill in the form of `--ws-at`, without secrets."""
         return written_drill(self.at_s, public_command(self.command, secrets))
 
 
 def written_drill(at_s: float, command: str) -> str:
-    """Return a drill as `--ws-at` takes it."""
+    """Return a drill in the form of `--ws-at`."""
     return f"{repr(float(at_s)).removesuffix('.0')}:{command}"
 
 
 def parse_drills(texts: Iterable[str]) -> tuple[Drill, ...]:
-    """Read drills as `--ws-at` takes them, one a text; return them ordered by time, then as given.
+    """Read drills in the form of `--ws-at`, one per text; return them ordered by time, then as given.
 
     Raises:
         InvalidSetting: a drill is malformed or out of range, or there are too many.
@@ -64,7 +64,8 @@ def _parsed(text: str) -> Drill:
             raise ValueError
     except ValueError:
         problem = (
-            "must be SECONDS:COMMAND, without a unit, as in 60:'kubectl rollout restart deployment/chat'"
+            "must be SECONDS:COMMAND, seconds without a unit, "
+            "for example 60:'kubectl rollout restart deployment/chat'"
         )
         raise InvalidSetting(AT, public_command(text), problem) from None
     if not _MOMENT.admits(at_s):

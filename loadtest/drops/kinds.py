@@ -1,9 +1,9 @@
-"""The ways in which real clients lose their connection.
+"""The kinds of drop: the ways real clients lose their connection.
 
-A kind is one class with a generator: it acts on the connection and yields the seconds to wait before going
-on, and `DETECTED` once the session's client has noticed. It acts through `Wire`, which the transport
-implements, and does no I/O of its own. To add a kind, subclass `DropKind` and give it a `name`; defining the
-class registers it. Which session is dropped when does not belong here.
+A kind is one class with a generator. It acts on the connection, yields the seconds to wait before it goes on,
+and yields `DETECTED` once the client has noticed. It acts through `Wire`, which the transport implements, and
+does no I/O of its own. To add a kind, subclass `DropKind` and set its `name`; defining the class registers
+it. Which session is dropped when does not belong here.
 """
 
 import random
@@ -43,13 +43,13 @@ class Wire(Protocol):
         """Resume reading."""
 
     def hold_back(self) -> None:
-        """Hold back what is sent from now on, so that it leaves together with the FIN of `end_writing`."""
+        """Hold back data from now on, so that it leaves together with the FIN of `end_writing`."""
 
     def end_writing(self) -> None:
-        """Send what was held back and FIN, in one packet if they fit; the connection can still read."""
+        """Send the held data and FIN, in one packet if they fit; the connection can still read."""
 
     def go_silent(self) -> None:
-        """Stop writing and keepalive, discard what is read, and leave the socket open."""
+        """Stop writing and keepalive, discard incoming data, and leave the socket open."""
 
     def fin(self) -> None:
         """Close the TCP connection with FIN, without a close frame."""
@@ -64,8 +64,8 @@ DETECTED: Final = "detected"
 Steps = Iterator[float | str]
 
 BEYOND_S: Final = 5.0
-"""How long a half-open connection is held after the server should have closed it: what comes a little late is
-seen, and told from what never comes."""
+"""How long a half-open connection is held after the server should have closed it, to distinguish a late close
+from none."""
 
 MASK: Final = bytes(4)
 """The mask of hand-made frames. RFC 6455 section 5.3 allows any value; zero leaves the payload as it is."""
@@ -77,7 +77,7 @@ class DropKind(ABC):
     Attributes:
         name: the kind's name in options, files and reports.
         disconnects: False if the connection survives.
-        probes: whether the kind sends the dialect's probe; others do not get it.
+        probes: whether the kind sends the dialect's probe; other kinds do not receive it.
     """
 
     name: ClassVar[str]
@@ -156,10 +156,10 @@ class Reset(DropKind):
 
 
 class HalfOpen(DropKind):
-    """A lost network: the client reconnects while its old socket stays open, silent.
+    """A lost network: the client reconnects while its old socket stays open and silent.
 
     The old socket is held open long enough for the usual server ping (after 20 s, with a timeout of 20 s) to
-    time out. Where the server's own time is known, the engine holds it until a little later than that.
+    time out. If the server's own time is known, the engine holds it until slightly after that.
     """
 
     name = "half_open"
@@ -191,11 +191,10 @@ class MidMessage(DropKind):
 class MidReply(DropKind):
     """A network lost while receiving: the socket closes while the server is answering.
 
-    FIN is in the packet of the requests, and RST follows in the loop's next iteration. So the server finds
-    its client gone when it sends the first answer, however far away and however quick it is. An RST alone may
-    be too late: on a busy machine the server runs, and answers, before this process goes on to send it. At
-    the first byte of an answer it is too late for a server that is far away. Without requests, RST follows
-    what the server says by itself.
+    FIN is in the packet with the requests, and RST follows in the loop's next iteration. So the server finds
+    its client gone when it sends the first answer, however distant or fast it is. RST alone may be too late:
+    on a busy machine the server may answer before this process sends it. Waiting for the first byte of an
+    answer is too late for a distant server. Without requests, RST follows the server's next unrequested data.
     """
 
     name = "mid_reply"
@@ -204,7 +203,7 @@ class MidReply(DropKind):
     requests: ClassVar[int] = 4
 
     looks: ClassVar[int] = 20
-    """How often to look, every 10 ms, for something from the server if the dialect has nothing to ask."""
+    """Number of checks, 10 ms apart, for data from the server if the dialect has no probe."""
 
     def steps(self, wire: Wire, drop: Drop) -> Steps:
         wire.pause_reading()
@@ -257,7 +256,7 @@ class ProtocolErrorDrop(DropKind):
 
 
 class BadMessage(DropKind):
-    """A broken client: it sends text that the application cannot read; a real error in the server's log."""
+    """A broken client: it sends text that the application cannot parse, a real error in the server's log."""
 
     name = "bad_message"
 
@@ -269,7 +268,7 @@ class BadMessage(DropKind):
 
 
 def check_kind(kind: str, option: str) -> None:
-    """Refuse an unknown kind as the value of an option.
+    """Refuse an option's value that is not a known kind.
 
     Raises:
         InvalidSetting: the kind is unknown.
@@ -278,6 +277,6 @@ def check_kind(kind: str, option: str) -> None:
 
 
 def disconnects(kind: str | None) -> bool:
-    """Return whether a drop begins an outage; True for a kind that this process does not know."""
+    """Return whether a drop begins an outage; True for a kind unknown to this process."""
     known = None if kind is None else DropKind.kinds.get(kind)
     return known is None or known.disconnects

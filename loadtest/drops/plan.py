@@ -1,12 +1,12 @@
 """The seeded plan of drops: each session's own drops, and storms that drop many sessions at once.
 
-A session's own drops depend only on the seed, the session's number and the drop's ordinal, so they are the
-same on both revisions, whatever the timing. A drop's time counts from when the session was (again)
-established, so a slow reconnect delays them but does not change them. Storms happen at fixed times of the run
-and drop the sessions that are established then.
+A session's own drops depend only on the seed, the session's number and the drop's ordinal. They are the same
+on both revisions, whatever the timing. A drop's time counts from when the session was last established, so a
+slow reconnect delays drops but does not change them. Storms happen at fixed times of the run and drop the
+sessions that are established then.
 
 A storm that comes before a session's own drop replaces it: the session goes on with its next ordinal and a
-new time. As these times are exponential, hence memoryless, own drops are as frequent as without storms.
+new time. These times are exponential, hence memoryless, so own drops are as frequent as without storms.
 """
 
 import random
@@ -36,6 +36,7 @@ LATEST_S: Final = 604_800
 _SHARE = Number(0, 1, "(100%)", above=True)
 _MOMENT = seconds(0, LATEST_S)
 _WEIGHT = Number(0, 1e9)
+_NO_DROPS: Final = "To turn drops off, use --ws-drop-every 0"
 
 
 class Storm(Struct, frozen=True, kw_only=True, order=True):
@@ -52,7 +53,7 @@ class Storm(Struct, frozen=True, kw_only=True, order=True):
     kind: Annotated[str, Meta(max_length=4096)] = "reset"
 
     def __str__(self) -> str:
-        """Return the storm as `--ws-storm` takes it."""
+        """Return the storm in the form of `--ws-storm`."""
         share, seconds = (repr(number).removesuffix(".0") for number in (self.share_ratio, self.at_s))
         return f"{share}@{seconds}:{self.kind}"
 
@@ -78,7 +79,7 @@ def _check_storm(storm: Storm, given: str) -> None:
 
 
 def parse_storms(texts: Iterable[str]) -> tuple[Storm, ...]:
-    """Read storms as `--ws-storm` takes them: each text holds any number of storms, separated by commas.
+    """Read storms in the form of `--ws-storm`: each text has any number of storms, separated by commas.
 
     Raises:
         InvalidSetting: a storm is malformed or out of range, or there are too many.
@@ -126,7 +127,7 @@ class DropPlan:
     Args:
         every_s: mean seconds that a session stays established before its own drop; 0 for no own drops.
         weights: how often each kind occurs, relative to the others.
-        seed: of the run.
+        seed: the run's seed.
         storms: in any order; they are sorted by time and numbered from 0.
     """
 
@@ -144,7 +145,7 @@ class DropPlan:
             _WEIGHT.read(weight, _DROPS, f"weight of {kind}")
         if self.every_s > 0 and not sum(self.weights.values()):
             problem = "must have a kind with a weight above 0"
-            raise InvalidSetting(_DROPS, dict(self.weights), problem, "For no drops use --ws-drop-every 0")
+            raise InvalidSetting(_DROPS, dict(self.weights), problem, _NO_DROPS)
 
     def drop(self, session: int, ordinal: int) -> Drop | None:
         """Return a session's own drop.
@@ -220,7 +221,7 @@ class OnceInTurn(DropPlan):
 
 
 def parse_weights(text: str) -> dict[str, float]:
-    """Read weights as `--ws-drops` takes them: `close=2,reset=1,half_open`; a kind without a weight has 1.
+    """Read weights in the form of `--ws-drops`: `close=2,reset=1,half_open`; a kind without a weight has 1.
 
     Raises:
         InvalidSetting: a kind is unknown or repeated, a weight is malformed, or no kind has a weight above 0.
@@ -234,6 +235,6 @@ def parse_weights(text: str) -> dict[str, float]:
         weights[kind] = _WEIGHT.read(number if equals else 1.0, _DROPS, f"weight of {kind}")
     if not weights:
         problem = "must be KIND=WEIGHT,KIND=WEIGHT, for example close=2,reset=1"
-        raise InvalidSetting(_DROPS, text, problem, "For no drops use --ws-drop-every 0")
+        raise InvalidSetting(_DROPS, text, problem, _NO_DROPS)
     DropPlan(weights=weights)
     return weights

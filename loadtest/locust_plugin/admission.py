@@ -1,12 +1,12 @@
 """Which workers a master admits, and which master a worker accepts.
 
-A master with `--processes` and the workers that it forks share a mark: the workers' ids carry it, and so does
-the master's acknowledgement. A worker whose mark is another's is refused, and refuses. So is a worker without
-a mark by a master that expects only its own, and any new one while the master is not open to it. Both sides
-say why, and the worker exits.
+With `--processes`, a master and the workers it forks share a mark, which is part of the workers' ids and of
+the master's acknowledgement. If the marks differ, the master refuses the worker, and the worker refuses the
+master. A master that expects only its own workers also refuses those without a mark. While a master is
+closed, it refuses all new workers. Both sides log the reason, and the worker exits.
 
-Locust has no event for this: a worker is already counted when its events fire. So its two runner classes are
-replaced by these.
+Locust has no event for this: a worker is already counted when its events fire. So these classes replace
+Locust's two runner classes.
 """
 
 import logging
@@ -25,19 +25,19 @@ from loadtest.locust_plugin.master_address import OWN, OwnWorkers
 logger = logging.getLogger("loadtest")
 
 REFUSED = "loadtest_refused"
-"""Message of a master to a worker that it does not admit; its data say why."""
+"""Message from a master to a worker that it refuses; its data is the reason."""
 
 _MARK = "_run-"
 
 _NOT_FORKED = (
-    "it takes only the workers that it has started itself (--processes). "
-    "Give it --master-bind-port to let others join"
+    "it accepts only the workers that it started (--processes). "
+    "To let others join, start the master with --master-bind-port"
 )
-_FORKED_BY_ANOTHER = "the worker was started by another master (--processes) and belongs to that one's run"
+_FORKED_BY_ANOTHER = "another master started the worker (--processes)"
 
 
 def marked(worker_id: str, mark: str) -> str:
-    """Return the id of a worker with this mark."""
+    """Return a worker's id with this mark."""
     return f"{worker_id}{_MARK}{mark}" if mark else worker_id
 
 
@@ -47,7 +47,7 @@ def mark_of(worker_id: str) -> str:
 
 
 def why_refused(worker_id: str, own: OwnWorkers) -> str:
-    """Return why a master does not admit a new worker; empty if it does."""
+    """Return why a master refuses a new worker; empty if it admits the worker."""
     mark = mark_of(worker_id)
     if mark and mark != own.mark:
         return _FORKED_BY_ANOTHER
@@ -55,24 +55,24 @@ def why_refused(worker_id: str, own: OwnWorkers) -> str:
 
 
 def _reading(receive: Callable[[], Any]) -> Callable[[], Any]:
-    """Return `receive`, with Locust's own error for a message that is not one of Locust's."""
+    """Return `receive`, raising Locust's own error for a message that Locust did not send."""
 
     def received() -> Any:
         try:
             return receive()
         except RPCError:
             raise
-        except Exception as error:  # foreign input: Locust would receive nothing any more
-            raise RPCReceiveError("a message that cannot be read") from error
+        except Exception as error:  # untrusted input: otherwise Locust would stop receiving
+            raise RPCReceiveError("unreadable message") from error
 
     return received
 
 
 class AdmittingMaster(MasterRunner):
-    """A master that refuses workers which do not belong to it.
+    """A master that refuses workers of other masters.
 
     Attributes:
-        closed_because: why no new worker may join now; empty if it may.
+        closed_because: why no new worker may join now; empty if workers may join.
     """
 
     closed_because = ""
@@ -83,7 +83,7 @@ class AdmittingMaster(MasterRunner):
         OWN.forked_all()
 
     def client_listener(self) -> NoReturn:
-        """Receive the workers' messages; one that cannot be read is passed over."""
+        """Receive the workers' messages; skip unreadable ones."""
         vars(self.server)["recv_from_client"] = _reading(self.server.recv_from_client)
         super().client_listener()
 
@@ -103,14 +103,14 @@ class AdmittingMaster(MasterRunner):
         self.server.send_to_client(Message(REFUSED, why, client_id))
 
     def send_message(self, msg_type: str, data: Any = None, client_id: str | None = None) -> None:
-        """Send a message; the acknowledgement of a worker carries the mark."""
+        """Send a message; add the mark to a worker's acknowledgement."""
         if msg_type == "ack":
             data = {**(data or {}), "run": OWN.mark}
         super().send_message(msg_type, data, client_id)
 
 
 class AdmittedWorker(WorkerRunner):
-    """A worker that says whose it is, and exits if its master refuses it or is another's."""
+    """A worker that sends its mark, and exits if its master refuses it or has another mark."""
 
     _id = ""
     _refused = ""
@@ -125,11 +125,11 @@ class AdmittedWorker(WorkerRunner):
         self._id = marked(worker_id, OWN.mark)
 
     def handle_message(self, msg: Message) -> None:
-        """Handle a message of the master."""
+        """Handle a message from the master."""
         if msg.type == REFUSED:
             self._leave(f"refused this worker: {msg.data}")
         elif msg.type == "ack" and OWN.mark and (msg.data or {}).get("run") != OWN.mark:
-            self._leave("is not the one that started this worker (--processes)")
+            self._leave("did not start this worker (--processes)")
         else:
             super().handle_message(msg)
 
@@ -141,7 +141,7 @@ class AdmittedWorker(WorkerRunner):
         """Connect, or exit.
 
         Raises:
-            SystemExit: the master has refused this worker, or is not its own.
+            SystemExit: the master has refused this worker, or did not start it.
         """
         super().connect_to_master()  # type: ignore[no-untyped-call]  # Locust's
         if self._refused:
@@ -150,5 +150,5 @@ class AdmittedWorker(WorkerRunner):
 
 
 def install() -> None:
-    """Let Locust's environments create these runners."""
+    """Make Locust's environments create these runners."""
     vars(locust.env).update(MasterRunner=AdmittingMaster, WorkerRunner=AdmittedWorker)

@@ -1,7 +1,7 @@
-"""What a run asks of its user classes together: names to tell them apart, and what they must have alike.
+"""Checks what the user classes of a run share: valid names, and one value for each setting of the whole run.
 
-What they have alike belongs to the run, not to its sessions. A class that does not set such a value takes
-that of the class that does.
+Some settings belong to the run, not to its sessions. A class that does not set such a value takes it from the
+class that does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,14 +18,14 @@ OF_THE_RUN: Final = (
     *("github", "summary_file", "junit_file", "inconclusive_exit"),
     *("server_logs", "server_log_cmd", "server_log_format", "server_log_rules", "server_log_errors"),
 )
-"""Attributes of `WebSocketUser` of which a run has one value."""
+"""Attributes of `WebSocketUser` that have one value for the whole run."""
 
 
 _NAME_LENGTH = 100
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuse names of classes that no `class` statement gives: records, tables and histograms are by name.
+    """Refuse invalid names of user classes: records, tables and histograms are keyed by name.
 
     Raises:
         UsageError: a name is not an identifier, or too long.
@@ -33,34 +33,34 @@ def check_names(names: Iterable[str]) -> None:
     for name in names:
         if not name.isidentifier() or len(name) > _NAME_LENGTH:
             allowed = f"an identifier of at most {_NAME_LENGTH} characters"
-            raise UsageError(f"the name of a user class must be {allowed} (got {one_line(ascii(name), 80)})")
+            raise UsageError(f"user class name must be {allowed} (got {one_line(ascii(name), 80)})")
 
 
 def misspelled(kind: type, base: type) -> Iterator[str]:
-    """Yield what a class attribute that is no setting was perhaps meant to be, as a warning.
+    """Yield a warning for each class attribute that looks like a misspelled setting.
 
     Args:
         kind: the user class.
-        base: `WebSocketUser`, the attributes of which are known.
+        base: `WebSocketUser`, whose attributes are known.
     """
     for own in kind.__mro__[: kind.__mro__.index(base)]:
         for name, value in vars(own).items():
             if name.startswith("_") or hasattr(base, name) or callable(value):
                 continue
             if close := get_close_matches(name, [*SETTINGS, *_OF_LOCUST], 1, _CLOSE):
-                yield f"{own.__name__}.{name} is no setting, and has no effect: is {close[0]} meant?"
+                yield f"{own.__name__}.{name} is not a setting and has no effect. Did you mean {close[0]}?"
 
 
 _OF_LOCUST: Final = ("host", "wait_time", "weight", "fixed_count", "tasks")
 _CLOSE: Final = 0.8
-"""How alike two names must be, by difflib: a letter of five is wrong or lacking."""
+"""Least similarity of two names, by difflib: one letter in five may be wrong or missing."""
 
 
 def agree(values: Mapping[str, dict[str, Any]]) -> None:
     """Give all classes the same values of `OF_THE_RUN`.
 
     Args:
-        values: by class name, the values by attribute; changed.
+        values: by class name, the values by attribute; modified in place.
 
     Raises:
         UsageError: two classes set different values.
@@ -74,15 +74,15 @@ def agree(values: Mapping[str, dict[str, Any]]) -> None:
         for name, value in setting.items():
             if value != setting[first]:
                 raise UsageError(
-                    f"{first} and {name} must have the same {attribute}: a run has one. "
-                    f"Give {SETTINGS[attribute].option}"
+                    f"{first} and {name} must have the same {attribute}: it applies to the whole run. "
+                    f"Set it with {SETTINGS[attribute].option}"
                 )
         for own in values.values():
             own[attribute] = setting[first]
 
 
 def check_pings(pings: Iterable[tuple[float, float]]) -> None:
-    """Check that pings are sent if their pongs have a time limit of their own.
+    """Check that a run with a timeout for pongs sends pings.
 
     Args:
         pings: interval and timeout of each class, in seconds.

@@ -1,7 +1,7 @@
-"""`loadtest dialect check`: a locustfile's dialect holds one conversation with the server.
+"""`loadtest dialect check`: one conversation with the server, to test the dialect of a locustfile.
 
-The settings are those of a run, checked as for a run; what a run does with many sessions by plans, one
-session does here by a script (`loadtest.engine.scripted_session`).
+It uses and checks the same settings as a run. One scripted session (`loadtest.engine.scripted_session`) does
+what a run does with many sessions and plans.
 """
 
 import os
@@ -29,7 +29,7 @@ from loadtest.transport.target import URL_FORM
 from loadtest.values import FilePath, Flag
 
 RUN = ("--headless", "-u", "1", "-t", "60s")
-"""Of the run to go on with: a minute of one user's sessions is enough to judge every item."""
+"""Options of the suggested next run: a minute of one user's sessions is enough to judge every item."""
 
 
 def check_dialect(
@@ -40,14 +40,14 @@ def check_dialect(
     name: str | None = None,
     on_start: Callable[[str], None] = lambda _: None,
 ) -> DialectCheck:
-    """Hold a conversation by the dialect of a locustfile's user class.
+    """Hold a conversation with the dialect of a locustfile's user class.
 
     Args:
         locustfile: the file.
         host: the server's URL; None for the user class's.
         values: attributes of `WebSocketUser` that replace the class's.
-        name: of the user class; None for the only one.
-        on_start: called with a line about what begins, once nothing is left to refuse.
+        name: name of the user class; None for the only one.
+        on_start: called with a line about the conversation, after all settings have been checked.
 
     Raises:
         UsageError: the locustfile has no such class, there is no host, or a setting is wrong.
@@ -95,7 +95,7 @@ def _conversation(settings: LoadSettings) -> Conversation:
 
 
 def _options(host: str | None, values: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the options of a run for those of the check; secrets are left to the user to fill in."""
+    """Yield the options of a run that correspond to those of the check, without the values of secrets."""
     if host is not None:
         yield from ("--host", host)
     for attribute, value in values.items():

@@ -1,8 +1,8 @@
-"""What the code of a user class is, as a hash: runs of a script that was edited are not runs of one script.
+"""A hash of a user class's code: runs of a script before and after an edit are not comparable.
 
-The hash covers the files that define the class and its tasks, as Python reads them: comments, docstrings and
-line breaks are left out. So are attributes of classes that say where a run goes and how it is judged, because
-these change from run to run. Code that these files import is not seen.
+The hash covers the files that define the class and its tasks, as Python parses them, without comments,
+docstrings and line breaks. It leaves out class attributes that say where a run goes and how it is judged,
+because these change from run to run. It does not cover code that these files import.
 """
 
 import ast
@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-_HASH_LENGTH = 16  # in hex digits: two edits of a script are told apart, and the file's content is not
+_HASH_LENGTH = 16  # hex digits: enough to distinguish edits, too few to reveal the code
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -34,7 +34,7 @@ def code_of(kind: type) -> str | None:
 
 
 def _files(kind: Any) -> Iterator[Path]:
-    """Yield the files, but the tool's own, in which a class, its bases and its tasks are defined."""
+    """Yield the files that define a class, its bases and its tasks, except the tool's own."""
     for base in kind.__mro__:
         functions = [member for member in vars(base).values() if inspect.isfunction(member)]
         yield from map(_file_of, functions)
@@ -52,7 +52,7 @@ def _file_of(function: Any) -> Path:
 
 
 def _code_in(path: Path) -> str | None:
-    """Return a file's code without what does not matter; None if it is not the user's or cannot be read."""
+    """Return a file's code without irrelevant parts; None if it is not the user's or cannot be read."""
     if path.suffix != ".py" or _PACKAGE in path.parents or _is_installed(path):
         return None
     try:
@@ -62,12 +62,12 @@ def _code_in(path: Path) -> str | None:
 
 
 def _is_installed(path: Path) -> bool:
-    """Whether a file is a library's: versions of libraries are recorded elsewhere."""
+    """Whether a file belongs to a library: library versions are recorded elsewhere."""
     return "site-packages" in path.parts or Path(inspect.__file__).parent in path.parents
 
 
 class _Bare(ast.NodeTransformer):
-    """Removes docstrings, and the attributes of classes that do not change what is sent."""
+    """Removes docstrings, and class attributes that do not change what is sent."""
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

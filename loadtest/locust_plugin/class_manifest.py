@@ -1,4 +1,4 @@
-"""What the manifest of a run says of one user class: made from its settings."""
+"""The entry of one user class in a run's manifest, made from its settings."""
 
 from loadtest.locust_plugin.load_settings import LoadSettings
 from loadtest.results.manifest import Plan, UserClass, promises_of
@@ -7,7 +7,7 @@ from loadtest.statistics.time_limits import stored
 
 
 def user_class(name: str, settings: LoadSettings, plan: Plan, code: str | None) -> UserClass:
-    """Return what a run's manifest says of a user class; `code` is the hash of its code, if known."""
+    """Return a user class's entry in a run's manifest; `code` is the hash of its code, if known."""
     return UserClass(
         name=name,
         plan=plan,

@@ -1,7 +1,7 @@
-"""The settings of this process's runs, from the user class and the options that Locust has parsed.
+"""The settings of this process's runs, from the user class and Locust's parsed options.
 
 Locust's web form may change most options between runs. Options that name files or commands keep the values
-they had when the process started, here and on workers, whatever a web request says.
+from the start of the process, on the master and on workers, whatever a web request contains.
 """
 
 import argparse
@@ -49,11 +49,11 @@ from loadtest.transport.target import check_reachable, check_source
 PLACEHOLDER_URL = "ws://127.0.0.1"
 """Host used to check the other settings while no host is known."""
 
-_ELSEWHERE = "Runs with a load shape or a choice of user classes are started in Locust's own form."
+_ELSEWHERE = "Use Locust's own form to start a run with a load shape or the class picker."
 
 
 def ci_output(options: Any, classes: Sequence[Any]) -> CiOutput:
-    """Return what runs leave for CI, by options and user classes.
+    """Return the files that runs write for CI, by options and user classes.
 
     Invalid values are ignored here; the check of all settings reports them.
     """
@@ -62,7 +62,7 @@ def ci_output(options: Any, classes: Sequence[Any]) -> CiOutput:
 
 
 def _given(options: Any, classes: Sequence[Any], attribute: str) -> Any:
-    """Return the value of one setting, the option's or a class's; None if none is given that can be used."""
+    """Return the value of one setting, from the option or a class; None if there is no valid one."""
     row = SETTINGS[attribute]
     for value in (getattr(options, row.destination, None), *(kind.values()[attribute] for kind in classes)):
         if value not in (None, "", False):
@@ -79,11 +79,11 @@ class Configuration:
         classes: the environment's subclasses of WebSocketUser.
 
     Raises:
-        UsageError: the name of a class is none that a `class` statement can give.
+        UsageError: the name of a class is not a valid class name.
 
     Attributes:
-        secrets: texts that must not appear in a file or a log, by the latest settings that were read.
-        codes: hash of each class's code as it was loaded, by the class's name; None if it is not known.
+        secrets: texts that must not appear in a file or a log, from the settings last read.
+        codes: hash of each class's code as it was loaded, by the class's name; None if unknown.
     """
 
     def __init__(self, environment: Environment, classes: Sequence[Any]) -> None:
@@ -104,7 +104,7 @@ class Configuration:
 
     @property
     def names(self) -> Sequence[str]:
-        """The names of the user classes of a run that has several; empty if it has one."""
+        """The names of the run's user classes; empty if there is only one."""
         return [kind.__name__ for kind in self._classes] if len(self._classes) > 1 else []
 
     @property
@@ -128,11 +128,11 @@ class Configuration:
         if host or not own:
             return host
         if len(own) > 1:
-            raise UsageError(f"user classes must have the same host (got {len(own)}): give --host")
+            raise UsageError(f"user classes must have the same host (got {len(own)}): set --host")
         return own.pop()
 
     def _hide_host(self) -> None:
-        """Show Locust a host without the values in its query; an option, which workers get too, keeps it."""
+        """Hide the values in the host's query from Locust; an option, which workers also get, keeps them."""
         classes = {kind.host for kind in self._classes}
         given = self._environment.host or (classes.pop() if len(classes) == 1 else None)
         if given and public_host(given) != given:
@@ -149,7 +149,7 @@ class Configuration:
 
     @property
     def ci(self) -> CiOutput:
-        """What the runs leave for CI."""
+        """The files that the runs write for CI."""
         return ci_output(self.options, self._classes)
 
     @property
@@ -158,9 +158,10 @@ class Configuration:
         return float(self.options.run_time) if self.options.run_time else None
 
     def settings(self, host: str, changes: Mapping[str, Any] | None = None) -> LoadSettings:
-        """Return the settings of the first class, with the secrets of all; those of the run are all alike.
+        """Return the settings of the first class, with the secrets of all classes.
 
-        Arguments and errors are those of `settings_by_class`.
+        Use it for settings of the whole run, which are the same in all classes. Arguments and errors are
+        those of `settings_by_class`.
         """
         of_first = next(iter(self.settings_by_class(host, changes).values()))
         return replace(of_first, secrets=self.secrets)
@@ -175,7 +176,7 @@ class Configuration:
             changes: values that replace parsed options, by destination.
 
         Raises:
-            UsageError: a setting has a bad value, or classes have different ones where a run has one.
+            UsageError: a value is invalid, or classes differ in a setting of the whole run.
         """
         options = argparse.Namespace(**{**vars(self.options), **(changes or {})})
         given = given_values(options)
@@ -204,9 +205,9 @@ class Configuration:
         return [kind.__name__ for kind in chosen or self._classes]
 
     def users_by_class(self, users: int) -> dict[str, int]:
-        """Return how many of a run's users will hold sessions, by class: Locust distributes them by weight.
+        """Return how many of a run's users hold sessions, by class: Locust distributes users by weight.
 
-        Classes of other users may have a share. With a load shape the numbers are not known: all are 0.
+        Classes without sessions may have a share. With a load shape the numbers are unknown: all are 0.
         """
         names = [kind.__name__ for kind in self._classes]
         kinds = self._environment.user_classes
@@ -257,10 +258,11 @@ class Configuration:
             check_proxy(engine.proxy)
 
     def check_users(self, by_class: Mapping[str, LoadSettings], users: int, workers: int = 1) -> None:
-        """Check that the sessions of a run with so many users have a row of `--ws-data` each.
+        """Check that `--ws-data` has a row for each session of a run with this many users.
 
-        How many there are is not known here if a load shape decides. Locust balances all users over workers,
-        but not those of each class: any worker may have all of them, and leaves the others' numbers out.
+        With a load shape, the number of sessions is not known here. Locust balances all users over workers,
+        but not those of each class: any worker may run all users of a class, and the numbers of the others
+        are then unused.
 
         Raises:
             InvalidSetting: there are too few rows.
@@ -270,7 +272,7 @@ class Configuration:
         apart = workers if len(self._environment.user_classes) > 1 else 1
         shares = self.users_by_class(users)
         for name, settings in by_class.items():
-            why = f"any of {apart} workers may hold all users of {name}" if apart > 1 else ""
+            why = f"any of {apart} workers may run all users of {name}" if apart > 1 else ""
             check_rows(settings, shares[name] * apart, why)
 
     def check_form(self, form: Mapping[str, str]) -> None:
@@ -293,7 +295,7 @@ class Configuration:
             check_drills(settings.drills, run_time_s, secrets=self.secrets)
 
     def start_form(self) -> StartForm:
-        """Return the start form as it stands."""
+        """Return the start form with its current values."""
         form = start_form(self.options, self._classes, self.shown_host)
         if self.options.class_picker or self._environment.shape_class is not None:
             return msgspec.structs.replace(form, elsewhere=_ELSEWHERE)
@@ -302,7 +304,7 @@ class Configuration:
     def restore(self) -> None:
         """Reset the options that are not in the web form to their values at process start.
 
-        Of an option that had several values, Locust keeps an empty one if its field is cleared.
+        If a field with several values is cleared, Locust keeps one empty value.
         """
         vars(self.options).update(self._at_start)
         cleared = [name for name, value in vars(self.options).items() if value == [""]]

@@ -1,7 +1,7 @@
-"""Reads the file that `--ws-data` names, in each process of a run: for the rows, and for the secrets in them.
+"""Reads the file of `--ws-data` in each process of a run: its rows, and the secrets in them.
 
-Settings are made several times before a run, so the latest file is kept until it changes. Errors do not show
-the path: one from a worker may end in run.json.
+Settings are built several times before a run, so the last file read is cached until it changes. Errors leave
+out the path, because an error from a worker may end up in run.json.
 """
 
 import os
@@ -15,12 +15,12 @@ from loadtest.scrubber import NO_SECRETS, Secrets
 from loadtest.session.data_rows import OPTION, Rows, parse_rows
 
 MAX_BYTES = 64 << 20
-"""A gigabyte of memory or so, once it is split into rows."""
+"""Takes about a gigabyte of memory once it is split into rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionData:
-    """What the sessions of a run have of their own.
+    """The data of a run's sessions, one row each.
 
     Args:
         rows: by session number; empty if no file was given.
@@ -32,10 +32,10 @@ class SessionData:
 
 
 def read_data(path: Path | None) -> SessionData:
-    """Return the content of a file, nothing if no file was given.
+    """Return the content of a file; empty data if no file was given.
 
     Raises:
-        InvalidSetting: the file cannot be read, is no regular file, is too large, or is malformed.
+        InvalidSetting: the file cannot be read, is not a regular file, is too large, or is malformed.
     """
     if path is None:
         return SessionData()
@@ -48,7 +48,7 @@ def read_data(path: Path | None) -> SessionData:
 
 
 _latest: dict[tuple[int, ...], SessionData] = {}
-"""The content of the file that was read last, by what tells it from another and from itself when changed."""
+"""The content of the last file read; the key differs for another file and for a changed one."""
 
 
 def _read(file: BinaryIO) -> SessionData:

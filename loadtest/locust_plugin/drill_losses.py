@@ -1,7 +1,7 @@
-"""Losses that belong to a drill, while a run goes on: one log line a drill, and no failures for Locust.
+"""Separates losses that belong to a drill from other losses during a run.
 
-A deploy ends every connection once. A warning for each second of it, and a row of failures in Locust's table,
-would say that the server is broken. Pure.
+A deploy ends every connection once. Warnings and failures in Locust's table would suggest that the server is
+broken, so each drill gets one log line instead. Pure.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from loadtest.session.recorder import Lifecycle
 def split_losses(
     packed: PackedInterval, windows: Windows
 ) -> tuple[Mapping[int, Sequence[Lifecycle]], PackedInterval]:
-    """Return the losses that belong to drills, by the drill's number, and the interval without them."""
+    """Return the losses that belong to drills, by drill number, and the interval without them."""
     by_drill: dict[int, list[Lifecycle]] = {}
     for record in packed.lifecycle if windows.spans else ():
         if record.event == "lost" and (number := windows.at(record.at_ns)) is not None:
@@ -37,7 +37,7 @@ def split_losses(
 
 
 class DrillLosses:
-    """Writes one line a drill, when its first connections are lost."""
+    """Makes one line per drill, when its first connections are lost."""
 
     def __init__(self) -> None:
         self._told: set[int] = set()
@@ -46,11 +46,11 @@ class DrillLosses:
         """Add losses of drills; return the lines to write now.
 
         Args:
-            by_drill: losses of an interval of any process, by the drill's number.
+            by_drill: losses of an interval of any process, by drill number.
         """
         new = sorted(by_drill.keys() - self._told)
         self._told.update(new)
         return [
-            f"drill {number + 1} ends connections: {causes_text(losses_by_cause(by_drill[number]))}"
+            f"drill {number + 1} ended connections: {causes_text(losses_by_cause(by_drill[number]))}"
             for number in new
         ]

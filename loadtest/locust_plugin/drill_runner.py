@@ -1,11 +1,12 @@
 """Runs the commands of `--ws-at`, in the process that records the run: a local run or a master.
 
-Each drill has a greenlet that waits for its moment, starts the command and follows it to its end. The output
-goes to an unnamed file, not to a pipe: a deploy may leave a server running, which must survive when nobody
-reads any more. From there it is copied to the run directory, line by line, without secrets and bounded.
+Each drill has a greenlet that waits for its time, starts the command and follows it to its end. The output
+goes to an unnamed file, not to a pipe: a deploy may leave a server running, which must survive when its
+output is no longer read. The runner copies the output from there to the run directory, line by line, without
+secrets and up to a limit.
 
-A command that still runs when the run ends is stopped, with all the processes it started. What a command that
-has ended left running is left alone.
+A command that still runs when the run ends is stopped with all processes it started. Processes left behind by
+a command that has ended are not touched.
 """
 
 import fcntl
@@ -48,16 +49,16 @@ LOG_LIMIT = 2**20
 """Characters kept of a command's output."""
 
 FILE_LIMIT = 2**26
-"""Size in bytes at which the file behind the output is emptied: a command that prints without end must not
-fill the disk. What it writes at that very moment is lost."""
+"""Size in bytes at which the output file is emptied: a command that prints without end must not fill the
+disk. Output written at that very moment is lost."""
 
-_LEFT_OUT = "[further output is left out]"
+_LEFT_OUT = "[output truncated]"
 _LINE_LIMIT = 1000
 _LATEST_WAIT_S = 1.0
 
 
 def planned(drills: Sequence[Drill], secrets: Secrets) -> tuple[DrillRun, ...]:
-    """Return the records of drills that were not started yet."""
+    """Return the records of drills that have not started yet."""
     return tuple(DrillRun(at_s=one.at_s, command=public_command(one.command, secrets)) for one in drills)
 
 
@@ -105,19 +106,19 @@ class DrillRunner:
         self.windows = Windows({})
 
     def start(self) -> None:
-        """Run each command at its moment from now on."""
+        """Start the drills: each command runs at its time."""
         self._waiting = {number: gevent.spawn(self._guarded, number) for number in range(len(self._drills))}
         self._greenlets = list(self._waiting.values())
 
     def active(self) -> bool:
-        """Return whether a command runs, or its window is not over."""
+        """Return whether a command is running, or its window is open."""
         return self.windows.at(self._elapsed_ns()) is not None
 
     def finish(self) -> None:
         """Start no more commands, stop those that still run, and wait for their end."""
         self._over = True
         gevent.killall(list(self._waiting.values()))
-        gevent.joinall(self._greenlets)  # not killed: one that is just starting its command must end it
+        gevent.joinall(self._greenlets)  # not killed: one that is starting its command must also stop it
 
     def _guarded(self, number: int) -> None:
         try:
@@ -129,7 +130,7 @@ class DrillRunner:
             self._failed(error)
 
     def _follow(self, number: int, command: "_Command") -> None:
-        """Follow a command to its end; after an error of the tool, nobody else would end it."""
+        """Follow a command to its end; stop it after an error of the tool."""
         try:
             status = self._copy(number, command)
         except BaseException:
@@ -140,7 +141,7 @@ class DrillRunner:
         self._tell_end(number, status)
 
     def _copy(self, number: int, command: "_Command") -> int:
-        """Copy a command's output until it ends, or until the run does, which stops it; return its status."""
+        """Copy a command's output until it ends, or until the end of the run stops it; return its status."""
         while (status := command.exit_status) is None and not self._over:
             command.look()
             gevent.sleep(LOOK_EVERY_S)
@@ -157,7 +158,7 @@ class DrillRunner:
         run = self._runs[number]
         took_s = (run.ended_s or 0.0) - (run.started_s or 0.0)
         if run.stopped:
-            stopped = "%s: still ran at the end of the run, stopped after %.1f s"
+            stopped = "%s: still running at the end of the run, stopped after %.1f s"
             logger.warning(stopped, self._name(number), took_s)
             return
         said = f": {run.last_words}" if run.last_words and status else ""
@@ -173,7 +174,7 @@ class DrillRunner:
     def _started(self, number: int) -> "_Command | None":
         """Start a command and return it; None if it cannot be started.
 
-        Its window begins first: nothing that the command does can come before.
+        Its window begins first, so that it covers everything the command does.
         """
         self._change(number, started_s=self._now_s())
         try:
@@ -227,7 +228,7 @@ def _exit_text(status: int) -> str:
 
 
 class _Command(Process):
-    """A running command, whose output is copied to a log.
+    """A running command whose output is copied to a log.
 
     Args:
         words: program and arguments.
@@ -246,7 +247,7 @@ class _Command(Process):
         self._kept = 0
         self._left_out = False
         self._rest = b""
-        self._mid_line = False  # what comes next is the end of a line that was left out
+        self._mid_line = False  # new output continues a line that was left out
         self._last_line = ""
         with ExitStack() as undo:
             self._raw: IO[bytes] = undo.enter_context(TemporaryFile())
@@ -270,9 +271,9 @@ class _Command(Process):
         return bool(chunk)
 
     def _lines(self, chunk: bytes) -> list[bytes]:
-        """Return the lines that end in new output, and the beginning of one that is too long.
+        """Return the complete lines of new output, and the beginning of a line that is too long.
 
-        The rest of a line whose beginning was left out is never kept: it may begin within a secret.
+        The rest of a line whose beginning was left out is never kept, because it may begin within a secret.
         """
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         if self._mid_line and lines:
@@ -286,7 +287,7 @@ class _Command(Process):
         return lines
 
     def _leave_out(self) -> None:
-        """Skip all output but its end, which has its last line."""
+        """Skip all output but its end, which has the last line."""
         descriptor = self._raw.fileno()
         size = os.fstat(descriptor).st_size
         if size <= self._position:
@@ -303,7 +304,7 @@ class _Command(Process):
             self._position = 0
 
     def close(self) -> str:
-        """Copy what is left of the output, close the log, and return the last line."""
+        """Copy the rest of the output, close the log, and return the last line."""
         while self.look() and self._kept < LOG_LIMIT:
             pass
         self.let_go()
@@ -315,12 +316,12 @@ class _Command(Process):
         return self._last_line
 
     def abandon(self) -> int:
-        """Stop the command if it runs, and close the files as they are; return its exit status."""
+        """Stop the command if it is running, close the files, and return its exit status."""
         status = self.exit_status
         if status is None:
             status = self.stop()
         self._raw.close()
-        with suppress(OSError):  # the log could not be written before: that is why it is abandoned
+        with suppress(OSError):  # closing fails too if the log could not be written
             self._log.close()
         return status
 

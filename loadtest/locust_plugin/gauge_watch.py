@@ -1,7 +1,7 @@
-"""Reads the server's gauge of its connections: before the run, during it, and until it is back afterwards.
+"""Reads the server's connection gauge: before the run, during it, and afterwards until it has returned.
 
-It runs in the process that keeps the run directory, so that only one process reads. What the values mean is
-decided in `loadtest.verdict.cleanup`.
+It runs in the process that keeps the run directory, so only one process reads. `loadtest.verdict.cleanup`
+decides what the values mean.
 """
 
 import logging
@@ -19,10 +19,10 @@ logger = logging.getLogger("loadtest")
 
 FIRST_AFTER_S = 2.0
 EVERY_S = 5.0
-"""When the gauge is read during the run: seldom, since a server's page of metrics may be large."""
+"""Seconds between reads during the run: long, because a server's metrics page may be large."""
 
 BACK_S = 10.0
-"""How long the server has to be back at the start: as long as after a `close` drop.
+"""Seconds for the gauge to return to its first value: as long as after a `close` drop.
 
 No connection is half-open any more then: the sockets of these are reset when the run ends.
 """
@@ -53,7 +53,7 @@ class GaugeWatch:
             raise InvalidSetting(OPTION, str(gauge), problem) from error
 
     def start(self) -> None:
-        """Read the gauge now and then from now on."""
+        """Start reading the gauge periodically."""
         self._during = gevent.spawn(self._read_now_and_then)
 
     def _read_now_and_then(self) -> None:
@@ -69,17 +69,17 @@ class GaugeWatch:
             gevent.sleep(EVERY_S)
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if self._during is not None:
             self._during.kill()
 
     def finish(self) -> ServerGauge:
-        """Read the gauge until it is back at its start or the time is up; return all values."""
+        """Read the gauge until it has returned to its first value or the time is up; return all values."""
         self.stop()
         began_s = time.monotonic()
         self._read_last(began_s)
         if not self._over:
-            wait = "waiting up to %g s for the server's gauge %s to fall back to %g"
+            wait = "waiting up to %g s for the server's gauge %s to return to %g"
             logger.info(wait, BACK_S, self._gauge, self.reading.before)
         while not self._over:
             gevent.sleep(_LOOK_EVERY_S)
@@ -88,7 +88,7 @@ class GaugeWatch:
 
     @property
     def _over(self) -> bool:
-        """Whether the gauge is back, or the time is up."""
+        """Whether the gauge has returned, or the time is up."""
         after, waited_s = self.reading.after, self.reading.waited_s
         return (after is not None and after <= self.reading.before) or waited_s >= BACK_S
 

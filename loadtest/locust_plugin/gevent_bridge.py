@@ -1,14 +1,14 @@
 """Calls from a native thread into gevent's thread.
 
-gevent's primitives must not be used from other threads, and a `queue.Queue` filled by a native thread never
-wakes a greenlet. libev's async watcher does; it is the only part of a hub that other threads may touch
-(libev, ev_async_send). The caller appends to a deque, which is atomic under the GIL, and signals the watcher;
-a greenlet in the hub's thread then makes the calls in order.
+Other threads must not use gevent's primitives, and a `queue.Queue` filled by a native thread never wakes a
+greenlet. libev's async watcher does; it is the only part of a hub that other threads may touch (libev,
+ev_async_send). The caller appends to a deque, which is atomic under the GIL, and signals the watcher. A
+greenlet in the hub's thread then makes the calls in order.
 
-A user's function that blocks runs here too, in a greenlet, and not on a native thread: Locust has patched
-locks, events and queues, and so every module that uses them, to work among greenlets of one thread. A native
-thread that waits for such a lock, of a log handler for example, may never be woken: gevent wakes it from the
-hub that first met the lock, which has ended with its thread or does not run.
+A user's blocking function also runs here, in a greenlet and not in a native thread. Locust has patched locks,
+events and queues, and so every module that uses them, to work among greenlets of one thread. A native thread
+that waits for such a lock, for example of a log handler, may never wake up: gevent wakes it from the hub that
+first used the lock, and that hub may have ended or may not be running.
 """
 
 import functools
@@ -32,10 +32,10 @@ _start_new_thread: Callable[..., int] = get_original("_thread", "start_new_threa
 
 
 def start_native_thread(function: Callable[..., object], arguments: tuple[object, ...]) -> int:
-    """Start a real thread even though Locust has patched `threading`, for the engine's loop.
+    """Start a real thread, for the engine's loop, although Locust has patched `threading`.
 
-    What blocks in it, such as a dialect that opens a socket on the loop, gives it a hub, with open files.
-    Nobody but the thread itself can destroy it.
+    A blocking call in it, such as a dialect that opens a socket on the loop, gives it a hub with open files.
+    Only the thread itself can destroy that hub.
     """
 
     def run() -> None:
@@ -56,7 +56,7 @@ class GeventCalls:
         failed: called with the exception of a call that raised; later calls are still made.
 
     Attributes:
-        failed: likewise, for what a call has begun.
+        failed: the same, for work that a call has started.
     """
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
@@ -82,10 +82,10 @@ class GeventCalls:
 
         Args:
             function: may block as a greenlet may.
-            ended: called in gevent's thread when the function has ended, or was ended before it began.
+            ended: called in gevent's thread when the function has ended, or was cancelled before it began.
 
         Returns:
-            What ends the function wherever it waits. Thread-safe.
+            A callable that ends the function wherever it waits. Thread-safe.
         """
         started: list[gevent.Greenlet[..., None]] = []
 
@@ -114,7 +114,7 @@ class GeventCalls:
                     self.failed(error)
 
     def close(self) -> None:
-        """Stop making calls and end the functions that run; pending calls are dropped."""
+        """Stop making calls and end running functions; pending calls are dropped."""
         for name in _LOGGERS:
             logging.getLogger(name).removeFilter(self._detour)
         self._greenlet.kill()
@@ -128,9 +128,9 @@ _LOGGERS = ("websockets.client", "asyncio")
 
 
 class _Detour(logging.Filter):
-    """Has records of other threads handled in gevent's thread.
+    """Passes log records of other threads to gevent's thread.
 
-    A greenlet that waits for the lock of a handler which a native thread holds may never be woken.
+    A greenlet that waits for a handler's lock held by a native thread may never wake up.
     """
 
     def __init__(self, calls: GeventCalls) -> None:
@@ -139,7 +139,7 @@ class _Detour(logging.Filter):
         self._thread = _get_ident()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to handle a record here and now."""
+        """Return whether to handle a record in this thread."""
         if _get_ident() == self._thread:
             return True
         self._calls.call(logging.getLogger(record.name).handle, record)
@@ -148,8 +148,8 @@ class _Detour(logging.Filter):
 
 def _warn(name: str, seconds: float) -> None:
     logger.warning(
-        "%s, called by session.blocking, has stopped Locust for %.1f s so far: it waits in C, or computes. "
-        "Let it run in a thread pool of gevent: see 'Call a function that blocks' in docs/logins.md",
+        "%s, called through session.blocking, has blocked Locust for %.1f s so far: it waits in C code or "
+        "computes. Run it in gevent's thread pool: see 'Call a function that blocks' in docs/logins.md",
         name,
         seconds,
     )

@@ -1,7 +1,7 @@
-"""Functions of a dialect that stop Locust's thread: they wait in C, or compute, and switch to no greenlet.
+"""Detects functions of a dialect that block Locust's thread: they wait in C code, or compute without a pause.
 
-A greenlet's time is measured from the switch into it to the switch out of it, by greenlet's trace function,
-which is set only while such functions run.
+It measures a greenlet's time between switches with greenlet's trace function, which is set only while such
+functions run.
 """
 
 import time
@@ -12,19 +12,19 @@ import gevent
 import greenlet
 
 HELD_S = 0.05
-"""Longer than a greenlet runs for a TLS handshake or a large answer."""
+"""Blocking time that counts: longer than a greenlet runs for a TLS handshake or a large answer."""
 
 MOST_S = 1.0
-"""Sum of such times of one function. A busy machine, a first import or one slow answer does not reach it. At
-3 s in a row a master misses its worker's heartbeats."""
+"""Sum of such times of one function that is reported. A busy machine, a first import or one slow answer does
+not reach it. After 3 s in a row a master misses its worker's heartbeats."""
 
 
 class HeldThread:
     """Watches greenlets. Use it in gevent's thread.
 
     Args:
-        held: called once with the name of a function, when it has stopped the thread for too long, and with
-            the seconds. It is called between greenlets, so it must not switch.
+        held: called once with a function's name and the seconds, when it has blocked the thread for too long.
+            It is called between greenlets, so it must not switch.
     """
 
     def __init__(self, held: Callable[[str, float], None]) -> None:

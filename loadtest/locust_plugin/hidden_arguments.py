@@ -1,7 +1,7 @@
 """Starts Locust with arguments that process listings do not show.
 
-Everyone on a machine may read the arguments of a process. So a run of a duel gets its own in its environment,
-which only its user may read, and shows the same words without what may be a secret.
+All users of a machine can read the arguments of a process. So a duel passes a run's arguments in its
+environment, which only its owner can read, and shows the same arguments with possible secrets removed.
 """
 
 import json
@@ -27,7 +27,7 @@ _HIDDEN = tuple(
     for name, row in SETTINGS.items()
     if row.secret or name in (*_COMMANDS, "path", "server_metrics")
 )
-"""Options of which the value may hold a secret."""
+"""Options whose value may contain a secret."""
 
 _MIN_LENGTH = len("--ws-x")
 """Shorter ones are ambiguous."""
@@ -37,12 +37,12 @@ _MIN_HOST_LENGTH = len("--ho")
 
 
 def started_with(arguments: Sequence[str]) -> tuple[list[str], Mapping[str, str]]:
-    """Return the command that runs Locust with these arguments, and what it needs in its environment."""
+    """Return the command that runs Locust with these arguments, and the environment variables it needs."""
     return [sys.executable, "-c", _CODE, *shown(arguments)], {_VARIABLE: json.dumps(list(arguments))}
 
 
 def shown(arguments: Sequence[str]) -> list[str]:
-    """Return arguments for Locust without what may be a secret."""
+    """Return arguments for Locust without possible secrets."""
     words, option = [], ""
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -63,10 +63,10 @@ def shown(arguments: Sequence[str]) -> list[str]:
 
 
 def _hides(option: str) -> bool:
-    """Return whether an option, which may be shortened, takes what may be a secret."""
+    """Return whether an option, which may be abbreviated, may take a secret."""
     return len(option) >= _MIN_LENGTH and any(one.startswith(option) for one in _HIDDEN)
 
 
 def _is_host(option: str) -> bool:
-    """Return whether an option, which may be shortened, takes the server's URL."""
+    """Return whether an option, which may be abbreviated, takes the server's URL."""
     return option == _HOST_SHORT or (len(option) >= _MIN_HOST_LENGTH and _HOST.startswith(option))

@@ -1,11 +1,11 @@
-"""Ends a process's runs in good order when a signal asks for it.
+"""Shuts down a process's runs in order on a signal.
 
-The first signal is raised as KeyboardInterrupt in the greenlet in which Locust waits, which then shuts down
-and so ends the run: the sessions are closed, the verdict is made and printed. Further signals change nothing,
-since they would only interrupt that. Signals are handled between greenlet switches: Python would raise in the
-middle of whatever runs, and lose what was being written.
+The first signal raises KeyboardInterrupt in the greenlet in which Locust waits. Locust then shuts down, which
+ends the run: the sessions are closed, and the verdict is made and printed. Further signals have no effect,
+because they would only interrupt that. Signals are handled between greenlet switches: Python would raise in
+the middle of running code, and data being written would be lost.
 
-Before a headless run begins there is nothing to judge. The process then exits with the signal's code.
+Before a headless run begins there is nothing to judge, so the process exits with the signal's code.
 """
 
 import logging
@@ -32,11 +32,11 @@ class Interrupts:
     def __init__(self, lifecycles: Collection[Lifecycle]) -> None:
         self._lifecycles = lifecycles
         self._main = gevent.getcurrent()
-        self._number = 0  # of the signal that has come
+        self._number = 0  # of the signal received
         self._told = False
 
     def listen(self) -> None:
-        """Handle signals from now on, Locust's own as well: its shutdown would run once a signal."""
+        """Start handling signals, including Locust's own: Locust's shutdown would run once per signal."""
         handle = gevent.signal_handler
         for number in not_ignored():
             handle(number, self._take, number)
@@ -61,7 +61,7 @@ class Interrupts:
             self._tell()
         elif self._lifecycles and all(self._interrupted(number)):
             if self._records:  # a terminal's Ctrl-C reaches the workers, too
-                logger.info("%s: ending", signal.Signals(number).name)
+                logger.info("%s: shutting down", signal.Signals(number).name)
             gevent.kill(self._main, KeyboardInterrupt)
         else:
             self._told = True
@@ -70,7 +70,7 @@ class Interrupts:
             gevent.kill(self._main, SystemExit(exit_code_of(number)))
 
     def _interrupted(self, number: int) -> list[bool]:
-        """Tell all lifecycles; return whether Locust shuts down each in good order."""
+        """Notify all lifecycles; return for each whether Locust shuts it down in order."""
         return [one.interrupted(exit_code_of(number)) for one in tuple(self._lifecycles)]
 
     @property
@@ -80,4 +80,4 @@ class Interrupts:
     def _tell(self) -> None:
         if not self._told and self._records:
             self._told = True
-            logger.warning("already ending: the verdict is made first, please wait a moment. %s", AT_ONCE)
+            logger.warning("already shutting down: please wait for the verdict. %s", AT_ONCE)

@@ -1,14 +1,14 @@
 """Starts and ends a process's runs on Locust's events: the part that all processes share.
 
 A run begins with Locust's `test_start` and ends with its `test_stop`. With the web UI, one process may have
-many runs. What a run consists of depends on the process:
+many runs. The process decides what a run consists of:
 
     process  load  recording  lifecycle
     local    yes   yes        LocalLifecycle, in recording_lifecycle
     master   no    yes        MasterLifecycle, in workers
     worker   yes   no         WorkerLifecycle, in workers: it sends its intervals to the master
 
-Nothing here knows which process it is in; `roles` decides that.
+This module does not depend on the kind of process; `roles` chooses the lifecycle.
 """
 
 import logging
@@ -69,24 +69,24 @@ class Lifecycle(ABC):
 
     @property
     def concluding(self) -> bool:
-        """Whether a run is being ended, and its verdict made; nothing may interrupt that."""
+        """Whether a run is ending and its verdict is being made; nothing may interrupt that."""
         return self._finishing is not None and not self._finishing.ready()
 
     def wait_concluded(self) -> None:
-        """Wait until no run is being ended."""
+        """Wait until no run is ending."""
         if self._finishing is not None:
             self._finishing.join()
 
     @property
     def ending(self) -> bool:
-        """Whether the process ends already; a signal could only interrupt that."""
+        """Whether the process is already shutting down, which a signal could only interrupt."""
         return self._quitting
 
     def interrupted(self, _exit_code: int) -> bool:
-        """Take note that a signal asks the process to end; return whether Locust shuts down in good order.
+        """Note that a signal asks the process to end; return whether Locust shuts down in order.
 
         Args:
-            _exit_code: of the process, should there be nothing to judge.
+            _exit_code: the process's exit code if there is nothing to judge.
         """
         return True
 
@@ -99,7 +99,7 @@ class Lifecycle(ABC):
         """
 
     def listen(self) -> None:
-        """Listen to Locust's events from now on."""
+        """Start listening to Locust's events."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         # gevent's timers count from the time when its loop last ran: the imports would shorten --run-time.
         gevent.get_hub().loop.update_now()
@@ -147,7 +147,7 @@ class Lifecycle(ABC):
         if self._under_way:
             self._finish()  # Locust's web form was submitted twice
         stats.install(self._environment.stats, self._configuration.names)
-        self._failure = self._environment.process_exit_code = None  # they may be those of the run before it
+        self._failure = self._environment.process_exit_code = None  # they may be from the previous run
         try:
             self._begin()
         except LoadtestError as error:
@@ -167,20 +167,20 @@ class Lifecycle(ABC):
         self._finish()
 
     def _finish(self) -> None:
-        """End the current run in a greenlet of its own: Locust may kill the one that asks for it."""
+        """End the current run in a separate greenlet: Locust may kill the one that asks for it."""
         if not self.concluding:
             self._finishing = gevent.spawn(self._end_or_fail)
         self._finishing.join()
 
     def _end_or_fail(self) -> None:
-        """End the current run; an error there must reach the exit code: a greenlet would only print it."""
+        """End the current run; pass an error on to the exit code, because a greenlet would only print it."""
         try:
             self._end()
         except Exception as error:
-            self._failure = None  # it comes on top of what has ended the run
+            self._failure = None  # the new error replaces the one that ended the run
             self._fail(error)
         finally:
-            self._load = None  # last: it knows the secrets
+            self._load = None  # last: it holds the secrets
 
     def _finish_load(self) -> None:
         """Finish this process's load, if it has one; an error there fails the run, which is still judged."""
@@ -213,7 +213,7 @@ class Lifecycle(ABC):
 
     @abstractmethod
     def _deliver(self, packed: PackedInterval, events: Iterable[LifecycleEvent] = ()) -> None:
-        """Handle an interval of this process's load; `events` are its own, with the secrets in them."""
+        """Handle an interval of this process's load; `events` are its events, including secrets."""
 
     # Failures of the tool itself.
 
@@ -244,7 +244,7 @@ class Lifecycle(ABC):
 
 
 def _described(failure: BaseException) -> str:
-    """Return an exception's name and text; only the name if `__str__` of a user's exception raises."""
+    """Return an exception's name and text; only the name if a user's exception raises in `__str__`."""
     name = type(failure).__name__
     try:
         return f"{name}: {failure}"

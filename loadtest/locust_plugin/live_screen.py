@@ -1,13 +1,13 @@
-r"""A block of lines at the bottom of a terminal that is drawn anew, with everything else printed above it.
+r"""A block of lines at the bottom of a terminal, redrawn in place, with all other output above it.
 
-The cursor is parked at the block's first line, which is empty. So whatever comes next (a log line, a redraw,
-a resized terminal, the shell's prompt after a crash) begins there, and `\x1b[J` erases the whole block,
-however the terminal has wrapped it. Nothing else of the terminal is changed: the cursor stays visible, there
-is no alternate screen, and nothing has to be restored.
+The cursor stays on the block's first line, which is empty. Whatever is printed next (a log line, a redraw, a
+resized terminal, the shell's prompt after a crash) starts there, and `\x1b[J` erases the whole block, however
+the terminal has wrapped it. Nothing else in the terminal changes: the cursor stays visible, there is no
+alternate screen, and nothing has to be restored.
 
-Writing never waits for a terminal that takes nothing (Ctrl-S, a hung connection): the block is then left as
-it is, and lines that belong above it are kept until it can be written. Other threads may print, too; their
-lines are written with the next redraw.
+Writing never waits for a terminal that accepts no output (Ctrl-S, a hung connection): the block then stays as
+it is, and lines for above it are kept until they can be written. Other threads may print, too; their lines
+are written with the next redraw.
 """
 
 import logging
@@ -25,11 +25,11 @@ _select = monkey.get_original("select", "select")
 _ERASE = "\r\x1b[J"
 
 MAX_KEPT = 1000
-"""Lines kept for a terminal that takes nothing; after these, writing waits for it as any program does."""
+"""Lines kept for a terminal that accepts no output; beyond these, writing waits as in any program."""
 
 
 def is_live(stream: Any, environment: Mapping[str, str]) -> bool:
-    """Return whether a stream is a terminal that people watch, and that can move its cursor."""
+    """Return whether a stream is an interactive terminal that can move its cursor."""
     if environment.get("TERM", "dumb") == "dumb" or environment.get("CI", "false").lower() not in (
         "",
         "false",
@@ -39,7 +39,7 @@ def is_live(stream: Any, environment: Mapping[str, str]) -> bool:
 
 
 def size_of(stream: Any) -> tuple[int, int]:
-    """Return a terminal's columns and lines; 80 and 24 if they are unknown."""
+    """Return a terminal's columns and lines; 80 and 24 if unknown."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
@@ -52,7 +52,7 @@ def takes_text(stream: Any) -> bool:
     try:
         return bool(_select([], [stream.fileno()], [], 0)[1])
     except (OSError, ValueError):
-        return True  # writing will say what is wrong
+        return True  # the write then raises the error
 
 
 class LiveScreen:
@@ -72,7 +72,7 @@ class LiveScreen:
         self._released: list[Callable[[], None]] = []
 
     def capture(self) -> None:
-        """Let everything that this process prints to the terminal stand above the block."""
+        """Print all of this process's output to the terminal above the block."""
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if stream is self._stream or _same_terminal(stream, self._stream):
@@ -85,9 +85,9 @@ class LiveScreen:
                 self._released.append(above.end)
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Draw the block anew."""
+        """Redraw the block."""
         if self._ready(self._stream):
-            # Parked at the empty first line: one line up for each line end.
+            # Back to the empty first line: one line up for each line end.
             self._block = "".join(f"\n{line}" for line in lines) + f"\r\x1b[{len(lines)}A"
             self._write()
 
@@ -98,7 +98,7 @@ class LiveScreen:
             self._write()
 
     def _write(self) -> None:
-        """Write what is to stand above the block, then the block, at once."""
+        """Write the lines for above the block and the block, in one write."""
         printed = []
         while self._above:  # other threads may add to it
             printed.append(self._above.popleft())
@@ -106,7 +106,7 @@ class LiveScreen:
         self._stream.flush()
 
     def end(self) -> None:
-        """Erase the block, print what was kept, and let everything print as before."""
+        """Erase the block, print the kept lines, and stop capturing output."""
         self._block = ""
         for release in reversed(self._released):
             release()
@@ -115,7 +115,7 @@ class LiveScreen:
 
 
 class _Above:
-    """A text stream whose whole lines stand above the block."""
+    """A text stream that prints whole lines above the block."""
 
     def __init__(self, stream: TextIO, screen: LiveScreen) -> None:
         self._stream = stream
@@ -134,7 +134,7 @@ class _Above:
         """Do nothing: whole lines are written at once."""
 
     def end(self) -> None:
-        """Print what has no line end."""
+        """Print the last line if it is not complete."""
         if self._begun:
             self._screen.above(f"{self._begun}\n")
             self._begun = ""

@@ -1,7 +1,7 @@
-"""Live views of this process's runs: the web page's tab, Prometheus, OpenTelemetry.
+"""The live views of this process's runs: the web page's tab, Prometheus, OpenTelemetry.
 
-A process that keeps run directories has them, so with workers only the master. Where there are none, as in a
-plain headless run, nothing is kept for them.
+Only processes that keep run directories have live views; with workers, that is the master. A run without live
+views, such as a plain headless run, keeps no data for them.
 """
 
 from importlib.util import find_spec
@@ -39,7 +39,7 @@ class LiveViews:
         self._watched = False
 
     def start(self) -> None:
-        """Start those that are asked for.
+        """Start the live views that the options ask for.
 
         Raises:
             InvalidSetting: the port of `--ws-prometheus` is taken.
@@ -55,7 +55,7 @@ class LiveViews:
         if getattr(configuration.options, "otel", False) and find_spec("opentelemetry") is not None:
             from loadtest.metrics.otel_instruments import observe
 
-            observe(self.latest)  # where it is not installed, Locust has said so
+            observe(self.latest)  # if it is not installed, Locust has reported that
             self._watched = True
 
     def _start_tab(self, web_ui: Any) -> None:
@@ -71,16 +71,16 @@ class LiveViews:
         self._watched = True
 
     def details(self, manifest: Manifest, *, watched: bool) -> Details | None:
-        """Return what keeps the details of a run; None where there is no live view.
+        """Return the object that keeps a run's details; None without a live view.
 
         Args:
-            manifest: of the run.
-            watched: whether a terminal shows details, too.
+            manifest: the run's manifest.
+            watched: whether a terminal also shows details.
         """
         return Details(manifest) if self._watched or watched else None
 
     def begin(self, manifest: Manifest, recording: Recording) -> None:
-        """Show a run from now on."""
+        """Show this run."""
         self.latest.begin(
             ShownRun(
                 manifest=manifest,

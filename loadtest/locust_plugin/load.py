@@ -1,8 +1,8 @@
 """The load of one user class in this process: an engine, controlled from gevent's thread, and its intervals.
 
-Sessions are numbered across all processes of a run, so that a user's part of the plan does not depend on the
-worker that runs it: with N workers, worker w gives its k-th user the number k x N + w, which is how Locust
-distributes users. Where a run has several classes, `Place` makes numbers differ between them.
+Sessions are numbered across all processes of a run, so a user's part of the plan does not depend on the
+worker that runs it. With N workers, worker w gives its k-th user the number k x N + w, which is how Locust
+distributes users. In a run with several classes, `Place` keeps their numbers distinct.
 """
 
 import functools
@@ -41,14 +41,14 @@ _ENGINE_START_S = 10.0
 _DEFAULT_DRAIN_S = 1.0
 _MAX_DRAIN_S = 5.0
 _SAME_CLOCK_NS = 5_000_000_000
-"""How late a message of the same host may be: hosts that are clones of one snapshot have one boot id."""
+"""Latest arrival of a message from the same host: hosts cloned from one snapshot share a boot id."""
 
 _STOP_MARGIN_S = 5.0
 """Time on top of the drain, for closing handshakes; after it the engine counts as hung."""
 
 
 class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What all processes of a run must agree on; the master decides it.
+    """The data on which all processes of a run must agree; the master decides them.
 
     Args:
         run_id: short and unique.
@@ -57,7 +57,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
             clocks differ between hosts and may jump.
         boot_id: the boot of the master's host; empty if unknown.
         started_monotonic_ns: the monotonic clock of the master's host at the run's start.
-        windows: of the drills that had begun when this was sent.
+        windows: windows of the drills that had begun when this was sent.
     """
 
     run_id: str
@@ -70,8 +70,9 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     def start_ns(self, received_ns: int, boot_id: str) -> int:
         """Return this process's monotonic clock at the run's start.
 
-        On the master's host this is exact. Elsewhere it is late by the time that the message took. So it is
-        where the same boot id belongs to another clock, by which the message would have taken very long.
+        On the master's host this is exact. On other hosts it is late by the transmission time of the message.
+        This also applies if the same boot id belongs to another clock, by which the message would have taken
+        very long.
 
         Args:
             received_ns: this process's monotonic clock when it received this.
@@ -85,15 +86,15 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(NamedTuple):
-    """Which of a run's user classes a load is for.
+    """The position of a load's user class among the classes of a run.
 
-    The classes' sessions are numbered alternately, so that each number is one session's: marks in texts, ids
-    and the server's log tell them apart.
+    The sessions of the classes are numbered alternately, so that each number belongs to one session. Marks in
+    texts, ids and the server's log then identify the session.
 
     Args:
-        name: of the class; None in a run of one.
-        nth: which of the classes it is, from 0.
-        classes: how many there are.
+        name: the class's name; None in a run with one class.
+        nth: index of the class, from 0.
+        classes: number of classes.
     """
 
     name: str | None = None
@@ -101,11 +102,11 @@ class Place(NamedTuple):
     classes: int = 1
 
     def number(self, own: int) -> int:
-        """Return the number in the run of something that has this number within the class."""
+        """Return the number in the run that corresponds to a number within the class."""
         return own * self.classes + self.nth
 
     def has(self, number: int) -> bool:
-        """Return whether the session with this number is one of the class."""
+        """Return whether the session with this number belongs to the class."""
         return number % self.classes == self.nth
 
 
@@ -117,15 +118,15 @@ class Load:
 
     Args:
         settings: the settings of the class.
-        info: what all processes of the run share.
+        info: the data that all processes of the run share.
         start_ns: the monotonic clock's time at the run's start.
         worker: this worker's number; None in a local run.
-        place: which of the run's user classes it is for.
+        place: the position of the class among the run's user classes.
         environment: Locust's environment.
-        deliver: called in gevent's thread with every interval, packed, and its events as they were before
-            that, with secrets.
+        deliver: called in gevent's thread with every interval, packed, and its events before packing, with
+            their secrets.
         failed: called in gevent's thread if the engine fails.
-        windows: returns those of the run's drills, as far as they are known.
+        windows: returns the known windows of the run's drills.
         token_issued: called in gevent's thread with each token of the token command, before it is used.
 
     Raises:
@@ -183,9 +184,9 @@ class Load:
             raise LoadtestError(f"the engine did not start within {_ENGINE_START_S:g} s")
 
     def _check_machine(self) -> None:
-        """Check source addresses and the token command, and raise the open files limit.
+        """Check source addresses and the token command, and raise the limit of open files.
 
-        Existing objects are exempted from collection.
+        Existing objects are exempted from garbage collection.
         """
         check_token_command(self._settings.token)
         for address in self._settings.engine.source_ips:
@@ -232,17 +233,17 @@ class Load:
         return numbers
 
     def _lacks_rows(self, sessions: int) -> bool:
-        """Return whether `--ws-data` has too few rows for what a worker takes over from one that was lost.
+        """Return whether `--ws-data` has too few rows to take over the sessions of a lost worker.
 
         The run goes on without these sessions, and the lost worker is reported. In a local run too few rows
-        are the user's mistake, which the engine finds.
+        are the user's mistake, which the engine detects.
         """
         if self._worker is None or not 0 < len(self._settings.engine.config.data) < sessions:
             return False
         if not self._told_of_rows:
             self._told_of_rows = True
             logger.warning(
-                "--ws-data has no row for the sessions of a lost worker: they are not started again"
+                "--ws-data has too few rows to restart the sessions of a lost worker: they stay stopped"
             )
         return True
 
@@ -275,7 +276,7 @@ class Load:
         return in_time
 
     def begin_ending(self) -> None:
-        """Begin the run's end: what the server ends from now on is not counted."""
+        """Begin the run's end: connections that the server ends from now on are not counted."""
         if self._engine.failure is None and not self._finished:
             self._engine.call(self._engine.begin_ending)
 
@@ -300,7 +301,7 @@ class Load:
             self._on_failure()
 
     def _take(self, interval: Interval) -> None:
-        # All sessions' credentials are collected for this, so only where there is something to search.
+        # This collects all sessions' credentials, so it is done only if there is something to search.
         secrets = self.secrets if has_texts(interval) else NO_SECRETS
         for name in interval.named.keys() - self._names.keys():
             self._names[name] = public_name(name, self.secrets)

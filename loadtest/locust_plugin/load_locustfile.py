@@ -1,4 +1,4 @@
-"""Loading a locustfile for a command that needs its WebSocketUser."""
+"""Loads a locustfile for a command that needs its WebSocketUser."""
 
 import traceback
 from pathlib import Path
@@ -14,7 +14,7 @@ def user_class(locustfile: Path, name: str | None = None) -> type[WebSocketUser]
 
     Args:
         locustfile: the file.
-        name: of the class; None for the only one.
+        name: name of the class; None for the only one.
 
     Raises:
         UsageError: the file cannot be loaded, has no such class, or has several and no name is given.
@@ -27,17 +27,17 @@ def user_class(locustfile: Path, name: str | None = None) -> type[WebSocketUser]
     found = {kind.__name__: kind for kind in classes.values() if issubclass(kind, WebSocketUser)}
     names = ", ".join(sorted(found))
     if not found:
-        problem = "must have a class that derives from loadtest.WebSocketUser, and has none"
+        problem = "must define a subclass of loadtest.WebSocketUser (found none)"
         raise UsageError(f"{locustfile} {problem}")
     if name is None and len(found) > 1:
-        raise UsageError(f"{locustfile} must have one WebSocketUser, and has {len(found)}: {names}")
+        raise UsageError(f"{locustfile} must have exactly one WebSocketUser (found {len(found)}: {names})")
     if name is not None and name not in found:
-        raise UsageError(f"{locustfile} has no WebSocketUser {name!r}: it has {names}")
+        raise UsageError(f"{locustfile} has no WebSocketUser {name!r} (found {names})")
     return next(iter(found.values())) if name is None else found[name]
 
 
 def _where(error: BaseException, locustfile: Path) -> str:
-    """Return the last line of the file that ran; a SyntaxError names its own."""
+    """Return the file's last line that was executed; empty for a SyntaxError, whose text has the line."""
     if isinstance(error, SyntaxError):
         return ""
     frames = [

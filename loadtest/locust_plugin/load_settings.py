@@ -1,6 +1,6 @@
-"""Settings for the engine and the run directory, made from the user class and the options.
+"""Builds the settings of the engine and the run directory from the user class and the options.
 
-Every mistake in a setting is found here, before the first connection.
+Every invalid setting is found here, before the first connection.
 """
 
 import functools
@@ -43,7 +43,7 @@ ROOM_BYTES = 2**24
 """Messages of this size are accepted from any server."""
 
 AROUND_TEXT_BYTES = 2**10
-"""Room for what a server keeps beside a text in a history: who said it and when, an answer's own words."""
+"""Room for what a server stores beside a text in a history: author, time, words of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class LogSettings:
         command: a command that prints the log.
         format: as for `loadtest.serverlog.log_reader.LogReader`.
         rules: file with the user's own rules.
-        allowed_errors: how many real errors the verdict allows.
+        allowed_errors: number of real errors that the verdict allows.
     """
 
     paths: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class TokenSettings:
 
     Args:
         command: the command.
-        ttl_s: age in seconds from which a token is not used for new attempts; None for any age.
+        ttl_s: age in seconds from which a token is not used for new attempts; None for no limit.
         timeout_s: how long the command may take.
     """
 
@@ -92,26 +92,26 @@ class LoadSettings:
     Args:
         engine: the engine's settings.
         sessions: sessions per user.
-        plan: what makes runs comparable; users, spawn rate and duration are filled in later from Locust.
+        plan: the settings that runs must share to be comparable; users, spawn rate and duration are filled in
+            later from Locust.
         drills: commands to run during the run, ordered by time.
         drill_window_s: seconds after a command's end in which losses still belong to it.
         revision: version of the server under test, None if it was not given.
         revision_header: response header in which the server names it, None if there is none.
-        baseline: what to compare with: a run directory, a run id, a revision, `none`, or None to choose by
-            the rule.
-        gates: the quantiles that latency is judged by, with their margins.
+        baseline: a run directory, a run id, a revision, `none`, or None to choose it by the rule.
+        gates: the gates that latency is judged by, with their margins.
         allowances: how many connections may be lost.
         locust_events: whether Locust's event `request` is fired for each message.
-        keep_going: whether a run goes on to its end although no session can work any more.
+        keep_going: whether a run goes on to its end when no session can work any more.
         limits: limits on the run's times.
         cleanup_timeout_s: seconds after which the server must have closed half-open connections; None for the
-            dialect's promise.
+            dialect's own time.
         gauge: the server's gauge of its connections, None if none was given.
         results: folder of run directories.
         inconclusive_exit: exit code of an INCONCLUSIVE run.
         secrets: texts that must not appear in a file or a log.
         token: the command that prints tokens, None if none was given.
-        own_credentials: whether each session has credentials of its own, as far as the settings show it.
+        own_credentials: whether each session has its own credentials, as far as the settings show it.
         log: the server's log.
     """
 
@@ -144,7 +144,7 @@ def load_settings(values: Mapping[str, Any], host: str, script: Script | None = 
     Args:
         values: by attribute name of `WebSocketUser`.
         host: URL of the server; its path and query, if any, are those of the endpoint.
-        script: of the user class; None if it has none.
+        script: script of the user class; None if it has none.
 
     Raises:
         InvalidSetting: a value is malformed or out of range, or `host` and `path` contradict each other.
@@ -197,11 +197,11 @@ _OBJECTS: Final[Mapping[str, Callable[[object], bool]]] = {
     "drops": lambda given: isinstance(given, Mapping | DropPlan),
     "backoff": lambda given: isinstance(given, Backoff),
 }
-"""By attribute, whether an object may stand in place of a setting's text."""
+"""By attribute, whether an object may replace a setting's text."""
 
 
 def _check_objects(values: Mapping[str, Any]) -> None:
-    """Refuse objects of a wrong type; without a value, a setting whose default is None keeps it."""
+    """Refuse objects of a wrong type; None is allowed for a setting whose default is None."""
     for attribute, admits in _OBJECTS.items():
         given, row = values[attribute], SETTINGS[attribute]
         if not (isinstance(given, str) or admits(given) or given is row.default):
@@ -258,7 +258,7 @@ def _engine(values: Mapping[str, Any], host: str, rows: Rows, script: Script | N
 
 def _check_arrivals(arrivals: str, script: Script | None) -> None:
     if script is not None and arrivals == "closed":
-        problem = "must not be closed beside a script, which waits for its replies itself"
+        problem = "must not be closed with a script, which waits for its own replies"
         raise InvalidSetting("--ws-arrivals", NOT_SHOWN, problem)
 
 
@@ -277,10 +277,10 @@ def _token_settings(values: Mapping[str, Any], config: SessionConfig) -> TokenSe
 
 
 def _own_credentials(values: Mapping[str, Any], rows: Rows) -> bool:
-    """Return whether the rows tell all sessions apart by what they log in with.
+    """Return whether the rows give each session different credentials.
 
-    A token that all sessions share does not, unless the rows have tokens themselves. Of a function that
-    returns tokens it is not known.
+    A token shared by all sessions does not, unless the rows have their own tokens. For a function that
+    returns tokens this is unknown.
     """
     if not rows:
         return False
@@ -302,7 +302,7 @@ def _gauge(values: Mapping[str, Any]) -> MetricsGauge | None:
 
 
 def _largest_message(dialect: Dialect, values: Mapping[str, Any]) -> int:
-    """Return the size up to which messages are accepted: a sound server's whole history is."""
+    """Return the largest accepted message size: large enough for a correct server's whole history."""
     message_bytes = Sizes.of_setting(values["message_bytes"]).largest + AROUND_TEXT_BYTES
     return max(ROOM_BYTES, message_bytes * (dialect.history_window or 0))
 
@@ -340,12 +340,12 @@ def _plan(values: Mapping[str, Any], engine: EngineSettings, drills: Sequence[Dr
 
 
 def _dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
-    """Return the dialect for the endpoint's path: the one in `--host`, else `--ws-path`, else its own."""
+    """Return the dialect for the endpoint's path: from `--host`, else `--ws-path`, else the dialect's own."""
     dialect = _new_dialect(values, in_host)
     if in_host is not None and dialect.path != in_host:
         given = public_path(dialect.path)
         problem = f"has the path {public_path(in_host)}, but --ws-path or the user class has {given}"
-        raise InvalidSetting("--host", NOT_SHOWN, problem, "Give the path only once")
+        raise InvalidSetting("--host", NOT_SHOWN, problem, "Set the path in one place only")
     check_form(dialect)
     return dialect
 
@@ -354,9 +354,7 @@ def _new_dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
     dialect, path, given = values["dialect"], values["path"], parsed(values["dialect_options"])
     if isinstance(dialect, Dialect):
         if given:
-            raise InvalidSetting(
-                OPTION, NOT_SHOWN, "cannot be used: the user class has made its dialect itself"
-            )
+            raise InvalidSetting(OPTION, NOT_SHOWN, "cannot be used: the user class creates its own dialect")
         return dialect
     kind = with_options(dialect_named(dialect) if isinstance(dialect, str) else dialect, given)
     if path is not None and not path.startswith("/"):
@@ -367,7 +365,7 @@ def _new_dialect(values: Mapping[str, Any], in_host: str | None) -> Dialect:
 
 
 def _check_placeholders(dialect: Dialect, given: str | None, rows: Rows) -> None:
-    """Refuse places in a path that nothing fills, or a name that is both a column's and the tool's own."""
+    """Refuse unknown placeholders in a path, and columns with the name of a built-in placeholder."""
     if not type(dialect).endpoint.__module__.startswith("loadtest."):
         return  # a dialect that makes its own paths may have placeholders of its own
     option = "--ws-path" if given is not None else "--host or the dialect's path"
@@ -375,11 +373,11 @@ def _check_placeholders(dialect: Dialect, given: str | None, rows: Rows) -> None
     for name in placeholders(dialect.path):
         if name not in (*PLACEHOLDERS, *columns):
             known = ", ".join(f"{{{one}}}" for one in (*PLACEHOLDERS, *columns))
-            problem = f"has an unknown placeholder: {{{name}}}. Known are {known}"
-            raise InvalidSetting(option, NOT_SHOWN, problem, "Percent-encode braces that are meant")
+            problem = f"has an unknown placeholder: {{{name}}}. Known placeholders: {known}"
+            raise InvalidSetting(option, NOT_SHOWN, problem, "Percent-encode literal braces")
         if name in columns and name in PLACEHOLDERS and name != "token":
-            problem = f"has {{{name}}}, which the tool fills itself, but a column of --ws-data has this name"
-            raise InvalidSetting(option, NOT_SHOWN, problem, "Give the column another name")
+            problem = f"has {{{name}}}, which the tool fills in, but --ws-data has a column of the same name"
+            raise InvalidSetting(option, NOT_SHOWN, problem, "Rename the column")
 
 
 def _check_path(option: str, path: str | None) -> None:
@@ -389,7 +387,7 @@ def _check_path(option: str, path: str | None) -> None:
 
 
 def _pace(dialect: Dialect, values: Mapping[str, Any], seed: int) -> Pace:
-    """Return when messages are due: never, where the dialect has no requests."""
+    """Return when messages are due: never, if the dialect has no requests."""
     if not type(dialect).overrides("request"):
         return Pace(0, "constant", seed)
     return Pace(values["rate"], values["arrivals"], seed)
@@ -400,7 +398,7 @@ def _pushes_per_s(dialect: Dialect, given: float | None) -> float:
 
 
 def _size_of(values: Mapping[str, Any], seed: int) -> SizeOf:
-    """Return the size of the requests' texts: one, or drawn for each."""
+    """Return the size of the requests' texts: fixed, or drawn for each."""
     sizes = Sizes.of_setting(values["message_bytes"])
     return functools.partial(sizes.of, seed) if sizes.fixed is None else sizes.fixed
 
@@ -425,7 +423,7 @@ def _with_storms(drops: DropPlan, storms: Sequence[str]) -> DropPlan:
 
 
 def check_rows(settings: LoadSettings, users: int, why: str = "") -> None:
-    """Refuse a data file with fewer rows than the sessions of so many users; `why` are there more than asked.
+    """Refuse a data file with fewer rows than sessions; `why` says why a run needs more rows than sessions.
 
     Raises:
         InvalidSetting: there are too few rows.

@@ -1,8 +1,7 @@
-"""All loads of this process: one for each user class of the run, started and ended together.
+"""All loads of this process: one per user class of the run, started and ended together.
 
-A local run has them, and so has every worker. Each class has an engine of its own, in a thread of its own, so
-that its settings, its token and its records are its own. What the classes share is the process: its GIL, its
-files and its secrets.
+Local runs and workers have loads. Each class has its own engine in its own thread, with its own settings,
+token and records. The classes share the process: its GIL, its files and its secrets.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,7 +76,7 @@ class Loads:
                 load.stop_user(numbers)
 
     def begin_ending(self) -> None:
-        """Begin the run's end: what the server ends from now on is not counted."""
+        """Begin the run's end: connections that the server ends from now on are not counted."""
         for load in self._loads.values():
             load.begin_ending()
 
@@ -85,7 +84,7 @@ class Loads:
         """Stop all sessions, deliver the last intervals, and end the engines' threads.
 
         Raises:
-            Exception: what the first load raised; the others are finished all the same.
+            Exception: raised by the first load that failed; the others are finished all the same.
         """
         ending = [gevent.spawn(load.finish) for load in self._loads.values()]
         gevent.joinall(ending)

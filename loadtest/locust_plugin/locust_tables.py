@@ -1,10 +1,10 @@
-"""Locust's own tables appear with `--print-stats` only; what only they show is printed at the end.
+"""Prints Locust's own tables only with `--print-stats`, and the rest of their content at the end.
 
-Locust prints a table of 150 columns every two seconds, and three at the end. The progress line and the
-verdict say the same of the sessions. Requests of other users, an HttpUser's for example, stand nowhere else,
-so their rows, their errors and what their tasks raised are printed with the verdict.
+Locust prints a table of 150 columns every two seconds, and three tables at the end. For the sessions, the
+progress line and the verdict show the same data. Requests of other users, such as an HttpUser, appear nowhere
+else, so their rows, errors and task exceptions are printed with the verdict.
 
-Locust reads `only_summary` once its `init` event is over, and prints through a logger of its own.
+Locust reads `only_summary` after its `init` event and prints through its own logger.
 """
 
 import logging
@@ -31,7 +31,7 @@ def only_on_request(options: Any) -> None:
 
 
 def other_tables(runner: Any) -> list[Table]:
-    """Return tables of the requests that are not the sessions', of their errors, and of users' exceptions."""
+    """Return tables of requests outside the sessions, of their errors, and of users' exceptions."""
     rows = [row for (_, method), row in runner.stats.entries.items() if method != METHOD]
     errors = [error for error in runner.stats.errors.values() if error.method != METHOD]
     requests = bounded(
@@ -41,7 +41,7 @@ def other_tables(runner: Any) -> list[Table]:
         (_cells(row) for row in sorted(rows, key=lambda row: (row.name, row.method or ""))),
     )
     causes = bounded(
-        "Errors of other requests",
+        "Errors in other requests",
         ("times", "request", "error"),
         "rll",
         (
@@ -50,7 +50,7 @@ def other_tables(runner: Any) -> list[Table]:
         ),
     )
     raised = bounded(
-        "Exceptions of users",
+        "Exceptions in user tasks",
         ("times", "exception"),
         "rl",
         (
@@ -75,7 +75,7 @@ def _cells(row: Any) -> tuple[str, ...]:
 
 
 def _times(row: Any) -> Iterator[str]:
-    """Yield percentiles of a row as far as its requests carry them, and the longest time."""
+    """Yield a row's percentiles for which it has enough requests, and the longest time."""
     timed = row.num_requests - row.num_none_requests
     for percentile in (50, 95, 99):
         carried = carries(timed, percentile)

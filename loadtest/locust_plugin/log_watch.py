@@ -1,11 +1,11 @@
 """Follows the server's log during a run, in the process that records the run: a local run or a master.
 
-A greenlet reads new lines four times a second, a little at a time and never on the engine's thread, so that
+A greenlet reads new lines four times a second, a few at a time and never on the engine's thread, so that
 measurements are not disturbed. The server goes on logging after the load has ended, above all the ends of the
-last connections, so the log is followed until it falls silent. A command that has ended by then, such as one
-that prints the log so far (`gcloud logging read`), is run once more. Its second output must reach back to the
-first one. If it does not, as with `docker logs -f --tail 0` that was cut off, the report says what is
-missing.
+last connections, so the log is followed until no new lines appear. A command that has ended by then, such as
+one that prints the log so far (`gcloud logging read`), is run once more. Its second output must go back to
+the end of the first. If it does not, as with `docker logs -f --tail 0` after it was cut off, the report says
+what is missing.
 """
 
 import logging
@@ -35,7 +35,7 @@ from loadtest.session.recorder import Lifecycle
 logger = logging.getLogger("loadtest")
 
 LOOK_EVERY_S = 0.25
-"""What a log had that is emptied (not rotated) is lost from the last look on. A look costs microseconds."""
+"""If a log is truncated (not rotated), its lines since the last poll are lost. A poll costs microseconds."""
 
 BEHIND_PAUSE_S = 0.05
 """Between reads while a log has more to read: about 1 MB per second, at an eighth of a core."""
@@ -62,17 +62,17 @@ def check_logs(settings: LogSettings) -> None:
     for path in settings.paths:
         source_of(path).close()
         if path != "-" and not Path(path).exists():
-            logger.warning("server log %s does not exist yet: it will be read once it does", path)
+            logger.warning("server log %s does not exist yet: it will be read once it is created", path)
     if settings.command is not None:
         command_words(settings.command, COMMAND_OPTION)
 
 
 @dataclass(slots=True)
 class _Printed:
-    """What a command has printed. Run again, it prints these records once more: each is skipped once.
+    """The records of a command's first output, to skip each of them once in the second.
 
     Several records may have the newest time, above all in a log with whole seconds. The second output may
-    have more of that time, and in another order, so those are known by their texts.
+    have more records with that time, and in another order, so those are identified by their texts.
     """
 
     newest_ns: int = 0  # by the server's clock
@@ -92,7 +92,7 @@ class _Printed:
             self.at_newest[_text_hash(record)] += 1
 
     def pass_over(self, record: LogRecord) -> bool:
-        """Pass over a record of the second output if the first had it; return whether it had."""
+        """Skip a record of the second output if the first had it; return whether it had."""
         if record.at_ns is None or record.arrival:
             self.untimed -= 1
             return self.untimed >= 0
@@ -105,7 +105,7 @@ class _Printed:
 
 
 def _text_hash(record: LogRecord) -> int:
-    """Hash of a record's head: where the first output ended, the lines under it may have been cut off."""
+    """Hash of a record's head: at the end of the first output, the lines below it may have been cut off."""
     return hash((record.logger, record.message))
 
 
@@ -116,19 +116,19 @@ class _Followed:
     live: bool = False  # all of it is written during the run
     printed: _Printed | None = None  # by a command
     ended_s: float | None = None  # seconds into the run, noted once a command has ended
-    told: bool = False  # that its command failed
+    told: bool = False  # whether the failure of its command was reported
 
 
 class LogWatch:
     """Follows the logs of a run and records their relevant lines.
 
     Args:
-        settings: which logs to follow, and how to read them.
+        settings: the logs to follow, and how to read them.
         run: the run directory.
         run_id: the run's id.
         secrets: returns the texts that must not be written.
         failed: called with an error that ends the recording of the log.
-        tell: called with what is kept of the records that come while the run goes on.
+        tell: called with the kept records that arrive during the run.
 
     Raises:
         InvalidSetting: a log cannot be followed, or the command cannot be started.
@@ -149,7 +149,7 @@ class LogWatch:
         self._secrets = secrets
         self._rules = load_rules(settings.rules)
         self._followed = [
-            # A file is read from its end. What comes through a pipe or from a command may be older.
+            # A file is read from its end. Output of a pipe or a command may be older.
             _Followed(Path(path).name, follow(path, format=settings.format), live=path != "-")
             for path in settings.paths
         ]
@@ -165,13 +165,13 @@ class LogWatch:
         self._greenlet = gevent.spawn(self._keep_looking)
 
     def learn(self, events: Iterable[Lifecycle]) -> None:
-        """Take the ids that the server gave to sessions, so that records which name them are known."""
+        """Store the ids that the server gave to sessions, to recognise records that name them."""
         for event in events:
             if event.known_as:
                 self._known.add(event.session, event.known_as)
 
     def _command(self, command: str) -> _Followed:
-        """Start the command. Files name only its program, since its arguments may contain secrets."""
+        """Start the command. Files name only its program, because its arguments may contain secrets."""
         return _Followed(
             Path(command_words(command, COMMAND_OPTION)[0]).name,
             follow_command(command, format=self._settings.format),
@@ -199,19 +199,19 @@ class LogWatch:
         return active
 
     def _warn(self, followed: _Followed) -> None:
-        """Warn at once, and once, that a command failed: the rest of the run goes without its log."""
+        """Warn once, at once, that a command failed: the rest of the run has no log from it."""
         if followed.follower.status and not followed.told:
             followed.told = True
             problem = f"{followed.name}: {followed.follower.problem}"
             logger.warning("server log: %s", public_line(problem, self._secrets()))
 
     def _take(self, followed: _Followed, records: list[LogRecord], before: _Printed | None = None) -> bool:
-        """Keep what matters of these records; return whether any was relevant.
+        """Keep the relevant parts of these records; return whether any record was relevant.
 
         Args:
             followed: their log.
             records: new records.
-            before: what the same command printed when it was run first; those records are passed over.
+            before: the first output of the same command; its records are skipped.
         """
         if before is not None:
             records = [record for record in records if not before.pass_over(record)]
@@ -226,7 +226,7 @@ class LogWatch:
         return any(logged.log_class is not LogClass.OTHER for logged in kept)
 
     def _of_this_run(self, kept: Iterable[KeptRecord]) -> Iterator[KeptRecord]:
-        """Yield records of which no time says that they are older than the run."""
+        """Yield the records that are not known to be older than the run."""
         for record in kept:
             if record.live or record.arrival or record.at_ns is None or record.at_ns >= self._started_unix_ns:
                 yield record
@@ -235,10 +235,10 @@ class LogWatch:
         return msgspec.structs.replace(record, text=public_line(record.text, self._secrets()))
 
     def finish(self) -> None:
-        """Follow the logs until they fall silent, then close them.
+        """Follow the logs until no new lines appear, then close them.
 
         Raises:
-            ResultsUnwritable: what was read cannot be written.
+            ResultsUnwritable: records cannot be written.
         """
         self._greenlet.kill()
         try:
@@ -300,11 +300,11 @@ def _unread(followed: _Followed, before: _Followed) -> str:
         how = followed.follower.problem.removeprefix(_ENDED)
         return f"the command failed{after}, and again after the run, {how.strip()}"
     how = before.follower.problem.removeprefix(_ENDED)
-    return f"{_ENDED}{after}{how}; run again, its output did not reach back to that time"
+    return f"{_ENDED}{after}{how}; when run again after the run, its output did not go back to that time"
 
 
 def _reaches_back(followed: _Followed, printed: _Printed) -> bool:
-    """Whether a command that was run again showed all that came after its first output."""
+    """Whether the second output of a command covers everything since the end of the first."""
     if printed.newest_ns:
         return printed.met
     return printed.untimed <= 0 and followed.follower.status == 0

@@ -1,14 +1,14 @@
-"""Where a master listens for workers, and who they are.
+"""The address on which a master listens, and the workers that belong to it.
 
     locust --processes N              a free port of 127.0.0.1, for its own workers only
     locust --master                   127.0.0.1:5557
-    … --master-bind-host, -port       as given; workers of others may join a master with --processes too
+    … --master-bind-host, -port       as given; other workers may then join a master with --processes, too
 
 Locust itself would listen on port 5557 of all interfaces. Its options are changed before they are parsed, and
-completed afterwards; it forks its workers soon after that. The free port stays reserved until the master
-listens on it, so no other master can be there when the workers connect.
+completed afterwards; soon after that, Locust forks its workers. The free port stays reserved until the master
+listens on it, so no other master can use it when the workers connect.
 
-A worker ends with the master that forked it, at once and however that ended.
+A worker exits as soon as the master that forked it ends, however that happened.
 """
 
 import argparse
@@ -27,11 +27,11 @@ _ALL_INTERFACES = ("*", "0.0.0.0", "::")  # noqa: S104 - as the user may give it
 
 
 class OwnWorkers:
-    """The workers that this process forks, if it is a master with `--processes`, or is one of them.
+    """The workers that this process forks as a master with `--processes`, or to which it belongs.
 
     Attributes:
-        mark: names the run of this master and its workers; empty without `--processes`.
-        closed: whether the master takes no other workers.
+        mark: identifies the run of this master and its workers; empty without `--processes`.
+        closed: whether the master accepts no other workers.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class OwnWorkers:
         self._master = 0
 
     def complete(self, options: argparse.Namespace) -> argparse.Namespace:
-        """Complete Locust's parsed options: where the master listens, and where its workers find it."""
+        """Complete Locust's parsed options: the master's address, and where its workers connect."""
         forks = bool(options.processes) and not (options.worker or options.master)
         given = options.master_bind_port is not None or options.master_bind_host is not None
         host = options.master_bind_host or LOOPBACK
@@ -75,7 +75,7 @@ class OwnWorkers:
             end_with_parent(self._master)
 
     def forked_all(self) -> None:
-        """Give the reserved port back: all workers are forked, and the master listens."""
+        """Release the reserved port: all workers are forked, and the master listens."""
         self._forking = False
         if self._reserved is not None:
             self._reserved.close()
@@ -83,7 +83,7 @@ class OwnWorkers:
 
 
 OWN = OwnWorkers()
-"""Those of this process: Locust forks at most once."""
+"""The workers of this process: Locust forks at most once."""
 
 
 def prepare(parser: argparse.ArgumentParser, own: OwnWorkers = OWN) -> None:
@@ -92,12 +92,12 @@ def prepare(parser: argparse.ArgumentParser, own: OwnWorkers = OWN) -> None:
     for action in parser._actions:
         if action.dest == "master_bind_host":
             action.help = (
-                "Address for the master to listen on. Defaults to 127.0.0.1: give * (all interfaces) or an "
-                "address of this machine if workers run on other machines."
+                "Address for the master to listen on (default: 127.0.0.1). If workers run on other machines, "
+                "use * (all interfaces) or an address of this machine."
             )
         elif action.dest == "master_bind_port":
             action.help = (
-                f"Port for the master to listen on. Defaults to {PORT}; with --processes to a free one."
+                f"Port for the master to listen on (default: {PORT}; with --processes: a free port)."
             )
     parse: Callable[..., Any] = parser.parse_args
 

@@ -1,8 +1,8 @@
 """Serves the metrics of a run to a Prometheus server on this machine (`--ws-prometheus`).
 
-The server is gevent's, so a slow reader holds up nobody. It listens on 127.0.0.1 only, and answers a request
-that asks for it by that address or as localhost: a page in a browser on this machine, whose name was made to
-lead here (DNS rebinding), reads nothing.
+It is a gevent server, so a slow reader delays nothing else. It listens on 127.0.0.1 only, and answers only
+requests for that address or localhost. A web page whose host name was pointed at this machine (DNS rebinding)
+can read nothing.
 """
 
 import logging
@@ -29,13 +29,13 @@ _App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def guarded(page: _App) -> _App:
-    """Return an application that answers GET and HEAD of `/metrics` with a page, if asked by an own name."""
+    """Return an application that serves a page at `/metrics` for GET and HEAD, to local host names only."""
     names = Names(None, None)
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("HTTP_HOST", "") not in names:
             start_response("421 Misdirected Request", _PLAIN)
-            return [f"Ask for http://{LOOPBACK}:{environ.get('SERVER_PORT', '')}{PATH}\n".encode()]
+            return [f"Use http://{LOOPBACK}:{environ.get('SERVER_PORT', '')}{PATH}\n".encode()]
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             start_response("405 Method Not Allowed", [*_PLAIN, ("Allow", "GET, HEAD")])
             return [b"Only GET and HEAD are answered.\n"]
@@ -71,5 +71,5 @@ class MetricsServer:
         logger.info("metrics for Prometheus: http://%s:%d%s", LOOPBACK, port, PATH)
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.stop(timeout=0)

@@ -1,7 +1,7 @@
-"""Requests of other users beside the sessions, an HttpUser's for example: their failures count as in Locust.
+"""Requests of other users in the same run, such as an HttpUser: their failures count as they do in Locust.
 
 Locust exits with `--exit-code-on-error` if a request failed or a user's task raised. The verdict's exit code
-takes the place of that, so this adds what Locust would have said of what the verdict does not know.
+replaces that one, so this module adds the failures that the verdict does not cover.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from loadtest.locust_plugin.stats import METHOD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherRequests:
-    """Requests that are not the sessions', and exceptions of users.
+    """Requests outside the sessions, and exceptions of users.
 
     Args:
         made: number of requests.
-        failed: how many of them failed.
-        exceptions: exceptions that tasks raised.
+        failed: number of failed requests.
+        exceptions: number of exceptions that tasks raised.
     """
 
     made: int = 0
@@ -36,12 +36,12 @@ class OtherRequests:
         if self.failed:
             parts.append(f"{text.count(self.failed)} of {text.counted(self.made, 'other request')} failed")
         if self.exceptions:
-            parts.append(f"tasks of users raised {text.counted(self.exceptions, 'exception')}")
+            parts.append(f"user tasks raised {text.counted(self.exceptions, 'exception')}")
         return " and ".join(parts)
 
 
 def other_requests(runner: Any) -> OtherRequests:
-    """Return the requests of a runner that are not the sessions', on a master those of all its workers."""
+    """Return a runner's requests outside the sessions; on a master, those of all its workers."""
     rows = [row for (_, method), row in runner.stats.entries.items() if method != METHOD]
     return OtherRequests(
         made=sum(row.num_requests for row in rows),

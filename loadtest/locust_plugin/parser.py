@@ -1,7 +1,7 @@
-"""The table of settings as options of Locust's parser.
+"""Adds the table of settings to the options of Locust's parser.
 
-An option that is not given leaves the user class's attribute unchanged, so the options default to None and
-flags to False. Values from the command line, the environment and the web form all arrive as text.
+An option that is not given leaves the user class's attribute unchanged, so options default to None and flags
+to False. Values from the command line, the environment and the web form all arrive as text.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from loadtest.values import Flag
 
 NOT_IN_WEB_FORM = tuple(row.destination for row in SETTINGS.values() if row.name and not row.in_web_form)
 """Destinations of the options that name files or commands: these keep their values from process start,
-whatever a web request says."""
+whatever a web request contains."""
 
 RUN_DESTINATION = "ws_run"
 """Option that carries a run's information from master to workers; Locust sends them all custom options."""
 
 HOST_DESTINATION = "ws_host"
-"""Option that keeps the server's URL with the secrets in it, here and for workers; Locust shows its own."""
+"""Option with the server's URL including its secrets, here and for workers; Locust shows its own `host`."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve_on_loopback(parser: argparse.ArgumentParser) -> None:
-    """Let `--web-host` default to this machine only."""
+    """Change the default of `--web-host` to this machine only."""
     parser.set_defaults(web_host=LOOPBACK)
     for action in parser._actions:
         if action.dest == "web_host":
@@ -58,7 +58,7 @@ _QUOTED = re.compile(
 
 
 def _hide_values_of_typos(parser: argparse.ArgumentParser) -> None:
-    """Let errors about unknown options name them only: the value of a misspelled one may be a token."""
+    """Show only the names of unknown options in errors: a misspelled option's value may be a token."""
     say: Any = parser.error
 
     def error(message: str) -> NoReturn:
@@ -71,13 +71,13 @@ def _hide_values_of_typos(parser: argparse.ArgumentParser) -> None:
 
 
 def _name_only(word: str) -> str:
-    """Return an option without its value; nothing of a word that may be one."""
+    """Return an option without its value; hide a word that may be a value."""
     name, equals, _ = word.partition("=")
     return f"{name}{equals}{HIDDEN if equals else ''}" if name.startswith("--") else HIDDEN
 
 
 class _Literal(str):
-    """Help that argparse shows as it is: doubled percent signs would be seen in Locust's start form."""
+    """Help text that argparse shows unchanged: doubled percent signs would appear in Locust's start form."""
 
     __slots__ = ()
 
@@ -109,9 +109,9 @@ def _add(group: Any, row: Setting) -> None:
 
 
 def forget_overridden_login(options: argparse.Namespace) -> None:
-    """Remove the token of the environment if the command line has a token command, or the other way round.
+    """Remove the token from the environment if the command line has a token command, and vice versa.
 
-    The parser does not say where a value came from.
+    The parser does not record where a value came from.
     """
     typed: dict[str, Any] = {}
     outside: dict[str, Any] = {}
@@ -125,14 +125,14 @@ def forget_overridden_login(options: argparse.Namespace) -> None:
 
 
 def forget_empty_variables(options: argparse.Namespace) -> None:
-    """Remove the values of variables that are empty: `LOCUST_WS_LIMIT=` is how CI services leave it out."""
+    """Remove empty variables: with `LOCUST_WS_LIMIT=`, CI services leave an option out."""
     for row in SETTINGS.values():
         if row.name and os.environ.get(row.variable) == "" and getattr(options, row.destination, 0) == [""]:
             setattr(options, row.destination, None)
 
 
 def given_values(options: argparse.Namespace) -> dict[str, Any]:
-    """Return {attribute: value as given} for the options that were given.
+    """Return the options that were given, as {attribute: value as given}.
 
     Raises:
         InvalidSetting: a flag is neither on nor off.

@@ -1,4 +1,4 @@
-"""Checks that what a run plans for a moment, a storm or a drill's command, comes before the run's end."""
+"""Checks that storms and drills are planned before the end of the run."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from loadtest.scrubber import Secrets
 
 
 def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
-    """Refuse a storm that would come after the end of the run.
+    """Refuse a storm that is planned at or after the end of the run.
 
     Raises:
         InvalidSetting: a storm is planned at or after the end.
@@ -20,7 +20,7 @@ def check_storms(storms: Iterable[Storm], run_time_s: float | None) -> None:
 
 
 def check_drills(drills: Iterable[Drill], run_time_s: float | None, *, secrets: Secrets) -> None:
-    """Refuse a drill that would come after the end of the run, or whose program does not exist.
+    """Refuse a drill that is planned at or after the end of the run, or whose program does not exist.
 
     Args:
         drills: the run's drills.

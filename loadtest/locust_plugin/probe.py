@@ -1,9 +1,9 @@
 """`loadtest probe`: the checks you would make by hand after a deploy, in under a minute.
 
-A few sessions connect and exchange messages. Each is dropped once, with the kinds of drop in turn, and each
-must reconnect and resume. It is a run like any other, with Locust as a library: it has a run directory, the
-server's log, a verdict and reports, and the item `health`: the health endpoint is asked before the first
-connection. It ends as soon as there is enough to judge.
+A few sessions connect and exchange messages. Each is dropped once, with the kinds of drop in turn, and must
+reconnect and resume. A probe is a run like any other, with Locust as a library: it has a run directory, the
+server's log, a verdict and reports. It adds the item `health`: it queries the health endpoint before the
+first connection. It ends as soon as there is enough to judge.
 """
 
 import argparse
@@ -124,7 +124,7 @@ def _run(environment: Environment, sessions: int, health_path: str | None) -> Pr
         runner.start(1, spawn_rate=1)
         _wait(environment, sessions)
     except KeyboardInterrupt:
-        pass  # what there is will be judged
+        pass  # the data so far are judged
     finally:
         runner.quit()
     judged = lifecycle.judged

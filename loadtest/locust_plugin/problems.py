@@ -1,9 +1,9 @@
-"""Problems of a run while it goes on, as lines for who watches it. Pure: time comes as an argument.
+"""Problems found during a run, as lines for the terminal. Pure: time comes as an argument.
 
-Each topic (losses, failed attempts, lost messages, errors of the server's log …) has its lines: the first
-at once, then ever fewer, ten at most in a run. A line has what came since the one before, by cause. A server
-that fails all the time must not fill the log: the progress line goes on counting, and the live view has the
-totals.
+Each topic (losses, failed attempts, lost messages, errors in the server's log …) has its own lines: the first
+at once, then at growing intervals, ten at most in a run. A line shows what is new since the one before, by
+cause. A server that fails all the time must not flood the log: the progress line goes on counting, and the
+live view has the totals.
 """
 
 from collections import Counter
@@ -24,10 +24,10 @@ from loadtest.verdict.generator import GAUGES, Gauge
 from loadtest.verdict.stability import cause_text
 
 MAX_LINES = 10
-"""Lines of a topic in a run."""
+"""Maximum number of lines per topic in a run."""
 
 PAUSE_S = 1.0
-"""Between the first two lines of a topic; each further pause is twice as long."""
+"""Pause between the first two lines of a topic; each further pause is twice as long."""
 
 _CAUSES_SHOWN = 5
 _CAUSE_LENGTH = 80
@@ -37,18 +37,18 @@ _OTHERS = "others"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What problems are about.
+    """A topic of problems.
 
     Args:
-        noun: one of them, as a line counts it.
-        plural: several of them; empty for a state, which is not counted.
+        noun: one problem, as a line counts it.
+        plural: several problems; empty for a state, which is not counted.
     """
 
     noun: str
     plural: str = ""
 
     def line(self, found: Counter[str]) -> str:
-        """Return how many problems there are, and why."""
+        """Return the number of problems and their causes."""
         if not self.plural:
             return f"{self.noun}: {', '.join(found)}"
         return f"{text.counted(found.total(), self.noun, self.plural)}: {causes_text(found)}"
@@ -66,13 +66,13 @@ _OF_ERRORS: Final[Mapping[str, Topic]] = {
     "messaging": Topic("problem with messages", "problems with messages"),
     "persistence": Topic("problem with restored sessions", "problems with restored sessions"),
     "cleanup": Topic("connection left open", "connections left open"),
-    "generator": Topic("delay by the user class's own code", "delays by the user class's own code"),
+    "generator": Topic("delay in the user class's code", "delays in the user class's code"),
 }
-"""Topics of the errors that intervals have, by the item that they count against."""
+"""Topics of the errors in intervals, by the item they count against."""
 
 
 class _Reported:
-    """One topic's problems, and when the next line on them is due. What was taken back counts below zero."""
+    """One topic's problems, and the time of its next line. Outcomes taken back count as negative."""
 
     def __init__(self, topic: Topic) -> None:
         self.total: Counter[str] = Counter()
@@ -83,24 +83,24 @@ class _Reported:
         self._pause_s = PAUSE_S
 
     def add(self, found: Mapping[str, int]) -> None:
-        """Add problems by cause; of very many causes, the further ones are one together."""
+        """Add problems by cause; beyond a limit, new causes are counted together."""
         for cause, count in found.items():
             full = cause not in self.total and len(self.total) >= _CAUSES_KEPT
             self.total[_OTHERS if full else cause] += count
             self._waiting[_OTHERS if full else cause] += count
 
     def line(self, now_s: float) -> str:
-        """Return the line to write now, empty for none."""
+        """Return the line to write now; empty if none is due."""
         if not +self._waiting or self._lines >= MAX_LINES or now_s < self._next_s:
             return ""
         self._lines += 1
         self._next_s, self._pause_s = now_s + self._pause_s, 2 * self._pause_s
         found, self._waiting = +self._waiting, Counter()
-        more = "; further lines on this are left out" if self._lines == MAX_LINES else ""
+        more = "; further lines about this are omitted" if self._lines == MAX_LINES else ""
         return f"{self._topic.line(found)}{more}"
 
     def summary(self) -> str:
-        """Return all problems of the topic in a line, empty if none is left."""
+        """Return a line with all problems of the topic; empty if there are none."""
         found = +self.total
         return self._topic.line(found) if found else ""
 
@@ -121,7 +121,7 @@ class Problems:
 
         Args:
             packed: the interval.
-            windows: of drills, in which attempts may fail.
+            windows: windows of drills, in which attempts may fail.
         """
         self._add(LOSSES, losses_by_cause(packed.lifecycle))
         for item, topic in _OF_ERRORS.items():
@@ -131,7 +131,7 @@ class Problems:
         self._add(RECOVERY, Counter(over))
 
     def logged(self, records: Iterable[KeptRecord]) -> None:
-        """Add records of the server's log, whose texts hold no secrets."""
+        """Add records of the server's log. Their texts contain no secrets."""
         found: dict[Topic, Counter[str]] = {LOG_ERRORS: Counter(), LOGGED_DISCONNECTS: Counter()}
         for record in records:
             if is_error(record.level) and record.log_class is LogClass.REAL_ERROR:
@@ -169,7 +169,7 @@ class Problems:
 
 
 class _Overload:
-    """Notices, for each process and limit, that the load generator is not fit to measure, or is fit again."""
+    """Detects, per process and limit, when the load generator becomes unfit to measure, or fit again."""
 
     def __init__(self, warmup_s: float) -> None:
         self._warmup_ns = warmup_s * 1e9
@@ -178,9 +178,9 @@ class _Overload:
         self._seen: set[tuple[object, ...]] = set()
 
     def signs(self, packed: PackedInterval) -> tuple[list[str], list[str]]:
-        """Return which limits are exceeded too often from this interval on, and which no longer are.
+        """Return the limits that are exceeded too often as of this interval, and those that no longer are.
 
-        The verdict judges the share of seconds of the whole run: of the first few, one may be too many.
+        The verdict judges the share of seconds in the whole run: among the first few, one may be too many.
         """
         begun: list[str] = []
         over: list[str] = []
@@ -204,12 +204,12 @@ class _Overload:
 
 
 def losses_by_cause(records: Iterable[Lifecycle]) -> Counter[str]:
-    """Return how many connections were lost, by cause as people read it."""
+    """Return how many connections were lost, by cause in readable form."""
     return Counter(cause_text(record.cause or OTHER_LOSSES) for record in records if record.event == "lost")
 
 
 def _errors_by_cause(errors: Iterable[ErrorTally], item: str, windows: Windows) -> Counter[str]:
-    """Return the errors of an item by cause; attempts that fail in a drill are expected to."""
+    """Return the errors of an item by cause, without failed attempts during a drill, which are expected."""
     found: Counter[str] = Counter()
     for tally in errors:
         in_drill = item in ("connect", "reconnect") and windows.at(tally.at_ns) is not None
@@ -223,7 +223,7 @@ def _cause(said: str) -> str:
 
 
 def causes_text(found: Counter[str]) -> str:
-    """Return the most frequent causes, each with its number."""
+    """Return the most frequent causes, each with its count."""
     shown = found.most_common(_CAUSES_SHOWN)
     causes = [f"{cause} ({text.count(count)})" for cause, count in shown]
     if rest := found.total() - sum(count for _, count in shown):

@@ -1,8 +1,8 @@
-"""Whether a run still has prospects: one in which no session can ever work need not go on to its end.
+"""Detects a run in which no session can ever work, so that it ends early.
 
-It has none if no session worked in the first `GRACE_S` seconds of trying and none is up, if all sessions have
-given up for good, or if sessions share an identity because the run asks for that. A run that is ended for
-that is not cut short: what it can tell, it has told.
+That is so if no session has worked after `GRACE_S` seconds of trying and none is up, if all sessions have
+given up, or if sessions share an identity because the run asks for it. Such a run does not count as cut
+short: going on would show nothing new.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from loadtest.session.schedule import NS_PER_S
 from loadtest.verdict.shared_identity import asked_alike, one_identity
 
 GRACE_S = 30.0
-"""How long no session may work: a server that is starting is usually ready by then."""
+"""Seconds of trying in which no session has to work: a starting server is usually ready by then."""
 
 _WORKED = ("connect.established", "connect.unproven")
 
@@ -23,14 +23,14 @@ _ENDED = ("connect.gave_up", "reconnect.gave_up", "reconnect.forbidden", "stabil
 
 
 class Prospects:
-    """The prospects of one run.
+    """Whether sessions of one run can still work.
 
     Args:
-        manifest: the run's.
-        all_planned: whether the plan's users are all there will ever be; with a load shape they are not.
+        manifest: the run's manifest.
+        all_planned: whether the plan has all users of the run; with a load shape it does not.
         identifies: whether sessions have an identity that outlives connections.
         path: path of the endpoint with all values of its query, which the plan hides; None for the plan's.
-        grace_s: how long no session may work.
+        grace_s: seconds of trying in which no session has to work.
     """
 
     def __init__(
@@ -51,25 +51,25 @@ class Prospects:
         self._first_ns: int | None = None  # end of the first interval with an attempt
 
     def see(self, lifecycle: Iterable[Lifecycle]) -> None:
-        """Take note of events of any process."""
+        """Add events of any process."""
         if self._identities is not None:
             for record in lifecycle:
                 self._identities.event(record)
 
     @property
     def same_id_asked(self) -> bool:
-        """Whether a value that run.json hides is the one id that sessions share."""
+        """Whether a value hidden in run.json is the one id that all sessions share."""
         if self._identities is None or "?" not in self._path:
             return False
         shared = self._identities.shared()
         return shared is not None and asked_alike(shared, self._path)
 
     def none_left(self, counts: Mapping[str, int], gauges: Mapping[str, float], stop_ns: int) -> str:
-        """Return why no session can work any more, empty if one may.
+        """Return why no session can work any more; empty if one may.
 
         Args:
-            counts: of the run so far.
-            gauges: the latest, summed over all processes.
+            counts: counts of the run so far.
+            gauges: the latest gauges, summed over all processes.
             stop_ns: end of the newest interval.
         """
         if self._first_ns is None and counts.get("connect.attempts"):
@@ -89,7 +89,7 @@ class Prospects:
             return ""
         if any(counts.get(name) for name in _WORKED):
             return ""
-        return f"no session worked in {self._grace_s:g} s"
+        return f"no session worked within {self._grace_s:g} s"
 
     def _all_gone(self, counts: Mapping[str, int]) -> str:
         sessions = self._plan.sessions
@@ -98,4 +98,4 @@ class Prospects:
         by_plan = not self._plan.reconnects and bool(counts.get("connect.established"))
         if not self._all_planned or by_plan or not 0 < sessions <= ended:
             return ""
-        return f"all {sessions} sessions have given up for good"
+        return f"all {sessions} sessions have given up"

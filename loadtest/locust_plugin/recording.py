@@ -1,7 +1,7 @@
-"""The recording of a run, in the process that keeps the run directory: a local run, or a master.
+"""Records a run, in the process that keeps the run directory: a local run or a master.
 
-Intervals of all processes are written as they arrive, and passed on to live views. At the end the verdict
-is made from the files alone.
+It writes the intervals of all processes as they arrive and passes them on to live views. At the end it makes
+the verdict from the files alone.
 """
 
 import time
@@ -29,18 +29,18 @@ class Recording:
 
     Args:
         writer: writer of the run directory.
-        prospects: of each user class, by name; of a run of one class under None.
+        prospects: by name of the user class; in a run with one class, under None.
         began_ns: the monotonic clock at the run's start.
-        reporter: reports its progress and problems.
+        reporter: reports the run's progress and problems.
         log_watch: follows the server's log; None if no log was given.
         gauge_watch: reads the server's gauge of its connections; None if none was given.
         drills: runs the commands of `--ws-at`; None if none was given.
-        details: keeps what the web page and metrics show; None where nobody looks.
+        details: keeps the data for the web page and metrics; None without a live view.
 
     Attributes:
         live: the run so far.
-        ended_early: why the run is ended before its time; None if it is not.
-        unwritable: the first file that could not be written when the run ended; None if there was none.
+        ended_early: why the run ends early; None if it does not.
+        unwritable: the first file that could not be written at the run's end; None if there was none.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Recording:
 
     @property
     def windows(self) -> Windows:
-        """The times that belong to drills, as far as they are known."""
+        """The known windows of drills."""
         return NO_WINDOWS if self._drills is None else self._drills.windows
 
     @property
@@ -83,9 +83,9 @@ class Recording:
         return time.monotonic_ns() - self._began_ns
 
     def append(self, packed: PackedInterval, events: Iterable[Lifecycle] = ()) -> None:
-        """Write an interval, from any process; `events` are its own with secrets, which are not written.
+        """Write an interval of any process; `events` are its events with secrets, which are not written.
 
-        The server's log has ids as they are, also those that hold a secret.
+        The server's log has ids unchanged, including those that contain a secret.
         """
         self.writer.append(packed)
         if self._log_watch is not None:
@@ -104,7 +104,7 @@ class Recording:
             self.writer.same_id_asked(packed.user)
 
     def no_prospects(self, packed: PackedInterval) -> str:
-        """Return why no session can work any more, empty if one may: in a drill, all may be away for a while.
+        """Return why no session can work any more; empty if one may, or if a drill is active.
 
         Args:
             packed: the interval just written.
@@ -132,9 +132,9 @@ class Recording:
 
         Args:
             results: folder of all runs.
-            baseline: what to compare with, as for `--ws-baseline`.
+            baseline: the baseline, as for `--ws-baseline`.
             missing_workers: numbers of the workers whose part of the run is incomplete.
-            failure: the error that ended the run, which marks it incomplete; None if none did.
+            failure: the error that ended the run, which marks it incomplete; None if there was none.
             usage_error: whether that was the user's mistake.
         """
         self._reporter.end()
@@ -164,7 +164,7 @@ class Recording:
 
     @contextmanager
     def _noting_unwritable(self) -> Iterator[None]:
-        """Go on after what cannot be written: the verdict is still to be made and printed."""
+        """Record a file that cannot be written, and go on: the verdict must still be made and printed."""
         try:
             yield
         except ResultsUnwritable as error:

@@ -1,7 +1,7 @@
 """The lifecycle of a process that keeps the run directory: what local runs and masters share, and local runs.
 
 It creates the directory when a run begins, writes what the load delivers, and makes and prints the verdict
-when the run ends, also where a signal or a full disk has ended it.
+when the run ends, even if a signal or a full disk ended it.
 """
 
 import logging
@@ -56,7 +56,7 @@ class RecordingLifecycle(Lifecycle):
     """Lifecycle in a process that keeps the run directory: it records runs and makes their verdicts.
 
     Attributes:
-        made_by: what makes the runs, as their manifests say it.
+        made_by: the program that makes the runs, for their manifests.
         health_path: path of the server's health endpoint; None for the dialect's, if it has one.
     """
 
@@ -72,28 +72,28 @@ class RecordingLifecycle(Lifecycle):
         self._server = ReferenceServer(environment)
         self._others = OtherRequests()  # of the latest run
         self._views = LiveViews(environment, self._configuration, lambda: self.secrets)
-        self._why_nothing = "the run did not begin"  # if nothing was judged and no error says why
+        self._why_nothing = "the run did not start"  # if nothing was judged and no error says why
 
     @property
     def ending(self) -> bool:
-        """Whether the process ends already: a headless one does once its run is judged."""
+        """Whether the process is already shutting down: a headless one does once its run is judged."""
         return self._quitting or (self._configuration.options.headless and self.judged is not None)
 
     def interrupted(self, exit_code: int) -> bool:
-        """Take note that a signal asks the process to end; before a headless run begins it can exit."""
+        """Note that a signal asks the process to end; before a headless run begins it can exit."""
         if self._recording is None and self._configuration.options.headless:
             self._environment.process_exit_code = exit_code
             return False
         return True
 
     def _ask_early(self) -> None:
-        """Ask for the server's revision before Locust counts the run time: a slow answer would use it up."""
+        """Query the server's revision before Locust starts the run time: a slow answer would use it up."""
         configuration = self._configuration
         if configuration.options.headless and configuration.run_time_s and configuration.host:
             self._revision = self._ask_now(configuration.settings(configuration.host))[0]
 
     def _ask_now(self, settings: LoadSettings) -> tuple[Revision, Health | None]:
-        """Return the server's revision, and its health before a probe."""
+        """Return the server's revision, and for a probe its health."""
         health_path = self.health_path or settings.engine.config.dialect.health_path
         ask = asking(settings)
         probed = self.made_by == "probe"  # other runs do not judge health
@@ -102,7 +102,7 @@ class RecordingLifecycle(Lifecycle):
         return known or find_revision(settings, ask, health_path=health_path, probed=probed), health
 
     def listen(self) -> None:
-        """Listen to Locust's events from now on, and start the live views."""
+        """Start listening to Locust's events, and start the live views."""
         super().listen()
         only_on_request(self._configuration.options)
         self._environment.events.quit.add_listener(self._on_quit)
@@ -128,7 +128,7 @@ class RecordingLifecycle(Lifecycle):
         settings = self._settings = configuration.settings(host)
         revision, health = self._ask_now(settings)
         gauge_watch = None if settings.gauge is None else GaugeWatch(settings.gauge)
-        start = RunStart.now()  # of all that may take long, only the load is still to come
+        start = RunStart.now()  # after all slow steps except starting the load
         manifest = msgspec.structs.replace(
             self._manifest(by_class, revision, start),
             server_gauge=None if gauge_watch is None else gauge_watch.reading,
@@ -155,13 +155,13 @@ class RecordingLifecycle(Lifecycle):
 
     @property
     def _processes(self) -> int:
-        """How many processes make the load."""
+        """Number of processes that make the load."""
         return 1
 
     def _manifest(
         self, by_class: Mapping[str, LoadSettings], revision: Revision, start: RunStart
     ) -> Manifest:
-        """Return what is known of a run before it is made."""
+        """Return the manifest of a run that begins."""
         users = self._configuration.users_by_class(self._runner.target_user_count)
         classes = [
             user_class(name, own, self._plan(own, users[name]), self._configuration.codes[name])
@@ -204,7 +204,7 @@ class RecordingLifecycle(Lifecycle):
         }
 
     def _plan(self, settings: LoadSettings, users: int) -> Plan:
-        """Return a class's plan completed from Locust's own options."""
+        """Return a class's plan, completed from Locust's own options."""
         return msgspec.structs.replace(
             settings.plan,
             users=users,
@@ -224,7 +224,7 @@ class RecordingLifecycle(Lifecycle):
         return LogWatch(log, run, run_id, lambda: self.secrets, self._fail, reporter.logged)
 
     def _drill_runner(self, settings: LoadSettings, writer: RunWriter, began_ns: int) -> DrillRunner | None:
-        """Return what runs the commands of `--ws-at`; None if there are none."""
+        """Return the runner of the commands of `--ws-at`; None if there are none."""
         if not settings.drills:
             return None
         return DrillRunner(
@@ -239,7 +239,7 @@ class RecordingLifecycle(Lifecycle):
         )
 
     def _tell_windows(self, windows: Windows) -> None:
-        """Tell the load, wherever it is, which times belong to drills."""
+        """Send the windows of drills to the load, in this process or on workers."""
         self._windows = windows
 
     def _deliver(self, packed: PackedInterval, events: Iterable[LifecycleEvent] = ()) -> None:
@@ -253,7 +253,7 @@ class RecordingLifecycle(Lifecycle):
             self._fail(error)
 
     def _end_without_prospects(self, recording: Recording, packed: PackedInterval) -> None:
-        """End a headless run in which no session can work any more, unless it is to go on."""
+        """End a headless run in which no session can work any more, unless `keep_going` is set."""
         going = self._runner.state in (STATE_SPAWNING, STATE_RUNNING) and recording.ended_early is None
         keep_going = self._settings is None or self._settings.keep_going
         if keep_going or not (going and self._configuration.options.headless):
@@ -293,7 +293,7 @@ class RecordingLifecycle(Lifecycle):
         except LoadtestError as error:
             why = public_line(str(error), self.secrets)
             self._views.latest.finish(None, why)
-            self._why_nothing = f"there is no verdict: {why}"
+            self._why_nothing = f"no verdict: {why}"
             logger.critical("%s", self._why_nothing)
             return
         self._views.latest.finish(self.judged.verdict, self._failure or "")
@@ -311,7 +311,7 @@ class RecordingLifecycle(Lifecycle):
             self._write_for_ci(run_report(self.judged))
 
     def _fail(self, failure: BaseException) -> None:
-        """End the run; what cannot be written in mid-run is the tool's failure, not a usage error."""
+        """End the run; failing to write a file during the run is the tool's failure, not a usage error."""
         if isinstance(failure, ResultsUnwritable):
             failure = RecordingFailed(failure)
         super()._fail(failure)
@@ -328,7 +328,7 @@ class RecordingLifecycle(Lifecycle):
             self._write_for_ci(self._ci_report())
 
     def _count_others(self) -> None:
-        """Let failures of other requests than the sessions' fail the process, as they do without sessions."""
+        """Fail the process for failures outside the sessions, as Locust does without sessions."""
         self._others = other_requests(self._runner)
         environment = self._environment
         if self.judged is not None and not self._others.sound and self._failure is None:
@@ -337,27 +337,27 @@ class RecordingLifecycle(Lifecycle):
                 environment.process_exit_code = on_error or environment.process_exit_code
 
     def _fail_without_verdict(self) -> None:
-        """Let a headless process fail that has judged nothing: Locust would exit with 0."""
+        """Fail a headless process that has judged nothing: Locust would exit with 0."""
         options = self._configuration.options
         if options.headless and self.judged is None and self._environment.process_exit_code is None:
             over = "" if self._configuration.run_time_s is None else " before --run-time was over"
-            self._why_nothing = f"the run did not begin{over}: nothing was judged"
+            self._why_nothing = f"the run did not start{over}: nothing was judged"
             logger.critical("%s", self._why_nothing)
             self._environment.process_exit_code = LoadtestError.exit_code
 
     def _ci_report(self) -> CiReport:
-        """Return what CI is told of a headless run."""
+        """Return the CI report of a headless run."""
         if self.judged is None:
             return nothing_judged(self._failure or self._why_nothing)
         problems = []
         if not self._others.sound:
-            problems.append(f"beside the sessions, {self._others}")
+            problems.append(f"outside the sessions, {self._others}")
         if self._failure is not None and self.judged.run.manifest.failure is None:
             problems.append(self._failure)  # its files could not be written to the end
         return run_report(self.judged, problems)
 
     def _write_for_ci(self, report: CiReport) -> None:
-        """Leave for CI what was asked for; what cannot be written is the tool's failure."""
+        """Write the files for CI; a file that cannot be written is the tool's failure."""
         try:
             self._configuration.ci.write(report)
         except ResultsUnwritable as error:
@@ -365,14 +365,14 @@ class RecordingLifecycle(Lifecycle):
             self._environment.process_exit_code = RecordingFailed.exit_code
 
     def _on_quit(self, **_kwargs: Any) -> None:
-        """Print the verdict, or why there is none, and what Locust's own tables would show of others."""
+        """Print the verdict, or the reason for having none, and Locust's tables of other requests."""
         options = self._configuration.options
         if self.judged is not None and options.headless:
             tables = [] if options.print_stats else other_tables(self._runner)
             print_verdict(self.judged, to_stderr=options.json, others=tables)
             if not self._others.sound:
                 code = self._environment.process_exit_code
-                told = f"beside the sessions, {self._others} (exit code {code})"
+                told = f"outside the sessions, {self._others} (exit code {code})"
                 print(told, file=sys.stderr if options.json else sys.stdout)
         elif self._failure is not None and options.headless:
             print(without_commands(f"Nothing was judged: {self._failure}"), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The reference server of a run without a host: started before the run and stopped after it."""
+"""The reference server for a run without a host: started before the run and stopped after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger("loadtest")
 
 
 class ReferenceServer:
-    """Serves as the environment's host during a run without one; can be started again for the next run.
+    """Acts as the environment's host during a run without one; can be started again for the next run.
 
     Args:
         environment: Locust's environment, whose `host` is set while the server runs.
@@ -45,7 +45,7 @@ class ReferenceServer:
         return url
 
     def has_been(self, url: str) -> bool:
-        """Return whether a URL is that of an earlier start: the web form keeps the host of the run before."""
+        """Return whether a URL is from an earlier start: the web form keeps the host of the previous run."""
         return url.rstrip("/") in self._urls
 
     def move_log(self, run: Path) -> Path | None:
@@ -53,7 +53,7 @@ class ReferenceServer:
         return None if self._process is None else self._log.rename(run / REFERENCE_SERVER_LOG)
 
     def stop(self) -> None:
-        """Stop the server if it runs, and delete a log that was not moved into a run directory."""
+        """Stop the server if it is running, and delete a log that was not moved into a run directory."""
         process, self._process = self._process, None
         if process is not None:
             process.stop()

@@ -1,8 +1,9 @@
-"""Locust's event `request` for each message (`--ws-locust-events`), for listeners that people have.
+"""Fires Locust's `request` event for each message (`--ws-locust-events`), for users' own listeners.
 
-Once a second the messages of the interval are told: round trips by their time, and those that failed by their
-error. Locust's own listener is left out: its table is fed from the interval (`loadtest.locust_plugin.stats`),
-and would count everything twice. An event takes some microseconds, which is why there are none by default.
+Events are fired once a second for the messages of the interval: round trips with their time, and failed
+messages with their error. Locust's own listener is left out, because its table is fed from the interval
+(`loadtest.locust_plugin.stats`) and would count everything twice. An event takes a few microseconds, so
+there are none by default.
 """
 
 import time
@@ -22,11 +23,11 @@ _NS_PER_MS = 1e6
 
 
 class MessageFailed(Exception):
-    """A message that counts against `messaging`; the text is its error."""
+    """A message that counts against `messaging`; the exception's text is the error."""
 
 
 def fire_requests(hook: Any, interval: Interval, packed: PackedInterval, names: dict[str, str]) -> None:
-    """Tell listeners of Locust's `request` of an interval's messages.
+    """Fire Locust's `request` event for the messages of an interval.
 
     Args:
         hook: Locust's `events.request`.
@@ -54,7 +55,7 @@ def _is_locusts(listener: Callable[..., Any]) -> bool:
 
 
 def _round_trips(interval: Interval, names: dict[str, str]) -> Iterator[tuple[str, int]]:
-    """Yield each round trip with the name of its request, or that of Locust's row."""
+    """Yield each round trip with the name of its request, or of Locust's row if it has none."""
     named: Counter[int] = Counter()
     for name, samples_ns in interval.named.items():
         named.update(samples_ns)

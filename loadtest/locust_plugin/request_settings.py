@@ -1,4 +1,4 @@
-"""The headers of a run's upgrade requests, checked; and what of its settings nobody may see."""
+"""The headers of a run's upgrade requests, checked, and the secrets among a run's settings."""
 
 import re
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ _PUBLIC_HEADERS = frozenset(
         "user-agent",
     )
 )
-"""Headers whose values hide nothing: to remove `keep-alive` or `application/json` would garble other text."""
+"""Headers with public values: removing `keep-alive` or `application/json` would garble other text."""
 
 
 def request_headers(headers: Headers, origin: str | None) -> Headers:
     """Return the headers that a run adds to each upgrade request.
 
     Args:
-        headers: of `--ws-header`.
-        origin: of `--ws-origin`, None if it is not given.
+        headers: the headers of `--ws-header`.
+        origin: the value of `--ws-origin`, None if it is not given.
 
     Raises:
         InvalidSetting: a header cannot be sent, or the two contradict each other.
@@ -62,7 +62,7 @@ def _origin_header(origin: str | None, given: Headers) -> Headers:
     if origin is None:
         return ()
     if not _ORIGIN.fullmatch(origin):
-        hint = "An origin has no path, not even a slash at its end"
+        hint = "An origin has no path and no trailing slash"
         raise InvalidSetting("--ws-origin", origin, "must be SCHEME://HOST[:PORT] or null", hint)
     if any(name.lower() == "origin" for name, _ in given):
         raise InvalidSetting("--ws-origin", origin, "must not be given together with a header Origin")

@@ -1,13 +1,13 @@
-"""The revision of the server under test: its name, and how it is known.
+"""Finds the name of the server's revision and where it came from.
 
 It is the first of: `--ws-revision`; the response header that `--ws-revision-header` names; `version`,
 `revision` or `commit` in the health endpoint's JSON; the commit that the CI job builds; else `unnamed`. The
-server is asked once before each run, by the process that records it. If a revision was given, what the server
-says decides nothing: a run against another version than was meant is made, and says so.
+process that records a run queries the server once before the run. A revision given as an option always wins;
+if the server names another one, the run is made and a warning shows the difference.
 
-A server's text becomes a folder's name and the key by which runs are compared, so it is cut to the characters
-that both may have. A text that holds one of the run's secrets is not taken, nor one that says that nobody
-knows: the next source is asked.
+The name becomes a folder's name and the key by which runs are compared, so it is cut to the characters valid
+in both. A name that contains one of the run's secrets, or that means "unknown", is skipped, and the next
+source is used.
 """
 
 import logging
@@ -45,7 +45,7 @@ _MOST_READ = 4096
 _PLACEHOLDER = re.compile(r"\{[^{}]*\}")
 
 _NOT_NAMES = frozenset({UNNAMED, "unknown"})
-"""What servers say that were built without a revision."""
+"""Values sent by servers that were built without a revision."""
 
 _value = msgspec.json.Decoder(str | int | float).decode
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -57,8 +57,8 @@ class Revision:
 
     Args:
         name: its name.
-        source: an option, a header, a field or a variable; empty for `unnamed`.
-        said: what the server said of it, if `name` was given.
+        source: the option, header, field or variable that named it; empty for `unnamed`.
+        said: the revision that the server named, if `name` was given.
     """
 
     name: str
@@ -71,14 +71,14 @@ Ask = Callable[[str], Answer]
 
 
 def asking(settings: LoadSettings) -> Ask:
-    """Return what asks the server of a run, with the headers that its sessions send."""
+    """Return a function that queries the server of a run, with the headers that its sessions send."""
     return cache(
         partial(ask, settings.engine.target, headers=settings.engine.headers, proxy=settings.engine.proxy)
     )
 
 
 def public_health(answer: Answer, settings: LoadSettings) -> Health:
-    """Return the health without what the server echoes of the run's secrets."""
+    """Return the health response without secrets of the run that the server echoed."""
     problem = public_line(answer.health.problem, settings.secrets)
     return msgspec.structs.replace(answer.health, problem=problem)
 
@@ -95,7 +95,7 @@ def find_revision(
 
     Args:
         settings: settings of the run.
-        ask: asks the server.
+        ask: queries the server.
         health_path: path of the health endpoint, None if there is none.
         probed: whether this is a probe, whose option has another name and which needs no baseline.
         environment: the process's environment variables.
@@ -104,11 +104,11 @@ def find_revision(
     if settings.revision:
         return _given(settings.revision, search)
     named = chain(search.named_by_header(), search.named_by_health(), search.named_by(environment))
-    found = next(named, Revision(UNNAMED))  # a source is asked only if those before it named none
+    found = next(named, Revision(UNNAMED))  # lazy: a source is queried only if those before it named none
     if found.name == UNNAMED:
         asked = "".join(f"; {one}" for one in search.reasons())
         logger.warning(
-            "no revision of the server is known%s: give %s NAME%s",
+            "the server's revision is unknown%s: set %s NAME%s",
             "" if probed else ", so this run will not be a baseline",
             _OF_PROBE if probed else GIVEN,
             asked,
@@ -119,7 +119,7 @@ def find_revision(
 
 
 def _given(name: str, search: "_Search") -> Revision:
-    """Return the revision that a person named, with what the server says, and warn if that is another."""
+    """Return the revision given as an option, with the server's own, and warn if they differ."""
     heard = list(search.named_by_header()) or list(search.named_by_health())
     said = [SaidRevision(name=one.name, source=one.source) for one in heard]
     doubts = [revision_doubt(name, one) for one in said]
@@ -135,7 +135,7 @@ class _Search:
     """Looks for a revision in each source.
 
     Attributes:
-        answers: what the server answered to each request, for people.
+        answers: the server's answers to the requests, in readable form.
     """
 
     def __init__(self, settings: LoadSettings, ask: Ask, health_path: str | None) -> None:
@@ -145,14 +145,14 @@ class _Search:
         self._health_path = health_path
 
     def reasons(self) -> Iterator[str]:
-        """Yield why the server named no revision: its answers, and that it has no health endpoint."""
+        """Yield why the server named no revision: its answers, or a missing health endpoint."""
         yield from self.answers
         if self._health_path is None:
             dialect = self._settings.engine.config.dialect.name
             yield f"the dialect {dialect} has no health endpoint (health_path)"
 
     def named_by_header(self) -> Iterator[Revision]:
-        """Yield the revision in the header that was asked for, if there is one."""
+        """Yield the revision in the header of `--ws-revision-header`, if there is one."""
         header = self._settings.revision_header
         if header is None:
             return
@@ -165,14 +165,14 @@ class _Search:
             came |= dict.fromkeys(one.lower() for one, _ in answer.headers)
         shown = public_line(", ".join(came), self._settings.secrets) or "none"
         logger.warning(
-            "--ws-revision-header %s was not found: %s. Headers that came: %s",
+            "--ws-revision-header %s was not found: %s. Headers received: %s",
             header,
             "; ".join(self.answers),
             shown,
         )
 
     def _paths(self) -> Iterator[str]:
-        """Yield the health endpoint's path and the WebSocket's, which needs no session's own values here."""
+        """Yield the paths of the health endpoint and of the WebSocket, with its placeholders filled in."""
         if self._health_path is not None:
             yield self._health_path
         yield _PLACEHOLDER.sub("revision", self._settings.engine.config.dialect.path.partition("?")[0])
@@ -188,7 +188,7 @@ class _Search:
                 yield Revision(name, f"{field} in {_get(self._health_path)}")
 
     def named_by(self, environment: Mapping[str, str]) -> Iterator[Revision]:
-        """Yield the commit that the CI job builds, if it is one."""
+        """Yield the commit that the CI job builds, if this is a CI job."""
         for variable in VARIABLES:
             if name := self._cleaned(environment.get(variable, "")):
                 yield Revision(name, variable)
@@ -198,13 +198,13 @@ class _Search:
         told = str(public_health(answer, self._settings))
         sent = {name.lower() for name, _ in self._settings.engine.headers}
         if answer.health.status in _WANT_A_TOKEN and "authorization" not in sent:
-            told += ", without a token: only headers of --ws-header are sent"
+            told += ", without a token: only --ws-header headers are sent"
         if told not in self.answers:
             self.answers.append(told)
         return answer
 
     def _cleaned(self, text: str) -> str:
-        """Return a text as a revision's name; empty if it names none, or holds a secret."""
+        """Return a text as a revision's name; empty if it names none, or contains a secret."""
         text = text[:_MOST_READ]
         if without_secrets(text, self._settings.secrets) != text:
             return ""
@@ -217,7 +217,7 @@ def _get(path: str) -> str:
 
 
 def _fields_of(body: bytes) -> dict[str, str]:
-    """Return the fields of `FIELDS` that are texts or numbers, these as written: version 1.10 is not 1.1."""
+    """Return the texts and numbers among `FIELDS`; numbers as written, because version 1.10 is not 1.1."""
     try:
         found = _fields(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -1,7 +1,7 @@
 """Chooses a process's lifecycle by its role in Locust: local, master or worker.
 
-A lifecycle is stored on its environment and lives as long. A worker connects to its master before Locust's
-`init` event, so its first users may start before there is a lifecycle; they wait for it.
+The environment holds its lifecycle. A worker connects to its master before Locust's `init` event, so its
+first users may start before there is a lifecycle; they wait for it.
 """
 
 import logging
@@ -36,7 +36,7 @@ _ATTRIBUTE = "loadtest_lifecycle"
 """Attribute of an environment: an AsyncResult, set once the environment has a lifecycle."""
 
 _lifecycles: "WeakSet[Lifecycle]" = WeakSet()
-"""This process's lifecycles, for the handler of signals."""
+"""This process's lifecycles, for the signal handler."""
 
 
 def attach(environment: Environment, base: type) -> None:
@@ -55,7 +55,7 @@ def attach(environment: Environment, base: type) -> None:
 
 
 def _write_for_ci(environment: Environment, base: type, error: str) -> None:
-    """Leave for CI what was asked for: nothing is judged, because of an error."""
+    """Write the files for CI: nothing was judged, because of an error."""
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     try:
         ci_output(environment.parsed_options, classes).admissible().write(nothing_judged(error))
@@ -72,7 +72,7 @@ def give_lifecycle(environment: Environment, base: type) -> None:
     classes = [kind for kind in environment.user_classes if issubclass(kind, base)]
     if not classes:
         return
-    if not isinstance(environment.runner, WorkerRunner):  # the master has said it
+    if not isinstance(environment.runner, WorkerRunner):  # the master has reported it
         for warning in (one for kind in classes for one in misspelled(kind, base)):
             logger.warning("%s", warning)
     drop_unwritable_output()
@@ -101,7 +101,7 @@ def lifecycle_of(environment: Environment) -> Lifecycle:
         lifecycle: Lifecycle = _result(environment).get(timeout=START_S)
     except gevent.Timeout as error:
         raise LoadtestError(
-            f"the users' environment was not ready after {START_S:g} s: "
+            f"the users' environment was not ready within {START_S:g} s: "
             "is there a listener of Locust's `init` event that does not return?"
         ) from error
     return lifecycle
@@ -113,5 +113,5 @@ def _result(environment: Environment) -> Any:
 
 @cache
 def _handle_interrupts() -> None:
-    """Handle signals, once in a process."""
+    """Handle signals, once per process."""
     Interrupts(_lifecycles).listen()

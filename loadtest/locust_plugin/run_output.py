@@ -1,11 +1,11 @@
-"""Progress and problems of a run, in the process that records it.
+"""Shows the progress and problems of a run, in the process that records it.
 
     a terminal, headless      a live view (`live_screen`), with problems above it
     a pipe or CI, headless    a plain progress line every few seconds, and problems
     the web UI, a library     the same lines as log records: the web UI shows its process's log
 
 Lines go to standard error, as the log does; standard output is for the verdict, or for Locust's `--json`.
-With `--skip-log-setup` they are log records, too: the user decides what becomes of them.
+With `--skip-log-setup` lines are log records, too, and your own logging setup decides where they go.
 """
 
 import logging
@@ -29,7 +29,7 @@ _LEAST_COLUMNS = 30
 
 
 def line_pause_s(elapsed_s: float) -> float:
-    """Return the seconds until the next progress line: a log of an hour must stay readable, too.
+    """Return the seconds until the next progress line, growing so that the log of an hour stays readable.
 
     Args:
         elapsed_s: seconds since the run's start.
@@ -47,13 +47,13 @@ class RunOutput(Protocol):
     detailed: ClassVar[bool]
 
     def pause_s(self, elapsed_s: float) -> float:
-        """Return the seconds until the run is to be shown again."""
+        """Return the seconds until the next update."""
 
     def begin(self) -> None:
-        """Begin."""
+        """Start the output."""
 
     def show(self, view: View) -> None:
-        """Show the run as it is now."""
+        """Show the current state of the run."""
 
     def info(self, now_s: float, line: str) -> None:
         """Show a message at once."""
@@ -62,7 +62,7 @@ class RunOutput(Protocol):
         """Show a problem at once."""
 
     def end(self, view: View) -> None:
-        """End, with the run as it was last."""
+        """End the output with the last state of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class LineOutput:
 
     Args:
         logger: writes them.
-        warning: what each problem begins with; empty where the log's level shows it.
+        warning: prefix of each problem; empty if the log's level shows it.
     """
 
     logger: logging.Logger
@@ -91,7 +91,7 @@ class LineOutput:
         self.logger.info("%s", line)
 
     def info(self, now_s: float, line: str) -> None:
-        """Write something at once."""
+        """Write a message at once."""
         self.logger.info("%s  %s", text.clock(now_s), line)
 
     def warn(self, now_s: float, line: str) -> None:
@@ -103,7 +103,7 @@ class LineOutput:
 
 
 class _FoldedLines(logging.Formatter):
-    """Breaks lines between words where the terminal is narrower; in a pipe each line stays one."""
+    """Breaks lines between words to fit the terminal; in a pipe each line stays unbroken."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines of a record."""
@@ -123,15 +123,15 @@ class _FoldedLines(logging.Formatter):
 
 
 def log_output() -> LineOutput:
-    """Return what writes log records."""
+    """Return an output that writes log records."""
     return LineOutput(logging.getLogger("loadtest"))
 
 
 def plain_output(*, to_log_file: bool) -> LineOutput:
-    """Return what writes lines as they are, without the time and the place that log records have.
+    """Return an output that writes plain lines, without the time and origin of log records.
 
     Args:
-        to_log_file: whether the lines are written to Locust's `--logfile`, too.
+        to_log_file: whether the lines are also written to Locust's `--logfile`.
     """
     plain = logging.getLogger("loadtest.progress")
     handler = logging.StreamHandler()
@@ -165,7 +165,7 @@ class LiveOutput:
         return DRAW_EVERY_S
 
     def begin(self) -> None:
-        """Let everything else be printed above the view."""
+        """Start printing all other output above the view."""
         self._screen.capture()
 
     def show(self, view: View) -> None:
@@ -177,17 +177,17 @@ class LiveOutput:
         self._screen.draw(live_lines(view, terminal))
 
     def end(self, view: View) -> None:
-        """Erase the view; a line of what it showed last stays."""
+        """Erase the view and print its last progress line."""
         self._screen.end()
-        self._lines.show(self._shown or view)  # by now, no session is up any more
+        self._lines.show(self._shown or view)  # `view` has no sessions up any more
         self._shown = None
 
 
 def output_for(options: Any, environment: Mapping[str, str] = os.environ) -> RunOutput:
-    """Return what shows a run with these options of Locust.
+    """Return the output of a run with these options of Locust.
 
     Args:
-        options: Locust's parsed options; those of a library have few of them.
+        options: Locust's parsed options; a library's have few of them.
         environment: this process's environment variables.
     """
     own_log = getattr(options, "skip_log_setup", True)

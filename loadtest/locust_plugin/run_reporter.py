@@ -1,4 +1,4 @@
-"""Reports progress and problems of a run while it goes on: the one every few seconds, the others at once.
+"""Reports a run while it is in progress: its progress every few seconds, its problems at once.
 
 `problems`, `drill_losses` and the live run find what there is to report; `run_output` shows it.
 """
@@ -22,9 +22,9 @@ class RunReporter:
     """Reports progress and problems of a run.
 
     Args:
-        manifest: what is known of the run before it is made.
-        output: shows them.
-        other_failed: returns how many requests of other users have failed.
+        manifest: the run's manifest at its start.
+        output: shows the reports.
+        other_failed: returns the number of failed requests of other users.
     """
 
     def __init__(self, manifest: Manifest, output: RunOutput, other_failed: Callable[[], int]) -> None:
@@ -36,7 +36,7 @@ class RunReporter:
         self._greenlet: gevent.Greenlet[..., None] | None = None
 
     def begin(self, progress: Callable[[], Progress], live: LiveRun) -> None:
-        """Report a run from now on.
+        """Start reporting a run.
 
         Args:
             progress: returns its progress.
@@ -47,18 +47,18 @@ class RunReporter:
         self._greenlet = gevent.spawn(self._show)
 
     def end(self) -> None:
-        """Report nothing more of it."""
+        """Stop reporting."""
         if self._greenlet is not None:
             self._greenlet.kill()
             self._greenlet = None
             self._output.end(self._view())
 
     def interval(self, packed: PackedInterval, windows: Windows, now_s: float) -> None:
-        """Report the problems of an interval of any process; losses that belong to drills are none.
+        """Report the problems of an interval of any process, except losses that belong to drills.
 
         Args:
             packed: the interval.
-            windows: the times that belong to drills.
+            windows: the windows of drills.
             now_s: seconds since the run's start.
         """
         by_drill, others = split_losses(packed, windows)
@@ -69,7 +69,7 @@ class RunReporter:
             self._output.warn(now_s, line)
 
     def logged(self, records: Iterable[KeptRecord]) -> None:
-        """Take records of the server's log, whose texts hold no secrets."""
+        """Add records of the server's log. Their texts contain no secrets."""
         self._problems.logged(records)
 
     def _show(self) -> None:
@@ -81,7 +81,7 @@ class RunReporter:
             self._output.show(view)
 
     def _view(self) -> View:
-        """Return what is known of the run."""
+        """Return the current view of the run."""
         return View(
             now=self._progress(),
             planned_s=self._planned_s,

@@ -1,8 +1,8 @@
-"""Makes a script of the asynchronous tasks of a user class, with Locust's habits.
+"""Makes a script from the asynchronous tasks of a user class, by Locust's rules.
 
-Locust collects tasks by weight, and removes those that `--tags` does not name before a run starts. Of what is
-left, `async def` tasks are the script, which each session runs in the engine's thread; the others stay
-Locust's, and run in the user's greenlet. A TaskSet may be a script too, if all its tasks are.
+Locust collects tasks by weight, and before a run starts removes those that `--tags` does not name. Of the
+rest, the `async def` tasks are the script, which each session runs in the engine's thread. Locust runs the
+others in the user's greenlet. A TaskSet may also be a script, if all its tasks are async.
 """
 
 import inspect
@@ -24,14 +24,14 @@ _AT_ONCE: Callable[[Any], float] = constant(0)  # Locust's default
 
 
 def is_script(task: Any) -> bool:
-    """Return whether a task is a coroutine function, or a TaskSet that has one."""
+    """Return whether a task is a coroutine function, or a TaskSet that contains one."""
     if isinstance(task, type):
         return any(map(is_script, getattr(task, "tasks", ())))
     return inspect.iscoroutinefunction(task) or inspect.isasyncgenfunction(task)
 
 
 def has_script(kind: Any) -> bool:
-    """Return whether a user class has asynchronous tasks left."""
+    """Return whether a user class still has asynchronous tasks."""
     return any(map(is_script, kind.tasks))
 
 
@@ -40,18 +40,18 @@ def script_of(kind: Any, base: Any) -> Script | None:
 
     Args:
         kind: the class.
-        base: `WebSocketUser`, whose own wait time is not for scripts.
+        base: `WebSocketUser`, whose default wait time does not apply to scripts.
 
     Raises:
-        ScriptMistake: a task has other arguments, or cannot be part of a script.
-        UsageError: `--tags` has left the class no script.
+        ScriptMistake: a task has wrong arguments, or cannot be part of a script.
+        UsageError: `--tags` has removed all tasks of the class's script.
     """
     _check_weights(kind)
     if not has_script(kind):
         if getattr(kind, "scripted", False):
             name = kind.__name__
             raise UsageError(
-                f"--tags and --exclude-tags must leave {name} one of its async tasks, and leave none"
+                f"--tags and --exclude-tags must leave {name} at least one async task (got none)"
             )
         _check_others(kind)
         return None
@@ -94,7 +94,7 @@ def _check_arguments(task: Any, where: str) -> None:
 
 
 def _check_weights(kind: Any) -> None:
-    """Refuse async tasks that Locust leaves out in silence, because their weight is none."""
+    """Refuse async tasks with a weight below 1, which Locust would silently leave out."""
     for base in kind.__mro__:
         for name, member in vars(base).items():
             weight = getattr(member, "locust_task_weight", 1)
@@ -107,7 +107,7 @@ def _task_set(kind: Any, around_s: Callable[[Any], float]) -> Tasks:
     name = kind.__name__
     _check_weights(kind)
     if others := [task.__name__ for task in kind.tasks if not is_script(task)]:
-        raise ScriptMistake(name, f"must have only async tasks or none ({others[0]} is not async)")
+        raise ScriptMistake(name, f"must not mix async tasks with others ({others[0]} is not async)")
     for method in ("on_start", "on_stop"):
         given = getattr(kind, method)
         if given is not getattr(TaskSet, method) and (
@@ -127,11 +127,11 @@ def _task_set(kind: Any, around_s: Callable[[Any], float]) -> Tasks:
     )
 
 
-_NO_MARKOV = "must not be a MarkovTaskSet: scripts have TaskSet and SequentialTaskSet"
+_NO_MARKOV = "must not be a MarkovTaskSet. For a script, use TaskSet or SequentialTaskSet"
 
 _HOOKS = {
     "on_start": "must be async and take (self, session): the tasks of this TaskSet are",
-    "on_stop": "must not stand beside async tasks: a script is cancelled at the end. Use try and finally",
+    "on_stop": "must not be defined beside async tasks: a script is cancelled at the end. Use try/finally",
 }
 
 
@@ -142,14 +142,14 @@ def _checked_start(on_start: Any, name: str) -> Task | None:
 
 
 def _check_others(kind: Any) -> None:
-    """Refuse what looks like a script and is none."""
+    """Refuse tasks and hooks that look like a script but cannot be one."""
     name = kind.__name__
     if inspect.iscoroutinefunction(kind.on_stop):
         raise ScriptMistake(
-            f"{name}.on_stop", "must not be async: a script is cancelled. Use try and finally"
+            f"{name}.on_stop", "must not be async: a script is cancelled at the end. Use try/finally"
         )
     if getattr(kind, ON_START, None) is not None and not has_script(kind):
-        raise ScriptMistake(f"{name}.on_start", "must not be async without an async task")
+        raise ScriptMistake(f"{name}.on_start", "must not be async unless the class has an async task")
     for task in kind.tasks:
         if is_markov_taskset(task) and any(map(inspect.iscoroutinefunction, vars(task).values())):
             raise ScriptMistake(task.__name__, _NO_MARKOV)

@@ -1,9 +1,9 @@
-"""Keeps the run's secrets out of what this process says: logs, exceptions nobody caught, Locust's own tables.
+"""Keeps the run's secrets out of this process's output: logs, uncaught exceptions, Locust's own tables.
 
-Log records are scrubbed as they are formatted, with their tracebacks, in every handler: the terminal, a log
+Log records are scrubbed with their tracebacks when they are formatted, in every handler: the terminal, a log
 file, the web page's log tab, and what a worker sends to its master. So `--loglevel DEBUG` stays usable. The
-websockets library logs each frame cut in its middle, in which half a secret cannot be recognised: of a frame
-only its kind and size are kept, and of a header that may be a credential only its name.
+websockets library logs frames with their middle cut out, where half a secret cannot be recognised. So only
+the kind and size of a frame are kept, and only the name of a header that may be a credential.
 """
 
 import copy
@@ -20,28 +20,28 @@ import gevent
 from loadtest.scrubber import Secrets, beginning, without_secrets
 from loadtest.text import HIDDEN, without_commands, without_likely_secrets
 
-_LEFT_OUT = " [the rest is left out]"
+_LEFT_OUT = " [truncated]"
 
 _LIBRARY = "websockets"
 _FRAME = re.compile(r"([<>] (?:TEXT|BINARY|CONT|PING|PONG|CLOSE(?: \d+)?)\b).*?(\[[^\[\]]*\])?\Z", re.DOTALL)
 _HEADER = re.compile(r"([<>] [\w-]*(?:auth|cookie|token|secret|key|protocol|session|jwt)[\w-]*: ).*", re.I)
 
 AllSecrets = Callable[[], Secrets]
-"""Returns the texts that must not be shown, as they are known now."""
+"""Returns the currently known texts that must not be shown."""
 
 
 def scrubbed(text: str, secrets: AllSecrets) -> str:
-    """Return a text of any number of lines, bounded, without secrets and without commands to a CI job."""
+    """Return a text, shortened if it is too long, without secrets and without commands to a CI job."""
     begun = beginning(text)
     return without_commands(without_secrets(begun, secrets())) + ("" if begun == text else _LEFT_OUT)
 
 
 _FORMAT: Final = logging.Handler.format
-"""Kept from the start, so that a record is scrubbed once however often this is set up."""
+"""The original method, so that a record is scrubbed once, however often this is set up."""
 
 
 def _scrub_records(secrets: AllSecrets) -> None:
-    """Scrub what handlers make of records: those there are, and those that a locustfile adds later."""
+    """Scrub formatted records in all handlers, including those that a locustfile adds later."""
 
     def format_scrubbed(handler: logging.Handler, record: logging.LogRecord) -> str:
         return scrubbed(_FORMAT(handler, _without_data(record)), secrets)
@@ -50,9 +50,9 @@ def _scrub_records(secrets: AllSecrets) -> None:
 
 
 def _without_data(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a record; one of the websockets library without the data of frames and headers.
+    """Return a record; if it is from the websockets library, without the data of frames and headers.
 
-    It is changed before it is formatted: a formatter may escape, as one for JSON does.
+    It is changed before it is formatted, because a formatter may escape text, for example for JSON.
     """
     if record.name.partition(".")[0] != _LIBRARY:
         return record
@@ -70,7 +70,7 @@ def _message_without_data(message: str) -> str:
 
 
 class _ScrubbedErrors:
-    """Standard error for what gevent writes of exceptions that nobody caught."""
+    """Standard error for gevent's output about uncaught exceptions, scrubbed."""
 
     def __init__(self, secrets: AllSecrets) -> None:
         self._secrets = secrets
@@ -83,7 +83,7 @@ class _ScrubbedErrors:
 
 
 def keep_out_of_output(secrets: AllSecrets, runner: Any) -> None:
-    """Keep secrets out of this process's logs, tracebacks and of the exceptions that Locust collects.
+    """Keep secrets out of this process's logs and tracebacks, and out of the exceptions that Locust collects.
 
     Args:
         secrets: the texts that must not be shown.
@@ -101,7 +101,7 @@ def keep_out_of_output(secrets: AllSecrets, runner: Any) -> None:
 
 
 def _keep_out_of_exceptions(secrets: AllSecrets, runner: Any) -> None:
-    """Scrub the exceptions of users' own tasks, which the web page and Locust's report show."""
+    """Scrub the exceptions of users' tasks, which the web page and Locust's report show."""
     collect = runner.log_exception
 
     def log_exception(node_id: str, msg: str, formatted_tb: str) -> None:

@@ -1,10 +1,9 @@
-"""Locust's statistics as a view of the run's own data.
+"""Feeds Locust's statistics from the run's own data.
 
 A Locust event per message would cost 3 µs and a thread switch. Instead each interval becomes one delta entry
 per row, merged with `StatsEntry.extend`, as Locust merges the statistics of its workers. Times are in
-milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. Deliberate drops
-are not failures, nor are losses that belong to drills; a failure is what the verdict would count against the
-server.
+milliseconds with two significant digits, so that a round trip of 0.3 ms is not shown as 0. A failure is what
+the verdict would count against the server: drops and losses that belong to drills are not failures.
 """
 
 import math
@@ -26,7 +25,7 @@ from loadtest.session.recorder import NAMED, name_of
 
 METHOD = "WS"
 ROUND_TRIP = "round trip"
-"""The row of all messages, and the name of those that have none in Locust's events."""
+"""The row of all messages, and the name of messages without one in Locust's events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,8 @@ class _Row:
     Args:
         name: the row's name in the table.
         errors: returns how often each error of the row occurred in an interval; None if none is listed.
-        requests: names of the counts that add up to its requests; one that ends with a dot stands for all
-            that begin with it.
-        failures: names of the counts that add up to its failures, likewise.
+        requests: names of the counts that add up to its requests; a name that ends with a dot is a prefix.
+        failures: names of the counts that add up to its failures, in the same form.
         tags: tags of the histograms with its times.
     """
 
@@ -111,14 +109,14 @@ ROWS = (
 
 
 _RARE = frozenset({"push", "loss"})
-"""Rows that a class of several has only if there is something in them."""
+"""Rows shown only if they are not empty, for each class in a run with several."""
 
 _SECONDS_KEPT = 60
 """How many seconds of per-second counts are kept: Locust's current rate covers the last twelve."""
 
 
 class Entry(StatsEntry):
-    """A row that prints fractions of milliseconds and whose memory does not grow with the run."""
+    """A row that shows fractions of milliseconds, with bounded memory."""
 
     def extend(self, other: StatsEntry) -> None:
         """Add a delta; delete per-second counts that are no longer needed."""
@@ -162,7 +160,7 @@ def install(stats: RequestStats, users: Sequence[str] = ()) -> None:
 
     Args:
         stats: Locust's statistics.
-        users: names of the user classes in a run of several: each has rows of its own.
+        users: names of the user classes in a run with several: each has its own rows.
     """
     for user in users or (None,):
         for row in ROWS:
@@ -177,7 +175,7 @@ def feed(stats: RequestStats, packed: PackedInterval, windows: Windows = NO_WIND
     Args:
         stats: Locust's statistics.
         packed: the interval.
-        windows: of the run's drills, whose losses are left out.
+        windows: windows of the run's drills, whose losses are left out.
     """
     _, packed = split_losses(packed, windows)
     for row in ROWS:
@@ -192,7 +190,7 @@ def feed(stats: RequestStats, packed: PackedInterval, windows: Windows = NO_WIND
 
 
 def _feed_names(stats: RequestStats, packed: PackedInterval) -> None:
-    """Add the round trips of requests by their names; they are among those of `round trip`, and in no sum."""
+    """Add round trips of requests by name; they are part of `round trip` and not summed again."""
     for tag in packed.histograms:
         if tag.startswith(NAMED):
             row = _Row(name_of(tag), None, (), (), (tag,))
@@ -210,7 +208,7 @@ def _named(row: _Row, user: str | None) -> str:
 
 
 def _entry(stats: RequestStats, name: str) -> StatsEntry:
-    """Return the row of this name, which is made if there is none."""
+    """Return the row with this name; create it if necessary."""
     key = (name, METHOD)
     if not isinstance(stats.entries.get(key), Entry):
         stats.entries[key] = Entry(stats, name, METHOD, stats.use_response_times_cache)
@@ -228,7 +226,7 @@ def _delta(stats: RequestStats, row: _Row, packed: PackedInterval) -> StatsEntry
 
 
 def _new_delta(stats: RequestStats, name: str, requests: int, failures: int) -> StatsEntry:
-    """Return an entry with these requests, which still lacks their times."""
+    """Return an entry with these requests, without their times."""
     delta = StatsEntry(stats, name, METHOD)
     now_s = time.time()
     delta.last_request_timestamp = now_s
@@ -276,6 +274,6 @@ def _feed_errors(stats: RequestStats, row: str, errors: Counter[str]) -> None:
         error = stats.errors.setdefault(key, StatsError(METHOD, row, text))
         for _ in range(count):
             error.occurred()
-        error.occurrences += min(count, 0)  # taken back: another outcome has replaced it
+        error.occurrences += min(count, 0)  # negative if another outcome has replaced it
         if error.occurrences <= 0:
             del stats.errors[key]

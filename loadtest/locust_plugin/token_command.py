@@ -1,8 +1,9 @@
 """Runs the command of `--ws-token-cmd`, which prints a token on standard output.
 
-The engine asks from its native thread. There gevent's patched `subprocess` cannot be used, so the command
-runs in a greenlet of the main thread. No shell runs it. Its time and its output are bounded. Of a command
-that fails, only the last line of standard error is kept, without words that it printed: they may be a token.
+The engine requests tokens from its native thread. gevent's patched `subprocess` cannot be used there, so the
+command runs in a greenlet of the main thread, without a shell and with limits on its time and output. If it
+fails, only the last line of standard error is kept, without words that it printed on standard output, because
+they may be a token.
 """
 
 import os
@@ -30,7 +31,7 @@ MOST_BYTES = 2**14
 
 _LAST_WORDS = 2**12
 _PIPE_BYTES = 2**16
-"""What a pipe holds at most on Linux."""
+"""Capacity of a pipe on Linux."""
 
 _LOOK_EVERY_S = 0.02
 _OPTION = "--ws-token-cmd"
@@ -38,11 +39,11 @@ _TOKEN = re.compile(rf"[!-~]{{1,{MOST_BYTES}}}")
 """Visible ASCII: a token becomes part of a header."""
 
 _PART_PRINTED = re.compile(r"[^\s\"'`,;:=(){}\[\]<>]+")
-"""A word, and what a word like {"token":"X"} consists of."""
+"""A word, and the parts of a word like {"token":"X"}."""
 
 
 def check_token_command(settings: TokenSettings | None) -> None:
-    """Check before a run that the command, if there is one, can be run.
+    """Check before a run that the token command, if there is one, can run.
 
     Raises:
         InvalidSetting: the quoting is malformed, or the program is not found.
@@ -57,7 +58,7 @@ class TokenCommand:
     Args:
         settings: the command, and how long a token may be used.
         calls: calls from the engine's thread into gevent's.
-        issued: called in gevent's thread with each token, before the engine has it.
+        issued: called in gevent's thread with each token, before the engine receives it.
 
     Attributes:
         shared: the token for the engine.
@@ -84,7 +85,7 @@ class TokenCommand:
         self._greenlet = gevent.spawn(self._run_for, answered)
 
     def _run_for(self, answered: Callable[[Answer], None]) -> None:
-        """Run the command and answer in every case: all sessions wait for it."""
+        """Run the command and answer in any case: all sessions wait for the answer."""
         answer: Answer = LoginFailed("the token command could not be run")
         try:
             answer = self.run()
@@ -96,12 +97,12 @@ class TokenCommand:
             answered(answer)
 
     def close(self) -> None:
-        """End the command if it runs."""
+        """Stop the command if it is running."""
         if self._greenlet is not None:
             self._greenlet.kill()
 
     def run(self) -> Answer:
-        """Run the command; return the token it printed, or why there is none."""
+        """Run the command; return the token it printed, or the reason for having none."""
         out_of, into = os.pipe()
         with open(out_of, "rb", buffering=0) as errors, open(into, "wb", buffering=0) as to_errors:
             try:
@@ -135,7 +136,7 @@ class TokenCommand:
 def with_token(
     settings: LoadSettings, calls: GeventCalls, issued: Callable[[str], None] = lambda _: None
 ) -> tuple[EngineSettings, TokenCommand | None]:
-    """Return the engine's settings with the token of a command, and the command; None if there is none."""
+    """Return the engine's settings with the command's token, and the command; None without a command."""
     if settings.token is None:
         return settings.engine, None
     command = TokenCommand(settings.token, calls, issued)
@@ -143,14 +144,14 @@ def with_token(
 
 
 def _available(descriptor: int, limit: int) -> bytes:
-    """Return what is in a pipe, a byte more than the limit at most."""
+    """Return the data in a pipe, at most one byte more than the limit."""
     with suppress(BlockingIOError):
         return os.read(descriptor, limit + 1)
     return b""
 
 
 def _public_words(last_words: bytes, printed: bytes) -> str:
-    """Return the line of standard error that says what is wrong, without what may be a secret."""
+    """Return the line of standard error that names the error, without possible secrets."""
     line = _reason_in(_whole_lines(last_words).decode(errors="replace"))
     known = printed.decode(errors="replace")
     words = {*known.split(), *_PART_PRINTED.findall(known)}
@@ -164,13 +165,13 @@ def _whole_lines(last_words: bytes) -> bytes:
 
 
 def _reason_in(message: str) -> str:
-    """Return the line of an error message that says what is wrong: the lines after it advise."""
+    """Return the line of an error message that names the error; the lines after it are advice."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     return next((line for line in lines if line.startswith("ERROR")), lines[0] if lines else "")
 
 
 def token_in(status: int, printed: bytes, last_words: bytes) -> Answer:
-    """Return the token that a command has printed, or why there is none."""
+    """Return the token that a command printed, or the reason for having none."""
     if status:
         words = _public_words(last_words, printed)
         return LoginFailed(f"the token command ended with exit status {status}" + f": {words}" * bool(words))

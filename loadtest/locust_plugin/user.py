@@ -1,8 +1,8 @@
 """`WebSocketUser`: the class that locustfiles subclass.
 
 A user holds sessions. The engine's thread does all their work; the user's greenlet only starts and stops them
-and sleeps in between. A user may have tasks of its own, for example HTTP requests. Its `async def` tasks are
-a script, which each of its sessions runs (`loadtest.locust_plugin.scripts`).
+and sleeps in between. A user may also have ordinary tasks, for example HTTP requests. Its `async def` tasks
+are a script, which each of its sessions runs (`loadtest.locust_plugin.scripts`).
 """
 
 import functools
@@ -26,7 +26,7 @@ from loadtest.session.schedule import Backoff
 from loadtest.session.script import Script
 
 HOLD_S = 3600.0
-"""How long the task `hold` does nothing at a time."""
+"""How long the task `hold` sleeps at a time."""
 
 _User = TypeVar("_User", bound=type)
 
@@ -142,7 +142,7 @@ class WebSocketUser(User):
 
     @classmethod
     def values(cls) -> dict[str, Any]:
-        """Return all settings of the class by attribute name; a script sends nothing else unless told to."""
+        """Return all settings of the class by attribute name; with a script, no other messages by default."""
         values = {name: _plain(cls, name) for name in SETTINGS}
         below = cls.__mro__[: cls.__mro__.index(WebSocketUser)]
         if cls.scripted and not any("rate" in vars(kind) for kind in below):
@@ -154,7 +154,7 @@ class WebSocketUser(User):
         """Return the script of the class, as far as `--tags` leaves it; None if it has none.
 
         Raises:
-            UsageError: a task has a form that cannot be run, or none is left.
+            UsageError: a task has an invalid form, or none is left.
         """
         return script_of(cls, WebSocketUser)
 
@@ -180,7 +180,7 @@ class WebSocketUser(User):
 
 
 def _followed_by(hook: Callable[[Any], Any], own: str) -> Callable[[Any], Any]:
-    """Return a subclass's hook that also does what the base's does, which few remember to call."""
+    """Return a subclass's hook that also calls the base's, because subclasses often forget to."""
     if inspect.iscoroutinefunction(hook):
         return hook  # refused later, with the class's name
 

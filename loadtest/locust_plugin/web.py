@@ -1,16 +1,15 @@
-"""Guards Locust's web page: who may ask, what a form may set, what an answer may hold.
+"""Guards Locust's web page: hosts and origins, form values, and secrets in answers.
 
-Locust listens on all interfaces, answers any `Host` header and allows every origin to read the answers; its
-page holds the values of all options, and `POST /user` sets any attribute of a user class. So a page of
-somebody else, open in a browser on this machine or in its network, could read a token or start a command.
-Here
+Locust listens on all interfaces, answers any `Host` header and allows every origin to read the answers. Its
+page contains the values of all options, and `POST /user` sets any attribute of a user class. So a foreign web
+page, open in a browser on this machine or in its network, could read a token or start a command. This module
 
-    a name          that is not this page's is refused (421): DNS rebinding gives the attacker's name
-    an origin       that is not this page is refused (403), and no other origin may read
-    a form          is refused with the reason if a run could not begin with it; a secret left empty keeps
-                    its value
-    POST /user      sets what Locust's page sets, nothing else
-    an answer       holds no secret: not as a default, in no log line, report, error or table
+    Host            refuses requests for any name but the page's (421): DNS rebinding uses the attacker's name
+    Origin          refuses requests from other origins (403), which may not read answers either
+    forms           refuses a form with the reason if a run could not begin with it; an empty secret field
+                    keeps its value
+    POST /user      sets only what Locust's own page sets
+    answers         removes secrets from defaults, log lines, reports, errors and tables
 """
 
 import ipaddress
@@ -31,19 +30,19 @@ from loadtest.scrubber import Secrets, without_secrets
 
 _ALWAYS_OURS: Final = frozenset({"localhost", "localhost.localdomain"})
 _OF_USER_CLASS: Final = frozenset({"user_class_name", "host", "weight", "fixed_count", "tasks"})
-"""What Locust's page sends to `POST /user`."""
+"""Attributes that Locust's page sends to `POST /user`."""
 
 _SECRETS: Final = tuple(row.destination for row in SETTINGS.values() if row.secret and row.in_web_form)
 _ARGUMENTS: Final = re.compile(r"(window\.templateArgs = )(.*)")
 _IN_SCRIPT: Final = {ord(one): f"\\u{ord(one):04x}" for one in "<>&'"}
 _NEVER_SECRET: Final = frozenset({"history"})
-"""Keys of numbers and times, of which there may be very many."""
+"""Keys of numbers and times, which may be very many."""
 
 
 class Names:
-    """The names under which the page may be asked for.
+    """The host names that the page accepts.
 
-    Addresses are: a browser that was deceived asks for a name.
+    Addresses are always accepted: a deceived browser requests the page by name.
 
     Args:
         web_host: `--web-host`.
@@ -60,15 +59,15 @@ class Names:
         return name in self._names or name.endswith(".localhost") or _is_address(name)
 
     def has_origin(self, origin: str, host: str) -> bool:
-        """Return whether an `Origin` is this page's, asked for by this `Host`.
+        """Return whether an `Origin` is this page's, for a request with this `Host`.
 
-        A proxy may put its own name for the page into `Host`; the browser's is the display name.
+        A proxy may put its own name for the page into `Host`; the browser uses the display name.
         """
         return _split(origin).netloc == host or (_split(origin).hostname or "") == self._displayed != ""
 
 
 def _host_of(given: str) -> str:
-    """Return the host of a URL or of a `Host` header, in small letters; empty if it is malformed."""
+    """Return the host of a URL or of a `Host` header, in lower case; empty if it is malformed."""
     return _split(given if "://" in given else f"//{given}").hostname or ""
 
 
@@ -103,7 +102,7 @@ def guard(
         names: names of the page.
         check: called with the form; if it raises a LoadtestError, the page shows its text.
         shown_host: returns the server's URL as the page shows it, without secrets.
-        secrets: texts that no answer may hold.
+        secrets: texts that no answer may contain.
     """
 
     def before() -> Response | None:
@@ -126,14 +125,14 @@ def guard(
 def _refused(names: Names) -> Response | None:
     if request.host not in names:
         return make_response(
-            "This page does not answer to the host name in the request. Use its IP address or localhost, or "
+            "The request's host name is not one of this page's. Use the page's IP address or localhost, or "
             "allow the name with --web-host or --web-host-display-name.\n",
             421,
             {"Content-Type": "text/plain; charset=utf-8"},
         )
     origin = request.headers.get("Origin")
     if origin is not None and not names.has_origin(origin, request.host):
-        why = "Another page must not ask this one: its origin differs.\n"
+        why = "Requests from pages of another origin are refused.\n"
         return make_response(why, 403, {"Content-Type": "text/plain; charset=utf-8"})
     return None
 
@@ -143,11 +142,11 @@ def _refused_user() -> Response | None:
     if isinstance(given, dict) and _OF_USER_CLASS.issuperset(given):
         return None
     allowed = ", ".join(sorted(_OF_USER_CLASS))
-    return make_response(f"A user class takes {allowed} from here, and nothing else.\n", 400)
+    return make_response(f"Only these attributes of a user class can be set here: {allowed}.\n", 400)
 
 
 def _refused_form(check: Callable[[Mapping[str, str]], object], shown_host: str | None) -> Response | None:
-    """Leave out what the user did not change; return why the form is refused, None if it is not."""
+    """Remove unchanged values from the form; return the refusal, None if the form is accepted."""
     form = MultiDict(request.form)
     for secret in _SECRETS:
         if not form.get(secret):
@@ -165,7 +164,7 @@ def _refused_form(check: Callable[[Mapping[str, str]], object], shown_host: str 
 
 
 def _scrubbed(response: Response, secrets: Secrets) -> Response:
-    """Return an answer without secrets; the page's own files, and tables on disk, are sent as they are."""
+    """Return an answer without secrets; the page's own files, and tables on disk, are sent unchanged."""
     if response.direct_passthrough or response.is_streamed:
         return response
     if response.mimetype == "application/json":
@@ -176,7 +175,7 @@ def _scrubbed(response: Response, secrets: Secrets) -> Response:
 
 
 def _page(text: str, secrets: Secrets) -> str:
-    """Return a page without secrets: the data in it, which the rest of it only draws."""
+    """Return a page without secrets in its data; the rest of the page only draws the data."""
     found = _ARGUMENTS.search(text)
     if found is None:
         return without_secrets(text, secrets)

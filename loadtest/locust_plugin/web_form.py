@@ -1,7 +1,7 @@
 """The fields of the start form: the settings that a web request may change, by group, with their defaults.
 
-Locust's own form shows them too, but in one long list and cannot group them. Both send the same form to
-Locust.
+Locust's own form shows the same fields as one long list and cannot group them. Both send the same form data
+to Locust.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ class FormField(Struct, frozen=True, kw_only=True):
     """A field.
 
     Args:
-        name: as the form sends it.
-        label: what it is called.
+        name: name in the form data.
+        label: label on the page.
         kind: `text`, `secret`, `flag` or `choice`.
-        help: what it does.
-        default: what holds if it is left empty.
-        value: what it holds now; never of a secret.
+        help: its help text.
+        default: the value that applies if it is left empty.
+        value: its current value; empty for a secret.
         choices: its values, if it is a choice.
     """
 
@@ -50,8 +50,8 @@ class StartForm(Struct, frozen=True, kw_only=True):
     """The start form.
 
     Args:
-        groups: its fields by group; those of Locust first.
-        elsewhere: why runs are started in Locust's own form; empty if they can be started here.
+        groups: its fields by group; Locust's own first.
+        elsewhere: why you have to start runs in Locust's own form; empty if you can start them here.
     """
 
     groups: Sequence[FormGroup]
@@ -59,7 +59,7 @@ class StartForm(Struct, frozen=True, kw_only=True):
 
 
 def start_form(options: Any, classes: Sequence[Any], host: str | None) -> StartForm:
-    """Return the form as it stands now.
+    """Return the form with its current values.
 
     Args:
         options: Locust's parsed options.
@@ -82,15 +82,15 @@ def _common(options: Any, host: str | None) -> FormGroup:
             name="host",
             label="Host",
             value=host or "",
-            default="a reference server that Locust starts",
-            help="URL of the server: ws://HOST or wss://HOST, also with a path.",
+            default="the reference server, started with the run",
+            help="URL of the server: ws://HOST or wss://HOST, with or without a path.",
         ),
         FormField(
             name="run_time",
             label="Run time",
             value=_time(options.run_time),
             default="until stopped",
-            help="Such as 20, 20s, 3m, 2h or 1h20m.",
+            help="For example 20, 20s, 3m, 2h or 1h20m.",
         ),
     ]
     return FormGroup("Run", fields)
@@ -116,13 +116,13 @@ def _field(row: Setting, options: Any, classes: Sequence[Any]) -> FormField:
 
 
 def _default(row: Setting, given: Any, classes: Sequence[Any]) -> str:
-    """Return what holds if the field is left empty: the value of the user class, or what was given before."""
+    """Return the value that applies if the field is left empty: the user class's, or the one given before."""
     own = {str(getattr(kind, row.attribute, row.default)) for kind in classes}
     if row.secret:
-        return "given; left empty it stays" if given or own != {str(row.default)} else row.shown_default
+        return "set; leave empty to keep it" if given or own != {str(row.default)} else row.shown_default
     if own == {str(row.default)}:
         return row.shown_default
     if len(own) > 1:
         return "differs by user class"
     value = getattr(classes[0], row.attribute)
-    return written(value) if isinstance(value, _WRITTEN) else "what the user class says"
+    return written(value) if isinstance(value, _WRITTEN) else "set in the user class"

@@ -1,16 +1,17 @@
-"""The tab "WebSocket" of Locust's web page, and the page behind it.
+"""The "WebSocket" tab of Locust's web page, and the page behind it.
 
-Locust's page can be extended by tabs that hold a table of texts, and stops reading them when a run ends; its
-form shows all further options as one list. So the tab shows a page of its own, `websocket`, in a frame: the
-live view, the verdict and a link to the report. Opened by itself it has the start form too, with the options
-by group. It is static, draws texts that it reads as JSON, and loads nothing but its own script and style.
+Locust's page supports extra tabs with a table of texts, but stops reading them when a run ends, and its form
+shows all extra options as one list. So the tab shows a separate page, `websocket`, in a frame: the live view,
+the verdict and a link to the report. Opened directly, the page also has the start form, with the options by
+group. It is static, draws texts that it reads as JSON, and loads only its own script and style.
 
     websocket                     the page
     websocket/state               the latest run
     websocket/form                the fields of the start form
-    websocket/runs/ID/FILE        the report of a run that this process made, and the files that it links to
+    websocket/runs/ID/FILE        the report of a run that this process made, and the files it links to
 
-All is behind Locust's login if there is one, and `loadtest.locust_plugin.web` guards it like Locust's pages.
+All of it requires Locust's login, if there is one, and `loadtest.locust_plugin.web` guards it like Locust's
+pages.
 """
 
 from collections.abc import Callable
@@ -39,8 +40,8 @@ _REPORT_POLICY: Final = (
     "sandbox allow-scripts allow-popups allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Besides the report's own policy, which is stricter: should a text break out of it, the page still has no
-origin, and can ask this process for nothing."""
+"""In addition to the report's own, stricter policy: if injected content bypassed that one, the page would
+still have no origin and could not send requests to this process."""
 
 _REPORT: Final = "report.html"
 
@@ -49,7 +50,7 @@ _TYPES: Final = {
     ".json": "application/json",
     ".csv": "text/csv",
 }
-"""How the files of a run are sent, by suffix; others as plain text: XML could bring its own style."""
+"""Media types of a run's files, by suffix; others are plain text, because XML could load its own style."""
 
 _View = TypeVar("_View", bound=Callable[..., Response])
 
@@ -57,12 +58,12 @@ _TAB_SCRIPT: Final = f'<script src="./{KEY}/tab.js" defer></script></body>'
 
 
 def add_tab(web_ui: Any, latest: LatestRun, form: Callable[[], StartForm]) -> None:
-    """Add the tab to Locust's page, and its page to the app. Call it before the app answers anybody.
+    """Add the tab to Locust's page, and its page to the app. Call it before the app serves requests.
 
     Args:
         web_ui: Locust's web UI.
         latest: holds the latest run.
-        form: returns the start form as it stands.
+        form: returns the start form with its current values.
     """
     prefix = web_ui.app.blueprints["locust"].url_prefix or ""
     web_ui.app.register_blueprint(_blueprint(web_ui, latest, form), url_prefix=f"{prefix}/{KEY}")
@@ -121,11 +122,11 @@ def _report(path: Path) -> Response:
 
 
 def _no_report() -> Response:
-    return make_response("There is no such report.\n", 404, {"Content-Type": "text/plain"})
+    return make_response("Report not found.\n", 404, {"Content-Type": "text/plain"})
 
 
 def _plain(answer: Response) -> Response:
-    """Return an answer that no browser keeps, guesses the type of, or tells other pages about."""
+    """Return an answer that browsers do not cache, sniff, or disclose in referrers."""
     answer.headers["Cache-Control"] = "no-store"
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.headers["Referrer-Policy"] = "no-referrer"
@@ -133,7 +134,7 @@ def _plain(answer: Response) -> Response:
 
 
 def _with_tab_script(answer: Response) -> Response:
-    """Add the tab's script to Locust's page, which has no place for one."""
+    """Add the tab's script to Locust's page, which has no extension point for scripts."""
     if request.endpoint == "locust.index" and answer.mimetype == "text/html":
         answer.set_data(answer.get_data(as_text=True).replace("</body>", _TAB_SCRIPT))
     return answer

@@ -2,12 +2,12 @@
 
 A worker sends its intervals, then a message that it has finished. Locust gives workers half a second for
 their last report, but closing sessions may take longer. So a master that stops sends its workers a finish
-message and waits for them. When a drill begins or ends, the workers are told which times belong to it. One
-that was still starting then has missed that: it is told when it reports that its part has begun.
+message and waits for them. When a drill begins or ends, the master sends its workers the times that belong to
+it. A worker that was still starting then receives them when it reports that its part has begun.
 
 A worker that took part but has not finished, has failed, or sent something unreadable counts as missing: its
-part of the run is incomplete, and the verdict says so. Messages from workers are foreign input; a bad one
-never raises here.
+part of the run is incomplete, and the verdict says so. Messages from workers are untrusted input; a malformed
+one never raises here.
 """
 
 import logging
@@ -44,9 +44,9 @@ VERSION = metadata.version(DISTRIBUTION)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Message from a worker to its master, with one of its parts set, or none.
+    """Message from a worker to its master, with at most one of its parts set.
 
-    With none, it says that the worker's part of the run has begun.
+    With none, it reports that the worker's part of the run has begun.
 
     Args:
         version: the worker's version of loadtest.
@@ -55,7 +55,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         failed: why the worker has failed; intervals it has not sent are lost.
         by_user: whether it failed because of a mistake in the user's dialect, which ends the run.
         finished: whether all intervals have been sent.
-        token: one that the worker's token command has printed: the master must keep it secret.
+        token: a token printed by the worker's token command: the master must keep it secret.
     """
 
     version: str
@@ -75,12 +75,12 @@ class DrillsMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Workers:
-    """A master's view of its workers.
+    """A master's record of its workers.
 
     Args:
         runner: Locust's master runner.
         take: called with every interval, which has its worker's number.
-        end: called with the mistake in the user's dialect for which a worker has failed.
+        end: called with the mistake in the user's dialect that made a worker fail.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class Workers:
         self._take = take
         self._end = end
         self._run_id = ""
-        self._present: set[int] = set()  # took part in the run
+        self._present: set[int] = set()  # workers that took part in the run
         self._finished: set[int] = set()
         self._unreadable: set[int] = set()
-        self._heard: set[int] = set()  # have sent anything
+        self._heard: set[int] = set()  # workers that have sent any message
         self._windows = NO_WINDOWS
         self._tokens: dict[int, deque[str]] = {}  # the latest of each worker
         self._received = Event()
@@ -123,11 +123,11 @@ class Workers:
 
     @property
     def tokens(self) -> Iterable[str]:
-        """The latest tokens that workers log in with; those of earlier runs are still secrets."""
+        """The workers' latest tokens; those of earlier runs are still secrets."""
         return tuple(token for tokens in self._tokens.values() for token in tokens)
 
     def _on_message(self, msg: Any, **_kwargs: Any) -> None:
-        """Handle a worker's message; one that cannot be read makes the worker missing."""
+        """Handle a worker's message; an unreadable one makes the worker missing."""
         worker = self._runner.get_worker_index(msg.node_id)
         try:
             self._take_message(worker, msgspec.convert(msg.data, Message))
@@ -137,7 +137,7 @@ class Workers:
 
     def _take_message(self, worker: int, message: Message) -> None:
         if message.version != VERSION:
-            problem = f"it has version {message.version} of loadtest, the master {VERSION}: install the same"
+            problem = f"it runs loadtest {message.version}, the master {VERSION}: install the same version"
             self._complain(worker, problem)
             return
         if message.run_id not in ("", self._run_id):
@@ -164,7 +164,7 @@ class Workers:
         self._unreadable.add(worker)
 
     def tell_windows(self, windows: Windows) -> None:
-        """Tell all workers which times belong to drills, if there are, or were, any."""
+        """Send all workers the windows of drills, if there are or were any."""
         before, self._windows = self._windows, windows
         if not (before.spans or windows.spans):
             return
@@ -192,7 +192,7 @@ class MasterConnection:
     Args:
         runner: Locust's worker runner.
         finish: called when the master asks the worker to finish.
-        take_windows: called with a run and the times of it that belong to drills.
+        take_windows: called with a run id and the windows of its drills.
 
     Attributes:
         run_id: the run that messages belong to; set it when a run begins.

@@ -2,8 +2,8 @@
 
 The master keeps the run directory and makes no load; workers make the load and keep no files. Workers get
 their options from the master, so a worker checks nothing before its run begins. A worker may join during a
-run; the master sends it the run's start, so that both use the same run clock: on the master's host the exact
-start, on another one the time since.
+run: the master sends it the run's start, so that both use the same run clock. A worker on the master's host
+gets the exact start, a worker elsewhere the time since the start.
 """
 
 import functools
@@ -34,7 +34,7 @@ from loadtest.transport.target import LOOPBACK
 logger = logging.getLogger("loadtest")
 
 _HAS_DATA = (
-    "a run with --ws-data is under way, in which each session has a row of its own: "
+    "a run with --ws-data is in progress, and each of its rows belongs to one session: "
     "start all workers before the run"
 )
 
@@ -53,12 +53,12 @@ class MasterLifecycle(RecordingLifecycle):
         options = self._configuration.options
         if not OWN.mark and getattr(options, "master_bind_host", None) == LOOPBACK:
             logger.info(
-                "workers can join from this machine only: add --master-bind-host '*' if they run on others"
+                "only workers on this machine can join. To let others join, use --master-bind-host '*'"
             )
         self._ask_early()
 
     def listen(self) -> None:
-        """Listen to Locust's events from now on, and check its web form."""
+        """Start listening to Locust's events, and check its web form."""
         super().listen()
         self._environment.events.test_stopping.add_listener(self._on_test_stopping)
         self._environment.events.worker_connect.add_listener(self._on_worker_connect)
@@ -81,7 +81,7 @@ class MasterLifecycle(RecordingLifecycle):
         return max(1, numbers)
 
     def interrupted(self, exit_code: int) -> bool:
-        """Take note that a signal asks the process to end; before a run begins the workers can quit too."""
+        """Note that a signal asks the process to end; before a run begins the workers can also quit."""
         in_good_order = super().interrupted(exit_code)
         if not in_good_order:
             self._runner.send_message("quit")
@@ -120,9 +120,9 @@ class MasterLifecycle(RecordingLifecycle):
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Whether a line of Locust matters in the terminal that a forked worker shares with its master.
+    """Whether a line of Locust's log matters in the terminal that a forked worker shares with its master.
 
-    The exit code of the whole is the master's.
+    The master's exit code is that of the whole run.
     """
     return record.getMessage() != "Shutting down (exit code 0)"
 
@@ -139,7 +139,7 @@ class WorkerLifecycle(Lifecycle):
         """Check nothing: the settings come from the master when a run begins."""
 
     def listen(self) -> None:
-        """Listen to Locust's events from now on; begin at once if a run is already under way."""
+        """Start listening to Locust's events; begin at once if a run is already in progress."""
         super().listen()
         if OWN.mark:
             logging.getLogger("locust.main").addFilter(_is_news)
@@ -154,7 +154,7 @@ class WorkerLifecycle(Lifecycle):
         received_ns = time.monotonic_ns()
         info = self._run_info()
         self._master.run_id = info.run_id
-        if self._windows_of != info.run_id:  # else a drill has begun before this worker
+        if self._windows_of != info.run_id:  # otherwise the master has already sent them
             self._windows = info.windows
         self._master.send_begun()
         settings = self._configuration.settings_by_class(self._configuration.host or "")
@@ -184,7 +184,7 @@ class WorkerLifecycle(Lifecycle):
         self._master.send_interval(packed)
 
     def _end(self) -> None:
-        """Finish this worker's load and tell the master."""
+        """Finish this worker's load and report it to the master."""
         self._finish_load()
         if self._failure is None:  # a failed worker has not sent everything and counts as missing
             self._master.send_finished()

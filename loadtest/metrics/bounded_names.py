@@ -1,7 +1,7 @@
-"""Names that come from outside, as labels: of bounded length, and a bounded number of them.
+"""External names as metric labels: of bounded length and number.
 
-A server may end each connection with another close code. Each name that is kept would be a time series in a
-Prometheus server, for as long as that keeps its data.
+A server may end each connection with a different close code. Each name kept would be a time series in a
+Prometheus server for its whole retention time.
 """
 
 from loadtest.results.per_second import KINDS_LIMIT, OTHER
@@ -11,7 +11,7 @@ LENGTH_LIMIT = 60
 
 
 class BoundedNames:
-    """Keeps the first `KINDS_LIMIT` names; later ones are `OTHER`: no counter moves from one to another."""
+    """Keeps the first `KINDS_LIMIT` names; later ones are `OTHER`, so counts never move between names."""
 
     __slots__ = ("_known",)
 

@@ -1,8 +1,8 @@
-"""Cumulative buckets: a distribution as Prometheus and OpenTelemetry count it.
+"""Cumulative buckets: distributions in the form that Prometheus and OpenTelemetry use.
 
-An HDR histogram has 23,552 counts, these a dozen. A value is in a bucket if it is at most its bound or cannot
-be told from it, so a bucket is right to 0.1%, the precision of the histogram. The sum takes each value as the
-middle of those that it cannot be told from.
+An HDR histogram has 23,552 counts; these have a dozen. A bucket counts the values that are at most its bound,
+or equal to it within the histogram's precision, so it is accurate to 0.1%. The sum uses the middle of each
+value's histogram bucket.
 """
 
 from bisect import bisect_left
@@ -23,11 +23,11 @@ SLIPS_S = (0.00001, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """A distribution.
+    """A distribution as cumulative buckets.
 
     Args:
         bounds_s: upper bounds in seconds, in ascending order, without infinity.
-        counts: values up to each bound, and in the end all of them; cumulative.
+        counts: cumulative number of values up to each bound; the last one counts all values.
         sum_s: sum of all values in seconds.
     """
 
@@ -42,7 +42,7 @@ class Buckets:
 
 
 def buckets_of(histogram: Histogram | None, bounds_s: Sequence[float]) -> Buckets:
-    """Return the buckets of a histogram in microseconds; None stands for one without values."""
+    """Return the buckets of a histogram in microseconds; None is an empty histogram."""
     if histogram is None:
         return Buckets(bounds_s, (0,) * (len(bounds_s) + 1), 0.0)
     bounds_us = [histograms.highest_equivalent_us(bound_s * 1e6) for bound_s in bounds_s]
@@ -52,7 +52,7 @@ def buckets_of(histogram: Histogram | None, bounds_s: Sequence[float]) -> Bucket
 
 @dataclass(slots=True)
 class BucketCounts:
-    """Counts values one by one, where they are few.
+    """Counts values one by one, for small numbers of values.
 
     Args:
         bounds_s: upper bounds in seconds, in ascending order, without infinity.
@@ -72,7 +72,7 @@ class BucketCounts:
 
     @property
     def buckets(self) -> Buckets:
-        """What was counted so far."""
+        """The buckets of all values so far."""
         counts, below = [], 0
         for count in self._counts:
             below += count

@@ -1,6 +1,6 @@
-"""The latest run of this process, for those who show it: the web page, Prometheus, OpenTelemetry.
+"""The latest run of this process, for the web page, Prometheus and OpenTelemetry.
 
-A run stays the latest after its end, so that its last values and its verdict can be read until the next one
+A run stays the latest after its end, so that its last values and its verdict can be read until the next run
 begins or the process ends.
 """
 
@@ -13,21 +13,21 @@ from loadtest.results.manifest import Manifest
 from loadtest.verdict.items import Verdict
 
 RUNS_KEPT = 50
-"""Runs of a process whose directories are known; older ones are found on disk."""
+"""Number of runs whose directories are kept; older ones are still on disk."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ShownRun:
-    """A run that is shown.
+    """A run in the live views.
 
     Args:
-        manifest: as the run began.
+        manifest: the manifest at the run's start.
         path: the run directory.
-        live: what has been recorded of it.
+        live: the data recorded so far.
         elapsed_s: returns the seconds since its start.
-        ended_after_s: how long it took; None while it goes on.
+        ended_after_s: its length in seconds; None while it is in progress.
         verdict: its verdict; None before there is one.
-        failure: the error that ended it; empty if none did.
+        failure: the error that ended it; empty if there was none.
     """
 
     manifest: Manifest
@@ -50,7 +50,7 @@ class ShownRun:
 
 
 class LatestRun:
-    """Holds the latest run, and knows the directories of the runs before it.
+    """Holds the latest run, and the directories of all runs of this process.
 
     Attributes:
         shown: the latest run; None before the first.
@@ -66,19 +66,19 @@ class LatestRun:
         return self._paths
 
     def begin(self, shown: ShownRun) -> None:
-        """Show this run from now on."""
+        """Show this run."""
         self.shown = shown
         self._paths[shown.manifest.run_id] = shown.path
         while len(self._paths) > RUNS_KEPT:
             del self._paths[next(iter(self._paths))]
 
     def stop(self) -> None:
-        """Take note that the run records nothing more; its verdict is being made."""
+        """Note that the run records nothing more; its verdict is being made."""
         if self.shown is not None and self.shown.ended_after_s is None:
             self.shown.ended_after_s = self.shown.elapsed_s()
 
     def finish(self, verdict: Verdict | None, failure: str = "") -> None:
-        """Take note that the run is over, and how it went."""
+        """Note that the run is over, with its verdict or failure."""
         self.stop()
         if self.shown is not None:
             self.shown.verdict, self.shown.failure = verdict, failure

@@ -1,4 +1,4 @@
-"""The errors of a run under way, of all its processes: how often each occurred, and its first occurrence."""
+"""The errors of a run in progress, over all processes: how often each occurred, and its first occurrence."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,13 +7,13 @@ import msgspec
 from loadtest.session.recorder import ErrorTally
 
 ERRORS_LIMIT = 200
-"""Distinct errors that are kept; further ones are counted together."""
+"""Maximum number of distinct errors; further ones are counted together."""
 
 FURTHER = "other errors"
 
 
 class LiveErrors:
-    """Adds up errors. Their texts were made safe to show where they were recorded."""
+    """Adds up errors. Their texts are already safe to show."""
 
     def __init__(self) -> None:
         self._tallies: dict[tuple[str, str], ErrorTally] = {}

@@ -1,6 +1,6 @@
-"""The distributions of a run under way, by tag: since the start, and over the last seconds.
+"""The distributions of a run in progress, by tag: since the start, and over the last seconds.
 
-Decoding one histogram and adding it takes up to 0.7 ms, so only the tags that somebody looks at are kept.
+Decoding one histogram and adding it takes up to 0.7 ms, so only the tags in use are kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ class LiveHistograms:
     """The distributions since the run's start, warm-up included.
 
     Args:
-        tags: those that are kept.
+        tags: the tags to keep.
     """
 
     def __init__(self, tags: Sequence[str] = LIVE_TAGS) -> None:
@@ -38,7 +38,7 @@ class LiveHistograms:
         return self._totals
 
     def carried_us(self, tag: str, percentiles: Sequence[float]) -> dict[float, int]:
-        """Return a tag's value in µs at those of the percentiles that its samples carry."""
+        """Return a tag's values in µs at the percentiles for which it has enough samples."""
         return histograms.carried_us(self._totals.get(tag), percentiles)
 
     def samples(self, tag: str) -> int:

@@ -1,4 +1,4 @@
-"""The outages of a run under way: how long they took, by what began them, and which phases took the time."""
+"""The outages of a run in progress: their lengths by cause, and the time spent in each phase."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -14,14 +14,14 @@ from loadtest.session.schedule import NS_PER_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageKind:
-    """Outages that the same kind of event began.
+    """Outages with the same cause.
 
     Args:
         trigger: `drop` or `loss`.
         name: the kind of drop, or the cause of the loss.
         begun: number of outages.
-        seconds: how long those took that have ended.
-        phases_s: sum of the seconds in each phase, of those that have ended.
+        seconds: lengths of the outages that have ended.
+        phases_s: sum of the seconds in each phase, over the outages that have ended.
     """
 
     trigger: str
@@ -32,7 +32,7 @@ class OutageKind:
 
 
 class LiveOutages:
-    """Counts outages by what began them. The events of a session must come in order."""
+    """Counts outages by cause. The events of a session must arrive in order."""
 
     def __init__(self) -> None:
         self._triggers = OutageTriggers()
@@ -63,7 +63,7 @@ class LiveOutages:
 
     @property
     def kinds(self) -> list[OutageKind]:
-        """The kinds of outages seen so far, the most frequent first."""
+        """The kinds of outages so far, the most frequent first."""
         keys = sorted({**self._begun, **self._seconds}, key=lambda key: (-self._begun[key], key))
         return [
             OutageKind(

@@ -1,10 +1,10 @@
-"""`LiveRun`: a run under way, summed over all its processes and user classes.
+"""`LiveRun`: a run in progress, summed over all its processes and user classes.
 
-The progress line, the live view, the web UI's tab and the metrics endpoint show it. The recording feeds it
-in the process that keeps the run directory. It never reads a file: the verdict is made from the files alone.
+The progress line, the live view, the web UI's tab and the metrics endpoint show it. The recording feeds it in
+the process that keeps the run directory. It never reads a file: the verdict is made from the files alone.
 
-A headless run has nobody who looks at more than its progress, so it keeps counts, gauges and the last seconds
-only. With `details` a run also keeps all its distributions, its outages and what it has failed so far.
+A headless run without a live view needs only counts, gauges and the last seconds. With `details` a run also
+keeps all its distributions, its outages and its failures so far.
 """
 
 from collections import Counter, defaultdict, deque
@@ -23,19 +23,19 @@ from loadtest.session.recorder import COUNTS, FAILED_MESSAGES
 from loadtest.session.schedule import NS_PER_S
 
 _RECENT = 5
-"""Intervals of each process that are kept."""
+"""Number of intervals kept per process."""
 
 _RECENT_NS = 5 * NS_PER_S
-"""Rates and percentiles of the last seconds are those of intervals that ended within this time."""
+"""Rates and percentiles "over the last seconds" use the intervals that ended within this time."""
 
 _GONE_NS = 15 * NS_PER_S
-"""A process that is so far behind the others has gone, and its sessions with it."""
+"""A process this far behind the others is gone, and its sessions with it."""
 
 _OF_PROGRESS = ("outage",)
 """Distributions that the progress needs."""
 
 _NAMED_BY_SERVER = ("losses", "closes", "drops")
-"""Families of counts whose names may come from outside."""
+"""Families of counts whose names may come from the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +79,10 @@ class Progress:
 
 
 class Details:
-    """What is kept of a run where somebody may look at it.
+    """Additional data of a run, kept for live views.
 
     Args:
-        manifest: of the run.
+        manifest: the run's manifest.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -98,14 +98,14 @@ class Details:
 
 
 class LiveRun:
-    """What a run has recorded so far.
+    """The data that a run has recorded so far.
 
     Args:
-        users: names of the user classes; None stands for that of a run of one class.
-        details: what to keep besides; None where nobody looks.
+        users: names of the user classes; None is the class of a run with one class.
+        details: additional data to keep; None without a live view.
 
     Attributes:
-        details: likewise.
+        details: the same.
         distributions: since the run's start.
     """
 
@@ -145,16 +145,16 @@ class LiveRun:
 
     @property
     def taken_back(self) -> Mapping[str, int]:
-        """How often a count was taken back: a message was given up, and its reply came after all."""
+        """How often an outcome was taken back: a message was given up, and its reply arrived after all."""
         return self._taken_back
 
     @property
     def so_far(self) -> Sequence[ItemSoFar]:
-        """How each item of the verdict stands, some seconds ago; empty where nobody looks."""
+        """The standing of each item of the verdict, a few seconds old; empty without details."""
         return self.details.verdict.items(self.distributions.totals) if self.details is not None else ()
 
     def gauges(self, users: Collection[str | None]) -> Mapping[str, float]:
-        """Return the latest gauges of these user classes, summed over all processes that are still there."""
+        """Return the latest gauges of these user classes, summed over all processes that still run."""
         gauges: dict[str, float] = defaultdict(float)
         for (_, user), intervals in self._present():
             for name, value in intervals[-1].gauges.items() if user in users else ():

@@ -1,8 +1,8 @@
-"""The table of series as instruments of OpenTelemetry, where Locust's `--otel` has set it up.
+"""The table of series as OpenTelemetry instruments, if Locust's `--otel` has set it up.
 
-OpenTelemetry has no histogram that is read instead of recorded, and recording each round trip would cost more
-than the round trip. So a histogram goes out as three counters, the ones that Prometheus has, too:
-`.count`, `.sum` and `.bucket`, which counts the values up to its attribute `le`.
+OpenTelemetry has no observable histogram, and recording each round trip would cost more than the round trip.
+So a histogram is exported as three counters, the same as in Prometheus: `.count`, `.sum` and `.bucket`, which
+counts the values up to its attribute `le`.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,16 +18,16 @@ _UNITS = {"seconds": "s", "": "1"}
 
 
 def otel_name(metric: Metric) -> str:
-    """Return the name of a metric: that in Prometheus with dots, without unit and suffix."""
+    """Return a metric's name in OpenTelemetry: the Prometheus name with dots, without unit and suffix."""
     return f"loadtest.{metric.name}"
 
 
 def observe(latest: LatestRun, meter: Meter | None = None) -> None:
-    """Create an instrument for each metric; they read the latest run whenever it is exported.
+    """Create an instrument for each metric; each reads the latest run when it is exported.
 
     Args:
         latest: holds the run.
-        meter: creates the instruments; None for that of the provider that Locust has set.
+        meter: creates the instruments; None for a meter of the provider that Locust has set.
     """
     meter = meter or get_meter("loadtest")
     for metric in METRICS:

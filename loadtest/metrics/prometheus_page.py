@@ -1,6 +1,7 @@
-"""The page that Prometheus reads: the table of series in its text format, or in OpenMetrics if asked for.
+"""The metrics page for Prometheus: the table of series in its text format, or in OpenMetrics on request.
 
-The library writes both formats and chooses. Nothing listens here: a server calls the WSGI application.
+The Prometheus client library chooses and writes the format. Nothing listens here: a server calls the WSGI
+application.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +31,7 @@ _FAMILIES: dict[Kind, Callable[..., Any]] = {
 
 
 class RunCollector(Collector):
-    """Reads the latest run whenever somebody asks.
+    """Reads the latest run on each request.
 
     Args:
         latest: holds the run; before the first run there is nothing to read.
@@ -66,7 +67,7 @@ def _family(metric: Metric, samples: Iterator[Sample]) -> Family:
 
 
 def _counted(buckets: Buckets) -> tuple[list[tuple[str, float]], float]:
-    """Return the buckets by upper bound as the library writes it, and the sum."""
+    """Return the buckets by upper bound in the client library's form, and the sum."""
     bounds = [*map(floatToGoString, buckets.bounds_s), "+Inf"]
     return list(zip(bounds, buckets.counts, strict=True)), buckets.sum_s
 

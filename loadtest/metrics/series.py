@@ -1,8 +1,8 @@
-"""The table of time series: what Prometheus and OpenTelemetry are told of a run under way.
+"""The table of time series: the metrics of a run in progress for Prometheus and OpenTelemetry.
 
-One row a metric, with how its values are read from the run; docs/metrics.md lists the same names. A counter
-never falls while a run goes on, and starts again with the next one. Labels come from fixed lists or from
-`BoundedNames`, so the number of series is bounded whatever a server sends.
+Each row is one metric and how its values are read from the run; docs/metrics.md lists the same names. A
+counter never falls during a run, and restarts with the next one. Labels come from fixed lists or from
+`BoundedNames`, so the number of series is bounded, whatever the server sends.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ LABEL_LENGTH = 100
 
 
 class Kind(StrEnum):
-    """What kind of metric a row is."""
+    """The type of a metric."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -49,11 +49,11 @@ class Metric:
 
     Args:
         name: name without the namespace, the unit and `_total`.
-        kind: what it is.
-        help: what it says.
-        read: yields its samples of a run.
+        kind: its type.
+        help: its help text.
+        read: yields its samples for a run.
         labels: names of its labels.
-        unit: its unit; empty for numbers of things.
+        unit: its unit; empty for counts.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Metric:
 
     @property
     def prometheus_name(self) -> str:
-        """Its name in Prometheus, as queries have it (histograms add `_bucket`, `_sum` and `_count`)."""
+        """Its name in Prometheus queries (histograms add `_bucket`, `_sum` and `_count`)."""
         suffix = {Kind.COUNTER: "_total", Kind.INFO: "_info"}.get(self.kind, "")
         return f"loadtest_{self.name}{f'_{self.unit}' if self.unit else ''}{suffix}"
 
@@ -157,7 +157,7 @@ METRICS: Final = (
     Metric(
         name="run",
         kind=Kind.INFO,
-        help="The run: its id, the revision of the server under test, the dialect, the version of loadtest.",
+        help="The run: its id, the server's revision, the dialect and the version of loadtest.",
         labels=("run_id", "revision", "dialect", "version"),
         read=_info,
     ),
@@ -165,74 +165,74 @@ METRICS: Final = (
         name="run_start_time",
         kind=Kind.GAUGE,
         unit="seconds",
-        help="When the run began, in seconds since 1970.",
+        help="Start of the run, in Unix time.",
         read=lambda run: _number(run.manifest.started_unix_ns / NS_PER_S),
     ),
     Metric(
         name="run_elapsed",
         kind=Kind.GAUGE,
         unit="seconds",
-        help="How long the run has been going on, or how long it took.",
+        help="Time since the start of the run; its length once it has ended.",
         read=lambda run: _number(run.length_s),
     ),
     Metric(
         name="run_active",
         kind=Kind.GAUGE,
-        help="1 while the run goes on, 0 once it has ended.",
+        help="1 while the run is in progress, 0 once it has ended.",
         read=lambda run: _number(float(run.ended_after_s is None)),
     ),
     Metric(
         name="sessions",
         kind=Kind.GAUGE,
-        help="Sessions now: up, connecting for the first time, or in an outage.",
+        help="Current sessions by state: up, connecting for the first time, or in an outage.",
         labels=("state",),
         read=_sessions,
     ),
     Metric(
         name="connection_attempts",
         kind=Kind.COUNTER,
-        help="Attempts to establish a session: for the first time (connect), in outages (reconnect).",
+        help="Attempts to establish a session, the first time (connect) or in an outage (reconnect).",
         labels=("item",),
         read=_of_items("attempts"),
     ),
     Metric(
         name="connection_attempts_failed",
         kind=Kind.COUNTER,
-        help="Those of the attempts that failed.",
+        help="Failed attempts to establish a session.",
         labels=("item",),
         read=_of_items("failed"),
     ),
     Metric(
         name="drops",
         kind=Kind.COUNTER,
-        help="Connections that the run ended or disturbed on purpose, by kind.",
+        help="Connections that the tool ended or disturbed on purpose, by kind of drop.",
         labels=("kind",),
         read=_family("drops"),
     ),
     Metric(
         name="losses",
         kind=Kind.COUNTER,
-        help="Connections that the server or the network ended, by cause: a close code, reset, eof ...",
+        help="Connections that the server or the network ended, by cause: a close code, reset, eof …",
         labels=("cause",),
         read=_family("losses"),
     ),
     Metric(
         name="outages",
         kind=Kind.COUNTER,
-        help="Outages begun.",
+        help="Outages started.",
         read=_count("reconnect.outages"),
     ),
     Metric(
         name="outages_resumed",
         kind=Kind.COUNTER,
-        help="Outages that ended with a session that worked again.",
+        help="Outages after which the session worked again.",
         read=_count("reconnect.resumed"),
     ),
     Metric(
         name="outage_duration",
         kind=Kind.HISTOGRAM,
         unit="seconds",
-        help="How long outages took, from the drop or loss until established again, by what began them.",
+        help="Length of outages, from the drop or loss until the session is established again, by cause.",
         labels=("trigger", "kind"),
         read=_outages,
     ),
@@ -240,7 +240,7 @@ METRICS: Final = (
         name="outage_phase",
         kind=Kind.COUNTER,
         unit="seconds",
-        help="Seconds of these outages by phase; detect and wait are the client's.",
+        help="Time spent in each phase of these outages. The client determines detect and wait.",
         labels=("trigger", "kind", "phase"),
         read=_phases,
     ),
@@ -253,21 +253,21 @@ METRICS: Final = (
     Metric(
         name="messages",
         kind=Kind.COUNTER,
-        help="Requests whose outcome is known, by outcome.",
+        help="Requests with a known outcome, by outcome.",
         labels=("outcome",),
         read=_outcomes,
     ),
     Metric(
         name="messages_taken_back",
         kind=Kind.COUNTER,
-        help="Outcomes taken back because the reply came after all, with another outcome: subtract them.",
+        help="Outcomes revised because the reply arrived after all: subtract them from messages.",
         labels=("outcome",),
         read=_outcomes_taken_back,
     ),
     Metric(
         name="findings",
         kind=Kind.COUNTER,
-        help="What else fails an item: replies again, wrong pushes, lost histories, open connections.",
+        help="What else fails an item: repeated replies, wrong pushes, lost history, open connections.",
         labels=("item", "finding"),
         read=_findings,
     ),
@@ -281,34 +281,34 @@ METRICS: Final = (
         name="service_time",
         kind=Kind.HISTOGRAM,
         unit="seconds",
-        help="Round trips from the actual send, of sessions in steady state, warm-up included.",
+        help="Round-trip time from the actual send, for sessions in steady state, warm-up included.",
         read=_distribution("service", ROUND_TRIPS_S),
     ),
     Metric(
         name="response_time",
         kind=Kind.HISTOGRAM,
         unit="seconds",
-        help="The same from the planned send.",
+        help="Round-trip time from the planned send, for sessions in steady state, warm-up included.",
         read=_distribution("response", ROUND_TRIPS_S),
     ),
     Metric(
         name="send_slip",
         kind=Kind.HISTOGRAM,
         unit="seconds",
-        help="Between planned and actual send, early or late: how far the load generator is from its plan.",
+        help="Time between planned and actual send, early or late: how far the tool is off its plan.",
         read=_distribution("send_slip", SLIPS_S),
     ),
     Metric(
         name="item_verdict",
         kind=Kind.GAUGE,
-        help="1 for the verdict on each item, once the run is judged.",
+        help="1 for each item's verdict, once the run is judged.",
         labels=("item", "verdict"),
         read=_verdicts,
     ),
     Metric(
         name="run_verdict",
         kind=Kind.GAUGE,
-        help="1 for the verdict on the run as a whole, once it is judged.",
+        help="1 for the verdict of the whole run, once it is judged.",
         labels=("verdict",),
         read=_verdict,
     ),

@@ -1,16 +1,15 @@
-"""What a run under way has already failed, by the rules of its verdict.
+"""The failures of a run in progress, by the rules of its verdict.
 
-The rules of `loadtest.verdict` judge what has been recorded so far, so nothing here is a second opinion. They
-are made for a run that is over, so only one of their answers means something before that, FAIL, and it is one
-of two:
+The rules of `loadtest.verdict` judge the data recorded so far, so there is only one set of rules. They are
+made for a finished run; before its end only FAIL means something, and it is shown in one of two ways:
 
-    FAIL              no later data can change it: a message was lost, or more connections than are allowed
-    failing so far    the run would fail if it ended now, but what is still to come may outweigh it: a share
-                      of attempts, a rate of losses, a limit on a time
+    FAIL              later data cannot change it: a message was lost, or more connections than are allowed
+    failing so far    the run would fail if it ended now, but later data may outweigh it: a share of attempts,
+                      a rate of losses, a limit on a time
     no failure so far everything else. Nothing passes before the end
 
-Some items are judged at the end only: `latency` leaves the warm-up out and compares with a baseline, the
-server's log is read in full then, and which losses belong to a drill is known once its window is over.
+Some items are judged only at the end: `latency` excludes the warm-up and compares with a baseline, the
+server's log is then read in full, and a drill's losses are known only when its window is over.
 """
 
 import time
@@ -30,14 +29,14 @@ from loadtest.verdict.run import judge
 from loadtest.verdict.shared_identity import FOLLOWING
 
 _AT_END = {
-    "latency": "the warm-up does not count, and a baseline is compared with the whole run",
-    "server_log": "where a log is given, it is read to its end first",
+    "latency": "the warm-up is excluded, and a baseline is compared with the whole run",
+    "server_log": "the server's log, if there is one, is read to its end first",
 }
 _OF_DRILLS = ("connect", "stability", "reconnect")
-_IN_DRILLS = "losses may belong to a drill"
+_IN_DRILLS = "some losses may belong to a drill"
 
 _HISTOGRAMS = ("connect", "outage", "resume", "first_part", "unanswered")
-"""Tags that rules look at and that have no warm-up, or of which only the number or the maximum matters."""
+"""Tags that the rules use and that have no warm-up, or whose number or maximum alone matters."""
 
 _ENOUGH = {
     "messaging": frozenset(messaging.FAILINGS) - FOLLOWING["messaging"],
@@ -45,8 +44,8 @@ _ENOUGH = {
     "reconnect": frozenset({"forbidden"}),
     "cleanup": frozenset({"close_not_closed", "half_open_not_closed"}),
 }
-"""Counts of which one is enough for FAIL, whatever comes later. A leak of identities may explain some others;
-that no resume restores a history means that the server keeps none."""
+"""Counts for which a single event is a FAIL, whatever comes later. Leaked identities may explain some others,
+and if no resume restores a history, the server keeps none."""
 
 _EVERY_S = 5.0
 _SHARE = 100
@@ -55,7 +54,7 @@ process that sends the load, and holds it up."""
 
 
 class Standing(StrEnum):
-    """How an item stands while the run goes on."""
+    """The standing of an item during the run."""
 
     FAIL = "FAIL"
     FAILING = "failing so far"
@@ -65,12 +64,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemSoFar:
-    """How one item stands.
+    """The standing of one item.
 
     Args:
         item: name of the item.
-        standing: how it stands.
-        summary: why, where there is more to say.
+        standing: its standing.
+        summary: the reason, if there is more to say.
     """
 
     item: str
@@ -79,10 +78,10 @@ class ItemSoFar:
 
 
 class VerdictSoFar:
-    """Judges a run under way, now and then.
+    """Judges a run in progress periodically.
 
     Args:
-        manifest: of the run.
+        manifest: the run's manifest.
         clock: returns seconds.
     """
 
@@ -94,7 +93,7 @@ class VerdictSoFar:
         self._unreadable = ""
 
     def append(self, packed: PackedInterval) -> None:
-        """Add an interval of any process, after those before it of the same process."""
+        """Add an interval of any process; intervals of one process must arrive in order."""
         line = IntervalLine(
             start_ns=packed.start_ns,
             stop_ns=packed.stop_ns,
@@ -106,13 +105,13 @@ class VerdictSoFar:
         )
         try:
             self._gathering.interval(line)
-        except ValueError as error:  # impossible times: the verdict at the end will be about them, too
+        except ValueError as error:  # impossible times, which the verdict at the end reports
             self._unreadable = str(error)
         for record in packed.lifecycle:
             self._gathering.event(record)
 
     def items(self, distributions: Mapping[str, Histogram]) -> Sequence[ItemSoFar]:
-        """Return how each item stands; an answer may be some seconds old.
+        """Return the standing of each item, which may be a few seconds old.
 
         Args:
             distributions: of the whole run so far, by tag.
@@ -134,10 +133,10 @@ class VerdictSoFar:
 
 
 def standings(run: RunData) -> Sequence[ItemSoFar]:
-    """Return how each item of a run under way stands.
+    """Return the standing of each item of a run in progress.
 
     Args:
-        run: what is known of it; its histograms may be few.
+        run: the data so far; some of its histograms may be missing.
     """
     items = {item.item: item for item in judge(run).items}
     return [_standing(run, items[name]) for name in ITEMS]
@@ -156,7 +155,7 @@ def _standing(run: RunData, item: AnyItem) -> ItemSoFar:
 
 
 def _is_definite(run: RunData, item: str) -> bool:
-    """Return whether an item that fails now fails whatever comes later."""
+    """Return whether a failing item stays failed, whatever the later data."""
     if item == "stability":
         return stability.breaks_fixed_rule(run)
     return any(run.count(f"{item}.{name}") for name in _ENOUGH.get(item, ()))

@@ -1,7 +1,7 @@
-"""What the faults do to texts and histories. The texts are a client's; what is stored stays intact.
+"""How the faults alter texts and histories. The stored data stays intact.
 
-An altered text keeps its beginning, so that a client still recognises whose text it is, and sees that it is
-not what it sent. Another session's text is the latest that one said, so there must have been one.
+An altered text keeps its beginning, so that a client still recognises whose text it is and sees that it has
+changed. A foreign text is the latest one from another session, so another session must have sent one first.
 """
 
 import unicodedata
@@ -11,14 +11,14 @@ from loadtest.server.faults import Faults
 
 
 class Alterations:
-    """Alters texts and histories as the faults demand; remembers what the last two sessions said."""
+    """Alters texts and histories for the faults; remembers the latest text of the last two sessions."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._said: dict[str, str] = {}
 
     def text(self, session: str, text: str) -> str:
-        """Return the text that answers a session's text: the same, or as a fault wants it."""
+        """Return a session's text, altered if a fault strikes."""
         if text:
             self._remember(session, text)
         if self._faults.strikes("corrupt_reply"):
@@ -36,7 +36,7 @@ class Alterations:
         return message if text == message.text else message.saying(text)
 
     def frame(self, session: str, frame: json_lines.Frame) -> json_lines.Frame:
-        """Return a frame altered: a JSON object in its text, any other text itself, bytes in the last one."""
+        """Return a frame, altered: a JSON object in its text, other text itself, bytes in the last byte."""
         if isinstance(frame, bytes):
             if not self._faults.strikes("corrupt_reply"):
                 return frame
@@ -47,12 +47,12 @@ class Alterations:
             return self.text(session, frame)
 
     def push(self, session: str) -> str:
-        """Return the text of a push to a session: none, or what another session said."""
+        """Return the text of a push to a session: none, or another session's text."""
         other = self._said_by_another(session)
         return other if other is not None and self._faults.strikes("foreign_push") else ""
 
     def history(self, session: str, messages: list[str]) -> list[str]:
-        """Return a session's restored messages, oldest first, as the faults want them."""
+        """Return a session's restored messages, oldest first, altered if a fault strikes."""
         if self._faults.strikes("empty_history"):
             messages = []
         if self._faults.strikes("corrupt_history"):

@@ -5,7 +5,7 @@
     /api/health        200 while sessions are accepted, 503 while the database is down
     /api/counters      the server's own exact counts
 
-It knows nothing of ports, processes or signals; any ASGI server can run it.
+It does not depend on ports, processes or signals; any ASGI server can run it.
 """
 
 import asyncio

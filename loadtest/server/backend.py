@@ -16,7 +16,7 @@ from loadtest.server.storage import Storage
 
 
 class LiveConnection(Protocol):
-    """A session's newest open connection, as seen by the connection that replaces it."""
+    """A session's newest open connection, with the operation that a newer connection needs."""
 
     def retire(self) -> None:
         """Start closing, because a newer connection of the session has taken over."""
@@ -61,7 +61,7 @@ class Counters:
 
 @dataclass(slots=True, kw_only=True)
 class Backend:
-    """One running server, without its sockets."""
+    """The shared state of one running server, without its sockets."""
 
     settings: ServerSettings
     storage: Storage
@@ -74,10 +74,10 @@ class Backend:
     live: dict[str, LiveConnection] = field(default_factory=dict)
     """The newest open connection of each session."""
     names: dict[str, str] = field(default_factory=dict)
-    """With the fault `share_identity`, the id that each session is told: another session's, or its own."""
+    """With the fault `share_identity`, the id sent to each session: its own, or another session's."""
 
     def name_of(self, session: str, *, new: bool) -> str:
-        """Return the id to tell a session; the fault `share_identity` gives a new one that of the latest."""
+        """Return the id to send to a session; `share_identity` may send a new one the latest session's."""
         if not self.faults.requested("share_identity"):
             return session
         if new and self.names and session not in self.names:
@@ -93,7 +93,7 @@ class Backend:
         """Check that the database is up.
 
         Raises:
-            sqlite3.OperationalError: it is not; caused by a refused connection, as of a database elsewhere.
+            sqlite3.OperationalError: it is down; the cause is a refused connection, as of a remote database.
         """
         if not self.database_is_up():
             refused = ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))

@@ -1,8 +1,7 @@
 """The `emergence` endpoint, `/ws/{session_id}`: sessions with a login, a thread, history, answers and pushes.
 
-With `--mode chat` an assistant answers each chat request in a stream, and both are stored before. With
-`--mode ack` each message is acknowledged, as the application does without a chat backend, and nothing is
-stored.
+With `--mode chat` an assistant streams its answer to each chat request, after storing both. With `--mode ack`
+each message is acknowledged, as the application does without a chat backend, and nothing is stored.
 
 Malformed ids are refused with 400 before the upgrade, and every upgrade is refused with 503 while the
 database is down. A connection with a wrong login is accepted, sent the reason and closed with 4401, because a
@@ -30,7 +29,7 @@ from loadtest.server.tokens import ID, LOGIN, LoginRefused, session_of
 
 
 async def echo(websocket: WebSocket) -> None:
-    """Serve one echo connection; for `refuse_connect`, each counts as a first connect."""
+    """Serve one echo connection; for the fault `refuse_connect`, each counts as a first connect."""
     backend: Backend = websocket.app.state.backend
     if backend.faults.strikes("refuse_connect"):
         await refuse(websocket, backend, status=503, body="try again later")
@@ -123,7 +122,7 @@ class Conversation:
     Args:
         connection: the accepted connection.
         backend: the server's shared state.
-        asked_id: the session id in the path, which is not the session's if the token names another.
+        asked_id: the session id in the path; a token may name a different one.
         thread_id: the session's thread id; None if the session is new.
         wanted_thread_id: the thread id for a new session.
     """
@@ -148,7 +147,7 @@ class Conversation:
         self._is_introduced = self._is_retired = False
 
     async def hold(self) -> None:
-        """Send the session's introduction, then answer its messages in order until the connection ends."""
+        """Send the session's first messages, then answer its messages in order until the connection ends."""
         self._take_over()
         try:
             await self._introduce()
@@ -170,7 +169,7 @@ class Conversation:
             previous.retire()
 
     def retire(self) -> None:
-        """Close the connection, once its client knows as whom it is here: its token may name another."""
+        """Close the connection once its client has its session id, which its token may name."""
         self._is_retired = True
         if self._is_introduced:
             self._connection.retire()
@@ -214,7 +213,7 @@ class Conversation:
             await self._outbox.deliver(reply)
 
     async def _chat(self, message: json_lines.Message) -> json_lines.Reply:
-        """Store a request and its answer, and return the answer; refuse an unsound request."""
+        """Store a request and its answer, and return the answer; refuse an invalid request."""
         backend = self._backend
         try:
             request = json_lines.chat_request(message)

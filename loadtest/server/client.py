@@ -38,7 +38,7 @@ async def refuse(websocket: WebSocket, backend: Backend, *, status: int, body: s
 
 
 class Connection:
-    """One WebSocket of one session; `session` names it in the log."""
+    """One WebSocket of one session; `session` is its name in the log."""
 
     def __init__(self, websocket: WebSocket, session: str, backend: Backend) -> None:
         self.session = session
@@ -151,7 +151,7 @@ class Connection:
     async def reply(self, reply: json_lines.Reply) -> None:
         """Send the frames of one reply; stop at the first that fails.
 
-        On a connection that has had a reply, a fault may end it in place of this one.
+        On a connection that has had a reply, a fault may end it instead of sending this one.
         """
         if self._has_replied and await self._ended_by_fault():
             return

@@ -22,12 +22,12 @@ _BYTES = Whole(1, 2**20, "bytes", metavar="BYTES")
 
 
 class _CloseCode(Whole):
-    """A close code that a server may send."""
+    """A valid close code for a server."""
 
     __slots__ = ()
 
     def admits(self, value: float) -> bool:
-        """Return whether RFC 6455, section 7.4, lets a close frame have this code."""
+        """Return whether a close frame may have this code (RFC 6455, section 7.4)."""
         return super().admits(value) and not (1003 < value < 1007 or 1014 < value < 3000)
 
     def __str__(self) -> str:
@@ -80,7 +80,7 @@ _TEXT_FAULTS = frozenset({"corrupt_reply", "foreign_reply", "decompose", "cut_re
 
 
 def usage(name: str) -> str:
-    """Return how to write the fault `name`, for example `latency_tail=RATIO:MS`."""
+    """Return the syntax of the fault `name`, for example `latency_tail=RATIO:MS`."""
     numbers = ":".join(number.metavar for number in KNOWN[name])
     return f"{name}={numbers}" if numbers else name
 
@@ -115,7 +115,7 @@ def _values(text: str, name: str, parts: list[str]) -> tuple[float, ...]:
 
 
 class Faults:
-    """The faults of one running server: draws whether they strike, and counts."""
+    """The faults of one running server: decides at random whether they strike, and counts."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._values = parse_faults(texts)
@@ -131,7 +131,7 @@ class Faults:
         return name in self._values
 
     def strikes(self, name: str) -> bool:
-        """Draw whether the fault strikes now: always if it has no ratio, never if it was not requested."""
+        """Decide whether the fault strikes now: always if it has no ratio, never if it was not requested."""
         values = self._values.get(name)
         if values is None or (_RATIO in KNOWN[name] and self._randoms[name].random() >= values[0]):
             return False
@@ -143,5 +143,5 @@ class Faults:
         return self._values[name][-1] if name in self._values else 0.0
 
     def delay_s(self, *names: str) -> float:
-        """Draw the delay that those of these faults cause that strike, in seconds."""
+        """Decide which of these faults strike, and return the delay that they cause in seconds."""
         return sum(self.value(name) for name in names if self.strikes(name)) / 1e3

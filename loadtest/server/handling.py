@@ -1,6 +1,6 @@
 """How the application handled and logged the end of a connection, before and after its hotfix.
 
-A WebSocket handler ends in one of four ways. The hotfix was about telling them apart:
+A WebSocket handler ends in one of four ways. The hotfix made the application distinguish them:
 
     DISCONNECTED   starlette's WebSocketDisconnect: the client closed, vanished, or was found gone by a send
     AFTER_CLOSE    RuntimeError of starlette or uvicorn: the handler used a socket that was already closed
@@ -64,7 +64,7 @@ class Handling(Protocol):
     """How a version of the application logs the exceptions it catches."""
 
     def send_failed(self, session: str, error: Exception) -> None:
-        """Log a send that raised; the handler goes on to its next receive."""
+        """Log a send that raised; the handler then goes on to its next receive."""
 
     def ended(self, session: str, error: Exception) -> None:
         """Log the exception that ended the handler."""
@@ -74,7 +74,7 @@ class Handling(Protocol):
 
 
 class HandlingBefore:
-    """Before the hotfix: a disconnect anywhere but in a receive is an ERROR."""
+    """Before the hotfix: a disconnect is an ERROR unless a receive detects it."""
 
     def send_failed(self, session: str, error: Exception) -> None:
         """Log any failed send as ERROR."""
@@ -95,7 +95,7 @@ class HandlingBefore:
 
 
 class HandlingAfter:
-    """After the hotfix: everything a client can cause by leaving is INFO."""
+    """After the hotfix: every disconnect by the client is INFO."""
 
     def send_failed(self, session: str, error: Exception) -> None:
         """Log a client that is gone as INFO, a real fault as ERROR."""

@@ -1,4 +1,4 @@
-"""The WebSocket implementations of uvicorn; each lends its transport to the faults."""
+"""uvicorn's WebSocket implementations, extended to give the faults access to their transport."""
 
 import asyncio
 import importlib.util
@@ -10,7 +10,7 @@ from loadtest.server.server_settings import WebSocketImplementation
 from loadtest.server.wire import lend
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # both will drop it: a reason to test against it, not to avoid it
+    warnings.simplefilter("ignore")  # both libraries will drop it, a reason to test against it
     from uvicorn.protocols.websockets.websockets_impl import WebSocketProtocol
 
 
@@ -49,7 +49,7 @@ class PatientWebSocketProtocol(WebSocketProtocol):
         self._drain_turn = asyncio.Lock()
 
     async def run_asgi(self) -> None:
-        """Run the application, which may use the transport."""
+        """Run the application with access to the transport."""
         lend(self, self.scope["extensions"])
         await super().run_asgi()
 

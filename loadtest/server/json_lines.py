@@ -1,9 +1,9 @@
-"""The wire format of the `emergence` application, as text; nothing here does I/O.
+"""The wire format of the `emergence` application, as text. Nothing here does I/O.
 
-A server's frame has one or more JSON objects, one per line; a client's frame is exactly one object. What an
-acknowledgement echoes is kept as received and spliced into the reply as text: it was decoded once to check
-that it is JSON (RFC 8259), so the result is JSON too. The only change is that line breaks between tokens are
-removed, because readers of the server's frames split them at line breaks.
+A server's frame has one or more JSON objects, one per line; a client's frame is exactly one object. An
+acknowledgement echoes the client's JSON as received: the text is spliced into the reply without encoding it
+again. It was decoded once to check that it is JSON (RFC 8259), so the result is JSON too. Only line breaks
+between tokens are removed, because readers split the server's frames at line breaks.
 """
 
 import uuid
@@ -19,18 +19,18 @@ Reply = tuple[Frame, ...]
 """The frames that answer one message."""
 
 CHAT_TYPES = ("chat.message", "chat_message")
-"""The type of a chat request, and its older spelling."""
+"""The type of a chat request, and its older form."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class BadMessage(ValueError):
-    """A frame from a client that the application cannot read."""
+    """A frame from a client that the application cannot parse."""
 
 
 class BadRequest(ValueError):
-    """A message that the application can read, but not answer; the client is told its text."""
+    """A message that the application can parse, but not answer; its text is sent to the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class Message:
 
     @property
     def text(self) -> str:
-        """What the message says: the text of its payload, or its own if it has no payload."""
+        """The message's text: that of its payload, or its own if it has no payload."""
         text = (self.payload or self.content).get("text", "")
         return text if isinstance(text, str) else str(text)
 
     def saying(self, text: str) -> "Message":
-        """Return the message with another text."""
+        """Return the message with a different text."""
         changed: dict[str, Any] = {"text": text}
         if self.payload:
             changed = {"payload": self.payload | changed}
@@ -78,17 +78,17 @@ def parse(frame: str) -> Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """What a user says to an agent."""
+    """A user's message to an agent."""
 
     text: str
     agent_id: str
 
 
 def chat_request(message: Message) -> ChatRequest:
-    """Return the chat request that a message is.
+    """Return a message as a chat request.
 
     Raises:
-        BadRequest: the message is of another type, or has no text or no agent.
+        BadRequest: the message has another type, or lacks the text or the agent.
     """
     kind = message.content.get("type")
     if kind not in CHAT_TYPES:
@@ -102,12 +102,12 @@ def chat_request(message: Message) -> ChatRequest:
 
 
 def answer_to(text: str) -> str:
-    """Return what the assistant says to a user's text: all of it again, so that clients can check it."""
+    """Return the assistant's answer, which repeats the user's text in full, so that clients can check it."""
     return f"You said: {text}"
 
 
 def stream(answer: str, agent_id: str) -> Reply:
-    """Return an assistant's answer as a stream in two frames, so that a send can fail in the middle."""
+    """Return an assistant's answer as a stream in two frames, so that a send can fail between them."""
     half = (len(answer) + 1) // 2
     start = _object("ws:chat_stream_start", {"agent_id": agent_id})
     return (
@@ -127,7 +127,7 @@ def refusal(problem: str) -> Reply:
 
 
 def past_message(role: Literal["user", "assistant"], text: str, agent_id: str) -> str:
-    """Return a message as it stands in a history."""
+    """Return a message in the form of a history entry."""
     return _json(
         {
             "id": uuid.uuid4().hex,
@@ -141,7 +141,7 @@ def past_message(role: Literal["user", "assistant"], text: str, agent_id: str) -
 
 
 def corrupted(past: str) -> str:
-    """Return a message of a history with another content, which begins as its own does."""
+    """Return a history entry with altered content that begins like the original."""
     content = msgspec.json.decode(past)
     return _json(content | {"content": f"{content['content'][:-1]} (corrupted)"})
 
@@ -150,9 +150,9 @@ def established(session_id: str, thread_id: str, asked_id: str) -> str:
     """Return the first object sent on a connection, for a new or a resumed session.
 
     Args:
-        session_id: of the session.
-        thread_id: its thread.
-        asked_id: the session id in the path; another one if the token named the session.
+        session_id: the session's id.
+        thread_id: its thread's id.
+        asked_id: the session id in the path; it differs if the token named the session.
     """
     ids = {"session_id": session_id, "thread_id": thread_id}
     return _object(

@@ -1,8 +1,8 @@
-"""Delivery of replies to a connection. Many faults strike here: replies lost, duplicated, reordered or late.
+"""Delivers replies to a connection. Many faults apply here: replies lost, duplicated, reordered or late.
 
-Without faults the handler itself sends a reply at once, so a slow reader slows the handler down. A delayed
-reply goes through a bounded queue: delays of successive replies overlap, and their order is kept. A reply
-held back for reordering is sent after the session's next one, or on its own after a timeout.
+Without faults the handler sends each reply at once, so a slow reader slows the handler down. A delayed reply
+goes through a bounded queue: delays of successive replies overlap, and their order is kept. A reply held back
+for reordering is sent after the session's next one, or alone after a timeout.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from loadtest.server.faults import Faults
 from loadtest.server.json_lines import Reply
 
 MAX_HOLD_S = 3.0
-"""Sessions often send one message a second, so another reply follows soon; a last reply must not be lost."""
+"""Longest wait for the next reply: sessions often send one message a second. A last reply must still go."""
 
 _MAX_DELAYED = 1024
 
@@ -30,7 +30,7 @@ class Outbox:
         self._sending: asyncio.Task[None] | None = None
 
     async def deliver(self, reply: Reply) -> None:
-        """Send one reply, subject to the faults."""
+        """Send one reply, with the faults that strike."""
         if self._faults.strikes("lose_reply"):
             return
         if self._held is None and self._faults.strikes("reorder_reply"):

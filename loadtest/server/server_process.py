@@ -34,8 +34,8 @@ class ServerProcess(Process):
     Args:
         arguments: further arguments for `loadtest serve`.
         log_path: file to which the log is appended; None discards it when the server ends.
-        start_timeout_s: how long the server may take until it listens.
-        settings: fields of `ServerSettings`; the default port is 0, which picks a free one.
+        start_timeout_s: seconds in which the server has to start listening.
+        settings: fields of `ServerSettings`; the default port is 0, which selects a free one.
 
     Attributes:
         url: the URL it listens on.

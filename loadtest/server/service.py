@@ -32,7 +32,7 @@ _MAX_MESSAGE = 2000
 
 
 def configure_log(log_format: LogFormat) -> None:
-    """Send every record from INFO up to standard error, in one format."""
+    """Send all records of level INFO and above to standard error, in one format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     handler.addFilter(_without_query)
@@ -45,7 +45,7 @@ _PARAMETER = re.compile(r"([?&](?!thread_id=)(?:[^=&\s]*=)?)[^&\s]+")
 
 
 def _without_query(record: logging.LogRecord) -> bool:
-    """Hide what uvicorn logs of a request's query: a token may stand in it, and a run keeps this log."""
+    """Hide the query of requests in uvicorn's log: it may contain a token, and a run keeps this log."""
     if record.name.startswith("uvicorn") and isinstance(record.args, tuple):
         record.args = tuple(_public(one) for one in record.args)
     return True

@@ -58,7 +58,7 @@ ORDER BY id
 
 
 def check_database(path: Path) -> None:
-    """Check that `path` is one of the server's databases or can become one.
+    """Check that `path` is, or can become, a database of this server.
 
     Raises:
         InvalidSetting: it is not and cannot; the error quotes SQLite's reason.
@@ -71,10 +71,10 @@ def check_database(path: Path) -> None:
             if is_ours:
                 database.executescript(_SCHEMA)
     except sqlite3.Error as error:
-        problem = f"must be a new file or one of 'loadtest serve' ({error})"
+        problem = f"must be a new file or a database of 'loadtest serve' ({error})"
         raise InvalidSetting("--database", str(path), problem) from error
     if not is_ours:
-        problem = "must be a new file or one of 'loadtest serve', not another program's"
+        problem = "must be a new file or a database of 'loadtest serve', not of another program"
         raise InvalidSetting("--database", str(path), problem)
 
 

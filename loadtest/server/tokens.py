@@ -23,11 +23,11 @@ _ALGORITHM = "HS256"
 
 
 class LoginRefused(Exception):
-    """A client's login is not valid; the client is told the text."""
+    """A client's login is not valid; the text is sent to the client."""
 
 
 def session_of(subprotocols: Sequence[str], secret: str | None) -> str | None:
-    """Return the session id that a valid login names, None if it names none.
+    """Return the session id in a valid login, None if it has none.
 
     Raises:
         LoginRefused: the token is missing or not valid.
@@ -46,12 +46,12 @@ def session_of(subprotocols: Sequence[str], secret: str | None) -> str | None:
 
 def _claims(token: str, secret: str | None) -> dict[str, Any]:
     """Return the claims of a valid token; a token that is not a JWT has none."""
-    import jwt  # only here: with it comes all of cryptography, an eighth of the server's start
+    import jwt  # only here: it imports all of cryptography, an eighth of the server's start-up time
 
     needs_signature = secret is not None and not hmac.compare_digest(token.encode(), secret.encode())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the secret is short: it protects nothing
+            warnings.simplefilter("ignore")  # the secret may be short: it protects nothing
             return jwt.decode(
                 token,
                 secret or "",

@@ -1,8 +1,8 @@
-"""What faults do to the transport below a WebSocket.
+"""The faults of the transport below a WebSocket.
 
 ASGI has no message for what a broken server or its network does to a socket: RST, a frame that RFC 6455
-forbids, a socket that is never closed. So the implementations of `loadtest.server.implementations` lend
-their transport to the application, as an extension of the ASGI scope; `wire_of` returns it.
+forbids, a socket that is never closed. So the implementations in `loadtest.server.implementations` pass their
+transport to the application, as an extension of the ASGI scope; `wire_of` returns it.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class Wire:
 
 
 class _WithoutFin:
-    """A transport that cannot be shut down, which would send FIN in spite of a duplicate."""
+    """A transport that never sends FIN: shutting it down would send one even for a duplicated socket."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -62,17 +62,17 @@ class _WithoutFin:
         return getattr(self._transport, name)
 
     def can_write_eof(self) -> bool:
-        """Return that it cannot send FIN."""
+        """Return False: it cannot send FIN."""
         return False
 
 
 def wire_of(websocket: WebSocket) -> Wire:
-    """Return the transport that was lent to a WebSocket's application."""
+    """Return the transport passed to a WebSocket's application."""
     wire = websocket.scope["extensions"][_EXTENSION]
     assert isinstance(wire, Wire)
     return wire
 
 
 def lend(implementation: Implementation, extensions: dict[str, Any]) -> None:
-    """Give the application the transport, through the extensions of the ASGI scope."""
+    """Pass the transport to the application, through the extensions of the ASGI scope."""
     extensions[_EXTENSION] = Wire(implementation)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from loadtest.statistics.quantiles import Floats, SecondlyHistograms, bucket_widths_us, ln_inside
 
-# A deviation estimated from so many is uncertain by 3%, far less than by the run's few blocks.
+# A deviation estimated from this many is uncertain by 3%, far less than from the run's few blocks.
 RESAMPLES = 500
-# How many resamples' weights are in memory at once: a few megabytes for hour-long runs.
+# Number of resamples whose weights are in memory at once: a few megabytes for hour-long runs.
 _RESAMPLES_AT_ONCE = 256
 # Buckets are first searched in strides, then one by one inside the stride that holds the quantile.
 _STRIDE = 64
@@ -128,7 +128,7 @@ def _weights(seconds: int, length: int, resamples: int, rng: np.random.Generator
 
 
 class QuantileSearch:
-    """Finds exact quantiles of many reweightings of one run, without summing all its buckets each time."""
+    """Computes exact quantiles of many reweightings of a run without summing all its buckets each time."""
 
     def __init__(self, run: SecondlyHistograms, quantile: float) -> None:
         self._quantile = quantile

@@ -32,7 +32,7 @@ class ChangePoint:
         index: index of the first run after the change, in the given series.
         before_us, after_us: median quantile of the runs before and after, up to the neighbouring changes.
         change_ratio: after / before - 1.
-        p_value: share of permutations that look at least as changed.
+        p_value: share of permutations with at least as large a statistic.
     """
 
     index: int
@@ -50,7 +50,7 @@ def change_points(
     Args:
         ln_quantiles: one per run, in order, from `SecondlyHistograms.ln_quantile`; None is skipped.
         rng: source of the permutations.
-        error: significance level of each test, in (0, 1): how often a series without a change may show one.
+        error: significance level of each test, in (0, 1): the probability of finding a change by chance.
     """
     known = [i for i, value in enumerate(ln_quantiles) if value is not None and math.isfinite(value)]
     series = np.array([ln_quantiles[i] for i in known], dtype=np.float64)
@@ -58,7 +58,7 @@ def change_points(
     edges = [0, *(split for split, _ in splits), series.size]
     points = []
     for (_, p_value), start, end in zip(splits, edges, edges[2:], strict=False):
-        # Located again between its neighbours, which biased it when it was found (Bai, 1997, section 4).
+        # Located again between its neighbours, which biased its first location (Bai, 1997, section 4).
         split = start + _best_split(_scores(_ranks(series[start:end])[None, :])[0])
         before, after = float(np.median(series[start:split])), float(np.median(series[split:end]))
         points.append(

@@ -1,4 +1,4 @@
-"""Is a release unchanged? Compares pairs of runs with the margins of all gates.
+"""Compares pairs of runs with the margins of all gates: is a release unchanged?
 
 Each kind of gate has its own estimate of the change and its bounds; the rule is the same for all
 (`loadtest.statistics.rule`):
@@ -8,10 +8,10 @@ Each kind of gate has its own estimate of the change and its bounds; the rule is
     a quantile between    share of the slow group, if the quantile itself cannot settle
     two groups of replies                                     (`mode_boundary`)
 
-A unit is one pair, or the pairs that share their process instances: what makes two starts of one server
-differ does not average out over such pairs. A gate that cannot be judged is INCONCLUSIVE if it is required;
-else it is left out (NOT_JUDGED) with its reason, and never in the way of a PASS. One that the rest of a
-duel will be able to judge is open (INCONCLUSIVE) at an early look. Unknown values are None, never NaN.
+A unit is one pair, or all pairs that share their process instances, because differences between two starts of
+one server do not average out over such pairs. A gate that cannot be judged is INCONCLUSIVE if it is required;
+otherwise it is left out (NOT_JUDGED) with its reason and does not prevent a PASS. At an early look, a gate
+that the rest of the duel can still judge is open (INCONCLUSIVE). Unknown values are None, never NaN.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,15 +55,15 @@ def compare(
 
     Args:
         gates: the gates to judge together, each with its margin.
-        units: pairs (baseline, candidate) by the process instances that they share, in the order they were
-            run; at least one.
+        units: pairs (baseline, candidate), grouped by the process instances that they share, in the order of
+            the runs; at least one.
         rng: source of the bootstrap's randomness; unused with four or more units.
         noise: run-to-run noise by gate name (`loadtest.statistics.noise.noise_of`); assumed where it is
             missing. Used with fewer than four units.
         same_day: whether both runs of every pair were made on one (UTC) day.
         looks: numbers of units at which a duel looks and may stop early; None for a single look, now.
         resamples: number of bootstrap resamples.
-        families: how many such sets of gates are judged together, one for each of a run's user classes.
+        families: number of gate sets judged together, one for each of a run's user classes.
 
     Returns:
         One comparison per gate, in their order.
@@ -78,7 +78,7 @@ def compare(
     task = GateTask(
         units=units, noise=noise or {}, same_day=same_day, levels=levels, rng=rng, resamples=resamples
     )
-    levels.to_pass(len(units))  # refuses more units than were planned, whatever the gates lack
+    levels.to_pass(len(units))  # raises for more units than planned, whatever the gates lack
     more = last - len(units)
     return [
         _compared(gate, task, now, still, more)
@@ -90,9 +90,10 @@ def _compared(gate: Gate, task: GateTask, now: str, still: str, more: int) -> Co
     """Return the comparison of one gate.
 
     Args:
-        gate, task: the gate, and what all share.
-        now, still: what it lacks now, and what at the last look; empty if nothing.
-        more: how many units there will be until then.
+        gate: the gate.
+        task: the data that all gates share.
+        now, still: what the gate lacks now, and what it will lack at the last look; empty if nothing.
+        more: number of units from now to the last look.
     """
     if still:
         return _without(gate, task, still)
@@ -100,16 +101,16 @@ def _compared(gate: Gate, task: GateTask, now: str, still: str, more: int) -> Co
 
 
 def _open(gate: Gate, task: GateTask, missing: str, more: int) -> Comparison:
-    """Return the comparison of a gate that lacks something until so many more units are there.
+    """Return the comparison of a gate that can be judged only after this many more units.
 
-    Were it left out, an early look could PASS without it, and the error of a FAIL would be divided among
+    If it were left out, an early look could PASS without it, and the error of a FAIL would be divided among
     fewer gates than later.
     """
     known, pairs = with_levels(known_of(gate, task), task), task.in_pairs(more)
-    return replace(known, reason=f"{missing}: it is judged after {pairs} more pairs", more_pairs=pairs)
+    return replace(known, reason=f"{missing}: judged after {pairs} more pairs", more_pairs=pairs)
 
 
 def _without(gate: Gate, task: GateTask, missing: str) -> Comparison:
-    """Return the comparison of a gate that lacks something."""
+    """Return the comparison of a gate that cannot be judged."""
     ruling = Ruling.INCONCLUSIVE if gate.required else Ruling.NOT_JUDGED
     return replace(known_of(gate, task), decision=ruling, reason=missing)

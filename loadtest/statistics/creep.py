@@ -1,21 +1,21 @@
 """Has a series of runs risen above its first level, in a step or by a slow creep?
 
-The newest runs are compared with the first ones (or with those of a pinned revision): the last third of the
-series, and to see a late step, the last 3, 6, 12 and so on up to half of that. If the level only ever rose,
-the mean of such a window is never above the newest level, nor that of the first runs below the first: a
-series fails only by a rise that is there. An extrapolated slope would overstate a step. Most runs of the
-window, three at least, must be above the margin themselves: a single slow run raises the mean of a short
-window by more than the deviation over a long series tells.
+The newest runs are compared with the first ones, or with those of a pinned revision. The newest are the last
+third of the series and, to detect a late step, also the last 3, 6, 12 and so on up to half of that. If the
+level only ever rose, the mean of such a window is never above the newest level, and the mean of the first
+runs never below the first: a series fails only if it has really risen. An extrapolated slope would overstate
+a step. Most runs of the window, at least three, must be above the margin themselves: a single slow run raises
+the mean of a short window by more than the deviation over a long series suggests.
 
 The deviation of a run is the larger of two estimates: from successive differences (von Neumann, "Distribution
 of the ratio of the mean square successive difference to the variance", Annals of Mathematical Statistics 12,
 1941), which a trend hardly affects, and from the spread within parts of the series, which slow waves affect
-less. The parts are the first runs, the newest, and those between, cut where that fits best: one step does not
-count as noise. The bounds are Student's t with the smaller number of degrees of freedom. Runs of one day
-share what is peculiar to that day, so days are the units if there are enough of them; with fewer, the noise
+less. The parts are the first runs, the newest, and those between, cut where that fits best, so that one step
+does not count as noise. The bounds are Student's t with the smaller number of degrees of freedom. Runs of one
+day share that day's conditions, so days are the units if there are enough of them; with fewer, the noise
 assumed for the gate is added between days.
 
-False FAIL of unchanged series, and power, are in tests/unit/statistics/test_creep.py.
+For false FAILs of unchanged series, and power, see tests/unit/statistics/test_creep.py.
 """
 
 import math
@@ -52,12 +52,12 @@ class Rise:
 
     Args:
         decision: FAIL, PASS, INCONCLUSIVE; NOT_JUDGED if the series has too few values.
-        reason: why it was not settled; empty otherwise.
+        reason: why the comparison is not settled; empty if it is.
         first, last: indices of the runs that were compared.
         before, after: their mean levels.
         low: lower bound of the change, at the error level for FAIL.
         high: upper bound of the change, at `PASS_ERROR`.
-        margin: the largest change that still counts as none.
+        margin: the largest change that counts as unchanged.
     """
 
     decision: Ruling
@@ -88,7 +88,7 @@ class Series:
         values: None if a run's value is not known.
         days: UTC date of each run.
         reference: indices of the runs of the pinned revision; empty to compare with the first third.
-        bad: indices of runs that no one should compare with, because they failed already.
+        bad: indices of runs that failed and must not be used as a reference.
     """
 
     values: Sequence[float | None]
@@ -104,8 +104,8 @@ def rise(
 
     Args:
         series: the values of a gate.
-        margin: the margin at a level to compare with; both in the units of the values.
-        fail_error: one-sided error of the lower bound, which has to be above the margin to fail.
+        margin: returns the margin for a reference level; both in the units of the values.
+        fail_error: one-sided error of the lower bound, which must be above the margin to fail.
         assumed_ratio: standard deviation between days that is assumed if there are few days.
     """
     units = _units(series)
@@ -118,7 +118,7 @@ def rise(
     if len(others) < MIN_WINDOW:
         return Rise(
             decision=Ruling.INCONCLUSIVE,
-            reason=f"{len(others)} newer than the pinned revision's, {MIN_WINDOW} are needed",
+            reason=f"{len(others)} newer than the pinned revision, {MIN_WINDOW} are needed",
         )
     before = float(np.mean([unit.value for unit in first]))
     days = len({unit.day for unit in (*first, *others)})
@@ -135,7 +135,7 @@ def rise(
         )
         for size in sizes
     ]
-    few_days = f". The runs are of {days} days only, which may differ: {MIN_UNITS} days are needed, or one"
+    few_days = f". The runs are from only {days} days, which may differ: use {MIN_UNITS} days or more, or one"
     decided = _decided(found, before=before, first=first, doubt=few_days if between else "")
     if decided.decision is not Ruling.PASS or series.reference:
         return decided
@@ -151,7 +151,7 @@ def _early_rise(
     fail_error: float,
     between: float,
 ) -> str:
-    """Return that the level rose early within the first third, so that its mean hides it; empty if not."""
+    """Return why a PASS is doubtful, if the level rose within the first third; empty if it did not."""
     newest = others[-_largest(len(others)) :]
     for size in list(_window_sizes(len(first)))[1:]:
         early, later = first[:size], [*first[size:], *others[: -len(newest)]]
@@ -196,7 +196,7 @@ def _joined(units: Sequence[_Unit]) -> _Unit:
 
 
 def _parts(series: Series, units: Sequence[_Unit]) -> tuple[list[_Unit], list[_Unit], list[_Unit]]:
-    """Return earlier units that only tell the noise, those to compare with, and those after them."""
+    """Return the earlier units, used for the noise only, the reference units, and the units after them."""
     pinned = _only(units, series.values, set(series.reference))
     if pinned:
         begun, ended = pinned[0].runs[0], pinned[-1].runs[-1]
@@ -209,7 +209,7 @@ def _parts(series: Series, units: Sequence[_Unit]) -> tuple[list[_Unit], list[_U
 
 
 def _only(units: Sequence[_Unit], values: Sequence[float | None], runs: Collection[int]) -> list[_Unit]:
-    """Return the units with these runs only, without those that have none of them."""
+    """Return the units reduced to these runs, without units that have none of them."""
     kept = ((unit.day, tuple(run for run in unit.runs if run in runs)) for unit in units)
     return [
         _Unit(day=day, runs=found, value=float(np.mean([values[run] or 0.0 for run in found])))
@@ -250,7 +250,7 @@ def _noise(first: Sequence[_Unit], between: Sequence[_Unit], newest: Sequence[_U
 
 
 def _at_a_step(values: Floats) -> list[Floats]:
-    """Return the values in the two parts that vary least within, or in one if there are few."""
+    """Return the values, split in the two parts with the least variation within; unsplit if there are few."""
     if values.size < 2 * _LEAST_PART:
         return [values] if values.size else []
     cuts = range(_LEAST_PART, values.size - _LEAST_PART + 1)
@@ -296,7 +296,7 @@ def _days_apart(first: Sequence[_Unit], window: Sequence[_Unit]) -> float:
 
 
 def _decided(found: Sequence[_Compared], *, before: float, first: Sequence[_Unit], doubt: str) -> Rise:
-    """Return the worst of the windows: one that has risen fails, and all have to be low to pass."""
+    """Return the result of the worst window: one risen window fails, and all must be low to pass."""
     risen = [one for one in found if one.bounds.decision is Ruling.FAIL]
     failing = [one for one in risen if _above(one, before + one.bounds.margin) >= _most(one)]
     if risen and not failing:
@@ -333,7 +333,7 @@ def _most(compared: _Compared) -> int:
 
 def _unsettled(before: float, after: float, margin: float) -> str:
     suspect = after - before > margin
-    return "more than the margin, but it may be chance" if suspect else "the runs differ too much to tell"
+    return "above the margin, but possibly by chance" if suspect else "the runs vary too much to decide"
 
 
 def _runs(units: Sequence[_Unit]) -> tuple[int, ...]:
@@ -341,9 +341,9 @@ def _runs(units: Sequence[_Unit]) -> tuple[int, ...]:
 
 
 def fail_errors(required: Mapping[str, bool], *, error: float = 0.05) -> dict[str, float]:
-    """Return the error level of each gate's FAIL: together they are `error` (weighted Bonferroni).
+    """Return the error level of each gate's FAIL; together they are `error` (weighted Bonferroni).
 
-    Required gates share four fifths: these are the ones that creep first.
+    Required gates share four fifths, because they creep first.
 
     Args:
         required: whether a gate is required, by name.

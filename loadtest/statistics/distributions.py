@@ -16,7 +16,7 @@ def normal_share(z: float) -> float:
 
 
 def normal_quantile(share: float) -> float:
-    """Return the z with this share of a standard normal distribution below it.
+    """Return the z below which this share of a standard normal distribution lies.
 
     Args:
         share: in (0, 1).
@@ -27,7 +27,7 @@ def normal_quantile(share: float) -> float:
 
 
 def student_quantile(freedom: Any, share: Any) -> Any:
-    """Return the t with this share of Student's t distribution below it: a number, or an array of them.
+    """Return the t below which this share of Student's t distribution lies: a number, or an array.
 
     Args:
         freedom: degrees of freedom, above 0.
@@ -39,7 +39,7 @@ def student_quantile(freedom: Any, share: Any) -> Any:
 
 
 def chi_square_quantile(freedom: float, share: float) -> float:
-    """Return the value with this share of the χ² distribution below it.
+    """Return the value below which this share of the χ² distribution lies.
 
     Args:
         freedom: degrees of freedom, above 0.
@@ -51,7 +51,7 @@ def chi_square_quantile(freedom: float, share: float) -> float:
 
 
 def poisson_tail(least: int, mean: float) -> float:
-    """Return the probability of at least so many events where this many are expected.
+    """Return the probability of at least `least` events for a Poisson distribution with this mean.
 
     Args:
         least: 1 or more.
@@ -63,7 +63,7 @@ def poisson_tail(least: int, mean: float) -> float:
 
 
 def binomial_tail(least: int, trials: int, chance_ratio: float) -> float:
-    """Return the probability of at least so many successes.
+    """Return the probability of at least `least` successes.
 
     Args:
         least: 1 to `trials`.

@@ -1,24 +1,24 @@
 """Bounds on the change of a rate of events (slow replies, lost connections) that come in clusters.
 
-Events of one cause come together: a pause of garbage collection slows fifty replies, a crash loses every
+Events with one cause come together: a garbage collection pause slows fifty replies, a crash loses every
 connection. So runs are the unit, not events. A run's count has the variance φ times its mean, where the
 dispersion φ is estimated from the runs of each side (Pearson's χ² / freedom; McCullagh and Nelder,
-"Generalized Linear Models", 1989, section 6.2.3), and never taken below 1, which is Poisson's.
+"Generalized Linear Models", 1989, section 6.2.3), and never taken below 1, the value for Poisson.
 
 The bounds invert a score test: the variance is that under the hypothesis, with both rates at their most
-likely values that differ by just so much (Miettinen and Nurminen, Statistics in Medicine 4, 1985; for rates
-Ng and Tang, 2005). Rates far from zero give nearly the same as Student's t over the pairs; near zero, where
-one side has no event at all, the score test has far more power.
+likely values given that difference (Miettinen and Nurminen, Statistics in Medicine 4, 1985; for rates Ng and
+Tang, 2005). Rates far from zero give nearly the same as Student's t over the pairs; near zero, where one side
+has no event at all, the score test has far more power.
 
-An upper bound, which a PASS needs, has a dispersion of at least 10 while fewer than 30 events were seen, and
-of at least 1 + 9 * 30 / events beyond: connections are lost by server or by proxy, replies are slow by pause,
-and hardly any event does not tell how many would come at once. A lower bound does not assume it.
+An upper bound, which a PASS needs, uses a dispersion of at least 10 for fewer than 30 events, and of at least
+1 + 9 * 30 / events for more: connections are lost by server or by proxy, replies are slow by pause, and a few
+events do not show how many would come at once. A lower bound does not assume this.
 
-If the χ² test at 5% does not tell the dispersion from Poisson's, it is averaged with 1, as if as many more
-runs had shown that, and the reference is the larger of the normal quantile and Student's t with twice the
-freedom times √φ. Otherwise it is √φ times Student's t. Simulated: an unchanged server FAILs less often than
-the level, for clusters of 2 to 60 events, Pareto ones and gamma rates alike; at the margin itself the level
-is kept within a third of it (tests/unit/statistics/test_event_counts.py).
+If the χ² test at 5% cannot distinguish the dispersion from Poisson's, it is averaged with 1, as if as many
+more runs had shown that, and the reference is the larger of the normal quantile and Student's t with twice
+the freedom times √φ. Otherwise it is √φ times Student's t. In simulations, an unchanged server FAILs less
+often than the level, for clusters of 2 to 60 events, Pareto clusters and gamma rates alike; at the margin
+itself the level is kept within a third of it (tests/unit/statistics/test_event_counts.py).
 """
 
 import math
@@ -37,15 +37,15 @@ from loadtest.statistics.quantiles import Floats
 _POISSON_LEVEL = 0.05
 
 CLUSTER = 10.0
-"""How many events come at once by assumption: runs without any say nothing about that."""
+"""Assumed number of events that come at once: runs without events do not show it."""
 
 _TELLING = 3.0
-"""So many clusters tell by themselves how large they are; beyond, the assumption has a smaller part."""
+"""Number of clusters that shows their size; beyond it, the assumption has less weight."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """The events of each run of a side, and what they are counted over: replies, or session-hours.
+    """The events of each run of a side, and their exposure: replies, or session-hours.
 
     Args:
         events: shape (units,), 0 or more.
@@ -58,14 +58,14 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """What the bounds are computed from: both sides' events and exposures, and the dispersion.
+    """The input of the bounds: both sides' events and exposures, and the dispersion.
 
     Args:
         baseline_events, candidate_events: over all runs.
         baseline_exposure, candidate_exposure: over all runs, above 0.
         dispersion: variance of a count / its mean, as estimated, 0 or more.
         freedom: degrees of freedom of the dispersion, above 0.
-        cluster: how many events are assumed to come at once; 1 if they are known to come singly.
+        cluster: assumed number of events that come at once; 1 if they are known to be independent.
     """
 
     baseline_events: float
@@ -98,7 +98,7 @@ class Rates:
         )
 
     def times(self, factor: float) -> "Rates":
-        """Return the rates if so many times as many pairs showed the same."""
+        """Return the rates for this many times as many pairs with the same results."""
         return replace(
             self,
             baseline_events=self.baseline_events * factor,
@@ -109,7 +109,7 @@ class Rates:
         )
 
     def exposure_needed(self, margin: float, level: float) -> float | None:
-        """Return the exposure of each side with which no event at all would be a PASS, None if none would be.
+        """Return the exposure of each side at which no events would PASS; None if no exposure is enough.
 
         Args:
             margin: absolute margin of the rate.
@@ -130,11 +130,11 @@ class Rates:
 
     @property
     def change(self) -> float:
-        """Candidate's rate less the baseline's."""
+        """The candidate's rate minus the baseline's."""
         return self.candidate - self.baseline
 
     def reach(self, level: float) -> float:
-        """Return how many Poisson deviations a bound of this one-sided level is away."""
+        """Return the distance of a bound of this one-sided level, in Poisson deviations."""
         if self.dispersion * self.freedom > chi_square_quantile(self.freedom, 1 - _POISSON_LEVEL):
             return -float(student_quantile(self.freedom, level)) * math.sqrt(self.dispersion)
         averaged = (self.dispersion + 1.0) / 2.0
@@ -148,7 +148,7 @@ class Rates:
         return max(self.reach(level), -normal_quantile(level) * math.sqrt(least))
 
     def difference_bounds(self, *, low_level: float, high_level: float) -> tuple[float, float]:
-        """Return one-sided bounds of candidate's rate - baseline's."""
+        """Return one-sided bounds of the candidate's rate minus the baseline's."""
         return self._difference(self.reach(low_level), -1), self._difference(self.upper_reach(high_level), 1)
 
     def relative_bounds(self, *, low_level: float, high_level: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ SIGNIFICANT = 0.05
 
 
 def more_frequent(*, before: int, of_before: int, after: int, of_after: int) -> float:
-    """Return the one-sided p-value: how often chance alone makes the event at least so frequent afterwards.
+    """Return the one-sided p-value: the probability by chance of an event at least as frequent afterwards.
 
     Args:
         before, of_before: trials with the event, and all trials, of the first group.
@@ -34,10 +34,10 @@ def more_frequent(*, before: int, of_before: int, after: int, of_after: int) -> 
 
 
 def more_events(*, before: int, runs_before: float, after: int, runs_after: float) -> float:
-    """Return the one-sided p-value: how often chance alone makes so many of all events occur afterwards.
+    """Return the one-sided p-value: the probability by chance of at least as many of the events afterwards.
 
     Args:
-        before, runs_before: events of the first group, and in how many runs, hours or other units; above 0.
+        before, runs_before: events of the first group, and its number of runs, hours or other units, above 0.
         after, runs_after: the same of the second group; 1 event or more.
     """
     return binomial_tail(after, before + after, runs_after / (runs_before + runs_after))

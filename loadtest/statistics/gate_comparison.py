@@ -1,4 +1,4 @@
-"""The result of a gate, what all gates of a comparison share, and how their numbers are written."""
+"""The result of a gate, the data that all gates of a comparison share, and how their numbers are written."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,22 +22,21 @@ _MAX_LN = 50.0
 class Comparison:
     """The change of one gate, and the decision.
 
-    Of a quantile, `*_us` are its values and the changes relative. Of the drift, `baseline_ratio` and
+    Of a quantile, `*_us` are its values and the changes are relative. Of the drift, `baseline_ratio` and
     `candidate_ratio` are last third / first third - 1, and the change is the ratio of both trends - 1. Of
     slow replies (and of a quantile between two groups of replies, see `between_us`), `baseline_ratio` and
     `candidate_ratio` are shares of the replies, and the changes and the margin are differences of shares:
-    0.001 is 0.1 points. Losses have `*_per_h` only. What does not apply or is unknown is None.
+    0.001 is 0.1 points. Losses have `*_per_h` only. Values that do not apply or are unknown are None.
 
     Args:
         gate: the gate's name.
         kind, tag, quantile: the gate's.
         decision: PASS, FAIL, INCONCLUSIVE, or NOT_JUDGED if it was left out.
-        reason: why, for people.
+        reason: the reason in readable form.
         suspect: whether the estimate is above the margin and more than its own deviation, or even its lower
-            bound is with the noise that is assumed, but an assumed noise is too little for a FAIL. A duel can
-            tell.
-        units: how many units were compared: groups of pairs that share their process instances.
-        pairs: how many pairs were compared.
+            bound is with the assumed noise, but assumed noise is not enough for a FAIL. A duel can decide.
+        units: number of units compared: groups of pairs that share their process instances.
+        pairs: number of pairs compared.
         baseline_samples, candidate_samples: number of samples over all runs; of losses, their number.
         baseline_us, candidate_us: HdrHistogram's percentile, with several runs their geometric mean.
         baseline_ratio, candidate_ratio: trend or share.
@@ -52,8 +51,8 @@ class Comparison:
         slow_us: of slow replies, the limit above which a reply is slow.
         between_us: the quantile lies between two groups of replies, and these are the values on both sides of
             the gap.
-        more_pairs: how many more pairs would settle it if the change is as estimated; None if no number
-            would, if it is settled, or if it cannot be estimated.
+        more_pairs: number of further pairs that would settle it if the change is as estimated; None if no
+            number would, if it is settled, or if it cannot be estimated.
     """
 
     gate: str
@@ -90,7 +89,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateTask:
-    """What all gates of a comparison share."""
+    """The data that all gates of a comparison share."""
 
     units: Sequence[Unit]
     noise: Mapping[str, Noise]
@@ -105,11 +104,11 @@ class GateTask:
 
     @property
     def few(self) -> bool:
-        """Whether the units' own spread says too little."""
+        """Whether there are too few units to use their own spread."""
         return len(self.units) < MIN_UNITS
 
     def in_pairs(self, units: int | None) -> int | None:
-        """Return how many pairs so many more units are, if they are as large as these."""
+        """Return the number of pairs in this many further units, if they are as large as these."""
         return None if units is None else math.ceil(units * len(self.pairs) / len(self.units))
 
     def noise_of(self, gate: Gate) -> Noise:
@@ -127,7 +126,7 @@ class GateTask:
 
 
 def known_of(gate: Gate, task: GateTask) -> Comparison:
-    """Return what is known of a gate without any statistics, INCONCLUSIVE for no reason yet."""
+    """Return a gate's data before any statistics: INCONCLUSIVE, without a reason."""
     before, after = ([pair[side] for pair in task.pairs] for side in (0, 1))
     found = Comparison(
         gate=gate.name,
@@ -181,11 +180,11 @@ def ratio_of(ln: float) -> float:
 
 
 def remedy(more: int | None, bounds: Bounds) -> str:
-    """Return what would settle a gate, empty if it is settled."""
+    """Return how a gate could be settled; empty if it is settled."""
     if bounds.decision is not Ruling.INCONCLUSIVE:
         return ""
     if more is None:
-        return f": too close to the margin for {MAX_PAIRS} pairs to tell"
+        return f": too close to the margin to decide with {MAX_PAIRS:,} pairs"
     return f": {more} more interleaved pair{'s' * (more != 1)} would settle it"
 
 

@@ -1,12 +1,12 @@
-"""What a release is judged by (`GATES`), and how much each may change before it matters.
+"""What a release is judged by (`GATES`), and how much each value may change before it matters.
 
 A margin is relative or absolute, whichever is larger: 5% of a 0.4 ms median is 20 µs, which no user and
 hardly any machine notices. Times are compared in logarithms, where a margin is ln(1 + margin / baseline);
 shares and rates by their difference.
 
-The gates are fixed; each team can set its own margins. `GATES` has the default margins; to judge by others,
-pass a comparison the same gates with other margins. Files store margins by gate. You name a gate as reports
-do, with enough words to identify it: `p99`, `outage`, `first reply`, `service p50`.
+The gates are fixed; each team can set its own margins. `GATES` has the default margins; to use others, pass a
+comparison the same gates with other margins. Files store margins by gate. You name a gate as reports do, with
+enough words to identify it: `p99`, `outage`, `first reply`, `service p50`.
 """
 
 import math
@@ -29,7 +29,7 @@ MAX_US: Final = 60_000_000.0
 """One minute, far above any sensible value of these quantiles: more must be a typing error too."""
 
 MAX_PER_H: Final = 3600.0
-"""One lost connection a second and session."""
+"""One lost connection per second and session."""
 
 _UNITS = {"%": ("relative_ratio", 0.01), "ms": ("absolute_us", 1e3), "s": ("absolute_us", 1e6)}
 _UNITS |= {"pt": ("absolute_ratio", 0.01), "/h": ("absolute_per_h", 1.0)}
@@ -54,7 +54,7 @@ class GateKind(StrEnum):
 
     @property
     def counted(self) -> bool:
-        """Whether events are counted, which come in clusters and are judged over pairs only."""
+        """Whether events are counted: they come in clusters and are judged over pairs only."""
         return self in (GateKind.SLOW, GateKind.LOSSES)
 
 
@@ -92,13 +92,13 @@ class Margin(Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """A value of a run that is judged, and its margin.
+    """A value that a run is judged by, and its margin.
 
     Args:
-        name: what reports, files and `--ws-margin` call it.
+        name: name in reports, files and `--ws-margin`.
         kind: what is measured.
-        tag: tag of the histogram; of losses, which have none, empty.
-        quantile: in (0, 1). Of slow replies the quantile of the baseline that "slow" is defined by; of losses
+        tag: tag of the histogram; empty for losses, which have none.
+        quantile: in (0, 1). For slow replies, the quantile of the baseline that defines "slow"; for losses
             0.5, unused.
         margin: how much worse still counts as unchanged.
         assumed_ratio: standard deviation of a run's ln value from run to run that is assumed until it is
@@ -136,7 +136,7 @@ class Gate:
 
     @property
     def label(self) -> str:
-        """Its quantile as `p99.9`; its name if it is no quantile."""
+        """Its quantile as `p99.9`; its name if it is not a quantile."""
         return f"p{100 * self.quantile:g}" if self.kind is GateKind.QUANTILE else self.name
 
     @property
@@ -194,7 +194,7 @@ OF_MESSAGES: Final = frozenset({"service", "response", "after_resume"})
 
 
 def margins_of(gates: Iterable[Gate]) -> dict[str, Margin]:
-    """Return the margins by gate, as files store them."""
+    """Return the margins by gate, in the form in which files store them."""
     return {str(gate): gate.margin for gate in gates}
 
 
@@ -227,7 +227,7 @@ def parse_margins(
 
 
 def _named(name: str, part: str, option: str) -> Gate:
-    """Return the one gate that has all these words; of several the one of `service`, the usual subject."""
+    """Return the gate that has all these words; if there are several, the one of `service`."""
     words = set(name.lower().split())
     found = [gate for gate in GATES if words and words <= set(gate.name.split())]
     of_service = [gate for gate in found if gate.name.startswith("service ")]
@@ -269,7 +269,7 @@ _ABSOLUTE = {GateKind.SLOW: "absolute_ratio", GateKind.LOSSES: "absolute_per_h"}
 
 
 def _form(gate: Gate) -> str:
-    """Return how a margin of this gate is written."""
+    """Return the syntax of this gate's margin."""
     if gate.kind is GateKind.SLOW:
         return "must be slow=SHARE%, slow=POINTSpt or both, for example slow=100%/0.02pt"
     if gate.kind is GateKind.LOSSES:

@@ -1,4 +1,4 @@
-"""What a run is judged by: its histograms and losses, and the value of each gate.
+"""The data that a run is judged by: its histograms and losses, and the value of each gate.
 
     quantiles      ln of the quantile in µs
     drift          ln of the quantile's last third / first third of the run
@@ -17,8 +17,8 @@ from loadtest.statistics.quantiles import SecondlyHistograms
 
 _SLOW_FACTOR = 4.0
 _LEAST_SLOWER_US = 1_000.0
-"""A reply is slow if it took more than four times the baseline's p99, and a millisecond more than that: what
-the margin of p99.9 lets pass on a fast server is not slow."""
+"""A reply is slow if it took more than four times the baseline's p99, and more than a millisecond longer: a
+reply within the margin of p99.9 on a fast server is not slow."""
 
 _Thirds = tuple[SecondlyHistograms, SecondlyHistograms]
 
@@ -27,14 +27,14 @@ NO_HISTOGRAM = SecondlyHistograms.from_mappings([])
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class MeasuredRun:
-    """The part of a run that gates are computed from.
+    """The part of a run from which gates are computed.
 
     Args:
         histograms: second by second, by tag of `loadtest.statistics.margins.TAGS`: after the warm-up, those
             of `connect` over the whole run. A tag may be missing.
-        losses: connections lost, without those that drills caused.
-        session_hours: time that sessions were up, in hours, 0 or more.
-        closed_load: whether replies hold requests back: closed arrivals, or a limit on requests in flight.
+        losses: lost connections, without those that drills caused.
+        session_hours: time for which sessions were up, in hours, 0 or more.
+        closed_load: whether requests wait for replies: closed arrivals, or a limit on requests in flight.
             Only then `response p99` is judged.
         row_s: seconds per row of the histograms: more than one in runs of many hours.
     """
@@ -66,7 +66,7 @@ def value(gate: Gate, run: MeasuredRun) -> float | None:
 
     Returns:
         ln(µs) of a quantile, ln(last third / first third) of the drift, losses per session-hour; None for
-        slow replies, which are slow only beside a baseline.
+        slow replies, which are defined only beside a baseline.
     """
     if gate.kind is GateKind.LOSSES:
         return run.losses / run.session_hours if run.session_hours > 0 else None
@@ -80,7 +80,7 @@ def value(gate: Gate, run: MeasuredRun) -> float | None:
 
 
 def shown(gate: Gate, found: float | None) -> float | None:
-    """Return a value as files and people know it: µs, ratio (drift: 0.05 is +5%), losses per hour."""
+    """Return a value in the units of files and reports: µs, ratio (drift: 0.05 is +5%), losses per hour."""
     if found is None or gate.kind.counted:
         return found
     return math.exp(found) if gate.kind is GateKind.QUANTILE else math.expm1(found)

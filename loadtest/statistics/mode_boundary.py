@@ -1,11 +1,12 @@
-"""A quantile between two groups of replies: fast and slow ones, cached or not.
+"""A quantile between two groups of replies: fast and slow ones, for example cached or not.
 
 Where half of the replies take 2 ms and half 40 ms, the median is 2 ms in one run and 40 ms in the next, by
-chance, and no number of runs settles it. What can be compared is the share of the slow group.
+chance, and no number of runs settles it. The share of the slow group can be compared instead.
 
-A gap is a stretch around the quantile's rank, within three sampling errors of a run, that holds hardly any
+A gap is a stretch around the quantile's rank, within three sampling errors of a run, that contains hardly any
 values and is much wider than the margin, with far more values on either side within its own width (in ln).
-The last condition tells a gap from a tail that thins out: beyond every stretch of a tail there is less still.
+The last condition distinguishes a gap from a thinning tail: beyond every stretch of a tail there is less
+still.
 """
 
 import math
@@ -93,7 +94,7 @@ def gap_at(runs: Sequence[SecondlyHistograms], quantile: float, margin_ln: float
 def _within_runs(runs: Sequence[SecondlyHistograms], quantile: float, gap: Gap) -> bool:
     """Whether half of the runs have both groups, on either side of the quantile within sampling errors.
 
-    Otherwise the groups are runs, not replies: each run has its own quantile, and they differ.
+    Otherwise the groups consist of runs, not replies: each run has its own quantile, and they differ.
     """
     found = 0
     for run in runs:

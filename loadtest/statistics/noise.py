@@ -1,16 +1,16 @@
 """How much a gate's value differs from run to run of the same server: assumed, or measured over earlier runs.
 
 The history is all earlier fit runs of a plan, of any revision, on the same kind of machine. Change points
-(`loadtest.statistics.changes`) split a gate's series into segments of one level; the noise is what is left
+(`loadtest.statistics.changes`) split a gate's series into segments of one level. The noise is the deviation
 around the segments' means, with runs - segments degrees of freedom.
 
 Runs of one day resemble each other: the machine's neighbours, its temperature, a kernel. Where three days or
 more have two runs or more each, a one-way analysis of variance divides the noise into the part within a day
 and the part between days (Searle, Casella and McCulloch, "Variance Components", 1992, section 3.6), with
 Satterthwaite's (1946) freedom. The segments are then those of the days' means: days can be exchanged, runs of
-different days cannot, and change points among runs would take each unusual day for a level of its own. A pair
-made on one day has only the former part. Without that, such a pair is given the noise of all runs, which is
-no less; a pair of different days needs runs of eight different days.
+different days cannot, and change points among runs would treat each unusual day as a new level. A pair made
+on one day has only the part within a day. If the parts are unknown, such a pair gets the noise of all runs,
+which is no less; a pair of different days needs runs of eight different days.
 """
 
 import math
@@ -29,8 +29,8 @@ from loadtest.statistics.quantiles import Floats
 MIN_RUNS = 8
 _MIN_REPEATED_DAYS = 3
 _SEGMENT_ERROR = 0.01
-"""Level of a change point here. Splits that chance makes leave too little noise; a change that is not found
-leaves too much, which is safe."""
+"""Level of a change point here. Splits made by chance leave too little noise; an undetected change leaves too
+much, which is safe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +51,8 @@ class Noise:
     """The deviation of one gate's value from run to run.
 
     Args:
-        assumed_ratio: standard deviation that is assumed where nothing is measured, in ln units.
-        runs: how many earlier runs it was measured over; 0 if it is assumed.
+        assumed_ratio: standard deviation assumed where nothing is measured, in ln units.
+        runs: number of earlier runs it was measured over; 0 if it is assumed.
         same_day: variance of one run of a pair made on one day; None if it is assumed.
         other_day: variance of one run of a pair made on different days; None if it is assumed.
     """
@@ -72,14 +72,14 @@ class Noise:
         return measured or Spread(self.assumed_ratio**2, math.inf)
 
     def text(self, *, same_day: bool) -> str:
-        """Describe it: `run-to-run noise of 5%, assumed`."""
+        """Describe the noise: `run-to-run noise of 5%, assumed`."""
         deviation = math.sqrt(self.of_pair(same_day=same_day).variance)
         source = "assumed" if self.assumed(same_day=same_day) else f"measured over {self.runs} runs"
         return f"run-to-run noise of {100 * deviation:.2g}%, {source}"
 
 
 def assumed_noise(gate: Gate) -> Noise:
-    """Return the noise that is assumed for a gate until it is measured."""
+    """Return the assumed noise of a gate, for use until it is measured."""
     return Noise(assumed_ratio=gate.assumed_ratio)
 
 

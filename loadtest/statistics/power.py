@@ -1,12 +1,12 @@
-"""Power of a planned comparison, computed before an hour is spent on runs: what would PASS, what would FAIL.
+"""The power of a planned comparison, computed before any run: which changes would PASS, which would FAIL.
 
-Most releases change nothing, and should PASS: the upper bound must lie below the margin. If the mean change
+Most releases change nothing, and should PASS: the upper bound must be below the margin. If the mean change
 has the deviation s, this happens with a probability of 80% when (t(95%) + t(80%)) s is at most
 ln(1 + margin), the usual sample size formula (Chow, Shao and Wang, "Sample Size Calculations", 2003,
 section 3.2). A change FAILs with 80% when it is beyond the margin by (t(1 - 5% / gates) + t(80%)) s. A
-pair's variance is twice a run's. A run's is the run-to-run noise, which more pairs average out but longer
-runs do not, plus the sampling error of its seconds, which both reduce. Slow replies and losses are simulated
-(`loadtest.statistics.rate_power`). Looks in between cost little and are left out.
+pair's variance is twice a run's. A run's variance is the run-to-run noise, which more pairs average out but
+longer runs do not, plus the sampling error of its seconds, which both reduce. Slow replies and losses are
+simulated (`loadtest.statistics.rate_power`). Early looks cost little and are ignored.
 """
 
 import math
@@ -30,10 +30,10 @@ from loadtest.statistics.time_changes import CAUTION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Power:
-    """What a plan can tell at one gate, and what to change if it is too little.
+    """The power of a plan at one gate, and the changes needed if it is too low.
 
-    Margins and changes are in the gate's unit: shares of the baseline, of slow replies shares of all replies,
-    of losses losses per session-hour.
+    Margins and changes are in the gate's unit: shares of the baseline; for slow replies, shares of all
+    replies; for losses, losses per session-hour.
 
     Args:
         gate: the gate.
@@ -42,9 +42,9 @@ class Power:
         fails_from: the smallest change that this plan would FAIL 4 times in 5.
         feasible: whether the margin is large enough that an unchanged server would PASS 4 times in 5.
         baseline_us: the quantile; None if it is not known, and then the margin is the relative one only.
-        pairs_needed: how many pairs of this duration would do; None if feasible or above 1000.
-        duration_s_needed: how long runs must be with this number of pairs; None if feasible, if no duration
-            would do, or if the sampling error is not known.
+        pairs_needed: number of pairs of this duration that would be enough; None if feasible or above 1000.
+        duration_s_needed: length of the runs that would be enough with this number of pairs; None if
+            feasible, if no duration is enough, or if the sampling error is not known.
     """
 
     gate: Gate
@@ -69,7 +69,7 @@ class Power:
 
 
 def detectable(found: Sequence[Power]) -> str:
-    """Return in one line what these settings can detect; empty if nothing is forecast."""
+    """Return one line with the changes that these settings can detect; empty if nothing is forecast."""
     changes = ", ".join(one.detects for one in found if math.isfinite(one.fails_from))
     return f"a change this large is found with 80% probability: {changes}" if changes else ""
 
@@ -88,14 +88,14 @@ def power_of_gates(
     baseline: MeasuredRun | None,
     noise: Mapping[str, Noise],
 ) -> list[Power]:
-    """Return what a plan can tell at each gate of which this can be foretold.
+    """Return the power of a plan at each gate for which it can be forecast.
 
     Args:
         gates: gates with the margins in force.
         pairs: planned number of pairs.
         duration_s: planned duration of each run without its warm-up, in seconds.
         baseline: an earlier run under the same load; without one, only the gates that every run is judged by
-            are foretold.
+            are forecast.
         noise: run-to-run noise by gate name; assumed where it is missing.
     """
     rng = np.random.default_rng(0)
@@ -115,7 +115,7 @@ def power_of_gates(
 
 
 def _foreseeable(gate: Gate, baseline: MeasuredRun | None, pairs: int) -> bool:
-    """Whether a forecast of the gate can be made from an earlier run, or none."""
+    """Whether the gate's power can be forecast from an earlier run, or without one."""
     if gate.required or baseline is None:
         return gate.required
     if gate.kind.counted:
@@ -134,16 +134,16 @@ def power_of(
     noise: Noise | None = None,
     gates: int = len(GATES),
 ) -> Power:
-    """Return whether a plan can judge a gate.
+    """Return the power of a plan at one gate.
 
     Args:
         gate: the gate with its margin. Slow replies and losses need a baseline.
-        pairs: planned number of pairs, at least 1; of slow replies and losses `MIN_UNITS`.
+        pairs: planned number of pairs, at least 1; for slow replies and losses at least `MIN_UNITS`.
         duration_s: planned duration of each run in seconds, above 0.
         rng: source of the bootstrap's randomness.
         baseline: an earlier run under the same load; without it only the relative margin and noise count.
         noise: the gate's run-to-run noise; assumed if None.
-        gates: how many gates are judged together.
+        gates: number of gates judged together.
     """
     noise = noise or assumed_noise(gate)
     if gate.kind.counted:
@@ -188,7 +188,7 @@ def _student(pairs: int, noise: Spread, share: float) -> float:
 
 
 def _reach(pairs: int, noise: Spread, error: float) -> float:
-    """Return how many deviations of a pair lie between the estimate and what is told from it 4 times in 5."""
+    """Return the distance from estimate to conclusion for a power of 80%, in deviations of a pair."""
     return (_student(pairs, noise, 1 - error) + _student(pairs, noise, CHANCE)) / math.sqrt(pairs)
 
 
@@ -207,7 +207,7 @@ def _duration_s_needed(pairs: int, margin: float, sampling: float, noise: Spread
 def _power_of_rate(
     gate: Gate, baseline: MeasuredRun, *, pairs: int, duration_s: float, noise: Noise, gates: int
 ) -> Power:
-    """Return the power of a gate on events that come singly, at the baseline's own rate."""
+    """Return the power of a gate on independent events, at the baseline's own rate."""
     rate, a_second = _rate(gate, baseline)
     absolute = gate.margin.absolute_ratio if gate.kind is GateKind.SLOW else gate.margin.absolute_per_h
     margin = max(absolute, gate.margin.relative_ratio * rate)

@@ -106,7 +106,7 @@ class SecondlyHistograms:
         return float(ln_inside(near, bucket_widths_us(near), np.array([near.size - 1]), share)[0])
 
     def count_above(self, limit_us: float) -> int:
-        """Return how many values are above a limit; those of the limit's own bucket are not."""
+        """Return the number of values above a limit, without those in the limit's own bucket."""
         bucket = int(np.searchsorted(self.values_us, limit_us, side="right"))
         return self.samples - (int(self._cumulative[bucket - 1]) if bucket else 0)
 

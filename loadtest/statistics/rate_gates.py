@@ -100,8 +100,8 @@ def _judged_rate(
 def _left_out(gate: Gate, task: GateTask, rates: Rates, *, of: str) -> str:
     """Return what a gate that did not PASS would have needed; empty if it is open.
 
-    It is left out if so few pairs could not PASS without any event; and, unless later looks may have enough,
-    if it would PASS but for the assumption that events come in clusters.
+    It is left out if this many pairs could not PASS even without any event. It is also left out if it would
+    PASS without the assumption that events come in clusters, unless later looks may have enough.
     """
     units, singly = len(task.units), replace(rates, cluster=1.0)
     last = max(units, *(task.levels.looks or (0,)))
@@ -112,10 +112,10 @@ def _left_out(gate: Gate, task: GateTask, rates: Rates, *, of: str) -> str:
     planned = min(rates.baseline_exposure, rates.candidate_exposure) * last / units
     passes_singly = rate_bounds(singly, gate, task.levels, units).decision is Ruling.PASS
     if needed[0] > planned:
-        return f"needs {needed[0]:,.0f} {of} a side"
+        return f"needs {needed[0]:,.0f} {of} per side"
     if passes_singly and (needed[1] > planned or units == last):
-        least = f"{needed[1]:,.0f} {of} a side or more"
-        return f"unchanged if events come singly; where {CLUSTER:.0f} come at once, it takes {least}"
+        least = f"{needed[1]:,.0f} {of} per side"
+        return f"unchanged if events occur one at a time; if {CLUSTER:.0f} occur at once, needs {least}"
     return ""
 
 
@@ -124,7 +124,7 @@ def _absolute(gate: Gate) -> float:
 
 
 def rate_bounds(rates: Rates, gate: Gate, levels: Levels, units: int) -> Bounds:
-    """Return the bounds of a rate's change; by ratio where the relative margin is the larger one."""
+    """Return the bounds of a rate's change; by ratio if the relative margin is the larger one."""
     absolute, relative = _absolute(gate), gate.margin.relative_ratio * rates.baseline
     bounds_of = rates.relative_bounds if relative > absolute else rates.difference_bounds
     low, high = bounds_of(low_level=levels.to_fail(units), high_level=levels.to_pass(units))

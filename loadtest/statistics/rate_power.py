@@ -1,8 +1,8 @@
-"""Power of a planned comparison at the gates on counted events, by simulation.
+"""The power of a planned comparison at the gates on counted events, by simulation.
 
-The margin depends on the events that the baseline will have, and the bounds on how much runs will differ, so
-that no formula in the expected numbers comes true. Instead the gate itself judges made-up runs with events
-that come singly; clusters need more.
+The margin depends on the number of events in the baseline, and the bounds on how much runs differ, so no
+formula in the expected numbers is accurate. Instead the gate judges simulated runs with independent events;
+clusters need more.
 """
 
 import math
@@ -19,16 +19,16 @@ from loadtest.statistics.rate_gates import rate_bounds
 from loadtest.statistics.rule import MAX_PAIRS, Levels
 
 CHANCE = 0.8
-"""How often what is promised should come true."""
+"""Required probability of the forecast result."""
 
 _DRAWS = 200
-"""Made-up comparisons: enough to tell 80% from 72%."""
+"""Number of simulated comparisons: enough to distinguish 80% from 72%."""
 
 _STEPS = 7
-"""Halvings of an interval: to a hundredth."""
+"""Halvings of an interval, to a hundredth of its length."""
 
 _MOST_TIMES = 1_000.0
-"""Times the margin; whatever more would be seen is not said."""
+"""Largest change searched for, as a multiple of the margin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,11 @@ class RatePlan:
     """Pairs of runs with events at a rate of the baseline.
 
     Args:
-        gate: on slow replies or losses.
+        gate: a gate on slow replies or losses.
         rate: events per exposure, 0 or more.
-        exposure: of each run: replies, or session-hours.
-        pairs: how many, `MIN_UNITS` or more.
-        gates: how many gates are judged together.
+        exposure: exposure of each run: replies, or session-hours.
+        pairs: number of pairs, `MIN_UNITS` or more.
+        gates: number of gates judged together.
     """
 
     gate: Gate
@@ -56,7 +56,7 @@ class RatePlan:
 
 @lru_cache(maxsize=64)
 def pairs_to_pass(plan: RatePlan) -> int | None:
-    """Return how many pairs would be enough for `passes`, None if not even `MAX_PAIRS` would."""
+    """Return the number of pairs that would be enough for `passes`, None if not even `MAX_PAIRS` would."""
     if not replace(plan, pairs=MAX_PAIRS).passes():
         return None
     later = range(plan.pairs + 1, MAX_PAIRS + 1)
@@ -80,7 +80,7 @@ def fails_from(plan: RatePlan, margin: float) -> float:
 
 
 def _share(plan: RatePlan, change: float, ruling: Ruling) -> float:
-    """Return how often such a change of the rate is judged so."""
+    """Return the share of simulated comparisons with this change that get this decision."""
     if plan.exposure <= 0:
         return 0.0
     rng, levels = np.random.default_rng(0), Levels(looks=None, gates=plan.gates)

@@ -14,7 +14,7 @@ from loadtest.ruling import Ruling
 from loadtest.statistics.sequential import ERROR, nominal_level
 
 MIN_UNITS = 4
-"""Fewer units say too little about their own spread: noise of earlier runs, or an assumed one, is used."""
+"""With fewer units, their own spread is too uncertain: measured or assumed run-to-run noise is used."""
 
 MAX_PAIRS = 1_000
 """A thousand pairs of one-minute runs take more than a day."""
@@ -26,7 +26,7 @@ class Levels:
 
     Args:
         looks: numbers of units at which a duel looks; None for a single look.
-        gates: how many gates are judged together, 1 or more.
+        gates: number of gates judged together, 1 or more.
     """
 
     looks: tuple[int, ...] | None
@@ -55,7 +55,7 @@ class Levels:
         return [later for later in (*planned, *beyond) if later >= MIN_UNITS]
 
     def at(self, units: int) -> "Levels":
-        """Return the levels for that many units, which may be more than were planned."""
+        """Return the levels for this many units, which may be more than planned."""
         return self if self.looks is None or units <= self.looks[-1] else Levels(None, self.gates)
 
     def _level(self, units: int, error: float) -> float:
@@ -81,11 +81,11 @@ class Bounds:
 
 
 def more_units(at: Callable[[int], Bounds], units: int, levels: Levels) -> int | None:
-    """Return how many more units would settle a gate, None if even a thousand would not.
+    """Return the number of further units that would settle a gate, None if even a thousand would not.
 
     Args:
-        at: the bounds if that many units show the same as these.
-        units: how many there are.
+        at: returns the bounds for a number of units with the same results as these.
+        units: number of units so far.
         levels: levels of the gate.
     """
     later = levels.later(units)
@@ -97,7 +97,7 @@ def more_units(at: Callable[[int], Bounds], units: int, levels: Levels) -> int |
     if not beyond or at(beyond[-1]).decision is Ruling.INCONCLUSIVE:
         return None
     low, high = 0, len(beyond) - 1
-    while low < high:  # bounds only come closer as units are added
+    while low < high:  # more units only narrow the bounds
         middle = (low + high) // 2
         if at(beyond[middle]).decision is Ruling.INCONCLUSIVE:
             low = middle + 1

@@ -1,8 +1,8 @@
-"""Whether runs have what a gate needs, and if not, what is missing.
+"""Whether runs have the data that a gate needs, and if not, what is missing.
 
-Few runs: each has ten values beyond the quantile, so that no single one decides it, in ten seconds or more,
-which the bootstrap resamples. Four units or more: each run has one value beyond it, and each side ten,
-because the units' own spread tells how uncertain their quantiles are.
+Few units: each run needs ten values beyond the quantile, so that no single one decides it, in ten seconds or
+more, which the bootstrap resamples. Four units or more: each run needs one value beyond it, and each side
+ten, because the spread of the units shows how uncertain their quantiles are.
 """
 
 import math
@@ -16,28 +16,28 @@ from loadtest.statistics.rule import MIN_UNITS
 from loadtest.statistics.time_changes import Unit
 
 MIN_SECONDS = 10
-"""Seconds with values that a run needs to be judged by its own."""
+"""Seconds with values that a run needs to be judged alone."""
 
 
 def lack(gate: Gate, units: Sequence[Unit], *, planned: int = 0) -> str:
-    """Return what is missing for judging these units at a gate; empty if nothing is.
+    """Return what is missing to judge these units at a gate; empty if nothing is.
 
     Args:
         gate: the gate.
         units: the units so far.
-        planned: how many units there will be, if more: each as these are on average.
+        planned: planned number of units, if higher; further units count as the average of these.
     """
     planned = max(planned, len(units))
     pairs = [pair for unit in units for pair in unit]
     if not pairs:
-        return "there is no pair of runs to compare"
+        return "no pair of runs to compare"
     if gate.kind.counted and planned < MIN_UNITS:
-        return f"over {MIN_UNITS} pairs or more only"
+        return f"needs {MIN_UNITS} pairs or more"
     if gate.tag == "response" and not all(run.closed_load for pair in pairs for run in pair):
-        return "no message waits for another's reply"
+        return "open arrivals: no request waits for a reply"
     if gate.kind is GateKind.LOSSES:
         silent = any(run.session_hours <= 0 for pair in pairs for run in pair)
-        return "a run has no session that was up" if silent else ""
+        return "no session was established in one of the runs" if silent else ""
     if not any(run.histogram(gate.tag).samples for pair in pairs for run in pair):
         return f"no {gate.tag} samples"
     few = planned < MIN_UNITS
@@ -51,7 +51,7 @@ def lack(gate: Gate, units: Sequence[Unit], *, planned: int = 0) -> str:
 
 
 def least_samples(gate: Gate, *, pairs: int = 1, units: int = 1) -> int:
-    """Return the samples that each run needs for a gate if all runs of a plan have as many.
+    """Return the samples that each run needs for a gate if all runs of a plan have equally many.
 
     Args:
         gate: the gate.
@@ -63,11 +63,11 @@ def least_samples(gate: Gate, *, pairs: int = 1, units: int = 1) -> int:
 
 
 def lack_of_runs(gate: Gate, runs: Sequence[MeasuredRun], *, pairs: int = 1, units: int = 1) -> str:
-    """Return in a few words what the poorest of these runs lacks for a gate; empty if nothing.
+    """Return in a few words what these runs lack for a gate; empty if nothing.
 
     Args:
-        gate: the gate. Of those that count events, which no run is judged by alone, nothing is said.
-        runs: runs that a plan consists of, or a part of them.
+        gate: the gate. Always empty for gates that count events, because no run is judged by them alone.
+        runs: some or all runs of a plan.
         pairs, units: planned numbers, if all runs have as many samples as these.
     """
     least, few = least_samples(gate, pairs=pairs, units=units), units < MIN_UNITS
@@ -99,11 +99,11 @@ def _samples(gate: Gate, samples: int, least: int) -> str:
 
 
 def _side_lack(gate: Gate, pairs: Sequence[tuple[MeasuredRun, MeasuredRun]], *, times: float) -> str:
-    """Return what a side lacks over all its runs, if there will be so many times as many."""
+    """Return what a side lacks over all its runs, with `times` as many runs."""
     if gate.kind is GateKind.DRIFT:
         return ""
     for role, runs in zip(("baseline", "candidate"), zip(*pairs, strict=True), strict=True):
         samples = sum(run.histogram(gate.tag).samples for run in runs)
         if times * samples < gate.least_samples:
-            return f"the {role} has {_samples(gate, samples, gate.least_samples)} over all its runs"
+            return f"the {role} has {_samples(gate, samples, gate.least_samples)} in total"
     return ""

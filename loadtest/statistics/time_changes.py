@@ -2,7 +2,7 @@
 
 The estimate is the mean over the units of d = value(candidate) - value(baseline), in ln. With four or more
 units, their own spread gives Student's t, which is valid whatever makes runs differ. With fewer, that spread
-says too little, and each run's variance is taken from elsewhere:
+is too uncertain, and each run's variance comes from elsewhere:
 
     measured noise  the larger of the noise over earlier runs, which includes their sampling error, and the
                     block bootstrap of the run itself
@@ -38,7 +38,7 @@ class TimeChange:
 
     Args:
         difference: mean of candidate - baseline, in ln.
-        units: how many there are.
+        units: number of units.
         spread: variance of the mean difference and its freedom.
         cautious: the same for the lower bound.
     """
@@ -49,7 +49,7 @@ class TimeChange:
     cautious: Spread
 
     def bounds(self, margin: float, levels: Levels, *, cautiously: bool = True) -> Bounds:
-        """Return the bounds for the units there are.
+        """Return the bounds for the current units.
 
         Args:
             margin: in ln.
@@ -65,7 +65,7 @@ class TimeChange:
         )
 
     def bounds_at(self, units: int, margin: float, levels: Levels) -> Bounds:
-        """Return the bounds if so many units, `MIN_UNITS` or more, show the same mean and spread."""
+        """Return the bounds for this many units (at least `MIN_UNITS`) with the same mean and spread."""
         spread = Spread(self.spread.variance * self.units / units, units - 1)
         levels = levels.at(units)
         return Bounds(
@@ -130,7 +130,7 @@ def _known(gate: Gate, run: MeasuredRun) -> float:
 
 
 def _sampling(gate: Gate, run: MeasuredRun, rng: np.random.Generator, resamples: int) -> Spread:
-    """Return the spread of a run's value that comes from its own seconds."""
+    """Return the spread of a run's value that comes from the run's own seconds."""
     parts = run.thirds(gate.tag) if gate.kind is GateKind.DRIFT else (run.histogram(gate.tag),)
     return joined([sampling_spread(part, gate.quantile, rng=rng, resamples=resamples) for part in parts])
 
@@ -139,14 +139,14 @@ def _mean_spread(own: Sequence[Sequence[Spread]], noise: Noise, *, same_day: boo
     """Return the spread of the mean difference over few units.
 
     Args:
-        own: per unit, the sampling spread of each run: of its pairs, baseline and candidate in turn.
+        own: per unit, the sampling spread of each run: for each pair, baseline, then candidate.
         noise: noise of one run.
-        factor: by which an assumed deviation is multiplied.
+        factor: factor on an assumed deviation.
     """
     between = noise.of_pair(same_day=same_day)
     assumed = noise.assumed(same_day=same_day)
     parts: list[Spread] = []
-    shared = 0.0  # how often the run-to-run variance counts; it is one estimate for all runs
+    shared = 0.0  # factor of the run-to-run variance, which is one estimate for all runs
     for unit in own:
         weight = 1.0 / len(own) ** 2
         for side in (unit[::2], unit[1::2]):

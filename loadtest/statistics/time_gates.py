@@ -1,4 +1,4 @@
-"""Gates on times: quantiles, the drift, and the share of a slow group where a quantile cannot settle."""
+"""Gates on times: quantiles, the drift, and the share of a slow group where a quantile cannot decide."""
 
 import math
 from collections.abc import Sequence
@@ -67,7 +67,7 @@ def judge_drift(gate: Gate, task: GateTask) -> Comparison:
 def _judged_trend_of_shares(gate: Gate, task: GateTask, found: Comparison, gap: Gap) -> Comparison:
     """Return the comparison of how much the slower group grew from the first to the last third of the runs.
 
-    The medians of the thirds jump between the groups by chance, or because ever more replies are slow.
+    The medians of the thirds jump between the groups by chance, or because more and more replies are slow.
     """
     reason = _groups(gate, gap)
     if task.few:
@@ -152,14 +152,14 @@ def _groups(gate: Gate, gap: Gap) -> str:
 def _judged_groups(gate: Gate, task: GateTask, found: Comparison, gap: Gap) -> Comparison:
     """Return the comparison of two groups of replies: the share of the slower, and the times within each.
 
-    Equal shares are no PASS if a group itself became slower. A FAIL of any of the three is one of the gate,
-    so they share its error: half is the share's, a quarter each group's.
+    Equal shares are not enough for a PASS if a group itself became slower. A FAIL of any of the three fails
+    the gate, so they share its error: half goes to the share, a quarter to each group.
     """
     found = replace(found, between_us=(gap.below_us, gap.above_us), more_pairs=None)
     if task.few:
         # The quantile jumps from run to run, whatever the noise of other gates: worse is not yet a FAIL.
         worse = found.change_ratio is not None and found.change_ratio > (found.margin_ratio or 0.0)
-        reason = f"{_groups(gate, gap)}: {MIN_UNITS} pairs or more compare the share of each"
+        reason = f"{_groups(gate, gap)}: compare the share of each group with {MIN_UNITS} pairs or more"
         return replace(found, decision=Ruling.INCONCLUSIVE, suspect=worse, reason=reason)
     levels = replace(task.levels, gates=2 * task.levels.gates)
     margin = gate.margin.relative_ratio * (1 - gate.quantile)
@@ -192,7 +192,7 @@ def _judged_groups(gate: Gate, task: GateTask, found: Comparison, gap: Gap) -> C
 
 
 def _shares_above(gate: Gate, task: GateTask, limit_us: float, side: int) -> list[float]:
-    """Return the share of replies above a limit of each unit, the mean over its runs."""
+    """Return the share of replies above a limit in each unit, as the mean over its runs."""
     units = [[pair[side].histogram(gate.tag) for pair in unit] for unit in task.units]
     return [math.fsum(run.count_above(limit_us) / run.samples for run in unit) / len(unit) for unit in units]
 
@@ -232,4 +232,4 @@ def _time_reason(bounds: Bounds, *, noise: str, suspect: bool, more: int | None)
     if bounds.decision is not Ruling.INCONCLUSIVE:
         return seen
     seen = f"{seen}, {noise}" if noise else seen
-    return f"{seen}: suspect, a duel can tell" if suspect else f"{seen}{remedy(more, bounds)}"
+    return f"{seen}: suspect, run a duel to decide" if suspect else f"{seen}{remedy(more, bounds)}"

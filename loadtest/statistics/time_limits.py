@@ -1,10 +1,10 @@
 """Limits on a run's times: `p99=200ms`, `resume.p95=1s`, `push_gap=5s`.
 
-A limit needs no baseline: it says what is too slow for your users. Each belongs to the item whose question it
-answers: `connect.pNN` to connect, `resume.pNN` and `outage.pNN` to reconnect, `push_gap` (the longest one) to
-messaging, `pNN` (service time), `response.pNN` and `first_part.pNN` to latency. There are none by default.
+A limit needs no baseline: it says what is too slow for your users. Each belongs to one item: `connect.pNN` to
+connect, `resume.pNN` and `outage.pNN` to reconnect, `push_gap` (the longest one) to messaging, and `pNN`
+(service time), `response.pNN` and `first_part.pNN` to latency. There are none by default.
 
-When a quantile is too far out for the samples of a run, see `broken_beyond_chance`. Reading histograms does
+For a quantile that is too far out for a run's samples, see `broken_beyond_chance`. Reading histograms does
 not belong here; `loadtest.verdict.limits` judges.
 """
 
@@ -20,7 +20,7 @@ _OPTION: Final = "--ws-limit"
 
 LEAST_MS: Final = 0.001
 MOST_MS: Final = 3_600_000.0
-"""The range of the histograms, 1 µs to one hour: what lies beyond could not be told from its ends."""
+"""The range of the histograms, 1 µs to one hour: values beyond it are clamped to its ends."""
 
 MAX_CHANCE: Final = 0.001
 """How unlikely the late samples of a short run must be if the limit were met: one run in a thousand, because
@@ -55,13 +55,13 @@ _NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class TimeLimit:
-    """The longest time that a quantile of a tag may have.
+    """An upper limit on a quantile of a tag.
 
     Args:
-        name: as it is given and stored: `p99`, `resume.p95`, `push_gap`.
+        name: the name in options and files: `p99`, `resume.p95`, `push_gap`.
         limit_ms: in milliseconds.
-        tag: tag in the interval log; of requests of one name that of all round trips.
-        quantile: in (0, 1); 1 for the longest of all.
+        tag: tag in the interval log; for requests of one name, the tag of all round trips.
+        quantile: in (0, 1); 1 for the maximum.
         of: name of the requests; empty for all.
     """
 
@@ -83,24 +83,24 @@ class TimeLimit:
 
     @property
     def label(self) -> str:
-        """What is limited, for people: `service p99`, `resume p95`, `longest push gap`."""
+        """What is limited, in readable form: `service p99`, `resume p95`, `longest push gap`."""
         if self.quantile == 1:
             return "longest push gap"
         return f"{self.of or self.tag} p{100 * self.quantile:.6g}"
 
     @property
     def least_samples(self) -> int:
-        """Samples a run needs: ten beyond the quantile, so that no single one decides it; 1 for a maximum."""
+        """Samples a run needs: ten beyond the quantile, so that no single one decides; 1 for a maximum."""
         if self.quantile == 1:
             return 1
         return math.ceil(round(10 / min(self.quantile, 1 - self.quantile), 6))
 
     def broken_beyond_chance(self, above: int, samples: int) -> bool:
-        """Whether so many samples above the limit show it to be broken, although a run has too few samples.
+        """Whether a limit is certainly broken, although a run has too few samples for the quantile.
 
-        Where the quantile meets its limit, a sample is above it with a probability of at most 1 - quantile.
-        If even then so many would be above in one run of a thousand or fewer, the limit is broken: 3 of 3
-        samples of a p95, 10 of 10 of a p50.
+        If the quantile just meets its limit, a sample is above it with a probability of at most 1 - quantile.
+        If at most one run in a thousand would then have this many samples above, the limit is broken: for
+        example 3 of 3 samples of a p95, 10 of 10 of a p50.
 
         Args:
             above: samples above the limit.
@@ -111,7 +111,7 @@ class TimeLimit:
         )
 
     def __str__(self) -> str:
-        """Return the limit as the option takes it."""
+        """Return the limit in the option's form."""
         return f"{self.name}={_time_text(self.limit_ms)}"
 
 
@@ -129,13 +129,13 @@ def parse_limits(given: Iterable[object], *, option: str = _OPTION) -> tuple[Tim
     for part in _parts(given, option):
         limit = _limit(part, option)
         if limit.name in limits:
-            raise InvalidSetting(option, part, f"must have one time for {limit.name}")
+            raise InvalidSetting(option, part, f"must set {limit.name} only once")
         limits[limit.name] = limit
     return tuple(limits.values())
 
 
 def _parts(given: Iterable[object], option: str) -> Iterator[str]:
-    """Yield each limit as the option takes it."""
+    """Yield each limit in the option's form."""
     for one in given:
         text = "=".join(map(str, one)) if isinstance(one, tuple) else str(one)
         parts = list(filter(None, map(str.strip, text.split(","))))
@@ -160,7 +160,7 @@ def _limit(part: str, option: str) -> TimeLimit:
 
 
 def _named(name: str) -> tuple[str, str, float, str] | None:
-    """Return a limit's name in its one spelling, its tag, its quantile and the name of the requests.
+    """Return a limit's normalised name, its tag, its quantile and the name of the requests.
 
     None for an unknown name.
     """
@@ -179,7 +179,7 @@ def _time_ms(time: str, part: str, option: str) -> float:
     match = _TIME.fullmatch(time)
     if match is None:
         if _OTHER_UNIT.fullmatch(time):
-            raise InvalidSetting(option, part, "unit must be us, ms or s, in small letters")
+            raise InvalidSetting(option, part, "unit must be us, ms or s, in lower case")
         raise InvalidSetting(option, part, f"must be {_EXAMPLE}")
     time_ms = round(float(match[1]) * _UNITS[match[2]], _DIGITS)
     if not LEAST_MS <= time_ms <= MOST_MS:
@@ -188,15 +188,15 @@ def _time_ms(time: str, part: str, option: str) -> float:
 
 
 def _time_text(time_ms: float) -> str:
-    """Return a time as the option takes it, in its largest unit of which it has one or more."""
+    """Return a time in the option's form, in its largest unit with a value of at least 1."""
     unit = "s" if time_ms >= _UNITS["s"] else "ms" if time_ms >= 1 else "us"
     return f"{round(time_ms / _UNITS[unit], _DIGITS + 3):.15g}{unit}"
 
 
 def _tail(least: int, trials: int, chance: float) -> float:
-    """Return the probability of at least so many successes, more than are expected (binomial distribution).
+    """Return the probability of at least `least` successes, more than expected (binomial distribution).
 
-    Plain arithmetic: whoever reads a setting needs this module, and importing scipy takes half a second.
+    Plain arithmetic: all settings need this module, and importing scipy takes half a second.
     """
     ln_ways = math.lgamma(trials + 1) - math.lgamma(least + 1) - math.lgamma(trials - least + 1)
     term = math.exp(ln_ways + least * math.log(chance) + (trials - least) * math.log1p(-chance))
@@ -210,7 +210,7 @@ def _tail(least: int, trials: int, chance: float) -> float:
 
 
 def stored(limits: Iterable[TimeLimit]) -> dict[str, float]:
-    """Return the limits in milliseconds by name, as files store them."""
+    """Return the limits in milliseconds by name, in the form in which files store them."""
     return {limit.name: limit.limit_ms for limit in limits}
 
 

@@ -787,7 +787,8 @@ COMMAND_OUTPUTS = {
         ["2026-11-23 14:00:09,000 - a - ERROR - two"],
         0,
         2,
-        "the command ended 0 s after its start; run again, its output did not reach back to that time",
+        "the command ended 0 s after its start; "
+        "when run again after the run, its output did not go back to that time",
     ),
     "reaches back": (
         ["2026-11-23 14:00:01,000 - a - ERROR - one"],
@@ -811,7 +812,7 @@ COMMAND_OUTPUTS = {
         ["2026-11-23 14:00:01 - a - ERROR - two"],
         0,
         2,
-        "run again, its output did not reach back to that time",
+        "when run again after the run, its output did not go back to that time",
     ),
     "has no times": (["ERROR:    one"], ["ERROR:    one", "ERROR:    two"], 0, 2, ""),
     "fails": (
@@ -940,11 +941,11 @@ def test_a_worker_says_that_a_mistake_is_the_users(results: Path) -> None:
     ("worker", "own", "closed", "said"),
     [
         ("host_1", "", False, ""),
-        ("host_1_run-a", "", False, "started by another master"),
+        ("host_1_run-a", "", False, "another master started"),
         ("host_1_run-a", "a", True, ""),
         ("host_1_run-a", "a", False, ""),
-        ("host_1_run-b", "a", False, "started by another master"),
-        ("host_1", "a", True, "only the workers that it has started itself"),
+        ("host_1_run-b", "a", False, "another master started"),
+        ("host_1", "a", True, "only the workers that it started"),
         ("host_1", "a", False, ""),  # the address was given, so that others may join
     ],
 )
@@ -1031,7 +1032,7 @@ def test_a_worker_leaves_a_master_that_is_not_its_own(run: str | None, capsys: A
     with patch.object(WorkerRunner, "connect_to_master"), pytest.raises(SystemExit) as exit_:
         worker.connect_to_master()
     assert exit_.value.code == 2
-    assert "the master at 127.0.0.1:5557 is not the one that started this worker" in capsys.readouterr().err
+    assert "the master at 127.0.0.1:5557 did not start this worker" in capsys.readouterr().err
 
 
 PARSED = {
@@ -1179,7 +1180,7 @@ def test_a_headless_process_that_judged_nothing_fails(results: Path, caplog: Any
         environment.events.quitting.fire(environment=environment)
         assert environment.process_exit_code == code
     said = [one.getMessage() for one in caplog.records if one.levelname == "CRITICAL"]
-    assert said == ["the run did not begin before --run-time was over: nothing was judged"]
+    assert said == ["the run did not start before --run-time was over: nothing was judged"]
 
 
 def test_a_verdict_is_enough_for_an_exit_code(results: Path, caplog: Any) -> None:

@@ -118,7 +118,7 @@ def test_a_probe_speaks_the_dialect_of_a_locustfile(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("import nothing_of_this_name", "ModuleNotFoundError"),
-        ("", "must have a class that derives from loadtest.WebSocketUser, and has none"),
+        ("", "must define a subclass of loadtest.WebSocketUser (found none)"),
     ],
 )
 def test_a_probe_needs_a_user_class(tmp_path: Path, text: str, says: str) -> None:

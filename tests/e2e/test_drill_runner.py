@@ -24,7 +24,7 @@ from loadtest.scrubber import Secrets
 from loadtest.session.schedule import NS_PER_S
 from tests.support.children import is_running
 
-LEFT_OUT = "[further output is left out]\n"
+LEFT_OUT = "[output truncated]\n"
 
 
 class Drills:

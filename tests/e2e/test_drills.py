@@ -91,7 +91,7 @@ def test_its_losses_are_no_failures_of_locusts(runs: tuple[Finished, Finished]) 
     for finished in runs:
         (row,) = re.findall(r"^WS +loss +(\d+) +(\d+)\(", finished.output, re.MULTILINE)
         assert row == ("0", "0")
-        assert len(lines_with(finished, "drill 1 ends connections: ")) == 1
+        assert len(lines_with(finished, "drill 1 ended connections: ")) == 1
         assert not [line for line in lines_with(finished, " lost: ") if "WARNING" in line]
         assert sum(count for name, count in finished.counts.items() if name.startswith("losses.")) == SESSIONS
 

@@ -253,8 +253,8 @@ def test_constant_wait(echo: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--tags", "nothing"), "--tags and --exclude-tags must leave Habits one of its async tasks"),
-        (("--ws-arrivals", "closed"), "--ws-arrivals must not be closed beside a script"),
+        (("--tags", "nothing"), "--tags and --exclude-tags must leave Habits at least one async task"),
+        (("--ws-arrivals", "closed"), "--ws-arrivals must not be closed with a script"),
     ],
 )
 def test_what_is_refused(arguments: tuple[str, ...], says: str, echo: str, tmp_path: Path) -> None:

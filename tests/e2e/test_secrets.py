@@ -228,7 +228,7 @@ def test_debug_stays_usable(outcome: Outcome) -> None:
     output = outcome.texts["output"]
     assert "> Authorization: ***" in output
     assert "> X-Api-Key: ***" in output
-    assert "[the rest is left out]" in output
+    assert "[truncated]" in output
     assert "> GET /chat?" in output
 
 

@@ -263,7 +263,7 @@ def test_classes_that_disagree_on_the_run_are_refused(tmp_path: Path) -> None:
     with stranger("counting") as url:
         finished = run(url.replace("http://", "ws://"), tmp_path, text, seconds=6)
     assert finished.exit_code == 2, finished.output
-    assert "Chat and Market must have the same server_log_cmd: a run has one." in finished.output
+    assert "Chat and Market must have the same server_log_cmd: it applies" in finished.output
 
 
 def test_a_name_that_would_tear_the_records_is_refused(tmp_path: Path) -> None:
@@ -271,8 +271,8 @@ def test_a_name_that_would_tear_the_records_is_refused(tmp_path: Path) -> None:
     text = TWO.replace("{LIMITS}", "{}") + '\n\nSlashed = type("Chat/a", (Chat,), {})\nChat.sesions = 3\n'
     finished = run("ws://127.0.0.1:1", tmp_path, text, seconds=6)
     assert finished.exit_code == 2, finished.output
-    assert "the name of a user class must be an identifier" in finished.output
-    assert "Chat.sesions is no setting, and has no effect: is sessions meant?" in finished.output
+    assert "user class name must be an identifier" in finished.output
+    assert "Chat.sesions is not a setting and has no effect. Did you mean sessions?" in finished.output
 
 
 def test_a_class_that_got_no_user_is_told(tmp_path: Path) -> None:

@@ -165,9 +165,9 @@ def test_two_masters_on_one_machine(tmp_path: Path) -> None:
             goes_on.interrupt()
             finished = goes_on.wait()
     assert refused.exit_code == 2
-    where = f"Error: the master at 127.0.0.1:{address.port} refused this worker: it takes only the workers"
+    where = f"Error: the master at 127.0.0.1:{address.port} refused this worker: it accepts only the workers"
     assert where in refused.output
-    assert finished.output.count("it takes only the workers that it has started itself (--processes)") == 1
+    assert finished.output.count("it accepts only the workers that it started (--processes)") == 1
     assert [share["worker"] for share in finished.manifest["workers"]] == [0, 1], finished.output
     assert finished.manifest["missing_workers"] == []
     assert finished.counts["connect.established"] == 4

@@ -1,6 +1,6 @@
 "use strict";
 // Shows the page `websocket` in Locust's tab of that name, and links to it from the start page. Locust's own
-// elements stay as they are: these stand behind them.
+// elements are not changed: these are added after them.
 (() => {
   const frame = document.createElement("iframe");
   frame.src = "./websocket";

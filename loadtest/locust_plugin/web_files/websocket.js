@@ -1,5 +1,5 @@
 "use strict";
-// Draws what the server sends as text: nothing here makes markup of it.
+// Draws data from the server as text, never as markup.
 
 const EVERY_MS = 1000;
 const $ = (id) => document.getElementById(id);
@@ -39,7 +39,7 @@ function drawVerdict(run) {
 }
 
 function draw(run) {
-  const states = { running: "running", judging: "ended; the verdict is being made", over: "finished" };
+  const states = { running: "running", judging: "finished, making the verdict", over: "finished" };
   $("status").textContent =
     `Run ${run.run_id} against ${run.target}, revision ${run.revision}: ${states[run.state]}, ${run.clock}`;
   $("stop").hidden = run.state !== "running";
@@ -57,7 +57,7 @@ async function read(where) {
 }
 
 let drawn = "";
-let active = null; // whether a run goes on
+let active = null; // whether a run is in progress
 
 async function look() {
   document.documentElement.dataset.theme = localStorage.theme || "";
@@ -73,12 +73,12 @@ async function look() {
       if (going !== active) {
         $("form").hidden = going;
         if (!going && !document.body.classList.contains("framed")) await drawForm();
-        active = going; // only now: a form that did not come is asked for again
+        active = going; // only now: a form that could not be read is requested again
       }
     }
   } catch (error) {
     $("status").textContent = `Cannot reach Locust: ${error.message}`;
-    drawn = ""; // the next answer replaces this line, also if nothing has changed since
+    drawn = ""; // the next answer replaces this line, even if nothing has changed since
   }
   setTimeout(look, EVERY_MS);
 }
@@ -109,7 +109,7 @@ function fieldShown(field) {
 }
 
 const ALWAYS = new Set(["user_count", "spawn_rate", "host", "run_time"]);
-const shown = new Map(); // values when the form was drawn: those that did not change are not sent
+const shown = new Map(); // values when the form was drawn: unchanged ones are not sent
 
 async function drawForm() {
   const { groups, elsewhere } = await read("websocket/form");

@@ -37,7 +37,7 @@ def test_a_drill_without_moment_or_command_is_refused(text: str) -> None:
     """The error shows the form."""
     with pytest.raises(
         InvalidSetting,
-        match=r"^--ws-at must be SECONDS:COMMAND, without a unit, as in 60:'kubectl",
+        match=r"^--ws-at must be SECONDS:COMMAND, seconds without a unit, for example 60:'kubectl",
     ):
         parse_drills([text])
 

@@ -128,7 +128,7 @@ class TestPlan:
             ),
             ({"weights": {"close": 0.0}}, "must have a kind with a weight above 0"),
             ({"weights": {"close": 1e308, "fin": 1e308}}, "weight of close must be 0–1000000000"),
-            ({"weights": {}}, "For no drops use --ws-drop-every 0"),
+            ({"weights": {}}, "To turn drops off, use --ws-drop-every 0"),
         ],
     )
     def test_refused(self, changes: dict[str, Any], problem: str) -> None:

@@ -29,7 +29,8 @@ def test_what_one_class_sets_all_have() -> None:
 def test_a_run_has_one_value(attribute: str) -> None:
     """Two classes that set different ones are refused; the same one is fine."""
     one, other = {attribute: "a"}, {attribute: "b"}
-    problem = rf"^Chat and Market must have the same {attribute}: a run has one\. Give --ws-"
+    why = r"it applies to the whole run\. Set it with --ws-"
+    problem = rf"^Chat and Market must have the same {attribute}: {why}"
     with pytest.raises(UsageError, match=problem):
         agree({"Chat": values(**one), "Market": values(**other)})
     agree({"Chat": values(**one), "Market": values(**one)})
@@ -48,7 +49,7 @@ def test_a_ping_timeout_needs_pings() -> None:
 def test_names_that_no_class_statement_gives_are_refused(name: str) -> None:
     """A histogram's tag, a file's line and a table's cell would be torn by them."""
     check_names(["Chat", "Ünï_1", "A" * 100])
-    with pytest.raises(UsageError, match="the name of a user class must be an identifier") as refused:
+    with pytest.raises(UsageError, match="user class name must be an identifier") as refused:
         check_names(["Chat", name])
     assert str(refused.value).isprintable()
 
@@ -59,6 +60,6 @@ def test_attributes_that_are_nearly_settings_are_told() -> None:
     chat = type("Chat", (base,), {"sesions": 3, "rate": 2, "model": "x", "session": lambda self: None})
     child = type("Child", (chat,), {"warm_up_s": 3})
     assert list(misspelled(child, base)) == [
-        "Child.warm_up_s is no setting, and has no effect: is warmup_s meant?",
-        "Chat.sesions is no setting, and has no effect: is sessions meant?",
+        "Child.warm_up_s is not a setting and has no effect. Did you mean warmup_s?",
+        "Chat.sesions is not a setting and has no effect. Did you mean sessions?",
     ]

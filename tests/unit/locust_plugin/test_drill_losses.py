@@ -59,6 +59,6 @@ def test_a_drill_gives_one_line() -> None:
         return losses.lines(split_losses(losing(*lost), WINDOWS)[0])
 
     assert lines((9, "1012")) == []
-    assert lines((11, "1012"), (11, "1012"), (12, "eof")) == ["drill 1 ends connections: 1012 (2), FIN (1)"]
+    assert lines((11, "1012"), (11, "1012"), (12, "eof")) == ["drill 1 ended connections: 1012 (2), FIN (1)"]
     assert lines((13, "1012")) == []
-    assert lines((14, "1012"), (31, "reset")) == ["drill 2 ends connections: RST (1)"]
+    assert lines((14, "1012"), (31, "reset")) == ["drill 2 ended connections: RST (1)"]

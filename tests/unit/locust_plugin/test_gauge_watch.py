@@ -69,7 +69,7 @@ def test_a_wait_is_logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     assert caplog.messages == []
     watch(1, 5, 4, 1).finish()
     source = "http://127.0.0.1/metrics#up"
-    assert caplog.messages == [f"waiting up to 60 s for the server's gauge {source} to fall back to 1"]
+    assert caplog.messages == [f"waiting up to 60 s for the server's gauge {source} to return to 1"]
 
 
 def test_it_is_not_waited_for_without_end() -> None:

@@ -115,7 +115,7 @@ def test_a_function_that_stops_the_thread_is_named_once(
         assert told.wait(5)
     messages = [record.getMessage() for record in caplog.records if "fetch_token" in record.getMessage()]
     assert len(messages) == named
-    assert all("stopped Locust for 0." in message and "thread pool" in message for message in messages)
+    assert all("blocked Locust for 0." in message and "thread pool" in message for message in messages)
 
 
 def test_records_of_the_engines_thread_are_handled_in_this_one(calls: GeventCalls) -> None:

@@ -171,7 +171,7 @@ def test_unknown_fields_of_a_dialects_messages(tmp_path: Path) -> None:
 def test_unknown_placeholders(tmp_path: Path) -> None:
     """A place that nothing fills was sent as it is typed."""
     with pytest.raises(
-        InvalidSetting, match=r"--ws-path has an unknown placeholder: \{room\}. Known are .*number"
+        InvalidSetting, match=r"--ws-path has an unknown placeholder: \{room\}\. Known placeholders: .*number"
     ):
         start(path="/chat/{room}")
     with pytest.raises(InvalidSetting, match=r"--host .*\{room\}"):
@@ -179,7 +179,7 @@ def test_unknown_placeholders(tmp_path: Path) -> None:
     data = tmp_path / "data.csv"
     data.write_text("room,user\nlobby,anna\n")
     assert start(path="/chat/{room}", data=data).engine.config.dialect.path == "/chat/{room}"
-    with pytest.raises(InvalidSetting, match=r"--ws-path has \{user\}, which the tool fills itself"):
+    with pytest.raises(InvalidSetting, match=r"--ws-path has \{user\}, which the tool fills in"):
         start(path="/chat/{user}", data=data)
 
 

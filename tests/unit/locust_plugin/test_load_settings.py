@@ -330,7 +330,7 @@ def test_a_path_in_the_host_is_the_endpoints(path: str | None) -> None:
 def test_a_path_in_the_host_must_be_that_of_the_option() -> None:
     """Which of two was meant cannot be known."""
     with pytest.raises(
-        InvalidSetting, match=r"--host has the path /v2, but .* has /v1\. Give the path only once"
+        InvalidSetting, match=r"--host has the path /v2, but .* has /v1\. Set the path in one place only"
     ):
         load_settings(
             {attribute: row.default for attribute, row in SETTINGS.items()} | {"path": "/v1"}, "ws://h/v2"

@@ -54,7 +54,7 @@ def test_the_log_is_not_filled() -> None:
     problems = Problems(warmup_s=0)
     lines = [line for second in range(3000) for line in told(losing("eof"), second, problems)]
     assert len(lines) == MAX_LINES
-    assert lines[-1].endswith("; further lines on this are left out")
+    assert lines[-1].endswith("; further lines about this are omitted")
     (many,) = told(losing(*map(str, range(3000, 3010))))
     assert many.endswith("3004 (1), others (5)")
     (long,) = told(losing("x\n" * 500))
@@ -79,7 +79,7 @@ def test_memory_is_bounded_however_many_causes_there_are() -> None:
         ("messaging", "3 problems with messages: upgrade: http_503 (2), refused (1)"),
         ("persistence", "3 problems with restored sessions: upgrade: http_503 (2), refused (1)"),
         ("cleanup", "3 connections left open: upgrade: http_503 (2), refused (1)"),
-        ("generator", "3 delays by the user class's own code: upgrade: http_503 (2), refused (1)"),
+        ("generator", "3 delays in the user class's code: upgrade: http_503 (2), refused (1)"),
     ],
 )
 def test_errors_are_told_by_item(item: str, line: str) -> None:

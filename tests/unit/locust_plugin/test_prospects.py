@@ -25,7 +25,7 @@ def after(seconds: int, counts: dict[str, int], up: float = 0.0, prospects: Pros
 def test_nothing_worked_for_the_grace() -> None:
     """The time counts from the first attempt, and to the second."""
     assert after(GRACE_S - 1, FAILING) == ""
-    assert after(GRACE_S, FAILING) == "no session worked in 3 s"
+    assert after(GRACE_S, FAILING) == "no session worked within 3 s"
     untried = Prospects(manifest(), grace_s=GRACE_S)
     assert untried.none_left({}, {}, 99 * NS_PER_S) == "", "nothing was tried yet"
 
@@ -79,7 +79,7 @@ def test_sessions_that_are_closed_at_once_end_the_run() -> None:
     """One that happens to be up as an interval ends delays the end to the next interval with none up."""
     door = Prospects(manifest(), grace_s=GRACE_S)
     assert after(GRACE_S, FAILING, up=1, prospects=door) == ""
-    assert after(GRACE_S + 1, FAILING, up=0, prospects=door) == "no session worked in 3 s"
+    assert after(GRACE_S + 1, FAILING, up=0, prospects=door) == "no session worked within 3 s"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_sessions_that_are_closed_at_once_end_the_run() -> None:
 )
 def test_all_sessions_are_gone(counts: dict[str, int]) -> None:
     """Whatever ended them, when the last of the planned sessions is gone, nothing is left to see."""
-    assert after(0, counts) == "all 100 sessions have given up for good"
+    assert after(0, counts) == "all 100 sessions have given up"
     one = next(name for name, count in counts.items() if count and name != "connect.established")
     assert after(0, counts | {one: counts[one] - 1}) == ""
     assert counts.keys() <= COUNTS.keys()

@@ -163,7 +163,7 @@ def test_a_header_that_does_not_come_is_told(caplog: pytest.LogCaptureFixture) -
     told, said = (record.getMessage() for record in caplog.records)
     assert told == (
         "--ws-revision-header X-Version was not found: GET /api/health: HTTP 200 after 0 ms; "
-        "GET /ws/revision: HTTP 404 after 0 ms. Headers that came: server, x-version, ***"
+        "GET /ws/revision: HTTP 404 after 0 ms. Headers received: server, x-version, ***"
     )
     assert said == "the revision is c1 (commit in GET /api/health)"
 
@@ -222,7 +222,7 @@ def test_without_a_name_it_is_unnamed_and_the_reason_told(caplog: pytest.LogCapt
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert record.getMessage() == (
-        "no revision of the server is known, so this run will not be a baseline: give --ws-revision NAME; "
+        "the server's revision is unknown, so this run will not be a baseline: set --ws-revision NAME; "
         "GET /api/health: BadStatusLine: *** after 0 ms"
     )
 
@@ -235,9 +235,9 @@ def test_without_a_health_endpoint_the_attribute_that_names_one_is_told(
     assert found(Server(), health_path=None, probed=True, dialect="echo").name == "unnamed"
     why = "the dialect echo has no health endpoint (health_path)"
     assert [record.getMessage() for record in caplog.records] == [
-        "no revision of the server is known, so this run will not be a baseline: give --ws-revision NAME; "
+        "the server's revision is unknown, so this run will not be a baseline: set --ws-revision NAME; "
         + why,
-        f"no revision of the server is known: give --revision NAME; {why}",
+        f"the server's revision is unknown: set --revision NAME; {why}",
     ]
 
 
@@ -277,7 +277,7 @@ def test_an_endpoint_that_wants_a_token(
     assert found(Server({HEALTH: answer(status=status)}), headers=headers).name == "unnamed"
     (record,) = caplog.records
     assert f"HTTP {status}" in record.getMessage()
-    assert record.getMessage().endswith(", without a token: only headers of --ws-header are sent") is told
+    assert record.getMessage().endswith(", without a token: only --ws-header headers are sent") is told
 
 
 def test_a_long_text_is_cut_and_stays_itself() -> None:

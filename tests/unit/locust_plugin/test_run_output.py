@@ -60,11 +60,11 @@ def test_plain_lines_have_no_time_of_day(monkeypatch: pytest.MonkeyPatch) -> Non
     log._cache.clear()  # type: ignore[attr-defined]  # else a level found before counts
     output = plain_output(to_log_file=False)
     output.show(View(now=progress(), log_errors=1))
-    output.info(12.3, "drill 1 ends connections: 1012 (2)")
+    output.info(12.3, "drill 1 ended connections: 1012 (2)")
     output.warn(13.9, "1 connection lost: RST (1)")
     assert stream.getvalue().splitlines() == [
         "00:10  0 up, 0 out, 0 drops, 0 losses, 1 log error",
-        "00:12  drill 1 ends connections: 1012 (2)",
+        "00:12  drill 1 ended connections: 1012 (2)",
         "00:13  WARNING: 1 connection lost: RST (1)",
     ]
 

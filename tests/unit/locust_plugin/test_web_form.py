@@ -49,7 +49,7 @@ def test_defaults() -> None:
     assert fields()["ws_rate"].default == "1"
     assert fields(rate=5.0)["ws_rate"].default == "5"
     assert fields(path="/chat")["ws_path"].default == "/chat"
-    assert fields(dialect=object())["ws_dialect"].default == "what the user class says"
+    assert fields(dialect=object())["ws_dialect"].default == "set in the user class"
 
 
 def test_values_are_those_given() -> None:
@@ -66,6 +66,6 @@ def test_no_secret_is_shown() -> None:
     """Neither an option's nor the user class's; only that there is one."""
     for found in (fields({"ws_token": "s3cret-token"}), fields(token="s3cret-token")):
         token = found["ws_token"]
-        assert (token.kind, token.value, token.default) == ("secret", "", "given; left empty it stays")
+        assert (token.kind, token.value, token.default) == ("secret", "", "set; leave empty to keep it")
         assert "s3cret" not in str(found)
     assert fields()["ws_token"].default == "none"

@@ -233,7 +233,7 @@ def test_what_is_said_of_a_run() -> None:
 
 def test_what_fails_besides_the_items_stands_in_each_report() -> None:
     """GitLab reads only junit.xml: it must not be all green where the job fails."""
-    problem = "beside the sessions, 3 of 9 other requests failed"
+    problem = "outside the sessions, 3 of 9 other requests failed"
     report = run_report(judged(corrupted=40), [problem])
     assert [one.level for one in report.annotations] == [Level.ERROR] * 2
     assert report.annotations[0].message == problem

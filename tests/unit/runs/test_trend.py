@@ -161,7 +161,7 @@ def test_noise_of_the_same_size_does_not_fail(tmp_path: Path) -> None:
     found = trend(None, tmp_path)
     assert found.verdict is Ruling.INCONCLUSIVE
     assert run(tmp_path).exit_code == 4
-    assert "the runs differ too much to tell" in " ".join(run(tmp_path).output.split())
+    assert "the runs vary too much to decide" in " ".join(run(tmp_path).output.split())
 
 
 def test_the_margins_of_the_newest_run_hold(tmp_path: Path) -> None:

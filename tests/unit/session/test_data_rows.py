@@ -181,8 +181,8 @@ def test_errors_never_quote_the_file(data: st.DataObject) -> None:
 
 def test_more_rows_than_sessions_are_asked_for_with_the_reason() -> None:
     """Locust does not say which worker gets which users."""
-    asked = too_few_rows(5, 10, "any of 2 workers may hold all users of Chat")
-    told = "--ws-data has 5 rows, and 10 are needed: any of 2 workers may hold all users of Chat"
+    asked = too_few_rows(5, 10, "any of 2 workers may run all users of Chat")
+    told = "--ws-data has 5 rows, and 10 are needed: any of 2 workers may run all users of Chat"
     assert str(asked) == told
 
 

@@ -359,7 +359,7 @@ def test_one_burst_of_slow_replies_is_no_fail() -> None:
 def test_too_few_replies_to_pass_are_left_out_but_may_fail() -> None:
     """Four short runs: without a slow reply, and with many."""
     assert slow([0] * 4, [0] * 4).decision is Ruling.NOT_JUDGED
-    assert "replies a side" in slow([0] * 4, [0] * 4).reason
+    assert "replies per side" in slow([0] * 4, [0] * 4).reason
     assert slow([0] * 4, [50, 55, 52, 51]).decision is Ruling.FAIL
 
 
@@ -376,7 +376,7 @@ def test_events_that_may_come_at_once_are_left_out_if_they_would_pass_singly() -
     result = losses([0] * 12, [0, 1, *[0] * 10], hours=1.0)
     assert result.decision is Ruling.NOT_JUDGED
     assert result.reason == (
-        "unchanged if events come singly; where 10 come at once, it takes 27 session-hours a side or more"
+        "unchanged if events occur one at a time; if 10 occur at once, needs 27 session-hours per side"
     )
     assert losses([0] * 12, [1] * 12, hours=1.0).decision is Ruling.INCONCLUSIVE  # too many even then
 
@@ -392,7 +392,7 @@ def test_a_quantile_that_the_last_look_can_judge_is_open_at_an_early_one() -> No
         assert [one.decision for one in found] == decisions
     four = compared(GATES[3], [(steady(20_000, each_s=50), steady(20_000, each_s=50))] * 4, looks=LOOKS)
     assert four.more_pairs == 8
-    assert "it is judged after 8 more pairs" in four.reason
+    assert "judged after 8 more pairs" in four.reason
 
 
 def test_the_error_is_divided_among_as_many_gates_at_every_look() -> None:
@@ -436,4 +436,4 @@ def test_losses_of_a_few_minutes_say_nothing() -> None:
     """Without any in four minutes, an hour may have a dozen."""
     result = losses([0] * 4, [0] * 4, hours=1 / 60)
     assert result.decision is Ruling.NOT_JUDGED
-    assert "session-hours a side" in result.reason
+    assert "session-hours per side" in result.reason

@@ -44,7 +44,7 @@ def test_one_pair_needs_ten_values_beyond_the_quantile_in_ten_seconds(
 
 def test_of_four_pairs_each_run_needs_one_value_beyond_the_quantile_and_each_side_ten() -> None:
     """100 a run and 1,000 a side for p99, in however few seconds."""
-    each = {99: "needs 100", 100: "p99 needs 1,000 over all", 250: ""}
+    each = {99: "needs 100", 100: "p99 needs 1,000 in total", 250: ""}
     for samples, says in each.items():
         found = lack(P99, [[(run(), run(SecondlyHistograms.from_mappings([{400: samples}])))]] * 4)
         assert says in found
@@ -86,7 +86,7 @@ def test_a_tag_that_no_run_has_is_said_in_a_word() -> None:
 def test_events_in_clusters_are_judged_over_pairs_only() -> None:
     """Four units or more; fewer are the business of stability and limits."""
     for name in ("slow replies", "losses"):
-        assert lacking(BY_NAME[name], run(), pairs=3) == "over 4 pairs or more only"
+        assert lacking(BY_NAME[name], run(), pairs=3) == "needs 4 pairs or more"
         assert lacking(BY_NAME[name], run(), pairs=4) == ""
 
 
@@ -98,7 +98,7 @@ def test_losses_need_sessions_that_were_up() -> None:
 
 def test_response_times_are_judged_where_replies_hold_messages_back() -> None:
     """In an open load they are service times and the generator's own delays."""
-    assert lacking(BY_NAME["response p99"], run()) == "no message waits for another's reply"
+    assert lacking(BY_NAME["response p99"], run()) == "open arrivals: no request waits for a reply"
     closed = run(closed_load=True)
     assert lack(BY_NAME["response p99"], [[(closed, closed)]]) == ""
 

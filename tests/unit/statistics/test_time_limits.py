@@ -91,11 +91,11 @@ def test_each_name_has_an_item_a_tag_and_a_quantile() -> None:
         (("p99", "1s", "2s"), "must be NAME=TIME"),
         ("", "must not be empty: NAME=TIME"),
         (" , ", "must not be empty: NAME=TIME"),
-        ("p99=200MS", "unit must be us, ms or s, in small letters (got 'p99=200MS')"),
+        ("p99=200MS", "unit must be us, ms or s, in lower case (got 'p99=200MS')"),
         ("p99=2 min", "unit must be us, ms or s"),
         ("connect=1s", "needs a quantile: connect.p95=1s (got 'connect=1s')"),
         ("service", "needs a quantile: p95=1s"),
-        ("p99=1s,p99.0=2s", "must have one time for p99 (got 'p99.0=2s')"),
+        ("p99=1s,p99.0=2s", "must set p99 only once (got 'p99.0=2s')"),
     ],
 )
 def test_what_is_no_limit_is_refused(given: object, says: str) -> None:

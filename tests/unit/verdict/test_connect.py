@@ -84,11 +84,11 @@ def test_attempts_without_an_end_are_advised_by_their_timeout() -> None:
 
 def test_a_run_that_was_ended_early_never_passes() -> None:
     """A run without prospects is FAIL by what it saw, and no item of it passes."""
-    early = manifest(ended_early="all 100 sessions have given up for good")
+    early = manifest(ended_early="all 100 sessions have given up")
     counts = {"connect.attempts": 100, "connect.failed": 100, "connect.gave_up": 100}
     hopeless = judge(sound(counts | {"connect.established": 0}, of=early))
     assert hopeless.verdict is Ruling.FAIL
     assert hopeless.item("connect").summary == "100 of 100 attempts failed, 100 sessions gave up"
     assert judge(sound(of=early)).verdict is Ruling.INCONCLUSIVE
-    note = "the run was ended early: all 100 sessions have given up for good"
+    note = "the run was ended early: all 100 sessions have given up"
     assert judge(sound(of=early)).notes == [note]
