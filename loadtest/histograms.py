@@ -285,16 +285,14 @@ class Decoder:
         except (IndexError, OverflowError, ValueError) as problem:
             self._counts[:] = 0
             raise ValueError(f"a histogram's counts cannot be read: {problem}") from problem
-        samples = found["total"]
-        first, last = (found["min_nonzero_index"], found["max_nonzero_index"]) if samples else (0, 0)
-        held = self._counts[first : last + 1]
+        samples, first = found["total"], max(found["min_nonzero_index"], 0)  # -1 if it is empty
+        held = self._counts[first : found["max_nonzero_index"] + 1]
         slots = np.flatnonzero(held)
         counts = held[slots]
         held[:] = 0
         if not 0 <= samples <= _MAX_SAMPLES:
             raise ValueError("a histogram's counts are impossibly large")
-        if int(counts.sum()) != samples:
-            self._counts[:] = 0
+        if counts.sum(dtype=np.float64) != samples:  # as integers, both sums wrap around
             raise ValueError("a histogram's counts do not add up")
         return Counted(slots + first, counts, samples)
 

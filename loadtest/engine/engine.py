@@ -351,9 +351,9 @@ class Engine:
             self._abort_all()
             self._timers.close()
             self._health.close()
+            await self._dialer.close()
             if self._lasting is not None:
                 self._lasting.close()
-            await self._dialer.close()
         if self.failure is not None:
             raise self.failure
 

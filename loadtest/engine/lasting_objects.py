@@ -3,7 +3,8 @@
 A full collection looks at every object that it may have to collect, and stops the whole process meanwhile.
 While sessions are added, Python does one whenever their number has grown by a quarter: with 10,000 sessions
 that was a third of what a connect costs, and up to 0.15 s at a time. Sessions leave no cycles of references
-when they end, so there is nothing to collect, and exempted objects are freed as ever.
+when they end, so there is nothing to collect, and exempted objects are freed as ever. The engine does refer to
+itself: once it has ended, all is left to the collector again.
 
 Scripts are the exception: their sessions refer to their tasks and back, and are left to the collector.
 """
@@ -26,12 +27,14 @@ class LastingObjects:
 
     def __init__(self) -> None:
         self._exempted = 0
-        self._thresholds = gc.get_threshold()
-        gc.set_threshold(_AT_ONCE, *self._thresholds[1:])
+        self._before = gc.get_threshold()
+        gc.set_threshold(_AT_ONCE, *self._before[1:])
 
     def close(self) -> None:
-        """Let the collector start as often as before."""
-        gc.set_threshold(*self._thresholds)
+        """Exempt nothing any more, and let the collector start as often as before."""
+        gc.unfreeze()
+        if self._before[0] != _AT_ONCE:  # else another engine of this process was first, and has changed it
+            gc.set_threshold(*self._before)
 
     def grown_to(self, size: int) -> None:
         """Collect once, then exempt what is left, if there is much more than last time.

@@ -38,9 +38,8 @@ async def secure(
         OSError: the handshake failed; it is an `ssl.SSLError` where TLS is why. The transport is aborted, and
             the protocol's `connection_lost` is not called.
     """
-    stream = TlsStream(below, protocol, context, server_name)
-    try:
-        await stream.shaken
+    try:  # without a variable for the stream: an error's traceback holds this frame, and the stream the error
+        await TlsStream(below, protocol, context, server_name).shaken
     except BaseException:
         below.abort()
         raise
@@ -133,7 +132,7 @@ class TlsStream(asyncio.Protocol, asyncio.Transport):
             return False
         except ssl.SSLError as error:
             self._flush()  # an alert
-            self._fail_handshake(error)
+            self._fail_handshake(error.with_traceback(None))  # that would hold this stream, and it the error
             return False
         self._flush()
         self._made = True

@@ -106,8 +106,9 @@ class Upgrade:
         given = {name.lower() for name, _ in headers}
         own = (pair for pair in self._headers() if pair[0].lower() not in given)
         lines = "".join(f"{name}: {value}\r\n" for name, value in (*own, *headers))
-        path = self._path.removesuffix("?")
-        return f"GET {path} HTTP/1.1\r\n{lines}\r\n".encode("iso-8859-1")
+        path, mark, query = self._path.partition("?")
+        wanted = path + mark + query if query else path
+        return f"GET {wanted} HTTP/1.1\r\n{lines}\r\n".encode("iso-8859-1")
 
     def _headers(self) -> Headers:
         extensions = self._run.extensions

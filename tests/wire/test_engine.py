@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import traceback
+import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,6 +120,16 @@ def test_connections_leave_nothing_to_collect(server: AsgiServer, monkeypatch: p
         finally:
             gc.enable()
     assert left < 400, "100 connections; a handshake's protocol that is left in a cycle makes 25 objects"
+
+
+def test_an_engine_that_has_ended_is_freed(server: AsgiServer) -> None:
+    """A process may make many runs, from Locust's page for example, and must not keep what they held."""
+    with running(settings(server.port)) as run:
+        run.stop(run.add(20))
+        engine = weakref.ref(run.engine)
+    del run
+    gc.collect()
+    assert engine() is None
 
 
 class _Pausing(Echo):

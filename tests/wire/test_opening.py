@@ -1,6 +1,7 @@
 """Opening a WebSocket: DNS, TCP, TLS and the upgrade against bare servers, and each way to be refused."""
 
 import asyncio
+import gc
 import socket
 import ssl
 import time
@@ -20,6 +21,7 @@ from loadtest.transport import names as names_module
 from loadtest.transport.connection import Connection
 from loadtest.transport.opening import Dialer
 from loadtest.transport.target import Target, Tls
+from loadtest.transport.tls_stream import TlsStream
 from loadtest.transport.wire_counts import WireCounts
 from tests.conftest import Certificates
 from tests.support.dialling import dialer, opened, opened_with_phases, refused, trusting
@@ -799,6 +801,25 @@ async def test_wrong_authority(certificates: Certificates) -> None:
         await until(lambda: server.ended, "the server's end of the handshake")
     assert (refusal.phase, refusal.cause, refusal.unreachable) == ("tls", "certificate", False)
     assert "--ws-tls-ca" in refusal.detail
+
+
+async def test_a_handshake_that_failed_leaves_nothing_to_collect(certificates: Certificates) -> None:
+    """Else thousands of attempts hold the memory of TLS until a collection, and those exempted from it forever."""
+
+    def streams() -> int:
+        return sum(isinstance(one, TlsStream) for one in gc.get_objects())
+
+    gc.collect()
+    before = streams()
+    gc.disable()
+    try:
+        async with bare_server(welcome, certificates.server_context()) as server:
+            for _ in range(10):
+                await refused(server.port, trusting(certificates.stranger))
+            await until(lambda: server.ended, "the server's end of the handshake")
+        assert streams() == before
+    finally:
+        gc.enable()
 
 
 async def test_wrong_host_name(certificates: Certificates) -> None:

@@ -18,6 +18,7 @@ class Collections:
         self.thresholds: list[tuple[int, ...]] = [(700, 10, 5)]
         patch.setattr(gc, "collect", lambda: self.collected.append(self.size))
         patch.setattr(gc, "freeze", lambda: self.exempted.append(self.size))
+        patch.setattr(gc, "unfreeze", self.exempted.clear)
         patch.setattr(gc, "get_threshold", lambda: self.thresholds[-1])
         patch.setattr(gc, "set_threshold", lambda *thresholds: self.thresholds.append(thresholds))
 
@@ -71,3 +72,19 @@ def test_the_collector_starts_as_often_as_before_once_it_is_closed(collections: 
     assert collections.thresholds[-1] == (10_000, 10, 5)
     lasting.close()
     assert collections.thresholds[-1] == (700, 10, 5)
+
+
+def test_several_engines_leave_the_collector_as_it_was(collections: Collections) -> None:
+    """Each class of users has one in the same process, and the first to begin may be the first to end."""
+    first, second = LastingObjects(), LastingObjects()
+    first.close()
+    second.close()
+    assert collections.thresholds[-1] == (700, 10, 5)
+
+
+def test_nothing_is_exempted_once_it_is_closed(collections: Collections) -> None:
+    """A process may make one run after the other; an engine refers to itself, so only a collection frees it."""
+    lasting = LastingObjects()
+    collections.grow(lasting, range(100))
+    lasting.close()
+    assert collections.exempted == []

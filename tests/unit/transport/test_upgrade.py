@@ -96,9 +96,19 @@ def test_the_host_header(url: str, host: str) -> None:
     assert f"\r\nHost: {host}\r\n".encode() in upgrade(url=url).request(())
 
 
-def test_an_empty_query_is_left_out() -> None:
-    """As a URL's is."""
-    assert upgrade("/ws?").request(()).startswith(b"GET /ws HTTP/1.1\r\n")
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("/ws?", b"/ws"),
+        ("/?", b"/"),
+        ("/ws?q=why?", b"/ws?q=why?"),
+        ("/ws??", b"/ws??"),
+        ("/ws?a=1&b=", b"/ws?a=1&b="),
+    ],
+)
+def test_only_an_empty_query_is_left_out(path: str, sent: bytes) -> None:
+    """As a URL's is; a query may end with a question mark (RFC 3986, section 3.4)."""
+    assert upgrade(path).request(()).startswith(b"GET %b HTTP/1.1\r\n" % sent)
 
 
 def test_every_connection_has_a_key_of_its_own() -> None:
