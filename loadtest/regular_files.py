@@ -1,7 +1,7 @@
 """Files in folders that someone else may have filled, such as a run downloaded from CI.
 
 A name in such a folder may be a link to one of the user's files, a FIFO without a writer, or a device. So
-reading opens regular files only, without blocking, and checks the opened file: the name may have changed since.
+reading opens regular files only, without blocking, and checks the opened file: its name may have changed.
 Writing never opens an existing name: a new file with an unguessable name replaces it.
 
 The content of the files does not matter here. Errors are OSErrors, for the callers to translate.
